@@ -1,0 +1,108 @@
+/**
+ * Files of numbers: NumPy `.npy` and IDX (plain or gzip).
+ *
+ * Every file is taken to be hostile: sizes are checked against the file before
+ * memory is asked for, and messages name the file, what was found and what was
+ * wanted, and the byte or row.
+ */
+#ifndef DKVB_DATA_H
+#define DKVB_DATA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "memory.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Element types. Values are part of the ABI and of the model file. */
+enum {
+    DKVB_DTYPE_U8 = 1,
+    DKVB_DTYPE_I8 = 2,
+    DKVB_DTYPE_U16 = 3,
+    DKVB_DTYPE_I16 = 4,
+    DKVB_DTYPE_U32 = 5,
+    DKVB_DTYPE_I32 = 6,
+    DKVB_DTYPE_U64 = 7,
+    DKVB_DTYPE_I64 = 8,
+    DKVB_DTYPE_F16 = 9,
+    DKVB_DTYPE_F32 = 10,
+    DKVB_DTYPE_F64 = 11
+};
+
+#define DKVB_ARRAY_MAX_NDIM 8
+
+/**
+ * An array in memory, C order. The caller sets `struct_size`, best by DKVB_ARRAY_INIT; reading fills the rest without
+ * looking at it, so an array that holds something is released first.
+ */
+typedef struct dkvb_array {
+    size_t struct_size;
+    uint32_t dtype; /**< DKVB_DTYPE_… */
+    uint32_t ndim;  /**< 0 to DKVB_ARRAY_MAX_NDIM */
+    uint64_t shape[DKVB_ARRAY_MAX_NDIM];
+    void *data;               /**< owned by the array, 64-byte aligned; NULL if there is no element */
+    dkvb_allocator allocator; /**< that `data` came from */
+} dkvb_array;
+
+#define DKVB_ARRAY_INIT {sizeof(dkvb_array), 0, 0, {0}, 0, {0, 0, 0}}
+
+/** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
+DKVB_API void dkvb_array_free(dkvb_array *array);
+
+/** Bytes of one element; 0 for an unknown type. */
+DKVB_API size_t dkvb_dtype_size(uint32_t dtype);
+
+/** Name of a type, such as "float32"; "unknown". Static; never freed. */
+DKVB_API const char *dkvb_dtype_name(uint32_t dtype);
+
+/**
+ * Read an array as it is: a `.npy` file (versions 1.0 to 3.0, bool, integers and floats, either byte order, C or
+ * Fortran order) or an IDX file (plain or gzip), told by the first bytes. The result is in
+ * C order and in this machine's byte order; bool becomes `DKVB_DTYPE_U8`.
+ *
+ * @param[out] out        left empty on failure: `struct_size` is kept, all else is 0.
+ * @param      allocator  NULL: malloc and free.
+ * @return `DKVB_EINVAL` for a wrong `struct_size`; `DKVB_EIO` if the file cannot be read or is not a regular file;
+ *         `DKVB_EFORMAT` if it is of another kind, is shorter or longer than its header promises, or promises more
+ *         than memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
+ *
+ * No more memory than the unpacked file and the result need is used at once, never much more than the bytes that came
+ * justify. The product of all dimensions that are not 0, in bytes, fits into `ptrdiff_t`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char *path,
+                                                    const dkvb_allocator *allocator);
+
+/**
+ * Read features: any array of 1 or more dimensions as `float32[rows][columns]`; further dimensions are
+ * flattened into columns, one dimension becomes one column. `float16`, `float32`, `float64` and `uint8` are
+ * taken, `uint8` as 0 to 255. A number that is not finite, also after rounding to float32, is an error that names row
+ * and column; a further dimension of 0 is an error, 0 rows are none. Fails like dkvb_array_read().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_read(dkvb_array *out, const char *path,
+                                                       const dkvb_allocator *allocator);
+
+/**
+ * Read labels: a vector, or a matrix of one column, of any integer type as `int32[rows]`. Labels below -1 or above
+ * 2147483647 are errors that name the row; -1 means "ignore". Fails like dkvb_array_read().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char *path,
+                                                     const dkvb_allocator *allocator);
+
+/**
+ * Write a `.npy` file, version 1.0, C order, little endian, atomically.
+ *
+ * @param data  the elements, in C order; may be NULL if there is none.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t ndim,
+                                                   const uint64_t *shape, const void *data);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,46 @@
+/**
+ * libdkvb: classifiers that can forget.
+ *
+ * The library on one page. Rows of features go in (`float[n][dim]`, from any
+ * frozen encoder); a discrete key-value bottleneck turns each into a small code;
+ * values trained on codes answer with a class; and a class is forgotten by masking
+ * the pairs that its rows select, with no training at all.
+ *
+ *     dkvb_codebooks *cb;  dkvb_model *model;  dkvb_mask *mask;
+ *
+ *     dkvb_codebooks_fit(&cb, x, n, dim, NULL, NULL);              // place the keys, once      codebooks.h
+ *     dkvb_model_new(&model, cb, classes, NULL);                   //                           model.h
+ *     dkvb_search(cb, NULL, x, n, 1, codes, NULL, NULL);           // one search a row, ever    search.h
+ *     dkvb_model_train(model, codes, 1, labels, n, NULL, NULL);    // values learn from codes   values.h
+ *     dkvb_model_predict(model, x, n, answers, NULL, NULL);        // classify                  model.h
+ *
+ *     dkvb_mask_new(&mask, cb);                                    //                           mask.h
+ *     dkvb_activations_count(model, forget_codes, 1, m, counts);   // which pairs does the
+ *     dkvb_unlearn_by_activations(mask, counts, 100000);           //   forget set use most?    unlearn.h
+ *     dkvb_model_forget(model, mask, NULL, &entry);                // suppressed, journalled
+ *     dkvb_model_undo(model, entry);                               // taken back, bit for bit
+ *     dkvb_model_purge(model);                                     // or made permanent
+ *     dkvb_model_save(model, "m.dkvb");                            // atomic                    model.h
+ *
+ * Every fallible call returns a `dkvb_status`; dkvb_last_error() has the sentence
+ * for a person. Handles are freed by `_free`, options start from `_INIT`, files
+ * are read by data.h. Shapes in comments are row-major; letters are those of
+ * docs/method.md: n rows, m input width, C codebooks, K keys, d key width, L classes, k selected.
+ */
+#ifndef DKVB_H
+#define DKVB_H
+
+#include "codebooks.h"
+#include "data.h"
+#include "export.h"
+#include "mask.h"
+#include "memory.h"
+#include "model.h"
+#include "runtime.h"
+#include "search.h"
+#include "status.h"
+#include "unlearn.h"
+#include "values.h"
+#include "version.h"
+
+#endif

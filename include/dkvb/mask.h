@@ -1,0 +1,89 @@
+/**
+ * Masks: sets of (codebook, key) pairs.
+ *
+ * A masked pair counts as infinitely far away: it is never selected, and a row
+ * that would have chosen it falls to its next nearest key. A mask belongs to the
+ * codebooks it was made for, told by their birth id; two masks of different
+ * codebooks do not mix (`DKVB_EMISMATCH`).
+ *
+ * Threads: as for any plain container: many readers, or one writer.
+ */
+#ifndef DKVB_MASK_H
+#define DKVB_MASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codebooks.h"
+#include "export.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dkvb_mask dkvb_mask;
+
+/** An empty mask for these frozen codebooks, with their allocator. Keeps no reference to them. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_codebooks *codebooks);
+
+/** An independent copy. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_mask *mask);
+
+/** Release a mask. NULL is a no-op. */
+DKVB_API void dkvb_mask_free(dkvb_mask *mask);
+
+/** Add one pair; already there is fine. `DKVB_EINVAL` if it does not exist. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_add(dkvb_mask *mask, uint32_t codebook, uint32_t key);
+
+/** Remove one pair; not there is fine. `DKVB_EINVAL` if it does not exist. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_remove(dkvb_mask *mask, uint32_t codebook, uint32_t key);
+
+/** Remove every pair. */
+DKVB_API void dkvb_mask_clear(dkvb_mask *mask);
+
+/** 1 if the pair is in the mask, 0 if not or if there is no such pair. */
+DKVB_API int dkvb_mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
+
+/** Number of pairs in the mask. */
+DKVB_API uint64_t dkvb_mask_count(const dkvb_mask *mask);
+
+/** Number of pairs there could be: codebooks * keys. */
+DKVB_API uint64_t dkvb_mask_total(const dkvb_mask *mask);
+
+/** `mask` becomes the union of both. `DKVB_EMISMATCH` if they belong to different codebooks. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_union(dkvb_mask *mask, const dkvb_mask *other);
+
+/** `mask` keeps what is in both. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_intersection(dkvb_mask *mask, const dkvb_mask *other);
+
+/** `mask` loses what is in `other`. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_difference(dkvb_mask *mask, const dkvb_mask *other);
+
+/** 1 if both belong to the same codebooks and hold the same pairs, else 0. */
+DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
+
+/**
+ * Walk the pairs in ascending order: a pair is numbered `codebook * keys + key`.
+ *
+ * @param from      where to start looking; 0 at first, then the last `*pair` + 1.
+ * @param[out] pair the first pair at or after `from`.
+ * @return 1 if there was one, 0 at the end.
+ */
+DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair);
+
+/** Copy to `out`, `uint8_t[codebooks][keys]`, 1 = in the mask. */
+DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
+
+/** Write a mask file (docs/format.md), atomically: the old file stays until the new one is whole and on disk. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
+
+/** Read a mask file; everything in it is checked. `allocator` may be NULL. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path,
+                                                   const dkvb_allocator *allocator);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,158 @@
+/**
+ * Models: codebooks, a value for every key, class names, the mask in force and
+ * the journal of what was forgotten.
+ *
+ * Threads: one model may be read from many threads at once (every function that
+ * takes a `const dkvb_model *`), or changed from one, not both together. Different
+ * models are independent, also when they share codebooks.
+ */
+#ifndef DKVB_MODEL_H
+#define DKVB_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codebooks.h"
+#include "export.h"
+#include "mask.h"
+#include "memory.h"
+#include "runtime.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dkvb_model dkvb_model;
+
+/** How to build or open a model. Start from `DKVB_MODEL_OPTIONS_INIT`. */
+typedef struct dkvb_model_options {
+    size_t struct_size;              /**< sizeof(dkvb_model_options), set by INIT */
+    uint32_t top_k;                  /**< keys selected in a codebook, 1 to `keys`; a file brings its own */
+    const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
+} dkvb_model_options;
+
+#define DKVB_MODEL_OPTIONS_INIT {sizeof(dkvb_model_options), 1, 0}
+
+/** Fill in the defaults, for callers that cannot use the macro. */
+DKVB_API void dkvb_model_options_init(dkvb_model_options *opts);
+
+/** What a model is. The caller sets `struct_size`. */
+typedef struct dkvb_model_info {
+    size_t struct_size;
+    uint32_t codebooks;       /**< C */
+    uint32_t keys;            /**< K per codebook */
+    uint32_t key_dim;         /**< d */
+    uint32_t input_dim;       /**< m, the width of a row */
+    uint32_t classes;         /**< L */
+    uint32_t top_k;           /**< k */
+    uint32_t normalize;       /**< 1: rows are scaled to length 1 first */
+    uint32_t mapped;          /**< 1: read in place from a file, cannot be changed */
+    uint32_t format_major;    /**< of the file; this library's own if made in memory */
+    uint32_t format_minor;
+    uint64_t masked_pairs;    /**< in force, purged ones not counted */
+    uint64_t purged_pairs;    /**< erased for good */
+    uint64_t journal_entries;
+    uint64_t rows_trained;    /**< rows seen in training, each epoch counted */
+    uint8_t birth[16];        /**< birth id of the codebooks */
+} dkvb_model_info;
+
+#define DKVB_MODEL_INFO_INIT {sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
+
+/**
+ * An untrained model: all values are 0.
+ *
+ * @param[out] out        owned by the caller: dkvb_model_free(). NULL on failure.
+ * @param      codebooks  frozen; the model becomes one more owner.
+ * @param      classes    1 to 1,048,576; more can be added later.
+ * @param      opts       NULL for the defaults.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *codebooks, uint32_t classes,
+                                                   const dkvb_model_options *opts);
+
+/** Release a model and everything it owns. NULL is a no-op. */
+DKVB_API void dkvb_model_free(dkvb_model *model);
+
+/** Shapes, masked pairs, journal length. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_info(const dkvb_model *model, dkvb_model_info *info);
+
+/** The model's codebooks, tied to the model: dkvb_codebooks_retain() to keep them longer. Changed by a purge. */
+DKVB_API dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model);
+
+/** A copy of the mask in force: masked and purged pairs together. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_mask(const dkvb_model *model, dkvb_mask **out);
+
+/** Copy the values to `out`, `float[codebooks][keys][classes]`. Purged rows are zeros. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out);
+
+/**
+ * Replace all values by `values`, `float[codebooks][keys][classes]`, copied; all must be
+ * finite. Values of purged pairs stay 0.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values);
+
+/** Append `count` classes with values 0 and no names. Training can go on with them. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count);
+
+/** Name a class: UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the name away. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name);
+
+/** Name of a class, or NULL if it has none or does not exist. Tied to the model, until the name is changed. */
+DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);
+
+/**
+ * Classify rows: search, decode, argmax.
+ *
+ * @param      x       `float[n][input_dim]`, finite.
+ * @param      n       0 is allowed and touches no buffer.
+ * @param[out] labels  `int32_t[n]`, the class with the largest logit, the lowest on a
+ *                     tie; -1 (abstain) where every key of every codebook is masked. Or NULL.
+ * @param[out] logits  `float[n][classes]`, or NULL.
+ * Outputs are undefined on failure.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n,
+                                                       int32_t *labels, float *logits, const dkvb_run_options *run);
+
+/**
+ * Write the model to a file (docs/format.md), atomically: written under a
+ * temporary name beside `path`, flushed to disk, renamed. An old file stays whole
+ * until then. Same model, same bytes. `DKVB_ESTATE` during training.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, const char *path);
+
+/**
+ * Read a model into memory, to use and to change. Everything is checked: sizes,
+ * checksums, every float.
+ *
+ * @param opts  NULL for the defaults; `top_k` is not used.
+ * @return `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char *path,
+                                                    const dkvb_model_options *opts);
+
+/**
+ * Open a model in place, to use only: calls that would change it return
+ * `DKVB_ESTATE`. Many processes share one copy in memory. Header, section table
+ * and the small sections are checked; projections, keys and values are not read until they are needed, and
+ * whatever lies in them cannot make the library touch memory outside:
+ * dkvb_model_verify() checks them on request. The file must not shrink meanwhile
+ * (replacing it by dkvb_model_save() is fine).
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char *path,
+                                                   const dkvb_model_options *opts);
+
+/** Read only the header and the small sections of a model file. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info);
+
+/**
+ * Check a model: checksums of every section if it is mapped, every float, and the journal against the mask.
+ *
+ * @return `DKVB_OK`, `DKVB_ECHECKSUM` or `DKVB_EFORMAT` with what was found.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_verify(const dkvb_model *model);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,78 @@
+/**
+ * Search: which keys are nearest?
+ *
+ * The code of a row is, for each codebook, the indices of its `k` nearest
+ * unmasked keys. Codes are plain arrays, `uint16_t[n][codebooks][k]`, nearest
+ * first; the caller owns them, and every later step takes them.
+ *
+ * Search is exact. The distance of a row q to a key is the fused chain
+ *
+ *     s = 0;  for i = 0 .. key_dim-1:  s = fma(q[i] - key[i], q[i] - key[i], s)
+ *
+ * in single precision; equal distances are ordered by key index. Codes and
+ * distances are the same bits with every kernel, every thread count, and for a
+ * row alone or in a batch (docs/numerics.md).
+ */
+#ifndef DKVB_SEARCH_H
+#define DKVB_SEARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codebooks.h"
+#include "export.h"
+#include "mask.h"
+#include "model.h"
+#include "runtime.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** In a code: no key left to select. Its distance is +infinity. */
+#define DKVB_CODE_NONE 0xFFFFu
+
+/**
+ * Nearest keys of each row of `x`, nearest first.
+ *
+ * @param      codebooks  frozen.
+ * @param      mask       pairs that are never returned, of these codebooks; or NULL. Purged pairs are never returned.
+ * @param      x          `float[n][input_dim]`, row-major, finite.
+ * @param      n          0 is allowed and touches no buffer.
+ * @param      k          1 to the number of keys in a codebook.
+ * @param[out] codes      `uint16_t[n][codebooks][k]`; DKVB_CODE_NONE where fewer than k keys are live.
+ * @param[out] dist       `float[n][codebooks][k]`, squared Euclidean; or NULL.
+ * @param      run        NULL for the defaults. Progress counts rows.
+ *
+ * `codes` and `dist` are undefined on failure.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks, const dkvb_mask *mask,
+                                                const float *x, size_t n, uint32_t k, uint16_t *codes, float *dist,
+                                                const dkvb_run_options *run);
+
+/** The same for rows that are already projected: `q` is `float[n][codebooks][key_dim]`, finite. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask,
+                                                          const float *q, size_t n, uint32_t k, uint16_t *codes,
+                                                          float *dist, const dkvb_run_options *run);
+
+/**
+ * Bring codes up to date with the model's mask: search again where, and only
+ * where, a code names a masked pair. The result equals a full search provided
+ * that the codes were right under a mask that the present one contains. After an
+ * undo, when pairs come back, search in full (or keep the first codes).
+ *
+ * @param      x        the rows that the codes belong to, `float[n][input_dim]`.
+ * @param      k        must be the model's `top_k`.
+ * @param[in,out] codes `uint16_t[n][codebooks][k]`. Undefined on failure.
+ * @param[out] searched number of (row, codebook) pairs searched again, or NULL.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k,
+                                                        uint16_t *codes, uint64_t *searched,
+                                                        const dkvb_run_options *run);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,146 @@
+/**
+ * Values: what each key says of each class; how they learn and how they answer.
+ *
+ * The decoder has no parameters. The logits of a row are the mean of the values
+ * that its code selects,
+ *
+ *     logits[l] = (1 / (C k)) sum over codebooks c and ranks j of value[c][code[c][j]][l]
+ *
+ * where a DKVB_CODE_NONE adds nothing and the divisor stays C k. Training
+ * minimises cross-entropy of softmax(logits); only selected values receive
+ * gradient. Source: arXiv 2207.11240, section 3; docs/method.md.
+ *
+ * Labels are `int32_t`, 0 to classes - 1; -1 in training means "ignore this row".
+ *
+ * Codes that name a masked or purged pair are stale: every function here refuses
+ * them (`DKVB_EMISMATCH`, and says how many). dkvb_search_refresh() mends them.
+ */
+#ifndef DKVB_VALUES_H
+#define DKVB_VALUES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "model.h"
+#include "runtime.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How training stands, told after every epoch (after every step between begin and end). */
+typedef struct dkvb_train_report {
+    size_t struct_size;
+    uint32_t epoch;  /**< epochs (steps) finished, from 1 */
+    uint32_t epochs; /**< epochs asked for; 0 between begin and end */
+    uint64_t rows;   /**< rows with a label in this epoch (step) */
+    double loss;     /**< mean cross-entropy, nats, of each row before its own update */
+    double accuracy; /**< share of rows whose class was right before their own update */
+} dkvb_train_report;
+
+/** Return 0 to go on; anything else cancels, and nothing has changed. On the calling thread. */
+typedef int (*dkvb_report_fn)(void *user, const dkvb_train_report *report);
+
+/** How to train. Start from `DKVB_TRAIN_OPTIONS_INIT`. */
+typedef struct dkvb_train_options {
+    size_t struct_size;    /**< sizeof(dkvb_train_options), set by INIT */
+    uint32_t epochs;       /**< passes over the rows */
+    uint32_t batch;        /**< rows whose gradients are added before values move */
+    double learning_rate;  /**< step on the pooled logits, see dkvb_model_train() */
+    double weight_decay;   /**< shrinks all values by 1 - learning_rate * weight_decay in each batch; 0 = none */
+    uint64_t seed;         /**< of the order of rows */
+    uint32_t no_shuffle;   /**< 1: take rows as they come */
+    dkvb_report_fn report; /**< or NULL */
+    void *user;            /**< handed to `report` */
+} dkvb_train_options;
+
+#define DKVB_TRAIN_OPTIONS_INIT {sizeof(dkvb_train_options), 1, 256, 4.0, 0.0, 0, 0, 0, 0}
+
+/** Fill in the defaults, for callers that cannot use the macro. */
+DKVB_API void dkvb_train_options_init(dkvb_train_options *opts);
+
+/**
+ * Train the values on stored codes by stochastic gradient descent. Values start from what they are, so training
+ * can go on at any time.
+ *
+ * For every row of a batch and every pair its code selects,
+ *
+ *     value[c][code] <- value[c][code] + learning_rate (onehot(label) - softmax(logits))
+ *
+ * which moves the row's own logits by learning_rate times the same vector,
+ * whatever C and k. (The gradient of the cross-entropy with respect to a value carries 1/(C k): this
+ * is plain SGD on the summed loss of the batch with rate learning_rate * C * k.)
+ *
+ * Same codes, labels, options: same bits, whatever the threads. The values are
+ * replaced only when all epochs are done; meanwhile a second copy of them is held.
+ *
+ * @param codes   `uint16_t[n][codebooks][k]`.
+ * @param k       must be the model's `top_k`.
+ * @param labels  `int32_t[n]`, -1 = ignore.
+ * @param opts    NULL for the defaults.
+ * @param run     NULL for the defaults. Progress counts rows over all epochs.
+ * @return `DKVB_EINVAL` (a label out of range: the row is named), `DKVB_EMISMATCH`,
+ *         `DKVB_ESTATE` (mapped, or between begin and end), `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k,
+                                                     const int32_t *labels, size_t n, const dkvb_train_options *opts,
+                                                     const dkvb_run_options *run);
+
+/**
+ * Training on rows that are never all in memory: begin, any number of steps, end.
+ * Each step trains on its rows in the order given, in batches of `batch`; epochs,
+ * seed and no_shuffle are the caller's business. The model answers with its old
+ * values until dkvb_model_train_end(). Masks cannot change in between (`DKVB_ESTATE`).
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *opts);
+
+/**
+ * One more part of the rows. On failure the step did nothing, and training goes on as if it had not been called; only
+ * if `report` asks to stop (`DKVB_ECANCELLED`) the step is done, and the caller ends or aborts. Progress is not called.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k,
+                                                          const int32_t *labels, size_t n,
+                                                          const dkvb_run_options *run);
+
+/** Put the new values in place. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);
+
+/** Forget the steps since dkvb_model_train_begin(). No-op if there is no training under way. */
+DKVB_API void dkvb_model_train_abort(dkvb_model *model);
+
+/**
+ * Logits of codes. Sums run in double precision in ascending order and are rounded once.
+ *
+ * @param      codes   `uint16_t[n][codebooks][k]`.
+ * @param[out] logits  `float[n][classes]`; all 0 for a row without any live code. Undefined on failure.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k,
+                                                      size_t n, float *logits, const dkvb_run_options *run);
+
+/** Labels of codes: the largest logit, the lowest class on a tie; -1 for a row without any live code. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model, const uint16_t *codes, uint32_t k,
+                                                        size_t n, int32_t *labels, const dkvb_run_options *run);
+
+/** Probabilities exp(logits) / sum exp(logits) of each row; `probs`, `float[n][classes]`, may be `logits`. */
+DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, float *probs);
+
+/** Class with the largest logit of each row, the lowest on a tie. Knows nothing of abstaining. `classes` >= 1. */
+DKVB_API void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels);
+
+/**
+ * The `top` classes with the largest logits of each row, largest first, ties to the lowest.
+ *
+ * @param      top     1 to `classes`, else `DKVB_EINVAL`.
+ * @param[out] labels  `int32_t[n][top]`.
+ * @param[out] scores  `float[n][top]`, the logits; or NULL.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_decode_top(const float *logits, size_t n, uint32_t classes, uint32_t top,
+                                                    int32_t *labels, float *scores);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,71 @@
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static void *default_alloc(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void default_release(void *user, void *ptr)
+{
+    (void)user;
+    free(ptr);
+}
+
+dkvb_allocator dkvb__allocator(const dkvb_allocator *given)
+{
+    if (given && given->alloc && given->release)
+        return *given;
+    return (dkvb_allocator){default_alloc, default_release, NULL};
+}
+
+/* The pointer that the allocator gave lies in the word before the aligned block. */
+void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size)
+{
+    size_t bytes;
+    char *raw, *aligned;
+
+    if (dkvb__mul_overflow(&bytes, count, size) || bytes > PTRDIFF_MAX - ALIGNMENT - sizeof raw)
+        return NULL;
+    raw = mem->alloc(mem->user, bytes + ALIGNMENT + sizeof raw);
+    if (!raw)
+        return NULL;
+    aligned = raw + sizeof raw;
+    aligned += ALIGNMENT - (uintptr_t)aligned % ALIGNMENT;
+    memcpy(aligned - sizeof raw, &raw, sizeof raw);
+    return aligned;
+}
+
+void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
+{
+    void *ptr = dkvb__alloc(mem, count, size);
+
+    if (ptr)
+        memset(ptr, 0, count * size);
+    return ptr;
+}
+
+void dkvb__free(const dkvb_allocator *mem, void *ptr)
+{
+    char *raw;
+
+    if (!ptr)
+        return;
+    memcpy(&raw, (char *)ptr - sizeof raw, sizeof raw);
+    mem->release(mem->user, raw);
+}
+
+char *dkvb__strdup(const dkvb_allocator *mem, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = dkvb__alloc(mem, size, 1);
+
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
+}

@@ -1,0 +1,71 @@
+#ifndef DKVB_BASE_BYTES_H
+#define DKVB_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Little-endian numbers in byte arrays. The library runs on little-endian machines only (a build for others is
+ * refused in CMake), so these are copies. */
+static inline uint16_t dkvb__read16(const void *at)
+{
+    uint16_t v;
+
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline uint32_t dkvb__read32(const void *at)
+{
+    uint32_t v;
+
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline uint64_t dkvb__read64(const void *at)
+{
+    uint64_t v;
+
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline void dkvb__write16(void *at, uint16_t v)
+{
+    memcpy(at, &v, sizeof v);
+}
+
+static inline void dkvb__write32(void *at, uint32_t v)
+{
+    memcpy(at, &v, sizeof v);
+}
+
+static inline void dkvb__write64(void *at, uint64_t v)
+{
+    memcpy(at, &v, sizeof v);
+}
+
+/* Bytes that are read from front to back and cannot be overrun. */
+struct dkvb__reader {
+    const unsigned char *at;
+    size_t left;
+};
+
+/* The next `size` bytes, or NULL if fewer are left. */
+static inline const unsigned char *dkvb__take(struct dkvb__reader *r, size_t size)
+{
+    const unsigned char *at = r->at;
+
+    if (size > r->left)
+        return NULL;
+    r->at += size;
+    r->left -= size;
+    return at;
+}
+
+/* True if `size` bytes are UTF-8 (shortest forms, no surrogates) without control characters, NUL included. */
+bool dkvb__utf8_valid(const char *text, size_t size);
+
+#endif

@@ -1,0 +1,56 @@
+#include "base/exact_math.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* ln 2 in two parts: the first has 32 trailing zero bits, so its product with a small integer is exact. */
+static const double ln2_high = 0x1.62e42feep-1;
+static const double ln2_low = 0x1.a39ef35793c76p-33;
+
+static double from_bits(uint64_t bits)
+{
+    double x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* e^x = 2^k e^r with r = x - k ln 2, |r| <= ln 2 / 2; e^r by its Taylor series, whose 14th term is below 2^-55. */
+double dkvb__exp(double x)
+{
+    double k_real, r, sum = 1.0;
+    int64_t k;
+
+    if (!(x > -708.0))
+        return 0.0;
+    if (x > 700.0)
+        x = 700.0;
+    k = (int64_t)(x * 1.4426950408889634 + (x < 0.0 ? -0.5 : 0.5));
+    k_real = (double)k;
+    r = (x - k_real * ln2_high) - k_real * ln2_low;
+    for (int i = 14; i > 0; i--)
+        sum = 1.0 + sum * r / i;
+    return sum * from_bits((uint64_t)(k + 1023) << 52);
+}
+
+/* x = 2^e m with m in [sqrt(1/2), sqrt 2); log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172. */
+double dkvb__log(double x)
+{
+    uint64_t bits;
+    int64_t e;
+    double m, s, s2, sum = 0.0, e_real;
+
+    memcpy(&bits, &x, sizeof bits);
+    e = (int64_t)(bits >> 52) - 1023;
+    m = from_bits((bits & 0x000FFFFFFFFFFFFFu) | 0x3FF0000000000000u);
+    if (m > 1.4142135623730951) {
+        m *= 0.5;
+        e++;
+    }
+    s = (m - 1.0) / (m + 1.0);
+    s2 = s * s;
+    for (int i = 23; i > 0; i -= 2)
+        sum = sum * s2 + 1.0 / i;
+    e_real = (double)e;
+    return e_real * ln2_high + (2.0 * s * sum + e_real * ln2_low);
+}

@@ -1,0 +1,54 @@
+#ifndef DKVB_BASE_FILE_H
+#define DKVB_BASE_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dkvb/memory.h"
+#include "dkvb/status.h"
+
+/* A regular file open for reading. */
+struct dkvb__file {
+    int fd;
+    uint64_t size;
+    const char *path; /* of the caller, for messages */
+};
+
+dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);
+
+/* Exactly `size` bytes at `offset`; DKVB_EFORMAT if the file ends before. */
+dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void *to, size_t size);
+
+void dkvb__file_close(struct dkvb__file *file);
+
+/* A whole file in memory, read only, shared by those who hold it. */
+struct dkvb__mapping {
+    dkvb_allocator mem;
+    atomic_uint owners;
+    const unsigned char *data;
+    size_t size;
+};
+
+dkvb_status dkvb__mapping_open(struct dkvb__mapping **out, const struct dkvb__file *file, const dkvb_allocator *mem);
+struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
+void dkvb__mapping_free(struct dkvb__mapping *mapping); /* NULL is a no-op */
+
+/* A file that appears under its name only when it is whole and on disk. Begin, write, commit; or abort. Replaces what a
+ * symbolic link points to, and keeps the mode of a file that it replaces. */
+struct dkvb__writer {
+    const dkvb_allocator *mem;
+    int fd;
+    char *path;      /* symbolic links resolved */
+    char *temporary; /* beside it */
+    bool created;    /* a file of that name is ours to remove */
+    uint64_t written;
+};
+
+dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const dkvb_allocator *mem);
+dkvb_status dkvb__writer_put(struct dkvb__writer *w, const void *data, size_t size);
+dkvb_status dkvb__writer_commit(struct dkvb__writer *w); /* also releases; aborts on failure */
+void dkvb__writer_abort(struct dkvb__writer *w);
+
+#endif

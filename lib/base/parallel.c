@@ -1,0 +1,128 @@
+#include "base/parallel.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "base/status.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* GNU OpenMP keeps its worker threads, which do not exist in a forked child: a parallel region there would wait for
+ * them for ever. So a process other than the one that loaded the library works on one thread. */
+static pid_t loaded_in;
+
+__attribute__((constructor)) static void remember_process(void)
+{
+    loaded_in = getpid();
+}
+
+void dkvb_run_options_init(dkvb_run_options *opts)
+{
+    *opts = (dkvb_run_options)DKVB_RUN_OPTIONS_INIT;
+}
+
+dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
+{
+    dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;
+    dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "run options");
+
+    if (rc)
+        return rc;
+    if (o.threads > 1024)
+        return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most 1024", o.threads);
+    run->threads = dkvb_runtime_threads(&o);
+    run->progress = o.progress;
+    run->user = o.user;
+    return DKVB_OK;
+}
+
+uint32_t dkvb_runtime_threads(const dkvb_run_options *opts)
+{
+#ifdef _OPENMP
+    int available = omp_get_max_threads();
+
+    if (getpid() != loaded_in)
+        return 1;
+    if (opts && opts->threads > 0)
+        return opts->threads;
+    return available > 0 ? (uint32_t)available : 1;
+#else
+    (void)opts;
+    return 1;
+#endif
+}
+
+dkvb_status dkvb__report(const struct dkvb__run *run, uint64_t done, uint64_t total)
+{
+    if (run->progress && run->progress(run->user, done, total) != 0)
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu", (unsigned long long)done,
+                          (unsigned long long)total);
+    return DKVB_OK;
+}
+
+struct job {
+    const struct dkvb__run *run;
+    size_t tasks;
+    dkvb__task_fn fn;
+    void *context;
+    bool reports;
+    size_t before, total; /* for reports */
+    atomic_size_t next, done;
+    atomic_bool stop;
+};
+
+/* Take tasks until there are none; worker 0 is the calling thread and does the reporting. */
+static void work(struct job *job, unsigned worker)
+{
+    for (;;) {
+        size_t task = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
+        size_t done;
+
+        if (task >= job->tasks || atomic_load_explicit(&job->stop, memory_order_relaxed))
+            return;
+        job->fn(job->context, task, worker);
+        done = atomic_fetch_add_explicit(&job->done, 1, memory_order_relaxed) + 1;
+        if (job->reports && worker == 0 && done < job->tasks && job->run->progress(job->run->user, job->before + done, job->total) != 0)
+            atomic_store_explicit(&job->stop, true, memory_order_relaxed);
+    }
+}
+
+static void run_job(struct job *job)
+{
+    unsigned threads = job->run->threads < job->tasks ? job->run->threads : (unsigned)job->tasks;
+
+    atomic_init(&job->next, 0);
+    atomic_init(&job->done, 0);
+    atomic_init(&job->stop, false);
+#ifdef _OPENMP
+    if (threads > 1) {
+#pragma omp parallel num_threads((int)threads)
+        work(job, (unsigned)omp_get_thread_num());
+        return;
+    }
+#endif
+    (void)threads;
+    work(job, 0);
+}
+
+void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context)
+{
+    struct job job = {.run = run, .tasks = tasks, .fn = fn, .context = context};
+
+    run_job(&job);
+}
+
+dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
+                                size_t before, size_t total)
+{
+    struct job job = {.run = run, .tasks = tasks, .fn = fn, .context = context, .reports = run->progress != NULL,
+                      .before = before, .total = total};
+
+    run_job(&job);
+    if (atomic_load(&job.stop))
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", before + atomic_load(&job.done), total);
+    return dkvb__report(run, before + tasks, total); /* other workers may have had the last tasks, or all of them */
+}

@@ -1,0 +1,280 @@
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/exact_math.h"
+#include "base/status.h"
+#include "bottleneck/model.h"
+#include "bottleneck/search.h"
+
+enum { CHUNK = 32 }; /* rows in one task */
+
+static size_t chunks(size_t n)
+{
+    return (n + CHUNK - 1) / CHUNK;
+}
+
+dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n)
+{
+    size_t size = dkvb__code_size(model);
+    uint32_t keys = model->codebooks->shape.keys;
+
+    if (k != model->top_k)
+        return dkvb__fail(DKVB_EMISMATCH, "codes have k = %u, the model selects %u keys", k, model->top_k);
+    for (size_t i = 0; i < n * size; i++)
+        if (codes[i] >= keys && codes[i] != DKVB_CODE_NONE)
+            return dkvb__fail(DKVB_EINVAL, "codes: row %zu, codebook %zu names key %u, there are %u", i / size,
+                              i % size / k, codes[i], keys);
+    return DKVB_OK;
+}
+
+struct stale_count {
+    const dkvb_model *model;
+    const uint16_t *codes;
+    size_t n;
+    _Atomic uint64_t stale;
+};
+
+static void count_stale(void *context, size_t task, unsigned worker)
+{
+    struct stale_count *s = context;
+    const struct dkvb__shape *shape = &s->model->codebooks->shape;
+    size_t end = (task + 1) * CHUNK < s->n ? (task + 1) * CHUNK : s->n;
+    const uint16_t *code = s->codes + task * CHUNK * dkvb__code_size(s->model);
+    uint64_t stale = 0;
+
+    (void)worker;
+    for (size_t r = task * CHUNK; r < end; r++)
+        for (size_t c = 0; c < shape->codebooks; c++)
+            for (size_t j = 0; j < s->model->top_k; j++, code++)
+                stale += *code < shape->keys && dkvb__model_dead(s->model, c, *code);
+    if (stale)
+        atomic_fetch_add(&s->stale, stale);
+}
+
+dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
+                                   const struct dkvb__run *run)
+{
+    struct stale_count s = {.model = model, .codes = codes, .n = n};
+    dkvb_status rc = dkvb__check_codes(model, codes, k, n);
+
+    if (rc)
+        return rc;
+    atomic_init(&s.stale, 0);
+    dkvb__parallel(run, chunks(n), count_stale, &s);
+    if (atomic_load(&s.stale) > 0)
+        return dkvb__fail(DKVB_EMISMATCH, "codes are stale: %llu of %zu name masked or purged pairs; refresh them",
+                          (unsigned long long)atomic_load(&s.stale), n * dkvb__code_size(model));
+    return DKVB_OK;
+}
+
+bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums)
+{
+    const struct dkvb__shape *shape = &model->codebooks->shape;
+    size_t classes = model->classes;
+    bool any = false;
+
+    memset(sums, 0, classes * sizeof *sums);
+    for (size_t c = 0; c < shape->codebooks; c++)
+        for (size_t j = 0; j < model->top_k; j++, code++) {
+            const float *value = values + (c * shape->keys + *code) * classes;
+
+            if (*code == DKVB_CODE_NONE)
+                continue;
+            any = true;
+            for (size_t l = 0; l < classes; l++)
+                sums[l] += (double)value[l];
+        }
+    return any;
+}
+
+static int32_t argmax(const float *logits, size_t classes)
+{
+    size_t best = 0;
+
+    for (size_t l = 1; l < classes; l++)
+        if (logits[l] > logits[best])
+            best = l;
+    return (int32_t)best;
+}
+
+/* Rows being decoded; `labels` or `logits` may be NULL. */
+struct decoding {
+    const dkvb_model *model;
+    const uint16_t *codes;
+    size_t n;
+    int32_t *labels;
+    float *logits;
+    double *sums;  /* [threads][L] */
+    float *answer; /* [threads][L], where logits are not wanted */
+};
+
+static void decode_chunk(void *context, size_t task, unsigned worker)
+{
+    const struct decoding *d = context;
+    size_t classes = d->model->classes, size = dkvb__code_size(d->model);
+    size_t end = (task + 1) * CHUNK < d->n ? (task + 1) * CHUNK : d->n;
+    double *sums = d->sums + worker * classes;
+
+    for (size_t r = task * CHUNK; r < end; r++) {
+        float *logits = d->logits ? d->logits + r * classes : d->answer + worker * classes;
+        bool any = dkvb__sum_values(d->model, d->model->values, d->codes + r * size, sums);
+
+        for (size_t l = 0; l < classes; l++)
+            logits[l] = (float)(sums[l] / (double)size);
+        if (d->labels)
+            d->labels[r] = any ? argmax(logits, classes) : -1;
+    }
+}
+
+static dkvb_status decoding_begin(struct decoding *d, const dkvb_model *model, const struct dkvb__run *run)
+{
+    *d = (struct decoding){.model = model};
+    d->sums = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->sums);
+    d->answer = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->answer);
+    if (d->sums && d->answer)
+        return DKVB_OK;
+    dkvb__free(&model->mem, d->sums);
+    dkvb__free(&model->mem, d->answer);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %u classes", model->classes);
+}
+
+static void decoding_end(struct decoding *d)
+{
+    dkvb__free(&d->model->mem, d->sums);
+    dkvb__free(&d->model->mem, d->answer);
+}
+
+static dkvb_status decode_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, int32_t *labels,
+                                float *logits, const dkvb_run_options *opts)
+{
+    struct decoding d;
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (rc)
+        return rc;
+    rc = dkvb__check_live_codes(model, codes, k, n, &run);
+    if (rc)
+        return rc;
+    rc = decoding_begin(&d, model, &run);
+    if (rc)
+        return rc;
+    d.codes = codes;
+    d.n = n;
+    d.labels = labels;
+    d.logits = logits;
+    rc = dkvb__parallel_long(&run, chunks(n), decode_chunk, &d, 0, chunks(n));
+    decoding_end(&d);
+    return rc;
+}
+
+dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, float *logits,
+                              const dkvb_run_options *opts)
+{
+    return decode_codes(model, codes, k, n, NULL, logits, opts);
+}
+
+dkvb_status dkvb_model_classify(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, int32_t *labels,
+                                const dkvb_run_options *opts)
+{
+    return decode_codes(model, codes, k, n, labels, NULL, opts);
+}
+
+/* Search and decode tile by tile: codes of one tile are all that is held. */
+static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, const float *x, size_t n,
+                                 int32_t *labels, float *logits, uint16_t *codes)
+{
+    const dkvb_model *model = d->model;
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t first = 0; !rc && first < n; first += d->n) {
+        d->n = n - first < s->tile.capacity ? n - first : s->tile.capacity;
+        rc = dkvb__search_tile(s, x + first * model->codebooks->shape.input_dim, d->n, first, codes, NULL);
+        if (rc)
+            return rc;
+        d->codes = codes;
+        d->labels = labels ? labels + first : NULL;
+        d->logits = logits ? logits + first * model->classes : NULL;
+        dkvb__parallel(&s->run, chunks(d->n), decode_chunk, d);
+        rc = dkvb__report(&s->run, first + d->n, n);
+    }
+    return rc;
+}
+
+dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n, int32_t *labels, float *logits,
+                               const dkvb_run_options *opts)
+{
+    struct dkvb__search s;
+    struct decoding d;
+    struct dkvb__run run;
+    uint16_t *codes;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (rc)
+        return rc;
+    rc = dkvb__search_begin(&s, model->codebooks, model->mask, model->top_k, n, &run);
+    if (rc)
+        return rc;
+    rc = decoding_begin(&d, model, &run);
+    if (rc)
+        goto end_search;
+    codes = dkvb__alloc(&model->mem, s.tile.capacity, dkvb__code_size(model) * sizeof *codes);
+    rc = codes ? predict_tiles(&s, &d, x, n, labels, logits, codes)
+               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.tile.capacity);
+    dkvb__free(&model->mem, codes);
+    decoding_end(&d);
+
+end_search:
+    dkvb__search_end(&s);
+    return rc;
+}
+
+void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, float *probs)
+{
+    for (size_t r = 0; r < n; r++) {
+        const float *row = logits + r * classes;
+        float *out = probs + r * classes;
+        double most = (double)row[argmax(row, classes)], sum = 0.0;
+
+        for (size_t l = 0; l < classes; l++)
+            sum += dkvb__exp((double)row[l] - most);
+        for (size_t l = 0; l < classes; l++)
+            out[l] = (float)(dkvb__exp((double)row[l] - most) / sum);
+    }
+}
+
+void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels)
+{
+    for (size_t r = 0; r < n; r++)
+        labels[r] = argmax(logits + r * classes, classes);
+}
+
+/* Insert class l among the first `count` of the best; ties stay with the lower class. */
+static void insert_class(const float *logits, int32_t *labels, size_t count, size_t top, int32_t l)
+{
+    size_t i = count < top ? count : top - 1;
+
+    if (count == top && !(logits[l] > logits[labels[i]]))
+        return;
+    for (; i > 0 && logits[l] > logits[labels[i - 1]]; i--)
+        labels[i] = labels[i - 1];
+    labels[i] = l;
+}
+
+dkvb_status dkvb_decode_top(const float *logits, size_t n, uint32_t classes, uint32_t top, int32_t *labels,
+                            float *scores)
+{
+    if (top < 1 || top > classes)
+        return dkvb__fail(DKVB_EINVAL, "top is %u, 1 to %u is wanted", top, classes);
+    for (size_t r = 0; r < n; r++) {
+        const float *row = logits + r * classes;
+        int32_t *best = labels + r * top;
+
+        for (uint32_t l = 0; l < classes; l++)
+            insert_class(row, best, l < top ? l : top, top, (int32_t)l);
+        for (uint32_t i = 0; scores && i < top; i++)
+            scores[r * top + i] = row[best[i]];
+    }
+    return DKVB_OK;
+}

@@ -1,0 +1,41 @@
+#ifndef DKVB_BOTTLENECK_MASK_H
+#define DKVB_BOTTLENECK_MASK_H
+
+#include "bottleneck/codebooks.h"
+#include "dkvb/mask.h"
+
+struct dkvb_mask {
+    dkvb_allocator mem;
+    uint8_t birth[16]; /* of the codebooks it belongs to */
+    uint32_t codebooks, keys;
+    size_t words; /* of one codebook */
+    uint64_t *bits; /* [codebooks][words], bits past the last key are 0 */
+};
+
+dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
+                           const dkvb_allocator *mem);
+
+/* DKVB_EMISMATCH unless the mask belongs to these codebooks. */
+dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
+
+/* The pair's key must exist. */
+static inline bool dkvb__mask_bit(const dkvb_mask *mask, size_t codebook, size_t key)
+{
+    return mask->bits[codebook * mask->words + key / 64] >> (key % 64) & 1;
+}
+
+static inline void dkvb__mask_set(dkvb_mask *mask, size_t codebook, size_t key)
+{
+    mask->bits[codebook * mask->words + key / 64] |= (uint64_t)1 << (key % 64);
+}
+
+/* Take purged pairs out of a mask of these codebooks: they are dead already, and are counted apart. */
+void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
+
+/* Bits of the last word of a codebook that stand for keys. */
+uint64_t dkvb__last_word(size_t keys);
+
+/* True if no bit past the last key of a codebook is set. bits: [codebooks][words]. */
+bool dkvb__bits_in_range(const uint64_t *bits, size_t codebooks, size_t keys);
+
+#endif

@@ -1,0 +1,274 @@
+#include "bottleneck/model.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/status.h"
+
+void dkvb_model_options_init(dkvb_model_options *opts)
+{
+    *opts = (dkvb_model_options)DKVB_MODEL_OPTIONS_INIT;
+}
+
+bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes)
+{
+    size_t bytes;
+
+    return !dkvb__mul_overflow(count, (size_t)shape->codebooks * shape->keys, classes) &&
+           !dkvb__mul_overflow(&bytes, *count, sizeof(float));
+}
+
+dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
+                              const dkvb_allocator *mem)
+{
+    dkvb_model *m = dkvb__alloc0(mem, 1, sizeof *m);
+    dkvb_status rc;
+
+    *out = NULL;
+    if (!m)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    m->mem = *mem;
+    m->codebooks = dkvb_codebooks_retain(cb);
+    m->classes = classes;
+    m->top_k = top_k;
+    m->format_major = DKVB__FORMAT_MAJOR;
+    m->format_minor = DKVB__FORMAT_MINOR;
+    m->names = dkvb__alloc0(mem, classes, sizeof *m->names);
+    rc = m->names ? dkvb__mask_new(&m->mask, cb->birth, cb->shape.codebooks, cb->shape.keys, mem)
+                  : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", classes);
+    if (rc) {
+        dkvb_model_free(m);
+        return rc;
+    }
+    *out = m;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, const dkvb_model_options *given)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_allocator mem;
+    dkvb_model *m;
+    size_t count;
+    dkvb_status rc;
+
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, given, "model options");
+    if (!rc)
+        rc = dkvb__codebooks_need_frozen(cb);
+    if (rc)
+        return rc;
+    if (classes < 1 || classes > DKVB__MAX_CLASSES)
+        return dkvb__fail(DKVB_EINVAL, "model: %u classes, 1 to %d are wanted", classes, DKVB__MAX_CLASSES);
+    if (o.top_k < 1 || o.top_k > cb->shape.keys)
+        return dkvb__fail(DKVB_EINVAL, "model: top_k is %u, 1 to %u is wanted", o.top_k, cb->shape.keys);
+    mem = dkvb__allocator(o.allocator);
+    rc = dkvb__model_shell(&m, cb, classes, o.top_k, &mem);
+    if (rc)
+        return rc;
+    if (dkvb__value_count(&count, &cb->shape, classes))
+        m->values = dkvb__alloc0(&mem, count, sizeof *m->values);
+    if (!m->values) {
+        dkvb_model_free(m);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
+                          cb->shape.keys, classes);
+    }
+    *out = m;
+    return DKVB_OK;
+}
+
+void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
+{
+    dkvb__free(mem, record->method);
+    dkvb__free(mem, record->reason);
+    dkvb__free(mem, record->list);
+    *record = (struct dkvb__record){0};
+}
+
+void dkvb_model_free(dkvb_model *m)
+{
+    dkvb_allocator mem;
+
+    if (!m)
+        return;
+    mem = m->mem;
+    dkvb__training_free(m);
+    for (size_t i = 0; i < m->journal.count; i++)
+        dkvb__record_clear(&m->journal.records[i], &mem);
+    dkvb__free(&mem, m->journal.records);
+    for (size_t i = 0; !m->mapping && i < m->extra_count; i++)
+        dkvb__free(&mem, m->extras[i].data);
+    dkvb__free(&mem, m->extras);
+    for (size_t l = 0; m->names && l < m->classes; l++)
+        dkvb__free(&mem, m->names[l]);
+    dkvb__free(&mem, m->names);
+    if (!m->mapping)
+        dkvb__free(&mem, m->values);
+    dkvb_mask_free(m->mask);
+    dkvb_codebooks_free(m->codebooks);
+    dkvb__mapping_free(m->mapping);
+    dkvb__free(&mem, m->path);
+    dkvb__free(&mem, m);
+}
+
+dkvb_status dkvb__model_need_mutable(const dkvb_model *model)
+{
+    if (model->mapping)
+        return dkvb__fail(DKVB_ESTATE, "%.300s: the model is mapped and cannot be changed: load it instead",
+                          model->path);
+    if (model->training)
+        return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that first");
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
+{
+    dkvb_codebooks_info cb = DKVB_CODEBOOKS_INFO_INIT;
+    dkvb_model_info full = DKVB_MODEL_INFO_INIT;
+    dkvb_status rc = dkvb_codebooks_get_info(m->codebooks, &cb);
+
+    if (rc)
+        return rc;
+    full.codebooks = cb.codebooks;
+    full.keys = cb.keys;
+    full.key_dim = cb.key_dim;
+    full.input_dim = cb.input_dim;
+    full.classes = m->classes;
+    full.top_k = m->top_k;
+    full.normalize = cb.normalize;
+    full.mapped = m->mapping != NULL;
+    full.format_major = m->format_major;
+    full.format_minor = m->format_minor;
+    full.masked_pairs = dkvb_mask_count(m->mask);
+    full.purged_pairs = cb.purged_pairs;
+    full.journal_entries = m->journal.count;
+    full.rows_trained = m->rows_trained;
+    memcpy(full.birth, cb.birth, sizeof full.birth);
+    return dkvb__give_info(info, &full, sizeof full, "model info");
+}
+
+dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model)
+{
+    return model->codebooks;
+}
+
+dkvb_status dkvb_model_get_mask(const dkvb_model *model, dkvb_mask **out)
+{
+    dkvb_status rc = dkvb_mask_copy(out, model->mask);
+
+    if (rc)
+        return rc;
+    for (size_t c = 0; c < model->codebooks->shape.codebooks; c++)
+        for (size_t w = 0; w < model->mask->words; w++)
+            (*out)->bits[c * model->mask->words + w] |= model->codebooks->purged[c * model->mask->words + w];
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out)
+{
+    size_t count;
+
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    memcpy(out, model->values, count * sizeof *out);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
+{
+    const struct dkvb__shape *shape = &model->codebooks->shape;
+    size_t count, bad = 0;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    dkvb__value_count(&count, shape, model->classes);
+    while (bad < count && __builtin_isfinite(values[bad]))
+        bad++;
+    if (bad < count)
+        return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, a finite number is wanted", bad, (double)values[bad]);
+    for (size_t c = 0; c < shape->codebooks; c++)
+        for (size_t j = 0; j < shape->keys; j++) {
+            size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
+
+            if (!(model->codebooks->purged[word] >> (j % 64) & 1))
+                memcpy(model->values + at, values + at, model->classes * sizeof *values);
+        }
+    return DKVB_OK;
+}
+
+/* from[C K][old] to to[C K][new], new classes 0. */
+static void widen_values(float *to, const float *from, size_t pairs, uint32_t old_classes, uint32_t new_classes)
+{
+    for (size_t i = 0; i < pairs; i++)
+        memcpy(to + i * new_classes, from + i * old_classes, old_classes * sizeof *to);
+}
+
+dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
+{
+    const struct dkvb__shape *shape = &model->codebooks->shape;
+    uint32_t classes = model->classes + count;
+    float *values = NULL;
+    char **names;
+    size_t value_count;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc || count == 0)
+        return rc;
+    if (count > DKVB__MAX_CLASSES - model->classes)
+        return dkvb__fail(DKVB_EINVAL, "model: %u classes and %u more, at most %d are wanted", model->classes, count,
+                          DKVB__MAX_CLASSES);
+    names = dkvb__alloc0(&model->mem, classes, sizeof *names);
+    if (names && dkvb__value_count(&value_count, shape, classes))
+        values = dkvb__alloc0(&model->mem, value_count, sizeof *values);
+    if (!values) {
+        dkvb__free(&model->mem, names);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", classes);
+    }
+    widen_values(values, model->values, (size_t)shape->codebooks * shape->keys, model->classes, classes);
+    memcpy(names, model->names, model->classes * sizeof *names);
+    dkvb__free(&model->mem, model->values);
+    dkvb__free(&model->mem, model->names);
+    model->values = values;
+    model->names = names;
+    model->classes = classes;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
+{
+    size_t size = strlen(text);
+
+    if (size > most)
+        return dkvb__fail(DKVB_EINVAL, "%s: %zu bytes, at most %zu are wanted", what, size, most);
+    if (!dkvb__utf8_valid(text, size))
+        return dkvb__fail(DKVB_EINVAL, "%s: UTF-8 without control characters is wanted", what);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name)
+{
+    char *copy = NULL;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    if (label >= model->classes)
+        return dkvb__fail(DKVB_EINVAL, "class name: there is no class %u, the model has %u", label, model->classes);
+    if (name && *name) {
+        rc = dkvb__check_text("class name", name, DKVB__MAX_NAME);
+        if (rc)
+            return rc;
+        copy = dkvb__strdup(&model->mem, name);
+        if (!copy)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for a class name");
+    }
+    dkvb__free(&model->mem, model->names[label]);
+    model->names[label] = copy;
+    return DKVB_OK;
+}
+
+const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label)
+{
+    return label < model->classes ? model->names[label] : NULL;
+}

@@ -1,0 +1,100 @@
+#ifndef DKVB_BOTTLENECK_MODEL_H
+#define DKVB_BOTTLENECK_MODEL_H
+
+#include "base/parallel.h"
+#include "bottleneck/mask.h"
+#include "dkvb/model.h"
+#include "dkvb/values.h"
+
+enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255 };
+
+/* Version of the file format that this library writes; a model made in memory is of it. */
+enum { DKVB__FORMAT_MAJOR = 1, DKVB__FORMAT_MINOR = 0 };
+
+/* One journal entry: plain data, written by unlearn/journal.c. */
+struct dkvb__record {
+    uint32_t kind, state; /* DKVB_JOURNAL_…; the state follows from later entries and is not in files */
+    uint64_t target;
+    int64_t time;
+    uint64_t pairs, pairs_new;
+    char *method, *reason;
+    uint32_t *list; /* the pairs asked for, ascending, `pairs` of them; NULL once undone or purged */
+};
+
+struct dkvb__journal {
+    struct dkvb__record *records; /* entry `id` is records[id - 1] */
+    size_t count, capacity;
+    size_t settled; /* entries up to the latest purge: none of them is active */
+};
+
+/* A section of the file that this library does not know: kept, and written again. */
+struct dkvb__extra {
+    char name[17];
+    uint32_t dtype;
+    void *data; /* in the model's mapping if there is one, else owned */
+    size_t size;
+};
+
+/* Training between begin and end: see values.c. */
+struct dkvb__training;
+
+struct dkvb_model {
+    dkvb_allocator mem;
+    dkvb_codebooks *codebooks;
+    uint32_t classes, top_k;
+    float *values;   /* [C][K][L]; in `mapping` if there is one, else owned */
+    char **names;    /* [L], NULL = no name */
+    dkvb_mask *mask; /* in force, purged pairs not included */
+    struct dkvb__journal journal;
+    struct dkvb__training *training;
+    uint64_t rows_trained;
+    struct dkvb__extra *extras;
+    size_t extra_count;
+    struct dkvb__mapping *mapping;
+    uint32_t format_major, format_minor; /* of the file it came from */
+    char *path;                          /* of the mapped file, for messages */
+};
+
+/* A model with codebooks (one more owner), mask and names but no values yet. */
+dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
+                              const dkvb_allocator *mem);
+
+/* Floats of all values; false if they do not fit in memory. */
+bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
+
+/* DKVB_ESTATE if the model is mapped or in training. */
+dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
+
+/* DKVB_EINVAL unless `name` is UTF-8 without control characters and of at most `most` bytes. */
+dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
+
+static inline bool dkvb__model_dead(const dkvb_model *m, size_t codebook, size_t key)
+{
+    size_t word = codebook * m->mask->words + key / 64;
+
+    return (m->mask->bits[word] | m->codebooks->purged[word]) >> (key % 64) & 1;
+}
+
+static inline size_t dkvb__code_size(const dkvb_model *m)
+{
+    return (size_t)m->codebooks->shape.codebooks * m->top_k;
+}
+
+/* decode.c: DKVB_EMISMATCH if k is not the model's; DKVB_EINVAL if a code names a key that does not exist. */
+dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n);
+
+/* The same, and DKVB_EMISMATCH if codes name masked or purged pairs. */
+dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
+                                   const struct dkvb__run *run);
+
+/* sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L].
+ * False if the code selects nothing. */
+bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums);
+
+/* values.c */
+void dkvb__training_free(dkvb_model *model);
+
+/* unlearn/ has the rest of the journal; the model frees it. */
+void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
+
+#endif

@@ -1,0 +1,391 @@
+/*
+ * Values by stochastic gradient descent on stored codes. A batch has two parts, each free of races and the same for any
+ * thread count: first every row's error, from values as they are (rows are shared out); then every codebook adds the
+ * errors to the values that its codes name, rows in order (codebooks are shared out).
+ *
+ * Weight decay shrinks all values in each batch. Touching them all would cost more than the training, so a common factor is
+ * kept beside them (Bottou 2012, *Stochastic Gradient Descent Tricks*, section 5.1): value = scale * stored.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/exact_math.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "bottleneck/model.h"
+#include "bottleneck/search.h"
+
+enum {
+    ROWS = 8,      /* rows in one task of the first part */
+    CODEBOOKS = 4, /* codebooks in one task of the second */
+    MAX_BATCH = 1 << 20
+};
+
+struct dkvb__training {
+    dkvb_train_options options;
+    float *values; /* [C][K][L], becoming the model's */
+    double scale;
+    uint64_t rows; /* trained so far */
+    uint32_t steps;
+};
+
+void dkvb_train_options_init(dkvb_train_options *opts)
+{
+    *opts = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
+}
+
+void dkvb__training_free(dkvb_model *model)
+{
+    if (!model->training)
+        return;
+    dkvb__free(&model->mem, model->training->values);
+    dkvb__free(&model->mem, model->training);
+    model->training = NULL;
+}
+
+static dkvb_status take_options(dkvb_train_options *o, const dkvb_train_options *given)
+{
+    dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "training options");
+
+    if (rc)
+        return rc;
+    if (o->batch < 1 || o->batch > MAX_BATCH)
+        return dkvb__fail(DKVB_EINVAL, "training: batch is %u, 1 to %d is wanted", o->batch, MAX_BATCH);
+    if (!(o->learning_rate > 0.0 && o->learning_rate <= 1e6))
+        return dkvb__fail(DKVB_EINVAL, "training: learning rate is %g, 0 < rate <= 1e6 is wanted", o->learning_rate);
+    if (!(o->weight_decay >= 0.0 && o->weight_decay * o->learning_rate < 1.0))
+        return dkvb__fail(DKVB_EINVAL, "training: weight decay is %g, 0 <= decay < 1 / learning rate (%g) is wanted",
+                          o->weight_decay, 1.0 / o->learning_rate);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *given)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    struct dkvb__training *t;
+    size_t count;
+    dkvb_status rc = take_options(&o, given);
+
+    if (!rc)
+        rc = dkvb__model_need_mutable(model);
+    if (rc)
+        return rc;
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    t = dkvb__alloc0(&model->mem, 1, sizeof *t);
+    if (t)
+        t->values = dkvb__alloc(&model->mem, count, sizeof *t->values);
+    if (!t || !t->values) {
+        dkvb__free(&model->mem, t);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
+    }
+    memcpy(t->values, model->values, count * sizeof *t->values);
+    t->options = o;
+    t->scale = 1.0;
+    model->training = t;
+    return DKVB_OK;
+}
+
+void dkvb_model_train_abort(dkvb_model *model)
+{
+    dkvb__training_free(model);
+}
+
+/* Bring the common factor into the values. */
+static void fold_scale(dkvb_model *model)
+{
+    struct dkvb__training *t = model->training;
+    size_t count;
+
+    if (t->scale == 1.0)
+        return;
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    for (size_t i = 0; i < count; i++)
+        t->values[i] = (float)((double)t->values[i] * t->scale);
+    t->scale = 1.0;
+}
+
+static dkvb_status need_training(const dkvb_model *model)
+{
+    if (!model->training)
+        return dkvb__fail(DKVB_ESTATE, "no training is under way: begin it first");
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_train_end(dkvb_model *model)
+{
+    struct dkvb__training *t = model->training;
+    float *old = model->values;
+    dkvb_status rc = need_training(model);
+
+    if (rc)
+        return rc;
+    fold_scale(model);
+    model->values = t->values;
+    t->values = old;
+    model->rows_trained += t->rows;
+    dkvb__training_free(model);
+    return DKVB_OK;
+}
+
+/* One pass over rows, batch by batch. */
+struct pass {
+    dkvb_model *model;
+    struct dkvb__training *training;
+    const struct dkvb__run *run;
+    const uint16_t *codes;
+    const int32_t *labels;
+    const size_t *order; /* rows to visit, in this order */
+    size_t first, rows;  /* the present batch: order[first] … */
+    double *sums;        /* [threads][L] */
+    float *error;        /* [batch][L], what to add to the stored values */
+    double *loss;        /* [batch] */
+    uint8_t *right;      /* [batch] */
+};
+
+/* error = learning_rate (onehot(label) - softmax(logits)) / scale, and the row's loss. sums: selected values, by class. */
+static void row_error(const struct pass *p, double *sums, int32_t label, size_t i)
+{
+    const struct dkvb__training *t = p->training;
+    size_t classes = p->model->classes, best = 0;
+    double factor = t->scale / (double)dkvb__code_size(p->model), total = 0.0, most, rate;
+    float *error = p->error + i * classes;
+
+    for (size_t l = 1; l < classes; l++)
+        best = sums[l] > sums[best] ? l : best;
+    most = sums[best] * factor;
+    p->right[i] = best == (size_t)label;
+    p->loss[i] = most - sums[label] * factor;
+    for (size_t l = 0; l < classes; l++) {
+        sums[l] = dkvb__exp(sums[l] * factor - most);
+        total += sums[l];
+    }
+    p->loss[i] += dkvb__log(total);
+    rate = t->options.learning_rate / t->scale;
+    for (size_t l = 0; l < classes; l++)
+        error[l] = (float)(rate * ((l == (size_t)label ? 1.0 : 0.0) - sums[l] / total));
+}
+
+static void find_errors(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    size_t end = (task + 1) * ROWS < p->rows ? (task + 1) * ROWS : p->rows;
+    double *sums = p->sums + worker * p->model->classes;
+
+    for (size_t i = task * ROWS; i < end; i++) {
+        size_t row = p->order[p->first + i];
+
+        dkvb__sum_values(p->model, p->training->values, p->codes + row * dkvb__code_size(p->model), sums);
+        row_error(p, sums, p->labels[row], i);
+    }
+}
+
+static void add_errors(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    const struct dkvb__shape *shape = &p->model->codebooks->shape;
+    size_t classes = p->model->classes, k = p->model->top_k;
+    size_t end = (task + 1) * CODEBOOKS < shape->codebooks ? (task + 1) * CODEBOOKS : shape->codebooks;
+
+    (void)worker;
+    for (size_t c = task * CODEBOOKS; c < end; c++)
+        for (size_t i = 0; i < p->rows; i++) {
+            const uint16_t *code = p->codes + (p->order[p->first + i] * shape->codebooks + c) * k;
+            const float *error = p->error + i * classes;
+
+            for (size_t j = 0; j < k; j++) {
+                float *value = p->training->values + (c * shape->keys + code[j]) * classes;
+
+                if (code[j] == DKVB_CODE_NONE)
+                    continue;
+                for (size_t l = 0; l < classes; l++)
+                    value[l] += error[l];
+            }
+        }
+}
+
+/* Below this, stored values grow large beside what is added to them. */
+static const double smallest_scale = 1e-3;
+
+static void train_batch(struct pass *p)
+{
+    const dkvb_train_options *o = &p->training->options;
+
+    dkvb__parallel(p->run, (p->rows + ROWS - 1) / ROWS, find_errors, p);
+    if (o->weight_decay > 0.0) {
+        /* The errors were divided by the old factor; values and errors shrink by the same step. */
+        double shrink = 1.0 - o->learning_rate * o->weight_decay;
+
+        p->training->scale *= shrink;
+        for (size_t i = 0; i < p->rows * p->model->classes; i++)
+            p->error[i] = (float)((double)p->error[i] / shrink);
+    }
+    dkvb__parallel(p->run, (p->model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, add_errors, p);
+    if (p->training->scale < smallest_scale)
+        fold_scale(p->model);
+}
+
+static void pass_free(struct pass *p)
+{
+    const dkvb_allocator *mem = &p->model->mem;
+
+    dkvb__free(mem, p->sums);
+    dkvb__free(mem, p->error);
+    dkvb__free(mem, p->loss);
+    dkvb__free(mem, p->right);
+}
+
+static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
+                            const int32_t *labels)
+{
+    const dkvb_allocator *mem = &model->mem;
+    size_t batch = model->training->options.batch, classes = model->classes;
+
+    *p = (struct pass){.model = model, .training = model->training, .run = run, .codes = codes, .labels = labels};
+    p->sums = dkvb__alloc(mem, run->threads, classes * sizeof *p->sums);
+    p->error = dkvb__alloc(mem, batch, classes * sizeof *p->error);
+    p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
+    p->right = dkvb__alloc(mem, batch, sizeof *p->right);
+    if (p->sums && p->error && p->loss && p->right)
+        return DKVB_OK;
+    pass_free(p);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for batches of %zu rows", batch);
+}
+
+/* All of order[0 .. n-1] once; `done` rows of `total` were reported before. */
+static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint64_t done, uint64_t total,
+                            dkvb_train_report *report)
+{
+    double loss = 0.0;
+    uint64_t right = 0;
+
+    p->order = order;
+    for (p->first = 0; p->first < n; p->first += p->rows) {
+        dkvb_status rc;
+
+        p->rows = n - p->first < p->training->options.batch ? n - p->first : p->training->options.batch;
+        train_batch(p);
+        for (size_t i = 0; i < p->rows; i++) {
+            loss += p->loss[i];
+            right += p->right[i];
+        }
+        rc = dkvb__report(p->run, done + p->first + p->rows, total);
+        if (rc)
+            return rc;
+    }
+    report->struct_size = sizeof *report;
+    report->rows = n;
+    report->loss = n ? loss / (double)n : 0.0;
+    report->accuracy = n ? (double)right / (double)n : 0.0;
+    return DKVB_OK;
+}
+
+static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *report)
+{
+    if (o->report && o->report(o->user, report) != 0)
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled by the report callback after %u", report->epoch);
+    return DKVB_OK;
+}
+
+/* Labels checked; rows that are not to be ignored in `order`, how many in *count. */
+static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order,
+                                 size_t *count)
+{
+    *count = 0;
+    for (size_t r = 0; r < n; r++) {
+        if (labels[r] < -1 || (labels[r] >= 0 && (uint32_t)labels[r] >= model->classes))
+            return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, -1 to %u is wanted", r, labels[r],
+                              model->classes - 1);
+        if (labels[r] >= 0)
+            order[(*count)++] = r;
+    }
+    return DKVB_OK;
+}
+
+/* Epochs over the labelled rows, each in an order of its own. `rows`, `order`, `scratch`: [n]. */
+static dkvb_status run_epochs(struct pass *p, const size_t *rows, size_t n, size_t *order, size_t *scratch)
+{
+    const dkvb_train_options *o = &p->training->options;
+    dkvb_train_report report = {.epochs = o->epochs};
+    dkvb_status rc = DKVB_OK;
+
+    for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
+        struct dkvb__rng rng;
+
+        dkvb__rng_seed(&rng, o->seed, epoch);
+        if (!o->no_shuffle)
+            dkvb__rng_choose(&rng, n, n, order, scratch);
+        for (size_t i = 0; i < n; i++)
+            order[i] = rows[o->no_shuffle ? i : order[i]];
+        rc = run_pass(p, order, n, (uint64_t)epoch * n, (uint64_t)o->epochs * n, &report);
+        if (rc)
+            break;
+        p->training->rows += n;
+        report.epoch = epoch + 1;
+        rc = tell(o, &report);
+    }
+    return rc;
+}
+
+dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,
+                             const dkvb_train_options *given, const dkvb_run_options *opts)
+{
+    struct dkvb__run run;
+    struct pass p;
+    size_t *rows, count = 0;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (!rc)
+        rc = dkvb__check_live_codes(model, codes, k, n, &run);
+    if (!rc)
+        rc = dkvb_model_train_begin(model, given);
+    if (rc)
+        return rc;
+    rows = dkvb__alloc(&model->mem, n, 3 * sizeof *rows);
+    rc = rows ? labelled_rows(model, labels, n, rows, &count)
+              : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
+    if (!rc)
+        rc = pass_new(&p, model, &run, codes, labels);
+    if (!rc) {
+        rc = run_epochs(&p, rows, count, rows + n, rows + 2 * n);
+        pass_free(&p);
+    }
+    dkvb__free(&model->mem, rows);
+    if (!rc)
+        return dkvb_model_train_end(model);
+    dkvb_model_train_abort(model);
+    return rc;
+}
+
+dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
+                                  size_t n, const dkvb_run_options *opts)
+{
+    dkvb_train_report report = {0};
+    struct dkvb__run run;
+    struct pass p;
+    size_t *rows, count = 0;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (!rc)
+        rc = need_training(model);
+    if (!rc)
+        rc = dkvb__check_live_codes(model, codes, k, n, &run);
+    if (rc)
+        return rc;
+    run.progress = NULL; /* a step is short, and must not stop half way */
+    rows = dkvb__alloc(&model->mem, n, sizeof *rows);
+    rc = rows ? labelled_rows(model, labels, n, rows, &count)
+              : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
+    if (!rc)
+        rc = pass_new(&p, model, &run, codes, labels);
+    if (!rc) {
+        rc = run_pass(&p, rows, count, 0, count, &report);
+        pass_free(&p);
+    }
+    dkvb__free(&model->mem, rows);
+    if (rc)
+        return rc;
+    model->training->rows += count;
+    report.epoch = ++model->training->steps;
+    return tell(&model->training->options, &report);
+}

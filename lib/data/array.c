@@ -1,0 +1,465 @@
+#include "data/array.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/half.h"
+#include "base/status.h"
+#include "data/idx.h"
+#include "data/npy.h"
+
+static const struct dtype {
+    const char *name;
+    size_t size;
+} dtypes[] = {
+    [DKVB_DTYPE_U8] = {"uint8", 1},    [DKVB_DTYPE_I8] = {"int8", 1},     [DKVB_DTYPE_U16] = {"uint16", 2},
+    [DKVB_DTYPE_I16] = {"int16", 2},   [DKVB_DTYPE_U32] = {"uint32", 4},  [DKVB_DTYPE_I32] = {"int32", 4},
+    [DKVB_DTYPE_U64] = {"uint64", 8},  [DKVB_DTYPE_I64] = {"int64", 8},   [DKVB_DTYPE_F16] = {"float16", 2},
+    [DKVB_DTYPE_F32] = {"float32", 4}, [DKVB_DTYPE_F64] = {"float64", 8},
+};
+
+static bool known(uint32_t dtype)
+{
+    return dtype < sizeof dtypes / sizeof *dtypes && dtypes[dtype].name;
+}
+
+size_t dkvb_dtype_size(uint32_t dtype)
+{
+    return known(dtype) ? dtypes[dtype].size : 0;
+}
+
+const char *dkvb_dtype_name(uint32_t dtype)
+{
+    return known(dtype) ? dtypes[dtype].name : "unknown";
+}
+
+void dkvb_array_free(dkvb_array *array)
+{
+    if (!array || array->struct_size < sizeof *array)
+        return;
+    dkvb__free(&array->allocator, array->data);
+    *array = (dkvb_array){.struct_size = array->struct_size};
+}
+
+bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
+{
+    size_t product = dkvb_dtype_size(dtype);
+    bool none = false;
+
+    for (uint32_t d = 0; d < ndim; d++) {
+        if (shape[d] == 0)
+            none = true;
+        else if (shape[d] > PTRDIFF_MAX || dkvb__mul_overflow(&product, product, (size_t)shape[d]))
+            return false;
+    }
+    *bytes = none ? 0 : product;
+    return product <= PTRDIFF_MAX;
+}
+
+dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s)
+{
+    const dkvb_array *a = &s->array;
+
+    if (!dkvb__shape_bytes(bytes, a->dtype, a->ndim, a->shape))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: the product of the %u dimensions does not fit in memory", s->path,
+                          a->ndim);
+    return DKVB_OK;
+}
+
+/* Elements of an array whose bytes are known to fit. */
+static size_t elements(const dkvb_array *a)
+{
+    size_t count = 1;
+
+    for (uint32_t d = 0; d < a->ndim; d++)
+        count *= (size_t)a->shape[d];
+    return count;
+}
+
+static dkvb_status out_of_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype)
+{
+    return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu elements of type %s", s->path, count,
+                      dkvb_dtype_name(dtype));
+}
+
+dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset)
+{
+    dkvb_array *a = &s->array;
+    uint64_t left = file->size > offset ? file->size - offset : 0;
+    size_t bytes;
+    dkvb_status rc = dkvb__stored_bytes(&bytes, s);
+
+    if (rc)
+        return rc;
+    if (left != bytes)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes from byte %llu on, type and shape promise %zu", s->path,
+                          (unsigned long long)left, (unsigned long long)offset, bytes);
+    if (bytes == 0)
+        return DKVB_OK;
+    a->data = dkvb__alloc(&a->allocator, bytes, 1);
+    if (!a->data)
+        return out_of_memory(s, elements(a), a->dtype);
+    return dkvb__file_read(file, offset, a->data, bytes);
+}
+
+void dkvb__stored_swap(struct dkvb__stored *s)
+{
+    size_t size = dkvb_dtype_size(s->array.dtype);
+    size_t count = elements(&s->array);
+    unsigned char *at = s->array.data;
+
+    for (size_t i = 0; i < count; i++, at += size)
+        for (size_t j = 0; j < size / 2; j++) {
+            unsigned char byte = at[j];
+
+            at[j] = at[size - 1 - j];
+            at[size - 1 - j] = byte;
+        }
+}
+
+/* Put new elements in the place of the old ones. */
+static void replace(struct dkvb__stored *s, void *data, uint32_t dtype)
+{
+    dkvb__free(&s->array.allocator, s->array.data);
+    s->array.data = data;
+    s->array.dtype = dtype;
+}
+
+/* to[i] = from[i * stride] for i < n. The copy is inlined with a constant size. */
+static inline void gather_of(unsigned char *to, const unsigned char *from, size_t n, size_t stride, size_t size)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * size, from + i * stride * size, size);
+}
+
+static void gather(unsigned char *to, const unsigned char *from, size_t n, size_t stride, size_t size)
+{
+    switch (size) {
+    case 1:
+        gather_of(to, from, n, stride, 1);
+        break;
+    case 2:
+        gather_of(to, from, n, stride, 2);
+        break;
+    case 4:
+        gather_of(to, from, n, stride, 4);
+        break;
+    default:
+        gather_of(to, from, n, stride, 8);
+    }
+}
+
+/* `from` has the first index varying fastest, `to` the last; neither is empty. */
+static void reorder(unsigned char *to, const unsigned char *from, const dkvb_array *a)
+{
+    size_t size = dkvb_dtype_size(a->dtype);
+    size_t last = a->ndim - 1, width = (size_t)a->shape[last], rows = elements(a) / width, offset = 0;
+    size_t stride[DKVB_ARRAY_MAX_NDIM] = {1};
+    uint64_t index[DKVB_ARRAY_MAX_NDIM] = {0};
+
+    for (size_t d = 1; d <= last; d++)
+        stride[d] = stride[d - 1] * (size_t)a->shape[d - 1];
+    for (size_t r = 0; r < rows; r++) {
+        gather(to + r * width * size, from + offset * size, width, stride[last], size);
+        for (size_t d = last; d-- > 0;) { /* the next index, like an odometer */
+            offset += stride[d];
+            if (++index[d] < a->shape[d])
+                break;
+            offset -= stride[d] * (size_t)a->shape[d];
+            index[d] = 0;
+        }
+    }
+}
+
+/* Both orders are the same bytes if at most one dimension is longer than 1. */
+static bool order_matters(const dkvb_array *a)
+{
+    uint32_t longer = 0;
+
+    for (uint32_t d = 0; d < a->ndim; d++)
+        longer += a->shape[d] > 1;
+    return longer > 1;
+}
+
+static dkvb_status to_c_order(struct dkvb__stored *s)
+{
+    size_t count = elements(&s->array);
+    void *data;
+
+    if (s->fortran && count > 0 && order_matters(&s->array)) {
+        data = dkvb__alloc(&s->array.allocator, count, dkvb_dtype_size(s->array.dtype));
+        if (!data)
+            return out_of_memory(s, count, s->array.dtype);
+        reorder(data, s->array.data, &s->array);
+        replace(s, data, s->array.dtype);
+    }
+    s->fortran = false;
+    return DKVB_OK;
+}
+
+static dkvb_status check_arguments(const dkvb_array *out, const char *path)
+{
+    if (!out || !path)
+        return dkvb__fail(DKVB_EINVAL, "%s is NULL", out ? "path" : "out");
+    if (out->struct_size < sizeof *out)
+        return dkvb__fail(DKVB_EINVAL, "array: struct_size is %zu, %zu wanted; start from DKVB_ARRAY_INIT",
+                          out->struct_size, sizeof *out);
+    return DKVB_OK;
+}
+
+static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *file)
+{
+    unsigned char start[6] = {0};
+    size_t size = file->size < sizeof start ? (size_t)file->size : sizeof start;
+    dkvb_status rc = dkvb__file_read(file, 0, start, size);
+
+    if (rc)
+        return rc;
+    if (dkvb__npy_sniff(start, size))
+        return dkvb__npy_read(s, file);
+    if (dkvb__idx_sniff(start, size))
+        return dkvb__idx_read(s, file);
+    if (size < 4)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes, a NumPy or IDX file is wanted", s->path, size);
+    return dkvb__fail(DKVB_EFORMAT, "%.300s: begins with the bytes %02x %02x %02x %02x, a NumPy or IDX file is wanted",
+                      s->path, start[0], start[1], start[2], start[3]);
+}
+
+static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator)
+{
+    struct dkvb__file file;
+    dkvb_status rc = dkvb__file_open(&file, path);
+
+    *s = (struct dkvb__stored){.path = path, .array = {.struct_size = sizeof s->array}};
+    s->array.allocator = dkvb__allocator(allocator);
+    if (rc)
+        return rc;
+    rc = read_any(s, &file);
+    dkvb__file_close(&file);
+    return rc;
+}
+
+/* Hand the array over if all went well, an empty one if not. */
+static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status rc)
+{
+    size_t struct_size = out->struct_size;
+
+    if (rc)
+        dkvb_array_free(&s->array);
+    *out = s->array;
+    out->struct_size = struct_size;
+    return rc;
+}
+
+dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    struct dkvb__stored s;
+    dkvb_status rc = check_arguments(out, path);
+
+    if (rc)
+        return rc;
+    rc = read_stored(&s, path, allocator);
+    if (!rc)
+        rc = to_c_order(&s);
+    return publish(out, &s, rc);
+}
+
+/* As float32, in the order in which the elements are. A float64 that is too large becomes infinite (IEC 60559), which
+ * check_finite() finds. */
+static dkvb_status to_float(struct dkvb__stored *s)
+{
+    size_t count = elements(&s->array);
+    const void *from = s->array.data;
+    float *to;
+
+    if (s->array.dtype == DKVB_DTYPE_F32 || count == 0) {
+        s->array.dtype = DKVB_DTYPE_F32;
+        return DKVB_OK;
+    }
+    to = dkvb__alloc(&s->array.allocator, count, sizeof *to);
+    if (!to)
+        return out_of_memory(s, count, DKVB_DTYPE_F32);
+    switch (s->array.dtype) {
+    case DKVB_DTYPE_U8:
+        for (size_t i = 0; i < count; i++)
+            to[i] = ((const uint8_t *)from)[i];
+        break;
+    case DKVB_DTYPE_F16:
+        for (size_t i = 0; i < count; i++)
+            to[i] = dkvb__half_to_float(((const uint16_t *)from)[i]);
+        break;
+    default:
+        for (size_t i = 0; i < count; i++)
+            to[i] = (float)((const double *)from)[i];
+    }
+    replace(s, to, DKVB_DTYPE_F32);
+    return DKVB_OK;
+}
+
+/* float32 in C order. The reordering is done on whichever type is smaller, so that no more than the array as it was
+ * read and as it is wanted is in memory at once. */
+static dkvb_status to_float_matrix(struct dkvb__stored *s)
+{
+    bool shrinks = dkvb_dtype_size(s->array.dtype) > sizeof(float);
+    dkvb_status rc = shrinks ? to_float(s) : to_c_order(s);
+
+    if (rc)
+        return rc;
+    return shrinks ? to_c_order(s) : to_float(s);
+}
+
+static dkvb_status check_features(const struct dkvb__stored *s)
+{
+    const dkvb_array *a = &s->array;
+
+    if (a->dtype != DKVB_DTYPE_U8 && a->dtype != DKVB_DTYPE_F16 && a->dtype != DKVB_DTYPE_F32 &&
+        a->dtype != DKVB_DTYPE_F64)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; features are float16, float32, float64 or uint8",
+                          s->path, dkvb_dtype_name(a->dtype));
+    if (a->ndim == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: a single number; features have 1 to %d dimensions", s->path,
+                          DKVB_ARRAY_MAX_NDIM);
+    for (uint32_t d = 1; d < a->ndim; d++)
+        if (a->shape[d] == 0)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: dimension %u is 0, features have at least 1 column", s->path, d);
+    return DKVB_OK;
+}
+
+/* [rows][columns]: everything behind the first dimension is a column. */
+static void flatten(dkvb_array *a)
+{
+    uint64_t columns = 1;
+
+    for (uint32_t d = 1; d < a->ndim; d++) {
+        columns *= a->shape[d];
+        a->shape[d] = 0;
+    }
+    a->shape[1] = columns;
+    a->ndim = 2;
+}
+
+static dkvb_status check_finite(const struct dkvb__stored *s)
+{
+    const float *x = s->array.data;
+    size_t count = elements(&s->array), columns = (size_t)s->array.shape[1];
+
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(x[i]))
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu, column %zu is %s as float32, a finite number is wanted",
+                              s->path, i / columns, i % columns,
+                              isnan(x[i])   ? "nan"
+                              : x[i] > 0.0f ? "inf"
+                                            : "-inf");
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_features_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    struct dkvb__stored s;
+    dkvb_status rc = check_arguments(out, path);
+
+    if (rc)
+        return rc;
+    rc = read_stored(&s, path, allocator);
+    if (!rc)
+        rc = check_features(&s);
+    if (!rc)
+        rc = to_float_matrix(&s);
+    if (!rc) {
+        flatten(&s.array);
+        rc = check_finite(&s);
+    }
+    return publish(out, &s, rc);
+}
+
+static dkvb_status check_labels(const struct dkvb__stored *s)
+{
+    const dkvb_array *a = &s->array;
+
+    if (a->dtype < DKVB_DTYPE_U8 || a->dtype > DKVB_DTYPE_I64)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; labels are integers", s->path,
+                          dkvb_dtype_name(a->dtype));
+    if (a->ndim == 2 && a->shape[1] != 1)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu columns, labels have 1", s->path,
+                          (unsigned long long)a->shape[1]);
+    if (a->ndim < 1 || a->ndim > 2)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %u dimensions; labels are a vector or a matrix of 1 column", s->path,
+                          a->ndim);
+    return DKVB_OK;
+}
+
+/* Element i of an integer array; what only a uint64 can hold is cut off at the largest int64. */
+static int64_t integer_at(uint32_t dtype, const void *data, size_t i)
+{
+    switch (dtype) {
+    case DKVB_DTYPE_U8:
+        return ((const uint8_t *)data)[i];
+    case DKVB_DTYPE_I8:
+        return ((const int8_t *)data)[i];
+    case DKVB_DTYPE_U16:
+        return ((const uint16_t *)data)[i];
+    case DKVB_DTYPE_I16:
+        return ((const int16_t *)data)[i];
+    case DKVB_DTYPE_U32:
+        return ((const uint32_t *)data)[i];
+    case DKVB_DTYPE_I32:
+        return ((const int32_t *)data)[i];
+    case DKVB_DTYPE_U64:
+        return ((const uint64_t *)data)[i] > INT64_MAX ? INT64_MAX : (int64_t)((const uint64_t *)data)[i];
+    default:
+        return ((const int64_t *)data)[i];
+    }
+}
+
+static dkvb_status fail_label(const struct dkvb__stored *s, size_t row)
+{
+    char label[24];
+
+    if (s->array.dtype == DKVB_DTYPE_U64)
+        snprintf(label, sizeof label, "%llu", (unsigned long long)((const uint64_t *)s->array.data)[row]);
+    else
+        snprintf(label, sizeof label, "%lld", (long long)integer_at(s->array.dtype, s->array.data, row));
+    return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has the label %s, -1 to %d is wanted", s->path, row, label,
+                      INT32_MAX);
+}
+
+/* Labels have one column, so Fortran order is C order. */
+static dkvb_status to_labels(struct dkvb__stored *s)
+{
+    size_t count = elements(&s->array);
+    int32_t *to = count ? dkvb__alloc(&s->array.allocator, count, sizeof *to) : NULL;
+
+    if (count && !to)
+        return out_of_memory(s, count, DKVB_DTYPE_I32);
+    for (size_t i = 0; i < count; i++) {
+        int64_t label = integer_at(s->array.dtype, s->array.data, i);
+
+        if (label < -1 || label > INT32_MAX) {
+            dkvb__free(&s->array.allocator, to);
+            return fail_label(s, i);
+        }
+        to[i] = (int32_t)label;
+    }
+    replace(s, to, DKVB_DTYPE_I32);
+    s->array.shape[1] = 0;
+    s->array.ndim = 1;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    struct dkvb__stored s;
+    dkvb_status rc = check_arguments(out, path);
+
+    if (rc)
+        return rc;
+    rc = read_stored(&s, path, allocator);
+    if (!rc)
+        rc = check_labels(&s);
+    if (!rc)
+        rc = to_labels(&s);
+    return publish(out, &s, rc);
+}

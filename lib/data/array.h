@@ -1,0 +1,32 @@
+#ifndef DKVB_DATA_ARRAY_H
+#define DKVB_DATA_ARRAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include "dkvb/data.h"
+
+/* An array on its way in: as its file holds it, but in this machine's byte order. The caller sets path and
+ * array.allocator; whoever holds it when a step fails releases array.data. */
+struct dkvb__stored {
+    const char *path; /* for messages */
+    dkvb_array array;
+    bool fortran; /* the first index still varies fastest */
+};
+
+/* Bytes of all elements. False if they do not fit in memory, where a dimension of 0 does not excuse the others: whoever
+ * multiplies some of the dimensions later need not fear an overflow. */
+bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
+
+/* The same for an array that was read; DKVB_EFORMAT. */
+dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
+
+/* Fill array.data with the rest of the file from `offset` on, which must be as long as dtype and shape promise. */
+dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
+
+/* Turn the bytes of every element around. */
+void dkvb__stored_swap(struct dkvb__stored *s);
+
+#endif

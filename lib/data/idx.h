@@ -1,0 +1,13 @@
+#ifndef DKVB_DATA_IDX_H
+#define DKVB_DATA_IDX_H
+
+#include <stdbool.h>
+
+#include "data/array.h"
+
+/* True if a file that starts with these bytes claims to be IDX, or gzip, in which IDX is then expected. */
+bool dkvb__idx_sniff(const unsigned char *start, size_t size);
+
+dkvb_status dkvb__idx_read(struct dkvb__stored *s, const struct dkvb__file *file);
+
+#endif

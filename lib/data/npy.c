@@ -1,0 +1,403 @@
+/* NumPy's .npy: "\x93NUMPY", two version bytes, the length of the header (u16 in version 1.0, u32 in 2.0 and 3.0), the
+ * header, and the elements up to the end of the file. The header is a Python dict literal:
+ *
+ *     {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }
+ *
+ * NumPy pads it with spaces and a newline, and leaves the order of the keys to the writer. The parser takes what a
+ * plain array needs and refuses the rest of Python.
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
+#include "data/npy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/status.h"
+
+/* A plain array's header has less than 300 bytes. Version 1.0 cannot have more than this, the others need no more. */
+enum { MAX_HEADER = 65535 };
+
+static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
+
+/* Without the byte order in front. The first code of a type is the one that is written. */
+static const struct type {
+    const char *code;
+    uint32_t dtype;
+} types[] = {
+    {"u1", DKVB_DTYPE_U8},  {"i1", DKVB_DTYPE_I8},  {"u2", DKVB_DTYPE_U16}, {"i2", DKVB_DTYPE_I16},
+    {"u4", DKVB_DTYPE_U32}, {"i4", DKVB_DTYPE_I32}, {"u8", DKVB_DTYPE_U64}, {"i8", DKVB_DTYPE_I64},
+    {"f2", DKVB_DTYPE_F16}, {"f4", DKVB_DTYPE_F32}, {"f8", DKVB_DTYPE_F64}, {"b1", DKVB_DTYPE_U8},
+    {"?", DKVB_DTYPE_U8},
+};
+enum { TYPES = sizeof types / sizeof *types };
+
+/* The header while it is read. */
+struct parser {
+    const char *path;
+    const char *text;
+    size_t size, at;
+    uint64_t start; /* offset of the text in the file, for messages */
+};
+
+/* What it says beside type and shape. */
+struct layout {
+    bool big_endian, boolean, fortran;
+};
+
+struct slice {
+    const char *text;
+    size_t size;
+};
+
+static int peek(const struct parser *p)
+{
+    return p->at < p->size ? (unsigned char)p->text[p->at] : -1;
+}
+
+static dkvb_status unexpected(const struct parser *p, const char *wanted)
+{
+    unsigned long long at = p->start + p->at;
+    int c = peek(p);
+
+    if (c < 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: header ends at byte %llu, %s wanted", p->path, at, wanted);
+    if (c > ' ' && c < 0x7F)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: byte %llu is %c, %s wanted", p->path, at, c, wanted);
+    return dkvb__fail(DKVB_EFORMAT, "%.300s: byte %llu is 0x%02x, %s wanted", p->path, at, (unsigned)c, wanted);
+}
+
+static void skip_space(struct parser *p)
+{
+    while (p->at < p->size && p->text[p->at] != '\0' && strchr(" \t\n\r", p->text[p->at]))
+        p->at++;
+}
+
+/* True if `c` comes next, which is not taken. */
+static bool next_is(struct parser *p, char c)
+{
+    skip_space(p);
+    return peek(p) == c;
+}
+
+static dkvb_status expect(struct parser *p, char c)
+{
+    char wanted[2] = {c, '\0'};
+
+    if (!next_is(p, c))
+        return unexpected(p, wanted);
+    p->at++;
+    return DKVB_OK;
+}
+
+/* A string of printable characters without escapes, so that it can stand in a message. */
+static dkvb_status take_string(struct parser *p, struct slice *string, const char *what)
+{
+    int quote, c;
+    size_t begin;
+
+    skip_space(p);
+    quote = peek(p);
+    if (quote != '\'' && quote != '"')
+        return unexpected(p, what);
+    begin = ++p->at;
+    for (c = peek(p); c != quote; c = peek(p)) {
+        if (c < ' ' || c >= 0x7F || c == '\\')
+            return unexpected(p, "the end of the string");
+        p->at++;
+    }
+    *string = (struct slice){p->text + begin, p->at - begin};
+    p->at++;
+    return DKVB_OK;
+}
+
+static bool equals(struct slice s, const char *word)
+{
+    return s.size == strlen(word) && memcmp(s.text, word, s.size) == 0;
+}
+
+static dkvb_status take_bool(struct parser *p, bool *value)
+{
+    static const char *const words[] = {"False", "True"};
+
+    skip_space(p);
+    for (size_t i = 0; i < 2; i++) {
+        size_t size = strlen(words[i]);
+
+        if (p->size - p->at >= size && memcmp(p->text + p->at, words[i], size) == 0) {
+            p->at += size;
+            *value = i == 1;
+            return DKVB_OK;
+        }
+    }
+    return unexpected(p, "True or False");
+}
+
+/* A dimension; Python 2 wrote some with an L behind. */
+static dkvb_status take_number(struct parser *p, uint64_t *value)
+{
+    uint64_t v = 0;
+    size_t begin;
+
+    skip_space(p);
+    begin = p->at;
+    for (int c = peek(p); c >= '0' && c <= '9'; c = peek(p)) {
+        unsigned digit = (unsigned)(c - '0');
+
+        if (v > (UINT64_MAX - digit) / 10)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: the dimension at byte %llu has more than 64 bits", p->path,
+                              (unsigned long long)(p->start + begin));
+        v = v * 10 + digit;
+        p->at++;
+    }
+    if (p->at == begin)
+        return unexpected(p, "a dimension");
+    if (peek(p) == 'L')
+        p->at++;
+    *value = v;
+    return DKVB_OK;
+}
+
+/* A tuple: (), (3,), (3, 4), (3, 4,); but (3) is a number in Python. */
+static dkvb_status take_shape(struct parser *p, dkvb_array *a)
+{
+    bool comma = true;
+    dkvb_status rc = expect(p, '(');
+
+    if (rc)
+        return rc;
+    while (!next_is(p, ')')) {
+        if (!comma)
+            return unexpected(p, ", or )");
+        if (a->ndim == DKVB_ARRAY_MAX_NDIM)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: more than %d dimensions", p->path, DKVB_ARRAY_MAX_NDIM);
+        rc = take_number(p, &a->shape[a->ndim]);
+        if (rc)
+            return rc;
+        a->ndim++;
+        comma = next_is(p, ',');
+        p->at += comma;
+    }
+    if (a->ndim == 1 && !comma)
+        return unexpected(p, ", behind a single dimension");
+    p->at++;
+    return DKVB_OK;
+}
+
+static dkvb_status take_type(struct parser *p, dkvb_array *a, struct layout *layout)
+{
+    struct slice s, code;
+    dkvb_status rc = take_string(p, &s, "a type in quotes (records are not taken)");
+
+    if (rc)
+        return rc;
+    code = s;
+    if (s.size > 0 && memchr("<>|=", s.text[0], 4))
+        code = (struct slice){s.text + 1, s.size - 1};
+    for (size_t i = 0; i < TYPES; i++)
+        if (equals(code, types[i].code)) {
+            a->dtype = types[i].dtype;
+            layout->boolean = code.text[0] == 'b' || code.text[0] == '?';
+            layout->big_endian = s.text[0] == '>';
+            return DKVB_OK;
+        }
+    return dkvb__fail(DKVB_EFORMAT,
+                      "%.300s: elements are '%.*s'; bool, integers of 1, 2, 4 or 8 bytes and floats of "
+                      "2, 4 or 8 bytes are taken",
+                      p->path, s.size < 20 ? (int)s.size : 20, s.text);
+}
+
+static const char *const keys[] = {"descr", "fortran_order", "shape"};
+enum { KEY_TYPE, KEY_ORDER, KEY_SHAPE, KEYS };
+
+/* One "key: value"; each key once. */
+static dkvb_status take_entry(struct parser *p, dkvb_array *a, struct layout *layout, bool seen[KEYS])
+{
+    struct slice key;
+    size_t which = 0;
+    dkvb_status rc = take_string(p, &key, "a key in quotes");
+
+    if (rc)
+        return rc;
+    while (which < KEYS && !equals(key, keys[which]))
+        which++;
+    if (which == KEYS || seen[which])
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: header has the key '%.*s'%s; descr, fortran_order and shape are wanted", p->path,
+                          key.size < 20 ? (int)key.size : 20, key.text, which < KEYS ? " twice" : "");
+    seen[which] = true;
+    rc = expect(p, ':');
+    if (rc)
+        return rc;
+    if (which == KEY_TYPE)
+        return take_type(p, a, layout);
+    if (which == KEY_ORDER)
+        return take_bool(p, &layout->fortran);
+    return take_shape(p, a);
+}
+
+static dkvb_status parse(struct parser *p, dkvb_array *a, struct layout *layout)
+{
+    bool seen[KEYS] = {false};
+    dkvb_status rc = expect(p, '{');
+
+    while (!rc && !next_is(p, '}')) {
+        rc = take_entry(p, a, layout, seen);
+        if (!rc && !next_is(p, '}'))
+            rc = expect(p, ',');
+    }
+    if (rc)
+        return rc;
+    p->at++;
+    skip_space(p);
+    if (p->at < p->size)
+        return unexpected(p, "nothing but white space behind the header's } is");
+    for (size_t k = 0; k < KEYS; k++)
+        if (!seen[k])
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: header has no '%s'", p->path, keys[k]);
+    return DKVB_OK;
+}
+
+/* Where the header's text begins and how long it is. */
+static dkvb_status read_preamble(const struct dkvb__file *file, uint64_t *start, size_t *size)
+{
+    unsigned char b[12];
+    dkvb_status rc = dkvb__file_read(file, 0, b, 10);
+
+    if (rc)
+        return rc;
+    if (b[6] < 1 || b[6] > 3 || b[7] != 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: NumPy format version %u.%u; 1.0, 2.0 or 3.0 is wanted", file->path,
+                          b[6], b[7]);
+    *start = b[6] == 1 ? 10 : 12;
+    rc = dkvb__file_read(file, 0, b, (size_t)*start);
+    if (rc)
+        return rc;
+    *size = b[6] == 1 ? dkvb__read16(b + 8) : dkvb__read32(b + 8);
+    if (*size > MAX_HEADER)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: header of %zu bytes, at most %d are taken", file->path, *size,
+                          MAX_HEADER);
+    if (*start + *size > file->size)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: file of %llu bytes, the header alone ends at byte %llu", file->path,
+                          (unsigned long long)file->size, (unsigned long long)(*start + *size));
+    return DKVB_OK;
+}
+
+static dkvb_status read_header(struct dkvb__stored *s, const struct dkvb__file *file, struct layout *layout,
+                               uint64_t *end)
+{
+    struct parser p = {.path = file->path};
+    char *text;
+    dkvb_status rc = read_preamble(file, &p.start, &p.size);
+
+    if (rc)
+        return rc;
+    text = dkvb__alloc(&s->array.allocator, p.size, 1);
+    if (!text)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a header of %zu bytes", file->path, p.size);
+    p.text = text;
+    rc = dkvb__file_read(file, p.start, text, p.size);
+    if (!rc)
+        rc = parse(&p, &s->array, layout);
+    dkvb__free(&s->array.allocator, text);
+    *end = p.start + p.size;
+    return rc;
+}
+
+static dkvb_status check_booleans(const struct dkvb__stored *s, uint64_t offset)
+{
+    const unsigned char *data = s->array.data;
+    size_t bytes;
+    dkvb_status rc = dkvb__stored_bytes(&bytes, s);
+
+    for (size_t i = 0; !rc && i < bytes; i++)
+        if (data[i] > 1)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: byte %llu is %u, a bool is 0 or 1", s->path,
+                              (unsigned long long)(offset + i), data[i]);
+    return rc;
+}
+
+bool dkvb__npy_sniff(const unsigned char *start, size_t size)
+{
+    return size >= sizeof magic && memcmp(start, magic, sizeof magic) == 0;
+}
+
+dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file)
+{
+    struct layout layout = {false, false, false};
+    uint64_t offset = 0;
+    dkvb_status rc = read_header(s, file, &layout, &offset);
+
+    if (!rc)
+        rc = dkvb__stored_load(s, file, offset);
+    if (rc)
+        return rc;
+    s->fortran = layout.fortran;
+    if (layout.big_endian)
+        dkvb__stored_swap(s);
+    return layout.boolean ? check_booleans(s, offset) : DKVB_OK;
+}
+
+/* The preamble and header of a version 1.0 file, padded to a multiple of 64 bytes as NumPy does: the size. */
+static size_t make_header(char *to, size_t capacity, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
+{
+    size_t type = 0, size = 10, padded;
+
+    while (types[type].dtype != dtype)
+        type++;
+    size += (size_t)snprintf(to + size, capacity - size, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
+                             dkvb_dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
+    for (uint32_t d = 0; d < ndim; d++)
+        size += (size_t)snprintf(to + size, capacity - size, "%s%llu%s", d ? " " : "", (unsigned long long)shape[d],
+                                 d + 1 < ndim || ndim == 1 ? "," : "");
+    size += (size_t)snprintf(to + size, capacity - size, "), }");
+    padded = (size + 1 + 63) / 64 * 64;
+    memset(to + size, ' ', padded - size - 1);
+    to[padded - 1] = '\n';
+    memcpy(to, magic, sizeof magic);
+    to[6] = 1;
+    to[7] = 0;
+    dkvb__write16(to + 8, (uint16_t)(padded - 10));
+    return padded;
+}
+
+static dkvb_status check_write(size_t *bytes, const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape,
+                               const void *data)
+{
+    if (!path)
+        return dkvb__fail(DKVB_EINVAL, "path is NULL");
+    if (dkvb_dtype_size(dtype) == 0)
+        return dkvb__fail(DKVB_EINVAL, "%.300s: dtype is %u, one of DKVB_DTYPE_... is wanted", path, dtype);
+    if (ndim > DKVB_ARRAY_MAX_NDIM)
+        return dkvb__fail(DKVB_EINVAL, "%.300s: ndim is %u, at most %d", path, ndim, DKVB_ARRAY_MAX_NDIM);
+    if (!shape && ndim > 0)
+        return dkvb__fail(DKVB_EINVAL, "%.300s: shape is NULL, ndim is %u", path, ndim);
+    if (!dkvb__shape_bytes(bytes, dtype, ndim, shape))
+        return dkvb__fail(DKVB_EINVAL, "%.300s: the product of the %u dimensions does not fit in memory", path, ndim);
+    if (!data && *bytes > 0)
+        return dkvb__fail(DKVB_EINVAL, "%.300s: data is NULL, %zu bytes are wanted", path, *bytes);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
+{
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    struct dkvb__writer w;
+    char header[384]; /* 10 + 54 bytes, 22 for each of 8 dimensions, padding */
+    size_t bytes;
+    dkvb_status rc = check_write(&bytes, path, dtype, ndim, shape, data);
+
+    if (rc)
+        return rc;
+    rc = dkvb__writer_begin(&w, path, &mem);
+    if (rc)
+        return rc;
+    rc = dkvb__writer_put(&w, header, make_header(header, sizeof header, dtype, ndim, shape));
+    if (!rc)
+        rc = dkvb__writer_put(&w, data, bytes);
+    if (rc) {
+        dkvb__writer_abort(&w);
+        return rc;
+    }
+    return dkvb__writer_commit(&w);
+}

@@ -1,0 +1,312 @@
+#include "format/container.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "base/status.h"
+#include "bottleneck/model.h"
+#include "dkvb/data.h"
+
+enum { ALIGNMENT = 64, HEADER_SIZE = 64, ENTRY_SIZE = 64, MAX_SECTIONS = 1024 };
+enum { AT_VERSION = 8, AT_KIND = 12, AT_FILE_SIZE = 16, AT_COUNT = 24, AT_CHECKSUM = 32, AT_RESERVED = 40 };
+enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 32, AT_SECTION_SUM = 40, AT_REST = 48 };
+
+/* As in PNG: damage by text-mode transfers shows in the first eight bytes. */
+static const unsigned char magic[8] = {'D', 'K', 'V', 'B', '\r', '\n', 0x1A, '\n'};
+
+static const char *const kinds[] = {"an unknown file", "a model", "a mask"};
+
+static uint64_t align(uint64_t offset)
+{
+    return (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static bool all_zero(const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
+/* Checksum of header and table, with the checksum's own field taken as zero. */
+static uint64_t head_checksum(unsigned char *head, size_t size)
+{
+    uint64_t kept = dkvb__read64(head + AT_CHECKSUM), sum;
+
+    dkvb__write64(head + AT_CHECKSUM, 0);
+    sum = dkvb__checksum(head, size);
+    dkvb__write64(head + AT_CHECKSUM, kept);
+    return sum;
+}
+
+/* The first 64 bytes, as far as they can be judged alone. */
+static dkvb_status check_header(struct dkvb__container *c, const unsigned char *h, uint32_t kind)
+{
+    const char *path = c->file.path;
+    uint32_t found = dkvb__read32(h + AT_KIND);
+
+    if (memcmp(h, magic, sizeof magic) != 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: not a file of this library: the first bytes are wrong", path);
+    c->major = dkvb__read16(h + AT_VERSION);
+    c->minor = dkvb__read16(h + AT_VERSION + 2);
+    if (c->major != DKVB__FORMAT_MAJOR)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: format %u.%u, this library reads %d", path, c->major, c->minor,
+                          DKVB__FORMAT_MAJOR);
+    if (found != kind)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: is %s, %s is wanted", path,
+                          kinds[found < sizeof kinds / sizeof *kinds ? found : 0], kinds[kind]);
+    if (dkvb__read64(h + AT_FILE_SIZE) != c->file.size)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: has %llu bytes, its header says %llu", path,
+                          (unsigned long long)c->file.size, (unsigned long long)dkvb__read64(h + AT_FILE_SIZE));
+    c->count = dkvb__read32(h + AT_COUNT);
+    if (c->count > MAX_SECTIONS)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu sections, at most %d are wanted", path, c->count, MAX_SECTIONS);
+    return DKVB_OK;
+}
+
+static bool name_taken(const struct dkvb__container *c, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(c->sections[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* One line of the table; the section must start where the one before allows. */
+static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
+{
+    struct dkvb__section *s = &c->sections[i];
+    size_t length;
+
+    memcpy(s->name, e, NAME_SIZE);
+    s->name[NAME_SIZE] = '\0';
+    length = strlen(s->name);
+    s->dtype = dkvb__read32(e + AT_DTYPE);
+    s->flags = dkvb__read32(e + AT_FLAGS);
+    s->offset = dkvb__read64(e + AT_OFFSET);
+    s->size = dkvb__read64(e + AT_SIZE);
+    s->checksum = dkvb__read64(e + AT_SECTION_SUM);
+    if (length == 0 || !dkvb__utf8_valid(s->name, length) || !all_zero(e + length, NAME_SIZE - length) ||
+        name_taken(c, i, s->name))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %zu has no proper name of its own", c->file.path, i);
+    if (s->offset != start || s->size > c->file.size - s->offset)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s at byte %llu with %llu bytes: byte %llu and at most %llu "
+                          "bytes are wanted", c->file.path, s->name, (unsigned long long)s->offset,
+                          (unsigned long long)s->size, (unsigned long long)start,
+                          (unsigned long long)(start < c->file.size ? c->file.size - start : 0));
+    if ((s->flags & ~(uint32_t)DKVB__SECTION_REQUIRED) || !all_zero(e + AT_REST, ENTRY_SIZE - AT_REST))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s uses fields this library does not know", c->file.path,
+                          s->name);
+    return DKVB_OK;
+}
+
+/* Bytes between `from` and `to` of the file must be zero; fewer than ALIGNMENT. */
+static dkvb_status check_padding(const struct dkvb__container *c, uint64_t from, uint64_t to)
+{
+    unsigned char bytes[ALIGNMENT];
+    dkvb_status rc = dkvb__file_read(&c->file, from, bytes, (size_t)(to - from));
+
+    if (!rc && !all_zero(bytes, (size_t)(to - from)))
+        rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: padding at byte %llu is not zero", c->file.path,
+                        (unsigned long long)from);
+    return rc;
+}
+
+static dkvb_status parse_table(struct dkvb__container *c, const unsigned char *head)
+{
+    uint64_t end = HEADER_SIZE + c->count * ENTRY_SIZE;
+
+    c->sections = dkvb__alloc0(c->mem, c->count, sizeof *c->sections);
+    if (!c->sections)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t start = align(end);
+        dkvb_status rc;
+
+        if (start > c->file.size)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: ends before section %zu", c->file.path, i);
+        rc = parse_entry(c, i, head + HEADER_SIZE + i * ENTRY_SIZE, start);
+        if (!rc)
+            rc = check_padding(c, end, start);
+        if (rc)
+            return rc;
+        end = start + c->sections[i].size;
+    }
+    if (end != c->file.size)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes, the last section ends at %llu", c->file.path,
+                          (unsigned long long)c->file.size, (unsigned long long)end);
+    return DKVB_OK;
+}
+
+static dkvb_status read_head(struct dkvb__container *c, uint32_t kind)
+{
+    unsigned char header[HEADER_SIZE], *head;
+    size_t size;
+    dkvb_status rc;
+
+    if (c->file.size < HEADER_SIZE)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: has %llu bytes, a header of %d is wanted", c->file.path,
+                          (unsigned long long)c->file.size, HEADER_SIZE);
+    rc = dkvb__file_read(&c->file, 0, header, sizeof header);
+    if (!rc)
+        rc = check_header(c, header, kind);
+    if (rc)
+        return rc;
+    size = HEADER_SIZE + c->count * ENTRY_SIZE;
+    head = dkvb__alloc(c->mem, size, 1);
+    if (!head)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    rc = dkvb__file_read(&c->file, 0, head, size);
+    if (!rc && (head_checksum(head, size) != dkvb__read64(head + AT_CHECKSUM)))
+        rc = dkvb__fail(DKVB_ECHECKSUM, "%.300s: header or section table is damaged", c->file.path);
+    if (!rc && (dkvb__read32(head + AT_COUNT + 4) != 0 || !all_zero(head + AT_RESERVED, HEADER_SIZE - AT_RESERVED)))
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: the header uses fields this library does not know", c->file.path);
+    if (!rc)
+        rc = parse_table(c, head);
+    dkvb__free(c->mem, head);
+    return rc;
+}
+
+dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem)
+{
+    dkvb_status rc;
+
+    *c = (struct dkvb__container){.mem = mem, .file = {.fd = -1}};
+    rc = dkvb__file_open(&c->file, path);
+    if (!rc)
+        rc = read_head(c, kind);
+    if (rc)
+        dkvb__container_close(c);
+    return rc;
+}
+
+void dkvb__container_close(struct dkvb__container *c)
+{
+    dkvb__free(c->mem, c->sections);
+    c->sections = NULL;
+    dkvb__file_close(&c->file);
+}
+
+const struct dkvb__section *dkvb__container_find(const struct dkvb__container *c, const char *name)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (strcmp(c->sections[i].name, name) == 0)
+            return &c->sections[i];
+    return NULL;
+}
+
+dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
+                                 const struct dkvb__section **section)
+{
+    const struct dkvb__section *s = dkvb__container_find(c, name);
+
+    if (!s)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: has no section %s", c->file.path, name);
+    if (s->dtype != dtype)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s holds elements of type %u, %u is wanted", c->file.path, name,
+                          s->dtype, dtype);
+    if (size != UINT64_MAX && s->size != size)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has %llu bytes, %llu are wanted", c->file.path, name,
+                          (unsigned long long)s->size, (unsigned long long)size);
+    *section = s;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data)
+{
+    if (dkvb__checksum(data, (size_t)s->size) != s->checksum)
+        return dkvb__fail(DKVB_ECHECKSUM, "%.300s: section %s is damaged", path, s->name);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to)
+{
+    dkvb_status rc = dkvb__file_read(&c->file, s->offset, to, (size_t)s->size);
+
+    return rc ? rc : dkvb__section_check(c->file.path, s, to);
+}
+
+dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct dkvb__section *s, void **out)
+{
+    dkvb_status rc;
+
+    *out = dkvb__alloc(c->mem, (size_t)s->size, 1);
+    if (!*out)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for section %s of %llu bytes", c->file.path, s->name,
+                          (unsigned long long)s->size);
+    rc = dkvb__section_read(c, s, *out);
+    if (rc) {
+        dkvb__free(c->mem, *out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+/* Header and table of a file that will hold these parts; the caller frees it. */
+static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
+{
+    size_t size = HEADER_SIZE + count * ENTRY_SIZE;
+    unsigned char *head = dkvb__alloc0(mem, size, 1);
+    uint64_t end = size;
+
+    for (size_t i = 0; head && i < count; i++) {
+        unsigned char *e = head + HEADER_SIZE + i * ENTRY_SIZE;
+
+        memcpy(e, parts[i].name, strlen(parts[i].name));
+        dkvb__write32(e + AT_DTYPE, parts[i].dtype);
+        dkvb__write32(e + AT_FLAGS, parts[i].flags);
+        dkvb__write64(e + AT_OFFSET, align(end));
+        dkvb__write64(e + AT_SIZE, parts[i].size);
+        dkvb__write64(e + AT_SECTION_SUM, dkvb__checksum(parts[i].data, (size_t)parts[i].size));
+        end = align(end) + parts[i].size;
+    }
+    if (!head)
+        return NULL;
+    memcpy(head, magic, sizeof magic);
+    dkvb__write16(head + AT_VERSION, DKVB__FORMAT_MAJOR);
+    dkvb__write16(head + AT_VERSION + 2, DKVB__FORMAT_MINOR);
+    dkvb__write32(head + AT_KIND, kind);
+    dkvb__write64(head + AT_FILE_SIZE, end);
+    dkvb__write32(head + AT_COUNT, (uint32_t)count);
+    dkvb__write64(head + AT_CHECKSUM, head_checksum(head, size));
+    return head;
+}
+
+static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *parts, size_t count)
+{
+    static const unsigned char zeros[ALIGNMENT];
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; !rc && i < count; i++) {
+        rc = dkvb__writer_put(w, zeros, (size_t)(align(w->written) - w->written));
+        if (!rc)
+            rc = dkvb__writer_put(w, parts[i].data, (size_t)parts[i].size);
+    }
+    return rc;
+}
+
+dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts, size_t count,
+                                  const dkvb_allocator *mem)
+{
+    struct dkvb__writer w;
+    unsigned char *head = build_head(kind, parts, count, mem);
+    dkvb_status rc;
+
+    if (!head)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    rc = dkvb__writer_begin(&w, path, mem);
+    if (!rc) {
+        rc = dkvb__writer_put(&w, head, HEADER_SIZE + count * ENTRY_SIZE);
+        if (!rc)
+            rc = put_parts(&w, parts, count);
+        if (!rc)
+            rc = dkvb__writer_commit(&w);
+        else
+            dkvb__writer_abort(&w);
+    }
+    dkvb__free(mem, head);
+    return rc;
+}

@@ -1,0 +1,558 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "bottleneck/model.h"
+#include "bottleneck/project.h"
+#include "dkvb/data.h"
+#include "format/container.h"
+#include "format/modelfile.h"
+#include "kernels/kernels.h"
+#include "unlearn/journal.h"
+
+/* A model being read. Sizes come from the section "shape" and are checked before anything is built on them. */
+struct reading {
+    struct dkvb__container file;
+    struct dkvb__mapping *mapping; /* NULL: copy */
+    const dkvb_allocator *mem;
+    struct dkvb__shape shape;
+    uint32_t classes, top_k;
+    bool normalize;
+    uint64_t rows_trained;
+    uint8_t birth[16];
+};
+
+static const char *const known_sections[] = {"shape",  "classes",    "journal", "mask",  "purged",
+                                             "center", "projection", "keys",    "values"};
+
+static bool is_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof known_sections / sizeof *known_sections; i++)
+        if (strcmp(known_sections[i], name) == 0)
+            return true;
+    return false;
+}
+
+static dkvb_status check_required(const struct dkvb__container *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if ((c->sections[i].flags & DKVB__SECTION_REQUIRED) && !is_known(c->sections[i].name))
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: needs section %s, which this library does not know", c->file.path,
+                              c->sections[i].name);
+    return DKVB_OK;
+}
+
+static dkvb_status read_shape(struct reading *r)
+{
+    unsigned char b[DKVB__SHAPE_SIZE];
+    const struct dkvb__section *s;
+    size_t values;
+    dkvb_status rc = dkvb__container_need(&r->file, "shape", DKVB__DTYPE_BYTES, sizeof b, &s);
+
+    if (!rc)
+        rc = dkvb__section_read(&r->file, s, b);
+    if (rc)
+        return rc;
+    r->shape = (struct dkvb__shape){dkvb__read32(b), dkvb__read32(b + 4), dkvb__read32(b + 8), dkvb__read32(b + 12)};
+    r->classes = dkvb__read32(b + 16);
+    r->top_k = dkvb__read32(b + 20);
+    r->normalize = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_NORMALIZE;
+    r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
+    memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
+    if (dkvb__shape_check(&r->shape, "model file") || r->classes < 1 || r->classes > DKVB__MAX_CLASSES ||
+        r->top_k < 1 || r->top_k > r->shape.keys || !dkvb__value_count(&values, &r->shape, r->classes) ||
+        (dkvb__read32(b + DKVB__AT_FLAGS) & ~(uint32_t)DKVB__FLAG_NORMALIZE) || dkvb__read32(b + 28) != 0)
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: a model of %u codebooks x %u keys x %u, input %u, %u classes, k = %u cannot be",
+                          r->file.file.path, r->shape.codebooks, r->shape.keys, r->shape.key_dim, r->shape.input_dim,
+                          r->classes, r->top_k);
+    return DKVB_OK;
+}
+
+/* An array section: its size is checked; then it is mapped in place, or read into `*array`, which has been allocated. */
+static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
+{
+    const struct dkvb__section *s;
+    dkvb_status rc = dkvb__container_need(&r->file, name, dtype, size, &s);
+
+    if (rc)
+        return rc;
+    if (!r->mapping)
+        return dkvb__section_read(&r->file, s, *array);
+    *array = (void *)(uintptr_t)(r->mapping->data + s->offset);
+    return DKVB_OK;
+}
+
+static dkvb_status take_floats(const struct reading *r, const char *name, size_t count, float **array)
+{
+    void *place = *array;
+    dkvb_status rc = take_array(r, name, DKVB_DTYPE_F32, count * sizeof(float), &place);
+
+    *array = place;
+    return rc;
+}
+
+/* Sizes of all arrays, before memory is asked for: a small file cannot make us reserve much. */
+static dkvb_status check_sizes(const struct reading *r)
+{
+    const struct dkvb__section *s;
+    size_t values;
+    dkvb_status rc;
+
+    dkvb__value_count(&values, &r->shape, r->classes);
+    const struct {
+        const char *name;
+        uint32_t dtype;
+        uint64_t size;
+    } arrays[] = {
+        {"center", DKVB_DTYPE_F32, (uint64_t)r->shape.input_dim * sizeof(float)},
+        {"projection", DKVB_DTYPE_F32, (uint64_t)dkvb__projection_count(&r->shape) * sizeof(float)},
+        {"keys", DKVB_DTYPE_F32, (uint64_t)dkvb__block_count(&r->shape) * sizeof(float)},
+        {"purged", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
+        {"mask", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
+        {"values", DKVB_DTYPE_F32, (uint64_t)values * sizeof(float)},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        if ((rc = dkvb__container_need(&r->file, arrays[i].name, arrays[i].dtype, arrays[i].size, &s)) != DKVB_OK)
+            return rc;
+    rc = dkvb__container_need(&r->file, "classes", DKVB__DTYPE_BYTES, UINT64_MAX, &s);
+    if (!rc && s->size < 2 * (uint64_t)r->classes)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section classes has %llu bytes for %u classes", r->file.file.path,
+                        (unsigned long long)s->size, r->classes);
+    return rc;
+}
+
+static dkvb_status new_codebooks(const struct reading *r, dkvb_codebooks **out)
+{
+    dkvb_codebooks *cb;
+
+    if (!r->mapping)
+        return dkvb__codebooks_new(out, &r->shape, r->mem);
+    *out = NULL;
+    cb = dkvb__alloc0(r->mem, 1, sizeof *cb);
+    if (!cb)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    cb->mem = *r->mem;
+    atomic_init(&cb->owners, 1);
+    cb->shape = r->shape;
+    cb->mapping = dkvb__mapping_retain(r->mapping);
+    *out = cb;
+    return DKVB_OK;
+}
+
+static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
+{
+    size_t words = dkvb__word_count(&r->shape);
+    const struct dkvb__section *s;
+    dkvb_codebooks *cb;
+    dkvb_status rc = new_codebooks(r, &cb);
+
+    if (rc)
+        return rc;
+    cb->normalize = r->normalize;
+    cb->frozen = true;
+    memcpy(cb->birth, r->birth, sizeof cb->birth);
+    rc = take_floats(r, "center", r->shape.input_dim, &cb->center);
+    if (!rc)
+        rc = take_floats(r, "projection", dkvb__projection_count(&r->shape), &cb->projection);
+    if (!rc)
+        rc = take_floats(r, "keys", dkvb__block_count(&r->shape), &cb->blocks);
+    if (!rc) {
+        void *place = cb->purged;
+
+        rc = take_array(r, "purged", DKVB_DTYPE_U64, words * sizeof(uint64_t), &place);
+        cb->purged = place;
+    }
+    if (!rc && r->mapping) {
+        rc = dkvb__container_need(&r->file, "purged", DKVB_DTYPE_U64, words * sizeof(uint64_t), &s);
+        if (!rc)
+            rc = dkvb__section_check(r->file.file.path, s, cb->purged);
+    }
+    if (!rc && !dkvb__bits_in_range(cb->purged, r->shape.codebooks, r->shape.keys))
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section purged names keys past the last one", r->file.file.path);
+    if (rc) {
+        dkvb_codebooks_free(cb);
+        cb = NULL;
+    }
+    *out = cb;
+    return rc;
+}
+
+static dkvb_status read_values(const struct reading *r, dkvb_model *m)
+{
+    size_t count;
+
+    dkvb__value_count(&count, &r->shape, r->classes);
+    if (!r->mapping) {
+        m->values = dkvb__alloc(r->mem, count, sizeof *m->values);
+        if (!m->values)
+            return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu values", r->file.file.path, count);
+    }
+    return take_floats(r, "values", count, &m->values);
+}
+
+static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
+{
+    size_t words = dkvb__word_count(&r->shape);
+    const struct dkvb__section *s;
+    dkvb_status rc = dkvb__container_need(&r->file, "mask", DKVB_DTYPE_U64, words * sizeof(uint64_t), &s);
+
+    if (!rc)
+        rc = dkvb__section_read(&r->file, s, m->mask->bits);
+    if (!rc && !dkvb__bits_in_range(m->mask->bits, r->shape.codebooks, r->shape.keys))
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section mask names keys past the last one", r->file.file.path);
+    return rc;
+}
+
+/* A string of known length out of a section, checked; NULL through *out with DKVB_OK if it is empty. */
+static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *what,
+                             char **out)
+{
+    const unsigned char *at = dkvb__take(bytes, size);
+
+    *out = NULL;
+    if (!at)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", r->file.file.path, what);
+    if (!dkvb__utf8_valid((const char *)at, size))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", r->file.file.path,
+                          what);
+    *out = dkvb__alloc0(r->mem, size + 1, 1);
+    if (!*out)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    memcpy(*out, at, size);
+    return DKVB_OK;
+}
+
+static dkvb_status parse_names(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
+{
+    for (size_t l = 0; l < m->classes; l++) {
+        const unsigned char *length = dkvb__take(&bytes, 2);
+        dkvb_status rc;
+
+        if (!length || dkvb__read16(length) > DKVB__MAX_NAME)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: section classes: the name of class %zu has no proper length",
+                              r->file.file.path, l);
+        if (dkvb__read16(length) == 0)
+            continue;
+        rc = take_text(r, &bytes, dkvb__read16(length), "classes", &m->names[l]);
+        if (rc)
+            return rc;
+    }
+    if (bytes.left > 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section classes has %zu bytes too many", r->file.file.path,
+                          bytes.left);
+    return DKVB_OK;
+}
+
+static dkvb_status bad_record(const struct reading *r, size_t index, const char *why)
+{
+    return dkvb__fail(DKVB_EFORMAT, "%.300s: journal entry %zu %s", r->file.file.path, index + 1, why);
+}
+
+/* The list of pairs: ascending, and all exist. */
+static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes, struct dkvb__record *record,
+                             size_t index)
+{
+    uint64_t pairs = (uint64_t)r->shape.codebooks * r->shape.keys;
+    const unsigned char *at = NULL;
+
+    if (record->pairs <= bytes->left / sizeof(uint32_t))
+        at = dkvb__take(bytes, (size_t)record->pairs * sizeof(uint32_t));
+    if (!at)
+        return bad_record(r, index, "ends within its list of pairs");
+    record->list = dkvb__alloc(r->mem, (size_t)record->pairs, sizeof *record->list);
+    if (!record->list)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    memcpy(record->list, at, (size_t)record->pairs * sizeof *record->list);
+    for (uint64_t i = 0; i < record->pairs; i++)
+        if (record->list[i] >= pairs || (i > 0 && record->list[i] <= record->list[i - 1]))
+            return bad_record(r, index, "lists pairs that do not exist or do not ascend");
+    return DKVB_OK;
+}
+
+/* What an entry may say, given those before it. */
+static const char *record_fault(const dkvb_model *m, const struct dkvb__record *record)
+{
+    const struct dkvb__journal *j = &m->journal;
+
+    if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_PURGE)
+        return "is of an unknown kind";
+    if (record->pairs > dkvb_mask_total(m->mask) || record->pairs_new > record->pairs || record->time < 0)
+        return "has numbers that cannot be";
+    if (record->kind != DKVB_JOURNAL_FORGET && (record->list || record->pairs_new != 0))
+        return "lists pairs but is not a forgetting";
+    if (record->kind != DKVB_JOURNAL_UNDO)
+        return record->target == 0 ? NULL : "has a target but is not an undo";
+    if (record->target < 1 || record->target > j->count ||
+        j->records[record->target - 1].state != DKVB_JOURNAL_ACTIVE)
+        return "undoes an entry that was not active";
+    return NULL;
+}
+
+static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *bytes, const dkvb_model *m,
+                                struct dkvb__record *record)
+{
+    const unsigned char *b = dkvb__take(bytes, DKVB__RECORD_SIZE);
+    size_t index = m->journal.count;
+    uint32_t flags;
+    const char *fault;
+    dkvb_status rc;
+
+    if (!b)
+        return bad_record(r, index, "is cut off");
+    flags = dkvb__read32(b + 4);
+    record->kind = dkvb__read32(b);
+    record->target = dkvb__read64(b + DKVB__AT_TARGET);
+    record->time = (int64_t)dkvb__read64(b + DKVB__AT_TIME);
+    record->pairs = dkvb__read64(b + DKVB__AT_PAIRS);
+    record->pairs_new = dkvb__read64(b + DKVB__AT_PAIRS_NEW);
+    if (flags > DKVB__RECORD_HAS_LIST || dkvb__read32(b + 44) != 0 ||
+        dkvb__read16(b + DKVB__AT_METHOD_SIZE) > DKVB__MAX_METHOD ||
+        dkvb__read16(b + DKVB__AT_REASON_SIZE) > DKVB__MAX_REASON)
+        return bad_record(r, index, "uses fields this library does not know");
+    rc = take_text(r, bytes, dkvb__read16(b + DKVB__AT_METHOD_SIZE), "journal", &record->method);
+    if (!rc)
+        rc = take_text(r, bytes, dkvb__read16(b + DKVB__AT_REASON_SIZE), "journal", &record->reason);
+    if (!rc && (flags & DKVB__RECORD_HAS_LIST))
+        rc = take_list(r, bytes, record, index);
+    if (rc)
+        return rc;
+    fault = record_fault(m, record);
+    return fault ? bad_record(r, index, fault) : DKVB_OK;
+}
+
+/* Exactly the active forgettings keep their lists. */
+static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
+{
+    for (size_t i = 0; i < m->journal.count; i++) {
+        const struct dkvb__record *record = &m->journal.records[i];
+
+        if ((record->state == DKVB_JOURNAL_ACTIVE) != (record->list != NULL))
+            return bad_record(r, i, record->list ? "lists pairs but is not active" : "is active but lists no pairs");
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status parse_journal(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
+{
+    const unsigned char *head = dkvb__take(&bytes, 8);
+    uint64_t count = head ? dkvb__read64(head) : 0;
+    dkvb_status rc = DKVB_OK;
+
+    if (!head || count > bytes.left / DKVB__RECORD_SIZE)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section journal is too short for its entries", r->file.file.path);
+    for (uint64_t i = 0; !rc && i < count; i++) {
+        struct dkvb__record record = {0};
+
+        rc = dkvb__journal_reserve(m);
+        if (!rc)
+            rc = parse_record(r, &bytes, m, &record);
+        if (rc)
+            dkvb__record_clear(&record, r->mem);
+        else
+            dkvb__journal_append(m, &record);
+    }
+    if (!rc && bytes.left > 0)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section journal has %zu bytes too many", r->file.file.path, bytes.left);
+    return rc ? rc : check_lists(r, m);
+}
+
+typedef dkvb_status (*parse_fn)(const struct reading *, struct dkvb__reader, dkvb_model *);
+
+/* Read a section of bytes and hand it to its parser. */
+static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_model *m, parse_fn parse)
+{
+    const struct dkvb__section *s;
+    void *data;
+    dkvb_status rc = dkvb__container_need(&r->file, name, DKVB__DTYPE_BYTES, UINT64_MAX, &s);
+
+    if (!rc)
+        rc = dkvb__section_read_new(&r->file, s, &data);
+    if (rc)
+        return rc;
+    rc = parse(r, (struct dkvb__reader){data, (size_t)s->size}, m);
+    dkvb__free(r->mem, data);
+    return rc;
+}
+
+/* Optional sections that this library does not know go through unread. */
+static dkvb_status read_extras(const struct reading *r, dkvb_model *m)
+{
+    m->extras = dkvb__alloc0(r->mem, r->file.count, sizeof *m->extras);
+    if (!m->extras)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    for (size_t i = 0; i < r->file.count; i++) {
+        const struct dkvb__section *s = &r->file.sections[i];
+        struct dkvb__extra *extra = &m->extras[m->extra_count];
+        dkvb_status rc = DKVB_OK;
+
+        if (is_known(s->name))
+            continue;
+        if (r->mapping)
+            extra->data = (void *)(uintptr_t)(r->mapping->data + s->offset);
+        else
+            rc = dkvb__section_read_new(&r->file, s, &extra->data);
+        if (rc)
+            return rc;
+        memcpy(extra->name, s->name, sizeof extra->name);
+        extra->dtype = s->dtype;
+        extra->size = (size_t)s->size;
+        m->extra_count++;
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status read_model(struct reading *r, dkvb_model **out)
+{
+    dkvb_codebooks *cb;
+    dkvb_model *m;
+    dkvb_status rc;
+
+    if ((rc = check_required(&r->file)) != DKVB_OK)
+        return rc;
+    if ((rc = read_shape(r)) != DKVB_OK)
+        return rc;
+    if ((rc = check_sizes(r)) != DKVB_OK)
+        return rc;
+    if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
+        return rc;
+    rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
+    dkvb_codebooks_free(cb); /* the model is an owner now */
+    if (rc)
+        return rc;
+    m->mapping = dkvb__mapping_retain(r->mapping);
+    m->rows_trained = r->rows_trained;
+    m->format_major = r->file.major;
+    m->format_minor = r->file.minor;
+    m->path = dkvb__strdup(r->mem, r->file.file.path);
+    rc = m->path ? read_values(r, m) : dkvb__fail(DKVB_ENOMEM, "out of memory");
+    if (!rc)
+        rc = read_mask(r, m);
+    if (!rc)
+        rc = read_parsed(r, "classes", m, parse_names);
+    if (!rc)
+        rc = read_parsed(r, "journal", m, parse_journal);
+    if (!rc)
+        rc = read_extras(r, m);
+    if (!rc)
+        rc = dkvb__journal_check(m);
+    if (rc) {
+        dkvb_model_free(m);
+        return rc;
+    }
+    *out = m;
+    return DKVB_OK;
+}
+
+static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *given, bool map)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    struct reading r = {0};
+    dkvb_allocator mem;
+    dkvb_status rc;
+
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, given, "model options");
+    if (rc)
+        return rc;
+    mem = dkvb__allocator(o.allocator);
+    r.mem = &mem;
+    rc = dkvb__container_open(&r.file, path, DKVB__KIND_MODEL, &mem);
+    if (rc)
+        return rc;
+    if (map)
+        rc = dkvb__mapping_open(&r.mapping, &r.file.file, &mem);
+    if (!rc)
+        rc = read_model(&r, out);
+    dkvb__mapping_free(r.mapping);
+    dkvb__container_close(&r.file);
+    return rc;
+}
+
+/* Every float finite, purged keys and values zero, lanes past the last key zero. */
+static dkvb_status check_contents(const dkvb_model *m)
+{
+    const dkvb_codebooks *cb = m->codebooks;
+    const struct dkvb__shape *s = &cb->shape;
+    size_t words = dkvb__key_words(s->keys), lanes = dkvb__key_blocks(s->keys) * DKVB__LANES, values;
+    const char *path = m->path ? m->path : "model";
+
+    dkvb__value_count(&values, s, m->classes);
+    if (!dkvb__all_finite(cb->center, s->input_dim) || !dkvb__all_finite(cb->projection, dkvb__projection_count(s)) ||
+        !dkvb__all_finite(cb->blocks, dkvb__block_count(s)) || !dkvb__all_finite(m->values, values))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds numbers that are not finite", path);
+    for (size_t c = 0; c < s->codebooks; c++)
+        for (size_t j = 0; j < lanes; j++) {
+            const float *key = dkvb__codebook_blocks(cb, c) + dkvb__key_offset(j, s->key_dim);
+            const float *value = m->values + (c * s->keys + j) * m->classes;
+            bool purged = j < s->keys && dkvb__bit(cb->purged + c * words, j), zero = true;
+
+            if (j < s->keys && !purged)
+                continue;
+            for (size_t i = 0; i < s->key_dim; i++)
+                zero = zero && key[i * DKVB__LANES] == 0.0f;
+            for (size_t l = 0; purged && l < m->classes; l++)
+                zero = zero && value[l] == 0.0f;
+            if (!zero)
+                return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu is purged or past the last, yet not zero",
+                                  path, c, j);
+        }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts)
+{
+    dkvb_status rc = open_model(out, path, opts, false);
+
+    if (!rc)
+        rc = check_contents(*out);
+    if (rc) {
+        dkvb_model_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts)
+{
+    return open_model(out, path, opts, true);
+}
+
+dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
+{
+    dkvb_model *m;
+    dkvb_status rc = open_model(&m, path, NULL, true);
+
+    if (rc)
+        return rc;
+    rc = dkvb_model_get_info(m, info);
+    dkvb_model_free(m);
+    return rc;
+}
+
+/* Checksums of a mapped file, from the bytes that the model uses. */
+static dkvb_status check_sums(const dkvb_model *m)
+{
+    struct dkvb__container c;
+    dkvb_status rc = dkvb__container_open(&c, m->path, DKVB__KIND_MODEL, &m->mem);
+
+    if (rc)
+        return rc;
+    if (c.file.size != m->mapping->size)
+        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: is another file than the one that was mapped", m->path);
+    for (size_t i = 0; !rc && i < c.count; i++)
+        rc = dkvb__section_check(m->path, &c.sections[i], m->mapping->data + c.sections[i].offset);
+    dkvb__container_close(&c);
+    return rc;
+}
+
+dkvb_status dkvb_model_verify(const dkvb_model *m)
+{
+    dkvb_status rc = m->mapping ? check_sums(m) : DKVB_OK;
+
+    if (!rc)
+        rc = check_contents(m);
+    return rc ? rc : dkvb__journal_check(m);
+}

@@ -1,0 +1,137 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "bottleneck/model.h"
+#include "dkvb/data.h"
+#include "format/container.h"
+#include "format/modelfile.h"
+
+static void write_shape(const dkvb_model *m, unsigned char *to)
+{
+    const struct dkvb__shape *s = &m->codebooks->shape;
+    const uint32_t sizes[6] = {s->codebooks, s->keys, s->key_dim, s->input_dim, m->classes, m->top_k};
+
+    memset(to, 0, DKVB__SHAPE_SIZE);
+    for (size_t i = 0; i < 6; i++)
+        dkvb__write32(to + 4 * i, sizes[i]);
+    dkvb__write32(to + DKVB__AT_FLAGS, m->codebooks->normalize ? DKVB__FLAG_NORMALIZE : 0);
+    dkvb__write64(to + DKVB__AT_ROWS, m->rows_trained);
+    memcpy(to + DKVB__AT_BIRTH, m->codebooks->birth, sizeof m->codebooks->birth);
+}
+
+static size_t names_size(const dkvb_model *m)
+{
+    size_t size = 0;
+
+    for (size_t l = 0; l < m->classes; l++)
+        size += 2 + (m->names[l] ? strlen(m->names[l]) : 0);
+    return size;
+}
+
+static void write_names(const dkvb_model *m, unsigned char *to)
+{
+    for (size_t l = 0; l < m->classes; l++) {
+        size_t length = m->names[l] ? strlen(m->names[l]) : 0;
+
+        dkvb__write16(to, (uint16_t)length);
+        if (length > 0)
+            memcpy(to + 2, m->names[l], length);
+        to += 2 + length;
+    }
+}
+
+static size_t list_size(const struct dkvb__record *r)
+{
+    return r->list ? (size_t)r->pairs * sizeof *r->list : 0;
+}
+
+static size_t journal_size(const struct dkvb__journal *j)
+{
+    size_t size = 8;
+
+    for (size_t i = 0; i < j->count; i++) {
+        const struct dkvb__record *r = &j->records[i];
+
+        size += DKVB__RECORD_SIZE + strlen(r->method) + strlen(r->reason) + list_size(r);
+    }
+    return size;
+}
+
+/* One record; returns where the next one starts. */
+static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
+{
+    size_t method = strlen(r->method), reason = strlen(r->reason);
+
+    memset(to, 0, DKVB__RECORD_SIZE);
+    dkvb__write32(to, r->kind);
+    dkvb__write32(to + 4, r->list ? DKVB__RECORD_HAS_LIST : 0);
+    dkvb__write64(to + DKVB__AT_TARGET, r->target);
+    dkvb__write64(to + DKVB__AT_TIME, (uint64_t)r->time);
+    dkvb__write64(to + DKVB__AT_PAIRS, r->pairs);
+    dkvb__write64(to + DKVB__AT_PAIRS_NEW, r->pairs_new);
+    dkvb__write16(to + DKVB__AT_METHOD_SIZE, (uint16_t)method);
+    dkvb__write16(to + DKVB__AT_REASON_SIZE, (uint16_t)reason);
+    to += DKVB__RECORD_SIZE;
+    memcpy(to, r->method, method);
+    memcpy(to + method, r->reason, reason);
+    if (r->list)
+        memcpy(to + method + reason, r->list, list_size(r));
+    return to + method + reason + list_size(r);
+}
+
+static void write_journal(const struct dkvb__journal *j, unsigned char *to)
+{
+    dkvb__write64(to, j->count);
+    to += 8;
+    for (size_t i = 0; i < j->count; i++)
+        to = write_record(&j->records[i], to);
+}
+
+enum { KNOWN_PARTS = 9 };
+
+dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
+{
+    const dkvb_codebooks *cb = m->codebooks;
+    const struct dkvb__shape *s = &cb->shape;
+    size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s), values;
+    unsigned char shape[DKVB__SHAPE_SIZE], *small;
+    struct dkvb__part *parts;
+    dkvb_status rc;
+
+    if (m->training)
+        return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
+    small = dkvb__alloc(&m->mem, names + journal, 1);
+    parts = dkvb__alloc(&m->mem, KNOWN_PARTS + m->extra_count, sizeof *parts);
+    if (!small || !parts) {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", path);
+        goto end;
+    }
+    write_shape(m, shape);
+    write_names(m, small);
+    write_journal(&m->journal, small + names);
+    dkvb__value_count(&values, s, m->classes);
+    const struct dkvb__part known[KNOWN_PARTS] = {
+        {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
+        {"classes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small, names},
+        {"journal", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small + names, journal},
+        {"mask", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, m->mask->bits, words * sizeof(uint64_t)},
+        {"purged", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, cb->purged, words * sizeof(uint64_t)},
+        {"center", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->center, s->input_dim * sizeof(float)},
+        {"projection", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->projection,
+         dkvb__projection_count(s) * sizeof(float)},
+        {"keys", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->blocks, dkvb__block_count(s) * sizeof(float)},
+        {"values", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, m->values, values * sizeof(float)},
+    };
+    memcpy(parts, known, sizeof known);
+    for (size_t i = 0; i < m->extra_count; i++)
+        parts[KNOWN_PARTS + i] =
+            (struct dkvb__part){m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size};
+    rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, KNOWN_PARTS + m->extra_count, &m->mem);
+
+end:
+    dkvb__free(&m->mem, small);
+    dkvb__free(&m->mem, parts);
+    return rc;
+}

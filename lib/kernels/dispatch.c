@@ -1,0 +1,66 @@
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dkvb/runtime.h"
+#include "kernels/kernels.h"
+
+const struct dkvb__kernels *const dkvb__kernel_tables[] = {
+#ifdef DKVB_HAVE_AVX2
+    &dkvb__kernels_avx2,
+#endif
+    &dkvb__kernels_scalar,
+    NULL,
+};
+
+static const struct dkvb__kernels *pick(void)
+{
+    const char *wanted = getenv("DKVB_KERNELS");
+
+    for (size_t t = 0; wanted && dkvb__kernel_tables[t]; t++)
+        if (strcmp(dkvb__kernel_tables[t]->name, wanted) == 0 && dkvb__kernel_tables[t]->supported())
+            return dkvb__kernel_tables[t];
+    for (size_t t = 0; dkvb__kernel_tables[t]; t++)
+        if (dkvb__kernel_tables[t]->supported())
+            return dkvb__kernel_tables[t];
+    return &dkvb__kernels_scalar;
+}
+
+/* Two threads that come first together pick the same table, so no lock is needed. */
+const struct dkvb__kernels *dkvb__kernels(void)
+{
+    static const struct dkvb__kernels *_Atomic picked;
+    const struct dkvb__kernels *k = atomic_load_explicit(&picked, memory_order_acquire);
+
+    if (!k) {
+        k = pick();
+        atomic_store_explicit(&picked, k, memory_order_release);
+    }
+    return k;
+}
+
+const char *dkvb_runtime_kernels(void)
+{
+    return dkvb__kernels()->name;
+}
+
+static bool taken(const uint16_t *index, size_t count, size_t key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (index[i] == key)
+            return true;
+    return false;
+}
+
+void dkvb__top_finish(float *dist, uint16_t *index, size_t k, const uint64_t *dead, size_t keys)
+{
+    size_t found = k;
+
+    while (found > 0 && index[found - 1] == 0xFFFF)
+        found--;
+    for (size_t j = 0, near = found; found < k && j < keys; j++)
+        if (!dkvb__bit(dead, j) && !taken(index, near, j)) {
+            dist[found] = __builtin_inff();
+            index[found++] = (uint16_t)j;
+        }
+}

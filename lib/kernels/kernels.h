@@ -1,0 +1,91 @@
+#ifndef DKVB_KERNELS_KERNELS_H
+#define DKVB_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Keys lie in blocks of 16, dimension by dimension: float[blocks][dim][16], so that one vector holds the same dimension
+ * of neighbouring keys. The lanes past the last key are zeros. */
+enum { DKVB__LANES = 16 };
+
+static inline size_t dkvb__key_blocks(size_t keys)
+{
+    return (keys + DKVB__LANES - 1) / DKVB__LANES;
+}
+
+/* Where dimension 0 of key `j` lies; dimension i is i * DKVB__LANES further. */
+static inline size_t dkvb__key_offset(size_t j, size_t dim)
+{
+    return j / DKVB__LANES * DKVB__LANES * dim + j % DKVB__LANES;
+}
+
+/* Sets of keys are bits in 64-bit words; bits past the last key are 1 in `dead` sets handed to kernels. */
+static inline size_t dkvb__key_words(size_t keys)
+{
+    return (keys + 63) / 64;
+}
+
+static inline bool dkvb__bit(const uint64_t *words, size_t i)
+{
+    return words[i / 64] >> (i % 64) & 1;
+}
+
+/* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing and
+ * cannot fail. */
+struct dkvb__kernels {
+    const char *name;
+    bool (*supported)(void);
+
+    /* out[r][j] = (float) sum_i rows[r][i] * p[i][j]: a chain of fused multiply-adds in double precision from 0, i ascending.
+     * rows: n pointers to double[m]; p: float[m][d]; out: float[n][d]. */
+    void (*project)(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d);
+
+    /* The k nearest keys of each of n rows that are not in `dead`, nearest first, equal distances by key index.
+     * The distance is s = fma(q[i] - key[i], q[i] - key[i], s), i ascending from s = 0.
+     * q: float[n][dim]; blocks: see above; dead: bits; dist: float[n][k]; index: uint16_t[n][k]. Where fewer than k keys live:
+     * 0xFFFF and +inf. */
+    void (*nearest)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
+                    size_t keys, size_t dim, size_t k);
+
+    /* dist[j] = distance of q to key j, for all lanes of all blocks. dist: float[blocks * 16]. */
+    void (*distances)(float *dist, const float *q, const float *blocks, size_t keys, size_t dim);
+};
+
+extern const struct dkvb__kernels dkvb__kernels_scalar;
+#ifdef DKVB_HAVE_AVX2
+extern const struct dkvb__kernels dkvb__kernels_avx2;
+#endif
+
+/* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */
+extern const struct dkvb__kernels *const dkvb__kernel_tables[];
+
+/* The table in use: see dkvb_runtime_kernels(). */
+const struct dkvb__kernels *dkvb__kernels(void);
+
+/* The k best so far of one row, ascending; unused places hold +inf and 0xFFFF. */
+static inline void dkvb__top_clear(float *dist, uint16_t *index, size_t k)
+{
+    for (size_t i = 0; i < k; i++) {
+        dist[i] = __builtin_inff();
+        index[i] = 0xFFFF;
+    }
+}
+
+/* Put key j with d < dist[k-1] in its place. Keys must come in ascending order: then equal distances stay in that order. */
+static inline void dkvb__top_insert(float *dist, uint16_t *index, size_t k, float d, size_t j)
+{
+    size_t i = k - 1;
+
+    for (; i > 0 && dist[i - 1] > d; i--) {
+        dist[i] = dist[i - 1];
+        index[i] = index[i - 1];
+    }
+    dist[i] = d;
+    index[i] = (uint16_t)j;
+}
+
+/* Distances that overflowed to +inf were not inserted: give the places that are left to the lowest live keys not yet there. */
+void dkvb__top_finish(float *dist, uint16_t *index, size_t k, const uint64_t *dead, size_t keys);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * The journal only grows: an undo is an entry of its own. The mask in force is the union of the forgettings that were neither
+ * undone nor purged, so requests may come in any order.
+ */
+#include "unlearn/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+void dkvb_forget_options_init(dkvb_forget_options *opts)
+{
+    *opts = (dkvb_forget_options)DKVB_FORGET_OPTIONS_INIT;
+}
+
+int64_t dkvb__now(void)
+{
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    char *end;
+    long long fixed;
+
+    if (epoch && *epoch) {
+        fixed = strtoll(epoch, &end, 10);
+        if (*end == '\0' && fixed >= 0)
+            return fixed;
+    }
+    return (int64_t)time(NULL);
+}
+
+dkvb_status dkvb__journal_reserve(dkvb_model *model)
+{
+    struct dkvb__journal *j = &model->journal;
+    size_t capacity = j->capacity ? 2 * j->capacity : 8;
+    struct dkvb__record *records;
+
+    if (j->count < j->capacity)
+        return DKVB_OK;
+    records = dkvb__alloc(&model->mem, capacity, sizeof *records);
+    if (!records)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the journal");
+    if (j->count > 0)
+        memcpy(records, j->records, j->count * sizeof *records);
+    dkvb__free(&model->mem, j->records);
+    j->records = records;
+    j->capacity = capacity;
+    return DKVB_OK;
+}
+
+uint64_t dkvb__journal_append(dkvb_model *model, const struct dkvb__record *record)
+{
+    struct dkvb__journal *j = &model->journal;
+    struct dkvb__record *added = &j->records[j->count++];
+
+    *added = *record;
+    added->state = record->kind == DKVB_JOURNAL_FORGET ? DKVB_JOURNAL_ACTIVE : DKVB_JOURNAL_DONE;
+    if (record->kind == DKVB_JOURNAL_UNDO)
+        j->records[record->target - 1].state = DKVB_JOURNAL_UNDONE;
+    for (; record->kind == DKVB_JOURNAL_PURGE && j->settled < j->count; j->settled++)
+        if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
+            j->records[j->settled].state = DKVB_JOURNAL_PURGED;
+    return j->count;
+}
+
+void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
+{
+    for (uint64_t i = 0; record->list && i < record->pairs; i++)
+        dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
+}
+
+/* Pairs of the mask, ascending; NULL if out of memory. */
+static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
+{
+    uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list);
+    uint64_t pair, from = 0;
+
+    for (size_t i = 0; list && dkvb_mask_next(mask, from, &pair); from = pair + 1)
+        list[i++] = (uint32_t)pair;
+    return list;
+}
+
+/* A record of a forgetting, with copies of everything. */
+static dkvb_status new_record(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_forget_options *o,
+                              const dkvb_allocator *mem)
+{
+    *record = (struct dkvb__record){.kind = DKVB_JOURNAL_FORGET, .time = dkvb__now(), .pairs = dkvb_mask_count(mask)};
+    record->method = dkvb__strdup(mem, o->method ? o->method : "mask");
+    record->reason = dkvb__strdup(mem, o->reason ? o->reason : "");
+    record->list = list_pairs(mask, record->pairs, mem);
+    if (record->method && record->reason && record->list)
+        return DKVB_OK;
+    dkvb__record_clear(record, mem);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+}
+
+dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dkvb_forget_options *given,
+                              uint64_t *entry)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    struct dkvb__record record;
+    uint64_t before, id;
+    dkvb_status rc;
+
+    if ((rc = dkvb__take_options(&o, sizeof o, given, "forget options")) != DKVB_OK)
+        return rc;
+    if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
+        return rc;
+    if ((rc = dkvb__mask_check(mask, model->codebooks)) != DKVB_OK)
+        return rc;
+    if (o.method && (rc = dkvb__check_text("method", o.method, DKVB__MAX_METHOD)) != DKVB_OK)
+        return rc;
+    if (o.reason && (rc = dkvb__check_text("reason", o.reason, DKVB__MAX_REASON)) != DKVB_OK)
+        return rc;
+    if ((rc = dkvb__journal_reserve(model)) != DKVB_OK)
+        return rc;
+    if ((rc = new_record(&record, mask, &o, &model->mem)) != DKVB_OK)
+        return rc;
+    /* Nothing fails from here on. The record first, the mask second: undo then has something true to read. */
+    id = dkvb__journal_append(model, &record);
+    before = dkvb_mask_count(model->mask);
+    dkvb__record_add_to(&record, model->mask);
+    dkvb__drop_purged(model->mask, model->codebooks);
+    model->journal.records[id - 1].pairs_new = dkvb_mask_count(model->mask) - before;
+    if (entry)
+        *entry = id;
+    return DKVB_OK;
+}
+
+/* The record that an undo may take back, or why not. */
+static dkvb_status find_active(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
+{
+    const struct dkvb__journal *j = &model->journal;
+    uint32_t state;
+
+    if (entry < 1 || entry > j->count)
+        return dkvb__fail(DKVB_ENOTFOUND, "there is no journal entry %llu, the journal has %zu",
+                          (unsigned long long)entry, j->count);
+    state = j->records[entry - 1].state;
+    if (state != DKVB_JOURNAL_ACTIVE)
+        return dkvb__fail(DKVB_ESTATE, "journal entry %llu %s", (unsigned long long)entry,
+                          state == DKVB_JOURNAL_UNDONE   ? "was undone already"
+                          : state == DKVB_JOURNAL_PURGED ? "was purged: its pairs are gone for good"
+                                                         : "is not a forgetting");
+    *found = &j->records[entry - 1];
+    return DKVB_OK;
+}
+
+/* mask = union of the active records but one. */
+static void unite_active(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
+{
+    const struct dkvb__journal *j = &model->journal;
+
+    dkvb_mask_clear(mask);
+    for (size_t i = 0; i < j->count; i++)
+        if (i + 1 != except && j->records[i].state == DKVB_JOURNAL_ACTIVE)
+            dkvb__record_add_to(&j->records[i], mask);
+    dkvb__drop_purged(mask, model->codebooks);
+}
+
+dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
+{
+    struct dkvb__record undo = {.kind = DKVB_JOURNAL_UNDO, .target = entry, .time = dkvb__now()}, *record;
+    uint64_t before;
+    dkvb_status rc;
+
+    if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
+        return rc;
+    if ((rc = find_active(model, entry, &record)) != DKVB_OK)
+        return rc;
+    undo.method = dkvb__strdup(&model->mem, "undo");
+    undo.reason = dkvb__strdup(&model->mem, "");
+    rc = undo.method && undo.reason ? dkvb__journal_reserve(model) : dkvb__fail(DKVB_ENOMEM, "out of memory");
+    if (rc) {
+        dkvb__record_clear(&undo, &model->mem);
+        return rc;
+    }
+    record = &model->journal.records[entry - 1]; /* reserving may have moved it */
+    before = dkvb_mask_count(model->mask);
+    unite_active(model, model->mask, entry);
+    undo.pairs = before - dkvb_mask_count(model->mask);
+    dkvb__free(&model->mem, record->list);
+    record->list = NULL;
+    dkvb__journal_append(model, &undo);
+    return DKVB_OK;
+}
+
+uint64_t dkvb_journal_count(const dkvb_model *model)
+{
+    return model->journal.count;
+}
+
+dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index, dkvb_journal_entry *entry)
+{
+    dkvb_journal_entry full = DKVB_JOURNAL_ENTRY_INIT;
+    const struct dkvb__record *record;
+
+    if (index >= model->journal.count)
+        return dkvb__fail(DKVB_ENOTFOUND, "there is no journal entry at index %llu, the journal has %zu",
+                          (unsigned long long)index, model->journal.count);
+    record = &model->journal.records[index];
+    full.id = index + 1;
+    full.kind = record->kind;
+    full.state = record->state;
+    full.target = record->target;
+    full.time = record->time;
+    full.pairs = record->pairs;
+    full.pairs_new = record->pairs_new;
+    full.method = record->method;
+    full.reason = record->reason;
+    return dkvb__give_info(entry, &full, sizeof full, "journal entry");
+}
+
+dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out)
+{
+    struct dkvb__record *record = NULL;
+    dkvb_status rc;
+
+    *out = NULL;
+    rc = find_active(model, entry, &record);
+    if (!rc)
+        rc = dkvb__mask_new(out, model->mask->birth, model->mask->codebooks, model->mask->keys, &model->mem);
+    if (!rc)
+        dkvb__record_add_to(record, *out);
+    return rc;
+}
+
+dkvb_status dkvb__journal_check(const dkvb_model *model)
+{
+    dkvb_mask *expected;
+    bool equal;
+    dkvb_status rc = dkvb_mask_copy(&expected, model->mask);
+
+    if (rc)
+        return rc;
+    unite_active(model, expected, 0);
+    equal = dkvb_mask_equal(expected, model->mask);
+    dkvb_mask_free(expected);
+    if (!equal)
+        return dkvb__fail(DKVB_EFORMAT, "the mask in force is not the union of the journal's active entries");
+    return DKVB_OK;
+}

@@ -1,0 +1,78 @@
+/* Purge: what a mask only hides is overwritten. See docs/guide.md for what that promises and what it does not. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "kernels/kernels.h"
+#include "unlearn/journal.h"
+
+static void erase_key(dkvb_codebooks *cb, size_t c, size_t j)
+{
+    float *key = dkvb__codebook_blocks(cb, c) + dkvb__key_offset(j, cb->shape.key_dim);
+
+    for (size_t i = 0; i < cb->shape.key_dim; i++)
+        key[i * DKVB__LANES] = 0.0f;
+}
+
+static void erase_pairs(dkvb_model *model)
+{
+    dkvb_codebooks *cb = model->codebooks;
+    uint64_t pair, from = 0;
+
+    for (; dkvb_mask_next(model->mask, from, &pair); from = pair + 1) {
+        size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
+
+        erase_key(cb, c, j);
+        memset(model->values + pair * model->classes, 0, model->classes * sizeof *model->values);
+    }
+    for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
+        cb->purged[w] |= model->mask->bits[w];
+    dkvb_mask_clear(model->mask);
+}
+
+/* Codebooks that only this model owns: its own, or a copy. */
+static dkvb_status own_codebooks(dkvb_model *model)
+{
+    dkvb_codebooks *copy;
+    dkvb_status rc;
+
+    if (atomic_load(&model->codebooks->owners) == 1 && !model->codebooks->mapping)
+        return DKVB_OK;
+    rc = dkvb__codebooks_copy(&copy, model->codebooks, &model->mem);
+    if (rc)
+        return rc;
+    dkvb_codebooks_free(model->codebooks);
+    model->codebooks = copy;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_purge(dkvb_model *model)
+{
+    struct dkvb__record record = {.kind = DKVB_JOURNAL_PURGE, .time = dkvb__now()};
+    struct dkvb__journal *j = &model->journal;
+    dkvb_status rc;
+
+    if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
+        return rc;
+    record.method = dkvb__strdup(&model->mem, "purge");
+    record.reason = dkvb__strdup(&model->mem, "");
+    rc = record.method && record.reason ? dkvb__journal_reserve(model) : dkvb__fail(DKVB_ENOMEM, "out of memory");
+    if (!rc)
+        rc = own_codebooks(model);
+    if (rc) {
+        dkvb__record_clear(&record, &model->mem);
+        return rc;
+    }
+    record.pairs = dkvb_mask_count(model->mask);
+    erase_pairs(model);
+    for (size_t i = 0; i < j->count; i++) {
+        struct dkvb__record *old = &j->records[i];
+
+        if (old->list)
+            memset(old->list, 0, (size_t)old->pairs * sizeof *old->list);
+        dkvb__free(&model->mem, old->list);
+        old->list = NULL;
+    }
+    dkvb__journal_append(model, &record);
+    return DKVB_OK;
+}

@@ -1,0 +1,58 @@
+/* .npy files through every reader. What is read whole must also be written and read again as the same array. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dkvb/data.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A file of this process, removed as soon as it is read. */
+static bool put_file(char *path, const uint8_t *data, size_t size)
+{
+    int fd = mkstemp(path);
+    bool whole = fd >= 0 && write(fd, data, size) == (ssize_t)size;
+
+    return fd >= 0 && close(fd) == 0 && whole;
+}
+
+static void write_and_read_again(const dkvb_array *a, const char *path)
+{
+    dkvb_array b = DKVB_ARRAY_INIT;
+    size_t bytes = dkvb_dtype_size(a->dtype);
+
+    for (uint32_t d = 0; d < a->ndim; d++)
+        bytes *= (size_t)a->shape[d];
+    if (dkvb_npy_write(path, a->dtype, a->ndim, a->shape, a->data) || dkvb_array_read(&b, path, NULL))
+        abort();
+    if (a->dtype != b.dtype || a->ndim != b.ndim || memcmp(a->shape, b.shape, sizeof b.shape) != 0)
+        abort();
+    if (bytes > 0 && memcmp(a->data, b.data, bytes) != 0)
+        abort();
+    dkvb_array_free(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static dkvb_status (*const readers[])(dkvb_array *, const char *, const dkvb_allocator *) = {
+        dkvb_features_read, dkvb_labels_read, dkvb_array_read};
+    char path[] = "/tmp/dkvb-fuzz-npy-XXXXXX";
+
+    if (put_file(path, data, size))
+        for (size_t r = 0; r < 3; r++) {
+            dkvb_array a = DKVB_ARRAY_INIT;
+            dkvb_status rc = readers[r](&a, path, NULL);
+
+            if (rc && a.data)
+                abort();
+            if (!rc && r == 2)
+                write_and_read_again(&a, path);
+            dkvb_array_free(&a);
+        }
+    unlink(path);
+    return 0;
+}

@@ -1,0 +1,144 @@
+/*
+ * Files of every version of the format. `golden FOLDER` reads each of them, and makes the newest again: the same bytes must come
+ * out on every machine. `golden --write FOLDER` writes the newest, once, when the format gets a new version.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dkvb/dkvb.h"
+
+enum { N = 48, DIM = 6, CLASSES = 3 };
+
+#define CHECK(call) check((call), #call)
+
+static void check(dkvb_status rc, const char *what)
+{
+    if (rc == DKVB_OK)
+        return;
+    fprintf(stderr, "%s: %s: %s\n", what, dkvb_status_name(rc), dkvb_last_error());
+    exit(1);
+}
+
+static void require(int holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "not so: %s\n", what);
+    exit(1);
+}
+
+/* Rows from integers only: the same floats everywhere. */
+static void make_rows(float *x, int32_t *y)
+{
+    for (int r = 0; r < N; r++) {
+        y[r] = r % CLASSES;
+        for (int i = 0; i < DIM; i++)
+            x[r * DIM + i] = (float)(i % CLASSES == y[r] ? 8 : 0) + (float)((r * 31 + i * 17) % 23) / 8.0f;
+    }
+}
+
+/* Everything that a file can hold: names, journal, mask, purged pairs. Moving averages, two keys a codebook, weight decay. */
+static dkvb_model *make_model(const float *x, const int32_t *y)
+{
+    dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_forget_options forget = DKVB_FORGET_OPTIONS_INIT;
+    uint16_t codes[N * 3 * 2];
+    dkvb_codebooks *cb;
+    dkvb_model *model;
+    dkvb_mask *mask;
+
+    keyinit.codebooks = 3;
+    keyinit.keys = 18;
+    keyinit.key_dim = 4;
+    keyinit.batch = 16;
+    keyinit.normalize = 1;
+    keyinit.decay = 0.5;
+    keyinit.seed = 2;
+    options.top_k = 2;
+    train.epochs = 2;
+    train.batch = 7;
+    train.learning_rate = 2.0;
+    train.weight_decay = 0.001;
+    CHECK(dkvb_codebooks_fit(&cb, x, N, DIM, &keyinit, NULL));
+    CHECK(dkvb_model_new(&model, cb, CLASSES, &options));
+    CHECK(dkvb_search(cb, NULL, x, N, 2, codes, NULL, NULL));
+    CHECK(dkvb_model_train(model, codes, 2, y, N, &train, NULL));
+    CHECK(dkvb_model_set_class_name(model, 0, "zero"));
+    CHECK(dkvb_model_set_class_name(model, 2, "two"));
+    CHECK(dkvb_mask_new(&mask, cb));
+    CHECK(dkvb_unlearn_by_examples(mask, codes, 2, N, 1, 1));
+    forget.method = "examples";
+    forget.reason = "golden";
+    CHECK(dkvb_model_forget(model, mask, &forget, NULL));
+    CHECK(dkvb_model_purge(model));
+    dkvb_mask_clear(mask);
+    CHECK(dkvb_unlearn_by_examples(mask, codes, 2, N, 1, 9));
+    CHECK(dkvb_model_forget(model, mask, &forget, NULL));
+    dkvb_mask_free(mask);
+    dkvb_codebooks_free(cb);
+    return model;
+}
+
+static unsigned char *read_file(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    unsigned char *data = malloc(1 << 20);
+
+    require(f && data, path);
+    *size = fread(data, 1, 1 << 20, f);
+    fclose(f);
+    return data;
+}
+
+static void compare_files(const char *a, const char *b)
+{
+    size_t size[2];
+    unsigned char *data[2] = {read_file(a, &size[0]), read_file(b, &size[1])};
+
+    require(size[0] == size[1] && memcmp(data[0], data[1], size[0]) == 0, "the file made now equals the golden one");
+    free(data[0]);
+    free(data[1]);
+}
+
+static void read_golden(const char *path, const dkvb_model *expected, const float *x)
+{
+    float logits[2][N * CLASSES];
+    dkvb_model *loaded;
+
+    CHECK(dkvb_model_load(&loaded, path, NULL));
+    CHECK(dkvb_model_verify(loaded));
+    CHECK(dkvb_model_predict(loaded, x, N, NULL, logits[0], NULL));
+    CHECK(dkvb_model_predict(expected, x, N, NULL, logits[1], NULL));
+    require(memcmp(logits[0], logits[1], sizeof logits[0]) == 0, "the golden model answers as the one made now");
+    require(strcmp(dkvb_model_class_name(loaded, 2), "two") == 0, "class 2 is called two");
+    require(dkvb_journal_count(loaded) == 3, "the journal has three entries");
+    CHECK(dkvb_model_undo(loaded, 3));
+    dkvb_model_free(loaded);
+}
+
+int main(int argc, char **argv)
+{
+    int write = argc == 3 && strcmp(argv[1], "--write") == 0;
+    char golden[1024];
+    float x[N * DIM];
+    int32_t y[N];
+    dkvb_model *model;
+
+    if (argc != 2 && !write) {
+        fprintf(stderr, "usage: golden [--write] FOLDER\n");
+        return 2;
+    }
+    snprintf(golden, sizeof golden, "%s/model-1.0.dkvb", argv[argc - 1]);
+    make_rows(x, y);
+    model = make_model(x, y);
+    CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
+    if (!write) {
+        compare_files(golden, "golden-now.dkvb");
+        read_golden(golden, model, x);
+    }
+    dkvb_model_free(model);
+    return 0;
+}

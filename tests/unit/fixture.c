@@ -1,0 +1,142 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+
+float rows[ROWS * DIM];
+int32_t labels[ROWS];
+
+void make_rows(void)
+{
+    struct dkvb__rng rng;
+    float centers[CLASSES * DIM];
+
+    dkvb__rng_seed(&rng, 7, 0);
+    for (size_t i = 0; i < CLASSES * DIM; i++)
+        centers[i] = (float)dkvb__rng_gauss(&rng);
+    for (size_t r = 0; r < ROWS; r++) {
+        labels[r] = (int32_t)(r % CLASSES);
+        for (size_t i = 0; i < DIM; i++)
+            rows[r * DIM + i] = centers[r % CLASSES * DIM + i] + 0.4f * (float)dkvb__rng_gauss(&rng);
+    }
+}
+
+dkvb_keyinit_options small_keyinit(void)
+{
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+
+    o.codebooks = CODEBOOKS;
+    o.keys = KEYS;
+    o.key_dim = KEY_DIM;
+    o.batch = 200;
+    return o;
+}
+
+dkvb_model *trained_model(uint32_t k, uint16_t *codes)
+{
+    dkvb_keyinit_options keyinit = small_keyinit();
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
+    uint16_t *own = codes ? NULL : malloc(ROWS * CODEBOOKS * k * sizeof *own);
+    dkvb_codebooks *cb;
+    dkvb_model *model;
+
+    make_rows();
+    options.top_k = k;
+    train.epochs = 3;
+    codes = codes ? codes : own;
+    assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL));
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, &options));
+    assert_ok(dkvb_search(cb, NULL, rows, ROWS, k, codes, NULL, NULL));
+    assert_ok(dkvb_model_train(model, codes, k, labels, ROWS, &train, NULL));
+    dkvb_codebooks_free(cb);
+    free(own);
+    return model;
+}
+
+dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs)
+{
+    uint64_t counts[CODEBOOKS * KEYS] = {0};
+    dkvb_mask *mask;
+
+    for (size_t r = 0; r < ROWS; r++)
+        if (labels[r] == label)
+            assert_ok(dkvb_activations_count(model, codes + r * CODEBOOKS, 1, 1, counts));
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_unlearn_by_activations(mask, counts, pairs));
+    return mask;
+}
+
+static void *counting_alloc(void *user, size_t size)
+{
+    struct failing_alloc *state = user;
+    void *ptr;
+
+    if (state->calls++ >= state->fail_at)
+        return NULL;
+    ptr = malloc(size);
+    if (ptr) {
+        memset(ptr, 0xA5, size); /* nobody may count on zeros */
+        state->live++;
+    }
+    return ptr;
+}
+
+static void counting_release(void *user, void *ptr)
+{
+    struct failing_alloc *state = user;
+
+    state->live--;
+    free(ptr);
+}
+
+dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail_at)
+{
+    *state = (struct failing_alloc){.fail_at = fail_at};
+    return (dkvb_allocator){counting_alloc, counting_release, state};
+}
+
+const char *temp_path(const char *name)
+{
+    static char folder[64], paths[8][128];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+
+    if (!folder[0]) {
+        const char *base = getenv("TMPDIR");
+
+        snprintf(folder, sizeof folder, "%.40s/dkvb-XXXXXX", base ? base : "/tmp");
+        assert_non_null(mkdtemp(folder));
+    }
+    snprintf(path, sizeof paths[0], "%s/%.50s", folder, name);
+    return path;
+}
+
+unsigned char *read_file(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    struct stat st;
+    unsigned char *data;
+
+    assert_non_null(f);
+    assert_int_equal(fstat(fileno(f), &st), 0);
+    *size = (size_t)st.st_size;
+    data = malloc(*size + 1);
+    assert_int_equal(fread(data, 1, *size, f), *size);
+    fclose(f);
+    return data;
+}
+
+void write_file(const char *path, const void *data, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}

@@ -1,0 +1,46 @@
+/* What unit tests share: CMocka, small made-up data, an allocator that counts and can fail. */
+#ifndef DKVB_TESTS_FIXTURE_H
+#define DKVB_TESTS_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dkvb/dkvb.h"
+
+#define assert_ok(call) assert_int_equal((call), DKVB_OK)
+#define assert_message(part) assert_non_null(strstr(dkvb_last_error(), (part)))
+
+/* Rows in clusters, one class a cluster, always the same. */
+enum { ROWS = 600, DIM = 10, CLASSES = 4, CODEBOOKS = 8, KEYS = 70, KEY_DIM = 5 };
+extern float rows[ROWS * DIM];
+extern int32_t labels[ROWS];
+void make_rows(void);
+
+/* Options for small codebooks of ROWS rows. */
+dkvb_keyinit_options small_keyinit(void);
+
+/* A model trained on `rows`, k keys selected; `codes`, [ROWS][CODEBOOKS][k], are filled in unless NULL. */
+dkvb_model *trained_model(uint32_t k, uint16_t *codes);
+
+/* The pairs that rows of one class use most. */
+dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs);
+
+/* malloc that fails from its `fail_at`-th call on, and counts what is live. */
+struct failing_alloc {
+    size_t calls, fail_at;
+    long live;
+};
+dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail_at);
+
+/* Path of a file in a folder of this test's own, which is made at first use. Fixed buffer: up to 8 paths at a time. */
+const char *temp_path(const char *name);
+
+/* A whole file; the caller frees it. */
+unsigned char *read_file(const char *path, size_t *size);
+void write_file(const char *path, const void *data, size_t size);
+
+#endif

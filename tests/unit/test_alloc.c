@@ -1,0 +1,160 @@
+/* Every allocation of a whole life fails once: DKVB_ENOMEM, nothing leaked, nothing changed. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bottleneck/model.h"
+
+static uint16_t codes[ROWS * CODEBOOKS];
+
+static int setup(void **state)
+{
+    (void)state;
+    make_rows();
+    return 0;
+}
+
+/* Train, forget, save, load, undo, purge, all with one allocator; stops at the first failure. */
+static dkvb_status live(const dkvb_allocator *a, const char *path)
+{
+    dkvb_keyinit_options keyinit = small_keyinit();
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    uint64_t counts[CODEBOOKS * KEYS] = {0}, entry;
+    dkvb_codebooks *cb = NULL;
+    dkvb_model *model = NULL, *loaded = NULL, *mapped = NULL;
+    dkvb_mask *mask = NULL, *saved = NULL;
+    int32_t label;
+    dkvb_status rc;
+
+    keyinit.allocator = a;
+    options.allocator = a;
+    if ((rc = dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL)) != DKVB_OK ||
+        (rc = dkvb_model_new(&model, cb, CLASSES, &options)) != DKVB_OK ||
+        (rc = dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL)) != DKVB_OK ||
+        (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
+        (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
+        (rc = dkvb_activations_count(model, codes, 1, 100, counts)) != DKVB_OK ||
+        (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK ||
+        (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
+        (rc = dkvb_unlearn_by_examples(mask, codes, 1, ROWS, 3, 0)) != DKVB_OK ||
+        (rc = dkvb_model_forget(model, mask, NULL, &entry)) != DKVB_OK ||
+        (rc = dkvb_mask_save(mask, path)) != DKVB_OK || (rc = dkvb_mask_load(&saved, path, a)) != DKVB_OK ||
+        (rc = dkvb_model_save(model, path)) != DKVB_OK || (rc = dkvb_model_map(&mapped, path, &options)) != DKVB_OK ||
+        (rc = dkvb_model_verify(mapped)) != DKVB_OK ||
+        (rc = dkvb_model_predict(mapped, rows, 1, &label, NULL, NULL)) != DKVB_OK ||
+        (rc = dkvb_model_load(&loaded, path, &options)) != DKVB_OK ||
+        (rc = dkvb_search_refresh(loaded, rows, ROWS, 1, codes, NULL, NULL)) != DKVB_OK ||
+        (rc = dkvb_model_add_classes(loaded, 1)) != DKVB_OK || (rc = dkvb_model_undo(loaded, entry)) != DKVB_OK ||
+        (rc = dkvb_model_forget(loaded, mask, NULL, NULL)) != DKVB_OK)
+        goto end;
+    rc = dkvb_model_purge(loaded);
+
+end:
+    dkvb_mask_free(mask);
+    dkvb_mask_free(saved);
+    dkvb_model_free(model);
+    dkvb_model_free(loaded);
+    dkvb_model_free(mapped);
+    dkvb_codebooks_free(cb);
+    return rc;
+}
+
+static void every_allocation_of_a_life_may_fail(void **state)
+{
+    const char *path = temp_path("life");
+
+    (void)state;
+    for (size_t fail_at = 0;; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, fail_at);
+        dkvb_status rc = live(&a, path);
+
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK) {
+            assert_true(fail_at > 100); /* the allocator was really in use */
+            return;
+        }
+        assert_int_equal(rc, DKVB_ENOMEM);
+    }
+}
+
+static void every_method_of_key_initialisation_may_fail(void **state)
+{
+    (void)state;
+    for (uint32_t method = DKVB_KEYINIT_EMA; method <= DKVB_KEYINIT_SAMPLE; method++) {
+        dkvb_status rc = DKVB_ENOMEM;
+
+        for (size_t fail_at = 0; rc == DKVB_ENOMEM; fail_at++) {
+            struct failing_alloc mem;
+            dkvb_allocator a = failing_allocator(&mem, fail_at);
+            dkvb_keyinit_options o = small_keyinit();
+            dkvb_codebooks *cb;
+
+            o.method = method;
+            o.allocator = &a;
+            rc = dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL);
+            dkvb_codebooks_free(cb);
+            assert_int_equal(mem.live, 0);
+        }
+        assert_ok(rc);
+    }
+}
+
+/* A change that runs out of memory must leave the model's file image as it was. */
+static void changes_that_fail_change_nothing(void **state)
+{
+    const char *before = temp_path("before"), *after = temp_path("after");
+    struct failing_alloc mem;
+    dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_model *trained = trained_model(1, codes), *model;
+    dkvb_mask *mask = mask_for_class(trained, codes, 1, 50);
+    size_t size[2];
+    unsigned char *data[2];
+
+    (void)state;
+    options.allocator = &a;
+    assert_ok(dkvb_model_save(trained, before));
+    for (int change = 0; change < 5; change++) {
+        assert_ok(dkvb_model_load(&model, before, &options));
+        for (size_t more = 0;; more++) {
+            dkvb_status rc = DKVB_OK;
+
+            mem.fail_at = mem.calls + more;
+            switch (change) {
+            case 0: rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL); break;
+            case 1: rc = dkvb_model_forget(model, mask, NULL, NULL); break;
+            case 2: rc = dkvb_model_add_classes(model, 1); break;
+            case 3: rc = dkvb_model_set_class_name(model, 0, "new"); break;
+            case 4: rc = dkvb_model_purge(model); break;
+            }
+            mem.fail_at = SIZE_MAX;
+            if (rc == DKVB_OK)
+                break;
+            assert_int_equal(rc, DKVB_ENOMEM);
+            assert_ok(dkvb_model_save(model, after));
+            data[0] = read_file(before, &size[0]);
+            data[1] = read_file(after, &size[1]);
+            assert_int_equal(size[0], size[1]);
+            assert_memory_equal(data[0], data[1], size[0]);
+            free(data[0]);
+            free(data[1]);
+        }
+        dkvb_model_free(model);
+    }
+    dkvb_model_free(trained);
+    dkvb_mask_free(mask);
+    assert_int_equal(mem.live, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_of_a_life_may_fail),
+        cmocka_unit_test(every_method_of_key_initialisation_may_fail),
+        cmocka_unit_test(changes_that_fail_change_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

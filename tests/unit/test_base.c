@@ -1,0 +1,163 @@
+/* Numbers that must be the same everywhere: the generator, exp and log; and small helpers. */
+#include "fixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/exact_math.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+static void generator_gives_the_same_numbers_for_ever(void **state)
+{
+    struct dkvb__rng rng;
+    double gauss;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 1, 2);
+    assert_true(dkvb__rng_next(&rng) == UINT64_C(0x66BA8F5AA7B5E1B5));
+    dkvb__rng_seed(&rng, 1, 2);
+    gauss = dkvb__rng_gauss(&rng);
+    assert_memory_equal(&gauss, &(double){-0x1.ff36357e1a2e4p-1}, sizeof gauss);
+}
+
+static void streams_and_seeds_differ(void **state)
+{
+    struct dkvb__rng a, b, c;
+
+    (void)state;
+    dkvb__rng_seed(&a, 1, 2);
+    dkvb__rng_seed(&b, 2, 1);
+    dkvb__rng_seed(&c, 1, 3);
+    assert_true(dkvb__rng_next(&a) != dkvb__rng_next(&b));
+    dkvb__rng_seed(&a, 1, 2);
+    assert_true(dkvb__rng_next(&a) != dkvb__rng_next(&c));
+}
+
+static void gauss_has_mean_0_and_variance_1(void **state)
+{
+    enum { DRAWS = 200000 };
+    struct dkvb__rng rng;
+    double sum = 0.0, squares = 0.0;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 3, 0);
+    for (int i = 0; i < DRAWS; i++) {
+        double x = dkvb__rng_gauss(&rng);
+
+        sum += x;
+        squares += x * x;
+    }
+    /* Five standard errors: 5 / sqrt(n) and 5 sqrt(2 / n). */
+    assert_true(fabs(sum / DRAWS) < 5.0 / sqrt(DRAWS));
+    assert_true(fabs(squares / DRAWS - 1.0) < 5.0 * sqrt(2.0 / DRAWS));
+}
+
+static void choose_draws_without_replacement(void **state)
+{
+    size_t chosen[50], scratch[50], seen[50] = {0};
+    struct dkvb__rng rng;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 4, 0);
+    dkvb__rng_choose(&rng, 50, 50, chosen, scratch);
+    for (size_t i = 0; i < 50; i++)
+        seen[chosen[i]]++;
+    for (size_t i = 0; i < 50; i++)
+        assert_int_equal(seen[i], 1);
+}
+
+static void exp_and_log_agree_with_the_c_library(void **state)
+{
+    (void)state;
+    for (double x = -707.9; x < 0.0; x += 0.37)
+        assert_true(fabs(dkvb__exp(x) - exp(x)) <= 4e-15 * exp(x));
+    assert_true(dkvb__exp(0.0) == 1.0);
+    assert_true(dkvb__exp(-1000.0) == 0.0);
+    for (double x = 1e-300; x < 1e300; x *= 1.7)
+        assert_true(fabs(dkvb__log(x) - log(x)) <= 4e-16 * fabs(log(x)) + 1e-16);
+    assert_true(dkvb__log(1.0) == 0.0);
+}
+
+static void utf8_is_checked(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } cases[] = {
+        {"", true},          {"cat", true},          {"caf\xC3\xA9", true},     {"\xE2\x82\xAC", true},
+        {"\xF0\x9F\x90\xB1", true}, {"a\nb", false}, {"\x7F", false},           {"\xC2\x85", false},
+        {"\xC0\xAF", false}, {"\xE0\x80\xAF", false}, {"\xED\xA0\x80", false},  {"\xF4\x90\x80\x80", false},
+        {"\xC3", false},     {"\x80", false},        {"\xFF", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(dkvb__utf8_valid(cases[i].text, strlen(cases[i].text)), cases[i].valid);
+    assert_false(dkvb__utf8_valid("a\0b", 3));
+}
+
+static void allocations_are_aligned_and_guard_their_product(void **state)
+{
+    dkvb_allocator mem = dkvb__allocator(NULL);
+
+    (void)state;
+    for (size_t size = 0; size < 300; size += 7) {
+        void *p = dkvb__alloc(&mem, size, 1);
+
+        assert_int_equal((uintptr_t)p % 64, 0);
+        dkvb__free(&mem, p);
+    }
+    assert_null(dkvb__alloc(&mem, SIZE_MAX / 2, 3));
+    assert_null(dkvb__alloc(&mem, SIZE_MAX, 1));
+}
+
+static void options_of_another_length_are_taken_as_far_as_known(void **state)
+{
+    struct {
+        dkvb_run_options known;
+        uint64_t later;
+    } newer = {DKVB_RUN_OPTIONS_INIT, 0};
+    dkvb_run_options full = DKVB_RUN_OPTIONS_INIT, shorter = {sizeof(size_t) + sizeof(uint32_t), 3, 0, 0};
+
+    (void)state;
+    assert_ok(dkvb__take_options(&full, sizeof full, &shorter, "test"));
+    assert_int_equal(full.threads, 3);
+    assert_int_equal(full.struct_size, sizeof full);
+    newer.known.struct_size = sizeof newer;
+    assert_ok(dkvb__take_options(&full, sizeof full, &newer, "test"));
+    newer.later = 1;
+    assert_int_equal(dkvb__take_options(&full, sizeof full, &newer, "test"), DKVB_EINVAL);
+    assert_message("later field");
+    shorter.struct_size = 0;
+    assert_int_equal(dkvb__take_options(&full, sizeof full, &shorter, "test"), DKVB_EINVAL);
+}
+
+static void status_names_cover_every_code(void **state)
+{
+    (void)state;
+    for (int code = DKVB_ENOTFOUND; code <= DKVB_OK; code++)
+        assert_memory_equal(dkvb_status_name(code), "DKVB_", 5);
+    assert_string_equal(dkvb_status_name(1), "unknown status");
+    assert_string_equal(dkvb_status_name(DKVB_ENOTFOUND - 1), "unknown status");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(generator_gives_the_same_numbers_for_ever),
+        cmocka_unit_test(streams_and_seeds_differ),
+        cmocka_unit_test(gauss_has_mean_0_and_variance_1),
+        cmocka_unit_test(choose_draws_without_replacement),
+        cmocka_unit_test(exp_and_log_agree_with_the_c_library),
+        cmocka_unit_test(utf8_is_checked),
+        cmocka_unit_test(allocations_are_aligned_and_guard_their_product),
+        cmocka_unit_test(options_of_another_length_are_taken_as_far_as_known),
+        cmocka_unit_test(status_names_cover_every_code),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,193 @@
+/* Masks behave as sets, and belong to their codebooks. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+static dkvb_codebooks *cb;
+
+static int setup(void **state)
+{
+    dkvb_keyinit_options o = small_keyinit();
+
+    (void)state;
+    make_rows();
+    return dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    dkvb_codebooks_free(cb);
+    return 0;
+}
+
+static dkvb_mask *random_mask(uint64_t seed)
+{
+    struct dkvb__rng rng;
+    dkvb_mask *mask;
+
+    dkvb__rng_seed(&rng, seed, 0);
+    assert_ok(dkvb_mask_new(&mask, cb));
+    for (size_t i = 0; i < 150; i++)
+        assert_ok(dkvb_mask_add(mask, (uint32_t)dkvb__rng_below(&rng, CODEBOOKS),
+                                (uint32_t)dkvb__rng_below(&rng, KEYS)));
+    return mask;
+}
+
+static dkvb_mask *copy_of(const dkvb_mask *mask)
+{
+    dkvb_mask *copy;
+
+    assert_ok(dkvb_mask_copy(&copy, mask));
+    return copy;
+}
+
+static void pairs_are_added_removed_and_counted(void **state)
+{
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&mask, cb));
+    assert_int_equal(dkvb_mask_count(mask), 0);
+    assert_int_equal(dkvb_mask_total(mask), CODEBOOKS * KEYS);
+    assert_ok(dkvb_mask_add(mask, 3, 69));
+    assert_ok(dkvb_mask_add(mask, 3, 69));
+    assert_int_equal(dkvb_mask_count(mask), 1);
+    assert_true(dkvb_mask_has(mask, 3, 69));
+    assert_false(dkvb_mask_has(mask, 4, 69));
+    assert_false(dkvb_mask_has(mask, 3, 4000000000u));
+    assert_ok(dkvb_mask_remove(mask, 3, 69));
+    assert_ok(dkvb_mask_remove(mask, 3, 69));
+    assert_int_equal(dkvb_mask_count(mask), 0);
+    assert_int_equal(dkvb_mask_add(mask, CODEBOOKS, 0), DKVB_EINVAL);
+    assert_int_equal(dkvb_mask_add(mask, 0, KEYS), DKVB_EINVAL);
+    assert_message("(0, 70)");
+    dkvb_mask_free(mask);
+    dkvb_mask_free(NULL);
+}
+
+static void set_algebra_holds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed += 2) {
+        dkvb_mask *a = random_mask(seed), *b = random_mask(seed + 1);
+        dkvb_mask *ab = copy_of(a), *ba = copy_of(b), *both = copy_of(a), *only_a = copy_of(a);
+
+        assert_ok(dkvb_mask_union(ab, b));
+        assert_ok(dkvb_mask_union(ba, a));
+        assert_true(dkvb_mask_equal(ab, ba)); /* union commutes */
+        assert_ok(dkvb_mask_intersection(both, b));
+        assert_ok(dkvb_mask_difference(only_a, b));
+        assert_int_equal(dkvb_mask_count(ab) + dkvb_mask_count(both), dkvb_mask_count(a) + dkvb_mask_count(b));
+        assert_int_equal(dkvb_mask_count(only_a) + dkvb_mask_count(both), dkvb_mask_count(a));
+        assert_ok(dkvb_mask_union(only_a, both));
+        assert_true(dkvb_mask_equal(only_a, a)); /* (a - b) + (a & b) = a */
+        assert_ok(dkvb_mask_union(ab, ab));
+        assert_true(dkvb_mask_equal(ab, ba)); /* with itself: nothing new */
+        dkvb_mask_clear(ab);
+        assert_int_equal(dkvb_mask_count(ab), 0);
+        dkvb_mask_free(a);
+        dkvb_mask_free(b);
+        dkvb_mask_free(ab);
+        dkvb_mask_free(ba);
+        dkvb_mask_free(both);
+        dkvb_mask_free(only_a);
+    }
+}
+
+static void walking_visits_every_pair_once_in_order(void **state)
+{
+    uint8_t bytes[CODEBOOKS * KEYS];
+    dkvb_mask *mask = random_mask(5);
+    uint64_t pair, from = 0, seen = 0;
+
+    (void)state;
+    dkvb_mask_get_bytes(mask, bytes);
+    for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
+        for (uint64_t i = from; i < pair; i++)
+            assert_int_equal(bytes[i], 0);
+        assert_int_equal(bytes[pair], 1);
+        seen++;
+    }
+    for (uint64_t i = from; i < CODEBOOKS * KEYS; i++)
+        assert_int_equal(bytes[i], 0);
+    assert_int_equal(seen, dkvb_mask_count(mask));
+    assert_false(dkvb_mask_next(mask, UINT64_MAX, &pair));
+    dkvb_mask_free(mask);
+}
+
+static void files_bring_a_mask_back(void **state)
+{
+    const char *path = temp_path("mask");
+    dkvb_mask *mask = random_mask(6), *back;
+
+    (void)state;
+    assert_ok(dkvb_mask_save(mask, path));
+    assert_ok(dkvb_mask_load(&back, path, NULL));
+    assert_true(dkvb_mask_equal(mask, back));
+    dkvb_mask_free(mask);
+    dkvb_mask_free(back);
+}
+
+static void damaged_mask_files_are_refused(void **state)
+{
+    const char *path = temp_path("mask"), *bad = temp_path("bad");
+    dkvb_mask *mask = random_mask(7), *back;
+    unsigned char *data;
+    size_t size;
+
+    (void)state;
+    assert_ok(dkvb_mask_save(mask, path));
+    data = read_file(path, &size);
+    for (size_t i = 0; i < size; i++) {
+        data[i] ^= 0x10;
+        write_file(bad, data, size);
+        assert_true(dkvb_mask_load(&back, bad, NULL) != DKVB_OK);
+        assert_null(back);
+        data[i] ^= 0x10;
+    }
+    for (size_t cut = 0; cut < size; cut++) {
+        write_file(bad, data, cut);
+        assert_true(dkvb_mask_load(&back, bad, NULL) != DKVB_OK);
+    }
+    free(data);
+    dkvb_mask_free(mask);
+}
+
+static void masks_of_other_codebooks_do_not_mix(void **state)
+{
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_mask *mine = random_mask(8), *theirs, *before = copy_of(mine);
+    dkvb_codebooks *other;
+
+    (void)state;
+    o.seed = 8;
+    assert_ok(dkvb_codebooks_fit(&other, rows, ROWS, DIM, &o, NULL));
+    assert_ok(dkvb_mask_new(&theirs, other));
+    assert_int_equal(dkvb_mask_union(mine, theirs), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_mask_intersection(mine, theirs), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_mask_difference(mine, theirs), DKVB_EMISMATCH);
+    assert_false(dkvb_mask_equal(mine, theirs));
+    assert_true(dkvb_mask_equal(mine, before));
+    dkvb_mask_free(mine);
+    dkvb_mask_free(theirs);
+    dkvb_mask_free(before);
+    dkvb_codebooks_free(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_are_added_removed_and_counted),
+        cmocka_unit_test(set_algebra_holds),
+        cmocka_unit_test(walking_visits_every_pair_once_in_order),
+        cmocka_unit_test(files_bring_a_mask_back),
+        cmocka_unit_test(damaged_mask_files_are_refused),
+        cmocka_unit_test(masks_of_other_codebooks_do_not_mix),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,523 @@
+/* Model files: they come back whole, are never half written, and nothing in them is trusted. */
+#include "fixture.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "bottleneck/model.h"
+
+static uint16_t codes[ROWS * CODEBOOKS];
+
+/* A model with everything in it: names, an active and an undone forgetting, a purge. */
+static dkvb_model *eventful_model(void)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *two = mask_for_class(model, codes, 2, 30), *one = mask_for_class(model, codes, 1, 20);
+    dkvb_mask *zero = mask_for_class(model, codes, 0, 10);
+
+    assert_ok(dkvb_model_set_class_name(model, 0, "cat"));
+    assert_ok(dkvb_model_set_class_name(model, 3, "d\xC3\xBCnn"));
+    assert_ok(dkvb_model_forget(model, two, NULL, NULL));
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_model_forget(model, one, NULL, NULL));
+    assert_ok(dkvb_model_undo(model, 3));
+    assert_ok(dkvb_model_forget(model, zero, NULL, NULL));
+    dkvb_mask_free(zero);
+    dkvb_mask_free(one);
+    dkvb_mask_free(two);
+    return model;
+}
+
+static void assert_same_answers(const dkvb_model *a, const dkvb_model *b)
+{
+    static float logits[2][ROWS * CLASSES];
+
+    assert_ok(dkvb_model_predict(a, rows, ROWS, NULL, logits[0], NULL));
+    assert_ok(dkvb_model_predict(b, rows, ROWS, NULL, logits[1], NULL));
+    assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
+}
+
+static void assert_same_files(const char *a, const char *b)
+{
+    size_t size[2];
+    unsigned char *data[2] = {read_file(a, &size[0]), read_file(b, &size[1])};
+
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(data[0], data[1], size[0]);
+    free(data[0]);
+    free(data[1]);
+}
+
+static void load_and_map_bring_a_model_back(void **state)
+{
+    const char *path = temp_path("m.dkvb"), *again = temp_path("again.dkvb");
+    dkvb_model *model = eventful_model(), *loaded, *mapped;
+    dkvb_model_info info[2] = {DKVB_MODEL_INFO_INIT, DKVB_MODEL_INFO_INIT};
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_load(&loaded, path, NULL));
+    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_same_answers(model, loaded);
+    assert_same_answers(model, mapped);
+    assert_ok(dkvb_model_get_info(model, &info[0]));
+    assert_ok(dkvb_model_get_info(loaded, &info[1]));
+    assert_memory_equal(&info[0], &info[1], sizeof info[0]);
+    assert_string_equal(dkvb_model_class_name(loaded, 3), "d\xC3\xBCnn");
+    assert_null(dkvb_model_class_name(loaded, 1));
+    assert_ok(dkvb_model_verify(loaded));
+    assert_ok(dkvb_model_verify(mapped));
+    assert_ok(dkvb_model_save(loaded, again));
+    assert_same_files(path, again); /* saving what was loaded: the same bytes */
+    assert_ok(dkvb_model_save(mapped, again));
+    assert_same_files(path, again);
+    assert_ok(dkvb_model_undo(loaded, 5));
+    dkvb_model_free(model);
+    dkvb_model_free(loaded);
+    dkvb_model_free(mapped);
+}
+
+static void inspect_tells_without_reading_the_arrays(void **state)
+{
+    const char *path = temp_path("m.dkvb");
+    dkvb_model *model = eventful_model();
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_inspect(path, &info));
+    assert_true(info.codebooks == CODEBOOKS && info.keys == KEYS && info.key_dim == KEY_DIM);
+    assert_true(info.input_dim == DIM && info.classes == CLASSES && info.top_k == 1);
+    assert_true(info.masked_pairs == 10 && info.purged_pairs == 30 && info.journal_entries == 5);
+    dkvb_model_free(model);
+}
+
+static void a_mapped_model_cannot_be_changed(void **state)
+{
+    const char *path = temp_path("m.dkvb");
+    dkvb_model *model = eventful_model(), *mapped;
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(mapped)));
+    assert_ok(dkvb_search(dkvb_model_codebooks(mapped), NULL, rows, ROWS, 1, codes, NULL, NULL));
+    assert_int_equal(dkvb_model_forget(mapped, mask, NULL, NULL), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_undo(mapped, 5), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_purge(mapped), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_add_classes(mapped, 1), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_set_class_name(mapped, 0, "x"), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_set_values(mapped, mapped->values), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_train_begin(mapped, NULL), DKVB_ESTATE);
+    assert_message("mapped");
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+    dkvb_model_free(mapped);
+}
+
+static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
+{
+    const char *path = temp_path("m.dkvb");
+    dkvb_model *model = eventful_model(), *mapped, *fresh;
+    dkvb_codebooks *cb;
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    cb = dkvb_codebooks_retain(dkvb_model_codebooks(mapped));
+    dkvb_model_free(mapped);
+    assert_ok(dkvb_model_new(&fresh, cb, 2, NULL));
+    dkvb_codebooks_free(cb);
+    assert_ok(dkvb_search(dkvb_model_codebooks(fresh), NULL, rows, 5, 1, codes, NULL, NULL));
+    dkvb_model_free(fresh);
+    dkvb_model_free(model);
+}
+
+/* A model file of a few kilobytes, so that every byte can be changed. */
+static unsigned char *tiny_file(const char *path, size_t *size)
+{
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_codebooks *cb;
+    dkvb_model *model;
+    dkvb_mask *mask;
+
+    make_rows();
+    o.codebooks = 2;
+    o.keys = 5;
+    o.key_dim = 2;
+    assert_ok(dkvb_codebooks_fit(&cb, rows, 20, 3, &o, NULL));
+    assert_ok(dkvb_model_new(&model, cb, 2, NULL));
+    assert_ok(dkvb_model_set_class_name(model, 0, "a"));
+    assert_ok(dkvb_mask_new(&mask, cb));
+    assert_ok(dkvb_mask_add(mask, 1, 3));
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_save(model, path));
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+    dkvb_codebooks_free(cb);
+    return read_file(path, size);
+}
+
+/* Load and map; whatever opens must answer without touching memory it should not. */
+static void try_file(const char *path, bool must_fail)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    float x[3] = {0.1f, 0.2f, 0.3f}, logits[2];
+    int32_t label;
+    dkvb_model *m;
+    dkvb_status rc = dkvb_model_load(&m, path, NULL);
+
+    assert_true(rc == DKVB_OK ? !must_fail : rc == DKVB_EFORMAT || rc == DKVB_ECHECKSUM);
+    assert_true((rc == DKVB_OK) == (m != NULL));
+    dkvb_model_free(m);
+    if (dkvb_model_map(&m, path, NULL) != DKVB_OK)
+        return;
+    run.threads = 1;
+    rc = dkvb_model_predict(m, x, 1, &label, logits, &run);
+    assert_true(rc == DKVB_OK || rc == DKVB_EINVAL);
+    assert_true(!must_fail || dkvb_model_verify(m) != DKVB_OK);
+    dkvb_model_free(m);
+}
+
+static void every_changed_byte_is_noticed(void **state)
+{
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size;
+    unsigned char *data = tiny_file(path, &size);
+
+    (void)state;
+    for (size_t i = 0; i < size; i++)
+        for (unsigned flip = 1; flip < 256; flip = flip * 4 + 3) { /* 1, 7, 31, 127 */
+            data[i] ^= (unsigned char)flip;
+            write_file(bad, data, size);
+            try_file(bad, true);
+            data[i] ^= (unsigned char)flip;
+        }
+    free(data);
+}
+
+static void every_truncation_is_noticed(void **state)
+{
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size;
+    unsigned char *data = tiny_file(path, &size);
+
+    (void)state;
+    for (size_t cut = 0; cut < size; cut++) {
+        write_file(bad, data, cut);
+        try_file(bad, true);
+    }
+    data[size] = 0;
+    write_file(bad, data, size + 1);
+    try_file(bad, true);
+    free(data);
+}
+
+/* Make checksums right again after a change, so that the checks behind them are reached. */
+static void seal(unsigned char *data)
+{
+    size_t count = dkvb__read32(data + 24);
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned char *e = data + 64 + 64 * i;
+
+        dkvb__write64(e + 40, dkvb__checksum(data + dkvb__read64(e + 24), (size_t)dkvb__read64(e + 32)));
+    }
+    dkvb__write64(data + 32, 0);
+    dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
+}
+
+/* Where a section starts, and its size. */
+static unsigned char *section(unsigned char *data, const char *name, size_t *size)
+{
+    for (size_t i = 0; i < dkvb__read32(data + 24); i++) {
+        unsigned char *e = data + 64 + 64 * i;
+
+        if (strcmp((const char *)e, name) == 0) {
+            *size = (size_t)dkvb__read64(e + 32);
+            return data + dkvb__read64(e + 24);
+        }
+    }
+    fail();
+    return NULL;
+}
+
+static void forged_bytes_with_right_checksums_do_no_harm(void **state)
+{
+    static const char *const parsed[] = {"shape", "classes", "journal", "mask", "purged"};
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size, section_size = 0;
+    unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
+
+    (void)state;
+    for (size_t s = 0; s < sizeof parsed / sizeof *parsed; s++) {
+        size_t at = (size_t)(section(data, parsed[s], &section_size) - data);
+
+        for (size_t i = 0; i < section_size; i++)
+            for (unsigned flip = 1; flip < 256; flip = flip * 4 + 3) {
+                memcpy(copy, data, size);
+                copy[at + i] ^= (unsigned char)flip;
+                seal(copy);
+                write_file(bad, copy, size);
+                try_file(bad, false);
+            }
+    }
+    for (size_t i = 64; i < 64 + 64 * (size_t)dkvb__read32(data + 24); i++) { /* the section table */
+        uint64_t offset;
+
+        memcpy(copy, data, size);
+        copy[i] ^= 0x11;
+        offset = dkvb__read64(copy + 64 + (i - 64) / 64 * 64 + 24);
+        if (offset < size && dkvb__read64(copy + 64 + (i - 64) / 64 * 64 + 32) <= size - offset)
+            seal(copy);
+        write_file(bad, copy, size);
+        try_file(bad, false);
+    }
+    free(copy);
+    free(data);
+}
+
+static void numbers_that_are_not_finite_are_refused(void **state)
+{
+    static const char *const arrays[] = {"center", "projection", "keys", "values"};
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    const float wrong = NAN;
+    size_t size, section_size = 0;
+    unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
+
+    (void)state;
+    for (size_t s = 0; s < sizeof arrays / sizeof *arrays; s++) {
+        dkvb_model *m;
+
+        memcpy(copy, data, size);
+        memcpy(section(copy, arrays[s], &section_size), &wrong, sizeof wrong);
+        seal(copy);
+        write_file(bad, copy, size);
+        assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
+        assert_message("not finite");
+        assert_ok(dkvb_model_map(&m, bad, NULL));
+        assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
+        dkvb_model_free(m);
+    }
+    free(copy);
+    free(data);
+}
+
+/* The file with one more section of 5 bytes at its end. */
+static unsigned char *with_extra_section(const unsigned char *data, size_t *size, uint32_t flags)
+{
+    size_t count = dkvb__read32(data + 24), table = 64 + 64 * count, shift;
+    size_t old_start = (table + 63) / 64 * 64, new_start = (table + 64 + 63) / 64 * 64, end;
+    unsigned char *copy = calloc(*size + 512, 1), *e;
+
+    shift = new_start - old_start;
+    memcpy(copy, data, table);
+    memcpy(copy + new_start, data + old_start, *size - old_start);
+    for (size_t i = 0; i < count; i++)
+        dkvb__write64(copy + 64 + 64 * i + 24, dkvb__read64(copy + 64 + 64 * i + 24) + shift);
+    end = (*size + shift + 63) / 64 * 64;
+    memcpy(copy + end, "extra", 5);
+    e = copy + table;
+    memcpy(e, "future", 6);
+    dkvb__write32(e + 20, flags);
+    dkvb__write64(e + 24, end);
+    dkvb__write64(e + 32, 5);
+    dkvb__write32(copy + 24, (uint32_t)count + 1);
+    *size = end + 5;
+    dkvb__write64(copy + 16, *size);
+    seal(copy);
+    return copy;
+}
+
+static void unknown_optional_sections_are_kept_and_required_ones_refused(void **state)
+{
+    const char *path = temp_path("tiny"), *future = temp_path("future"), *again = temp_path("again");
+    size_t size, future_size;
+    unsigned char *data = tiny_file(path, &size), *copy;
+    dkvb_model *m;
+
+    (void)state;
+    future_size = size;
+    copy = with_extra_section(data, &future_size, 0);
+    write_file(future, copy, future_size);
+    free(copy);
+    assert_ok(dkvb_model_load(&m, future, NULL));
+    assert_ok(dkvb_model_save(m, again));
+    assert_same_files(future, again);
+    dkvb_model_free(m);
+    assert_ok(dkvb_model_map(&m, future, NULL));
+    assert_ok(dkvb_model_save(m, again));
+    assert_same_files(future, again);
+    dkvb_model_free(m);
+
+    future_size = size;
+    copy = with_extra_section(data, &future_size, 1);
+    write_file(future, copy, future_size);
+    assert_int_equal(dkvb_model_load(&m, future, NULL), DKVB_EFORMAT);
+    assert_message("needs section future");
+    free(copy);
+    free(data);
+}
+
+static void a_newer_format_and_other_files_are_told_apart(void **state)
+{
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size;
+    unsigned char *data = tiny_file(path, &size);
+    dkvb_mask *mask;
+    dkvb_model *m;
+
+    (void)state;
+    data[8] = 2;
+    write_file(bad, data, size);
+    assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
+    assert_message("format 2.0, this library reads 1");
+    assert_int_equal(dkvb_mask_load(&mask, path, NULL), DKVB_EFORMAT);
+    assert_message("is a model, a mask is wanted");
+    write_file(bad, "not a model at all, but long enough to have a header of 64 bytes.....", 68);
+    assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
+    assert_int_equal(dkvb_model_load(&m, temp_path("nowhere"), NULL), DKVB_EIO);
+    assert_message("No such file");
+    assert_int_equal(dkvb_model_load(&m, "/", NULL), DKVB_EIO);
+    assert_message("directory");
+    free(data);
+}
+
+static size_t files_beside(const char *path)
+{
+    char folder[128];
+    size_t count = 0;
+    DIR *d;
+
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    d = opendir(folder);
+    assert_non_null(d);
+    while (readdir(d))
+        count++;
+    closedir(d);
+    return count;
+}
+
+static void a_failing_save_leaves_the_old_file_and_nothing_else(void **state)
+{
+    const char *path = temp_path("tiny"), *kept = temp_path("kept");
+    struct rlimit limit = {4096, RLIM_INFINITY}, before;
+    dkvb_model *model = eventful_model();
+    size_t size, files;
+    unsigned char *data = tiny_file(path, &size);
+
+    (void)state;
+    write_file(kept, data, size);
+    files = files_beside(path);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(dkvb_model_save(model, path), DKVB_EIO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_message("cannot write");
+    assert_same_files(path, kept);
+    assert_int_equal(files_beside(path), files);
+    assert_int_equal(dkvb_model_save(model, temp_path("no/such/folder")), DKVB_EIO);
+    assert_int_equal(dkvb_model_save(model, "/dev/null"), DKVB_EIO);
+    free(data);
+    dkvb_model_free(model);
+}
+
+static void saving_follows_links_and_keeps_the_mode(void **state)
+{
+    const char *path = temp_path("real"), *link = temp_path("link");
+    dkvb_model *model = eventful_model();
+    struct stat st;
+
+    (void)state;
+    write_file(path, "old", 3);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(symlink(path, link), 0);
+    assert_ok(dkvb_model_save(model, link));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_true(st.st_size > 1000);
+    dkvb_model_free(model);
+}
+
+/* 1 if `size` bytes occur in the data. */
+static int occurs(const unsigned char *data, size_t data_size, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i + size <= data_size; i++)
+        if (memcmp(data + i, bytes, size) == 0)
+            return 1;
+    return 0;
+}
+
+static int live_row_equals(const float *values, const dkvb_mask *mask, const float *value)
+{
+    for (uint32_t i = 0; i < CODEBOOKS * KEYS; i++)
+        if (!dkvb_mask_has(mask, i / KEYS, i % KEYS) && memcmp(values + i * CLASSES, value, CLASSES * 4) == 0)
+            return 1;
+    return 0;
+}
+
+static void purge_leaves_no_trace_of_keys_and_values_in_the_saved_file(void **state)
+{
+    static float keys[CODEBOOKS * KEYS * KEY_DIM], values[CODEBOOKS * KEYS * CLASSES];
+    const char *path = temp_path("purged.dkvb");
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 100);
+    uint64_t pair, from = 0;
+    unsigned char *data;
+    size_t size;
+
+    (void)state;
+    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    assert_ok(dkvb_model_get_values(model, values));
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_model_save(model, path));
+    data = read_file(path, &size);
+    for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
+        for (size_t i = 0; i + 4 <= KEY_DIM; i++)
+            assert_false(occurs(data, size, keys + pair * KEY_DIM + i, 16));
+        for (size_t i = 0; i < KEY_DIM; i++) /* the keys lie interleaved: not even one number of one */
+            assert_false(occurs(data, size, keys + pair * KEY_DIM + i, 4));
+        if (!live_row_equals(values, mask, values + pair * CLASSES))
+            assert_false(occurs(data, size, values + pair * CLASSES, 16));
+    }
+    free(data);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(load_and_map_bring_a_model_back),
+        cmocka_unit_test(inspect_tells_without_reading_the_arrays),
+        cmocka_unit_test(a_mapped_model_cannot_be_changed),
+        cmocka_unit_test(codebooks_outlive_the_mapped_model_they_came_from),
+        cmocka_unit_test(every_changed_byte_is_noticed),
+        cmocka_unit_test(every_truncation_is_noticed),
+        cmocka_unit_test(forged_bytes_with_right_checksums_do_no_harm),
+        cmocka_unit_test(numbers_that_are_not_finite_are_refused),
+        cmocka_unit_test(unknown_optional_sections_are_kept_and_required_ones_refused),
+        cmocka_unit_test(a_newer_format_and_other_files_are_told_apart),
+        cmocka_unit_test(a_failing_save_leaves_the_old_file_and_nothing_else),
+        cmocka_unit_test(saving_follows_links_and_keeps_the_mode),
+        cmocka_unit_test(purge_leaves_no_trace_of_keys_and_values_in_the_saved_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+/* Search: equal to a plain loop over all keys, the same for any split of rows and threads, and right under masks. */
+#include "fixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bottleneck/model.h"
+
+static dkvb_model *model;
+
+static int setup(void **state)
+{
+    (void)state;
+    model = trained_model(1, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    dkvb_model_free(model);
+    return 0;
+}
+
+static float plain_distance(const float *q, const float *key)
+{
+    float s = 0.0f;
+
+    for (size_t i = 0; i < KEY_DIM; i++)
+        s = fmaf(q[i] - key[i], q[i] - key[i], s);
+    return s;
+}
+
+/* The k nearest keys by selection: no blocks, no thresholds, nothing shared with the library. */
+static void plain_search(const float *q, const float *keys, const dkvb_mask *mask, size_t c, size_t k, uint16_t *codes,
+                         float *dist)
+{
+    uint8_t used[KEYS] = {0};
+
+    for (size_t rank = 0; rank < k; rank++) {
+        codes[rank] = DKVB_CODE_NONE;
+        dist[rank] = INFINITY;
+        for (size_t j = 0; j < KEYS; j++) {
+            float d = plain_distance(q, keys + j * KEY_DIM);
+
+            if (used[j] || (mask && dkvb_mask_has(mask, (uint32_t)c, (uint32_t)j)) || !(d < dist[rank]))
+                continue;
+            codes[rank] = (uint16_t)j;
+            dist[rank] = d;
+        }
+        if (codes[rank] != DKVB_CODE_NONE)
+            used[codes[rank]] = 1;
+    }
+}
+
+static void compare_with_plain_search(const dkvb_mask *mask, uint32_t k)
+{
+    static float q[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
+    dkvb_codebooks *cb = dkvb_model_codebooks(model);
+    size_t size = (size_t)ROWS * CODEBOOKS * k;
+    uint16_t *codes = malloc(size * sizeof *codes), expected[KEYS];
+    float *dist = malloc(size * sizeof *dist), expected_dist[KEYS];
+
+    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, q, NULL));
+    assert_ok(dkvb_codebooks_get_keys(cb, keys));
+    assert_ok(dkvb_search(cb, mask, rows, ROWS, k, codes, dist, NULL));
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < CODEBOOKS; c++) {
+            size_t at = r * CODEBOOKS + c;
+
+            plain_search(q + at * KEY_DIM, keys + c * KEYS * KEY_DIM, mask, c, k, expected, expected_dist);
+            assert_memory_equal(codes + at * k, expected, k * sizeof *codes);
+            assert_memory_equal(dist + at * k, expected_dist, k * sizeof *dist);
+        }
+    free(codes);
+    free(dist);
+}
+
+static void search_equals_a_plain_loop(void **state)
+{
+    static const uint32_t ks[] = {1, 2, 5, KEYS};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+        compare_with_plain_search(NULL, ks[i]);
+}
+
+static void masked_search_equals_a_plain_loop(void **state)
+{
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    for (uint32_t c = 0; c < CODEBOOKS; c++)
+        for (uint32_t j = 0; j < KEYS; j++)
+            if (c == 0 || (c == 1 && j != 40) || (j * 7 + c) % 3 == 0) /* all, all but one, a third */
+                assert_ok(dkvb_mask_add(mask, c, j));
+    compare_with_plain_search(mask, 1);
+    compare_with_plain_search(mask, 3);
+    dkvb_mask_free(mask);
+}
+
+static void rows_alone_threads_and_batches_give_the_same_bits(void **state)
+{
+    enum { K = 3 };
+    static uint16_t codes[2][ROWS * CODEBOOKS * K];
+    static float dist[2][ROWS * CODEBOOKS * K];
+    const dkvb_codebooks *cb = dkvb_model_codebooks(model);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    (void)state;
+    assert_ok(dkvb_search(cb, NULL, rows, ROWS, K, codes[0], dist[0], NULL));
+    for (run.threads = 1; run.threads <= 3; run.threads++)
+        for (size_t step = 1; step <= 7; step += 3) {
+            memset(codes[1], 0, sizeof codes[1]);
+            for (size_t r = 0; r < ROWS; r += step) {
+                size_t at = r * CODEBOOKS * K, n = ROWS - r < step ? ROWS - r : step;
+
+                assert_ok(dkvb_search(cb, NULL, rows + r * DIM, n, K, codes[1] + at, dist[1] + at, &run));
+            }
+            assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
+            assert_memory_equal(dist[0], dist[1], sizeof dist[0]);
+        }
+}
+
+static void projected_rows_are_searched_alike(void **state)
+{
+    static uint16_t codes[2][ROWS * CODEBOOKS];
+    static float q[ROWS * CODEBOOKS * KEY_DIM];
+    const dkvb_codebooks *cb = dkvb_model_codebooks(model);
+
+    (void)state;
+    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, q, NULL));
+    assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes[0], NULL, NULL));
+    assert_ok(dkvb_search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL));
+    assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
+    q[5] = INFINITY;
+    assert_int_equal(dkvb_search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL), DKVB_EINVAL);
+    assert_message("row 0, column 5");
+}
+
+static void wide_rows_and_one_codebook_are_split_alike(void **state)
+{
+    enum { WIDE = 784, N = 70 };
+    static float x[N * WIDE];
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    uint16_t codes[2][N];
+    dkvb_codebooks *cb;
+
+    (void)state;
+    for (size_t i = 0; i < N * WIDE; i++)
+        x[i] = (float)(i * 2654435761u % 1000) / 1000.0f;
+    o.codebooks = 1;
+    o.keys = 60;
+    assert_ok(dkvb_codebooks_fit(&cb, x, N, WIDE, &o, NULL));
+    run.threads = 1;
+    assert_ok(dkvb_search(cb, NULL, x, N, 1, codes[0], NULL, &run));
+    run.threads = 4;
+    assert_ok(dkvb_search(cb, NULL, x, N, 1, codes[1], NULL, &run));
+    assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
+    dkvb_codebooks_free(cb);
+}
+
+static void refreshed_codes_equal_a_full_search(void **state)
+{
+    static uint16_t codes[ROWS * CODEBOOKS], full[ROWS * CODEBOOKS];
+    dkvb_codebooks *cb = dkvb_model_codebooks(model);
+    uint64_t entry, searched, stale = 0;
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL));
+    mask = mask_for_class(model, codes, 2, 60);
+    for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
+        stale += (uint64_t)dkvb_mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
+    assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
+    assert_ok(dkvb_search(cb, mask, rows, ROWS, 1, full, NULL, NULL));
+    assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, &searched, NULL));
+    assert_memory_equal(codes, full, sizeof codes);
+    assert_true(stale > 0 && searched == stale);
+    assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, &searched, NULL));
+    assert_int_equal(searched, 0);
+    assert_ok(dkvb_model_undo(model, entry));
+    dkvb_mask_free(mask);
+}
+
+static int count_calls(void *user, uint64_t done, uint64_t total)
+{
+    uint64_t *calls = user;
+
+    assert_true(done <= total && total == ROWS);
+    return ++*calls == 2;
+}
+
+static void search_reports_rows_and_can_be_cancelled(void **state)
+{
+    static uint16_t codes[ROWS * CODEBOOKS];
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    uint64_t calls = 0;
+
+    (void)state;
+    run.progress = count_calls;
+    run.user = &calls;
+    assert_int_equal(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, &run),
+                     DKVB_ECANCELLED);
+    assert_int_equal(calls, 2);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_codebooks *cb = dkvb_model_codebooks(model), *other;
+    uint16_t codes[CODEBOOKS * (KEYS + 1)];
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_int_equal(dkvb_search(cb, NULL, rows, 1, 0, codes, NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_search(cb, NULL, rows, 1, KEYS + 1, codes, NULL, NULL), DKVB_EINVAL);
+    assert_message("1 to 70");
+    assert_ok(dkvb_search(cb, NULL, NULL, 0, 1, NULL, NULL, NULL));
+    o.seed = 99;
+    assert_ok(dkvb_codebooks_fit(&other, rows, ROWS, DIM, &o, NULL));
+    assert_ok(dkvb_mask_new(&mask, other));
+    assert_int_equal(dkvb_search(cb, mask, rows, 1, 1, codes, NULL, NULL), DKVB_EMISMATCH);
+    dkvb_mask_free(mask);
+    dkvb_codebooks_free(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(search_equals_a_plain_loop),
+        cmocka_unit_test(masked_search_equals_a_plain_loop),
+        cmocka_unit_test(rows_alone_threads_and_batches_give_the_same_bits),
+        cmocka_unit_test(projected_rows_are_searched_alike),
+        cmocka_unit_test(wide_rows_and_one_codebook_are_split_alike),
+        cmocka_unit_test(refreshed_codes_equal_a_full_search),
+        cmocka_unit_test(search_reports_rows_and_can_be_cancelled),
+        cmocka_unit_test(bad_arguments_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,382 @@
+/* Forgetting: what is chosen, what it does, what it leaves alone, how it is taken back and made permanent. */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bottleneck/model.h"
+#include "kernels/kernels.h"
+
+static uint16_t codes[ROWS * CODEBOOKS];
+
+static float accuracy(const dkvb_model *model, int32_t label, bool of_label)
+{
+    static int32_t answers[ROWS];
+    float right = 0.0f, count = 0.0f;
+
+    assert_ok(dkvb_model_predict(model, rows, ROWS, answers, NULL, NULL));
+    for (size_t r = 0; r < ROWS; r++)
+        if ((labels[r] == label) == of_label) {
+            right += (float)(answers[r] == labels[r]);
+            count += 1.0f;
+        }
+    return right / count;
+}
+
+static void logits_of(const dkvb_model *model, float logits[ROWS * CLASSES])
+{
+    assert_ok(dkvb_model_predict(model, rows, ROWS, NULL, logits, NULL));
+}
+
+static uint64_t forget(dkvb_model *model, const dkvb_mask *mask, const char *reason)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    uint64_t entry;
+
+    o.method = "activations";
+    o.reason = reason;
+    assert_ok(dkvb_model_forget(model, mask, &o, &entry));
+    return entry;
+}
+
+static void activations_are_counted_and_added(void **state)
+{
+    static uint64_t whole[CODEBOOKS * KEYS], parts[CODEBOOKS * KEYS], sum;
+    dkvb_model *model = trained_model(1, codes);
+
+    (void)state;
+    assert_ok(dkvb_activations_count(model, codes, 1, ROWS, whole));
+    assert_ok(dkvb_activations_count(model, codes, 1, 100, parts));
+    assert_ok(dkvb_activations_count(model, codes + 100 * CODEBOOKS, 1, ROWS - 100, parts));
+    assert_memory_equal(whole, parts, sizeof whole);
+    for (size_t i = 0; i < CODEBOOKS * KEYS; i++)
+        sum += whole[i];
+    assert_int_equal(sum, ROWS * CODEBOOKS);
+    dkvb_model_free(model);
+}
+
+static int by_count_then_pair(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    if (x[0] != y[0])
+        return x[0] < y[0] ? 1 : -1;
+    return x[1] < y[1] ? -1 : x[1] > y[1];
+}
+
+static void the_most_selected_pairs_are_chosen_ties_to_the_lowest(void **state)
+{
+    static uint64_t counts[CODEBOOKS * KEYS], sorted[CODEBOOKS * KEYS][2];
+    dkvb_model *model = trained_model(1, codes);
+
+    (void)state;
+    for (size_t i = 0; i < CODEBOOKS * KEYS; i++) {
+        counts[i] = i % 97 == 0 ? UINT64_C(1) << 40 : i * 31 % 7 == 0 ? 0 : i * 31 % 11 * 300;
+        sorted[i][0] = counts[i];
+        sorted[i][1] = i;
+    }
+    qsort(sorted, CODEBOOKS * KEYS, sizeof *sorted, by_count_then_pair);
+    for (size_t pairs = 0; pairs <= CODEBOOKS * KEYS + 5; pairs += 7) {
+        dkvb_mask *mask, *expected;
+
+        assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+        assert_ok(dkvb_mask_new(&expected, dkvb_model_codebooks(model)));
+        assert_ok(dkvb_unlearn_by_activations(mask, counts, pairs));
+        for (size_t i = 0; i < pairs && i < CODEBOOKS * KEYS && sorted[i][0] > 0; i++)
+            assert_ok(dkvb_mask_add(expected, (uint32_t)(sorted[i][1] / KEYS), (uint32_t)(sorted[i][1] % KEYS)));
+        assert_true(dkvb_mask_equal(mask, expected));
+        dkvb_mask_free(mask);
+        dkvb_mask_free(expected);
+    }
+    dkvb_model_free(model);
+}
+
+static void examples_mask_every_pair_they_select(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *few, *again, *other, *all;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&few, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_mask_copy(&again, few));
+    assert_ok(dkvb_mask_copy(&other, few));
+    assert_ok(dkvb_mask_copy(&all, few));
+    assert_ok(dkvb_unlearn_by_examples(few, codes, 1, ROWS, 1, 5));
+    assert_int_equal(dkvb_mask_count(few), CODEBOOKS);
+    assert_ok(dkvb_unlearn_by_examples(again, codes, 1, ROWS, 1, 5));
+    assert_true(dkvb_mask_equal(few, again));
+    assert_ok(dkvb_unlearn_by_examples(other, codes, 1, ROWS, 3, 6));
+    assert_true(dkvb_mask_count(other) > CODEBOOKS);
+    assert_ok(dkvb_unlearn_by_examples(all, codes, 1, ROWS, ROWS + 10, 0));
+    for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
+        assert_true(dkvb_mask_has(all, (uint32_t)(i % CODEBOOKS), codes[i]));
+    dkvb_mask_free(few);
+    dkvb_mask_free(again);
+    dkvb_mask_free(other);
+    dkvb_mask_free(all);
+    dkvb_model_free(model);
+}
+
+static void forgetting_a_class_suppresses_it_and_keeps_the_rest(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 200);
+    float kept = accuracy(model, 2, false);
+
+    (void)state;
+    assert_true(accuracy(model, 2, true) > 0.9f);
+    forget(model, mask, "test");
+    assert_true(accuracy(model, 2, true) < 0.3f);
+    assert_true(accuracy(model, 2, false) > kept - 0.05f);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+static void forgetting_leaves_keys_and_values_alone(void **state)
+{
+    dkvb_model *model = trained_model(1, codes), *twin = trained_model(1, NULL);
+    dkvb_mask *mask = mask_for_class(model, codes, 1, 100);
+
+    (void)state;
+    forget(model, mask, "test");
+    assert_memory_equal(model->values, twin->values, CODEBOOKS * KEYS * CLASSES * sizeof(float));
+    assert_memory_equal(model->codebooks->blocks, twin->codebooks->blocks,
+                        dkvb__block_count(&model->codebooks->shape) * sizeof(float));
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+    dkvb_model_free(twin);
+}
+
+static void undo_restores_every_score_bit_for_bit(void **state)
+{
+    static float before[ROWS * CLASSES], after[ROWS * CLASSES];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 0, 150);
+    uint64_t entry;
+
+    (void)state;
+    logits_of(model, before);
+    entry = forget(model, mask, "test");
+    logits_of(model, after);
+    assert_memory_not_equal(before, after, sizeof before);
+    assert_ok(dkvb_model_undo(model, entry));
+    logits_of(model, after);
+    assert_memory_equal(before, after, sizeof before);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+static void requests_commute_and_undo_takes_back_only_its_own(void **state)
+{
+    static float first[ROWS * CLASSES], second[ROWS * CLASSES];
+    dkvb_model *a = trained_model(1, codes), *b = trained_model(1, NULL);
+    dkvb_mask *zero = mask_for_class(a, codes, 0, 120), *one = mask_for_class(a, codes, 1, 120);
+    dkvb_mask *in_force;
+    uint64_t entry;
+
+    (void)state;
+    entry = forget(a, zero, "zero");
+    forget(a, one, "one");
+    forget(b, one, "one");
+    forget(b, zero, "zero");
+    logits_of(a, first);
+    logits_of(b, second);
+    assert_memory_equal(first, second, sizeof first);
+    assert_ok(dkvb_model_undo(a, entry)); /* the earlier of two that overlap or not: what remains is `one` */
+    assert_ok(dkvb_model_get_mask(a, &in_force));
+    assert_true(dkvb_mask_equal(in_force, one));
+    dkvb_mask_free(in_force);
+    dkvb_mask_free(zero);
+    dkvb_mask_free(one);
+    dkvb_model_free(a);
+    dkvb_model_free(b);
+}
+
+static void the_journal_tells_what_was_done(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 3, 50), *listed;
+    dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+    uint64_t entry = forget(model, mask, "asked for by letter");
+
+    (void)state;
+    assert_int_equal(entry, 1);
+    assert_int_equal(forget(model, mask, "again"), 2);
+    assert_ok(dkvb_journal_get(model, 0, &e));
+    assert_true(e.id == 1 && e.kind == DKVB_JOURNAL_FORGET && e.state == DKVB_JOURNAL_ACTIVE);
+    assert_true(e.pairs == 50 && e.pairs_new == 50 && e.time > 0);
+    assert_string_equal(e.method, "activations");
+    assert_string_equal(e.reason, "asked for by letter");
+    assert_ok(dkvb_journal_get(model, 1, &e));
+    assert_true(e.pairs == 50 && e.pairs_new == 0);
+    assert_ok(dkvb_journal_get_mask(model, 1, &listed));
+    assert_true(dkvb_mask_equal(listed, mask));
+    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_journal_get(model, 0, &e));
+    assert_int_equal(e.state, DKVB_JOURNAL_UNDONE);
+    assert_ok(dkvb_journal_get(model, 2, &e));
+    assert_true(e.kind == DKVB_JOURNAL_UNDO && e.target == 1 && e.pairs == 0); /* entry 2 still masks them all */
+    assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
+    assert_message("undone already");
+    assert_int_equal(dkvb_model_undo(model, 3), DKVB_ESTATE);
+    assert_message("not a forgetting");
+    assert_int_equal(dkvb_model_undo(model, 4), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_model_undo(model, 0), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_journal_get(model, 3, &e), DKVB_ENOTFOUND);
+    dkvb_mask_free(mask);
+    dkvb_mask_free(listed);
+    dkvb_model_free(model);
+}
+
+static void stale_codes_are_refused_and_counted(void **state)
+{
+    static float logits[ROWS * CLASSES];
+    static int32_t answers[ROWS];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 40);
+    char expected[64];
+    unsigned stale = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
+        stale += (unsigned)dkvb_mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
+    forget(model, mask, "test");
+    snprintf(expected, sizeof expected, "%u of %d", stale, ROWS * CODEBOOKS);
+    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL), DKVB_EMISMATCH);
+    assert_message(expected);
+    assert_int_equal(dkvb_model_classify(model, codes, 1, ROWS, answers, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL), DKVB_EMISMATCH);
+    assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL));
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+static void purge_erases_keys_and_values_but_changes_no_score(void **state)
+{
+    static float before[ROWS * CLASSES], after[ROWS * CLASSES];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 100), *in_force, *listed;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    uint64_t pair, from = 0;
+
+    (void)state;
+    forget(model, mask, "test");
+    logits_of(model, before);
+    assert_ok(dkvb_model_purge(model));
+    logits_of(model, after);
+    assert_memory_equal(before, after, sizeof before);
+    for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
+        const float *key = dkvb__codebook_blocks(model->codebooks, pair / KEYS) +
+                           dkvb__key_offset(pair % KEYS, KEY_DIM);
+
+        for (size_t i = 0; i < KEY_DIM; i++)
+            assert_true(key[i * DKVB__LANES] == 0.0f);
+        for (size_t l = 0; l < CLASSES; l++)
+            assert_true(model->values[pair * CLASSES + l] == 0.0f);
+    }
+    assert_ok(dkvb_model_get_info(model, &info));
+    assert_true(info.masked_pairs == 0 && info.purged_pairs == 100 && info.journal_entries == 2);
+    assert_ok(dkvb_model_get_mask(model, &in_force));
+    assert_true(dkvb_mask_equal(in_force, mask));
+    assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
+    assert_message("purged");
+    assert_int_equal(dkvb_journal_get_mask(model, 1, &listed), DKVB_ESTATE);
+    assert_null(listed);
+    assert_null(model->journal.records[0].list);
+    assert_ok(dkvb_model_verify(model));
+    dkvb_mask_free(mask);
+    dkvb_mask_free(in_force);
+    dkvb_model_free(model);
+}
+
+static void purge_leaves_other_owners_their_keys(void **state)
+{
+    static uint16_t before[ROWS * CODEBOOKS], after[ROWS * CODEBOOKS];
+    dkvb_model *model = trained_model(1, codes), *other;
+    dkvb_codebooks *shared = dkvb_codebooks_retain(dkvb_model_codebooks(model));
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 100);
+
+    (void)state;
+    assert_ok(dkvb_model_new(&other, shared, CLASSES, NULL));
+    assert_ok(dkvb_search(shared, NULL, rows, ROWS, 1, before, NULL, NULL));
+    forget(model, mask, "test");
+    assert_ok(dkvb_model_purge(model));
+    assert_ptr_not_equal(dkvb_model_codebooks(model), shared);
+    assert_memory_equal(dkvb_model_codebooks(model)->birth, shared->birth, sizeof shared->birth);
+    assert_ok(dkvb_search(shared, NULL, rows, ROWS, 1, after, NULL, NULL));
+    assert_memory_equal(before, after, sizeof before);
+    dkvb_mask_free(mask);
+    dkvb_codebooks_free(shared);
+    dkvb_model_free(model);
+    dkvb_model_free(other);
+}
+
+static void life_goes_on_after_a_purge(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 100), *more;
+    dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+    uint64_t entry;
+
+    (void)state;
+    forget(model, mask, "first");
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
+    assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
+    more = mask_for_class(model, codes, 0, 60);
+    assert_ok(dkvb_mask_union(more, mask)); /* names purged pairs too: they are dead already */
+    entry = forget(model, more, "second");
+    assert_ok(dkvb_journal_get(model, entry - 1, &e));
+    assert_true(e.pairs == 160 && e.pairs_new == 60);
+    assert_ok(dkvb_model_verify(model));
+    assert_ok(dkvb_model_undo(model, entry));
+    assert_int_equal(dkvb_mask_count(model->mask), 0);
+    dkvb_mask_free(mask);
+    dkvb_mask_free(more);
+    dkvb_model_free(model);
+}
+
+static void texts_are_checked(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    char longer[5000];
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    o.reason = "two\nlines";
+    assert_int_equal(dkvb_model_forget(model, mask, &o, NULL), DKVB_EINVAL);
+    memset(longer, 'a', sizeof longer);
+    longer[4096] = '\0';
+    o.reason = longer;
+    assert_int_equal(dkvb_model_forget(model, mask, &o, NULL), DKVB_EINVAL);
+    longer[4095] = '\0';
+    assert_ok(dkvb_model_forget(model, mask, &o, NULL));
+    assert_int_equal(dkvb_journal_count(model), 1);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations_are_counted_and_added),
+        cmocka_unit_test(the_most_selected_pairs_are_chosen_ties_to_the_lowest),
+        cmocka_unit_test(examples_mask_every_pair_they_select),
+        cmocka_unit_test(forgetting_a_class_suppresses_it_and_keeps_the_rest),
+        cmocka_unit_test(forgetting_leaves_keys_and_values_alone),
+        cmocka_unit_test(undo_restores_every_score_bit_for_bit),
+        cmocka_unit_test(requests_commute_and_undo_takes_back_only_its_own),
+        cmocka_unit_test(the_journal_tells_what_was_done),
+        cmocka_unit_test(stale_codes_are_refused_and_counted),
+        cmocka_unit_test(purge_erases_keys_and_values_but_changes_no_score),
+        cmocka_unit_test(purge_leaves_other_owners_their_keys),
+        cmocka_unit_test(life_goes_on_after_a_purge),
+        cmocka_unit_test(texts_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
