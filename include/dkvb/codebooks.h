@@ -54,10 +54,10 @@ typedef struct dkvb_keyinit_options {
 } dkvb_keyinit_options;
 
 #define DKVB_KEYINIT_OPTIONS_INIT \
-    {sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 256, 4096, 32, 0, 0, 0, 0.9, 0.1, 0, 0}
+    {sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 256, 4096, 32, 0, 0, 0, 0.95, 0.1, 0, 0}
 
-/** Fill in the defaults, for callers that cannot use the macro. */
-DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts);
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size);
 
 /** Shapes and nature of codebooks. The caller sets `struct_size`. */
 typedef struct dkvb_codebooks_info {

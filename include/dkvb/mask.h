@@ -45,6 +45,20 @@ DKVB_API void dkvb_mask_clear(dkvb_mask *mask);
 /** 1 if the pair is in the mask, 0 if not or if there is no such pair. */
 DKVB_API int dkvb_mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
 
+/** What a mask is. The caller sets `struct_size`. */
+typedef struct dkvb_mask_info {
+    size_t struct_size;
+    uint32_t codebooks; /**< C of the codebooks it belongs to */
+    uint32_t keys;      /**< K */
+    uint64_t pairs;     /**< in the mask */
+    uint8_t birth[16];  /**< birth id of the codebooks */
+} dkvb_mask_info;
+
+#define DKVB_MASK_INFO_INIT {sizeof(dkvb_mask_info), 0, 0, 0, {0}}
+
+/** Shape, number of pairs, and whose mask it is. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
+
 /** Number of pairs in the mask. */
 DKVB_API uint64_t dkvb_mask_count(const dkvb_mask *mask);
 

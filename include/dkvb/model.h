@@ -34,8 +34,8 @@ typedef struct dkvb_model_options {
 
 #define DKVB_MODEL_OPTIONS_INIT {sizeof(dkvb_model_options), 1, 0}
 
-/** Fill in the defaults, for callers that cannot use the macro. */
-DKVB_API void dkvb_model_options_init(dkvb_model_options *opts);
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size);
 
 /** What a model is. The caller sets `struct_size`. */
 typedef struct dkvb_model_info {

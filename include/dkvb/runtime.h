@@ -30,8 +30,8 @@ typedef struct dkvb_run_options {
 
 #define DKVB_RUN_OPTIONS_INIT {sizeof(dkvb_run_options), 0, 0, 0}
 
-/** Fill in the defaults, for callers that cannot use the macro. */
-DKVB_API void dkvb_run_options_init(dkvb_run_options *opts);
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size);
 
 /**
  * Name of the kernels in use: "scalar" or "avx2". Chosen once, at the first

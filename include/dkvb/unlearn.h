@@ -66,8 +66,8 @@ typedef struct dkvb_forget_options {
 
 #define DKVB_FORGET_OPTIONS_INIT {sizeof(dkvb_forget_options), 0, 0}
 
-/** Fill in the defaults, for callers that cannot use the macro. */
-DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts);
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size);
 
 /**
  * Mask pairs in a model, and write it in the journal. The mask in force is the union of all entries that were

@@ -58,8 +58,8 @@ typedef struct dkvb_train_options {
 
 #define DKVB_TRAIN_OPTIONS_INIT {sizeof(dkvb_train_options), 1, 256, 4.0, 0.0, 0, 0, 0, 0}
 
-/** Fill in the defaults, for callers that cannot use the macro. */
-DKVB_API void dkvb_train_options_init(dkvb_train_options *opts);
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size);
 
 /**
  * Train the values on stored codes by stochastic gradient descent. Values start from what they are, so training

@@ -19,9 +19,11 @@ __attribute__((constructor)) static void remember_process(void)
     loaded_in = getpid();
 }
 
-void dkvb_run_options_init(dkvb_run_options *opts)
+void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size)
 {
-    *opts = (dkvb_run_options)DKVB_RUN_OPTIONS_INIT;
+    static const dkvb_run_options defaults = DKVB_RUN_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)

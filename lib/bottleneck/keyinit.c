@@ -9,9 +9,11 @@
 #include "bottleneck/project.h"
 #include "kernels/kernels.h"
 
-void dkvb_keyinit_options_init(dkvb_keyinit_options *opts)
+void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size)
 {
-    *opts = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
+    static const dkvb_keyinit_options defaults = DKVB_KEYINIT_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
 /* Each codebook draws from streams of its own, so nothing depends on the thread count. */

@@ -130,6 +130,17 @@ uint64_t dkvb_mask_count(const dkvb_mask *mask)
     return count;
 }
 
+dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info)
+{
+    dkvb_mask_info full = DKVB_MASK_INFO_INIT;
+
+    full.codebooks = mask->codebooks;
+    full.keys = mask->keys;
+    full.pairs = dkvb_mask_count(mask);
+    memcpy(full.birth, mask->birth, sizeof full.birth);
+    return dkvb__give_info(info, &full, sizeof full, "mask info");
+}
+
 uint64_t dkvb_mask_total(const dkvb_mask *mask)
 {
     return (uint64_t)mask->codebooks * mask->keys;

@@ -6,9 +6,11 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-void dkvb_model_options_init(dkvb_model_options *opts)
+void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size)
 {
-    *opts = (dkvb_model_options)DKVB_MODEL_OPTIONS_INIT;
+    static const dkvb_model_options defaults = DKVB_MODEL_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes)

@@ -30,9 +30,11 @@ struct dkvb__training {
     uint32_t steps;
 };
 
-void dkvb_train_options_init(dkvb_train_options *opts)
+void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size)
 {
-    *opts = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
+    static const dkvb_train_options defaults = DKVB_TRAIN_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
 void dkvb__training_free(dkvb_model *model)

@@ -89,7 +89,7 @@ dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *f
 {
     dkvb_array *a = &s->array;
     uint64_t left = file->size > offset ? file->size - offset : 0;
-    size_t bytes;
+    size_t bytes = 0;
     dkvb_status rc = dkvb__stored_bytes(&bytes, s);
 
     if (rc)

@@ -84,21 +84,30 @@ static inline __m256 step(__m256 s, __m256 q, __m256 key)
     return _mm256_fmadd_ps(diff, diff, s);
 }
 
-/* Which of the 16 distances are below the limit, lowest key first. */
-static inline unsigned below(__m256 low, __m256 high, float limit)
+/* Distances of one row to a block of 16 keys. */
+static inline void block_distances(__m256 *low, __m256 *high, const float *q, const float *block, size_t dim)
 {
-    __m256 l = _mm256_set1_ps(limit);
+    __m256 a0 = _mm256_setzero_ps(), a1 = a0;
 
-    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, l, _CMP_LT_OQ)) |
-           (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, l, _CMP_LT_OQ)) << 8;
+    for (size_t i = 0; i < dim; i++) {
+        __m256 x = _mm256_broadcast_ss(q + i);
+
+        a0 = step(a0, x, _mm256_loadu_ps(block + i * DKVB__LANES));
+        a1 = step(a1, x, _mm256_loadu_ps(block + i * DKVB__LANES + 8));
+    }
+    *low = a0;
+    *high = a1;
 }
 
-/* Insert those of 16 distances that are below the k-th best and live. Rare once the first keys have been seen. */
+/* Insert those of 16 distances that are below the k-th best and live, lowest key first. */
 static inline void offer(float *dist, uint16_t *index, size_t k, __m256 low, __m256 high, size_t first, unsigned live)
 {
-    unsigned hits = below(low, high, dist[k - 1]) & live;
+    __m256 limit = _mm256_set1_ps(dist[k - 1]);
+    unsigned hits = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, limit, _CMP_LT_OQ)) |
+                    (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, limit, _CMP_LT_OQ)) << 8;
     float s[DKVB__LANES];
 
+    hits &= live;
     if (hits == 0)
         return;
     _mm256_storeu_ps(s, low);
@@ -111,54 +120,145 @@ static inline void offer(float *dist, uint16_t *index, size_t k, __m256 low, __m
     }
 }
 
-/* Four rows against one block of 16 keys. q: float[4][dim]. */
-static void block_4(float *dist, uint16_t *index, size_t k, const float *q, const float *block, size_t dim,
-                    size_t first, unsigned live)
+/*
+ * Screening. With h = |key|^2 / 2 the product form v = h - q.key = (|q - key|^2 - |q|^2) / 2 takes one fused multiply-add a
+ * dimension, half the work of a distance, but rounds otherwise. So it only decides which blocks are looked at: a key
+ * that could win has v <= limit, and the distances of its block are then computed as always.
+ *
+ * The bound, with u = 2^-24: v is rounded d times and h once, and no intermediate exceeds h + |q||key| <= 2h + |q|^2 / 2 (1 + d u), so v is
+ * wrong by at most about (d + 1) u (2h + |q|^2 / 2). A distance is wrong by at most about (d + 2) u of itself. `limit` allows
+ * (d + 8) u of each, which leaves six units for second-order terms and for rounding `limit` itself, and the smallest normal
+ * number a dimension for what underflows. Where lengths are so large that an intermediate might overflow, nothing is screened.
+ */
+struct screen {
+    double half_q;  /* |q|^2 / 2 */
+    double allowed; /* share of rounding, (d + 8) u */
+    double tiny;    /* d times the smallest normal number */
+};
+
+static struct screen screen_for(const float *q, size_t dim)
 {
-    __m256 a0 = _mm256_setzero_ps(), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+    struct screen s = {0.0, (double)(dim + 8) * 0x1p-24, (double)dim * 0x1p-126};
 
-    for (size_t i = 0; i < dim; i++) {
-        __m256 k0 = _mm256_loadu_ps(block + i * DKVB__LANES);
-        __m256 k1 = _mm256_loadu_ps(block + i * DKVB__LANES + 8);
-        __m256 x;
-
-        x = _mm256_broadcast_ss(q + i);
-        a0 = step(a0, x, k0);
-        a1 = step(a1, x, k1);
-        x = _mm256_broadcast_ss(q + dim + i);
-        b0 = step(b0, x, k0);
-        b1 = step(b1, x, k1);
-        x = _mm256_broadcast_ss(q + 2 * dim + i);
-        c0 = step(c0, x, k0);
-        c1 = step(c1, x, k1);
-        x = _mm256_broadcast_ss(q + 3 * dim + i);
-        d0 = step(d0, x, k0);
-        d1 = step(d1, x, k1);
-    }
-    offer(dist, index, k, a0, a1, first, live);
-    offer(dist + k, index + k, k, b0, b1, first, live);
-    offer(dist + 2 * k, index + 2 * k, k, c0, c1, first, live);
-    offer(dist + 3 * k, index + 3 * k, k, d0, d1, first, live);
+    for (size_t i = 0; i < dim; i++)
+        s.half_q += 0.5 * (double)q[i] * (double)q[i];
+    return s;
 }
 
-/* One row against one block. */
-static void block_1(float *dist, uint16_t *index, size_t k, const float *q, const float *block, size_t dim,
-                    size_t first, unsigned live)
+/* Largest v of a key that may be nearer than `best`, among keys whose h is at most `most_h`. */
+static inline float screen_limit(const struct screen *s, float best, double most_h)
 {
-    __m256 a0 = _mm256_setzero_ps(), a1 = a0;
+    double half = 0.5 * (double)best;
+
+    if (!(2.0 * most_h + s->half_q < 0x1p120))
+        return __builtin_inff();
+    return (float)(half - s->half_q + s->allowed * (half + 2.0 * most_h + s->half_q) + s->tiny);
+}
+
+/* Half the squared lengths of up to 64 keys; returns the largest. h: float[64]. */
+static double half_norms(float *h, const float *blocks, size_t count, size_t dim)
+{
+    __m256 most = _mm256_setzero_ps();
+    float m[8];
+    double largest = 0.0;
+
+    for (size_t b = 0; b < count; b++)
+        for (size_t lane = 0; lane < DKVB__LANES; lane += 8) {
+            const float *keys = blocks + b * dim * DKVB__LANES + lane;
+            __m256d low = _mm256_setzero_pd(), high = low;
+            __m256 sum;
+
+            for (size_t i = 0; i < dim; i++) { /* in double: one rounding, at the end */
+                __m256d x = _mm256_cvtps_pd(_mm_loadu_ps(keys + i * DKVB__LANES));
+                __m256d y = _mm256_cvtps_pd(_mm_loadu_ps(keys + i * DKVB__LANES + 4));
+
+                low = _mm256_fmadd_pd(x, x, low);
+                high = _mm256_fmadd_pd(y, y, high);
+            }
+            sum = _mm256_mul_ps(_mm256_set1_ps(0.5f), _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)));
+            _mm256_storeu_ps(h + b * DKVB__LANES + lane, sum);
+            most = _mm256_max_ps(most, sum);
+        }
+    _mm256_storeu_ps(m, most);
+    for (size_t i = 0; i < 8; i++)
+        largest = (double)m[i] > largest ? (double)m[i] : largest;
+    return largest;
+}
+
+/* Look closer if any live key of the block may be below the limit; tells whether it was so. */
+static inline bool screened(__m256 low, __m256 high, float limit, unsigned live)
+{
+    __m256 l = _mm256_set1_ps(limit);
+    unsigned over = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, l, _CMP_GT_OQ)) |
+                    (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, l, _CMP_GT_OQ)) << 8;
+
+    return (~over & live) != 0;
+}
+
+enum { ROWS = 6 }; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
+
+/* Six rows by one block: v[r][0 .. 15] = h - q_r.key. */
+static inline void products(__m256 v[ROWS][2], const float *q, const float *block, const float *h, size_t dim)
+{
+    __m256 a0 = _mm256_loadu_ps(h), a1 = _mm256_loadu_ps(h + 8);
+    __m256 b0 = a0, b1 = a1, c0 = a0, c1 = a1, d0 = a0, d1 = a1, e0 = a0, e1 = a1, f0 = a0, f1 = a1;
 
     for (size_t i = 0; i < dim; i++) {
-        __m256 x = _mm256_broadcast_ss(q + i);
+        __m256 k0 = _mm256_loadu_ps(block + i * DKVB__LANES), k1 = _mm256_loadu_ps(block + i * DKVB__LANES + 8), x;
 
-        a0 = step(a0, x, _mm256_loadu_ps(block + i * DKVB__LANES));
-        a1 = step(a1, x, _mm256_loadu_ps(block + i * DKVB__LANES + 8));
+        x = _mm256_broadcast_ss(q + i);
+        a0 = _mm256_fnmadd_ps(x, k0, a0);
+        a1 = _mm256_fnmadd_ps(x, k1, a1);
+        x = _mm256_broadcast_ss(q + dim + i);
+        b0 = _mm256_fnmadd_ps(x, k0, b0);
+        b1 = _mm256_fnmadd_ps(x, k1, b1);
+        x = _mm256_broadcast_ss(q + 2 * dim + i);
+        c0 = _mm256_fnmadd_ps(x, k0, c0);
+        c1 = _mm256_fnmadd_ps(x, k1, c1);
+        x = _mm256_broadcast_ss(q + 3 * dim + i);
+        d0 = _mm256_fnmadd_ps(x, k0, d0);
+        d1 = _mm256_fnmadd_ps(x, k1, d1);
+        x = _mm256_broadcast_ss(q + 4 * dim + i);
+        e0 = _mm256_fnmadd_ps(x, k0, e0);
+        e1 = _mm256_fnmadd_ps(x, k1, e1);
+        x = _mm256_broadcast_ss(q + 5 * dim + i);
+        f0 = _mm256_fnmadd_ps(x, k0, f0);
+        f1 = _mm256_fnmadd_ps(x, k1, f1);
     }
-    offer(dist, index, k, a0, a1, first, live);
+    v[0][0] = a0, v[0][1] = a1, v[1][0] = b0, v[1][1] = b1, v[2][0] = c0, v[2][1] = c1;
+    v[3][0] = d0, v[3][1] = d1, v[4][0] = e0, v[4][1] = e1, v[5][0] = f0, v[5][1] = f1;
+}
+
+/* Six rows against the blocks of one word: screen, and offer what passes. */
+static void screen_word(float *dist, uint16_t *index, const float *q, const struct screen *screens,
+                        const float *blocks, const float *h, double most_h, size_t count, uint64_t live, size_t first,
+                        size_t dim, size_t k)
+{
+    float limit[ROWS];
+
+    for (size_t r = 0; r < ROWS; r++)
+        limit[r] = screen_limit(&screens[r], dist[r * k + k - 1], most_h);
+    for (size_t b = 0; b < count; b++) {
+        const float *block = blocks + b * dim * DKVB__LANES;
+        unsigned alive = live >> (b * DKVB__LANES) & 0xFFFF;
+        __m256 v[ROWS][2];
+
+        products(v, q, block, h + b * DKVB__LANES, dim);
+        for (size_t r = 0; r < ROWS; r++) {
+            __m256 low, high;
+
+            if (!screened(v[r][0], v[r][1], limit[r], alive))
+                continue;
+            block_distances(&low, &high, q + r * dim, block, dim);
+            offer(dist + r * k, index + r * k, k, low, high, first + b * DKVB__LANES, alive);
+            limit[r] = screen_limit(&screens[r], dist[r * k + k - 1], most_h);
+        }
+    }
 }
 
 /* One row against four blocks at once: eight independent chains hide the latency that one row alone would wait for. */
-static void block_1x4(float *dist, uint16_t *index, size_t k, const float *q, const float *block, size_t dim,
-                      size_t first, uint64_t live)
+static void row_word(float *dist, uint16_t *index, size_t k, const float *q, const float *block, size_t dim,
+                     size_t first, uint64_t live)
 {
     const float *b0 = block, *b1 = b0 + dim * DKVB__LANES, *b2 = b1 + dim * DKVB__LANES, *b3 = b2 + dim * DKVB__LANES;
     __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
@@ -182,40 +282,58 @@ static void block_1x4(float *dist, uint16_t *index, size_t k, const float *q, co
     offer(dist, index, k, s6, s7, first + 48, (unsigned)(live >> 48));
 }
 
-/* The four blocks of one word of `dead`, or as many as there are: each is brought into cache once for all rows. */
-static void nearest_in_word(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, size_t count,
-                            uint64_t live, size_t first, size_t dim, size_t k)
+/* The `count` blocks of one word against one row, without screening: its preparation would cost as much. */
+static void row_blocks(float *dist, uint16_t *index, size_t k, const float *q, const float *blocks, size_t count,
+                       size_t dim, size_t first, uint64_t live)
 {
-    size_t r = 0;
+    if (count == 4) {
+        row_word(dist, index, k, q, blocks, dim, first, live);
+        return;
+    }
+    for (size_t b = 0; b < count; b++) {
+        __m256 low, high;
 
-    for (; r + 4 <= n; r += 4)
-        for (size_t b = 0; b < count; b++)
-            block_4(dist + r * k, index + r * k, k, q + r * dim, blocks + b * dim * DKVB__LANES, dim,
-                    first + b * DKVB__LANES, live >> (b * DKVB__LANES) & 0xFFFF);
-    for (; r < n; r++) {
-        if (count == 4) {
-            block_1x4(dist + r * k, index + r * k, k, q + r * dim, blocks, dim, first, live);
+        block_distances(&low, &high, q, blocks + b * dim * DKVB__LANES, dim);
+        offer(dist, index, k, low, high, first + b * DKVB__LANES, live >> (b * DKVB__LANES) & 0xFFFF);
+    }
+}
+
+enum { SCREENED_ROWS = 16 * ROWS }; /* whose screens lie on the stack: one such part after another */
+
+/* Up to SCREENED_ROWS rows; every word of keys is brought into cache once for all of them. */
+static void nearest_part(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
+                         const uint64_t *dead, size_t keys, size_t dim, size_t k)
+{
+    size_t block_count = dkvb__key_blocks(keys), whole = n / ROWS * ROWS;
+    struct screen screens[SCREENED_ROWS];
+
+    for (size_t r = 0; r < whole; r++)
+        screens[r] = screen_for(q + r * dim, dim);
+    for (size_t w = 0; w < dkvb__key_words(keys); w++) {
+        size_t count = block_count - 4 * w < 4 ? block_count - 4 * w : 4, first = w * 64;
+        const float *word = blocks + first * dim;
+        float h[64];
+        double most_h;
+
+        if (~dead[w] == 0)
             continue;
-        }
-        for (size_t b = 0; b < count; b++)
-            block_1(dist + r * k, index + r * k, k, q + r * dim, blocks + b * dim * DKVB__LANES, dim,
-                    first + b * DKVB__LANES, live >> (b * DKVB__LANES) & 0xFFFF);
+        most_h = whole > 0 ? half_norms(h, word, count, dim) : 0.0;
+        for (size_t r = 0; r < whole; r += ROWS)
+            screen_word(dist + r * k, index + r * k, q + r * dim, screens + r, word, h, most_h, count, ~dead[w], first,
+                        dim, k);
+        for (size_t r = whole; r < n; r++)
+            row_blocks(dist + r * k, index + r * k, k, q + r * dim, word, count, dim, first, ~dead[w]);
     }
 }
 
 static void nearest(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
                     size_t keys, size_t dim, size_t k)
 {
-    size_t block_count = dkvb__key_blocks(keys);
-
     for (size_t r = 0; r < n; r++)
         dkvb__top_clear(dist + r * k, index + r * k, k);
-    for (size_t w = 0; w < dkvb__key_words(keys); w++) {
-        size_t count = block_count - 4 * w < 4 ? block_count - 4 * w : 4;
-
-        if (~dead[w])
-            nearest_in_word(dist, index, q, n, blocks + w * 64 * dim, count, ~dead[w], w * 64, dim, k);
-    }
+    for (size_t r = 0; r < n; r += SCREENED_ROWS)
+        nearest_part(dist + r * k, index + r * k, q + r * dim, n - r < SCREENED_ROWS ? n - r : SCREENED_ROWS, blocks,
+                     dead, keys, dim, k);
     for (size_t r = 0; r < n; r++)
         dkvb__top_finish(dist + r * k, index + r * k, k, dead, keys);
 }
@@ -223,17 +341,11 @@ static void nearest(float *dist, uint16_t *index, const float *q, size_t n, cons
 static void distances(float *dist, const float *q, const float *blocks, size_t keys, size_t dim)
 {
     for (size_t b = 0; b < dkvb__key_blocks(keys); b++) {
-        const float *block = blocks + b * dim * DKVB__LANES;
-        __m256 a0 = _mm256_setzero_ps(), a1 = a0;
+        __m256 low, high;
 
-        for (size_t i = 0; i < dim; i++) {
-            __m256 x = _mm256_broadcast_ss(q + i);
-
-            a0 = step(a0, x, _mm256_loadu_ps(block + i * DKVB__LANES));
-            a1 = step(a1, x, _mm256_loadu_ps(block + i * DKVB__LANES + 8));
-        }
-        _mm256_storeu_ps(dist + b * DKVB__LANES, a0);
-        _mm256_storeu_ps(dist + b * DKVB__LANES + 8, a1);
+        block_distances(&low, &high, q, blocks + b * dim * DKVB__LANES, dim);
+        _mm256_storeu_ps(dist + b * DKVB__LANES, low);
+        _mm256_storeu_ps(dist + b * DKVB__LANES + 8, high);
     }
 }
 

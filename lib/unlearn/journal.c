@@ -11,9 +11,11 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-void dkvb_forget_options_init(dkvb_forget_options *opts)
+void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size)
 {
-    *opts = (dkvb_forget_options)DKVB_FORGET_OPTIONS_INIT;
+    static const dkvb_forget_options defaults = DKVB_FORGET_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
 int64_t dkvb__now(void)

@@ -136,6 +136,27 @@ static void options_of_another_length_are_taken_as_far_as_known(void **state)
     assert_int_equal(dkvb__take_options(&full, sizeof full, &shorter, "test"), DKVB_EINVAL);
 }
 
+static void defaults_fit_structs_of_another_length(void **state)
+{
+    struct {
+        dkvb_keyinit_options known;
+        uint64_t later;
+    } newer;
+    struct {
+        size_t struct_size;
+        uint32_t method, codebooks;
+        uint64_t beyond;
+    } older;
+
+    (void)state;
+    memset(&newer, 0xFF, sizeof newer);
+    dkvb_keyinit_options_init(&newer.known, sizeof newer);
+    assert_true(newer.known.struct_size == sizeof newer && newer.known.keys == 4096 && newer.later == 0);
+    memset(&older, 0xFF, sizeof older);
+    dkvb_keyinit_options_init((dkvb_keyinit_options *)(void *)&older, sizeof older - sizeof older.beyond);
+    assert_true(older.codebooks == 256 && older.beyond == UINT64_MAX);
+}
+
 static void status_names_cover_every_code(void **state)
 {
     (void)state;
@@ -156,6 +177,7 @@ int main(void)
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(allocations_are_aligned_and_guard_their_product),
         cmocka_unit_test(options_of_another_length_are_taken_as_far_as_known),
+        cmocka_unit_test(defaults_fit_structs_of_another_length),
         cmocka_unit_test(status_names_cover_every_code),
     };
 

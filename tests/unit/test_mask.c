@@ -123,11 +123,17 @@ static void files_bring_a_mask_back(void **state)
 {
     const char *path = temp_path("mask");
     dkvb_mask *mask = random_mask(6), *back;
+    dkvb_mask_info info = DKVB_MASK_INFO_INIT;
+    dkvb_codebooks_info whose = DKVB_CODEBOOKS_INFO_INIT;
 
     (void)state;
     assert_ok(dkvb_mask_save(mask, path));
     assert_ok(dkvb_mask_load(&back, path, NULL));
     assert_true(dkvb_mask_equal(mask, back));
+    assert_ok(dkvb_mask_get_info(back, &info));
+    assert_ok(dkvb_codebooks_get_info(cb, &whose));
+    assert_true(info.codebooks == CODEBOOKS && info.keys == KEYS && info.pairs == dkvb_mask_count(mask));
+    assert_memory_equal(info.birth, whose.birth, sizeof whose.birth);
     dkvb_mask_free(mask);
     dkvb_mask_free(back);
 }

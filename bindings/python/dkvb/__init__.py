@@ -1,0 +1,39 @@
+"""dkvb: classifiers that can forget, on numpy arrays.
+
+    codebooks = dkvb.Codebooks.fit(x)                      # place the keys, once; no labels needed
+    model = dkvb.Model(codebooks, classes=10)
+    codes = codebooks.search(x)                            # one search a row, ever
+    model.train(codes, labels)
+    model.predict(x_new)
+
+    mask = dkvb.Mask(codebooks)
+    counts = model.count_activations(codes[labels == 3])   # which pairs does class 3 use most?
+    dkvb.unlearn_by_activations(mask, counts, 100_000)
+    entry = model.forget(mask, reason="request 17")        # suppressed, and written in the journal
+    model.undo(entry)                                      # taken back, bit for bit
+    model.purge()                                          # or made permanent
+    model.save("m.dkvb")
+
+The classes follow the C library call by call; include/dkvb/ says what each promises. Failures are exceptions with the
+library's message, all of them `dkvb.Error`. Arrays of the right type, C-contiguous, are passed without a copy. Calls
+release the GIL: one object may be used from many threads, or changed from one, not both at once.
+"""
+
+from ._ffi import DKVB_CODE_NONE as CODE_NONE
+from .codebooks import Codebooks, CodebooksInfo
+from .data import read_array, read_features, read_labels, write_npy
+from .decode import argmax, softmax, top
+from .errors import (Cancelled, ChecksumError, Error, FileError, FormatError, InvalidArgument, MismatchError, NotFound,
+                     OutOfMemory, StateError)
+from .mask import Mask
+from .model import JournalEntry, Model, ModelInfo, TrainReport
+from .runtime import kernels, threads, version
+from .unlearn import unlearn_by_activations, unlearn_by_examples
+
+__all__ = [
+    "CODE_NONE", "Cancelled", "ChecksumError", "Codebooks", "CodebooksInfo", "Error", "FileError", "FormatError",
+    "InvalidArgument", "JournalEntry", "Mask", "MismatchError", "Model", "ModelInfo", "NotFound", "OutOfMemory",
+    "StateError", "TrainReport", "argmax", "kernels", "read_array", "read_features", "read_labels", "softmax",
+    "threads", "top", "unlearn_by_activations", "unlearn_by_examples", "version", "write_npy",
+]
+__version__ = version()

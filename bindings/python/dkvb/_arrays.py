@@ -1,0 +1,101 @@
+"""Arguments on their way to C: arrays without a copy where they fit; numbers and text checked, since ctypes cuts."""
+
+import operator
+import os
+from ctypes import POINTER, c_float, c_int32, c_uint8, c_uint16, c_uint64
+
+import numpy as np
+
+_POINTERS = {
+    np.dtype(np.uint8): POINTER(c_uint8),
+    np.dtype(np.uint16): POINTER(c_uint16),
+    np.dtype(np.int32): POINTER(c_int32),
+    np.dtype(np.uint64): POINTER(c_uint64),
+    np.dtype(np.float32): POINTER(c_float),
+}
+
+
+def pointer(array):
+    """Typed pointer to an array's elements, which keeps the array alive; None stays NULL."""
+    return None if array is None else array.ctypes.data_as(_POINTERS[array.dtype])
+
+
+def _shaped(array, shape, what):
+    """Compare with a shape such as ("rows", 784): a word takes any number."""
+    fits = array.ndim == len(shape) and all(isinstance(want, str) or have == want
+                                            for have, want in zip(array.shape, shape))
+    if not fits:
+        wanted = ", ".join(str(want) for want in shape)
+        found = ", ".join(str(have) for have in array.shape)
+        raise ValueError(f"{what}: shape ({found}) found, ({wanted}) wanted")
+    return array
+
+
+def floats(array, shape, what):
+    """float32, C-contiguous and aligned; the caller's own memory if it is that already."""
+    array = _shaped(np.asarray(array), shape, what)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{what}: {array.dtype} found, numbers wanted")
+    return np.require(array, np.float32, ["C", "A"])
+
+
+def _integers(array, shape, dtype, what):
+    array = _shaped(np.asarray(array), shape, what)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{what}: {array.dtype} found, integers wanted")
+    limits = np.iinfo(dtype)
+    if not np.can_cast(array.dtype, dtype) and array.size:
+        low, high = int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
+            raise ValueError(f"{what}: {low} to {high} found, {limits.min} to {limits.max} wanted")
+    return np.require(array, dtype, ["C", "A"])
+
+
+def codes(array, codebooks, what="codes"):
+    """`uint16[rows][codebooks][k]` and the k of it."""
+    array = _integers(array, ("rows", codebooks, "k"), np.uint16, what)
+    return array, array.shape[2]
+
+
+def labels(array, rows, what="labels"):
+    """`int32[rows]`."""
+    return _integers(array, (rows,), np.int32, what)
+
+
+def counts(array, shape, what="counts"):
+    """`uint64[codebooks][keys]`, to read from."""
+    return _integers(array, shape, np.uint64, what)
+
+
+def counts_to_add_to(array, shape, what="counts"):
+    """`uint64[codebooks][keys]` to be changed in place: a converted copy would lose what was added."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{what}: {type(array).__name__} found, a numpy array wanted")
+    _shaped(array, shape, what)
+    if array.dtype != np.uint64 or not array.flags.carray:
+        raise ValueError(f"{what}: a writable, C-contiguous uint64 array is wanted, since it is added to in place")
+    return array
+
+
+def integer(value, bits, what):
+    """An unsigned number that fits: ctypes alone would cut it off silently."""
+    value = operator.index(value)
+    if not 0 <= value < 1 << bits:
+        raise ValueError(f"{what}: {value} found, 0 to {(1 << bits) - 1} wanted")
+    return value
+
+
+def text(value, what):
+    """UTF-8 for C; None stays NULL."""
+    return None if value is None else _without_nul(value.encode("utf-8"), what)
+
+
+def path(value):
+    """A file name as the file system has it."""
+    return _without_nul(os.fsencode(value), "path")
+
+
+def _without_nul(encoded, what):
+    if b"\0" in encoded:
+        raise ValueError(f"{what}: {encoded!r} has a NUL inside")
+    return encoded

@@ -1,0 +1,350 @@
+"""The C interface as declarations: one structure for every public struct, one line for every public function.
+
+Nothing is loaded here, so that tests/abi can compare this file with the headers on its own.
+"""
+
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t,
+                    c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
+
+ABI_MAJOR = 0
+
+# status.h
+DKVB_OK = 0
+DKVB_ENOMEM = -1
+DKVB_EINVAL = -2
+DKVB_EIO = -3
+DKVB_EFORMAT = -4
+DKVB_ECHECKSUM = -5
+DKVB_EMISMATCH = -6
+DKVB_ECANCELLED = -7
+DKVB_ESTATE = -8
+DKVB_ENOTFOUND = -9
+
+# codebooks.h, search.h
+DKVB_KEYINIT_EMA = 0
+DKVB_KEYINIT_KMEANS = 1
+DKVB_KEYINIT_SAMPLE = 2
+DKVB_CODE_NONE = 0xFFFF
+
+# unlearn.h
+DKVB_JOURNAL_FORGET = 1
+DKVB_JOURNAL_UNDO = 2
+DKVB_JOURNAL_PURGE = 3
+DKVB_JOURNAL_ACTIVE = 0
+DKVB_JOURNAL_UNDONE = 1
+DKVB_JOURNAL_PURGED = 2
+DKVB_JOURNAL_DONE = 3
+
+# data.h
+DKVB_DTYPE_U8 = 1
+DKVB_DTYPE_I8 = 2
+DKVB_DTYPE_U16 = 3
+DKVB_DTYPE_I16 = 4
+DKVB_DTYPE_U32 = 5
+DKVB_DTYPE_I32 = 6
+DKVB_DTYPE_U64 = 7
+DKVB_DTYPE_I64 = 8
+DKVB_DTYPE_F16 = 9
+DKVB_DTYPE_F32 = 10
+DKVB_DTYPE_F64 = 11
+DKVB_ARRAY_MAX_NDIM = 8
+
+
+class Status(c_int):
+    """dkvb_status as a result: becomes an exception unless it is DKVB_OK."""
+
+
+class Codebooks(Structure):
+    """dkvb_codebooks, opaque."""
+
+
+class Mask(Structure):
+    """dkvb_mask, opaque."""
+
+
+class Model(Structure):
+    """dkvb_model, opaque."""
+
+
+class Allocator(Structure):
+    _fields_ = (
+        ("alloc", CFUNCTYPE(c_void_p, c_void_p, c_size_t)),
+        ("release", CFUNCTYPE(None, c_void_p, c_void_p)),
+        ("user", c_void_p),
+    )
+
+
+ProgressFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
+
+
+class RunOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("threads", c_uint32),
+        ("progress", ProgressFn),
+        ("user", c_void_p),
+    )
+
+
+class KeyinitOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("method", c_uint32),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("key_dim", c_uint32),
+        ("passes", c_uint32),
+        ("batch", c_uint32),
+        ("normalize", c_uint32),
+        ("decay", c_double),
+        ("restart", c_double),
+        ("seed", c_uint64),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class CodebooksInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("key_dim", c_uint32),
+        ("input_dim", c_uint32),
+        ("normalize", c_uint32),
+        ("frozen", c_uint32),
+        ("purged_pairs", c_uint64),
+        ("birth", c_uint8 * 16),
+    )
+
+
+class MaskInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("pairs", c_uint64),
+        ("birth", c_uint8 * 16),
+    )
+
+
+class ModelOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("top_k", c_uint32),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class ModelInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("key_dim", c_uint32),
+        ("input_dim", c_uint32),
+        ("classes", c_uint32),
+        ("top_k", c_uint32),
+        ("normalize", c_uint32),
+        ("mapped", c_uint32),
+        ("format_major", c_uint32),
+        ("format_minor", c_uint32),
+        ("masked_pairs", c_uint64),
+        ("purged_pairs", c_uint64),
+        ("journal_entries", c_uint64),
+        ("rows_trained", c_uint64),
+        ("birth", c_uint8 * 16),
+    )
+
+
+class TrainReport(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("epoch", c_uint32),
+        ("epochs", c_uint32),
+        ("rows", c_uint64),
+        ("loss", c_double),
+        ("accuracy", c_double),
+    )
+
+
+ReportFn = CFUNCTYPE(c_int, c_void_p, POINTER(TrainReport))
+
+
+class TrainOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("epochs", c_uint32),
+        ("batch", c_uint32),
+        ("learning_rate", c_double),
+        ("weight_decay", c_double),
+        ("seed", c_uint64),
+        ("no_shuffle", c_uint32),
+        ("report", ReportFn),
+        ("user", c_void_p),
+    )
+
+
+class ForgetOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("method", c_char_p),
+        ("reason", c_char_p),
+    )
+
+
+class JournalEntry(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("id", c_uint64),
+        ("kind", c_uint32),
+        ("state", c_uint32),
+        ("target", c_uint64),
+        ("time", c_int64),
+        ("pairs", c_uint64),
+        ("pairs_new", c_uint64),
+        ("method", c_char_p),
+        ("reason", c_char_p),
+    )
+
+
+class Array(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("dtype", c_uint32),
+        ("ndim", c_uint32),
+        ("shape", c_uint64 * DKVB_ARRAY_MAX_NDIM),
+        ("data", c_void_p),
+        ("allocator", Allocator),
+    )
+
+
+STRUCTURES = {
+    "dkvb_allocator": Allocator,
+    "dkvb_array": Array,
+    "dkvb_codebooks_info": CodebooksInfo,
+    "dkvb_forget_options": ForgetOptions,
+    "dkvb_journal_entry": JournalEntry,
+    "dkvb_keyinit_options": KeyinitOptions,
+    "dkvb_mask_info": MaskInfo,
+    "dkvb_model_info": ModelInfo,
+    "dkvb_model_options": ModelOptions,
+    "dkvb_run_options": RunOptions,
+    "dkvb_train_options": TrainOptions,
+    "dkvb_train_report": TrainReport,
+}
+
+_codebooks = POINTER(Codebooks)
+_mask = POINTER(Mask)
+_model = POINTER(Model)
+_allocator = POINTER(Allocator)
+_array = POINTER(Array)
+_run = POINTER(RunOptions)
+_u8 = POINTER(c_uint8)
+_u16 = POINTER(c_uint16)
+_i32 = POINTER(c_int32)
+_u64 = POINTER(c_uint64)
+_f32 = POINTER(c_float)
+
+PROTOTYPES = {
+    # version.h, status.h, runtime.h
+    "dkvb_version_number": (c_uint32, ()),
+    "dkvb_version_string": (c_char_p, ()),
+    "dkvb_status_name": (c_char_p, (Status,)),
+    "dkvb_last_error": (c_char_p, ()),
+    "dkvb_run_options_init": (None, (_run, c_size_t)),
+    "dkvb_runtime_kernels": (c_char_p, ()),
+    "dkvb_runtime_threads": (c_uint32, (_run,)),
+
+    # codebooks.h
+    "dkvb_keyinit_options_init": (None, (POINTER(KeyinitOptions), c_size_t)),
+    "dkvb_codebooks_fit": (Status, (POINTER(_codebooks), _f32, c_size_t, c_size_t, POINTER(KeyinitOptions), _run)),
+    "dkvb_codebooks_begin": (Status, (POINTER(_codebooks), c_size_t, POINTER(KeyinitOptions))),
+    "dkvb_codebooks_step": (Status, (_codebooks, _f32, c_size_t, _run)),
+    "dkvb_codebooks_freeze": (Status, (_codebooks,)),
+    "dkvb_codebooks_from_arrays": (Status, (POINTER(_codebooks), c_size_t, _f32, _f32, _f32, POINTER(KeyinitOptions))),
+    "dkvb_codebooks_retain": (_codebooks, (_codebooks,)),
+    "dkvb_codebooks_free": (None, (_codebooks,)),
+    "dkvb_codebooks_get_info": (Status, (_codebooks, POINTER(CodebooksInfo))),
+    "dkvb_codebooks_get_projection": (Status, (_codebooks, _f32)),
+    "dkvb_codebooks_get_center": (Status, (_codebooks, _f32)),
+    "dkvb_codebooks_get_keys": (Status, (_codebooks, _f32)),
+    "dkvb_codebooks_project": (Status, (_codebooks, _f32, c_size_t, _f32, _run)),
+
+    # search.h
+    "dkvb_search": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _f32, _run)),
+    "dkvb_search_projected": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _f32, _run)),
+    "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
+
+    # mask.h
+    "dkvb_mask_new": (Status, (POINTER(_mask), _codebooks)),
+    "dkvb_mask_copy": (Status, (POINTER(_mask), _mask)),
+    "dkvb_mask_free": (None, (_mask,)),
+    "dkvb_mask_add": (Status, (_mask, c_uint32, c_uint32)),
+    "dkvb_mask_remove": (Status, (_mask, c_uint32, c_uint32)),
+    "dkvb_mask_clear": (None, (_mask,)),
+    "dkvb_mask_has": (c_int, (_mask, c_uint32, c_uint32)),
+    "dkvb_mask_get_info": (Status, (_mask, POINTER(MaskInfo))),
+    "dkvb_mask_count": (c_uint64, (_mask,)),
+    "dkvb_mask_total": (c_uint64, (_mask,)),
+    "dkvb_mask_union": (Status, (_mask, _mask)),
+    "dkvb_mask_intersection": (Status, (_mask, _mask)),
+    "dkvb_mask_difference": (Status, (_mask, _mask)),
+    "dkvb_mask_equal": (c_int, (_mask, _mask)),
+    "dkvb_mask_next": (c_int, (_mask, c_uint64, _u64)),
+    "dkvb_mask_get_bytes": (None, (_mask, _u8)),
+    "dkvb_mask_save": (Status, (_mask, c_char_p)),
+    "dkvb_mask_load": (Status, (POINTER(_mask), c_char_p, _allocator)),
+
+    # model.h
+    "dkvb_model_options_init": (None, (POINTER(ModelOptions), c_size_t)),
+    "dkvb_model_new": (Status, (POINTER(_model), _codebooks, c_uint32, POINTER(ModelOptions))),
+    "dkvb_model_free": (None, (_model,)),
+    "dkvb_model_get_info": (Status, (_model, POINTER(ModelInfo))),
+    "dkvb_model_codebooks": (_codebooks, (_model,)),
+    "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
+    "dkvb_model_get_values": (Status, (_model, _f32)),
+    "dkvb_model_set_values": (Status, (_model, _f32)),
+    "dkvb_model_add_classes": (Status, (_model, c_uint32)),
+    "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
+    "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
+    "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
+    "dkvb_model_save": (Status, (_model, c_char_p)),
+    "dkvb_model_load": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
+    "dkvb_model_map": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
+    "dkvb_model_inspect": (Status, (c_char_p, POINTER(ModelInfo))),
+    "dkvb_model_verify": (Status, (_model,)),
+
+    # values.h
+    "dkvb_train_options_init": (None, (POINTER(TrainOptions), c_size_t)),
+    "dkvb_model_train": (Status, (_model, _u16, c_uint32, _i32, c_size_t, POINTER(TrainOptions), _run)),
+    "dkvb_model_train_begin": (Status, (_model, POINTER(TrainOptions))),
+    "dkvb_model_train_step": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
+    "dkvb_model_train_end": (Status, (_model,)),
+    "dkvb_model_train_abort": (None, (_model,)),
+    "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
+    "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
+    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, _f32)),
+    "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
+    "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
+
+    # unlearn.h
+    "dkvb_activations_count": (Status, (_model, _u16, c_uint32, c_size_t, _u64)),
+    "dkvb_unlearn_by_activations": (Status, (_mask, _u64, c_uint64)),
+    "dkvb_unlearn_by_examples": (Status, (_mask, _u16, c_uint32, c_size_t, c_size_t, c_uint64)),
+    "dkvb_forget_options_init": (None, (POINTER(ForgetOptions), c_size_t)),
+    "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
+    "dkvb_model_undo": (Status, (_model, c_uint64)),
+    "dkvb_model_purge": (Status, (_model,)),
+    "dkvb_journal_count": (c_uint64, (_model,)),
+    "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
+    "dkvb_journal_get_mask": (Status, (_model, c_uint64, POINTER(_mask))),
+
+    # data.h
+    "dkvb_array_free": (None, (_array,)),
+    "dkvb_dtype_size": (c_size_t, (c_uint32,)),
+    "dkvb_dtype_name": (c_char_p, (c_uint32,)),
+    "dkvb_array_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
+}

@@ -1,0 +1,49 @@
+"""Ownership of C objects."""
+
+import weakref
+
+
+class _Owner:
+    """Holds one C object and frees it when nobody needs it: neither the handle nor a call under way in some thread."""
+
+    def __init__(self, pointer, free):
+        self._as_parameter_ = pointer
+        # Not at exit: the system takes all memory back then, and exit handlers that run later may still use the object.
+        weakref.finalize(self, free, pointer).atexit = False
+
+
+class Handle:
+    """Base of the three handles: a context manager that owns a C object until close()."""
+
+    _free = None
+    _owner = None
+
+    @classmethod
+    def _adopt(cls, pointer):
+        """A handle for an object that a call of the library made for us."""
+        self = cls.__new__(cls)
+        self._own(pointer)
+        return self
+
+    def _own(self, pointer):
+        self._owner = _Owner(pointer, self._free)
+
+    @property
+    def _c(self):
+        """What to pass to the library; the call keeps it alive."""
+        if self._owner is None:
+            raise ValueError(f"{type(self).__name__} is closed")
+        return self._owner
+
+    def close(self):
+        """Give the C object back now. A second close() is fine; any other use afterwards is a ValueError."""
+        self._owner = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    def __reduce__(self):
+        raise TypeError(f"{type(self).__name__} cannot be pickled: save it to a file, load or map it there")

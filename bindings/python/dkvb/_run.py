@@ -1,0 +1,107 @@
+"""Long calls: threads, progress, and a Ctrl-C that works while C code runs."""
+
+import ctypes
+import signal
+import threading
+
+from . import _arrays, _ffi
+from .errors import Cancelled
+
+
+class _Interrupt:
+    """SIGINT for the time of a long call.
+
+    A handler that raises would do so on entry to the callback, before any `try` of ours, where ctypes can only print
+    the exception and drop it. So the signal is noted while C code runs, and the callback runs the handler in its `try`.
+    """
+
+    def __init__(self):
+        self._pending = False
+        self._handler = None
+
+    def begin(self):
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler):
+                self._handler = handler
+                signal.signal(signal.SIGINT, self._note)
+
+    def end(self):
+        if self._handler:
+            signal.signal(signal.SIGINT, self._handler)
+            self.deliver()
+
+    def _note(self, _signum, _frame):
+        self._pending = True
+
+    def deliver(self):
+        """Run the handler for a signal that came meanwhile; as a rule it raises KeyboardInterrupt."""
+        if self._pending:
+            self._pending = False
+            self._handler(signal.SIGINT, None)
+
+
+class Callbacks:
+    """Python functions as C callbacks. What one of them raises cancels the call, and is kept to be raised after it."""
+
+    def __init__(self):
+        self._caught = []
+
+    def wrap(self, prototype, function):
+        caught = self._caught
+
+        def callback(*arguments):
+            try:
+                function(*arguments)
+                return 0
+            except BaseException as error:
+                caught.append(error)
+                return 1
+
+        return prototype(callback)
+
+    def clear(self):
+        self._caught.clear()
+
+    def raise_first(self):
+        if not self._caught:
+            return
+        error = self._caught[0]
+        self.clear()
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            error.__context__ = context  # not our own Cancelled, which only followed from it
+            del error, context  # the error's traceback holds this frame: no cycle
+
+
+class LongCall:
+    """`with LongCall(threads, progress) as run:` gives the options for one long call.
+
+    They always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
+    @contextmanager: a StopIteration of the user's would change into something else in it.)
+    """
+
+    def __init__(self, threads=0, progress=None, callbacks=None):
+        self._callbacks = callbacks or Callbacks()
+        self._interrupt = interrupt = _Interrupt()
+
+        def tick(_user, done, total):
+            interrupt.deliver()
+            if progress:
+                progress(done, total)
+
+        self._options = _ffi.RunOptions(struct_size=ctypes.sizeof(_ffi.RunOptions),
+                                        threads=_arrays.integer(threads, 32, "threads"),
+                                        progress=self._callbacks.wrap(_ffi.ProgressFn, tick))
+
+    def __enter__(self):
+        self._callbacks.clear()
+        self._interrupt.begin()
+        return self._options
+
+    def __exit__(self, kind, _error, _traceback):
+        self._interrupt.end()
+        if kind is None or issubclass(kind, Cancelled):
+            self._callbacks.raise_first()

@@ -1,0 +1,62 @@
+"""Files of numbers: `.npy` and IDX, as numpy arrays without a copy."""
+
+import ctypes
+import weakref
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._library import lib
+
+_DTYPES = {
+    _ffi.DKVB_DTYPE_U8: np.dtype(np.uint8),
+    _ffi.DKVB_DTYPE_I8: np.dtype(np.int8),
+    _ffi.DKVB_DTYPE_U16: np.dtype(np.uint16),
+    _ffi.DKVB_DTYPE_I16: np.dtype(np.int16),
+    _ffi.DKVB_DTYPE_U32: np.dtype(np.uint32),
+    _ffi.DKVB_DTYPE_I32: np.dtype(np.int32),
+    _ffi.DKVB_DTYPE_U64: np.dtype(np.uint64),
+    _ffi.DKVB_DTYPE_I64: np.dtype(np.int64),
+    _ffi.DKVB_DTYPE_F16: np.dtype(np.float16),
+    _ffi.DKVB_DTYPE_F32: np.dtype(np.float32),
+    _ffi.DKVB_DTYPE_F64: np.dtype(np.float64),
+}
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+
+
+def _read(function, path):
+    raw = _struct.sized(_ffi.Array)
+    function(ctypes.byref(raw), _arrays.path(path), None)
+    dtype, shape = _DTYPES[raw.dtype], tuple(raw.shape[:raw.ndim])
+    if not raw.data:
+        return np.empty(shape, dtype)
+    count = int(np.prod(shape, dtype=np.uint64))
+    memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(raw.data)
+    weakref.finalize(memory, lib.dkvb_array_free, raw).atexit = False  # the array's base: freed with the last view
+    return np.frombuffer(memory, dtype).reshape(shape)
+
+
+def read_array(path):
+    """Any array of a `.npy` or IDX file (plain or gzip), as it is."""
+    return _read(lib.dkvb_array_read, path)
+
+
+def read_features(path):
+    """Features as `float32[rows][columns]`; further dimensions are flattened into columns."""
+    return _read(lib.dkvb_features_read, path)
+
+
+def read_labels(path):
+    """Labels as `int32[rows]`."""
+    return _read(lib.dkvb_labels_read, path)
+
+
+def write_npy(path, array):
+    """Write an array as `.npy`, atomically."""
+    array = np.asarray(array)
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in _CODES:
+        raise ValueError(f"array: {array.dtype} found, integers or floats of at most 64 bits wanted")
+    array = np.require(array, dtype, ["C", "A"])
+    shape = (ctypes.c_uint64 * array.ndim)(*array.shape)
+    lib.dkvb_npy_write(_arrays.path(path), _CODES[dtype], array.ndim, shape, array.ctypes.data)

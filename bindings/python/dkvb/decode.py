@@ -1,0 +1,42 @@
+"""What logits say."""
+
+import numpy as np
+
+from . import _arrays
+from ._library import lib
+
+
+def softmax(logits):
+    """Probabilities of each row, `float32[n][L]`."""
+    logits = _arrays.floats(logits, ("rows", "classes"), "logits")
+    out = np.empty_like(logits)
+    lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, _arrays.pointer(out))
+    return out
+
+
+def argmax(logits):
+    """Class with the largest logit, `int32[n]`, the lowest on a tie."""
+    logits = _with_classes(logits)
+    out = np.empty(len(logits), np.int32)
+    lib.dkvb_decode_argmax(_arrays.pointer(logits), *logits.shape, _arrays.pointer(out))
+    return out
+
+
+def top(logits, count):
+    """The `count` classes with the largest logits, largest first: `int32[n][count]`, and their logits."""
+    logits = _with_classes(logits)
+    count = _arrays.integer(count, 32, "count")
+    if count > logits.shape[1]:  # checked here since it shapes the output
+        raise ValueError(f"count: {count} found, 1 to {logits.shape[1]} wanted")
+    labels = np.empty((len(logits), count), np.int32)
+    scores = np.empty((len(logits), count), np.float32)
+    lib.dkvb_decode_top(_arrays.pointer(logits), *logits.shape, count, _arrays.pointer(labels),
+                        _arrays.pointer(scores))
+    return labels, scores
+
+
+def _with_classes(logits):
+    logits = _arrays.floats(logits, ("rows", "classes"), "logits")
+    if logits.shape[1] == 0:
+        raise ValueError("logits: 0 classes found, 1 or more wanted")
+    return logits

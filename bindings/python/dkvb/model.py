@@ -1,0 +1,333 @@
+"""Models: codebooks, values, class names, the mask in force and the journal."""
+
+from ctypes import POINTER, byref, c_uint64
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._handle import Handle
+from ._library import lib
+from ._run import Callbacks, LongCall
+from .codebooks import Codebooks
+from .mask import Mask
+
+_KINDS = {
+    _ffi.DKVB_JOURNAL_FORGET: "forget",
+    _ffi.DKVB_JOURNAL_UNDO: "undo",
+    _ffi.DKVB_JOURNAL_PURGE: "purge",
+}
+_STATES = {
+    _ffi.DKVB_JOURNAL_ACTIVE: "active",
+    _ffi.DKVB_JOURNAL_UNDONE: "undone",
+    _ffi.DKVB_JOURNAL_PURGED: "purged",
+    _ffi.DKVB_JOURNAL_DONE: "done",
+}
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is; letters are those of docs/method.md."""
+
+    codebooks: int  # C
+    keys: int  # K
+    key_dim: int  # d
+    input_dim: int  # m
+    classes: int  # L
+    top_k: int  # k
+    normalize: bool
+    mapped: bool
+    format_major: int
+    format_minor: int
+    masked_pairs: int
+    purged_pairs: int
+    journal_entries: int
+    rows_trained: int
+    birth: bytes
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """How training stands after an epoch (after a step, between train_begin and train_end)."""
+
+    epoch: int
+    epochs: int
+    rows: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the journal; `time` is in seconds since 1970."""
+
+    id: int
+    kind: str  # "forget", "undo" or "purge"
+    state: str  # "active", "undone", "purged" or "done"
+    target: int
+    time: int
+    pairs: int
+    pairs_new: int
+    method: str
+    reason: str
+
+
+class Model(Handle):
+    """A classifier that can forget. One thread changes it at a time, or many use it (model.h)."""
+
+    _free = lib.dkvb_model_free
+    _training = None
+
+    def __init__(self, codebooks, classes, top_k=None):
+        opts = _struct.options(_ffi.ModelOptions, lib.dkvb_model_options_init, top_k=top_k)
+        out = POINTER(_ffi.Model)()
+        lib.dkvb_model_new(byref(out), codebooks._c, _arrays.integer(classes, 32, "classes"), byref(opts))
+        self._own(out)
+
+    # Files
+
+    @classmethod
+    def load(cls, path):
+        """Read a model into memory, checking all of it."""
+        out = POINTER(_ffi.Model)()
+        lib.dkvb_model_load(byref(out), _arrays.path(path), None)
+        return cls._adopt(out)
+
+    @classmethod
+    def map(cls, path):
+        """Open a model in place, to use only; processes share its memory. See verify()."""
+        out = POINTER(_ffi.Model)()
+        lib.dkvb_model_map(byref(out), _arrays.path(path), None)
+        return cls._adopt(out)
+
+    @staticmethod
+    def inspect(path):
+        """ModelInfo of a file, of which only the header and the small sections are read."""
+        raw = _struct.sized(_ffi.ModelInfo)
+        lib.dkvb_model_inspect(_arrays.path(path), byref(raw))
+        return _struct.answer(ModelInfo, raw)
+
+    def save(self, path):
+        """Write the model to a file, atomically."""
+        lib.dkvb_model_save(self._c, _arrays.path(path))
+
+    def verify(self):
+        """Check checksums, floats and journal: ChecksumError or FormatError says what was found."""
+        lib.dkvb_model_verify(self._c)
+
+    # What it holds
+
+    @property
+    def info(self):
+        """A ModelInfo."""
+        raw = _struct.sized(_ffi.ModelInfo)
+        lib.dkvb_model_get_info(self._c, byref(raw))
+        return _struct.answer(ModelInfo, raw)
+
+    @property
+    def codebooks(self):
+        """The codebooks, shared with the model; a purge gives the model others."""
+        return Codebooks._adopt(lib.dkvb_codebooks_retain(lib.dkvb_model_codebooks(self._c)))
+
+    @property
+    def mask(self):
+        """A copy of the mask in force, purged pairs included."""
+        out = POINTER(_ffi.Mask)()
+        lib.dkvb_model_get_mask(self._c, byref(out))
+        return Mask._adopt_shaped(out, self._pairs_shape)
+
+    @property
+    def values(self):
+        """A copy of the values, `float32[C][K][L]`. Assigning replaces them all."""
+        out = np.empty(self._values_shape, np.float32)
+        lib.dkvb_model_get_values(self._c, _arrays.pointer(out))
+        return out
+
+    @values.setter
+    def values(self, values):
+        values = _arrays.floats(values, self._values_shape, "values")
+        lib.dkvb_model_set_values(self._c, _arrays.pointer(values))
+
+    @property
+    def class_names(self):
+        """Names by label, None where there is none. Assigning a sequence names the first classes."""
+        names = (lib.dkvb_model_class_name(self._c, label) for label in range(self.info.classes))
+        return [name and name.decode("utf-8") for name in names]
+
+    @class_names.setter
+    def class_names(self, names):
+        for label, name in enumerate(names):
+            lib.dkvb_model_set_class_name(self._c, label, _arrays.text(name, "class name"))
+
+    def add_classes(self, count):
+        """Append classes, untrained and unnamed."""
+        lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))
+
+    # Learning
+
+    def train(self, codes, labels, *, epochs=None, batch=None, learning_rate=None, weight_decay=None, seed=None,
+              shuffle=True, threads=0, progress=None, report=None):
+        """Train the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
+
+        `report` is called with each of them; `progress` with rows done and rows in all. What they raise cancels.
+        """
+        codes, k = self._codes(codes)
+        labels = _arrays.labels(labels, len(codes))
+        callbacks, reports = Callbacks(), []
+        opts = _train_options(callbacks, reports, report, epochs=epochs, batch=batch, learning_rate=learning_rate,
+                              weight_decay=weight_decay, seed=seed, no_shuffle=not shuffle)
+        with LongCall(threads, progress, callbacks) as run:
+            lib.dkvb_model_train(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes), byref(opts),
+                                 byref(run))
+        return reports
+
+    def train_begin(self, *, batch=None, learning_rate=None, weight_decay=None, report=None):
+        """Begin training on rows that are never all in memory: then train_step() for each part, and train_end()."""
+        callbacks, reports = Callbacks(), []
+        opts = _train_options(callbacks, reports, report, batch=batch, learning_rate=learning_rate,
+                              weight_decay=weight_decay)
+        lib.dkvb_model_train_begin(self._c, byref(opts))
+        self._training = callbacks, reports, opts  # the library calls them in every step
+
+    def train_step(self, codes, labels, *, threads=0, progress=None):
+        """Train on one more part of the rows. Returns its TrainReport."""
+        codes, k = self._codes(codes)
+        labels = _arrays.labels(labels, len(codes))
+        callbacks, reports = self._training[:2] if self._training else (None, [])
+        reports.clear()
+        with LongCall(threads, progress, callbacks) as run:
+            lib.dkvb_model_train_step(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes),
+                                      byref(run))
+        return reports[-1] if reports else None
+
+    def train_end(self):
+        """Put the new values in place."""
+        lib.dkvb_model_train_end(self._c)
+        self._training = None
+
+    def train_abort(self):
+        """Forget the steps since train_begin()."""
+        lib.dkvb_model_train_abort(self._c)
+        self._training = None
+
+    # Answering
+
+    def search(self, x, *, distances=False, threads=0, progress=None):
+        """Codes of rows under the mask in force, `uint16[n][C][top_k]`."""
+        with self.codebooks as codebooks, self.mask as mask:
+            return codebooks.search(x, self.info.top_k, mask, distances=distances, threads=threads, progress=progress)
+
+    def refresh(self, x, codes, *, threads=0, progress=None):
+        """New codes for rows whose codes may name masked pairs; cheaper than a search (search.h)."""
+        x = self._rows(x)
+        codes, k = self._codes(codes)
+        if len(codes) != len(x):
+            raise ValueError(f"codes: {len(codes)} rows found, {len(x)} wanted, as many as features have")
+        codes = codes.copy()
+        with LongCall(threads, progress) as run:
+            lib.dkvb_search_refresh(self._c, _arrays.pointer(x), len(x), k, _arrays.pointer(codes), None, byref(run))
+        return codes
+
+    def predict(self, x, *, logits=False, threads=0, progress=None):
+        """Labels of rows, `int32[n]`, -1 = abstain; with `logits=True` also `float32[n][L]`."""
+        x = self._rows(x)
+        labels = np.empty(len(x), np.int32)
+        scores = np.empty((len(x), self.info.classes), np.float32) if logits else None
+        with LongCall(threads, progress) as run:
+            lib.dkvb_model_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels),
+                                   _arrays.pointer(scores), byref(run))
+        return (labels, scores) if logits else labels
+
+    def decode(self, codes, *, threads=0, progress=None):
+        """Logits of codes, `float32[n][L]`."""
+        codes, k = self._codes(codes)
+        out = np.empty((len(codes), self.info.classes), np.float32)
+        with LongCall(threads, progress) as run:
+            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), byref(run))
+        return out
+
+    def classify(self, codes, *, threads=0, progress=None):
+        """Labels of codes, `int32[n]`, -1 = abstain."""
+        codes, k = self._codes(codes)
+        out = np.empty(len(codes), np.int32)
+        with LongCall(threads, progress) as run:
+            lib.dkvb_model_classify(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), byref(run))
+        return out
+
+    # Forgetting
+
+    def count_activations(self, codes, counts=None):
+        """How often codes select each pair, `uint64[C][K]`; added to `counts` in place if given."""
+        codes, k = self._codes(codes)
+        if counts is None:
+            counts = np.zeros(self._pairs_shape, np.uint64)
+        else:
+            counts = _arrays.counts_to_add_to(counts, self._pairs_shape)
+        lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts))
+        return counts
+
+    def forget(self, mask, method=None, reason=None):
+        """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo()."""
+        opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
+                               reason=_arrays.text(reason, "reason"))
+        entry = c_uint64()
+        lib.dkvb_model_forget(self._c, mask._c, byref(opts), byref(entry))
+        return entry.value
+
+    def undo(self, entry):
+        """Take back one forgetting."""
+        lib.dkvb_model_undo(self._c, _arrays.integer(entry, 64, "entry"))
+
+    def purge(self):
+        """Erase what is masked, for good."""
+        lib.dkvb_model_purge(self._c)
+
+    @property
+    def journal(self):
+        """JournalEntry of everything that was done, oldest first."""
+        return [self._journal_entry(index) for index in range(lib.dkvb_journal_count(self._c))]
+
+    def journal_mask(self, entry):
+        """The pairs that a forgetting asked for; StateError if the list is gone."""
+        out = POINTER(_ffi.Mask)()
+        lib.dkvb_journal_get_mask(self._c, _arrays.integer(entry, 64, "entry"), byref(out))
+        return Mask._adopt_shaped(out, self._pairs_shape)
+
+    def __repr__(self):
+        if self._owner is None:
+            return "<dkvb.Model, closed>"
+        info = self.info
+        return (f"<dkvb.Model: {info.input_dim} columns, {info.codebooks} codebooks of {info.keys} keys, "
+                f"{info.classes} classes, {info.masked_pairs + info.purged_pairs} pairs forgotten>")
+
+    def _journal_entry(self, index):
+        raw = _struct.sized(_ffi.JournalEntry)
+        lib.dkvb_journal_get(self._c, index, byref(raw))
+        return JournalEntry(raw.id, _KINDS.get(raw.kind, "unknown"), _STATES.get(raw.state, "unknown"), raw.target,
+                            raw.time, raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"))
+
+    @property
+    def _pairs_shape(self):
+        info = self.info
+        return info.codebooks, info.keys
+
+    @property
+    def _values_shape(self):
+        return *self._pairs_shape, self.info.classes
+
+    def _rows(self, x):
+        return _arrays.floats(x, ("rows", self.info.input_dim), "features")
+
+    def _codes(self, codes):
+        return _arrays.codes(codes, self.info.codebooks)
+
+
+def _train_options(callbacks, reports, report, **given):
+    def note(_user, raw):
+        reports.append(_struct.answer(TrainReport, raw.contents))
+        if report:
+            report(reports[-1])
+
+    opts = _struct.options(_ffi.TrainOptions, lib.dkvb_train_options_init, **given)
+    opts.report = callbacks.wrap(_ffi.ReportFn, note)
+    return opts

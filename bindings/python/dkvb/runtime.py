@@ -1,0 +1,22 @@
+"""The library that is loaded, and how it runs."""
+
+from ctypes import byref
+
+from . import _ffi, _struct
+from ._library import lib
+
+
+def version():
+    """Version of the loaded library, such as "0.1.0"."""
+    return lib.dkvb_version_string().decode("ascii")
+
+
+def kernels():
+    """Name of the kernels in use: "scalar" or "avx2"."""
+    return lib.dkvb_runtime_kernels().decode("ascii")
+
+
+def threads(wanted=0):
+    """How many threads a call with `threads=wanted` uses at most."""
+    opts = _struct.options(_ffi.RunOptions, lib.dkvb_run_options_init, threads=wanted)
+    return lib.dkvb_runtime_threads(byref(opts))

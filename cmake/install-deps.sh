@@ -1,0 +1,82 @@
+#!/bin/sh
+# Installs what libdkvb is built with, by the system's own package manager: Debian, Ubuntu, Fedora, Alpine, Arch.
+#   cmake/install-deps.sh           what the library and the tool need
+#   cmake/install-deps.sh --tests   also what the tests need
+#   cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers)
+# Does nothing, and asks for no rights, where everything is there already.
+set -eu
+
+level=${1:-}
+case $level in
+  '' | --tests | --ci) ;;
+  *) echo "usage: cmake/install-deps.sh [--tests | --ci]" >&2; exit 2 ;;
+esac
+
+wants_tests() { [ "$level" = --tests ] || [ "$level" = --ci ]; }
+wants_ci() { [ "$level" = --ci ]; }
+
+debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libxxhash-dev"
+fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel xxhash-devel"
+alpine="gcc musl-dev cmake samurai pkgconf zlib-dev xxhash-dev libgomp linux-headers"
+arch="gcc cmake ninja pkgconf zlib xxhash"
+if wants_tests; then
+  debian="$debian g++ libcmocka-dev libopenblas-dev python3 python3-numpy"
+  fedora="$fedora gcc-c++ libcmocka-devel openblas-devel python3 python3-numpy"
+  alpine="$alpine g++ cmocka-dev openblas-dev python3 py3-numpy binutils"
+  arch="$arch cmocka openblas python python-numpy"
+fi
+if wants_ci; then
+  debian="$debian clang libomp-dev"
+  fedora="$fedora clang libomp-devel libasan libubsan"
+  alpine="$alpine clang openmp-dev compiler-rt"
+  arch="$arch clang openmp"
+fi
+
+if command -v apt-get >/dev/null; then
+  packages=$debian
+  present() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+  install="env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
+  refresh="apt-get update"
+elif command -v dnf >/dev/null; then
+  packages=$fedora
+  present() { rpm -q "$1" >/dev/null 2>&1; }
+  install="dnf install -y"
+  refresh=true
+elif command -v apk >/dev/null; then
+  packages=$alpine
+  present() { apk info -e "$1" >/dev/null 2>&1; }
+  install="apk add"
+  refresh="apk update"
+elif command -v pacman >/dev/null; then
+  packages=$arch
+  present() { pacman -Qi "$1" >/dev/null 2>&1; }
+  install="pacman -S --needed --noconfirm"
+  refresh="pacman -Sy"
+else
+  echo "install-deps: no package manager that is known here (apt-get, dnf, apk, pacman)." >&2
+  echo "Please install, under whatever names your system has: a C11 compiler with OpenMP, CMake 3.25 or newer," >&2
+  echo "Ninja, pkg-config, zlib and xxHash 0.8 with their headers; for the tests also a C++ compiler, CMocka," >&2
+  echo "OpenBLAS and Python 3 with NumPy." >&2
+  exit 1
+fi
+
+missing=
+for package in $packages; do
+  present "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+  if command -v sudo >/dev/null; then
+    as_root=sudo
+  else
+    echo "install-deps: these packages are missing, and neither root nor sudo is at hand to install them:" >&2
+    echo "  $install$missing" >&2
+    exit 1
+  fi
+fi
+echo "install-deps: installing$missing"
+$as_root $refresh
+# shellcheck disable=SC2086 # lists of words
+$as_root $install $missing

@@ -1,0 +1,112 @@
+/* Make a trained classifier forget a class, without training and without the other classes' rows.
+ *
+ * Both methods are shown: masking the pairs that the class uses most, and masking every pair that some of its rows use.
+ * The rows are synthetic: four classes, each a cloud around its own centre. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <dkvb/dkvb.h>
+
+enum { CLASSES = 4, DIM = 16, ROWS = 2000, CODEBOOKS = 32, KEYS = 64, FORGOTTEN = 2, FORGET_ROWS = ROWS / CLASSES };
+
+static float x[ROWS][DIM];
+static int32_t y[ROWS], answers[ROWS];
+static uint16_t codes[ROWS][CODEBOOKS][1];
+static uint64_t counts[CODEBOOKS][KEYS];
+
+struct score {
+    double forgotten, retained; /* accuracy on the forgotten class, and on all others */
+};
+
+static void must(dkvb_status rc)
+{
+    if (rc == DKVB_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    exit(1);
+}
+
+static float uniform(uint64_t *state) /* in [-1, 1), the same on every machine */
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (float)(*state >> 40) / 8388608.0f - 1.0f;
+}
+
+/* Rows of one class lie together, so that the forget set is one block. */
+static void make_rows(uint64_t seed)
+{
+    for (size_t r = 0; r < ROWS; r++) {
+        uint64_t center = (uint64_t)(y[r] = (int32_t)(r / FORGET_ROWS)) + 1;
+
+        for (size_t i = 0; i < DIM; i++)
+            x[r][i] = uniform(&center) + 0.4f * (uniform(&seed) + uniform(&seed));
+    }
+}
+
+static void train(dkvb_codebooks **codebooks, dkvb_model **model)
+{
+    dkvb_keyinit_options opts = DKVB_KEYINIT_OPTIONS_INIT;
+
+    opts.codebooks = CODEBOOKS;
+    opts.keys = KEYS;
+    opts.key_dim = 8;
+    must(dkvb_codebooks_fit(codebooks, x[0], ROWS, DIM, &opts, NULL));
+    must(dkvb_model_new(model, *codebooks, CLASSES, NULL));
+    must(dkvb_search(*codebooks, NULL, x[0], ROWS, 1, codes[0][0], NULL, NULL));
+    must(dkvb_model_train(*model, codes[0][0], 1, y, ROWS, NULL, NULL));
+}
+
+static struct score score(const char *when, const dkvb_model *model)
+{
+    size_t right[2] = {0, 0};
+    struct score s;
+
+    must(dkvb_model_predict(model, x[0], ROWS, answers, NULL, NULL));
+    for (size_t r = 0; r < ROWS; r++)
+        right[y[r] != FORGOTTEN] += answers[r] == y[r];
+    s.forgotten = (double)right[0] / FORGET_ROWS;
+    s.retained = (double)right[1] / (ROWS - FORGET_ROWS);
+    printf("%-22s  class %d: %.3f   the others: %.3f\n", when, FORGOTTEN, s.forgotten, s.retained);
+    return s;
+}
+
+static void forget(dkvb_model *model, const dkvb_mask *mask, const char *method)
+{
+    dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;
+
+    opts.method = method;
+    opts.reason = "the class was withdrawn";
+    must(dkvb_model_forget(model, mask, &opts, NULL));
+}
+
+int main(void)
+{
+    uint16_t *forget_codes = codes[FORGOTTEN * FORGET_ROWS][0]; /* kept from training: no new search */
+    struct score before, activations, examples;
+    dkvb_codebooks *codebooks;
+    dkvb_model *model;
+    dkvb_mask *mask;
+
+    make_rows(1);
+    train(&codebooks, &model);
+    before = score("before", model);
+
+    must(dkvb_mask_new(&mask, codebooks));
+    must(dkvb_activations_count(model, forget_codes, 1, FORGET_ROWS, counts[0]));
+    must(dkvb_unlearn_by_activations(mask, counts[0], 500));
+    forget(model, mask, "activations");
+    activations = score("500 most used pairs", model);
+
+    must(dkvb_unlearn_by_examples(mask, forget_codes, 1, FORGET_ROWS, 100, 7)); /* adds to the mask */
+    forget(model, mask, "examples");
+    examples = score("and those of 100 rows", model);
+
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+    dkvb_codebooks_free(codebooks);
+    return before.forgotten >= 0.95 && activations.forgotten <= 0.05 && examples.forgotten <= 0.01 &&
+                   examples.retained >= before.retained - 0.05
+               ? 0
+               : 1;
+}

@@ -1,0 +1,98 @@
+#!/bin/sh
+# The whole story on real data: train on all 60,000 images of Fashion-MNIST, look at the accuracy, forget a class in two
+# ways, take one of them back, make the other permanent. On a fresh Debian 12 machine it installs what is missing first.
+#   examples/quickstart.sh [SEED]
+set -eu
+
+cd "$(dirname "$0")/.."
+seed=${1:-0}
+data=/usr/share/datasets/fashion-mnist
+build=build/quickstart
+work=$build/story
+class=0 # T-shirt/top
+
+cmake/install-deps.sh
+if [ ! -f $data/train-images-idx3-ubyte.gz ]; then
+  as_root=
+  [ "$(id -u)" = 0 ] || as_root=sudo
+  echo "Installing dataset-fashion-mnist"
+  $as_root apt-get update && $as_root apt-get install -y dataset-fashion-mnist || {
+    echo "quickstart: put the four .gz files of Fashion-MNIST into $data" >&2
+    exit 1
+  }
+fi
+if command -v ninja >/dev/null; then
+  export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
+fi
+cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF >$build.log 2>&1 ||
+  { cat $build.log >&2; exit 1; }
+cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)" >>$build.log 2>&1 || { cat $build.log >&2; exit 1; }
+dkvb=$build/src/dkvb
+rm -rf $work
+mkdir -p $work
+
+now() { date +%s.%N; }
+times=
+# timed NAME COMMAND...: run it, remember how long it took.
+timed() {
+  name=$1
+  shift
+  start=$(now)
+  "$@"
+  times="$times$(echo "$name $start $(now)" | awk '{ printf "%-34s %6.1f s", $1, $3 - $2 }')
+"
+}
+accuracy() { $dkvb eval "$1" --features $work/test.npy --labels $work/test-labels.npy --forget-class $class --json |
+  sed 's/.*"accuracy": *\([0-9.]*\).*"forget_accuracy": *\([0-9.]*\).*"retain_accuracy": *\([0-9.]*\).*/\1 \2 \3/'; }
+row() { echo "$1 $(accuracy "$2")" | awk '{ printf "%-34s %8.4f %10.4f %10.4f\n", $1, $2, $3, $4 }'; }
+
+cat >$work/names <<'NAMES'
+T-shirt/top
+Trouser
+Pullover
+Dress
+Coat
+Sandal
+Shirt
+Sneaker
+Bag
+Ankle boot
+NAMES
+for part in train t10k; do
+  out=$work/train
+  [ $part = train ] || out=$work/test
+  $dkvb encode --encoder pixels --format idx --input $data/$part-images-idx3-ubyte.gz -o $out.npy \
+    --labels $data/$part-labels-idx1-ubyte.gz --labels-out $out-labels.npy
+done
+
+echo
+echo "Train on 60,000 images (keys, search, values)"
+timed train $dkvb train --features $work/train.npy --labels $work/train-labels.npy --class-names $work/names \
+  --key-dim 16 --seed "$seed" -o $work/model.dkvb
+
+echo
+echo "Forget class $class, T-shirt/top, by activations and by examples"
+timed forget-by-activations $dkvb forget $work/model.dkvb -o $work/activations.dkvb --method activations \
+  --pairs 200000 --features $work/train.npy --labels $work/train-labels.npy --class $class --reason "quickstart"
+timed forget-by-examples $dkvb forget $work/model.dkvb -o $work/examples.dkvb --method examples \
+  --examples 2000 --seed "$seed" --features $work/train.npy --labels $work/train-labels.npy --class $class \
+  --reason "quickstart"
+
+echo
+echo "Take the first back, make the second permanent"
+timed undo $dkvb undo $work/activations.dkvb -o $work/undone.dkvb
+timed purge $dkvb purge $work/examples.dkvb -o $work/purged.dkvb
+
+echo
+echo "On the 10,000 test images            accuracy  forgotten   retained"
+row before $work/model.dkvb
+row forgotten-by-activations $work/activations.dkvb
+row forgotten-by-examples $work/examples.dkvb
+row undone $work/undone.dkvb
+row purged $work/purged.dkvb
+
+echo
+echo "How long it took"
+printf '%s' "$times"
+echo
+echo "Masking suppresses; purge erases the listed bytes; only training again without the rows deletes."

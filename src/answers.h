@@ -1,0 +1,16 @@
+/* Classifying many rows in blocks, so that memory for logits stays bounded. */
+#ifndef DKVB_TOOL_ANSWERS_H
+#define DKVB_TOOL_ANSWERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "input.h"
+
+/* Takes the answers to rows `first` to `first + n - 1`: labels int32_t[n], -1 = abstained; logits float[n][classes].
+ * Returns an exit code. */
+typedef int (*answers_fn)(void *user, size_t first, size_t n, const int32_t *labels, const float *logits);
+
+int answers_each(const dkvb_model *model, const struct features *features, uint32_t threads, answers_fn fn, void *user);
+
+#endif

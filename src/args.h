@@ -1,0 +1,67 @@
+/* Options and operands of one command: a table says what there is, a struct of the command takes the values, and help
+ * is printed from the same table. */
+#ifndef DKVB_TOOL_ARGS_H
+#define DKVB_TOOL_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ARGS_MAX_OPERANDS = 2, ARGS_MAX_OPTIONS = 40 };
+
+/* What a value is, and so the type of the member at `at`. */
+enum args_kind {
+    ARGS_FLAG,  /* bool; takes no value */
+    ARGS_TEXT,  /* const char * */
+    ARGS_U32,   /* uint32_t */
+    ARGS_U64,   /* uint64_t */
+    ARGS_REAL,  /* double, finite, not negative */
+    ARGS_CHOICE /* uint32_t, the index in `choices` */
+};
+
+struct args_option {
+    const char *name;
+    enum args_kind kind;
+    size_t at;         /* offset in the command's struct */
+    const char *value; /* stands for the value in help; NULL for a flag */
+    const char *help;
+    uint64_t least;             /* of U32 and U64 */
+    const char *const *choices; /* of CHOICE, ended by NULL */
+    char letter;                /* short form, or 0 */
+    bool required;
+    bool shows_default; /* help prints the value that args_command.defaults sets */
+};
+
+/* First member of every command's struct. */
+struct args {
+    const char *operand[ARGS_MAX_OPERANDS]; /* NULL where none was given */
+    uint64_t given;                         /* bit i: option i was */
+};
+
+struct args_command {
+    const char *name;
+    const char *synopsis;              /* what follows the name in the usage line */
+    const char *about;                 /* a sentence or two for help; lines broken by hand */
+    const struct args_option *options; /* ended by a NULL name */
+    size_t size;                       /* of the command's struct */
+    void (*defaults)(void *values);    /* or NULL: all zero */
+    int least_operands, most_operands;
+};
+
+/* Read the command line into `values`, the command's struct. True to go on; else *code is the exit code: help was
+ * printed, or what is wrong has been said. */
+bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
+
+/* Whether the option of this name was on the command line. `values` is the command's struct. */
+bool args_given(const struct args_command *command, const void *values, const char *name);
+
+/* End with usage: what is wrong with this combination, then the usage line. Returns EXIT_USAGE. */
+int args_misused(const struct args_command *command, const char *message);
+
+/* Refuse every option of `names` (ended by NULL) that was given, because of `reason`. 0, or EXIT_USAGE. */
+int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);
+
+/* A whole number in decimal digits and nothing else. */
+bool args_number(const char *text, uint64_t *out);
+
+#endif

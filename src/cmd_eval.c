@@ -1,0 +1,209 @@
+/* dkvb eval: accuracy and loss on labelled rows, apart for forgotten and kept classes if asked. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "answers.h"
+#include "args.h"
+#include "input.h"
+#include "json.h"
+#include "output.h"
+#include "tool.h"
+
+struct eval_args {
+    struct args args;
+    const char *features, *labels, *forget_class;
+    uint32_t threads;
+    bool json;
+};
+
+#define AT(member) offsetof(struct eval_args, member)
+
+static const struct args_option options[] = {
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = leave the row out", .required = true},
+    {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
+     .help = "classes, by index or name, to tell from the rest"},
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static const struct args_command command = {
+    .name = "eval",
+    .synopsis = "MODEL --features X --labels Y [options]",
+    .about = "Measure a model on labelled rows: accuracy and cross-entropy (nats), together and for each class.",
+    .options = options,
+    .size = sizeof(struct eval_args),
+    .least_operands = 1,
+    .most_operands = 1,
+};
+
+struct tally {
+    uint64_t rows, right;
+};
+
+struct eval {
+    struct eval_args args;
+    dkvb_model *model;
+    dkvb_model_info info;
+    struct features x;
+    struct labels y;
+    bool *forgotten;         /* [classes], or NULL */
+    struct tally *per_class; /* [classes] */
+    struct tally all, forget, retain;
+    uint64_t abstained;
+    double loss; /* a sum until all rows are in */
+};
+
+static double accuracy(const struct tally *t)
+{
+    return t->rows ? (double)t->right / (double)t->rows : NAN;
+}
+
+static void count(struct tally *t, bool right)
+{
+    t->rows++;
+    t->right += right;
+}
+
+/* -log softmax(logits)[label], with the largest logit taken off first so that no power overflows. */
+static double cross_entropy(const float *logits, uint32_t classes, int32_t label)
+{
+    double largest = logits[0], sum = 0;
+
+    for (uint32_t l = 1; l < classes; l++)
+        if (logits[l] > largest)
+            largest = logits[l];
+    for (uint32_t l = 0; l < classes; l++)
+        sum += exp(logits[l] - largest);
+    return log(sum) + largest - logits[label];
+}
+
+static int take_answers(void *user, size_t first, size_t n, const int32_t *labels, const float *logits)
+{
+    struct eval *e = user;
+
+    for (size_t i = 0; i < n; i++) {
+        int32_t wanted = e->y.y[first + i];
+        bool right = labels[i] == wanted;
+
+        if (wanted < 0)
+            continue;
+        count(&e->all, right);
+        count(&e->per_class[wanted], right);
+        if (e->forgotten)
+            count(e->forgotten[wanted] ? &e->forget : &e->retain, right);
+        e->abstained += labels[i] < 0;
+        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted);
+    }
+    return EXIT_SUCCESS;
+}
+
+static int read_inputs(struct eval *e)
+{
+    const char *path = e->args.args.operand[0];
+    int code = input_model_map(&e->model, path, &e->info);
+
+    if (code == EXIT_SUCCESS && e->args.forget_class)
+        code = input_classes(&e->forgotten, e->args.forget_class, e->model, e->info.classes);
+    if (code == EXIT_SUCCESS)
+        code = input_features_for(&e->x, e->args.features, &e->info);
+    if (code == EXIT_SUCCESS)
+        code = input_labels(&e->y, e->args.labels, &e->x);
+    if (code == EXIT_SUCCESS && e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
+        code = tool_fail("%s has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path, e->y.largest, path,
+                         e->info.classes - 1);
+    if (code)
+        return code;
+    e->per_class = input_memory("the classes", sizeof *e->per_class, e->info.classes, 1, 1);
+    return e->per_class ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void print_json(const struct eval *e)
+{
+    json_open(NULL, '{');
+    json_count("n", e->all.rows);
+    json_real("accuracy", accuracy(&e->all));
+    json_real("loss", e->loss);
+    json_open("per_class", '[');
+    for (uint32_t i = 0; i < e->info.classes; i++)
+        json_real(NULL, accuracy(&e->per_class[i]));
+    json_close(']');
+    json_real("forget_accuracy", accuracy(&e->forget));
+    json_real("retain_accuracy", accuracy(&e->retain));
+    json_count("abstained", e->abstained);
+    json_close('}');
+}
+
+static void print_tally(const char *what, const struct tally *t, int width)
+{
+    output_padded(what, width);
+    if (t->rows)
+        printf("  %8" PRIu64 "  %8.4f\n", t->rows, accuracy(t));
+    else
+        printf("  %8d  %8s\n", 0, "-");
+}
+
+static const char *class_text(const struct eval *e, uint32_t label, char *text, size_t size)
+{
+    const char *name = dkvb_model_class_name(e->model, label);
+
+    snprintf(text, size, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
+    return text;
+}
+
+static void print_text(const struct eval *e)
+{
+    char text[300];
+    int width = output_width("all classes");
+
+    for (uint32_t i = 0; i < e->info.classes; i++) {
+        int wide = output_width(class_text(e, i, text, sizeof text));
+
+        width = wide > width ? wide : width;
+    }
+    printf("%-*s  %8s  %8s\n", width, "class", "rows", "accuracy");
+    for (uint32_t i = 0; i < e->info.classes; i++)
+        print_tally(class_text(e, i, text, sizeof text), &e->per_class[i], width);
+    if (e->forgotten) {
+        print_tally("forgotten", &e->forget, width);
+        print_tally("kept", &e->retain, width);
+    }
+    print_tally("all classes", &e->all, width);
+    if (e->all.rows)
+        printf("loss %.4f nats, %" PRIu64 " rows abstained\n", e->loss, e->abstained);
+}
+
+static int eval(struct eval *e)
+{
+    int code = read_inputs(e);
+
+    if (code == EXIT_SUCCESS)
+        code = answers_each(e->model, &e->x, e->args.threads, take_answers, e);
+    if (code)
+        return code;
+    e->loss = e->all.rows ? e->loss / (double)e->all.rows : NAN;
+    if (e->args.json)
+        print_json(e);
+    else
+        print_text(e);
+    return EXIT_SUCCESS;
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    struct eval e = {0};
+    int code;
+
+    if (!args_parse(&command, argc, argv, &e.args, &code))
+        return code;
+    code = eval(&e);
+    free(e.per_class);
+    free(e.forgotten);
+    input_labels_free(&e.y);
+    input_features_free(&e.x);
+    dkvb_model_free(e.model);
+    return code;
+}

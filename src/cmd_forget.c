@@ -1,0 +1,255 @@
+/* dkvb forget: suppress the pairs that a forget set selects, or those of a saved mask. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "args.h"
+#include "codes.h"
+#include "input.h"
+#include "journal.h"
+#include "json.h"
+#include "output.h"
+#include "progress.h"
+#include "tool.h"
+
+enum { BY_ACTIVATIONS, BY_EXAMPLES };
+
+struct forget_args {
+    struct args args;
+    const char *output, *features, *labels, *classes, *mask, *mask_out, *reason;
+    uint64_t pairs, examples, seed;
+    uint32_t method, threads;
+    bool json;
+};
+
+static const char *const methods[] = {[BY_ACTIVATIONS] = "activations", [BY_EXAMPLES] = "examples", NULL};
+
+#define AT(member) offsetof(struct forget_args, member)
+
+static const struct args_option options[] = {
+    {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
+    {"method", ARGS_CHOICE, AT(method), "activations|examples", .help = "how pairs are chosen", .choices = methods},
+    {"pairs", ARGS_U64, AT(pairs), "NA", .help = "activations: mask the NA most selected pairs", .least = 1},
+    {"examples", ARGS_U64, AT(examples), "NE", .help = "examples: mask what NE rows of the set select", .least = 1},
+    {"features", ARGS_TEXT, AT(features), "F", .help = "the forget set: .npy or IDX (.gz)"},
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of F, to cut the forget set out with --class"},
+    {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
+    {"seed", ARGS_U64, AT(seed), "N", .help = "examples: of the draw", .shows_default = true},
+    {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file instead of a method"},
+    {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "why, for the journal; stays there for good"},
+    {"mask-out", ARGS_TEXT, AT(mask_out), "FILE", .help = "also save the pairs of this request as a mask file"},
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static const struct args_command command = {
+    .name = "forget",
+    .synopsis = "MODEL [-o OUT] (--method M --features F [--labels Y --class C] | --mask FILE) [options]",
+    .about = "Suppress (codebook, key) pairs, so that the rows of a forget set lose the values that know them.\n"
+             "Written in the journal; 'dkvb undo' takes it back, 'dkvb purge' makes it permanent.",
+    .options = options,
+    .size = sizeof(struct forget_args),
+    .least_operands = 1,
+    .most_operands = 1,
+};
+
+struct forget {
+    struct forget_args args;
+    dkvb_model *model;
+    dkvb_model_info info;
+    struct features x;
+    struct labels y;
+    bool *chosen; /* [classes], or NULL */
+    dkvb_mask *mask;
+    dkvb_journal_entry entry;
+    double began;
+};
+
+/* What each method needs, and what would be without effect. */
+static int check_method(const struct forget_args *args)
+{
+    static const char *const not_activations[] = {"examples", "seed", NULL};
+    static const char *const not_examples[] = {"pairs", NULL};
+
+    if (!args->features)
+        return args_misused(&command, "--features is missing: the rows to forget");
+    if (!args->labels != !args->classes)
+        return args_misused(&command, "--labels and --class go together: one without the other was given");
+    if (args->method == BY_EXAMPLES) {
+        if (args->examples == 0)
+            return args_misused(&command, "--method examples needs --examples");
+        return args_refuse(&command, args, not_examples, "--method examples");
+    }
+    if (args->pairs == 0)
+        return args_misused(&command, "--method activations needs --pairs");
+    return args_refuse(&command, args, not_activations, "--method activations");
+}
+
+static int check_args(const struct forget_args *args)
+{
+    static const char *const not_mask[] = {"method", "pairs", "examples", "features", "labels", "class", "seed", NULL};
+    const char *output = args->output ? args->output : args->args.operand[0];
+
+    if (args->mask_out && strcmp(args->mask_out, output) == 0)
+        return args_misused(&command, "--mask-out and the model are the same file");
+    if (args->mask)
+        return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
+    if (!args_given(&command, args, "method"))
+        return args_misused(&command, "--method or --mask is missing");
+    return check_method(args);
+}
+
+/* Move the rows of the chosen classes to the front, in place. */
+static size_t gather_rows(const struct forget *f)
+{
+    size_t kept = 0, columns = f->x.columns;
+
+    for (size_t i = 0; i < f->x.rows; i++) {
+        int32_t label = f->y.y[i];
+
+        if (label < 0 || (uint32_t)label >= f->info.classes || !f->chosen[label])
+            continue;
+        if (kept < i)
+            memcpy(f->x.x + kept * columns, f->x.x + i * columns, columns * sizeof *f->x.x);
+        kept++;
+    }
+    return kept;
+}
+
+static int read_forget_set(struct forget *f)
+{
+    int code = input_features_for(&f->x, f->args.features, &f->info);
+
+    if (code == EXIT_SUCCESS && f->args.labels) {
+        code = input_labels(&f->y, f->args.labels, &f->x);
+        if (code == EXIT_SUCCESS)
+            code = input_classes(&f->chosen, f->args.classes, f->model, f->info.classes);
+        if (code == EXIT_SUCCESS)
+            f->x.rows = gather_rows(f);
+        if (code == EXIT_SUCCESS && f->x.rows == 0)
+            code = tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget", f->y.path,
+                             f->y.rows, f->args.classes);
+    }
+    if (code == EXIT_SUCCESS && f->x.rows == 0)
+        code = tool_fail("%s: no rows, so there is nothing to forget", f->x.path);
+    return code;
+}
+
+static int add_activations(struct forget *f, const uint16_t *codes)
+{
+    uint64_t *counts = input_memory("counts", sizeof *counts, f->info.codebooks, f->info.keys, 1);
+    int code;
+
+    if (!counts)
+        return EXIT_FAILURE;
+    code = tool_check(dkvb_activations_count(f->model, codes, f->info.top_k, f->x.rows, counts));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_unlearn_by_activations(f->mask, counts, f->args.pairs));
+    free(counts);
+    return code;
+}
+
+static int add_examples(struct forget *f, const uint16_t *codes)
+{
+    size_t examples = f->args.examples < f->x.rows ? (size_t)f->args.examples : f->x.rows;
+
+    return tool_check(dkvb_unlearn_by_examples(f->mask, codes, f->info.top_k, f->x.rows, examples, f->args.seed));
+}
+
+static int choose_pairs(struct forget *f)
+{
+    uint16_t *codes;
+    int code = read_forget_set(f);
+
+    if (code)
+        return code;
+    codes = input_memory("codes", sizeof *codes, f->x.rows, f->info.codebooks, f->info.top_k);
+    if (!codes)
+        return EXIT_FAILURE;
+    code = tool_check(dkvb_mask_new(&f->mask, dkvb_model_codebooks(f->model)));
+    if (code == EXIT_SUCCESS)
+        code = codes_search(f->model, &f->x, f->args.threads, codes, NULL);
+    if (code == EXIT_SUCCESS)
+        code = f->args.method == BY_ACTIVATIONS ? add_activations(f, codes) : add_examples(f, codes);
+    free(codes);
+    return code;
+}
+
+static int mask_pairs(struct forget *f)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    uint64_t id;
+    int code;
+
+    o.method = f->args.mask ? NULL : methods[f->args.method];
+    o.reason = f->args.reason;
+    code = tool_check(dkvb_model_forget(f->model, f->mask, &o, &id));
+    return code ? code : journal_find(f->model, id, &f->entry);
+}
+
+static void print_json(const struct forget *f, double seconds)
+{
+    json_open(NULL, '{');
+    json_count("pairs_masked", f->entry.pairs_new);
+    json_count("pairs_requested", f->entry.pairs);
+    json_count("pairs_total", dkvb_mask_total(f->mask));
+    json_count("examples", f->x.rows);
+    json_count("entry", f->entry.id);
+    json_real("seconds", seconds);
+    json_close('}');
+}
+
+static void print_text(const struct forget *f, const char *output, double seconds)
+{
+    printf("suppressed %" PRIu64 " of %" PRIu64 " pairs by %s", f->entry.pairs_new, dkvb_mask_total(f->mask),
+           f->entry.method);
+    if (f->x.rows && f->args.method == BY_EXAMPLES && f->args.examples < f->x.rows)
+        printf(", %" PRIu64 " of %zu rows", f->args.examples, f->x.rows);
+    else if (f->x.rows)
+        printf(" of %zu rows", f->x.rows);
+    if (f->entry.pairs_new < f->entry.pairs)
+        printf(" (%" PRIu64 " more were masked before)", f->entry.pairs - f->entry.pairs_new);
+    printf(", in %.2f s\nwrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", seconds, output, output, f->entry.id);
+}
+
+static int forget(struct forget *f)
+{
+    const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
+    int code = input_model_load(&f->model, model, &f->info);
+
+    if (code == EXIT_SUCCESS)
+        code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : choose_pairs(f);
+    if (code == EXIT_SUCCESS)
+        code = mask_pairs(f);
+    if (code == EXIT_SUCCESS && f->args.mask_out)
+        code = output_mask(f->mask, f->args.mask_out);
+    if (code == EXIT_SUCCESS)
+        code = output_model(f->model, output);
+    if (code)
+        return code;
+    if (f->args.json)
+        print_json(f, progress_clock() - f->began);
+    else
+        print_text(f, output, progress_clock() - f->began);
+    return EXIT_SUCCESS;
+}
+
+int cmd_forget(int argc, char **argv)
+{
+    struct forget f = {.began = progress_clock()};
+    int code;
+
+    if (!args_parse(&command, argc, argv, &f.args, &code))
+        return code;
+    code = check_args(&f.args);
+    if (code == EXIT_SUCCESS)
+        code = forget(&f);
+    dkvb_mask_free(f.mask);
+    free(f.chosen);
+    input_labels_free(&f.y);
+    input_features_free(&f.x);
+    dkvb_model_free(f.model);
+    return code;
+}

@@ -1,0 +1,109 @@
+/* dkvb masks: what was forgotten, undone and purged; and the masks themselves as files. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "args.h"
+#include "input.h"
+#include "journal.h"
+#include "json.h"
+#include "output.h"
+#include "tool.h"
+
+struct masks_args {
+    struct args args;
+    const char *export;
+    uint64_t entry;
+    bool json;
+};
+
+#define AT(member) offsetof(struct masks_args, member)
+
+static const struct args_option options[] = {
+    {"export", ARGS_TEXT, AT(export), "FILE", .help = "write the mask in force (purged pairs too) as a mask file"},
+    {"entry", ARGS_U64, AT(entry), "N", .help = "with --export: the pairs that entry N asked for", .least = 1},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static const struct args_command command = {
+    .name = "masks",
+    .synopsis = "MODEL [--export FILE [--entry N]] [--json]",
+    .about = "List the journal of a model: what was forgotten, when, why, and what became of it.",
+    .options = options,
+    .size = sizeof(struct masks_args),
+    .least_operands = 1,
+    .most_operands = 1,
+};
+
+static int export_mask(const struct masks_args *args, const dkvb_model *model, uint64_t *pairs)
+{
+    dkvb_mask *mask = NULL;
+    dkvb_status status =
+        args->entry ? dkvb_journal_get_mask(model, args->entry, &mask) : dkvb_model_get_mask(model, &mask);
+    int code = tool_check_about(args->args.operand[0], status);
+
+    if (code == EXIT_SUCCESS)
+        code = output_mask(mask, args->export);
+    if (code == EXIT_SUCCESS)
+        *pairs = dkvb_mask_count(mask);
+    dkvb_mask_free(mask);
+    return code;
+}
+
+static int print_json(const struct masks_args *args, const dkvb_model *model, const dkvb_model_info *info,
+                      uint64_t exported)
+{
+    int code;
+
+    json_open(NULL, '{');
+    json_count("masked_pairs", info->masked_pairs);
+    json_count("purged_pairs", info->purged_pairs);
+    json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
+    if (args->export)
+        json_count("pairs_exported", exported);
+    else
+        json_null("pairs_exported");
+    code = journal_json(model);
+    json_close('}');
+    return code;
+}
+
+static int print_text(const struct masks_args *args, const dkvb_model *model, const dkvb_model_info *info,
+                      uint64_t exported)
+{
+    int code = journal_print(model);
+
+    printf("\n%" PRIu64 " of %" PRIu64 " pairs are masked, %" PRIu64 " are purged\n", info->masked_pairs,
+           (uint64_t)info->codebooks * info->keys, info->purged_pairs);
+    if (args->export)
+        printf("wrote %s: %" PRIu64 " pairs\n", args->export, exported);
+    return code;
+}
+
+static int masks(const struct masks_args *args)
+{
+    dkvb_model *model = NULL;
+    dkvb_model_info info;
+    uint64_t exported = 0;
+    int code = input_model_map(&model, args->args.operand[0], &info);
+
+    if (code == EXIT_SUCCESS && args->export)
+        code = export_mask(args, model, &exported);
+    if (code == EXIT_SUCCESS)
+        code = args->json ? print_json(args, model, &info, exported) : print_text(args, model, &info, exported);
+    dkvb_model_free(model);
+    return code;
+}
+
+int cmd_masks(int argc, char **argv)
+{
+    struct masks_args args;
+    int code;
+
+    if (!args_parse(&command, argc, argv, &args, &code))
+        return code;
+    if (args.entry && !args.export)
+        return args_misused(&command, "--entry needs --export");
+    return masks(&args);
+}

@@ -1,0 +1,372 @@
+/* dkvb train: place the keys (or take those of another model), search every row once, train the values, save. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "args.h"
+#include "codes.h"
+#include "input.h"
+#include "json.h"
+#include "output.h"
+#include "progress.h"
+#include "tool.h"
+
+struct train_args {
+    struct args args;
+    const char *features, *labels, *output;
+    const char *key_features, *init_from, *continue_from, *class_names;
+    dkvb_keyinit_options keyinit;
+    dkvb_train_options train;
+    dkvb_model_options model;
+    uint64_t seed;
+    uint32_t threads;
+    bool normalize, json;
+};
+
+static const char *const methods[] = {
+    [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_KMEANS] = "kmeans", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
+
+#define AT(member) offsetof(struct train_args, member)
+
+static const struct args_option options[] = {
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows to learn from: .npy or IDX (.gz)", .required = true},
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = ignore: .npy or IDX (.gz)", .required = true},
+    {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
+     .letter = 'o'},
+    {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
+    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|kmeans|sample", .help = "how keys are placed", .choices = methods,
+     .shows_default = true},
+    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks", .least = 1, .shows_default = true},
+    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook", .least = 1, .shows_default = true},
+    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key", .least = 1, .shows_default = true},
+    {"top-k", ARGS_U32, AT(model.top_k), "N", .help = "keys selected in a codebook", .least = 1, .shows_default = true},
+    {"passes", ARGS_U32, AT(keyinit.passes), "N",
+     .help = "passes of ema or kmeans over the key rows; 0: the method's own"},
+    {"decay", ARGS_REAL, AT(keyinit.decay), "R", .help = "ema: share of the old average kept in a step, below 1",
+     .shows_default = true},
+    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "rows in a step of ema or kmeans; 0: the method's own"},
+    {"normalize", ARGS_FLAG, AT(normalize), .help = "scale every row to length 1 first, now and in every later use"},
+    {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
+     .help = "share the keys of this model instead of placing new ones"},
+    {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
+    {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows", .least = 1, .shows_default = true},
+    {"lr", ARGS_REAL, AT(train.learning_rate), "R", .help = "learning rate on the pooled logits",
+     .shows_default = true},
+    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .shows_default = true},
+    {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "shrinks all values a little in each batch",
+     .shows_default = true},
+    {"class-names", ARGS_TEXT, AT(class_names), "FILE", .help = "names of the classes, one a line, from class 0"},
+    {"seed", ARGS_U64, AT(seed), "N", .help = "of projections, keys and the order of rows", .shows_default = true},
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has; results never depend on it"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static void set_defaults(void *values)
+{
+    struct train_args *args = values;
+
+    dkvb_keyinit_options_init(&args->keyinit, sizeof args->keyinit);
+    dkvb_train_options_init(&args->train, sizeof args->train);
+    dkvb_model_options_init(&args->model, sizeof args->model);
+}
+
+static const struct args_command command = {
+    .name = "train",
+    .synopsis = "--features X --labels Y -o MODEL [options]",
+    .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
+             "There are as many classes as the largest label says, or as there are names.",
+    .options = options,
+    .size = sizeof(struct train_args),
+    .defaults = set_defaults,
+};
+
+struct train {
+    struct train_args args;
+    struct features x;
+    struct labels y;
+    struct names names;
+    uint32_t classes;
+    dkvb_codebooks *codebooks;
+    dkvb_model *model;
+    dkvb_model_info info;
+    uint16_t *codes;
+    dkvb_train_report last;
+    double began, seconds_keys, seconds_search, seconds_values;
+};
+
+static int check_args(struct train_args *args)
+{
+    static const char *const placing[] = {"init",  "codebooks", "keys",      "key-dim",      "passes",
+                                          "decay", "key-batch", "normalize", "key-features", NULL};
+    static const char *const continuing[] = {"init-from", "top-k", NULL};
+    int code = EXIT_SUCCESS;
+
+    if (args->init_from)
+        code = args_refuse(&command, args, placing, "--init-from: the keys are there already");
+    if (args->continue_from && code == EXIT_SUCCESS)
+        code = args_refuse(&command, args, placing, "--continue: the keys are there already");
+    if (args->continue_from && code == EXIT_SUCCESS)
+        code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
+    if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
+        code = args_misused(&command, "--output is missing");
+    if (!args->output)
+        args->output = args->continue_from;
+    args->keyinit.normalize = args->normalize;
+    args->keyinit.seed = args->seed;
+    args->train.seed = args->seed;
+    return code;
+}
+
+/* Classes that labels and names ask for. */
+static int count_classes(struct train *t)
+{
+    size_t classes = (size_t)t->y.largest + 1;
+
+    if (t->names.count > 0 && classes > t->names.count)
+        return tool_fail("%s has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path, t->y.largest,
+                         t->args.class_names, t->names.count, t->names.count - 1);
+    if (t->y.largest < 0)
+        return tool_fail("%s: %zu labels and none of 0 or more, so there is nothing to learn", t->y.path, t->y.rows);
+    if (t->names.count > UINT32_MAX)
+        return tool_fail("%s: %zu names are too many", t->args.class_names, t->names.count);
+    t->classes = (uint32_t)(t->names.count > classes ? t->names.count : classes);
+    return EXIT_SUCCESS;
+}
+
+static int read_inputs(struct train *t)
+{
+    int code = input_features(&t->x, t->args.features);
+
+    if (code == EXIT_SUCCESS)
+        code = input_labels(&t->y, t->args.labels, &t->x);
+    if (code == EXIT_SUCCESS && t->args.class_names)
+        code = input_names(&t->names, t->args.class_names);
+    if (code == EXIT_SUCCESS)
+        code = count_classes(t);
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("read    %zu rows of %zu from %s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
+               t->classes);
+    return code;
+}
+
+/* The default number of keys is no reason to refuse a small set of rows; a number that was asked for is. */
+static void fit_default_keys(struct train *t, const struct features *rows)
+{
+    dkvb_keyinit_options *o = &t->args.keyinit;
+
+    if (rows->rows == 0 || rows->rows >= o->keys || args_given(&command, &t->args, "keys"))
+        return;
+    if (!t->args.json)
+        printf("keys    %zu in a codebook, as there are no more key rows (%" PRIu32 " by default)\n", rows->rows,
+               o->keys);
+    o->keys = (uint32_t)rows->rows;
+}
+
+static int place_keys_on(struct train *t, const struct features *rows)
+{
+    dkvb_run_options run;
+    int code;
+
+    fit_default_keys(t, rows);
+    run = progress_start("keys", t->args.threads);
+    code = tool_check_about(
+        rows->path, dkvb_codebooks_fit(&t->codebooks, rows->x, rows->rows, rows->columns, &t->args.keyinit, &run));
+    progress_stop();
+    return code;
+}
+
+static int place_keys(struct train *t)
+{
+    struct features key_rows;
+    int code;
+
+    if (!t->args.key_features)
+        return place_keys_on(t, &t->x);
+    code = input_features(&key_rows, t->args.key_features);
+    if (code == EXIT_SUCCESS && key_rows.columns != t->x.columns)
+        code = tool_fail("%s has %zu columns, %s has %zu: as many are wanted", key_rows.path, key_rows.columns,
+                         t->x.path, t->x.columns);
+    if (code == EXIT_SUCCESS)
+        code = place_keys_on(t, &key_rows);
+    input_features_free(&key_rows);
+    return code;
+}
+
+static int check_columns(const struct train *t, const char *path, const dkvb_model_info *info)
+{
+    if (t->x.columns == info->input_dim)
+        return EXIT_SUCCESS;
+    return tool_fail("%s: %zu columns, %s takes %" PRIu32, t->x.path, t->x.columns, path, info->input_dim);
+}
+
+static int share_keys(struct train *t)
+{
+    dkvb_model *other = NULL;
+    dkvb_model_info info;
+    int code = input_model_load(&other, t->args.init_from, &info);
+
+    if (code == EXIT_SUCCESS)
+        code = check_columns(t, t->args.init_from, &info);
+    if (code == EXIT_SUCCESS)
+        t->codebooks = dkvb_codebooks_retain(dkvb_model_codebooks(other));
+    dkvb_model_free(other);
+    return code;
+}
+
+static int make_model(struct train *t)
+{
+    int code = t->args.init_from ? share_keys(t) : place_keys(t);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &t->args.model));
+    return code;
+}
+
+/* The model may know more classes than these labels use, or need more. */
+static int continue_model(struct train *t)
+{
+    dkvb_model_info info;
+    int code = input_model_load(&t->model, t->args.continue_from, &info);
+
+    if (code == EXIT_SUCCESS)
+        code = check_columns(t, t->args.continue_from, &info);
+    if (code || info.classes >= t->classes)
+        return code;
+    if (!t->args.json)
+        printf("classes %" PRIu32 " more than the %" PRIu32 " of %s\n", t->classes - info.classes, info.classes,
+               t->args.continue_from);
+    return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
+}
+
+static int name_classes(struct train *t)
+{
+    for (uint32_t i = 0; i < t->names.count; i++) {
+        int code = tool_check_about(t->args.class_names, dkvb_model_set_class_name(t->model, i, t->names.line[i]));
+
+        if (code)
+            return code;
+    }
+    return EXIT_SUCCESS;
+}
+
+static int prepare_model(struct train *t)
+{
+    double start = progress_clock();
+    int code = t->args.continue_from ? continue_model(t) : make_model(t);
+
+    if (code == EXIT_SUCCESS)
+        code = name_classes(t);
+    t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_get_info(t->model, &t->info));
+    t->seconds_keys = progress_clock() - start;
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("keys    %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, %-24s %8.2f s\n",
+               t->info.codebooks, t->info.keys, t->info.key_dim,
+               t->args.continue_from || t->args.init_from ? "taken from a model" : methods[t->args.keyinit.method],
+               t->seconds_keys);
+    return code;
+}
+
+static int search_rows(struct train *t)
+{
+    double start = progress_clock();
+    int code;
+
+    t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
+    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
+    input_features_free(&t->x); /* codes are all that training needs */
+    t->seconds_search = progress_clock() - start;
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("search  %-50s %8.2f s\n", "every row in every codebook", t->seconds_search);
+    return code;
+}
+
+static int report_epoch(void *user, const dkvb_train_report *report)
+{
+    struct train *t = user;
+
+    t->last = *report;
+    if (!t->args.json) {
+        progress_hide();
+        printf("epoch   %" PRIu32 " of %" PRIu32 ": loss %.4f, accuracy %.4f\n", report->epoch, report->epochs,
+               report->loss, report->accuracy);
+        fflush(stdout);
+    }
+    return progress_interrupted();
+}
+
+static int train_values(struct train *t)
+{
+    dkvb_run_options run = progress_start("values", t->args.threads);
+    double start = progress_clock();
+    int code;
+
+    t->args.train.report = report_epoch;
+    t->args.train.user = t;
+    code = tool_check(dkvb_model_train(t->model, t->codes, t->info.top_k, t->y.y, t->y.rows, &t->args.train, &run));
+    progress_stop();
+    t->seconds_values = progress_clock() - start;
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("values  %-50s %8.2f s\n", "trained", t->seconds_values);
+    return code;
+}
+
+static void print_json(const struct train *t)
+{
+    json_open(NULL, '{');
+    json_count("n", t->y.rows);
+    json_count("classes", t->info.classes);
+    json_count("codebooks", t->info.codebooks);
+    json_count("keys", t->info.keys);
+    json_count("key_dim", t->info.key_dim);
+    json_count("top_k", t->info.top_k);
+    json_real("loss", t->last.loss);
+    json_real("accuracy", t->last.accuracy);
+    json_real("seconds_keys", t->seconds_keys);
+    json_real("seconds_search", t->seconds_search);
+    json_real("seconds_values", t->seconds_values);
+    json_real("seconds", progress_clock() - t->began);
+    json_close('}');
+}
+
+static int train(struct train *t)
+{
+    int code = read_inputs(t);
+
+    if (code == EXIT_SUCCESS)
+        code = prepare_model(t);
+    if (code == EXIT_SUCCESS)
+        code = search_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = train_values(t);
+    if (code == EXIT_SUCCESS)
+        code = output_model(t->model, t->args.output);
+    if (code)
+        return code;
+    if (t->args.json)
+        print_json(t);
+    else
+        printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
+    return code;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct train t = {.began = progress_clock()};
+    int code;
+
+    if (!args_parse(&command, argc, argv, &t.args, &code))
+        return code;
+    code = check_args(&t.args);
+    if (code == EXIT_SUCCESS)
+        code = train(&t);
+    free(t.codes);
+    dkvb_model_free(t.model);
+    dkvb_codebooks_free(t.codebooks);
+    input_names_free(&t.names);
+    input_labels_free(&t.y);
+    input_features_free(&t.x);
+    return code;
+}

@@ -1,0 +1,210 @@
+#include "input.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "args.h"
+#include "tool.h"
+
+void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
+{
+    size_t count = a;
+    void *memory = NULL;
+    bool fits = (b == 0 || count <= SIZE_MAX / b);
+
+    count *= b;
+    fits = fits && (c == 0 || count <= SIZE_MAX / c);
+    count *= c;
+    if (fits)
+        memory = calloc(count ? count : 1, size);
+    if (!memory)
+        tool_fail("out of memory for %s: %zu x %zu x %zu of %zu bytes", what, a, b, c, size);
+    return memory;
+}
+
+int input_features(struct features *out, const char *path)
+{
+    int code;
+
+    *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
+    code = tool_check(dkvb_features_read(&out->array, path, NULL));
+    if (code)
+        return code;
+    out->x = out->array.data;
+    out->rows = (size_t)out->array.shape[0];
+    out->columns = (size_t)out->array.shape[1];
+    return EXIT_SUCCESS;
+}
+
+void input_features_free(struct features *features)
+{
+    dkvb_array_free(&features->array);
+    features->x = NULL;
+}
+
+int input_features_for(struct features *out, const char *path, const dkvb_model_info *model)
+{
+    int code = input_features(out, path);
+
+    if (code == EXIT_SUCCESS && out->columns != model->input_dim)
+        code = tool_fail("%s: %zu columns, the model takes %" PRIu32, path, out->columns, model->input_dim);
+    return code;
+}
+
+int input_labels(struct labels *out, const char *path, const struct features *features)
+{
+    int code;
+
+    *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
+    code = tool_check(dkvb_labels_read(&out->array, path, NULL));
+    if (code)
+        return code;
+    out->y = out->array.data;
+    out->rows = (size_t)out->array.shape[0];
+    if (out->rows != features->rows)
+        return tool_fail("%s has %zu labels, %s has %zu rows: as many of both are wanted", path, out->rows,
+                         features->path, features->rows);
+    for (size_t i = 0; i < out->rows; i++)
+        if (out->y[i] > out->largest)
+            out->largest = out->y[i];
+    return EXIT_SUCCESS;
+}
+
+void input_labels_free(struct labels *labels)
+{
+    dkvb_array_free(&labels->array);
+    labels->y = NULL;
+}
+
+static int input_info(const dkvb_model *model, dkvb_model_info *info)
+{
+    *info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
+    return tool_check(dkvb_model_get_info(model, info));
+}
+
+int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
+{
+    int code = tool_check(dkvb_model_load(out, path, NULL));
+
+    return code ? code : input_info(*out, info);
+}
+
+int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
+{
+    int code = tool_check(dkvb_model_map(out, path, NULL));
+
+    return code ? code : input_info(*out, info);
+}
+
+/* Index of the class that the `length` bytes at `word` say, or `classes` if there is none. */
+static uint32_t find_class(const char *word, size_t length, const dkvb_model *model, uint32_t classes)
+{
+    char digits[24];
+    uint64_t number;
+
+    if (length < sizeof digits) {
+        memcpy(digits, word, length);
+        digits[length] = '\0';
+        if (args_number(digits, &number))
+            return number < classes ? (uint32_t)number : classes;
+    }
+    for (uint32_t i = 0; i < classes; i++) {
+        const char *name = dkvb_model_class_name(model, i);
+
+        if (name && strlen(name) == length && memcmp(name, word, length) == 0)
+            return i;
+    }
+    return classes;
+}
+
+int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes)
+{
+    uint32_t whole = find_class(list, strlen(list), model, classes);
+
+    *chosen = input_memory("the chosen classes", sizeof **chosen, classes, 1, 1);
+    if (!*chosen)
+        return EXIT_FAILURE;
+    if (whole < classes) { /* first, because a name may hold a comma */
+        (*chosen)[whole] = true;
+        return EXIT_SUCCESS;
+    }
+    for (const char *at = list;;) {
+        size_t length = strcspn(at, ",");
+        uint32_t found = find_class(at, length, model, classes);
+
+        if (found == classes)
+            return tool_fail("class '%.*s': the model has no such name, and its classes are 0 to %" PRIu32,
+                             (int)(length < 64 ? length : 64), at, classes - 1);
+        (*chosen)[found] = true;
+        if (at[length] == '\0')
+            return EXIT_SUCCESS;
+        at += length + 1;
+    }
+}
+
+static int add_name(struct names *names, size_t *room, const char *line)
+{
+    if (names->count == *room) {
+        size_t more = *room ? 2 * *room : 64;
+        char **grown = realloc(names->line, more * sizeof *grown);
+
+        if (!grown)
+            return tool_fail("out of memory for %zu class names", more);
+        names->line = grown;
+        *room = more;
+    }
+    names->line[names->count] = strdup(line);
+    if (!names->line[names->count])
+        return tool_fail("out of memory for class name %zu", names->count);
+    names->count++;
+    return EXIT_SUCCESS;
+}
+
+/* Lines end in \n or \r\n. */
+static int read_names(struct names *out, FILE *file, const char *path)
+{
+    char *line = NULL;
+    size_t size = 0, room = 0;
+    ssize_t length;
+    int code = EXIT_SUCCESS;
+
+    while (code == EXIT_SUCCESS && (length = getline(&line, &size, file)) >= 0) {
+        if (strlen(line) != (size_t)length)
+            code = tool_fail("%s: line %zu holds a zero byte, text is wanted", path, out->count + 1);
+        line[strcspn(line, "\r\n")] = '\0';
+        if (code == EXIT_SUCCESS)
+            code = add_name(out, &room, line);
+    }
+    if (code == EXIT_SUCCESS && ferror(file))
+        code = tool_fail("%s: %s", path, strerror(errno));
+    free(line);
+    return code;
+}
+
+int input_names(struct names *out, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    int code;
+
+    *out = (struct names){0};
+    if (!file)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    code = read_names(out, file, path);
+    fclose(file);
+    while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* blank lines at the end */
+        free(out->line[--out->count]);
+    if (code == EXIT_SUCCESS && out->count == 0)
+        code = tool_fail("%s: no line with a name", path);
+    return code;
+}
+
+void input_names_free(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->line[i]);
+    free(names->line);
+    *names = (struct names){0};
+}

@@ -1,0 +1,59 @@
+/* What a command is given: models, features, labels, class names, and memory for what it makes of them. */
+#ifndef DKVB_TOOL_INPUT_H
+#define DKVB_TOOL_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dkvb/dkvb.h>
+
+/* float[rows][columns]. */
+struct features {
+    const char *path;
+    dkvb_array array;
+    float *x;
+    size_t rows, columns;
+};
+
+/* int32_t[rows]. */
+struct labels {
+    const char *path;
+    dkvb_array array;
+    const int32_t *y;
+    size_t rows;
+    int32_t largest; /* -1 if no row has a label */
+};
+
+int input_features(struct features *out, const char *path);
+void input_features_free(struct features *features);
+
+/* Features of the width that the model takes. */
+int input_features_for(struct features *out, const char *path, const dkvb_model_info *model);
+
+/* Labels of these features: as many. */
+int input_labels(struct labels *out, const char *path, const struct features *features);
+void input_labels_free(struct labels *labels);
+
+/* A model to change, or (map) to use only; and what it is. */
+int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
+int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
+
+/* Mark the classes of a list: an index, a name, or several of both with commas between. `chosen`, bool[classes], is to
+ * be free()d. What is a number is an index. */
+int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes);
+
+/* Lines of a text file. */
+struct names {
+    char **line;
+    size_t count;
+};
+
+int input_names(struct names *out, const char *path);
+void input_names_free(struct names *names);
+
+/* Memory for a * b * c elements of `size` bytes, zeroed, to be free()d; at least one byte. NULL after it has been said
+ * on stderr that `what` does not fit. */
+void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c);
+
+#endif

@@ -1,0 +1,143 @@
+#include "journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "json.h"
+#include "output.h"
+#include "tool.h"
+
+static const char *kind_name(uint32_t kind)
+{
+    switch (kind) {
+    case DKVB_JOURNAL_FORGET:
+        return "forget";
+    case DKVB_JOURNAL_UNDO:
+        return "undo";
+    case DKVB_JOURNAL_PURGE:
+        return "purge";
+    default:
+        return "unknown";
+    }
+}
+
+static const char *state_name(uint32_t state)
+{
+    switch (state) {
+    case DKVB_JOURNAL_ACTIVE:
+        return "active";
+    case DKVB_JOURNAL_UNDONE:
+        return "undone";
+    case DKVB_JOURNAL_PURGED:
+        return "purged";
+    case DKVB_JOURNAL_DONE:
+        return "done";
+    default:
+        return "unknown";
+    }
+}
+
+static int get_entry(const dkvb_model *model, uint64_t index, dkvb_journal_entry *entry)
+{
+    *entry = (dkvb_journal_entry)DKVB_JOURNAL_ENTRY_INIT;
+    return tool_check(dkvb_journal_get(model, index, entry));
+}
+
+static void print_entry(const dkvb_journal_entry *entry)
+{
+    char time[32], what[32];
+
+    if (entry->target)
+        snprintf(what, sizeof what, "%s %" PRIu64, kind_name(entry->kind), entry->target);
+    else
+        snprintf(what, sizeof what, "%s", kind_name(entry->kind));
+    printf("%5" PRIu64 "  %-20s  %-9s  %-7s  %10" PRIu64, entry->id, output_time(entry->time, time, sizeof time), what,
+           state_name(entry->state), entry->pairs);
+    if (entry->kind == DKVB_JOURNAL_FORGET || entry->reason[0]) {
+        fputs("  ", stdout);
+        output_padded(entry->kind == DKVB_JOURNAL_FORGET ? entry->method : "", entry->reason[0] ? 12 : 0);
+    }
+    if (entry->reason[0]) {
+        fputs("  ", stdout);
+        output_padded(entry->reason, 0);
+    }
+    putchar('\n');
+}
+
+int journal_print(const dkvb_model *model)
+{
+    uint64_t count = dkvb_journal_count(model);
+    dkvb_journal_entry entry;
+    int code = EXIT_SUCCESS;
+
+    if (count == 0) {
+        puts("the journal is empty");
+        return EXIT_SUCCESS;
+    }
+    printf("%5s  %-20s  %-9s  %-7s  %10s  %-12s  %s\n", "entry", "time", "what", "state", "pairs", "method", "reason");
+    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
+        code = get_entry(model, i, &entry);
+        if (code == EXIT_SUCCESS)
+            print_entry(&entry);
+    }
+    return code;
+}
+
+static void write_entry(const dkvb_journal_entry *entry)
+{
+    char time[32];
+
+    json_open(NULL, '{');
+    json_count("id", entry->id);
+    json_text("time", output_time(entry->time, time, sizeof time));
+    json_text("what", kind_name(entry->kind));
+    json_text("state", state_name(entry->state));
+    if (entry->target)
+        json_count("target", entry->target);
+    else
+        json_null("target");
+    json_count("pairs", entry->pairs);
+    json_count("pairs_new", entry->pairs_new);
+    json_text("method", entry->method);
+    json_text("reason", entry->reason);
+    json_close('}');
+}
+
+int journal_json(const dkvb_model *model)
+{
+    uint64_t count = dkvb_journal_count(model);
+    dkvb_journal_entry entry;
+    int code = EXIT_SUCCESS;
+
+    json_open("journal", '[');
+    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
+        code = get_entry(model, i, &entry);
+        if (code == EXIT_SUCCESS)
+            write_entry(&entry);
+    }
+    json_close(']');
+    return code;
+}
+
+int journal_find(const dkvb_model *model, uint64_t id, dkvb_journal_entry *entry)
+{
+    uint64_t count = dkvb_journal_count(model);
+
+    for (uint64_t i = 0; i < count; i++) {
+        int code = get_entry(model, i, entry);
+
+        if (code || entry->id == id)
+            return code;
+    }
+    return tool_fail("entry %" PRIu64 ": the journal has no such entry, it has %" PRIu64, id, count);
+}
+
+int journal_newest(const dkvb_model *model, dkvb_journal_entry *entry)
+{
+    uint64_t count = dkvb_journal_count(model);
+
+    if (count == 0)
+        return tool_fail("the journal is empty");
+    return get_entry(model, count - 1, entry);
+}

@@ -1,0 +1,21 @@
+/* The journal of a model, for people and for programs. */
+#ifndef DKVB_TOOL_JOURNAL_H
+#define DKVB_TOOL_JOURNAL_H
+
+#include <stdint.h>
+
+#include <dkvb/dkvb.h>
+
+/* A table, or one line if the journal is empty. */
+int journal_print(const dkvb_model *model);
+
+/* "journal": [...], inside an open JSON object. */
+int journal_json(const dkvb_model *model);
+
+/* The entry with this number. */
+int journal_find(const dkvb_model *model, uint64_t id, dkvb_journal_entry *entry);
+
+/* The newest entry. */
+int journal_newest(const dkvb_model *model, dkvb_journal_entry *entry);
+
+#endif

@@ -1,0 +1,117 @@
+/* dkvb: the library at a shell. One file a command; only the public header is used. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "output.h"
+#include "progress.h"
+#include "tool.h"
+
+typedef int (*command_fn)(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    command_fn run;
+    const char *summary;
+} commands[] = {
+    {"train", cmd_train, "place keys and fit the values to labelled features"},
+    {"eval", cmd_eval, "measure accuracy and loss on labelled features"},
+    {"predict", cmd_predict, "classify features"},
+    {"forget", cmd_forget, "suppress what a forget set selects"},
+    {"undo", cmd_undo, "take a forgetting back"},
+    {"purge", cmd_purge, "make forgetting permanent"},
+    {"masks", cmd_masks, "list what was forgotten, undone and purged; save masks"},
+    {"search", cmd_search, "write the codes of features"},
+    {"export", cmd_export, "write a model as plain arrays"},
+    {"inspect", cmd_inspect, "describe a model"},
+    {"verify", cmd_verify, "check a model file, every byte of it"},
+    {"encode", cmd_encode, "turn images into features"},
+    {"bench", cmd_bench, "time search, training or forgetting"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_commands(FILE *to)
+{
+    fputs("usage: dkvb COMMAND [options]\n\ncommands:\n", to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("  help       explain a command: dkvb help COMMAND\n\n"
+          "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted. 'dkvb --version' says which this is.\n",
+          to);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int run_command(const char *name, int argc, char **argv)
+{
+    const struct command *command = find_command(name);
+    int code;
+
+    if (!command) {
+        code = tool_misused("unknown command '%.64s'", name);
+        print_commands(stderr);
+        return code;
+    }
+    return command->run(argc, argv);
+}
+
+static int help(int argc, char **argv)
+{
+    char option[] = "--help";
+    char *words[] = {NULL, option, NULL};
+
+    if (argc < 2) {
+        print_commands(stdout);
+        return EXIT_SUCCESS;
+    }
+    words[0] = argv[1];
+    return run_command(argv[1], 2, words);
+}
+
+/* A file that this process opens must not become the stdout or stderr that was closed for it: its text would end up
+ * in the file. Read only, so that writing still fails and is noticed. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) < 0)
+            abort(); /* nobody is left to tell */
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_commands(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("dkvb %s\n", dkvb_version_string());
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help(argc - 1, argv + 1);
+    return run_command(argv[1], argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    int code, output;
+
+    hold_standard_streams();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, told like any other */
+    progress_catch_signals();
+    code = run(argc, argv);
+    progress_stop();
+    output = output_finish();
+    return code ? code : output;
+}

@@ -1,0 +1,30 @@
+/* What a command leaves behind: files, whole or not at all, and text on stdout. */
+#ifndef DKVB_TOOL_OUTPUT_H
+#define DKVB_TOOL_OUTPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dkvb/dkvb.h>
+
+/* Each looks for a signal first: the work of an interrupted command is not saved. */
+int output_model(const dkvb_model *model, const char *path);
+int output_mask(const dkvb_mask *mask, const char *path);
+int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
+
+/* Files written so far. */
+size_t output_files(void);
+
+/* `text` in at least `width` columns, left-justified. Control characters become '?'. */
+void output_padded(const char *text, int width);
+
+/* Columns that `text` takes: its characters, not its bytes. */
+int output_width(const char *text);
+
+/* Seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years the calendar has no room for. */
+const char *output_time(int64_t seconds, char *text, size_t size);
+
+/* 0, or the failure to write to stdout said on stderr. */
+int output_finish(void);
+
+#endif

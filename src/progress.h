@@ -1,0 +1,32 @@
+/* Long work: its bar on the terminal, its clock, and the wish to stop it. There is one terminal and one set of signals,
+ * so there is one bar and one flag. */
+#ifndef DKVB_TOOL_PROGRESS_H
+#define DKVB_TOOL_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <dkvb/dkvb.h>
+
+/* From here SIGINT and SIGTERM only raise a flag, the first time; a second one ends the process. */
+void progress_catch_signals(void);
+
+/* Whether one of them came. */
+bool progress_interrupted(void);
+
+/* Begin a bar, and give the run options that move it and that cancel when a signal came. `label` must outlive it. */
+dkvb_run_options progress_start(const char *label, uint32_t threads);
+
+/* The next call is this part of the whole, 0 <= from <= to <= 1. */
+void progress_span(double from, double to);
+
+/* Take the bar off the terminal, until it moves again. */
+void progress_hide(void);
+
+/* End the bar. No-op if there is none. */
+void progress_stop(void);
+
+/* Seconds of a clock that only goes forward. */
+double progress_clock(void);
+
+#endif

@@ -1,0 +1,68 @@
+#include "tool.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "output.h"
+#include "progress.h"
+
+/* File names may hold anything; a message stays one line and does not steer the terminal. */
+static void say(const char *format, va_list arguments)
+{
+    char line[1024];
+
+    vsnprintf(line, sizeof line, format, arguments);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            *c = '?';
+    progress_stop();
+    fprintf(stderr, "dkvb: %s\n", line);
+}
+
+int tool_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+    return EXIT_FAILURE;
+}
+
+int tool_misused(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+int tool_check(dkvb_status status)
+{
+    if (status == DKVB_OK)
+        return EXIT_SUCCESS;
+    if (status == DKVB_ECANCELLED)
+        return tool_interrupted();
+    return tool_fail("%s", dkvb_last_error());
+}
+
+int tool_check_about(const char *name, dkvb_status status)
+{
+    if (status == DKVB_OK || status == DKVB_ECANCELLED)
+        return tool_check(status);
+    return tool_fail("%s: %s", name, dkvb_last_error());
+}
+
+int tool_interrupted(void)
+{
+    size_t files = output_files();
+
+    if (files == 0)
+        tool_fail("interrupted; nothing was written");
+    else
+        tool_fail("interrupted; %zu %s written before", files, files == 1 ? "file was" : "files were");
+    return EXIT_INTERRUPTED;
+}

@@ -1,0 +1,50 @@
+/* What every command shares: exit codes, the one line a failure says, and the commands themselves.
+ *
+ * A function that returns int here returns an exit code: 0, or what the tool is to end with after the line on stderr
+ * has been written. So callers only pass it on. */
+#ifndef DKVB_TOOL_H
+#define DKVB_TOOL_H
+
+#include <dkvb/dkvb.h>
+
+enum {
+    EXIT_USAGE = 2,        /* beside EXIT_SUCCESS and EXIT_FAILURE of stdlib.h */
+    EXIT_INTERRUPTED = 130 /* 128 + SIGINT, as shells report it */
+};
+
+#if defined(__GNUC__)
+#define TOOL_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define TOOL_PRINTF(text, first)
+#endif
+
+/* Say "dkvb: <message>" on stderr, in one line whatever the text holds. Returns EXIT_FAILURE. */
+int tool_fail(const char *format, ...) TOOL_PRINTF(1, 2);
+
+/* The same, returning EXIT_USAGE; the caller adds the usage. */
+int tool_misused(const char *format, ...) TOOL_PRINTF(1, 2);
+
+/* Outcome of a library call as an exit code; a failure is told in the library's words. */
+int tool_check(dkvb_status status);
+
+/* The same for a call about a file or option: the message begins with its name. */
+int tool_check_about(const char *name, dkvb_status status);
+
+/* Say that a signal ended the work, and what of it is on disk. Returns EXIT_INTERRUPTED. */
+int tool_interrupted(void);
+
+int cmd_train(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_predict(int argc, char **argv);
+int cmd_forget(int argc, char **argv);
+int cmd_undo(int argc, char **argv);
+int cmd_purge(int argc, char **argv);
+int cmd_masks(int argc, char **argv);
+int cmd_search(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_encode(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+#endif

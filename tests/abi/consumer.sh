@@ -1,0 +1,84 @@
+#!/bin/sh
+# Install a built tree, then build and run small programs against it in each of the ways a user has: find_package,
+# add_subdirectory, pkg-config with the shared and with the static library.
+#
+#   consumer.sh SOURCE_DIR BUILD_DIR WORK_DIR
+set -eu
+
+source=$1
+build=$2
+work=$3
+consumer=$source/tests/abi/consumer
+
+cached() { # the value of a variable in the build's cache
+  sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"
+}
+
+skip() {
+  echo "skipped: $1"
+  exit 77
+}
+
+is_on() {
+  case $(cached "$1") in
+    ON | TRUE | YES | 1) true ;;
+    *) false ;;
+  esac
+}
+
+if is_on DKVB_SANITIZE || is_on DKVB_TSAN; then
+  skip "the tree is built with sanitizers, which its users would have to link too"
+fi
+is_on DKVB_INSTALL || skip "the tree is configured without install rules"
+absolute='^(CMAKE_INSTALL_(BIN|LIB|INCLUDE|DATA|DATAROOT|MAN|DOC)DIR|DKVB_PYTHON_DIR):[A-Z]*=/'
+if grep -qE "$absolute" "$build/CMakeCache.txt"; then
+  skip "the tree installs to absolute directories, which a test must not write to"
+fi
+
+CC=$(cached CMAKE_C_COMPILER)
+CXX=${CXX:-$(echo "$CC" | sed -e 's/clang\([^/]*\)$/clang++\1/' -e 's/gcc\([^/]*\)$/g++\1/' -e 's/\/cc$/\/c++/')}
+command -v "$CXX" >/dev/null || skip "no C++ compiler beside $CC"
+export CC CXX
+
+rm -rf "$work"
+mkdir -p "$work"
+cmake --install "$build" --prefix "$work/prefix" >"$work/install.log"
+libdir=$work/prefix/$(cached CMAKE_INSTALL_LIBDIR)
+export LD_LIBRARY_PATH="$libdir"
+
+cmake_consumer() { # name, then arguments for cmake
+  name=$1
+  shift
+  cmake -S "$consumer" -B "$work/$name" -DCMAKE_BUILD_TYPE=Release "$@" >"$work/$name.log"
+  cmake --build "$work/$name" >>"$work/$name.log" || { cat "$work/$name.log"; exit 1; }
+  (cd "$work/$name" && ctest --output-on-failure >>"$work/$name.log") || { cat "$work/$name.log"; exit 1; }
+  echo "$name: fine"
+}
+
+pc() { # the file finds its prefix from where it lies
+  PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config "$@" libdkvb
+}
+
+cmake_consumer find_package -DCMAKE_PREFIX_PATH="$work/prefix"
+cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)"
+
+# Flags are words: they are meant to be split.
+# shellcheck disable=SC2046
+"$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
+"$work/shared"
+echo "pkg-config, shared: fine"
+
+# With both libraries in one directory -ldkvb means the shared one: name the other.
+# shellcheck disable=SC2046
+"$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
+env -u LD_LIBRARY_PATH "$work/static"
+echo "pkg-config, static: fine"
+
+packages=$libdir/python3/dist-packages
+for python in /usr/bin/python3 python3; do
+  if [ -d "$packages/dkvb" ] && "$python" -c 'import numpy' 2>/dev/null; then
+    env -u LD_LIBRARY_PATH -u DKVB_LIBRARY PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$packages" "$python" -c 'import dkvb'
+    echo "Python package beside its library: fine"
+    break
+  fi
+done

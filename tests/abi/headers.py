@@ -1,0 +1,41 @@
+"""Every public header compiles alone, included twice, in every standard, without a warning; its INIT macros too.
+
+    headers.py SOURCE_DIR COMPILER LANGUAGE STANDARD...     (LANGUAGE: c or c++)
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from headers_text import Headers
+
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def unit(header, initializers):
+    """A translation unit that uses one header, and each of its INIT macros."""
+    lines = [f"#include <dkvb/{header}>"] * 2
+    for macro, c_type in initializers.items():
+        lines += [f"void use_{c_type}({c_type} *out);", f"void use_{c_type}({c_type} *out)", "{",
+                  f"    {c_type} fresh = {macro};", "    *out = fresh;", "}"]
+    return "\n".join([*lines, "extern int not_empty;", ""])
+
+
+def main(source, compiler, language, *standards):
+    include = Path(source) / "include"
+    headers = Headers(include)
+    failures = 0
+    for header in headers.texts:
+        for standard in standards:
+            command = [compiler, f"-std={standard}", *WARNINGS, f"-I{include}", "-fsyntax-only", "-x", language, "-"]
+            done = subprocess.run(command, input=unit(header, headers.initializers(header)), text=True,
+                                  capture_output=True)
+            if done.returncode != 0:
+                print(f"{header} as {standard}:\n{done.stderr}")
+                failures += 1
+    print(f"{len(headers.texts)} headers as {', '.join(standards)}: {failures} failures")
+    return failures != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

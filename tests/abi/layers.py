@@ -1,0 +1,102 @@
+"""Who may include whom, and what the library never calls. The rules are those of lib/README.md.
+
+    layers.py SOURCE_DIR
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from headers_text import without_comments
+
+# A folder of lib/ includes only itself and what stands left of it in its row.
+ROWS = (
+    ("base", "kernels", "bottleneck", "unlearn", "format"),
+    ("base", "kernels", "data", "encoder"),
+)
+FOLDERS = {folder for row in ROWS for folder in row}
+ALLOWED = {folder: set(row[:row.index(folder) + 1]) for row in ROWS for folder in row}
+
+# A library does not write to the terminal, does not end the process, and takes memory from its allocator.
+BANNED = ("printf", "fprintf", "vprintf", "vfprintf", "puts", "fputs", "putchar", "perror", "exit", "_exit", "abort",
+          "malloc", "calloc", "realloc", "free", "strdup", "strcpy", "strcat", "sprintf", "vsprintf", "gets", "atoi",
+          "atol", "atof", "system", "signal")
+MAY_ALLOCATE = {"base/alloc.c": {"malloc", "free"}}
+
+PUBLIC_USERS = ("src", "examples", "bindings")
+
+
+def sources(directory):
+    return sorted(path for path in directory.rglob("*") if path.suffix in (".c", ".h", ".cpp"))
+
+
+def code_of(path):
+    """Text without comments and string contents, but with the names in #include lines."""
+    text = without_comments(path.read_text(encoding="utf-8"))
+    lines = (line if "#include" in line else re.sub(r'"(?:\\.|[^"\\])*"', '""', line) for line in text.splitlines())
+    return "\n".join(lines)
+
+
+def includes(code):
+    """(angle or quote, name) of every #include."""
+    return re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', code, re.MULTILINE)
+
+
+def check_layer(path, lib):
+    """Complaints about the includes of one file of lib/."""
+    folder = path.relative_to(lib).parts[0]
+    if folder not in FOLDERS:
+        yield f"{path}: no layer: the folders of lib/ are {', '.join(sorted(FOLDERS))}"
+        return
+    for _bracket, name in includes(code_of(path)):
+        other = name.split("/")[0] if "/" in name else None
+        if ".." in Path(name).parts:
+            yield f"{path}: includes {name}: write it from lib/"
+        elif other in FOLDERS and other not in ALLOWED[folder]:
+            yield f"{path}: includes {name}, but {folder} stands left of {other}, or in another row"
+
+
+def check_calls(path, lib):
+    allowed = MAY_ALLOCATE.get(str(path.relative_to(lib)), set())
+    for function in re.findall(rf"(?<![\w>.])({'|'.join(BANNED)})\s*\(", code_of(path)):
+        if function not in allowed:
+            yield f"{path}: calls {function}()"
+
+
+def check_public_only(path, top):
+    """Complaints about a file outside lib/ that reaches inside: dkvb/ and its own neighbours are all it may include."""
+    for bracket, name in includes(code_of(path)):
+        if name.startswith("dkvb/"):
+            continue
+        own = bracket == '"' and any((place / name).is_file() for place in (path.parent, top))
+        inside = ".." in Path(name).parts or name.split("/")[0] in FOLDERS
+        if inside or (bracket == '"' and not own):
+            yield f"{path}: includes {name}; only dkvb/ and system headers may be used outside lib/"
+
+
+def check_png(paths):
+    users = [str(path) for path in paths if any(name == "png.h" for _bracket, name in includes(code_of(path)))]
+    if len(users) > 1:
+        yield f"png.h is included by {len(users)} files, at most one may: {', '.join(users)}"
+
+
+def main(source):
+    source = Path(source)
+    lib = source / "lib"
+    complaints, checked = [], 0
+    for path in sources(lib):
+        complaints += [*check_layer(path, lib), *check_calls(path, lib)]
+        checked += 1
+    for top in (source / name for name in PUBLIC_USERS):
+        for path in sources(top):
+            complaints += check_public_only(path, top)
+            checked += 1
+    complaints += check_png(path for name in ("lib", *PUBLIC_USERS, "tests") for path in sources(source / name))
+    for complaint in complaints:
+        print(complaint)
+    print(f"{checked} files, {len(complaints)} complaints")
+    return bool(complaints) or checked == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,68 @@
+"""Structs and constants: what the C compiler makes of the headers must be what ctypes makes of _ffi.py.
+
+    layout.py SOURCE_DIR CC
+"""
+
+import ctypes
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import bindings_ffi
+from headers_text import Headers
+
+
+def program(structs, constants):
+    """C source that prints a line for every struct, field and constant."""
+    lines = ["#include <stddef.h>", "#include <stdio.h>", "#include <dkvb/dkvb.h>", "int main(void)", "{"]
+    for struct, fields in structs.items():
+        lines.append(f'    printf("{struct} %zu\\n", sizeof({struct}));')
+        for field in fields:
+            place, size = f"offsetof({struct}, {field})", f"sizeof((({struct} *)0)->{field})"
+            lines.append(f'    printf("{struct}.{field} %zu %zu\\n", {place}, {size});')
+    lines += [f'    printf("{name} %lld\\n", (long long){name});' for name in constants]
+    return "\n".join([*lines, "    return 0;", "}", ""])
+
+
+def by_compiler(cc, include, source):
+    with tempfile.TemporaryDirectory() as directory:
+        c_file, executable = Path(directory, "layout.c"), Path(directory, "layout")
+        c_file.write_text(source, encoding="ascii")
+        subprocess.run([cc, "-std=c11", f"-I{include}", str(c_file), "-o", str(executable)], check=True)
+        return subprocess.run([str(executable)], check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def by_ctypes(ffi, structs, constants):
+    lines = []
+    for name in structs:
+        structure = ffi.STRUCTURES[name]
+        lines.append(f"{name} {ctypes.sizeof(structure)}")
+        for field, _ctype in structure._fields_:
+            place = getattr(structure, field)
+            lines.append(f"{name}.{field} {place.offset} {place.size}")
+    return lines + [f"{name} {getattr(ffi, name, None)}" for name in constants]
+
+
+def main(source, cc):
+    source = Path(source)
+    headers = Headers(source / "include")
+    ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
+    structs, constants = headers.structs(), headers.constants()
+    if set(structs) != set(ffi.STRUCTURES):
+        print(f"structs that only one side has: {', '.join(sorted(set(structs) ^ set(ffi.STRUCTURES)))}")
+        return 1
+    c_lines = by_compiler(cc, source / "include", program(structs, constants))
+    python_lines = by_ctypes(ffi, structs, constants)
+    for line in c_lines:
+        if line not in python_lines:
+            print(f"C:      {line}")
+    for line in python_lines:
+        if line not in c_lines:
+            print(f"Python: {line}")
+    print(f"{len(structs)} structs, {len(constants)} constants, {'equal' if c_lines == python_lines else 'different'}")
+    return c_lines != python_lines
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

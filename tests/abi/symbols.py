@@ -1,0 +1,80 @@
+"""Lists that must agree: exported symbols, headers, docs/symbols.txt and the prototypes of the Python bindings.
+
+    symbols.py SOURCE_DIR LIBDKVB.SO NM
+"""
+
+import ctypes
+import subprocess
+import sys
+from pathlib import Path
+
+import bindings_ffi
+from headers_text import Headers
+
+
+def exported(library, nm):
+    lines = subprocess.run([nm, "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
+    fields = (line.split() for line in lines.splitlines())
+    # Kind A is the name of the version node itself; a symbol is printed as name@@NODE.
+    return {name.split("@")[0] for _address, kind, name in fields if kind != "A"}
+
+
+def compare(name, found, wanted_name, wanted):
+    """One line for every difference; their number."""
+    for symbol in sorted(found - wanted):
+        print(f"{symbol}: in {name}, not in {wanted_name}")
+    for symbol in sorted(wanted - found):
+        print(f"{symbol}: in {wanted_name}, not in {name}")
+    return len(found ^ wanted)
+
+
+def ctypes_of(c_type, ffi):
+    """What a C type must be in PROTOTYPES."""
+    scalars = {
+        "void": None, "int": ctypes.c_int, "size_t": ctypes.c_size_t, "dkvb_status": ffi.Status,
+        "uint8_t": ctypes.c_uint8, "uint16_t": ctypes.c_uint16, "uint32_t": ctypes.c_uint32,
+        "uint64_t": ctypes.c_uint64, "int32_t": ctypes.c_int32, "float": ctypes.c_float, "double": ctypes.c_double,
+        "dkvb_codebooks": ffi.Codebooks, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, **ffi.STRUCTURES,
+    }
+    if c_type == "const char*":
+        return ctypes.c_char_p
+    if c_type in ("const void*", "void*"):
+        return ctypes.c_void_p
+    base = c_type.replace("const ", "").rstrip("*")
+    result = scalars[base]
+    for _ in range(c_type.count("*")):
+        result = ctypes.POINTER(result)
+    return result
+
+
+def compare_prototypes(functions, ffi):
+    differences = 0
+    for name, (result, arguments) in functions.items():
+        wanted = (ctypes_of(result, ffi), tuple(ctypes_of(argument, ffi) for argument in arguments))
+        found = ffi.PROTOTYPES.get(name)
+        if found is not None and found != wanted:
+            print(f"{name}: {found} in _ffi.py, {wanted} by the headers")
+            differences += 1
+    return differences
+
+
+def main(source, library, nm):
+    source = Path(source)
+    ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
+    functions = Headers(source / "include").functions()
+    listed = (source / "docs/symbols.txt").read_text(encoding="ascii").splitlines()
+    differences = 0
+    if listed != sorted(set(listed)):
+        print("docs/symbols.txt: not sorted, or a symbol is there twice")
+        differences += 1
+    headers = set(functions)
+    differences += compare("libdkvb.so", exported(library, nm), "include/dkvb", headers)
+    differences += compare("docs/symbols.txt", set(listed), "include/dkvb", headers)
+    differences += compare("_ffi.py", set(ffi.PROTOTYPES), "include/dkvb", headers)
+    differences += compare_prototypes(functions, ffi)
+    print(f"{len(headers)} functions, {differences} differences")
+    return differences != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

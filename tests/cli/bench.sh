@@ -1,0 +1,42 @@
+#!/bin/sh
+# The answers that a search was timed on are right, and bench says what it measured.
+. "$(dirname "$0")/common.sh"
+"$python" - <<'END'
+import numpy as np
+random = np.random.RandomState(1)
+keys, rows = random.randn(5, 33, 7).astype(np.float32), random.randn(50, 5, 7).astype(np.float32)
+keys[2, 9] = keys[2, 4]  # a tie: the lower key wins
+rows[0, 2] = keys[2, 9]
+np.save("keys.npy", keys)
+np.save("rows.npy", rows)
+np.save("wrong.npy", rows[:, :4])
+END
+files="--keys-file keys.npy --rows-file rows.npy"
+# shellcheck disable=SC2086 # $files is several words
+check "$dkvb" bench search $files --codes-out codes.npy --top-k 2 --repeats 1 --threads 1 --json >search.json
+claim search.json '(d["codebooks"], d["keys"], d["key_dim"], d["rows"]) == (5, 33, 7, 50)'
+claim search.json '(d["top_k"], d["threads"]) == (2, 1)'
+claim search.json 'abs(d["rows_per_second"] * d["seconds"] / 50 - 1) < 1e-6 and d["kernel"] in ("scalar", "avx2")'
+claim search.json 'abs(d["gflops"] * d["seconds"] * 1e9 / (2 * 5 * 33 * 7 * 50) - 1) < 1e-6'
+# shellcheck disable=SC2086
+check env DKVB_KERNELS=scalar "$dkvb" bench search $files --codes-out scalar.npy --top-k 2 --json >scalar.json
+claim scalar.json 'd["kernel"] == "scalar"'
+same codes.npy scalar.npy
+check "$python" - <<'END'
+import numpy as np
+keys, rows, codes = np.load("keys.npy").astype(float), np.load("rows.npy").astype(float), np.load("codes.npy")
+dist = ((rows[:, :, None, :] - keys[None]) ** 2).sum(axis=3)
+assert codes.dtype == np.uint16 and codes.shape == (50, 5, 2)
+at = np.take_along_axis(dist, codes.astype(int), 2)
+assert (abs(at - np.sort(dist, axis=2)[:, :, :2]) <= 1e-6 * at).all()
+assert list(codes[0, 2]) == [4, 9]
+END
+for work in search train forget; do
+    check "$dkvb" bench $work --codebooks 4 --keys 16 --key-dim 3 --rows 100 --pairs 10 --repeats 5 --classes 3 \
+        >$work.txt
+    grep -q "^$work: .* rows a second" $work.txt || fail "$(cat $work.txt)"
+done
+refused 1 'wrong.npy: 4 codebooks of width 7, keys.npy has 5' "$dkvb" bench search --keys-file keys.npy \
+    --rows-file wrong.npy
+refused 2 '--keys does not go with --keys-file' "$dkvb" bench search --keys-file keys.npy --keys 3
+refused 2 '--codes-out does not go with this bench' "$dkvb" bench train --codes-out c.npy

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Sourced by every test: sh TEST DKVB DIRECTORY. Leaves $dkvb, $python, $here, and an empty working directory.
+set -eu
+LC_ALL=C
+export LC_ALL
+dkvb=$1
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-/usr/bin/python3}
+rm -rf "$2"
+mkdir -p "$2"
+cd "$2"
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# check COMMAND...: it must succeed.
+check() {
+    "$@" || fail "exit code $?: $*"
+}
+
+# refused CODE TEXT COMMAND...: it must end with CODE, print nothing on stdout, and begin stderr with a line "dkvb: ..."
+# that holds TEXT. A failure (1) or an interrupt says nothing more; wrong use (2) adds the usage.
+refused() {
+    code=$1 text=$2
+    shift 2
+    got=0
+    "$@" >refused.out 2>refused.err || got=$?
+    [ "$got" -eq "$code" ] || fail "exit code $got instead of $code: $*: $(cat refused.err)"
+    [ ! -s refused.out ] || fail "text on stdout: $*"
+    head -n 1 refused.err | grep -q '^dkvb: ' || fail "no line of dkvb's: $*: $(cat refused.err)"
+    head -n 1 refused.err | grep -qF -- "$text" || fail "no '$text' in: $(cat refused.err)"
+    lines=$(wc -l <refused.err)
+    if [ "$code" -eq 2 ]; then
+        grep -q '^usage: dkvb ' refused.err || fail "no usage: $*"
+    else
+        [ "$lines" -eq 1 ] || fail "$lines lines instead of 1: $*: $(cat refused.err)"
+    fi
+}
+
+# same FILE FILE: byte for byte.
+same() {
+    cmp "$1" "$2" || fail "$1 and $2 differ"
+}
+
+# make_data: x.npy float32[400][16] and y.npy, 4 classes; test_x.npy and test_y.npy, 100 more rows.
+make_data() {
+    check "$python" "$here/make_data.py" .
+}
+
+# A small model: 8 codebooks of 32 keys, 6 wide.
+small="--codebooks 8 --keys 32 --key-dim 6"
+
+# train_small OUT [OPTIONS]: on make_data's rows.
+train_small() {
+    out=$1
+    shift
+    # shellcheck disable=SC2086 # $small is several words
+    check "$dkvb" train --features x.npy --labels y.npy $small -o "$out" "$@" >/dev/null
+}
+
+# json FILE EXPRESSION: print a Python expression over the object d in FILE.
+json() {
+    "$python" -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+# claim FILE EXPRESSION: the expression over d must be true.
+claim() {
+    [ "$(json "$1" "bool($2)")" = True ] || fail "not so: $2, in $(cat "$1")"
+}

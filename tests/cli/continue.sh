@@ -1,0 +1,55 @@
+#!/bin/sh
+# Training goes on: more rows, more classes, shared keys, and what a mask forbids stays forbidden.
+. "$(dirname "$0")/common.sh"
+make_data
+"$python" - <<'END'
+import numpy as np
+x, y = np.load("x.npy"), np.load("y.npy")
+np.save("two_x.npy", x[y < 2])
+np.save("two_y.npy", y[y < 2].astype(np.uint8))
+np.save("ignored_y.npy", np.where(y < 2, -1, y).astype(np.int64))
+np.save("half_x.npy", x[:20].astype(np.float16))
+END
+
+# Two classes first, on keys from other rows; then all four. The first half is left unchanged.
+check "$dkvb" train --features two_x.npy --labels two_y.npy --key-features x.npy --codebooks 8 --keys 32 --key-dim 6 \
+    -o two.dkvb --json >two.json
+claim two.json 'd["classes"] == 2'
+cp two.dkvb kept.dkvb
+printf 'a\nb\nc\nd\ne\n' >names.txt
+check "$dkvb" train --continue two.dkvb --features x.npy --labels ignored_y.npy --class-names names.txt \
+    -o four.dkvb --json >four.json
+same two.dkvb kept.dkvb
+claim four.json 'd["classes"] == 5 and d["n"] == 400'
+"$dkvb" inspect four.dkvb --json >inspect.json
+claim inspect.json 'd["class_names"] == ["a", "b", "c", "d", "e"]'
+check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy --epochs 3 >/dev/null
+check "$dkvb" eval four.dkvb --features test_x.npy --labels test_y.npy --json >eval.json
+claim eval.json 'd["accuracy"] > 0.9 and d["per_class"][4] is None'
+
+# Training under a mask never teaches masked pairs, so undo afterwards shows the old values of those pairs.
+check "$dkvb" forget four.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class d >/dev/null
+check "$dkvb" export four.dkvb --dir before >/dev/null
+check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy >/dev/null
+check "$dkvb" export four.dkvb --dir after >/dev/null
+check "$python" - <<'END'
+import numpy as np
+mask = np.load("before/mask.npy") == 1
+before, after = np.load("before/values.npy"), np.load("after/values.npy")
+assert mask.any() and (np.load("after/mask.npy") == mask).all()
+assert (before[mask] == after[mask]).all() and (before[~mask] != after[~mask]).any()
+END
+
+# Shared keys: the same codebooks, so masks go from one to the other; values of its own, no mask.
+check "$dkvb" train --features x.npy --labels y.npy --init-from four.dkvb --top-k 2 -o shared.dkvb --json >shared.json
+claim shared.json 'd["classes"] == 4 and d["top_k"] == 2 and d["keys"] == 32'
+check "$dkvb" masks four.dkvb --export four.mask >/dev/null
+check "$dkvb" forget shared.dkvb --mask four.mask --json >forget.json
+claim forget.json 'd["pairs_masked"] == d["pairs_requested"] > 0'
+
+# Fewer rows than the default number of keys: as many keys as rows, and it says so. float16 is fine.
+refused 1 "half_x.npy" "$dkvb" train --features half_x.npy --labels half_x.npy -o few.dkvb --json
+"$python" -c 'import numpy as np; np.save("half_y.npy", np.arange(20) % 3)'
+check "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --key-dim 3 -o few.dkvb >few.txt
+grep -q '^keys  *20 in a codebook, .*4096' few.txt || fail "the number of keys is not explained: $(cat few.txt)"
+refused 1 '20' "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --keys 21 -o few.dkvb --json

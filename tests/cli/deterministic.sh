@@ -1,0 +1,25 @@
+#!/bin/sh
+# Same data, options and seed: same bytes, whatever the threads and the kernels. Another seed: another model.
+. "$(dirname "$0")/common.sh"
+make_data
+for init in ema kmeans sample; do
+    train_small one.dkvb --init $init --seed 3 --threads 1 --top-k 2 --epochs 2
+    train_small two.dkvb --init $init --seed 3 --threads 2 --top-k 2 --epochs 2
+    same one.dkvb two.dkvb
+    (
+        export DKVB_KERNELS=scalar
+        train_small scalar.dkvb --init $init --seed 3 --threads 2 --top-k 2 --epochs 2
+    )
+    same one.dkvb scalar.dkvb
+    train_small other.dkvb --init $init --seed 4 --top-k 2 --epochs 2
+    cmp -s one.dkvb other.dkvb && fail "seed 4 gave the model of seed 3"
+    for threads in 1 2; do
+        check "$dkvb" forget one.dkvb -o "forget$threads.dkvb" --method activations --pairs 30 --features x.npy \
+            --threads $threads >/dev/null
+        check "$dkvb" search "forget$threads.dkvb" --features test_x.npy -o "codes$threads.npy" \
+            --distances "dist$threads.npy" --threads $threads >/dev/null
+    done
+    same forget1.dkvb forget2.dkvb
+    same codes1.npy codes2.npy
+    same dist1.npy dist2.npy
+done

@@ -1,0 +1,112 @@
+#!/bin/sh
+# What goes wrong is said in one line that names what was found, and nothing is left behind.
+. "$(dirname "$0")/common.sh"
+make_data
+train_small m.dkvb
+"$python" - <<'END'
+import numpy as np
+x, y = np.load("x.npy"), np.load("y.npy")
+np.save("narrow.npy", x[:, :15])
+np.save("short_y.npy", y[:-1])
+np.save("no_rows.npy", x[:0])
+np.save("no_labels.npy", np.full(len(y), -1))
+np.save("large_y.npy", y + 2)
+np.save("strings.npy", np.array(["a", "b"]))
+x[3, 4] = np.nan
+np.save("nan.npy", x)
+damaged = bytearray(open("m.dkvb", "rb").read())
+damaged[len(damaged) // 2] ^= 1
+open("damaged.dkvb", "wb").write(damaged)
+open("cut.dkvb", "wb").write(damaged[: len(damaged) // 2])
+END
+echo one >one_name.txt
+cp m.dkvb kept.dkvb
+files=$(ls)
+fit="$dkvb train -o new.dkvb --json"
+labelled="--features x.npy --labels y.npy"
+
+# Used wrongly.
+refused 2 "unknown command 'trian'" "$dkvb" trian
+refused 2 "unknown command" "$dkvb" help trian
+refused 2 "'--colour'" "$dkvb" inspect m.dkvb --colour
+refused 2 "'-x'" "$dkvb" inspect m.dkvb -x
+refused 2 '--features: a value is missing' "$dkvb" predict m.dkvb --features
+refused 2 '--json takes no value' "$dkvb" inspect m.dkvb --json=yes
+refused 2 '--labels is missing' "$dkvb" eval m.dkvb --features x.npy
+refused 2 '0 of 1 operands' "$dkvb" inspect
+refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
+# shellcheck disable=SC2086 # $fit and $labelled are several words
+{
+    refused 2 "--keys '12x': a whole number from 1 to 4294967295" $fit $labelled --keys 12x
+    refused 2 "--keys '-3': a whole number" $fit $labelled --keys -3
+    refused 2 "--keys '0': a whole number" $fit $labelled --keys 0
+    refused 2 "--keys '4294967296'" $fit $labelled --keys 4294967296
+    refused 2 "--seed '18446744073709551616'" $fit $labelled --seed 18446744073709551616
+    refused 2 "--seed ''" $fit $labelled --seed ''
+    refused 2 "--lr 'nan': a number of 0 or more" $fit $labelled --lr nan
+    refused 2 "--lr '0x1'" $fit $labelled --lr 0x1
+    refused 2 "--lr '1e999'" $fit $labelled --lr 1e999
+    refused 2 "--init 'best': ema|kmeans|sample is wanted" $fit $labelled --init best
+    refused 2 '--output is missing' "$dkvb" train $labelled
+    refused 2 '--keys does not go with --init-from' $fit $labelled --init-from m.dkvb --keys 3
+    refused 2 '--top-k does not go with --continue' $fit $labelled --continue m.dkvb --top-k 2
+    refused 2 '--pairs' "$dkvb" forget m.dkvb --method activations --features x.npy
+    refused 2 '--examples' "$dkvb" forget m.dkvb --method examples --features x.npy
+    refused 2 '--pairs does not go with' "$dkvb" forget m.dkvb --method examples --examples 2 --pairs 3 --features x.npy
+    refused 2 '--method or --mask' "$dkvb" forget m.dkvb --features x.npy
+    refused 2 'go together' "$dkvb" forget m.dkvb --method activations --pairs 3 $labelled
+    refused 2 '--class does not go with --mask' "$dkvb" forget m.dkvb --mask m.mask --class 2
+    refused 2 'same file' "$dkvb" forget m.dkvb --method activations --pairs 3 --features x.npy --mask-out m.dkvb
+    refused 2 '--scores needs' "$dkvb" predict m.dkvb --features x.npy --scores
+    refused 2 'ENTRY' "$dkvb" undo m.dkvb last
+    refused 2 '--entry needs' "$dkvb" masks m.dkvb --entry 1
+    refused 2 'same file' "$dkvb" search m.dkvb --features x.npy -o c.npy --distances c.npy
+    refused 2 'search, train or forget' "$dkvb" bench sort
+
+    # Failed.
+    refused 1 'none.npy: cannot open' $fit --features none.npy --labels y.npy
+    refused 1 'is a directory' $fit --features . --labels y.npy
+    refused 1 'strings.npy' $fit --features strings.npy --labels y.npy
+    refused 1 'nan.npy' $fit --features nan.npy --labels y.npy
+    refused 1 'short_y.npy has 399 labels, x.npy has 400 rows' $fit --features x.npy --labels short_y.npy
+    refused 1 'no_labels.npy: 400 labels and none of 0 or more' $fit --features x.npy --labels no_labels.npy
+    refused 1 'no_rows.npy' $fit --features no_rows.npy --labels y.npy
+    refused 1 '500' $fit $labelled --codebooks 8 --keys 500
+    refused 1 'decay' $fit $labelled --codebooks 8 --keys 32 --decay 1.5
+    refused 1 'key_features.npy' $fit $labelled --key-features key_features.npy
+    refused 1 'narrow.npy has 15 columns, x.npy has 16' $fit $labelled --key-features narrow.npy
+    refused 1 'narrow.npy: 15 columns, m.dkvb takes 16' $fit --features narrow.npy --labels y.npy --init-from m.dkvb
+    refused 1 'names.txt: cannot open' $fit $labelled --class-names names.txt
+    refused 1 'y.npy has label 3, one_name.txt names 1 classes' $fit $labelled --class-names one_name.txt
+}
+refused 1 'none.dkvb: cannot open' "$dkvb" inspect none.dkvb
+refused 1 'x.npy' "$dkvb" inspect x.npy
+refused 1 'damaged.dkvb' "$dkvb" verify damaged.dkvb
+refused 1 'damaged.dkvb' "$dkvb" purge damaged.dkvb
+refused 1 'cut.dkvb' "$dkvb" inspect cut.dkvb
+refused 1 'narrow.npy: 15 columns, the model takes 16' "$dkvb" predict m.dkvb --features narrow.npy
+refused 1 '--top 5: the model has 4 classes' "$dkvb" predict m.dkvb --features x.npy --top 5
+refused 1 'large_y.npy has label 5, the classes of m.dkvb are 0 to 3' "$dkvb" eval m.dkvb --features x.npy \
+    --labels large_y.npy
+refused 1 "class 'cat'" "$dkvb" eval m.dkvb --features x.npy --labels y.npy --forget-class 1,cat
+refused 1 "class '4'" "$dkvb" eval m.dkvb --features x.npy --labels y.npy --forget-class 4
+refused 1 'none of 400 labels is of class 1' "$dkvb" forget m.dkvb --method activations --pairs 3 --features x.npy \
+    --labels no_labels.npy --class 1
+refused 1 'no rows' "$dkvb" forget m.dkvb --method activations --pairs 3 --features no_rows.npy
+refused 1 'x.npy' "$dkvb" forget m.dkvb --mask x.npy
+refused 1 '7' "$dkvb" undo m.dkvb 7
+refused 1 'x.npy: is not a folder' "$dkvb" export m.dkvb --dir x.npy
+refused 1 'none/deep' "$dkvb" export m.dkvb --dir none/deep
+refused 1 "encoder 'clip'" "$dkvb" encode --encoder clip --input x.npy -o e.npy
+refused 1 "format 'folder'" "$dkvb" encode --encoder pixels --format folder --input . -o e.npy
+refused 1 'float32 of 2 dimensions' "$dkvb" encode --encoder pixels --input x.npy -o e.npy
+refused 1 '(name with' "$dkvb" inspect "$(printf '(name with\nline)')"
+
+# A mask belongs to its codebooks.
+train_small other.dkvb --seed 9
+check "$dkvb" forget other.dkvb --method activations --pairs 3 --features x.npy --mask-out other.mask >/dev/null
+refused 1 'codebooks' "$dkvb" forget m.dkvb --mask other.mask
+rm other.dkvb other.mask refused.out refused.err
+
+same m.dkvb kept.dkvb
+[ "$(ls)" = "$files" ] || fail "files were left: $(ls)"

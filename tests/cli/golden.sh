@@ -1,0 +1,21 @@
+#!/bin/sh
+# The text of inspect and masks, word for word, for a fixed seed and time.
+. "$(dirname "$0")/common.sh"
+make_data
+SOURCE_DATE_EPOCH=1700000000
+export SOURCE_DATE_EPOCH
+printf 'red\ngrün\n\ndark blue\n' >names.txt
+train_small m.dkvb --seed 1 --class-names names.txt
+check "$dkvb" forget m.dkvb --method activations --pairs 40 --features x.npy --labels y.npy --class 3 \
+    --reason 'request 17' >/dev/null
+check "$dkvb" forget m.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class red >/dev/null
+check "$dkvb" undo m.dkvb 1 >/dev/null
+check "$dkvb" purge m.dkvb >/dev/null
+refused 1 'reason' "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --reason 'wrongly
+labelled'
+check "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --reason 'wrongly labelled' >/dev/null
+"$dkvb" inspect m.dkvb >inspect.txt
+"$dkvb" masks m.dkvb --export now.mask >masks.txt
+for text in inspect masks; do
+    diff "$here/$text.expected" $text.txt || fail "$text prints something else than tests/cli/$text.expected"
+done

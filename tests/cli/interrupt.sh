@@ -1,0 +1,43 @@
+#!/bin/sh
+# SIGINT and SIGTERM end long work with exit code 130, one line, and no file.
+. "$(dirname "$0")/common.sh"
+make_data
+train_small m.dkvb
+cp m.dkvb kept.dkvb
+files=$(ls)
+cat >interrupt.py <<'END'
+"""Run a command, send a signal when it is at work, and look at what it leaves."""
+import signal, subprocess, sys, time
+
+number, *command = sys.argv[1:]
+number = getattr(signal, number)
+
+
+def catches(pid):
+    """Whether the process has its handler in place; before that the signal would kill it, as it should."""
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("SigCgt:"):
+            return int(line.split()[1], 16) >> (number - 1) & 1
+
+
+work = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # ignored in background jobs
+while not catches(work.pid):
+    time.sleep(0.01)
+time.sleep(0.5)
+assert work.poll() is None, ("over too soon", command, work.communicate())
+work.send_signal(number)
+out, err = work.communicate(timeout=60)
+assert work.returncode == 130, (command, work.returncode, err)
+assert err == "dkvb: interrupted; nothing was written\n", (command, err)
+assert "--json" not in command or not out, out
+END
+check "$python" interrupt.py SIGINT "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 \
+    --key-dim 6 --epochs 10000000 -o new.dkvb
+check "$python" interrupt.py SIGTERM "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy --epochs 10000000
+check "$python" interrupt.py SIGINT "$dkvb" train --features x.npy --labels y.npy --codebooks 30000 --keys 300 \
+    --key-dim 8 --passes 300 --key-batch 64 -o new.dkvb --json
+check "$python" interrupt.py SIGINT "$dkvb" bench forget --codebooks 8 --keys 32 --repeats 10000000 --json
+rm interrupt.py
+same m.dkvb kept.dkvb
+[ "$(ls)" = "$files" ] || fail "files were left: $(ls)"

@@ -1,0 +1,78 @@
+#!/bin/sh
+# --json prints one object with exactly the documented keys, whatever the strings in it hold.
+. "$(dirname "$0")/common.sh"
+make_data
+mkdir answers
+object() {
+    name=$1
+    shift
+    check "$dkvb" "$@" --json >"answers/$name.json"
+}
+printf 'quote " backslash \\ ünï\ntwo\n\nfour\n' >names.txt
+object train train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6 -o m.dkvb --class-names names.txt
+object eval eval m.dkvb --features test_x.npy --labels test_y.npy
+object predict predict m.dkvb --features test_x.npy
+object forget forget m.dkvb --method activations --pairs 9 --features x.npy --reason "tab: \"why\" \\ ä€😀"
+object undo undo m.dkvb
+object purge purge m.dkvb
+object masks masks m.dkvb
+object search search m.dkvb --features x.npy -o c.npy
+object export export m.dkvb --dir e
+object inspect inspect m.dkvb
+object verify verify m.dkvb
+"$python" -c 'import numpy as np; np.save("u8.npy", np.zeros((5, 2, 3), np.uint8))'
+object encode encode --encoder pixels --input u8.npy -o x2.npy
+for work in search train forget; do
+    object "bench-$work" bench $work --codebooks 2 --keys 8 --key-dim 2 --rows 10 --pairs 3
+done
+check "$dkvb" predict m.dkvb --features test_x.npy --json -o "$(printf 'odd\tname\377.npy')" >answers/predict-odd.json
+
+check "$python" - "$here/../../docs/cli.md" <<'END'
+import json, os, re, sys
+
+KEYS = {
+    "train": "n classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
+    "eval": "n accuracy loss per_class forget_accuracy retain_accuracy abstained",
+    "predict": "n abstained output predictions seconds",
+    "forget": "pairs_masked pairs_requested pairs_total examples entry seconds",
+    "undo": "entry pairs_restored masked_pairs seconds",
+    "purge": "pairs_purged purged_pairs pairs_total seconds",
+    "masks": "masked_pairs purged_pairs pairs_total pairs_exported journal",
+    "search": "n codebooks top_k seconds",
+    "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
+    "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize rows_trained "
+               "pairs_total masked_pairs purged_pairs class_names journal",
+    "verify": "ok journal_entries masked_pairs purged_pairs seconds",
+    "encode": "n columns labels seconds",
+    "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k",
+}
+ENTRY = "id time what state target pairs pairs_new method reason"
+
+
+def documented(command, page):
+    """The paragraph "JSON: ..." of a command's section."""
+    section = re.search(rf"^## {command}\n(.*?)(?=^## |\Z)", page, re.S | re.M).group(1)
+    return re.search(r"^JSON: .*?(?=\n\n|\Z)", section, re.S | re.M).group(0)
+
+
+page = open(sys.argv[1], encoding="utf-8").read()
+answers = {}
+for file in sorted(os.listdir("answers")):
+    text = open(f"answers/{file}", encoding="utf-8").read()
+    assert text.count("\n") == 1 and text.endswith("}\n"), file
+    answers[file] = json.loads(text, parse_constant=lambda word: 1 / 0)
+    command = re.split("[-.]", file)[0]
+    assert list(answers[file]) == KEYS[command].split(), (file, list(answers[file]))
+    for key in answers[file]:
+        assert f"`{key}`" in documented(command, page), (command, key)
+assert {re.split("[-.]", file)[0] for file in answers} == set(KEYS)
+
+assert answers["inspect.json"]["class_names"] == ['quote " backslash \\ ünï', "two", None, "four"]
+for entry in answers["masks.json"]["journal"]:
+    assert list(entry) == ENTRY.split(), entry
+assert answers["masks.json"]["journal"][0]["reason"] == 'tab: "why" \\ ä€😀'
+assert answers["masks.json"]["journal"] == answers["inspect.json"]["journal"]
+assert answers["eval.json"]["forget_accuracy"] is None and answers["eval.json"]["retain_accuracy"] is None
+assert answers["predict-odd.json"]["output"] == "odd\tname\ufffd.npy"
+assert answers["bench-train.json"]["gflops"] is None and answers["bench-search.json"]["gflops"] > 0
+END

@@ -1,0 +1,624 @@
+"""The Python bindings from end to end, on small made-up data.
+
+    DKVB_LIBRARY=…/libdkvb.so PYTHONPATH=bindings/python python3 tests/scenario/python_bindings.py
+"""
+
+import ctypes
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+import dkvb
+from dkvb import _library, errors
+
+SOURCE = Path(__file__).resolve().parents[2]
+SHAPE = {"codebooks": 16, "keys": 32, "key_dim": 4}
+CLASSES, DIM = 3, 8
+
+
+def clouds(n, seed):
+    """Rows around one centre a class, and their labels."""
+    centers = np.random.default_rng(0).normal(size=(CLASSES, DIM))
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(CLASSES, size=n, dtype=np.int32)
+    return (centers[labels] + 0.3 * rng.normal(size=(n, DIM))).astype(np.float32), labels
+
+
+def run_python(*arguments, **environment):
+    return subprocess.run([sys.executable, *arguments], env={**os.environ, **environment}, text=True,
+                          capture_output=True, timeout=120)
+
+
+class Case(unittest.TestCase):
+    """Codebooks and a trained model, made anew for every test; a directory for files."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.x, cls.y = clouds(600, 1)
+
+    def setUp(self):
+        self.codebooks = dkvb.Codebooks.fit(self.x, seed=1, **SHAPE)
+        self.codes = self.codebooks.search(self.x)
+        self.model = dkvb.Model(self.codebooks, CLASSES)
+        self.model.train(self.codes, self.y)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def mask_of_class(self, label, pairs=200):
+        mask = dkvb.Mask(self.codebooks)
+        dkvb.unlearn_by_activations(mask, self.model.count_activations(self.codes[self.y == label]), pairs)
+        return mask
+
+
+class CodebooksTest(Case):
+    def test_info_and_arrays_agree_on_shapes(self):
+        info = self.codebooks.info
+        self.assertEqual((info.codebooks, info.keys, info.key_dim, info.input_dim), (16, 32, 4, DIM))
+        self.assertTrue(info.frozen)
+        self.assertEqual(len(info.birth), 16)
+        self.assertEqual(self.codebooks.projection.shape, (16, DIM, 4))
+        self.assertEqual(self.codebooks.center.shape, (DIM,))
+        self.assertEqual(self.codebooks.keys.shape, (16, 32, 4))
+
+    def test_search_finds_the_nearest_keys_in_order(self):
+        q, keys = self.codebooks.project(self.x[:20]), self.codebooks.keys
+        codes, found = self.codebooks.search(self.x[:20], k=3, distances=True)
+        all_distances = ((q[:, :, None, :].astype(float) - keys.astype(float)) ** 2).sum(axis=-1)
+        nearest = np.sort(all_distances, axis=-1)[:, :, :3]
+        self.assertEqual((codes.dtype, found.dtype), (np.uint16, np.float32))
+        np.testing.assert_allclose(found, nearest, rtol=1e-5)
+        np.testing.assert_allclose(np.take_along_axis(all_distances, codes.astype(int), -1), nearest, rtol=1e-5)
+        np.testing.assert_array_equal(self.codebooks.search_projected(q, k=3), codes)
+
+    def test_search_leaves_masked_pairs_out(self):
+        mask = self.mask_of_class(0)
+        codes = self.codebooks.search(self.x, mask=mask)
+        self.assertFalse(mask.to_array()[np.arange(16)[:, None], codes].any())
+        np.testing.assert_array_equal(self.codebooks.search(self.x, mask=dkvb.Mask(self.codebooks)), self.codes)
+
+    def test_no_rows_give_no_codes(self):
+        self.assertEqual(self.codebooks.search(np.empty((0, DIM), np.float32)).shape, (0, 16, 1))
+
+    def test_arrays_of_other_codebooks_make_the_same_codes(self):
+        copy = dkvb.Codebooks.from_arrays(self.codebooks.projection, self.codebooks.keys, self.codebooks.center)
+        np.testing.assert_array_equal(copy.search(self.x), self.codes)
+
+    def test_steps_make_frozen_codebooks(self):
+        codebooks = dkvb.Codebooks.begin(DIM, seed=1, **SHAPE)
+        with self.assertRaises(dkvb.StateError):
+            codebooks.search(self.x)
+        for part in np.array_split(self.x, 4):
+            codebooks.step(part)
+        codebooks.freeze()
+        self.assertEqual(codebooks.search(self.x).shape, (600, 16, 1))
+
+    def test_every_method_places_keys_and_others_are_refused(self):
+        for method in ("ema", "kmeans", "sample"):
+            with dkvb.Codebooks.fit(self.x, method=method, **SHAPE) as codebooks:
+                self.assertEqual(codebooks.info.keys, 32)
+        with self.assertRaisesRegex(ValueError, "'lloyd' found"):
+            dkvb.Codebooks.fit(self.x, method="lloyd")
+
+
+class MaskTest(Case):
+    def test_mask_is_a_set_of_pairs(self):
+        mask = dkvb.Mask(self.codebooks, [(1, 2), (0, 31)])
+        mask.add(15, 0)
+        self.assertEqual(list(mask), [(0, 31), (1, 2), (15, 0)])
+        self.assertEqual(len(mask), 3)
+        self.assertIn((1, 2), mask)
+        for outside in ((2, 1), (16, 0), (-1, 0), (0, 32)):
+            self.assertNotIn(outside, mask)
+        mask.remove(1, 2)
+        mask.discard(1, 2)
+        with self.assertRaises(KeyError):
+            mask.remove(1, 2)
+        mask.clear()
+        self.assertEqual(len(mask), 0)
+
+    def test_operators_copy_and_assignments_do_not(self):
+        a, b = dkvb.Mask(self.codebooks, [(0, 0), (0, 1)]), dkvb.Mask(self.codebooks, [(0, 1), (0, 2)])
+        self.assertEqual(list(a | b), [(0, 0), (0, 1), (0, 2)])
+        self.assertEqual(list(a & b), [(0, 1)])
+        self.assertEqual(list(a - b), [(0, 0)])
+        self.assertEqual(list(a), [(0, 0), (0, 1)])
+        same = a
+        a |= b
+        self.assertIs(a, same)
+        self.assertEqual(len(same), 3)
+        a &= b
+        self.assertEqual(a, b)
+        a -= b
+        self.assertEqual(len(a), 0)
+        with self.assertRaises(TypeError):
+            a |= {(0, 0)}
+        self.assertNotEqual(a, "a mask")
+
+    def test_array_and_pairs_agree(self):
+        mask = self.mask_of_class(1)
+        array = mask.to_array()
+        self.assertEqual((array.dtype, array.shape), (np.bool_, (16, 32)))
+        self.assertEqual(list(mask), [tuple(pair) for pair in np.argwhere(array).tolist()])
+
+    def test_file_holds_the_same_set(self):
+        mask = self.mask_of_class(1)
+        mask.save(self.directory / "a.mask")
+        self.assertEqual(dkvb.Mask.load(self.directory / "a.mask", self.codebooks), mask)
+
+    def test_masks_of_other_codebooks_do_not_mix(self):
+        others = dkvb.Codebooks.fit(self.x, seed=2, **SHAPE)
+        with self.assertRaises(dkvb.MismatchError):
+            self.mask_of_class(1) | dkvb.Mask(others)
+        self.mask_of_class(1).save(self.directory / "a.mask")
+        with self.assertRaises(dkvb.MismatchError):
+            dkvb.Mask.load(self.directory / "a.mask", others)
+
+    def test_numbers_that_do_not_fit_are_refused_and_not_cut_off(self):
+        mask = dkvb.Mask(self.codebooks)
+        for key in (-1, 32, 1 << 32, (1 << 32) + 1):
+            with self.assertRaises(ValueError):
+                mask.add(0, key)
+        self.assertEqual(len(mask), 0)
+
+
+class ModelTest(Case):
+    def test_learns_and_answers(self):
+        x, y = clouds(300, 2)
+        labels, logits = self.model.predict(x, logits=True)
+        self.assertGreater((labels == y).mean(), 0.95)
+        codes = self.codebooks.search(x)
+        np.testing.assert_array_equal(self.model.classify(codes), labels)
+        np.testing.assert_array_equal(self.model.decode(codes), logits)
+        np.testing.assert_array_equal(dkvb.argmax(logits), labels)
+        np.testing.assert_allclose(dkvb.softmax(logits).sum(axis=1), 1, rtol=1e-6)
+        best, scores = dkvb.top(logits, 2)
+        np.testing.assert_array_equal(best[:, 0], labels)
+        np.testing.assert_array_equal(scores[:, 0], logits.max(axis=1))
+
+    def test_training_reports_every_epoch(self):
+        seen = []
+        reports = self.model.train(self.codes, self.y, epochs=3, batch=64, learning_rate=1.0, report=seen.append)
+        self.assertEqual(seen, reports)
+        self.assertEqual([(r.epoch, r.epochs, r.rows) for r in reports], [(e, 3, 600) for e in (1, 2, 3)])
+
+    def test_steps_make_the_values_of_unshuffled_training(self):
+        whole, steps = dkvb.Model(self.codebooks, CLASSES), dkvb.Model(self.codebooks, CLASSES)
+        whole.train(self.codes, self.y, batch=100, shuffle=False)
+        seen = []
+        steps.train_begin(batch=100, report=seen.append)
+        reports = [steps.train_step(self.codes[i:i + 200], self.y[i:i + 200]) for i in (0, 200, 400)]
+        self.assertFalse(steps.values.any())
+        steps.train_end()
+        np.testing.assert_array_equal(steps.values, whole.values)
+        self.assertEqual(seen, reports)
+        self.assertEqual([report.rows for report in reports], [200, 200, 200])
+
+    def test_abort_leaves_the_values(self):
+        values = self.model.values
+        self.model.train_begin()
+        self.model.train_step(self.codes, self.y)
+        self.model.train_abort()
+        np.testing.assert_array_equal(self.model.values, values)
+        with self.assertRaises(dkvb.StateError):
+            self.model.train_step(self.codes, self.y)
+
+    def test_values_are_replaced_as_a_whole(self):
+        values = np.arange(16 * 32 * CLASSES, dtype=np.float32).reshape(16, 32, CLASSES)
+        self.model.values = values
+        np.testing.assert_array_equal(self.model.values, values)
+        with self.assertRaisesRegex(ValueError, r"values: shape \(16, 32, 1\) found, \(16, 32, 3\) wanted"):
+            self.model.values = values[:, :, :1]
+
+    def test_classes_have_names_and_can_grow(self):
+        self.model.class_names = ["kettle", "Löwe"]
+        self.assertEqual(self.model.class_names, ["kettle", "Löwe", None])
+        self.model.add_classes(2)
+        self.assertEqual(self.model.info.classes, 5)
+        self.assertEqual(self.model.predict(self.x, logits=True)[1].shape, (600, 5))
+
+    def test_undo_restores_every_score_bit_for_bit(self):
+        before = self.model.predict(self.x, logits=True)[1]
+        entry = self.model.forget(self.mask_of_class(1), method="activations", reason="request 17")
+        after = self.model.predict(self.x)
+        self.assertLess((after == 1)[self.y == 1].mean(), 0.05)
+        self.model.undo(entry)
+        self.assertEqual(self.model.predict(self.x, logits=True)[1].tobytes(), before.tobytes())
+
+    def test_journal_says_what_was_done(self):
+        mask = self.mask_of_class(1)
+        entry = self.model.forget(mask, method="activations", reason="request 17")
+        self.assertEqual(self.model.mask, mask)
+        self.assertEqual(self.model.journal_mask(entry), mask)
+        self.model.undo(entry)
+        first, second = self.model.journal
+        self.assertEqual((first.id, first.kind, first.state, first.pairs, first.method, first.reason),
+                         (entry, "forget", "undone", len(mask), "activations", "request 17"))
+        self.assertEqual((second.kind, second.state, second.target), ("undo", "done", entry))
+        self.assertGreater(first.time, 0)
+
+    def test_purge_changes_no_score_and_cannot_be_undone(self):
+        mask = self.mask_of_class(1)
+        entry = self.model.forget(mask)
+        before = self.model.predict(self.x, logits=True)[1]
+        self.model.purge()
+        self.assertEqual(self.model.predict(self.x, logits=True)[1].tobytes(), before.tobytes())
+        self.assertFalse(self.model.values[mask.to_array()].any())
+        self.assertFalse(self.model.codebooks.keys[mask.to_array()].any())
+        self.assertTrue(self.codebooks.keys[mask.to_array()].any())  # these have another owner
+        with self.assertRaises(dkvb.StateError):
+            self.model.undo(entry)
+
+    def test_stale_codes_are_refused_and_refreshed(self):
+        self.model.forget(self.mask_of_class(1))
+        with self.assertRaises(dkvb.MismatchError):
+            self.model.classify(self.codes)
+        kept = self.codes.copy()
+        fresh = self.model.refresh(self.x, self.codes)
+        np.testing.assert_array_equal(self.codes, kept)
+        np.testing.assert_array_equal(fresh, self.model.search(self.x))
+        np.testing.assert_array_equal(self.model.classify(fresh), self.model.predict(self.x))
+
+    def test_examples_mask_all_they_select(self):
+        mask = dkvb.Mask(self.codebooks)
+        gained = dkvb.unlearn_by_examples(mask, self.codes[:10], 10)
+        self.assertEqual(gained, len(mask))
+        self.assertTrue(mask.to_array()[np.arange(16)[:, None], self.codes[:10]].all())
+
+    def test_counts_add_up(self):
+        counts = self.model.count_activations(self.codes[:200])
+        self.assertIs(self.model.count_activations(self.codes[200:], counts), counts)
+        np.testing.assert_array_equal(counts, self.model.count_activations(self.codes))
+        with self.assertRaisesRegex(ValueError, "uint64"):
+            self.model.count_activations(self.codes, counts.astype(np.int64))
+
+    def test_file_is_loaded_mapped_and_inspected(self):
+        path = self.directory / "Löwe.dkvb"
+        self.model.forget(self.mask_of_class(2), reason="why")
+        self.model.save(path)
+        answers = self.model.predict(self.x)
+        info = dkvb.Model.inspect(path)
+        with dkvb.Model.load(path) as loaded, dkvb.Model.map(path) as mapped:
+            for model in (loaded, mapped):
+                np.testing.assert_array_equal(model.predict(self.x), answers)
+                self.assertEqual(model.journal, self.model.journal)
+                model.verify()
+            self.assertEqual((info.classes, info.masked_pairs), (CLASSES, loaded.info.masked_pairs))
+            with self.assertRaises(dkvb.StateError):
+                mapped.train(loaded.search(self.x), self.y)
+
+    def test_codebooks_outlive_the_model(self):
+        codebooks = self.model.codebooks
+        self.codebooks.close()
+        self.model.close()
+        np.testing.assert_array_equal(codebooks.search(self.x), self.codes)
+
+
+class ErrorsTest(Case):
+    def test_message_is_the_librarys(self):
+        with self.assertRaises(dkvb.InvalidArgument) as caught:
+            dkvb.Codebooks.fit(self.x[:10], **SHAPE)
+        self.assertEqual(str(caught.exception), _library.lib.dkvb_last_error().decode())
+        self.assertEqual(caught.exception.status, -2)
+
+    def test_exceptions_have_their_twins_in_python(self):
+        twins = {dkvb.OutOfMemory: MemoryError, dkvb.InvalidArgument: ValueError, dkvb.FileError: OSError,
+                 dkvb.FormatError: ValueError, dkvb.StateError: RuntimeError, dkvb.NotFound: LookupError}
+        for ours, twin in twins.items():
+            self.assertTrue(issubclass(ours, dkvb.Error) and issubclass(ours, twin))
+        with self.assertRaises(OSError):
+            dkvb.Model.load(self.directory / "absent")
+        with self.assertRaises(LookupError):
+            self.model.undo(99)
+
+    def test_status_becomes_its_exception(self):
+        for status in range(-9, 0):
+            error = errors.from_status(status, "why")
+            self.assertEqual((error.status, str(error)), (status, "why"))
+            self.assertIsNot(type(error), dkvb.Error)
+        self.assertEqual(errors.from_status(-1000, "why").status, -1000)
+
+    def test_number_that_is_not_finite_is_named(self):
+        x = self.x.copy()
+        x[17, 3] = np.nan
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "17.*3"):
+            self.codebooks.search(x)
+
+    def test_wrong_shapes_name_both(self):
+        for call in (self.codebooks.search, self.codebooks.project, self.model.predict):
+            with self.assertRaisesRegex(ValueError, r"features: shape \(600, 7\) found, \(rows, 8\) wanted"):
+                call(self.x[:, :7])
+        with self.assertRaisesRegex(ValueError, r"\(8\) found"):
+            self.model.predict(self.x[0])
+        with self.assertRaisesRegex(ValueError, r"labels: shape \(10\) found, \(600\) wanted"):
+            self.model.train(self.codes, self.y[:10])
+        with self.assertRaisesRegex(ValueError, r"codes: shape \(600, 16\) found, \(rows, 16, k\) wanted"):
+            self.model.classify(self.codes[:, :, 0])
+        with self.assertRaisesRegex(ValueError, "k: 33 found"):
+            self.codebooks.search(self.x, k=33)
+
+    def test_types_that_would_lose_something_are_refused(self):
+        with self.assertRaisesRegex(ValueError, "labels: float64 found, integers wanted"):
+            self.model.train(self.codes, self.y.astype(float))
+        with self.assertRaisesRegex(ValueError, "codes: -1 to"):
+            self.model.classify(np.where(self.codes == self.codes[0], -1, self.codes.astype(np.int64)))
+        with self.assertRaisesRegex(ValueError, "complex"):
+            self.model.predict(self.x.astype(complex))
+
+    def test_label_out_of_range_is_named(self):
+        y = self.y.copy()
+        y[5] = 3
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "5"):
+            self.model.train(self.codes, y)
+
+    def test_damaged_and_foreign_files_are_told_apart(self):
+        path = self.directory / "m.dkvb"
+        self.model.save(path)
+        damaged = bytearray(path.read_bytes())
+        damaged[-70] ^= 1
+        path.write_bytes(damaged)
+        with self.assertRaises(dkvb.ChecksumError):
+            dkvb.Model.load(path)
+        path.write_bytes(b"not a model, but long enough to look at it: " * 20)
+        with self.assertRaises(dkvb.FormatError):
+            dkvb.Model.load(path)
+
+    def test_text_with_nul_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "NUL"):
+            self.model.save("m\0.dkvb")
+        with self.assertRaisesRegex(ValueError, "NUL"):
+            self.model.forget(self.mask_of_class(1), reason="a\0b")
+
+    def test_closed_handles_are_refused(self):
+        for handle in (self.codebooks, self.model, self.mask_of_class(1)):
+            handle.close()
+            handle.close()
+        with self.assertRaisesRegex(ValueError, "Codebooks is closed"):
+            self.codebooks.search(self.x)
+        with self.assertRaisesRegex(ValueError, "Model is closed"):
+            self.model.predict(self.x)
+
+    def test_missing_library_says_what_was_tried(self):
+        done = run_python("-c", "import dkvb", DKVB_LIBRARY="/nowhere/libdkvb.so")
+        self.assertIn("ImportError: dkvb: cannot load", done.stderr)
+        self.assertIn("/nowhere/libdkvb.so", done.stderr)
+
+    def test_other_library_is_refused(self):
+        done = run_python("-c", "import dkvb", DKVB_LIBRARY="libc.so.6")
+        self.assertIn("ImportError: dkvb: libc.so.6 is not libdkvb", done.stderr)
+
+
+class ArraysTest(Case):
+    def addresses(self, function, call):
+        """Addresses of the pointers that a call hands to one function of the library."""
+        real, seen = getattr(_library.lib, function), []
+
+        def spy(*arguments):
+            seen.extend(ctypes.cast(a, ctypes.c_void_p).value for a in arguments if isinstance(a, ctypes._Pointer))
+            return real(*arguments)
+
+        with mock.patch.object(_library.lib, function, spy):
+            result = call()
+        return result, seen
+
+    def test_arrays_that_fit_are_passed_without_a_copy(self):
+        codes, seen = self.addresses("dkvb_search", lambda: self.codebooks.search(self.x))
+        self.assertEqual(seen, [self.x.ctypes.data, codes.ctypes.data])
+        _, seen = self.addresses("dkvb_model_train", lambda: self.model.train(self.codes, self.y))
+        self.assertEqual(seen, [self.codes.ctypes.data, self.y.ctypes.data])
+
+    def test_rows_in_the_middle_of_an_array_are_passed_without_a_copy(self):
+        _, seen = self.addresses("dkvb_model_predict", lambda: self.model.predict(self.x[10:20]))
+        self.assertEqual(seen[0], self.x[10:].ctypes.data)
+
+    def test_other_arrays_are_converted(self):
+        wide = np.empty((600, 2 * DIM), np.float32)
+        wide[:, ::2] = self.x
+        unaligned = np.frombuffer(b"x" + self.x.tobytes(), np.uint8)[1:].view(np.float32).reshape(self.x.shape)
+        self.assertFalse(unaligned.flags.aligned)
+        for x in (wide[:, ::2], np.asfortranarray(self.x), unaligned, self.x.astype(np.float64), self.x.astype(">f4"),
+                  self.x.tolist()):
+            np.testing.assert_array_equal(self.codebooks.search(x), self.codes)
+        for codes in (self.codes.astype(np.int64), np.asfortranarray(self.codes), self.codes.astype(">u2")):
+            np.testing.assert_array_equal(self.model.classify(codes), self.model.predict(self.x))
+        values = self.model.values
+        fresh = dkvb.Model(self.codebooks, CLASSES)
+        fresh.train(self.codes, self.y.astype(np.int64))
+        np.testing.assert_array_equal(fresh.values, values)
+
+
+class DataTest(Case):
+    def test_npy_goes_out_and_comes_back(self):
+        path = self.directory / "a.npy"
+        for dtype in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"):
+            array = np.arange(24, dtype=dtype).reshape(2, 3, 4)
+            dkvb.write_npy(path, array)
+            for back in (dkvb.read_array(path), np.load(path)):
+                self.assertEqual((back.dtype, back.shape), (array.dtype, array.shape))
+                np.testing.assert_array_equal(back, array)
+        with self.assertRaisesRegex(ValueError, "complex128"):
+            dkvb.write_npy(path, np.zeros(3, complex))
+
+    def test_odd_arrays_of_numpy_are_written_and_read(self):
+        path = self.directory / "a.npy"
+        for array in (np.float32(3), np.empty((0, 4), np.float32), np.asfortranarray(self.x), self.x.astype(">f4")):
+            dkvb.write_npy(path, array)
+            np.testing.assert_array_equal(np.load(path), array)
+            np.testing.assert_array_equal(dkvb.read_array(path), array)
+
+    def test_features_and_labels_are_converted(self):
+        np.save(self.directory / "x.npy", np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+        np.save(self.directory / "y.npy", np.array([-1, 7], np.int64))
+        x, y = dkvb.read_features(self.directory / "x.npy"), dkvb.read_labels(self.directory / "y.npy")
+        self.assertEqual((x.dtype, x.shape), (np.float32, (2, 12)))
+        self.assertEqual((y.dtype, y.tolist()), (np.int32, [-1, 7]))
+
+    def test_array_lives_as_long_as_a_view_of_it(self):
+        np.save(self.directory / "x.npy", self.x)
+        view = dkvb.read_features(self.directory / "x.npy")[3:5]
+        gc.collect()
+        self.assertFalse(view.flags.owndata)
+        np.testing.assert_array_equal(view, self.x[3:5])
+
+    def test_file_that_is_no_array_is_refused(self):
+        with self.assertRaises(dkvb.FormatError):
+            dkvb.read_features(__file__)
+
+
+class LongCallsTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a test runner may have it ignored
+
+    def test_progress_counts_up_to_the_end(self):
+        seen = []
+        self.codebooks.search(self.x, progress=lambda done, total: seen.append((done, total)))
+        self.assertEqual(seen, sorted(seen))
+        self.assertTrue(all(0 < done <= total for done, total in seen))
+
+    def test_exception_in_progress_cancels_and_comes_out(self):
+        cause = ZeroDivisionError()
+
+        def fail(done, total):
+            raise KeyError("mine") from cause
+
+        values = self.model.values
+        with self.assertRaisesRegex(KeyError, "mine") as caught:
+            self.model.train(self.codes, self.y, progress=fail)
+        self.assertIs(caught.exception.__cause__, cause)
+        self.assertIsNone(caught.exception.__context__)
+        np.testing.assert_array_equal(self.model.values, values)
+
+    def test_exception_in_report_cancels_and_comes_out(self):
+        def fail(report):
+            raise StopIteration(report.epoch)
+
+        values = self.model.values
+        with self.assertRaises(StopIteration):
+            self.model.train(self.codes, self.y, epochs=5, report=fail)
+        np.testing.assert_array_equal(self.model.values, values)
+
+    def test_interrupt_between_callbacks_becomes_keyboard_interrupt(self):
+        def interrupt(done, total):
+            os.kill(os.getpid(), signal.SIGINT)
+
+        values = self.model.values
+        with self.assertRaises(KeyboardInterrupt):
+            self.model.train(self.codes, self.y, epochs=1000, progress=interrupt)
+        np.testing.assert_array_equal(self.model.values, values)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+    def test_interrupt_from_outside_ends_a_long_call(self):
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            self.model.train(np.repeat(self.codes, 100, axis=0), np.repeat(self.y, 100), epochs=1_000_000)
+        timer.join()
+
+    def test_handler_that_does_not_raise_lets_the_call_go_on(self):
+        caught = []
+        signal.signal(signal.SIGINT, lambda signum, frame: caught.append(signum))
+        sent = []
+
+        def once(done, total):
+            if not sent:
+                sent.append(os.kill(os.getpid(), signal.SIGINT))
+
+        self.model.train(self.codes, self.y, epochs=3, progress=once)
+        self.assertEqual(caught, [signal.SIGINT])
+
+    def test_results_do_not_depend_on_threads(self):
+        for threads in (1, 2, 3):
+            np.testing.assert_array_equal(self.codebooks.search(self.x, threads=threads), self.codes)
+        self.assertEqual(dkvb.threads(3), 3)
+
+    def test_model_is_used_from_many_threads(self):
+        answers, found = self.model.predict(self.x), []
+        threads = [threading.Thread(target=lambda: found.append(self.model.predict(self.x))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(found), 8)
+        for labels in found:
+            np.testing.assert_array_equal(labels, answers)
+
+    def test_close_during_a_call_waits_for_it(self):
+        started = threading.Event()
+        found = []
+        x = np.repeat(self.x, 20, axis=0)
+        thread = threading.Thread(target=lambda: found.append(
+            self.model.predict(x, progress=lambda done, total: started.set())))
+        thread.start()
+        started.wait(60)
+        self.model.close()
+        gc.collect()
+        thread.join()
+        self.assertEqual(len(found[0]), len(x))
+
+
+class ProcessesTest(Case):
+    def test_predict_in_a_forked_child_after_predict_in_the_parent(self):
+        answers = self.model.predict(self.x)
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=lambda: sender.send(self.model.predict(self.x)))
+        child.start()
+        try:
+            self.assertTrue(receiver.poll(60), "the child hangs")
+            np.testing.assert_array_equal(receiver.recv(), answers)
+            child.join(60)
+            self.assertEqual(child.exitcode, 0)
+        finally:
+            child.kill()
+
+    def test_handles_say_that_they_are_not_pickled(self):
+        with self.assertRaisesRegex(TypeError, "save it to a file"):
+            multiprocessing.reduction.ForkingPickler.dumps(self.model)
+
+    def test_interpreter_ends_quietly_with_handles_open(self):
+        program = """
+import atexit, numpy as np, dkvb
+x = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+codebooks = dkvb.Codebooks.fit(x, codebooks=4, keys=8, key_dim=4)
+model = dkvb.Model(codebooks, 2)
+model.itself = model
+dkvb.write_npy("x.npy", x)
+array = dkvb.read_features("x.npy")
+atexit.register(lambda: model.predict(array))
+"""
+        done = subprocess.run([sys.executable, "-c", program], cwd=self.directory, text=True, capture_output=True,
+                              timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_handles_do_not_leak(self):
+        def make_and_drop(times):
+            for _ in range(times):
+                dkvb.Mask(dkvb.Codebooks.from_arrays(projection, keys)).add(0, 0)
+            gc.collect()
+            return int(Path("/proc/self/statm").read_text().split()[1])  # pages in memory
+
+        projection, keys = np.zeros((64, DIM, 32), np.float32), np.zeros((64, 128, 32), np.float32)
+        before = make_and_drop(10)
+        pages_of_keys = keys.nbytes // os.sysconf("SC_PAGESIZE")
+        self.assertLess(make_and_drop(100) - before, 10 * pages_of_keys)
+
+    def test_quickstart_runs_on_synthetic_data(self):
+        done = run_python(str(SOURCE / "examples/quickstart.py"), "--synthetic")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("forgotten and purged", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
