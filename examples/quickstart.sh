@@ -75,7 +75,7 @@ echo "Forget class $class, T-shirt/top, by activations and by examples"
 timed forget-by-activations $dkvb forget $work/model.dkvb -o $work/activations.dkvb --method activations \
   --pairs 200000 --features $work/train.npy --labels $work/train-labels.npy --class $class --reason "quickstart"
 timed forget-by-examples $dkvb forget $work/model.dkvb -o $work/examples.dkvb --method examples \
-  --examples 2000 --seed "$seed" --features $work/train.npy --labels $work/train-labels.npy --class $class \
+  --examples 3000 --seed "$seed" --features $work/train.npy --labels $work/train-labels.npy --class $class \
   --reason "quickstart"
 
 echo

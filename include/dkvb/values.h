@@ -56,7 +56,7 @@ typedef struct dkvb_train_options {
     void *user;            /**< handed to `report` */
 } dkvb_train_options;
 
-#define DKVB_TRAIN_OPTIONS_INIT {sizeof(dkvb_train_options), 1, 256, 4.0, 0.0, 0, 0, 0, 0}
+#define DKVB_TRAIN_OPTIONS_INIT {sizeof(dkvb_train_options), 1, 256, 6.0, 0.0, 0, 0, 0, 0}
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size);

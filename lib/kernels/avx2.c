@@ -185,23 +185,27 @@ static double half_norms(float *h, const float *blocks, size_t count, size_t dim
     return largest;
 }
 
-/* Look closer if any live key of the block may be below the limit; tells whether it was so. */
-static inline bool screened(__m256 low, __m256 high, float limit, unsigned live)
-{
-    __m256 l = _mm256_set1_ps(limit);
-    unsigned over = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, l, _CMP_GT_OQ)) |
-                    (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, l, _CMP_GT_OQ)) << 8;
-
-    return (~over & live) != 0;
-}
-
 enum { ROWS = 6 }; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
 
-/* Six rows by one block: v[r][0 .. 15] = h - q_r.key. */
-static inline void products(__m256 v[ROWS][2], const float *q, const float *block, const float *h, size_t dim)
+/* Lanes of 16 keys that are not above a row's limit; what is not a number is not above it. */
+static inline __m256 not_above(__m256 low, __m256 high, const float *limit)
+{
+    __m256 l = _mm256_broadcast_ss(limit);
+
+    return _mm256_or_ps(_mm256_cmp_ps(low, l, _CMP_NGT_UQ), _mm256_cmp_ps(high, l, _CMP_NGT_UQ));
+}
+
+static inline unsigned any_lane(__m256 lanes)
+{
+    return _mm256_movemask_ps(lanes) != 0;
+}
+
+/* Six rows by one block: which of the rows (bit r) have a key with v = h - q.key <= limit[r]. Mostly none. */
+static inline unsigned screen_block(const float *q, const float *block, const float *h, const float *limit, size_t dim)
 {
     __m256 a0 = _mm256_loadu_ps(h), a1 = _mm256_loadu_ps(h + 8);
     __m256 b0 = a0, b1 = a1, c0 = a0, c1 = a1, d0 = a0, d1 = a1, e0 = a0, e1 = a1, f0 = a0, f1 = a1;
+    __m256 any;
 
     for (size_t i = 0; i < dim; i++) {
         __m256 k0 = _mm256_loadu_ps(block + i * DKVB__LANES), k1 = _mm256_loadu_ps(block + i * DKVB__LANES + 8), x;
@@ -225,8 +229,17 @@ static inline void products(__m256 v[ROWS][2], const float *q, const float *bloc
         f0 = _mm256_fnmadd_ps(x, k0, f0);
         f1 = _mm256_fnmadd_ps(x, k1, f1);
     }
-    v[0][0] = a0, v[0][1] = a1, v[1][0] = b0, v[1][1] = b1, v[2][0] = c0, v[2][1] = c1;
-    v[3][0] = d0, v[3][1] = d1, v[4][0] = e0, v[4][1] = e1, v[5][0] = f0, v[5][1] = f1;
+    a0 = not_above(a0, a1, limit);
+    b0 = not_above(b0, b1, limit + 1);
+    c0 = not_above(c0, c1, limit + 2);
+    d0 = not_above(d0, d1, limit + 3);
+    e0 = not_above(e0, e1, limit + 4);
+    f0 = not_above(f0, f1, limit + 5);
+    any = _mm256_or_ps(_mm256_or_ps(_mm256_or_ps(a0, b0), _mm256_or_ps(c0, d0)), _mm256_or_ps(e0, f0));
+    if (!any_lane(any))
+        return 0;
+    return any_lane(a0) | any_lane(b0) << 1 | any_lane(c0) << 2 | any_lane(d0) << 3 | any_lane(e0) << 4 |
+           any_lane(f0) << 5;
 }
 
 /* Six rows against the blocks of one word: screen, and offer what passes. */
@@ -240,17 +253,15 @@ static void screen_word(float *dist, uint16_t *index, const float *q, const stru
         limit[r] = screen_limit(&screens[r], dist[r * k + k - 1], most_h);
     for (size_t b = 0; b < count; b++) {
         const float *block = blocks + b * dim * DKVB__LANES;
-        unsigned alive = live >> (b * DKVB__LANES) & 0xFFFF;
-        __m256 v[ROWS][2];
+        unsigned hit = screen_block(q, block, h + b * DKVB__LANES, limit, dim);
 
-        products(v, q, block, h + b * DKVB__LANES, dim);
-        for (size_t r = 0; r < ROWS; r++) {
+        for (; hit; hit &= hit - 1) {
+            unsigned r = (unsigned)__builtin_ctz(hit);
             __m256 low, high;
 
-            if (!screened(v[r][0], v[r][1], limit[r], alive))
-                continue;
             block_distances(&low, &high, q + r * dim, block, dim);
-            offer(dist + r * k, index + r * k, k, low, high, first + b * DKVB__LANES, alive);
+            offer(dist + r * k, index + r * k, k, low, high, first + b * DKVB__LANES,
+                  live >> (b * DKVB__LANES) & 0xFFFF);
             limit[r] = screen_limit(&screens[r], dist[r * k + k - 1], most_h);
         }
     }

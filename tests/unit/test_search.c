@@ -140,7 +140,7 @@ static void projected_rows_are_searched_alike(void **state)
     assert_message("row 0, column 5");
 }
 
-static void wide_rows_and_one_codebook_are_split_alike(void **state)
+static void wide_rows_of_one_codebook_are_split_alike(void **state)
 {
     enum { WIDE = 784, N = 70 };
     static float x[N * WIDE];
@@ -159,6 +159,9 @@ static void wide_rows_and_one_codebook_are_split_alike(void **state)
     assert_ok(dkvb_search(cb, NULL, x, N, 1, codes[0], NULL, &run));
     run.threads = 4;
     assert_ok(dkvb_search(cb, NULL, x, N, 1, codes[1], NULL, &run));
+    assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
+    for (size_t r = 0; r < N; r++)
+        assert_ok(dkvb_search(cb, NULL, x + r * WIDE, 1, 1, codes[1] + r, NULL, NULL));
     assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
     dkvb_codebooks_free(cb);
 }
@@ -235,7 +238,7 @@ int main(void)
         cmocka_unit_test(masked_search_equals_a_plain_loop),
         cmocka_unit_test(rows_alone_threads_and_batches_give_the_same_bits),
         cmocka_unit_test(projected_rows_are_searched_alike),
-        cmocka_unit_test(wide_rows_and_one_codebook_are_split_alike),
+        cmocka_unit_test(wide_rows_of_one_codebook_are_split_alike),
         cmocka_unit_test(refreshed_codes_equal_a_full_search),
         cmocka_unit_test(search_reports_rows_and_can_be_cancelled),
         cmocka_unit_test(bad_arguments_are_refused),
