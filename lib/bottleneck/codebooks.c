@@ -1,11 +1,11 @@
 #include "bottleneck/codebooks.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checksum.h"
 #include "base/status.h"
-#include "bottleneck/project.h"
 #include "kernels/kernels.h"
 
 size_t dkvb__projection_count(const struct dkvb__shape *s)
@@ -149,6 +149,14 @@ dkvb_status dkvb__codebooks_need_frozen(const dkvb_codebooks *cb)
     if (!cb->frozen)
         return dkvb__fail(DKVB_ESTATE, "the codebooks still grow: freeze them first");
     return DKVB_OK;
+}
+
+bool dkvb__all_finite(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
 }
 
 /* Interleave keys, float[K][d], into blocks. */

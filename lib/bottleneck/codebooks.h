@@ -65,4 +65,7 @@ static inline const float *dkvb__codebook_projection(const dkvb_codebooks *cb, s
 
 float *dkvb__codebook_blocks(const dkvb_codebooks *cb, size_t c);
 
+/* True if all `count` numbers are finite. */
+bool dkvb__all_finite(const float *x, size_t count);
+
 #endif

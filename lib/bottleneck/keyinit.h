@@ -27,6 +27,10 @@ enum {
     DKVB__SUM_ROWS = 1024    /* a weighted draw walks partial sums first, then the rows of one */
 };
 
+/* keyinit_placer.c: scratch memory for the method of these options and n rows. False if out of memory; free it then too. */
+bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, size_t n, const dkvb_allocator *mem);
+void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
+
 /* index[r] = nearest key of each of n rows. */
 void dkvb__assign(struct dkvb__placer *p, const float *blocks, const float *q, size_t n, uint16_t *index);
 

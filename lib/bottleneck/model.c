@@ -88,6 +88,15 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     *record = (struct dkvb__record){0};
 }
 
+void dkvb__training_free(dkvb_model *model)
+{
+    if (!model->training)
+        return;
+    dkvb__free(&model->mem, model->training->values);
+    dkvb__free(&model->mem, model->training);
+    model->training = NULL;
+}
+
 void dkvb_model_free(dkvb_model *m)
 {
     dkvb_allocator mem;

@@ -36,7 +36,13 @@ struct dkvb__extra {
 };
 
 /* Training between begin and end: see values.c. */
-struct dkvb__training;
+struct dkvb__training {
+    dkvb_train_options options;
+    float *values; /* [C][K][L], becoming the model's */
+    double scale;
+    uint64_t rows; /* trained so far */
+    uint32_t steps;
+};
 
 struct dkvb_model {
     dkvb_allocator mem;
@@ -80,18 +86,11 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
 
-/* decode.c: DKVB_EMISMATCH if k is not the model's; DKVB_EINVAL if a code names a key that does not exist. */
-dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n);
-
-/* The same, and DKVB_EMISMATCH if codes name masked or purged pairs. */
-dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
-                                   const struct dkvb__run *run);
-
-/* sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L].
+/* decode.c: sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L].
  * False if the code selects nothing. */
 bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums);
 
-/* values.c */
+/* No-op if there is no training under way. */
 void dkvb__training_free(dkvb_model *model);
 
 /* unlearn/ has the rest of the journal; the model frees it. */

@@ -7,14 +7,6 @@
 #include "base/status.h"
 #include "kernels/kernels.h"
 
-bool dkvb__all_finite(const float *x, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
 void dkvb__lower(atomic_size_t *lowest, size_t row)
 {
     size_t seen = atomic_load_explicit(lowest, memory_order_relaxed);

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "bottleneck/model.h"
+#include "bottleneck/codes.h"
 #include "kernels/kernels.h"
 
 void dkvb__dead_keys(const dkvb_codebooks *cb, const dkvb_mask *mask, size_t c, uint64_t *dead)

@@ -13,6 +13,7 @@
 #include "base/exact_math.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "bottleneck/codes.h"
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
 
@@ -22,28 +23,11 @@ enum {
     MAX_BATCH = 1 << 20
 };
 
-struct dkvb__training {
-    dkvb_train_options options;
-    float *values; /* [C][K][L], becoming the model's */
-    double scale;
-    uint64_t rows; /* trained so far */
-    uint32_t steps;
-};
-
 void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size)
 {
     static const dkvb_train_options defaults = DKVB_TRAIN_OPTIONS_INIT;
 
     dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
-void dkvb__training_free(dkvb_model *model)
-{
-    if (!model->training)
-        return;
-    dkvb__free(&model->mem, model->training->values);
-    dkvb__free(&model->mem, model->training);
-    model->training = NULL;
 }
 
 static dkvb_status take_options(dkvb_train_options *o, const dkvb_train_options *given)

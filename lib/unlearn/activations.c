@@ -3,7 +3,7 @@
  * most selected.
  */
 #include "base/status.h"
-#include "bottleneck/model.h"
+#include "bottleneck/codes.h"
 #include "bottleneck/search.h"
 #include "dkvb/unlearn.h"
 

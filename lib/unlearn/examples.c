@@ -2,22 +2,9 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/status.h"
-#include "bottleneck/mask.h"
+#include "bottleneck/codes.h"
 #include "dkvb/search.h"
 #include "dkvb/unlearn.h"
-
-static dkvb_status check_codes(const dkvb_mask *mask, const uint16_t *codes, uint32_t k, size_t n)
-{
-    size_t size = (size_t)mask->codebooks * k;
-
-    if (k < 1 || k > mask->keys)
-        return dkvb__fail(DKVB_EINVAL, "codes have k = %u, 1 to %u is wanted", k, mask->keys);
-    for (size_t i = 0; i < n * size; i++)
-        if (codes[i] >= mask->keys && codes[i] != DKVB_CODE_NONE)
-            return dkvb__fail(DKVB_EINVAL, "codes: row %zu, codebook %zu names key %u, there are %u", i / size,
-                              i % size / k, codes[i], mask->keys);
-    return DKVB_OK;
-}
 
 static void add_row(dkvb_mask *mask, const uint16_t *code, uint32_t k)
 {
@@ -32,8 +19,11 @@ dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, const uint16_t *codes, uin
 {
     size_t size = (size_t)mask->codebooks * k, *rows;
     struct dkvb__rng rng;
-    dkvb_status rc = check_codes(mask, codes, k, n);
+    dkvb_status rc;
 
+    if (k < 1 || k > mask->keys)
+        return dkvb__fail(DKVB_EINVAL, "codes have k = %u, 1 to %u is wanted", k, mask->keys);
+    rc = dkvb__check_code_range(codes, k, n, mask->codebooks, mask->keys);
     if (rc)
         return rc;
     examples = examples < n ? examples : n;

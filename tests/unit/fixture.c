@@ -49,6 +49,7 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes)
     make_rows();
     options.top_k = k;
     train.epochs = 3;
+    train.batch = 20;
     codes = codes ? codes : own;
     assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL));
     assert_ok(dkvb_model_new(&model, cb, CLASSES, &options));
