@@ -10,12 +10,10 @@
 #include "progress.h"
 #include "tool.h"
 
-static size_t files;
-
 static int written(dkvb_status status)
 {
     if (status == DKVB_OK)
-        files++;
+        tool_wrote_file();
     return tool_check(status);
 }
 
@@ -38,11 +36,6 @@ int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *
     if (progress_interrupted())
         return tool_interrupted();
     return written(dkvb_npy_write(path, dtype, ndim, shape, data));
-}
-
-size_t output_files(void)
-{
-    return files;
 }
 
 int output_width(const char *text)

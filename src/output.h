@@ -12,9 +12,6 @@ int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 
-/* Files written so far. */
-size_t output_files(void);
-
 /* `text` in at least `width` columns, left-justified. Control characters become '?'. */
 void output_padded(const char *text, int width);
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "output.h"
 #include "progress.h"
 
 /* File names may hold anything; a message stays one line and does not steer the terminal. */
@@ -56,10 +55,15 @@ int tool_check_about(const char *name, dkvb_status status)
     return tool_fail("%s: %s", name, dkvb_last_error());
 }
 
+static size_t files; /* written by this command */
+
+void tool_wrote_file(void)
+{
+    files++;
+}
+
 int tool_interrupted(void)
 {
-    size_t files = output_files();
-
     if (files == 0)
         tool_fail("interrupted; nothing was written");
     else

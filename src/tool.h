@@ -30,6 +30,9 @@ int tool_check(dkvb_status status);
 /* The same for a call about a file or option: the message begins with its name. */
 int tool_check_about(const char *name, dkvb_status status);
 
+/* One more file is on disk. */
+void tool_wrote_file(void);
+
 /* Say that a signal ended the work, and what of it is on disk. Returns EXIT_INTERRUPTED. */
 int tool_interrupted(void);
 

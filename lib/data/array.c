@@ -1,5 +1,3 @@
-#include "data/array.h"
-
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,31 +8,7 @@
 #include "base/status.h"
 #include "data/idx.h"
 #include "data/npy.h"
-
-static const struct dtype {
-    const char *name;
-    size_t size;
-} dtypes[] = {
-    [DKVB_DTYPE_U8] = {"uint8", 1},    [DKVB_DTYPE_I8] = {"int8", 1},     [DKVB_DTYPE_U16] = {"uint16", 2},
-    [DKVB_DTYPE_I16] = {"int16", 2},   [DKVB_DTYPE_U32] = {"uint32", 4},  [DKVB_DTYPE_I32] = {"int32", 4},
-    [DKVB_DTYPE_U64] = {"uint64", 8},  [DKVB_DTYPE_I64] = {"int64", 8},   [DKVB_DTYPE_F16] = {"float16", 2},
-    [DKVB_DTYPE_F32] = {"float32", 4}, [DKVB_DTYPE_F64] = {"float64", 8},
-};
-
-static bool known(uint32_t dtype)
-{
-    return dtype < sizeof dtypes / sizeof *dtypes && dtypes[dtype].name;
-}
-
-size_t dkvb_dtype_size(uint32_t dtype)
-{
-    return known(dtype) ? dtypes[dtype].size : 0;
-}
-
-const char *dkvb_dtype_name(uint32_t dtype)
-{
-    return known(dtype) ? dtypes[dtype].name : "unknown";
-}
+#include "data/stored.h"
 
 void dkvb_array_free(dkvb_array *array)
 {
@@ -42,82 +16,6 @@ void dkvb_array_free(dkvb_array *array)
         return;
     dkvb__free(&array->allocator, array->data);
     *array = (dkvb_array){.struct_size = array->struct_size};
-}
-
-bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
-{
-    size_t product = dkvb_dtype_size(dtype);
-    bool none = false;
-
-    for (uint32_t d = 0; d < ndim; d++) {
-        if (shape[d] == 0)
-            none = true;
-        else if (shape[d] > PTRDIFF_MAX || dkvb__mul_overflow(&product, product, (size_t)shape[d]))
-            return false;
-    }
-    *bytes = none ? 0 : product;
-    return product <= PTRDIFF_MAX;
-}
-
-dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s)
-{
-    const dkvb_array *a = &s->array;
-
-    if (!dkvb__shape_bytes(bytes, a->dtype, a->ndim, a->shape))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: the product of the %u dimensions does not fit in memory", s->path,
-                          a->ndim);
-    return DKVB_OK;
-}
-
-/* Elements of an array whose bytes are known to fit. */
-static size_t elements(const dkvb_array *a)
-{
-    size_t count = 1;
-
-    for (uint32_t d = 0; d < a->ndim; d++)
-        count *= (size_t)a->shape[d];
-    return count;
-}
-
-static dkvb_status out_of_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype)
-{
-    return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu elements of type %s", s->path, count,
-                      dkvb_dtype_name(dtype));
-}
-
-dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset)
-{
-    dkvb_array *a = &s->array;
-    uint64_t left = file->size > offset ? file->size - offset : 0;
-    size_t bytes = 0;
-    dkvb_status rc = dkvb__stored_bytes(&bytes, s);
-
-    if (rc)
-        return rc;
-    if (left != bytes)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes from byte %llu on, type and shape promise %zu", s->path,
-                          (unsigned long long)left, (unsigned long long)offset, bytes);
-    if (bytes == 0)
-        return DKVB_OK;
-    a->data = dkvb__alloc(&a->allocator, bytes, 1);
-    if (!a->data)
-        return out_of_memory(s, elements(a), a->dtype);
-    return dkvb__file_read(file, offset, a->data, bytes);
-}
-
-void dkvb__stored_swap(struct dkvb__stored *s)
-{
-    size_t size = dkvb_dtype_size(s->array.dtype);
-    size_t count = elements(&s->array);
-    unsigned char *at = s->array.data;
-
-    for (size_t i = 0; i < count; i++, at += size)
-        for (size_t j = 0; j < size / 2; j++) {
-            unsigned char byte = at[j];
-
-            at[j] = at[size - 1 - j];
-            at[size - 1 - j] = byte;
-        }
 }
 
 /* Put new elements in the place of the old ones. */
@@ -156,7 +54,7 @@ static void gather(unsigned char *to, const unsigned char *from, size_t n, size_
 static void reorder(unsigned char *to, const unsigned char *from, const dkvb_array *a)
 {
     size_t size = dkvb_dtype_size(a->dtype);
-    size_t last = a->ndim - 1, width = (size_t)a->shape[last], rows = elements(a) / width, offset = 0;
+    size_t last = a->ndim - 1, width = (size_t)a->shape[last], rows = dkvb__elements(a) / width, offset = 0;
     size_t stride[DKVB_ARRAY_MAX_NDIM] = {1};
     uint64_t index[DKVB_ARRAY_MAX_NDIM] = {0};
 
@@ -186,13 +84,13 @@ static bool order_matters(const dkvb_array *a)
 
 static dkvb_status to_c_order(struct dkvb__stored *s)
 {
-    size_t count = elements(&s->array);
+    size_t count = dkvb__elements(&s->array);
     void *data;
 
     if (s->fortran && count > 0 && order_matters(&s->array)) {
         data = dkvb__alloc(&s->array.allocator, count, dkvb_dtype_size(s->array.dtype));
         if (!data)
-            return out_of_memory(s, count, s->array.dtype);
+            return dkvb__stored_no_memory(s, count, s->array.dtype);
         reorder(data, s->array.data, &s->array);
         replace(s, data, s->array.dtype);
     }
@@ -271,7 +169,7 @@ dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_alloca
  * check_finite() finds. */
 static dkvb_status to_float(struct dkvb__stored *s)
 {
-    size_t count = elements(&s->array);
+    size_t count = dkvb__elements(&s->array);
     const void *from = s->array.data;
     float *to;
 
@@ -281,7 +179,7 @@ static dkvb_status to_float(struct dkvb__stored *s)
     }
     to = dkvb__alloc(&s->array.allocator, count, sizeof *to);
     if (!to)
-        return out_of_memory(s, count, DKVB_DTYPE_F32);
+        return dkvb__stored_no_memory(s, count, DKVB_DTYPE_F32);
     switch (s->array.dtype) {
     case DKVB_DTYPE_U8:
         for (size_t i = 0; i < count; i++)
@@ -344,7 +242,7 @@ static void flatten(dkvb_array *a)
 static dkvb_status check_finite(const struct dkvb__stored *s)
 {
     const float *x = s->array.data;
-    size_t count = elements(&s->array), columns = (size_t)s->array.shape[1];
+    size_t count = dkvb__elements(&s->array), columns = (size_t)s->array.shape[1];
 
     for (size_t i = 0; i < count; i++)
         if (!isfinite(x[i]))
@@ -429,11 +327,11 @@ static dkvb_status fail_label(const struct dkvb__stored *s, size_t row)
 /* Labels have one column, so Fortran order is C order. */
 static dkvb_status to_labels(struct dkvb__stored *s)
 {
-    size_t count = elements(&s->array);
+    size_t count = dkvb__elements(&s->array);
     int32_t *to = count ? dkvb__alloc(&s->array.allocator, count, sizeof *to) : NULL;
 
     if (count && !to)
-        return out_of_memory(s, count, DKVB_DTYPE_I32);
+        return dkvb__stored_no_memory(s, count, DKVB_DTYPE_I32);
     for (size_t i = 0; i < count; i++) {
         int64_t label = integer_at(s->array.dtype, s->array.data, i);
 

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "data/array.h"
+#include "data/stored.h"
 
 /* True if a file that starts with these bytes claims to be IDX, or gzip, in which IDX is then expected. */
 bool dkvb__idx_sniff(const unsigned char *start, size_t size);

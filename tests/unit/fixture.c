@@ -1,10 +1,7 @@
 #include "fixture.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/rng.h"
 
@@ -100,44 +97,4 @@ dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail_at)
 {
     *state = (struct failing_alloc){.fail_at = fail_at};
     return (dkvb_allocator){counting_alloc, counting_release, state};
-}
-
-const char *temp_path(const char *name)
-{
-    static char folder[64], paths[8][128];
-    static unsigned next;
-    char *path = paths[next++ % 8];
-
-    if (!folder[0]) {
-        const char *base = getenv("TMPDIR");
-
-        snprintf(folder, sizeof folder, "%.40s/dkvb-XXXXXX", base ? base : "/tmp");
-        assert_non_null(mkdtemp(folder));
-    }
-    snprintf(path, sizeof paths[0], "%s/%.50s", folder, name);
-    return path;
-}
-
-unsigned char *read_file(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    struct stat st;
-    unsigned char *data;
-
-    assert_non_null(f);
-    assert_int_equal(fstat(fileno(f), &st), 0);
-    *size = (size_t)st.st_size;
-    data = malloc(*size + 1);
-    assert_int_equal(fread(data, 1, *size, f), *size);
-    fclose(f);
-    return data;
-}
-
-void write_file(const char *path, const void *data, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, size, f), size);
-    assert_int_equal(fclose(f), 0);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "dkvb/dkvb.h"
+#include "files.h"
 
 #define assert_ok(call) assert_int_equal((call), DKVB_OK)
 #define assert_message(part) assert_non_null(strstr(dkvb_last_error(), (part)))
@@ -35,12 +36,5 @@ struct failing_alloc {
     long live;
 };
 dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail_at);
-
-/* Path of a file in a folder of this test's own, which is made at first use. Fixed buffer: up to 8 paths at a time. */
-const char *temp_path(const char *name);
-
-/* A whole file; the caller frees it. */
-unsigned char *read_file(const char *path, size_t *size);
-void write_file(const char *path, const void *data, size_t size);
 
 #endif

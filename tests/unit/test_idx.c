@@ -12,36 +12,23 @@
 #include <zlib.h>
 
 #include "dkvb/data.h"
+#include "files.h"
 
-static char folder[] = "/tmp/dkvb-test-idx-XXXXXX";
-static char path[64];
+static char path[128];
 
 /* uint8[2][3] */
 static const unsigned char small[] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255};
 
-static int make_folder(void **state)
+static int name_file(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(path, sizeof path, "%s", temp_path("file"));
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 static void put_file(const void *data, size_t size)
 {
-    FILE *file = fopen(path, "wb");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
+    write_file(path, data, size);
 }
 
 /* One gzip member in `to`, which has room: its size. */
@@ -443,5 +430,5 @@ int main(void)
         cmocka_unit_test(fashion_mnist_is_read),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, name_file, NULL);
 }

@@ -14,33 +14,20 @@
 #include <cmocka.h>
 
 #include "dkvb/data.h"
+#include "files.h"
 
-static char folder[] = "/tmp/dkvb-test-npy-XXXXXX";
-static char path[64];
+static char path[128];
 
-static int make_folder(void **state)
+static int name_file(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(path, sizeof path, "%s", temp_path("file"));
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 static void put_file(const void *data, size_t size)
 {
-    FILE *file = fopen(path, "wb");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
+    write_file(path, data, size);
 }
 
 /* A .npy file of any version in `to`: its size. */
@@ -373,9 +360,9 @@ static void what_is_not_a_data_file_is_refused(void **state)
     char missing[80];
 
     (void)state;
-    snprintf(missing, sizeof missing, "%s/missing", folder);
+    snprintf(missing, sizeof missing, "%s/missing", temp_folder());
     assert_refused(dkvb_array_read, missing, DKVB_EIO, "cannot open");
-    assert_refused(dkvb_features_read, folder, DKVB_EIO, "is a directory");
+    assert_refused(dkvb_features_read, temp_folder(), DKVB_EIO, "is a directory");
     assert_refused(dkvb_labels_read, "/dev/null", DKVB_EIO, "is not a regular file");
     put_file("", 0);
     assert_refused(dkvb_array_read, path, DKVB_EFORMAT, "0 bytes");
@@ -822,7 +809,7 @@ static void a_write_that_cannot_be_done_leaves_the_file_alone(void **state)
     assert_int_equal(dkvb_npy_write(path, DKVB_DTYPE_F32, 2, huge, "abcd"), DKVB_EINVAL);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 3);
-    assert_int_equal(dkvb_npy_write(folder, DKVB_DTYPE_F32, 2, shape, "abcd"), DKVB_EIO);
+    assert_int_equal(dkvb_npy_write(temp_folder(), DKVB_DTYPE_F32, 2, shape, "abcd"), DKVB_EIO);
 }
 
 int main(void)
@@ -863,5 +850,5 @@ int main(void)
         cmocka_unit_test(a_write_that_cannot_be_done_leaves_the_file_alone),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, name_file, NULL);
 }

@@ -1,5 +1,5 @@
-#ifndef DKVB_DATA_ARRAY_H
-#define DKVB_DATA_ARRAY_H
+#ifndef DKVB_DATA_STORED_H
+#define DKVB_DATA_STORED_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +25,12 @@ dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
 /* Fill array.data with the rest of the file from `offset` on, which must be as long as dtype and shape promise. */
 dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
+
+/* Number of elements. */
+size_t dkvb__elements(const dkvb_array *a);
+
+/* DKVB_ENOMEM for `count` elements of a type. */
+dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype);
 
 /* Turn the bytes of every element around. */
 void dkvb__stored_swap(struct dkvb__stored *s);

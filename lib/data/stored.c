@@ -1,0 +1,107 @@
+#include "data/stored.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+static const struct dtype {
+    const char *name;
+    size_t size;
+} dtypes[] = {
+    [DKVB_DTYPE_U8] = {"uint8", 1},    [DKVB_DTYPE_I8] = {"int8", 1},     [DKVB_DTYPE_U16] = {"uint16", 2},
+    [DKVB_DTYPE_I16] = {"int16", 2},   [DKVB_DTYPE_U32] = {"uint32", 4},  [DKVB_DTYPE_I32] = {"int32", 4},
+    [DKVB_DTYPE_U64] = {"uint64", 8},  [DKVB_DTYPE_I64] = {"int64", 8},   [DKVB_DTYPE_F16] = {"float16", 2},
+    [DKVB_DTYPE_F32] = {"float32", 4}, [DKVB_DTYPE_F64] = {"float64", 8},
+};
+
+static bool known(uint32_t dtype)
+{
+    return dtype < sizeof dtypes / sizeof *dtypes && dtypes[dtype].name;
+}
+
+size_t dkvb_dtype_size(uint32_t dtype)
+{
+    return known(dtype) ? dtypes[dtype].size : 0;
+}
+
+const char *dkvb_dtype_name(uint32_t dtype)
+{
+    return known(dtype) ? dtypes[dtype].name : "unknown";
+}
+
+bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
+{
+    size_t product = dkvb_dtype_size(dtype);
+    bool none = false;
+
+    for (uint32_t d = 0; d < ndim; d++) {
+        if (shape[d] == 0)
+            none = true;
+        else if (shape[d] > PTRDIFF_MAX || dkvb__mul_overflow(&product, product, (size_t)shape[d]))
+            return false;
+    }
+    *bytes = none ? 0 : product;
+    return product <= PTRDIFF_MAX;
+}
+
+dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s)
+{
+    const dkvb_array *a = &s->array;
+
+    if (!dkvb__shape_bytes(bytes, a->dtype, a->ndim, a->shape))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: the product of the %u dimensions does not fit in memory", s->path,
+                          a->ndim);
+    return DKVB_OK;
+}
+
+/* Elements of an array whose bytes are known to fit. */
+size_t dkvb__elements(const dkvb_array *a)
+{
+    size_t count = 1;
+
+    for (uint32_t d = 0; d < a->ndim; d++)
+        count *= (size_t)a->shape[d];
+    return count;
+}
+
+dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype)
+{
+    return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu elements of type %s", s->path, count,
+                      dkvb_dtype_name(dtype));
+}
+
+dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset)
+{
+    dkvb_array *a = &s->array;
+    uint64_t left = file->size > offset ? file->size - offset : 0;
+    size_t bytes = 0;
+    dkvb_status rc = dkvb__stored_bytes(&bytes, s);
+
+    if (rc)
+        return rc;
+    if (left != bytes)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes from byte %llu on, type and shape promise %zu", s->path,
+                          (unsigned long long)left, (unsigned long long)offset, bytes);
+    if (bytes == 0)
+        return DKVB_OK;
+    a->data = dkvb__alloc(&a->allocator, bytes, 1);
+    if (!a->data)
+        return dkvb__stored_no_memory(s, dkvb__elements(a), a->dtype);
+    return dkvb__file_read(file, offset, a->data, bytes);
+}
+
+void dkvb__stored_swap(struct dkvb__stored *s)
+{
+    size_t size = dkvb_dtype_size(s->array.dtype);
+    size_t count = dkvb__elements(&s->array);
+    unsigned char *at = s->array.data;
+
+    for (size_t i = 0; i < count; i++, at += size)
+        for (size_t j = 0; j < size / 2; j++) {
+            unsigned char byte = at[j];
+
+            at[j] = at[size - 1 - j];
+            at[size - 1 - j] = byte;
+        }
+}
