@@ -12,6 +12,8 @@ work=$build/story
 class=0 # T-shirt/top
 
 cmake/install-deps.sh
+rm -rf $work
+mkdir -p $work
 if [ ! -f $data/train-images-idx3-ubyte.gz ]; then
   as_root=
   [ "$(id -u)" = 0 ] || as_root=sudo
@@ -24,12 +26,10 @@ fi
 if command -v ninja >/dev/null; then
   export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
 fi
-cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF >$build.log 2>&1 ||
-  { cat $build.log >&2; exit 1; }
-cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)" >>$build.log 2>&1 || { cat $build.log >&2; exit 1; }
+echo "Building in $build"
+cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF >$build/log 2>&1 &&
+  cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)" >>$build/log 2>&1 || { cat $build/log >&2; exit 1; }
 dkvb=$build/src/dkvb
-rm -rf $work
-mkdir -p $work
 
 now() { date +%s.%N; }
 times=

@@ -13,6 +13,11 @@ esac
 if command -v ninja >/dev/null; then
   export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
 fi
+if [ "$preset" = tsan ]; then
+  # Archer tells ThreadSanitizer what OpenMP's barriers order; without it every parallel region looks like a race.
+  llvm=$(dirname "$(dirname "$(readlink -f "$(command -v clang)")")")
+  export OMP_TOOL_LIBRARIES="$llvm/lib/libarcher.so" TSAN_OPTIONS="ignore_noninstrumented_modules=1"
+fi
 jobs=$(getconf _NPROCESSORS_ONLN)
 cmake --preset "$preset"
 cmake --build --preset "$preset" -j "$jobs"
