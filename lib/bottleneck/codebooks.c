@@ -214,9 +214,8 @@ dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *cb, dkvb_codebooks_inf
     full.input_dim = cb->shape.input_dim;
     full.normalize = cb->normalize;
     full.frozen = cb->frozen;
-    for (size_t c = 0; c < cb->shape.codebooks; c++)
-        for (size_t j = 0; j < cb->shape.keys; j++)
-            full.purged_pairs += dkvb__bit(cb->purged + c * dkvb__key_words(cb->shape.keys), j);
+    for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
+        full.purged_pairs += (uint64_t)__builtin_popcountll(cb->purged[w]);
     memcpy(full.birth, cb->birth, sizeof full.birth);
     return dkvb__give_info(info, &full, sizeof full, "codebooks info");
 }
