@@ -68,6 +68,14 @@ cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached 
 "$work/shared"
 echo "pkg-config, shared: fine"
 
+# The program that the README shows.
+sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$work/readme.c"
+# shellcheck disable=SC2046
+"$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/readme.c" $(pc --cflags --libs) -o "$work/readme"
+if "$work/readme" nowhere.npy nowhere.npy model 2>"$work/readme.err"; then exit 1; fi
+grep -q "nowhere.npy: cannot open" "$work/readme.err"
+echo "the program of the README: fine"
+
 # With both libraries in one directory -ldkvb means the shared one: name the other.
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
