@@ -84,8 +84,14 @@ static inline __m256 step(__m256 s, __m256 q, __m256 key)
     return _mm256_fmadd_ps(diff, diff, s);
 }
 
-/* Distances of one row to a block of 16 keys. */
-static inline void block_distances(__m256 *low, __m256 *high, const float *q, const float *block, size_t dim)
+/* Which of 16 distances are less than `limit`. */
+static inline unsigned less(__m256 low, __m256 high, __m256 limit)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, limit, _CMP_LT_OQ)) |
+           (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, limit, _CMP_LT_OQ)) << 8;
+}
+
+static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float below)
 {
     __m256 a0 = _mm256_setzero_ps(), a1 = a0;
 
@@ -95,67 +101,43 @@ static inline void block_distances(__m256 *low, __m256 *high, const float *q, co
         a0 = step(a0, x, _mm256_loadu_ps(block + i * DKVB__LANES));
         a1 = step(a1, x, _mm256_loadu_ps(block + i * DKVB__LANES + 8));
     }
-    *low = a0;
-    *high = a1;
+    _mm256_storeu_ps(s, a0);
+    _mm256_storeu_ps(s + 8, a1);
+    return less(a0, a1, _mm256_set1_ps(below));
 }
 
-/* Insert those of 16 distances that are below the k-th best and live, lowest key first. */
-static inline void offer(float *dist, uint16_t *index, size_t k, __m256 low, __m256 high, size_t first, unsigned live)
+/* Eight independent chains hide the latency that one row alone would wait for. */
+static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float below)
 {
-    __m256 limit = _mm256_set1_ps(dist[k - 1]);
-    unsigned hits = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, limit, _CMP_LT_OQ)) |
-                    (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, limit, _CMP_LT_OQ)) << 8;
-    float s[DKVB__LANES];
+    __m256 limit = _mm256_set1_ps(below);
+    const float *b0 = word, *b1 = b0 + dim * DKVB__LANES, *b2 = b1 + dim * DKVB__LANES, *b3 = b2 + dim * DKVB__LANES;
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
 
-    hits &= live;
-    if (hits == 0)
-        return;
-    _mm256_storeu_ps(s, low);
-    _mm256_storeu_ps(s + 8, high);
-    for (; hits; hits &= hits - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(hits);
+    for (size_t i = 0; i < dim; i++) {
+        __m256 x = _mm256_broadcast_ss(q + i);
+        size_t at = i * DKVB__LANES;
 
-        if (s[lane] < dist[k - 1])
-            dkvb__top_insert(dist, index, k, s[lane], first + lane);
+        s0 = step(s0, x, _mm256_loadu_ps(b0 + at));
+        s1 = step(s1, x, _mm256_loadu_ps(b0 + at + 8));
+        s2 = step(s2, x, _mm256_loadu_ps(b1 + at));
+        s3 = step(s3, x, _mm256_loadu_ps(b1 + at + 8));
+        s4 = step(s4, x, _mm256_loadu_ps(b2 + at));
+        s5 = step(s5, x, _mm256_loadu_ps(b2 + at + 8));
+        s6 = step(s6, x, _mm256_loadu_ps(b3 + at));
+        s7 = step(s7, x, _mm256_loadu_ps(b3 + at + 8));
     }
+    _mm256_storeu_ps(s, s0);
+    _mm256_storeu_ps(s + 8, s1);
+    _mm256_storeu_ps(s + 16, s2);
+    _mm256_storeu_ps(s + 24, s3);
+    _mm256_storeu_ps(s + 32, s4);
+    _mm256_storeu_ps(s + 40, s5);
+    _mm256_storeu_ps(s + 48, s6);
+    _mm256_storeu_ps(s + 56, s7);
+    return less(s0, s1, limit) | (uint64_t)less(s2, s3, limit) << 16 | (uint64_t)less(s4, s5, limit) << 32 |
+           (uint64_t)less(s6, s7, limit) << 48;
 }
 
-/*
- * Screening. With h = |key|^2 / 2 the product form v = h - q.key = (|q - key|^2 - |q|^2) / 2 takes one fused multiply-add a
- * dimension, half the work of a distance, but rounds otherwise. So it only decides which blocks are looked at: a key
- * that could win has v <= limit, and the distances of its block are then computed as always.
- *
- * The bound, with u = 2^-24: v is rounded d times and h once, and no intermediate exceeds h + |q||key| <= 2h + |q|^2 / 2 (1 + d u), so v is
- * wrong by at most about (d + 1) u (2h + |q|^2 / 2). A distance is wrong by at most about (d + 2) u of itself. `limit` allows
- * (d + 8) u of each, which leaves six units for second-order terms and for rounding `limit` itself, and the smallest normal
- * number a dimension for what underflows. Where lengths are so large that an intermediate might overflow, nothing is screened.
- */
-struct screen {
-    double half_q;  /* |q|^2 / 2 */
-    double allowed; /* share of rounding, (d + 8) u */
-    double tiny;    /* d times the smallest normal number */
-};
-
-static struct screen screen_for(const float *q, size_t dim)
-{
-    struct screen s = {0.0, (double)(dim + 8) * 0x1p-24, (double)dim * 0x1p-126};
-
-    for (size_t i = 0; i < dim; i++)
-        s.half_q += 0.5 * (double)q[i] * (double)q[i];
-    return s;
-}
-
-/* Largest v of a key that may be nearer than `best`, among keys whose h is at most `most_h`. */
-static inline float screen_limit(const struct screen *s, float best, double most_h)
-{
-    double half = 0.5 * (double)best;
-
-    if (!(2.0 * most_h + s->half_q < 0x1p120))
-        return __builtin_inff();
-    return (float)(half - s->half_q + s->allowed * (half + 2.0 * most_h + s->half_q) + s->tiny);
-}
-
-/* Half the squared lengths of up to 64 keys; returns the largest. h: float[64]. */
 static double half_norms(float *h, const float *blocks, size_t count, size_t dim)
 {
     __m256 most = _mm256_setzero_ps();
@@ -185,7 +167,7 @@ static double half_norms(float *h, const float *blocks, size_t count, size_t dim
     return largest;
 }
 
-enum { ROWS = 6 }; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
+enum { SCREEN_ROWS = 6 }; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
 
 /* Lanes of 16 keys that are not above a row's limit; what is not a number is not above it. */
 static inline __m256 not_above(__m256 low, __m256 high, const float *limit)
@@ -242,122 +224,22 @@ static inline unsigned screen_block(const float *q, const float *block, const fl
            any_lane(f0) << 5;
 }
 
-/* Six rows against the blocks of one word: screen, and offer what passes. */
-static void screen_word(float *dist, uint16_t *index, const float *q, const struct screen *screens,
-                        const float *blocks, const float *h, double most_h, size_t count, uint64_t live, size_t first,
-                        size_t dim, size_t k)
+static uint32_t screen_word(const float *q, const float *word, const float *h, const float *limit, size_t count,
+                            size_t dim)
 {
-    float limit[ROWS];
+    uint32_t hits = 0;
 
-    for (size_t r = 0; r < ROWS; r++)
-        limit[r] = screen_limit(&screens[r], dist[r * k + k - 1], most_h);
-    for (size_t b = 0; b < count; b++) {
-        const float *block = blocks + b * dim * DKVB__LANES;
-        unsigned hit = screen_block(q, block, h + b * DKVB__LANES, limit, dim);
-
-        for (; hit; hit &= hit - 1) {
-            unsigned r = (unsigned)__builtin_ctz(hit);
-            __m256 low, high;
-
-            block_distances(&low, &high, q + r * dim, block, dim);
-            offer(dist + r * k, index + r * k, k, low, high, first + b * DKVB__LANES,
-                  live >> (b * DKVB__LANES) & 0xFFFF);
-            limit[r] = screen_limit(&screens[r], dist[r * k + k - 1], most_h);
-        }
-    }
+    for (size_t b = 0; b < count; b++)
+        hits |= screen_block(q, word + b * dim * DKVB__LANES, h + b * DKVB__LANES, limit, dim) << (b * SCREEN_ROWS);
+    return hits;
 }
 
-/* One row against four blocks at once: eight independent chains hide the latency that one row alone would wait for. */
-static void row_word(float *dist, uint16_t *index, size_t k, const float *q, const float *block, size_t dim,
-                     size_t first, uint64_t live)
-{
-    const float *b0 = block, *b1 = b0 + dim * DKVB__LANES, *b2 = b1 + dim * DKVB__LANES, *b3 = b2 + dim * DKVB__LANES;
-    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-
-    for (size_t i = 0; i < dim; i++) {
-        __m256 x = _mm256_broadcast_ss(q + i);
-        size_t at = i * DKVB__LANES;
-
-        s0 = step(s0, x, _mm256_loadu_ps(b0 + at));
-        s1 = step(s1, x, _mm256_loadu_ps(b0 + at + 8));
-        s2 = step(s2, x, _mm256_loadu_ps(b1 + at));
-        s3 = step(s3, x, _mm256_loadu_ps(b1 + at + 8));
-        s4 = step(s4, x, _mm256_loadu_ps(b2 + at));
-        s5 = step(s5, x, _mm256_loadu_ps(b2 + at + 8));
-        s6 = step(s6, x, _mm256_loadu_ps(b3 + at));
-        s7 = step(s7, x, _mm256_loadu_ps(b3 + at + 8));
-    }
-    offer(dist, index, k, s0, s1, first, live & 0xFFFF);
-    offer(dist, index, k, s2, s3, first + 16, live >> 16 & 0xFFFF);
-    offer(dist, index, k, s4, s5, first + 32, live >> 32 & 0xFFFF);
-    offer(dist, index, k, s6, s7, first + 48, (unsigned)(live >> 48));
-}
-
-/* The `count` blocks of one word against one row, without screening: its preparation would cost as much. */
-static void row_blocks(float *dist, uint16_t *index, size_t k, const float *q, const float *blocks, size_t count,
-                       size_t dim, size_t first, uint64_t live)
-{
-    if (count == 4) {
-        row_word(dist, index, k, q, blocks, dim, first, live);
-        return;
-    }
-    for (size_t b = 0; b < count; b++) {
-        __m256 low, high;
-
-        block_distances(&low, &high, q, blocks + b * dim * DKVB__LANES, dim);
-        offer(dist, index, k, low, high, first + b * DKVB__LANES, live >> (b * DKVB__LANES) & 0xFFFF);
-    }
-}
-
-enum { SCREENED_ROWS = 16 * ROWS }; /* whose screens lie on the stack: one such part after another */
-
-/* Up to SCREENED_ROWS rows; every word of keys is brought into cache once for all of them. */
-static void nearest_part(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
-                         const uint64_t *dead, size_t keys, size_t dim, size_t k)
-{
-    size_t block_count = dkvb__key_blocks(keys), whole = n / ROWS * ROWS;
-    struct screen screens[SCREENED_ROWS];
-
-    for (size_t r = 0; r < whole; r++)
-        screens[r] = screen_for(q + r * dim, dim);
-    for (size_t w = 0; w < dkvb__key_words(keys); w++) {
-        size_t count = block_count - 4 * w < 4 ? block_count - 4 * w : 4, first = w * 64;
-        const float *word = blocks + first * dim;
-        float h[64];
-        double most_h;
-
-        if (~dead[w] == 0)
-            continue;
-        most_h = whole > 0 ? half_norms(h, word, count, dim) : 0.0;
-        for (size_t r = 0; r < whole; r += ROWS)
-            screen_word(dist + r * k, index + r * k, q + r * dim, screens + r, word, h, most_h, count, ~dead[w], first,
-                        dim, k);
-        for (size_t r = whole; r < n; r++)
-            row_blocks(dist + r * k, index + r * k, k, q + r * dim, word, count, dim, first, ~dead[w]);
-    }
-}
-
-static void nearest(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
-                    size_t keys, size_t dim, size_t k)
-{
-    for (size_t r = 0; r < n; r++)
-        dkvb__top_clear(dist + r * k, index + r * k, k);
-    for (size_t r = 0; r < n; r += SCREENED_ROWS)
-        nearest_part(dist + r * k, index + r * k, q + r * dim, n - r < SCREENED_ROWS ? n - r : SCREENED_ROWS, blocks,
-                     dead, keys, dim, k);
-    for (size_t r = 0; r < n; r++)
-        dkvb__top_finish(dist + r * k, index + r * k, k, dead, keys);
-}
+#include "kernels/screened.h" /* nearest() from the functions above */
 
 static void distances(float *dist, const float *q, const float *blocks, size_t keys, size_t dim)
 {
-    for (size_t b = 0; b < dkvb__key_blocks(keys); b++) {
-        __m256 low, high;
-
-        block_distances(&low, &high, q, blocks + b * dim * DKVB__LANES, dim);
-        _mm256_storeu_ps(dist + b * DKVB__LANES, low);
-        _mm256_storeu_ps(dist + b * DKVB__LANES + 8, high);
-    }
+    for (size_t b = 0; b < dkvb__key_blocks(keys); b++)
+        (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
 }
 
 const struct dkvb__kernels dkvb__kernels_avx2 = {"avx2", supported, project, nearest, distances};

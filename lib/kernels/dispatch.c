@@ -6,7 +6,8 @@
 #include "kernels/kernels.h"
 
 const struct dkvb__kernels *const dkvb__kernel_tables[] = {
-#ifdef DKVB_HAVE_AVX2
+#ifdef DKVB_HAVE_X86
+    &dkvb__kernels_avx512,
     &dkvb__kernels_avx2,
 #endif
     &dkvb__kernels_scalar,

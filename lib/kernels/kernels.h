@@ -53,8 +53,9 @@ struct dkvb__kernels {
 };
 
 extern const struct dkvb__kernels dkvb__kernels_scalar;
-#ifdef DKVB_HAVE_AVX2
+#ifdef DKVB_HAVE_X86
 extern const struct dkvb__kernels dkvb__kernels_avx2;
+extern const struct dkvb__kernels dkvb__kernels_avx512;
 #endif
 
 /* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */

@@ -26,5 +26,6 @@ story() {
 story first 1
 story threads 2
 DKVB_KERNELS=scalar story scalar 2
+DKVB_KERNELS=avx2 story avx2 2
 OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell story openblas-haswell 2
 OPENBLAS_NUM_THREADS=2 OPENBLAS_CORETYPE=Sandybridge story openblas-sandybridge 2

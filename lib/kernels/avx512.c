@@ -1,0 +1,243 @@
+/* AVX-512. One vector is one block of 16 keys; the same chains as scalar.c, lane by lane. */
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+
+static bool supported(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f");
+}
+
+/* Four rows by sixteen columns of the projection. */
+static void project_4x16(float *out, const double *const *rows, const float *p, size_t m, size_t d)
+{
+    const double *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
+    __m512d a0 = _mm512_setzero_pd(), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+
+    for (size_t i = 0; i < m; i++) {
+        __m512d p0 = _mm512_cvtps_pd(_mm256_loadu_ps(p + i * d));
+        __m512d p1 = _mm512_cvtps_pd(_mm256_loadu_ps(p + i * d + 8));
+        __m512d x;
+
+        x = _mm512_set1_pd(r0[i]);
+        a0 = _mm512_fmadd_pd(x, p0, a0);
+        a1 = _mm512_fmadd_pd(x, p1, a1);
+        x = _mm512_set1_pd(r1[i]);
+        b0 = _mm512_fmadd_pd(x, p0, b0);
+        b1 = _mm512_fmadd_pd(x, p1, b1);
+        x = _mm512_set1_pd(r2[i]);
+        c0 = _mm512_fmadd_pd(x, p0, c0);
+        c1 = _mm512_fmadd_pd(x, p1, c1);
+        x = _mm512_set1_pd(r3[i]);
+        d0 = _mm512_fmadd_pd(x, p0, d0);
+        d1 = _mm512_fmadd_pd(x, p1, d1);
+    }
+    _mm256_storeu_ps(out, _mm512_cvtpd_ps(a0));
+    _mm256_storeu_ps(out + 8, _mm512_cvtpd_ps(a1));
+    _mm256_storeu_ps(out + d, _mm512_cvtpd_ps(b0));
+    _mm256_storeu_ps(out + d + 8, _mm512_cvtpd_ps(b1));
+    _mm256_storeu_ps(out + 2 * d, _mm512_cvtpd_ps(c0));
+    _mm256_storeu_ps(out + 2 * d + 8, _mm512_cvtpd_ps(c1));
+    _mm256_storeu_ps(out + 3 * d, _mm512_cvtpd_ps(d0));
+    _mm256_storeu_ps(out + 3 * d + 8, _mm512_cvtpd_ps(d1));
+}
+
+/* One row by up to sixteen columns. */
+static void project_1x16(float *out, const double *row, const float *p, size_t m, size_t d, size_t columns)
+{
+    __mmask16 live = (__mmask16)((1u << columns) - 1);
+    __m512d a0 = _mm512_setzero_pd(), a1 = a0;
+    __m512 sums;
+
+    for (size_t i = 0; i < m; i++) {
+        __m512 column = _mm512_maskz_loadu_ps(live, p + i * d);
+        __m512d x = _mm512_set1_pd(row[i]);
+
+        a0 = _mm512_fmadd_pd(x, _mm512_cvtps_pd(_mm512_castps512_ps256(column)), a0);
+        a1 = _mm512_fmadd_pd(
+            x, _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(column), 1))), a1);
+    }
+    sums = _mm512_castps256_ps512(_mm512_cvtpd_ps(a0));
+    sums = _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(sums), _mm256_castps_pd(_mm512_cvtpd_ps(a1)), 1));
+    _mm512_mask_storeu_ps(out, live, sums);
+}
+
+static void project(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d)
+{
+    for (size_t j = 0; j < d; j += 16) {
+        size_t columns = d - j < 16 ? d - j : 16;
+        size_t r = 0;
+
+        for (; columns == 16 && r + 4 <= n; r += 4)
+            project_4x16(out + r * d + j, rows + r, p + j, m, d);
+        for (; r < n; r++)
+            project_1x16(out + r * d + j, rows[r], p + j, m, d, columns);
+    }
+}
+
+/* s + (q - key)^2 in one rounding, for sixteen keys. */
+static inline __m512 step(__m512 s, __m512 q, __m512 key)
+{
+    __m512 diff = _mm512_sub_ps(q, key);
+
+    return _mm512_fmadd_ps(diff, diff, s);
+}
+
+static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float below)
+{
+    __m512 a = _mm512_setzero_ps();
+
+    for (size_t i = 0; i < dim; i++)
+        a = step(a, _mm512_set1_ps(q[i]), _mm512_loadu_ps(block + i * DKVB__LANES));
+    _mm512_storeu_ps(s, a);
+    return _mm512_cmp_ps_mask(a, _mm512_set1_ps(below), _CMP_LT_OQ);
+}
+
+/* Four independent chains. */
+static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float below)
+{
+    __m512 limit = _mm512_set1_ps(below);
+    size_t block = dim * DKVB__LANES;
+    __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
+
+    for (size_t i = 0; i < dim; i++) {
+        const float *at = word + i * DKVB__LANES;
+        __m512 x = _mm512_set1_ps(q[i]);
+
+        a = step(a, x, _mm512_loadu_ps(at));
+        b = step(b, x, _mm512_loadu_ps(at + block));
+        c = step(c, x, _mm512_loadu_ps(at + 2 * block));
+        d = step(d, x, _mm512_loadu_ps(at + 3 * block));
+    }
+    _mm512_storeu_ps(s, a);
+    _mm512_storeu_ps(s + 16, b);
+    _mm512_storeu_ps(s + 32, c);
+    _mm512_storeu_ps(s + 48, d);
+    return (uint64_t)_mm512_cmp_ps_mask(a, limit, _CMP_LT_OQ) |
+           (uint64_t)_mm512_cmp_ps_mask(b, limit, _CMP_LT_OQ) << 16 |
+           (uint64_t)_mm512_cmp_ps_mask(c, limit, _CMP_LT_OQ) << 32 |
+           (uint64_t)_mm512_cmp_ps_mask(d, limit, _CMP_LT_OQ) << 48;
+}
+
+static double half_norms(float *h, const float *word, size_t count, size_t dim)
+{
+    __m256 most = _mm256_setzero_ps();
+    float m[8];
+    double largest = 0.0;
+
+    for (size_t j = 0; j < count * DKVB__LANES; j += 8) {
+        const float *keys = word + dkvb__key_offset(j, dim);
+        __m512d sum = _mm512_setzero_pd();
+        __m256 half;
+
+        for (size_t i = 0; i < dim; i++) { /* in double: one rounding, at the end */
+            __m512d x = _mm512_cvtps_pd(_mm256_loadu_ps(keys + i * DKVB__LANES));
+
+            sum = _mm512_fmadd_pd(x, x, sum);
+        }
+        half = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_set1_pd(0.5), sum));
+        _mm256_storeu_ps(h + j, half);
+        most = _mm256_max_ps(most, half);
+    }
+    _mm256_storeu_ps(m, most);
+    for (size_t i = 0; i < 8; i++)
+        largest = (double)m[i] > largest ? (double)m[i] : largest;
+    return largest;
+}
+
+enum { SCREEN_ROWS = 6 }; /* by four blocks: 24 sums, four vectors of keys and a number of a row in 32 registers */
+
+/* Row r's part of screen_word(): a bit for each of four blocks. */
+static inline uint32_t row_hits(__m512 a, __m512 b, __m512 c, __m512 d, const float *limit, unsigned r)
+{
+    __m512 l = _mm512_set1_ps(limit[r]);
+    unsigned ha = _mm512_cmp_ps_mask(a, l, _CMP_NGT_UQ), hb = _mm512_cmp_ps_mask(b, l, _CMP_NGT_UQ);
+    unsigned hc = _mm512_cmp_ps_mask(c, l, _CMP_NGT_UQ), hd = _mm512_cmp_ps_mask(d, l, _CMP_NGT_UQ);
+
+    if ((ha | hb | hc | hd) == 0)
+        return 0;
+    return ((uint32_t)(ha != 0) | (uint32_t)(hb != 0) << SCREEN_ROWS | (uint32_t)(hc != 0) << (2 * SCREEN_ROWS) |
+            (uint32_t)(hd != 0) << (3 * SCREEN_ROWS))
+           << r;
+}
+
+static inline uint32_t screen_four(const float *q, const float *word, const float *h, const float *limit, size_t dim)
+{
+    const float *q1 = q + dim, *q2 = q1 + dim, *q3 = q2 + dim, *q4 = q3 + dim, *q5 = q4 + dim;
+    size_t block = dim * DKVB__LANES;
+    __m512 a0 = _mm512_loadu_ps(h), b0 = _mm512_loadu_ps(h + 16), c0 = _mm512_loadu_ps(h + 32);
+    __m512 d0 = _mm512_loadu_ps(h + 48);
+    __m512 a1 = a0, b1 = b0, c1 = c0, d1 = d0, a2 = a0, b2 = b0, c2 = c0, d2 = d0, a3 = a0, b3 = b0, c3 = c0, d3 = d0;
+    __m512 a4 = a0, b4 = b0, c4 = c0, d4 = d0, a5 = a0, b5 = b0, c5 = c0, d5 = d0;
+
+    for (size_t i = 0; i < dim; i++) {
+        const float *at = word + i * DKVB__LANES;
+        __m512 ka = _mm512_loadu_ps(at), kb = _mm512_loadu_ps(at + block), kc = _mm512_loadu_ps(at + 2 * block);
+        __m512 kd = _mm512_loadu_ps(at + 3 * block), x;
+
+        x = _mm512_set1_ps(q[i]);
+        a0 = _mm512_fnmadd_ps(x, ka, a0);
+        b0 = _mm512_fnmadd_ps(x, kb, b0);
+        c0 = _mm512_fnmadd_ps(x, kc, c0);
+        d0 = _mm512_fnmadd_ps(x, kd, d0);
+        x = _mm512_set1_ps(q1[i]);
+        a1 = _mm512_fnmadd_ps(x, ka, a1);
+        b1 = _mm512_fnmadd_ps(x, kb, b1);
+        c1 = _mm512_fnmadd_ps(x, kc, c1);
+        d1 = _mm512_fnmadd_ps(x, kd, d1);
+        x = _mm512_set1_ps(q2[i]);
+        a2 = _mm512_fnmadd_ps(x, ka, a2);
+        b2 = _mm512_fnmadd_ps(x, kb, b2);
+        c2 = _mm512_fnmadd_ps(x, kc, c2);
+        d2 = _mm512_fnmadd_ps(x, kd, d2);
+        x = _mm512_set1_ps(q3[i]);
+        a3 = _mm512_fnmadd_ps(x, ka, a3);
+        b3 = _mm512_fnmadd_ps(x, kb, b3);
+        c3 = _mm512_fnmadd_ps(x, kc, c3);
+        d3 = _mm512_fnmadd_ps(x, kd, d3);
+        x = _mm512_set1_ps(q4[i]);
+        a4 = _mm512_fnmadd_ps(x, ka, a4);
+        b4 = _mm512_fnmadd_ps(x, kb, b4);
+        c4 = _mm512_fnmadd_ps(x, kc, c4);
+        d4 = _mm512_fnmadd_ps(x, kd, d4);
+        x = _mm512_set1_ps(q5[i]);
+        a5 = _mm512_fnmadd_ps(x, ka, a5);
+        b5 = _mm512_fnmadd_ps(x, kb, b5);
+        c5 = _mm512_fnmadd_ps(x, kc, c5);
+        d5 = _mm512_fnmadd_ps(x, kd, d5);
+    }
+    return row_hits(a0, b0, c0, d0, limit, 0) | row_hits(a1, b1, c1, d1, limit, 1) |
+           row_hits(a2, b2, c2, d2, limit, 2) | row_hits(a3, b3, c3, d3, limit, 3) |
+           row_hits(a4, b4, c4, d4, limit, 4) | row_hits(a5, b5, c5, d5, limit, 5);
+}
+
+static uint32_t screen_word(const float *q, const float *word, const float *h, const float *limit, size_t count,
+                            size_t dim)
+{
+    uint32_t hits = 0;
+
+    if (count == 4)
+        return screen_four(q, word, h, limit, dim);
+    for (size_t b = 0; b < count; b++)
+        for (unsigned r = 0; r < SCREEN_ROWS; r++) { /* the last word only */
+            __m512 v = _mm512_loadu_ps(h + b * DKVB__LANES);
+
+            for (size_t i = 0; i < dim; i++)
+                v = _mm512_fnmadd_ps(_mm512_set1_ps(q[r * dim + i]),
+                                     _mm512_loadu_ps(word + (b * dim + i) * DKVB__LANES), v);
+            if (_mm512_cmp_ps_mask(v, _mm512_set1_ps(limit[r]), _CMP_NGT_UQ))
+                hits |= (uint32_t)1 << (b * SCREEN_ROWS + r);
+        }
+    return hits;
+}
+
+#include "kernels/screened.h" /* nearest() from the functions above */
+
+static void distances(float *dist, const float *q, const float *blocks, size_t keys, size_t dim)
+{
+    for (size_t b = 0; b < dkvb__key_blocks(keys); b++)
+        (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
+}
+
+const struct dkvb__kernels dkvb__kernels_avx512 = {"avx512", supported, project, nearest, distances};
