@@ -11,25 +11,10 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "dkvb/data.h"
-#include "files.h"
-
-static char path[128];
+#include "data_files.h"
 
 /* uint8[2][3] */
 static const unsigned char small[] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255};
-
-static int name_file(void **state)
-{
-    (void)state;
-    snprintf(path, sizeof path, "%s", temp_path("file"));
-    return 0;
-}
-
-static void put_file(const void *data, size_t size)
-{
-    write_file(path, data, size);
-}
 
 /* One gzip member in `to`, which has room: its size. */
 static size_t pack(unsigned char *to, size_t room, const void *data, size_t size)
@@ -56,25 +41,16 @@ static void put_packed(const void *data, size_t size)
     free(packed);
 }
 
-/* The call fails, leaves the array empty and says `part`. */
-static void assert_refused(dkvb_status code, const char *part)
+static void assert_idx_refused(dkvb_status code, const char *part)
 {
-    dkvb_array a = DKVB_ARRAY_INIT, empty;
-
-    memset(&empty, 0, sizeof empty);
-    empty.struct_size = sizeof empty;
-    assert_int_equal(dkvb_array_read(&a, path, NULL), code);
-    assert_memory_equal(&a, &empty, sizeof a);
-    assert_non_null(strstr(dkvb_last_error(), path));
-    if (!strstr(dkvb_last_error(), part))
-        fail_msg("\"%s\" does not say \"%s\"", dkvb_last_error(), part);
+    assert_refused(dkvb_array_read, data_path, code, part);
 }
 
 static void assert_small_is_read(void)
 {
     dkvb_array a = DKVB_ARRAY_INIT;
 
-    assert_int_equal(dkvb_array_read(&a, path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_U8);
     assert_int_equal(a.ndim, 2);
     assert_int_equal(a.shape[0], 2);
@@ -82,30 +58,6 @@ static void assert_small_is_read(void)
     assert_int_equal((uintptr_t)a.data % 64, 0);
     assert_memory_equal(a.data, small + 12, 6);
     dkvb_array_free(&a);
-}
-
-struct failing_alloc {
-    size_t fail_at, calls, live, peak;
-};
-
-static void *failing_get(void *user, size_t size)
-{
-    struct failing_alloc *f = user;
-
-    if (f->calls++ == f->fail_at)
-        return NULL;
-    f->live++;
-    if (size > f->peak)
-        f->peak = size;
-    return malloc(size);
-}
-
-static void failing_release(void *user, void *ptr)
-{
-    struct failing_alloc *f = user;
-
-    f->live--;
-    free(ptr);
 }
 
 static void a_small_file_is_read_plain_and_packed(void **state)
@@ -142,7 +94,7 @@ static void every_type_is_read_from_big_endian(void **state)
             dkvb_array a = DKVB_ARRAY_INIT;
 
             (packed ? put_packed : put_file)(bytes, 8 + types[t].size);
-            assert_int_equal(dkvb_array_read(&a, path, NULL), DKVB_OK);
+            assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
             assert_int_equal(a.dtype, types[t].dtype);
             assert_memory_equal(a.data, types[t].little, types[t].size);
             dkvb_array_free(&a);
@@ -159,12 +111,12 @@ static void images_become_features_and_classes_become_labels(void **state)
 
     (void)state;
     put_packed(small, sizeof small);
-    assert_int_equal(dkvb_features_read(&a, path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_F32);
     assert_memory_equal(a.data, want, sizeof want);
     dkvb_array_free(&a);
     put_packed(classes, sizeof classes);
-    assert_int_equal(dkvb_labels_read(&a, path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_labels_read(&a, data_path, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_I32);
     assert_memory_equal(a.data, labels, sizeof labels);
     dkvb_array_free(&a);
@@ -178,13 +130,13 @@ static void every_truncation_is_refused(void **state)
     (void)state;
     for (size_t cut = 0; cut < sizeof small; cut++) {
         put_file(small, cut);
-        assert_refused(DKVB_EFORMAT, "");
+        assert_idx_refused(DKVB_EFORMAT, "");
         put_packed(small, cut);
-        assert_refused(DKVB_EFORMAT, cut < 12 ? "an IDX header is longer" : "type and shape promise 6");
+        assert_idx_refused(DKVB_EFORMAT, cut < 12 ? "an IDX header is longer" : "type and shape promise 6");
     }
     for (size_t cut = 0; cut < size; cut++) {
         put_file(packed, cut);
-        assert_refused(DKVB_EFORMAT, cut < 2 ? "a NumPy or IDX file is wanted" : "gzip data is cut off");
+        assert_idx_refused(DKVB_EFORMAT, cut < 2 ? "a NumPy or IDX file is wanted" : "gzip data is cut off");
     }
 }
 
@@ -196,15 +148,15 @@ static void bytes_behind_the_elements_are_refused(void **state)
     (void)state;
     memcpy(longer, small, sizeof small);
     put_file(longer, sizeof longer);
-    assert_refused(DKVB_EFORMAT, "7 bytes from byte 12 on, type and shape promise 6");
+    assert_idx_refused(DKVB_EFORMAT, "7 bytes from byte 12 on, type and shape promise 6");
     put_packed(longer, sizeof longer);
-    assert_refused(DKVB_EFORMAT, "unpacks to more than the 6 bytes");
+    assert_idx_refused(DKVB_EFORMAT, "unpacks to more than the 6 bytes");
     packed[size] = 0;
     put_file(packed, size + 1);
-    assert_refused(DKVB_EFORMAT, "gzip data is cut off"); /* it could have been the start of another member */
+    assert_idx_refused(DKVB_EFORMAT, "gzip data is cut off"); /* it could have been the start of another member */
     memcpy(packed + size, "trailing garbage", 16);
     put_file(packed, size + 16);
-    assert_refused(DKVB_ECHECKSUM, "gzip data is damaged");
+    assert_idx_refused(DKVB_ECHECKSUM, "gzip data is damaged");
 }
 
 /* Some bits mean nothing: time and system in the header, what fills the last byte of the packed stream. */
@@ -220,7 +172,7 @@ static void damage_to_packed_data_never_changes_what_is_read(void **state)
 
             packed[at] ^= (unsigned char)flip;
             put_file(packed, size);
-            if (dkvb_array_read(&a, path, NULL) == DKVB_OK)
+            if (dkvb_array_read(&a, data_path, NULL) == DKVB_OK)
                 assert_small_is_read();
             else
                 assert_null(a.data);
@@ -237,11 +189,11 @@ static void a_wrong_crc_or_length_is_a_checksum_error(void **state)
     (void)state;
     packed[size - 8] ^= 1;
     put_file(packed, size);
-    assert_refused(DKVB_ECHECKSUM, "incorrect data check");
+    assert_idx_refused(DKVB_ECHECKSUM, "incorrect data check");
     packed[size - 8] ^= 1;
     packed[size - 1] ^= 1;
     put_file(packed, size);
-    assert_refused(DKVB_ECHECKSUM, "incorrect length check");
+    assert_idx_refused(DKVB_ECHECKSUM, "incorrect length check");
 }
 
 static void members_one_after_the_other_are_one_file(void **state)
@@ -267,18 +219,18 @@ static void a_header_that_is_not_idx_is_refused(void **state)
     memcpy(bytes, small, sizeof bytes);
     bytes[2] = 0x0A;
     put_file(bytes, sizeof bytes);
-    assert_refused(DKVB_EFORMAT, "begins with the bytes 00 00 0a; IDX wants 00 00 and a type");
+    assert_idx_refused(DKVB_EFORMAT, "begins with the bytes 00 00 0a; IDX wants 00 00 and a type");
     put_packed(bytes, sizeof bytes);
-    assert_refused(DKVB_EFORMAT, "unpacks to the bytes 00 00 0a");
+    assert_idx_refused(DKVB_EFORMAT, "unpacks to the bytes 00 00 0a");
     put_packed("\x93NUMPY....", 10);
-    assert_refused(DKVB_EFORMAT, "unpacks to the bytes 93 4e 55");
+    assert_idx_refused(DKVB_EFORMAT, "unpacks to the bytes 93 4e 55");
     bytes[2] = 8;
     bytes[3] = 0;
     put_file(bytes, sizeof bytes);
-    assert_refused(DKVB_EFORMAT, "0 dimensions, 1 to 8 are wanted");
+    assert_idx_refused(DKVB_EFORMAT, "0 dimensions, 1 to 8 are wanted");
     bytes[3] = 9;
     put_packed(bytes, sizeof bytes);
-    assert_refused(DKVB_EFORMAT, "9 dimensions, 1 to 8 are wanted");
+    assert_idx_refused(DKVB_EFORMAT, "9 dimensions, 1 to 8 are wanted");
 }
 
 static void a_product_that_overflows_is_refused(void **state)
@@ -288,9 +240,9 @@ static void a_product_that_overflows_is_refused(void **state)
     (void)state;
     memset(bytes + 4, 255, 12);
     put_file(bytes, sizeof bytes);
-    assert_refused(DKVB_EFORMAT, "does not fit in memory");
+    assert_idx_refused(DKVB_EFORMAT, "does not fit in memory");
     put_packed(bytes, sizeof bytes);
-    assert_refused(DKVB_EFORMAT, "does not fit in memory");
+    assert_idx_refused(DKVB_EFORMAT, "does not fit in memory");
 }
 
 /* A header may promise 4 GiB, plain or packed; memory follows what arrives. */
@@ -301,13 +253,13 @@ static void a_huge_promise_gets_little_memory(void **state)
 
     (void)state;
     for (int packed = 0; packed < 2; packed++) {
-        struct failing_alloc mem = {.fail_at = SIZE_MAX};
-        dkvb_allocator a = {failing_get, failing_release, &mem};
+        struct measured_alloc mem = {.fail_at = SIZE_MAX};
+        dkvb_allocator a = {measured_get, measured_release, &mem};
 
         (packed ? put_packed : put_file)(bytes, sizeof bytes);
-        assert_int_equal(dkvb_array_read(&array, path, &a), DKVB_EFORMAT);
+        assert_int_equal(dkvb_array_read(&array, data_path, &a), DKVB_EFORMAT);
         assert_non_null(strstr(dkvb_last_error(), "promise 4294967295"));
-        assert_true(mem.peak < 512 * 1024);
+        assert_true(mem.largest < 512 * 1024);
         assert_int_equal(mem.live, 0);
     }
 }
@@ -327,7 +279,7 @@ static void data_that_packs_well_is_read_in_growing_pieces(void **state)
     for (size_t i = 0; i < count; i++)
         bytes[8 + i] = (unsigned char)(i >> 12);
     put_packed(bytes, 8 + count);
-    assert_int_equal(dkvb_array_read(&a, path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
     assert_int_equal(a.shape[0], count);
     assert_memory_equal(a.data, bytes + 8, count);
     dkvb_array_free(&a);
@@ -342,7 +294,7 @@ static void empty_arrays_have_no_data(void **state)
     (void)state;
     for (int packed = 0; packed < 2; packed++) {
         (packed ? put_packed : put_file)(bytes, sizeof bytes);
-        assert_int_equal(dkvb_features_read(&a, path, NULL), DKVB_OK);
+        assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_OK);
         assert_int_equal(a.shape[0], 0);
         assert_int_equal(a.shape[1], 28);
         assert_null(a.data);
@@ -353,10 +305,10 @@ static void empty_arrays_have_no_data(void **state)
 static void let_every_allocation_fail(void)
 {
     for (size_t fail_at = 0;; fail_at++) {
-        struct failing_alloc mem = {.fail_at = fail_at};
-        dkvb_allocator given = {failing_get, failing_release, &mem};
+        struct measured_alloc mem = {.fail_at = fail_at};
+        dkvb_allocator given = {measured_get, measured_release, &mem};
         dkvb_array a = DKVB_ARRAY_INIT;
-        dkvb_status rc = dkvb_features_read(&a, path, &given);
+        dkvb_status rc = dkvb_features_read(&a, data_path, &given);
 
         dkvb_array_free(&a);
         assert_int_equal(mem.live, 0);

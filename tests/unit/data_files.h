@@ -1,0 +1,33 @@
+/* What tests of data files share: one file to write and read, and an allocator that measures. */
+#ifndef DKVB_TESTS_DATA_FILES_H
+#define DKVB_TESTS_DATA_FILES_H
+
+#include "dkvb/data.h"
+#include "files.h"
+
+/* Path of the file; name_file() sets it up for a group of tests. */
+extern char data_path[128];
+int name_file(void **state);
+void put_file(const void *data, size_t size);
+
+/* A .npy file of any version in `to`: its size. */
+size_t npy(unsigned char *to, unsigned version, const char *header, const void *data, size_t size);
+void put_npy(const char *header, const void *data, size_t size);
+
+/* A one-dimensional file in C order. */
+void put_vector(const char *type, size_t n, const void *data, size_t size);
+
+typedef dkvb_status (*read_fn)(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
+
+/* The call fails, leaves the array empty, names the file and says `part`. */
+void assert_refused(read_fn read, const char *name, dkvb_status code, const char *part);
+void assert_header_refused(const char *header, const char *part);
+
+/* One call fails, and the most that was held at a time and in one piece is known. */
+struct measured_alloc {
+    size_t fail_at, calls, live, bytes, peak, largest;
+};
+void *measured_get(void *user, size_t size);
+void measured_release(void *user, void *ptr);
+
+#endif
