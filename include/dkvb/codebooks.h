@@ -34,7 +34,7 @@ typedef struct dkvb_codebooks dkvb_codebooks;
 enum {
     DKVB_KEYINIT_EMA = 0,    /**< exponential moving averages of the rows that chose a key, as in the paper */
     DKVB_KEYINIT_KMEANS = 1, /**< k-means++ seeding, then Lloyd or mini-batch iterations */
-    DKVB_KEYINIT_SAMPLE = 2  /**< keys are projected rows; each codebook draws its own. Not private: see docs/guide.md */
+    DKVB_KEYINIT_SAMPLE = 2  /**< keys are projected rows, each codebook's its own. Not private: see docs/guide.md */
 };
 
 /** How to build codebooks. Start from `DKVB_KEYINIT_OPTIONS_INIT`. */

@@ -87,7 +87,8 @@ static void work(struct job *job, unsigned worker)
             return;
         job->fn(job->context, task, worker);
         done = atomic_fetch_add_explicit(&job->done, 1, memory_order_relaxed) + 1;
-        if (job->reports && worker == 0 && done < job->tasks && job->run->progress(job->run->user, job->before + done, job->total) != 0)
+        if (job->reports && worker == 0 && done < job->tasks &&
+            job->run->progress(job->run->user, job->before + done, job->total) != 0)
             atomic_store_explicit(&job->stop, true, memory_order_relaxed);
     }
 }
@@ -120,8 +121,13 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total)
 {
-    struct job job = {.run = run, .tasks = tasks, .fn = fn, .context = context, .reports = run->progress != NULL,
-                      .before = before, .total = total};
+    struct job job = {.run = run,
+                      .tasks = tasks,
+                      .fn = fn,
+                      .context = context,
+                      .reports = run->progress != NULL,
+                      .before = before,
+                      .total = total};
 
     run_job(&job);
     if (atomic_load(&job.stop))

@@ -7,15 +7,10 @@
 #include "base/file.h"
 #include "dkvb/codebooks.h"
 
-enum {
-    DKVB__MAX_CODEBOOKS = 65535,
-    DKVB__MAX_KEYS = 65535,
-    DKVB__MAX_KEY_DIM = 4096,
-    DKVB__MAX_INPUT_DIM = 1 << 20
-};
+enum { DKVB__MAX_CODEBOOKS = 65535, DKVB__MAX_KEYS = 65535, DKVB__MAX_KEY_DIM = 4096, DKVB__MAX_INPUT_DIM = 1 << 20 };
 
-/* Sizes that follow from the shape. Every file and every option is checked against the limits above first, so none overflows
- * 64 bits. */
+/* Sizes that follow from the shape. Every file and every option is checked against the limits above first, so none
+ * overflows 64 bits. */
 struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
@@ -41,8 +36,8 @@ struct dkvb_codebooks {
     uint64_t *purged;  /* [C][words] */
     struct dkvb__mapping *mapping;
     /* While keys grow, NULL once frozen: */
-    float *use;                     /* [C][K], moving average of rows that chose each key */
-    uint64_t steps;                 /* batches seen */
+    float *use;     /* [C][K], moving average of rows that chose each key */
+    uint64_t steps; /* batches seen */
     dkvb_keyinit_options *options;
 };
 

@@ -128,8 +128,8 @@ dkvb_status dkvb_model_classify(const dkvb_model *model, const uint16_t *codes, 
 }
 
 /* Search and decode tile by tile: codes of one tile are all that is held. */
-static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, const float *x, size_t n,
-                                 int32_t *labels, float *logits, uint16_t *codes)
+static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, const float *x, size_t n, int32_t *labels,
+                                 float *logits, uint16_t *codes)
 {
     const dkvb_model *model = d->model;
     dkvb_status rc = DKVB_OK;

@@ -129,8 +129,8 @@ static dkvb_status run_group(struct placement *w, const float *x, size_t count)
 
     for (w->tile_first = 0; w->tile_first < n; w->tile_first += w->tile_rows) {
         w->tile_rows = n - w->tile_first < w->tile.capacity ? n - w->tile_first : w->tile.capacity;
-        rc = dkvb__prepare_rows(w->cb, &w->run, x + w->tile_first * w->cb->shape.input_dim, w->tile_rows,
-                                w->tile_first, w->tile.rows);
+        rc = dkvb__prepare_rows(w->cb, &w->run, x + w->tile_first * w->cb->shape.input_dim, w->tile_rows, w->tile_first,
+                                w->tile.rows);
         if (rc)
             return rc;
         atomic_init(&w->bad, n);
@@ -237,8 +237,8 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
 static dkvb_status check_row_count(size_t n, uint32_t keys)
 {
     if (n < keys)
-        return dkvb__fail(DKVB_EINVAL, "key initialisation: %zu rows for %u keys, at least as many rows as keys are wanted",
-                          n, keys);
+        return dkvb__fail(
+            DKVB_EINVAL, "key initialisation: %zu rows for %u keys, at least as many rows as keys are wanted", n, keys);
     return DKVB_OK;
 }
 

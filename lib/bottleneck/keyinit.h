@@ -8,18 +8,18 @@
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* passes and batch settled */
     uint32_t keys, dim;
-    size_t n;        /* rows in all */
-    uint64_t *dead;  /* [words], bits past the last key */
-    float *dist;     /* [DKVB__ASSIGN_ROWS] */
-    uint16_t *index; /* [n], nearest key of each row */
-    uint32_t *count; /* [K] */
-    double *sum;     /* [K][d] */
-    size_t *order, *scratch; /* [n] */
-    float *batch;    /* [batch][d] */
-    float *use;      /* [K], ema */
+    size_t n;                     /* rows in all */
+    uint64_t *dead;               /* [words], bits past the last key */
+    float *dist;                  /* [DKVB__ASSIGN_ROWS] */
+    uint16_t *index;              /* [n], nearest key of each row */
+    uint32_t *count;              /* [K] */
+    double *sum;                  /* [K][d] */
+    size_t *order, *scratch;      /* [n] */
+    float *batch;                 /* [batch][d] */
+    float *use;                   /* [K], ema */
     float *row_blocks, *row_dist; /* kmeans: the rows as blocks, and [n] distances to the nearest key so far */
-    float *new_dist; /* kmeans: [n], to whole blocks, distances to the newest key */
-    double *row_sums; /* kmeans: sums of row_dist over DKVB__SUM_ROWS rows each */
+    float *new_dist;              /* kmeans: [n], to whole blocks, distances to the newest key */
+    double *row_sums;             /* kmeans: sums of row_dist over DKVB__SUM_ROWS rows each */
 };
 
 enum {
@@ -27,7 +27,8 @@ enum {
     DKVB__SUM_ROWS = 1024    /* a weighted draw walks partial sums first, then the rows of one */
 };
 
-/* keyinit_placer.c: scratch memory for the method of these options and n rows. False if out of memory; free it then too. */
+/* keyinit_placer.c: scratch memory for the method of these options and n rows. False if out of memory; free it then
+ * too. */
 bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, size_t n, const dkvb_allocator *mem);
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
@@ -45,8 +46,7 @@ void dkvb__place_sample(struct dkvb__placer *p, const float *q, size_t n, float 
 
 /* keyinit_ema.c: passes of moving averages from sampled keys; and one step of it. */
 void dkvb__place_ema(struct dkvb__placer *p, const float *q, size_t n, float *blocks, struct dkvb__rng *rng);
-void dkvb__ema_step(struct dkvb__placer *p, const float *q, size_t n, float *blocks, float *use,
-                    struct dkvb__rng *rng);
+void dkvb__ema_step(struct dkvb__placer *p, const float *q, size_t n, float *blocks, float *use, struct dkvb__rng *rng);
 
 /* keyinit_kmeans.c: k-means++ seeding, then Lloyd's or mini-batch iterations. */
 void dkvb__place_kmeans(struct dkvb__placer *p, const float *q, size_t n, float *blocks, struct dkvb__rng *rng);

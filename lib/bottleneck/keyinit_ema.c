@@ -1,6 +1,6 @@
 /*
- * Keys by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv 1711.00937, appendix
- * A.1) and in the bottleneck's papers. With n_j rows of a batch, of sum s_j, nearest to key j:
+ * Keys by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv 1711.00937,
+ * appendix A.1) and in the bottleneck's papers. With n_j rows of a batch, of sum s_j, nearest to key j:
  *
  *     N_j   <- decay N_j + (1 - decay) n_j
  *     m_j   <- decay m_j + (1 - decay) s_j

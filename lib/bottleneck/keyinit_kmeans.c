@@ -1,6 +1,6 @@
 /*
- * Keys by k-means. Seeding is k-means++ (Arthur and Vassilvitskii 2007): each next key is a row drawn with probability in
- * proportion to its squared distance from the nearest key so far. Then either Lloyd's iterations, key = mean of its
+ * Keys by k-means. Seeding is k-means++ (Arthur and Vassilvitskii 2007): each next key is a row drawn with probability
+ * in proportion to its squared distance from the nearest key so far. Then either Lloyd's iterations, key = mean of its
  * rows, or mini-batch iterations (Sculley 2010): each row pulls its key by 1 / (number of rows that the key has had).
  */
 #include "bottleneck/keyinit.h"

@@ -86,8 +86,8 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
 
-/* decode.c: sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L].
- * False if the code selects nothing. */
+/* decode.c: sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values:
+ * [C][K][L]. False if the code selects nothing. */
 bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums);
 
 /* No-op if there is no training under way. */

@@ -15,13 +15,14 @@ size_t dkvb__tile_rows(const dkvb_codebooks *cb, size_t n);
 /* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
-/* q[r] = P_c rows[r] for prepared rows; q: float[n][d]. Returns the first row whose projection overflows, n if none does. */
+/* q[r] = P_c rows[r] for prepared rows; q: float[n][d]. Returns the first row whose projection overflows, n if none
+ * does. */
 size_t dkvb__project_rows(const dkvb_codebooks *cb, size_t c, const double *const *rows, size_t n, float *q);
 
 /* Prepared rows of one tile, and pointers to them. */
 struct dkvb__tile {
-    double *rows;        /* [capacity][m] */
-    const double **row;  /* [capacity] */
+    double *rows;       /* [capacity][m] */
+    const double **row; /* [capacity] */
     size_t capacity;
 };
 

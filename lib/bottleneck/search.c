@@ -85,8 +85,8 @@ static size_t choose_rows(const struct tile_job *job, size_t c, size_t part, uin
 }
 
 /* Projections of the chosen rows in codebook c, side by side in `q`. */
-static void gather_projections(struct tile_job *job, size_t c, const uint32_t *chosen, size_t count,
-                               const double **row, float *q)
+static void gather_projections(struct tile_job *job, size_t c, const uint32_t *chosen, size_t count, const double **row,
+                               float *q)
 {
     size_t dim = job->s->cb->shape.key_dim, bad;
 
@@ -118,8 +118,8 @@ static void search_task(void *context, size_t task, unsigned worker)
         return;
     gather_projections(job, c, chosen, count, s->row + first, q);
     dkvb__dead_keys(s->cb, s->mask, c, dead);
-    dkvb__kernels()->nearest(dist, index, q, count, dkvb__codebook_blocks(s->cb, c), dead, shape->keys,
-                             shape->key_dim, k);
+    dkvb__kernels()->nearest(dist, index, q, count, dkvb__codebook_blocks(s->cb, c), dead, shape->keys, shape->key_dim,
+                             k);
     for (size_t i = 0; i < count; i++) {
         size_t at = (chosen[i] * shape->codebooks + c) * k;
 

@@ -14,12 +14,12 @@ struct dkvb__search {
     uint32_t k;
     struct dkvb__tile tile; /* capacity = rows in a call of dkvb__search_tile() at most */
     /* One of each for every worker: */
-    float *q;          /* [capacity][d] */
-    float *dist;       /* [capacity][k] */
-    uint16_t *index;   /* [capacity][k] */
-    uint64_t *dead;    /* [words] */
+    float *q;           /* [capacity][d] */
+    float *dist;        /* [capacity][k] */
+    uint16_t *index;    /* [capacity][k] */
+    uint64_t *dead;     /* [words] */
     const double **row; /* [capacity] */
-    uint32_t *chosen;  /* [capacity] */
+    uint32_t *chosen;   /* [capacity] */
 };
 
 /* Check the arguments and get the scratch memory for searches of up to `n` rows. */

@@ -3,8 +3,8 @@
  * thread count: first every row's error, from values as they are (rows are shared out); then every codebook adds the
  * errors to the values that its codes name, rows in order (codebooks are shared out).
  *
- * Weight decay shrinks all values in each batch. Touching them all would cost more than the training, so a common factor is
- * kept beside them (Bottou 2012, *Stochastic Gradient Descent Tricks*, section 5.1): value = scale * stored.
+ * Weight decay shrinks all values in each batch. Touching them all would cost more than the training, so a common
+ * factor is kept beside them (Bottou 2012, *Stochastic Gradient Descent Tricks*, section 5.1): value = scale * stored.
  */
 #include <math.h>
 #include <string.h>
@@ -129,7 +129,8 @@ struct pass {
     uint8_t *right;      /* [batch] */
 };
 
-/* error = learning_rate (onehot(label) - softmax(logits)) / scale, and the row's loss. sums: selected values, by class. */
+/* error = learning_rate (onehot(label) - softmax(logits)) / scale, and the row's loss. sums: selected values, by class.
+ */
 static void row_error(const struct pass *p, double *sums, int32_t label, size_t i)
 {
     const struct dkvb__training *t = p->training;
@@ -274,8 +275,7 @@ static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *re
 }
 
 /* Labels checked; rows that are not to be ignored in `order`, how many in *count. */
-static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order,
-                                 size_t *count)
+static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels, size_t n, size_t *order, size_t *count)
 {
     *count = 0;
     for (size_t r = 0; r < n; r++) {
@@ -343,8 +343,8 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     return rc;
 }
 
-dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
-                                  size_t n, const dkvb_run_options *opts)
+dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,
+                                  const dkvb_run_options *opts)
 {
     dkvb_train_report report = {0};
     struct dkvb__run run;

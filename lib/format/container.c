@@ -93,9 +93,11 @@ static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsign
         name_taken(c, i, s->name))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section %zu has no proper name of its own", c->file.path, i);
     if (s->offset != start || s->size > c->file.size - s->offset)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s at byte %llu with %llu bytes: byte %llu and at most %llu "
-                          "bytes are wanted", c->file.path, s->name, (unsigned long long)s->offset,
-                          (unsigned long long)s->size, (unsigned long long)start,
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: section %s at byte %llu with %llu bytes: byte %llu and at most %llu "
+                          "bytes are wanted",
+                          c->file.path, s->name, (unsigned long long)s->offset, (unsigned long long)s->size,
+                          (unsigned long long)start,
                           (unsigned long long)(start < c->file.size ? c->file.size - start : 0));
     if ((s->flags & ~(uint32_t)DKVB__SECTION_REQUIRED) || !all_zero(e + AT_REST, ENTRY_SIZE - AT_REST))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s uses fields this library does not know", c->file.path,
@@ -206,8 +208,8 @@ dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *na
     if (!s)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: has no section %s", c->file.path, name);
     if (s->dtype != dtype)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s holds elements of type %u, %u is wanted", c->file.path, name,
-                          s->dtype, dtype);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s holds elements of type %u, %u is wanted", c->file.path,
+                          name, s->dtype, dtype);
     if (size != UINT64_MAX && s->size != size)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has %llu bytes, %llu are wanted", c->file.path, name,
                           (unsigned long long)s->size, (unsigned long long)size);

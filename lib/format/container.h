@@ -26,8 +26,7 @@ struct dkvb__container {
 };
 
 /* Open a file of this kind: header and table are checked whole, and every byte of padding is zero. */
-dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind,
-                                 const dkvb_allocator *mem);
+dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
 
 /* NULL if there is none of that name. */

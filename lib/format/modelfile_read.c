@@ -71,7 +71,8 @@ static dkvb_status read_shape(struct reading *r)
     return DKVB_OK;
 }
 
-/* An array section: its size is checked; then it is mapped in place, or read into `*array`, which has been allocated. */
+/* An array section: its size is checked; then it is mapped in place, or read into `*array`, which has been allocated.
+ */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
     const struct dkvb__section *s;
@@ -285,8 +286,7 @@ static const char *record_fault(const dkvb_model *m, const struct dkvb__record *
         return "lists pairs but is not a forgetting";
     if (record->kind != DKVB_JOURNAL_UNDO)
         return record->target == 0 ? NULL : "has a target but is not an undo";
-    if (record->target < 1 || record->target > j->count ||
-        j->records[record->target - 1].state != DKVB_JOURNAL_ACTIVE)
+    if (record->target < 1 || record->target > j->count || j->records[record->target - 1].state != DKVB_JOURNAL_ACTIVE)
         return "undoes an entry that was not active";
     return NULL;
 }
@@ -496,8 +496,8 @@ static dkvb_status check_contents(const dkvb_model *m)
             for (size_t l = 0; purged && l < m->classes; l++)
                 zero = zero && value[l] == 0.0f;
             if (!zero)
-                return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu is purged or past the last, yet not zero",
-                                  path, c, j);
+                return dkvb__fail(DKVB_EFORMAT,
+                                  "%.300s: codebook %zu, key %zu is purged or past the last, yet not zero", path, c, j);
         }
     return DKVB_OK;
 }

@@ -167,7 +167,9 @@ static double half_norms(float *h, const float *blocks, size_t count, size_t dim
     return largest;
 }
 
-enum { SCREEN_ROWS = 6 }; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
+enum {
+    SCREEN_ROWS = 6
+}; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
 
 /* Lanes of 16 keys that are not above a row's limit; what is not a number is not above it. */
 static inline __m256 not_above(__m256 low, __m256 high, const float *limit)

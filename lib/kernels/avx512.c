@@ -55,8 +55,8 @@ static void project_1x16(float *out, const double *row, const float *p, size_t m
         __m512d x = _mm512_set1_pd(row[i]);
 
         a0 = _mm512_fmadd_pd(x, _mm512_cvtps_pd(_mm512_castps512_ps256(column)), a0);
-        a1 = _mm512_fmadd_pd(
-            x, _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(column), 1))), a1);
+        a1 = _mm512_fmadd_pd(x, _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(column), 1))),
+                             a1);
     }
     sums = _mm512_castps256_ps512(_mm512_cvtpd_ps(a0));
     sums = _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(sums), _mm256_castps_pd(_mm512_cvtpd_ps(a1)), 1));

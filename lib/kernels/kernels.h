@@ -31,20 +31,20 @@ static inline bool dkvb__bit(const uint64_t *words, size_t i)
     return words[i / 64] >> (i % 64) & 1;
 }
 
-/* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing and
- * cannot fail. */
+/* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing
+ * and cannot fail. */
 struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
 
-    /* out[r][j] = (float) sum_i rows[r][i] * p[i][j]: a chain of fused multiply-adds in double precision from 0, i ascending.
-     * rows: n pointers to double[m]; p: float[m][d]; out: float[n][d]. */
+    /* out[r][j] = (float) sum_i rows[r][i] * p[i][j]: a chain of fused multiply-adds in double precision from 0, i
+     * ascending. rows: n pointers to double[m]; p: float[m][d]; out: float[n][d]. */
     void (*project)(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d);
 
     /* The k nearest keys of each of n rows that are not in `dead`, nearest first, equal distances by key index.
      * The distance is s = fma(q[i] - key[i], q[i] - key[i], s), i ascending from s = 0.
-     * q: float[n][dim]; blocks: see above; dead: bits; dist: float[n][k]; index: uint16_t[n][k]. Where fewer than k keys live:
-     * 0xFFFF and +inf. */
+     * q: float[n][dim]; blocks: see above; dead: bits; dist: float[n][k]; index: uint16_t[n][k]. Where fewer than k
+     * keys live: 0xFFFF and +inf. */
     void (*nearest)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
                     size_t keys, size_t dim, size_t k);
 
@@ -73,7 +73,8 @@ static inline void dkvb__top_clear(float *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Put key j with d < dist[k-1] in its place. Keys must come in ascending order: then equal distances stay in that order. */
+/* Put key j with d < dist[k-1] in its place. Keys must come in ascending order: then equal distances stay in that
+ * order. */
 static inline void dkvb__top_insert(float *dist, uint16_t *index, size_t k, float d, size_t j)
 {
     size_t i = k - 1;
@@ -86,7 +87,8 @@ static inline void dkvb__top_insert(float *dist, uint16_t *index, size_t k, floa
     index[i] = (uint16_t)j;
 }
 
-/* Distances that overflowed to +inf were not inserted: give the places that are left to the lowest live keys not yet there. */
+/* Distances that overflowed to +inf were not inserted: give the places that are left to the lowest live keys not yet
+ * there. */
 void dkvb__top_finish(float *dist, uint16_t *index, size_t k, const uint64_t *dead, size_t keys);
 
 #endif

@@ -1,14 +1,13 @@
 /*
- * What the search of vector kernels shares: a product form screens, distances decide. A kernel file defines the five below and
- * then includes this one, which gives it nearest().
+ * What the search of vector kernels shares: a product form screens, distances decide. A kernel file defines the five
+ * below and then includes this one, which gives it nearest().
  *
  *     enum { SCREEN_ROWS = … };    rows screened at a time
- *     half_norms(h, word, count, dim)            h[j] = |key|^2 / 2 of the keys of `count` <= 4 blocks, rounded once; returns
- *                                                the largest
- *     screen_word(q, word, h, limit, count, dim) bit b * SCREEN_ROWS + r: in block b some key has h - q_r.key <= limit[r]
- *     block_distances(s, q, block, dim, below)   s[0 .. 15] = distances of one row to a block; returns a bit for each that
- *                                                is less than `below`
- *     word_distances(s, q, word, dim, below)     s[0 .. 63] = the same for four blocks at once
+ *     half_norms(h, word, count, dim)            h[j] = |key|^2 / 2 of the keys of `count` <= 4 blocks, rounded once;
+ * returns the largest screen_word(q, word, h, limit, count, dim) bit b * SCREEN_ROWS + r: in block b some key has h -
+ * q_r.key <= limit[r] block_distances(s, q, block, dim, below)   s[0 .. 15] = distances of one row to a block; returns
+ * a bit for each that is less than `below` word_distances(s, q, word, dim, below)     s[0 .. 63] = the same for four
+ * blocks at once
  */
 #ifndef DKVB_KERNELS_SCREENED_H
 #define DKVB_KERNELS_SCREENED_H
@@ -16,14 +15,15 @@
 #include "kernels/kernels.h"
 
 /*
- * Screening. With h = |key|^2 / 2 the product form v = h - q.key = (|q - key|^2 - |q|^2) / 2 takes one fused multiply-add a
- * dimension, half the work of a distance, but rounds otherwise. So it only decides which blocks are looked at: a key
- * that could win has v <= limit, and the distances of its block are then computed as always.
+ * Screening. With h = |key|^2 / 2 the product form v = h - q.key = (|q - key|^2 - |q|^2) / 2 takes one fused
+ * multiply-add a dimension, half the work of a distance, but rounds otherwise. So it only decides which blocks are
+ * looked at: a key that could win has v <= limit, and the distances of its block are then computed as always.
  *
- * The bound, with u = 2^-24: v is rounded d times and h once, and no intermediate exceeds h + |q||key| <= 2h + |q|^2 / 2 (1 + d u), so v is
- * wrong by at most about (d + 1) u (2h + |q|^2 / 2). A distance is wrong by at most about (d + 2) u of itself. `limit` allows
- * (d + 8) u of each, which leaves six units for second-order terms and for rounding `limit` itself, and the smallest normal
- * number a dimension for what underflows. Where lengths are so large that an intermediate might overflow, nothing is screened.
+ * The bound, with u = 2^-24: v is rounded d times and h once, and no intermediate exceeds h + |q||key| <= 2h + |q|^2 /
+ * 2 (1 + d u), so v is wrong by at most about (d + 1) u (2h + |q|^2 / 2). A distance is wrong by at most about (d + 2)
+ * u of itself. `limit` allows (d + 8) u of each, which leaves six units for second-order terms and for rounding `limit`
+ * itself, and the smallest normal number a dimension for what underflows. Where lengths are so large that an
+ * intermediate might overflow, nothing is screened.
  */
 struct screen {
     double half_q;  /* |q|^2 / 2 */
@@ -50,7 +50,8 @@ static inline float screen_limit(const struct screen *s, float best, double most
     return (float)(half - s->half_q + s->allowed * (half + 2.0 * most_h + s->half_q) + s->tiny);
 }
 
-/* Insert those of the distances that `hits` names, lowest key first; each is looked at again, as the k-th best moves. */
+/* Insert those of the distances that `hits` names, lowest key first; each is looked at again, as the k-th best moves.
+ */
 static inline void offer(float *dist, uint16_t *index, size_t k, const float *s, uint64_t hits, size_t first)
 {
     for (; hits; hits &= hits - 1) {
@@ -63,7 +64,8 @@ static inline void offer(float *dist, uint16_t *index, size_t k, const float *s,
 
 /* SCREEN_ROWS rows against the blocks of one word of `dead`: screen, and look closer at what passes. */
 static void screened_rows(float *dist, uint16_t *index, const float *q, const struct screen *screens, const float *word,
-                          const float *h, double most_h, size_t count, uint64_t live, size_t first, size_t dim, size_t k)
+                          const float *h, double most_h, size_t count, uint64_t live, size_t first, size_t dim,
+                          size_t k)
 {
     float limit[SCREEN_ROWS], s[DKVB__LANES];
     uint32_t hits;

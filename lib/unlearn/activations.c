@@ -1,6 +1,6 @@
 /*
- * Unlearning via activations (arXiv 2311.15268, section 4.1): count how often the forget set selects each pair, mask the
- * most selected.
+ * Unlearning via activations (arXiv 2311.15268, section 4.1): count how often the forget set selects each pair, mask
+ * the most selected.
  */
 #include "base/status.h"
 #include "bottleneck/codes.h"
@@ -24,9 +24,9 @@ dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *code
 }
 
 /*
- * The largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all. Found byte by
- * byte from the top: `prefix` is what is known of t, and only counts that share it are looked at. *above = pairs with a
- * count > t.
+ * The largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all. Found
+ * byte by byte from the top: `prefix` is what is known of t, and only counts that share it are looked at. *above =
+ * pairs with a count > t.
  */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {

@@ -1,4 +1,5 @@
-/* Unlearning via examples (arXiv 2311.15268, section 4.2): mask every pair that some examples of the forget set select. */
+/* Unlearning via examples (arXiv 2311.15268, section 4.2): mask every pair that some examples of the forget set select.
+ */
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/status.h"

@@ -1,6 +1,6 @@
 /*
- * The journal only grows: an undo is an entry of its own. The mask in force is the union of the forgettings that were neither
- * undone nor purged, so requests may come in any order.
+ * The journal only grows: an undo is an entry of its own. The mask in force is the union of the forgettings that were
+ * neither undone nor purged, so requests may come in any order.
  */
 #include "unlearn/journal.h"
 

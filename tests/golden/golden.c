@@ -1,6 +1,6 @@
 /*
- * Files of every version of the format. `golden FOLDER` reads each of them, and makes the newest again: the same bytes must come
- * out on every machine. `golden --write FOLDER` writes the newest, once, when the format gets a new version.
+ * Files of every version of the format. `golden FOLDER` reads each of them, and makes the newest again: the same bytes
+ * must come out on every machine. `golden --write FOLDER` writes the newest, once, when the format gets a new version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,8 @@ static void make_rows(float *x, int32_t *y)
     }
 }
 
-/* Everything that a file can hold: names, journal, mask, purged pairs. Moving averages, two keys a codebook, weight decay. */
+/* Everything that a file can hold: names, journal, mask, purged pairs. Moving averages, two keys a codebook, weight
+ * decay. */
 static dkvb_model *make_model(const float *x, const int32_t *y)
 {
     dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;

@@ -1,7 +1,8 @@
 /*
- * The usual way to search, a matrix product by OpenBLAS and an argmin, beside the library: the same rows and keys, codes
- * compared, times printed. |q - k|^2 = |q|^2 - 2 q.k + |k|^2 rounds otherwise than the sum of squares, so codes may differ where
- * two distances agree to what single precision can tell: 4 dim eps (|q|^2 + |k|^2), the bound of the product form.
+ * The usual way to search, a matrix product by OpenBLAS and an argmin, beside the library: the same rows and keys,
+ * codes compared, times printed. |q - k|^2 = |q|^2 - 2 q.k + |k|^2 rounds otherwise than the sum of squares, so codes
+ * may differ where two distances agree to what single precision can tell: 4 dim eps (|q|^2 + |k|^2), the bound of the
+ * product form.
  */
 #include <float.h>
 #include <math.h>

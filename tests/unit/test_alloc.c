@@ -35,8 +35,7 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
         (rc = dkvb_activations_count(model, codes, 1, 100, counts)) != DKVB_OK ||
-        (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK ||
-        (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
+        (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK || (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
         (rc = dkvb_unlearn_by_examples(mask, codes, 1, ROWS, 3, 0)) != DKVB_OK ||
         (rc = dkvb_model_forget(model, mask, NULL, &entry)) != DKVB_OK ||
         (rc = dkvb_mask_save(mask, path)) != DKVB_OK || (rc = dkvb_mask_load(&saved, path, a)) != DKVB_OK ||
@@ -123,11 +122,21 @@ static void changes_that_fail_change_nothing(void **state)
 
             mem.fail_at = mem.calls + more;
             switch (change) {
-            case 0: rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL); break;
-            case 1: rc = dkvb_model_forget(model, mask, NULL, NULL); break;
-            case 2: rc = dkvb_model_add_classes(model, 1); break;
-            case 3: rc = dkvb_model_set_class_name(model, 0, "new"); break;
-            case 4: rc = dkvb_model_purge(model); break;
+            case 0:
+                rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL);
+                break;
+            case 1:
+                rc = dkvb_model_forget(model, mask, NULL, NULL);
+                break;
+            case 2:
+                rc = dkvb_model_add_classes(model, 1);
+                break;
+            case 3:
+                rc = dkvb_model_set_class_name(model, 0, "new");
+                break;
+            case 4:
+                rc = dkvb_model_purge(model);
+                break;
             }
             mem.fail_at = SIZE_MAX;
             if (rc == DKVB_OK)

@@ -88,10 +88,21 @@ static void utf8_is_checked(void **state)
         const char *text;
         bool valid;
     } cases[] = {
-        {"", true},          {"cat", true},          {"caf\xC3\xA9", true},     {"\xE2\x82\xAC", true},
-        {"\xF0\x9F\x90\xB1", true}, {"a\nb", false}, {"\x7F", false},           {"\xC2\x85", false},
-        {"\xC0\xAF", false}, {"\xE0\x80\xAF", false}, {"\xED\xA0\x80", false},  {"\xF4\x90\x80\x80", false},
-        {"\xC3", false},     {"\x80", false},        {"\xFF", false},
+        {"", true},
+        {"cat", true},
+        {"caf\xC3\xA9", true},
+        {"\xE2\x82\xAC", true},
+        {"\xF0\x9F\x90\xB1", true},
+        {"a\nb", false},
+        {"\x7F", false},
+        {"\xC2\x85", false},
+        {"\xC0\xAF", false},
+        {"\xE0\x80\xAF", false},
+        {"\xED\xA0\x80", false},
+        {"\xF4\x90\x80\x80", false},
+        {"\xC3", false},
+        {"\x80", false},
+        {"\xFF", false},
     };
 
     (void)state;

@@ -32,8 +32,8 @@ static dkvb_mask *random_mask(uint64_t seed)
     dkvb__rng_seed(&rng, seed, 0);
     assert_ok(dkvb_mask_new(&mask, cb));
     for (size_t i = 0; i < 150; i++)
-        assert_ok(dkvb_mask_add(mask, (uint32_t)dkvb__rng_below(&rng, CODEBOOKS),
-                                (uint32_t)dkvb__rng_below(&rng, KEYS)));
+        assert_ok(
+            dkvb_mask_add(mask, (uint32_t)dkvb__rng_below(&rng, CODEBOOKS), (uint32_t)dkvb__rng_below(&rng, KEYS)));
     return mask;
 }
 

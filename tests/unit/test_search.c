@@ -206,8 +206,7 @@ static void search_reports_rows_and_can_be_cancelled(void **state)
     (void)state;
     run.progress = count_calls;
     run.user = &calls;
-    assert_int_equal(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, &run),
-                     DKVB_ECANCELLED);
+    assert_int_equal(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, &run), DKVB_ECANCELLED);
     assert_int_equal(calls, 2);
 }
 

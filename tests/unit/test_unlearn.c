@@ -268,8 +268,8 @@ static void purge_erases_keys_and_values_but_changes_no_score(void **state)
     logits_of(model, after);
     assert_memory_equal(before, after, sizeof before);
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
-        const float *key = dkvb__codebook_blocks(model->codebooks, pair / KEYS) +
-                           dkvb__key_offset(pair % KEYS, KEY_DIM);
+        const float *key =
+            dkvb__codebook_blocks(model->codebooks, pair / KEYS) + dkvb__key_offset(pair % KEYS, KEY_DIM);
 
         for (size_t i = 0; i < KEY_DIM; i++)
             assert_true(key[i * DKVB__LANES] == 0.0f);
