@@ -60,7 +60,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, co
 /** What the journal is to say of a forgetting. Start from `DKVB_FORGET_OPTIONS_INIT`. */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< sizeof(dkvb_forget_options), set by INIT */
-    const char *method; /**< "activations", "examples" or a word of the caller's; UTF-8, at most 63 bytes; NULL: "mask" */
+    const char *method; /**< "activations", "examples" or another word; UTF-8, at most 63 bytes; NULL: "mask" */
     const char *reason; /**< why; UTF-8, at most 4,095 bytes; NULL: "". Stays in the journal even after a purge */
 } dkvb_forget_options;
 

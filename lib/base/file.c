@@ -21,7 +21,7 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     struct stat st;
     dkvb_status rc;
 
-    file->path = path;
+    *file = (struct dkvb__file){.path = path};
     /* O_NONBLOCK: opening a pipe by mistake must not hang; it means nothing for regular files. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0)
@@ -40,10 +40,27 @@ dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
     return DKVB_OK;
 }
 
+struct dkvb__file dkvb__file_in_memory(const void *data, uint64_t size, const char *path)
+{
+    return (struct dkvb__file){.fd = -1, .memory = data, .size = size, .path = path};
+}
+
+static dkvb_status fail_short(const struct dkvb__file *file, uint64_t offset, size_t size)
+{
+    return dkvb__fail(DKVB_EFORMAT, "%.300s: ends at byte %llu, %zu more are wanted", file->path,
+                      (unsigned long long)offset, size);
+}
+
 dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void *to, size_t size)
 {
     char *at = to;
 
+    if (file->memory) {
+        if (offset > file->size || size > file->size - offset)
+            return fail_short(file, file->size, size);
+        memcpy(to, file->memory + offset, size);
+        return DKVB_OK;
+    }
     while (size > 0) {
         ssize_t got = pread(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
 
@@ -52,8 +69,7 @@ dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void
         if (got < 0)
             return dkvb__fail_errno(file->path, "read");
         if (got == 0)
-            return dkvb__fail(DKVB_EFORMAT, "%.300s: ends at byte %llu, %zu more are wanted", file->path,
-                              (unsigned long long)offset, size);
+            return fail_short(file, offset, size);
         at += got;
         offset += (uint64_t)got;
         size -= (size_t)got;

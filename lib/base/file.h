@@ -9,14 +9,18 @@
 #include "dkvb/memory.h"
 #include "dkvb/status.h"
 
-/* A regular file open for reading. */
+/* A regular file open for reading, or the bytes of one in memory. */
 struct dkvb__file {
-    int fd;
+    int fd;                      /* -1 if it lies in memory */
+    const unsigned char *memory; /* else NULL; not owned */
     uint64_t size;
     const char *path; /* of the caller, for messages */
 };
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);
+
+/* Bytes that are a file's: nothing to close. */
+struct dkvb__file dkvb__file_in_memory(const void *data, uint64_t size, const char *path);
 
 /* Exactly `size` bytes at `offset`; DKVB_EFORMAT if the file ends before. */
 dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void *to, size_t size);

@@ -172,17 +172,24 @@ static dkvb_status read_head(struct dkvb__container *c, uint32_t kind)
     return rc;
 }
 
-dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem)
+dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
+                                 const dkvb_allocator *mem)
 {
     dkvb_status rc;
 
-    *c = (struct dkvb__container){.mem = mem, .file = {.fd = -1}};
-    rc = dkvb__file_open(&c->file, path);
-    if (!rc)
-        rc = read_head(c, kind);
+    *c = (struct dkvb__container){.mem = mem, .file = *file};
+    rc = read_head(c, kind);
     if (rc)
         dkvb__container_close(c);
     return rc;
+}
+
+dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem)
+{
+    struct dkvb__file file;
+    dkvb_status rc = dkvb__file_open(&file, path);
+
+    return rc ? rc : dkvb__container_take(c, &file, kind, mem);
 }
 
 void dkvb__container_close(struct dkvb__container *c)

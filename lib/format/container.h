@@ -27,6 +27,10 @@ struct dkvb__container {
 
 /* Open a file of this kind: header and table are checked whole, and every byte of padding is zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
+
+/* The same for a file that is open already, or lies in memory; the container closes it, also on failure. */
+dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
+                                 const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
 
 /* NULL if there is none of that name. */

@@ -532,16 +532,15 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Checksums of a mapped file, from the bytes that the model uses. */
+/* Header, table and checksums of a mapped file, in the bytes that the model uses: its name may be another file's now. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
+    const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);
     struct dkvb__container c;
-    dkvb_status rc = dkvb__container_open(&c, m->path, DKVB__KIND_MODEL, &m->mem);
+    dkvb_status rc = dkvb__container_take(&c, &file, DKVB__KIND_MODEL, &m->mem);
 
     if (rc)
         return rc;
-    if (c.file.size != m->mapping->size)
-        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: is another file than the one that was mapped", m->path);
     for (size_t i = 0; !rc && i < c.count; i++)
         rc = dkvb__section_check(m->path, &c.sections[i], m->mapping->data + c.sections[i].offset);
     dkvb__container_close(&c);

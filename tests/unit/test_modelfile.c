@@ -126,6 +126,23 @@ static void a_mapped_model_cannot_be_changed(void **state)
     dkvb_model_free(mapped);
 }
 
+static void a_mapped_model_outlives_the_file_it_came_from(void **state)
+{
+    const char *path = temp_path("m.dkvb");
+    dkvb_model *model = eventful_model(), *mapped;
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(dkvb_model_set_class_name(model, 1, "new"));
+    assert_ok(dkvb_model_save(model, path)); /* another file under the same name */
+    assert_ok(dkvb_model_verify(mapped));
+    assert_same_answers(model, mapped);
+    assert_null(dkvb_model_class_name(mapped, 1));
+    dkvb_model_free(model);
+    dkvb_model_free(mapped);
+}
+
 static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
 {
     const char *path = temp_path("m.dkvb");
@@ -517,6 +534,7 @@ int main(void)
         cmocka_unit_test(load_and_map_bring_a_model_back),
         cmocka_unit_test(inspect_tells_without_reading_the_arrays),
         cmocka_unit_test(a_mapped_model_cannot_be_changed),
+        cmocka_unit_test(a_mapped_model_outlives_the_file_it_came_from),
         cmocka_unit_test(codebooks_outlive_the_mapped_model_they_came_from),
         cmocka_unit_test(every_change_of_every_byte_is_noticed),
         cmocka_unit_test(every_truncation_is_noticed),
