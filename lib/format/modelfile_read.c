@@ -532,7 +532,7 @@ dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
     return rc;
 }
 
-/* Header, table and checksums of a mapped file, in the bytes that the model uses: its name may be another file's now. */
+/* Header, table and checksums of a mapped file, in the bytes that the model uses; its name may be another's. */
 static dkvb_status check_sums(const dkvb_model *m)
 {
     const struct dkvb__file file = dkvb__file_in_memory(m->mapping->data, m->mapping->size, m->path);
