@@ -26,7 +26,7 @@ if wants_tests; then
   arch="$arch cmocka openblas python python-numpy"
 fi
 if wants_ci; then
-  debian="$debian clang libomp-dev"
+  debian="$debian clang libclang-rt-dev libomp-dev"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"
