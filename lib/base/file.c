@@ -169,7 +169,7 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    if (!create_temporary(w, size, 0666)) {
+    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never open to more than the old file was */ {
         rc = dkvb__fail_errno(path, "create a file beside it");
         goto fail;
     }

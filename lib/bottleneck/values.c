@@ -131,7 +131,7 @@ struct pass {
 
 /* error = learning_rate (onehot(label) - softmax(logits)) / scale, and the row's loss. sums: selected values, by class.
  */
-static void row_error(const struct pass *p, double *sums, int32_t label, size_t i)
+static void row_error(const struct pass *p, double *sums, bool any, int32_t label, size_t i)
 {
     const struct dkvb__training *t = p->training;
     size_t classes = p->model->classes, best = 0;
@@ -141,7 +141,7 @@ static void row_error(const struct pass *p, double *sums, int32_t label, size_t 
     for (size_t l = 1; l < classes; l++)
         best = sums[l] > sums[best] ? l : best;
     most = sums[best] * factor;
-    p->right[i] = best == (size_t)label;
+    p->right[i] = any && best == (size_t)label; /* a row without live keys abstains */
     p->loss[i] = most - sums[label] * factor;
     for (size_t l = 0; l < classes; l++) {
         sums[l] = dkvb__exp(sums[l] * factor - most);
@@ -162,8 +162,9 @@ static void find_errors(void *context, size_t task, unsigned worker)
     for (size_t i = task * ROWS; i < end; i++) {
         size_t row = p->order[p->first + i];
 
-        dkvb__sum_values(p->model, p->training->values, p->codes + row * dkvb__code_size(p->model), sums);
-        row_error(p, sums, p->labels[row], i);
+        bool any = dkvb__sum_values(p->model, p->training->values, p->codes + row * dkvb__code_size(p->model), sums);
+
+        row_error(p, sums, any, p->labels[row], i);
     }
 }
 

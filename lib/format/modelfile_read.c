@@ -486,7 +486,6 @@ static dkvb_status check_contents(const dkvb_model *m)
     for (size_t c = 0; c < s->codebooks; c++)
         for (size_t j = 0; j < lanes; j++) {
             const float *key = dkvb__codebook_blocks(cb, c) + dkvb__key_offset(j, s->key_dim);
-            const float *value = m->values + (c * s->keys + j) * m->classes;
             bool purged = j < s->keys && dkvb__bit(cb->purged + c * words, j), zero = true;
 
             if (j < s->keys && !purged)
@@ -494,7 +493,7 @@ static dkvb_status check_contents(const dkvb_model *m)
             for (size_t i = 0; i < s->key_dim; i++)
                 zero = zero && key[i * DKVB__LANES] == 0.0f;
             for (size_t l = 0; purged && l < m->classes; l++)
-                zero = zero && value[l] == 0.0f;
+                zero = zero && m->values[(c * s->keys + j) * m->classes + l] == 0.0f;
             if (!zero)
                 return dkvb__fail(DKVB_EFORMAT,
                                   "%.300s: codebook %zu, key %zu is purged or past the last, yet not zero", path, c, j);

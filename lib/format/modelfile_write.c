@@ -102,6 +102,8 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 
     if (m->training)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
+    if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
+        return rc; /* new checksums must not vouch for old damage */
     small = dkvb__alloc(&m->mem, names + journal, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + m->extra_count, sizeof *parts);
     if (!small || !parts) {

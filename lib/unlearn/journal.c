@@ -29,7 +29,8 @@ int64_t dkvb__now(void)
         if (*end == '\0' && fixed >= 0)
             return fixed;
     }
-    return (int64_t)time(NULL);
+    fixed = (long long)time(NULL);
+    return fixed > 0 ? fixed : 0; /* a clock before 1970 is no reason to write a file that cannot be read */
 }
 
 dkvb_status dkvb__journal_reserve(dkvb_model *model)
