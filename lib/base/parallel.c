@@ -1,7 +1,6 @@
 #include "base/parallel.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <unistd.h>
 
 #include "base/status.h"
@@ -36,6 +35,9 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
     if (o.threads > 1024)
         return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most 1024", o.threads);
     run->threads = dkvb_runtime_threads(&o);
+    if (o.exhaustive > 1)
+        return dkvb__fail(DKVB_EINVAL, "run options: exhaustive is %u, 0 or 1 is wanted", o.exhaustive);
+    run->exhaustive = o.exhaustive;
     run->progress = o.progress;
     run->user = o.user;
     return DKVB_OK;

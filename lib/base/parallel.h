@@ -1,6 +1,7 @@
 #ifndef DKVB_BASE_PARALLEL_H
 #define DKVB_BASE_PARALLEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 /* Options of a call, checked, with the number of threads settled. */
 struct dkvb__run {
     unsigned threads;
+    bool exhaustive; /* search looks at every key */
     dkvb_progress_fn progress;
     void *user;
 };

@@ -81,6 +81,7 @@ class RunOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         ("threads", c_uint32),
+        ("exhaustive", c_uint32),
         ("progress", ProgressFn),
         ("user", c_void_p),
     )
