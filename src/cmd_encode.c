@@ -8,6 +8,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -53,13 +54,19 @@ static int check_args(const struct encode_args *args)
 
     if (!args->labels != !args->labels_out)
         return args_misused(&command, "--labels and --labels-out go together: one without the other was given");
-    if (args->labels_out && strcmp(args->labels_out, args->output) == 0)
-        return args_misused(&command, "--output and --labels-out are the same file");
     if (strcmp(args->encoder, "pixels") != 0)
         return tool_fail("encoder '%s': this version has the encoder 'pixels'", args->encoder);
     if (strcmp(format, "idx") != 0 && strcmp(format, "auto") != 0)
         return tool_fail("format '%s': this version reads 'idx' (or 'auto')", format);
     return EXIT_SUCCESS;
+}
+
+static int check_paths(const struct encode_args *args)
+{
+    const struct path inputs[] = {{"--input", args->input}, {"--labels", args->labels}, {0}};
+    const struct path outputs[] = {{"--output", args->output}, {"--labels-out", args->labels_out}, {0}};
+
+    return paths_check(&command, inputs, outputs);
 }
 
 /* uint8[n][...], 2 dimensions or more. */
@@ -147,6 +154,8 @@ int cmd_encode(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
     code = check_args(&e.args);
+    if (code == EXIT_SUCCESS)
+        code = check_paths(&e.args);
     if (code == EXIT_SUCCESS)
         code = encode(&e);
     free(e.x.x);

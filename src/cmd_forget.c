@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -90,10 +91,7 @@ static int check_method(const struct forget_args *args)
 static int check_args(const struct forget_args *args)
 {
     static const char *const not_mask[] = {"method", "pairs", "examples", "features", "labels", "class", "seed", NULL};
-    const char *output = args->output ? args->output : args->args.operand[0];
 
-    if (args->mask_out && strcmp(args->mask_out, output) == 0)
-        return args_misused(&command, "--mask-out and the model are the same file");
     if (args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
     if (!args_given(&command, args, "method"))
@@ -214,11 +212,28 @@ static void print_text(const struct forget *f, const char *output, double second
     printf(", in %.2f s\nwrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", seconds, output, output, f->entry.id);
 }
 
+/* The model may be its own output, but a mask must not take its place. */
+static int claim_paths(const struct forget_args *args)
+{
+    const char *model = args->args.operand[0];
+    const struct path inputs[] = {
+        {"--features", args->features}, {"--labels", args->labels}, {"--mask", args->mask}, {0}};
+    const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
+                                   {"--mask-out", args->mask_out},
+                                   {0}};
+    const struct path read[] = {{"MODEL", model}, {0}}, masks[] = {{"--mask-out", args->mask_out}, {0}};
+    int code = paths_check(&command, read, masks);
+
+    return code ? code : paths_claim(&command, inputs, outputs);
+}
+
 static int forget(struct forget *f)
 {
     const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
-    int code = input_model_load(&f->model, model, &f->info);
+    int code = claim_paths(&f->args);
 
+    if (code == EXIT_SUCCESS)
+        code = input_model_load(&f->model, model, &f->info);
     if (code == EXIT_SUCCESS)
         code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : choose_pairs(f);
     if (code == EXIT_SUCCESS)

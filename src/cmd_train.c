@@ -8,6 +8,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -116,6 +117,18 @@ static int check_args(struct train_args *args)
     args->keyinit.seed = args->seed;
     args->train.seed = args->seed;
     return code;
+}
+
+/* Only the model that goes on may be its own output. */
+static int claim_paths(const struct train_args *args)
+{
+    const struct path inputs[] = {{"--features", args->features},         {"--labels", args->labels},
+                                  {"--key-features", args->key_features}, {"--class-names", args->class_names},
+                                  {"--init-from", args->init_from},       {0}};
+    const struct path outputs[] = {{args->output == args->continue_from ? "--continue" : "--output", args->output},
+                                   {0}};
+
+    return paths_claim(&command, inputs, outputs);
 }
 
 /* Classes that labels and names ask for. */
@@ -333,8 +346,10 @@ static void print_json(const struct train *t)
 
 static int train(struct train *t)
 {
-    int code = read_inputs(t);
+    int code = claim_paths(&t->args);
 
+    if (code == EXIT_SUCCESS)
+        code = read_inputs(t);
     if (code == EXIT_SUCCESS)
         code = prepare_model(t);
     if (code == EXIT_SUCCESS)

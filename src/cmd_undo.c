@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -85,8 +86,11 @@ static int undo(const struct undo_args *args, uint64_t id)
     double began = progress_clock();
     dkvb_model *model = NULL;
     dkvb_model_info info;
-    int code = input_model_load(&model, path, &info);
+    const struct path inputs[] = {{0}}, outputs[] = {{args->output ? "--output" : "MODEL", output}, {0}};
+    int code = paths_claim(&command, inputs, outputs);
 
+    if (code == EXIT_SUCCESS)
+        code = input_model_load(&model, path, &info);
     if (code == EXIT_SUCCESS && id == 0)
         code = find_latest(model, path, &id);
     if (code == EXIT_SUCCESS)
