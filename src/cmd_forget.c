@@ -88,6 +88,26 @@ static int check_method(const struct forget_args *args)
     return args_refuse(&command, args, not_activations, "--method activations");
 }
 
+/* What the journal would refuse once all else is done, asked of the smallest model. */
+static int check_reason(const struct forget_args *args)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_model *model = NULL;
+    dkvb_mask *mask = NULL;
+    int code = input_smallest_model(&model);
+
+    o.reason = args->reason;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_mask_add(mask, 0, 0));
+    if (code == EXIT_SUCCESS && dkvb_model_forget(model, mask, &o, NULL) != DKVB_OK)
+        code = args_misused(&command, dkvb_last_error());
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+    return code;
+}
+
 static int check_args(const struct forget_args *args)
 {
     static const char *const not_mask[] = {"method", "pairs", "examples", "features", "labels", "class", "seed", NULL};
@@ -259,6 +279,8 @@ int cmd_forget(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &f.args, &code))
         return code;
     code = check_args(&f.args);
+    if (code == EXIT_SUCCESS)
+        code = check_reason(&f.args);
     if (code == EXIT_SUCCESS)
         code = forget(&f);
     dkvb_mask_free(f.mask);
