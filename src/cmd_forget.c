@@ -48,8 +48,10 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "forget",
     .synopsis = "MODEL [-o OUT] (--method M --features F [--labels Y --class C] | --mask FILE) [options]",
-    .about = "Suppress (codebook, key) pairs, so that the rows of a forget set lose the values that know them.\n"
-             "Written in the journal; 'dkvb undo' takes it back, 'dkvb purge' makes it permanent.",
+    .about =
+        "Suppress (codebook, key) pairs: the rows of a forget set select other keys from then on. The values of the\n"
+        "pairs stay in the model, and what the rows taught other values stays in those.\n"
+        "Written in the journal; 'dkvb undo' takes it back, 'dkvb purge' makes it permanent.",
     .options = options,
     .size = sizeof(struct forget_args),
     .least_operands = 1,
@@ -281,6 +283,8 @@ int cmd_forget(int argc, char **argv)
     code = check_args(&f.args);
     if (code == EXIT_SUCCESS)
         code = check_reason(&f.args);
+    if (code == EXIT_SUCCESS)
+        code = output_check_epoch();
     if (code == EXIT_SUCCESS)
         code = forget(&f);
     dkvb_mask_free(f.mask);

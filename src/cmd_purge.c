@@ -81,5 +81,6 @@ int cmd_purge(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
-    return purge(&args);
+    code = output_check_epoch();
+    return code ? code : purge(&args);
 }

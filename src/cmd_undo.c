@@ -30,7 +30,7 @@ static const struct args_command command = {
     .name = "undo",
     .synopsis = "MODEL [ENTRY] [-o OUT] [--json]",
     .about = "Take back a forgetting: the entry of this number in 'dkvb masks', or the latest that is active.\n"
-             "Undoing the latest restores every score bit for bit. Values trained since stay as they are.",
+             "Undoing the latest restores every score bit for bit. Values trained since stay trained.",
     .options = options,
     .size = sizeof(struct undo_args),
     .least_operands = 1,
@@ -66,8 +66,9 @@ static int report(const struct undo_args *args, const dkvb_model *model, uint64_
     if (code)
         return code;
     if (!args->json) {
-        printf("undid entry %" PRIu64 ": %" PRIu64 " pairs are back, %" PRIu64 " stay masked\nwrote %s\n", id,
-               record.pairs, info.masked_pairs, output);
+        printf("undid entry %" PRIu64 ": %" PRIu64 " pairs are back, %" PRIu64
+               " stay masked; values trained since stay trained\nwrote %s\n",
+               id, record.pairs, info.masked_pairs, output);
         return EXIT_SUCCESS;
     }
     json_open(NULL, '{');
@@ -113,5 +114,6 @@ int cmd_undo(int argc, char **argv)
         return code;
     if (args.args.operand[1] && (!args_number(args.args.operand[1], &id) || id == 0))
         return args_misused(&command, "ENTRY is the number of a journal entry, from 1: see 'dkvb masks'");
-    return undo(&args, id);
+    code = output_check_epoch();
+    return code ? code : undo(&args, id);
 }

@@ -124,6 +124,7 @@ refused 1 'none.dkvb: cannot open' "$dkvb" inspect none.dkvb
 refused 1 'x.npy' "$dkvb" inspect x.npy
 refused 1 'damaged.dkvb' "$dkvb" verify damaged.dkvb
 refused 1 'damaged.dkvb' "$dkvb" purge damaged.dkvb
+refused 1 'damaged.dkvb' "$dkvb" export damaged.dkvb --dir arrays
 refused 1 'cut.dkvb' "$dkvb" inspect cut.dkvb
 refused 1 'narrow.npy: 15 columns, the model takes 16' "$dkvb" predict m.dkvb --features narrow.npy
 refused 1 '--top 5: the model has 4 classes' "$dkvb" predict m.dkvb --features x.npy --top 5
@@ -142,6 +143,24 @@ refused 2 "--encoder 'clip': pixels is wanted" "$dkvb" encode --encoder clip --i
 refused 2 "--format 'folder': idx|auto is wanted" "$dkvb" encode --encoder pixels --format folder --input . -o e.npy
 refused 1 'float32 of 2 dimensions' "$dkvb" encode --encoder pixels --input x.npy -o e.npy
 refused 1 '(name with' "$dkvb" inspect "$(printf '(name with\nline)')"
+
+printf '\223NUMP' >five.npy
+refused 1 'five.npy: 5 bytes, a NumPy or IDX file is wanted' "$dkvb" predict m.dkvb --features five.npy
+for epoch in 9223372036854775808 99999999999999999999 ' 1' +1 -1 1x yesterday; do
+    for change in "undo m.dkvb" "purge m.dkvb" "forget m.dkvb --method activations --pairs 3 --features x.npy"; do
+        # shellcheck disable=SC2086 # $change is several words
+        refused 1 "SOURCE_DATE_EPOCH '$epoch': seconds since 1970" env SOURCE_DATE_EPOCH="$epoch" "$dkvb" $change
+    done
+done
+rm five.npy
+
+# Kernels that are not here are no reason to stop.
+DKVB_KERNELS=abacus "$dkvb" inspect m.dkvb 2>kernels.err >/dev/null || fail "exit code $?"
+grep -q "^dkvb: DKVB_KERNELS 'abacus': no kernels of this name run here, [a-z0-9]* are used\$" kernels.err ||
+    fail "$(cat kernels.err)"
+DKVB_KERNELS=scalar "$dkvb" inspect m.dkvb 2>kernels.err >/dev/null || fail "exit code $?"
+[ ! -s kernels.err ] || fail "$(cat kernels.err)"
+rm kernels.err
 
 # A mask belongs to its codebooks.
 train_small other.dkvb --seed 9
