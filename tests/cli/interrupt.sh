@@ -48,7 +48,10 @@ import signal, subprocess, sys, time
 pause, *command = sys.argv[1:]
 work = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-time.sleep(0.5)
+while not any(line.startswith("SigCgt:") and int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1
+              for line in open(f"/proc/{work.pid}/status")):  # its handler is not in place yet
+    time.sleep(0.01)
+time.sleep(0.2)
 work.send_signal(signal.SIGINT)
 time.sleep(float(pause))
 work.send_signal(signal.SIGINT)
@@ -58,7 +61,10 @@ if float(pause) < 1:
     wanted = 130, "dkvb: interrupted; nothing was written\n"
 else:
     wanted = -signal.SIGINT, "dkvb: killed by a second signal; beside an output a file NAME.tmp-... may be left\n"
-err = work.communicate(timeout=60)[1]
+try:
+    err = work.communicate(timeout=60)[1]
+finally:
+    work.kill()
 assert (work.returncode, err) == wanted, (work.returncode, err)
 END
 for pause in 0.1 1.2; do
