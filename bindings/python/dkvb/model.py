@@ -150,7 +150,7 @@ class Model(Handle):
 
     @property
     def class_names(self):
-        """Names by label, None where there is none. Assigning a sequence names the first classes, all or none of them."""
+        """Names by label, None where there is none. Assigning a sequence names the first classes, all or none."""
         names = (lib.dkvb_model_class_name(self._c, label) for label in range(self.info.classes))
         return [name and name.decode("utf-8") for name in names]
 
