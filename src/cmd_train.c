@@ -331,7 +331,7 @@ static int check_names(const struct train *t)
     for (uint32_t i = 0; i < t->info.classes; i++)
         names[i] = dkvb_model_class_name(t->model, i);
     code = input_twice(names, t->info.classes, &first, &second);
-    if (code == EXIT_SUCCESS && first != second)
+    if (code == EXIT_SUCCESS && first != second && first < t->names.count)
         code = tool_fail("%s: line %zu is '%s', which is the name of class %zu in %s too", t->args.class_names,
                          first + 1, names[first], second, t->args.continue_from);
     free(names);

@@ -67,8 +67,12 @@ finally:
     work.kill()
 assert (work.returncode, err) == wanted, (work.returncode, err)
 END
-for pause in 0.1 1.2; do
-    check "$python" twice.py $pause "$dkvb" train --features x.npy --labels y.npy --class-names names -o new.dkvb
+pauses="0.1 1.2"
+if grep -q __tsan_init "$dkvb"; then # ThreadSanitizer keeps signals back while a system call waits
+    pauses=0.1
+fi
+for pause in $pauses; do
+    check "$python" twice.py "$pause" "$dkvb" train --features x.npy --labels y.npy --class-names names -o new.dkvb
 done
 rm interrupt.py twice.py names
 same m.dkvb kept.dkvb
