@@ -116,7 +116,8 @@ class TorchAddmm(Peer):
 
 
 class TorchColumn(TorchAddmm):
-    name = "torch mm, norms as a column, + argmax"
+    """max() with its index: on the machine this was written on, half the time of argmax()."""
+    name = "torch mm, norms as a column, + max"
 
     def __init__(self, keys, threads):
         super().__init__(keys, threads)
@@ -126,7 +127,7 @@ class TorchColumn(TorchAddmm):
         return torch.from_numpy(with_column(by_codebook(q), np.float32(1)))
 
     def nearest(self, q, keys, _half):
-        return torch.mm(q, keys.T, out=self.product).argmax(1)
+        return torch.mm(q, keys.T, out=self.product).max(1).indices
 
 
 class TorchBaddbmm(TorchAddmm):
