@@ -111,15 +111,18 @@ def forgetting(args):
 
 
 def machine(args):
+    busy = os.getloadavg()[0]
     run = bench(args, "search", codebooks=4, rows=64)
     return (f"{cpu()}; {args.threads} threads; kernels `{run['kernel']}`; peak {run['peak_gflops']:.0f} gflops on all "
             f"threads. {args.codebooks} codebooks, 4096 keys 32 wide where a table does not say otherwise; medians of "
-            f"{args.repeats}.")
+            f"{args.repeats}." + (f" The machine was busy with other work (load {busy:.1f})." if busy > 0.3 else ""))
 
 
 def peers_table(path):
     with open(path, encoding="utf-8") as file:
-        cases = [case for case in json.load(file)["cases"] if "skipped" not in case]
+        said = json.load(file)
+    cases = [case for case in said["cases"] if "skipped" not in case]
+    versions = ", ".join(f"{name} {said['machine'][name]}" for name in ("torch", "faiss", "numpy"))
     names = list(dict.fromkeys(name for case in cases for name in case["contenders"]))
     head = ("contender", *(case["case"] for case in cases))
 
@@ -132,7 +135,9 @@ def peers_table(path):
         bold = "**" if name == case["best_peer"] else ""
         return f"{bold}{figure['ratio']:.2f}{bold}"
 
-    return markdown(head, [(name, *(cell(case, name) for case in cases)) for name in names])
+    table = markdown(head, [(name, *(cell(case, name) for case in cases)) for name in names])
+    agree = "all codes agree" if all(case["agree"] for case in cases) else "SOME CODES ARE WRONG"
+    return f"{table}\n\n{versions}; {said['machine']['threads']} threads; {said['rounds']} rounds; {agree}."
 
 
 def training_table(path):
