@@ -242,6 +242,30 @@ static inline bool products_not_above(const float *low, float limit)
 enum { COARSE_ROWS = 5, COARSE_LANES = 16 };
 typedef __m256i lanes;
 
+static inline void round_eight(int32_t *level, float *wrong, float *norm, const float *keys, __m256 center, __m256 step,
+                               __m256 inverse)
+{
+    __m256 t = _mm256_sub_ps(_mm256_loadu_ps(keys), center), u, e;
+    __m256i whole;
+
+    u = _mm256_fmadd_ps(t, inverse, _mm256_set1_ps(128.0f)); /* a half more: truncation rounds */
+    u = _mm256_min_ps(_mm256_max_ps(u, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
+    whole = _mm256_cvttps_epi32(u);
+    _mm256_storeu_si256((__m256i *)level, whole);
+    u = _mm256_sub_ps(_mm256_cvtepi32_ps(whole), _mm256_set1_ps(127.5f));
+    e = _mm256_fnmadd_ps(step, u, t);
+    _mm256_storeu_ps(wrong, _mm256_fmadd_ps(e, e, _mm256_loadu_ps(wrong)));
+    _mm256_storeu_ps(norm, _mm256_fmadd_ps(u, u, _mm256_loadu_ps(norm)));
+}
+
+static inline void round_dimension(int32_t *level, float *wrong, float *norm, const float *keys, float center,
+                                   float step, float inverse)
+{
+    for (size_t l = 0; l < DKVB__LANES; l += 8)
+        round_eight(level + l, wrong + l, norm + l, keys + l, _mm256_set1_ps(center), _mm256_set1_ps(step),
+                    _mm256_set1_ps(inverse));
+}
+
 static inline lanes lanes_load(const void *p)
 {
     return _mm256_loadu_si256(p);

@@ -28,6 +28,9 @@
 /* clang-format off */
 /*
  *     enum { COARSE_ROWS = …, COARSE_LANES = … };  rows of a tile; 16-bit numbers in a vector: 16 or 32
+ *     round_dimension(level, wrong, norm, keys, center, step, inverse)
+ *         for 16 keys: level = (key - center) * inverse + 127.5 to the nearest whole number of 0 .. 255 (0 for a NaN);
+ *         adds to wrong the square of key - center - step * (level - 127.5), to norm that of level - 127.5
  *     lanes                                        a vector
  *     lanes_load(p), lanes_store(p, a)             unaligned
  *     lanes_all(x), lanes_pairs(x)                 16 bits, 32 bits everywhere
@@ -72,27 +75,34 @@ static inline size_t block_keys(size_t keys, size_t b)
     return keys - b * DKVB__LANES < DKVB__LANES ? keys - b * DKVB__LANES : DKVB__LANES;
 }
 
+/* Widen low and high, of 16 lanes, to hold one dimension of a block. */
+static inline void widen(float *restrict low, float *restrict high, const float *restrict keys)
+{
+#pragma omp simd
+    for (size_t l = 0; l < DKVB__LANES; l++) {
+        low[l] = keys[l] < low[l] ? keys[l] : low[l];
+        high[l] = keys[l] > high[l] ? keys[l] : high[l];
+    }
+}
+
 static void find_center(struct extent *e, const float *blocks, size_t keys, size_t dim)
 {
     for (size_t i = 0; i < dim; i++) {
-        float low[DKVB__LANES], high[DKVB__LANES];
-        float least = __builtin_inff(), most = -__builtin_inff();
+        float low[DKVB__LANES], high[DKVB__LANES], least, most;
 
-        for (size_t l = 0; l < DKVB__LANES; l++) /* of a first block that is not full, the first key stands for all */
-            low[l] = high[l] = blocks[i * DKVB__LANES + (l < keys ? l : 0)];
-        for (size_t b = 1; b < keys / DKVB__LANES; b++)
-            for (size_t l = 0; l < DKVB__LANES; l++) {
-                float x = blocks[(b * dim + i) * DKVB__LANES + l];
+        for (size_t l = 0; l < DKVB__LANES; l++)
+            low[l] = high[l] = blocks[i * DKVB__LANES];
+        for (size_t b = 0; b < keys / DKVB__LANES; b++)
+            widen(low, high, blocks + (b * dim + i) * DKVB__LANES);
+        for (size_t j = keys / DKVB__LANES * DKVB__LANES; j < keys; j++) {
+            float x = blocks[dkvb__key_offset(j, dim) + i * DKVB__LANES];
 
-                low[l] = x < low[l] ? x : low[l];
-                high[l] = x > high[l] ? x : high[l];
-            }
-        for (size_t l = 0; l < DKVB__LANES; l++) {
-            size_t last = keys - 1 - l % block_keys(keys, (keys - 1) / DKVB__LANES); /* the end that is not whole */
-            float x = blocks[dkvb__key_offset(last, dim) + i * DKVB__LANES];
-
-            low[l] = x < low[l] ? x : low[l];
-            high[l] = x > high[l] ? x : high[l];
+            low[0] = x < low[0] ? x : low[0];
+            high[0] = x > high[0] ? x : high[0];
+        }
+        least = low[0];
+        most = high[0];
+        for (size_t l = 1; l < DKVB__LANES; l++) {
             least = low[l] < least ? low[l] : least;
             most = high[l] > most ? high[l] : most;
         }
@@ -101,50 +111,37 @@ static void find_center(struct extent *e, const float *blocks, size_t keys, size
     }
 }
 
-static void block_norms(float *norm, const float *block, const float *center, size_t dim)
+static inline void add_squares(float *restrict norm, const float *restrict keys, float center)
 {
+#pragma omp simd
     for (size_t l = 0; l < DKVB__LANES; l++)
-        norm[l] = 0.0f;
-    for (size_t i = 0; i < dim; i++)
-        for (size_t l = 0; l < DKVB__LANES; l++) {
-            float t = block[i * DKVB__LANES + l] - center[i];
-
-            norm[l] += t * t;
-        }
+        norm[l] += (keys[l] - center) * (keys[l] - center);
 }
 
 static void find_reach(struct extent *e, const float *blocks, size_t keys, size_t dim)
 {
-    float norm[DKVB__LANES], most = 0.0f;
+    float most = 0.0f;
 
     for (size_t b = 0; b < dkvb__key_blocks(keys); b++) {
-        block_norms(norm, blocks + b * dim * DKVB__LANES, e->center, dim);
+        float norm[DKVB__LANES] = {0};
+
+        for (size_t i = 0; i < dim; i++)
+            add_squares(norm, blocks + (b * dim + i) * DKVB__LANES, e->center[i]);
         for (size_t l = 0; l < block_keys(keys, b); l++)
             most = norm[l] > most ? norm[l] : most;
     }
     e->reach = sqrt((double)most) * (1.0 + rounding);
 }
 
-/* Byte of a coordinate. */
-static inline float key_level(float t, float inverse)
+/* The bytes of two dimensions, side by side. */
+static inline void put_pair(uint8_t *to, const int32_t *even, const int32_t *odd)
 {
-    float u = t * inverse + 128.0f; /* t / step + 127.5, and a half to round */
+    uint16_t pair[DKVB__LANES];
 
-    u = u > 0.0f ? u : 0.0f;
-    return (float)(int)(u < 255.0f ? u : 255.0f);
-}
-
-/* One dimension of a block: bytes to every second place; adds to |k - k^|^2 and |k^ - c|^2, the latter in steps. */
-static inline void coarsen_dimension(uint8_t *to, float *wrong, float *norm, const float *keys, float center,
-                                     float step, float inverse)
-{
-    for (size_t l = 0; l < DKVB__LANES; l++) {
-        float t = keys[l] - center, u = key_level(t, inverse), e = t - step * (u - 127.5f);
-
-        wrong[l] += e * e;
-        norm[l] += (u - 127.5f) * (u - 127.5f);
-        to[2 * l] = (uint8_t)(int)u;
-    }
+#pragma omp simd
+    for (size_t l = 0; l < DKVB__LANES; l++)
+        pair[l] = (uint16_t)(even[l] | odd[l] << 8);
+    memcpy(to, pair, sizeof pair);
 }
 
 /* The bytes and heights of one block; returns its largest |k - k^|^2. */
@@ -153,9 +150,14 @@ static float coarsen_block(uint8_t *to, int16_t *height, const float *block, con
     float wrong[DKVB__LANES] = {0}, norm[DKVB__LANES] = {0}, most = 0.0f, inverse = 1.0f / c->step;
     float scale = (float)(0.5 * (1.0 - rounding) * (double)c->step / (double)c->query_step);
 
-    for (size_t i = 0; i < dim; i++)
-        coarsen_dimension(to + i / 2 * 2 * WORD_KEYS + i % 2, wrong, norm, block + i * DKVB__LANES, c->center[i],
-                          c->step, inverse);
+    for (size_t i = 0; i < dim; i += 2) {
+        int32_t even[DKVB__LANES], odd[DKVB__LANES] = {0};
+
+        round_dimension(even, wrong, norm, block + i * DKVB__LANES, c->center[i], c->step, inverse);
+        if (i + 1 < dim)
+            round_dimension(odd, wrong, norm, block + (i + 1) * DKVB__LANES, c->center[i + 1], c->step, inverse);
+        put_pair(to + i * WORD_KEYS, even, odd);
+    }
     for (size_t l = 0; l < DKVB__LANES; l++) {
         float h = norm[l] * scale;
 
@@ -200,8 +202,6 @@ static void coarsen(struct dkvb__coarse *c, const float *blocks, size_t keys, si
         double most = (double)coarsen_block(to, c->height + b * DKVB__LANES, blocks + b * dim * DKVB__LANES, c, dim);
 
         wrong = most > wrong ? most : wrong;
-        for (size_t l = 0; dim % 2 && l < DKVB__LANES; l++)
-            to[dim / 2 * 2 * WORD_KEYS + 2 * l + 1] = 128;
     }
     clear_rest(c, keys, dim);
     c->key_error = sqrt(wrong) * (1.0 + rounding) + 1e-6 * e.reach;
@@ -227,6 +227,7 @@ struct row_sums {
 /* s = -(q - c) / Q rounded, of 16 dimensions. */
 static inline void round_lanes(int32_t *s, struct row_sums *sums, const float *t, float step, float inverse)
 {
+#pragma omp simd
     for (size_t l = 0; l < DKVB__LANES; l++) {
         float x = t[l] * -inverse, e;
 
