@@ -313,28 +313,25 @@ static inline __attribute__((always_inline)) void add_half(struct coarse_work *r
 {
     const uint8_t *at = t->coarse->codes + (t->first + w) * dkvb__coarse_word(t->dim) + half * 2 * HALF;
     const int16_t *height = t->height + w * WORD_KEYS + half * HALF;
-    const int32_t *pair = t->pairs[0], *end = t->pairs[(t->dim + 1) / 2];
     lanes a[COARSE_ROWS][2];
 
 #pragma GCC unroll 8
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
         a[r][0] = a[r][1] = lanes_all(t->row[r].start);
-    do {
-        lanes u = lanes_load(at), v = lanes_load(at + HALF);
+        __asm__("" : "+v"(a[r][0])); /* if they are known to be equal, GCC 12 keeps sums twice and out of registers */
+        __asm__("" : "+v"(a[r][1]));
+    }
+    for (size_t i = 0; i < (t->dim + 1) / 2; i++) {
+        lanes u = lanes_load(at + i * 2 * WORD_KEYS), v = lanes_load(at + i * 2 * WORD_KEYS + HALF);
 
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++) {
-            lanes s = lanes_pairs(pair[r]);
+            lanes s = lanes_pairs(t->pairs[i][r]);
 
             a[r][0] = lanes_add(a[r][0], lanes_dot(u, s));
             a[r][1] = lanes_add(a[r][1], lanes_dot(v, s));
         }
-        at += 2 * WORD_KEYS;
-        pair += COARSE_ROWS;
-#pragma GCC unroll 8
-        for (size_t r = 0; r < rows; r++) /* without this GCC 12 keeps some sums twice, and out of registers */
-            __asm__("" : "+v"(a[r][0]), "+v"(a[r][1]));
-    } while (pair < end);
+    }
 #pragma GCC unroll 8
     for (size_t r = 0; r < rows; r++) {
         int16_t *low = t->low[r][w], *group = t->group[r][w / GROUP_WORDS];
