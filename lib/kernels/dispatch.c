@@ -10,6 +10,9 @@ const struct dkvb__kernels *const dkvb__kernel_tables[] = {
     &dkvb__kernels_avx512,
     &dkvb__kernels_avx2,
 #endif
+#ifdef DKVB_HAVE_NEON
+    &dkvb__kernels_neon,
+#endif
     &dkvb__kernels_scalar,
     NULL,
 };

@@ -57,6 +57,9 @@ extern const struct dkvb__kernels dkvb__kernels_scalar;
 extern const struct dkvb__kernels dkvb__kernels_avx2;
 extern const struct dkvb__kernels dkvb__kernels_avx512;
 #endif
+#ifdef DKVB_HAVE_NEON
+extern const struct dkvb__kernels dkvb__kernels_neon;
+#endif
 
 /* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */
 extern const struct dkvb__kernels *const dkvb__kernel_tables[];

@@ -12,7 +12,7 @@ def version():
 
 
 def kernels():
-    """Name of the kernels in use: "scalar" or "avx2"."""
+    """Name of the kernels in use: "scalar", "avx2", "avx512" or "neon"."""
     return lib.dkvb_runtime_kernels().decode("ascii")
 
 
