@@ -3,17 +3,20 @@
 #   cmake/install-deps.sh           what the library and the tool need
 #   cmake/install-deps.sh --tests   also what the tests need
 #   cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers)
+#   cmake/install-deps.sh --cross   what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Debian only;
+#                                   adds arm64 to the architectures that dpkg knows
 # Does nothing, and asks for no rights, where everything is there already.
 set -eu
 
 level=${1:-}
 case $level in
-  '' | --tests | --ci) ;;
-  *) echo "usage: cmake/install-deps.sh [--tests | --ci]" >&2; exit 2 ;;
+  '' | --tests | --ci | --cross) ;;
+  *) echo "usage: cmake/install-deps.sh [--tests | --ci | --cross]" >&2; exit 2 ;;
 esac
 
 wants_tests() { [ "$level" = --tests ] || [ "$level" = --ci ]; }
 wants_ci() { [ "$level" = --ci ]; }
+wants_cross() { [ "$level" = --cross ]; }
 
 debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libxxhash-dev"
 fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel xxhash-devel"
@@ -31,10 +34,28 @@ if wants_ci; then
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"
 fi
+if wants_cross; then
+  # Ubuntu, which also has apt-get, keeps arm64 on servers of its own: there apt-get update would fail from then on.
+  if ! command -v apt-get >/dev/null || ! grep -qx 'ID=debian' /etc/os-release; then
+    echo "install-deps: the preset aarch64 is for Debian. Elsewhere please install a compiler for aarch64, qemu-user," >&2
+    echo "and zlib, xxHash and CMocka for that processor, and change cmake/aarch64.cmake to find them." >&2
+    exit 1
+  fi
+  debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
+  debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libxxhash-dev:arm64 libcmocka-dev:arm64"
+fi
 
 if command -v apt-get >/dev/null; then
   packages=$debian
-  present() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+  native=$(dpkg --print-architecture)
+  # NAME: for this machine, which NAME:arm64 alone would not be.
+  present() {
+    case $1 in
+      *:*) wanted=${1#*:} ;;
+      *) wanted=$native ;;
+    esac
+    dpkg-query -W -f '${Status} ${Architecture}\n' "$1" 2>/dev/null | grep -Eq "ok installed ($wanted|all)\$"
+  }
   install="env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
   refresh="apt-get update"
 elif command -v dnf >/dev/null; then
@@ -66,17 +87,25 @@ for package in $packages; do
 done
 [ -n "$missing" ] || exit 0
 
+architecture=
+if wants_cross && ! { dpkg --print-architecture; dpkg --print-foreign-architectures; } | grep -qx arm64; then
+  architecture="dpkg --add-architecture arm64"
+fi
 as_root=
 if [ "$(id -u)" != 0 ]; then
   if command -v sudo >/dev/null; then
     as_root=sudo
   else
     echo "install-deps: these packages are missing, and neither root nor sudo is at hand to install them:" >&2
+    [ -z "$architecture" ] || echo "  $architecture && $refresh" >&2
     echo "  $install$missing" >&2
     exit 1
   fi
 fi
 echo "install-deps: installing$missing"
+# shellcheck disable=SC2086 # lists of words
+[ -z "$architecture" ] || $as_root $architecture
+# shellcheck disable=SC2086
 $as_root $refresh
 # shellcheck disable=SC2086 # lists of words
 $as_root $install $missing
