@@ -9,8 +9,7 @@ const struct dkvb__kernels *const dkvb__kernel_tables[] = {
 #ifdef DKVB_HAVE_X86
     &dkvb__kernels_avx512,
     &dkvb__kernels_avx2,
-#endif
-#ifdef DKVB_HAVE_NEON
+#elif defined DKVB_HAVE_NEON
     &dkvb__kernels_neon,
 #endif
     &dkvb__kernels_scalar,
