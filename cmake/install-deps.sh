@@ -3,9 +3,9 @@
 #   cmake/install-deps.sh           what the library and the tool need
 #   cmake/install-deps.sh --tests   also what the tests need
 #   cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers)
-#   cmake/install-deps.sh --cross   what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Debian only;
-#                                   adds arm64 to the architectures that dpkg knows
-# Does nothing, and asks for no rights, where everything is there already.
+#   cmake/install-deps.sh --cross   what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Installs on
+#                                   Debian only, and adds arm64 to the architectures that dpkg knows
+# Looks first, by trying each thing: where everything works it does nothing and asks for no rights, on any system.
 set -eu
 
 level=${1:-}
@@ -17,6 +17,98 @@ esac
 wants_tests() { [ "$level" = --tests ] || [ "$level" = --ci ]; }
 wants_ci() { [ "$level" = --ci ]; }
 wants_cross() { [ "$level" = --cross ]; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# first COMMAND...: the first of them that is there.
+first() {
+  for candidate in "$@"; do
+    if has "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+# needs WHAT COMMAND...: note that WHAT is missing unless the command succeeds.
+needs() {
+  what=$1
+  shift
+  "$@" >/dev/null 2>&1 || lacking="$lacking${lacking:+, }$what"
+}
+
+# builds COMPILER LANGUAGE PROGRAM FLAG...: whether a program can be compiled and linked.
+builds() {
+  compiler=$1 language=$2 program=$3
+  shift 3
+  printf '%s\n' "$program" >"$scratch/program.$language"
+  [ -n "$compiler" ] && "$compiler" "$scratch/program.$language" -o "$scratch/program" "$@"
+}
+
+c11='#include <stdatomic.h>
+int main(void) { return 0; }'
+openmp='#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }'
+
+cmake_is_new() {
+  cmake --version | awk 'NR == 1 { split($3, v, "."); new = v[1] > 3 || (v[1] == 3 && v[2] >= 25) } END { exit !new }'
+}
+
+look_for_tests() {
+  needs "a C++ compiler" builds "$(first ${CXX:+"$CXX"} c++ g++ clang++)" cc 'int main() { return 0; }'
+  needs "CMocka" pkg-config --exists cmocka
+  needs "OpenBLAS" pkg-config --exists openblas
+  needs "Python 3 with NumPy" "$(first /usr/bin/python3 python3 none)" -c 'import numpy'
+  needs "nm" nm --version
+}
+
+look_for_ci() {
+  needs "clang" has clang
+  needs "OpenMP for clang" builds clang c "$openmp" -fopenmp
+  needs "clang's sanitizers" builds clang c 'int main(void) { return 0; }' -fsanitize=address,undefined
+  needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
+}
+
+runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
+
+look_for_cross() {
+  needs "CMocka" pkg-config --exists cmocka
+  needs "Python 3 with NumPy" "$(first /usr/bin/python3 python3 none)" -c 'import numpy'
+  needs "qemu-aarch64, and the C library and OpenMP for what it runs" runs_emulated
+}
+
+# What does not work here, in $lacking. Libraries for another processor are not those for this one, nor the reverse: the
+# compiler and pkg-config look where cmake/aarch64.cmake does.
+look() {
+  lacking=
+  cc=$(first ${CC:+"$CC"} cc gcc clang)
+  if wants_cross; then
+    cc=$(first aarch64-linux-gnu-gcc)
+    export PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
+  fi
+  needs "a C11 compiler" builds "$cc" c "$c11" -std=c11
+  needs "OpenMP" builds "$cc" c "$openmp" -fopenmp
+  # shellcheck disable=SC2046 # flags are several words
+  needs "zlib with its header" builds "$cc" c '#include <zlib.h>
+int main(void) { return zlibVersion() == 0; }' $(pkg-config --cflags --libs zlib || echo -lz)
+  # shellcheck disable=SC2046
+  needs "the headers of xxHash 0.8" builds "$cc" c '#include <xxhash.h>
+#if XXH_VERSION_NUMBER < 800
+#error too old
+#endif
+int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
+  needs "pkg-config, and libxxhash.pc for it" pkg-config --exists 'libxxhash >= 0.8'
+  needs "CMake 3.25" cmake_is_new
+  needs "Ninja or make" test -n "$(first ninja make)"
+  if wants_tests; then look_for_tests; fi
+  if wants_ci; then look_for_ci; fi
+  if wants_cross; then look_for_cross; fi
+}
+
+look 2>/dev/null
+[ -n "$lacking" ] || exit 0
 
 debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libxxhash-dev"
 fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel xxhash-devel"
@@ -36,16 +128,18 @@ if wants_ci; then
 fi
 if wants_cross; then
   # Ubuntu, which also has apt-get, keeps arm64 on servers of its own: there apt-get update would fail from then on.
-  if ! command -v apt-get >/dev/null || ! grep -qx 'ID=debian' /etc/os-release; then
-    echo "install-deps: the preset aarch64 is for Debian. Elsewhere please install a compiler for aarch64, qemu-user," >&2
-    echo "and zlib, xxHash and CMocka for that processor, and change cmake/aarch64.cmake to find them." >&2
+  if ! has apt-get || ! grep -qx 'ID=debian' /etc/os-release; then
+    echo "install-deps: missing here: $lacking." >&2
+    echo "The preset aarch64 is for Debian. Elsewhere please install that by other means, and change" >&2
+    echo "cmake/aarch64.cmake, and what this script tries, to find it." >&2
     exit 1
   fi
   debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
   debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libxxhash-dev:arm64 libcmocka-dev:arm64"
 fi
 
-if command -v apt-get >/dev/null; then
+refresh=
+if has apt-get; then
   packages=$debian
   native=$(dpkg --print-architecture)
   # NAME: for this machine, which NAME:arm64 alone would not be.
@@ -58,26 +152,23 @@ if command -v apt-get >/dev/null; then
   }
   install="env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
   refresh="apt-get update"
-elif command -v dnf >/dev/null; then
+elif has dnf; then
   packages=$fedora
   present() { rpm -q "$1" >/dev/null 2>&1; }
   install="dnf install -y"
-  refresh=true
-elif command -v apk >/dev/null; then
+elif has apk; then
   packages=$alpine
   present() { apk info -e "$1" >/dev/null 2>&1; }
   install="apk add"
   refresh="apk update"
-elif command -v pacman >/dev/null; then
+elif has pacman; then
   packages=$arch
   present() { pacman -Qi "$1" >/dev/null 2>&1; }
+  # Not -Sy: a fresh list and old packages are a partial upgrade, which Arch does not support.
   install="pacman -S --needed --noconfirm"
-  refresh="pacman -Sy"
 else
-  echo "install-deps: no package manager that is known here (apt-get, dnf, apk, pacman)." >&2
-  echo "Please install, under whatever names your system has: a C11 compiler with OpenMP, CMake 3.25 or newer," >&2
-  echo "Ninja, pkg-config, zlib and xxHash 0.8 with their headers; for the tests also a C++ compiler, CMocka," >&2
-  echo "OpenBLAS and Python 3 with NumPy." >&2
+  echo "install-deps: missing here: $lacking." >&2
+  echo "There is no package manager that is known (apt-get, dnf, apk, pacman): please install that by other means." >&2
   exit 1
 fi
 
@@ -85,7 +176,10 @@ missing=
 for package in $packages; do
   present "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+  echo "install-deps: missing here: $lacking; yet all packages that should bring that are installed." >&2
+  exit 1
+fi
 
 architecture=
 if wants_cross && ! { dpkg --print-architecture; dpkg --print-foreign-architectures; } | grep -qx arm64; then
@@ -93,10 +187,10 @@ if wants_cross && ! { dpkg --print-architecture; dpkg --print-foreign-architectu
 fi
 as_root=
 if [ "$(id -u)" != 0 ]; then
-  if command -v sudo >/dev/null; then
+  if has sudo; then
     as_root=sudo
   else
-    echo "install-deps: these packages are missing, and neither root nor sudo is at hand to install them:" >&2
+    echo "install-deps: missing here: $lacking; and neither root nor sudo is at hand to install it:" >&2
     [ -z "$architecture" ] || echo "  $architecture && $refresh" >&2
     echo "  $install$missing" >&2
     exit 1
@@ -104,8 +198,17 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "install-deps: installing$missing"
 # shellcheck disable=SC2086 # lists of words
-[ -z "$architecture" ] || $as_root $architecture
-# shellcheck disable=SC2086
-$as_root $refresh
-# shellcheck disable=SC2086 # lists of words
-$as_root $install $missing
+{
+  [ -z "$architecture" ] || $as_root $architecture
+  [ -z "$refresh" ] || $as_root $refresh
+  if ! $as_root $install $missing; then
+    echo "install-deps: this failed: $install$missing" >&2
+    has pacman && echo "If packages were not found, the list of them is old: 'pacman -Syu' first." >&2
+    exit 1
+  fi
+}
+look 2>/dev/null
+if [ -n "$lacking" ]; then
+  echo "install-deps: still missing here: $lacking." >&2
+  exit 1
+fi

@@ -18,17 +18,20 @@ if [ ! -f $data/train-images-idx3-ubyte.gz ]; then
   as_root=
   [ "$(id -u)" = 0 ] || as_root=sudo
   echo "Installing dataset-fashion-mnist"
-  $as_root apt-get update && $as_root apt-get install -y dataset-fashion-mnist || {
+  if ! { $as_root apt-get update && $as_root apt-get install -y dataset-fashion-mnist; }; then
     echo "quickstart: put the four .gz files of Fashion-MNIST into $data" >&2
     exit 1
-  }
+  fi
 fi
 if command -v ninja >/dev/null; then
   export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
 fi
 echo "Building in $build"
-cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF >$build/log 2>&1 &&
-  cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)" >>$build/log 2>&1 || { cat $build/log >&2; exit 1; }
+if ! { cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF &&
+  cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)"; } >$build/log 2>&1; then
+  cat $build/log >&2
+  exit 1
+fi
 dkvb=$build/src/dkvb
 
 now() { date +%s.%N; }

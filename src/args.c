@@ -76,11 +76,18 @@ bool args_number(const char *text, uint64_t *out)
     return true;
 }
 
+static uint64_t largest(const struct args_option *option)
+{
+    if (option->most)
+        return option->most;
+    return option->kind == ARGS_U32 ? UINT32_MAX : UINT64_MAX;
+}
+
 static bool parse_whole(const struct args_option *option, const char *text, void *to)
 {
-    uint64_t number, most = option->kind == ARGS_U32 ? UINT32_MAX : UINT64_MAX;
+    uint64_t number;
 
-    if (!args_number(text, &number) || number < option->least || number > most)
+    if (!args_number(text, &number) || number < option->least || number > largest(option))
         return false;
     if (option->kind == ARGS_U32)
         *(uint32_t *)to = (uint32_t)number;
@@ -89,7 +96,13 @@ static bool parse_whole(const struct args_option *option, const char *text, void
     return true;
 }
 
-static bool parse_real(const char *text, double *to)
+static bool in_range(const struct args_option *option, double number)
+{
+    return isfinite(number) && !(option->positive && number == 0.0) &&
+           !(option->most && number > (double)option->most) && !(option->below > 0.0 && number >= option->below);
+}
+
+static bool parse_real(const struct args_option *option, const char *text, double *to)
 {
     char *end;
     double number;
@@ -98,7 +111,7 @@ static bool parse_real(const char *text, double *to)
     if (!(isdigit((unsigned char)text[0]) || text[0] == '.') || text[strspn(text, "0123456789.eE+-")] != '\0')
         return false;
     number = strtod(text, &end);
-    if (*end != '\0' || !isfinite(number))
+    if (*end != '\0' || !in_range(option, number))
         return false;
     *to = number;
     return true;
@@ -127,7 +140,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
         *(const char **)to = text;
         return true;
     case ARGS_REAL:
-        return parse_real(text, to);
+        return parse_real(option, text, to);
     case ARGS_CHOICE:
         return parse_choice(option, text, to);
     default:
@@ -135,16 +148,27 @@ static bool parse_value(const struct args_option *option, const char *text, void
     }
 }
 
+static void describe_real(const struct args_option *option, char *text, size_t size)
+{
+    const char *from = option->positive ? "a number above 0" : "a number of 0 or more";
+
+    if (option->most)
+        snprintf(text, size, "%s, at most %" PRIu64 ",", from, option->most);
+    else if (option->below > 0.0)
+        snprintf(text, size, "%s, below %g,", from, option->below);
+    else
+        snprintf(text, size, "%s", from);
+}
+
 /* What parse_value() would have taken, for its message. */
 static void describe_value(const struct args_option *option, char *text, size_t size)
 {
     if (option->kind == ARGS_REAL)
-        snprintf(text, size, "a number of 0 or more");
+        describe_real(option, text, size);
     else if (option->kind == ARGS_CHOICE)
         snprintf(text, size, "%s", option->value);
     else
-        snprintf(text, size, "a whole number from %" PRIu64 " to %" PRIu64, option->least,
-                 option->kind == ARGS_U32 ? (uint64_t)UINT32_MAX : UINT64_MAX);
+        snprintf(text, size, "a whole number from %" PRIu64 " to %" PRIu64, option->least, largest(option));
 }
 
 static int refuse_value(const struct args_command *command, const struct args_option *option, const char *found)

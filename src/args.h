@@ -25,7 +25,9 @@ struct args_option {
     size_t at;         /* offset in the command's struct */
     const char *value; /* stands for the value in help; NULL for a flag */
     const char *help;
-    uint64_t least;             /* of U32 and U64 */
+    uint64_t least, most;       /* of U32 and U64, most of REAL too; most 0: what the type holds */
+    double below;               /* of REAL: must be less than this; 0: no such limit */
+    bool positive;              /* of REAL: 0 is refused */
     const char *const *choices; /* of CHOICE, ended by NULL */
     char letter;                /* short form, or 0 */
     bool required;

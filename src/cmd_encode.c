@@ -2,27 +2,33 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "args.h"
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
 struct encode_args {
     struct args args;
-    const char *encoder, *input, *format, *output, *labels, *labels_out;
+    const char *input, *output, *labels, *labels_out;
+    uint32_t encoder, format; /* one encoder; all formats are told by their first bytes */
     bool json;
 };
+
+static const char *const encoders[] = {"pixels", NULL};
+static const char *const formats[] = {"idx", "auto", NULL};
 
 #define AT(member) offsetof(struct encode_args, member)
 
 static const struct args_option options[] = {
-    {"encoder", ARGS_TEXT, AT(encoder), "pixels", .help = "pixels: each value / 255, as float32", .required = true},
+    {"encoder", ARGS_CHOICE, AT(encoder), "pixels", .help = "pixels: each value / 255, as float32", .choices = encoders,
+     .required = true},
     {"input", ARGS_TEXT, AT(input), "PATH", .help = "images: IDX (.gz) or .npy of uint8", .required = true},
-    {"format", ARGS_TEXT, AT(format), "idx|auto", .help = "of the input; told by the first bytes in any case"},
+    {"format", ARGS_CHOICE, AT(format), "idx|auto", .help = "of the input; told by the first bytes in any case",
+     .choices = formats},
     {"output", ARGS_TEXT, AT(output), "X.npy", .help = "float32[n][values of an image]", .letter = 'o',
      .required = true},
     {"labels", ARGS_TEXT, AT(labels), "LABELS", .help = "labels of the images: IDX (.gz) or .npy"},
@@ -49,17 +55,17 @@ struct encode {
 
 static int check_args(const struct encode_args *args)
 {
-    const char *format = args->format ? args->format : "auto";
-
     if (!args->labels != !args->labels_out)
         return args_misused(&command, "--labels and --labels-out go together: one without the other was given");
-    if (args->labels_out && strcmp(args->labels_out, args->output) == 0)
-        return args_misused(&command, "--output and --labels-out are the same file");
-    if (strcmp(args->encoder, "pixels") != 0)
-        return tool_fail("encoder '%s': this version has the encoder 'pixels'", args->encoder);
-    if (strcmp(format, "idx") != 0 && strcmp(format, "auto") != 0)
-        return tool_fail("format '%s': this version reads 'idx' (or 'auto')", format);
     return EXIT_SUCCESS;
+}
+
+static int check_paths(const struct encode_args *args)
+{
+    const struct path inputs[] = {{"--input", args->input}, {"--labels", args->labels}, {0}};
+    const struct path outputs[] = {{"--output", args->output}, {"--labels-out", args->labels_out}, {0}};
+
+    return paths_check(&command, inputs, outputs);
 }
 
 /* uint8[n][...], 2 dimensions or more. */
@@ -147,6 +153,8 @@ int cmd_encode(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
     code = check_args(&e.args);
+    if (code == EXIT_SUCCESS)
+        code = check_paths(&e.args);
     if (code == EXIT_SUCCESS)
         code = encode(&e);
     free(e.x.x);

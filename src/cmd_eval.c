@@ -113,8 +113,8 @@ static int read_inputs(struct eval *e)
     if (code == EXIT_SUCCESS)
         code = input_labels(&e->y, e->args.labels, &e->x);
     if (code == EXIT_SUCCESS && e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
-        code = tool_fail("%s has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path, e->y.largest, path,
-                         e->info.classes - 1);
+        code = tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
+                         e->y.largest_row, e->y.largest, path, e->info.classes - 1);
     if (code)
         return code;
     e->per_class = input_memory("the classes", sizeof *e->per_class, e->info.classes, 1, 1);

@@ -10,8 +10,11 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
+
+enum { PARTS = 5 }; /* arrays of an export */
 
 struct export_args {
     struct args args;
@@ -42,6 +45,7 @@ static const struct args_command command = {
 /* One array of the export: its file, its type and shape, and where it comes from. */
 struct part {
     const char *name;
+    char *path; /* of the file, ours */
     uint32_t dtype, ndim;
     uint64_t shape[3];
     dkvb_status (*copy)(const dkvb_model *model, void *out);
@@ -83,25 +87,44 @@ static size_t extent(const struct part *part, uint32_t i)
     return i < part->ndim ? (size_t)part->shape[i] : 1;
 }
 
-static int write_part(const struct part *part, const dkvb_model *model, const char *dir)
+static int write_part(const struct part *part, const dkvb_model *model)
+{
+    void *data =
+        input_memory(part->name, dkvb_dtype_size(part->dtype), extent(part, 0), extent(part, 1), extent(part, 2));
+    int code;
+
+    if (!data)
+        return EXIT_FAILURE;
+    code = tool_check(part->copy(model, data));
+    if (code == EXIT_SUCCESS)
+        code = output_npy(part->path, part->dtype, part->ndim, part->shape, data);
+    free(data);
+    return code;
+}
+
+static int name_file(struct part *part, const char *dir)
 {
     size_t size = strlen(dir) + strlen(part->name) + 2;
-    char *path = input_memory("a file name", size, 1, 1, 1);
-    void *data = NULL;
-    int code = EXIT_FAILURE;
 
-    if (path)
-        data =
-            input_memory(part->name, dkvb_dtype_size(part->dtype), extent(part, 0), extent(part, 1), extent(part, 2));
-    if (data) {
-        snprintf(path, size, "%s/%s", dir, part->name);
-        code = tool_check(part->copy(model, data));
-        if (code == EXIT_SUCCESS)
-            code = output_npy(path, part->dtype, part->ndim, part->shape, data);
-    }
-    free(data);
-    free(path);
-    return code;
+    part->path = input_memory("a file name", size, 1, 1, 1);
+    if (!part->path)
+        return EXIT_FAILURE;
+    snprintf(part->path, size, "%s/%s", dir, part->name);
+    return EXIT_SUCCESS;
+}
+
+/* The model may lie in the folder, under the name of an array. A folder that is not there yet holds nothing. */
+static int check_paths(const struct export_args *args, const struct part *parts)
+{
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
+    struct path outputs[PARTS + 1] = {{0}};
+    struct stat st;
+
+    if (stat(args->dir, &st) != 0 || !S_ISDIR(st.st_mode))
+        return EXIT_SUCCESS; /* make_folder() makes it, or says what it is */
+    for (size_t i = 0; i < PARTS; i++)
+        outputs[i] = (struct path){"an output", parts[i].path};
+    return paths_check(&command, inputs, outputs);
 }
 
 static int make_folder(const char *dir)
@@ -135,20 +158,37 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
     json_close('}');
 }
 
+static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts)
+{
+    int code = EXIT_SUCCESS;
+
+    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
+        code = name_file(&parts[i], args->dir);
+    if (code == EXIT_SUCCESS)
+        code = check_paths(args, parts);
+    if (code == EXIT_SUCCESS) /* whoever gets the arrays has no checksums to find damage by */
+        code = tool_check(dkvb_model_verify(model));
+    if (code == EXIT_SUCCESS)
+        code = make_folder(args->dir);
+    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
+        code = write_part(&parts[i], model);
+    return code;
+}
+
 static int export_parts(const struct export_args *args, const dkvb_model *model, const dkvb_model_info *info)
 {
     uint64_t c = info->codebooks, k = info->keys, d = info->key_dim, m = info->input_dim, l = info->classes;
-    const struct part parts[] = {
-        {"projection.npy", DKVB_DTYPE_F32, 3, {c, m, d}, copy_projection},
-        {"center.npy", DKVB_DTYPE_F32, 1, {m, 0, 0}, copy_center},
-        {"keys.npy", DKVB_DTYPE_F32, 3, {c, k, d}, copy_keys},
-        {"values.npy", DKVB_DTYPE_F32, 3, {c, k, l}, copy_values},
-        {"mask.npy", DKVB_DTYPE_U8, 2, {c, k, 0}, copy_mask},
+    struct part parts[PARTS] = {
+        {"projection.npy", NULL, DKVB_DTYPE_F32, 3, {c, m, d}, copy_projection},
+        {"center.npy", NULL, DKVB_DTYPE_F32, 1, {m, 0, 0}, copy_center},
+        {"keys.npy", NULL, DKVB_DTYPE_F32, 3, {c, k, d}, copy_keys},
+        {"values.npy", NULL, DKVB_DTYPE_F32, 3, {c, k, l}, copy_values},
+        {"mask.npy", NULL, DKVB_DTYPE_U8, 2, {c, k, 0}, copy_mask},
     };
-    int code = make_folder(args->dir);
+    int code = write_parts(args, model, parts);
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && code == EXIT_SUCCESS; i++)
-        code = write_part(&parts[i], model, args->dir);
+    for (size_t i = 0; i < PARTS; i++)
+        free(parts[i].path);
     return code;
 }
 

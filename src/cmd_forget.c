@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -47,8 +48,10 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "forget",
     .synopsis = "MODEL [-o OUT] (--method M --features F [--labels Y --class C] | --mask FILE) [options]",
-    .about = "Suppress (codebook, key) pairs, so that the rows of a forget set lose the values that know them.\n"
-             "Written in the journal; 'dkvb undo' takes it back, 'dkvb purge' makes it permanent.",
+    .about =
+        "Suppress (codebook, key) pairs: the rows of a forget set select other keys from then on. The values of the\n"
+        "pairs stay in the model, and what the rows taught other values stays in those.\n"
+        "Written in the journal; 'dkvb undo' takes it back, 'dkvb purge' makes it permanent.",
     .options = options,
     .size = sizeof(struct forget_args),
     .least_operands = 1,
@@ -87,13 +90,30 @@ static int check_method(const struct forget_args *args)
     return args_refuse(&command, args, not_activations, "--method activations");
 }
 
+/* What the journal would refuse once all else is done, asked of the smallest model. */
+static int check_reason(const struct forget_args *args)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_model *model = NULL;
+    dkvb_mask *mask = NULL;
+    int code = input_smallest_model(&model);
+
+    o.reason = args->reason;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_mask_add(mask, 0, 0));
+    if (code == EXIT_SUCCESS && dkvb_model_forget(model, mask, &o, NULL) != DKVB_OK)
+        code = args_misused(&command, dkvb_last_error());
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+    return code;
+}
+
 static int check_args(const struct forget_args *args)
 {
     static const char *const not_mask[] = {"method", "pairs", "examples", "features", "labels", "class", "seed", NULL};
-    const char *output = args->output ? args->output : args->args.operand[0];
 
-    if (args->mask_out && strcmp(args->mask_out, output) == 0)
-        return args_misused(&command, "--mask-out and the model are the same file");
     if (args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
     if (!args_given(&command, args, "method"))
@@ -214,11 +234,28 @@ static void print_text(const struct forget *f, const char *output, double second
     printf(", in %.2f s\nwrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", seconds, output, output, f->entry.id);
 }
 
+/* The model may be its own output, but a mask must not take its place. */
+static int claim_paths(const struct forget_args *args)
+{
+    const char *model = args->args.operand[0];
+    const struct path inputs[] = {
+        {"--features", args->features}, {"--labels", args->labels}, {"--mask", args->mask}, {0}};
+    const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
+                                   {"--mask-out", args->mask_out},
+                                   {0}};
+    const struct path read[] = {{"MODEL", model}, {0}}, masks[] = {{"--mask-out", args->mask_out}, {0}};
+    int code = paths_check(&command, read, masks);
+
+    return code ? code : paths_claim(&command, inputs, outputs);
+}
+
 static int forget(struct forget *f)
 {
     const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
-    int code = input_model_load(&f->model, model, &f->info);
+    int code = claim_paths(&f->args);
 
+    if (code == EXIT_SUCCESS)
+        code = input_model_load(&f->model, model, &f->info);
     if (code == EXIT_SUCCESS)
         code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : choose_pairs(f);
     if (code == EXIT_SUCCESS)
@@ -244,6 +281,10 @@ int cmd_forget(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &f.args, &code))
         return code;
     code = check_args(&f.args);
+    if (code == EXIT_SUCCESS)
+        code = check_reason(&f.args);
+    if (code == EXIT_SUCCESS)
+        code = output_check_epoch();
     if (code == EXIT_SUCCESS)
         code = forget(&f);
     dkvb_mask_free(f.mask);

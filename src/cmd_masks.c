@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "tool.h"
 
 struct masks_args {
@@ -81,6 +82,14 @@ static int print_text(const struct masks_args *args, const dkvb_model *model, co
     return code;
 }
 
+static int check_paths(const struct masks_args *args)
+{
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
+    const struct path outputs[] = {{"--export", args->export}, {0}};
+
+    return paths_check(&command, inputs, outputs);
+}
+
 static int masks(const struct masks_args *args)
 {
     dkvb_model *model = NULL;
@@ -105,5 +114,6 @@ int cmd_masks(int argc, char **argv)
         return code;
     if (args.entry && !args.export)
         return args_misused(&command, "--entry needs --export");
-    return masks(&args);
+    code = check_paths(&args);
+    return code ? code : masks(&args);
 }

@@ -9,6 +9,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -213,6 +214,14 @@ static void print_text(const struct predict *p)
         print_row(p, row, width);
 }
 
+static int check_paths(const struct predict_args *args)
+{
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};
+    const struct path outputs[] = {{"--output", args->output}, {0}};
+
+    return paths_check(&command, inputs, outputs);
+}
+
 static int predict(struct predict *p)
 {
     int code = input_model_map(&p->model, p->args.args.operand[0], &p->info);
@@ -245,6 +254,8 @@ int cmd_predict(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &p.args, &code))
         return code;
     code = check_args(&p.args);
+    if (code == EXIT_SUCCESS)
+        code = check_paths(&p.args);
     if (code == EXIT_SUCCESS)
         code = predict(&p);
     free(p.logits);

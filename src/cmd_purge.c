@@ -7,6 +7,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -51,8 +52,11 @@ static int purge(const struct purge_args *args)
     double began = progress_clock();
     dkvb_model *model = NULL;
     dkvb_model_info before, after = DKVB_MODEL_INFO_INIT;
-    int code = input_model_load(&model, path, &before);
+    const struct path inputs[] = {{0}}, outputs[] = {{args->output ? "--output" : "MODEL", output}, {0}};
+    int code = paths_claim(&command, inputs, outputs);
 
+    if (code == EXIT_SUCCESS)
+        code = input_model_load(&model, path, &before);
     if (code == EXIT_SUCCESS)
         code = tool_check_about(path, dkvb_model_purge(model));
     if (code == EXIT_SUCCESS)
@@ -77,5 +81,6 @@ int cmd_purge(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
-    return purge(&args);
+    code = output_check_epoch();
+    return code ? code : purge(&args);
 }

@@ -2,13 +2,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "args.h"
 #include "codes.h"
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -106,6 +106,14 @@ static int search(struct search *s)
     return code;
 }
 
+static int check_paths(const struct search_args *args)
+{
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};
+    const struct path outputs[] = {{"--output", args->output}, {"--distances", args->distances}, {0}};
+
+    return paths_check(&command, inputs, outputs);
+}
+
 int cmd_search(int argc, char **argv)
 {
     struct search s = {.began = progress_clock()};
@@ -113,9 +121,9 @@ int cmd_search(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &s.args, &code))
         return code;
-    if (s.args.distances && strcmp(s.args.distances, s.args.output) == 0)
-        return args_misused(&command, "--output and --distances are the same file");
-    code = search(&s);
+    code = check_paths(&s.args);
+    if (code == EXIT_SUCCESS)
+        code = search(&s);
     free(s.distances);
     free(s.codes);
     input_features_free(&s.x);

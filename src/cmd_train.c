@@ -8,6 +8,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -36,23 +37,27 @@ static const struct args_option options[] = {
     {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
     {"init", ARGS_CHOICE, AT(keyinit.method), "ema|kmeans|sample", .help = "how keys are placed", .choices = methods,
      .shows_default = true},
-    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks", .least = 1, .shows_default = true},
-    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook", .least = 1, .shows_default = true},
-    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key", .least = 1, .shows_default = true},
+    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks", .least = 1, .most = 65535,
+     .shows_default = true},
+    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook", .least = 1, .most = 65535,
+     .shows_default = true},
+    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key", .least = 1, .most = 4096,
+     .shows_default = true},
     {"top-k", ARGS_U32, AT(model.top_k), "N", .help = "keys selected in a codebook", .least = 1, .shows_default = true},
     {"passes", ARGS_U32, AT(keyinit.passes), "N",
      .help = "passes of ema or kmeans over the key rows; 0: the method's own"},
     {"decay", ARGS_REAL, AT(keyinit.decay), "R", .help = "ema: share of the old average kept in a step, below 1",
-     .shows_default = true},
+     .below = 1, .shows_default = true},
     {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "rows in a step of ema or kmeans; 0: the method's own"},
     {"normalize", ARGS_FLAG, AT(normalize), .help = "scale every row to length 1 first, now and in every later use"},
     {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
      .help = "share the keys of this model instead of placing new ones"},
     {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
     {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows", .least = 1, .shows_default = true},
-    {"lr", ARGS_REAL, AT(train.learning_rate), "R", .help = "learning rate on the pooled logits",
+    {"lr", ARGS_REAL, AT(train.learning_rate), "R", .help = "learning rate on the pooled logits, above 0",
+     .most = 1000000, .positive = true, .shows_default = true},
+    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .most = 1048576,
      .shows_default = true},
-    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .shows_default = true},
     {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "shrinks all values a little in each batch",
      .shows_default = true},
     {"class-names", ARGS_TEXT, AT(class_names), "FILE", .help = "names of the classes, one a line, from class 0"},
@@ -95,6 +100,24 @@ struct train {
     double began, seconds_keys, seconds_search, seconds_values;
 };
 
+/* Limits that depend on two options. Those of one are in the table. */
+static int check_ranges(const struct train_args *args)
+{
+    char message[128];
+
+    if (args->train.weight_decay * args->train.learning_rate >= 1.0) {
+        snprintf(message, sizeof message, "--weight-decay %g: less than 1 / lr is wanted, %g", args->train.weight_decay,
+                 1.0 / args->train.learning_rate);
+        return args_misused(&command, message);
+    }
+    if (!args->init_from && !args->continue_from && args->model.top_k > args->keyinit.keys) {
+        snprintf(message, sizeof message, "--top-k %" PRIu32 ": at most as many as --keys are wanted, %" PRIu32,
+                 args->model.top_k, args->keyinit.keys);
+        return args_misused(&command, message);
+    }
+    return EXIT_SUCCESS;
+}
+
 static int check_args(struct train_args *args)
 {
     static const char *const placing[] = {"init",  "codebooks", "keys",      "key-dim",      "passes",
@@ -110,11 +133,45 @@ static int check_args(struct train_args *args)
         code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
     if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
         code = args_misused(&command, "--output is missing");
+    if (code == EXIT_SUCCESS)
+        code = check_ranges(args);
     if (!args->output)
         args->output = args->continue_from;
     args->keyinit.normalize = args->normalize;
     args->keyinit.seed = args->seed;
     args->train.seed = args->seed;
+    return code;
+}
+
+/* Only the model that goes on may be its own output. */
+static int claim_paths(const struct train_args *args)
+{
+    const struct path inputs[] = {{"--features", args->features},         {"--labels", args->labels},
+                                  {"--key-features", args->key_features}, {"--class-names", args->class_names},
+                                  {"--init-from", args->init_from},       {0}};
+    const struct path outputs[] = {{args->output == args->continue_from ? "--continue" : "--output", args->output},
+                                   {0}};
+
+    return paths_claim(&command, inputs, outputs);
+}
+
+/* Whether any model has room for so many: asked of the smallest, before there is the real one. */
+static int check_classes(const struct train *t)
+{
+    dkvb_model *smallest = NULL, *model = NULL;
+    int code = input_smallest_model(&smallest);
+
+    if (code)
+        return code;
+    if (dkvb_model_new(&model, dkvb_model_codebooks(smallest), t->classes, NULL) == DKVB_OK)
+        code = EXIT_SUCCESS;
+    else if (t->names.count > 0)
+        code = tool_fail("%s: %zu names: %s", t->args.class_names, t->names.count, dkvb_last_error());
+    else
+        code = tool_fail("%s: row %zu has label %" PRId32 ": %s", t->y.path, t->y.largest_row, t->y.largest,
+                         dkvb_last_error());
+    dkvb_model_free(model);
+    dkvb_model_free(smallest);
     return code;
 }
 
@@ -124,14 +181,14 @@ static int count_classes(struct train *t)
     size_t classes = (size_t)t->y.largest + 1;
 
     if (t->names.count > 0 && classes > t->names.count)
-        return tool_fail("%s has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path, t->y.largest,
-                         t->args.class_names, t->names.count, t->names.count - 1);
+        return tool_fail("%s: row %zu has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path,
+                         t->y.largest_row, t->y.largest, t->args.class_names, t->names.count, t->names.count - 1);
     if (t->y.largest < 0)
         return tool_fail("%s: %zu labels and none of 0 or more, so there is nothing to learn", t->y.path, t->y.rows);
     if (t->names.count > UINT32_MAX)
         return tool_fail("%s: %zu names are too many", t->args.class_names, t->names.count);
     t->classes = (uint32_t)(t->names.count > classes ? t->names.count : classes);
-    return EXIT_SUCCESS;
+    return check_classes(t);
 }
 
 static int read_inputs(struct train *t)
@@ -163,12 +220,32 @@ static void fit_default_keys(struct train *t, const struct features *rows)
     o->keys = (uint32_t)rows->rows;
 }
 
+/* One label by mistake can ask for more values than there is memory: better known before the keys are placed. */
+static int check_room(const struct train *t)
+{
+    const dkvb_keyinit_options *o = &t->args.keyinit;
+    char what[256];
+    void *values;
+
+    snprintf(what, sizeof what, "values (%.128s: row %zu has label %" PRId32 ")", t->y.path, t->y.largest_row,
+             t->y.largest);
+    values = input_memory(what, sizeof(float), o->codebooks, o->keys, t->classes);
+    free(values);
+    return values ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int place_keys_on(struct train *t, const struct features *rows)
 {
     dkvb_run_options run;
     int code;
 
     fit_default_keys(t, rows);
+    if (t->args.model.top_k > t->args.keyinit.keys)
+        return tool_fail("--top-k %" PRIu32 ": %s has rows for %" PRIu32 " keys only", t->args.model.top_k, rows->path,
+                         t->args.keyinit.keys);
+    code = check_room(t);
+    if (code)
+        return code;
     run = progress_start("keys", t->args.threads);
     code = tool_check_about(
         rows->path, dkvb_codebooks_fit(&t->codebooks, rows->x, rows->rows, rows->columns, &t->args.keyinit, &run));
@@ -239,6 +316,28 @@ static int continue_model(struct train *t)
     return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
 }
 
+/* A model that goes on may have the same name for a class that the file does not name. */
+static int check_names(const struct train *t)
+{
+    const char **names;
+    size_t first, second;
+    int code = EXIT_SUCCESS;
+
+    if (!t->args.continue_from || t->names.count == 0)
+        return EXIT_SUCCESS;
+    names = input_memory("class names", sizeof *names, t->info.classes, 1, 1);
+    if (!names)
+        return EXIT_FAILURE;
+    for (uint32_t i = 0; i < t->info.classes; i++)
+        names[i] = dkvb_model_class_name(t->model, i);
+    code = input_twice(names, t->info.classes, &first, &second);
+    if (code == EXIT_SUCCESS && first != second && first < t->names.count)
+        code = tool_fail("%s: line %zu is '%s', which is the name of class %zu in %s too", t->args.class_names,
+                         first + 1, names[first], second, t->args.continue_from);
+    free(names);
+    return code;
+}
+
 static int name_classes(struct train *t)
 {
     for (uint32_t i = 0; i < t->names.count; i++) {
@@ -260,6 +359,8 @@ static int prepare_model(struct train *t)
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_info(t->model, &t->info));
+    if (code == EXIT_SUCCESS)
+        code = check_names(t);
     t->seconds_keys = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)
         printf("keys    %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, %-24s %8.2f s\n",
@@ -333,8 +434,10 @@ static void print_json(const struct train *t)
 
 static int train(struct train *t)
 {
-    int code = read_inputs(t);
+    int code = claim_paths(&t->args);
 
+    if (code == EXIT_SUCCESS)
+        code = read_inputs(t);
     if (code == EXIT_SUCCESS)
         code = prepare_model(t);
     if (code == EXIT_SUCCESS)

@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -29,7 +30,7 @@ static const struct args_command command = {
     .name = "undo",
     .synopsis = "MODEL [ENTRY] [-o OUT] [--json]",
     .about = "Take back a forgetting: the entry of this number in 'dkvb masks', or the latest that is active.\n"
-             "Undoing the latest restores every score bit for bit. Values trained since stay as they are.",
+             "Undoing the latest restores every score bit for bit. Values trained since stay trained.",
     .options = options,
     .size = sizeof(struct undo_args),
     .least_operands = 1,
@@ -65,8 +66,9 @@ static int report(const struct undo_args *args, const dkvb_model *model, uint64_
     if (code)
         return code;
     if (!args->json) {
-        printf("undid entry %" PRIu64 ": %" PRIu64 " pairs are back, %" PRIu64 " stay masked\nwrote %s\n", id,
-               record.pairs, info.masked_pairs, output);
+        printf("undid entry %" PRIu64 ": %" PRIu64 " pairs are back, %" PRIu64
+               " stay masked; values trained since stay trained\nwrote %s\n",
+               id, record.pairs, info.masked_pairs, output);
         return EXIT_SUCCESS;
     }
     json_open(NULL, '{');
@@ -85,8 +87,11 @@ static int undo(const struct undo_args *args, uint64_t id)
     double began = progress_clock();
     dkvb_model *model = NULL;
     dkvb_model_info info;
-    int code = input_model_load(&model, path, &info);
+    const struct path inputs[] = {{0}}, outputs[] = {{args->output ? "--output" : "MODEL", output}, {0}};
+    int code = paths_claim(&command, inputs, outputs);
 
+    if (code == EXIT_SUCCESS)
+        code = input_model_load(&model, path, &info);
     if (code == EXIT_SUCCESS && id == 0)
         code = find_latest(model, path, &id);
     if (code == EXIT_SUCCESS)
@@ -109,5 +114,6 @@ int cmd_undo(int argc, char **argv)
         return code;
     if (args.args.operand[1] && (!args_number(args.args.operand[1], &id) || id == 0))
         return args_misused(&command, "ENTRY is the number of a journal entry, from 1: see 'dkvb masks'");
-    return undo(&args, id);
+    code = output_check_epoch();
+    return code ? code : undo(&args, id);
 }

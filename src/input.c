@@ -69,7 +69,7 @@ int input_labels(struct labels *out, const char *path, const struct features *fe
                          features->path, features->rows);
     for (size_t i = 0; i < out->rows; i++)
         if (out->y[i] > out->largest)
-            out->largest = out->y[i];
+            out->largest = out->y[out->largest_row = i];
     return EXIT_SUCCESS;
 }
 
@@ -145,6 +145,52 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
     }
 }
 
+int input_smallest_model(dkvb_model **out)
+{
+    const float one = 1.0f;
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codebooks *codebooks = NULL;
+    int code;
+
+    o.codebooks = o.keys = o.key_dim = 1;
+    code = tool_check(dkvb_codebooks_from_arrays(&codebooks, 1, &one, NULL, &one, &o));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(out, codebooks, 1, NULL));
+    dkvb_codebooks_free(codebooks);
+    return code;
+}
+
+/* Pointers into an array of texts: by text, then by place. */
+static int compare_texts(const void *a, const void *b)
+{
+    const char *const *text_a = *(const char *const *const *)a, *const *text_b = *(const char *const *const *)b;
+    int order = strcmp(*text_a, *text_b);
+
+    return order ? order : (text_a > text_b) - (text_a < text_b);
+}
+
+int input_twice(const char *const *texts, size_t count, size_t *first, size_t *second)
+{
+    const char *const **sorted = input_memory("texts", sizeof *sorted, count, 1, 1);
+    size_t n = 0;
+
+    *first = *second = 0;
+    if (!sorted)
+        return EXIT_FAILURE;
+    for (size_t i = 0; i < count; i++)
+        if (texts[i] && texts[i][0] != '\0')
+            sorted[n++] = &texts[i];
+    qsort(sorted, n, sizeof *sorted, compare_texts);
+    for (size_t i = 1; i < n && *first == *second; i++) {
+        if (strcmp(*sorted[i - 1], *sorted[i]) != 0)
+            continue;
+        *first = (size_t)(sorted[i - 1] - texts);
+        *second = (size_t)(sorted[i] - texts);
+    }
+    free(sorted);
+    return EXIT_SUCCESS;
+}
+
 static int add_name(struct names *names, size_t *room, const char *line)
 {
     if (names->count == *room) {
@@ -163,6 +209,12 @@ static int add_name(struct names *names, size_t *room, const char *line)
     return EXIT_SUCCESS;
 }
 
+/* Text of editors that begin a file with a byte order mark: it is no part of the first name. */
+static const char *skip_mark(const char *line)
+{
+    return strncmp(line, "\xEF\xBB\xBF", 3) == 0 ? line + 3 : line;
+}
+
 /* Lines end in \n or \r\n. */
 static int read_names(struct names *out, FILE *file, const char *path)
 {
@@ -176,12 +228,35 @@ static int read_names(struct names *out, FILE *file, const char *path)
             code = tool_fail("%s: line %zu holds a zero byte, text is wanted", path, out->count + 1);
         line[strcspn(line, "\r\n")] = '\0';
         if (code == EXIT_SUCCESS)
-            code = add_name(out, &room, line);
+            code = add_name(out, &room, out->count == 0 ? skip_mark(line) : line);
     }
     if (code == EXIT_SUCCESS && ferror(file))
         code = tool_fail("%s: %s", path, strerror(errno));
     free(line);
     return code;
+}
+
+static int check_unique(const struct names *names, const char *path)
+{
+    size_t first, second;
+    int code = input_twice((const char *const *)names->line, names->count, &first, &second);
+
+    if (code == EXIT_SUCCESS && first != second)
+        code = tool_fail("%s: lines %zu and %zu are both '%s': a name is wanted for one class only", path, first + 1,
+                         second + 1, names->line[first]);
+    return code;
+}
+
+static int check_names(const struct names *names, const char *path)
+{
+    dkvb_model *model = NULL;
+    int code = input_smallest_model(&model);
+
+    for (size_t i = 0; i < names->count && code == EXIT_SUCCESS; i++)
+        if (dkvb_model_set_class_name(model, 0, names->line[i]) != DKVB_OK)
+            code = tool_fail("%s: line %zu: %s", path, i + 1, dkvb_last_error());
+    dkvb_model_free(model);
+    return code ? code : check_unique(names, path);
 }
 
 int input_names(struct names *out, const char *path)
@@ -198,7 +273,7 @@ int input_names(struct names *out, const char *path)
         free(out->line[--out->count]);
     if (code == EXIT_SUCCESS && out->count == 0)
         code = tool_fail("%s: no line with a name", path);
-    return code;
+    return code ? code : check_names(out, path);
 }
 
 void input_names_free(struct names *names)

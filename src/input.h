@@ -23,6 +23,7 @@ struct labels {
     const int32_t *y;
     size_t rows;
     int32_t largest; /* -1 if no row has a label */
+    size_t largest_row;
 };
 
 int input_features(struct features *out, const char *path);
@@ -43,13 +44,20 @@ int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
  * be free()d. What is a number is an index. */
 int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes);
 
-/* Lines of a text file. */
+/* The smallest model there is: whether the library would take a name, a text or a number of classes can be asked of it
+ * before there is the real one. */
+int input_smallest_model(dkvb_model **out);
+
+/* Lines of a text file: names that a model takes, none of them twice; some may be empty. */
 struct names {
     char **line;
     size_t count;
 };
 
 int input_names(struct names *out, const char *path);
+/* Two equal texts of `count`, NULL and empty ones left out: their indices, or twice the same if there are none. */
+int input_twice(const char *const *texts, size_t count, size_t *first, size_t *second);
+
 void input_names_free(struct names *names);
 
 /* Memory for a * b * c elements of `size` bytes, zeroed, to be free()d; at least one byte. NULL after it has been said

@@ -88,6 +88,16 @@ static void hold_standard_streams(void)
             abort(); /* nobody is left to tell */
 }
 
+/* The library takes the fastest kernels without a word, as a library should; whoever compares kernels wants to know. */
+static void check_kernels(void)
+{
+    const char *wanted = getenv("DKVB_KERNELS");
+
+    if (wanted && *wanted && strcmp(wanted, dkvb_runtime_kernels()) != 0)
+        tool_note("DKVB_KERNELS '%.64s': no kernels of this name run here, %s are used", wanted,
+                  dkvb_runtime_kernels());
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2) {
@@ -100,6 +110,7 @@ static int run(int argc, char **argv)
     }
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help(argc - 1, argv + 1);
+    check_kernels();
     return run_command(argv[1], argc - 1, argv + 1);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "args.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -66,6 +67,16 @@ const char *output_time(int64_t seconds, char *text, size_t size)
         strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &calendar) == 0)
         snprintf(text, size, "@%" PRId64, seconds);
     return text;
+}
+
+int output_check_epoch(void)
+{
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    uint64_t seconds;
+
+    if (!epoch || !*epoch || (args_number(epoch, &seconds) && seconds <= INT64_MAX))
+        return EXIT_SUCCESS;
+    return tool_fail("SOURCE_DATE_EPOCH '%.64s': seconds since 1970 are wanted, in digits only", epoch);
 }
 
 int output_finish(void)

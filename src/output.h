@@ -21,6 +21,10 @@ int output_width(const char *text);
 /* Seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years the calendar has no room for. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 
+/* For commands that write in the journal: 0, or a SOURCE_DATE_EPOCH that is no time, said on stderr. The library would
+ * take the present instead, and the bytes would not be those that were asked for. */
+int output_check_epoch(void);
+
 /* 0, or the failure to write to stdout said on stderr. */
 int output_finish(void);
 

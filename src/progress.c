@@ -1,6 +1,9 @@
 #include "progress.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +14,9 @@ enum { BAR_WIDTH = 40 };
 static const double FIRST_DRAW = 0.5; /* seconds: shorter work shows no bar */
 static const double REDRAW = 0.1;
 
-static volatile sig_atomic_t interrupted;
+static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal is meant to kill */
+
+static atomic_uint interrupted; /* 0, or when the first signal came: millisecond(), made odd */
 
 static struct {
     const char *label; /* NULL: no bar */
@@ -20,21 +25,50 @@ static struct {
     int drawn; /* characters on the terminal */
 } bar;
 
-static void raise_flag(int number)
+/* Of a clock that wraps round, for differences. Async-signal-safe. */
+static unsigned millisecond(void)
 {
-    (void)number;
-    interrupted = 1;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned)now.tv_sec * 1000 + (unsigned)(now.tv_nsec / 1000000);
 }
 
-/* SA_RESETHAND lets a second signal kill. Signals ignored by the parent (nohup, background jobs) stay ignored. */
+/* Die of the signal, as if it had not been caught. It is blocked until the handler returns. */
+static void die_of(int number)
+{
+    static const char text[] = "\ndkvb: killed by a second signal; beside an output a file NAME.tmp-... may be left\n";
+    size_t skip = bar.drawn == 0; /* without a bar the line is free */
+    ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
+
+    (void)ignored;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Ctrl-C is often pressed twice, and some programs pass on a signal that the terminal has sent already: what comes soon
+ * after the first is the same wish. */
+static void raise_flag(int number)
+{
+    unsigned now = millisecond() | 1, first = 0;
+    int error = errno;
+
+    if (!atomic_compare_exchange_strong(&interrupted, &first, now) && now - first >= IMPATIENCE)
+        die_of(number);
+    errno = error;
+}
+
+/* Signals ignored by the parent (nohup, background jobs) stay ignored. */
 static void catch_signal(int number)
 {
     struct sigaction action, old;
 
     memset(&action, 0, sizeof action);
     action.sa_handler = raise_flag;
-    action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
     if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaction(number, &action, NULL);
 }

@@ -8,7 +8,8 @@
 
 #include <dkvb/dkvb.h>
 
-/* From here SIGINT and SIGTERM only raise a flag, the first time; a second one ends the process. */
+/* From here SIGINT and SIGTERM only raise a flag; one that comes a second after the first or later ends the process,
+ * and a line on stderr says so. */
 void progress_catch_signals(void);
 
 /* Whether one of them came. */

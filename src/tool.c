@@ -29,6 +29,15 @@ int tool_fail(const char *format, ...)
     return EXIT_FAILURE;
 }
 
+void tool_note(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
 int tool_misused(const char *format, ...)
 {
     va_list arguments;

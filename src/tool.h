@@ -21,6 +21,9 @@ enum {
 /* Say "dkvb: <message>" on stderr, in one line whatever the text holds. Returns EXIT_FAILURE. */
 int tool_fail(const char *format, ...) TOOL_PRINTF(1, 2);
 
+/* The same line about something that does not end the command. */
+void tool_note(const char *format, ...) TOOL_PRINTF(1, 2);
+
 /* The same, returning EXIT_USAGE; the caller adds the usage. */
 int tool_misused(const char *format, ...) TOOL_PRINTF(1, 2);
 

@@ -22,6 +22,8 @@ size_t dkvb__word_count(const struct dkvb__shape *s);       /* 64-bit words of a
 /* DKVB_EINVAL, naming `what`, unless every size is in range. */
 dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what);
 
+struct dkvb__coarse_set;
+
 struct dkvb_codebooks {
     dkvb_allocator mem;
     atomic_uint owners;
@@ -35,6 +37,7 @@ struct dkvb_codebooks {
     float *blocks;     /* [C][blocks][d][16], see kernels.h */
     uint64_t *purged;  /* [C][words] */
     struct dkvb__mapping *mapping;
+    struct dkvb__coarse_set *_Atomic coarse; /* see coarse.h; NULL at first */
     /* While keys grow, NULL once frozen: */
     float *use;     /* [C][K], moving average of rows that chose each key */
     uint64_t steps; /* batches seen */

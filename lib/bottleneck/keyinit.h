@@ -2,7 +2,7 @@
 #define DKVB_BOTTLENECK_KEYINIT_H
 
 #include "base/rng.h"
-#include "bottleneck/codebooks.h"
+#include "bottleneck/coarse.h"
 
 /* What a worker needs to place the keys of one codebook after another. All rows here are projected: float[][d]. */
 struct dkvb__placer {
@@ -19,6 +19,8 @@ struct dkvb__placer {
     float *use;                   /* [K], ema */
     float *row_blocks, *row_dist; /* kmeans: the rows as blocks, and [n] distances to the nearest key so far */
     float *new_dist;              /* kmeans: [n], to whole blocks, distances to the newest key */
+    struct dkvb__coarse coarse;   /* of the keys being placed, remade as they move */
+    void *coarse_memory;          /* NULL: none */
     double *row_sums;             /* kmeans: sums of row_dist over DKVB__SUM_ROWS rows each */
 };
 

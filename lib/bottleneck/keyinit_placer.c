@@ -8,12 +8,14 @@
 
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
 {
-    void *const parts[] = {p->dead,  p->dist, p->index,      p->count,    p->sum,      p->order,   p->scratch,
-                           p->batch, p->use,  p->row_blocks, p->row_dist, p->new_dist, p->row_sums};
+    void *const parts[] = {p->dead,  p->dist, p->index,      p->count,    p->sum,      p->order,    p->scratch,
+                           p->batch, p->use,  p->row_blocks, p->row_dist, p->new_dist, p->row_sums, p->coarse_memory};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         dkvb__free(mem, parts[i]);
 }
+
+enum { WORTH_ROWS = 256 }; /* fewer rows are assigned sooner than coarse keys are made */
 
 /* What the method does not use stays NULL. */
 bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, size_t n, const dkvb_allocator *mem)
@@ -21,6 +23,8 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, siz
     bool kmeans = o->method == DKVB_KEYINIT_KMEANS, batches = o->batch > 0;
     size_t batch = o->batch < n ? o->batch : n, whole = dkvb__key_blocks(n) * DKVB__LANES;
     size_t row_size = o->key_dim * sizeof(float);
+    struct dkvb__shape shape = {.codebooks = 1, .keys = o->keys, .key_dim = o->key_dim};
+    size_t coarse = dkvb__coarse_bytes(&shape);
 
     *p = (struct dkvb__placer){.options = o, .keys = o->keys, .dim = o->key_dim, .n = n};
     p->order = dkvb__alloc(mem, n, sizeof *p->order);
@@ -43,16 +47,31 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, siz
     if (!p->dead || !p->dist || !p->index || !p->count || !p->sum || (batches && !p->batch) ||
         (kmeans ? !p->row_blocks || !p->row_dist || !p->new_dist || !p->row_sums : !p->use))
         return false;
+    if (coarse > 0) {
+        p->coarse_memory = dkvb__alloc(mem, 1, coarse);
+        if (!p->coarse_memory)
+            return false;
+        dkvb__coarse_place(&p->coarse, p->coarse_memory, &shape);
+    }
     p->dead[dkvb__key_words(o->keys) - 1] = ~dkvb__last_word(o->keys);
     return true;
 }
 
 void dkvb__assign(struct dkvb__placer *p, const float *blocks, const float *q, size_t n, uint16_t *index)
 {
+    const struct dkvb__kernels *kernels = dkvb__kernels();
+    bool coarse = p->coarse_memory && n >= WORTH_ROWS;
+
+    if (coarse)
+        kernels->coarsen(&p->coarse, blocks, p->keys, p->dim);
     for (size_t r = 0; r < n; r += DKVB__ASSIGN_ROWS) {
         size_t rows = n - r < DKVB__ASSIGN_ROWS ? n - r : DKVB__ASSIGN_ROWS;
 
-        dkvb__kernels()->nearest(p->dist, index + r, q + r * p->dim, rows, blocks, p->dead, p->keys, p->dim, 1);
+        if (coarse)
+            kernels->nearest_coarse(p->dist, index + r, q + r * p->dim, rows, blocks, p->dead, p->keys, p->dim, 1,
+                                    &p->coarse);
+        else
+            kernels->nearest(p->dist, index + r, q + r * p->dim, rows, blocks, p->dead, p->keys, p->dim, 1);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/coarse.h"
 #include "bottleneck/codes.h"
 #include "kernels/kernels.h"
 
@@ -27,6 +28,8 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     if (k < 1 || k > cb->shape.keys)
         return dkvb__fail(DKVB_EINVAL, "search: k is %u, 1 to %u is wanted", k, cb->shape.keys);
     rc = mask ? dkvb__mask_check(mask, cb) : DKVB_OK;
+    if (!rc && !run->exhaustive)
+        rc = dkvb__coarse_reserve(cb);
     if (rc)
         return rc;
     *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k};
@@ -102,6 +105,21 @@ static void gather_projections(struct tile_job *job, size_t c, const uint32_t *c
         dkvb__lower(&job->bad, chosen[bad]);
 }
 
+/* With coarse keys where there are any. */
+static void find_nearest(const struct dkvb__search *s, size_t c, float *dist, uint16_t *index, const float *q,
+                         size_t count, const uint64_t *dead)
+{
+    const struct dkvb__kernels *kernels = dkvb__kernels();
+    const struct dkvb__shape *shape = &s->cb->shape;
+    const struct dkvb__coarse *coarse = s->run.exhaustive ? NULL : dkvb__coarse_for(s->cb, c, count);
+    const float *blocks = dkvb__codebook_blocks(s->cb, c);
+
+    if (coarse)
+        kernels->nearest_coarse(dist, index, q, count, blocks, dead, shape->keys, shape->key_dim, s->k, coarse);
+    else
+        kernels->nearest(dist, index, q, count, blocks, dead, shape->keys, shape->key_dim, s->k);
+}
+
 static void search_task(void *context, size_t task, unsigned worker)
 {
     struct tile_job *job = context;
@@ -118,8 +136,7 @@ static void search_task(void *context, size_t task, unsigned worker)
         return;
     gather_projections(job, c, chosen, count, s->row + first, q);
     dkvb__dead_keys(s->cb, s->mask, c, dead);
-    dkvb__kernels()->nearest(dist, index, q, count, dkvb__codebook_blocks(s->cb, c), dead, shape->keys, shape->key_dim,
-                             k);
+    find_nearest(s, c, dist, index, q, count, dead);
     for (size_t i = 0; i < count; i++) {
         size_t at = (chosen[i] * shape->codebooks + c) * k;
 

@@ -120,7 +120,7 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
         return dkvb__npy_read(s, file);
     if (dkvb__idx_sniff(start, size))
         return dkvb__idx_read(s, file);
-    if (size < 4)
+    if (size < sizeof start)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes, a NumPy or IDX file is wanted", s->path, size);
     return dkvb__fail(DKVB_EFORMAT, "%.300s: begins with the bytes %02x %02x %02x %02x, a NumPy or IDX file is wanted",
                       s->path, start[0], start[1], start[2], start[3]);

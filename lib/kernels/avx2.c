@@ -84,14 +84,14 @@ static inline __m256 step(__m256 s, __m256 q, __m256 key)
     return _mm256_fmadd_ps(diff, diff, s);
 }
 
-/* Which of 16 distances are less than `limit`. */
-static inline unsigned less(__m256 low, __m256 high, __m256 limit)
+/* Which of 16 distances are not more than `limit`. */
+static inline unsigned not_more(__m256 low, __m256 high, __m256 limit)
 {
-    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, limit, _CMP_LT_OQ)) |
-           (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, limit, _CMP_LT_OQ)) << 8;
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(low, limit, _CMP_LE_OQ)) |
+           (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(high, limit, _CMP_LE_OQ)) << 8;
 }
 
-static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float below)
+static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float most)
 {
     __m256 a0 = _mm256_setzero_ps(), a1 = a0;
 
@@ -103,13 +103,13 @@ static unsigned block_distances(float *s, const float *q, const float *block, si
     }
     _mm256_storeu_ps(s, a0);
     _mm256_storeu_ps(s + 8, a1);
-    return less(a0, a1, _mm256_set1_ps(below));
+    return not_more(a0, a1, _mm256_set1_ps(most));
 }
 
 /* Eight independent chains hide the latency that one row alone would wait for. */
-static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float below)
+static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float most)
 {
-    __m256 limit = _mm256_set1_ps(below);
+    __m256 limit = _mm256_set1_ps(most);
     const float *b0 = word, *b1 = b0 + dim * DKVB__LANES, *b2 = b1 + dim * DKVB__LANES, *b3 = b2 + dim * DKVB__LANES;
     __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
 
@@ -134,8 +134,8 @@ static uint64_t word_distances(float *s, const float *q, const float *word, size
     _mm256_storeu_ps(s + 40, s5);
     _mm256_storeu_ps(s + 48, s6);
     _mm256_storeu_ps(s + 56, s7);
-    return less(s0, s1, limit) | (uint64_t)less(s2, s3, limit) << 16 | (uint64_t)less(s4, s5, limit) << 32 |
-           (uint64_t)less(s6, s7, limit) << 48;
+    return not_more(s0, s1, limit) | (uint64_t)not_more(s2, s3, limit) << 16 | (uint64_t)not_more(s4, s5, limit) << 32 |
+           (uint64_t)not_more(s6, s7, limit) << 48;
 }
 
 static double half_norms(float *h, const float *blocks, size_t count, size_t dim)
@@ -167,29 +167,21 @@ static double half_norms(float *h, const float *blocks, size_t count, size_t dim
     return largest;
 }
 
-enum {
-    SCREEN_ROWS = 6
-}; /* rows screened at a time: 12 sums, two vectors of keys and one number of a row fill the registers */
+/* Six rows by one block: 12 sums, two vectors of keys and one number of a row fill the registers. */
+enum { SCREEN_ROWS = 6, SCREEN_LANES = 8 };
 
-/* Lanes of 16 keys that are not above a row's limit; what is not a number is not above it. */
-static inline __m256 not_above(__m256 low, __m256 high, const float *limit)
+static inline void store_least(float *low, __m256 a, __m256 b, bool first)
 {
-    __m256 l = _mm256_broadcast_ss(limit);
+    __m256 least = _mm256_min_ps(a, b);
 
-    return _mm256_or_ps(_mm256_cmp_ps(low, l, _CMP_NGT_UQ), _mm256_cmp_ps(high, l, _CMP_NGT_UQ));
+    _mm256_storeu_ps(low, first ? least : _mm256_min_ps(least, _mm256_loadu_ps(low)));
 }
 
-static inline unsigned any_lane(__m256 lanes)
-{
-    return _mm256_movemask_ps(lanes) != 0;
-}
-
-/* Six rows by one block: which of the rows (bit r) have a key with v = h - q.key <= limit[r]. Mostly none. */
-static inline unsigned screen_block(const float *q, const float *block, const float *h, const float *limit, size_t dim)
+static inline void block_products(float *low, size_t stride, const float *q, const float *block, const float *h,
+                                  size_t dim, bool first)
 {
     __m256 a0 = _mm256_loadu_ps(h), a1 = _mm256_loadu_ps(h + 8);
     __m256 b0 = a0, b1 = a1, c0 = a0, c1 = a1, d0 = a0, d1 = a1, e0 = a0, e1 = a1, f0 = a0, f1 = a1;
-    __m256 any;
 
     for (size_t i = 0; i < dim; i++) {
         __m256 k0 = _mm256_loadu_ps(block + i * DKVB__LANES), k1 = _mm256_loadu_ps(block + i * DKVB__LANES + 8), x;
@@ -213,30 +205,101 @@ static inline unsigned screen_block(const float *q, const float *block, const fl
         f0 = _mm256_fnmadd_ps(x, k0, f0);
         f1 = _mm256_fnmadd_ps(x, k1, f1);
     }
-    a0 = not_above(a0, a1, limit);
-    b0 = not_above(b0, b1, limit + 1);
-    c0 = not_above(c0, c1, limit + 2);
-    d0 = not_above(d0, d1, limit + 3);
-    e0 = not_above(e0, e1, limit + 4);
-    f0 = not_above(f0, f1, limit + 5);
-    any = _mm256_or_ps(_mm256_or_ps(_mm256_or_ps(a0, b0), _mm256_or_ps(c0, d0)), _mm256_or_ps(e0, f0));
-    if (!any_lane(any))
-        return 0;
-    return any_lane(a0) | any_lane(b0) << 1 | any_lane(c0) << 2 | any_lane(d0) << 3 | any_lane(e0) << 4 |
-           any_lane(f0) << 5;
+    store_least(low, a0, a1, first);
+    store_least(low + 1 * stride, b0, b1, first);
+    store_least(low + 2 * stride, c0, c1, first);
+    store_least(low + 3 * stride, d0, d1, first);
+    store_least(low + 4 * stride, e0, e1, first);
+    store_least(low + 5 * stride, f0, f1, first);
 }
 
-static uint32_t screen_word(const float *q, const float *word, const float *h, const float *limit, size_t count,
-                            size_t dim)
+static void least_products(float *low, size_t stride, const float *q, const float *word, const float *h, size_t dim)
 {
-    uint32_t hits = 0;
+    for (size_t b = 0; b < 4; b++)
+        block_products(low, stride, q, word + b * dim * DKVB__LANES, h + b * DKVB__LANES, dim, b == 0);
+}
 
-    for (size_t b = 0; b < count; b++)
-        hits |= screen_block(q, word + b * dim * DKVB__LANES, h + b * DKVB__LANES, limit, dim) << (b * SCREEN_ROWS);
-    return hits;
+static inline void products_lower(float *to, const float *low)
+{
+    _mm256_storeu_ps(to, _mm256_min_ps(_mm256_loadu_ps(low), _mm256_loadu_ps(to)));
+}
+
+static inline float products_least(const float *low)
+{
+    __m128 a = _mm_min_ps(_mm_loadu_ps(low), _mm_loadu_ps(low + 4));
+
+    a = _mm_min_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
+}
+
+static inline bool products_not_above(const float *low, float limit)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(low), _mm256_set1_ps(limit), _CMP_NGT_UQ)) != 0;
 }
 
 #include "kernels/screened.h" /* nearest() from the functions above */
+
+enum { COARSE_ROWS = 5, COARSE_LANES = 16 };
+typedef __m256i lanes;
+
+static inline lanes lanes_load(const void *p)
+{
+    return _mm256_loadu_si256(p);
+}
+
+static inline void lanes_store(void *p, lanes a)
+{
+    _mm256_storeu_si256(p, a);
+}
+
+static inline lanes lanes_all(int16_t x)
+{
+    return _mm256_set1_epi16(x);
+}
+
+static inline lanes lanes_pairs(int32_t x)
+{
+    return _mm256_set1_epi32(x);
+}
+
+static inline lanes lanes_dot(lanes u, lanes s)
+{
+    return _mm256_maddubs_epi16(u, s);
+}
+
+static inline lanes lanes_add(lanes a, lanes b)
+{
+    return _mm256_add_epi16(a, b);
+}
+
+static inline lanes lanes_add_height(lanes a, lanes h)
+{
+    return _mm256_adds_epi16(a, h);
+}
+
+static inline lanes lanes_min(lanes a, lanes b)
+{
+    return _mm256_min_epi16(a, b);
+}
+
+static inline int lanes_least(lanes a)
+{
+    __m128i b = _mm_min_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+
+    /* The least of unsigned numbers has an instruction of its own. */
+    return _mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(b, _mm_set1_epi16(INT16_MIN))), 0) + INT16_MIN;
+}
+
+/* There is no movemask of 16-bit lanes: packed to bytes the halves of a vector interleave with nothing. */
+static inline uint32_t lanes_not_above(lanes a, lanes b)
+{
+    __m256i above = _mm256_cmpgt_epi16(a, b);
+    __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(above), _mm256_extracti128_si256(above, 1));
+
+    return ~(uint32_t)_mm_movemask_epi8(bytes) & 0xFFFF;
+}
+
+#include "kernels/coarse.h" /* coarsen() and nearest_coarse() */
 
 static void distances(float *dist, const float *q, const float *blocks, size_t keys, size_t dim)
 {
@@ -244,4 +307,5 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
 }
 
-const struct dkvb__kernels dkvb__kernels_avx2 = {"avx2", supported, project, nearest, distances};
+const struct dkvb__kernels dkvb__kernels_avx2 = {"avx2",  supported,      project,  nearest,
+                                                 coarsen, nearest_coarse, distances};

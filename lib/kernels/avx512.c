@@ -6,7 +6,7 @@
 static bool supported(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 }
 
 /* Four rows by sixteen columns of the projection. */
@@ -84,20 +84,20 @@ static inline __m512 step(__m512 s, __m512 q, __m512 key)
     return _mm512_fmadd_ps(diff, diff, s);
 }
 
-static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float below)
+static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float most)
 {
     __m512 a = _mm512_setzero_ps();
 
     for (size_t i = 0; i < dim; i++)
         a = step(a, _mm512_set1_ps(q[i]), _mm512_loadu_ps(block + i * DKVB__LANES));
     _mm512_storeu_ps(s, a);
-    return _mm512_cmp_ps_mask(a, _mm512_set1_ps(below), _CMP_LT_OQ);
+    return _mm512_cmp_ps_mask(a, _mm512_set1_ps(most), _CMP_LE_OQ);
 }
 
 /* Four independent chains. */
-static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float below)
+static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float most)
 {
-    __m512 limit = _mm512_set1_ps(below);
+    __m512 limit = _mm512_set1_ps(most);
     size_t block = dim * DKVB__LANES;
     __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
 
@@ -114,10 +114,10 @@ static uint64_t word_distances(float *s, const float *q, const float *word, size
     _mm512_storeu_ps(s + 16, b);
     _mm512_storeu_ps(s + 32, c);
     _mm512_storeu_ps(s + 48, d);
-    return (uint64_t)_mm512_cmp_ps_mask(a, limit, _CMP_LT_OQ) |
-           (uint64_t)_mm512_cmp_ps_mask(b, limit, _CMP_LT_OQ) << 16 |
-           (uint64_t)_mm512_cmp_ps_mask(c, limit, _CMP_LT_OQ) << 32 |
-           (uint64_t)_mm512_cmp_ps_mask(d, limit, _CMP_LT_OQ) << 48;
+    return (uint64_t)_mm512_cmp_ps_mask(a, limit, _CMP_LE_OQ) |
+           (uint64_t)_mm512_cmp_ps_mask(b, limit, _CMP_LE_OQ) << 16 |
+           (uint64_t)_mm512_cmp_ps_mask(c, limit, _CMP_LE_OQ) << 32 |
+           (uint64_t)_mm512_cmp_ps_mask(d, limit, _CMP_LE_OQ) << 48;
 }
 
 static double half_norms(float *h, const float *word, size_t count, size_t dim)
@@ -146,23 +146,15 @@ static double half_norms(float *h, const float *word, size_t count, size_t dim)
     return largest;
 }
 
-enum { SCREEN_ROWS = 6 }; /* by four blocks: 24 sums, four vectors of keys and a number of a row in 32 registers */
+/* Six rows by four blocks: 24 sums, four vectors of keys and a number of a row in 32 registers. */
+enum { SCREEN_ROWS = 6, SCREEN_LANES = 16 };
 
-/* Row r's part of screen_word(): a bit for each of four blocks. */
-static inline uint32_t row_hits(__m512 a, __m512 b, __m512 c, __m512 d, const float *limit, unsigned r)
+static inline void store_least(float *low, __m512 a, __m512 b, __m512 c, __m512 d)
 {
-    __m512 l = _mm512_set1_ps(limit[r]);
-    unsigned ha = _mm512_cmp_ps_mask(a, l, _CMP_NGT_UQ), hb = _mm512_cmp_ps_mask(b, l, _CMP_NGT_UQ);
-    unsigned hc = _mm512_cmp_ps_mask(c, l, _CMP_NGT_UQ), hd = _mm512_cmp_ps_mask(d, l, _CMP_NGT_UQ);
-
-    if ((ha | hb | hc | hd) == 0)
-        return 0;
-    return ((uint32_t)(ha != 0) | (uint32_t)(hb != 0) << SCREEN_ROWS | (uint32_t)(hc != 0) << (2 * SCREEN_ROWS) |
-            (uint32_t)(hd != 0) << (3 * SCREEN_ROWS))
-           << r;
+    _mm512_storeu_ps(low, _mm512_min_ps(_mm512_min_ps(a, b), _mm512_min_ps(c, d)));
 }
 
-static inline uint32_t screen_four(const float *q, const float *word, const float *h, const float *limit, size_t dim)
+static void least_products(float *low, size_t stride, const float *q, const float *word, const float *h, size_t dim)
 {
     const float *q1 = q + dim, *q2 = q1 + dim, *q3 = q2 + dim, *q4 = q3 + dim, *q5 = q4 + dim;
     size_t block = dim * DKVB__LANES;
@@ -207,32 +199,89 @@ static inline uint32_t screen_four(const float *q, const float *word, const floa
         c5 = _mm512_fnmadd_ps(x, kc, c5);
         d5 = _mm512_fnmadd_ps(x, kd, d5);
     }
-    return row_hits(a0, b0, c0, d0, limit, 0) | row_hits(a1, b1, c1, d1, limit, 1) |
-           row_hits(a2, b2, c2, d2, limit, 2) | row_hits(a3, b3, c3, d3, limit, 3) |
-           row_hits(a4, b4, c4, d4, limit, 4) | row_hits(a5, b5, c5, d5, limit, 5);
+    store_least(low + 0 * stride, a0, b0, c0, d0);
+    store_least(low + 1 * stride, a1, b1, c1, d1);
+    store_least(low + 2 * stride, a2, b2, c2, d2);
+    store_least(low + 3 * stride, a3, b3, c3, d3);
+    store_least(low + 4 * stride, a4, b4, c4, d4);
+    store_least(low + 5 * stride, a5, b5, c5, d5);
 }
 
-static uint32_t screen_word(const float *q, const float *word, const float *h, const float *limit, size_t count,
-                            size_t dim)
+static inline void products_lower(float *to, const float *low)
 {
-    uint32_t hits = 0;
+    _mm512_storeu_ps(to, _mm512_min_ps(_mm512_loadu_ps(low), _mm512_loadu_ps(to)));
+}
 
-    if (count == 4)
-        return screen_four(q, word, h, limit, dim);
-    for (size_t b = 0; b < count; b++)
-        for (unsigned r = 0; r < SCREEN_ROWS; r++) { /* the last word only */
-            __m512 v = _mm512_loadu_ps(h + b * DKVB__LANES);
+static inline float products_least(const float *low)
+{
+    return _mm512_reduce_min_ps(_mm512_loadu_ps(low));
+}
 
-            for (size_t i = 0; i < dim; i++)
-                v = _mm512_fnmadd_ps(_mm512_set1_ps(q[r * dim + i]),
-                                     _mm512_loadu_ps(word + (b * dim + i) * DKVB__LANES), v);
-            if (_mm512_cmp_ps_mask(v, _mm512_set1_ps(limit[r]), _CMP_NGT_UQ))
-                hits |= (uint32_t)1 << (b * SCREEN_ROWS + r);
-        }
-    return hits;
+static inline bool products_not_above(const float *low, float limit)
+{
+    return _mm512_cmp_ps_mask(_mm512_loadu_ps(low), _mm512_set1_ps(limit), _CMP_NGT_UQ) != 0;
 }
 
 #include "kernels/screened.h" /* nearest() from the functions above */
+
+enum { COARSE_ROWS = 8, COARSE_LANES = 32 };
+typedef __m512i lanes;
+
+static inline lanes lanes_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline void lanes_store(void *p, lanes a)
+{
+    _mm512_storeu_si512(p, a);
+}
+
+static inline lanes lanes_all(int16_t x)
+{
+    return _mm512_set1_epi16(x);
+}
+
+static inline lanes lanes_pairs(int32_t x)
+{
+    return _mm512_set1_epi32(x);
+}
+
+static inline lanes lanes_dot(lanes u, lanes s)
+{
+    return _mm512_maddubs_epi16(u, s);
+}
+
+static inline lanes lanes_add(lanes a, lanes b)
+{
+    return _mm512_add_epi16(a, b);
+}
+
+static inline lanes lanes_add_height(lanes a, lanes h)
+{
+    return _mm512_adds_epi16(a, h);
+}
+
+static inline lanes lanes_min(lanes a, lanes b)
+{
+    return _mm512_min_epi16(a, b);
+}
+
+static inline int lanes_least(lanes a)
+{
+    __m256i b = _mm256_min_epi16(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    __m128i c = _mm_min_epi16(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+
+    /* The least of unsigned numbers has an instruction of its own. */
+    return _mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(c, _mm_set1_epi16(INT16_MIN))), 0) + INT16_MIN;
+}
+
+static inline uint32_t lanes_not_above(lanes a, lanes b)
+{
+    return _mm512_cmple_epi16_mask(a, b);
+}
+
+#include "kernels/coarse.h" /* coarsen() and nearest_coarse() */
 
 static void distances(float *dist, const float *q, const float *blocks, size_t keys, size_t dim)
 {
@@ -240,4 +289,5 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
 }
 
-const struct dkvb__kernels dkvb__kernels_avx512 = {"avx512", supported, project, nearest, distances};
+const struct dkvb__kernels dkvb__kernels_avx512 = {"avx512", supported,      project,  nearest,
+                                                   coarsen,  nearest_coarse, distances};

@@ -31,6 +31,26 @@ static inline bool dkvb__bit(const uint64_t *words, size_t i)
     return words[i / 64] >> (i % 64) & 1;
 }
 
+/* Keys in bytes, to screen with: see coarse.h. One codebook's. */
+enum { DKVB__COARSE_DIM = 256 }; /* wider keys have none */
+
+struct dkvb__coarse {
+    uint8_t *codes;     /* [words][pairs of dimensions][64][2] */
+    int16_t *height;    /* [words][64] */
+    float *center;      /* [dim] */
+    float step;         /* of keys */
+    float query_step;   /* of rows */
+    double most_length; /* of a row, in query steps, for its sums to fit in 16 bits */
+    double key_error;   /* at least |key - what its bytes say|, of every key */
+    bool usable;        /* false: keys too close together, or too far apart */
+};
+
+/* Bytes of the codes of 64 keys. */
+static inline size_t dkvb__coarse_word(size_t dim)
+{
+    return (dim + 1) / 2 * 128;
+}
+
 /* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing
  * and cannot fail. */
 struct dkvb__kernels {
@@ -47,6 +67,12 @@ struct dkvb__kernels {
      * keys live: 0xFFFF and +inf. */
     void (*nearest)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
                     size_t keys, size_t dim, size_t k);
+
+    /* Fill in `coarse`, whose arrays are there, from the keys; and nearest() with its help, to the same bits. NULL
+     * where an instruction set has no such search. dim: at most DKVB__COARSE_DIM. */
+    void (*coarsen)(struct dkvb__coarse *coarse, const float *blocks, size_t keys, size_t dim);
+    void (*nearest_coarse)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
+                           const uint64_t *dead, size_t keys, size_t dim, size_t k, const struct dkvb__coarse *coarse);
 
     /* dist[j] = distance of q to key j, for all lanes of all blocks. dist: float[blocks * 16]. */
     void (*distances)(float *dist, const float *q, const float *blocks, size_t keys, size_t dim);
@@ -76,13 +102,12 @@ static inline void dkvb__top_clear(float *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Put key j with d < dist[k-1] in its place. Keys must come in ascending order: then equal distances stay in that
- * order. */
+/* Put key j, which is nearer than the last, in its place: by distance, equal distances by index. */
 static inline void dkvb__top_insert(float *dist, uint16_t *index, size_t k, float d, size_t j)
 {
     size_t i = k - 1;
 
-    for (; i > 0 && dist[i - 1] > d; i--) {
+    for (; i > 0 && (dist[i - 1] > d || (dist[i - 1] == d && index[i - 1] > j)); i--) {
         dist[i] = dist[i - 1];
         index[i] = index[i - 1];
     }

@@ -162,32 +162,32 @@ static inline struct lanes step_lanes(struct lanes s, float32x4_t q, const float
     return (struct lanes){step(s.a, q, k.a), step(s.b, q, k.b), step(s.c, q, k.c), step(s.d, q, k.d)};
 }
 
-/* Which of 16 distances are less than `limit`: every lane has a bit of its own, and their sum is the set. */
-static inline unsigned less(struct lanes s, float limit)
+/* Which of 16 distances are not more than `limit`: every lane has a bit of its own, and their sum is the set. */
+static inline unsigned not_more(struct lanes s, float limit)
 {
     static const uint32_t bits[DKVB__LANES] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
                                                1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
     float32x4_t l = vdupq_n_f32(limit);
-    uint32x4_t set = vandq_u32(vcltq_f32(s.a, l), vld1q_u32(bits));
+    uint32x4_t set = vandq_u32(vcleq_f32(s.a, l), vld1q_u32(bits));
 
-    set = vorrq_u32(set, vandq_u32(vcltq_f32(s.b, l), vld1q_u32(bits + 4)));
-    set = vorrq_u32(set, vandq_u32(vcltq_f32(s.c, l), vld1q_u32(bits + 8)));
-    set = vorrq_u32(set, vandq_u32(vcltq_f32(s.d, l), vld1q_u32(bits + 12)));
+    set = vorrq_u32(set, vandq_u32(vcleq_f32(s.b, l), vld1q_u32(bits + 4)));
+    set = vorrq_u32(set, vandq_u32(vcleq_f32(s.c, l), vld1q_u32(bits + 8)));
+    set = vorrq_u32(set, vandq_u32(vcleq_f32(s.d, l), vld1q_u32(bits + 12)));
     return vaddvq_u32(set);
 }
 
-static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float below)
+static unsigned block_distances(float *s, const float *q, const float *block, size_t dim, float most)
 {
     struct lanes sum = all_lanes(0.0f);
 
     for (size_t i = 0; i < dim; i++)
         sum = step_lanes(sum, vdupq_n_f32(q[i]), block + i * DKVB__LANES);
     store_lanes(s, sum);
-    return less(sum, below);
+    return not_more(sum, most);
 }
 
 /* Two blocks: eight independent chains hide the latency that one block alone would wait for. */
-static uint64_t pair_distances(float *s, const float *q, const float *pair, size_t dim, float below)
+static uint64_t pair_distances(float *s, const float *q, const float *pair, size_t dim, float most)
 {
     struct lanes s0 = all_lanes(0.0f), s1 = s0;
 
@@ -200,15 +200,15 @@ static uint64_t pair_distances(float *s, const float *q, const float *pair, size
     }
     store_lanes(s, s0);
     store_lanes(s + DKVB__LANES, s1);
-    return less(s0, below) | less(s1, below) << DKVB__LANES;
+    return not_more(s0, most) | not_more(s1, most) << DKVB__LANES;
 }
 
-static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float below)
+static uint64_t word_distances(float *s, const float *q, const float *word, size_t dim, float most)
 {
     enum { PAIR = 2 * DKVB__LANES };
-    uint64_t low = pair_distances(s, q, word, dim, below);
+    uint64_t low = pair_distances(s, q, word, dim, most);
 
-    return low | pair_distances(s + PAIR, q, word + PAIR * dim, dim, below) << PAIR;
+    return low | pair_distances(s + PAIR, q, word + PAIR * dim, dim, most) << PAIR;
 }
 
 static double half_norms(float *h, const float *word, size_t count, size_t dim)
@@ -234,7 +234,8 @@ static double half_norms(float *h, const float *word, size_t count, size_t dim)
     return (double)vmaxvq_f32(most);
 }
 
-enum { SCREEN_ROWS = 5 }; /* by one block: 20 sums, four vectors of keys and five numbers of rows in 32 registers */
+/* Five rows by one block: 20 sums, four vectors of keys and five numbers of rows in 32 registers. */
+enum { SCREEN_ROWS = 5, SCREEN_LANES = 4 };
 
 /* w + x key, one rounding each. */
 static inline struct lanes add_multiple(struct lanes w, float x, struct lanes key)
@@ -248,25 +249,19 @@ static inline struct lanes negated(struct lanes v)
     return (struct lanes){vnegq_f32(v.a), vnegq_f32(v.b), vnegq_f32(v.c), vnegq_f32(v.d)};
 }
 
-/* Ones in every bit if all 16 are below the limit; what is not a number is not below it. */
-static inline uint32x4_t all_below(struct lanes w, float limit)
+/* The least of v = -w. What is not a number stays. */
+static inline void store_least(float *low, struct lanes w, bool first)
 {
-    float32x4_t l = vdupq_n_f32(limit);
+    float32x4_t least = vnegq_f32(vmaxq_f32(vmaxq_f32(w.a, w.b), vmaxq_f32(w.c, w.d)));
 
-    return vandq_u32(vandq_u32(vcltq_f32(w.a, l), vcltq_f32(w.b, l)), vandq_u32(vcltq_f32(w.c, l), vcltq_f32(w.d, l)));
+    vst1q_f32(low, first ? least : vminq_f32(least, vld1q_f32(low)));
 }
 
-static inline uint32_t not_all(uint32x4_t lanes)
-{
-    return vminvq_u32(lanes) == 0;
-}
-
-/* Five rows by one block: which of the rows (bit r) have a key with v = h - q.key <= limit[r]. Mostly none. Summed is
- * w = -v, because GCC 12 makes a negation and an addition of a subtracted product. */
-static inline uint32_t screen_block(const float *q, const float *block, const float *h, const float *limit, size_t dim)
+/* Summed is w = -v = q.key - h, because GCC 12 makes a negation and an addition of a subtracted product. */
+static inline void block_products(float *low, size_t stride, const float *q, const float *block, const float *h,
+                                  size_t dim, bool first)
 {
     struct lanes w0 = negated(load_lanes(h)), w1 = w0, w2 = w0, w3 = w0, w4 = w0;
-    uint32x4_t b0, b1, b2, b3, b4;
 
     for (size_t i = 0; i < dim; i++) {
         struct lanes key = load_lanes(block + i * DKVB__LANES);
@@ -277,24 +272,33 @@ static inline uint32_t screen_block(const float *q, const float *block, const fl
         w3 = add_multiple(w3, q[3 * dim + i], key);
         w4 = add_multiple(w4, q[4 * dim + i], key);
     }
-    b0 = all_below(w0, -limit[0]);
-    b1 = all_below(w1, -limit[1]);
-    b2 = all_below(w2, -limit[2]);
-    b3 = all_below(w3, -limit[3]);
-    b4 = all_below(w4, -limit[4]);
-    if (!not_all(vandq_u32(vandq_u32(vandq_u32(b0, b1), vandq_u32(b2, b3)), b4)))
-        return 0;
-    return not_all(b0) | not_all(b1) << 1 | not_all(b2) << 2 | not_all(b3) << 3 | not_all(b4) << 4;
+    store_least(low, w0, first);
+    store_least(low + 1 * stride, w1, first);
+    store_least(low + 2 * stride, w2, first);
+    store_least(low + 3 * stride, w3, first);
+    store_least(low + 4 * stride, w4, first);
 }
 
-static uint32_t screen_word(const float *q, const float *word, const float *h, const float *limit, size_t count,
-                            size_t dim)
+static void least_products(float *low, size_t stride, const float *q, const float *word, const float *h, size_t dim)
 {
-    uint32_t hits = 0;
+    for (size_t b = 0; b < 4; b++)
+        block_products(low, stride, q, word + b * dim * DKVB__LANES, h + b * DKVB__LANES, dim, b == 0);
+}
 
-    for (size_t b = 0; b < count; b++)
-        hits |= screen_block(q, word + b * dim * DKVB__LANES, h + b * DKVB__LANES, limit, dim) << (b * SCREEN_ROWS);
-    return hits;
+static inline void products_lower(float *to, const float *low)
+{
+    vst1q_f32(to, vminq_f32(vld1q_f32(low), vld1q_f32(to)));
+}
+
+static inline float products_least(const float *low)
+{
+    return vminvq_f32(vld1q_f32(low));
+}
+
+/* Some lane is not all ones: what is not a number is not above, either. */
+static inline bool products_not_above(const float *low, float limit)
+{
+    return vminvq_u32(vcgtq_f32(vld1q_f32(low), vdupq_n_f32(limit))) == 0;
 }
 
 #include "kernels/screened.h" /* nearest() from the functions above */
@@ -305,4 +309,4 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
 }
 
-const struct dkvb__kernels dkvb__kernels_neon = {"neon", supported, project, nearest, distances};
+const struct dkvb__kernels dkvb__kernels_neon = {"neon", supported, project, nearest, NULL, NULL, distances};

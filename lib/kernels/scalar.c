@@ -60,4 +60,4 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         dist[j] = distance(q, blocks, j, dim);
 }
 
-const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project, nearest, distances};
+const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project, nearest, NULL, NULL, distances};

@@ -4,6 +4,7 @@
  */
 #include "unlearn/journal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,9 +25,10 @@ int64_t dkvb__now(void)
     char *end;
     long long fixed;
 
-    if (epoch && *epoch) {
+    if (epoch && *epoch >= '0' && *epoch <= '9') { /* strtoll would take blanks and signs */
+        errno = 0;
         fixed = strtoll(epoch, &end, 10);
-        if (*end == '\0' && fixed >= 0)
+        if (errno == 0 && *end == '\0')
             return fixed;
     }
     fixed = (long long)time(NULL);

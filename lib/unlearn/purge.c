@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/coarse.h"
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
@@ -19,6 +20,7 @@ static void erase_pairs(dkvb_model *model)
     dkvb_codebooks *cb = model->codebooks;
     uint64_t pair, from = 0;
 
+    dkvb__coarse_drop(cb);
     for (; dkvb_mask_next(model->mask, from, &pair); from = pair + 1) {
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 

@@ -69,6 +69,7 @@ cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached 
 echo "pkg-config, shared: fine"
 
 # The program that the README shows.
+# shellcheck disable=SC2016 # these are the marks around it
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$work/readme.c"
 # shellcheck disable=SC2046
 "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/readme.c" $(pc --cflags --libs) -o "$work/readme"
@@ -81,6 +82,43 @@ echo "the program of the README: fine"
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
 env -u LD_LIBRARY_PATH "$work/static"
 echo "pkg-config, static: fine"
+
+# Without the shared library, plain --libs brings all that a program needs. Configured only: the library is there.
+variant() { # name, then arguments for cmake: writes $work/NAME/libdkvb.pc
+  name=$1
+  shift
+  cmake -S "$source" -B "$work/$name" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_TOOL=OFF \
+    -DDKVB_EXAMPLES=OFF -DDKVB_OPENMP="$(cached DKVB_OPENMP)" -DCMAKE_INSTALL_LIBDIR=lib "$@" >"$work/$name.log"
+}
+variant static_only -DBUILD_SHARED_LIBS=OFF
+mkdir -p "$work/alone/lib/pkgconfig"
+cp "$libdir/libdkvb.a" "$work/alone/lib"
+cp -r "$work/prefix/include" "$work/alone"
+cp "$work/static_only/libdkvb.pc" "$work/alone/lib/pkgconfig"
+# shellcheck disable=SC2046
+"$CC" -std=c11 "$consumer/main.c" $(PKG_CONFIG_PATH=$work/alone/lib/pkgconfig pkg-config --cflags --libs libdkvb) \
+  -o "$work/static_alone"
+env -u LD_LIBRARY_PATH "$work/static_alone"
+echo "pkg-config, static library alone: fine"
+
+# Absolute directories are not put behind the prefix.
+variant absolute -DCMAKE_INSTALL_LIBDIR=/somewhere/lib -DCMAKE_INSTALL_INCLUDEDIR=/elsewhere/include
+variant mixed -DCMAKE_INSTALL_INCLUDEDIR=/elsewhere/include
+for name in absolute mixed; do
+  case $name in absolute) wanted=/somewhere/lib ;; *) wanted=$work/$name/../../lib ;; esac
+  found=$(PKG_CONFIG_PATH=$work/$name pkg-config --variable=libdir libdkvb)
+  [ "$found" = "$wanted" ] || { echo "$name: libdir is $found instead of $wanted"; exit 1; }
+  found=$(PKG_CONFIG_PATH=$work/$name pkg-config --cflags libdkvb | tr -d ' ')
+  [ "$found" = -I/elsewhere/include ] || { echo "$name: cflags are $found"; exit 1; }
+done
+echo "pkg-config, absolute directories: fine"
+
+# What comes with the library, at the usual place, unless the tree was told another.
+if [ "$(cached CMAKE_INSTALL_DATAROOTDIR)$(cached CMAKE_INSTALL_DOCDIR)" = share ]; then
+  for file in doc/dkvb/LICENSE doc/dkvb/README.md doc/dkvb/docs/guide.md; do
+    [ -f "$work/prefix/share/$file" ] || { echo "share/$file is not installed"; exit 1; }
+  done
+fi
 
 packages=$libdir/python3/dist-packages
 for python in /usr/bin/python3 python3; do

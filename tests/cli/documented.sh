@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every command and every option that help knows is in docs/cli.md, under its command, and in the man page; and what
-# the tables of docs/cli.md list, help knows.
+# Every command and every option that help knows is in docs/cli.md, under its command, and in the man page; what the
+# tables of docs/cli.md list, help knows; and both name the same defaults.
 . "$(dirname "$0")/common.sh"
 check "$python" - "$dkvb" "$here/../../docs" <<'END'
 import re, subprocess, sys
@@ -10,6 +10,26 @@ dkvb, docs = sys.argv[1:]
 
 def run(*words):
     return subprocess.run([dkvb, *words], check=True, capture_output=True, text=True).stdout
+
+
+def defaults_in_help(command):
+    found = re.findall(r"^  (?:-[a-z], )?(--[a-z-]+).*\(default ([^)]*)\)$", run("help", command), re.M)
+    return dict(found)
+
+
+def check_defaults(command, rows):
+    """`rows`: the cells of each line of a table. A row that says no default is about an option that has none."""
+    shown, documented = defaults_in_help(command), {}
+    for options, meaning in rows:
+        said = re.findall(r"\bdefaults? (as for|`?[\w.]+`?)", meaning)
+        for option in re.findall(r"--[a-z-]+", options):
+            if said == ["as for"]:
+                documented[option] = defaults_in_help("train")[option]
+            elif option in shown or len(said) == 1 and said[0].isdigit():
+                documented[option] = " ".join(said).strip("`")
+    # Two defaults, one for each method, are no single number that help could show.
+    documented.pop("--key-batch", None)
+    assert documented == shown, (command, documented, shown)
 
 
 page = open(f"{docs}/cli.md", encoding="utf-8").read()
@@ -23,9 +43,10 @@ for command in commands:
     text = run("help", command)
     assert text == run(command, "--help") == run(command, "-h"), command
     options = set(re.findall(r"^  (?:-[a-z], )?(--[a-z-]+)", text, re.M))
-    rows = re.findall(r"^\| (`-.*?`) \|", sections[command], re.M)
-    documented = {option for row in rows for option in re.findall(r"--[a-z-]+", row)}
+    rows = re.findall(r"^\| (`-.*?`) \| (.*) \|$", sections[command], re.M)
+    documented = {option for row, _ in rows for option in re.findall(r"--[a-z-]+", row)}
     assert options - {"--help"} == documented, (command, options ^ documented)
+    check_defaults(command, rows)
     assert f'"{command} ' in man or f"{command} " in man, command
     assert all(option in man for option in options), [option for option in options if option not in man]
     for line in text.splitlines():

@@ -38,6 +38,42 @@ check "$python" interrupt.py SIGTERM "$dkvb" train --continue m.dkvb --features 
 check "$python" interrupt.py SIGINT "$dkvb" train --features x.npy --labels y.npy --codebooks 30000 --keys 300 \
     --key-dim 8 --passes 300 --key-batch 64 -o new.dkvb --json
 check "$python" interrupt.py SIGINT "$dkvb" bench forget --codebooks 8 --keys 32 --repeats 10000000 --json
-rm interrupt.py
+
+# A second signal soon after the first is the same wish; a later one kills, and says so. Names from a pipe that nobody
+# writes are work that cannot see the flag.
+mkfifo names
+cat >twice.py <<'END'
+import signal, subprocess, sys, time
+
+pause, *command = sys.argv[1:]
+work = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+while not any(line.startswith("SigCgt:") and int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1
+              for line in open(f"/proc/{work.pid}/status")):  # its handler is not in place yet
+    time.sleep(0.01)
+time.sleep(0.2)
+work.send_signal(signal.SIGINT)
+time.sleep(float(pause))
+work.send_signal(signal.SIGINT)
+if float(pause) < 1:
+    time.sleep(0.2)
+    open("names", "w").write("a\nb\nc\nd\n")
+    wanted = 130, "dkvb: interrupted; nothing was written\n"
+else:
+    wanted = -signal.SIGINT, "dkvb: killed by a second signal; beside an output a file NAME.tmp-... may be left\n"
+try:
+    err = work.communicate(timeout=60)[1]
+finally:
+    work.kill()
+assert (work.returncode, err) == wanted, (work.returncode, err)
+END
+pauses="0.1 1.2"
+if grep -q __tsan_init "$dkvb"; then # ThreadSanitizer keeps signals back while a system call waits
+    pauses=0.1
+fi
+for pause in $pauses; do
+    check "$python" twice.py "$pause" "$dkvb" train --features x.npy --labels y.npy --class-names names -o new.dkvb
+done
+rm interrupt.py twice.py names
 same m.dkvb kept.dkvb
 [ "$(ls)" = "$files" ] || fail "files were left: $(ls)"

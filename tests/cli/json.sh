@@ -44,7 +44,14 @@ KEYS = {
                "pairs_total masked_pairs purged_pairs class_names journal",
     "verify": "ok journal_entries masked_pairs purged_pairs seconds",
     "encode": "n columns labels seconds",
-    "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k",
+    "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
+             "bytes_codes",
+}
+BENCH = {  # after those of bench
+    "search": " bytes_index batch seconds_call seconds_first peak_gflops peak_share exhaustive every_key_seconds "
+              "every_key_gflops every_key_peak_share every_key_ratio",
+    "train": " classes bytes_values",
+    "forget": " input_dim pairs_masked search_seconds search_ratio refresh_seconds refresh_share refresh_ratio",
 }
 ENTRY = "id time what state target pairs pairs_new method reason"
 
@@ -61,8 +68,9 @@ for file in sorted(os.listdir("answers")):
     text = open(f"answers/{file}", encoding="utf-8").read()
     assert text.count("\n") == 1 and text.endswith("}\n"), file
     answers[file] = json.loads(text, parse_constant=lambda word: 1 / 0)
-    command = re.split("[-.]", file)[0]
-    assert list(answers[file]) == KEYS[command].split(), (file, list(answers[file]))
+    command, work = re.split("[-.]", file)[:2]
+    wanted = KEYS[command] + (BENCH[work] if command == "bench" else "")
+    assert list(answers[file]) == wanted.split(), (file, list(answers[file]))
     for key in answers[file]:
         assert f"`{key}`" in documented(command, page), (command, key)
 assert {re.split("[-.]", file)[0] for file in answers} == set(KEYS)

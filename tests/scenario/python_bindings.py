@@ -4,15 +4,19 @@
 """
 
 import ctypes
+import errno
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -102,6 +106,13 @@ class CodebooksTest(Case):
             codebooks.step(part)
         codebooks.freeze()
         self.assertEqual(codebooks.search(self.x).shape, (600, 16, 1))
+
+    def test_repr_tells_what_they_are(self):
+        self.assertEqual(repr(self.codebooks), "<dkvb.Codebooks: 8 columns, 16 codebooks of 32 keys, 4 wide>")
+        growing = dkvb.Codebooks.begin(DIM, **SHAPE)
+        self.assertEqual(repr(growing), "<dkvb.Codebooks: 8 columns, 16 codebooks of 32 keys, 4 wide, still growing>")
+        growing.close()
+        self.assertEqual(repr(growing), "<dkvb.Codebooks, closed>")
 
     def test_every_method_places_keys_and_others_are_refused(self):
         for method in ("ema", "kmeans", "sample"):
@@ -227,6 +238,32 @@ class ModelTest(Case):
         self.assertEqual(self.model.info.classes, 5)
         self.assertEqual(self.model.predict(self.x, logits=True)[1].shape, (600, 5))
 
+    def test_class_names_are_replaced_as_a_whole(self):
+        self.model.class_names = ["a", None, "c"]
+        for names, error in ((["x", "y", "z", "too many"], dkvb.InvalidArgument), (["x", "line\n"], ValueError),
+                             (["x", 7], TypeError), (["x", b"y"], TypeError), ("xyz", TypeError), (b"xyz", TypeError)):
+            with self.assertRaises(error):
+                self.model.class_names = names
+            self.assertEqual(self.model.class_names, ["a", None, "c"])
+        self.model.save(self.directory / "m.dkvb")
+        with dkvb.Model.map(self.directory / "m.dkvb") as mapped, self.assertRaises(dkvb.StateError):
+            mapped.class_names = ["x"]
+
+    def test_no_epochs_are_no_training(self):
+        for epochs in (0, -1):
+            with self.assertRaisesRegex(ValueError, f"epochs: {epochs} found, 1 or more wanted"):
+                self.model.train(self.codes, self.y, epochs=epochs)
+
+    def test_journal_time_is_taken_from_digits_only(self):
+        mask = self.mask_of_class(1, 1)
+        for text in (" 5", "+5", "5x", "9223372036854775808", "-5", ""):
+            with mock.patch.dict(os.environ, SOURCE_DATE_EPOCH=text):
+                self.model.forget(mask)
+            self.assertLess(abs(self.model.journal[-1].time - time.time()), 60, text)
+        with mock.patch.dict(os.environ, SOURCE_DATE_EPOCH="5"):
+            self.model.forget(mask)
+        self.assertEqual(self.model.journal[-1].time, 5)
+
     def test_undo_restores_every_score_bit_for_bit(self):
         before = self.model.predict(self.x, logits=True)[1]
         entry = self.model.forget(self.mask_of_class(1), method="activations", reason="request 17")
@@ -321,12 +358,34 @@ class ErrorsTest(Case):
         with self.assertRaises(LookupError):
             self.model.undo(99)
 
+    def test_file_errors_carry_the_systems_number(self):
+        with self.assertRaises(FileNotFoundError) as caught:
+            dkvb.Model.load(self.directory / "absent")
+        self.assertIsInstance(caught.exception, dkvb.FileError)
+        self.assertEqual((caught.exception.errno, caught.exception.status), (errno.ENOENT, -3))
+        self.assertEqual(str(caught.exception), _library.lib.dkvb_last_error().decode())
+        copy = pickle.loads(pickle.dumps(caught.exception))
+        self.assertEqual((type(copy), str(copy), copy.errno), (dkvb.MissingFile, str(caught.exception), errno.ENOENT))
+        with self.assertRaises(dkvb.FileError) as caught:
+            dkvb.Model.load(self.directory)
+        self.assertIsNone(caught.exception.errno)
+        denied = errors.from_status(-3, f"m.dkvb: cannot open: {os.strerror(errno.EACCES)}")
+        self.assertIsInstance(denied, PermissionError)
+
     def test_status_becomes_its_exception(self):
         for status in range(-9, 0):
             error = errors.from_status(status, "why")
             self.assertEqual((error.status, str(error)), (status, "why"))
             self.assertIsNot(type(error), dkvb.Error)
         self.assertEqual(errors.from_status(-1000, "why").status, -1000)
+
+    def test_number_too_large_is_named_without_a_warning(self):
+        x = self.x.astype(float)
+        x[17, 3] = 1e300
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with self.assertRaisesRegex(dkvb.InvalidArgument, "17.*3"):
+                self.codebooks.search(x)
 
     def test_number_that_is_not_finite_is_named(self):
         x = self.x.copy()
@@ -338,9 +397,9 @@ class ErrorsTest(Case):
         for call in (self.codebooks.search, self.codebooks.project, self.model.predict):
             with self.assertRaisesRegex(ValueError, r"features: shape \(600, 7\) found, \(rows, 8\) wanted"):
                 call(self.x[:, :7])
-        with self.assertRaisesRegex(ValueError, r"\(8\) found"):
+        with self.assertRaisesRegex(ValueError, r"\(8,\) found"):
             self.model.predict(self.x[0])
-        with self.assertRaisesRegex(ValueError, r"labels: shape \(10\) found, \(600\) wanted"):
+        with self.assertRaisesRegex(ValueError, r"labels: shape \(10,\) found, \(600,\) wanted"):
             self.model.train(self.codes, self.y[:10])
         with self.assertRaisesRegex(ValueError, r"codes: shape \(600, 16\) found, \(rows, 16, k\) wanted"):
             self.model.classify(self.codes[:, :, 0])
@@ -378,6 +437,8 @@ class ErrorsTest(Case):
             self.model.save("m\0.dkvb")
         with self.assertRaisesRegex(ValueError, "NUL"):
             self.model.forget(self.mask_of_class(1), reason="a\0b")
+        with self.assertRaisesRegex(TypeError, "reason: bytes found, str wanted"):
+            self.model.forget(self.mask_of_class(1), reason=b"why")
 
     def test_closed_handles_are_refused(self):
         for handle in (self.codebooks, self.model, self.mask_of_class(1)):

@@ -11,7 +11,7 @@
 #include "kernels/kernels.h"
 
 static const size_t dims[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 14, 16, 17, 31, 32, 64};
-static const size_t key_counts[] = {1, 2, 15, 16, 17, 48, 63, 64, 65, 100, 130, 257};
+static const size_t key_counts[] = {1, 2, 15, 16, 17, 48, 63, 64, 65, 100, 130, 257, 1000};
 static const size_t row_counts[] = {1, 2, 3, 5, 6, 13, 101};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -121,16 +121,41 @@ static void free_problem(struct problem *p)
     free(p->dead);
 }
 
+/* Coarse keys of the problem's, whose parts are one piece of memory; none if the kernels have no use for them. */
+static bool make_coarse(struct dkvb__coarse *coarse, const struct dkvb__kernels *k, const struct problem *p)
+{
+    size_t words = dkvb__key_words(p->keys), codes = words * dkvb__coarse_word(p->dim);
+    unsigned char *memory;
+
+    if (!k->coarsen)
+        return false;
+    memory = malloc(p->dim * sizeof(float) + codes + words * 64 * sizeof(int16_t));
+    memset(coarse, 0xA5, sizeof *coarse);
+    coarse->center = (float *)memory;
+    coarse->codes = memory + p->dim * sizeof(float);
+    coarse->height = (int16_t *)(coarse->codes + codes);
+    k->coarsen(coarse, p->blocks, p->keys, p->dim);
+    return true;
+}
+
 static void compare_nearest(const struct dkvb__kernels *k, const struct problem *p)
 {
     size_t size = p->n * p->k;
     float *dist = malloc(2 * size * sizeof *dist);
     uint16_t *index = malloc(2 * size * sizeof *index);
+    struct dkvb__coarse coarse;
 
     dkvb__kernels_scalar.nearest(dist, index, p->q, p->n, p->blocks, p->dead, p->keys, p->dim, p->k);
     k->nearest(dist + size, index + size, p->q, p->n, p->blocks, p->dead, p->keys, p->dim, p->k);
     assert_memory_equal(index, index + size, size * sizeof *index);
     assert_memory_equal(dist, dist + size, size * sizeof *dist);
+    if (make_coarse(&coarse, k, p)) {
+        memset(dist + size, 0xFF, size * sizeof *dist);
+        k->nearest_coarse(dist + size, index + size, p->q, p->n, p->blocks, p->dead, p->keys, p->dim, p->k, &coarse);
+        assert_memory_equal(index, index + size, size * sizeof *index);
+        assert_memory_equal(dist, dist + size, size * sizeof *dist);
+        free(coarse.center);
+    }
     free(dist);
     free(index);
 }

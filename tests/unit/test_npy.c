@@ -257,6 +257,8 @@ static void what_is_not_a_data_file_is_refused(void **state)
     assert_refused(dkvb_labels_read, "/dev/null", DKVB_EIO, "is not a regular file");
     put_file("", 0);
     assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "0 bytes");
+    put_file("\x93NUMP", 5);
+    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "5 bytes");
     put_file("1,2,3\n", 6);
     assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "begins with the bytes 31 2c 32 2c");
 }

@@ -23,17 +23,17 @@ from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from .codebooks import Codebooks, CodebooksInfo
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, softmax, top
-from .errors import (Cancelled, ChecksumError, Error, FileError, FormatError, InvalidArgument, MismatchError, NotFound,
-                     OutOfMemory, StateError)
+from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
+                     MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
 from .runtime import kernels, threads, version
 from .unlearn import unlearn_by_activations, unlearn_by_examples
 
 __all__ = [
-    "CODE_NONE", "Cancelled", "ChecksumError", "Codebooks", "CodebooksInfo", "Error", "FileError", "FormatError",
-    "InvalidArgument", "JournalEntry", "Mask", "MismatchError", "Model", "ModelInfo", "NotFound", "OutOfMemory",
-    "StateError", "TrainReport", "argmax", "kernels", "read_array", "read_features", "read_labels", "softmax",
-    "threads", "top", "unlearn_by_activations", "unlearn_by_examples", "version", "write_npy",
+    "CODE_NONE", "Cancelled", "ChecksumError", "Codebooks", "CodebooksInfo", "Error", "FileError", "ForbiddenFile",
+    "FormatError", "InvalidArgument", "JournalEntry", "Mask", "MismatchError", "MissingFile", "Model", "ModelInfo",
+    "NotFound", "OutOfMemory", "StateError", "TrainReport", "argmax", "kernels", "read_array", "read_features",
+    "read_labels", "softmax", "threads", "top", "unlearn_by_activations", "unlearn_by_examples", "version", "write_npy",
 ]
 __version__ = version()

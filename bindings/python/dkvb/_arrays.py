@@ -25,10 +25,13 @@ def _shaped(array, shape, what):
     fits = array.ndim == len(shape) and all(isinstance(want, str) or have == want
                                             for have, want in zip(array.shape, shape))
     if not fits:
-        wanted = ", ".join(str(want) for want in shape)
-        found = ", ".join(str(have) for have in array.shape)
-        raise ValueError(f"{what}: shape ({found}) found, ({wanted}) wanted")
+        raise ValueError(f"{what}: shape {_shape_text(array.shape)} found, {_shape_text(shape)} wanted")
     return array
+
+
+def _shape_text(shape):
+    """As numpy prints it, but for words in it."""
+    return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
 
 
 def floats(array, shape, what):
@@ -36,7 +39,8 @@ def floats(array, shape, what):
     array = _shaped(np.asarray(array), shape, what)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what}: {array.dtype} found, numbers wanted")
-    return np.require(array, np.float32, ["C", "A"])
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and the library names row and column
+        return np.require(array, np.float32, ["C", "A"])
 
 
 def _integers(array, shape, dtype, what):
@@ -87,7 +91,11 @@ def integer(value, bits, what):
 
 def text(value, what):
     """UTF-8 for C; None stays NULL."""
-    return None if value is None else _without_nul(value.encode("utf-8"), what)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{what}: {type(value).__name__} found, str wanted")
+    return _without_nul(value.encode("utf-8"), what)
 
 
 def path(value):

@@ -142,6 +142,14 @@ class Codebooks(Handle):
         q = _arrays.floats(q, ("rows", info.codebooks, info.key_dim), "projected rows")
         return self._search(lib.dkvb_search_projected, q, k, mask, distances, threads, progress)
 
+    def __repr__(self):
+        if self._owner is None:
+            return "<dkvb.Codebooks, closed>"
+        info = self.info
+        growing = "" if info.frozen else ", still growing"
+        return (f"<dkvb.Codebooks: {info.input_dim} columns, {info.codebooks} codebooks of {info.keys} keys, "
+                f"{info.key_dim} wide{growing}>")
+
     def _search(self, function, rows, k, mask, distances, threads, progress):
         info = self.info
         k = _arrays.integer(k, 32, "k")

@@ -1,5 +1,8 @@
 """Exceptions: one for each status, with the library's sentence as the message."""
 
+import errno
+import os
+
 from . import _ffi
 
 
@@ -18,7 +21,24 @@ class InvalidArgument(Error, ValueError):
 
 
 class FileError(Error, OSError):
+    """`errno` is the system's, None where the system had nothing against the file (a folder, say, instead of it)."""
+
     status = _ffi.DKVB_EIO
+
+    def __init__(self, message):
+        super().__init__(message)
+        self.errno = _errno(message)
+
+    def __str__(self):
+        return self.args[0]
+
+
+class MissingFile(FileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
+class ForbiddenFile(FileError, PermissionError):
+    """The system does not let this user read or write it."""
 
 
 class FormatError(Error, ValueError):
@@ -45,11 +65,21 @@ class NotFound(Error, LookupError):
     status = _ffi.DKVB_ENOTFOUND
 
 
+def _errno(message):
+    """The error whose words end a message: the library says "PATH: cannot open: WORDS OF THE SYSTEM"."""
+    words = message.rpartition(": ")[2]
+    return next((number for number in errno.errorcode if os.strerror(number) == words), None)
+
+
+_BY_ERRNO = {errno.ENOENT: MissingFile, errno.EACCES: ForbiddenFile, errno.EPERM: ForbiddenFile}
 _BY_STATUS = {cls.status: cls for cls in Error.__subclasses__()}
 
 
 def from_status(status, message):
     """The exception for a status; a plain `Error` for one that a later library added."""
-    error = _BY_STATUS.get(status, Error)(message)
+    cls = _BY_STATUS.get(status, Error)
+    if cls is FileError:
+        cls = _BY_ERRNO.get(_errno(message), FileError)
+    error = cls(message)
     error.status = status
     return error

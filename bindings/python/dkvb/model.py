@@ -150,14 +150,22 @@ class Model(Handle):
 
     @property
     def class_names(self):
-        """Names by label, None where there is none. Assigning a sequence names the first classes."""
+        """Names by label, None where there is none. Assigning a sequence names the first classes, all or none."""
         names = (lib.dkvb_model_class_name(self._c, label) for label in range(self.info.classes))
         return [name and name.decode("utf-8") for name in names]
 
     @class_names.setter
     def class_names(self, names):
-        for label, name in enumerate(names):
-            lib.dkvb_model_set_class_name(self._c, label, _arrays.text(name, "class name"))
+        if isinstance(names, (str, bytes)):  # a sequence too, of letters
+            raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
+        encoded, before, done = [_arrays.text(name, "class name") for name in names], self.class_names, 0
+        try:
+            for done, name in enumerate(encoded):
+                lib.dkvb_model_set_class_name(self._c, done, name)
+        except BaseException:
+            for label in range(done):
+                lib.dkvb_model_set_class_name(self._c, label, _arrays.text(before[label], "class name"))
+            raise
 
     def add_classes(self, count):
         """Append classes, untrained and unnamed."""
@@ -171,6 +179,8 @@ class Model(Handle):
 
         `report` is called with each of them; `progress` with rows done and rows in all. What they raise cancels.
         """
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"epochs: {epochs} found, 1 or more wanted")
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
         callbacks, reports = Callbacks(), []

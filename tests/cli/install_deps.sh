@@ -1,0 +1,90 @@
+#!/bin/sh
+# cmake/install-deps.sh looks before it installs: with everything there it is quiet on any system, and what is missing is
+# named. Package managers are made up here, nothing is installed.
+. "$(dirname "$0")/common.sh"
+script=$here/../../cmake/install-deps.sh
+sh=$(command -v sh)
+
+# All commands of this system but package managers and sudo.
+mkdir everything
+for folder in /usr/local/bin /usr/bin /bin; do
+    ln -s $folder/* everything 2>/dev/null || true # some are in two folders
+done
+rm -f everything/apt-get everything/dnf everything/apk everything/pacman everything/sudo
+alone() {
+    env PATH="$PWD/everything" "$sh" "$script" "$@"
+}
+[ -z "$(alone 2>&1)" ] || fail "$(alone 2>&1)"
+check alone
+
+# Without CMake, and nobody to install it.
+mv everything/cmake .
+code=0
+alone >out 2>err || code=$?
+[ "$code" -eq 1 ] || fail "exit code $code"
+grep -q '^install-deps: missing here: CMake 3.25\.$' err || fail "$(cat err)"
+grep -q 'no package manager' err || fail "$(cat err)"
+
+# A pacman that knows of no package and whose CMake comes at once.
+cat >everything/pacman <<END
+#!$sh
+echo "\$*" >>$PWD/log
+case \$1 in
+  -Qi) false ;;
+  -S) ln -s $PWD/cmake $PWD/everything/cmake ;;
+esac
+END
+printf '#!%s\necho 0\n' "$sh" >id
+chmod +x everything/pacman id
+mv -f id everything/id
+check alone >out 2>&1
+grep -q '^install-deps: installing gcc cmake ' out || fail "$(cat out)"
+grep -q '^-S --needed --noconfirm gcc cmake ninja ' log || fail "$(cat log)"
+grep -q -e '-Sy' log && fail "a partial upgrade: $(cat log)"
+
+# One that fails, and one that brings nothing.
+rm everything/cmake
+printf '#!%s\nfalse\n' "$sh" >everything/pacman
+alone >out 2>err && fail "a failed installation went unnoticed"
+grep -q "this failed: pacman -S .* cmake" err || fail "$(cat err)"
+cat >everything/pacman <<END
+#!$sh
+[ "\$1" = -S ]
+END
+alone >out 2>err && fail "CMake is still missing, and nobody says so"
+grep -q '^install-deps: still missing here: CMake 3.25\.$' err || fail "$(cat err)"
+printf '#!%s\n' "$sh" >everything/pacman
+alone >out 2>err && fail "CMake does not work, and nobody says so"
+grep -q 'missing here: CMake 3.25; yet all packages' err || fail "$(cat err)"
+
+# For aarch64, without its emulator: Debian first adds the architecture, others refuse and install nothing. Packages for
+# this machine are not packages for that one.
+rm -f everything/qemu-aarch64 everything/dpkg everything/dpkg-query log
+cat >everything/pacman <<END
+#!$sh
+echo "\$*" >>$PWD/log
+END
+cp everything/pacman everything/apt-get
+cat >everything/dpkg <<END
+#!$sh
+case \$1 in
+  --print-architecture) echo amd64 ;;
+  --add-architecture) echo "\$*" >>$PWD/log ;;
+esac
+END
+printf '#!%s\necho install ok installed amd64\n' "$sh" >everything/dpkg-query
+chmod +x everything/dpkg everything/dpkg-query
+if grep -qx ID=debian /etc/os-release; then
+    alone --cross >out 2>err && fail "nothing emulates aarch64, and nobody says so"
+    grep -q '^install-deps: still missing here: .*qemu-aarch64' err || fail "$(cat err)"
+    printf '%s\n' '--add-architecture arm64' update >wanted
+    head -n 2 log | cmp - wanted || fail "$(cat log)"
+    grep -q '^install .* libc6-dev:arm64 .* libcmocka-dev:arm64$' log || fail "$(cat log)"
+    grep -q ' cmake ' log && fail "installed again: $(cat log)"
+    rm log
+fi
+rm everything/apt-get
+alone --cross >out 2>err && fail "nothing emulates aarch64, and nobody says so"
+grep -q '^install-deps: missing here: .*qemu-aarch64' err || fail "$(cat err)"
+grep -q 'The preset aarch64 is for Debian' err || fail "$(cat err)"
+[ ! -e log ] || fail "installed for aarch64: $(cat log)"

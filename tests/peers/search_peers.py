@@ -1,0 +1,162 @@
+"""Search of projected rows by PyTorch, FAISS, numpy and libdkvb: one process, the same data, the same threads, in turn.
+
+    search_peers.py [--cases CASE,...] [--rounds N] [--codebooks C] [--threads N] [--library libdkvb.so] [--json]
+
+Codes are compared before anything is timed. Ours must be those of double precision, up to rounding; where a peer's code
+differs, its distance in double precision must equal ours within the rounding of its formula. Else exit 1.
+"""
+import json
+import os
+import statistics
+import sys
+
+import common
+
+FASHION = "/usr/share/datasets/fashion-mnist"
+# name: data, width of a key, rows in a call (1: rows one after the other, each alone)
+CASES = {
+    "random8": ("random", 8, 512),
+    "random16": ("random", 16, 512),
+    "random32": ("random", 32, 512),
+    "cifar10": ("cifar10", 32, 512),
+    "tiny100": ("tiny100", 32, 512),
+    "fashion": ("fashion", 16, 512),
+    "one8": ("random", 8, 1),
+    "one16": ("random", 16, 1),
+    "one32": ("random", 32, 1),
+    "one-cifar10": ("cifar10", 32, 1),
+}
+ALONE = 16  # rows timed one after the other
+
+
+def arguments():
+    p = common.parser(__doc__.splitlines()[0])
+    p.add_argument("--cases", default=",".join(CASES), help="default: " + ",".join(CASES))
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--codebooks", type=int, default=256)
+    p.add_argument("--keys", type=int, default=4096)
+    p.add_argument("--batch", type=int, default=512, help="rows of the cases that have more than one")
+    args = p.parse_args()
+    args.cases = args.cases.split(",")
+    for case in args.cases:
+        if case not in CASES:
+            p.error(f"case {case}: one of {', '.join(CASES)} is wanted")
+    return args
+
+
+def feature_files(data, folder):
+    if data == "fashion":
+        return [os.path.join(FASHION, f) for f in ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")]
+    return [os.path.join(folder, data, f) for f in ("train_x.npy", "test_x.npy")]
+
+
+def random_data(args, key_dim, rows):
+    """Bell-shaped rows, keys drawn as rows are."""
+    random = np.random.default_rng(0)
+    keys = random.standard_normal((args.codebooks, args.keys, key_dim), dtype=np.float32)
+    return random.standard_normal((rows, args.codebooks, key_dim), dtype=np.float32), keys
+
+
+def fitted(args, data, train, key_dim):
+    """Codebooks by the library's defaults, kept in the cache if there is one."""
+    path = args.cache and os.path.join(args.cache, f"{data}-{args.codebooks}x{args.keys}x{key_dim}.npz")
+    if path and os.path.exists(path):
+        kept = np.load(path)
+        return dkvb.Codebooks.from_arrays(kept["projection"], kept["keys"], kept["center"])
+    codebooks = dkvb.Codebooks.fit(dkvb.read_features(train), codebooks=args.codebooks, keys=args.keys,
+                                   key_dim=key_dim, threads=args.threads)
+    if path:
+        os.makedirs(args.cache, exist_ok=True)
+        np.savez(path, projection=codebooks.projection, keys=codebooks.keys, center=codebooks.center)
+    return codebooks
+
+
+def rows_and_keys(args, data, key_dim, rows):
+    if data == "random":
+        return random_data(args, key_dim, rows)
+    train, test = feature_files(data, args.data)
+    if not os.path.exists(train):
+        return None
+    codebooks = fitted(args, data, train, key_dim)
+    return codebooks.project(dkvb.read_features(test)[:rows], threads=args.threads), codebooks.keys
+
+
+def compare(q, keys, codes):
+    """Ours against double precision, the others against ours: how many codes differ, and whether only in ties."""
+    ours = codes["libdkvb"].astype(np.int64)
+    differ, wrong = exact.check_ours(q, keys, ours, exact.nearest(q, keys))
+    result = {"libdkvb": {"differ": differ, "no_tie": wrong}}
+    for name, theirs in codes.items():
+        if name != "libdkvb":
+            differ, no_tie = exact.check_peer(q, keys, ours, theirs.astype(np.int64))
+            result[name] = {"differ": differ, "no_tie": no_tie}
+    same = np.array_equal(ours, codes["libdkvb, every key"])
+    return result, same and not any(each["no_tie"] for each in result.values())
+
+
+def run_case(args, case):
+    data, key_dim, batch = CASES[case]
+    alone = batch == 1
+    got = rows_and_keys(args, data, key_dim, ALONE if alone else args.batch)
+    if got is None:
+        return {"case": case, "skipped": f"{data} is not there"}
+    q, keys = got
+    step = 1 if alone else len(q)
+    works, codes = {}, {}
+    for contender in contenders.all_of(keys, args.threads, alone):
+        calls = [contender.rows(q[i:i + step]) for i in range(0, len(q), step)]
+        codes[contender.name] = np.concatenate([contender.codes(contender.search(call)) for call in calls])
+        works[contender.name] = lambda search=contender.search, calls=calls: [search(call) for call in calls]
+    answers, well = compare(q, keys, codes)
+    seconds = common.interleave(works, args.rounds)
+    for name, times in seconds.items():
+        answers[name].update(seconds=statistics.median(times) / len(calls), least_seconds=min(times) / len(calls),
+                             ratio=common.ratio(times, seconds["libdkvb"]))
+    ours = [kind.name for kind in contenders.OURS]
+    best = min((name for name in answers if name not in ours), key=lambda name: answers[name]["ratio"])
+    return {"case": case, "codebooks": len(keys), "keys": keys.shape[1], "key_dim": key_dim, "rows_per_call": step,
+            "codes": q.shape[0] * q.shape[1], "contenders": answers, "best_peer": best,
+            "best_peer_ratio": answers[best]["ratio"], "agree": well}
+
+
+def show(result):
+    if "skipped" in result:
+        print(f"\n{result['case']}: skipped, {result['skipped']}", flush=True)
+        return
+    print(f"\n{result['case']}: {result['codebooks']} codebooks of {result['keys']} keys, {result['key_dim']} wide; "
+          f"{result['rows_per_call']} rows in a call\n")
+    rows = [(name, f"{1e3 * each['seconds']:.2f}", f"{1e3 * each['least_seconds']:.2f}", f"{each['ratio']:.2f}",
+             f"{each['differ']}", f"{each['no_tie']}") for name, each in result["contenders"].items()]
+    print(common.markdown(("contender", "ms, median", "ms, least", "times libdkvb", "codes that differ", "no tie"),
+                          rows))
+    print(f"\nbest peer: {result['best_peer']}, {result['best_peer_ratio']:.2f} times libdkvb; of {result['codes']} "
+          f"codes {'all agree' if result['agree'] else 'SOME ARE WRONG'} (libdkvb against double precision, "
+          "the others against libdkvb; ties may differ)", flush=True)
+
+
+def main():
+    contenders.set_threads(args.threads)
+    machine = common.machine(args.threads, (torch, faiss, np))
+    if not args.json:
+        print("; ".join(f"{what} {value}" for what, value in machine.items()))
+    results = []
+    for case in args.cases:
+        results.append(run_case(args, case))
+        if not args.json:
+            show(results[-1])
+    if args.json:
+        print(json.dumps({"machine": machine, "rounds": args.rounds, "cases": results}))
+    sys.exit(0 if all(result.get("agree", True) for result in results) else 1)
+
+
+args = arguments()
+common.start(args, ("numpy", "torch", "faiss"))
+import faiss
+import numpy as np
+import torch
+
+import contenders
+import dkvb
+import exact
+
+main()
