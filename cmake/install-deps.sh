@@ -3,17 +3,20 @@
 #   cmake/install-deps.sh           what the library and the tool need
 #   cmake/install-deps.sh --tests   also what the tests need
 #   cmake/install-deps.sh --ci      also what .ci/run needs (clang and sanitizers)
+#   cmake/install-deps.sh --cross   what the preset aarch64 needs: a compiler, libraries and qemu for arm64. Installs on
+#                                   Debian only, and adds arm64 to the architectures that dpkg knows
 # Looks first, by trying each thing: where everything works it does nothing and asks for no rights, on any system.
 set -eu
 
 level=${1:-}
 case $level in
-  '' | --tests | --ci) ;;
-  *) echo "usage: cmake/install-deps.sh [--tests | --ci]" >&2; exit 2 ;;
+  '' | --tests | --ci | --cross) ;;
+  *) echo "usage: cmake/install-deps.sh [--tests | --ci | --cross]" >&2; exit 2 ;;
 esac
 
 wants_tests() { [ "$level" = --tests ] || [ "$level" = --ci ]; }
 wants_ci() { [ "$level" = --ci ]; }
+wants_cross() { [ "$level" = --cross ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 scratch=$(mktemp -d)
@@ -44,6 +47,10 @@ builds() {
   [ -n "$compiler" ] && "$compiler" "$scratch/program.$language" -o "$scratch/program" "$@"
 }
 
+c11='#include <stdatomic.h>
+int main(void) { return 0; }'
+openmp='#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }'
 
 cmake_is_new() {
   cmake --version | awk 'NR == 1 { split($3, v, "."); new = v[1] > 3 || (v[1] == 3 && v[2] >= 25) } END { exit !new }'
@@ -58,22 +65,31 @@ look_for_tests() {
 }
 
 look_for_ci() {
-  openmp='#include <omp.h>
-int main(void) { return omp_get_max_threads() < 1; }'
   needs "clang" has clang
   needs "OpenMP for clang" builds clang c "$openmp" -fopenmp
   needs "clang's sanitizers" builds clang c 'int main(void) { return 0; }' -fsanitize=address,undefined
   needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
 }
 
-# What does not work here, in $lacking.
+runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
+
+look_for_cross() {
+  needs "CMocka" pkg-config --exists cmocka
+  needs "Python 3 with NumPy" "$(first /usr/bin/python3 python3 none)" -c 'import numpy'
+  needs "qemu-aarch64, and the C library and OpenMP for what it runs" runs_emulated
+}
+
+# What does not work here, in $lacking. Libraries for another processor are not those for this one, nor the reverse: the
+# compiler and pkg-config look where cmake/aarch64.cmake does.
 look() {
   lacking=
   cc=$(first ${CC:+"$CC"} cc gcc clang)
-  needs "a C11 compiler" builds "$cc" c '#include <stdatomic.h>
-int main(void) { return 0; }' -std=c11
-  needs "OpenMP" builds "$cc" c '#include <omp.h>
-int main(void) { return omp_get_max_threads() < 1; }' -fopenmp
+  if wants_cross; then
+    cc=$(first aarch64-linux-gnu-gcc)
+    export PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
+  fi
+  needs "a C11 compiler" builds "$cc" c "$c11" -std=c11
+  needs "OpenMP" builds "$cc" c "$openmp" -fopenmp
   # shellcheck disable=SC2046 # flags are several words
   needs "zlib with its header" builds "$cc" c '#include <zlib.h>
 int main(void) { return zlibVersion() == 0; }' $(pkg-config --cflags --libs zlib || echo -lz)
@@ -88,6 +104,7 @@ int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
   needs "Ninja or make" test -n "$(first ninja make)"
   if wants_tests; then look_for_tests; fi
   if wants_ci; then look_for_ci; fi
+  if wants_cross; then look_for_cross; fi
 }
 
 look 2>/dev/null
@@ -109,11 +126,30 @@ if wants_ci; then
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"
 fi
+if wants_cross; then
+  # Ubuntu, which also has apt-get, keeps arm64 on servers of its own: there apt-get update would fail from then on.
+  if ! has apt-get || ! grep -qx 'ID=debian' /etc/os-release; then
+    echo "install-deps: missing here: $lacking." >&2
+    echo "The preset aarch64 is for Debian. Elsewhere please install that by other means, and change" >&2
+    echo "cmake/aarch64.cmake, and what this script tries, to find it." >&2
+    exit 1
+  fi
+  debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
+  debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libxxhash-dev:arm64 libcmocka-dev:arm64"
+fi
 
 refresh=
 if has apt-get; then
   packages=$debian
-  present() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+  native=$(dpkg --print-architecture)
+  # NAME: for this machine, which NAME:arm64 alone would not be.
+  present() {
+    case $1 in
+      *:*) wanted=${1#*:} ;;
+      *) wanted=$native ;;
+    esac
+    dpkg-query -W -f '${Status} ${Architecture}\n' "$1" 2>/dev/null | grep -Eq "ok installed ($wanted|all)\$"
+  }
   install="env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
   refresh="apt-get update"
 elif has dnf; then
@@ -145,12 +181,17 @@ if [ -z "$missing" ]; then
   exit 1
 fi
 
+architecture=
+if wants_cross && ! { dpkg --print-architecture; dpkg --print-foreign-architectures; } | grep -qx arm64; then
+  architecture="dpkg --add-architecture arm64"
+fi
 as_root=
 if [ "$(id -u)" != 0 ]; then
   if has sudo; then
     as_root=sudo
   else
     echo "install-deps: missing here: $lacking; and neither root nor sudo is at hand to install it:" >&2
+    [ -z "$architecture" ] || echo "  $architecture && $refresh" >&2
     echo "  $install$missing" >&2
     exit 1
   fi
@@ -158,6 +199,7 @@ fi
 echo "install-deps: installing$missing"
 # shellcheck disable=SC2086 # lists of words
 {
+  [ -z "$architecture" ] || $as_root $architecture
   [ -z "$refresh" ] || $as_root $refresh
   if ! $as_root $install $missing; then
     echo "install-deps: this failed: $install$missing" >&2

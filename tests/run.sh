@@ -1,6 +1,7 @@
 #!/bin/sh
 # The test command: installs what is missing, builds, runs every test.
-#   tests/run.sh [PRESET [CTEST OPTION ...]]     PRESET: release (default), dev, clang, tsan
+#   tests/run.sh [PRESET [CTEST OPTION ...]]     PRESET: release (default), dev, clang, tsan, aarch64
+# aarch64 is built by a cross compiler and runs under qemu-user; installing what it needs is for Debian only.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -8,6 +9,7 @@ preset=${1:-release}
 [ $# -eq 0 ] || shift
 case $preset in
   release | dev) cmake/install-deps.sh --tests ;;
+  aarch64) cmake/install-deps.sh --cross ;;
   *) cmake/install-deps.sh --ci ;;
 esac
 if command -v ninja >/dev/null; then

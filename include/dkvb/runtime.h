@@ -35,8 +35,8 @@ typedef struct dkvb_run_options {
 DKVB_API void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size);
 
 /**
- * Name of the kernels in use: "scalar", "avx2" or "avx512". Chosen once, at the first
- * use: the fastest that the processor runs, or those that the environment
+ * Name of the kernels in use: "scalar", "avx2", "avx512" or "neon". Chosen once, at the
+ * first use: the fastest that the processor runs, or those that the environment
  * variable DKVB_KERNELS names, if it names kernels that run here. Every kernel gives the same bits
  * (docs/numerics.md). Static; never freed.
  */

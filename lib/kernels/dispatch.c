@@ -9,6 +9,8 @@ const struct dkvb__kernels *const dkvb__kernel_tables[] = {
 #ifdef DKVB_HAVE_X86
     &dkvb__kernels_avx512,
     &dkvb__kernels_avx2,
+#elif defined DKVB_HAVE_NEON
+    &dkvb__kernels_neon,
 #endif
     &dkvb__kernels_scalar,
     NULL,

@@ -69,7 +69,7 @@ struct dkvb__kernels {
                     size_t keys, size_t dim, size_t k);
 
     /* Fill in `coarse`, whose arrays are there, from the keys; and nearest() with its help, to the same bits. NULL
-     * where an instruction set has nothing to gain. dim: at most DKVB__COARSE_DIM. */
+     * where an instruction set has no such search. dim: at most DKVB__COARSE_DIM. */
     void (*coarsen)(struct dkvb__coarse *coarse, const float *blocks, size_t keys, size_t dim);
     void (*nearest_coarse)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
                            const uint64_t *dead, size_t keys, size_t dim, size_t k, const struct dkvb__coarse *coarse);
@@ -82,6 +82,9 @@ extern const struct dkvb__kernels dkvb__kernels_scalar;
 #ifdef DKVB_HAVE_X86
 extern const struct dkvb__kernels dkvb__kernels_avx2;
 extern const struct dkvb__kernels dkvb__kernels_avx512;
+#endif
+#ifdef DKVB_HAVE_NEON
+extern const struct dkvb__kernels dkvb__kernels_neon;
 #endif
 
 /* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */

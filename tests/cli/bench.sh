@@ -16,7 +16,7 @@ files="--keys-file keys.npy --rows-file rows.npy"
 check "$dkvb" bench search $files --codes-out codes.npy --top-k 2 --repeats 1 --threads 1 --json >search.json
 claim search.json '(d["codebooks"], d["keys"], d["key_dim"], d["rows"]) == (5, 33, 7, 50)'
 claim search.json '(d["top_k"], d["threads"]) == (2, 1)'
-claim search.json 'abs(d["rows_per_second"] * d["seconds"] / 50 - 1) < 1e-6 and d["kernel"] in ("scalar", "avx2", "avx512")'
+claim search.json 'abs(d["rows_per_second"] * d["seconds"] / 50 - 1) < 1e-6 and d["kernel"] in ("scalar", "avx2", "avx512", "neon")'
 claim search.json 'abs(d["gflops"] * d["seconds"] * 1e9 / (2 * 5 * 33 * 7 * 50) - 1) < 1e-6'
 # shellcheck disable=SC2086
 check env DKVB_KERNELS=scalar "$dkvb" bench search $files --codes-out scalar.npy --top-k 2 --json >scalar.json

@@ -12,7 +12,7 @@ for folder in /usr/local/bin /usr/bin /bin; do
 done
 rm -f everything/apt-get everything/dnf everything/apk everything/pacman everything/sudo
 alone() {
-    env PATH="$PWD/everything" "$sh" "$script"
+    env PATH="$PWD/everything" "$sh" "$script" "$@"
 }
 [ -z "$(alone 2>&1)" ] || fail "$(alone 2>&1)"
 check alone
@@ -56,3 +56,35 @@ grep -q '^install-deps: still missing here: CMake 3.25\.$' err || fail "$(cat er
 printf '#!%s\n' "$sh" >everything/pacman
 alone >out 2>err && fail "CMake does not work, and nobody says so"
 grep -q 'missing here: CMake 3.25; yet all packages' err || fail "$(cat err)"
+
+# For aarch64, without its emulator: Debian first adds the architecture, others refuse and install nothing. Packages for
+# this machine are not packages for that one.
+rm -f everything/qemu-aarch64 everything/dpkg everything/dpkg-query log
+cat >everything/pacman <<END
+#!$sh
+echo "\$*" >>$PWD/log
+END
+cp everything/pacman everything/apt-get
+cat >everything/dpkg <<END
+#!$sh
+case \$1 in
+  --print-architecture) echo amd64 ;;
+  --add-architecture) echo "\$*" >>$PWD/log ;;
+esac
+END
+printf '#!%s\necho install ok installed amd64\n' "$sh" >everything/dpkg-query
+chmod +x everything/dpkg everything/dpkg-query
+if grep -qx ID=debian /etc/os-release; then
+    alone --cross >out 2>err && fail "nothing emulates aarch64, and nobody says so"
+    grep -q '^install-deps: still missing here: .*qemu-aarch64' err || fail "$(cat err)"
+    printf '%s\n' '--add-architecture arm64' update >wanted
+    head -n 2 log | cmp - wanted || fail "$(cat log)"
+    grep -q '^install .* libc6-dev:arm64 .* libcmocka-dev:arm64$' log || fail "$(cat log)"
+    grep -q ' cmake ' log && fail "installed again: $(cat log)"
+    rm log
+fi
+rm everything/apt-get
+alone --cross >out 2>err && fail "nothing emulates aarch64, and nobody says so"
+grep -q '^install-deps: missing here: .*qemu-aarch64' err || fail "$(cat err)"
+grep -q 'The preset aarch64 is for Debian' err || fail "$(cat err)"
+[ ! -e log ] || fail "installed for aarch64: $(cat log)"

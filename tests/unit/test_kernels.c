@@ -16,6 +16,17 @@ static const size_t row_counts[] = {1, 2, 3, 5, 6, 13, 101};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* Whether this processor runs the kernels; says so if not. */
+static bool runs(const struct dkvb__kernels *k)
+{
+    if (k->supported())
+        return true;
+    print_message("%s: not supported by this processor, skipped\n", k->name);
+    return false;
+}
+
+enum { KINDS = 9 };
+
 /* Numbers that meet ties, overflow and subnormals, not only the usual. */
 static float awkward(struct dkvb__rng *rng, int kind)
 {
@@ -30,7 +41,13 @@ static float awkward(struct dkvb__rng *rng, int kind)
     if (kind == 4)
         return 1e19f * (float)dkvb__rng_gauss(rng);
     if (kind == 5)
-        return 1e-21f * (float)dkvb__rng_gauss(rng);
+        return 1e-21f * (float)dkvb__rng_gauss(rng); /* whose squares are subnormal */
+    if (kind == 6)                                   /* lengths from tiny to huge side by side */
+        return ldexpf((float)dkvb__rng_gauss(rng), (int)dkvb__rng_below(rng, 240) - 125);
+    if (kind == 7)
+        return 1e-40f * (float)dkvb__rng_gauss(rng); /* subnormal themselves */
+    if (kind == 8)                                   /* finite distances of rows and keys whose products overflow */
+        return 1e20f + 1e17f * (float)dkvb__rng_gauss(rng);
     return (float)dkvb__rng_gauss(rng);
 }
 
@@ -40,7 +57,46 @@ struct problem {
     uint64_t *dead;
 };
 
-static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int masked)
+/* A number that is the same as x or differs in the last bits. */
+static float nudged(struct dkvb__rng *rng, float x)
+{
+    return x * (1.0f + 0x1p-22f * (float)((int)dkvb__rng_below(rng, 5) - 2));
+}
+
+/* Half of the keys become copies of a key before them, some of them inexact, and rows lie on keys or beside them. */
+static void make_twins(struct problem *p, struct dkvb__rng *rng)
+{
+    for (size_t j = 1; j < p->keys; j++) {
+        size_t other = dkvb__rng_below(rng, 2) ? j : dkvb__rng_below(rng, j);
+        bool exact = dkvb__rng_below(rng, 2) == 0;
+
+        for (size_t i = 0; i < p->dim; i++) {
+            float x = p->blocks[dkvb__key_offset(other, p->dim) + i * DKVB__LANES];
+
+            p->blocks[dkvb__key_offset(j, p->dim) + i * DKVB__LANES] = exact ? x : nudged(rng, x);
+        }
+    }
+    for (size_t r = 0; r < p->n; r++) {
+        size_t j = dkvb__rng_below(rng, p->keys);
+
+        for (size_t i = 0; i < p->dim; i++) {
+            float x = p->blocks[dkvb__key_offset(j, p->dim) + i * DKVB__LANES];
+
+            p->q[r * p->dim + i] = r % 2 ? nudged(rng, x) : x;
+        }
+    }
+}
+
+enum masked { NO_KEY, HALF_OF_THE_KEYS, ALL_KEYS_BUT_ONE, ALL_KEYS, MASKED_KINDS };
+
+static bool is_masked(const struct problem *p, struct dkvb__rng *rng, enum masked masked, size_t j)
+{
+    if (masked == HALF_OF_THE_KEYS)
+        return dkvb__rng_below(rng, 2) == 0;
+    return masked == ALL_KEYS || (masked == ALL_KEYS_BUT_ONE && j != p->keys / 2);
+}
+
+static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, enum masked masked)
 {
     size_t words = dkvb__key_words(p->keys);
 
@@ -52,8 +108,8 @@ static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int
     for (size_t j = 0; j < p->keys; j++)
         for (size_t i = 0; i < p->dim; i++)
             p->blocks[dkvb__key_offset(j, p->dim) + i * DKVB__LANES] = awkward(rng, kind);
-    for (size_t j = 0; masked && j < p->keys; j++)
-        if (masked == 2 ? j != p->keys / 2 : dkvb__rng_below(rng, 2) == 0)
+    for (size_t j = 0; j < p->keys; j++)
+        if (is_masked(p, rng, masked, j))
             p->dead[j / 64] |= (uint64_t)1 << j % 64;
     p->dead[words - 1] |= ~dkvb__last_word(p->keys);
 }
@@ -104,30 +160,76 @@ static void compare_nearest(const struct dkvb__kernels *k, const struct problem 
     free(index);
 }
 
+/* Searches of all sizes: up to `most` nearest keys, with or without keys that are equal. */
+static void compare_searches(const struct dkvb__kernels *k, struct dkvb__rng *rng, size_t most, bool twins)
+{
+    for (size_t d = 0; d < COUNT(dims); d++)
+        for (size_t j = 0; j < COUNT(key_counts); j++)
+            for (size_t r = 0; r < COUNT(row_counts); r++) {
+                struct problem p = {.n = row_counts[r], .keys = key_counts[j], .dim = dims[d]};
+
+                p.k = 1 + dkvb__rng_below(rng, p.keys < most ? p.keys : most);
+                make_problem(&p, rng, (int)((d + j + r) % KINDS), (enum masked)((d + j) % MASKED_KINDS));
+                if (twins)
+                    make_twins(&p, rng);
+                compare_nearest(k, &p);
+                free_problem(&p);
+            }
+}
+
 static void every_kernel_finds_the_same_keys_as_scalar(void **state)
 {
     struct dkvb__rng rng;
 
     (void)state;
     dkvb__rng_seed(&rng, 1, 0);
-    for (size_t t = 0; dkvb__kernel_tables[t]; t++) {
-        const struct dkvb__kernels *k = dkvb__kernel_tables[t];
+    for (size_t t = 0; dkvb__kernel_tables[t]; t++)
+        if (runs(dkvb__kernel_tables[t]))
+            compare_searches(dkvb__kernel_tables[t], &rng, 5, false);
+}
 
-        if (!k->supported()) {
-            print_message("%s: not supported by this processor, skipped\n", k->name);
-            continue;
-        }
-        for (size_t d = 0; d < COUNT(dims); d++)
-            for (size_t j = 0; j < COUNT(key_counts); j++)
-                for (size_t r = 0; r < COUNT(row_counts); r++) {
-                    struct problem p = {.n = row_counts[r], .keys = key_counts[j], .dim = dims[d]};
-                    size_t most = p.keys < 5 ? p.keys : 5;
+static void every_kernel_finds_the_same_of_equal_keys_as_scalar(void **state)
+{
+    struct dkvb__rng rng;
 
-                    p.k = 1 + dkvb__rng_below(&rng, most);
-                    make_problem(&p, &rng, (int)((d + j + r) % 6), (int)((d + j) % 3));
-                    compare_nearest(k, &p);
-                    free_problem(&p);
-                }
+    (void)state;
+    dkvb__rng_seed(&rng, 4, 0);
+    for (size_t t = 0; dkvb__kernel_tables[t]; t++)
+        if (runs(dkvb__kernel_tables[t]))
+            compare_searches(dkvb__kernel_tables[t], &rng, 40, true);
+}
+
+/* Rows and columns for a projection. Cancelling ones: the second half takes away what the first half added, so that
+ * nothing but the rounding of every step remains. */
+static void make_projection(double *x, float *p, struct dkvb__rng *rng, size_t n, size_t m, size_t dim, int kind,
+                            bool cancelling)
+{
+    for (size_t i = 0; i < n * m; i++)
+        x[i] = dkvb__rng_gauss(rng);
+    for (size_t i = 0; i < m * dim; i++)
+        p[i] = awkward(rng, kind);
+    for (size_t i = m / 2; cancelling && i < m / 2 * 2; i++) {
+        for (size_t r = 0; r < n; r++)
+            x[r * m + i] = -x[r * m + i - m / 2];
+        memcpy(p + i * dim, p + (i - m / 2) * dim, dim * sizeof *p);
+    }
+}
+
+static void compare_projections(const struct dkvb__kernels *k, struct dkvb__rng *rng, size_t n, size_t m, size_t dim,
+                                int kind)
+{
+    static double x[101 * 128];
+    static const double *row[101];
+    static float p[128 * 64], out[2][101 * 64 + 1];
+
+    for (size_t i = 0; i < n; i++)
+        row[i] = x + i * m;
+    for (int cancelling = 0; cancelling < 2; cancelling++) {
+        make_projection(x, p, rng, n, m, dim, kind, cancelling);
+        out[0][n * dim] = out[1][n * dim] = 7.0f; /* nothing is written behind the last column */
+        dkvb__kernels_scalar.project(out[0], row, n, p, m, dim);
+        k->project(out[1], row, n, p, m, dim);
+        assert_memory_equal(out[0], out[1], (n * dim + 1) * sizeof(float));
     }
 }
 
@@ -138,25 +240,29 @@ static void every_kernel_projects_to_the_same_bits_as_scalar(void **state)
 
     (void)state;
     dkvb__rng_seed(&rng, 2, 0);
-    for (size_t t = 0; dkvb__kernel_tables[t]; t++)
-        for (size_t d = 0; d < COUNT(dims); d++)
-            for (size_t w = 0; w < COUNT(widths); w++)
-                for (size_t r = 0; r < COUNT(row_counts) && dkvb__kernel_tables[t]->supported(); r++) {
-                    size_t n = row_counts[r], m = widths[w], dim = dims[d];
-                    static double x[101 * 128];
-                    static const double *row[101];
-                    static float p[128 * 64], out[2][101 * 64];
+    for (size_t t = 0; dkvb__kernel_tables[t]; t++) {
+        bool run = runs(dkvb__kernel_tables[t]);
 
-                    for (size_t i = 0; i < n * m; i++)
-                        x[i] = dkvb__rng_gauss(&rng);
-                    for (size_t i = 0; i < m * dim; i++)
-                        p[i] = awkward(&rng, (int)(r % 2) * 2);
-                    for (size_t i = 0; i < n; i++)
-                        row[i] = x + i * m;
-                    dkvb__kernels_scalar.project(out[0], row, n, p, m, dim);
-                    dkvb__kernel_tables[t]->project(out[1], row, n, p, m, dim);
-                    assert_memory_equal(out[0], out[1], n * dim * sizeof(float));
-                }
+        for (size_t d = 0; run && d < COUNT(dims); d++)
+            for (size_t w = 0; w < COUNT(widths); w++)
+                for (size_t r = 0; r < COUNT(row_counts); r++)
+                    compare_projections(dkvb__kernel_tables[t], &rng, row_counts[r], widths[w], dims[d],
+                                        (int)((d + w + r) % KINDS));
+    }
+}
+
+static void compare_distances(const struct dkvb__kernels *k, struct dkvb__rng *rng, size_t keys, size_t dim, int kind)
+{
+    struct problem p = {.n = 1, .keys = keys, .dim = dim};
+    size_t lanes = dkvb__key_blocks(p.keys) * DKVB__LANES;
+    float *dist = malloc(2 * lanes * sizeof *dist);
+
+    make_problem(&p, rng, kind, NO_KEY);
+    dkvb__kernels_scalar.distances(dist, p.q, p.blocks, p.keys, p.dim);
+    k->distances(dist + lanes, p.q, p.blocks, p.keys, p.dim);
+    assert_memory_equal(dist, dist + lanes, lanes * sizeof *dist);
+    free(dist);
+    free_problem(&p);
 }
 
 static void every_kernel_measures_the_same_distances_as_scalar(void **state)
@@ -165,20 +271,14 @@ static void every_kernel_measures_the_same_distances_as_scalar(void **state)
 
     (void)state;
     dkvb__rng_seed(&rng, 3, 0);
-    for (size_t t = 0; dkvb__kernel_tables[t]; t++)
-        for (size_t d = 0; d < COUNT(dims); d++)
-            for (size_t j = 0; j < COUNT(key_counts) && dkvb__kernel_tables[t]->supported(); j++) {
-                struct problem p = {.n = 1, .keys = key_counts[j], .dim = dims[d]};
-                size_t lanes = dkvb__key_blocks(p.keys) * DKVB__LANES;
-                float *dist = malloc(2 * lanes * sizeof *dist);
+    for (size_t t = 0; dkvb__kernel_tables[t]; t++) {
+        bool run = runs(dkvb__kernel_tables[t]);
 
-                make_problem(&p, &rng, (int)(j % 3), 0);
-                dkvb__kernels_scalar.distances(dist, p.q, p.blocks, p.keys, p.dim);
-                dkvb__kernel_tables[t]->distances(dist + lanes, p.q, p.blocks, p.keys, p.dim);
-                assert_memory_equal(dist, dist + lanes, lanes * sizeof *dist);
-                free(dist);
-                free_problem(&p);
-            }
+        for (size_t d = 0; run && d < COUNT(dims); d++)
+            for (size_t j = 0; j < COUNT(key_counts); j++)
+                for (int kind = 0; kind < KINDS; kind++)
+                    compare_distances(dkvb__kernel_tables[t], &rng, key_counts[j], dims[d], kind);
+    }
 }
 
 static void ties_go_to_the_lowest_key(void **state)
@@ -227,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_finds_the_same_keys_as_scalar),
+        cmocka_unit_test(every_kernel_finds_the_same_of_equal_keys_as_scalar),
         cmocka_unit_test(every_kernel_projects_to_the_same_bits_as_scalar),
         cmocka_unit_test(every_kernel_measures_the_same_distances_as_scalar),
         cmocka_unit_test(ties_go_to_the_lowest_key),
