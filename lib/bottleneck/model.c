@@ -76,6 +76,7 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
                           cb->shape.keys, classes);
     }
+    m->blank = true;
     *out = m;
     return DKVB_OK;
 }
@@ -198,6 +199,7 @@ dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
         bad++;
     if (bad < count)
         return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, a finite number is wanted", bad, (double)values[bad]);
+    model->blank = false;
     for (size_t c = 0; c < shape->codebooks; c++)
         for (size_t j = 0; j < shape->keys; j++) {
             size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
@@ -236,7 +238,8 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
         dkvb__free(&model->mem, names);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", classes);
     }
-    widen_values(values, model->values, (size_t)shape->codebooks * shape->keys, model->classes, classes);
+    if (!model->blank)
+        widen_values(values, model->values, (size_t)shape->codebooks * shape->keys, model->classes, classes);
     memcpy(names, model->names, model->classes * sizeof *names);
     dkvb__free(&model->mem, model->values);
     dkvb__free(&model->mem, model->names);

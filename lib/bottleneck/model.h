@@ -49,6 +49,7 @@ struct dkvb_model {
     dkvb_codebooks *codebooks;
     uint32_t classes, top_k;
     float *values;   /* [C][K][L]; in `mapping` if there is one, else owned */
+    bool blank;      /* values are 0, all of them: nothing was ever put there */
     char **names;    /* [L], NULL = no name */
     dkvb_mask *mask; /* in force, purged pairs not included */
     struct dkvb__journal journal;
@@ -85,10 +86,6 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 {
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
-
-/* decode.c: sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values:
- * [C][K][L]. False if the code selects nothing. */
-bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums);
 
 /* No-op if there is no training under way. */
 void dkvb__training_free(dkvb_model *model);

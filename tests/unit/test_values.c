@@ -299,6 +299,84 @@ static void logits_are_the_mean_of_the_selected_values(void **state)
     dkvb_model_free(model);
 }
 
+/* Codebooks that no fixture has: enough of them, and ranks, for every way through the sums. */
+enum { MANY = 43, FEW_KEYS = 5, MOST_RANKS = 3, MOST_CLASSES = 19 };
+
+static dkvb_model *wide_model(uint32_t k, uint32_t classes)
+{
+    static const float projection[MANY], keys[MANY * FEW_KEYS];
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_model_options m = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_codebooks *many;
+    dkvb_model *model;
+
+    o.codebooks = MANY;
+    o.keys = FEW_KEYS;
+    o.key_dim = 1;
+    m.top_k = k;
+    assert_ok(dkvb_codebooks_from_arrays(&many, 1, projection, NULL, keys, &o));
+    assert_ok(dkvb_model_new(&model, many, classes, &m));
+    dkvb_codebooks_free(many);
+    return model;
+}
+
+static void sums_run_in_order_in_double_precision(void **state)
+{
+    static float values[MANY * FEW_KEYS * MOST_CLASSES], logits[MOST_CLASSES];
+    uint16_t code[MANY * MOST_RANKS];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) /* so that another order gives other bits */
+        values[i] = (float)((double)((i * 7919) % 1009) * (i % 3 ? 1e-4 : 1e15) / 7.0);
+    for (uint32_t k = 1; k <= MOST_RANKS; k++)
+        for (uint32_t classes = 1; classes <= MOST_CLASSES; classes++) {
+            dkvb_model *model = wide_model(k, classes);
+
+            assert_ok(dkvb_model_set_values(model, values));
+            for (size_t i = 0; i < MANY * k; i++)
+                code[i] = i % 11 == 7 ? DKVB_CODE_NONE : (uint16_t)(i * 3 % FEW_KEYS);
+            assert_ok(dkvb_model_decode(model, code, k, 1, logits, NULL));
+            for (size_t l = 0; l < classes; l++) {
+                double sum = 0.0;
+
+                for (size_t i = 0; i < MANY * k; i++)
+                    if (code[i] != DKVB_CODE_NONE)
+                        sum += (double)values[(i / k * FEW_KEYS + code[i]) * classes + l];
+                assert_true(logits[l] == (float)(sum / (MANY * k)));
+            }
+            dkvb_model_free(model);
+        }
+}
+
+/* In a first batch all classes are equally likely, so a row's error is known exactly. */
+static void errors_are_added_in_the_order_of_rows_and_ranks(void **state)
+{
+    enum { MANY_ROWS = 70, RANKS = 2, LABELS = 3 };
+    static uint16_t many[MANY_ROWS * MANY * RANKS];
+    static float values[MANY * FEW_KEYS * LABELS], expected[MANY * FEW_KEYS * LABELS];
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = wide_model(RANKS, LABELS);
+    int32_t label[MANY_ROWS];
+
+    (void)state;
+    o.no_shuffle = 1;
+    o.learning_rate = 0.7;
+    for (size_t r = 0; r < MANY_ROWS; r++)
+        label[r] = (int32_t)(r * r % 7 % LABELS);
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+        size_t r = i / (MANY * RANKS), c = i / RANKS % MANY;
+
+        many[i] = i % 13 == 5 ? DKVB_CODE_NONE : (uint16_t)((r * 3 + i * (r % 4)) % FEW_KEYS);
+        for (int32_t l = 0; l < LABELS && many[i] != DKVB_CODE_NONE; l++)
+            expected[(c * FEW_KEYS + many[i]) * LABELS + (size_t)l] +=
+                (float)(o.learning_rate * ((l == label[r] ? 1.0 : 0.0) - 1.0 / LABELS));
+    }
+    assert_ok(dkvb_model_train(model, many, RANKS, label, MANY_ROWS, &o, NULL));
+    assert_ok(dkvb_model_get_values(model, values));
+    assert_memory_equal(values, expected, sizeof values);
+    dkvb_model_free(model);
+}
+
 static void predict_is_search_and_decode(void **state)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
@@ -399,6 +477,8 @@ int main(void)
         cmocka_unit_test(callbacks_cancel_without_a_trace),
         cmocka_unit_test(classes_can_be_added_and_learnt),
         cmocka_unit_test(logits_are_the_mean_of_the_selected_values),
+        cmocka_unit_test(sums_run_in_order_in_double_precision),
+        cmocka_unit_test(errors_are_added_in_the_order_of_rows_and_ranks),
         cmocka_unit_test(predict_is_search_and_decode),
         cmocka_unit_test(a_row_without_live_keys_abstains),
         cmocka_unit_test(bad_codes_and_labels_are_named),
