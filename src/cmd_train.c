@@ -19,12 +19,15 @@ struct train_args {
     dkvb_train_options train;
     dkvb_model_options model;
     uint64_t seed;
-    uint32_t threads;
+    uint32_t values, threads;
     bool normalize, json;
 };
 
 static const char *const methods[] = {
     [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_KMEANS] = "kmeans", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
+
+static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
+static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
 
 #define AT(member) offsetof(struct train_args, member)
 
@@ -54,6 +57,9 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .shows_default = true},
     {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "shrinks all values a little in each batch",
+     .shows_default = true},
+    {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
+     .help = "what values are stored in; with --continue, as they are if not given", .choices = value_names,
      .shows_default = true},
     {"class-names", ARGS_TEXT, AT(class_names), "FILE", .help = "names of the classes, one a line, from class 0"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of projections, keys and the order of rows", .shows_default = true},
@@ -250,6 +256,13 @@ static int name_classes(struct train *t)
     return EXIT_SUCCESS;
 }
 
+static int choose_value_type(struct train *t)
+{
+    if (!args_given(&command, &t->args, "values"))
+        return EXIT_SUCCESS;
+    return tool_check(dkvb_model_set_values_dtype(t->model, value_types[t->args.values]));
+}
+
 static int prepare_model(struct train *t)
 {
     double start = progress_clock();
@@ -257,6 +270,8 @@ static int prepare_model(struct train *t)
 
     if (code == EXIT_SUCCESS)
         code = name_classes(t);
+    if (code == EXIT_SUCCESS)
+        code = choose_value_type(t);
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_info(t->model, &t->info));

@@ -31,7 +31,8 @@ enum {
     DKVB_DTYPE_I64 = 8,
     DKVB_DTYPE_F16 = 9,
     DKVB_DTYPE_F32 = 10,
-    DKVB_DTYPE_F64 = 11
+    DKVB_DTYPE_F64 = 11,
+    DKVB_DTYPE_BF16 = 12 /**< bfloat16: values of models only, neither array format has it */
 };
 
 #define DKVB_ARRAY_MAX_NDIM 8

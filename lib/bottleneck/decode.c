@@ -43,7 +43,7 @@ static void decode_chunk(void *context, size_t task, unsigned worker)
 
     for (size_t r = task * CHUNK; r < end; r++) {
         float *logits = d->logits ? d->logits + r * classes : d->answer + worker * classes;
-        bool any = dkvb__sum_values(d->model, d->model->values, d->codes + r * size, sums);
+        bool any = dkvb__sum_values(d->model, d->model->values, d->model->values_dtype, d->codes + r * size, sums);
 
         for (size_t l = 0; l < classes; l++)
             logits[l] = (float)(sums[l] / (double)size);

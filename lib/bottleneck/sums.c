@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#include "base/half.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/data.h"
 #include "dkvb/search.h"
 
 enum {
@@ -15,55 +18,78 @@ enum {
     SWEEP = 8   /* rows added at a time; divides AHEAD */
 };
 
-static void add_sweep(double *restrict sums, const float *const row[SWEEP], size_t classes)
+static inline double value_at(const void *row, size_t l, uint32_t dtype)
 {
-    const float *a = row[0], *b = row[1], *c = row[2], *d = row[3], *e = row[4], *f = row[5], *g = row[6], *h = row[7];
-
-    for (size_t l = 0; l < classes; l++) {
-        double sum = sums[l];
-
-        sum += (double)a[l];
-        sum += (double)b[l];
-        sum += (double)c[l];
-        sum += (double)d[l];
-        sum += (double)e[l];
-        sum += (double)f[l];
-        sum += (double)g[l];
-        sums[l] = sum + (double)h[l];
-    }
+    if (dtype == DKVB_DTYPE_F16)
+        return (double)dkvb__half_to_float(((const uint16_t *)row)[l]);
+    if (dtype == DKVB_DTYPE_BF16)
+        return (double)dkvb__bfloat_to_float(((const uint16_t *)row)[l]);
+    return (double)((const float *)row)[l];
 }
 
-static void add_rows(double *restrict sums, const float *const *row, size_t count, size_t classes)
+/* Inlined with a constant type. */
+static inline void add_rows_of(double *restrict sums, const void *const *row, size_t count, size_t classes,
+                               uint32_t dtype)
 {
     size_t i = 0;
 
-    for (; i + SWEEP <= count; i += SWEEP)
-        add_sweep(sums, row + i, classes);
+    for (; i + SWEEP <= count; i += SWEEP) {
+        const void *a = row[i], *b = row[i + 1], *c = row[i + 2], *d = row[i + 3];
+        const void *e = row[i + 4], *f = row[i + 5], *g = row[i + 6], *h = row[i + 7];
+
+        for (size_t l = 0; l < classes; l++) {
+            double sum = sums[l];
+
+            sum += value_at(a, l, dtype);
+            sum += value_at(b, l, dtype);
+            sum += value_at(c, l, dtype);
+            sum += value_at(d, l, dtype);
+            sum += value_at(e, l, dtype);
+            sum += value_at(f, l, dtype);
+            sum += value_at(g, l, dtype);
+            sums[l] = sum + value_at(h, l, dtype);
+        }
+    }
     for (; i < count; i++)
         for (size_t l = 0; l < classes; l++)
-            sums[l] += (double)row[i][l];
+            sums[l] += value_at(row[i], l, dtype);
 }
 
-bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums)
+static void add_rows(double *sums, const void *const *row, size_t count, size_t classes, uint32_t dtype)
+{
+    switch (dtype) {
+    case DKVB_DTYPE_F16:
+        add_rows_of(sums, row, count, classes, DKVB_DTYPE_F16);
+        break;
+    case DKVB_DTYPE_BF16:
+        add_rows_of(sums, row, count, classes, DKVB_DTYPE_BF16);
+        break;
+    default:
+        add_rows_of(sums, row, count, classes, DKVB_DTYPE_F32);
+    }
+}
+
+bool dkvb__sum_values(const dkvb_model *model, const void *values, uint32_t dtype, const uint16_t *code, double *sums)
 {
     size_t classes = model->classes, k = model->top_k, size = dkvb__code_size(model), count = 0;
-    size_t stride = model->codebooks->shape.keys * classes;
-    const float *row[AHEAD];
+    size_t bytes = classes * dkvb__value_size(dtype), stride = model->codebooks->shape.keys * bytes;
+    const char *codebook = values;
+    const void *row[AHEAD];
     bool any = false;
 
     memset(sums, 0, classes * sizeof *sums);
     for (size_t i = 0, rank = 0; i < size; i++) {
         if (code[i] != DKVB_CODE_NONE) {
-            row[count] = values + code[i] * classes;
-            dkvb__prefetch_row(row[count++], classes * sizeof *values);
+            row[count] = codebook + code[i] * bytes;
+            dkvb__prefetch_row(row[count++], bytes);
             any = true;
         }
         if (++rank == k) {
-            values += stride;
+            codebook += stride;
             rank = 0;
         }
         if (count == AHEAD || i + 1 == size) {
-            add_rows(sums, row, count, classes);
+            add_rows(sums, row, count, classes, dtype);
             count = 0;
         }
     }

@@ -3,9 +3,9 @@
 
 #include "bottleneck/model.h"
 
-/* sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L].
- * False if the code selects nothing. */
-bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums);
+/* sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L]
+ * of this type. False if the code selects nothing. */
+bool dkvb__sum_values(const dkvb_model *model, const void *values, uint32_t dtype, const uint16_t *code, double *sums);
 
 /* Bring a row of `size` bytes nearer that will be needed soon; of a long one the start: the processor sees where it
  * goes on. */

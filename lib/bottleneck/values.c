@@ -17,6 +17,8 @@
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/data.h"
 
 enum {
     ROWS = 16,     /* rows in one task of the first part */
@@ -69,7 +71,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     }
     if (!model->blank)
-        memcpy(t->values, model->values, count * sizeof *t->values);
+        dkvb__values_widen(t->values, model->values, model->values_dtype, count);
     t->options = o;
     t->scale = 1.0;
     model->training = t;
@@ -102,18 +104,38 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
+/* Put the new values in the place of the old: the array itself, or rounded. */
+static dkvb_status take_values(dkvb_model *model)
+{
+    struct dkvb__training *t = model->training;
+    size_t count, bad;
+
+    if (model->values_dtype == DKVB_DTYPE_F32) {
+        dkvb__free(&model->mem, model->values);
+        model->values = t->values;
+        t->values = NULL;
+        return DKVB_OK;
+    }
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    bad = dkvb__values_narrow(NULL, model->values_dtype, t->values, count);
+    if (bad < count)
+        return dkvb__fail_narrow(model, model->values_dtype, bad, t->values[bad]);
+    dkvb__values_narrow(model->values, model->values_dtype, t->values, count);
+    return DKVB_OK;
+}
+
 dkvb_status dkvb_model_train_end(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
-    float *old = model->values;
     dkvb_status rc = need_training(model);
 
     if (rc)
         return rc;
     fold_scale(model);
-    model->values = t->values;
+    rc = take_values(model);
+    if (rc)
+        return rc;
     model->blank = false;
-    t->values = old;
     model->rows_trained += t->rows;
     dkvb__training_free(model);
     return DKVB_OK;
@@ -183,7 +205,7 @@ static void find_errors(void *context, size_t task, unsigned worker)
         bool any;
 
         code[i] = p->codes + row * size;
-        any = dkvb__sum_values(p->model, p->training->values, code[i], sums);
+        any = dkvb__sum_values(p->model, p->training->values, DKVB_DTYPE_F32, code[i], sums);
         row_error(p, sums, any, p->labels[row], begin + i);
     }
     turn_codes(p, code, begin, rows);
@@ -371,8 +393,8 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     }
     dkvb__free(&model->mem, rows);
     if (!rc)
-        return dkvb_model_train_end(model);
-    dkvb_model_train_abort(model);
+        rc = dkvb_model_train_end(model);
+    dkvb_model_train_abort(model); /* no-op after a good end */
     return rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/value_types.h"
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
@@ -17,13 +18,14 @@ static void erase_key(dkvb_codebooks *cb, size_t c, size_t j)
 static void erase_pairs(dkvb_model *model)
 {
     dkvb_codebooks *cb = model->codebooks;
+    size_t row = model->classes * dkvb__value_size(model->values_dtype);
     uint64_t pair, from = 0;
 
     for (; dkvb_mask_next(model->mask, from, &pair); from = pair + 1) {
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 
         erase_key(cb, c, j);
-        memset(model->values + pair * model->classes, 0, model->classes * sizeof *model->values);
+        memset((char *)model->values + pair * row, 0, row);
     }
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         cb->purged[w] |= model->mask->bits[w];

@@ -72,7 +72,8 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_same_answers(model, mapped);
     assert_ok(dkvb_model_get_info(model, &info[0]));
     assert_ok(dkvb_model_get_info(loaded, &info[1]));
-    assert_memory_equal(&info[0], &info[1], sizeof info[0]);
+    assert_memory_equal(&info[0], &info[1], offsetof(dkvb_model_info, values_dtype));
+    assert_int_equal(info[0].values_dtype, info[1].values_dtype); /* padding may follow */
     assert_string_equal(dkvb_model_class_name(loaded, 3), "d\xC3\xBCnn");
     assert_null(dkvb_model_class_name(loaded, 1));
     assert_ok(dkvb_model_verify(loaded));

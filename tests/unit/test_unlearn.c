@@ -307,7 +307,7 @@ static void purge_erases_keys_and_values_but_changes_no_score(void **state)
         for (size_t i = 0; i < KEY_DIM; i++)
             assert_true(key[i * DKVB__LANES] == 0.0f);
         for (size_t l = 0; l < CLASSES; l++)
-            assert_true(model->values[pair * CLASSES + l] == 0.0f);
+            assert_true(((const float *)model->values)[pair * CLASSES + l] == 0.0f);
     }
     assert_ok(dkvb_model_get_info(model, &info));
     assert_true(info.masked_pairs == 0 && info.purged_pairs == 100 && info.journal_entries == 2);

@@ -100,7 +100,8 @@ static void training_follows_the_formula(void **state)
         plain_training(expected, &o, ROWS);
         /* Stored values are rounded to single precision at each of at most ROWS additions of at most learning_rate. */
         for (size_t v = 0; v < VALUES; v++)
-            assert_true(fabs((double)model->values[v] - expected[v]) <= ROWS * o.learning_rate * 0x1p-23);
+            assert_true(fabs((double)((const float *)model->values)[v] - expected[v]) <=
+                        ROWS * o.learning_rate * 0x1p-23);
         dkvb_model_free(model);
     }
 }
@@ -186,7 +187,7 @@ static void steps_add_up_to_one_training(void **state)
     assert_ok(dkvb_model_train_begin(steps, &o));
     for (size_t r = 0; r < ROWS; r += 200)
         assert_ok(dkvb_model_train_step(steps, codes + r * CODEBOOKS, 1, labels + r, 200, NULL));
-    assert_true(steps->values[0] == 0.0f); /* not yet in place */
+    assert_true(((const float *)steps->values)[0] == 0.0f); /* not yet in place */
     assert_int_equal(dkvb_model_save(steps, temp_path("x")), DKVB_ESTATE);
     assert_ok(dkvb_model_train_end(steps));
     assert_same_values(whole, steps);
@@ -246,7 +247,7 @@ static void callbacks_cancel_without_a_trace(void **state)
     run.progress = stop_progress;
     assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, &o, &run), DKVB_ECANCELLED);
     for (size_t v = 0; v < VALUES; v++)
-        assert_true(model->values[v] == 0.0f);
+        assert_true(((const float *)model->values)[v] == 0.0f);
     assert_true(model->rows_trained == 0);
     dkvb_model_free(model);
 }
@@ -293,7 +294,7 @@ static void logits_are_the_mean_of_the_selected_values(void **state)
             double sum = 0.0;
 
             for (size_t c = 0; c < CODEBOOKS; c++)
-                sum += (double)model->values[(c * KEYS + codes[r * CODEBOOKS + c]) * CLASSES + l];
+                sum += (double)((const float *)model->values)[(c * KEYS + codes[r * CODEBOOKS + c]) * CLASSES + l];
             assert_true(logits[r * CLASSES + l] == (float)(sum / CODEBOOKS));
         }
     dkvb_model_free(model);
