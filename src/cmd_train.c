@@ -142,7 +142,7 @@ static int count_classes(struct train *t)
 
 static int read_inputs(struct train *t)
 {
-    int code = input_features(&t->x, t->args.features);
+    int code = input_features_map(&t->x, t->args.features);
 
     if (code == EXIT_SUCCESS)
         code = input_labels(&t->y, t->args.labels, &t->x);
@@ -189,7 +189,7 @@ static int place_keys(struct train *t)
 
     if (!t->args.key_features)
         return place_keys_on(t, &t->x);
-    code = input_features(&key_rows, t->args.key_features);
+    code = input_features_map(&key_rows, t->args.key_features);
     if (code == EXIT_SUCCESS && key_rows.columns != t->x.columns)
         code = tool_fail("%s has %zu columns, %s has %zu: as many are wanted", key_rows.path, key_rows.columns,
                          t->x.path, t->x.columns);

@@ -348,6 +348,7 @@ PROTOTYPES = {
     "dkvb_dtype_size": (c_size_t, (c_uint32,)),
     "dkvb_dtype_name": (c_char_p, (c_uint32,)),
     "dkvb_array_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
