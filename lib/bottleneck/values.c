@@ -50,7 +50,23 @@ static dkvb_status take_options(dkvb_train_options *o, const dkvb_train_options 
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *given)
+/* The private copy of one codebook's values. Threads share this work because most of it is the system's, which finds
+ * the memory page by page; and cleared pages are written to before they are read, or they would be found twice. */
+static void copy_values(void *context, size_t codebook, unsigned worker)
+{
+    const dkvb_model *model = context;
+    size_t count = (size_t)model->codebooks->shape.keys * model->classes, first = codebook * count;
+    float *to = model->training->values + first;
+
+    (void)worker;
+    if (model->blank)
+        memset(to, 0, count * sizeof *to);
+    else
+        dkvb__values_widen(to, (const char *)model->values + first * dkvb__value_size(model->values_dtype),
+                           model->values_dtype, count);
+}
+
+static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, const struct dkvb__run *run)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
@@ -64,18 +80,24 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
     t = dkvb__alloc0(&model->mem, 1, sizeof *t);
     if (t)
-        t->values = model->blank ? dkvb__alloc0(&model->mem, count, sizeof *t->values)
-                                 : dkvb__alloc(&model->mem, count, sizeof *t->values);
+        t->values = dkvb__alloc(&model->mem, count, sizeof *t->values);
     if (!t || !t->values) {
         dkvb__free(&model->mem, t);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     }
-    if (!model->blank)
-        dkvb__values_widen(t->values, model->values, model->values_dtype, count);
     t->options = o;
     t->scale = 1.0;
     model->training = t;
+    dkvb__parallel(run, model->codebooks->shape.codebooks, copy_values, model);
     return DKVB_OK;
+}
+
+dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *given)
+{
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, NULL);
+
+    return rc ? rc : begin(model, given, &run);
 }
 
 void dkvb_model_train_abort(dkvb_model *model)
@@ -379,7 +401,7 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     if (!rc)
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (!rc)
-        rc = dkvb_model_train_begin(model, given);
+        rc = begin(model, given, &run);
     if (rc)
         return rc;
     rows = dkvb__alloc(&model->mem, n, 3 * sizeof *rows);
