@@ -32,6 +32,16 @@ static void erase_pairs(dkvb_model *model)
     dkvb_mask_clear(model->mask);
 }
 
+/* Sections that this library does not know may hold what was learnt from the rows: who erases cannot keep them. */
+static void erase_extras(dkvb_model *model)
+{
+    for (size_t i = 0; i < model->extra_count; i++) {
+        memset(model->extras[i].data, 0, model->extras[i].size);
+        dkvb__free(&model->mem, model->extras[i].data);
+    }
+    model->extra_count = 0;
+}
+
 /* Codebooks that only this model owns: its own, or a copy. */
 static dkvb_status own_codebooks(dkvb_model *model)
 {
@@ -67,6 +77,7 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
     }
     record.pairs = dkvb_mask_count(model->mask);
     erase_pairs(model);
+    erase_extras(model);
     for (size_t i = 0; i < j->count; i++) {
         struct dkvb__record *old = &j->records[i];
 
