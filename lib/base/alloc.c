@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/status.h"
+
 enum { ALIGNMENT = 64 };
 
 static void *default_alloc(void *user, size_t size)
@@ -22,6 +24,14 @@ dkvb_allocator dkvb__allocator(const dkvb_allocator *given)
     if (given && given->alloc && given->release)
         return *given;
     return (dkvb_allocator){default_alloc, default_release, NULL};
+}
+
+dkvb_status dkvb__check_allocator(const dkvb_allocator *given)
+{
+    if (given && !given->alloc != !given->release)
+        return dkvb__fail(DKVB_EINVAL, "allocator: %s is NULL; both functions are wanted, or none",
+                          given->alloc ? "release" : "alloc");
+    return DKVB_OK;
 }
 
 /* What to ask the allocator for: the block, room to align it, and the pointer that the allocator gave, which lies in

@@ -89,7 +89,7 @@ static dkvb_status decode_codes(const dkvb_model *model, const uint16_t *codes, 
     d.n = n;
     d.labels = labels;
     d.logits = logits;
-    rc = dkvb__parallel_long(&run, chunks(n), decode_chunk, &d, 0, chunks(n));
+    rc = dkvb__parallel_rows(&run, n, CHUNK, decode_chunk, &d);
     decoding_end(&d);
     return rc;
 }

@@ -61,6 +61,8 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, given, "model options");
     if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc)
         rc = dkvb__codebooks_need_frozen(cb);
     if (rc)
         return rc;

@@ -108,14 +108,14 @@ static dkvb_status to_c_order(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-static dkvb_status check_arguments(const dkvb_array *out, const char *path)
+static dkvb_status check_arguments(const dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     if (!out || !path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", out ? "path" : "out");
     if (out->struct_size < sizeof *out)
         return dkvb__fail(DKVB_EINVAL, "array: struct_size is %zu, %zu wanted; start from DKVB_ARRAY_INIT",
                           out->struct_size, sizeof *out);
-    return DKVB_OK;
+    return dkvb__check_allocator(allocator);
 }
 
 static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *file)
@@ -197,7 +197,7 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
 dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path);
+    dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;
@@ -299,7 +299,7 @@ static dkvb_status check_finite(const struct dkvb__stored *s)
 static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator, bool map)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path);
+    dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;
@@ -402,7 +402,7 @@ static dkvb_status to_labels(struct dkvb__stored *s)
 dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path);
+    dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;

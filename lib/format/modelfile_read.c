@@ -471,6 +471,8 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
 
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, given, "model options");
+    if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
     if (rc)
         return rc;
     mem = dkvb__allocator(o.allocator);

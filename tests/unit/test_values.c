@@ -378,6 +378,54 @@ static void errors_are_added_in_the_order_of_rows_and_ranks(void **state)
     dkvb_model_free(model);
 }
 
+struct heard {
+    uint64_t last, total;
+    bool ascending;
+};
+
+static int hear(void *user, uint64_t done, uint64_t total)
+{
+    struct heard *heard = user;
+
+    heard->ascending = heard->ascending && done >= heard->last && done <= total;
+    heard->last = done;
+    heard->total = total;
+    return 0;
+}
+
+static void progress_of_decoding_counts_rows(void **state)
+{
+    static float logits[ROWS * CLASSES];
+    dkvb_model *model = new_model();
+
+    (void)state;
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        struct heard heard = {0, 0, true};
+        dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+        run.threads = threads;
+        run.progress = hear;
+        run.user = &heard;
+        assert_ok(dkvb_model_decode(model, codes, 1, ROWS - 1, logits, &run));
+        assert_true(heard.ascending && heard.last == ROWS - 1 && heard.total == ROWS - 1);
+    }
+    dkvb_model_free(model);
+}
+
+static void more_threads_than_calls_take_are_not_promised(void **state)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_model *model = new_model();
+    int32_t label;
+
+    (void)state;
+    run.threads = 5000;
+    assert_true(dkvb_runtime_threads(&run) <= 1024);
+    assert_int_equal(dkvb_model_classify(model, codes, 1, 1, &label, &run), DKVB_EINVAL);
+    assert_message("at most 1024");
+    dkvb_model_free(model);
+}
+
 static void predict_is_search_and_decode(void **state)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
@@ -480,6 +528,8 @@ int main(void)
         cmocka_unit_test(logits_are_the_mean_of_the_selected_values),
         cmocka_unit_test(sums_run_in_order_in_double_precision),
         cmocka_unit_test(errors_are_added_in_the_order_of_rows_and_ranks),
+        cmocka_unit_test(progress_of_decoding_counts_rows),
+        cmocka_unit_test(more_threads_than_calls_take_are_not_promised),
         cmocka_unit_test(predict_is_search_and_decode),
         cmocka_unit_test(a_row_without_live_keys_abstains),
         cmocka_unit_test(bad_codes_and_labels_are_named),
