@@ -53,6 +53,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     json_count("classes", info->classes);
     json_count("top_k", info->top_k);
     json_bool("normalize", info->normalize != 0);
+    json_text("values_dtype", dkvb_dtype_name(info->values_dtype));
     json_count("rows_trained", info->rows_trained);
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
     json_count("masked_pairs", info->masked_pairs);
@@ -89,6 +90,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
     printf("rows       %" PRIu32 " columns%s\n", info->input_dim, info->normalize ? ", scaled to length 1" : "");
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);
+    printf("values     %s\n", dkvb_dtype_name(info->values_dtype));
     printf("trained    on %" PRIu64 " rows, each epoch counted\n", info->rows_trained);
     printf("pairs      %" PRIu64 ", of them %" PRIu64 " masked and %" PRIu64 " purged\n",
            (uint64_t)info->codebooks * info->keys, info->masked_pairs, info->purged_pairs);

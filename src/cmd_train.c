@@ -20,12 +20,15 @@ struct train_args {
     dkvb_train_options train;
     dkvb_model_options model;
     uint64_t seed;
-    uint32_t threads;
+    uint32_t values, threads;
     bool normalize, json;
 };
 
 static const char *const methods[] = {
     [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_KMEANS] = "kmeans", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
+
+static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
+static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
 
 #define AT(member) offsetof(struct train_args, member)
 
@@ -59,6 +62,9 @@ static const struct args_option options[] = {
     {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .most = 1048576,
      .shows_default = true},
     {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "shrinks all values a little in each batch",
+     .shows_default = true},
+    {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
+     .help = "what values are stored in; with --continue, as they are if not given", .choices = value_names,
      .shows_default = true},
     {"class-names", ARGS_TEXT, AT(class_names), "FILE", .help = "names of the classes, one a line, from class 0"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of projections, keys and the order of rows", .shows_default = true},
@@ -193,7 +199,7 @@ static int count_classes(struct train *t)
 
 static int read_inputs(struct train *t)
 {
-    int code = input_features(&t->x, t->args.features);
+    int code = input_features_map(&t->x, t->args.features);
 
     if (code == EXIT_SUCCESS)
         code = input_labels(&t->y, t->args.labels, &t->x);
@@ -260,7 +266,7 @@ static int place_keys(struct train *t)
 
     if (!t->args.key_features)
         return place_keys_on(t, &t->x);
-    code = input_features(&key_rows, t->args.key_features);
+    code = input_features_map(&key_rows, t->args.key_features);
     if (code == EXIT_SUCCESS && key_rows.columns != t->x.columns)
         code = tool_fail("%s has %zu columns, %s has %zu: as many are wanted", key_rows.path, key_rows.columns,
                          t->x.path, t->x.columns);
@@ -349,6 +355,13 @@ static int name_classes(struct train *t)
     return EXIT_SUCCESS;
 }
 
+static int choose_value_type(struct train *t)
+{
+    if (!args_given(&command, &t->args, "values"))
+        return EXIT_SUCCESS;
+    return tool_check(dkvb_model_set_values_dtype(t->model, value_types[t->args.values]));
+}
+
 static int prepare_model(struct train *t)
 {
     double start = progress_clock();
@@ -356,6 +369,8 @@ static int prepare_model(struct train *t)
 
     if (code == EXIT_SUCCESS)
         code = name_classes(t);
+    if (code == EXIT_SUCCESS)
+        code = choose_value_type(t);
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_info(t->model, &t->info));

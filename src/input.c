@@ -25,18 +25,29 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
     return memory;
 }
 
-int input_features(struct features *out, const char *path)
+static int take_features(struct features *out, const char *path,
+                         dkvb_status (*take)(dkvb_array *, const char *, const dkvb_allocator *))
 {
     int code;
 
     *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
-    code = tool_check(dkvb_features_read(&out->array, path, NULL));
+    code = tool_check(take(&out->array, path, NULL));
     if (code)
         return code;
     out->x = out->array.data;
     out->rows = (size_t)out->array.shape[0];
     out->columns = (size_t)out->array.shape[1];
     return EXIT_SUCCESS;
+}
+
+int input_features(struct features *out, const char *path)
+{
+    return take_features(out, path, dkvb_features_read);
+}
+
+int input_features_map(struct features *out, const char *path)
+{
+    return take_features(out, path, dkvb_features_map);
 }
 
 void input_features_free(struct features *features)

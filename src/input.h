@@ -27,6 +27,9 @@ struct labels {
 };
 
 int input_features(struct features *out, const char *path);
+
+/* The same, only to be read from: in place if the file allows it, so that they need no memory of their own. */
+int input_features_map(struct features *out, const char *path);
 void input_features_free(struct features *features);
 
 /* Features of the width that the model takes. */

@@ -48,7 +48,7 @@ typedef struct dkvb_keyinit_options {
     uint32_t batch;     /**< ema: rows in a step, 0 = 2,048; kmeans: 0 = Lloyd, else rows in a mini-batch */
     uint32_t normalize; /**< 1: every row is scaled to length 1 before it is centred, here and in every later search */
     double decay;       /**< ema: share of the old average kept in a step, 0 <= decay < 1 */
-    double restart;     /**< ema: a key used less than this share of an even use is placed again on a row; 0 = never */
+    double restart;     /**< ema: a key used less than this share of an even one, below 1, is placed again; 0 = never */
     uint64_t seed;      /**< of projections and of every draw; each codebook has its own stream */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_keyinit_options;

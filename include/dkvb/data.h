@@ -31,7 +31,8 @@ enum {
     DKVB_DTYPE_I64 = 8,
     DKVB_DTYPE_F16 = 9,
     DKVB_DTYPE_F32 = 10,
-    DKVB_DTYPE_F64 = 11
+    DKVB_DTYPE_F64 = 11,
+    DKVB_DTYPE_BF16 = 12 /**< bfloat16: values of models only, neither array format has it */
 };
 
 #define DKVB_ARRAY_MAX_NDIM 8
@@ -46,7 +47,7 @@ typedef struct dkvb_array {
     uint32_t ndim;  /**< 0 to DKVB_ARRAY_MAX_NDIM */
     uint64_t shape[DKVB_ARRAY_MAX_NDIM];
     void *data;               /**< owned by the array, 64-byte aligned; NULL if there is no element */
-    dkvb_allocator allocator; /**< that `data` came from */
+    dkvb_allocator allocator; /**< that `data` came from; the library's business */
 } dkvb_array;
 
 #define DKVB_ARRAY_INIT {sizeof(dkvb_array), 0, 0, {0}, 0, {0, 0, 0}}
@@ -85,6 +86,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char 
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_read(dkvb_array *out, const char *path,
                                                        const dkvb_allocator *allocator);
+
+/**
+ * The same without a copy where the file allows it: a `.npy` file of little-endian `float32` in C order is used in
+ * place, as pages that the system reads when they are needed and takes back when memory is short, so the rows may be
+ * more than memory holds. Everything else is read. `data` must not be written to, and the file must not be changed or
+ * cut short until dkvb_array_free(); replacing it by another under its name is fine.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_map(dkvb_array *out, const char *path,
+                                                      const dkvb_allocator *allocator);
 
 /**
  * Read labels: a vector, or a matrix of one column, of any integer type as `int32[rows]`. Labels below -1 or above

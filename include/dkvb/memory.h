@@ -16,7 +16,8 @@ extern "C" {
  *
  * Both functions are called only on threads that called the library, never on
  * its workers. Alignment is the library's business: `alloc` may return what
- * malloc would. A NULL allocator in options means malloc() and free().
+ * malloc would. A NULL allocator in options means malloc() and free(), and so does one whose functions are both NULL;
+ * one without the other is `DKVB_EINVAL`.
  */
 typedef struct dkvb_allocator {
     void *(*alloc)(void *user, size_t size); /**< NULL on failure; `size` is never 0 */

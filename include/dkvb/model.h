@@ -55,9 +55,10 @@ typedef struct dkvb_model_info {
     uint64_t journal_entries;
     uint64_t rows_trained;    /**< rows seen in training, each epoch counted */
     uint8_t birth[16];        /**< birth id of the codebooks */
+    uint32_t values_dtype;    /**< how values are stored: DKVB_DTYPE_F32, _F16 or _BF16 */
 } dkvb_model_info;
 
-#define DKVB_MODEL_INFO_INIT {sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
+#define DKVB_MODEL_INFO_INIT {sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0}
 
 /**
  * An untrained model: all values are 0.
@@ -82,14 +83,25 @@ DKVB_API dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model);
 /** A copy of the mask in force: masked and purged pairs together. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
-/** Copy the values to `out`, `float[codebooks][keys][classes]`. Purged rows are zeros. */
+/** Copy the values to `out`, `float[codebooks][keys][classes]`, whatever they are stored in. Purged rows are zeros. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out);
 
 /**
  * Replace all values by `values`, `float[codebooks][keys][classes]`, copied; all must be
- * finite. Values of purged pairs stay 0.
+ * finite, also in the type that the model stores. Values of purged pairs stay 0.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values);
+
+/**
+ * Store the values in another type: `DKVB_DTYPE_F32`, as new models do, or `DKVB_DTYPE_F16` or `DKVB_DTYPE_BF16`
+ * (data.h), which take half of the memory, in files too (docs/method.md has what it costs). Values are rounded to the
+ * nearest, ties to even; the model answers from them as they are stored, in double precision.
+ *
+ * Training is in float32 whatever the type: it widens a copy of the values at its begin and rounds it at its end.
+ *
+ * @return `DKVB_EINVAL` for another type, or naming a value that is too large for it: float16 ends at 65504.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype);
 
 /** Append `count` classes with values 0 and no names. Training can go on with them. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count);

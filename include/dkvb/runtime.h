@@ -23,7 +23,7 @@ typedef int (*dkvb_progress_fn)(void *user, uint64_t done, uint64_t total);
 /** How to run a long call. NULL stands for the defaults. Results never depend on it. */
 typedef struct dkvb_run_options {
     size_t struct_size;        /**< sizeof(dkvb_run_options), set by INIT */
-    uint32_t threads;          /**< workers, the caller included; 0: as many as OpenMP would use */
+    uint32_t threads;          /**< workers, the caller included, at most 1,024; 0: as many as OpenMP would use */
     uint32_t exhaustive;       /**< 1: search looks at every key, and builds no index (docs/internals/search.md) */
     dkvb_progress_fn progress; /**< or NULL */
     void *user;                /**< handed to `progress` */
@@ -43,8 +43,8 @@ DKVB_API void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size);
 DKVB_API const char *dkvb_runtime_kernels(void);
 
 /**
- * Number of threads that a call with these options uses at most. 1 in a child
- * made by fork() after the library was loaded: OpenMP's threads do not survive it.
+ * Number of threads that a call with these options uses at most: 1,024 if they ask for more, which calls refuse.
+ * 1 in a child made by fork() after the library was loaded: OpenMP's threads do not survive it.
  */
 DKVB_API uint32_t dkvb_runtime_threads(const dkvb_run_options *opts);
 

@@ -91,7 +91,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t 
 
 /**
  * Make the mask in force permanent: overwrite masked keys and their values with zeros, drop the lists of pairs from the
- * journal, and mark the pairs as purged. Cannot be undone. Scores do not change.
+ * journal, and mark the pairs as purged. Sections of the file that this library does not know are dropped: nobody can
+ * say what they hold. Cannot be undone. Scores do not change.
  *
  * Codebooks that others own too are copied first; the other owners keep the keys. Files saved
  * before, and copies elsewhere, are not touched.

@@ -47,9 +47,9 @@ typedef int (*dkvb_report_fn)(void *user, const dkvb_train_report *report);
 typedef struct dkvb_train_options {
     size_t struct_size;    /**< sizeof(dkvb_train_options), set by INIT */
     uint32_t epochs;       /**< passes over the rows */
-    uint32_t batch;        /**< rows whose gradients are added before values move */
-    double learning_rate;  /**< step on the pooled logits, see dkvb_model_train() */
-    double weight_decay;   /**< shrinks all values by 1 - learning_rate * weight_decay in each batch; 0 = none */
+    uint32_t batch;        /**< rows whose gradients are added before values move, 1 to 1,048,576 */
+    double learning_rate;  /**< step on the pooled logits, see dkvb_model_train(); above 0, at most 1e6 */
+    double weight_decay;   /**< shrinks all values by 1 - learning_rate * weight_decay, above 0, in each batch */
     uint64_t seed;         /**< of the order of rows */
     uint32_t no_shuffle;   /**< 1: take rows as they come */
     dkvb_report_fn report; /**< or NULL */
@@ -74,14 +74,16 @@ DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_si
  * is plain SGD on the summed loss of the batch with rate learning_rate * C * k.)
  *
  * Same codes, labels, options: same bits, whatever the threads. The values are
- * replaced only when all epochs are done; meanwhile a second copy of them is held.
+ * replaced only when all epochs are done; meanwhile a second copy of them is held, in float32.
+ * Values of a new model take no memory of their own until then.
  *
  * @param codes   `uint16_t[n][codebooks][k]`.
  * @param k       must be the model's `top_k`.
  * @param labels  `int32_t[n]`, -1 = ignore.
  * @param opts    NULL for the defaults.
  * @param run     NULL for the defaults. Progress counts rows over all epochs.
- * @return `DKVB_EINVAL` (a label out of range: the row is named), `DKVB_EMISMATCH`,
+ * @return `DKVB_EINVAL` (a label out of range: the row is named; a value too large for the type that the model
+ *         stores), `DKVB_EMISMATCH`,
  *         `DKVB_ESTATE` (mapped, or between begin and end), `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k,
@@ -104,7 +106,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_step(dkvb_model *model, con
                                                           const int32_t *labels, size_t n,
                                                           const dkvb_run_options *run);
 
-/** Put the new values in place. */
+/** Put the new values in place. `DKVB_EINVAL` if one is too large for the model's type: then training goes on. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);
 
 /** Forget the steps since dkvb_model_train_begin(). No-op if there is no training under way. */

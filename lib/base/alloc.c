@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/status.h"
+
 enum { ALIGNMENT = 64 };
 
 static void *default_alloc(void *user, size_t size)
@@ -24,15 +26,28 @@ dkvb_allocator dkvb__allocator(const dkvb_allocator *given)
     return (dkvb_allocator){default_alloc, default_release, NULL};
 }
 
-/* The pointer that the allocator gave lies in the word before the aligned block. */
-void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size)
+dkvb_status dkvb__check_allocator(const dkvb_allocator *given)
 {
-    size_t bytes;
-    char *raw, *aligned;
+    if (given && !given->alloc != !given->release)
+        return dkvb__fail(DKVB_EINVAL, "allocator: %s is NULL; both functions are wanted, or none",
+                          given->alloc ? "release" : "alloc");
+    return DKVB_OK;
+}
 
-    if (dkvb__mul_overflow(&bytes, count, size) || bytes > PTRDIFF_MAX - ALIGNMENT - sizeof raw)
-        return NULL;
-    raw = mem->alloc(mem->user, bytes + ALIGNMENT + sizeof raw);
+/* What to ask the allocator for: the block, room to align it, and the pointer that the allocator gave, which lies in
+ * the word before the aligned block. False if that is too much. */
+static bool raw_size(size_t *raw, size_t count, size_t size)
+{
+    if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(char *))
+        return false;
+    *raw += ALIGNMENT + sizeof(char *);
+    return true;
+}
+
+static void *align(char *raw)
+{
+    char *aligned;
+
     if (!raw)
         return NULL;
     aligned = raw + sizeof raw;
@@ -41,10 +56,21 @@ void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size)
     return aligned;
 }
 
+void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size)
+{
+    size_t raw;
+
+    return raw_size(&raw, count, size) ? align(mem->alloc(mem->user, raw)) : NULL;
+}
+
 void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
 {
-    void *ptr = dkvb__alloc(mem, count, size);
+    size_t raw;
+    void *ptr;
 
+    if (mem->alloc == default_alloc) /* large blocks come cleared from the system, and cost nothing until touched */
+        return raw_size(&raw, count, size) ? align(calloc(raw, 1)) : NULL;
+    ptr = dkvb__alloc(mem, count, size);
     if (ptr)
         memset(ptr, 0, count * size);
     return ptr;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "dkvb/memory.h"
+#include "dkvb/status.h"
 
 /* *product = a * b; true, and *product = 0, if that does not fit. */
 static inline bool dkvb__mul_overflow(size_t *product, size_t a, size_t b)
@@ -18,6 +19,9 @@ static inline bool dkvb__mul_overflow(size_t *product, size_t a, size_t b)
 
 /* The allocator an options struct names, or malloc and free for NULL. */
 dkvb_allocator dkvb__allocator(const dkvb_allocator *given);
+
+/* DKVB_EINVAL if only one of its two functions is given. */
+dkvb_status dkvb__check_allocator(const dkvb_allocator *given);
 
 /* `count` elements of `size` bytes, 64-byte aligned, not cleared; NULL if out of memory or if the product overflows.
  * A count of 0 gives a pointer that can be freed. */

@@ -14,7 +14,10 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { MAX_TRANSFER = 1 << 30 }; /* some systems refuse larger single reads and writes */
+enum {
+    MAX_TRANSFER = 1 << 30, /* some systems refuse larger single reads and writes */
+    MAX_STEM = 200          /* bytes of a file's name in that of its temporary file */
+};
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
 {
@@ -135,11 +138,26 @@ static char *target_path(const char *path, const dkvb_allocator *mem)
     return dkvb__strdup(mem, realpath(path, resolved) ? resolved : path);
 }
 
+/* How much of a path a temporary name begins with: a file's name has at most 255 bytes on most systems, so that of a
+ * long one is cut, before a whole character. */
+static size_t stem_size(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t length = strlen(name);
+
+    if (length > MAX_STEM)
+        for (length = MAX_STEM; length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80;)
+            length--;
+    return (size_t)(name - path) + length;
+}
+
 /* Create a new file beside the target: "<path>.tmp-<process>-<attempt>". */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
+    int stem = (int)stem_size(w->path);
+
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
-        snprintf(w->temporary, size, "%s.tmp-%ld-%u", w->path, (long)getpid(), attempt);
+        snprintf(w->temporary, size, "%.*s.tmp-%ld-%u", stem, w->path, (long)getpid(), attempt);
         w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         w->created = w->fd >= 0;
         if (w->created || errno != EEXIST)

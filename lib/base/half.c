@@ -1,23 +1,37 @@
 #include "base/half.h"
 
-#include <string.h>
-
-float dkvb__half_to_float(uint16_t half)
+static uint32_t bits_of(float x)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t exponent = half >> 10 & 0x1Fu;
-    uint32_t fraction = half & 0x3FFu;
     uint32_t bits;
-    float result;
 
-    if (exponent == 0) { /* zero and subnormal: fraction * 2^-24 */
-        result = (float)fraction * 0x1p-24f;
-        return sign ? -result : result;
-    }
-    if (exponent == 31)
-        bits = sign | 0x7F800000u | fraction << 13;
-    else
-        bits = sign | (exponent + 112) << 23 | fraction << 13;
-    memcpy(&result, &bits, sizeof result);
-    return result;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* The upper bits of `x`, without the lowest `drop`, rounded; a carry goes into the exponent, where it belongs. */
+static uint32_t round_off(uint32_t x, unsigned drop)
+{
+    return (x + (1u << (drop - 1)) - 1 + (x >> drop & 1)) >> drop;
+}
+
+uint16_t dkvb__float_to_half(float x)
+{
+    uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
+
+    if (magnitude > 0x7F800000u) /* NaN */
+        return (uint16_t)(sign | 0x7E00);
+    if (magnitude >= 0x477FF000u) /* 65520, which rounds to 65536 */
+        return (uint16_t)(sign | 0x7C00);
+    if (magnitude < 113u << 23) /* below 2^-14: multiples of 2^-24, the steps of the numbers from a half to 1 */
+        return (uint16_t)(sign | (bits_of(dkvb__float_of_bits(magnitude) + 0.5f) - bits_of(0.5f)));
+    return (uint16_t)(sign | round_off(magnitude - (112u << 23), 13));
+}
+
+uint16_t dkvb__float_to_bfloat(float x)
+{
+    uint32_t bits = bits_of(x);
+
+    if ((bits & 0x7FFFFFFF) > 0x7F800000u) /* NaN: rounding could make it infinite */
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)round_off(bits, 16);
 }

@@ -9,6 +9,8 @@
 #include <omp.h>
 #endif
 
+enum { MAX_THREADS = 1024 };
+
 /* GNU OpenMP keeps its worker threads, which do not exist in a forked child: a parallel region there would wait for
  * them for ever. So a process other than the one that loaded the library works on one thread. */
 static pid_t loaded_in;
@@ -32,8 +34,8 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
 
     if (rc)
         return rc;
-    if (o.threads > 1024)
-        return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most 1024", o.threads);
+    if (o.threads > MAX_THREADS)
+        return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most %d", o.threads, MAX_THREADS);
     run->threads = dkvb_runtime_threads(&o);
     if (o.exhaustive > 1)
         return dkvb__fail(DKVB_EINVAL, "run options: exhaustive is %u, 0 or 1 is wanted", o.exhaustive);
@@ -47,12 +49,11 @@ uint32_t dkvb_runtime_threads(const dkvb_run_options *opts)
 {
 #ifdef _OPENMP
     int available = omp_get_max_threads();
+    uint32_t threads = opts && opts->threads > 0 ? opts->threads : available > 0 ? (uint32_t)available : 1;
 
     if (getpid() != loaded_in)
         return 1;
-    if (opts && opts->threads > 0)
-        return opts->threads;
-    return available > 0 ? (uint32_t)available : 1;
+    return threads < MAX_THREADS ? threads : MAX_THREADS;
 #else
     (void)opts;
     return 1;
@@ -73,10 +74,18 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    size_t before, total; /* for reports */
+    size_t unit, before, total; /* for reports: a task counts as `unit` */
     atomic_size_t next, done;
     atomic_bool stop;
 };
+
+/* Units that are finished with `done` tasks. A short last task counts as a whole one until all are done. */
+static size_t finished(const struct job *job, size_t done)
+{
+    size_t units = job->before + done * job->unit;
+
+    return units < job->total ? units : job->total;
+}
 
 /* Take tasks until there are none; worker 0 is the calling thread and does the reporting. */
 static void work(struct job *job, unsigned worker)
@@ -90,7 +99,7 @@ static void work(struct job *job, unsigned worker)
         job->fn(job->context, task, worker);
         done = atomic_fetch_add_explicit(&job->done, 1, memory_order_relaxed) + 1;
         if (job->reports && worker == 0 && done < job->tasks &&
-            job->run->progress(job->run->user, job->before + done, job->total) != 0)
+            job->run->progress(job->run->user, finished(job, done), job->total) != 0)
             atomic_store_explicit(&job->stop, true, memory_order_relaxed);
     }
 }
@@ -120,6 +129,16 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
     run_job(&job);
 }
 
+/* `upto` units are finished when all tasks are. */
+static dkvb_status run_reporting(struct job *job, size_t upto)
+{
+    run_job(job);
+    if (atomic_load(&job->stop))
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", finished(job, atomic_load(&job->done)),
+                          job->total);
+    return dkvb__report(job->run, upto, job->total); /* other workers may have had the last tasks, or all of them */
+}
+
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total)
 {
@@ -128,11 +147,22 @@ dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb_
                       .fn = fn,
                       .context = context,
                       .reports = run->progress != NULL,
+                      .unit = 1,
                       .before = before,
                       .total = total};
 
-    run_job(&job);
-    if (atomic_load(&job.stop))
-        return dkvb__fail(DKVB_ECANCELLED, "cancelled after %zu of %zu", before + atomic_load(&job.done), total);
-    return dkvb__report(run, before + tasks, total); /* other workers may have had the last tasks, or all of them */
+    return run_reporting(&job, before + tasks);
+}
+
+dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn, void *context)
+{
+    struct job job = {.run = run,
+                      .tasks = rows / chunk + (rows % chunk != 0),
+                      .fn = fn,
+                      .context = context,
+                      .reports = run->progress != NULL,
+                      .unit = chunk,
+                      .total = rows};
+
+    return run_reporting(&job, rows);
 }

@@ -30,6 +30,10 @@ void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn,
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
+/* The same for rows of which each task takes `chunk`, the last one what is left: progress counts rows. */
+dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
+                                void *context);
+
 /* Tell the progress callback; DKVB_ECANCELLED if it asks to stop. */
 dkvb_status dkvb__report(const struct dkvb__run *run, uint64_t done, uint64_t total);
 

@@ -191,6 +191,8 @@ dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out, size_t dim, const f
     if (!dkvb__all_finite(projection, dkvb__projection_count(&shape)) || !dkvb__all_finite(keys, key_count) ||
         (center && !dkvb__all_finite(center, dim)))
         return dkvb__fail(DKVB_EINVAL, "codebooks: a projection, centre or key is not finite");
+    if (o.normalize > 1)
+        return dkvb__fail(DKVB_EINVAL, "codebooks: normalize is %u, 0 or 1 is wanted", o.normalize);
     mem = dkvb__allocator(o.allocator);
     rc = dkvb__codebooks_new(&cb, &shape, &mem);
     if (rc)

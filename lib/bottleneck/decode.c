@@ -1,37 +1,16 @@
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
+#include "bottleneck/sums.h"
 
 enum { CHUNK = 32 }; /* rows in one task */
 
 static size_t chunks(size_t n)
 {
     return (n + CHUNK - 1) / CHUNK;
-}
-
-bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums)
-{
-    const struct dkvb__shape *shape = &model->codebooks->shape;
-    size_t classes = model->classes;
-    bool any = false;
-
-    memset(sums, 0, classes * sizeof *sums);
-    for (size_t c = 0; c < shape->codebooks; c++)
-        for (size_t j = 0; j < model->top_k; j++, code++) {
-            const float *value = values + (c * shape->keys + *code) * classes;
-
-            if (*code == DKVB_CODE_NONE)
-                continue;
-            any = true;
-            for (size_t l = 0; l < classes; l++)
-                sums[l] += (double)value[l];
-        }
-    return any;
 }
 
 static int32_t argmax(const float *logits, size_t classes)
@@ -64,7 +43,7 @@ static void decode_chunk(void *context, size_t task, unsigned worker)
 
     for (size_t r = task * CHUNK; r < end; r++) {
         float *logits = d->logits ? d->logits + r * classes : d->answer + worker * classes;
-        bool any = dkvb__sum_values(d->model, d->model->values, d->codes + r * size, sums);
+        bool any = dkvb__sum_values(d->model, d->model->values, d->model->values_dtype, d->codes + r * size, sums);
 
         for (size_t l = 0; l < classes; l++)
             logits[l] = (float)(sums[l] / (double)size);
@@ -110,7 +89,7 @@ static dkvb_status decode_codes(const dkvb_model *model, const uint16_t *codes, 
     d.n = n;
     d.labels = labels;
     d.logits = logits;
-    rc = dkvb__parallel_long(&run, chunks(n), decode_chunk, &d, 0, chunks(n));
+    rc = dkvb__parallel_rows(&run, n, CHUNK, decode_chunk, &d);
     decoding_end(&d);
     return rc;
 }

@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/data.h"
 
 void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size)
 {
@@ -34,6 +36,7 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
     m->codebooks = dkvb_codebooks_retain(cb);
     m->classes = classes;
     m->top_k = top_k;
+    m->values_dtype = DKVB_DTYPE_F32;
     m->format_major = DKVB__FORMAT_MAJOR;
     m->format_minor = DKVB__FORMAT_MINOR;
     m->names = dkvb__alloc0(mem, classes, sizeof *m->names);
@@ -58,6 +61,8 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, given, "model options");
     if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc)
         rc = dkvb__codebooks_need_frozen(cb);
     if (rc)
         return rc;
@@ -70,12 +75,13 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     if (rc)
         return rc;
     if (dkvb__value_count(&count, &cb->shape, classes))
-        m->values = dkvb__alloc0(&mem, count, sizeof *m->values);
+        m->values = dkvb__alloc0(&mem, count, sizeof(float));
     if (!m->values) {
         dkvb_model_free(m);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
                           cb->shape.keys, classes);
     }
+    m->blank = true;
     *out = m;
     return DKVB_OK;
 }
@@ -156,6 +162,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.journal_entries = m->journal.count;
     full.rows_trained = m->rows_trained;
     memcpy(full.birth, cb.birth, sizeof full.birth);
+    full.values_dtype = m->values_dtype;
     return dkvb__give_info(info, &full, sizeof full, "model info");
 }
 
@@ -181,47 +188,49 @@ dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out)
     size_t count;
 
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    memcpy(out, model->values, count * sizeof *out);
+    dkvb__values_widen(out, model->values, model->values_dtype, count);
     return DKVB_OK;
 }
 
 dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
 {
     const struct dkvb__shape *shape = &model->codebooks->shape;
-    size_t count, bad = 0;
+    size_t count, bad, size = dkvb__value_size(model->values_dtype);
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (rc)
         return rc;
     dkvb__value_count(&count, shape, model->classes);
-    while (bad < count && __builtin_isfinite(values[bad]))
-        bad++;
+    bad = dkvb__values_narrow(NULL, model->values_dtype, values, count);
     if (bad < count)
-        return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, a finite number is wanted", bad, (double)values[bad]);
+        return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, a number that is finite as %s is wanted", bad,
+                          (double)values[bad], dkvb__value_type_name(model->values_dtype));
+    model->blank = false;
     for (size_t c = 0; c < shape->codebooks; c++)
         for (size_t j = 0; j < shape->keys; j++) {
             size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
 
             if (!(model->codebooks->purged[word] >> (j % 64) & 1))
-                memcpy(model->values + at, values + at, model->classes * sizeof *values);
+                dkvb__values_narrow((char *)model->values + at * size, model->values_dtype, values + at,
+                                    model->classes);
         }
     return DKVB_OK;
 }
 
-/* from[C K][old] to to[C K][new], new classes 0. */
-static void widen_values(float *to, const float *from, size_t pairs, uint32_t old_classes, uint32_t new_classes)
+/* Copy rows of `from_size` bytes to the starts of rows of `to_size`. */
+static void spread_rows(char *to, const char *from, size_t rows, size_t to_size, size_t from_size)
 {
-    for (size_t i = 0; i < pairs; i++)
-        memcpy(to + i * new_classes, from + i * old_classes, old_classes * sizeof *to);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
 dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
 {
     const struct dkvb__shape *shape = &model->codebooks->shape;
     uint32_t classes = model->classes + count;
-    float *values = NULL;
+    size_t value_count, size = dkvb__value_size(model->values_dtype);
+    void *values = NULL;
     char **names;
-    size_t value_count;
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (rc || count == 0)
@@ -231,18 +240,73 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
                           DKVB__MAX_CLASSES);
     names = dkvb__alloc0(&model->mem, classes, sizeof *names);
     if (names && dkvb__value_count(&value_count, shape, classes))
-        values = dkvb__alloc0(&model->mem, value_count, sizeof *values);
+        values = dkvb__alloc0(&model->mem, value_count, size);
     if (!values) {
         dkvb__free(&model->mem, names);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", classes);
     }
-    widen_values(values, model->values, (size_t)shape->codebooks * shape->keys, model->classes, classes);
+    if (!model->blank)
+        spread_rows(values, model->values, (size_t)shape->codebooks * shape->keys, classes * size,
+                    model->classes * size);
     memcpy(names, model->names, model->classes * sizeof *names);
     dkvb__free(&model->mem, model->values);
     dkvb__free(&model->mem, model->names);
     model->values = values;
     model->names = names;
     model->classes = classes;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value)
+{
+    const struct dkvb__shape *shape = &model->codebooks->shape;
+    size_t pair = at / model->classes;
+
+    return dkvb__fail(DKVB_EINVAL, "values: codebook %zu, key %zu, class %zu has the value %g, too large for %s",
+                      pair / shape->keys, pair % shape->keys, at % model->classes, (double)value,
+                      dkvb__value_type_name(dtype));
+}
+
+/* Values of one type into memory for another, a few at a time. */
+static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, size_t count)
+{
+    float part[1024];
+    size_t to_size = dkvb__value_size(dtype), from_size = dkvb__value_size(model->values_dtype), n, bad;
+
+    for (size_t i = 0; i < count; i += n) {
+        n = count - i < sizeof part / sizeof *part ? count - i : sizeof part / sizeof *part;
+        dkvb__values_widen(part, (const char *)model->values + i * from_size, model->values_dtype, n);
+        bad = dkvb__values_narrow((char *)to + i * to_size, dtype, part, n);
+        if (bad < n)
+            return dkvb__fail_narrow(model, dtype, i + bad, part[bad]);
+    }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
+{
+    size_t count, size = dkvb__value_size(dtype);
+    void *values;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    if (size == 0)
+        return dkvb__fail(DKVB_EINVAL, "values: type %u; float32, float16 or bfloat16 is wanted", dtype);
+    if (dtype == model->values_dtype)
+        return DKVB_OK;
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    values = model->blank ? dkvb__alloc0(&model->mem, count, size) : dkvb__alloc(&model->mem, count, size);
+    if (!values)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
+    rc = model->blank ? DKVB_OK : convert(model, values, dtype, count);
+    if (rc) {
+        dkvb__free(&model->mem, values);
+        return rc;
+    }
+    dkvb__free(&model->mem, model->values);
+    model->values = values;
+    model->values_dtype = dtype;
     return DKVB_OK;
 }
 

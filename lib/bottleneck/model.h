@@ -38,7 +38,7 @@ struct dkvb__extra {
 /* Training between begin and end: see values.c. */
 struct dkvb__training {
     dkvb_train_options options;
-    float *values; /* [C][K][L], becoming the model's */
+    float *values; /* [C][K][L], becoming the model's, in whatever type that stores its own */
     double scale;
     uint64_t rows; /* trained so far */
     uint32_t steps;
@@ -48,7 +48,9 @@ struct dkvb_model {
     dkvb_allocator mem;
     dkvb_codebooks *codebooks;
     uint32_t classes, top_k;
-    float *values;   /* [C][K][L]; in `mapping` if there is one, else owned */
+    void *values; /* [C][K][L] of values_dtype; in `mapping` if there is one, else owned */
+    uint32_t values_dtype;
+    bool blank;      /* values are 0, all of them: nothing was ever put there */
     char **names;    /* [L], NULL = no name */
     dkvb_mask *mask; /* in force, purged pairs not included */
     struct dkvb__journal journal;
@@ -65,8 +67,11 @@ struct dkvb_model {
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
-/* Floats of all values; false if they do not fit in memory. */
+/* Number of all values; false if they do not fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
+
+/* DKVB_EINVAL: value number `at` is too large for this type. */
+dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
 
 /* DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
@@ -85,10 +90,6 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 {
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
-
-/* decode.c: sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values:
- * [C][K][L]. False if the code selects nothing. */
-bool dkvb__sum_values(const dkvb_model *model, const float *values, const uint16_t *code, double *sums);
 
 /* No-op if there is no training under way. */
 void dkvb__training_free(dkvb_model *model);

@@ -16,10 +16,14 @@
 #include "bottleneck/codes.h"
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
+#include "bottleneck/sums.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/data.h"
 
 enum {
-    ROWS = 8,      /* rows in one task of the first part */
+    ROWS = 16,     /* rows in one task of the first part */
     CODEBOOKS = 4, /* codebooks in one task of the second */
+    AHEAD = 16,    /* rows prefetched before they are needed */
     MAX_BATCH = 1 << 20
 };
 
@@ -46,7 +50,23 @@ static dkvb_status take_options(dkvb_train_options *o, const dkvb_train_options 
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *given)
+/* The private copy of one codebook's values. Threads share this work because most of it is the system's, which finds
+ * the memory page by page; and cleared pages are written to before they are read, or they would be found twice. */
+static void copy_values(void *context, size_t codebook, unsigned worker)
+{
+    const dkvb_model *model = context;
+    size_t count = (size_t)model->codebooks->shape.keys * model->classes, first = codebook * count;
+    float *to = model->training->values + first;
+
+    (void)worker;
+    if (model->blank)
+        memset(to, 0, count * sizeof *to);
+    else
+        dkvb__values_widen(to, (const char *)model->values + first * dkvb__value_size(model->values_dtype),
+                           model->values_dtype, count);
+}
+
+static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, const struct dkvb__run *run)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
@@ -65,11 +85,19 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
         dkvb__free(&model->mem, t);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     }
-    memcpy(t->values, model->values, count * sizeof *t->values);
     t->options = o;
     t->scale = 1.0;
     model->training = t;
+    dkvb__parallel(run, model->codebooks->shape.codebooks, copy_values, model);
     return DKVB_OK;
+}
+
+dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *given)
+{
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, NULL);
+
+    return rc ? rc : begin(model, given, &run);
 }
 
 void dkvb_model_train_abort(dkvb_model *model)
@@ -98,17 +126,38 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
+/* Put the new values in the place of the old: the array itself, or rounded. */
+static dkvb_status take_values(dkvb_model *model)
+{
+    struct dkvb__training *t = model->training;
+    size_t count, bad;
+
+    if (model->values_dtype == DKVB_DTYPE_F32) {
+        dkvb__free(&model->mem, model->values);
+        model->values = t->values;
+        t->values = NULL;
+        return DKVB_OK;
+    }
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    bad = dkvb__values_narrow(NULL, model->values_dtype, t->values, count);
+    if (bad < count)
+        return dkvb__fail_narrow(model, model->values_dtype, bad, t->values[bad]);
+    dkvb__values_narrow(model->values, model->values_dtype, t->values, count);
+    return DKVB_OK;
+}
+
 dkvb_status dkvb_model_train_end(dkvb_model *model)
 {
     struct dkvb__training *t = model->training;
-    float *old = model->values;
     dkvb_status rc = need_training(model);
 
     if (rc)
         return rc;
     fold_scale(model);
-    model->values = t->values;
-    t->values = old;
+    rc = take_values(model);
+    if (rc)
+        return rc;
+    model->blank = false;
     model->rows_trained += t->rows;
     dkvb__training_free(model);
     return DKVB_OK;
@@ -123,6 +172,7 @@ struct pass {
     const int32_t *labels;
     const size_t *order; /* rows to visit, in this order */
     size_t first, rows;  /* the present batch: order[first] … */
+    uint16_t *columns;   /* [C][batch][k], codes of the present batch, those of a codebook side by side */
     double *sums;        /* [threads][L] */
     float *error;        /* [batch][L], what to add to the stored values */
     double *loss;        /* [batch] */
@@ -153,43 +203,67 @@ static void row_error(const struct pass *p, double *sums, bool any, int32_t labe
         error[l] = (float)(rate * ((l == (size_t)label ? 1.0 : 0.0) - sums[l] / total));
 }
 
+/* Codes of `count` rows of the batch into the columns, from row `begin` on. */
+static void turn_codes(const struct pass *p, const uint16_t *const *code, size_t begin, size_t count)
+{
+    size_t k = p->model->top_k, size = dkvb__code_size(p->model), batch = p->training->options.batch;
+
+    for (size_t cell = 0; cell < size; cell += k)
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < k; j++)
+                p->columns[cell * batch + (begin + i) * k + j] = code[i][cell + j];
+}
+
 static void find_errors(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
-    size_t end = (task + 1) * ROWS < p->rows ? (task + 1) * ROWS : p->rows;
+    size_t size = dkvb__code_size(p->model), begin = task * ROWS;
+    size_t rows = p->rows - begin < ROWS ? p->rows - begin : ROWS;
     double *sums = p->sums + worker * p->model->classes;
+    const uint16_t *code[ROWS];
 
-    for (size_t i = task * ROWS; i < end; i++) {
-        size_t row = p->order[p->first + i];
+    for (size_t i = 0; i < rows; i++) {
+        size_t row = p->order[p->first + begin + i];
+        bool any;
 
-        bool any = dkvb__sum_values(p->model, p->training->values, p->codes + row * dkvb__code_size(p->model), sums);
-
-        row_error(p, sums, any, p->labels[row], i);
+        code[i] = p->codes + row * size;
+        any = dkvb__sum_values(p->model, p->training->values, DKVB_DTYPE_F32, code[i], sums);
+        row_error(p, sums, any, p->labels[row], begin + i);
     }
+    turn_codes(p, code, begin, rows);
+}
+
+static void add_floats(float *restrict to, const float *restrict from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+/* values: [K][L] of the codebook that `column` is of. Rows in order, and the ranks of a row in order. */
+static void add_column(const struct pass *p, float *values, const uint16_t *column)
+{
+    size_t classes = p->model->classes, k = p->model->top_k, ahead = AHEAD;
+    const float *error = p->error;
+
+    for (size_t i = 0; i < p->rows; i++, error += classes)
+        for (size_t j = 0; j < k; j++, column++, ahead++) {
+            if (ahead < p->rows * k && column[AHEAD] != DKVB_CODE_NONE)
+                dkvb__prefetch_row(values + column[AHEAD] * classes, classes * sizeof *values);
+            if (*column != DKVB_CODE_NONE)
+                add_floats(values + *column * classes, error, classes);
+        }
 }
 
 static void add_errors(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;
     const struct dkvb__shape *shape = &p->model->codebooks->shape;
-    size_t classes = p->model->classes, k = p->model->top_k;
+    size_t k = p->model->top_k, batch = p->training->options.batch;
     size_t end = (task + 1) * CODEBOOKS < shape->codebooks ? (task + 1) * CODEBOOKS : shape->codebooks;
 
     (void)worker;
     for (size_t c = task * CODEBOOKS; c < end; c++)
-        for (size_t i = 0; i < p->rows; i++) {
-            const uint16_t *code = p->codes + (p->order[p->first + i] * shape->codebooks + c) * k;
-            const float *error = p->error + i * classes;
-
-            for (size_t j = 0; j < k; j++) {
-                float *value = p->training->values + (c * shape->keys + code[j]) * classes;
-
-                if (code[j] == DKVB_CODE_NONE)
-                    continue;
-                for (size_t l = 0; l < classes; l++)
-                    value[l] += error[l];
-            }
-        }
+        add_column(p, p->training->values + c * shape->keys * p->model->classes, p->columns + c * batch * k);
 }
 
 /* Below this, stored values grow large beside what is added to them. */
@@ -217,6 +291,7 @@ static void pass_free(struct pass *p)
 {
     const dkvb_allocator *mem = &p->model->mem;
 
+    dkvb__free(mem, p->columns);
     dkvb__free(mem, p->sums);
     dkvb__free(mem, p->error);
     dkvb__free(mem, p->loss);
@@ -230,11 +305,12 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
     size_t batch = model->training->options.batch, classes = model->classes;
 
     *p = (struct pass){.model = model, .training = model->training, .run = run, .codes = codes, .labels = labels};
+    p->columns = dkvb__alloc(mem, batch, dkvb__code_size(model) * sizeof *p->columns);
     p->sums = dkvb__alloc(mem, run->threads, classes * sizeof *p->sums);
     p->error = dkvb__alloc(mem, batch, classes * sizeof *p->error);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
     p->right = dkvb__alloc(mem, batch, sizeof *p->right);
-    if (p->sums && p->error && p->loss && p->right)
+    if (p->columns && p->sums && p->error && p->loss && p->right)
         return DKVB_OK;
     pass_free(p);
     return dkvb__fail(DKVB_ENOMEM, "out of memory for batches of %zu rows", batch);
@@ -325,7 +401,7 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     if (!rc)
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (!rc)
-        rc = dkvb_model_train_begin(model, given);
+        rc = begin(model, given, &run);
     if (rc)
         return rc;
     rows = dkvb__alloc(&model->mem, n, 3 * sizeof *rows);
@@ -339,8 +415,8 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     }
     dkvb__free(&model->mem, rows);
     if (!rc)
-        return dkvb_model_train_end(model);
-    dkvb_model_train_abort(model);
+        rc = dkvb_model_train_end(model);
+    dkvb_model_train_abort(model); /* no-op after a good end */
     return rc;
 }
 

@@ -10,11 +10,21 @@
 #include "data/npy.h"
 #include "data/stored.h"
 
+/* Marks an array that lies in a mapping, which is the allocator's `user`. Never called: dkvb_array_free() knows it. */
+static void release_mapped(void *user, void *ptr)
+{
+    (void)user;
+    (void)ptr;
+}
+
 void dkvb_array_free(dkvb_array *array)
 {
     if (!array || array->struct_size < sizeof *array)
         return;
-    dkvb__free(&array->allocator, array->data);
+    if (array->allocator.release == release_mapped)
+        dkvb__mapping_free(array->allocator.user);
+    else
+        dkvb__free(&array->allocator, array->data);
     *array = (dkvb_array){.struct_size = array->struct_size};
 }
 
@@ -98,14 +108,14 @@ static dkvb_status to_c_order(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-static dkvb_status check_arguments(const dkvb_array *out, const char *path)
+static dkvb_status check_arguments(const dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     if (!out || !path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", out ? "path" : "out");
     if (out->struct_size < sizeof *out)
         return dkvb__fail(DKVB_EINVAL, "array: struct_size is %zu, %zu wanted; start from DKVB_ARRAY_INIT",
                           out->struct_size, sizeof *out);
-    return DKVB_OK;
+    return dkvb__check_allocator(allocator);
 }
 
 static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *file)
@@ -126,7 +136,36 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
                       s->path, start[0], start[1], start[2], start[3]);
 }
 
-static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator)
+/* What data starts on a multiple of; NumPy pads its headers to it. */
+enum { ALIGNMENT = 64 };
+
+/* Use float32 in C order where it lies in the file. An array that cannot be used so is left alone. */
+static dkvb_status map_floats(struct dkvb__stored *s, const struct dkvb__file *file)
+{
+    struct dkvb__stored look = *s;
+    struct dkvb__mapping *mapping;
+    unsigned char start[6] = {0};
+    uint64_t offset;
+    bool native;
+    dkvb_status rc = dkvb__file_read(file, 0, start, file->size < sizeof start ? (size_t)file->size : sizeof start);
+
+    if (rc || !dkvb__npy_sniff(start, sizeof start))
+        return rc;
+    rc = dkvb__npy_look(&look, file, &offset, &native);
+    if (rc || !native || look.array.dtype != DKVB_DTYPE_F32 || dkvb__elements(&look.array) == 0 ||
+        offset % ALIGNMENT != 0 || (look.fortran && order_matters(&look.array)))
+        return rc;
+    rc = dkvb__mapping_open(&mapping, file, &s->array.allocator);
+    if (rc)
+        return rc;
+    *s = look;
+    s->fortran = false;
+    s->array.data = (void *)(uintptr_t)(mapping->data + offset);
+    s->array.allocator = (dkvb_allocator){.release = release_mapped, .user = mapping};
+    return DKVB_OK;
+}
+
+static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator, bool map)
 {
     struct dkvb__file file;
     dkvb_status rc = dkvb__file_open(&file, path);
@@ -135,7 +174,10 @@ static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const d
     s->array.allocator = dkvb__allocator(allocator);
     if (rc)
         return rc;
-    rc = read_any(s, &file);
+    if (map)
+        rc = map_floats(s, &file);
+    if (!rc && !s->array.data)
+        rc = read_any(s, &file);
     dkvb__file_close(&file);
     return rc;
 }
@@ -155,11 +197,11 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
 dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path);
+    dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator);
+    rc = read_stored(&s, path, allocator, false);
     if (!rc)
         rc = to_c_order(&s);
     return publish(out, &s, rc);
@@ -254,14 +296,14 @@ static dkvb_status check_finite(const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_features_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator, bool map)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path);
+    dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator);
+    rc = read_stored(&s, path, allocator, map);
     if (!rc)
         rc = check_features(&s);
     if (!rc)
@@ -271,6 +313,16 @@ dkvb_status dkvb_features_read(dkvb_array *out, const char *path, const dkvb_all
         rc = check_finite(&s);
     }
     return publish(out, &s, rc);
+}
+
+dkvb_status dkvb_features_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return take_features(out, path, allocator, false);
+}
+
+dkvb_status dkvb_features_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return take_features(out, path, allocator, true);
 }
 
 static dkvb_status check_labels(const struct dkvb__stored *s)
@@ -350,11 +402,11 @@ static dkvb_status to_labels(struct dkvb__stored *s)
 dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path);
+    dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator);
+    rc = read_stored(&s, path, allocator, false);
     if (!rc)
         rc = check_labels(&s);
     if (!rc)

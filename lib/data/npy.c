@@ -322,6 +322,23 @@ bool dkvb__npy_sniff(const unsigned char *start, size_t size)
     return size >= sizeof magic && memcmp(start, magic, sizeof magic) == 0;
 }
 
+dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t *offset, bool *native)
+{
+    struct layout layout = {false, false, false};
+    size_t bytes;
+    dkvb_status rc = read_header(s, file, &layout, offset);
+
+    if (!rc)
+        rc = dkvb__stored_bytes(&bytes, s);
+    if (!rc)
+        rc = dkvb__stored_check_size(s, file, *offset, bytes);
+    if (rc)
+        return rc;
+    s->fortran = layout.fortran;
+    *native = !layout.big_endian && !layout.boolean;
+    return DKVB_OK;
+}
+
 dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file)
 {
     struct layout layout = {false, false, false};
@@ -361,13 +378,21 @@ static size_t make_header(char *to, size_t capacity, uint32_t dtype, uint32_t nd
     return padded;
 }
 
+static bool can_write(uint32_t dtype)
+{
+    for (size_t i = 0; i < TYPES; i++)
+        if (types[i].dtype == dtype)
+            return true;
+    return false;
+}
+
 static dkvb_status check_write(size_t *bytes, const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape,
                                const void *data)
 {
     if (!path)
         return dkvb__fail(DKVB_EINVAL, "path is NULL");
-    if (dkvb_dtype_size(dtype) == 0)
-        return dkvb__fail(DKVB_EINVAL, "%.300s: dtype is %u, one of DKVB_DTYPE_... is wanted", path, dtype);
+    if (!can_write(dtype))
+        return dkvb__fail(DKVB_EINVAL, "%.300s: dtype is %u, one that NumPy has is wanted", path, dtype);
     if (ndim > DKVB_ARRAY_MAX_NDIM)
         return dkvb__fail(DKVB_EINVAL, "%.300s: ndim is %u, at most %d", path, ndim, DKVB_ARRAY_MAX_NDIM);
     if (!shape && ndim > 0)

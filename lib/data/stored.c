@@ -12,7 +12,7 @@ static const struct dtype {
     [DKVB_DTYPE_U8] = {"uint8", 1},    [DKVB_DTYPE_I8] = {"int8", 1},     [DKVB_DTYPE_U16] = {"uint16", 2},
     [DKVB_DTYPE_I16] = {"int16", 2},   [DKVB_DTYPE_U32] = {"uint32", 4},  [DKVB_DTYPE_I32] = {"int32", 4},
     [DKVB_DTYPE_U64] = {"uint64", 8},  [DKVB_DTYPE_I64] = {"int64", 8},   [DKVB_DTYPE_F16] = {"float16", 2},
-    [DKVB_DTYPE_F32] = {"float32", 4}, [DKVB_DTYPE_F64] = {"float64", 8},
+    [DKVB_DTYPE_F32] = {"float32", 4}, [DKVB_DTYPE_F64] = {"float64", 8}, [DKVB_DTYPE_BF16] = {"bfloat16", 2},
 };
 
 static bool known(uint32_t dtype)
@@ -71,20 +71,27 @@ dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, u
                       dkvb_dtype_name(dtype));
 }
 
-dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset)
+dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
+                                    size_t bytes)
 {
-    dkvb_array *a = &s->array;
     uint64_t left = file->size > offset ? file->size - offset : 0;
-    size_t bytes = 0;
-    dkvb_status rc = dkvb__stored_bytes(&bytes, s);
 
-    if (rc)
-        return rc;
     if (left != bytes)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes from byte %llu on, type and shape promise %zu", s->path,
                           (unsigned long long)left, (unsigned long long)offset, bytes);
-    if (bytes == 0)
-        return DKVB_OK;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset)
+{
+    dkvb_array *a = &s->array;
+    size_t bytes = 0;
+    dkvb_status rc = dkvb__stored_bytes(&bytes, s);
+
+    if (!rc)
+        rc = dkvb__stored_check_size(s, file, offset, bytes);
+    if (rc || bytes == 0)
+        return rc;
     a->data = dkvb__alloc(&a->allocator, bytes, 1);
     if (!a->data)
         return dkvb__stored_no_memory(s, dkvb__elements(a), a->dtype);

@@ -23,6 +23,10 @@ bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint6
 /* The same for an array that was read; DKVB_EFORMAT. */
 dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
+/* DKVB_EFORMAT unless the file has `bytes` bytes from `offset` on, which is what dtype and shape promise. */
+dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
+                                    size_t bytes);
+
 /* Fill array.data with the rest of the file from `offset` on, which must be as long as dtype and shape promise. */
 dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset);
 

@@ -73,6 +73,9 @@ dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path, const dkvb_allocat
     dkvb_status rc;
 
     *out = NULL;
+    rc = dkvb__check_allocator(given);
+    if (rc)
+        return rc;
     rc = dkvb__container_open(&c, path, DKVB__KIND_MASK, &mem);
     if (rc)
         return rc;

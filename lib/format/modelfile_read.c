@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "bottleneck/model.h"
 #include "bottleneck/project.h"
+#include "bottleneck/value_types.h"
 #include "dkvb/data.h"
 #include "format/container.h"
 #include "format/modelfile.h"
@@ -18,7 +19,7 @@ struct reading {
     struct dkvb__mapping *mapping; /* NULL: copy */
     const dkvb_allocator *mem;
     struct dkvb__shape shape;
-    uint32_t classes, top_k;
+    uint32_t classes, top_k, values_dtype;
     bool normalize;
     uint64_t rows_trained;
     uint8_t birth[16];
@@ -95,6 +96,18 @@ static dkvb_status take_floats(const struct reading *r, const char *name, size_t
     return rc;
 }
 
+/* The type in which values are stored. */
+static dkvb_status read_values_type(struct reading *r)
+{
+    const struct dkvb__section *s = dkvb__container_find(&r->file, "values");
+
+    if (s && dkvb__value_size(s->dtype) == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section values holds elements of type %u; %d, %d or %d is wanted",
+                          r->file.file.path, s->dtype, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_BF16);
+    r->values_dtype = s ? s->dtype : DKVB_DTYPE_F32; /* that there is none is found with the sizes */
+    return DKVB_OK;
+}
+
 /* Sizes of all arrays, before memory is asked for: a small file cannot make us reserve much. */
 static dkvb_status check_sizes(const struct reading *r)
 {
@@ -113,7 +126,7 @@ static dkvb_status check_sizes(const struct reading *r)
         {"keys", DKVB_DTYPE_F32, (uint64_t)dkvb__block_count(&r->shape) * sizeof(float)},
         {"purged", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
         {"mask", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
-        {"values", DKVB_DTYPE_F32, (uint64_t)values * sizeof(float)},
+        {"values", r->values_dtype, (uint64_t)values * dkvb__value_size(r->values_dtype)},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if ((rc = dkvb__container_need(&r->file, arrays[i].name, arrays[i].dtype, arrays[i].size, &s)) != DKVB_OK)
@@ -183,15 +196,16 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
 
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
-    size_t count;
+    size_t count, size = dkvb__value_size(r->values_dtype);
 
     dkvb__value_count(&count, &r->shape, r->classes);
+    m->values_dtype = r->values_dtype;
     if (!r->mapping) {
-        m->values = dkvb__alloc(r->mem, count, sizeof *m->values);
+        m->values = dkvb__alloc(r->mem, count, size);
         if (!m->values)
             return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu values", r->file.file.path, count);
     }
-    return take_floats(r, "values", count, &m->values);
+    return take_array(r, "values", r->values_dtype, (uint64_t)count * size, &m->values);
 }
 
 static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
@@ -414,6 +428,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         return rc;
     if ((rc = read_shape(r)) != DKVB_OK)
         return rc;
+    if ((rc = read_values_type(r)) != DKVB_OK)
+        return rc;
     if ((rc = check_sizes(r)) != DKVB_OK)
         return rc;
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
@@ -455,6 +471,8 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
 
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, given, "model options");
+    if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
     if (rc)
         return rc;
     mem = dkvb__allocator(o.allocator);
@@ -477,11 +495,12 @@ static dkvb_status check_contents(const dkvb_model *m)
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
     size_t words = dkvb__key_words(s->keys), lanes = dkvb__key_blocks(s->keys) * DKVB__LANES, values;
+    size_t row = m->classes * dkvb__value_size(m->values_dtype);
     const char *path = m->path ? m->path : "model";
 
     dkvb__value_count(&values, s, m->classes);
     if (!dkvb__all_finite(cb->center, s->input_dim) || !dkvb__all_finite(cb->projection, dkvb__projection_count(s)) ||
-        !dkvb__all_finite(cb->blocks, dkvb__block_count(s)) || !dkvb__all_finite(m->values, values))
+        !dkvb__all_finite(cb->blocks, dkvb__block_count(s)) || !dkvb__values_finite(m->values, m->values_dtype, values))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: holds numbers that are not finite", path);
     for (size_t c = 0; c < s->codebooks; c++)
         for (size_t j = 0; j < lanes; j++) {
@@ -492,8 +511,9 @@ static dkvb_status check_contents(const dkvb_model *m)
                 continue;
             for (size_t i = 0; i < s->key_dim; i++)
                 zero = zero && key[i * DKVB__LANES] == 0.0f;
-            for (size_t l = 0; purged && l < m->classes; l++)
-                zero = zero && m->values[(c * s->keys + j) * m->classes + l] == 0.0f;
+            if (purged)
+                zero = zero && dkvb__values_zero((const char *)m->values + (c * s->keys + j) * row, m->values_dtype,
+                                                 m->classes);
             if (!zero)
                 return dkvb__fail(DKVB_EFORMAT,
                                   "%.300s: codebook %zu, key %zu is purged or past the last, yet not zero", path, c, j);

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "bottleneck/model.h"
+#include "bottleneck/value_types.h"
 #include "dkvb/data.h"
 #include "format/container.h"
 #include "format/modelfile.h"
@@ -124,7 +125,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"projection", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->projection,
          dkvb__projection_count(s) * sizeof(float)},
         {"keys", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->blocks, dkvb__block_count(s) * sizeof(float)},
-        {"values", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, m->values, values * sizeof(float)},
+        {"values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, values * dkvb__value_size(m->values_dtype)},
     };
     memcpy(parts, known, sizeof known);
     for (size_t i = 0; i < m->extra_count; i++)

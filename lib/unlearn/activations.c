@@ -7,27 +7,63 @@
 #include "bottleneck/search.h"
 #include "dkvb/unlearn.h"
 
+enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows: their counts stay in cache */
+
 dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                    uint64_t *counts)
 {
     const struct dkvb__shape *shape = &model->codebooks->shape;
+    size_t size = dkvb__code_size(model);
     dkvb_status rc = dkvb__check_codes(model, codes, k, n);
 
     if (rc)
         return rc;
-    for (size_t r = 0; r < n; r++)
-        for (size_t c = 0; c < shape->codebooks; c++)
-            for (size_t j = 0; j < k; j++, codes++)
-                if (*codes != DKVB_CODE_NONE)
-                    counts[c * shape->keys + *codes]++;
+    for (size_t first = 0; first < shape->codebooks; first += CODEBOOKS) {
+        size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
+
+        for (size_t r = 0; r < n; r++) {
+            const uint16_t *code = codes + r * size + first * k;
+
+            for (size_t c = first; c < end; c++)
+                for (size_t j = 0; j < k; j++, code++)
+                    if (*code != DKVB_CODE_NONE)
+                        counts[c * shape->keys + *code]++;
+        }
+    }
     return DKVB_OK;
 }
 
+/* Pairs by their count, those of LARGE or more together; and several tables in turn, as neighbours often have the same
+ * count, and adding to what was just written waits for it. */
+enum { LARGE = 1023, TABLES = 4 };
+
 /*
- * The largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all. Found
- * byte by byte from the top: `prefix` is what is known of t, and only counts that share it are looked at. *above =
- * pairs with a count > t.
+ * The largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all.
+ * *above = pairs with a count > t. False if t is LARGE or more.
  */
+static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
+{
+    uint64_t pairs[TABLES][LARGE + 1] = {{0}};
+    size_t count = LARGE;
+
+    for (size_t i = 0; i < n; i++)
+        pairs[i % TABLES][counts[i] < LARGE ? counts[i] : LARGE]++;
+    *above = 0;
+    for (;; count--) {
+        uint64_t with_count = 0;
+
+        for (size_t t = 0; t < TABLES; t++)
+            with_count += pairs[t][count];
+        if (count == 0 || *above + with_count >= wanted)
+            break;
+        *above += with_count;
+    }
+    *limit = count;
+    return count < LARGE;
+}
+
+/* The same for any t. Found byte by byte from the top: `prefix` is what is known of t, and only counts that share it
+ * are looked at. */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {
     uint64_t prefix = 0;
@@ -48,6 +84,34 @@ static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uin
     return prefix;
 }
 
+/* The lowest `count` bits that are set in `word`, which has more. */
+static uint64_t lowest_bits(uint64_t word, uint64_t count)
+{
+    uint64_t rest = word;
+
+    while (count-- > 0)
+        rest &= rest - 1;
+    return word ^ rest;
+}
+
+/* Add up to 64 pairs to a word of the mask: those above the limit, and of those at the limit the lowest `*left`. */
+static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
+{
+    uint64_t above = 0, at = 0, size;
+
+    for (size_t j = 0; j < n; j++) {
+        above |= (uint64_t)(counts[j] > limit) << j;
+        at |= (uint64_t)(counts[j] == limit) << j;
+    }
+    size = (uint64_t)__builtin_popcountll(at);
+    if (size > *left) {
+        at = lowest_bits(at, *left);
+        size = *left;
+    }
+    *left -= size;
+    *word |= above | at;
+}
+
 dkvb_status dkvb_unlearn_by_activations(dkvb_mask *mask, const uint64_t *counts, uint64_t pairs)
 {
     size_t n = (size_t)mask->codebooks * mask->keys;
@@ -55,17 +119,13 @@ dkvb_status dkvb_unlearn_by_activations(dkvb_mask *mask, const uint64_t *counts,
 
     if (pairs == 0)
         return DKVB_OK;
-    limit = threshold(counts, n, pairs < n ? pairs : n, &above);
-    at_limit = limit > 0 && pairs > above ? pairs - above : 0; /* of those equal to the limit, the lowest pairs */
-    for (size_t i = 0; i < n; i++) {
-        bool take = counts[i] > limit;
-
-        if (counts[i] == limit && at_limit > 0) {
-            at_limit--;
-            take = true;
-        }
-        if (take)
-            dkvb__mask_set(mask, i / mask->keys, i % mask->keys);
-    }
+    pairs = pairs < n ? pairs : n;
+    if (!small_threshold(counts, n, pairs, &limit, &above))
+        limit = threshold(counts, n, pairs, &above);
+    at_limit = limit > 0 && pairs > above ? pairs - above : 0; /* never selected: not taken */
+    for (size_t c = 0; c < mask->codebooks; c++, counts += mask->keys)
+        for (size_t w = 0; w < mask->words; w++)
+            take_word(&mask->bits[c * mask->words + w], counts + w * 64,
+                      mask->keys - w * 64 < 64 ? mask->keys % 64 : 64, limit, &at_limit);
     return DKVB_OK;
 }

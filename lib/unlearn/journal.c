@@ -78,11 +78,12 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
 /* Pairs of the mask, ascending; NULL if out of memory. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
-    uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list);
-    uint64_t pair, from = 0;
+    uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
 
-    for (size_t i = 0; list && dkvb_mask_next(mask, from, &pair); from = pair + 1)
-        list[i++] = (uint32_t)pair;
+    for (uint32_t c = 0; list && c < mask->codebooks; c++)
+        for (uint32_t w = 0; w < mask->words; w++)
+            for (uint64_t word = mask->bits[c * mask->words + w]; word; word &= word - 1)
+                *at++ = c * mask->keys + 64 * w + (uint32_t)__builtin_ctzll(word);
     return list;
 }
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/coarse.h"
+#include "bottleneck/value_types.h"
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
@@ -18,6 +19,7 @@ static void erase_key(dkvb_codebooks *cb, size_t c, size_t j)
 static void erase_pairs(dkvb_model *model)
 {
     dkvb_codebooks *cb = model->codebooks;
+    size_t row = model->classes * dkvb__value_size(model->values_dtype);
     uint64_t pair, from = 0;
 
     dkvb__coarse_drop(cb);
@@ -25,11 +27,21 @@ static void erase_pairs(dkvb_model *model)
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 
         erase_key(cb, c, j);
-        memset(model->values + pair * model->classes, 0, model->classes * sizeof *model->values);
+        memset((char *)model->values + pair * row, 0, row);
     }
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         cb->purged[w] |= model->mask->bits[w];
     dkvb_mask_clear(model->mask);
+}
+
+/* Sections that this library does not know may hold what was learnt from the rows: who erases cannot keep them. */
+static void erase_extras(dkvb_model *model)
+{
+    for (size_t i = 0; i < model->extra_count; i++) {
+        memset(model->extras[i].data, 0, model->extras[i].size);
+        dkvb__free(&model->mem, model->extras[i].data);
+    }
+    model->extra_count = 0;
 }
 
 /* Codebooks that only this model owns: its own, or a copy. */
@@ -67,6 +79,7 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
     }
     record.pairs = dkvb_mask_count(model->mask);
     erase_pairs(model);
+    erase_extras(model);
     for (size_t i = 0; i < j->count; i++) {
         struct dkvb__record *old = &j->records[i];
 

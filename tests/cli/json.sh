@@ -40,8 +40,8 @@ KEYS = {
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported journal",
     "search": "n codebooks top_k seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
-    "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize rows_trained "
-               "pairs_total masked_pairs purged_pairs class_names journal",
+    "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
+               "rows_trained pairs_total masked_pairs purged_pairs class_names journal",
     "verify": "ok journal_entries masked_pairs purged_pairs seconds",
     "encode": "n columns labels seconds",
     "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "

@@ -83,6 +83,16 @@ static dkvb_model *make_model(const float *x, const int32_t *y)
     return model;
 }
 
+/* Every file that this program makes: versions of the format, and types of the values. */
+static const struct golden {
+    const char *name;
+    uint32_t values_dtype;
+} goldens[] = {
+    {"model-1.0.dkvb", DKVB_DTYPE_F32},
+    {"model-1.0-f16.dkvb", DKVB_DTYPE_F16},
+    {"model-1.0-bf16.dkvb", DKVB_DTYPE_BF16},
+};
+
 static unsigned char *read_file(const char *path, size_t *size)
 {
     FILE *f = fopen(path, "rb");
@@ -126,20 +136,23 @@ int main(int argc, char **argv)
     char golden[1024];
     float x[N * DIM];
     int32_t y[N];
-    dkvb_model *model;
 
     if (argc != 2 && !write) {
         fprintf(stderr, "usage: golden [--write] FOLDER\n");
         return 2;
     }
-    snprintf(golden, sizeof golden, "%s/model-1.0.dkvb", argv[argc - 1]);
     make_rows(x, y);
-    model = make_model(x, y);
-    CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
-    if (!write) {
-        compare_files(golden, "golden-now.dkvb");
-        read_golden(golden, model, x);
+    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
+        dkvb_model *model = make_model(x, y);
+
+        snprintf(golden, sizeof golden, "%s/%s", argv[argc - 1], goldens[i].name);
+        CHECK(dkvb_model_set_values_dtype(model, goldens[i].values_dtype));
+        CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
+        if (!write) {
+            compare_files(golden, "golden-now.dkvb");
+            read_golden(golden, model, x);
+        }
+        dkvb_model_free(model);
     }
-    dkvb_model_free(model);
     return 0;
 }

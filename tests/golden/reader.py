@@ -57,19 +57,27 @@ def journal(data):
     return entries
 
 
+def widened(dtype, data):
+    """Values of any type as float32."""
+    if dtype == 12:  # bf16
+        return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
+    return np.frombuffer(data, {9: "<f2", 10: "<f4"}[dtype]).astype("<f4")
+
+
 def main():
     tool, model = sys.argv[1:3]
     found = sections(Path(model).read_bytes())
     shape = found["shape"][1]
     codebooks, keys, key_dim, input_dim, classes, top_k, flags, _, _ = struct.unpack_from("<IIIIIIIIQ", shape)
-    floats = {name: np.frombuffer(found[name][1], "<f4") for name in ("center", "projection", "keys", "values")}
+    floats = {name: np.frombuffer(found[name][1], "<f4") for name in ("center", "projection", "keys")}
+    values = widened(*found["values"])
     blocks = floats["keys"].reshape(codebooks, -1, key_dim, 16)
     lanes = blocks.transpose(0, 1, 3, 2).reshape(codebooks, -1, key_dim)
     assert not lanes[:, keys:].any()
     mask, purged = (pairs(found[name][1], codebooks, keys) for name in ("mask", "purged"))
     assert not (mask & purged).any()
     mine = {"center": floats["center"], "projection": floats["projection"].reshape(codebooks, input_dim, key_dim),
-            "keys": lanes[:, :keys], "values": floats["values"].reshape(codebooks, keys, classes),
+            "keys": lanes[:, :keys], "values": values.reshape(codebooks, keys, classes),
             "mask": mask | purged}
     with tempfile.TemporaryDirectory() as work:
         subprocess.run([tool, "export", model, "--dir", work], check=True, stdout=subprocess.DEVNULL)
@@ -78,6 +86,7 @@ def main():
             assert theirs.shape == array.shape and (theirs == array).all(), name
     told = json.loads(subprocess.run([tool, "inspect", model, "--json"], check=True, stdout=subprocess.PIPE).stdout)
     assert told["birth"] == shape[40:56].hex() and told["top_k"] == top_k and told["normalize"] in (flags, bool(flags))
+    assert told["values_dtype"] == {9: "float16", 10: "float32", 12: "bfloat16"}[found["values"][0]]
     assert [e["pairs"] for e in told["journal"]] == [e[1] for e in journal(found["journal"][1])]
     assert [n or "" for n in names(found["classes"][1], classes)][0] == "zero"
     print(f"{len(found)} sections read as docs/format.md says")

@@ -231,6 +231,21 @@ class ModelTest(Case):
         with self.assertRaisesRegex(ValueError, r"values: shape \(16, 32, 1\) found, \(16, 32, 3\) wanted"):
             self.model.values = values[:, :, :1]
 
+    def test_values_can_be_stored_in_16_bits(self):
+        values = self.model.values
+        self.assertEqual(self.model.values_dtype, "float32")
+        self.model.values_dtype = "float16"
+        self.assertEqual(self.model.info.values_dtype, "float16")
+        np.testing.assert_array_equal(self.model.values, values.astype(np.float16).astype(np.float32))
+        self.model.values_dtype = "bfloat16"
+        self.assertFalse((self.model.values.view(np.uint32) & 0xFFFF).any())
+        with self.assertRaisesRegex(ValueError, "'float64' found, float32, float16, bfloat16 are wanted"):
+            self.model.values_dtype = "float64"
+        self.model.values_dtype = "float32"
+        self.model.values = np.full_like(values, 1e6)
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "too large for float16"):
+            self.model.values_dtype = "float16"
+
     def test_classes_have_names_and_can_grow(self):
         self.model.class_names = ["kettle", "Löwe"]
         self.assertEqual(self.model.class_names, ["kettle", "Löwe", None])

@@ -34,6 +34,8 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
         (rc = dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
+        (rc = dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16)) != DKVB_OK ||
+        (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_activations_count(model, codes, 1, 100, counts)) != DKVB_OK ||
         (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK || (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
         (rc = dkvb_unlearn_by_examples(mask, codes, 1, ROWS, 3, 0)) != DKVB_OK ||
@@ -78,6 +80,37 @@ static void every_allocation_of_a_life_may_fail(void **state)
     }
 }
 
+static void half_an_allocator_is_refused(void **state)
+{
+    const char *path = temp_path("whole");
+    struct failing_alloc mem;
+    dkvb_allocator no_release = failing_allocator(&mem, SIZE_MAX), no_alloc = no_release, none = {0};
+    const dkvb_allocator *const halves[] = {&no_release, &no_alloc};
+    dkvb_model *model = trained_model(1, codes), *other;
+    dkvb_array array = DKVB_ARRAY_INIT;
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_mask *mask;
+
+    (void)state;
+    no_release.release = NULL;
+    no_alloc.alloc = NULL;
+    assert_ok(dkvb_model_save(model, path));
+    for (size_t i = 0; i < 2; i++) {
+        o.allocator = halves[i];
+        assert_int_equal(dkvb_model_new(&other, dkvb_model_codebooks(model), 2, &o), DKVB_EINVAL);
+        assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
+        assert_int_equal(dkvb_model_load(&other, path, &o), DKVB_EINVAL);
+        assert_int_equal(dkvb_model_map(&other, path, &o), DKVB_EINVAL);
+        assert_int_equal(dkvb_mask_load(&mask, path, halves[i]), DKVB_EINVAL);
+        assert_int_equal(dkvb_array_read(&array, path, halves[i]), DKVB_EINVAL);
+        assert_int_equal(dkvb_features_map(&array, path, halves[i]), DKVB_EINVAL);
+    }
+    o.allocator = &none; /* neither function: malloc and free */
+    assert_ok(dkvb_model_load(&other, path, &o));
+    dkvb_model_free(other);
+    dkvb_model_free(model);
+}
+
 static void every_method_of_key_initialisation_may_fail(void **state)
 {
     (void)state;
@@ -115,7 +148,7 @@ static void changes_that_fail_change_nothing(void **state)
     (void)state;
     options.allocator = &a;
     assert_ok(dkvb_model_save(trained, before));
-    for (int change = 0; change < 5; change++) {
+    for (int change = 0; change < 6; change++) {
         assert_ok(dkvb_model_load(&model, before, &options));
         for (size_t more = 0;; more++) {
             dkvb_status rc = DKVB_OK;
@@ -136,6 +169,9 @@ static void changes_that_fail_change_nothing(void **state)
                 break;
             case 4:
                 rc = dkvb_model_purge(model);
+                break;
+            case 5:
+                rc = dkvb_model_set_values_dtype(model, DKVB_DTYPE_BF16);
                 break;
             }
             mem.fail_at = SIZE_MAX;
@@ -161,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_life_may_fail),
+        cmocka_unit_test(half_an_allocator_is_refused),
         cmocka_unit_test(every_method_of_key_initialisation_may_fail),
         cmocka_unit_test(changes_that_fail_change_nothing),
     };

@@ -102,6 +102,52 @@ static void a_number_that_is_not_finite_is_named_by_row_and_column(void **state)
     assert_features((const float[]){0, 0x1.fffffep127f, 2, 3, 4, 5}, 2, 3);
 }
 
+static void float32_in_c_order_is_used_in_place_and_the_rest_is_read(void **state)
+{
+    static const uint64_t shape[2] = {3, 2};
+    static const float x[6] = {1, 2, 3, 4, 5, 6}, changed = 7, wrong = NAN, by_columns[6] = {1, 3, 5, 2, 4, 6};
+    static const uint16_t halves[2] = {0x3C00, 0xC000};
+    dkvb_array a = DKVB_ARRAY_INIT;
+    const float *data;
+    FILE *file;
+
+    (void)state;
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 2, shape, x), DKVB_OK);
+    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_OK);
+    assert_true(a.dtype == DKVB_DTYPE_F32 && a.ndim == 2 && a.shape[0] == 3 && a.shape[1] == 2);
+    assert_memory_equal(a.data, x, sizeof x);
+    assert_int_equal((uintptr_t)a.data % 64, 0);
+    file = fopen(data_path, "r+b"); /* what nobody should do shows that there is no copy */
+    fseek(file, -(long)sizeof changed, SEEK_END);
+    fwrite(&changed, sizeof changed, 1, file);
+    fclose(file);
+    data = a.data;
+    assert_true(data[5] == changed);
+    dkvb_array_free(&a);
+    assert_null(a.data);
+
+    file = fopen(data_path, "r+b");
+    fseek(file, -3 * (long)sizeof wrong, SEEK_END);
+    fwrite(&wrong, sizeof wrong, 1, file);
+    fclose(file);
+    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_EFORMAT);
+    assert_non_null(strstr(dkvb_last_error(), "row 1, column 1 is nan"));
+    assert_null(a.data);
+
+    put_npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }", by_columns, sizeof by_columns);
+    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_OK);
+    assert_memory_equal(a.data, x, sizeof x);
+    dkvb_array_free(&a);
+    put_vector("<f2", 2, halves, sizeof halves);
+    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_OK);
+    data = a.data;
+    assert_true(data[0] == 1.0f && data[1] == -2.0f);
+    dkvb_array_free(&a);
+    put_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }", x, sizeof x);
+    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_EFORMAT);
+    assert_non_null(strstr(dkvb_last_error(), "type and shape promise 36"));
+}
+
 static void assert_labels(const int32_t *want, size_t rows)
 {
     dkvb_array a = DKVB_ARRAY_INIT;
@@ -197,8 +243,10 @@ static void nothing_leaks_when_an_allocation_fails(void **state)
     put_npy("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3)}", data, sizeof data);
     let_every_allocation_fail(dkvb_array_read);
     let_every_allocation_fail(dkvb_features_read);
+    let_every_allocation_fail(dkvb_features_map);
     put_npy("{'descr': '<f2', 'fortran_order': True, 'shape': (2, 3)}", data, 12);
     let_every_allocation_fail(dkvb_features_read);
+    let_every_allocation_fail(dkvb_features_map);
     put_vector("<i8", 6, data, sizeof data);
     let_every_allocation_fail(dkvb_labels_read);
 }
@@ -242,6 +290,7 @@ int main(void)
         cmocka_unit_test(labels_of_every_integer_type_become_int32),
         cmocka_unit_test(a_label_out_of_range_is_named_by_row),
         cmocka_unit_test(labels_may_be_a_matrix_of_one_column),
+        cmocka_unit_test(float32_in_c_order_is_used_in_place_and_the_rest_is_read),
         cmocka_unit_test(nothing_leaks_when_an_allocation_fails),
         cmocka_unit_test(no_more_than_the_file_and_the_result_is_in_memory_at_once),
     };

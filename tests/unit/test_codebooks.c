@@ -295,6 +295,10 @@ static void arrays_come_back_as_they_went_in(void **state)
     dkvb_codebooks_free(b);
     assert_int_equal(dkvb_codebooks_from_arrays(&b, DIM, projection, center, keys, &o), DKVB_EINVAL);
     assert_null(b);
+    keys[5] = 0.0f;
+    o.normalize = 7;
+    assert_int_equal(dkvb_codebooks_from_arrays(&b, DIM, projection, center, keys, &o), DKVB_EINVAL);
+    assert_message("normalize is 7");
     dkvb_codebooks_free(a);
 }
 

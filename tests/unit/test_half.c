@@ -1,4 +1,4 @@
-/* binary16 to binary32, against what the standard says a pattern means. */
+/* binary16 and bfloat16 to binary32 and back, against what the standard says a pattern means. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,12 +49,58 @@ static void every_nan_stays_a_nan(void **state)
     }
 }
 
+/* Between two neighbours: each side goes to the nearer, the middle to the even one. */
+static void assert_rounds(uint16_t (*round)(float), uint16_t low, double low_value, double high_value)
+{
+    float middle = (float)((low_value + high_value) / 2.0);
+    uint16_t high = (uint16_t)(low + 1);
+
+    assert_true((double)middle == (low_value + high_value) / 2.0); /* so the test is exact */
+    assert_int_equal(round(middle), low % 2 ? high : low);
+    assert_int_equal(round(nextafterf(middle, -INFINITY)), low);
+    assert_int_equal(round(nextafterf(middle, INFINITY)), high);
+    assert_int_equal(round(-middle), (low % 2 ? high : low) | 0x8000);
+    assert_int_equal(round((float)low_value), low);
+}
+
+static void halves_are_rounded_to_the_nearest_ties_to_even(void **state)
+{
+    (void)state;
+    for (unsigned half = 0; half < 0x7BFF; half++)
+        assert_rounds(dkvb__float_to_half, (uint16_t)half, meaning(half), meaning(half + 1));
+    assert_int_equal(dkvb__float_to_half(65504.0f), 0x7BFF);
+    assert_int_equal(dkvb__float_to_half(nextafterf(65520.0f, 0.0f)), 0x7BFF);
+    assert_int_equal(dkvb__float_to_half(65520.0f), 0x7C00);
+    assert_int_equal(dkvb__float_to_half(-1e30f), 0xFC00);
+    assert_int_equal(dkvb__float_to_half(INFINITY), 0x7C00);
+    assert_int_equal(dkvb__float_to_half(0x1p-149f), 0);
+    assert_true(isnan(dkvb__half_to_float(dkvb__float_to_half(NAN))));
+}
+
+static void bfloats_are_the_upper_half_of_a_float(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0x80; bits < 0x7F7F; bits += 3) { /* from the smallest normal number on */
+        double low = ldexp(128 + (double)(bits & 127), (int)(bits >> 7) - 134);
+        double high = ldexp(128 + (double)((bits + 1) & 127), (int)((bits + 1) >> 7) - 134);
+
+        assert_true((double)dkvb__bfloat_to_float((uint16_t)bits) == low);
+        assert_rounds(dkvb__float_to_bfloat, (uint16_t)bits, low, high);
+    }
+    assert_int_equal(dkvb__float_to_bfloat(3.4e38f), 0x7F80);
+    assert_int_equal(dkvb__float_to_bfloat(-INFINITY), 0xFF80);
+    assert_true(isnan(dkvb__bfloat_to_float(dkvb__float_to_bfloat(NAN))));
+    assert_true(isnan(dkvb__bfloat_to_float(dkvb__float_to_bfloat(dkvb__float_of_bits(0x7F800001)))));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_finite_half_becomes_its_exact_value),
         cmocka_unit_test(infinities_keep_their_sign),
         cmocka_unit_test(every_nan_stays_a_nan),
+        cmocka_unit_test(halves_are_rounded_to_the_nearest_ties_to_even),
+        cmocka_unit_test(bfloats_are_the_upper_half_of_a_float),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,39 @@ static void activations_are_counted_and_added(void **state)
     dkvb_model_free(model);
 }
 
+static void every_codebook_is_counted(void **state)
+{
+    enum { MANY = 37, FEW_KEYS = 3, RANKS = 2, MANY_ROWS = 50 };
+    static const float projection[MANY], keys[MANY * FEW_KEYS];
+    static uint16_t many[MANY_ROWS * MANY * RANKS];
+    static uint64_t counts[MANY * FEW_KEYS], expected[MANY * FEW_KEYS];
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_model_options m = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_codebooks *cb;
+    dkvb_model *model;
+
+    (void)state;
+    o.codebooks = MANY;
+    o.keys = FEW_KEYS;
+    o.key_dim = 1;
+    m.top_k = RANKS;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, 1, projection, NULL, keys, &o));
+    assert_ok(dkvb_model_new(&model, cb, 2, &m));
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+        many[i] = i * i % 5 == 4 ? DKVB_CODE_NONE : (uint16_t)(i * i % 7 % FEW_KEYS);
+        if (many[i] != DKVB_CODE_NONE)
+            expected[i / RANKS % MANY * FEW_KEYS + many[i]]++;
+    }
+    assert_ok(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts));
+    assert_memory_equal(counts, expected, sizeof counts);
+    many[sizeof many / sizeof *many - 1] = FEW_KEYS;
+    assert_int_equal(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts), DKVB_EINVAL);
+    assert_message("row 49, codebook 36 names key 3");
+    assert_memory_equal(counts, expected, sizeof counts);
+    dkvb_model_free(model);
+    dkvb_codebooks_free(cb);
+}
+
 static int by_count_then_pair(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;
@@ -274,7 +307,7 @@ static void purge_erases_keys_and_values_but_changes_no_score(void **state)
         for (size_t i = 0; i < KEY_DIM; i++)
             assert_true(key[i * DKVB__LANES] == 0.0f);
         for (size_t l = 0; l < CLASSES; l++)
-            assert_true(model->values[pair * CLASSES + l] == 0.0f);
+            assert_true(((const float *)model->values)[pair * CLASSES + l] == 0.0f);
     }
     assert_ok(dkvb_model_get_info(model, &info));
     assert_true(info.masked_pairs == 0 && info.purged_pairs == 100 && info.journal_entries == 2);
@@ -364,6 +397,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations_are_counted_and_added),
+        cmocka_unit_test(every_codebook_is_counted),
         cmocka_unit_test(the_most_selected_pairs_are_chosen_ties_to_the_lowest),
         cmocka_unit_test(examples_mask_every_pair_they_select),
         cmocka_unit_test(forgetting_a_class_suppresses_it_and_keeps_the_rest),

@@ -100,7 +100,8 @@ static void training_follows_the_formula(void **state)
         plain_training(expected, &o, ROWS);
         /* Stored values are rounded to single precision at each of at most ROWS additions of at most learning_rate. */
         for (size_t v = 0; v < VALUES; v++)
-            assert_true(fabs((double)model->values[v] - expected[v]) <= ROWS * o.learning_rate * 0x1p-23);
+            assert_true(fabs((double)((const float *)model->values)[v] - expected[v]) <=
+                        ROWS * o.learning_rate * 0x1p-23);
         dkvb_model_free(model);
     }
 }
@@ -186,7 +187,7 @@ static void steps_add_up_to_one_training(void **state)
     assert_ok(dkvb_model_train_begin(steps, &o));
     for (size_t r = 0; r < ROWS; r += 200)
         assert_ok(dkvb_model_train_step(steps, codes + r * CODEBOOKS, 1, labels + r, 200, NULL));
-    assert_true(steps->values[0] == 0.0f); /* not yet in place */
+    assert_true(((const float *)steps->values)[0] == 0.0f); /* not yet in place */
     assert_int_equal(dkvb_model_save(steps, temp_path("x")), DKVB_ESTATE);
     assert_ok(dkvb_model_train_end(steps));
     assert_same_values(whole, steps);
@@ -246,7 +247,7 @@ static void callbacks_cancel_without_a_trace(void **state)
     run.progress = stop_progress;
     assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, &o, &run), DKVB_ECANCELLED);
     for (size_t v = 0; v < VALUES; v++)
-        assert_true(model->values[v] == 0.0f);
+        assert_true(((const float *)model->values)[v] == 0.0f);
     assert_true(model->rows_trained == 0);
     dkvb_model_free(model);
 }
@@ -293,9 +294,135 @@ static void logits_are_the_mean_of_the_selected_values(void **state)
             double sum = 0.0;
 
             for (size_t c = 0; c < CODEBOOKS; c++)
-                sum += (double)model->values[(c * KEYS + codes[r * CODEBOOKS + c]) * CLASSES + l];
+                sum += (double)((const float *)model->values)[(c * KEYS + codes[r * CODEBOOKS + c]) * CLASSES + l];
             assert_true(logits[r * CLASSES + l] == (float)(sum / CODEBOOKS));
         }
+    dkvb_model_free(model);
+}
+
+/* Codebooks that no fixture has: enough of them, and ranks, for every way through the sums. */
+enum { MANY = 43, FEW_KEYS = 5, MOST_RANKS = 3, MOST_CLASSES = 19 };
+
+static dkvb_model *wide_model(uint32_t k, uint32_t classes)
+{
+    static const float projection[MANY], keys[MANY * FEW_KEYS];
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_model_options m = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_codebooks *many;
+    dkvb_model *model;
+
+    o.codebooks = MANY;
+    o.keys = FEW_KEYS;
+    o.key_dim = 1;
+    m.top_k = k;
+    assert_ok(dkvb_codebooks_from_arrays(&many, 1, projection, NULL, keys, &o));
+    assert_ok(dkvb_model_new(&model, many, classes, &m));
+    dkvb_codebooks_free(many);
+    return model;
+}
+
+static void sums_run_in_order_in_double_precision(void **state)
+{
+    static float values[MANY * FEW_KEYS * MOST_CLASSES], logits[MOST_CLASSES];
+    uint16_t code[MANY * MOST_RANKS];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) /* so that another order gives other bits */
+        values[i] = (float)((double)((i * 7919) % 1009) * (i % 3 ? 1e-4 : 1e15) / 7.0);
+    for (uint32_t k = 1; k <= MOST_RANKS; k++)
+        for (uint32_t classes = 1; classes <= MOST_CLASSES; classes++) {
+            dkvb_model *model = wide_model(k, classes);
+
+            assert_ok(dkvb_model_set_values(model, values));
+            for (size_t i = 0; i < MANY * k; i++)
+                code[i] = i % 11 == 7 ? DKVB_CODE_NONE : (uint16_t)(i * 3 % FEW_KEYS);
+            assert_ok(dkvb_model_decode(model, code, k, 1, logits, NULL));
+            for (size_t l = 0; l < classes; l++) {
+                double sum = 0.0;
+
+                for (size_t i = 0; i < MANY * k; i++)
+                    if (code[i] != DKVB_CODE_NONE)
+                        sum += (double)values[(i / k * FEW_KEYS + code[i]) * classes + l];
+                assert_true(logits[l] == (float)(sum / (MANY * k)));
+            }
+            dkvb_model_free(model);
+        }
+}
+
+/* In a first batch all classes are equally likely, so a row's error is known exactly. */
+static void errors_are_added_in_the_order_of_rows_and_ranks(void **state)
+{
+    enum { MANY_ROWS = 70, RANKS = 2, LABELS = 3 };
+    static uint16_t many[MANY_ROWS * MANY * RANKS];
+    static float values[MANY * FEW_KEYS * LABELS], expected[MANY * FEW_KEYS * LABELS];
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = wide_model(RANKS, LABELS);
+    int32_t label[MANY_ROWS];
+
+    (void)state;
+    o.no_shuffle = 1;
+    o.learning_rate = 0.7;
+    for (size_t r = 0; r < MANY_ROWS; r++)
+        label[r] = (int32_t)(r * r % 7 % LABELS);
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+        size_t r = i / (MANY * RANKS), c = i / RANKS % MANY;
+
+        many[i] = i % 13 == 5 ? DKVB_CODE_NONE : (uint16_t)((r * 3 + i * (r % 4)) % FEW_KEYS);
+        for (int32_t l = 0; l < LABELS && many[i] != DKVB_CODE_NONE; l++)
+            expected[(c * FEW_KEYS + many[i]) * LABELS + (size_t)l] +=
+                (float)(o.learning_rate * ((l == label[r] ? 1.0 : 0.0) - 1.0 / LABELS));
+    }
+    assert_ok(dkvb_model_train(model, many, RANKS, label, MANY_ROWS, &o, NULL));
+    assert_ok(dkvb_model_get_values(model, values));
+    assert_memory_equal(values, expected, sizeof values);
+    dkvb_model_free(model);
+}
+
+struct heard {
+    uint64_t last, total;
+    bool ascending;
+};
+
+static int hear(void *user, uint64_t done, uint64_t total)
+{
+    struct heard *heard = user;
+
+    heard->ascending = heard->ascending && done >= heard->last && done <= total;
+    heard->last = done;
+    heard->total = total;
+    return 0;
+}
+
+static void progress_of_decoding_counts_rows(void **state)
+{
+    static float logits[ROWS * CLASSES];
+    dkvb_model *model = new_model();
+
+    (void)state;
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        struct heard heard = {0, 0, true};
+        dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+        run.threads = threads;
+        run.progress = hear;
+        run.user = &heard;
+        assert_ok(dkvb_model_decode(model, codes, 1, ROWS - 1, logits, &run));
+        assert_true(heard.ascending && heard.last == ROWS - 1 && heard.total == ROWS - 1);
+    }
+    dkvb_model_free(model);
+}
+
+static void more_threads_than_calls_take_are_not_promised(void **state)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_model *model = new_model();
+    int32_t label;
+
+    (void)state;
+    run.threads = 5000;
+    assert_true(dkvb_runtime_threads(&run) <= 1024);
+    assert_int_equal(dkvb_model_classify(model, codes, 1, 1, &label, &run), DKVB_EINVAL);
+    assert_message("at most 1024");
     dkvb_model_free(model);
 }
 
@@ -399,6 +526,10 @@ int main(void)
         cmocka_unit_test(callbacks_cancel_without_a_trace),
         cmocka_unit_test(classes_can_be_added_and_learnt),
         cmocka_unit_test(logits_are_the_mean_of_the_selected_values),
+        cmocka_unit_test(sums_run_in_order_in_double_precision),
+        cmocka_unit_test(errors_are_added_in_the_order_of_rows_and_ranks),
+        cmocka_unit_test(progress_of_decoding_counts_rows),
+        cmocka_unit_test(more_threads_than_calls_take_are_not_promised),
         cmocka_unit_test(predict_is_search_and_decode),
         cmocka_unit_test(a_row_without_live_keys_abstains),
         cmocka_unit_test(bad_codes_and_labels_are_named),

@@ -47,6 +47,7 @@ DKVB_DTYPE_I64 = 8
 DKVB_DTYPE_F16 = 9
 DKVB_DTYPE_F32 = 10
 DKVB_DTYPE_F64 = 11
+DKVB_DTYPE_BF16 = 12
 DKVB_ARRAY_MAX_NDIM = 8
 
 
@@ -154,6 +155,7 @@ class ModelInfo(Structure):
         ("journal_entries", c_uint64),
         ("rows_trained", c_uint64),
         ("birth", c_uint8 * 16),
+        ("values_dtype", c_uint32),
     )
 
 
@@ -305,6 +307,7 @@ PROTOTYPES = {
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
     "dkvb_model_set_values": (Status, (_model, _f32)),
+    "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
@@ -345,6 +348,7 @@ PROTOTYPES = {
     "dkvb_dtype_size": (c_size_t, (c_uint32,)),
     "dkvb_dtype_name": (c_char_p, (c_uint32,)),
     "dkvb_array_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),

@@ -1,7 +1,7 @@
 """Models: codebooks, values, class names, the mask in force and the journal."""
 
 from ctypes import POINTER, byref, c_uint64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,11 @@ _STATES = {
     _ffi.DKVB_JOURNAL_UNDONE: "undone",
     _ffi.DKVB_JOURNAL_PURGED: "purged",
     _ffi.DKVB_JOURNAL_DONE: "done",
+}
+_VALUES_DTYPES = {
+    _ffi.DKVB_DTYPE_F32: "float32",
+    _ffi.DKVB_DTYPE_F16: "float16",
+    _ffi.DKVB_DTYPE_BF16: "bfloat16",
 }
 
 
@@ -44,6 +49,7 @@ class ModelInfo:
     journal_entries: int
     rows_trained: int
     birth: bytes
+    values_dtype: str  # "float32", "float16" or "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Model(Handle):
         """ModelInfo of a file, of which only the header and the small sections are read."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_inspect(_arrays.path(path), byref(raw))
-        return _struct.answer(ModelInfo, raw)
+        return _model_info(raw)
 
     def save(self, path):
         """Write the model to a file, atomically."""
@@ -122,7 +128,7 @@ class Model(Handle):
         """A ModelInfo."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
-        return _struct.answer(ModelInfo, raw)
+        return _model_info(raw)
 
     @property
     def codebooks(self):
@@ -138,7 +144,7 @@ class Model(Handle):
 
     @property
     def values(self):
-        """A copy of the values, `float32[C][K][L]`. Assigning replaces them all."""
+        """A copy of the values, `float32[C][K][L]`, whatever they are stored in. Assigning replaces them all."""
         out = np.empty(self._values_shape, np.float32)
         lib.dkvb_model_get_values(self._c, _arrays.pointer(out))
         return out
@@ -147,6 +153,18 @@ class Model(Handle):
     def values(self, values):
         values = _arrays.floats(values, self._values_shape, "values")
         lib.dkvb_model_set_values(self._c, _arrays.pointer(values))
+
+    @property
+    def values_dtype(self):
+        """What the values are stored in: "float32", "float16" or "bfloat16". Assigning rounds them to the nearest."""
+        return self.info.values_dtype
+
+    @values_dtype.setter
+    def values_dtype(self, dtype):
+        codes = [code for code, name in _VALUES_DTYPES.items() if name == str(dtype)]
+        if not codes:
+            raise ValueError(f"values_dtype: {dtype!r} found, {', '.join(_VALUES_DTYPES.values())} are wanted")
+        lib.dkvb_model_set_values_dtype(self._c, codes[0])
 
     @property
     def class_names(self):
@@ -330,6 +348,10 @@ class Model(Handle):
 
     def _codes(self, codes):
         return _arrays.codes(codes, self.info.codebooks)
+
+
+def _model_info(raw):
+    return replace(_struct.answer(ModelInfo, raw), values_dtype=_VALUES_DTYPES[raw.values_dtype])
 
 
 def _train_options(callbacks, reports, report, **given):

@@ -1,0 +1,79 @@
+#include "bottleneck/value_types.h"
+
+#include "base/half.h"
+#include "dkvb/data.h"
+
+size_t dkvb__value_size(uint32_t dtype)
+{
+    return dtype == DKVB_DTYPE_F32 ? 4 : dtype == DKVB_DTYPE_F16 || dtype == DKVB_DTYPE_BF16 ? 2 : 0;
+}
+
+const char *dkvb__value_type_name(uint32_t dtype)
+{
+    return dtype == DKVB_DTYPE_F16 ? "float16" : dtype == DKVB_DTYPE_BF16 ? "bfloat16" : "float32";
+}
+
+void dkvb__values_widen(float *to, const void *from, uint32_t dtype, size_t count)
+{
+    const uint16_t *half = from;
+
+    if (dtype == DKVB_DTYPE_F32)
+        memcpy(to, from, count * sizeof *to);
+    for (size_t i = 0; dtype == DKVB_DTYPE_F16 && i < count; i++)
+        to[i] = dkvb__half_to_float(half[i]);
+    for (size_t i = 0; dtype == DKVB_DTYPE_BF16 && i < count; i++)
+        to[i] = dkvb__bfloat_to_float(half[i]);
+}
+
+/* Exponent bits all set: infinite or NaN. */
+static bool half_finite(uint16_t half, uint32_t dtype)
+{
+    uint16_t exponent = dtype == DKVB_DTYPE_F16 ? 0x7C00 : 0x7F80;
+
+    return (half & exponent) != exponent;
+}
+
+size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t count)
+{
+    uint16_t *half = to;
+
+    for (size_t i = 0; i < count; i++) {
+        uint16_t narrow;
+
+        if (dtype == DKVB_DTYPE_F32) {
+            if (!__builtin_isfinite(from[i]))
+                return i;
+            if (to)
+                ((float *)to)[i] = from[i];
+            continue;
+        }
+        narrow = dtype == DKVB_DTYPE_F16 ? dkvb__float_to_half(from[i]) : dkvb__float_to_bfloat(from[i]);
+        if (!half_finite(narrow, dtype))
+            return i;
+        if (to)
+            half[i] = narrow;
+    }
+    return count;
+}
+
+bool dkvb__values_finite(const void *values, uint32_t dtype, size_t count)
+{
+    const float *full = values;
+    const uint16_t *half = values;
+
+    for (size_t i = 0; i < count; i++)
+        if (dtype == DKVB_DTYPE_F32 ? !__builtin_isfinite(full[i]) : !half_finite(half[i], dtype))
+            return false;
+    return true;
+}
+
+bool dkvb__values_zero(const void *values, uint32_t dtype, size_t count)
+{
+    const float *full = values;
+    const uint16_t *half = values;
+
+    for (size_t i = 0; i < count; i++)
+        if (dtype == DKVB_DTYPE_F32 ? full[i] != 0.0f : (half[i] & 0x7FFF) != 0)
+            return false;
+    return true;
+}
