@@ -224,12 +224,16 @@ static inline void products_lower(float *to, const float *low)
     _mm256_storeu_ps(to, _mm256_min_ps(_mm256_loadu_ps(low), _mm256_loadu_ps(to)));
 }
 
-static inline float products_least(const float *low)
+static inline float products_least(const float *low, size_t n)
 {
-    __m128 a = _mm_min_ps(_mm_loadu_ps(low), _mm_loadu_ps(low + 4));
+    __m256 a = _mm256_loadu_ps(low);
+    __m128 b;
 
-    a = _mm_min_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
+    for (size_t i = 1; i < n; i++)
+        a = _mm256_min_ps(a, _mm256_loadu_ps(low + i * 8));
+    b = _mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_min_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_min_ss(b, _mm_movehdup_ps(b)));
 }
 
 static inline bool products_not_above(const float *low, float limit)

@@ -212,9 +212,13 @@ static inline void products_lower(float *to, const float *low)
     _mm512_storeu_ps(to, _mm512_min_ps(_mm512_loadu_ps(low), _mm512_loadu_ps(to)));
 }
 
-static inline float products_least(const float *low)
+static inline float products_least(const float *low, size_t n)
 {
-    return _mm512_reduce_min_ps(_mm512_loadu_ps(low));
+    __m512 a = _mm512_loadu_ps(low);
+
+    for (size_t i = 1; i < n; i++)
+        a = _mm512_min_ps(a, _mm512_loadu_ps(low + i * 16));
+    return _mm512_reduce_min_ps(a);
 }
 
 static inline bool products_not_above(const float *low, float limit)

@@ -429,56 +429,63 @@ static int coarse_first_limit(const struct coarse_work *t, size_t r)
     return least[at];
 }
 
-/* First look at the keys whose sums are least. `seen` of a word is set once its bit is in the words returned. */
-static uint64_t look_first(const struct coarse_work *t, size_t r, uint64_t *seen)
+/* Blocks of a segment that a row is to look at, and which of their keys. */
+struct choice {
+    size_t count;
+    uint64_t words;                    /* words whose `seen` is set */
+    uint64_t seen[SEGMENT_WORDS];      /* keys of a word that were chosen before */
+    uint32_t block[SEGMENT_WORDS * 4]; /* the block's number, shifted by 16, and a bit for each key */
+};
+
+/* Keys are far away in memory, and all of a block will be wanted soon. */
+static inline void fetch_block(const struct coarse_work *t, size_t block)
 {
-    const struct coarse_row *row = &t->row[r];
-    int limit = coarse_first_limit(t, r);
-    uint64_t words = words_not_above(t, r, limit);
+    const float *keys = t->blocks + (t->first * 4 + block) * DKVB__LANES * t->dim;
 
-    for (uint64_t left = words; left; left &= left - 1) {
-        size_t w = (size_t)__builtin_ctzll(left), first = (t->first + w) * WORD_KEYS;
-
-        seen[w] = keys_not_above(t, r, w, limit) & ~t->dead[w];
-        look_closer(row->dist, row->index, t->k, row->q, t->blocks + first * t->dim, t->dim, first, seen[w]);
-    }
-    return words;
+    for (size_t i = 0; i < t->dim; i++)
+        __builtin_prefetch(keys + i * DKVB__LANES);
 }
 
-/* What was found says how far to look: then at every other key that may be as near. Nothing here waits for a distance,
- * so that many are under way at once. */
-static void look_further(struct coarse_work *t, size_t r, uint64_t words, const uint64_t *seen)
+/* Choose the live keys whose sums are not above the limit and that were not chosen before. */
+static void choose(const struct coarse_work *t, size_t r, int limit, struct choice *to)
 {
-    const struct coarse_row *row = &t->row[r];
-    int limit = coarse_limit(row, t->coarse, row->dist[t->k - 1], t->dim);
-    uint32_t chosen[SEGMENT_WORDS * 4]; /* block, and which of its keys */
-    size_t count = 0;
-    float s[DKVB__LANES];
-
+    to->count = 0;
     for (uint64_t left = words_not_above(t, r, limit); left; left &= left - 1) {
         size_t w = (size_t)__builtin_ctzll(left);
-        uint64_t keys = keys_not_above(t, r, w, limit) & ~t->dead[w] & ~(words >> w & 1 ? seen[w] : 0);
+        uint64_t keys = keys_not_above(t, r, w, limit) & ~t->dead[w] & ~(to->words >> w & 1 ? to->seen[w] : 0);
 
+        to->seen[w] = keys;
+        to->words |= (uint64_t)1 << w;
         for (size_t b = 0; b < 4; b++) {
             uint32_t part = keys >> (b * DKVB__LANES) & 0xFFFF;
 
-            chosen[count] = (uint32_t)(w * 4 + b) << 16 | part;
-            count += part != 0;
+            if (!part)
+                continue;
+            to->block[to->count++] = (uint32_t)(w * 4 + b) << 16 | part;
+            fetch_block(t, w * 4 + b);
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t first = t->first * WORD_KEYS + (chosen[i] >> 16) * DKVB__LANES;
-        uint64_t near = block_distances(s, row->q, t->blocks + first * t->dim, t->dim, row->dist[t->k - 1]);
-
-        offer(row->dist, row->index, t->k, s, near & chosen[i] & 0xFFFF, first);
-    }
-    t->looked += count;
 }
 
-/* The first `rows` rows of the tile; what its other rows hold does not matter. */
+/* Nothing here waits for a distance, so that many are under way at once. */
+static void look_at_choice(struct coarse_work *t, const struct coarse_row *row, const struct choice *choice)
+{
+    float s[DKVB__LANES];
+
+    for (size_t i = 0; i < choice->count; i++) {
+        size_t first = t->first * WORD_KEYS + (choice->block[i] >> 16) * DKVB__LANES;
+        uint64_t near = block_distances(s, row->q, t->blocks + first * t->dim, t->dim, row->dist[t->k - 1]);
+
+        offer(row->dist, row->index, t->k, s, near & choice->block[i] & 0xFFFF, first);
+    }
+    t->looked += choice->count;
+}
+
+/* The first `rows` rows of the tile; what its other rows hold does not matter. First the keys whose sums are least; the
+ * distances found there say how far to look. */
 static void search_tile(struct coarse_work *t, size_t rows)
 {
-    uint64_t words[COARSE_ROWS], seen[COARSE_ROWS][SEGMENT_WORDS];
+    struct choice choice[COARSE_ROWS];
 
     if (rows == 1)
         add_words_1(t);
@@ -486,10 +493,16 @@ static void search_tile(struct coarse_work *t, size_t rows)
         add_words_3(t);
     else
         add_words_all(t);
+    for (size_t r = 0; r < rows; r++) {
+        choice[r].words = 0;
+        choose(t, r, coarse_first_limit(t, r), &choice[r]);
+    }
     for (size_t r = 0; r < rows; r++)
-        words[r] = look_first(t, r, seen[r]);
+        look_at_choice(t, &t->row[r], &choice[r]);
     for (size_t r = 0; r < rows; r++)
-        look_further(t, r, words[r], seen[r]);
+        choose(t, r, coarse_limit(&t->row[r], t->coarse, t->row[r].dist[t->k - 1], t->dim), &choice[r]);
+    for (size_t r = 0; r < rows; r++)
+        look_at_choice(t, &t->row[r], &choice[r]);
 }
 
 /* Make ready for the segment that begins with word `first`, unless that was done. */

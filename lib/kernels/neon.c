@@ -290,9 +290,13 @@ static inline void products_lower(float *to, const float *low)
     vst1q_f32(to, vminq_f32(vld1q_f32(low), vld1q_f32(to)));
 }
 
-static inline float products_least(const float *low)
+static inline float products_least(const float *low, size_t n)
 {
-    return vminvq_f32(vld1q_f32(low));
+    float32x4_t a = vld1q_f32(low);
+
+    for (size_t i = 1; i < n; i++)
+        a = vminq_f32(a, vld1q_f32(low + i * 4));
+    return vminvq_f32(a);
 }
 
 /* Some lane is not all ones: what is not a number is not above, either. */

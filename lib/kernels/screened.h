@@ -7,7 +7,8 @@
  *     enum { SCREEN_ROWS = …, SCREEN_LANES = … };  rows screened at a time; floats in a vector
  *     half_norms(h, word, count, dim)              h[j] = |key|^2 / 2 of the keys of `count` blocks, rounded once
  *     least_products(low, stride, q, word, h, dim) low[r * stride + l] = the least h - q_r.key in lane l of four blocks
- *     products_lower(to, low), products_least(low) to[l] = the lower of both; the least of SCREEN_LANES numbers
+ *     products_lower(to, low)                      to[l] = the lower of both
+ *     products_least(low, n)                       the least of n times SCREEN_LANES numbers
  *     products_not_above(low, limit)               whether any of SCREEN_LANES numbers is not above the limit
  *     block_distances(s, q, block, dim, most)      s[0 .. 15] = distances of one row to a block; a bit for each <= most
  *     word_distances(s, q, word, dim, most)        s[0 .. 63] = the same for four blocks at once
@@ -135,17 +136,19 @@ static void set_half_norms(struct product_work *t)
 /* The k-th least of the row's products, lane by lane: where to begin. */
 static float first_limit(const struct product_work *t, size_t r)
 {
-    _Alignas(64) float least[SCREEN_LANES];
-    float limit = 0.0f;
+    size_t groups = (t->words + PRODUCT_GROUP - 1) / PRODUCT_GROUP;
+    float least[SCREEN_LANES], limit = products_least(t->group[r][0], groups);
 
+    if (t->k == 1)
+        return limit;
     memcpy(least, t->group[r][0], sizeof least);
-    for (size_t g = 1; g * PRODUCT_GROUP < t->words; g++)
+    for (size_t g = 1; g < groups; g++)
         products_lower(least, t->group[r][g]);
     for (size_t i = 0; i < t->k; i++) {
         size_t at = 0;
 
-        limit = products_least(least);
-        while (i + 1 < t->k && at + 1 < SCREEN_LANES && !(least[at] <= limit))
+        limit = products_least(least, 1);
+        while (at + 1 < SCREEN_LANES && !(least[at] <= limit))
             at++;
         least[at] = __builtin_inff();
     }
@@ -197,10 +200,10 @@ static void screen_rows(struct product_work *t, float *dist, uint16_t *index, co
     uint64_t done[SCREEN_ROWS];
 
     multiply_words(t, q);
-    for (size_t r = 0; r < SCREEN_ROWS; r++) {
+    for (size_t r = 0; r < SCREEN_ROWS; r++)
         done[r] = words_below(t, r, first_limit(t, r), 0);
+    for (size_t r = 0; r < SCREEN_ROWS; r++)
         look_at_words(t, done[r], dist + r * t->k, index + r * t->k, q + r * t->dim);
-    }
     for (size_t r = 0; r < SCREEN_ROWS; r++) {
         struct screen screen = screen_for(q + r * t->dim, t->dim);
         float limit = screen_limit(&screen, dist[r * t->k + t->k - 1], t->most_h);
