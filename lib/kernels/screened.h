@@ -17,6 +17,7 @@
 #ifndef DKVB_KERNELS_SCREENED_H
 #define DKVB_KERNELS_SCREENED_H
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
@@ -63,6 +64,18 @@ static inline float screen_limit(const struct screen *s, float best, double most
     return (float)(half - s->half_q + s->allowed * (half + 2.0 * most_h + s->half_q) + s->tiny);
 }
 
+/* A distance that keys of product v or less do not exceed: what to ask for when nothing has been found yet. Rounding of
+ * v and of the distance are each covered by the error that screen_limit() allows. */
+static inline float screen_distance(const struct screen *s, float v, double most_h)
+{
+    double half = (double)v + s->half_q;
+    double error = s->allowed * (fabs(half) + 2.0 * most_h + s->half_q) + s->tiny;
+
+    if (!(2.0 * most_h + s->half_q < 0x1p120 && half < 0x1p120))
+        return __builtin_inff();
+    return (float)(2.0 * (half + 3.0 * error));
+}
+
 /* Insert those of the distances that `hits` names. Words come in any order: of equal distances the lower key wins. */
 static inline void offer(float *dist, uint16_t *index, size_t k, const float *s, uint64_t hits, size_t first)
 {
@@ -89,13 +102,14 @@ static inline void look_closer(float *dist, uint16_t *index, size_t k, const flo
     }
 }
 
-/* The same for all live keys of a whole word. */
+/* The same for all live keys of a whole word whose distance is at most `most`. */
 static inline void look_at_word(float *dist, uint16_t *index, size_t k, const float *q, const float *word, size_t dim,
-                                size_t first, uint64_t live)
+                                size_t first, uint64_t live, float most)
 {
     float s[4 * DKVB__LANES];
 
-    offer(dist, index, k, s, live & word_distances(s, q, word, dim, dist[k - 1]), first);
+    most = most < dist[k - 1] ? most : dist[k - 1];
+    offer(dist, index, k, s, live & word_distances(s, q, word, dim, most), first);
 }
 
 enum {
@@ -169,13 +183,14 @@ static uint64_t words_below(const struct product_work *t, size_t r, float limit,
     return words & ~done;
 }
 
-/* Look at all live keys of these words. */
-static void look_at_words(const struct product_work *t, uint64_t words, float *dist, uint16_t *index, const float *q)
+/* Look at all live keys of these words that are not farther than `most`. */
+static void look_at_words(const struct product_work *t, uint64_t words, float most, float *dist, uint16_t *index,
+                          const float *q)
 {
     for (; words; words &= words - 1) {
         size_t w = t->first + (size_t)__builtin_ctzll(words);
 
-        look_at_word(dist, index, t->k, q, t->blocks + w * 64 * t->dim, t->dim, w * 64, ~t->dead[w]);
+        look_at_word(dist, index, t->k, q, t->blocks + w * 64 * t->dim, t->dim, w * 64, ~t->dead[w], most);
     }
 }
 
@@ -197,18 +212,24 @@ static void multiply_words(struct product_work *t, const float *q)
 /* First look where products are least; the distances found there say how far to look. */
 static void screen_rows(struct product_work *t, float *dist, uint16_t *index, const float *q)
 {
+    struct screen screens[SCREEN_ROWS];
     uint64_t done[SCREEN_ROWS];
+    float most[SCREEN_ROWS];
 
     multiply_words(t, q);
-    for (size_t r = 0; r < SCREEN_ROWS; r++)
-        done[r] = words_below(t, r, first_limit(t, r), 0);
-    for (size_t r = 0; r < SCREEN_ROWS; r++)
-        look_at_words(t, done[r], dist + r * t->k, index + r * t->k, q + r * t->dim);
     for (size_t r = 0; r < SCREEN_ROWS; r++) {
-        struct screen screen = screen_for(q + r * t->dim, t->dim);
-        float limit = screen_limit(&screen, dist[r * t->k + t->k - 1], t->most_h);
+        float limit = first_limit(t, r);
 
-        look_at_words(t, words_below(t, r, limit, done[r]), dist + r * t->k, index + r * t->k, q + r * t->dim);
+        screens[r] = screen_for(q + r * t->dim, t->dim);
+        most[r] = screen_distance(&screens[r], limit, t->most_h);
+        done[r] = words_below(t, r, limit, 0);
+    }
+    for (size_t r = 0; r < SCREEN_ROWS; r++)
+        look_at_words(t, done[r], most[r], dist + r * t->k, index + r * t->k, q + r * t->dim);
+    for (size_t r = 0; r < SCREEN_ROWS; r++) {
+        float worst = dist[r * t->k + t->k - 1], limit = screen_limit(&screens[r], worst, t->most_h);
+
+        look_at_words(t, words_below(t, r, limit, done[r]), worst, dist + r * t->k, index + r * t->k, q + r * t->dim);
     }
 }
 
@@ -222,7 +243,7 @@ static void look_at_rest(const struct product_work *t, float *dist, uint16_t *in
         uint64_t live = ~t->dead[w];
 
         if (live && w < whole)
-            look_at_word(dist, index, t->k, q, word, t->dim, w * 64, live);
+            look_at_word(dist, index, t->k, q, word, t->dim, w * 64, live, __builtin_inff());
         else if (live)
             look_closer(dist, index, t->k, q, word, t->dim, w * 64, live);
     }
