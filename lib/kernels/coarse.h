@@ -369,16 +369,20 @@ static __attribute__((noinline)) void add_words_all(struct coarse_work *t)
     add_words(t, COARSE_ROWS);
 }
 
-/* Words in which some sum is not above the limit. */
-static uint64_t words_not_above(const struct coarse_work *t, size_t r, int limit)
+/* Words in which some sum is not above the limit. The branches here are those that are mostly foreseen: where the
+ * least sum lies is not. */
+static inline uint64_t words_not_above(const struct coarse_work *t, size_t r, int limit)
 {
     lanes most = lanes_all((int16_t)limit);
     uint64_t words = 0;
+    uint32_t groups = 0;
 
-    for (size_t g = 0; g * GROUP_WORDS < t->words; g++) {
-        if (lanes_not_above(lanes_load(t->group[r][g]), most) == 0)
-            continue;
-        for (size_t w = g * GROUP_WORDS; w < t->words && w < (g + 1) * GROUP_WORDS; w++)
+    for (uint32_t g = 0; g < SEGMENT_WORDS / GROUP_WORDS; g++)
+        groups |= (uint32_t)(lanes_not_above(lanes_load(t->group[r][g]), most) != 0) << g;
+    for (; groups; groups &= groups - 1) {
+        size_t first = (size_t)__builtin_ctz(groups) * GROUP_WORDS;
+
+        for (size_t w = first; w < first + GROUP_WORDS; w++)
             words |= (uint64_t)(lanes_not_above(lanes_load(t->low[r][w]), most) != 0) << w;
     }
     return words & t->live;
@@ -456,13 +460,13 @@ static void choose(const struct coarse_work *t, size_t r, int limit, struct choi
 
         to->seen[w] = keys;
         to->words |= (uint64_t)1 << w;
-        for (size_t b = 0; b < 4; b++) {
-            uint32_t part = keys >> (b * DKVB__LANES) & 0xFFFF;
+        while (keys) {
+            size_t b = (size_t)__builtin_ctzll(keys) / DKVB__LANES;
+            uint64_t part = keys & (uint64_t)0xFFFF << (b * DKVB__LANES);
 
-            if (!part)
-                continue;
-            to->block[to->count++] = (uint32_t)(w * 4 + b) << 16 | part;
+            to->block[to->count++] = (uint32_t)(w * 4 + b) << 16 | (uint32_t)(part >> (b * DKVB__LANES));
             fetch_block(t, w * 4 + b);
+            keys ^= part;
         }
     }
 }
