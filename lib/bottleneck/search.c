@@ -87,15 +87,30 @@ static size_t choose_rows(const struct tile_job *job, size_t c, size_t part, uin
     return count;
 }
 
+/* The rows lie far apart, so that no processor guesses the next one. */
+static void copy_projections(const struct tile_job *job, size_t c, const uint32_t *chosen, size_t count, float *q)
+{
+    enum { AHEAD = 8, LINE = 16 }; /* rows; floats in a line of cache */
+    size_t dim = job->s->cb->shape.key_dim, row = job->s->cb->shape.codebooks * dim;
+    const float *from = job->projected + c * dim;
+
+    for (size_t i = 0; i < count; i++) {
+        const float *ahead = from + chosen[i + AHEAD < count ? i + AHEAD : i] * row;
+
+        for (size_t j = 0; j < dim; j += LINE)
+            __builtin_prefetch(ahead + j);
+        memcpy(q + i * dim, from + chosen[i] * row, dim * sizeof *q);
+    }
+}
+
 /* Projections of the chosen rows in codebook c, side by side in `q`. */
 static void gather_projections(struct tile_job *job, size_t c, const uint32_t *chosen, size_t count, const double **row,
                                float *q)
 {
-    size_t dim = job->s->cb->shape.key_dim, bad;
+    size_t bad;
 
     if (job->projected) {
-        for (size_t i = 0; i < count; i++)
-            memcpy(q + i * dim, job->projected + (chosen[i] * job->s->cb->shape.codebooks + c) * dim, dim * sizeof *q);
+        copy_projections(job, c, chosen, count, q);
         return;
     }
     for (size_t i = 0; i < count; i++)
