@@ -93,7 +93,7 @@ int main(void)
     before = score("before", model);
 
     must(dkvb_mask_new(&mask, codebooks));
-    must(dkvb_activations_count(model, forget_codes, 1, FORGET_ROWS, counts[0]));
+    must(dkvb_activations_count(model, forget_codes, 1, FORGET_ROWS, counts[0], NULL));
     must(dkvb_unlearn_by_activations(mask, counts[0], 500));
     forget(model, mask, "activations");
     activations = score("500 most used pairs", model);

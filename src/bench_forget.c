@@ -61,14 +61,14 @@ static int search(struct bench *b, const dkvb_run_options *run)
     return tool_check(dkvb_search(b->codebooks, NULL, b->rows, (size_t)a->rows, a->top_k, b->codes, NULL, run));
 }
 
-static int forget(struct bench *b)
+static int forget(struct bench *b, const dkvb_run_options *run)
 {
     const struct bench_args *a = &b->args;
     dkvb_mask *mask = NULL;
     int code;
 
     memset(b->counts, 0, (size_t)a->codebooks * a->keys * sizeof *b->counts);
-    code = tool_check(dkvb_activations_count(b->model, b->codes, a->top_k, (size_t)a->rows, b->counts));
+    code = tool_check(dkvb_activations_count(b->model, b->codes, a->top_k, (size_t)a->rows, b->counts, run));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_mask_new(&mask, b->codebooks));
     if (code == EXIT_SUCCESS)
@@ -96,7 +96,7 @@ static int measure(struct bench *b, uint32_t series, const dkvb_run_options *run
     if (series == REFRESH)
         memcpy(b->other_codes, b->codes, (size_t)bench_code_bytes(&b->args));
     start = progress_clock();
-    code = series == SEARCH ? search(b, run) : series == FORGET ? forget(b) : refresh(b, run);
+    code = series == SEARCH ? search(b, run) : series == FORGET ? forget(b, run) : refresh(b, run);
     *seconds = progress_clock() - start;
     if (series == REFRESH && code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_undo(b->model, b->entry));

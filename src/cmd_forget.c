@@ -160,11 +160,13 @@ static int read_forget_set(struct forget *f)
 static int add_activations(struct forget *f, const uint16_t *codes)
 {
     uint64_t *counts = input_memory("counts", sizeof *counts, f->info.codebooks, f->info.keys, 1);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     int code;
 
     if (!counts)
         return EXIT_FAILURE;
-    code = tool_check(dkvb_activations_count(f->model, codes, f->info.top_k, f->x.rows, counts));
+    run.threads = f->args.threads;
+    code = tool_check(dkvb_activations_count(f->model, codes, f->info.top_k, f->x.rows, counts, &run));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_unlearn_by_activations(f->mask, counts, f->args.pairs));
     free(counts);

@@ -15,7 +15,7 @@
  *     dkvb_model_predict(model, x, n, answers, NULL, NULL);        // classify                  model.h
  *
  *     dkvb_mask_new(&mask, cb);                                    //                           mask.h
- *     dkvb_activations_count(model, forget_codes, 1, m, counts);   // which pairs does the
+ *     dkvb_activations_count(model, forget_codes, 1, m, counts, NULL); // which pairs does the
  *     dkvb_unlearn_by_activations(mask, counts, 100000);           //   forget set use most?    unlearn.h
  *     dkvb_model_forget(model, mask, NULL, &entry);                // suppressed, journalled
  *     dkvb_model_undo(model, entry);                               // taken back, bit for bit

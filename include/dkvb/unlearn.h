@@ -21,6 +21,7 @@
 #include "export.h"
 #include "mask.h"
 #include "model.h"
+#include "runtime.h"
 #include "status.h"
 
 #ifdef __cplusplus
@@ -34,9 +35,11 @@ extern "C" {
  * @param         codes   `uint16_t[n][codebooks][k]`; DKVB_CODE_NONE counts nothing. Stale codes are allowed:
  *                        counts may come from the first codes whatever was masked since.
  * @param[in,out] counts  `uint64_t[codebooks][keys]`; nothing is added on failure.
+ * @param         run     NULL for the defaults. Progress is not called: this takes milliseconds.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                           size_t n, uint64_t *counts);
+                                                           size_t n, uint64_t *counts,
+                                                           const dkvb_run_options *run);
 
 /**
  * Unlearning via activations: add the `pairs` most selected pairs to `mask`, all codebooks together,

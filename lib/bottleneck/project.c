@@ -118,7 +118,7 @@ size_t dkvb__tile_rows(const dkvb_codebooks *cb, size_t n)
 {
     size_t rows = ((size_t)8 << 20) / (cb->shape.input_dim * sizeof(double));
 
-    rows = rows < 16 ? 16 : rows > 1024 ? 1024 : rows;
+    rows = rows < 16 ? 16 : rows > 512 ? 512 : rows;
     return n < rows ? n : rows;
 }
 

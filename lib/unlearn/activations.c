@@ -9,27 +9,44 @@
 
 enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows: their counts stay in cache */
 
-dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
-                                   uint64_t *counts)
-{
-    const struct dkvb__shape *shape = &model->codebooks->shape;
-    size_t size = dkvb__code_size(model);
-    dkvb_status rc = dkvb__check_codes(model, codes, k, n);
+struct counting {
+    const dkvb_model *model;
+    const uint16_t *codes;
+    size_t n;
+    uint64_t *counts;
+};
 
+/* Counts of some codebooks belong to one task, so that tasks do not meet. */
+static void count_codebooks(void *context, size_t task, unsigned worker)
+{
+    const struct counting *s = context;
+    const struct dkvb__shape *shape = &s->model->codebooks->shape;
+    size_t size = dkvb__code_size(s->model), k = s->model->top_k, first = task * CODEBOOKS;
+    size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
+
+    (void)worker;
+    for (size_t r = 0; r < s->n; r++) {
+        const uint16_t *code = s->codes + r * size + first * k;
+
+        for (size_t c = first; c < end; c++)
+            for (size_t j = 0; j < k; j++, code++)
+                if (*code != DKVB_CODE_NONE)
+                    s->counts[c * shape->keys + *code]++;
+    }
+}
+
+dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
+                                   uint64_t *counts, const dkvb_run_options *opts)
+{
+    struct counting s = {model, codes, n, counts};
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (!rc)
+        rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;
-    for (size_t first = 0; first < shape->codebooks; first += CODEBOOKS) {
-        size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
-
-        for (size_t r = 0; r < n; r++) {
-            const uint16_t *code = codes + r * size + first * k;
-
-            for (size_t c = first; c < end; c++)
-                for (size_t j = 0; j < k; j++, code++)
-                    if (*code != DKVB_CODE_NONE)
-                        counts[c * shape->keys + *code]++;
-        }
-    }
+    dkvb__parallel(&run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
     return DKVB_OK;
 }
 

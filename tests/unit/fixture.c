@@ -64,7 +64,7 @@ dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_
 
     for (size_t r = 0; r < ROWS; r++)
         if (labels[r] == label)
-            assert_ok(dkvb_activations_count(model, codes + r * CODEBOOKS, 1, 1, counts));
+            assert_ok(dkvb_activations_count(model, codes + r * CODEBOOKS, 1, 1, counts, NULL));
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     assert_ok(dkvb_unlearn_by_activations(mask, counts, pairs));
     return mask;

@@ -36,7 +36,7 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
         (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
         (rc = dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
-        (rc = dkvb_activations_count(model, codes, 1, 100, counts)) != DKVB_OK ||
+        (rc = dkvb_activations_count(model, codes, 1, 100, counts, NULL)) != DKVB_OK ||
         (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK || (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
         (rc = dkvb_unlearn_by_examples(mask, codes, 1, ROWS, 3, 0)) != DKVB_OK ||
         (rc = dkvb_model_forget(model, mask, NULL, &entry)) != DKVB_OK ||

@@ -46,9 +46,9 @@ static void activations_are_counted_and_added(void **state)
     dkvb_model *model = trained_model(1, codes);
 
     (void)state;
-    assert_ok(dkvb_activations_count(model, codes, 1, ROWS, whole));
-    assert_ok(dkvb_activations_count(model, codes, 1, 100, parts));
-    assert_ok(dkvb_activations_count(model, codes + 100 * CODEBOOKS, 1, ROWS - 100, parts));
+    assert_ok(dkvb_activations_count(model, codes, 1, ROWS, whole, NULL));
+    assert_ok(dkvb_activations_count(model, codes, 1, 100, parts, NULL));
+    assert_ok(dkvb_activations_count(model, codes + 100 * CODEBOOKS, 1, ROWS - 100, parts, NULL));
     assert_memory_equal(whole, parts, sizeof whole);
     for (size_t i = 0; i < CODEBOOKS * KEYS; i++)
         sum += whole[i];
@@ -79,10 +79,10 @@ static void every_codebook_is_counted(void **state)
         if (many[i] != DKVB_CODE_NONE)
             expected[i / RANKS % MANY * FEW_KEYS + many[i]]++;
     }
-    assert_ok(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts));
+    assert_ok(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts, NULL));
     assert_memory_equal(counts, expected, sizeof counts);
     many[sizeof many / sizeof *many - 1] = FEW_KEYS;
-    assert_int_equal(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts), DKVB_EINVAL);
+    assert_int_equal(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts, NULL), DKVB_EINVAL);
     assert_message("row 49, codebook 36 names key 3");
     assert_memory_equal(counts, expected, sizeof counts);
     dkvb_model_free(model);

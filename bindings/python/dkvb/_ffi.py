@@ -332,7 +332,7 @@ PROTOTYPES = {
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 
     # unlearn.h
-    "dkvb_activations_count": (Status, (_model, _u16, c_uint32, c_size_t, _u64)),
+    "dkvb_activations_count": (Status, (_model, _u16, c_uint32, c_size_t, _u64, _run)),
     "dkvb_unlearn_by_activations": (Status, (_mask, _u64, c_uint64)),
     "dkvb_unlearn_by_examples": (Status, (_mask, _u16, c_uint32, c_size_t, c_size_t, c_uint64)),
     "dkvb_forget_options_init": (None, (POINTER(ForgetOptions), c_size_t)),

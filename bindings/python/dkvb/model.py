@@ -291,7 +291,7 @@ class Model(Handle):
             counts = np.zeros(self._pairs_shape, np.uint64)
         else:
             counts = _arrays.counts_to_add_to(counts, self._pairs_shape)
-        lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts))
+        lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts), None)
         return counts
 
     def forget(self, mask, method=None, reason=None):
