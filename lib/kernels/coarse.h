@@ -3,20 +3,20 @@
  * keys many times faster than sums of floats; the distances of kernels.h decide among the few that are left. The bound
  * below is proven, so that the answer is the same as if every distance had been computed.
  *
- * With c the centre of a codebook, keys are rounded to k^ = c + K (u - 127.5), 0 <= u <= 255, and rows to
- * q^ = c - Q s, -63 <= s <= 63. By the triangle inequality
+ * With c the centre of a codebook, keys are rounded to k^ = c + K (u - 90), 0 <= u <= 180, and rows to
+ * q^ = c - Q s, -90 <= s <= 90. By the triangle inequality
  *
  *     |q^ - k^| <= |q - k| + e,     e = |q - q^| + |k - k^|
  *
  * In units of S = K Q, half the square of the left side is |q^ - c|^2 / 2S, the same for all keys of a row, plus
  *
- *     a = height + sum s_i (u_i - 127.5),     height = |k^ - c|^2 / 2S, rounded down, at most 32766
+ *     a = height + sum s_i (u_i - 90),     height = |k^ - c|^2 / 2S, rounded down, at most 32766
  *
  * so that a key that is as near as `best` has a <= ((sqrt(best) + e)^2 - |q^ - c|^2) / 2S. The largest |k - k^| of the
  * codebook stands for that of the key.
  *
- * Products of a byte and a number below 64 add up in pairs without overflow (255 * 63 * 2 < 2^15). Sums wrap around,
- * which is harmless where the whole sum fits: by Cauchy and Schwarz it is at most |s| |u - 127.5|, and rows for which
+ * Two such products add up without overflow (180 * 90 * 2 < 2^15). Sums wrap around,
+ * which is harmless where the whole sum fits: by Cauchy and Schwarz it is at most |s| |u - 90|, and rows for which
  * that is too much are searched without coarse keys. The height is added last and saturates, which can only make a
  * smaller. Masked keys get the greatest height. They may still come out low: then more is looked at than necessary,
  * as nothing but a distance lowers the bound.
@@ -29,8 +29,8 @@
 /*
  *     enum { COARSE_ROWS = …, COARSE_LANES = … };  rows of a tile; 16-bit numbers in a vector: 16 or 32
  *     round_dimension(level, wrong, norm, keys, center, step, inverse)
- *         for 16 keys: level = (key - center) * inverse + 127.5 to the nearest whole number of 0 .. 255 (0 for a NaN);
- *         adds to wrong the square of key - center - step * (level - 127.5), to norm that of level - 127.5
+ *         for 16 keys: level = (key - center) * inverse + 90 to the nearest whole number of 0 .. 180 (0 for a NaN);
+ *         adds to wrong the square of key - center - step * (level - 90), to norm that of level - 90
  *     lanes                                        a vector
  *     lanes_load(p), lanes_store(p, a)             unaligned
  *     lanes_all(x), lanes_pairs(x)                 16 bits, 32 bits everywhere
@@ -53,10 +53,11 @@ enum {
     GROUP_WORDS = 8,    /* words whose least sums are also kept together, to pass over them at one glance */
     COARSE_TOP = 16,    /* more neighbours than this are not worth screening for */
     WORD_KEYS = 64,
-    NO_HEIGHT = 32767
+    NO_HEIGHT = 32767,
+    KEY_CENTER = 90 /* the byte of the centre */
 };
 
-static const double most_query = 63.0, most_sum = 32000.0;
+static const double most_query = 90.0, most_sum = 32000.0;
 
 /* Covers the rounding of sums of up to DKVB__COARSE_DIM squares in single precision, in any order. */
 static const double rounding = 2e-5;
@@ -174,7 +175,7 @@ static void clear_rest(struct dkvb__coarse *c, size_t keys, size_t dim)
         uint8_t *code = c->codes + j / WORD_KEYS * dkvb__coarse_word(dim) + j % WORD_KEYS * 2;
 
         for (size_t i = 0; i < dim + dim % 2; i++)
-            code[i / 2 * 2 * WORD_KEYS + i % 2] = 128;
+            code[i / 2 * 2 * WORD_KEYS + i % 2] = KEY_CENTER;
         c->height[j] = NO_HEIGHT;
     }
 }
@@ -190,7 +191,7 @@ static void coarsen(struct dkvb__coarse *c, const float *blocks, size_t keys, si
     if (!c->usable)
         return;
     memcpy(c->center, e.center, dim * sizeof *c->center);
-    c->step = (float)(e.range / 255.0 * (1.0 + 1e-5));
+    c->step = (float)(e.range / (2.0 * KEY_CENTER) * (1.0 + 1e-5));
     code_reach = e.reach / (double)c->step + 0.5 * sqrt((double)dim) + 1.0;
     query_step = 0.55 * e.range / most_query; /* rows a little outside the keys are not cut off */
     if (query_step < 1.1 * e.reach * code_reach / most_sum)
@@ -216,7 +217,7 @@ struct coarse_row {
     uint16_t *index; /* [k] */
     double error;    /* |q - q^| + |k - k^|, rounded up */
     double half;     /* |q^ - c|^2 / 2S */
-    int16_t start;   /* what its sums start from: -127.5 sum s, modulo 2^16 */
+    int16_t start;   /* what its sums start from: -90 sum s, modulo 2^16 */
 };
 
 /* What is summed over the dimensions of a row, lane by lane. */
@@ -231,7 +232,7 @@ static inline void round_lanes(int32_t *s, struct row_sums *sums, const float *t
     for (size_t l = 0; l < DKVB__LANES; l++) {
         float x = t[l] * -inverse, e;
 
-        x = x > 63.0f ? 63.0f : x < -63.0f ? -63.0f : x;
+        x = x > 90.0f ? 90.0f : x < -90.0f ? -90.0f : x;
         x = (x + 0x1.8p23f) - 0x1.8p23f; /* to the nearest whole number */
         e = t[l] + step * x;
         sums->wrong[l] += e * e;
@@ -269,7 +270,7 @@ static bool coarse_row_set(struct coarse_row *row, int32_t *pairs, const struct 
 
         pairs[i * COARSE_ROWS] = (int32_t)(both * 0x10001u);
     }
-    row->start = (int16_t)(uint16_t)(int)(-127.5 * sum);
+    row->start = (int16_t)(uint16_t)(int)(-KEY_CENTER * sum);
     row->half = 0.5 * square * (double)c->query_step / (double)c->step;
     error = sqrt(wrong) * (1.0 + rounding);
     row->error = c->key_error + error + 1e-6 * (error + sqrt(square) * (double)c->query_step);
