@@ -30,8 +30,10 @@ struct placement {
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
     struct dkvb__tile tile;
+    const float *x;               /* [n][m] */
     struct dkvb__placer *placers; /* [threads] */
-    float *q;                     /* [group][n][d] */
+    struct dkvb__tile *tiles;     /* [threads], samples only */
+    float *q;                     /* [group][n][d]; samples: [threads][SAMPLE_ROWS][d] */
     size_t group;                 /* codebooks in a group */
     size_t first;                 /* codebook of the present group */
     size_t n;                     /* rows in all */
@@ -47,31 +49,54 @@ static void placement_end(struct placement *w)
 
     for (unsigned t = 0; w->placers && t < w->run.threads; t++)
         dkvb__placer_free(&w->placers[t], mem);
+    for (unsigned t = 0; w->tiles && t < w->run.threads; t++)
+        dkvb__tile_free(&w->tiles[t], mem);
+    dkvb__free(mem, w->tiles);
     dkvb__free(mem, w->placers);
     dkvb__free(mem, w->q);
     dkvb__tile_free(&w->tile, mem);
 }
 
-enum { GROUP_BYTES = 128 << 20 };
+enum {
+    GROUP_BYTES = 128 << 20,
+    SAMPLE_ROWS = 64 /* projected at a time where keys are sampled rows */
+};
+
+static dkvb_status new_tiles(struct placement *w, const dkvb_allocator *mem)
+{
+    dkvb_status rc = DKVB_OK;
+
+    w->tiles = dkvb__alloc0(mem, w->run.threads, sizeof *w->tiles);
+    if (!w->tiles)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    for (unsigned t = 0; !rc && t < w->run.threads; t++)
+        rc = dkvb__tile_new(&w->tiles[t], w->cb, SAMPLE_ROWS, mem);
+    return rc;
+}
 
 static dkvb_status placement_begin(struct placement *w, dkvb_codebooks *cb, const dkvb_keyinit_options *o,
-                                   const struct dkvb__run *run, size_t n)
+                                   const struct dkvb__run *run, const float *x, size_t n)
 {
     const dkvb_allocator *mem = &cb->mem;
+    bool samples = o->method == DKVB_KEYINIT_SAMPLE;
     size_t each, room;
     dkvb_status rc;
 
-    *w = (struct placement){.cb = cb, .options = o, .run = *run, .n = n};
+    *w = (struct placement){.cb = cb, .options = o, .run = *run, .x = x, .n = n};
     if (run->threads > o->codebooks)
         w->run.threads = o->codebooks;
-    if (dkvb__mul_overflow(&each, n, o->key_dim * sizeof(float)))
+    if (dkvb__mul_overflow(&each, samples ? SAMPLE_ROWS : n, o->key_dim * sizeof(float)))
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", n);
-    room = GROUP_BYTES / each;
+    room = samples ? 0 : GROUP_BYTES / each;
     w->group = room > w->run.threads ? room : w->run.threads;
     w->group = w->group < o->codebooks ? w->group : o->codebooks;
     rc = dkvb__tile_new(&w->tile, cb, n, mem);
-    if (rc)
+    if (!rc && samples)
+        rc = new_tiles(w, mem);
+    if (rc) {
+        placement_end(w);
         return rc;
+    }
     w->q = dkvb__alloc(mem, w->group, each);
     w->placers = dkvb__alloc0(mem, w->run.threads, sizeof *w->placers);
     if (!w->q || !w->placers)
@@ -139,6 +164,44 @@ static dkvb_status run_group(struct placement *w, const float *x, size_t count)
             return dkvb__fail_overflow(atomic_load(&w->bad));
     }
     return dkvb__parallel_long(&w->run, count, place_group, w, w->first, w->cb->shape.codebooks);
+}
+
+/* Keys that are rows of the codebook's choice: only those are projected. */
+static void sample_codebook(void *context, size_t c, unsigned worker)
+{
+    struct placement *w = context;
+    const struct dkvb__shape *shape = &w->cb->shape;
+    struct dkvb__tile *tile = &w->tiles[worker];
+    size_t *order = w->placers[worker].order, dim = shape->key_dim;
+    float *q = w->q + worker * SAMPLE_ROWS * dim, *blocks = dkvb__codebook_blocks(w->cb, c);
+    struct dkvb__rng rng;
+
+    seed_stream(&rng, w->options->seed, FOR_KEYS, c);
+    dkvb__rng_choose(&rng, w->n, shape->keys, order, w->placers[worker].scratch);
+    for (size_t first = 0, rows; first < shape->keys; first += rows) {
+        size_t bad;
+
+        rows = shape->keys - first < tile->capacity ? shape->keys - first : tile->capacity;
+        for (size_t i = 0; i < rows; i++)
+            dkvb__prepare_row(w->cb, w->x + order[first + i] * shape->input_dim, tile->rows + i * shape->input_dim);
+        bad = dkvb__project_rows(w->cb, c, tile->row, rows, q);
+        if (bad < rows)
+            dkvb__lower(&w->bad, order[first + bad]);
+        for (size_t i = 0; i < rows; i++)
+            dkvb__put_key(blocks, first + i, q + i * dim, dim);
+    }
+}
+
+static dkvb_status sample_keys(struct placement *w)
+{
+    size_t codebooks = w->cb->shape.codebooks;
+    dkvb_status rc;
+
+    atomic_init(&w->bad, w->n);
+    rc = dkvb__parallel_long(&w->run, codebooks, sample_codebook, w, 0, codebooks);
+    if (!rc && atomic_load(&w->bad) < w->n)
+        rc = dkvb__fail_overflow(atomic_load(&w->bad));
+    return rc;
 }
 
 static dkvb_status place_keys(struct placement *w, const float *x)
@@ -264,13 +327,13 @@ dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, s
     if ((rc = dkvb__codebooks_new(&cb, &shape, &mem)) != DKVB_OK)
         return rc;
     cb->normalize = o.normalize;
-    rc = placement_begin(&w, cb, &o, &run, n);
+    rc = placement_begin(&w, cb, &o, &run, x, n);
     if (rc)
         goto fail;
     rc = find_center(&w, x);
     if (!rc) {
         dkvb__parallel(&w.run, shape.codebooks, draw_projection, &w);
-        rc = place_keys(&w, x);
+        rc = o.method == DKVB_KEYINIT_SAMPLE ? sample_keys(&w) : place_keys(&w, x);
     }
     placement_end(&w);
     if (rc)
@@ -379,7 +442,7 @@ dkvb_status dkvb_codebooks_step(dkvb_codebooks *cb, const float *x, size_t n, co
         return rc;
     whole = *cb->options;
     whole.batch = 0; /* the step is the batch */
-    rc = placement_begin(&w, cb, &whole, &run, n);
+    rc = placement_begin(&w, cb, &whole, &run, x, n);
     if (rc)
         return rc;
     if (cb->steps == 0)

@@ -80,6 +80,20 @@ struct preparation {
 };
 
 /* y = x * s - center, s = 1 or 1 / |x|; |x| from squares summed in double precision in ascending order. */
+void dkvb__prepare_row(const dkvb_codebooks *cb, const float *x, double *y)
+{
+    size_t width = cb->shape.input_dim;
+    double length = 1.0, sum = 0.0;
+
+    if (cb->normalize) {
+        for (size_t i = 0; i < width; i++)
+            sum += (double)x[i] * (double)x[i];
+        length = sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros stays zeros */
+    }
+    for (size_t i = 0; i < width; i++)
+        y[i] = (double)x[i] / length - (double)cb->center[i];
+}
+
 static void prepare_chunk(void *context, size_t task, unsigned worker)
 {
     const struct preparation *p = context;
@@ -87,19 +101,8 @@ static void prepare_chunk(void *context, size_t task, unsigned worker)
     size_t end = task * CHUNK + CHUNK < p->n ? task * CHUNK + CHUNK : p->n;
 
     (void)worker;
-    for (size_t r = task * CHUNK; r < end; r++) {
-        const float *x = p->x + r * width;
-        double *y = p->to + r * width;
-        double length = 1.0, sum = 0.0;
-
-        if (p->cb->normalize) {
-            for (size_t i = 0; i < width; i++)
-                sum += (double)x[i] * (double)x[i];
-            length = sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros stays zeros */
-        }
-        for (size_t i = 0; i < width; i++)
-            y[i] = (double)x[i] / length - (double)p->cb->center[i];
-    }
+    for (size_t r = task * CHUNK; r < end; r++)
+        dkvb__prepare_row(p->cb, p->x + r * width, p->to + r * width);
 }
 
 dkvb_status dkvb__prepare_rows(const dkvb_codebooks *cb, const struct dkvb__run *run, const float *x, size_t n,

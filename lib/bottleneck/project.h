@@ -9,6 +9,9 @@
 dkvb_status dkvb__prepare_rows(const dkvb_codebooks *cb, const struct dkvb__run *run, const float *x, size_t n,
                                size_t first_row, double *to);
 
+/* One of them, known to be finite. */
+void dkvb__prepare_row(const dkvb_codebooks *cb, const float *x, double *y);
+
 /* How many rows are prepared at a time: enough to use every key that is loaded often, few enough to stay in cache. */
 size_t dkvb__tile_rows(const dkvb_codebooks *cb, size_t n);
 

@@ -63,17 +63,52 @@ static void project_1x16(float *out, const double *row, const float *p, size_t m
     _mm512_mask_storeu_ps(out, live, sums);
 }
 
+/* Eight rows by up to eight columns. */
+static void project_8x8(float *out, const double *const *rows, const float *p, size_t m, size_t d, size_t columns)
+{
+    __mmask16 live = (__mmask16)((1u << columns) - 1);
+    __m512d a[8];
+
+    for (size_t r = 0; r < 8; r++)
+        a[r] = _mm512_setzero_pd();
+    for (size_t i = 0; i < m; i++) {
+        __m512d column = _mm512_cvtps_pd(_mm512_castps512_ps256(_mm512_maskz_loadu_ps(live, p + i * d)));
+
+#pragma GCC unroll 8
+        for (size_t r = 0; r < 8; r++)
+            a[r] = _mm512_fmadd_pd(_mm512_set1_pd(rows[r][i]), column, a[r]);
+    }
+    for (size_t r = 0; r < 8; r++)
+        _mm512_mask_storeu_ps(out + r * d, live, _mm512_castps256_ps512(_mm512_cvtpd_ps(a[r])));
+}
+
+/* Up to fifteen columns at the end. */
+static void project_rest(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d,
+                         size_t columns)
+{
+    size_t r = 0;
+
+    for (; r + 8 <= n; r += 8)
+        for (size_t j = 0; j < columns; j += 8)
+            project_8x8(out + r * d + j, rows + r, p + j, m, d, columns - j < 8 ? columns - j : 8);
+    for (; r < n; r++)
+        project_1x16(out + r * d, rows[r], p, m, d, columns);
+}
+
 static void project(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d)
 {
-    for (size_t j = 0; j < d; j += 16) {
-        size_t columns = d - j < 16 ? d - j : 16;
+    size_t j = 0;
+
+    for (; j + 16 <= d; j += 16) {
         size_t r = 0;
 
-        for (; columns == 16 && r + 4 <= n; r += 4)
+        for (; r + 4 <= n; r += 4)
             project_4x16(out + r * d + j, rows + r, p + j, m, d);
         for (; r < n; r++)
-            project_1x16(out + r * d + j, rows[r], p + j, m, d, columns);
+            project_1x16(out + r * d + j, rows[r], p + j, m, d, 16);
     }
+    if (j < d)
+        project_rest(out + j, rows, n, p + j, m, d, d - j);
 }
 
 /* s + (q - key)^2 in one rounding, for sixteen keys. */
