@@ -25,7 +25,7 @@ static bool runs(const struct dkvb__kernels *k)
     return false;
 }
 
-enum { KINDS = 9 };
+enum { KINDS = 10, FAR_ROWS = 9 /* rows much farther out than the keys */ };
 
 /* Numbers that meet ties, overflow and subnormals, not only the usual. */
 static float awkward(struct dkvb__rng *rng, int kind)
@@ -104,7 +104,7 @@ static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, enu
     p->blocks = calloc(dkvb__key_blocks(p->keys) * DKVB__LANES * p->dim, sizeof *p->blocks);
     p->dead = calloc(words, sizeof *p->dead);
     for (size_t i = 0; i < p->n * p->dim; i++)
-        p->q[i] = awkward(rng, kind);
+        p->q[i] = (kind == FAR_ROWS ? 30.0f : 1.0f) * awkward(rng, kind);
     for (size_t j = 0; j < p->keys; j++)
         for (size_t i = 0; i < p->dim; i++)
             p->blocks[dkvb__key_offset(j, p->dim) + i * DKVB__LANES] = awkward(rng, kind);
