@@ -192,7 +192,7 @@ static int choose_pairs(struct forget *f)
         return EXIT_FAILURE;
     code = tool_check(dkvb_mask_new(&f->mask, dkvb_model_codebooks(f->model)));
     if (code == EXIT_SUCCESS)
-        code = codes_search(f->model, &f->x, f->args.threads, codes, NULL);
+        code = codes_search(f->model, &f->x, f->args.threads, false, codes, NULL);
     if (code == EXIT_SUCCESS)
         code = f->args.method == BY_ACTIVATIONS ? add_activations(f, codes) : add_examples(f, codes);
     free(codes);

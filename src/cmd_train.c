@@ -391,7 +391,7 @@ static int search_rows(struct train *t)
     int code;
 
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
-    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
+    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, false, t->codes, NULL) : EXIT_FAILURE;
     input_features_free(&t->x); /* codes are all that training needs */
     t->seconds_search = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)
