@@ -202,7 +202,7 @@ static int read_inputs(struct train *t)
     int code = input_features_map(&t->x, t->args.features);
 
     if (code == EXIT_SUCCESS)
-        code = input_labels(&t->y, t->args.labels, &t->x);
+        code = input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
     if (code == EXIT_SUCCESS && t->args.class_names)
         code = input_names(&t->names, t->args.class_names);
     if (code == EXIT_SUCCESS)
