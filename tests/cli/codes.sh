@@ -77,7 +77,7 @@ done
 
 # Every pair masked: all rows abstain, with codes and without; and codes that name no key at all are codes.
 check "$dkvb" forget m.dkvb -o none.dkvb --method activations --pairs 256 --features x.npy >/dev/null
-for again in 1 2 3 4 5 6 7 8; do
+for _ in 1 2 3 4 5 6 7 8; do
     check "$dkvb" forget none.dkvb --method activations --pairs 256 --features x.npy >/dev/null
     [ "$("$dkvb" inspect none.dkvb --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["masked_pairs"])')" \
         = 256 ] && break
