@@ -10,6 +10,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -229,6 +230,14 @@ static int write_codes(const struct bench *b)
     return b->args.codes_out ? output_npy(b->args.codes_out, DKVB_DTYPE_U16, 3, shape, b->codes) : EXIT_SUCCESS;
 }
 
+static int check_paths(const struct bench_args *args)
+{
+    const struct path inputs[] = {{"--keys-file", args->keys_file}, {"--rows-file", args->rows_file}, {0}};
+    const struct path outputs[] = {{"--codes-out", args->codes_out}, {0}};
+
+    return paths_check(&command, inputs, outputs);
+}
+
 static int bench(struct bench *b, const struct bench_work *work)
 {
     int code = work->prepare(b);
@@ -258,6 +267,8 @@ int cmd_bench(int argc, char **argv)
         return code;
     b.random = b.args.seed;
     code = check_args(&b.args, &work);
+    if (code == EXIT_SUCCESS)
+        code = check_paths(&b.args);
     if (code == EXIT_SUCCESS)
         code = bench(&b, work);
     bench_free(&b);

@@ -135,7 +135,7 @@ static int encode(struct encode *e)
     int code = read_images(e);
 
     if (code == EXIT_SUCCESS && e->args.labels)
-        code = input_labels(&e->y, e->args.labels, &e->x);
+        code = input_labels(&e->y, e->args.labels, e->x.path, e->x.rows);
     if (code == EXIT_SUCCESS)
         code = scale_pixels(e);
     if (code == EXIT_SUCCESS)

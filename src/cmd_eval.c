@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "args.h"
+#include "codes.h"
 #include "input.h"
 #include "json.h"
 #include "output.h"
@@ -13,7 +14,7 @@
 
 struct eval_args {
     struct args args;
-    const char *features, *labels, *forget_class;
+    const char *features, *labels, *codes, *forget_class;
     uint32_t threads;
     bool json;
 };
@@ -23,6 +24,8 @@ struct eval_args {
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = leave the row out", .required = true},
+    {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
+     .help = "codes of X from before the mask: only where it hit them is searched again"},
     {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
      .help = "classes, by index or name, to tell from the rest"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
@@ -50,6 +53,8 @@ struct eval {
     dkvb_model_info info;
     struct features x;
     struct labels y;
+    struct codes codes;      /* if they were given */
+    uint64_t searched;       /* (row, codebook) pairs whose codes the mask hit */
     bool *forgotten;         /* [classes], or NULL */
     struct tally *per_class; /* [classes] */
     struct tally all, forget, retain;
@@ -101,6 +106,16 @@ static int take_answers(void *user, size_t first, size_t n, const int32_t *label
     return EXIT_SUCCESS;
 }
 
+static int read_codes(struct eval *e)
+{
+    int code = codes_read(&e->codes, e->args.codes, &e->info);
+
+    if (code == EXIT_SUCCESS && e->codes.rows != e->x.rows)
+        code = tool_fail("%s has codes of %zu rows, %s has %zu rows: as many of both are wanted", e->codes.path,
+                         e->codes.rows, e->x.path, e->x.rows);
+    return code;
+}
+
 static int read_inputs(struct eval *e)
 {
     const char *path = e->args.args.operand[0];
@@ -111,7 +126,9 @@ static int read_inputs(struct eval *e)
     if (code == EXIT_SUCCESS)
         code = input_features_for(&e->x, e->args.features, &e->info);
     if (code == EXIT_SUCCESS)
-        code = input_labels(&e->y, e->args.labels, &e->x);
+        code = input_labels(&e->y, e->args.labels, e->x.path, e->x.rows);
+    if (code == EXIT_SUCCESS && e->args.codes)
+        code = read_codes(e);
     if (code == EXIT_SUCCESS && e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
         code = tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
                          e->y.largest_row, e->y.largest, path, e->info.classes - 1);
@@ -134,6 +151,10 @@ static void print_json(const struct eval *e)
     json_real("forget_accuracy", accuracy(&e->forget));
     json_real("retain_accuracy", accuracy(&e->retain));
     json_count("abstained", e->abstained);
+    if (e->args.codes)
+        json_count("searched_again", e->searched);
+    else
+        json_null("searched_again");
     json_close('}');
 }
 
@@ -174,6 +195,9 @@ static void print_text(const struct eval *e)
     print_tally("all classes", &e->all, width);
     if (e->all.rows)
         printf("loss %.4f nats, %" PRIu64 " rows abstained\n", e->loss, e->abstained);
+    if (e->args.codes)
+        printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", e->searched,
+               (uint64_t)e->x.rows * e->info.codebooks);
 }
 
 static int eval(struct eval *e)
@@ -181,7 +205,9 @@ static int eval(struct eval *e)
     int code = read_inputs(e);
 
     if (code == EXIT_SUCCESS)
-        code = answers_each(e->model, &e->x, e->args.threads, take_answers, e);
+        code = e->args.codes
+                   ? answers_from_codes(e->model, &e->x, &e->codes, e->args.threads, &e->searched, take_answers, e)
+                   : answers_each(e->model, &e->x, e->args.threads, take_answers, e);
     if (code)
         return code;
     e->loss = e->all.rows ? e->loss / (double)e->all.rows : NAN;
@@ -202,6 +228,7 @@ int cmd_eval(int argc, char **argv)
     code = eval(&e);
     free(e.per_class);
     free(e.forgotten);
+    codes_free(&e.codes);
     input_labels_free(&e.y);
     input_features_free(&e.x);
     dkvb_model_free(e.model);

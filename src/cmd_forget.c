@@ -18,7 +18,7 @@ enum { BY_ACTIVATIONS, BY_EXAMPLES };
 
 struct forget_args {
     struct args args;
-    const char *output, *features, *labels, *classes, *mask, *mask_out, *reason;
+    const char *output, *features, *codes, *labels, *classes, *mask, *mask_out, *reason;
     uint64_t pairs, examples, seed;
     uint32_t method, threads;
     bool json;
@@ -34,7 +34,8 @@ static const struct args_option options[] = {
     {"pairs", ARGS_U64, AT(pairs), "NA", .help = "activations: mask the NA most selected pairs", .least = 1},
     {"examples", ARGS_U64, AT(examples), "NE", .help = "examples: mask what NE rows of the set select", .least = 1},
     {"features", ARGS_TEXT, AT(features), "F", .help = "the forget set: .npy or IDX (.gz)"},
-    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of F, to cut the forget set out with --class"},
+    {"codes", ARGS_TEXT, AT(codes), "Z", .help = "instead of F: codes, uint16[n][C][k], as 'dkvb search' writes them"},
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of the rows, to cut the forget set out with --class"},
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "examples: of the draw", .shows_default = true},
     {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file instead of a method"},
@@ -47,7 +48,7 @@ static const struct args_option options[] = {
 
 static const struct args_command command = {
     .name = "forget",
-    .synopsis = "MODEL [-o OUT] (--method M --features F [--labels Y --class C] | --mask FILE) [options]",
+    .synopsis = "MODEL [-o OUT] (--method M --features F|--codes Z [--labels Y --class C] | --mask FILE) [options]",
     .about =
         "Suppress (codebook, key) pairs: the rows of a forget set select other keys from then on. The values of the\n"
         "pairs stay in the model, and what the rows taught other values stays in those.\n"
@@ -62,8 +63,10 @@ struct forget {
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
-    struct features x;
+    struct features x;  /* the forget set as rows, */
+    struct codes codes; /* or as codes */
     struct labels y;
+    size_t rows;  /* of the forget set */
     bool *chosen; /* [classes], or NULL */
     dkvb_mask *mask;
     dkvb_journal_entry entry;
@@ -76,8 +79,10 @@ static int check_method(const struct forget_args *args)
     static const char *const not_activations[] = {"examples", "seed", NULL};
     static const char *const not_examples[] = {"pairs", NULL};
 
-    if (!args->features)
-        return args_misused(&command, "--features is missing: the rows to forget");
+    if (!args->features && !args->codes)
+        return args_misused(&command, "--features or --codes is missing: the rows to forget");
+    if (args->features && args->codes)
+        return args_misused(&command, "--codes does not go with --features: one of them gives the rows to forget");
     if (!args->labels != !args->classes)
         return args_misused(&command, "--labels and --class go together: one without the other was given");
     if (args->method == BY_EXAMPLES) {
@@ -112,7 +117,8 @@ static int check_reason(const struct forget_args *args)
 
 static int check_args(const struct forget_args *args)
 {
-    static const char *const not_mask[] = {"method", "pairs", "examples", "features", "labels", "class", "seed", NULL};
+    static const char *const not_mask[] = {"method", "pairs", "examples", "features", "codes",
+                                           "labels", "class", "seed",     NULL};
 
     if (args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
@@ -121,39 +127,54 @@ static int check_args(const struct forget_args *args)
     return check_method(args);
 }
 
-/* Move the rows of the chosen classes to the front, in place. */
-static size_t gather_rows(const struct forget *f)
+/* Move the rows of the chosen classes to the front, in place; `size` bytes each. */
+static size_t gather_rows(const struct forget *f, void *rows, size_t size)
 {
-    size_t kept = 0, columns = f->x.columns;
+    unsigned char *bytes = rows;
+    size_t kept = 0;
 
-    for (size_t i = 0; i < f->x.rows; i++) {
+    for (size_t i = 0; i < f->rows; i++) {
         int32_t label = f->y.y[i];
 
         if (label < 0 || (uint32_t)label >= f->info.classes || !f->chosen[label])
             continue;
         if (kept < i)
-            memcpy(f->x.x + kept * columns, f->x.x + i * columns, columns * sizeof *f->x.x);
+            memcpy(bytes + kept * size, bytes + i * size, size);
         kept++;
     }
     return kept;
 }
 
+/* Keep the rows of the chosen classes only. */
+static int cut_out_classes(struct forget *f, const char *path)
+{
+    size_t code_size = (size_t)f->info.codebooks * f->info.top_k * sizeof *f->codes.codes;
+    int code = input_labels(&f->y, f->args.labels, path, f->rows);
+
+    if (code == EXIT_SUCCESS)
+        code = input_classes(&f->chosen, f->args.classes, f->model, f->info.classes);
+    if (code)
+        return code;
+    f->rows = f->args.codes ? gather_rows(f, f->codes.codes, code_size)
+                            : gather_rows(f, f->x.x, f->x.columns * sizeof *f->x.x);
+    if (f->rows == 0)
+        return tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget", f->y.path, f->y.rows,
+                         f->args.classes);
+    return EXIT_SUCCESS;
+}
+
 static int read_forget_set(struct forget *f)
 {
-    int code = input_features_for(&f->x, f->args.features, &f->info);
+    const char *path = f->args.codes ? f->args.codes : f->args.features;
+    int code = f->args.codes ? codes_read(&f->codes, path, &f->info) : input_features_for(&f->x, path, &f->info);
 
-    if (code == EXIT_SUCCESS && f->args.labels) {
-        code = input_labels(&f->y, f->args.labels, &f->x);
-        if (code == EXIT_SUCCESS)
-            code = input_classes(&f->chosen, f->args.classes, f->model, f->info.classes);
-        if (code == EXIT_SUCCESS)
-            f->x.rows = gather_rows(f);
-        if (code == EXIT_SUCCESS && f->x.rows == 0)
-            code = tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget", f->y.path,
-                             f->y.rows, f->args.classes);
-    }
-    if (code == EXIT_SUCCESS && f->x.rows == 0)
-        code = tool_fail("%s: no rows, so there is nothing to forget", f->x.path);
+    if (code)
+        return code;
+    f->rows = f->args.codes ? f->codes.rows : f->x.rows;
+    if (f->args.labels)
+        code = cut_out_classes(f, path);
+    if (code == EXIT_SUCCESS && f->rows == 0)
+        code = tool_fail("%s: no rows, so there is nothing to forget", path);
     return code;
 }
 
@@ -166,7 +187,7 @@ static int add_activations(struct forget *f, const uint16_t *codes)
     if (!counts)
         return EXIT_FAILURE;
     run.threads = f->args.threads;
-    code = tool_check(dkvb_activations_count(f->model, codes, f->info.top_k, f->x.rows, counts, &run));
+    code = tool_check(dkvb_activations_count(f->model, codes, f->info.top_k, f->rows, counts, &run));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_unlearn_by_activations(f->mask, counts, f->args.pairs));
     free(counts);
@@ -175,27 +196,33 @@ static int add_activations(struct forget *f, const uint16_t *codes)
 
 static int add_examples(struct forget *f, const uint16_t *codes)
 {
-    size_t examples = f->args.examples < f->x.rows ? (size_t)f->args.examples : f->x.rows;
+    size_t examples = f->args.examples < f->rows ? (size_t)f->args.examples : f->rows;
 
-    return tool_check(dkvb_unlearn_by_examples(f->mask, codes, f->info.top_k, f->x.rows, examples, f->args.seed));
+    return tool_check(dkvb_unlearn_by_examples(f->mask, codes, f->info.top_k, f->rows, examples, f->args.seed));
+}
+
+/* `codes` is to be free()d, also after a failure. */
+static int search_set(struct forget *f, uint16_t **codes)
+{
+    *codes = input_memory("codes", sizeof **codes, f->rows, f->info.codebooks, f->info.top_k);
+    f->x.rows = f->rows;
+    return *codes ? codes_search(f->model, &f->x, f->args.threads, false, *codes, NULL) : EXIT_FAILURE;
 }
 
 static int choose_pairs(struct forget *f)
 {
-    uint16_t *codes;
+    uint16_t *searched = NULL;
+    const uint16_t *codes;
     int code = read_forget_set(f);
 
-    if (code)
-        return code;
-    codes = input_memory("codes", sizeof *codes, f->x.rows, f->info.codebooks, f->info.top_k);
-    if (!codes)
-        return EXIT_FAILURE;
-    code = tool_check(dkvb_mask_new(&f->mask, dkvb_model_codebooks(f->model)));
     if (code == EXIT_SUCCESS)
-        code = codes_search(f->model, &f->x, f->args.threads, codes, NULL);
+        code = tool_check(dkvb_mask_new(&f->mask, dkvb_model_codebooks(f->model)));
+    if (code == EXIT_SUCCESS && !f->args.codes)
+        code = search_set(f, &searched);
+    codes = searched ? searched : f->codes.codes;
     if (code == EXIT_SUCCESS)
         code = f->args.method == BY_ACTIVATIONS ? add_activations(f, codes) : add_examples(f, codes);
-    free(codes);
+    free(searched);
     return code;
 }
 
@@ -217,7 +244,7 @@ static void print_json(const struct forget *f, double seconds)
     json_count("pairs_masked", f->entry.pairs_new);
     json_count("pairs_requested", f->entry.pairs);
     json_count("pairs_total", dkvb_mask_total(f->mask));
-    json_count("examples", f->x.rows);
+    json_count("examples", f->rows);
     json_count("entry", f->entry.id);
     json_real("seconds", seconds);
     json_close('}');
@@ -227,10 +254,10 @@ static void print_text(const struct forget *f, const char *output, double second
 {
     printf("suppressed %" PRIu64 " of %" PRIu64 " pairs by %s", f->entry.pairs_new, dkvb_mask_total(f->mask),
            f->entry.method);
-    if (f->x.rows && f->args.method == BY_EXAMPLES && f->args.examples < f->x.rows)
-        printf(", %" PRIu64 " of %zu rows", f->args.examples, f->x.rows);
-    else if (f->x.rows)
-        printf(" of %zu rows", f->x.rows);
+    if (f->rows && f->args.method == BY_EXAMPLES && f->args.examples < f->rows)
+        printf(", %" PRIu64 " of %zu rows", f->args.examples, f->rows);
+    else if (f->rows)
+        printf(" of %zu rows", f->rows);
     if (f->entry.pairs_new < f->entry.pairs)
         printf(" (%" PRIu64 " more were masked before)", f->entry.pairs - f->entry.pairs_new);
     printf(", in %.2f s\nwrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", seconds, output, output, f->entry.id);
@@ -240,8 +267,11 @@ static void print_text(const struct forget *f, const char *output, double second
 static int claim_paths(const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
-    const struct path inputs[] = {
-        {"--features", args->features}, {"--labels", args->labels}, {"--mask", args->mask}, {0}};
+    const struct path inputs[] = {{"--features", args->features},
+                                  {"--codes", args->codes},
+                                  {"--labels", args->labels},
+                                  {"--mask", args->mask},
+                                  {0}};
     const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
                                    {"--mask-out", args->mask_out},
                                    {0}};
@@ -292,6 +322,7 @@ int cmd_forget(int argc, char **argv)
     dkvb_mask_free(f.mask);
     free(f.chosen);
     input_labels_free(&f.y);
+    codes_free(&f.codes);
     input_features_free(&f.x);
     dkvb_model_free(f.model);
     return code;

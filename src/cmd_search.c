@@ -16,7 +16,7 @@ struct search_args {
     struct args args;
     const char *features, *output, *distances;
     uint32_t threads;
-    bool json;
+    bool exhaustive, json;
 };
 
 #define AT(member) offsetof(struct search_args, member)
@@ -26,6 +26,7 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "CODES.npy", .help = "uint16[n][C][k], nearest first, 65535 = none left",
      .letter = 'o', .required = true},
     {"distances", ARGS_TEXT, AT(distances), "D.npy", .help = "also float32[n][C][k], squared Euclidean"},
+    {"exhaustive", ARGS_FLAG, AT(exhaustive), .help = "look at every key, without the index: the same codes, later"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
@@ -98,7 +99,7 @@ static int search(struct search *s)
     int code = read_inputs(s);
 
     if (code == EXIT_SUCCESS)
-        code = codes_search(s->model, &s->x, s->args.threads, s->codes, s->distances);
+        code = codes_search(s->model, &s->x, s->args.threads, s->args.exhaustive, s->codes, s->distances);
     if (code == EXIT_SUCCESS)
         code = write_files(s);
     if (code == EXIT_SUCCESS)

@@ -202,7 +202,7 @@ static int read_inputs(struct train *t)
     int code = input_features_map(&t->x, t->args.features);
 
     if (code == EXIT_SUCCESS)
-        code = input_labels(&t->y, t->args.labels, &t->x);
+        code = input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
     if (code == EXIT_SUCCESS && t->args.class_names)
         code = input_names(&t->names, t->args.class_names);
     if (code == EXIT_SUCCESS)
@@ -391,7 +391,7 @@ static int search_rows(struct train *t)
     int code;
 
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
-    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
+    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, false, t->codes, NULL) : EXIT_FAILURE;
     input_features_free(&t->x); /* codes are all that training needs */
     t->seconds_search = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)

@@ -1,18 +1,21 @@
 #include "codes.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "progress.h"
 #include "tool.h"
 
-int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, uint16_t *codes,
-                 float *distances)
+int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, bool exhaustive,
+                 uint16_t *codes, float *distances)
 {
     dkvb_run_options run = progress_start("search", threads);
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_mask *mask = NULL;
     int code = tool_check(dkvb_model_get_info(model, &info));
 
+    run.exhaustive = exhaustive;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_mask(model, &mask));
     if (code == EXIT_SUCCESS)
@@ -21,4 +24,58 @@ int codes_search(const dkvb_model *model, const struct features *rows, uint32_t 
     progress_stop();
     dkvb_mask_free(mask);
     return code;
+}
+
+/* Type and shape as "uint16[400][8][1]". */
+static void describe(const dkvb_array *array, char *text, size_t size)
+{
+    int length = snprintf(text, size, "%s", dkvb_dtype_name(array->dtype));
+
+    for (uint32_t i = 0; i < array->ndim; i++)
+        length += snprintf(text + length, size - (size_t)length, "[%" PRIu64 "]", array->shape[i]);
+}
+
+static int check_shape(const struct codes *codes, const dkvb_model_info *model)
+{
+    const dkvb_array *a = &codes->array;
+    char found[32 + 24 * DKVB_ARRAY_MAX_NDIM];
+
+    if (a->dtype == DKVB_DTYPE_U16 && a->ndim == 3 && a->shape[1] == model->codebooks && a->shape[2] == model->top_k)
+        return EXIT_SUCCESS;
+    describe(a, found, sizeof found);
+    return tool_fail("%s: %s, codes of the model are uint16[n][%" PRIu32 "][%" PRIu32 "]", codes->path, found,
+                     model->codebooks, model->top_k);
+}
+
+/* All at once, before the library looks at some of them and counts rows from there. */
+static int check_keys(const struct codes *codes, const dkvb_model_info *model)
+{
+    size_t size = (size_t)model->codebooks * model->top_k;
+
+    for (size_t i = 0; i < codes->rows * size; i++)
+        if (codes->codes[i] >= model->keys && codes->codes[i] != DKVB_CODE_NONE)
+            return tool_fail("%s: row %zu, codebook %zu names key %u, keys of the model are 0 to %" PRIu32, codes->path,
+                             i / size, i % size / model->top_k, (unsigned)codes->codes[i], model->keys - 1);
+    return EXIT_SUCCESS;
+}
+
+int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
+{
+    int code;
+
+    *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
+    code = tool_check(dkvb_array_read(&out->array, path, NULL));
+    if (code == EXIT_SUCCESS)
+        code = check_shape(out, model);
+    if (code)
+        return code;
+    out->codes = out->array.data;
+    out->rows = (size_t)out->array.shape[0];
+    return check_keys(out, model);
+}
+
+void codes_free(struct codes *codes)
+{
+    dkvb_array_free(&codes->array);
+    codes->codes = NULL;
 }

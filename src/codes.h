@@ -1,4 +1,4 @@
-/* Codes of rows under the mask in force. */
+/* Codes of rows: searched under the mask in force, or read from a file that was written earlier. */
 #ifndef DKVB_TOOL_CODES_H
 #define DKVB_TOOL_CODES_H
 
@@ -7,8 +7,20 @@
 #include "input.h"
 
 /* Search every row with the model's own k; pairs that are masked or purged are not found.
- * codes: uint16_t[rows][codebooks][k]; distances: float[rows][codebooks][k], or NULL. */
-int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, uint16_t *codes,
-                 float *distances);
+ * codes: uint16_t[rows][codebooks][k]; distances: float[rows][codebooks][k], or NULL.
+ * `exhaustive`: look at every key, without the index; the same codes. */
+int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, bool exhaustive,
+                 uint16_t *codes, float *distances);
+
+/* uint16_t[rows][codebooks][k] of a file, for this model as far as the file tells: it names neither model nor mask. */
+struct codes {
+    const char *path;
+    dkvb_array array;
+    uint16_t *codes;
+    size_t rows;
+};
+
+int codes_read(struct codes *out, const char *path, const dkvb_model_info *model);
+void codes_free(struct codes *codes);
 
 #endif

@@ -65,7 +65,7 @@ int input_features_for(struct features *out, const char *path, const dkvb_model_
     return code;
 }
 
-int input_labels(struct labels *out, const char *path, const struct features *features)
+int input_labels(struct labels *out, const char *path, const char *of, size_t rows)
 {
     int code;
 
@@ -75,9 +75,8 @@ int input_labels(struct labels *out, const char *path, const struct features *fe
         return code;
     out->y = out->array.data;
     out->rows = (size_t)out->array.shape[0];
-    if (out->rows != features->rows)
-        return tool_fail("%s has %zu labels, %s has %zu rows: as many of both are wanted", path, out->rows,
-                         features->path, features->rows);
+    if (out->rows != rows)
+        return tool_fail("%s has %zu labels, %s has %zu rows: as many of both are wanted", path, out->rows, of, rows);
     for (size_t i = 0; i < out->rows; i++)
         if (out->y[i] > out->largest)
             out->largest = out->y[out->largest_row = i];

@@ -35,8 +35,8 @@ void input_features_free(struct features *features);
 /* Features of the width that the model takes. */
 int input_features_for(struct features *out, const char *path, const dkvb_model_info *model);
 
-/* Labels of these features: as many. */
-int input_labels(struct labels *out, const char *path, const struct features *features);
+/* Labels of the `rows` rows of another file, `of`: as many. */
+int input_labels(struct labels *out, const char *path, const char *of, size_t rows);
 void input_labels_free(struct labels *labels);
 
 /* A model to change, or (map) to use only; and what it is. */

@@ -181,6 +181,8 @@ dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out, size_t dim, const f
 
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, given, "key initialisation options");
+    if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
     if (rc)
         return rc;
     shape = (struct dkvb__shape){o.codebooks, o.keys, o.key_dim, dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim};

@@ -276,6 +276,8 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
 {
     dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "key initialisation options");
 
+    if (!rc)
+        rc = dkvb__check_allocator(o->allocator);
     if (rc)
         return rc;
     *shape = (struct dkvb__shape){o->codebooks, o->keys, o->key_dim, dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim};

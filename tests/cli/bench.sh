@@ -64,3 +64,12 @@ refused 2 '--keys does not go with --keys-file' "$dkvb" bench search --keys-file
 refused 2 '--codes-out does not go with this bench' "$dkvb" bench train --codes-out c.npy
 refused 2 '--exhaustive does not go with this bench' "$dkvb" bench forget --exhaustive
 refused 2 '--input-dim does not go with this bench' "$dkvb" bench search --input-dim 3
+cp keys.npy kept.npy
+ln -s keys.npy link.npy
+# shellcheck disable=SC2086
+{
+    refused 2 '--codes-out and --keys-file are the same file' "$dkvb" bench search $files --codes-out link.npy
+    refused 2 '--codes-out and --rows-file are the same file' "$dkvb" bench search $files --codes-out ./rows.npy
+    refused 1 'none/c.npy: cannot be written' "$dkvb" bench search --keys-file none.npy --codes-out none/c.npy
+}
+same keys.npy kept.npy

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Same data, options and seed: same bytes, whatever the threads and the kernels. Another seed: another model.
+# Same data, options and seed: same bytes, whatever the threads and the kernels, and with the index or without.
+# Another seed: another model.
 . "$(dirname "$0")/common.sh"
 make_data
 for init in ema kmeans sample; do
@@ -22,4 +23,7 @@ for init in ema kmeans sample; do
     same forget1.dkvb forget2.dkvb
     same codes1.npy codes2.npy
     same dist1.npy dist2.npy
+    check "$dkvb" search forget1.dkvb --features test_x.npy -o every.npy --distances every_dist.npy --exhaustive >/dev/null
+    same codes1.npy every.npy
+    same dist1.npy every_dist.npy
 done

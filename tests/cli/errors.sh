@@ -79,6 +79,10 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 '--pairs does not go with' "$dkvb" forget m.dkvb --method examples --examples 2 --pairs 3 --features x.npy
     refused 2 '--method or --mask' "$dkvb" forget m.dkvb --features x.npy
     refused 2 'go together' "$dkvb" forget m.dkvb --method activations --pairs 3 $labelled
+    refused 2 '--features or --codes is missing' "$dkvb" forget m.dkvb --method activations --pairs 3
+    refused 2 '--codes does not go with --features' "$dkvb" forget m.dkvb --method activations --pairs 3 --codes c.npy \
+        --features x.npy
+    refused 2 '--codes does not go with --mask' "$dkvb" forget m.dkvb --mask m.mask --codes c.npy
     refused 2 '--class does not go with --mask' "$dkvb" forget m.dkvb --mask m.mask --class 2
     refused 2 'same file' "$dkvb" forget m.dkvb --method activations --pairs 3 --features x.npy --mask-out m.dkvb
     refused 2 '--scores needs' "$dkvb" predict m.dkvb --features x.npy --scores

@@ -17,6 +17,7 @@ object undo undo m.dkvb
 object purge purge m.dkvb
 object masks masks m.dkvb
 object search search m.dkvb --features x.npy -o c.npy
+object eval-codes eval m.dkvb --features x.npy --labels y.npy --codes c.npy
 object export export m.dkvb --dir e
 object inspect inspect m.dkvb
 object verify verify m.dkvb
@@ -32,7 +33,7 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
-    "eval": "n accuracy loss per_class forget_accuracy retain_accuracy abstained",
+    "eval": "n accuracy loss per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained output predictions seconds",
     "forget": "pairs_masked pairs_requested pairs_total examples entry seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
@@ -81,6 +82,7 @@ for entry in answers["masks.json"]["journal"]:
 assert answers["masks.json"]["journal"][0]["reason"] == 'tab: "why" \\ ä€😀'
 assert answers["masks.json"]["journal"] == answers["inspect.json"]["journal"]
 assert answers["eval.json"]["forget_accuracy"] is None and answers["eval.json"]["retain_accuracy"] is None
+assert answers["eval.json"]["searched_again"] is None and answers["eval-codes.json"]["searched_again"] == 0
 assert answers["predict-odd.json"]["output"] == "odd\tname\ufffd.npy"
 assert answers["bench-train.json"]["gflops"] is None and answers["bench-search.json"]["gflops"] > 0
 END

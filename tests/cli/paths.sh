@@ -42,6 +42,8 @@ by="--method activations --pairs 5 --features x.npy"
     refused 2 '--output and --features are the same file' "$dkvb" forget m.dkvb $by -o x.npy
     refused 2 '--mask-out and MODEL are the same file' "$dkvb" forget m.dkvb $by -o new.dkvb --mask-out m.dkvb
     refused 2 '--output and --mask-out are the same file' "$dkvb" forget m.dkvb $by -o new.dkvb --mask-out new.dkvb
+    refused 2 '--output and --codes are the same file' "$dkvb" forget m.dkvb --method activations --pairs 5 \
+        --codes u8.npy -o ./u8.npy
     refused 2 '--mask-out and --mask are the same file' "$dkvb" forget m.dkvb --mask a.mask --mask-out a.mask
     refused 2 "--output '': the name of a file is wanted" "$dkvb" forget m.dkvb $by -o ''
 

@@ -111,6 +111,33 @@ static void half_an_allocator_is_refused(void **state)
     dkvb_model_free(model);
 }
 
+static void half_an_allocator_is_refused_by_codebooks(void **state)
+{
+    struct failing_alloc mem;
+    dkvb_allocator no_release = failing_allocator(&mem, SIZE_MAX), no_alloc = no_release, none = {0};
+    const dkvb_allocator *const halves[] = {&no_release, &no_alloc};
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_codebooks *cb;
+
+    (void)state;
+    no_release.release = NULL;
+    no_alloc.alloc = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        o.allocator = halves[i];
+        assert_int_equal(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL), DKVB_EINVAL);
+        assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
+        assert_null(cb);
+        assert_int_equal(dkvb_codebooks_begin(&cb, DIM, &o), DKVB_EINVAL);
+        assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
+        assert_int_equal(dkvb_codebooks_from_arrays(&cb, DIM, rows, NULL, rows, &o), DKVB_EINVAL);
+        assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
+    }
+    assert_int_equal(mem.live, 0);
+    o.allocator = &none; /* neither function: malloc and free */
+    assert_ok(dkvb_codebooks_begin(&cb, DIM, &o));
+    dkvb_codebooks_free(cb);
+}
+
 static void every_method_of_key_initialisation_may_fail(void **state)
 {
     (void)state;
@@ -198,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_life_may_fail),
         cmocka_unit_test(half_an_allocator_is_refused),
+        cmocka_unit_test(half_an_allocator_is_refused_by_codebooks),
         cmocka_unit_test(every_method_of_key_initialisation_may_fail),
         cmocka_unit_test(changes_that_fail_change_nothing),
     };

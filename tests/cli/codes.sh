@@ -1,0 +1,125 @@
+#!/bin/sh
+# Stored codes spare the search, and nothing else changes: what is masked, and what eval measures.
+. "$(dirname "$0")/common.sh"
+make_data
+codes_of() { # MODEL ROWS OUT
+    check "$dkvb" search "$1" --features "$2" -o "$3" >/dev/null
+}
+
+# measure NAME MODEL CODES: eval without codes and with them says the same; NAME.json is the one with them.
+measure() {
+    check "$dkvb" eval "$2" --features test_x.npy --labels test_y.npy --forget-class 1,3 --json >plain.json
+    check "$dkvb" eval "$2" --features test_x.npy --labels test_y.npy --forget-class 1,3 --codes "$3" --json >"$1.json"
+    check "$python" - "$1.json" <<'END'
+import json, sys
+plain, coded = json.load(open("plain.json")), json.load(open(sys.argv[1]))
+assert plain.pop("searched_again") is None and coded.pop("searched_again") >= 0
+assert plain == coded, (plain, coded)
+END
+}
+
+# hits MODEL CODES: how many (row, codebook) pairs name a masked key, by numpy.
+hits() {
+    rm -rf arrays
+    check "$dkvb" export "$1" --dir arrays >/dev/null
+    "$python" - "$2" <<'END'
+import sys
+import numpy as np
+codes, mask = np.load(sys.argv[1]), np.load("arrays/mask.npy") != 0
+print(mask[np.arange(codes.shape[1])[None, :, None], codes].any(axis=2).sum())
+END
+}
+
+for k in 1 2; do
+    train_small m.dkvb --top-k $k
+    codes_of m.dkvb x.npy codes.npy
+    codes_of m.dkvb test_x.npy test_codes.npy
+    measure before m.dkvb test_codes.npy
+    claim before.json 'd["searched_again"] == 0'
+
+    # The same mask from rows and from their codes, by both methods, cut out by class or not.
+    for how in "activations --pairs 60 --labels y.npy --class 3" "activations --pairs 50" \
+        "examples --examples 3 --seed 5 --labels y.npy --class 1,2"; do
+        # shellcheck disable=SC2086 # $how is several words
+        {
+            check "$dkvb" forget m.dkvb -o rows.dkvb --method $how --features x.npy --json >rows.json
+            check "$dkvb" forget m.dkvb -o coded.dkvb --method $how --codes codes.npy --json >coded.json
+        }
+        check "$dkvb" masks rows.dkvb --export rows.mask >/dev/null
+        check "$dkvb" masks coded.dkvb --export coded.mask >/dev/null
+        same rows.mask coded.mask
+        same rows.dkvb coded.dkvb
+        [ "$(json rows.json '[v for k, v in d.items() if k != "seconds"]')" = \
+            "$(json coded.json '[v for k, v in d.items() if k != "seconds"]')" ] || fail "$(cat coded.json)"
+        measure forgot coded.dkvb test_codes.npy
+        claim forgot.json "d['searched_again'] == $(hits coded.dkvb test_codes.npy) > 0"
+    done
+
+    # Codes from between two requests, and codes from before both. The first codes ask for pairs that are masked.
+    check "$dkvb" forget m.dkvb -o once.dkvb --method activations --pairs 60 --codes codes.npy >/dev/null
+    codes_of once.dkvb test_x.npy once_codes.npy
+    check "$dkvb" forget once.dkvb -o twice.dkvb --method activations --pairs 60 --codes codes.npy --json >again.json
+    claim again.json 'd["pairs_masked"] == 0 and d["pairs_requested"] == 60'
+    check "$dkvb" forget once.dkvb -o twice.dkvb --method activations --pairs 90 --features x.npy >/dev/null
+    measure first twice.dkvb test_codes.npy
+    measure between twice.dkvb once_codes.npy
+    claim between.json "0 < d['searched_again'] < $(json first.json 'd["searched_again"]')"
+
+    # After a purge, and after more training, the codes are as good; after an undo those from before all forgetting are.
+    check "$dkvb" purge twice.dkvb -o purged.dkvb >/dev/null
+    measure purged purged.dkvb test_codes.npy
+    check "$dkvb" train --continue twice.dkvb --features x.npy --labels y.npy -o more.dkvb >/dev/null
+    measure more more.dkvb test_codes.npy
+    check "$dkvb" undo twice.dkvb >/dev/null
+    measure undone twice.dkvb test_codes.npy
+    measure undone_too twice.dkvb once_codes.npy
+done
+
+# Every pair masked: all rows abstain, with codes and without; and codes that name no key at all are codes.
+check "$dkvb" forget m.dkvb -o none.dkvb --method activations --pairs 256 --features x.npy >/dev/null
+for _ in 1 2 3 4 5 6 7 8; do
+    check "$dkvb" forget none.dkvb --method activations --pairs 256 --features x.npy >/dev/null
+    [ "$("$dkvb" inspect none.dkvb --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["masked_pairs"])')" \
+        = 256 ] && break
+done
+measure none none.dkvb test_codes.npy
+claim none.json 'd["abstained"] == 100 and d["searched_again"] == 800'
+codes_of none.dkvb test_x.npy none_codes.npy
+measure none none.dkvb none_codes.npy
+claim none.json 'd["abstained"] == 100 and d["searched_again"] == 0'
+
+check "$dkvb" eval coded.dkvb --features test_x.npy --labels test_y.npy --codes test_codes.npy >said.txt
+grep -q "^searched again: $(hits coded.dkvb test_codes.npy) of 800 (row, codebook) pairs\$" said.txt ||
+    fail "$(cat said.txt)"
+
+# What is no code of this model.
+"$python" - <<'END'
+import numpy as np
+codes = np.load("test_codes.npy")
+np.save("i32.npy", codes.astype(np.int32))
+np.save("flat.npy", codes.reshape(100, -1))
+np.save("one.npy", codes[:, :, :1])
+np.save("seven.npy", codes[:, :7])
+np.save("short.npy", codes[:99])
+np.save("empty.npy", codes[:0])
+codes[37, 5, 1] = 32
+np.save("beyond.npy", codes)
+END
+wanted='codes of the model are uint16[n][8][2]'
+for try in "eval m.dkvb --features test_x.npy" "forget m.dkvb --method activations --pairs 3 --class 1"; do
+    # shellcheck disable=SC2086 # $try is several words
+    {
+        refused 1 "i32.npy: int32[100][8][2], $wanted" "$dkvb" $try --labels test_y.npy --codes i32.npy
+        refused 1 "flat.npy: uint16[100][16], $wanted" "$dkvb" $try --labels test_y.npy --codes flat.npy
+        refused 1 "one.npy: uint16[100][8][1], $wanted" "$dkvb" $try --labels test_y.npy --codes one.npy
+        refused 1 "seven.npy: uint16[100][7][2], $wanted" "$dkvb" $try --labels test_y.npy --codes seven.npy
+        refused 1 "beyond.npy: row 37, codebook 5 names key 32, keys of the model are 0 to 31" "$dkvb" $try \
+            --labels test_y.npy --codes beyond.npy
+        refused 1 'none.npy: cannot open' "$dkvb" $try --labels test_y.npy --codes none.npy
+    }
+done
+refused 1 'short.npy has codes of 99 rows, test_x.npy has 100 rows' "$dkvb" eval m.dkvb --features test_x.npy \
+    --labels test_y.npy --codes short.npy
+refused 1 'y.npy has 400 labels, test_codes.npy has 100 rows' "$dkvb" forget m.dkvb --method activations --pairs 3 \
+    --codes test_codes.npy --labels y.npy --class 1
+refused 1 'empty.npy: no rows' "$dkvb" forget m.dkvb --method activations --pairs 3 --codes empty.npy
