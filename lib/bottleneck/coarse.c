@@ -15,9 +15,11 @@ enum {
 static const uint32_t being_made = UINT32_MAX - 1, made = UINT32_MAX;
 
 struct dkvb__coarse_set {
+    size_t keys, dim;
+    size_t bytes;                /* of all codebooks */
     _Atomic uint32_t *state;     /* [C] */
     struct dkvb__coarse *coarse; /* [C] */
-    unsigned char *memory;       /* [C][bytes] */
+    unsigned char *memory;       /* [bytes] */
 };
 
 static size_t whole_lines(size_t bytes)
@@ -25,22 +27,21 @@ static size_t whole_lines(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-size_t dkvb__coarse_bytes(const struct dkvb__shape *shape)
+size_t dkvb__coarse_bytes(size_t keys, size_t dim)
 {
-    size_t words = dkvb__key_words(shape->keys);
+    size_t words = dkvb__key_words(keys);
 
-    if (!dkvb__kernels()->coarsen || shape->keys < LEAST_KEYS || shape->key_dim > DKVB__COARSE_DIM)
+    if (!dkvb__kernels()->coarsen || keys < LEAST_KEYS || dim > DKVB__COARSE_DIM)
         return 0;
-    return words * dkvb__coarse_word(shape->key_dim) + words * 64 * sizeof(int16_t) +
-           whole_lines(shape->key_dim * sizeof(float));
+    return words * dkvb__coarse_word(dim) + words * 64 * sizeof(int16_t) + whole_lines(dim * sizeof(float));
 }
 
-void dkvb__coarse_place(struct dkvb__coarse *coarse, void *memory, const struct dkvb__shape *shape)
+void dkvb__coarse_place(struct dkvb__coarse *coarse, void *memory, size_t keys, size_t dim)
 {
-    size_t words = dkvb__key_words(shape->keys);
+    size_t words = dkvb__key_words(keys);
 
     coarse->codes = memory;
-    coarse->height = (int16_t *)(void *)(coarse->codes + words * dkvb__coarse_word(shape->key_dim));
+    coarse->height = (int16_t *)(void *)(coarse->codes + words * dkvb__coarse_word(dim));
     coarse->center = (float *)(void *)(coarse->height + words * 64);
 }
 
@@ -54,51 +55,50 @@ static void set_free(struct dkvb__coarse_set *set, const dkvb_allocator *mem)
     dkvb__free(mem, set);
 }
 
-static struct dkvb__coarse_set *set_new(const struct dkvb__shape *shape, size_t bytes, const dkvb_allocator *mem)
+static struct dkvb__coarse_set *set_new(size_t codebooks, size_t keys, size_t dim, const dkvb_allocator *mem)
 {
+    size_t bytes = dkvb__coarse_bytes(keys, dim);
     struct dkvb__coarse_set *set = dkvb__alloc0(mem, 1, sizeof *set);
 
     if (!set)
         return NULL;
-    set->state = dkvb__alloc0(mem, shape->codebooks, sizeof *set->state);
-    set->coarse = dkvb__alloc(mem, shape->codebooks, sizeof *set->coarse);
-    set->memory = dkvb__alloc(mem, shape->codebooks, bytes);
+    set->keys = keys;
+    set->dim = dim;
+    set->bytes = codebooks * bytes;
+    set->state = dkvb__alloc0(mem, codebooks, sizeof *set->state);
+    set->coarse = dkvb__alloc(mem, codebooks, sizeof *set->coarse);
+    set->memory = dkvb__alloc(mem, codebooks, bytes);
     if (!set->state || !set->coarse || !set->memory) {
         set_free(set, mem);
         return NULL;
     }
-    for (size_t c = 0; c < shape->codebooks; c++)
-        dkvb__coarse_place(&set->coarse[c], set->memory + c * bytes, shape);
+    for (size_t c = 0; c < codebooks; c++)
+        dkvb__coarse_place(&set->coarse[c], set->memory + c * bytes, keys, dim);
     return set;
 }
 
-/* What is kept beside the keys is no part of what they are: searches of constant codebooks may add it. */
-static struct dkvb__coarse_set *_Atomic *place_of(const dkvb_codebooks *cb)
-{
-    return &((dkvb_codebooks *)(uintptr_t)cb)->coarse;
-}
-
-dkvb_status dkvb__coarse_reserve(const dkvb_codebooks *cb)
+dkvb_status dkvb__coarse_reserve(dkvb__coarse_slot *slot, size_t codebooks, size_t keys, size_t dim,
+                                 const dkvb_allocator *mem)
 {
     struct dkvb__coarse_set *none = NULL, *set;
-    size_t bytes = dkvb__coarse_bytes(&cb->shape);
+    size_t bytes = dkvb__coarse_bytes(keys, dim);
 
-    if (bytes == 0 || atomic_load(place_of(cb)))
+    if (bytes == 0 || atomic_load(slot))
         return DKVB_OK;
-    set = set_new(&cb->shape, bytes, &cb->mem);
+    set = set_new(codebooks, keys, dim, mem);
     if (!set)
         return dkvb__fail(DKVB_ENOMEM,
-                          "out of memory for the index of %u codebooks, %zu bytes each (an exhaustive "
+                          "out of memory for the index of %zu codebooks, %zu bytes each (an exhaustive "
                           "search needs none)",
-                          cb->shape.codebooks, bytes);
-    if (!atomic_compare_exchange_strong(place_of(cb), &none, set))
-        set_free(set, &cb->mem); /* another thread was first */
+                          codebooks, bytes);
+    if (!atomic_compare_exchange_strong(slot, &none, set))
+        set_free(set, mem); /* another thread was first */
     return DKVB_OK;
 }
 
-const struct dkvb__coarse *dkvb__coarse_for(const dkvb_codebooks *cb, size_t c, size_t rows)
+const struct dkvb__coarse *dkvb__coarse_for(dkvb__coarse_slot *slot, size_t c, const float *blocks, size_t rows)
 {
-    struct dkvb__coarse_set *set = atomic_load(place_of(cb));
+    struct dkvb__coarse_set *set = atomic_load(slot);
     uint32_t state;
 
     if (!set)
@@ -115,16 +115,16 @@ const struct dkvb__coarse *dkvb__coarse_for(const dkvb_codebooks *cb, size_t c, 
     }
     if (!atomic_compare_exchange_strong(&set->state[c], &state, being_made))
         return NULL;
-    dkvb__kernels()->coarsen(&set->coarse[c], dkvb__codebook_blocks(cb, c), cb->shape.keys, cb->shape.key_dim);
+    dkvb__kernels()->coarsen(&set->coarse[c], blocks, set->keys, set->dim);
     atomic_store_explicit(&set->state[c], made, memory_order_release);
     return &set->coarse[c];
 }
 
-void dkvb__coarse_drop(dkvb_codebooks *cb)
+void dkvb__coarse_drop(dkvb__coarse_slot *slot, const dkvb_allocator *mem)
 {
-    struct dkvb__coarse_set *set = atomic_exchange(&cb->coarse, NULL);
+    struct dkvb__coarse_set *set = atomic_exchange(slot, NULL);
 
     if (set) /* they tell of keys that may have to be forgotten */
-        memset(set->memory, 0, cb->shape.codebooks * dkvb__coarse_bytes(&cb->shape));
-    set_free(set, &cb->mem);
+        memset(set->memory, 0, set->bytes);
+    set_free(set, mem);
 }

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/checksum.h"
 #include "base/status.h"
-#include "bottleneck/coarse.h"
 #include "kernels/kernels.h"
 
 size_t dkvb__projection_count(const struct dkvb__shape *s)
@@ -120,7 +119,7 @@ void dkvb_codebooks_free(dkvb_codebooks *cb)
         return;
     mem = cb->mem;
     free_growth(cb);
-    dkvb__coarse_drop(cb);
+    dkvb__coarse_drop(&cb->coarse, &mem);
     if (!cb->mapping) {
         dkvb__free(&mem, cb->projection);
         dkvb__free(&mem, cb->center);

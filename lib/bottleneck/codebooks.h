@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/file.h"
+#include "bottleneck/coarse.h"
 #include "dkvb/codebooks.h"
 
 enum { DKVB__MAX_CODEBOOKS = 65535, DKVB__MAX_KEYS = 65535, DKVB__MAX_KEY_DIM = 4096, DKVB__MAX_INPUT_DIM = 1 << 20 };
@@ -22,8 +23,6 @@ size_t dkvb__word_count(const struct dkvb__shape *s);       /* 64-bit words of a
 /* DKVB_EINVAL, naming `what`, unless every size is in range. */
 dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what);
 
-struct dkvb__coarse_set;
-
 struct dkvb_codebooks {
     dkvb_allocator mem;
     atomic_uint owners;
@@ -37,7 +36,7 @@ struct dkvb_codebooks {
     float *blocks;     /* [C][blocks][d][16], see kernels.h */
     uint64_t *purged;  /* [C][words] */
     struct dkvb__mapping *mapping;
-    struct dkvb__coarse_set *_Atomic coarse; /* see coarse.h; NULL at first */
+    dkvb__coarse_slot coarse;
     /* While keys grow, NULL once frozen: */
     float *use;     /* [C][K], moving average of rows that chose each key */
     uint64_t steps; /* batches seen */

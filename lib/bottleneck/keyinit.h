@@ -2,7 +2,7 @@
 #define DKVB_BOTTLENECK_KEYINIT_H
 
 #include "base/rng.h"
-#include "bottleneck/coarse.h"
+#include "bottleneck/codebooks.h"
 
 /* What a worker needs to place the keys of one codebook after another. All rows here are projected: float[][d]. */
 struct dkvb__placer {

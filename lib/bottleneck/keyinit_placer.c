@@ -23,8 +23,7 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, siz
     bool kmeans = o->method == DKVB_KEYINIT_KMEANS, batches = o->batch > 0;
     size_t batch = o->batch < n ? o->batch : n, whole = dkvb__key_blocks(n) * DKVB__LANES;
     size_t row_size = o->key_dim * sizeof(float);
-    struct dkvb__shape shape = {.codebooks = 1, .keys = o->keys, .key_dim = o->key_dim};
-    size_t coarse = dkvb__coarse_bytes(&shape);
+    size_t coarse = dkvb__coarse_bytes(o->keys, o->key_dim);
 
     *p = (struct dkvb__placer){.options = o, .keys = o->keys, .dim = o->key_dim, .n = n};
     p->order = dkvb__alloc(mem, n, sizeof *p->order);
@@ -51,7 +50,7 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, siz
         p->coarse_memory = dkvb__alloc(mem, 1, coarse);
         if (!p->coarse_memory)
             return false;
-        dkvb__coarse_place(&p->coarse, p->coarse_memory, &shape);
+        dkvb__coarse_place(&p->coarse, p->coarse_memory, o->keys, o->key_dim);
     }
     p->dead[dkvb__key_words(o->keys) - 1] = ~dkvb__last_word(o->keys);
     return true;

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "bottleneck/coarse.h"
 #include "bottleneck/codes.h"
 #include "kernels/kernels.h"
 
@@ -15,6 +14,12 @@ void dkvb__dead_keys(const dkvb_codebooks *cb, const dkvb_mask *mask, size_t c, 
     for (size_t w = 0; w < words; w++)
         dead[w] = cb->purged[c * words + w] | (mask ? mask->bits[c * words + w] : 0);
     dead[words - 1] |= ~dkvb__last_word(cb->shape.keys);
+}
+
+/* Constant codebooks may be given an index: see coarse.h. */
+static dkvb__coarse_slot *index_of(const dkvb_codebooks *cb)
+{
+    return &((dkvb_codebooks *)(uintptr_t)cb)->coarse;
 }
 
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
@@ -29,7 +34,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
         return dkvb__fail(DKVB_EINVAL, "search: k is %u, 1 to %u is wanted", k, cb->shape.keys);
     rc = mask ? dkvb__mask_check(mask, cb) : DKVB_OK;
     if (!rc && !run->exhaustive)
-        rc = dkvb__coarse_reserve(cb);
+        rc = dkvb__coarse_reserve(index_of(cb), cb->shape.codebooks, cb->shape.keys, cb->shape.key_dim, &cb->mem);
     if (rc)
         return rc;
     *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k};
@@ -126,8 +131,8 @@ static void find_nearest(const struct dkvb__search *s, size_t c, float *dist, ui
 {
     const struct dkvb__kernels *kernels = dkvb__kernels();
     const struct dkvb__shape *shape = &s->cb->shape;
-    const struct dkvb__coarse *coarse = s->run.exhaustive ? NULL : dkvb__coarse_for(s->cb, c, count);
     const float *blocks = dkvb__codebook_blocks(s->cb, c);
+    const struct dkvb__coarse *coarse = s->run.exhaustive ? NULL : dkvb__coarse_for(index_of(s->cb), c, blocks, count);
 
     if (coarse)
         kernels->nearest_coarse(dist, index, q, count, blocks, dead, shape->keys, shape->key_dim, s->k, coarse);

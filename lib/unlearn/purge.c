@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "bottleneck/coarse.h"
 #include "bottleneck/value_types.h"
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
@@ -22,7 +21,7 @@ static void erase_pairs(dkvb_model *model)
     size_t row = model->classes * dkvb__value_size(model->values_dtype);
     uint64_t pair, from = 0;
 
-    dkvb__coarse_drop(cb);
+    dkvb__coarse_drop(&cb->coarse, &cb->mem);
     for (; dkvb_mask_next(model->mask, from, &pair); from = pair + 1) {
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 
