@@ -18,6 +18,8 @@ CASES = {
     "random8": ("random", 8, 512),
     "random16": ("random", 16, 512),
     "random32": ("random", 32, 512),
+    "cifar10-8": ("cifar10", 8, 512),
+    "cifar10-16": ("cifar10", 16, 512),
     "cifar10": ("cifar10", 32, 512),
     "tiny100": ("tiny100", 32, 512),
     "fashion": ("fashion", 16, 512),
