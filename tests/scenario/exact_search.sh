@@ -35,7 +35,7 @@ story() {
   env DKVB_KERNELS=avx2 "$tool" search model --features "$3" -o avx2.codes --distances avx2.dist
   cmp test.codes avx2.codes
   cmp test.dist avx2.dist
-  "$tool" forget model --method activations --pairs 200000 --features "$3" --json >forget.json
+  "$tool" forget model --method activations --pairs 200000 --codes test.codes --json >forget.json
   grep -q '"pairs_masked": *200000' forget.json || { cat forget.json; exit 1; }
   both "$3" masked
   if cmp -s test.codes masked.codes; then
