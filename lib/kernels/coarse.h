@@ -15,11 +15,11 @@
  * so that a key that is as near as `best` has a <= ((sqrt(best) + e)^2 - |q^ - c|^2) / 2S. The largest |k - k^| of the
  * codebook stands for that of the key.
  *
- * Two such products add up without overflow (180 * 90 * 2 < 2^15). Sums wrap around,
- * which is harmless where the whole sum fits: by Cauchy and Schwarz it is at most |s| |u - 90|, and rows for which
- * that is too much are searched without coarse keys. The height is added last and saturates, which can only make a
- * smaller. Masked keys get the greatest height. They may still come out low: then more is looked at than necessary,
- * as nothing but a distance lowers the bound.
+ * Two such products add up without overflow (180 * 90 * 2 < 2^15). Sums wrap around, which is harmless where the whole
+ * sum fits: by Cauchy and Schwarz it is at most |s| |u - 90|, and rows for which that is too much are searched without
+ * coarse keys. The height is added last and saturates, which can only make a smaller. Masked keys get the greatest
+ * height. They may still come out low: then more is looked at than necessary, as nothing but a distance lowers the
+ * bound.
  *
  * Coarse keys lie in words of 64 keys, two dimensions side by side: uint8_t[words][pairs of dimensions][64][2].
  *
@@ -145,8 +145,9 @@ static inline void put_pair(uint8_t *to, const int32_t *even, const int32_t *odd
     memcpy(to, pair, sizeof pair);
 }
 
-/* The bytes and heights of one block; returns its largest |k - k^|^2. */
-static float coarsen_block(uint8_t *to, int16_t *height, const float *block, const struct dkvb__coarse *c, size_t dim)
+/* The bytes and heights of one block, of which the first `count` keys are real; returns their largest |k - k^|^2. */
+static float coarsen_block(uint8_t *to, int16_t *height, const float *block, const struct dkvb__coarse *c, size_t dim,
+                           size_t count)
 {
     float wrong[DKVB__LANES] = {0}, norm[DKVB__LANES] = {0}, most = 0.0f, inverse = 1.0f / c->step;
     float scale = (float)(0.5 * (1.0 - rounding) * (double)c->step / (double)c->query_step);
@@ -163,7 +164,7 @@ static float coarsen_block(uint8_t *to, int16_t *height, const float *block, con
         float h = norm[l] * scale;
 
         height[l] = (int16_t)(int)(h < 32766.0f ? h : 32766.0f);
-        most = wrong[l] > most ? wrong[l] : most;
+        most = l < count && wrong[l] > most ? wrong[l] : most;
     }
     return most;
 }
@@ -200,7 +201,8 @@ static void coarsen(struct dkvb__coarse *c, const float *blocks, size_t keys, si
     c->most_length = most_sum / code_reach;
     for (size_t b = 0; b < dkvb__key_blocks(keys); b++) {
         uint8_t *to = c->codes + b / 4 * dkvb__coarse_word(dim) + b % 4 * 2 * DKVB__LANES;
-        double most = (double)coarsen_block(to, c->height + b * DKVB__LANES, blocks + b * dim * DKVB__LANES, c, dim);
+        double most = (double)coarsen_block(to, c->height + b * DKVB__LANES, blocks + b * dim * DKVB__LANES, c, dim,
+                                            block_keys(keys, b));
 
         wrong = most > wrong ? most : wrong;
     }
@@ -287,8 +289,7 @@ static inline int coarse_limit(const struct coarse_row *row, const struct dkvb__
     return limit < 32766.0 ? limit > -32768.0 ? (int)limit + 1 : -32768 : NO_HEIGHT;
 }
 
-/* ---- search --------------------------------------------------------------------------------------------------------
- */
+/* ---- search --------------------------------------------------------------------------------------------------- */
 
 struct coarse_work {
     const struct dkvb__coarse *coarse;
