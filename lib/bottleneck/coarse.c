@@ -7,8 +7,8 @@
 #include "base/status.h"
 
 enum {
-    LEAST_KEYS = 64, /* fewer are looked at as fast without */
-    WORTH_ROWS = 16  /* making them takes as long as searching about so many rows one by one */
+    LEAST_KEYS = 768, /* fewer are looked at sooner without */
+    WORTH_ROWS = 16   /* making them takes as long as searching about so many rows one by one */
 };
 
 /* What has become of a codebook's coarse keys: at first the number of rows that were searched without them. */

@@ -138,7 +138,7 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
 
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, model->codebooks, model->mask, model->top_k, n, &run);
+    rc = dkvb__search_begin(&s, model->codebooks, model->mask, model->top_k, n, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
     rc = decoding_begin(&d, model, &run);

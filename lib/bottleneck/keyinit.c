@@ -70,7 +70,7 @@ static dkvb_status new_tiles(struct placement *w, const dkvb_allocator *mem)
     if (!w->tiles)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     for (unsigned t = 0; !rc && t < w->run.threads; t++)
-        rc = dkvb__tile_new(&w->tiles[t], w->cb, SAMPLE_ROWS, mem);
+        rc = dkvb__tile_new(&w->tiles[t], w->cb, SAMPLE_ROWS, SAMPLE_ROWS, mem);
     return rc;
 }
 
@@ -90,7 +90,7 @@ static dkvb_status placement_begin(struct placement *w, dkvb_codebooks *cb, cons
     room = samples ? 0 : GROUP_BYTES / each;
     w->group = room > w->run.threads ? room : w->run.threads;
     w->group = w->group < o->codebooks ? w->group : o->codebooks;
-    rc = dkvb__tile_new(&w->tile, cb, n, mem);
+    rc = dkvb__tile_new(&w->tile, cb, n, DKVB__TILE_ROWS, mem);
     if (!rc && samples)
         rc = new_tiles(w, mem);
     if (rc) {

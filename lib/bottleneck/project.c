@@ -117,11 +117,12 @@ dkvb_status dkvb__prepare_rows(const dkvb_codebooks *cb, const struct dkvb__run 
     return DKVB_OK;
 }
 
-size_t dkvb__tile_rows(const dkvb_codebooks *cb, size_t n)
+/* How many rows are prepared at a time: enough to use every key that is loaded often, few enough to stay in cache. */
+static size_t tile_rows(const dkvb_codebooks *cb, size_t n, size_t most)
 {
-    size_t rows = ((size_t)8 << 20) / (cb->shape.input_dim * sizeof(double));
+    size_t rows = (most << 14) / (cb->shape.input_dim * sizeof(double)); /* 16 KiB a row: wider ones are fewer */
 
-    rows = rows < 16 ? 16 : rows > 512 ? 512 : rows;
+    rows = rows < 16 ? 16 : rows > most ? most : rows;
     return n < rows ? n : rows;
 }
 
@@ -141,11 +142,12 @@ dkvb_status dkvb__fail_overflow(size_t row)
     return dkvb__fail(DKVB_EINVAL, "features: the projection of row %zu overflows, smaller numbers are wanted", row);
 }
 
-dkvb_status dkvb__tile_new(struct dkvb__tile *tile, const dkvb_codebooks *cb, size_t n, const dkvb_allocator *mem)
+dkvb_status dkvb__tile_new(struct dkvb__tile *tile, const dkvb_codebooks *cb, size_t n, size_t most,
+                           const dkvb_allocator *mem)
 {
     size_t width = cb->shape.input_dim;
 
-    tile->capacity = dkvb__tile_rows(cb, n);
+    tile->capacity = tile_rows(cb, n, most);
     tile->rows = dkvb__alloc(mem, tile->capacity, width * sizeof *tile->rows);
     tile->row = dkvb__alloc(mem, tile->capacity, sizeof *tile->row);
     if (!tile->rows || !tile->row) {
@@ -224,7 +226,7 @@ dkvb_status dkvb_codebooks_project(const dkvb_codebooks *cb, const float *x, siz
     rc = dkvb__codebooks_need_frozen(cb);
     if (rc)
         return rc;
-    rc = dkvb__tile_new(&tile, cb, n, &cb->mem);
+    rc = dkvb__tile_new(&tile, cb, n, DKVB__TILE_ROWS, &cb->mem);
     if (rc)
         return rc;
     job.rows = tile.row;

@@ -12,9 +12,6 @@ dkvb_status dkvb__prepare_rows(const dkvb_codebooks *cb, const struct dkvb__run 
 /* One of them, known to be finite. */
 void dkvb__prepare_row(const dkvb_codebooks *cb, const float *x, double *y);
 
-/* How many rows are prepared at a time: enough to use every key that is loaded often, few enough to stay in cache. */
-size_t dkvb__tile_rows(const dkvb_codebooks *cb, size_t n);
-
 /* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
@@ -29,7 +26,11 @@ struct dkvb__tile {
     size_t capacity;
 };
 
-dkvb_status dkvb__tile_new(struct dkvb__tile *tile, const dkvb_codebooks *cb, size_t n, const dkvb_allocator *mem);
+enum { DKVB__TILE_ROWS = 512 }; /* what is usual */
+
+/* Room for up to `n` rows and up to `most`, less where rows are wide. */
+dkvb_status dkvb__tile_new(struct dkvb__tile *tile, const dkvb_codebooks *cb, size_t n, size_t most,
+                           const dkvb_allocator *mem);
 void dkvb__tile_free(struct dkvb__tile *tile, const dkvb_allocator *mem);
 
 /* Lowest row that some worker found at fault; workers may race for it. */

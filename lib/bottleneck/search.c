@@ -23,7 +23,7 @@ static dkvb__coarse_slot *index_of(const dkvb_codebooks *cb)
 }
 
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
-                               size_t n, const struct dkvb__run *run)
+                               size_t n, size_t most, const struct dkvb__run *run)
 {
     size_t rows, words = dkvb__key_words(cb->shape.keys);
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
@@ -38,7 +38,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     if (rc)
         return rc;
     *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k};
-    rc = dkvb__tile_new(&s->tile, cb, n, &cb->mem);
+    rc = dkvb__tile_new(&s->tile, cb, n, most, &cb->mem);
     if (rc)
         return rc;
     rows = s->tile.capacity * run->threads;
@@ -205,7 +205,7 @@ dkvb_status dkvb_search(const dkvb_codebooks *cb, const dkvb_mask *mask, const f
 
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, cb, mask, k, n, &run);
+    rc = dkvb__search_begin(&s, cb, mask, k, n, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
     for (size_t first = 0, rows; !rc && first < n; first += rows) {
@@ -232,7 +232,7 @@ dkvb_status dkvb_search_projected(const dkvb_codebooks *cb, const dkvb_mask *mas
     rc = dkvb__check_finite(&run, q, n, width, "projected rows");
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, cb, mask, k, n, &run);
+    rc = dkvb__search_begin(&s, cb, mask, k, n, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
     for (size_t first = 0, rows; !rc && first < n; first += rows) {
@@ -272,6 +272,10 @@ static uint64_t find_hits(const struct dkvb__search *s, const uint16_t *codes, s
     return count;
 }
 
+/* A refresh searches few of the rows in a codebook: more rows at a time make up for it, as keys have to come from
+ * memory for each tile. */
+enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
+
 /* Refresh one tile; adds to *searched. */
 static dkvb_status refresh_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
                                 uint64_t *hits, uint64_t *searched)
@@ -304,7 +308,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;
-    rc = dkvb__search_begin(&s, cb, model->mask, k, n, &run);
+    rc = dkvb__search_begin(&s, cb, model->mask, k, n, REFRESH_ROWS, &run);
     if (rc)
         return rc;
     hits = dkvb__alloc(&cb->mem, (s.tile.capacity * cb->shape.codebooks + 63) / 64, sizeof *hits);

@@ -22,9 +22,9 @@ struct dkvb__search {
     uint32_t *chosen;   /* [capacity] */
 };
 
-/* Check the arguments and get the scratch memory for searches of up to `n` rows. */
+/* Check the arguments and get the scratch memory for searches of up to `n` rows, `most` at a time. */
 dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb, const dkvb_mask *mask, uint32_t k,
-                               size_t n, const struct dkvb__run *run);
+                               size_t n, size_t most, const struct dkvb__run *run);
 
 /* Codes, and distances unless NULL, of `n` <= capacity rows; `first_row` is added to rows in messages. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,

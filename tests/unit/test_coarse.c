@@ -6,20 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "bottleneck/model.h"
 
-enum { TOP = 2 };
+enum { TOP = 2, MANY_KEYS = 1000 }; /* few keys have no index */
 
 static uint16_t expected[ROWS * CODEBOOKS * TOP];
 static float expected_dist[ROWS * CODEBOOKS * TOP];
 
 static dkvb_codebooks *new_codebooks(void)
 {
+    static float projection[CODEBOOKS * DIM * KEY_DIM], center[DIM], keys[CODEBOOKS * MANY_KEYS * KEY_DIM];
     dkvb_keyinit_options o = small_keyinit();
+    struct dkvb__rng rng;
     dkvb_codebooks *cb;
 
     make_rows();
-    assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL));
+    dkvb__rng_seed(&rng, 5, 0);
+    for (size_t i = 0; i < sizeof projection / sizeof *projection; i++)
+        projection[i] = (float)dkvb__rng_gauss(&rng);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        keys[i] = 3.0f * (float)dkvb__rng_gauss(&rng);
+    o.keys = MANY_KEYS;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, DIM, projection, center, keys, &o));
     return cb;
 }
 
@@ -71,10 +80,10 @@ static void masks_leave_the_index_as_it_is(void **state)
     assert_ok(dkvb_mask_new(&mask, cb));
     look_at_every_key(cb, NULL);
     expect_the_same(cb, NULL, ROWS);
-    for (uint32_t j = 0; j < KEYS; j++) { /* more and more keys go, all but one in the end */
+    for (uint32_t j = 0; j < MANY_KEYS; j++) { /* more and more keys go, all but one in the end */
         for (uint32_t c = 0; j != 33 && c < CODEBOOKS; c++)
             assert_ok(dkvb_mask_add(mask, c, j));
-        if (j % 9 == 0 || j + 1 == KEYS) {
+        if (j % 90 == 0 || j + 1 == MANY_KEYS) {
             look_at_every_key(cb, mask);
             expect_the_same(cb, mask, 50);
         }
@@ -85,18 +94,25 @@ static void masks_leave_the_index_as_it_is(void **state)
 
 static void a_purge_makes_it_anew(void **state)
 {
-    uint16_t codes[ROWS * CODEBOOKS];
-    dkvb_model *model = trained_model(1, codes);
-    dkvb_mask *mask = mask_for_class(model, codes, 1, 100);
+    dkvb_codebooks *cb = new_codebooks();
+    dkvb_model *model;
+    dkvb_mask *mask;
     uint64_t entry;
 
     (void)state;
-    assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, TOP, expected, NULL, NULL)); /* made */
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    assert_ok(dkvb_mask_new(&mask, cb));
+    dkvb_codebooks_free(cb); /* the model is the only owner: purged in place */
+    cb = dkvb_model_codebooks(model);
+    assert_ok(dkvb_search(cb, NULL, rows, ROWS, TOP, expected, NULL, NULL));
+    assert_true(atomic_load(&cb->coarse) || !dkvb__kernels()->coarsen); /* some kernels have no use for it */
+    for (size_t i = 0; i < ROWS * CODEBOOKS * TOP; i += 7)
+        assert_ok(dkvb_mask_add(mask, (uint32_t)(i / TOP % CODEBOOKS), expected[i]));
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
     assert_ok(dkvb_model_purge(model));
-    assert_null(atomic_load(&model->codebooks->coarse)); /* cleared: it knew the keys */
-    look_at_every_key(dkvb_model_codebooks(model), NULL);
-    expect_the_same(dkvb_model_codebooks(model), NULL, ROWS);
+    assert_null(atomic_load(&cb->coarse)); /* cleared: it knew the keys */
+    look_at_every_key(cb, NULL);
+    expect_the_same(cb, NULL, ROWS);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }
