@@ -14,7 +14,7 @@
 
 struct train_args {
     struct args args;
-    const char *features, *labels, *output;
+    const char *features, *codes, *labels, *output;
     const char *key_features, *init_from, *continue_from, *class_names;
     dkvb_keyinit_options keyinit;
     dkvb_train_options train;
@@ -33,7 +33,9 @@ static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYP
 #define AT(member) offsetof(struct train_args, member)
 
 static const struct args_option options[] = {
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows to learn from: .npy or IDX (.gz)", .required = true},
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows to learn from: .npy or IDX (.gz)"},
+    {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
+     .help = "their codes instead, as `dkvb search` wrote them; with --init-from or --continue"},
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = ignore: .npy or IDX (.gz)", .required = true},
     {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
      .letter = 'o'},
@@ -84,7 +86,7 @@ static void set_defaults(void *values)
 
 static const struct args_command command = {
     .name = "train",
-    .synopsis = "--features X --labels Y -o MODEL [options]",
+    .synopsis = "--features X|--codes CODES.npy --labels Y -o MODEL [options]",
     .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
              "There are as many classes as the largest label says, or as there are names.",
     .options = options,
@@ -95,6 +97,7 @@ static const struct args_command command = {
 struct train {
     struct train_args args;
     struct features x;
+    struct codes given; /* instead of x */
     struct labels y;
     struct names names;
     uint32_t classes;
@@ -131,7 +134,12 @@ static int check_args(struct train_args *args)
     static const char *const continuing[] = {"init-from", "top-k", NULL};
     int code = EXIT_SUCCESS;
 
-    if (args->init_from)
+    if (!args->features == !args->codes)
+        code = args_misused(&command, "one of --features and --codes is wanted");
+    else if (args->codes && !args->init_from && !args->continue_from)
+        code =
+            args_misused(&command, "--codes: the model whose keys they name is wanted, by --init-from or --continue");
+    if (args->init_from && code == EXIT_SUCCESS)
         code = args_refuse(&command, args, placing, "--init-from: the keys are there already");
     if (args->continue_from && code == EXIT_SUCCESS)
         code = args_refuse(&command, args, placing, "--continue: the keys are there already");
@@ -152,9 +160,13 @@ static int check_args(struct train_args *args)
 /* Only the model that goes on may be its own output. */
 static int claim_paths(const struct train_args *args)
 {
-    const struct path inputs[] = {{"--features", args->features},         {"--labels", args->labels},
-                                  {"--key-features", args->key_features}, {"--class-names", args->class_names},
-                                  {"--init-from", args->init_from},       {0}};
+    const struct path inputs[] = {{"--features", args->features},
+                                  {"--codes", args->codes},
+                                  {"--labels", args->labels},
+                                  {"--key-features", args->key_features},
+                                  {"--class-names", args->class_names},
+                                  {"--init-from", args->init_from},
+                                  {0}};
     const struct path outputs[] = {{args->output == args->continue_from ? "--continue" : "--output", args->output},
                                    {0}};
 
@@ -197,19 +209,36 @@ static int count_classes(struct train *t)
     return check_classes(t);
 }
 
+/* Rows or their codes, and as many labels. */
+static int read_rows(struct train *t)
+{
+    int code = t->args.codes ? codes_map(&t->given, t->args.codes) : input_features_map(&t->x, t->args.features);
+
+    if (code)
+        return code;
+    return t->args.codes ? input_labels(&t->y, t->args.labels, t->given.path, t->given.rows)
+                         : input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
+}
+
+static void say_what_was_read(const struct train *t)
+{
+    if (t->args.codes)
+        printf("read    codes of %zu rows from %s, %" PRIu32 " classes\n", t->given.rows, t->given.path, t->classes);
+    else
+        printf("read    %zu rows of %zu from %s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
+               t->classes);
+}
+
 static int read_inputs(struct train *t)
 {
-    int code = input_features_map(&t->x, t->args.features);
+    int code = read_rows(t);
 
-    if (code == EXIT_SUCCESS)
-        code = input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
     if (code == EXIT_SUCCESS && t->args.class_names)
         code = input_names(&t->names, t->args.class_names);
     if (code == EXIT_SUCCESS)
         code = count_classes(t);
     if (code == EXIT_SUCCESS && !t->args.json)
-        printf("read    %zu rows of %zu from %s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
-               t->classes);
+        say_what_was_read(t);
     return code;
 }
 
@@ -278,7 +307,7 @@ static int place_keys(struct train *t)
 
 static int check_columns(const struct train *t, const char *path, const dkvb_model_info *info)
 {
-    if (t->x.columns == info->input_dim)
+    if (t->args.codes || t->x.columns == info->input_dim)
         return EXIT_SUCCESS;
     return tool_fail("%s: %zu columns, %s takes %" PRIu32, t->x.path, t->x.columns, path, info->input_dim);
 }
@@ -390,6 +419,8 @@ static int search_rows(struct train *t)
     double start = progress_clock();
     int code;
 
+    if (t->args.codes)
+        return codes_check(&t->given, &t->info);
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
     code = t->codes ? codes_search(t->model, &t->x, t->args.threads, false, t->codes, NULL) : EXIT_FAILURE;
     input_features_free(&t->x); /* codes are all that training needs */
@@ -421,7 +452,8 @@ static int train_values(struct train *t)
 
     t->args.train.report = report_epoch;
     t->args.train.user = t;
-    code = tool_check(dkvb_model_train(t->model, t->codes, t->info.top_k, t->y.y, t->y.rows, &t->args.train, &run));
+    code = tool_check(dkvb_model_train(t->model, t->args.codes ? t->given.codes : t->codes, t->info.top_k, t->y.y,
+                                       t->y.rows, &t->args.train, &run));
     progress_stop();
     t->seconds_values = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)
@@ -486,5 +518,6 @@ int cmd_train(int argc, char **argv)
     input_names_free(&t.names);
     input_labels_free(&t.y);
     input_features_free(&t.x);
+    codes_free(&t.given);
     return code;
 }

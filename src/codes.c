@@ -59,19 +59,37 @@ static int check_keys(const struct codes *codes, const dkvb_model_info *model)
     return EXIT_SUCCESS;
 }
 
+int codes_check(struct codes *codes, const dkvb_model_info *model)
+{
+    int code = check_shape(codes, model);
+
+    return code ? code : check_keys(codes, model);
+}
+
+static void take_array(struct codes *out)
+{
+    out->codes = out->array.data;
+    out->rows = out->array.ndim > 0 ? (size_t)out->array.shape[0] : 0;
+}
+
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
 {
     int code;
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
     code = tool_check(dkvb_array_read(&out->array, path, NULL));
-    if (code == EXIT_SUCCESS)
-        code = check_shape(out, model);
-    if (code)
-        return code;
-    out->codes = out->array.data;
-    out->rows = (size_t)out->array.shape[0];
-    return check_keys(out, model);
+    take_array(out);
+    return code ? code : codes_check(out, model);
+}
+
+int codes_map(struct codes *out, const char *path)
+{
+    int code;
+
+    *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
+    code = tool_check(dkvb_array_map(&out->array, path, NULL));
+    take_array(out);
+    return code;
 }
 
 void codes_free(struct codes *codes)

@@ -20,7 +20,10 @@ struct codes {
     size_t rows;
 };
 
+/* Open and check; or first one, without a copy where that can be, and the other when the model is known. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model);
+int codes_map(struct codes *out, const char *path);
+int codes_check(struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
 #endif

@@ -79,6 +79,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char 
                                                     const dkvb_allocator *allocator);
 
 /**
+ * The same without a copy where the file allows it: a `.npy` file of elements of 2 bytes or more, little-endian and in C
+ * order, is used in place, as pages that the system reads when they are needed and takes back when memory is short:
+ * codes may be more than memory holds. Everything else is read. `data` must not be written to, and the file must not be
+ * changed or cut short until dkvb_array_free(); replacing it by another under its name is fine.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_map(dkvb_array *out, const char *path,
+                                                   const dkvb_allocator *allocator);
+
+/**
  * Read features: any array of 1 or more dimensions as `float32[rows][columns]`; further dimensions are
  * flattened into columns, one dimension becomes one column. `float16`, `float32`, `float64` and `uint8` are
  * taken, `uint8` as 0 to 255. A number that is not finite, also after rounding to float32, is an error that names row

@@ -139,8 +139,17 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
 /* What data starts on a multiple of; NumPy pads its headers to it. */
 enum { ALIGNMENT = 64 };
 
-/* Use float32 in C order where it lies in the file. An array that cannot be used so is left alone. */
-static dkvb_status map_floats(struct dkvb__stored *s, const struct dkvb__file *file)
+/* What may be used where it lies in a file. */
+enum mapped { NOTHING, FLOATS, NUMBERS };
+
+/* A bool or a byte may still have to change. */
+static bool may_stay(uint32_t dtype, enum mapped map)
+{
+    return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb_dtype_size(dtype) > 1;
+}
+
+/* Use an array in C order where it lies in the file. One that cannot be used so is left alone. */
+static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
     struct dkvb__mapping *mapping;
@@ -152,7 +161,7 @@ static dkvb_status map_floats(struct dkvb__stored *s, const struct dkvb__file *f
     if (rc || !dkvb__npy_sniff(start, sizeof start))
         return rc;
     rc = dkvb__npy_look(&look, file, &offset, &native);
-    if (rc || !native || look.array.dtype != DKVB_DTYPE_F32 || dkvb__elements(&look.array) == 0 ||
+    if (rc || !native || !may_stay(look.array.dtype, map) || dkvb__elements(&look.array) == 0 ||
         offset % ALIGNMENT != 0 || (look.fortran && order_matters(&look.array)))
         return rc;
     rc = dkvb__mapping_open(&mapping, file, &s->array.allocator);
@@ -165,7 +174,8 @@ static dkvb_status map_floats(struct dkvb__stored *s, const struct dkvb__file *f
     return DKVB_OK;
 }
 
-static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator, bool map)
+static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator,
+                               enum mapped map)
 {
     struct dkvb__file file;
     dkvb_status rc = dkvb__file_open(&file, path);
@@ -174,8 +184,8 @@ static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const d
     s->array.allocator = dkvb__allocator(allocator);
     if (rc)
         return rc;
-    if (map)
-        rc = map_floats(s, &file);
+    if (map != NOTHING)
+        rc = map_in_place(s, &file, map);
     if (!rc && !s->array.data)
         rc = read_any(s, &file);
     dkvb__file_close(&file);
@@ -194,17 +204,27 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
     return rc;
 }
 
-dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+static dkvb_status take_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator, enum mapped map)
 {
     struct dkvb__stored s;
     dkvb_status rc = check_arguments(out, path, allocator);
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator, false);
+    rc = read_stored(&s, path, allocator, map);
     if (!rc)
         rc = to_c_order(&s);
     return publish(out, &s, rc);
+}
+
+dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return take_array(out, path, allocator, NOTHING);
+}
+
+dkvb_status dkvb_array_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return take_array(out, path, allocator, NUMBERS);
 }
 
 /* As float32, in the order in which the elements are. A float64 that is too large becomes infinite (IEC 60559), which
@@ -296,7 +316,7 @@ static dkvb_status check_finite(const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator, bool map)
+static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator, enum mapped map)
 {
     struct dkvb__stored s;
     dkvb_status rc = check_arguments(out, path, allocator);
@@ -317,12 +337,12 @@ static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_a
 
 dkvb_status dkvb_features_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
-    return take_features(out, path, allocator, false);
+    return take_features(out, path, allocator, NOTHING);
 }
 
 dkvb_status dkvb_features_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
-    return take_features(out, path, allocator, true);
+    return take_features(out, path, allocator, FLOATS);
 }
 
 static dkvb_status check_labels(const struct dkvb__stored *s)
@@ -406,7 +426,7 @@ dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_alloc
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator, false);
+    rc = read_stored(&s, path, allocator, NOTHING);
     if (!rc)
         rc = check_labels(&s);
     if (!rc)

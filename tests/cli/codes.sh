@@ -123,3 +123,24 @@ refused 1 'short.npy has codes of 99 rows, test_x.npy has 100 rows' "$dkvb" eval
 refused 1 'y.npy has 400 labels, test_codes.npy has 100 rows' "$dkvb" forget m.dkvb --method activations --pairs 3 \
     --codes test_codes.npy --labels y.npy --class 1
 refused 1 'empty.npy: no rows' "$dkvb" forget m.dkvb --method activations --pairs 3 --codes empty.npy
+
+# Training from codes gives the model that training from their rows gives.
+train_small keys.dkvb
+codes_of keys.dkvb x.npy codes.npy
+check "$dkvb" train --init-from keys.dkvb --features x.npy --labels y.npy --epochs 2 -o rows.dkvb >/dev/null
+check "$dkvb" train --init-from keys.dkvb --codes codes.npy --labels y.npy --epochs 2 -o coded.dkvb >/dev/null
+cmp rows.dkvb coded.dkvb || fail "training from codes gives another model"
+check "$dkvb" train --continue rows.dkvb --features x.npy --labels y.npy >/dev/null
+check "$dkvb" train --continue coded.dkvb --codes codes.npy --labels y.npy >/dev/null
+cmp rows.dkvb coded.dkvb || fail "going on from codes gives another model"
+refuse() { # MESSAGE OPTION...
+    message=$1
+    shift
+    if "$dkvb" train --labels y.npy -o no.dkvb "$@" >/dev/null 2>error; then fail "train $* was accepted"; fi
+    grep -q -e "$message" error || fail "train $*: $(cat error)"
+}
+refuse "one of --features and --codes" --init-from keys.dkvb
+refuse "one of --features and --codes" --init-from keys.dkvb --features x.npy --codes codes.npy
+refuse "by --init-from or --continue" --codes codes.npy
+refuse "x.npy: float32" --init-from keys.dkvb --codes x.npy
+refuse "y.npy" --init-from keys.dkvb --codes y.npy

@@ -102,6 +102,31 @@ static void a_number_that_is_not_finite_is_named_by_row_and_column(void **state)
     assert_features((const float[]){0, 0x1.fffffep127f, 2, 3, 4, 5}, 2, 3);
 }
 
+static void codes_are_used_in_place_and_bytes_are_read(void **state)
+{
+    static const uint64_t shape[3] = {2, 2, 1};
+    static const uint16_t codes[4] = {1, 2, 3, 65535}, changed = 9;
+    static const uint8_t bytes[2] = {1, 2};
+    dkvb_array a = DKVB_ARRAY_INIT;
+    FILE *file;
+
+    (void)state;
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_U16, 3, shape, codes), DKVB_OK);
+    assert_int_equal(dkvb_array_map(&a, data_path, NULL), DKVB_OK);
+    assert_true(a.dtype == DKVB_DTYPE_U16 && a.ndim == 3 && a.shape[0] == 2 && a.shape[1] == 2 && a.shape[2] == 1);
+    assert_memory_equal(a.data, codes, sizeof codes);
+    file = fopen(data_path, "r+b"); /* what nobody should do shows that there is no copy */
+    fseek(file, -(long)sizeof changed, SEEK_END);
+    fwrite(&changed, sizeof changed, 1, file);
+    fclose(file);
+    assert_int_equal(((const uint16_t *)a.data)[3], changed);
+    dkvb_array_free(&a);
+    put_vector("|u1", 2, bytes, sizeof bytes);
+    assert_int_equal(dkvb_array_map(&a, data_path, NULL), DKVB_OK);
+    assert_memory_equal(a.data, bytes, sizeof bytes);
+    dkvb_array_free(&a);
+}
+
 static void float32_in_c_order_is_used_in_place_and_the_rest_is_read(void **state)
 {
     static const uint64_t shape[2] = {3, 2};
@@ -290,6 +315,7 @@ int main(void)
         cmocka_unit_test(labels_of_every_integer_type_become_int32),
         cmocka_unit_test(a_label_out_of_range_is_named_by_row),
         cmocka_unit_test(labels_may_be_a_matrix_of_one_column),
+        cmocka_unit_test(codes_are_used_in_place_and_bytes_are_read),
         cmocka_unit_test(float32_in_c_order_is_used_in_place_and_the_rest_is_read),
         cmocka_unit_test(nothing_leaks_when_an_allocation_fails),
         cmocka_unit_test(no_more_than_the_file_and_the_result_is_in_memory_at_once),

@@ -347,6 +347,7 @@ PROTOTYPES = {
     "dkvb_array_free": (None, (_array,)),
     "dkvb_dtype_size": (c_size_t, (c_uint32,)),
     "dkvb_dtype_name": (c_char_p, (c_uint32,)),
+    "dkvb_array_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_array_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
