@@ -420,7 +420,7 @@ static int search_rows(struct train *t)
     int code;
 
     if (t->args.codes)
-        return codes_check(&t->given, &t->info);
+        return codes_check_shape(&t->given, &t->info);
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
     code = t->codes ? codes_search(t->model, &t->x, t->args.threads, false, t->codes, NULL) : EXIT_FAILURE;
     input_features_free(&t->x); /* codes are all that training needs */
@@ -448,12 +448,14 @@ static int train_values(struct train *t)
 {
     dkvb_run_options run = progress_start("values", t->args.threads);
     double start = progress_clock();
+    dkvb_status rc;
     int code;
 
     t->args.train.report = report_epoch;
     t->args.train.user = t;
-    code = tool_check(dkvb_model_train(t->model, t->args.codes ? t->given.codes : t->codes, t->info.top_k, t->y.y,
-                                       t->y.rows, &t->args.train, &run));
+    rc = dkvb_model_train(t->model, t->args.codes ? t->given.codes : t->codes, t->info.top_k, t->y.y, t->y.rows,
+                          &t->args.train, &run);
+    code = t->args.codes ? tool_check_about(t->args.codes, rc) : tool_check(rc);
     progress_stop();
     t->seconds_values = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)

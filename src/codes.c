@@ -35,7 +35,7 @@ static void describe(const dkvb_array *array, char *text, size_t size)
         length += snprintf(text + length, size - (size_t)length, "[%" PRIu64 "]", array->shape[i]);
 }
 
-static int check_shape(const struct codes *codes, const dkvb_model_info *model)
+int codes_check_shape(const struct codes *codes, const dkvb_model_info *model)
 {
     const dkvb_array *a = &codes->array;
     char found[32 + 24 * DKVB_ARRAY_MAX_NDIM];
@@ -59,13 +59,6 @@ static int check_keys(const struct codes *codes, const dkvb_model_info *model)
     return EXIT_SUCCESS;
 }
 
-int codes_check(struct codes *codes, const dkvb_model_info *model)
-{
-    int code = check_shape(codes, model);
-
-    return code ? code : check_keys(codes, model);
-}
-
 static void take_array(struct codes *out)
 {
     out->codes = out->array.data;
@@ -79,7 +72,9 @@ int codes_read(struct codes *out, const char *path, const dkvb_model_info *model
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
     code = tool_check(dkvb_array_read(&out->array, path, NULL));
     take_array(out);
-    return code ? code : codes_check(out, model);
+    if (code == EXIT_SUCCESS)
+        code = codes_check_shape(out, model);
+    return code ? code : check_keys(out, model);
 }
 
 int codes_map(struct codes *out, const char *path)

@@ -20,10 +20,11 @@ struct codes {
     size_t rows;
 };
 
-/* Open and check; or first one, without a copy where that can be, and the other when the model is known. */
+/* Open and check shape and keys; or open without a copy where that can be, and check the shape when the model is known:
+ * the keys are for the library, which is to be given all codes at once. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model);
 int codes_map(struct codes *out, const char *path);
-int codes_check(struct codes *codes, const dkvb_model_info *model);
+int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
 void codes_free(struct codes *codes);
 
 #endif

@@ -144,3 +144,11 @@ refuse "one of --features and --codes" --init-from keys.dkvb --features x.npy --
 refuse "by --init-from or --continue" --codes codes.npy
 refuse "x.npy: float32" --init-from keys.dkvb --codes x.npy
 refuse "y.npy" --init-from keys.dkvb --codes y.npy
+"$python" -c 'import numpy as np; c = np.load("codes.npy"); c[3, 2, 0] = 60000; np.save("wrong.npy", c)'
+refuse "wrong.npy: codes: row 3, codebook 2 names key 60000" --init-from keys.dkvb --codes wrong.npy
+: >empty.npy
+refuse "empty.npy: 0 bytes" --init-from keys.dkvb --codes empty.npy
+head -c 200 codes.npy >cut.npy
+refuse "cut.npy" --init-from keys.dkvb --codes cut.npy
+refuse "none.npy" --init-from keys.dkvb --codes none.npy
+[ ! -e no.dkvb ] || fail "a refused training wrote a model"
