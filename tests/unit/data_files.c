@@ -106,3 +106,20 @@ void measured_release(void *user, void *ptr)
     f->bytes -= block[0];
     free(block);
 }
+
+void let_every_allocation_fail(read_fn read)
+{
+    for (size_t fail_at = 0;; fail_at++) {
+        struct measured_alloc mem = {.fail_at = fail_at};
+        dkvb_allocator given = {measured_get, measured_release, &mem};
+        dkvb_array a = DKVB_ARRAY_INIT;
+        dkvb_status rc = read(&a, data_path, &given);
+
+        dkvb_array_free(&a);
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK)
+            return;
+        assert_int_equal(rc, DKVB_ENOMEM);
+        assert_non_null(strstr(dkvb_last_error(), "out of memory"));
+    }
+}

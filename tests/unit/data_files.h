@@ -30,4 +30,7 @@ struct measured_alloc {
 void *measured_get(void *user, size_t size);
 void measured_release(void *user, void *ptr);
 
+/* Read the file with each allocation failing in turn: DKVB_ENOMEM, and nothing is kept. */
+void let_every_allocation_fail(read_fn read);
+
 #endif

@@ -243,23 +243,6 @@ static void labels_may_be_a_matrix_of_one_column(void **state)
     assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "elements are float64; labels are integers");
 }
 
-static void let_every_allocation_fail(read_fn read)
-{
-    for (size_t fail_at = 0;; fail_at++) {
-        struct measured_alloc mem = {.fail_at = fail_at};
-        dkvb_allocator given = {measured_get, measured_release, &mem};
-        dkvb_array a = DKVB_ARRAY_INIT;
-        dkvb_status rc = read(&a, data_path, &given);
-
-        dkvb_array_free(&a);
-        assert_int_equal(mem.live, 0);
-        if (rc == DKVB_OK)
-            return;
-        assert_int_equal(rc, DKVB_ENOMEM);
-        assert_non_null(strstr(dkvb_last_error(), "out of memory"));
-    }
-}
-
 static void nothing_leaks_when_an_allocation_fails(void **state)
 {
     static const uint64_t data[6] = {0};
