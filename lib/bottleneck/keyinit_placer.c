@@ -58,19 +58,14 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, siz
 
 void dkvb__assign(struct dkvb__placer *p, const float *blocks, const float *q, size_t n, uint16_t *index)
 {
-    const struct dkvb__kernels *kernels = dkvb__kernels();
-    bool coarse = p->coarse_memory && n >= WORTH_ROWS;
+    const struct dkvb__coarse *coarse = p->coarse_memory && n >= WORTH_ROWS ? &p->coarse : NULL;
 
     if (coarse)
-        kernels->coarsen(&p->coarse, blocks, p->keys, p->dim);
+        dkvb__kernels()->coarsen(&p->coarse, blocks, p->keys, p->dim);
     for (size_t r = 0; r < n; r += DKVB__ASSIGN_ROWS) {
         size_t rows = n - r < DKVB__ASSIGN_ROWS ? n - r : DKVB__ASSIGN_ROWS;
 
-        if (coarse)
-            kernels->nearest_coarse(p->dist, index + r, q + r * p->dim, rows, blocks, p->dead, p->keys, p->dim, 1,
-                                    &p->coarse);
-        else
-            kernels->nearest(p->dist, index + r, q + r * p->dim, rows, blocks, p->dead, p->keys, p->dim, 1);
+        dkvb__nearest(p->dist, index + r, q + r * p->dim, rows, blocks, p->dead, p->keys, p->dim, 1, coarse);
     }
 }
 

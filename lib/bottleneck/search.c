@@ -125,21 +125,6 @@ static void gather_projections(struct tile_job *job, size_t c, const uint32_t *c
         dkvb__lower(&job->bad, chosen[bad]);
 }
 
-/* With coarse keys where there are any. */
-static void find_nearest(const struct dkvb__search *s, size_t c, float *dist, uint16_t *index, const float *q,
-                         size_t count, const uint64_t *dead)
-{
-    const struct dkvb__kernels *kernels = dkvb__kernels();
-    const struct dkvb__shape *shape = &s->cb->shape;
-    const float *blocks = dkvb__codebook_blocks(s->cb, c);
-    const struct dkvb__coarse *coarse = s->run.exhaustive ? NULL : dkvb__coarse_for(index_of(s->cb), c, blocks, count);
-
-    if (coarse)
-        kernels->nearest_coarse(dist, index, q, count, blocks, dead, shape->keys, shape->key_dim, s->k, coarse);
-    else
-        kernels->nearest(dist, index, q, count, blocks, dead, shape->keys, shape->key_dim, s->k);
-}
-
 static void search_task(void *context, size_t task, unsigned worker)
 {
     struct tile_job *job = context;
@@ -150,13 +135,15 @@ static void search_task(void *context, size_t task, unsigned worker)
     uint64_t *dead = s->dead + worker * dkvb__key_words(shape->keys);
     float *q = s->q + first * shape->key_dim, *dist = s->dist + first * k;
     uint16_t *index = s->index + first * k;
+    const float *blocks = dkvb__codebook_blocks(s->cb, c);
     size_t count = choose_rows(job, c, task % job->parts, chosen);
 
     if (count == 0)
         return;
     gather_projections(job, c, chosen, count, s->row + first, q);
     dkvb__dead_keys(s->cb, s->mask, c, dead);
-    find_nearest(s, c, dist, index, q, count, dead);
+    dkvb__nearest(dist, index, q, count, blocks, dead, shape->keys, shape->key_dim, k,
+                  s->run.exhaustive ? NULL : dkvb__coarse_for(index_of(s->cb), c, blocks, count));
     for (size_t i = 0; i < count; i++) {
         size_t at = (chosen[i] * shape->codebooks + c) * k;
 

@@ -252,11 +252,11 @@ static inline void round_eight(int32_t *level, float *wrong, float *norm, const 
     __m256 t = _mm256_sub_ps(_mm256_loadu_ps(keys), center), u, e;
     __m256i whole;
 
-    u = _mm256_fmadd_ps(t, inverse, _mm256_set1_ps(90.5f)); /* a half more: truncation rounds */
-    u = _mm256_min_ps(_mm256_max_ps(u, _mm256_setzero_ps()), _mm256_set1_ps(180.0f));
+    u = _mm256_fmadd_ps(t, inverse, _mm256_set1_ps(DKVB__COARSE_STEPS + 0.5f)); /* a half more: truncation rounds */
+    u = _mm256_min_ps(_mm256_max_ps(u, _mm256_setzero_ps()), _mm256_set1_ps(2.0f * DKVB__COARSE_STEPS));
     whole = _mm256_cvttps_epi32(u);
     _mm256_storeu_si256((__m256i *)level, whole);
-    u = _mm256_sub_ps(_mm256_cvtepi32_ps(whole), _mm256_set1_ps(90.0f));
+    u = _mm256_sub_ps(_mm256_cvtepi32_ps(whole), _mm256_set1_ps(DKVB__COARSE_STEPS));
     e = _mm256_fnmadd_ps(step, u, t);
     _mm256_storeu_ps(wrong, _mm256_fmadd_ps(e, e, _mm256_loadu_ps(wrong)));
     _mm256_storeu_ps(norm, _mm256_fmadd_ps(u, u, _mm256_loadu_ps(norm)));

@@ -272,11 +272,12 @@ static inline void round_dimension(int32_t *level, float *wrong, float *norm, co
     __m512 t = _mm512_sub_ps(_mm512_loadu_ps(keys), _mm512_set1_ps(center)), u, e;
     __m512i whole;
 
-    u = _mm512_fmadd_ps(t, _mm512_set1_ps(inverse), _mm512_set1_ps(90.5f)); /* a half more: truncation rounds */
-    u = _mm512_min_ps(_mm512_max_ps(u, _mm512_setzero_ps()), _mm512_set1_ps(180.0f));
+    u = _mm512_fmadd_ps(t, _mm512_set1_ps(inverse),
+                        _mm512_set1_ps(DKVB__COARSE_STEPS + 0.5f)); /* a half more: truncation rounds */
+    u = _mm512_min_ps(_mm512_max_ps(u, _mm512_setzero_ps()), _mm512_set1_ps(2.0f * DKVB__COARSE_STEPS));
     whole = _mm512_cvttps_epi32(u);
     _mm512_storeu_si512(level, whole);
-    u = _mm512_sub_ps(_mm512_cvtepi32_ps(whole), _mm512_set1_ps(90.0f));
+    u = _mm512_sub_ps(_mm512_cvtepi32_ps(whole), _mm512_set1_ps(DKVB__COARSE_STEPS));
     e = _mm512_fnmadd_ps(_mm512_set1_ps(step), u, t);
     _mm512_storeu_ps(wrong, _mm512_fmadd_ps(e, e, _mm512_loadu_ps(wrong)));
     _mm512_storeu_ps(norm, _mm512_fmadd_ps(u, u, _mm512_loadu_ps(norm)));

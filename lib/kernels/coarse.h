@@ -54,10 +54,10 @@ enum {
     COARSE_TOP = 16,    /* more neighbours than this are not worth screening for */
     WORD_KEYS = 64,
     NO_HEIGHT = 32767,
-    KEY_CENTER = 90 /* the byte of the centre */
+    KEY_CENTER = DKVB__COARSE_STEPS /* the byte of the centre */
 };
 
-static const double most_query = 90.0, most_sum = 32000.0;
+static const double most_sum = 32000.0;
 
 /* Covers the rounding of sums of up to DKVB__COARSE_DIM squares in single precision, in any order. */
 static const double rounding = 2e-5;
@@ -194,7 +194,7 @@ static void coarsen(struct dkvb__coarse *c, const float *blocks, size_t keys, si
     memcpy(c->center, e.center, dim * sizeof *c->center);
     c->step = (float)(e.range / (2.0 * KEY_CENTER) * (1.0 + 1e-5));
     code_reach = e.reach / (double)c->step + 0.5 * sqrt((double)dim) + 1.0;
-    query_step = 0.55 * e.range / most_query; /* rows a little outside the keys are not cut off */
+    query_step = 0.55 * e.range / DKVB__COARSE_STEPS; /* rows a little outside the keys are not cut off */
     if (query_step < 1.1 * e.reach * code_reach / most_sum)
         query_step = 1.1 * e.reach * code_reach / most_sum;
     c->query_step = (float)query_step;
@@ -230,11 +230,13 @@ struct row_sums {
 /* s = -(q - c) / Q rounded, of 16 dimensions. */
 static inline void round_lanes(int32_t *s, struct row_sums *sums, const float *t, float step, float inverse)
 {
+    const float most = DKVB__COARSE_STEPS;
+
 #pragma omp simd
     for (size_t l = 0; l < DKVB__LANES; l++) {
         float x = t[l] * -inverse, e;
 
-        x = x > 90.0f ? 90.0f : x < -90.0f ? -90.0f : x;
+        x = x > most ? most : x < -most ? -most : x;
         x = (x + 0x1.8p23f) - 0x1.8p23f; /* to the nearest whole number */
         e = t[l] + step * x;
         sums->wrong[l] += e * e;

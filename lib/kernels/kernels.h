@@ -32,7 +32,10 @@ static inline bool dkvb__bit(const uint64_t *words, size_t i)
 }
 
 /* Keys in bytes, to screen with: see coarse.h. One codebook's. */
-enum { DKVB__COARSE_DIM = 256 }; /* wider keys have none */
+enum {
+    DKVB__COARSE_DIM = 256, /* wider keys have none */
+    DKVB__COARSE_STEPS = 90 /* to each side of the centre, of keys and of rows */
+};
 
 struct dkvb__coarse {
     uint8_t *codes;     /* [words][pairs of dimensions][64][2] */
@@ -92,6 +95,17 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 
 /* The table in use: see dkvb_runtime_kernels(). */
 const struct dkvb__kernels *dkvb__kernels(void);
+
+/* Its nearest(), with coarse keys unless they are NULL. */
+static inline void dkvb__nearest(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
+                                 const uint64_t *dead, size_t keys, size_t dim, size_t k,
+                                 const struct dkvb__coarse *coarse)
+{
+    if (coarse)
+        dkvb__kernels()->nearest_coarse(dist, index, q, n, blocks, dead, keys, dim, k, coarse);
+    else
+        dkvb__kernels()->nearest(dist, index, q, n, blocks, dead, keys, dim, k);
+}
 
 /* The k best so far of one row, ascending; unused places hold +inf and 0xFFFF. */
 static inline void dkvb__top_clear(float *dist, uint16_t *index, size_t k)
