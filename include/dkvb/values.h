@@ -54,9 +54,13 @@ typedef struct dkvb_train_options {
     uint32_t no_shuffle;   /**< 1: take rows as they come */
     dkvb_report_fn report; /**< or NULL */
     void *user;            /**< handed to `report` */
+    const uint64_t *ids;   /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
 } dkvb_train_options;
 
-#define DKVB_TRAIN_OPTIONS_INIT {sizeof(dkvb_train_options), 1, 256, 6.0, 0.0, 0, 0, 0, 0}
+#define DKVB_TRAIN_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_train_options), 1, 256, 6.0, 0.0, 0, 0, 0, 0, 0                                                    \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size);
@@ -73,7 +77,11 @@ DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_si
  * whatever C and k. (The gradient of the cross-entropy with respect to a value carries 1/(C k): this
  * is plain SGD on the summed loss of the batch with rate learning_rate * C * k.)
  *
- * Same codes, labels, options: same bits, whatever the threads. The values are
+ * In each epoch, rows come in the order of a number that depends on the seed, the epoch and the row's id, and on
+ * nothing else. So a row that is left out, or whose label is -1, leaves no trace in the order of the others: training
+ * without it gives the bits of a training that never had it (dkvb_model_replay() rests on this).
+ *
+ * Same codes, labels, ids, options: same bits, whatever the threads. The values are
  * replaced only when all epochs are done; meanwhile a second copy of them is held, in float32.
  * Values of a new model take no memory of their own until then.
  *
@@ -103,8 +111,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, co
  * if `report` asks to stop (`DKVB_ECANCELLED`) the step is done, and the caller ends or aborts. Progress is not called.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                          const int32_t *labels, size_t n,
-                                                          const dkvb_run_options *run);
+                                                          const int32_t *labels, size_t n, const dkvb_run_options *run);
 
 /** Put the new values in place. `DKVB_EINVAL` if one is too large for the model's type: then training goes on. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);

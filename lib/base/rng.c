@@ -24,6 +24,18 @@ void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream)
         rng->s[i] = splitmix64(&state);
 }
 
+/* splitmix64 permutes the 64-bit numbers, so ids stay apart; the second round is keyed differently from the first. */
+uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id)
+{
+    struct dkvb__rng rng;
+    uint64_t state;
+
+    dkvb__rng_seed(&rng, seed, stream);
+    state = id ^ rng.s[0];
+    state = splitmix64(&state) ^ rng.s[1];
+    return splitmix64(&state);
+}
+
 static uint64_t rotl(uint64_t x, int k)
 {
     return x << k | x >> (64 - k);

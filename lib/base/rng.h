@@ -16,6 +16,10 @@ void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream);
 
 uint64_t dkvb__rng_next(struct dkvb__rng *rng);
 
+/* A number for `id` that looks drawn at random, but depends on the id, the seed and the stream only: different ids have
+ * different numbers. Draws that must not change when other rows come or go are made by it. */
+uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id);
+
 /* Even draw from 0 .. n-1, n > 0, without bias. */
 uint64_t dkvb__rng_below(struct dkvb__rng *rng, uint64_t n);
 

@@ -40,6 +40,7 @@ struct dkvb__training {
     dkvb_train_options options;
     float *values; /* [C][K][L], becoming the model's, in whatever type that stores its own */
     double scale;
+    bool afresh;   /* values began as 0 */
     uint64_t rows; /* trained so far */
     uint32_t steps;
 };
@@ -90,6 +91,11 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 {
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
+
+/* Replace all values by what training from 0 on these codes gives: `rows_trained` starts again too. Codes are in range,
+ * name no purged pair, and have the model's k; they may name masked pairs. */
+dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
+                               const dkvb_train_options *options, const struct dkvb__run *run);
 
 /* No-op if there is no training under way. */
 void dkvb__training_free(dkvb_model *model);

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/model.h"
@@ -59,14 +60,15 @@ static void copy_values(void *context, size_t codebook, unsigned worker)
     float *to = model->training->values + first;
 
     (void)worker;
-    if (model->blank)
+    if (model->training->afresh)
         memset(to, 0, count * sizeof *to);
     else
         dkvb__values_widen(to, (const char *)model->values + first * dkvb__value_size(model->values_dtype),
                            model->values_dtype, count);
 }
 
-static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, const struct dkvb__run *run)
+/* afresh: values start from 0, whatever the model has. */
+static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, bool afresh, const struct dkvb__run *run)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
@@ -87,6 +89,7 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, con
     }
     t->options = o;
     t->scale = 1.0;
+    t->afresh = afresh;
     model->training = t;
     dkvb__parallel(run, model->codebooks->shape.codebooks, copy_values, model);
     return DKVB_OK;
@@ -97,7 +100,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, NULL);
 
-    return rc ? rc : begin(model, given, &run);
+    return rc ? rc : begin(model, given, model->blank, &run);
 }
 
 void dkvb_model_train_abort(dkvb_model *model)
@@ -365,22 +368,56 @@ static dkvb_status labelled_rows(const dkvb_model *model, const int32_t *labels,
     return DKVB_OK;
 }
 
-/* Epochs over the labelled rows, each in an order of its own. `rows`, `order`, `scratch`: [n]. */
-static dkvb_status run_epochs(struct pass *p, const size_t *rows, size_t n, size_t *order, size_t *scratch)
+/* Room to bring rows in the order of an epoch. */
+struct shuffle {
+    size_t *rows, *order; /* [n] */
+    struct dkvb__keyed *keyed, *scratch;
+};
+
+static void shuffle_free(struct shuffle *s, const dkvb_allocator *mem)
+{
+    dkvb__free(mem, s->rows);
+    dkvb__free(mem, s->order);
+    dkvb__free(mem, s->keyed);
+    dkvb__free(mem, s->scratch);
+}
+
+static dkvb_status shuffle_new(struct shuffle *s, size_t n, const dkvb_allocator *mem)
+{
+    s->rows = dkvb__alloc(mem, n, sizeof *s->rows);
+    s->order = dkvb__alloc(mem, n, sizeof *s->order);
+    s->keyed = dkvb__alloc(mem, n, sizeof *s->keyed);
+    s->scratch = dkvb__alloc(mem, n, sizeof *s->scratch);
+    if (s->rows && s->order && s->keyed && s->scratch)
+        return DKVB_OK;
+    shuffle_free(s, mem);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
+}
+
+/* Each row's place depends on its own id only, so that rows may be missing and the others keep their order. */
+static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *o, uint32_t epoch)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t row = s->rows[i];
+
+        s->keyed[i] = (struct dkvb__keyed){dkvb__rng_of_id(o->seed, epoch, o->ids ? o->ids[row] : row), row};
+    }
+    if (!o->no_shuffle)
+        dkvb__sort_keyed(s->keyed, s->scratch, n);
+    for (size_t i = 0; i < n; i++)
+        s->order[i] = s->keyed[i].index;
+}
+
+/* Epochs over the labelled rows, each in an order of its own. */
+static dkvb_status run_epochs(struct pass *p, struct shuffle *s, size_t n)
 {
     const dkvb_train_options *o = &p->training->options;
     dkvb_train_report report = {.epochs = o->epochs};
     dkvb_status rc = DKVB_OK;
 
     for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
-        struct dkvb__rng rng;
-
-        dkvb__rng_seed(&rng, o->seed, epoch);
-        if (!o->no_shuffle)
-            dkvb__rng_choose(&rng, n, n, order, scratch);
-        for (size_t i = 0; i < n; i++)
-            order[i] = rows[o->no_shuffle ? i : order[i]];
-        rc = run_pass(p, order, n, (uint64_t)epoch * n, (uint64_t)o->epochs * n, &report);
+        shuffle_rows(s, n, o, epoch);
+        rc = run_pass(p, s->order, n, (uint64_t)epoch * n, (uint64_t)o->epochs * n, &report);
         if (rc)
             break;
         p->training->rows += n;
@@ -390,33 +427,63 @@ static dkvb_status run_epochs(struct pass *p, const size_t *rows, size_t n, size
     return rc;
 }
 
+/* All epochs of a training that has begun. */
+static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
+                              const int32_t *labels, size_t n)
+{
+    struct shuffle s;
+    struct pass p;
+    size_t count = 0;
+    dkvb_status rc = shuffle_new(&s, n, &model->mem);
+
+    if (rc)
+        return rc;
+    rc = labelled_rows(model, labels, n, s.rows, &count);
+    if (!rc)
+        rc = pass_new(&p, model, run, codes, labels);
+    if (!rc) {
+        rc = run_epochs(&p, &s, count);
+        pass_free(&p);
+    }
+    shuffle_free(&s, &model->mem);
+    return rc;
+}
+
 dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels, size_t n,
                              const dkvb_train_options *given, const dkvb_run_options *opts)
 {
     struct dkvb__run run;
-    struct pass p;
-    size_t *rows, count = 0;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (!rc)
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (!rc)
-        rc = begin(model, given, &run);
+        rc = begin(model, given, model->blank, &run);
     if (rc)
         return rc;
-    rows = dkvb__alloc(&model->mem, n, 3 * sizeof *rows);
-    rc = rows ? labelled_rows(model, labels, n, rows, &count)
-              : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
-    if (!rc)
-        rc = pass_new(&p, model, &run, codes, labels);
-    if (!rc) {
-        rc = run_epochs(&p, rows, count, rows + n, rows + 2 * n);
-        pass_free(&p);
-    }
-    dkvb__free(&model->mem, rows);
+    rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = dkvb_model_train_end(model);
     dkvb_model_train_abort(model); /* no-op after a good end */
+    return rc;
+}
+
+dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
+                               const dkvb_train_options *options, const struct dkvb__run *run)
+{
+    uint64_t before = model->rows_trained;
+    dkvb_status rc = begin(model, options, true, run);
+
+    if (rc)
+        return rc;
+    rc = train_rows(model, run, codes, labels, n);
+    if (!rc) {
+        model->rows_trained = 0;
+        rc = dkvb_model_train_end(model);
+    }
+    if (rc)
+        model->rows_trained = before;
+    dkvb_model_train_abort(model);
     return rc;
 }
 

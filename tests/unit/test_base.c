@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/exact_math.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "base/status.h"
 
 static void generator_gives_the_same_numbers_for_ever(void **state)
@@ -68,6 +69,37 @@ static void choose_draws_without_replacement(void **state)
         seen[chosen[i]]++;
     for (size_t i = 0; i < 50; i++)
         assert_int_equal(seen[i], 1);
+}
+
+static void numbers_of_ids_differ_and_do_not_depend_on_others(void **state)
+{
+    static struct dkvb__keyed items[4096], scratch[4096];
+
+    (void)state;
+    for (size_t i = 0; i < 4096; i++)
+        items[i] = (struct dkvb__keyed){dkvb__rng_of_id(5, 1, i), i};
+    assert_true(dkvb__rng_of_id(5, 1, 17) == items[17].key);
+    assert_true(dkvb__rng_of_id(5, 0, 17) != items[17].key && dkvb__rng_of_id(6, 1, 17) != items[17].key);
+    dkvb__sort_keyed(items, scratch, 4096);
+    for (size_t i = 1; i < 4096; i++)
+        assert_true(items[i - 1].key < items[i].key);
+}
+
+static void sorting_keeps_the_order_of_equal_keys(void **state)
+{
+    static struct dkvb__keyed items[1000], scratch[1000];
+    struct dkvb__rng rng;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 6, 0);
+    for (size_t n = 0; n <= 1000; n += 250) {
+        for (size_t i = 0; i < n; i++)
+            items[i] = (struct dkvb__keyed){dkvb__rng_below(&rng, 7) << (i % 2 ? 60 : 3), i};
+        dkvb__sort_keyed(items, scratch, n);
+        for (size_t i = 1; i < n; i++)
+            assert_true(items[i - 1].key < items[i].key ||
+                        (items[i - 1].key == items[i].key && items[i - 1].index < items[i].index));
+    }
 }
 
 static void exp_and_log_agree_with_the_c_library(void **state)
@@ -184,6 +216,8 @@ int main(void)
         cmocka_unit_test(streams_and_seeds_differ),
         cmocka_unit_test(gauss_has_mean_0_and_variance_1),
         cmocka_unit_test(choose_draws_without_replacement),
+        cmocka_unit_test(numbers_of_ids_differ_and_do_not_depend_on_others),
+        cmocka_unit_test(sorting_keeps_the_order_of_equal_keys),
         cmocka_unit_test(exp_and_log_agree_with_the_c_library),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(allocations_are_aligned_and_guard_their_product),

@@ -174,6 +174,38 @@ static void ignored_rows_teach_nothing(void **state)
     dkvb_model_free(b);
 }
 
+/* Every third row gone: by label, and in fact; the others keep their ids. */
+static void a_row_that_is_left_out_does_not_move_the_others(void **state)
+{
+    static int32_t some[ROWS], fewer_labels[ROWS];
+    static uint16_t fewer_codes[ROWS * CODEBOOKS];
+    static uint64_t ids[ROWS];
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *ignored = new_model(), *cut = new_model(), *renumbered = new_model();
+    size_t n = 0;
+
+    (void)state;
+    o.epochs = 3;
+    o.batch = 50;
+    for (size_t r = 0; r < ROWS; r++) {
+        some[r] = r % 3 ? labels[r] : -1;
+        if (r % 3 == 0)
+            continue;
+        memcpy(fewer_codes + n * CODEBOOKS, codes + r * CODEBOOKS, CODEBOOKS * sizeof *codes);
+        fewer_labels[n] = labels[r];
+        ids[n++] = r;
+    }
+    assert_ok(dkvb_model_train(ignored, codes, 1, some, ROWS, &o, NULL));
+    assert_ok(dkvb_model_train(renumbered, fewer_codes, 1, fewer_labels, n, &o, NULL));
+    o.ids = ids;
+    assert_ok(dkvb_model_train(cut, fewer_codes, 1, fewer_labels, n, &o, NULL));
+    assert_same_values(ignored, cut);
+    assert_memory_not_equal(cut->values, renumbered->values, VALUES * sizeof(float));
+    dkvb_model_free(ignored);
+    dkvb_model_free(cut);
+    dkvb_model_free(renumbered);
+}
+
 static void steps_add_up_to_one_training(void **state)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
@@ -521,6 +553,7 @@ int main(void)
         cmocka_unit_test(the_seed_orders_the_rows),
         cmocka_unit_test(training_learns_the_classes),
         cmocka_unit_test(ignored_rows_teach_nothing),
+        cmocka_unit_test(a_row_that_is_left_out_does_not_move_the_others),
         cmocka_unit_test(steps_add_up_to_one_training),
         cmocka_unit_test(an_aborted_training_leaves_the_values),
         cmocka_unit_test(callbacks_cancel_without_a_trace),

@@ -66,6 +66,11 @@ def labels(array, rows, what="labels"):
     return _integers(array, (rows,), np.int32, what)
 
 
+def ids(array, rows, what="ids"):
+    """`uint64[rows]`."""
+    return _integers(array, (rows,), np.uint64, what)
+
+
 def counts(array, shape, what="counts"):
     """`uint64[codebooks][keys]`, to read from."""
     return _integers(array, shape, np.uint64, what)

@@ -184,6 +184,7 @@ class TrainOptions(Structure):
         ("no_shuffle", c_uint32),
         ("report", ReportFn),
         ("user", c_void_p),
+        ("ids", POINTER(c_uint64)),
     )
 
 

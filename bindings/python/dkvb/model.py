@@ -192,8 +192,11 @@ class Model(Handle):
     # Learning
 
     def train(self, codes, labels, *, epochs=None, batch=None, learning_rate=None, weight_decay=None, seed=None,
-              shuffle=True, threads=0, progress=None, report=None):
+              shuffle=True, ids=None, threads=0, progress=None, report=None):
         """Train the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
+
+        The order of rows follows from their `ids` (each once; None: their numbers), so rows that are left out do not
+        change the order of the others.
 
         `report` is called with each of them; `progress` with rows done and rows in all. What they raise cancels.
         """
@@ -202,8 +205,9 @@ class Model(Handle):
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
         callbacks, reports = Callbacks(), []
+        ids = None if ids is None else _arrays.ids(ids, len(codes))
         opts = _train_options(callbacks, reports, report, epochs=epochs, batch=batch, learning_rate=learning_rate,
-                              weight_decay=weight_decay, seed=seed, no_shuffle=not shuffle)
+                              weight_decay=weight_decay, seed=seed, no_shuffle=not shuffle, ids=_arrays.pointer(ids))
         with LongCall(threads, progress, callbacks) as run:
             lib.dkvb_model_train(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes), byref(opts),
                                  byref(run))

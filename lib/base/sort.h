@@ -1,0 +1,17 @@
+#ifndef DKVB_BASE_SORT_H
+#define DKVB_BASE_SORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Something with a number to sort it by. */
+struct dkvb__keyed {
+    uint64_t key;
+    size_t index;
+};
+
+/* Sort by key, ascending; what has the same key stays in order. `scratch` has n elements. Takes O(n), and no memory,
+ * which qsort() may. */
+void dkvb__sort_keyed(struct dkvb__keyed *items, struct dkvb__keyed *scratch, size_t n);
+
+#endif
