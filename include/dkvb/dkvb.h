@@ -30,8 +30,11 @@
 #ifndef DKVB_H
 #define DKVB_H
 
+#include "choose.h"
 #include "codebooks.h"
+#include "codeset.h"
 #include "data.h"
+#include "effect.h"
 #include "export.h"
 #include "mask.h"
 #include "memory.h"

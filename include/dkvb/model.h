@@ -32,7 +32,10 @@ typedef struct dkvb_model_options {
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_model_options;
 
-#define DKVB_MODEL_OPTIONS_INIT {sizeof(dkvb_model_options), 1, 0}
+#define DKVB_MODEL_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_model_options), 1, 0                                                                               \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size);
@@ -40,25 +43,29 @@ DKVB_API void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_si
 /** What a model is. The caller sets `struct_size`. */
 typedef struct dkvb_model_info {
     size_t struct_size;
-    uint32_t codebooks;       /**< C */
-    uint32_t keys;            /**< K per codebook */
-    uint32_t key_dim;         /**< d */
-    uint32_t input_dim;       /**< m, the width of a row */
-    uint32_t classes;         /**< L */
-    uint32_t top_k;           /**< k */
-    uint32_t normalize;       /**< 1: rows are scaled to length 1 first */
-    uint32_t mapped;          /**< 1: read in place from a file, cannot be changed */
-    uint32_t format_major;    /**< of the file; this library's own if made in memory */
+    uint32_t codebooks;    /**< C */
+    uint32_t keys;         /**< K per codebook */
+    uint32_t key_dim;      /**< d */
+    uint32_t input_dim;    /**< m, the width of a row */
+    uint32_t classes;      /**< L */
+    uint32_t top_k;        /**< k */
+    uint32_t normalize;    /**< 1: rows are scaled to length 1 first */
+    uint32_t mapped;       /**< 1: read in place from a file, cannot be changed */
+    uint32_t format_major; /**< of the file; this library's own if made in memory */
     uint32_t format_minor;
-    uint64_t masked_pairs;    /**< in force, purged ones not counted */
-    uint64_t purged_pairs;    /**< erased for good */
+    uint64_t masked_pairs; /**< in force, purged ones not counted */
+    uint64_t purged_pairs; /**< erased for good */
     uint64_t journal_entries;
-    uint64_t rows_trained;    /**< rows seen in training, each epoch counted */
-    uint8_t birth[16];        /**< birth id of the codebooks */
-    uint32_t values_dtype;    /**< how values are stored: DKVB_DTYPE_F32, _F16 or _BF16 */
+    uint64_t rows_trained; /**< rows seen in training, each epoch counted */
+    uint8_t birth[16];     /**< birth id of the codebooks */
+    uint32_t values_dtype; /**< how values are stored: DKVB_DTYPE_F32, _F16 or _BF16 */
+    uint32_t class_counts; /**< 1: counts of each class are kept, see dkvb_model_count_classes() */
 } dkvb_model_info;
 
-#define DKVB_MODEL_INFO_INIT {sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0}
+#define DKVB_MODEL_INFO_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0                                   \
+    }
 
 /**
  * An untrained model: all values are 0.
@@ -106,6 +113,34 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values_dtype(dkvb_model *mode
 /** Append `count` classes with values 0 and no names. Training can go on with them. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count);
 
+/**
+ * Keep, in the model and its files, how often the rows of each class select each pair, so that a class can be forgotten
+ * later by its name alone (choose.h). Counts are added to those that are there, so rows may come in batches. They take
+ * four bytes for each class and pair, as much as the values do; dkvb_model_replay() makes them again, a purge drops
+ * them.
+ *
+ * Counts are data about the rows: a count of 1 says that a single row of the class selects the pair
+ * (docs/unlearning.md).
+ *
+ * @param codes   `uint16_t[n][codebooks][k]`, those that the values were trained on, searched without a mask.
+ * @param labels  `int32_t[n]`, -1 = ignore.
+ * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ESTATE`, `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_count_classes(dkvb_model *model, const uint16_t *codes, uint32_t k,
+                                                             const int32_t *labels, size_t n,
+                                                             const dkvb_run_options *run);
+
+/**
+ * Add the kept counts of a class to `counts`, `uint64_t[codebooks][keys]`, as dkvb_activations_count() of its rows
+ * would.
+ *
+ * @return `DKVB_ENOTFOUND` if the model keeps none, `DKVB_EINVAL` if there is no such class.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_class_counts(const dkvb_model *model, uint32_t label, uint64_t *counts);
+
+/** Overwrite the kept counts and keep none any more. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_counts(dkvb_model *model);
+
 /** Name a class: UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the name away. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name);
 
@@ -139,8 +174,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, con
  * @param opts  NULL for the defaults; `top_k` is not used.
  * @return `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_ENOMEM`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char *path,
-                                                    const dkvb_model_options *opts);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 
 /**
  * Open a model in place, to use only: calls that would change it return
@@ -150,8 +184,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char
  * dkvb_model_verify() checks them on request. The file must not shrink meanwhile
  * (replacing it by dkvb_model_save() is fine).
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char *path,
-                                                   const dkvb_model_options *opts);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 
 /** Read only the header and the small sections of a model file. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info);

@@ -271,17 +271,12 @@ static dkvb_status find_center(struct placement *w, const float *x)
 }
 
 /* Defaults filled in, everything checked. */
-static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *shape, const dkvb_keyinit_options *given,
-                                size_t dim)
+dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given)
 {
     dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "key initialisation options");
 
     if (!rc)
         rc = dkvb__check_allocator(o->allocator);
-    if (rc)
-        return rc;
-    *shape = (struct dkvb__shape){o->codebooks, o->keys, o->key_dim, dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim};
-    rc = dkvb__shape_check(shape, "key initialisation");
     if (rc)
         return rc;
     if (o->method > DKVB_KEYINIT_SAMPLE)
@@ -297,6 +292,17 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
     if (o->batch == 0 && o->method == DKVB_KEYINIT_EMA)
         o->batch = 2048;
     return DKVB_OK;
+}
+
+static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *shape, const dkvb_keyinit_options *given,
+                                size_t dim)
+{
+    dkvb_status rc = dkvb__keyinit_options_take(o, given);
+
+    if (rc)
+        return rc;
+    *shape = (struct dkvb__shape){o->codebooks, o->keys, o->key_dim, dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim};
+    return dkvb__shape_check(shape, "key initialisation");
 }
 
 static dkvb_status check_row_count(size_t n, uint32_t keys)

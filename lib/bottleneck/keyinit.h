@@ -4,6 +4,10 @@
 #include "base/rng.h"
 #include "bottleneck/codebooks.h"
 
+/* The options of a caller, checked but for the sizes, with the method's own passes and batch. `o` holds the defaults.
+ */
+dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
+
 /* What a worker needs to place the keys of one codebook after another. All rows here are projected: float[][d]. */
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* passes and batch settled */

@@ -120,8 +120,10 @@ void dkvb_model_free(dkvb_model *m)
     for (size_t l = 0; m->names && l < m->classes; l++)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
-    if (!m->mapping)
+    if (!m->mapping) {
         dkvb__free(&mem, m->values);
+        dkvb__free(&mem, m->counts);
+    }
     dkvb_mask_free(m->mask);
     dkvb_codebooks_free(m->codebooks);
     dkvb__mapping_free(m->mapping);
@@ -163,6 +165,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.rows_trained = m->rows_trained;
     memcpy(full.birth, cb.birth, sizeof full.birth);
     full.values_dtype = m->values_dtype;
+    full.class_counts = m->counts != NULL;
     return dkvb__give_info(info, &full, sizeof full, "model info");
 }
 
@@ -224,13 +227,37 @@ static void spread_rows(char *to, const char *from, size_t rows, size_t to_size,
         memcpy(to + i * to_size, from + i * from_size, from_size);
 }
 
+/* Arrays of a model that is to have more classes; those that are not needed are NULL. */
+struct widened {
+    void *values;
+    char **names;
+    uint32_t *counts;
+};
+
+static dkvb_status widened_new(struct widened *w, const dkvb_model *model, uint32_t classes)
+{
+    size_t count, pairs = dkvb__pair_count(model);
+    bool fits = dkvb__value_count(&count, &model->codebooks->shape, classes);
+
+    *w = (struct widened){0};
+    w->names = dkvb__alloc0(&model->mem, classes, sizeof *w->names);
+    if (fits)
+        w->values = dkvb__alloc0(&model->mem, count, dkvb__value_size(model->values_dtype));
+    if (model->counts)
+        w->counts = dkvb__alloc0(&model->mem, classes, pairs * sizeof *w->counts);
+    if (w->names && w->values && (w->counts || !model->counts))
+        return DKVB_OK;
+    dkvb__free(&model->mem, w->names);
+    dkvb__free(&model->mem, w->values);
+    dkvb__free(&model->mem, w->counts);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", classes);
+}
+
 dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
 {
-    const struct dkvb__shape *shape = &model->codebooks->shape;
     uint32_t classes = model->classes + count;
-    size_t value_count, size = dkvb__value_size(model->values_dtype);
-    void *values = NULL;
-    char **names;
+    size_t size = dkvb__value_size(model->values_dtype), pairs = dkvb__pair_count(model);
+    struct widened w;
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (rc || count == 0)
@@ -238,21 +265,20 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     if (count > DKVB__MAX_CLASSES - model->classes)
         return dkvb__fail(DKVB_EINVAL, "model: %u classes and %u more, at most %d are wanted", model->classes, count,
                           DKVB__MAX_CLASSES);
-    names = dkvb__alloc0(&model->mem, classes, sizeof *names);
-    if (names && dkvb__value_count(&value_count, shape, classes))
-        values = dkvb__alloc0(&model->mem, value_count, size);
-    if (!values) {
-        dkvb__free(&model->mem, names);
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", classes);
-    }
+    rc = widened_new(&w, model, classes);
+    if (rc)
+        return rc;
     if (!model->blank)
-        spread_rows(values, model->values, (size_t)shape->codebooks * shape->keys, classes * size,
-                    model->classes * size);
-    memcpy(names, model->names, model->classes * sizeof *names);
+        spread_rows(w.values, model->values, pairs, classes * size, model->classes * size);
+    memcpy(w.names, model->names, model->classes * sizeof *w.names);
+    if (model->counts)
+        memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
     dkvb__free(&model->mem, model->values);
     dkvb__free(&model->mem, model->names);
-    model->values = values;
-    model->names = names;
+    dkvb__free(&model->mem, model->counts);
+    model->values = w.values;
+    model->names = w.names;
+    model->counts = w.counts;
     model->classes = classes;
     return DKVB_OK;
 }

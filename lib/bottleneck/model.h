@@ -51,7 +51,9 @@ struct dkvb_model {
     uint32_t classes, top_k;
     void *values; /* [C][K][L] of values_dtype; in `mapping` if there is one, else owned */
     uint32_t values_dtype;
-    bool blank;      /* values are 0, all of them: nothing was ever put there */
+    bool blank; /* values are 0, all of them: nothing was ever put there */
+    uint32_t
+        *counts; /* [L][C][K], how often rows of each class selected each pair; in `mapping` or owned; NULL: not kept */
     char **names;    /* [L], NULL = no name */
     dkvb_mask *mask; /* in force, purged pairs not included */
     struct dkvb__journal journal;
@@ -87,10 +89,18 @@ static inline bool dkvb__model_dead(const dkvb_model *m, size_t codebook, size_t
     return (m->mask->bits[word] | m->codebooks->purged[word]) >> (key % 64) & 1;
 }
 
+static inline size_t dkvb__pair_count(const dkvb_model *m)
+{
+    return (size_t)m->codebooks->shape.codebooks * m->codebooks->shape.keys;
+}
+
 static inline size_t dkvb__code_size(const dkvb_model *m)
 {
     return (size_t)m->codebooks->shape.codebooks * m->top_k;
 }
+
+/* The options of a caller, checked. `o` holds the defaults. */
+dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
 /* Replace all values by what training from 0 on these codes gives: `rows_trained` starts again too. Codes are in range,
  * name no purged pair, and have the model's k; they may name masked pairs. */

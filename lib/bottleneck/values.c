@@ -35,7 +35,7 @@ void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size)
     dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
-static dkvb_status take_options(dkvb_train_options *o, const dkvb_train_options *given)
+dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
 {
     dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "training options");
 
@@ -73,7 +73,7 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, boo
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
     size_t count;
-    dkvb_status rc = take_options(&o, given);
+    dkvb_status rc = dkvb__train_options_take(&o, given);
 
     if (!rc)
         rc = dkvb__model_need_mutable(model);

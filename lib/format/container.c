@@ -16,7 +16,7 @@ enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 3
 /* As in PNG: damage by text-mode transfers shows in the first eight bytes. */
 static const unsigned char magic[8] = {'D', 'K', 'V', 'B', '\r', '\n', 0x1A, '\n'};
 
-static const char *const kinds[] = {"an unknown file", "a model", "a mask"};
+static const char *const kinds[] = {"an unknown file", "a model", "a mask", "a file of codes"};
 
 static uint64_t align(uint64_t offset)
 {

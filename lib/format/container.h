@@ -7,7 +7,7 @@
 
 /* The layout that all files of the library share: header, section table, sections (docs/format.md). */
 
-enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2 };
+enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3 };
 enum { DKVB__SECTION_REQUIRED = 1 };
 enum { DKVB__DTYPE_BYTES = 0 }; /* else a DKVB_DTYPE_… */
 

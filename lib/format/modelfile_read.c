@@ -25,8 +25,8 @@ struct reading {
     uint8_t birth[16];
 };
 
-static const char *const known_sections[] = {"shape",  "classes",    "journal", "mask",  "purged",
-                                             "center", "projection", "keys",    "values"};
+static const char *const known_sections[] = {"shape",  "classes",    "journal", "mask",   "purged",
+                                             "center", "projection", "keys",    "values", "counts"};
 
 static bool is_known(const char *name)
 {
@@ -391,6 +391,31 @@ static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_m
     return rc;
 }
 
+/* Counts of the classes, if the file has them: any number may stand there. */
+static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
+{
+    uint64_t size = (uint64_t)r->classes * r->shape.codebooks * r->shape.keys * sizeof *m->counts;
+    const struct dkvb__section *s;
+    void *place;
+    dkvb_status rc;
+
+    if (!dkvb__container_find(&r->file, "counts"))
+        return DKVB_OK;
+    rc = dkvb__container_need(&r->file, "counts", DKVB_DTYPE_U32, size, &s); /* before memory is asked for */
+    if (rc)
+        return rc;
+    if (!r->mapping) {
+        m->counts = dkvb__alloc(r->mem, (size_t)size, 1);
+        if (!m->counts)
+            return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the counts of %u classes", r->file.file.path,
+                              r->classes);
+    }
+    place = m->counts;
+    rc = take_array(r, "counts", DKVB_DTYPE_U32, size, &place);
+    m->counts = place;
+    return rc;
+}
+
 /* Optional sections that this library does not know go through unread. */
 static dkvb_status read_extras(const struct reading *r, dkvb_model *m)
 {
@@ -450,6 +475,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         rc = read_parsed(r, "classes", m, parse_names);
     if (!rc)
         rc = read_parsed(r, "journal", m, parse_journal);
+    if (!rc)
+        rc = read_counts(r, m);
     if (!rc)
         rc = read_extras(r, m);
     if (!rc)

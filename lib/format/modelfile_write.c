@@ -90,13 +90,14 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 9 };
+enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 1 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
     size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s), values;
+    size_t count = KNOWN_PARTS;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
     struct dkvb__part *parts;
     dkvb_status rc;
@@ -106,7 +107,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
         return rc; /* new checksums must not vouch for old damage */
     small = dkvb__alloc(&m->mem, names + journal, 1);
-    parts = dkvb__alloc(&m->mem, KNOWN_PARTS + m->extra_count, sizeof *parts);
+    parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     if (!small || !parts) {
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", path);
         goto end;
@@ -128,10 +129,13 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, values * dkvb__value_size(m->values_dtype)},
     };
     memcpy(parts, known, sizeof known);
+    if (m->counts)
+        parts[count++] = (struct dkvb__part){"counts", DKVB_DTYPE_U32, 0, m->counts,
+                                             m->classes * dkvb__pair_count(m) * sizeof *m->counts};
     for (size_t i = 0; i < m->extra_count; i++)
-        parts[KNOWN_PARTS + i] =
+        parts[count++] =
             (struct dkvb__part){m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size};
-    rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, KNOWN_PARTS + m->extra_count, &m->mem);
+    rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, count, &m->mem);
 
 end:
     dkvb__free(&m->mem, small);

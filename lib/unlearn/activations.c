@@ -6,6 +6,7 @@
 #include "bottleneck/codes.h"
 #include "bottleneck/search.h"
 #include "dkvb/unlearn.h"
+#include "unlearn/choose.h"
 
 enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows: their counts stay in cache */
 
@@ -13,6 +14,8 @@ struct counting {
     const dkvb_model *model;
     const uint16_t *codes;
     size_t n;
+    const uint8_t *marks; /* or NULL */
+    uint8_t mark;
     uint64_t *counts;
 };
 
@@ -28,6 +31,8 @@ static void count_codebooks(void *context, size_t task, unsigned worker)
     for (size_t r = 0; r < s->n; r++) {
         const uint16_t *code = s->codes + r * size + first * k;
 
+        if (s->marks && s->marks[r] != s->mark)
+            continue;
         for (size_t c = first; c < end; c++)
             for (size_t j = 0; j < k; j++, code++)
                 if (*code != DKVB_CODE_NONE)
@@ -35,114 +40,36 @@ static void count_codebooks(void *context, size_t task, unsigned worker)
     }
 }
 
+void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
+                        uint64_t *counts, const struct dkvb__run *run)
+{
+    struct counting s = {model, codes, n, marks, mark, counts};
+
+    dkvb__parallel(run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
+}
+
 dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                    uint64_t *counts, const dkvb_run_options *opts)
 {
-    struct counting s = {model, codes, n, counts};
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (!rc)
         rc = dkvb__check_codes(model, codes, k, n);
-    if (rc)
-        return rc;
-    dkvb__parallel(&run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
-    return DKVB_OK;
-}
-
-/* Pairs by their count, those of LARGE or more together; and several tables in turn, as neighbours often have the same
- * count, and adding to what was just written waits for it. */
-enum { LARGE = 1023, TABLES = 4 };
-
-/*
- * The largest count t such that at least `wanted` pairs have a count >= t; 0 if fewer pairs were selected at all.
- * *above = pairs with a count > t. False if t is LARGE or more.
- */
-static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
-{
-    uint64_t pairs[TABLES][LARGE + 1] = {{0}};
-    size_t count = LARGE;
-
-    for (size_t i = 0; i < n; i++)
-        pairs[i % TABLES][counts[i] < LARGE ? counts[i] : LARGE]++;
-    *above = 0;
-    for (;; count--) {
-        uint64_t with_count = 0;
-
-        for (size_t t = 0; t < TABLES; t++)
-            with_count += pairs[t][count];
-        if (count == 0 || *above + with_count >= wanted)
-            break;
-        *above += with_count;
-    }
-    *limit = count;
-    return count < LARGE;
-}
-
-/* The same for any t. Found byte by byte from the top: `prefix` is what is known of t, and only counts that share it
- * are looked at. */
-static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
-{
-    uint64_t prefix = 0;
-
-    *above = 0;
-    for (int shift = 56; shift >= 0; shift -= 8) {
-        uint64_t known = shift == 56 ? 0 : UINT64_MAX << (shift + 8);
-        uint64_t pairs[256] = {0};
-        int byte = 255;
-
-        for (size_t i = 0; i < n; i++)
-            if ((counts[i] & known) == prefix)
-                pairs[counts[i] >> shift & 255]++;
-        while (byte > 0 && *above + pairs[byte] < wanted)
-            *above += pairs[byte--];
-        prefix |= (uint64_t)byte << shift;
-    }
-    return prefix;
-}
-
-/* The lowest `count` bits that are set in `word`, which has more. */
-static uint64_t lowest_bits(uint64_t word, uint64_t count)
-{
-    uint64_t rest = word;
-
-    while (count-- > 0)
-        rest &= rest - 1;
-    return word ^ rest;
-}
-
-/* Add up to 64 pairs to a word of the mask: those above the limit, and of those at the limit the lowest `*left`. */
-static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
-{
-    uint64_t above = 0, at = 0, size;
-
-    for (size_t j = 0; j < n; j++) {
-        above |= (uint64_t)(counts[j] > limit) << j;
-        at |= (uint64_t)(counts[j] == limit) << j;
-    }
-    size = (uint64_t)__builtin_popcountll(at);
-    if (size > *left) {
-        at = lowest_bits(at, *left);
-        size = *left;
-    }
-    *left -= size;
-    *word |= above | at;
+    if (!rc)
+        dkvb__count_marked(model, codes, n, NULL, 0, counts, &run);
+    return rc;
 }
 
 dkvb_status dkvb_unlearn_by_activations(dkvb_mask *mask, const uint64_t *counts, uint64_t pairs)
 {
-    size_t n = (size_t)mask->codebooks * mask->keys;
-    uint64_t above, limit, at_limit;
-
-    if (pairs == 0)
-        return DKVB_OK;
-    pairs = pairs < n ? pairs : n;
-    if (!small_threshold(counts, n, pairs, &limit, &above))
-        limit = threshold(counts, n, pairs, &above);
-    at_limit = limit > 0 && pairs > above ? pairs - above : 0; /* never selected: not taken */
-    for (size_t c = 0; c < mask->codebooks; c++, counts += mask->keys)
-        for (size_t w = 0; w < mask->words; w++)
-            take_word(&mask->bits[c * mask->words + w], counts + w * 64,
-                      mask->keys - w * 64 < 64 ? mask->keys % 64 : 64, limit, &at_limit);
+    dkvb__take_largest(mask, counts, pairs);
     return DKVB_OK;
 }
+
+static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
+{
+    return dkvb__choice_count(choice, DKVB_FORGET, scores);
+}
+
+const struct dkvb__method dkvb__by_activations = {"activations", false, score};

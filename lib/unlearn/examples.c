@@ -6,6 +6,7 @@
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 #include "dkvb/unlearn.h"
+#include "unlearn/choose.h"
 
 static void add_row(dkvb_mask *mask, const uint16_t *code, uint32_t k)
 {
@@ -38,3 +39,46 @@ dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, const uint16_t *codes, uin
     dkvb__free(&mask->mem, rows);
     return DKVB_OK;
 }
+
+/* Rows of the request that are to be forgotten, in the order in which they are drawn; to be freed. */
+static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, size_t *count)
+{
+    const dkvb_request *q = &choice->request;
+    size_t *rows = dkvb__alloc(&choice->model->mem, q->n, 3 * sizeof *rows), n = 0;
+    struct dkvb__rng rng;
+
+    *drawn = NULL;
+    *count = 0;
+    if (!rows)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", q->n);
+    for (size_t r = 0; r < q->n; r++)
+        if (!q->rows || q->rows[r] == DKVB_FORGET)
+            rows[q->n + n++] = r;
+    dkvb__rng_seed(&rng, q->seed, 0);
+    dkvb__rng_choose(&rng, n, n, rows, rows + 2 * q->n);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = rows[q->n + rows[i]];
+    *drawn = rows;
+    *count = n;
+    return DKVB_OK;
+}
+
+/* A pair that the row drawn at place i is the first to select has the score n - i: the sooner, the higher. */
+static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
+{
+    const dkvb_model *m = choice->model;
+    size_t *rows, n, size = dkvb__code_size(m);
+    dkvb_status rc = draw_rows(choice, &rows, &n);
+
+    for (size_t i = n; !rc && i-- > 0;) {
+        const uint16_t *code = choice->request.codes + rows[i] * size;
+
+        for (size_t j = 0; j < size; j++)
+            if (code[j] != DKVB_CODE_NONE)
+                scores[j / m->top_k * m->codebooks->shape.keys + code[j]] = n - i;
+    }
+    dkvb__free(&m->mem, rows);
+    return rc;
+}
+
+const struct dkvb__method dkvb__by_examples = {"examples", false, score};

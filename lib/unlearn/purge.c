@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 #include "kernels/kernels.h"
+#include "unlearn/counting.h"
 #include "unlearn/journal.h"
 
 static void erase_key(dkvb_codebooks *cb, size_t c, size_t j)
@@ -79,6 +80,7 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
     record.pairs = dkvb_mask_count(model->mask);
     erase_pairs(model);
     erase_extras(model);
+    dkvb__class_counts_erase(model);
     for (size_t i = 0; i < j->count; i++) {
         struct dkvb__record *old = &j->records[i];
 

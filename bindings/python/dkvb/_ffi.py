@@ -35,6 +35,20 @@ DKVB_JOURNAL_UNDONE = 1
 DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
 
+# codeset.h, choose.h
+DKVB_PART_TRAINING = 0
+DKVB_PART_HELD_OUT = 1
+DKVB_CODESET_DEPTH = 32
+DKVB_METHOD_ACTIVATIONS = 1
+DKVB_METHOD_CONTRAST = 2
+DKVB_METHOD_EXAMPLES = 3
+DKVB_METHOD_VALUES = 4
+DKVB_METHOD_EVERY = 5
+DKVB_KEEP = 0
+DKVB_FORGET = 1
+DKVB_ASIDE = 2
+DKVB_RANK_NEVER = 0xFFFFFFFF
+
 # data.h
 DKVB_DTYPE_U8 = 1
 DKVB_DTYPE_I8 = 2
@@ -57,6 +71,10 @@ class Status(c_int):
 
 class Codebooks(Structure):
     """dkvb_codebooks, opaque."""
+
+
+class Codeset(Structure):
+    """dkvb_codeset, opaque."""
 
 
 class Mask(Structure):
@@ -156,6 +174,7 @@ class ModelInfo(Structure):
         ("rows_trained", c_uint64),
         ("birth", c_uint8 * 16),
         ("values_dtype", c_uint32),
+        ("class_counts", c_uint32),
     )
 
 
@@ -222,22 +241,98 @@ class Array(Structure):
     )
 
 
+class CodesetOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("top_k", c_uint32),
+        ("depth", c_uint32),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class CodesetRows(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("n", c_size_t),
+        ("codebooks", c_uint32),
+        ("k", c_uint32),
+        ("ids", POINTER(c_uint64)),
+        ("labels", POINTER(c_int32)),
+        ("codes", POINTER(c_uint16)),
+    )
+
+
+class Request(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("method", c_uint32),
+        ("k", c_uint32),
+        ("codes", POINTER(c_uint16)),
+        ("n", c_size_t),
+        ("rows", POINTER(c_uint8)),
+        ("classes", POINTER(c_uint8)),
+        ("seed", c_uint64),
+    )
+
+
+class ClassEffect(Structure):
+    _fields_ = (
+        ("rows", c_uint64),
+        ("right_before", c_uint64),
+        ("right_after", c_uint64),
+        ("lost", c_uint64),
+        ("gained", c_uint64),
+        ("loss", c_double),
+        ("low", c_double),
+        ("high", c_double),
+    )
+
+
+class BudgetOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("target", c_double),
+        ("max_retain_drop", c_double),
+    )
+
+
+class Budget(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("met", c_uint32),
+        ("budget", c_uint64),
+        ("forget_rows", c_uint64),
+        ("retain_rows", c_uint64),
+        ("forget_before", c_double),
+        ("forget_after", c_double),
+        ("retain_before", c_double),
+        ("retain_after", c_double),
+    )
+
+
 STRUCTURES = {
     "dkvb_allocator": Allocator,
     "dkvb_array": Array,
+    "dkvb_budget": Budget,
+    "dkvb_budget_options": BudgetOptions,
+    "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_info": CodebooksInfo,
+    "dkvb_codeset_options": CodesetOptions,
+    "dkvb_codeset_rows": CodesetRows,
     "dkvb_forget_options": ForgetOptions,
     "dkvb_journal_entry": JournalEntry,
     "dkvb_keyinit_options": KeyinitOptions,
     "dkvb_mask_info": MaskInfo,
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
+    "dkvb_request": Request,
     "dkvb_run_options": RunOptions,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
 }
 
 _codebooks = POINTER(Codebooks)
+_codeset = POINTER(Codeset)
 _mask = POINTER(Mask)
 _model = POINTER(Model)
 _allocator = POINTER(Allocator)
@@ -245,6 +340,7 @@ _array = POINTER(Array)
 _run = POINTER(RunOptions)
 _u8 = POINTER(c_uint8)
 _u16 = POINTER(c_uint16)
+_u32 = POINTER(c_uint32)
 _i32 = POINTER(c_int32)
 _u64 = POINTER(c_uint64)
 _f32 = POINTER(c_float)
@@ -279,6 +375,36 @@ PROTOTYPES = {
     "dkvb_search_projected": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _f32, _run)),
     "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
 
+    # codeset.h
+    "dkvb_codeset_options_init": (None, (POINTER(CodesetOptions), c_size_t)),
+    "dkvb_codeset_new": (Status, (POINTER(_codeset), _codebooks, POINTER(CodesetOptions))),
+    "dkvb_codeset_free": (None, (_codeset,)),
+    "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
+    "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
+    "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
+    "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
+    "dkvb_codeset_set_training": (Status, (_codeset, POINTER(TrainOptions))),
+    "dkvb_codeset_get_training": (Status, (_codeset, POINTER(TrainOptions))),
+    "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
+    "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
+    "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
+    "dkvb_codeset_load": (Status, (POINTER(_codeset), c_char_p, _allocator)),
+
+    # choose.h
+    "dkvb_method_name": (c_char_p, (c_uint32,)),
+    "dkvb_request_init": (None, (POINTER(Request), c_size_t)),
+    "dkvb_unlearn_choose": (Status, (_mask, _model, POINTER(Request), c_uint64, _run)),
+    "dkvb_unlearn_rank": (Status, (_u32, _model, POINTER(Request), _run)),
+    "dkvb_unlearn_by_rank": (Status, (_mask, _u32, c_uint64)),
+
+    # effect.h
+    "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
+    "dkvb_effect_measure": (Status, (_model, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
+    "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
+    "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
+                                  _run)),
+
     # mask.h
     "dkvb_mask_new": (Status, (POINTER(_mask), _codebooks)),
     "dkvb_mask_copy": (Status, (POINTER(_mask), _mask)),
@@ -310,6 +436,9 @@ PROTOTYPES = {
     "dkvb_model_set_values": (Status, (_model, _f32)),
     "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
+    "dkvb_model_count_classes": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
+    "dkvb_model_class_counts": (Status, (_model, c_uint32, _u64)),
+    "dkvb_model_drop_counts": (Status, (_model,)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),

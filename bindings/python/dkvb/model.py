@@ -50,6 +50,7 @@ class ModelInfo:
     rows_trained: int
     birth: bytes
     values_dtype: str  # "float32", "float16" or "bfloat16"
+    class_counts: bool
 
 
 @dataclass(frozen=True)

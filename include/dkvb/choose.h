@@ -1,0 +1,113 @@
+/**
+ * Choosing: which pairs should go?
+ *
+ * One request, several methods. Each gives every pair a score from what is known
+ * of the forget set, and the pairs with the highest scores go first; the budget
+ * says how many. With f = how often the rows to be forgotten select a pair, r = how
+ * often the rows to be kept do:
+ *
+ * | method | score | budget counts |
+ * | --- | --- | --- |
+ * | activations | f | pairs (arXiv 2311.15268, section 4.1) |
+ * | contrast | f^2 / (f + r): many forget rows, and a large share of those who select it | pairs |
+ * | examples | the sooner a row that selects it is drawn, the higher | rows drawn (arXiv 2311.15268, section 4.2) |
+ * | values | how far the pair's value prefers the class over all others | pairs; needs no data at all |
+ * | every | any pair with f > 0 | nothing: all of them go |
+ *
+ * f and r come from the codes of rows, or from the per-class counts that the model
+ * keeps (dkvb_model_count_classes()), which needs no data either. The first four suppress, `every` is
+ * the strength *thorough* (docs/unlearning.md).
+ *
+ * Codes are the first ones, searched without a mask: then requests commute, since
+ * the mask in force is the union of what each asked for.
+ */
+#ifndef DKVB_CHOOSE_H
+#define DKVB_CHOOSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "mask.h"
+#include "model.h"
+#include "runtime.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Methods. Values are part of the ABI. */
+enum {
+    DKVB_METHOD_ACTIVATIONS = 1,
+    DKVB_METHOD_CONTRAST = 2,
+    DKVB_METHOD_EXAMPLES = 3,
+    DKVB_METHOD_VALUES = 4,
+    DKVB_METHOD_EVERY = 5
+};
+
+/** "activations", "contrast", "examples", "values" or "every"; "" for others. Static; never freed. */
+DKVB_API const char *dkvb_method_name(uint32_t method);
+
+/* What a row or a class is to a request. Values are part of the ABI. */
+enum {
+    DKVB_KEEP = 0,   /**< counts for r */
+    DKVB_FORGET = 1, /**< counts for f */
+    DKVB_ASIDE = 2   /**< counts for neither: forgotten before, for instance */
+};
+
+/** Who is to be forgotten, and how pairs are chosen. Start from `DKVB_REQUEST_INIT`. Pointers are read during the call.
+ */
+typedef struct dkvb_request {
+    size_t struct_size;     /**< sizeof(dkvb_request), set by INIT */
+    uint32_t method;        /**< DKVB_METHOD_… */
+    uint32_t k;             /**< of the codes: the model's `top_k` */
+    const uint16_t *codes;  /**< `uint16_t[n][codebooks][k]`; NULL: f and r from the counts that the model keeps */
+    size_t n;               /**< rows of codes */
+    const uint8_t *rows;    /**< with codes: `uint8_t[n]`, DKVB_KEEP …; NULL: all are to be forgotten */
+    const uint8_t *classes; /**< without codes, and for `values`: `uint8_t[classes]`, DKVB_KEEP … */
+    uint64_t seed;          /**< `examples`: of the draw */
+} dkvb_request;
+
+#define DKVB_REQUEST_INIT                                                                                              \
+    {                                                                                                                  \
+        sizeof(dkvb_request), DKVB_METHOD_ACTIVATIONS, 1, 0, 0, 0, 0, 0                                                \
+    }
+
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_request_init(dkvb_request *request, size_t struct_size);
+
+/**
+ * Add to `mask` the pairs that a request chooses: the `budget` pairs with the highest scores, all codebooks together,
+ * ties to the lowest pair (`examples`: those of the first `budget` rows drawn; `every`: all, whatever the budget).
+ * Pairs with a score of 0 are never taken, so fewer may be added.
+ *
+ * @param mask  of the model's codebooks.
+ * @return `DKVB_EINVAL` (nothing to forget, or a method that cannot do with what is given), `DKVB_EMISMATCH`,
+ *         `DKVB_ENOTFOUND` (no codes, and the model keeps no counts), `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model,
+                                                        const dkvb_request *request, uint64_t budget,
+                                                        const dkvb_run_options *run);
+
+/** In a ranking: this pair is chosen by no budget. */
+#define DKVB_RANK_NEVER 0xFFFFFFFFu
+
+/**
+ * The budget from which on each pair is chosen: dkvb_unlearn_choose() with budget B takes exactly the pairs whose rank
+ * is at most B. For searching a budget (dkvb_budget_find()).
+ *
+ * @param[out] rank  `uint32_t[codebooks][keys]`, 1 or more, or DKVB_RANK_NEVER. Undefined on failure.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_rank(uint32_t *rank, const dkvb_model *model,
+                                                      const dkvb_request *request, const dkvb_run_options *run);
+
+/** Add to `mask` the pairs whose rank is at most `budget`. rank: `uint32_t[codebooks][keys]` of the mask's codebooks.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

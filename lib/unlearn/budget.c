@@ -1,0 +1,368 @@
+/*
+ * The budget of a forgetting. As it grows, a row keeps its answer until one of its selected keys is taken; so each row
+ * is followed through its own changes, and all that is kept of it is where its answer turns right or wrong. Put in the
+ * order of the budget, these turns give the accuracy at every budget.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/sort.h"
+#include "base/status.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/choose.h"
+#include "dkvb/search.h"
+#include "unlearn/held_out.h"
+
+void dkvb_budget_options_init(dkvb_budget_options *opts, size_t struct_size)
+{
+    static const dkvb_budget_options defaults = DKVB_BUDGET_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
+}
+
+/* Where answers turn; key = budget, index = row and whether the answer is right from there on. */
+struct turns {
+    struct dkvb__keyed *at;
+    size_t count, capacity;
+};
+
+/* What one thread works with. */
+struct follower {
+    struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
+    size_t changed, live;                  /* changes; pairs selected */
+    uint16_t *selected;                    /* [top_k], of one codebook */
+    double *sums;                          /* [L] */
+    float *value;                          /* [L] */
+    struct turns turns;
+    bool failed;
+};
+
+struct following {
+    const dkvb_model *model;
+    const uint32_t *rank;
+    dkvb_codeset_rows held;
+    const uint8_t *classes;
+    struct follower *followers; /* [threads] */
+    uint8_t *right;             /* [n], at budget 0 */
+};
+
+static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
+{
+    return f->rank[c * f->model->codebooks->shape.keys + key];
+}
+
+/* sums += sign * value of the pair. */
+static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
+{
+    const dkvb_model *m = f->model;
+    size_t size = m->classes * dkvb__value_size(m->values_dtype);
+
+    dkvb__values_widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
+    for (size_t l = 0; l < m->classes; l++)
+        w->sums[l] += sign * (double)w->value[l];
+}
+
+/* The answer is right: the label's logit is the largest, and no lower class ties with it. Logits are rounded as
+ * decoding does. */
+static bool is_right(const struct following *f, const struct follower *w, int32_t label)
+{
+    double size = (double)dkvb__code_size(f->model);
+    float mine = (float)(w->sums[label] / size);
+
+    for (int32_t l = 0; l < (int32_t)f->model->classes; l++) {
+        float other = (float)(w->sums[l] / size);
+
+        if (other > mine || (other == mine && l < label))
+            return false;
+    }
+    return w->live > 0;
+}
+
+static void note_change(struct follower *w, uint64_t budget, size_t pair, bool comes)
+{
+    w->changes[w->changed++] = (struct dkvb__keyed){budget, 2 * pair + comes};
+}
+
+/* The next key of a codebook that lives and is not taken by `budget`; DKVB_CODE_NONE if the code has no more. */
+static uint16_t next_key(const struct following *f, size_t c, const uint16_t *deep, uint32_t *next, uint64_t budget)
+{
+    while (*next < f->held.k) {
+        uint16_t key = deep[(*next)++];
+
+        if (key != DKVB_CODE_NONE && !dkvb__model_dead(f->model, c, key) && rank_of(f, c, key) > budget)
+            return key;
+    }
+    return DKVB_CODE_NONE;
+}
+
+static uint32_t lowest_rank(const struct following *f, const struct follower *w, size_t c, size_t filled)
+{
+    uint32_t lowest = DKVB_RANK_NEVER;
+
+    for (size_t i = 0; i < filled; i++)
+        lowest = rank_of(f, c, w->selected[i]) < lowest ? rank_of(f, c, w->selected[i]) : lowest;
+    return lowest;
+}
+
+/* The selection of one codebook, added to the sums; and its changes as the budget grows: where a selected key is taken,
+ * the next one comes. */
+static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
+{
+    size_t first = c * f->model->codebooks->shape.keys, filled = 0;
+    uint32_t next = 0, budget;
+    uint16_t key;
+
+    while (filled < f->model->top_k && (key = next_key(f, c, deep, &next, 0)) != DKVB_CODE_NONE) {
+        w->selected[filled++] = key;
+        add_value(f, w, first + key, 1.0);
+    }
+    w->live += filled;
+    while ((budget = lowest_rank(f, w, c, filled)) != DKVB_RANK_NEVER)
+        for (size_t i = 0; i < filled;) {
+            if (rank_of(f, c, w->selected[i]) != budget) {
+                i++;
+                continue;
+            }
+            note_change(w, budget, first + w->selected[i], false);
+            key = next_key(f, c, deep, &next, budget);
+            if (key != DKVB_CODE_NONE)
+                note_change(w, budget, first + key, true);
+            w->selected[i] = key != DKVB_CODE_NONE ? key : w->selected[--filled];
+        }
+}
+
+/* Room for one more turn. */
+static bool turns_reserve(struct turns *t, const dkvb_allocator *mem)
+{
+    struct dkvb__keyed *more;
+
+    if (t->count < t->capacity)
+        return true;
+    more = dkvb__alloc(mem, 2 * t->capacity + 256, sizeof *more);
+    if (!more)
+        return false;
+    if (t->count > 0)
+        memcpy(more, t->at, t->count * sizeof *more);
+    dkvb__free(mem, t->at);
+    t->at = more;
+    t->capacity = 2 * t->capacity + 256;
+    return true;
+}
+
+static void note_turn(const struct following *f, struct follower *w, uint64_t budget, size_t row, bool right)
+{
+    if (turns_reserve(&w->turns, &f->model->mem))
+        w->turns.at[w->turns.count++] = (struct dkvb__keyed){budget, 2 * row + right};
+    else
+        w->failed = true;
+}
+
+/* Where the answer to one row turns. */
+static void follow_row(void *context, size_t row, unsigned worker)
+{
+    const struct following *f = context;
+    struct follower *w = &f->followers[worker];
+    const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
+    int32_t label = f->held.labels[row];
+    bool right;
+
+    if (label < 0 || f->classes[label] == DKVB_ASIDE)
+        return;
+    memset(w->sums, 0, f->model->classes * sizeof *w->sums);
+    w->changed = w->live = 0;
+    for (size_t c = 0; c < f->held.codebooks; c++)
+        follow_codebook(f, w, c, deep + c * f->held.k);
+    right = is_right(f, w, label);
+    f->right[row] = right;
+    dkvb__sort_keyed(w->changes, w->scratch, w->changed);
+    for (size_t i = 0; i < w->changed;) {
+        uint64_t budget = w->changes[i].key;
+
+        for (; i < w->changed && w->changes[i].key == budget; i++) {
+            bool comes = w->changes[i].index % 2;
+
+            add_value(f, w, w->changes[i].index / 2, comes ? 1.0 : -1.0);
+            w->live += comes ? 1 : (size_t)-1;
+        }
+        if (is_right(f, w, label) != right) {
+            right = !right;
+            note_turn(f, w, budget, row, right);
+        }
+    }
+}
+
+/* Rows of one kind: right answers now, and in all. */
+struct group {
+    uint64_t rows, right;
+};
+
+static double accuracy(const struct group *g)
+{
+    return g->rows ? (double)g->right / (double)g->rows : 0.0;
+}
+
+/* By how much both limits are exceeded, together. */
+static double excess(const struct group *forget, const struct group *retain, double retain_before,
+                     const dkvb_budget_options *o)
+{
+    double over = accuracy(forget) - o->target, drop = retain_before - accuracy(retain) - o->max_retain_drop;
+
+    return (over > 0.0 ? over : 0.0) + (drop > 0.0 ? drop : 0.0);
+}
+
+static void take_budget(dkvb_budget *found, uint64_t budget, const struct group *groups)
+{
+    found->budget = budget;
+    found->forget_after = accuracy(&groups[DKVB_FORGET]);
+    found->retain_after = accuracy(&groups[DKVB_KEEP]);
+}
+
+/* Go through the turns, all sorted, and stop at the first budget that keeps both limits. */
+static void sweep(const struct following *f, const struct turns *turns, const dkvb_budget_options *o,
+                  dkvb_budget *found)
+{
+    struct group groups[DKVB_ASIDE + 1] = {{0, 0}};
+    double least;
+
+    for (size_t r = 0; r < f->held.n; r++)
+        if (f->held.labels[r] >= 0) {
+            groups[f->classes[f->held.labels[r]]].rows++;
+            groups[f->classes[f->held.labels[r]]].right += f->right[r];
+        }
+    found->forget_rows = groups[DKVB_FORGET].rows;
+    found->retain_rows = groups[DKVB_KEEP].rows;
+    found->forget_before = accuracy(&groups[DKVB_FORGET]);
+    found->retain_before = accuracy(&groups[DKVB_KEEP]);
+    take_budget(found, 0, groups);
+    least = excess(&groups[DKVB_FORGET], &groups[DKVB_KEEP], found->retain_before, o);
+    for (size_t i = 0; least > 0.0 && i < turns->count;) {
+        uint64_t budget = turns->at[i].key;
+        double now;
+
+        for (; i < turns->count && turns->at[i].key == budget; i++) {
+            struct group *g = &groups[f->classes[f->held.labels[turns->at[i].index / 2]]];
+
+            g->right += turns->at[i].index % 2 ? 1 : UINT64_MAX;
+        }
+        now = excess(&groups[DKVB_FORGET], &groups[DKVB_KEEP], found->retain_before, o);
+        if (now < least) {
+            least = now;
+            take_budget(found, budget, groups);
+        }
+    }
+    found->met = least == 0.0;
+}
+
+/* The turns of all threads in one, sorted. */
+static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
+{
+    size_t count = 0;
+    bool failed = false;
+
+    for (unsigned t = 0; t < threads; t++) {
+        count += f->followers[t].turns.count;
+        failed = failed || f->followers[t].failed;
+    }
+    *all = (struct turns){.capacity = count};
+    all->at = failed ? NULL : dkvb__alloc(&f->model->mem, count, 2 * sizeof *all->at);
+    if (!all->at)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", f->held.n);
+    for (unsigned t = 0; t < threads; t++) {
+        const struct turns *part = &f->followers[t].turns;
+
+        if (part->count > 0)
+            memcpy(all->at + all->count, part->at, part->count * sizeof *part->at);
+        all->count += part->count;
+    }
+    dkvb__sort_keyed(all->at, all->at + count, count);
+    return DKVB_OK;
+}
+
+static void following_free(struct following *f, unsigned threads)
+{
+    const dkvb_allocator *mem = &f->model->mem;
+
+    for (unsigned t = 0; f->followers && t < threads; t++) {
+        dkvb__free(mem, f->followers[t].changes);
+        dkvb__free(mem, f->followers[t].scratch);
+        dkvb__free(mem, f->followers[t].sums);
+        dkvb__free(mem, f->followers[t].value);
+        dkvb__free(mem, f->followers[t].selected);
+        dkvb__free(mem, f->followers[t].turns.at);
+    }
+    dkvb__free(mem, f->followers);
+    dkvb__free(mem, f->right);
+}
+
+static dkvb_status following_new(struct following *f, unsigned threads)
+{
+    const dkvb_allocator *mem = &f->model->mem;
+    size_t changes = 2 * (size_t)f->held.codebooks * f->held.k, classes = f->model->classes;
+    bool ok;
+
+    f->right = dkvb__alloc0(mem, f->held.n, 1);
+    f->followers = dkvb__alloc0(mem, threads, sizeof *f->followers);
+    ok = f->right && f->followers;
+    for (unsigned t = 0; ok && t < threads; t++) {
+        struct follower *w = &f->followers[t];
+
+        w->changes = dkvb__alloc(mem, changes, sizeof *w->changes);
+        w->scratch = dkvb__alloc(mem, changes, sizeof *w->scratch);
+        w->sums = dkvb__alloc(mem, classes, sizeof *w->sums);
+        w->value = dkvb__alloc(mem, classes, sizeof *w->value);
+        w->selected = dkvb__alloc(mem, f->model->top_k, sizeof *w->selected);
+        ok = w->changes && w->scratch && w->sums && w->value && w->selected;
+    }
+    return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to follow %zu rows", f->held.n);
+}
+
+static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *held, const dkvb_budget_options *o)
+{
+    bool any = false;
+    dkvb_status rc = dkvb__held_out_take(&f->held, held, f->model);
+
+    if (rc)
+        return rc;
+    if (!(o->target >= 0.0 && o->target <= 1.0) || !(o->max_retain_drop >= 0.0 && o->max_retain_drop <= 1.0))
+        return dkvb__fail(DKVB_EINVAL, "budget: target %g, drop %g; 0 to 1 is wanted", o->target, o->max_retain_drop);
+    for (uint32_t l = 0; l < f->model->classes; l++)
+        if (f->classes[l] > DKVB_ASIDE)
+            return dkvb__fail(DKVB_EINVAL, "budget: class %u is marked %u, 0 to %d is wanted", l, f->classes[l],
+                              DKVB_ASIDE);
+    for (size_t r = 0; r < f->held.n; r++)
+        any = any || (f->held.labels[r] >= 0 && f->classes[f->held.labels[r]] == DKVB_FORGET);
+    if (!any)
+        return dkvb__fail(DKVB_ENOTFOUND, "budget: none of %zu held-out rows is of a class to be forgotten", f->held.n);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
+                             const uint8_t *classes, const dkvb_budget_options *given, dkvb_budget *out,
+                             const dkvb_run_options *opts)
+{
+    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    struct following f = {.model = model, .rank = rank, .classes = classes, .held = DKVB_CODESET_ROWS_INIT};
+    dkvb_budget found = DKVB_BUDGET_INIT;
+    struct turns turns = {0};
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (!rc)
+        rc = dkvb__take_options(&o, sizeof o, given, "budget options");
+    if (!rc)
+        rc = check_search(&f, held, &o);
+    if (rc)
+        return rc;
+    rc = following_new(&f, run.threads);
+    if (!rc)
+        rc = dkvb__parallel_long(&run, f.held.n, follow_row, &f, 0, f.held.n);
+    if (!rc)
+        rc = gather_turns(&f, run.threads, &turns);
+    if (!rc) {
+        sweep(&f, &turns, &o, &found);
+        rc = dkvb__give_info(out, &found, sizeof found, "budget");
+    }
+    dkvb__free(&model->mem, turns.at);
+    following_free(&f, run.threads);
+    return rc;
+}

@@ -1,0 +1,107 @@
+/* How often the rows of each class select each pair, kept in the model: a class can then be forgotten by name alone. */
+#include "unlearn/counting.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/codes.h"
+#include "dkvb/search.h"
+
+enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows */
+
+struct class_counting {
+    const dkvb_model *model;
+    const uint16_t *codes;
+    const int32_t *labels;
+    size_t n;
+    uint32_t *counts; /* [L][C][K] */
+};
+
+/* Counts of some codebooks belong to one task, so that tasks do not meet. */
+static void count_codebooks(void *context, size_t task, unsigned worker)
+{
+    const struct class_counting *s = context;
+    const struct dkvb__shape *shape = &s->model->codebooks->shape;
+    size_t size = dkvb__code_size(s->model), k = s->model->top_k, first = task * CODEBOOKS;
+    size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
+
+    (void)worker;
+    for (size_t r = 0; r < s->n; r++) {
+        const uint16_t *code = s->codes + r * size + first * k;
+        uint32_t *counts = s->counts + (s->labels[r] < 0 ? 0 : (size_t)s->labels[r] * dkvb__pair_count(s->model));
+
+        for (size_t c = first; s->labels[r] >= 0 && c < end; c++)
+            for (size_t j = 0; j < k; j++, code++)
+                if (*code != DKVB_CODE_NONE)
+                    counts[c * shape->keys + *code]++;
+    }
+}
+
+void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
+                         uint32_t *counts, const struct dkvb__run *run)
+{
+    struct class_counting s = {model, codes, labels, n, counts};
+
+    dkvb__parallel(run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
+}
+
+uint32_t *dkvb__class_counts_new(const dkvb_model *model)
+{
+    return dkvb__alloc0(&model->mem, model->classes, dkvb__pair_count(model) * sizeof(uint32_t));
+}
+
+void dkvb__class_counts_erase(dkvb_model *model)
+{
+    if (model->counts)
+        memset(model->counts, 0, model->classes * dkvb__pair_count(model) * sizeof *model->counts);
+    dkvb__free(&model->mem, model->counts);
+    model->counts = NULL;
+}
+
+dkvb_status dkvb_model_count_classes(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
+                                     size_t n, const dkvb_run_options *opts)
+{
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (!rc)
+        rc = dkvb__model_need_mutable(model);
+    if (!rc)
+        rc = dkvb__check_codes(model, codes, k, n);
+    for (size_t r = 0; !rc && r < n; r++)
+        if (labels[r] < -1 || (labels[r] >= 0 && (uint32_t)labels[r] >= model->classes))
+            rc = dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, -1 to %u is wanted", r, labels[r], model->classes - 1);
+    if (!rc && !model->counts) {
+        model->counts = dkvb__class_counts_new(model);
+        rc = model->counts ? DKVB_OK
+                           : dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", model->classes);
+    }
+    if (!rc)
+        dkvb__count_classes(model, codes, labels, n, model->counts, &run);
+    return rc;
+}
+
+dkvb_status dkvb_model_class_counts(const dkvb_model *model, uint32_t label, uint64_t *counts)
+{
+    size_t pairs = dkvb__pair_count(model);
+    const uint32_t *kept;
+
+    if (label >= model->classes)
+        return dkvb__fail(DKVB_EINVAL, "class %u, 0 to %u is wanted", label, model->classes - 1);
+    if (!model->counts)
+        return dkvb__fail(DKVB_ENOTFOUND, "the model keeps no counts of its classes");
+    kept = model->counts + label * pairs;
+    for (size_t i = 0; i < pairs; i++)
+        counts[i] += kept[i];
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_drop_counts(dkvb_model *model)
+{
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (!rc)
+        dkvb__class_counts_erase(model);
+    return rc;
+}

@@ -1,0 +1,159 @@
+#include "dkvb/effect.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/codes.h"
+#include "dkvb/search.h"
+#include "unlearn/held_out.h"
+
+dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows *given, const dkvb_model *model)
+{
+    const struct dkvb__shape *shape = &model->codebooks->shape;
+    dkvb_status rc = dkvb__take_options(out, sizeof *out, given, "held-out rows");
+
+    if (rc)
+        return rc;
+    if (out->codebooks != shape->codebooks || out->k < model->top_k)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "held-out rows: codes of %u codebooks, %u deep; the model has %u and selects %u",
+                          out->codebooks, out->k, shape->codebooks, model->top_k);
+    for (size_t r = 0; r < out->n; r++)
+        if (out->labels[r] < -1 || (out->labels[r] >= 0 && (uint32_t)out->labels[r] >= model->classes))
+            return dkvb__fail(DKVB_EINVAL, "held-out rows: row %zu has label %d, -1 to %u is wanted", r, out->labels[r],
+                              model->classes - 1);
+    return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
+}
+
+/* Deep codes become codes under a mask: the first keys that live. */
+struct selecting {
+    const dkvb_model *model;
+    const dkvb_mask *mask; /* beside the one in force; or NULL */
+    const dkvb_codeset_rows *held;
+    uint16_t *codes;            /* [n][C][top_k] */
+    _Atomic uint64_t exhausted; /* (row, codebook) pairs with too few */
+};
+
+static bool is_out(const struct selecting *s, size_t c, size_t key)
+{
+    return dkvb__model_dead(s->model, c, key) || (s->mask && dkvb__mask_bit(s->mask, c, key));
+}
+
+/* The first live keys of one codebook; false if there are fewer than are selected. */
+static bool select_keys(const struct selecting *s, size_t c, const uint16_t *deep, uint16_t *code)
+{
+    uint32_t k = s->model->top_k, found = 0;
+
+    for (uint32_t j = 0; j < s->held->k && found < k; j++)
+        if (deep[j] != DKVB_CODE_NONE && !is_out(s, c, deep[j]))
+            code[found++] = deep[j];
+    for (uint32_t j = found; j < k; j++)
+        code[j] = DKVB_CODE_NONE;
+    return found == k;
+}
+
+static void select_row(void *context, size_t row, unsigned worker)
+{
+    struct selecting *s = context;
+    size_t codebooks = s->held->codebooks;
+    uint64_t exhausted = 0;
+
+    (void)worker;
+    for (size_t c = 0; c < codebooks; c++)
+        exhausted += !select_keys(s, c, s->held->codes + (row * codebooks + c) * s->held->k,
+                                  s->codes + (row * codebooks + c) * s->model->top_k);
+    if (exhausted)
+        atomic_fetch_add(&s->exhausted, exhausted);
+}
+
+/* answers[r] = label of row r under the mask in force and `mask`. codes: scratch, [n][C][top_k]. */
+static dkvb_status answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *held,
+                          uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
+{
+    struct selecting s = {.model = model, .mask = mask, .held = held, .codes = codes};
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (rc)
+        return rc;
+    atomic_init(&s.exhausted, 0);
+    dkvb__parallel(&run, held->n, select_row, &s);
+    *exhausted = atomic_load(&s.exhausted);
+    return dkvb_model_classify(model, codes, model->top_k, held->n, answers, opts);
+}
+
+/* loss = (lost - gained) / rows; its interval with half a row more in each of the four cells. */
+static void work_out(dkvb_class_effect *e)
+{
+    double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
+    double middle = (lost - gained) / n, half = 1.96 * sqrt(((lost + gained) / n - middle * middle) / n);
+
+    e->loss = e->low = e->high = 0.0;
+    if (e->rows == 0)
+        return;
+    e->loss = ((double)e->lost - (double)e->gained) / (double)e->rows;
+    e->low = middle - half;
+    e->high = middle + half;
+}
+
+void dkvb_effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
+{
+    sum->rows += part->rows;
+    sum->right_before += part->right_before;
+    sum->right_after += part->right_after;
+    sum->lost += part->lost;
+    sum->gained += part->gained;
+    work_out(sum);
+}
+
+static void tally(dkvb_class_effect *effects, uint32_t classes, const dkvb_codeset_rows *held, const int32_t *before,
+                  const int32_t *after)
+{
+    memset(effects, 0, classes * sizeof *effects);
+    for (size_t r = 0; r < held->n; r++) {
+        int32_t label = held->labels[r];
+        bool was = before[r] == label, is = after[r] == label;
+        dkvb_class_effect *e;
+
+        if (label < 0)
+            continue;
+        e = &effects[label];
+        e->rows++;
+        e->right_before += was;
+        e->right_after += is;
+        e->lost += was && !is;
+        e->gained += is && !was;
+    }
+    for (uint32_t l = 0; l < classes; l++)
+        work_out(&effects[l]);
+}
+
+dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *given,
+                                dkvb_class_effect *effects, uint64_t *exhausted, const dkvb_run_options *opts)
+{
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint64_t out = 0;
+    uint16_t *codes;
+    int32_t *answers;
+    dkvb_status rc = dkvb__held_out_take(&held, given, model);
+
+    if (!rc)
+        rc = dkvb__mask_check(mask, model->codebooks);
+    if (rc)
+        return rc;
+    codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
+    answers = dkvb__alloc(&model->mem, held.n, 2 * sizeof *answers);
+    rc = codes && answers ? answer(model, NULL, &held, codes, answers, &out, opts)
+                          : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
+    if (!rc)
+        rc = answer(model, mask, &held, codes, answers + held.n, &out, opts);
+    if (!rc)
+        tally(effects, model->classes, &held, answers, answers + held.n);
+    if (!rc && exhausted)
+        *exhausted = out;
+    dkvb__free(&model->mem, codes);
+    dkvb__free(&model->mem, answers);
+    return rc;
+}

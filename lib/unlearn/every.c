@@ -1,0 +1,14 @@
+/* The strength "thorough": every pair that any row of the forget set selects. */
+#include "unlearn/choose.h"
+
+static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
+{
+    size_t pairs = dkvb__pair_count(choice->model);
+    dkvb_status rc = dkvb__choice_count(choice, DKVB_FORGET, scores);
+
+    for (size_t i = 0; !rc && i < pairs; i++)
+        scores[i] = scores[i] > 0;
+    return rc;
+}
+
+const struct dkvb__method dkvb__by_every = {"every", false, score};

@@ -1,0 +1,297 @@
+/* Which pairs should go: one request, several methods; and what the model counts of its classes. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bottleneck/model.h"
+
+enum { PAIRS = CODEBOOKS * KEYS };
+
+static uint16_t codes[ROWS * CODEBOOKS * 2];
+static uint8_t row_marks[ROWS], class_marks[CLASSES];
+
+/* Rows of class 1 go, those of class 3 are aside. */
+static dkvb_request request_for(uint32_t method, uint32_t k)
+{
+    dkvb_request q = DKVB_REQUEST_INIT;
+
+    for (size_t r = 0; r < ROWS; r++)
+        row_marks[r] = labels[r] == 1 ? DKVB_FORGET : labels[r] == 3 ? DKVB_ASIDE : DKVB_KEEP;
+    for (int32_t l = 0; l < CLASSES; l++)
+        class_marks[l] = l == 1 ? DKVB_FORGET : l == 3 ? DKVB_ASIDE : DKVB_KEEP;
+    q.method = method;
+    q.k = k;
+    q.codes = codes;
+    q.n = ROWS;
+    q.rows = row_marks;
+    q.classes = class_marks;
+    q.seed = 3;
+    return q;
+}
+
+static dkvb_mask *chosen(const dkvb_model *model, const dkvb_request *q, uint64_t budget)
+{
+    dkvb_mask *mask;
+
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_unlearn_choose(mask, model, q, budget, NULL));
+    return mask;
+}
+
+static void assert_same_and_free(dkvb_mask *a, dkvb_mask *b)
+{
+    assert_true(dkvb_mask_equal(a, b));
+    dkvb_mask_free(a);
+    dkvb_mask_free(b);
+}
+
+static void count(const dkvb_model *model, uint32_t k, uint8_t mark, uint64_t counts[PAIRS])
+{
+    memset(counts, 0, PAIRS * sizeof *counts);
+    for (size_t r = 0; r < ROWS; r++)
+        if (row_marks[r] == mark)
+            assert_ok(dkvb_activations_count(model, codes + r * CODEBOOKS * k, k, 1, counts, NULL));
+}
+
+static void activations_are_those_of_the_marked_rows(void **state)
+{
+    uint64_t counts[PAIRS];
+
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++) {
+        dkvb_model *model = trained_model(k, codes);
+        dkvb_request q = request_for(DKVB_METHOD_ACTIVATIONS, k);
+
+        count(model, k, DKVB_FORGET, counts);
+        for (uint64_t budget = 0; budget < 200; budget += 33) {
+            dkvb_mask *expected;
+
+            assert_ok(dkvb_mask_new(&expected, dkvb_model_codebooks(model)));
+            assert_ok(dkvb_unlearn_by_activations(expected, counts, budget));
+            assert_same_and_free(chosen(model, &q, budget), expected);
+        }
+        dkvb_model_free(model);
+    }
+}
+
+/* f^2 / (f + r) of two pairs, compared without rounding: f1^2 (f2 + r2) against f2^2 (f1 + r1). */
+static void contrast_takes_the_largest_shares_of_many(void **state)
+{
+    uint64_t f[PAIRS], r[PAIRS];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_request q = request_for(DKVB_METHOD_CONTRAST, 1);
+    dkvb_mask *mask = chosen(model, &q, 60);
+
+    (void)state;
+    count(model, 1, DKVB_FORGET, f);
+    count(model, 1, DKVB_KEEP, r);
+    assert_int_equal(dkvb_mask_count(mask), 60);
+    for (size_t in = 0; in < PAIRS; in++)
+        for (size_t out = 0; dkvb_mask_has(mask, (uint32_t)(in / KEYS), (uint32_t)(in % KEYS)) && out < PAIRS; out++)
+            if (!dkvb_mask_has(mask, (uint32_t)(out / KEYS), (uint32_t)(out % KEYS))) {
+                uint64_t a = f[in] * f[in] * (f[out] + r[out]), b = f[out] * f[out] * (f[in] + r[in]);
+
+                assert_true(f[in] > 0 && (f[out] == 0 || a > b || (a == b && in < out)));
+            }
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+static void examples_are_those_of_the_paper_and_every_is_all_of_them(void **state)
+{
+    static uint16_t forget[ROWS * CODEBOOKS];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_request q = request_for(DKVB_METHOD_EXAMPLES, 1);
+    dkvb_mask *expected;
+    size_t n = 0;
+
+    (void)state;
+    for (size_t r = 0; r < ROWS; r++)
+        if (row_marks[r] == DKVB_FORGET)
+            memcpy(forget + n++ * CODEBOOKS, codes + r * CODEBOOKS, CODEBOOKS * sizeof *codes);
+    for (uint64_t budget = 1; budget < 400; budget *= 3) {
+        assert_ok(dkvb_mask_new(&expected, dkvb_model_codebooks(model)));
+        assert_ok(dkvb_unlearn_by_examples(expected, forget, 1, n, budget, 3));
+        assert_same_and_free(chosen(model, &q, budget), expected);
+    }
+    assert_ok(dkvb_mask_new(&expected, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_unlearn_by_examples(expected, forget, 1, n, n, 0));
+    q.method = DKVB_METHOD_EVERY;
+    assert_same_and_free(chosen(model, &q, 1), expected);
+    dkvb_model_free(model);
+}
+
+static void values_say_whom_a_pair_serves(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_request q = request_for(DKVB_METHOD_VALUES, 1);
+    dkvb_mask *all;
+    uint64_t pair, from = 0;
+
+    (void)state;
+    q.codes = NULL;
+    class_marks[3] = DKVB_KEEP;
+    all = chosen(model, &q, PAIRS);
+    assert_true(dkvb_mask_count(all) > 0);
+    for (; dkvb_mask_next(all, from, &pair); from = pair + 1) {
+        const float *v = (const float *)model->values + pair * CLASSES;
+
+        assert_true(v[1] > v[0] && v[1] > v[2] && v[1] > v[3]);
+    }
+    dkvb_mask_free(all);
+    dkvb_model_free(model);
+}
+
+static void a_ranking_says_what_each_budget_takes(void **state)
+{
+    static uint32_t rank[PAIRS];
+
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++) {
+        dkvb_model *model = trained_model(k, codes);
+
+        for (uint32_t method = DKVB_METHOD_ACTIVATIONS; method <= DKVB_METHOD_EVERY; method++) {
+            dkvb_request q = request_for(method, k);
+
+            assert_ok(dkvb_unlearn_rank(rank, model, &q, NULL));
+            for (uint64_t budget = 1; budget <= PAIRS; budget += 1 + budget / 3) {
+                dkvb_mask *mask;
+
+                assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+                assert_ok(dkvb_unlearn_by_rank(mask, rank, budget));
+                assert_same_and_free(chosen(model, &q, budget), mask);
+            }
+        }
+        dkvb_model_free(model);
+    }
+}
+
+static void counts_that_the_model_keeps_choose_like_the_rows(void **state)
+{
+    static const uint32_t methods[] = {DKVB_METHOD_ACTIVATIONS, DKVB_METHOD_CONTRAST, DKVB_METHOD_EVERY};
+    dkvb_model *model = trained_model(1, codes), *loaded;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    (void)state;
+    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 250, NULL));
+    assert_ok(dkvb_model_count_classes(model, codes + 250 * CODEBOOKS, 1, labels + 250, ROWS - 250, NULL));
+    assert_ok(dkvb_model_save(model, temp_path("counted")));
+    assert_ok(dkvb_model_map(&loaded, temp_path("counted"), NULL));
+    assert_ok(dkvb_model_get_info(loaded, &info));
+    assert_int_equal(info.class_counts, 1);
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        dkvb_request q = request_for(methods[i], 1), by_name = q;
+
+        by_name.codes = NULL;
+        assert_same_and_free(chosen(model, &q, 77), chosen(loaded, &by_name, 77));
+    }
+    dkvb_model_free(loaded);
+    dkvb_model_free(model);
+}
+
+static void counts_follow_new_classes_and_leave_with_a_purge(void **state)
+{
+    static uint64_t before[PAIRS], after[PAIRS];
+    dkvb_model *model = trained_model(1, codes), *loaded;
+
+    (void)state;
+    assert_int_equal(dkvb_model_class_counts(model, 0, before), DKVB_ENOTFOUND);
+    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, ROWS, NULL));
+    assert_ok(dkvb_model_class_counts(model, 2, before));
+    assert_ok(dkvb_model_add_classes(model, 3));
+    assert_ok(dkvb_model_class_counts(model, 2, after));
+    assert_memory_equal(before, after, sizeof before);
+    memset(after, 0, sizeof after);
+    assert_ok(dkvb_model_class_counts(model, 6, after));
+    for (size_t i = 0; i < PAIRS; i++)
+        assert_int_equal(after[i], 0);
+    assert_int_equal(dkvb_model_class_counts(model, 7, after), DKVB_EINVAL);
+    assert_ok(dkvb_model_purge(model));
+    assert_int_equal(dkvb_model_class_counts(model, 2, after), DKVB_ENOTFOUND);
+    assert_ok(dkvb_model_save(model, temp_path("no_counts")));
+    assert_ok(dkvb_model_load(&loaded, temp_path("no_counts"), NULL));
+    assert_null(loaded->counts);
+    dkvb_model_free(loaded);
+    dkvb_model_free(model);
+}
+
+static void a_request_that_cannot_be_met_is_refused(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_request q = request_for(DKVB_METHOD_ACTIVATIONS, 1);
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    q.codes = NULL;
+    assert_int_equal(dkvb_unlearn_choose(mask, model, &q, 5, NULL), DKVB_ENOTFOUND);
+    assert_message("keeps no counts");
+    q.method = DKVB_METHOD_EXAMPLES;
+    assert_int_equal(dkvb_unlearn_choose(mask, model, &q, 5, NULL), DKVB_EINVAL);
+    q = request_for(9, 1);
+    assert_int_equal(dkvb_unlearn_choose(mask, model, &q, 5, NULL), DKVB_EINVAL);
+    q = request_for(DKVB_METHOD_CONTRAST, 1);
+    row_marks[17] = 3;
+    assert_int_equal(dkvb_unlearn_choose(mask, model, &q, 5, NULL), DKVB_EINVAL);
+    assert_message("row 17");
+    memset(row_marks, DKVB_KEEP, sizeof row_marks);
+    assert_int_equal(dkvb_unlearn_choose(mask, model, &q, 5, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_mask_count(mask), 0);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    static uint32_t rank[PAIRS];
+
+    (void)state;
+    for (uint32_t method = DKVB_METHOD_ACTIVATIONS; method <= DKVB_METHOD_EVERY; method++) {
+        dkvb_model *plain = trained_model(1, codes);
+        dkvb_request q = request_for(method, 1);
+
+        for (size_t fail_at = 0;; fail_at++) {
+            struct failing_alloc mem;
+            dkvb_allocator a = failing_allocator(&mem, fail_at);
+            dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+            dkvb_model *model;
+            dkvb_mask *mask;
+            dkvb_status rc;
+
+            o.allocator = &a;
+            rc = dkvb_model_new(&model, dkvb_model_codebooks(plain), CLASSES, &o);
+            if (!rc)
+                rc = dkvb_model_count_classes(model, codes, 1, labels, ROWS, NULL);
+            assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(plain)));
+            if (!rc)
+                rc = dkvb_unlearn_choose(mask, model, &q, 10, NULL);
+            if (!rc)
+                rc = dkvb_unlearn_rank(rank, model, &q, NULL);
+            dkvb_mask_free(mask);
+            dkvb_model_free(model);
+            assert_int_equal(mem.live, 0);
+            if (rc == DKVB_OK)
+                break;
+            assert_int_equal(rc, DKVB_ENOMEM);
+        }
+        dkvb_model_free(plain);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations_are_those_of_the_marked_rows),
+        cmocka_unit_test(contrast_takes_the_largest_shares_of_many),
+        cmocka_unit_test(examples_are_those_of_the_paper_and_every_is_all_of_them),
+        cmocka_unit_test(values_say_whom_a_pair_serves),
+        cmocka_unit_test(a_ranking_says_what_each_budget_takes),
+        cmocka_unit_test(counts_that_the_model_keeps_choose_like_the_rows),
+        cmocka_unit_test(counts_follow_new_classes_and_leave_with_a_purge),
+        cmocka_unit_test(a_request_that_cannot_be_met_is_refused),
+        cmocka_unit_test(each_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

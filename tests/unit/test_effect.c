@@ -1,0 +1,244 @@
+/* What a mask would do, and how large it must be: foreseen from deep codes, and then so. */
+#include "fixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bottleneck/model.h"
+
+enum { PAIRS = CODEBOOKS * KEYS };
+
+static uint16_t codes[ROWS * CODEBOOKS * 2], deep[ROWS * CODEBOOKS * KEYS];
+static uint64_t ids[ROWS];
+
+/* Codes as deep as there are keys: nothing is ever exhausted, and what is foreseen is exact. */
+static dkvb_codeset_rows held_out(const dkvb_model *model, uint32_t depth)
+{
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, depth, deep, NULL, NULL));
+    held.n = ROWS;
+    held.codebooks = CODEBOOKS;
+    held.k = depth;
+    held.ids = ids;
+    held.labels = labels;
+    held.codes = deep;
+    return held;
+}
+
+static void count_right(const dkvb_model *model, uint64_t right[CLASSES])
+{
+    static int32_t answers[ROWS];
+
+    memset(right, 0, CLASSES * sizeof *right);
+    assert_ok(dkvb_model_predict(model, rows, ROWS, answers, NULL, NULL));
+    for (size_t r = 0; r < ROWS; r++)
+        right[labels[r]] += answers[r] == labels[r];
+}
+
+static void effects_are_those_that_forgetting_has(void **state)
+{
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++) {
+        dkvb_model *model = trained_model(k, codes);
+        dkvb_codeset_rows held = held_out(model, KEYS);
+        dkvb_class_effect effects[CLASSES];
+        uint64_t before[CLASSES], after[CLASSES], exhausted;
+        dkvb_request q = DKVB_REQUEST_INIT;
+        dkvb_mask *mask;
+
+        for (int turn = 0; turn < 2; turn++) { /* the second on top of the first */
+            uint8_t marks[ROWS];
+
+            for (size_t r = 0; r < ROWS; r++)
+                marks[r] = labels[r] == turn + 1 ? DKVB_FORGET : DKVB_KEEP;
+            q.k = k;
+            q.codes = codes;
+            q.n = ROWS;
+            q.rows = marks;
+            count_right(model, before);
+            assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+            assert_ok(dkvb_unlearn_choose(mask, model, &q, 250, NULL));
+            assert_ok(dkvb_effect_measure(model, mask, &held, effects, &exhausted, NULL));
+            assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+            count_right(model, after);
+            assert_int_equal(exhausted, 0);
+            for (size_t l = 0; l < CLASSES; l++) {
+                const dkvb_class_effect *e = &effects[l];
+
+                assert_true(e->right_before == before[l] && e->right_after == after[l]);
+                assert_true(e->rows == ROWS / CLASSES && e->right_before - e->lost + e->gained == e->right_after);
+                assert_true(e->low < e->loss + 0.02 && e->loss < e->high + 0.02 && e->low < e->high);
+            }
+            dkvb_mask_free(mask);
+        }
+        assert_true(effects[2].loss > 0.5);
+        dkvb_model_free(model);
+    }
+}
+
+/* Agresti and Min 2005, worked by hand: 100 rows, 10 lost, 2 gained: (10.5 - 2.5) / 102, and
+ * 1.96 sqrt((13 / 102 - .0784^2) / 102). */
+static void the_interval_is_that_of_paired_proportions(void **state)
+{
+    dkvb_class_effect sum = {0}, part = {.rows = 50, .right_before = 30, .right_after = 26, .lost = 5, .gained = 1};
+
+    (void)state;
+    dkvb_effect_add(&sum, &part);
+    dkvb_effect_add(&sum, &part);
+    assert_true(sum.rows == 100 && sum.lost == 10 && sum.loss == 0.08);
+    assert_true(fabs(sum.low - (0.0784314 - 0.0675907)) < 1e-6);
+    assert_true(fabs(sum.high - (0.0784314 + 0.0675907)) < 1e-6);
+}
+
+static void a_short_code_says_where_it_ends(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_codeset_rows held = held_out(model, 2);
+    dkvb_class_effect effects[CLASSES];
+    uint64_t exhausted, expected = 0;
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    for (uint32_t key = 0; key < KEYS; key += 2)
+        assert_ok(dkvb_mask_add(mask, 3, key));
+    for (size_t r = 0; r < ROWS; r++)
+        expected += deep[(r * CODEBOOKS + 3) * 2] % 2 == 0 && deep[(r * CODEBOOKS + 3) * 2 + 1] % 2 == 0;
+    assert_ok(dkvb_effect_measure(model, mask, &held, effects, &exhausted, NULL));
+    assert_true(expected > 0 && exhausted == expected);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+/* Accuracy of the rows with this mark at a budget, by forgetting so many pairs and asking. */
+static void try_budget(const dkvb_model *model, const dkvb_codeset_rows *held, const uint32_t *rank, uint64_t budget,
+                       const uint8_t *marks, double accuracy[3])
+{
+    dkvb_class_effect effects[CLASSES], sums[3] = {{0}};
+    dkvb_mask *mask;
+
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_unlearn_by_rank(mask, rank, budget));
+    assert_ok(dkvb_effect_measure(model, mask, held, effects, NULL, NULL));
+    for (size_t l = 0; l < CLASSES; l++)
+        dkvb_effect_add(&sums[marks[l]], &effects[l]);
+    for (size_t m = 0; m < 3; m++)
+        accuracy[m] = sums[m].rows ? (double)sums[m].right_after / (double)sums[m].rows : 0.0;
+    dkvb_mask_free(mask);
+}
+
+static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_ASIDE};
+    static uint32_t rank[PAIRS];
+
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++)
+        for (uint32_t method = DKVB_METHOD_ACTIVATIONS; method <= DKVB_METHOD_EXAMPLES; method++) {
+            dkvb_model *model = trained_model(k, codes);
+            dkvb_codeset_rows held = held_out(model, KEYS);
+            dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+            dkvb_budget found = DKVB_BUDGET_INIT;
+            dkvb_request q = DKVB_REQUEST_INIT;
+            double accuracy[3], first[3];
+            uint8_t row_marks[ROWS];
+            uint64_t budget = 0;
+
+            for (size_t r = 0; r < ROWS; r++)
+                row_marks[r] = labels[r] == 1 ? DKVB_FORGET : DKVB_KEEP;
+            q.method = method;
+            q.k = k;
+            q.codes = codes;
+            q.n = ROWS;
+            q.rows = row_marks;
+            o.target = 0.1;
+            o.max_retain_drop = 0.3;
+            assert_ok(dkvb_unlearn_rank(rank, model, &q, NULL));
+            assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
+            try_budget(model, &held, rank, 0, marks, first);
+            memcpy(accuracy, first, sizeof first);
+            while (accuracy[DKVB_FORGET] > 0.1 || first[DKVB_KEEP] - accuracy[DKVB_KEEP] > 0.3) {
+                assert_true(budget < PAIRS);
+                try_budget(model, &held, rank, ++budget, marks, accuracy);
+            }
+            assert_int_equal(found.met, 1);
+            assert_int_equal(found.budget, budget);
+            assert_true(found.forget_before == first[DKVB_FORGET] && found.forget_after == accuracy[DKVB_FORGET]);
+            assert_true(found.retain_before == first[DKVB_KEEP] && found.retain_after == accuracy[DKVB_KEEP]);
+            assert_true(found.forget_rows == ROWS / CLASSES && found.retain_rows == 2 * (ROWS / CLASSES));
+            dkvb_model_free(model);
+        }
+}
+
+static void limits_that_no_budget_keeps_are_said(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_KEEP, DKVB_KEEP};
+    static uint32_t rank[PAIRS];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_codeset_rows held = held_out(model, KEYS);
+    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    dkvb_budget found = DKVB_BUDGET_INIT;
+    double accuracy[3], first[3], least;
+
+    (void)state;
+    for (size_t i = 0; i < PAIRS; i++)
+        rank[i] = 1 + (uint32_t)(i * 37 % PAIRS); /* pairs of all classes: it cannot go well */
+    o.max_retain_drop = 0.0;
+    assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
+    assert_int_equal(found.met, 0);
+    try_budget(model, &held, rank, 0, marks, first);
+    try_budget(model, &held, rank, found.budget, marks, accuracy);
+    assert_true(found.forget_after == accuracy[DKVB_FORGET] && found.retain_after == accuracy[DKVB_KEEP]);
+    least = found.forget_after + first[DKVB_KEEP] - found.retain_after;
+    for (uint64_t budget = 0; budget <= PAIRS; budget++) {
+        double drop;
+
+        try_budget(model, &held, rank, budget, marks, accuracy);
+        drop = first[DKVB_KEEP] - accuracy[DKVB_KEEP];
+        assert_true(accuracy[DKVB_FORGET] + (drop > 0.0 ? drop : 0.0) > least - 1e-12);
+    }
+    dkvb_model_free(model);
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+    static const uint8_t none[CLASSES] = {0}, wrong[CLASSES] = {1, 7, 0, 0};
+    static uint32_t rank[PAIRS];
+    dkvb_model *model = trained_model(2, codes);
+    dkvb_codeset_rows held = held_out(model, 3);
+    dkvb_class_effect effects[CLASSES];
+    dkvb_budget found = DKVB_BUDGET_INIT;
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_int_equal(dkvb_budget_find(model, rank, &held, none, NULL, &found, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_budget_find(model, rank, &held, wrong, NULL, &found, NULL), DKVB_EINVAL);
+    held.k = 1;
+    assert_int_equal(dkvb_effect_measure(model, mask, &held, effects, NULL, NULL), DKVB_EMISMATCH);
+    held.k = 3;
+    labels[4] = CLASSES;
+    assert_int_equal(dkvb_effect_measure(model, mask, &held, effects, NULL, NULL), DKVB_EINVAL);
+    assert_message("row 4");
+    labels[4] = 0;
+    deep[7] = KEYS;
+    assert_int_equal(dkvb_effect_measure(model, mask, &held, effects, NULL, NULL), DKVB_EINVAL);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(effects_are_those_that_forgetting_has),
+        cmocka_unit_test(the_interval_is_that_of_paired_proportions),
+        cmocka_unit_test(a_short_code_says_where_it_ends),
+        cmocka_unit_test(the_budget_is_the_smallest_that_keeps_both_limits),
+        cmocka_unit_test(limits_that_no_budget_keeps_are_said),
+        cmocka_unit_test(what_does_not_fit_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
