@@ -94,12 +94,15 @@ look() {
   needs "zlib with its header" builds "$cc" c '#include <zlib.h>
 int main(void) { return zlibVersion() == 0; }' $(pkg-config --cflags --libs zlib || echo -lz)
   # shellcheck disable=SC2046
+  needs "libmd with its header" builds "$cc" c '#include <sha2.h>
+int main(void) { SHA2_CTX c; SHA256Init(&c); return 0; }' $(pkg-config --cflags --libs libmd || echo -lmd)
+  # shellcheck disable=SC2046
   needs "the headers of xxHash 0.8" builds "$cc" c '#include <xxhash.h>
 #if XXH_VERSION_NUMBER < 800
 #error too old
 #endif
 int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
-  needs "pkg-config, and libxxhash.pc for it" pkg-config --exists 'libxxhash >= 0.8'
+  needs "pkg-config, and libxxhash.pc and libmd.pc for it" pkg-config --exists 'libxxhash >= 0.8' libmd
   needs "CMake 3.25" cmake_is_new
   needs "Ninja or make" test -n "$(first ninja make)"
   if wants_tests; then look_for_tests; fi
@@ -110,10 +113,10 @@ int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
 look 2>/dev/null
 [ -n "$lacking" ] || exit 0
 
-debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libxxhash-dev"
-fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel xxhash-devel"
-alpine="gcc musl-dev cmake samurai pkgconf zlib-dev xxhash-dev libgomp linux-headers"
-arch="gcc cmake ninja pkgconf zlib xxhash"
+debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libxxhash-dev"
+fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel xxhash-devel"
+alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev xxhash-dev libgomp linux-headers"
+arch="gcc cmake ninja pkgconf zlib libmd xxhash"
 if wants_tests; then
   debian="$debian g++ libcmocka-dev libopenblas-dev python3 python3-numpy"
   fedora="$fedora gcc-c++ libcmocka-devel openblas-devel python3 python3-numpy"
@@ -135,7 +138,7 @@ if wants_cross; then
     exit 1
   fi
   debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
-  debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libxxhash-dev:arm64 libcmocka-dev:arm64"
+  debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libmd-dev:arm64 libxxhash-dev:arm64 libcmocka-dev:arm64"
 fi
 
 refresh=

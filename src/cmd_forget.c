@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "codes.h"
+#include "hex.h"
 #include "input.h"
 #include "journal.h"
 #include "json.h"
@@ -18,7 +19,7 @@ enum { BY_ACTIVATIONS, BY_EXAMPLES };
 
 struct forget_args {
     struct args args;
-    const char *output, *features, *codes, *labels, *classes, *mask, *mask_out, *reason;
+    const char *output, *features, *codes, *labels, *classes, *mask, *mask_out, *reason, *salt;
     uint64_t pairs, examples, seed;
     uint32_t method, threads;
     bool json;
@@ -40,6 +41,8 @@ static const struct args_option options[] = {
     {"seed", ARGS_U64, AT(seed), "N", .help = "examples: of the draw", .shows_default = true},
     {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file instead of a method"},
     {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "why, for the journal; stays there for good"},
+    {"salt", ARGS_TEXT, AT(salt), "HEX",
+     .help = "64 digits that hide which rows and pairs; without it: from the system's random source"},
     {"mask-out", ARGS_TEXT, AT(mask_out), "FILE", .help = "also save the pairs of this request as a mask file"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
@@ -66,8 +69,10 @@ struct forget {
     struct features x;  /* the forget set as rows, */
     struct codes codes; /* or as codes */
     struct labels y;
-    size_t rows;  /* of the forget set */
-    bool *chosen; /* [classes], or NULL */
+    size_t rows;      /* of the forget set */
+    uint64_t *ids;    /* [rows], their numbers in the file, from 0; NULL if there is only a mask */
+    bool *chosen;     /* [classes], or NULL */
+    uint8_t salt[32]; /* if one was given */
     dkvb_mask *mask;
     dkvb_journal_entry entry;
     double began;
@@ -115,11 +120,13 @@ static int check_reason(const struct forget_args *args)
     return code;
 }
 
-static int check_args(const struct forget_args *args)
+static int check_args(const struct forget_args *args, uint8_t salt[32])
 {
     static const char *const not_mask[] = {"method", "pairs", "examples", "features", "codes",
                                            "labels", "class", "seed",     NULL};
 
+    if (args->salt && !hex_parse(args->salt, salt, 32))
+        return args_misused(&command, "--salt: 64 hexadecimal digits are wanted");
     if (args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
     if (!args_given(&command, args, "method"))
@@ -127,7 +134,7 @@ static int check_args(const struct forget_args *args)
     return check_method(args);
 }
 
-/* Move the rows of the chosen classes to the front, in place; `size` bytes each. */
+/* Move the rows of the chosen classes to the front, in place, and their numbers; `size` bytes each. */
 static size_t gather_rows(const struct forget *f, void *rows, size_t size)
 {
     unsigned char *bytes = rows;
@@ -140,7 +147,7 @@ static size_t gather_rows(const struct forget *f, void *rows, size_t size)
             continue;
         if (kept < i)
             memcpy(bytes + kept * size, bytes + i * size, size);
-        kept++;
+        f->ids[kept++] = i;
     }
     return kept;
 }
@@ -171,6 +178,11 @@ static int read_forget_set(struct forget *f)
     if (code)
         return code;
     f->rows = f->args.codes ? f->codes.rows : f->x.rows;
+    f->ids = input_memory("row numbers", sizeof *f->ids, f->rows, 1, 1);
+    if (!f->ids)
+        return EXIT_FAILURE;
+    for (size_t i = 0; i < f->rows; i++)
+        f->ids[i] = i;
     if (f->args.labels)
         code = cut_out_classes(f, path);
     if (code == EXIT_SUCCESS && f->rows == 0)
@@ -226,14 +238,32 @@ static int choose_pairs(struct forget *f)
     return code;
 }
 
+/* What was asked of the method, for the journal. */
+static const char *parameters(const struct forget_args *args, char *text, size_t size)
+{
+    if (args->mask)
+        return NULL;
+    if (args->method == BY_ACTIVATIONS)
+        snprintf(text, size, "pairs=%" PRIu64, args->pairs);
+    else
+        snprintf(text, size, "examples=%" PRIu64 " seed=%" PRIu64, args->examples, args->seed);
+    return text;
+}
+
 static int mask_pairs(struct forget *f)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    char text[80];
     uint64_t id;
     int code;
 
     o.method = f->args.mask ? NULL : methods[f->args.method];
     o.reason = f->args.reason;
+    o.strength = DKVB_STRENGTH_SUPPRESS;
+    o.parameters = parameters(&f->args, text, sizeof text);
+    o.rows = f->ids;
+    o.row_count = f->rows;
+    o.salt = f->args.salt ? f->salt : NULL;
     code = tool_check(dkvb_model_forget(f->model, f->mask, &o, &id));
     return code ? code : journal_find(f->model, id, &f->entry);
 }
@@ -312,7 +342,7 @@ int cmd_forget(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &f.args, &code))
         return code;
-    code = check_args(&f.args);
+    code = check_args(&f.args, f.salt);
     if (code == EXIT_SUCCESS)
         code = check_reason(&f.args);
     if (code == EXIT_SUCCESS)
@@ -321,6 +351,7 @@ int cmd_forget(int argc, char **argv)
         code = forget(&f);
     dkvb_mask_free(f.mask);
     free(f.chosen);
+    free(f.ids);
     input_labels_free(&f.y);
     codes_free(&f.codes);
     input_features_free(&f.x);

@@ -73,10 +73,11 @@ static int print_json(const struct masks_args *args, const dkvb_model *model, co
 static int print_text(const struct masks_args *args, const dkvb_model *model, const dkvb_model_info *info,
                       uint64_t exported)
 {
+    char head[JOURNAL_HEAD_SIZE];
     int code = journal_print(model);
 
-    printf("\n%" PRIu64 " of %" PRIu64 " pairs are masked, %" PRIu64 " are purged\n", info->masked_pairs,
-           (uint64_t)info->codebooks * info->keys, info->purged_pairs);
+    printf("\nhead %s\n%" PRIu64 " of %" PRIu64 " pairs are masked, %" PRIu64 " are purged\n",
+           journal_head(model, head), info->masked_pairs, (uint64_t)info->codebooks * info->keys, info->purged_pairs);
     if (args->export)
         printf("wrote %s: %" PRIu64 " pairs\n", args->export, exported);
     return code;

@@ -4,63 +4,110 @@
 #include <stdlib.h>
 
 #include "args.h"
+#include "hex.h"
 #include "input.h"
+#include "journal.h"
 #include "json.h"
 #include "progress.h"
 #include "tool.h"
 
 struct verify_args {
     struct args args;
+    const char *head;
     bool json;
 };
 
 #define AT(member) offsetof(struct verify_args, member)
 
 static const struct args_option options[] = {
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"}, {0}};
+    {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
 
 static const struct args_command command = {
     .name = "verify",
-    .synopsis = "MODEL [--json]",
-    .about = "Check a model file: the checksum of every section, every float, and the journal against the mask.",
+    .synopsis = "MODEL [--head HEX] [--json]",
+    .about =
+        "Check a model file: the checksum of every section, every float, the journal against the mask, and its chain\n"
+        "of hashes. The head it prints, kept elsewhere, tells later whether the journal has only grown.",
     .options = options,
     .size = sizeof(struct verify_args),
     .least_operands = 1,
     .most_operands = 1,
 };
 
-static void report(const struct verify_args *args, const dkvb_model_info *info, double seconds)
+/* What verify has found. */
+struct verified {
+    char head[JOURNAL_HEAD_SIZE];
+    dkvb_model_info info;
+    uint64_t entry; /* that --head is the head of */
+    double seconds;
+};
+
+static void print_json(const struct verify_args *args, const struct verified *v)
 {
-    if (!args->json) {
-        printf("%s: ok\nchecked the checksum of every section, every float, and %" PRIu64
-               " journal entries against the mask of %" PRIu64 " pairs\n",
-               args->args.operand[0], info->journal_entries, info->masked_pairs + info->purged_pairs);
-        return;
-    }
     json_open(NULL, '{');
     json_bool("ok", true);
-    json_count("journal_entries", info->journal_entries);
-    json_count("masked_pairs", info->masked_pairs);
-    json_count("purged_pairs", info->purged_pairs);
-    json_real("seconds", seconds);
+    json_count("journal_entries", v->info.journal_entries);
+    json_text("head", v->head);
+    if (args->head)
+        json_count("head_entry", v->entry);
+    else
+        json_null("head_entry");
+    json_count("masked_pairs", v->info.masked_pairs);
+    json_count("purged_pairs", v->info.purged_pairs);
+    json_real("seconds", v->seconds);
     json_close('}');
+}
+
+static void print_text(const struct verify_args *args, const struct verified *v)
+{
+    printf("%s: ok\nchecked the checksum of every section, every float, and %" PRIu64
+           " journal entries, chained, against the mask of %" PRIu64 " pairs\nhead %s\n",
+           args->args.operand[0], v->info.journal_entries, v->info.masked_pairs + v->info.purged_pairs, v->head);
+    if (args->head && v->entry == 0)
+        printf("head found before the first entry; the journal has only grown since, entries that came: %" PRIu64 "\n",
+               v->info.journal_entries);
+    else if (args->head)
+        printf("head found at entry %" PRIu64 "; the journal has only grown since, entries that came: %" PRIu64 "\n",
+               v->entry, v->info.journal_entries - v->entry);
+}
+
+static int verify(const struct verify_args *args, const uint8_t earlier[32], const dkvb_model *model,
+                  struct verified *v)
+{
+    const char *path = args->args.operand[0];
+    int code = tool_check(dkvb_model_verify(model));
+
+    journal_head(model, v->head);
+    if (code == EXIT_SUCCESS && args->head && dkvb_journal_find_head(model, earlier, &v->entry) != DKVB_OK)
+        code = tool_fail("%s: head %s is of none of the %" PRIu64
+                         " journal entries; the newest has %s. Entries were changed or taken away, or the head is of "
+                         "another journal",
+                         path, args->head, v->info.journal_entries, v->head);
+    return code;
 }
 
 int cmd_verify(int argc, char **argv)
 {
     struct verify_args args;
+    struct verified v = {0};
     dkvb_model *model = NULL;
-    dkvb_model_info info;
     double began = progress_clock();
+    uint8_t earlier[32];
     int code;
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
-    code = input_model_map(&model, args.args.operand[0], &info);
+    if (args.head && !hex_parse(args.head, earlier, sizeof earlier))
+        return args_misused(&command, "--head: 64 hexadecimal digits are wanted");
+    code = input_model_map(&model, args.args.operand[0], &v.info);
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_verify(model));
+        code = verify(&args, earlier, model, &v);
+    v.seconds = progress_clock() - began;
     if (code == EXIT_SUCCESS)
-        report(&args, &info, progress_clock() - began);
+        args.json ? print_json(&args, &v) : print_text(&args, &v);
     dkvb_model_free(model);
     return code;
 }

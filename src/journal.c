@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hex.h"
 #include "json.h"
 #include "output.h"
 #include "tool.h"
@@ -17,6 +18,8 @@ static const char *kind_name(uint32_t kind)
         return "undo";
     case DKVB_JOURNAL_PURGE:
         return "purge";
+    case DKVB_JOURNAL_REPLAY:
+        return "replay";
     default:
         return "unknown";
     }
@@ -44,19 +47,27 @@ static int get_entry(const dkvb_model *model, uint64_t index, dkvb_journal_entry
     return tool_check(dkvb_journal_get(model, index, entry));
 }
 
+/* Entries of which the method says more than the kind does. */
+static bool has_method(const dkvb_journal_entry *entry)
+{
+    return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY;
+}
+
 static void print_entry(const dkvb_journal_entry *entry)
 {
-    char time[32], what[32];
+    char time[32], what[32], rows[24] = "";
 
     if (entry->target)
         snprintf(what, sizeof what, "%s %" PRIu64, kind_name(entry->kind), entry->target);
     else
         snprintf(what, sizeof what, "%s", kind_name(entry->kind));
+    if (entry->rows)
+        snprintf(rows, sizeof rows, "%" PRIu64, entry->rows);
     printf("%5" PRIu64 "  %-20s  %-9s  %-7s  %10" PRIu64, entry->id, output_time(entry->time, time, sizeof time), what,
            state_name(entry->state), entry->pairs);
-    if (entry->kind == DKVB_JOURNAL_FORGET || entry->reason[0]) {
-        fputs("  ", stdout);
-        output_padded(entry->kind == DKVB_JOURNAL_FORGET ? entry->method : "", entry->reason[0] ? 12 : 0);
+    if (has_method(entry) || entry->reason[0]) {
+        printf("  %8s  %-8s  ", rows, dkvb_strength_name(entry->strength));
+        output_padded(has_method(entry) ? entry->method : "", entry->reason[0] ? 12 : 0);
     }
     if (entry->reason[0]) {
         fputs("  ", stdout);
@@ -75,13 +86,21 @@ int journal_print(const dkvb_model *model)
         puts("the journal is empty");
         return EXIT_SUCCESS;
     }
-    printf("%5s  %-20s  %-9s  %-7s  %10s  %-12s  %s\n", "entry", "time", "what", "state", "pairs", "method", "reason");
+    printf("%5s  %-20s  %-9s  %-7s  %10s  %8s  %-8s  %-12s  %s\n", "entry", "time", "what", "state", "pairs", "rows",
+           "strength", "method", "reason");
     for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
         code = get_entry(model, i, &entry);
         if (code == EXIT_SUCCESS)
             print_entry(&entry);
     }
     return code;
+}
+
+static void write_hash(const char *key, bool there, const uint8_t hash[32])
+{
+    char text[65];
+
+    json_text(key, there ? hex_text(hash, 32, text) : NULL);
 }
 
 static void write_entry(const dkvb_journal_entry *entry)
@@ -101,15 +120,36 @@ static void write_entry(const dkvb_journal_entry *entry)
     json_count("pairs_new", entry->pairs_new);
     json_text("method", entry->method);
     json_text("reason", entry->reason);
+    json_text("strength", entry->strength ? dkvb_strength_name(entry->strength) : NULL);
+    json_text("parameters", entry->parameters);
+    json_text("effect", entry->effect);
+    if (entry->rows)
+        json_count("rows", entry->rows);
+    else
+        json_null("rows");
+    write_hash("rows_commitment", entry->has_commitment, entry->commitment);
+    write_hash("pairs_commitment", entry->has_pairs_commitment, entry->pairs_commitment);
+    json_bool("salted", entry->salted != 0);
+    write_hash("head", true, entry->head);
     json_close('}');
+}
+
+const char *journal_head(const dkvb_model *model, char *text)
+{
+    uint8_t head[(JOURNAL_HEAD_SIZE - 1) / 2];
+
+    dkvb_journal_head(model, head);
+    return hex_text(head, sizeof head, text);
 }
 
 int journal_json(const dkvb_model *model)
 {
     uint64_t count = dkvb_journal_count(model);
+    char head[JOURNAL_HEAD_SIZE];
     dkvb_journal_entry entry;
     int code = EXIT_SUCCESS;
 
+    json_text("head", journal_head(model, head));
     json_open("journal", '[');
     for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
         code = get_entry(model, i, &entry);

@@ -9,7 +9,11 @@
 /* A table, or one line if the journal is empty. */
 int journal_print(const dkvb_model *model);
 
-/* "journal": [...], inside an open JSON object. */
+/* The head of the journal in hexadecimal: `text` has JOURNAL_HEAD_SIZE bytes, and is returned. */
+enum { JOURNAL_HEAD_SIZE = 65 };
+const char *journal_head(const dkvb_model *model, char *text);
+
+/* "head": "...", "journal": [...], inside an open JSON object. */
 int journal_json(const dkvb_model *model);
 
 /* The entry with this number. */

@@ -39,6 +39,7 @@
 #include "mask.h"
 #include "memory.h"
 #include "model.h"
+#include "replay.h"
 #include "runtime.h"
 #include "search.h"
 #include "status.h"

@@ -190,7 +190,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char 
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info);
 
 /**
- * Check a model: checksums of every section if it is mapped, every float, and the journal against the mask.
+ * Check a model: checksums of every section if it is mapped, every float, the journal against the mask, its chain of
+ * hashes, and its commitments to pairs as far as their salts are kept.
  *
  * @return `DKVB_OK`, `DKVB_ECHECKSUM` or `DKVB_EFORMAT` with what was found.
  */

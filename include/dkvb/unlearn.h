@@ -5,8 +5,12 @@
  *
  * - Masking **suppresses**. The pairs are never selected again, but they are still in the model and undo
  *   brings them back. What they taught other values in training stays.
- * - Purge **erases listed bytes**: keys, values, and the journal's list of the masked pairs.
+ * - Purge **erases listed bytes**: keys, values, the journal's lists of pairs, and the salts of its commitments.
  * - Only training again without the rows **deletes** what they taught.
+ *
+ * What was done is kept in the model's journal, as evidence: of which rows, by commitments that name nobody; in which
+ * order, by a chain of hashes. A chain shows a change only to someone who kept an earlier head (dkvb_journal_head()):
+ * whoever can write the file can write a whole new chain, which is as sound as the old one.
  *
  * Source of both methods: *Unlearning via Sparse Representations*, arXiv
  * 2311.15268, section 4. The forget set is given as codes: run it through
@@ -60,14 +64,41 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_activations(dkvb_mask *mask,
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, const uint16_t *codes, uint32_t k,
                                                              size_t n, size_t examples, uint64_t seed);
 
-/** What the journal is to say of a forgetting. Start from `DKVB_FORGET_OPTIONS_INIT`. */
+/* How much was done so that rows are forgotten. Values are part of the ABI and of the file format. */
+enum {
+    DKVB_STRENGTH_NONE = 0,     /**< not said */
+    DKVB_STRENGTH_SUPPRESS = 1, /**< the pairs that the rows select most are masked */
+    DKVB_STRENGTH_THOROUGH = 2, /**< every pair that one of the rows selects is masked */
+    DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows */
+};
+
+/** "suppress", "thorough", "exact"; "" for DKVB_STRENGTH_NONE and for what is none. */
+DKVB_API const char *dkvb_strength_name(uint32_t strength);
+
+/** What the journal is to say of a forgetting: taken as it is told, nothing of it is measured here. Start from
+ * `DKVB_FORGET_OPTIONS_INIT`. */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< sizeof(dkvb_forget_options), set by INIT */
     const char *method; /**< "activations", "examples" or another word; UTF-8, at most 63 bytes; NULL: "mask" */
     const char *reason; /**< why; UTF-8, at most 4,095 bytes; NULL: "". Stays in the journal even after a purge */
+
+    uint32_t strength;      /**< DKVB_STRENGTH_… */
+    const char *parameters; /**< of the method: "pairs=100000"; UTF-8, at most 255 bytes; NULL: "" */
+    const char *effect;     /**< as measured: "forget=0.612>0.000 rows=5000"; UTF-8, at most 511 bytes; NULL: "" */
+
+    /** `uint64_t[row_count]`, ids of the rows of the forget set, in any order, each once: the caller's own numbers,
+     *  which it must find again if it is ever to name them. The journal keeps how many, and a commitment to them:
+     *  SHA-256 over a salt and the ids (docs/format.md). NULL: the set is not recorded. */
+    const uint64_t *rows;
+    uint64_t row_count;
+
+    /** `uint8_t[32]`, or NULL: from the system's random source. It hides what is committed to, so it must be one that
+     *  nobody can guess, and a new one for each call; given the same, the same calls make the same bytes. It stays in
+     *  the model until a purge: who wants to name the rows after that keeps a copy. */
+    const uint8_t *salt;
 } dkvb_forget_options;
 
-#define DKVB_FORGET_OPTIONS_INIT {sizeof(dkvb_forget_options), 0, 0}
+#define DKVB_FORGET_OPTIONS_INIT {sizeof(dkvb_forget_options), 0, 0, 0, 0, 0, 0, 0, 0}
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size);
@@ -80,6 +111,7 @@ DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_
  *
  * @param      mask   copied; of the model's codebooks, else `DKVB_EMISMATCH`.
  * @param[out] entry  number of the journal entry, for undo; or NULL.
+ * @return `DKVB_EINVAL` (a text, a strength, or a row that is named twice), `DKVB_EIO` (no random source for the salt).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask,
                                                       const dkvb_forget_options *opts, uint64_t *entry);
@@ -93,8 +125,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const d
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry);
 
 /**
- * Make the mask in force permanent: overwrite masked keys and their values with zeros, drop the lists of pairs from the
- * journal, and mark the pairs as purged. Sections of the file that this library does not know are dropped: nobody can
+ * Make the mask in force permanent: overwrite masked keys and their values with zeros, drop the lists of pairs and all
+ * salts from the journal, and mark the pairs as purged. Without its salt a commitment tells nobody what it commits to.
+ * Sections of the file that this library does not know are dropped: nobody can
  * say what they hold. Cannot be undone. Scores do not change.
  *
  * Codebooks that others own too are copied first; the other owners keep the keys. Files saved
@@ -106,7 +139,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 enum {
     DKVB_JOURNAL_FORGET = 1,
     DKVB_JOURNAL_UNDO = 2,
-    DKVB_JOURNAL_PURGE = 3
+    DKVB_JOURNAL_PURGE = 3,
+    DKVB_JOURNAL_REPLAY = 4 /**< values were trained again without rows; masks stay in force */
 };
 
 /* What became of a forgetting. */
@@ -114,14 +148,14 @@ enum {
     DKVB_JOURNAL_ACTIVE = 0, /**< in force, can be undone */
     DKVB_JOURNAL_UNDONE = 1,
     DKVB_JOURNAL_PURGED = 2, /**< in force for good */
-    DKVB_JOURNAL_DONE = 3    /**< an undo or a purge */
+    DKVB_JOURNAL_DONE = 3    /**< an undo, a purge or a replay */
 };
 
 /** One entry of the journal. The caller sets `struct_size`. */
 typedef struct dkvb_journal_entry {
     size_t struct_size;
     uint64_t id;        /**< from 1, ascending */
-    uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO or _PURGE */
+    uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE or _REPLAY */
     uint32_t state;     /**< DKVB_JOURNAL_ACTIVE … */
     uint64_t target;    /**< undo: the entry taken back; else 0 */
     int64_t time;       /**< seconds since 1970-01-01 00:00 UTC */
@@ -129,9 +163,21 @@ typedef struct dkvb_journal_entry {
     uint64_t pairs_new; /**< forget: pairs that were not masked before; else 0 */
     const char *method; /**< tied to the model, until it is changed */
     const char *reason; /**< tied to the model, until it is changed */
+
+    uint32_t strength;             /**< DKVB_STRENGTH_… */
+    const char *parameters;        /**< tied to the model, until it is changed */
+    const char *effect;            /**< tied to the model, until it is changed */
+    uint64_t rows;                 /**< in the forget set; 0: not recorded */
+    uint32_t has_commitment;       /**< 1: to the rows of the forget set */
+    uint8_t commitment[32];        /**< zeros if there is none */
+    uint8_t head[32];              /**< hash of this entry and all before it */
+    uint32_t salted;               /**< 1: the salt of the commitments is kept */
+    uint32_t has_pairs_commitment; /**< 1: to the pairs that a forgetting asked for */
+    uint8_t pairs_commitment[32];  /**< zeros if there is none */
 } dkvb_journal_entry;
 
-#define DKVB_JOURNAL_ENTRY_INIT {sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define DKVB_JOURNAL_ENTRY_INIT \
+    {sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, 0, 0, {0}}
 
 /** Number of entries in the model's journal. */
 DKVB_API uint64_t dkvb_journal_count(const dkvb_model *model);
@@ -142,6 +188,33 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get(const dkvb_model *model, ui
 
 /** The pairs that a forgetting asked for. `DKVB_ESTATE` if the list is gone (undone or purged). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);
+
+/**
+ * Whether an entry commits to exactly these rows, and its salt is kept: 1; else 0.
+ *
+ * @param entry  its number; 0 is answered where there is no such entry.
+ * @param rows   `uint64_t[n]`, in any order. Ids that do not ascend are copied to be sorted: 0 is answered too if there
+ *               is no memory for that, and dkvb_last_error() says so.
+ */
+DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, const uint64_t *rows, size_t n);
+
+/**
+ * The head of the journal: a hash of its newest entry and all before it; of an empty journal, of the birth id. Kept
+ * elsewhere, out of reach of those who can write the model, it shows later whether the journal has only grown.
+ *
+ * @param[out] head  `uint8_t[32]`.
+ */
+DKVB_API void dkvb_journal_head(const dkvb_model *model, uint8_t *head);
+
+/**
+ * Find an earlier head: the journal is what it was then, and has only grown since.
+ *
+ * @param      head   `uint8_t[32]`.
+ * @param[out] entry  number of the entry that was the newest then, 0 if there was none; or NULL.
+ * @return `DKVB_ENOTFOUND` if no entry has this head: entries were changed or taken away, or it is of another journal.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_find_head(const dkvb_model *model, const uint8_t *head,
+                                                           uint64_t *entry);
 
 #ifdef __cplusplus
 }

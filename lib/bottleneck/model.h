@@ -9,7 +9,7 @@
 enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255 };
 
 /* Version of the file format that this library writes; a model made in memory is of it. */
-enum { DKVB__FORMAT_MAJOR = 1, DKVB__FORMAT_MINOR = 0 };
+enum { DKVB__FORMAT_MAJOR = 1, DKVB__FORMAT_MINOR = 1 };
 
 /* One journal entry: plain data, written by unlearn/journal.c. */
 struct dkvb__record {
@@ -19,6 +19,14 @@ struct dkvb__record {
     uint64_t pairs, pairs_new;
     char *method, *reason;
     uint32_t *list; /* the pairs asked for, ascending, `pairs` of them; NULL once undone or purged */
+
+    /* Evidence: unlearn/evidence.c. */
+    uint32_t strength;
+    char *parameters, *effect; /* NULL: "" */
+    uint64_t rows;
+    bool salted, commits_to_rows, commits_to_pairs;
+    uint8_t salt[32], rows_hash[32], pairs_hash[32]; /* zeros where there is none */
+    uint8_t head[32];
 };
 
 struct dkvb__journal {

@@ -25,8 +25,8 @@ struct reading {
     uint8_t birth[16];
 };
 
-static const char *const known_sections[] = {"shape",  "classes",    "journal", "mask",   "purged",
-                                             "center", "projection", "keys",    "values", "counts"};
+static const char *const known_sections[] = {"shape",      "classes", "journal", "mask",     "purged", "center",
+                                             "projection", "keys",    "values",  "evidence", "counts"};
 
 static bool is_known(const char *name)
 {
@@ -221,23 +221,27 @@ static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-/* A string of known length out of a section, checked; NULL through *out with DKVB_OK if it is empty. */
-static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *what,
-                             char **out)
+dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, struct dkvb__reader *bytes, size_t size,
+                                 const char *section, char **out)
 {
     const unsigned char *at = dkvb__take(bytes, size);
 
     *out = NULL;
     if (!at)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", r->file.file.path, what);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", path, section);
     if (!dkvb__utf8_valid((const char *)at, size))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", r->file.file.path,
-                          what);
-    *out = dkvb__alloc0(r->mem, size + 1, 1);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", path, section);
+    *out = dkvb__alloc0(mem, size + 1, 1);
     if (!*out)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     memcpy(*out, at, size);
     return DKVB_OK;
+}
+
+static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
+                             char **out)
+{
+    return dkvb__modelfile_text(r->file.file.path, r->mem, bytes, size, section, out);
 }
 
 static dkvb_status parse_names(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
@@ -292,12 +296,14 @@ static const char *record_fault(const dkvb_model *m, const struct dkvb__record *
 {
     const struct dkvb__journal *j = &m->journal;
 
-    if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_PURGE)
+    if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_REPLAY)
         return "is of an unknown kind";
     if (record->pairs > dkvb_mask_total(m->mask) || record->pairs_new > record->pairs || record->time < 0)
         return "has numbers that cannot be";
     if (record->kind != DKVB_JOURNAL_FORGET && (record->list || record->pairs_new != 0))
         return "lists pairs but is not a forgetting";
+    if (record->kind == DKVB_JOURNAL_REPLAY && record->pairs != 0)
+        return "counts pairs but is a replay";
     if (record->kind != DKVB_JOURNAL_UNDO)
         return record->target == 0 ? NULL : "has a target but is not an undo";
     if (record->target < 1 || record->target > j->count || j->records[record->target - 1].state != DKVB_JOURNAL_ACTIVE)
@@ -391,6 +397,12 @@ static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_m
     return rc;
 }
 
+static dkvb_status parse_evidence(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
+{
+    (void)r;
+    return dkvb__evidence_read(m, bytes);
+}
+
 /* Counts of the classes, if the file has them: any number may stand there. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
@@ -475,6 +487,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         rc = read_parsed(r, "classes", m, parse_names);
     if (!rc)
         rc = read_parsed(r, "journal", m, parse_journal);
+    if (!rc && dkvb__container_find(&r->file, "evidence")) /* files of format 1.0 have none */
+        rc = read_parsed(r, "evidence", m, parse_evidence);
     if (!rc)
         rc = read_counts(r, m);
     if (!rc)

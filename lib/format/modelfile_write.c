@@ -90,14 +90,14 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 1 };
+enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 1 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
     size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s), values;
-    size_t count = KNOWN_PARTS;
+    size_t evidence = dkvb__evidence_size(&m->journal), count = KNOWN_PARTS;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
     struct dkvb__part *parts;
     dkvb_status rc;
@@ -106,7 +106,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
         return rc; /* new checksums must not vouch for old damage */
-    small = dkvb__alloc(&m->mem, names + journal, 1);
+    small = dkvb__alloc(&m->mem, names + journal + evidence, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     if (!small || !parts) {
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", path);
@@ -115,6 +115,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     write_shape(m, shape);
     write_names(m, small);
     write_journal(&m->journal, small + names);
+    dkvb__evidence_write(&m->journal, small + names + journal);
     dkvb__value_count(&values, s, m->classes);
     const struct dkvb__part known[KNOWN_PARTS] = {
         {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
@@ -127,6 +128,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
          dkvb__projection_count(s) * sizeof(float)},
         {"keys", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->blocks, dkvb__block_count(s) * sizeof(float)},
         {"values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, values * dkvb__value_size(m->values_dtype)},
+        {"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence},
     };
     memcpy(parts, known, sizeof known);
     if (m->counts)

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "unlearn/evidence.h"
 
 void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size)
 {
@@ -19,7 +20,8 @@ void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size)
     dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
-int64_t dkvb__now(void)
+/* The present, or SOURCE_DATE_EPOCH. */
+static int64_t now(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
     char *end;
@@ -46,8 +48,10 @@ dkvb_status dkvb__journal_reserve(dkvb_model *model)
     records = dkvb__alloc(&model->mem, capacity, sizeof *records);
     if (!records)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the journal");
-    if (j->count > 0)
+    if (j->count > 0) {
         memcpy(records, j->records, j->count * sizeof *records);
+        memset(j->records, 0, j->count * sizeof *records); /* a later purge does not find these salts */
+    }
     dkvb__free(&model->mem, j->records);
     j->records = records;
     j->capacity = capacity;
@@ -66,6 +70,7 @@ uint64_t dkvb__journal_append(dkvb_model *model, const struct dkvb__record *reco
     for (; record->kind == DKVB_JOURNAL_PURGE && j->settled < j->count; j->settled++)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
+    dkvb__evidence_chain(model, j->count - 1);
     return j->count;
 }
 
@@ -87,48 +92,77 @@ static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_al
     return list;
 }
 
-/* A record of a forgetting, with copies of everything. */
-static dkvb_status new_record(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_forget_options *o,
-                              const dkvb_allocator *mem)
+static dkvb_status check_options(const dkvb_forget_options *o)
 {
-    *record = (struct dkvb__record){.kind = DKVB_JOURNAL_FORGET, .time = dkvb__now(), .pairs = dkvb_mask_count(mask)};
-    record->method = dkvb__strdup(mem, o->method ? o->method : "mask");
-    record->reason = dkvb__strdup(mem, o->reason ? o->reason : "");
-    record->list = list_pairs(mask, record->pairs, mem);
-    if (record->method && record->reason && record->list)
-        return DKVB_OK;
-    dkvb__record_clear(record, mem);
-    return dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+    dkvb_status rc = DKVB_OK;
+
+    if (o->method)
+        rc = dkvb__check_text("method", o->method, DKVB__MAX_METHOD);
+    if (!rc && o->reason)
+        rc = dkvb__check_text("reason", o->reason, DKVB__MAX_REASON);
+    return rc;
 }
 
-dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dkvb_forget_options *given,
+dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
+                                  struct dkvb__record *record)
+{
+    static const char *const methods[] = {[DKVB_JOURNAL_FORGET] = "mask",
+                                          [DKVB_JOURNAL_UNDO] = "undo",
+                                          [DKVB_JOURNAL_PURGE] = "purge",
+                                          [DKVB_JOURNAL_REPLAY] = "replay"};
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "forget options");
+
+    *record = (struct dkvb__record){.kind = kind, .time = now()};
+    if (!rc)
+        rc = check_options(&o);
+    if (!rc)
+        rc = dkvb__journal_reserve(model);
+    if (rc)
+        return rc;
+    record->method = dkvb__strdup(&model->mem, o.method ? o.method : methods[kind]);
+    record->reason = dkvb__strdup(&model->mem, o.reason ? o.reason : "");
+    rc = record->method && record->reason ? dkvb__evidence_take(record, &o, &model->mem)
+                                          : dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+    if (rc)
+        dkvb__record_clear(record, &model->mem);
+    return rc;
+}
+
+/* Give a record the pairs of a mask, and commit to them. */
+static dkvb_status take_pairs(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_allocator *mem)
+{
+    record->pairs = dkvb_mask_count(mask);
+    record->list = list_pairs(mask, record->pairs, mem);
+    if (!record->list)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a list of pairs");
+    dkvb__evidence_commit_pairs(record);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dkvb_forget_options *opts,
                               uint64_t *entry)
 {
-    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     struct dkvb__record record;
     uint64_t before, id;
     dkvb_status rc;
 
-    if ((rc = dkvb__take_options(&o, sizeof o, given, "forget options")) != DKVB_OK)
-        return rc;
     if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
         return rc;
     if ((rc = dkvb__mask_check(mask, model->codebooks)) != DKVB_OK)
         return rc;
-    if (o.method && (rc = dkvb__check_text("method", o.method, DKVB__MAX_METHOD)) != DKVB_OK)
+    if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_FORGET, opts, &record)) != DKVB_OK)
         return rc;
-    if (o.reason && (rc = dkvb__check_text("reason", o.reason, DKVB__MAX_REASON)) != DKVB_OK)
+    if ((rc = take_pairs(&record, mask, &model->mem)) != DKVB_OK) {
+        dkvb__record_clear(&record, &model->mem);
         return rc;
-    if ((rc = dkvb__journal_reserve(model)) != DKVB_OK)
-        return rc;
-    if ((rc = new_record(&record, mask, &o, &model->mem)) != DKVB_OK)
-        return rc;
-    /* Nothing fails from here on. The record first, the mask second: undo then has something true to read. */
-    id = dkvb__journal_append(model, &record);
+    }
+    /* Nothing fails from here on. The record is chained as it stands, so it has all its numbers first. */
     before = dkvb_mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
-    model->journal.records[id - 1].pairs_new = dkvb_mask_count(model->mask) - before;
+    record.pairs_new = dkvb_mask_count(model->mask) - before;
+    id = dkvb__journal_append(model, &record);
     if (entry)
         *entry = id;
     return DKVB_OK;
@@ -167,7 +201,7 @@ static void unite_active(const dkvb_model *model, dkvb_mask *mask, uint64_t exce
 
 dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
 {
-    struct dkvb__record undo = {.kind = DKVB_JOURNAL_UNDO, .target = entry, .time = dkvb__now()}, *record;
+    struct dkvb__record undo, *record;
     uint64_t before;
     dkvb_status rc;
 
@@ -175,16 +209,12 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
         return rc;
     if ((rc = find_active(model, entry, &record)) != DKVB_OK)
         return rc;
-    undo.method = dkvb__strdup(&model->mem, "undo");
-    undo.reason = dkvb__strdup(&model->mem, "");
-    rc = undo.method && undo.reason ? dkvb__journal_reserve(model) : dkvb__fail(DKVB_ENOMEM, "out of memory");
-    if (rc) {
-        dkvb__record_clear(&undo, &model->mem);
+    if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    }
-    record = &model->journal.records[entry - 1]; /* reserving may have moved it */
+    record = &model->journal.records[entry - 1]; /* preparing may have moved it */
     before = dkvb_mask_count(model->mask);
     unite_active(model, model->mask, entry);
+    undo.target = entry;
     undo.pairs = before - dkvb_mask_count(model->mask);
     dkvb__free(&model->mem, record->list);
     record->list = NULL;
@@ -215,6 +245,16 @@ dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index, dkvb_journ
     full.pairs_new = record->pairs_new;
     full.method = record->method;
     full.reason = record->reason;
+    full.strength = record->strength;
+    full.parameters = dkvb__text(record->parameters);
+    full.effect = dkvb__text(record->effect);
+    full.rows = record->rows;
+    full.has_commitment = record->commits_to_rows;
+    memcpy(full.commitment, record->rows_hash, sizeof full.commitment);
+    memcpy(full.head, record->head, sizeof full.head);
+    full.salted = record->salted;
+    full.has_pairs_commitment = record->commits_to_pairs;
+    memcpy(full.pairs_commitment, record->pairs_hash, sizeof full.pairs_commitment);
     return dkvb__give_info(entry, &full, sizeof full, "journal entry");
 }
 
@@ -245,5 +285,5 @@ dkvb_status dkvb__journal_check(const dkvb_model *model)
     dkvb_mask_free(expected);
     if (!equal)
         return dkvb__fail(DKVB_EFORMAT, "the mask in force is not the union of the journal's active entries");
-    return DKVB_OK;
+    return dkvb__evidence_check(model);
 }

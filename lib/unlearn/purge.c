@@ -6,6 +6,7 @@
 #include "bottleneck/value_types.h"
 #include "kernels/kernels.h"
 #include "unlearn/counting.h"
+#include "unlearn/evidence.h"
 #include "unlearn/journal.h"
 
 static void erase_key(dkvb_codebooks *cb, size_t c, size_t j)
@@ -62,18 +63,15 @@ static dkvb_status own_codebooks(dkvb_model *model)
 
 dkvb_status dkvb_model_purge(dkvb_model *model)
 {
-    struct dkvb__record record = {.kind = DKVB_JOURNAL_PURGE, .time = dkvb__now()};
     struct dkvb__journal *j = &model->journal;
+    struct dkvb__record record;
     dkvb_status rc;
 
     if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
         return rc;
-    record.method = dkvb__strdup(&model->mem, "purge");
-    record.reason = dkvb__strdup(&model->mem, "");
-    rc = record.method && record.reason ? dkvb__journal_reserve(model) : dkvb__fail(DKVB_ENOMEM, "out of memory");
-    if (!rc)
-        rc = own_codebooks(model);
-    if (rc) {
+    if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_PURGE, NULL, &record)) != DKVB_OK)
+        return rc;
+    if ((rc = own_codebooks(model)) != DKVB_OK) {
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
@@ -89,6 +87,7 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
         dkvb__free(&model->mem, old->list);
         old->list = NULL;
     }
+    dkvb__evidence_drop_salts(model);
     dkvb__journal_append(model, &record);
     return DKVB_OK;
 }

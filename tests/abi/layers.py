@@ -74,10 +74,15 @@ def check_public_only(path, top):
             yield f"{path}: includes {name}; only dkvb/ and system headers may be used outside lib/"
 
 
-def check_png(paths):
-    users = [str(path) for path in paths if any(name == "png.h" for _bracket, name in includes(code_of(path)))]
-    if len(users) > 1:
-        yield f"png.h is included by {len(users)} files, at most one may: {', '.join(users)}"
+def check_single_users(paths):
+    """Headers of other libraries that one file wraps for all."""
+    users = {"png.h": [], "sha2.h": []}
+    for path in paths:
+        for _bracket, name in includes(code_of(path)):
+            users.get(name, []).append(str(path))
+    for name, files in users.items():
+        if len(files) > 1:
+            yield f"{name} is included by {len(files)} files, at most one may: {', '.join(files)}"
 
 
 def main(source):
@@ -91,7 +96,7 @@ def main(source):
         for path in sources(top):
             complaints += check_public_only(path, top)
             checked += 1
-    complaints += check_png(path for name in ("lib", *PUBLIC_USERS, "tests") for path in sources(source / name))
+    complaints += check_single_users(path for name in ("lib", *PUBLIC_USERS, "tests") for path in sources(source / name))
     for complaint in complaints:
         print(complaint)
     print(f"{checked} files, {len(complaints)} complaints")

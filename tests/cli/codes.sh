@@ -42,8 +42,8 @@ for k in 1 2; do
         "examples --examples 3 --seed 5 --labels y.npy --class 1,2"; do
         # shellcheck disable=SC2086 # $how is several words
         {
-            check "$dkvb" forget m.dkvb -o rows.dkvb --method $how --features x.npy --json >rows.json
-            check "$dkvb" forget m.dkvb -o coded.dkvb --method $how --codes codes.npy --json >coded.json
+            check "$dkvb" forget m.dkvb -o rows.dkvb --method $how --salt $salt --features x.npy --json >rows.json
+            check "$dkvb" forget m.dkvb -o coded.dkvb --method $how --salt $salt --codes codes.npy --json >coded.json
         }
         check "$dkvb" masks rows.dkvb --export rows.mask >/dev/null
         check "$dkvb" masks coded.dkvb --export coded.mask >/dev/null

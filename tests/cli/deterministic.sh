@@ -16,7 +16,7 @@ for init in ema kmeans sample; do
     cmp -s one.dkvb other.dkvb && fail "seed 4 gave the model of seed 3"
     for threads in 1 2; do
         check "$dkvb" forget one.dkvb -o "forget$threads.dkvb" --method activations --pairs 30 --features x.npy \
-            --threads $threads >/dev/null
+            --salt $salt --threads $threads >/dev/null
         check "$dkvb" search "forget$threads.dkvb" --features test_x.npy -o "codes$threads.npy" \
             --distances "dist$threads.npy" --threads $threads >/dev/null
     done

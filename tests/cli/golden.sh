@@ -7,13 +7,14 @@ export SOURCE_DATE_EPOCH
 printf '\357\273\277red\ngrün\r\n\ndark blue\n' >names.txt # with the mark that some editors put in front
 train_small m.dkvb --seed 1 --class-names names.txt
 check "$dkvb" forget m.dkvb --method activations --pairs 40 --features x.npy --labels y.npy --class 3 \
-    --reason 'request 17' >/dev/null
-check "$dkvb" forget m.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class red >/dev/null
+    --salt $salt --reason 'request 17' >/dev/null
+check "$dkvb" forget m.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class red --salt $salt >/dev/null
 check "$dkvb" undo m.dkvb 1 >/dev/null
 check "$dkvb" purge m.dkvb >/dev/null
 refused 2 'reason' "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --reason 'wrongly
 labelled'
-check "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --reason 'wrongly labelled' >/dev/null
+check "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --salt $salt \
+    --reason 'wrongly labelled' >/dev/null
 "$dkvb" inspect m.dkvb >inspect.txt
 "$dkvb" masks m.dkvb --export now.mask >masks.txt
 for text in inspect masks; do

@@ -38,12 +38,13 @@ KEYS = {
     "forget": "pairs_masked pairs_requested pairs_total examples entry seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
-    "masks": "masked_pairs purged_pairs pairs_total pairs_exported journal",
+    "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",
     "search": "n codebooks top_k seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
-               "rows_trained pairs_total masked_pairs purged_pairs class_names journal",
-    "verify": "ok journal_entries masked_pairs purged_pairs seconds",
+               "rows_trained pairs_total masked_pairs purged_pairs class_names head "
+               "journal",
+    "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "encode": "n columns labels seconds",
     "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
@@ -54,7 +55,8 @@ BENCH = {  # after those of bench
     "train": " classes bytes_values",
     "forget": " input_dim pairs_masked search_seconds search_ratio refresh_seconds refresh_share refresh_ratio",
 }
-ENTRY = "id time what state target pairs pairs_new method reason"
+ENTRY = ("id time what state target pairs pairs_new method reason strength parameters effect rows rows_commitment "
+         "pairs_commitment salted head")
 
 
 def documented(command, page):
@@ -80,6 +82,8 @@ assert answers["inspect.json"]["class_names"] == ['quote " backslash \\ ünï', 
 for entry in answers["masks.json"]["journal"]:
     assert list(entry) == ENTRY.split(), entry
 assert answers["masks.json"]["journal"][0]["reason"] == 'tab: "why" \\ ä€😀'
+assert answers["masks.json"]["head"] == answers["masks.json"]["journal"][-1]["head"] == answers["verify.json"]["head"]
+assert answers["verify.json"]["head_entry"] is None
 assert answers["masks.json"]["journal"] == answers["inspect.json"]["journal"]
 assert answers["eval.json"]["forget_accuracy"] is None and answers["eval.json"]["retain_accuracy"] is None
 assert answers["eval.json"]["searched_again"] is None and answers["eval-codes.json"]["searched_again"] == 0

@@ -1,6 +1,7 @@
 /*
  * Files of every version of the format. `golden FOLDER` reads each of them, and makes the newest again: the same bytes
- * must come out on every machine. `golden --write FOLDER` writes the newest, once, when the format gets a new version.
+ * must come out on every machine, so time and salts are fixed. `golden --write FOLDER` writes the newest, once, when
+ * the format gets a new version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,8 @@ static dkvb_model *make_model(const float *x, const int32_t *y)
     dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
     dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
     dkvb_forget_options forget = DKVB_FORGET_OPTIONS_INIT;
+    static const uint64_t forgotten[] = {21, 3, 12};
+    uint8_t salt[32];
     uint16_t codes[N * 3 * 2];
     dkvb_codebooks *cb;
     dkvb_model *model;
@@ -73,25 +76,37 @@ static dkvb_model *make_model(const float *x, const int32_t *y)
     CHECK(dkvb_unlearn_by_examples(mask, codes, 2, N, 1, 1));
     forget.method = "examples";
     forget.reason = "golden";
+    forget.strength = DKVB_STRENGTH_SUPPRESS;
+    forget.parameters = "examples=1 seed=1";
+    forget.effect = "rows=3";
+    forget.rows = forgotten;
+    forget.row_count = 3;
+    forget.salt = salt;
+    memset(salt, 0x5A, sizeof salt);
     CHECK(dkvb_model_forget(model, mask, &forget, NULL));
     CHECK(dkvb_model_purge(model));
     dkvb_mask_clear(mask);
     CHECK(dkvb_unlearn_by_examples(mask, codes, 2, N, 1, 9));
+    forget.parameters = "examples=1 seed=9";
+    salt[0]++;
     CHECK(dkvb_model_forget(model, mask, &forget, NULL));
     dkvb_mask_free(mask);
     dkvb_codebooks_free(cb);
     return model;
 }
 
-/* Every file that this program makes: versions of the format, and types of the values. */
+/* Files of the newest version, which this program makes again: types of the values. */
 static const struct golden {
     const char *name;
     uint32_t values_dtype;
 } goldens[] = {
-    {"model-1.0.dkvb", DKVB_DTYPE_F32},
-    {"model-1.0-f16.dkvb", DKVB_DTYPE_F16},
-    {"model-1.0-bf16.dkvb", DKVB_DTYPE_BF16},
+    {"model-1.1.dkvb", DKVB_DTYPE_F32},
+    {"model-1.1-f16.dkvb", DKVB_DTYPE_F16},
+    {"model-1.1-bf16.dkvb", DKVB_DTYPE_BF16},
 };
+
+/* Files of older versions, which are only read: what it takes to train a model again may have changed since. */
+static const char *const older[] = {"model-1.0.dkvb", "model-1.0-f16.dkvb", "model-1.0-bf16.dkvb"};
 
 static unsigned char *read_file(const char *path, size_t *size)
 {
@@ -114,20 +129,58 @@ static void compare_files(const char *a, const char *b)
     free(data[1]);
 }
 
-static void read_golden(const char *path, const dkvb_model *expected, const float *x)
+/* What is in every file, whatever its version. */
+static dkvb_model *load_golden(const char *path)
 {
-    float logits[2][N * CLASSES];
     dkvb_model *loaded;
 
     CHECK(dkvb_model_load(&loaded, path, NULL));
     CHECK(dkvb_model_verify(loaded));
+    require(strcmp(dkvb_model_class_name(loaded, 2), "two") == 0, "class 2 is called two");
+    require(dkvb_journal_count(loaded) == 3, "the journal has three entries");
+    return loaded;
+}
+
+static void read_golden(const char *path, const dkvb_model *expected, const float *x)
+{
+    static const uint64_t forgotten[] = {3, 12, 21};
+    float logits[2][N * CLASSES];
+    dkvb_model *loaded = load_golden(path);
+
     CHECK(dkvb_model_predict(loaded, x, N, NULL, logits[0], NULL));
     CHECK(dkvb_model_predict(expected, x, N, NULL, logits[1], NULL));
     require(memcmp(logits[0], logits[1], sizeof logits[0]) == 0, "the golden model answers as the one made now");
-    require(strcmp(dkvb_model_class_name(loaded, 2), "two") == 0, "class 2 is called two");
-    require(dkvb_journal_count(loaded) == 3, "the journal has three entries");
+    require(dkvb_journal_names_rows(loaded, 3, forgotten, 3) == 1, "entry 3 commits to its rows");
+    require(dkvb_journal_names_rows(loaded, 1, forgotten, 3) == 0, "the salt of entry 1 has gone in the purge");
     CHECK(dkvb_model_undo(loaded, 3));
     dkvb_model_free(loaded);
+}
+
+/* Older files have no evidence; saved, they get as much as there is, and lose nothing. */
+static void read_older(const char *path, const float *x, const int32_t *y)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+    uint8_t head[2][32];
+    int32_t answers[N], right = 0;
+    dkvb_model *loaded = load_golden(path), *again;
+
+    CHECK(dkvb_model_get_info(loaded, &info));
+    require(info.format_major == 1 && info.format_minor == 0, "the file is of format 1.0");
+    CHECK(dkvb_journal_get(loaded, 2, &entry));
+    require(!entry.has_commitment && !entry.has_pairs_commitment && !entry.salted, "entry 3 has no evidence");
+    CHECK(dkvb_model_predict(loaded, x, N, answers, NULL, NULL));
+    for (int r = 0; r < N; r++)
+        right += answers[r] == y[r];
+    require(right > N / 2, "the older model answers");
+    dkvb_journal_head(loaded, head[0]);
+    CHECK(dkvb_model_save(loaded, "golden-now.dkvb"));
+    CHECK(dkvb_model_load(&again, "golden-now.dkvb", NULL));
+    dkvb_journal_head(again, head[1]);
+    require(memcmp(head[0], head[1], sizeof head[0]) == 0, "the head is the same after saving");
+    CHECK(dkvb_model_undo(again, 3));
+    dkvb_model_free(loaded);
+    dkvb_model_free(again);
 }
 
 int main(int argc, char **argv)
@@ -153,6 +206,10 @@ int main(int argc, char **argv)
             read_golden(golden, model, x);
         }
         dkvb_model_free(model);
+    }
+    for (size_t i = 0; !write && i < sizeof older / sizeof *older; i++) {
+        snprintf(golden, sizeof golden, "%s/%s", argv[1], older[i]);
+        read_older(golden, x, y);
     }
     return 0;
 }

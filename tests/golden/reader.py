@@ -2,6 +2,7 @@
 
     reader.py TOOL MODEL
 """
+import hashlib
 import json
 import struct
 import subprocess
@@ -15,7 +16,7 @@ import numpy as np
 def sections(data):
     """Name -> bytes, by the header and the section table; layout rules checked."""
     magic, major, minor, kind, size, count, zero, _ = struct.unpack_from("<8sHHIQIIQ", data)
-    assert magic == b"DKVB\r\n\x1a\n" and (major, minor, kind) == (1, 0, 1) and size == len(data) and zero == 0
+    assert magic == b"DKVB\r\n\x1a\n" and (major, kind) == (1, 1) and minor in (0, 1) and size == len(data) and zero == 0
     found, end = {}, 64 + 64 * count
     for i in range(count):
         name, dtype, flags, offset, length, _ = struct.unpack_from("<16sIIQQQ", data, 64 + 64 * i)
@@ -49,12 +50,44 @@ def journal(data):
     for _ in range(count):
         kind, flags, target, time, n, new, method, reason, zero = struct.unpack_from("<IIQqQQHHI", data, at)
         at += 48
-        text = data[at:at + method + reason].decode()
-        at += method + reason + (4 * n if flags & 1 else 0)
+        texts = data[at:at + method], data[at + method:at + method + reason]
+        at += method + reason
+        pairs = data[at:at + 4 * n] if flags & 1 else None
+        at += len(pairs or b"")
         assert zero == 0
-        entries.append((kind, n, text[:method], text[method:]))
+        entries.append({"kind": kind, "target": target, "time": time, "pairs": n, "new": new, "texts": texts,
+                        "list": pairs, "strength": 0, "rows": 0, "flags": 0, "hashes": bytes(64)})
     assert at == len(data)
     return entries
+
+
+def evidence(data, entries):
+    """Add to the entries what the section says of them."""
+    count, at = struct.unpack_from("<Q", data)[0], 8
+    for entry in entries[:count]:
+        flags, strength, rows, salt, hashes, head, parameters, effect, zero = struct.unpack_from(
+            "<IIQ32s64s32sHHI", data, at)
+        at += 152
+        texts = data[at:at + parameters], data[at + parameters:at + parameters + effect]
+        at += parameters + effect
+        assert zero == 0 and count <= len(entries)
+        entry.update(strength=strength, rows=rows, flags=flags, hashes=hashes, head=head, texts=entry["texts"] + texts)
+        if flags & 4 and entry["list"] is not None:
+            committed = salt + b"dkvb pairs" + struct.pack("<Q", entry["pairs"]) + entry["list"]
+            assert flags & 1 and hashlib.sha256(committed).digest() == hashes[32:]
+    assert at == len(data)
+
+
+def head_of(entries, birth):
+    """The head of the journal, hashed from the first entry on; those in the file must be the same."""
+    head = hashlib.sha256(b"dkvb journal" + birth).digest()
+    for number, e in enumerate(entries, 1):
+        texts = (*e["texts"], b"", b"")[:4]
+        fixed = struct.pack("<QIIQqQQQIIHHHH", number, e["kind"], e["strength"], e["target"], e["time"], e["pairs"],
+                            e["new"], e["rows"], e["flags"] & 6, 0, *map(len, texts))
+        head = hashlib.sha256(head + fixed + e["hashes"] + b"".join(texts)).digest()
+        assert e.get("head", head) == head, number
+    return head
 
 
 def widened(dtype, data):
@@ -87,7 +120,11 @@ def main():
     told = json.loads(subprocess.run([tool, "inspect", model, "--json"], check=True, stdout=subprocess.PIPE).stdout)
     assert told["birth"] == shape[40:56].hex() and told["top_k"] == top_k and told["normalize"] in (flags, bool(flags))
     assert told["values_dtype"] == {9: "float16", 10: "float32", 12: "bfloat16"}[found["values"][0]]
-    assert [e["pairs"] for e in told["journal"]] == [e[1] for e in journal(found["journal"][1])]
+    entries = journal(found["journal"][1])
+    if "evidence" in found:
+        evidence(found["evidence"][1], entries)
+    assert [e["pairs"] for e in told["journal"]] == [e["pairs"] for e in entries]
+    assert told["head"] == head_of(entries, shape[40:56]).hex()
     assert [n or "" for n in names(found["classes"][1], classes)][0] == "zero"
     print(f"{len(found)} sections read as docs/format.md says")
 

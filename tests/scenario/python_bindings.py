@@ -6,10 +6,12 @@
 import ctypes
 import errno
 import gc
+import hashlib
 import multiprocessing
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -298,6 +300,38 @@ class ModelTest(Case):
                          (entry, "forget", "undone", len(mask), "activations", "request 17"))
         self.assertEqual((second.kind, second.state, second.target), ("undo", "done", entry))
         self.assertGreater(first.time, 0)
+
+    def test_journal_is_evidence(self):
+        salt, rows = bytes(range(32)), np.array([9, 2**64 - 1, 4], np.uint64)
+        empty = self.model.journal_head
+        entry = self.model.forget(self.mask_of_class(1), strength="thorough", parameters="pairs=5", effect="rows=3",
+                                  rows=rows, salt=salt)
+        self.model.undo(entry)
+        first, second = self.model.journal
+        self.assertEqual((first.strength, first.parameters, first.effect, first.rows, first.salted),
+                         ("thorough", "pairs=5", "rows=3", 3, True))
+        numbers = struct.pack("<4Q", 3, *sorted(rows))
+        self.assertEqual(first.commitment, hashlib.sha256(salt + b"dkvb rows" + numbers).digest())
+        self.assertEqual((second.strength, second.rows, second.commitment, second.pairs_commitment, second.salted),
+                         ("", 0, None, None, False))
+        self.assertTrue(self.model.journal_names_rows(entry, rows[::-1]))
+        self.assertFalse(self.model.journal_names_rows(entry, [4, 9]))
+        self.assertEqual([self.model.journal_find_head(head) for head in (empty, first.head, second.head)], [0, 1, 2])
+        self.assertEqual(self.model.journal_head, second.head)
+        with self.assertRaises(dkvb.NotFound):
+            self.model.journal_find_head(bytes(32))
+        self.model.purge()
+        self.assertFalse(self.model.journal_names_rows(entry, rows[::-1]))
+        self.assertEqual(self.model.journal[0].head, first.head)
+
+    def test_evidence_is_checked(self):
+        mask = self.mask_of_class(1)
+        for wrong, message in (({"strength": "gone"}, "strength: 'gone' found"), ({"salt": b"short"}, "5 bytes found"),
+                               ({"rows": [1, 1]}, "row 1 is named twice"), ({"rows": [-1]}, "-1 to -1 found"),
+                               ({"effect": "x" * 512}, "512 bytes")):
+            with self.assertRaisesRegex(ValueError, message):
+                self.model.forget(mask, **wrong)
+        self.assertEqual(self.model.journal, [])
 
     def test_purge_changes_no_score_and_cannot_be_undone(self):
         mask = self.mask_of_class(1)

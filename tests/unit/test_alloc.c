@@ -15,11 +15,25 @@ static int setup(void **state)
     return 0;
 }
 
+/* All that a forgetting may be told, in need of memory as far as can be: the rows have to be sorted. */
+static dkvb_forget_options full_options(void)
+{
+    static const uint64_t row_ids[] = {30, 20, 10};
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+
+    o.parameters = "pairs=50";
+    o.effect = "rows=3";
+    o.rows = row_ids;
+    o.row_count = 3;
+    return o;
+}
+
 /* Train, forget, save, load, undo, purge, all with one allocator; stops at the first failure. */
 static dkvb_status live(const dkvb_allocator *a, const char *path)
 {
     dkvb_keyinit_options keyinit = small_keyinit();
     dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_forget_options forget = full_options();
     uint64_t counts[CODEBOOKS * KEYS] = {0}, entry;
     dkvb_codebooks *cb = NULL;
     dkvb_model *model = NULL, *loaded = NULL, *mapped = NULL;
@@ -39,7 +53,8 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
         (rc = dkvb_activations_count(model, codes, 1, 100, counts, NULL)) != DKVB_OK ||
         (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK || (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
         (rc = dkvb_unlearn_by_examples(mask, codes, 1, ROWS, 3, 0)) != DKVB_OK ||
-        (rc = dkvb_model_forget(model, mask, NULL, &entry)) != DKVB_OK ||
+        (rc = dkvb_model_forget(model, mask, &forget, &entry)) != DKVB_OK ||
+        (rc = dkvb_journal_names_rows(model, entry, forget.rows, 3) ? DKVB_OK : DKVB_ENOMEM) != DKVB_OK ||
         (rc = dkvb_mask_save(mask, path)) != DKVB_OK || (rc = dkvb_mask_load(&saved, path, a)) != DKVB_OK ||
         (rc = dkvb_model_save(model, path)) != DKVB_OK || (rc = dkvb_model_map(&mapped, path, &options)) != DKVB_OK ||
         (rc = dkvb_model_verify(mapped)) != DKVB_OK ||
@@ -167,6 +182,7 @@ static void changes_that_fail_change_nothing(void **state)
     struct failing_alloc mem;
     dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
     dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_forget_options forget = full_options();
     dkvb_model *trained = trained_model(1, codes), *model;
     dkvb_mask *mask = mask_for_class(trained, codes, 1, 50);
     size_t size[2];
@@ -186,7 +202,7 @@ static void changes_that_fail_change_nothing(void **state)
                 rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL);
                 break;
             case 1:
-                rc = dkvb_model_forget(model, mask, NULL, NULL);
+                rc = dkvb_model_forget(model, mask, &forget, NULL);
                 break;
             case 2:
                 rc = dkvb_model_add_classes(model, 1);

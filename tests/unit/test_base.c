@@ -7,8 +7,10 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/entropy.h"
 #include "base/exact_math.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "base/sort.h"
 #include "base/status.h"
 
@@ -209,6 +211,37 @@ static void status_names_cover_every_code(void **state)
     assert_string_equal(dkvb_status_name(DKVB_ENOTFOUND - 1), "unknown status");
 }
 
+/* Vectors of FIPS 180-4 (its examples page), the second one in pieces. */
+static void sha256_gives_the_published_hashes(void **state)
+{
+    static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
+                                  0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
+                                  0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+    static const uint8_t longer[] = {0x24, 0x8d, 0x6a, 0x61, 0xd2, 0x06, 0x38, 0xb8, 0xe5, 0xc0, 0x26,
+                                     0x93, 0x0c, 0x3e, 0x60, 0x39, 0xa3, 0x3c, 0xe4, 0x59, 0x64, 0xff,
+                                     0x21, 0x67, 0xf6, 0xec, 0xed, 0xd4, 0x19, 0xdb, 0x06, 0xc1};
+    const struct dkvb__piece pieces[] = {
+        {"abcdbcdecdefdefgefghfghighijhi", 30}, {NULL, 0}, {"jkijkljklmklmnlmnomnopnopq", 26}};
+    uint8_t hash[DKVB__SHA256_SIZE];
+
+    (void)state;
+    dkvb__sha256(hash, &(struct dkvb__piece){"abc", 3}, 1);
+    assert_memory_equal(hash, abc, sizeof abc);
+    dkvb__sha256(hash, pieces, 3);
+    assert_memory_equal(hash, longer, sizeof longer);
+}
+
+static void entropy_is_not_the_same_twice(void **state)
+{
+    uint8_t a[32] = {0}, b[32] = {0};
+
+    (void)state;
+    assert_ok(dkvb__entropy(a, sizeof a));
+    assert_ok(dkvb__entropy(b, sizeof b));
+    assert_memory_not_equal(a, b, sizeof a);
+    assert_ok(dkvb__entropy(NULL, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +257,8 @@ int main(void)
         cmocka_unit_test(options_of_another_length_are_taken_as_far_as_known),
         cmocka_unit_test(defaults_fit_structs_of_another_length),
         cmocka_unit_test(status_names_cover_every_code),
+        cmocka_unit_test(sha256_gives_the_published_hashes),
+        cmocka_unit_test(entropy_is_not_the_same_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

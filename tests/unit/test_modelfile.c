@@ -285,7 +285,7 @@ static unsigned char *section(unsigned char *data, const char *name, size_t *siz
 
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape", "classes", "journal", "mask", "purged"};
+    static const char *const parsed[] = {"shape", "classes", "journal", "mask", "purged", "evidence"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -458,7 +458,7 @@ static void a_newer_format_and_other_files_are_told_apart(void **state)
     data[8] = 2;
     write_file(bad, data, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
-    assert_message("format 2.0, this library reads 1");
+    assert_message("format 2.1, this library reads 1");
     assert_int_equal(dkvb_mask_load(&mask, path, NULL), DKVB_EFORMAT);
     assert_message("is a model, a mask is wanted");
     write_file(bad, "not a model at all, but long enough to have a header of 64 bytes.....", 68);

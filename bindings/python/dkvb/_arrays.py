@@ -86,6 +86,16 @@ def counts_to_add_to(array, shape, what="counts"):
     return array
 
 
+def hash_bytes(value, what):
+    """32 bytes, as `uint8[32]`; None stays None."""
+    if value is None:
+        return None
+    value = bytes(memoryview(value))
+    if len(value) != 32:
+        raise ValueError(f"{what}: {len(value)} bytes found, 32 wanted")
+    return np.frombuffer(value, np.uint8)
+
+
 def integer(value, bits, what):
     """An unsigned number that fits: ctypes alone would cut it off silently."""
     value = operator.index(value)

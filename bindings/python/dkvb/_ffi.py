@@ -30,10 +30,15 @@ DKVB_CODE_NONE = 0xFFFF
 DKVB_JOURNAL_FORGET = 1
 DKVB_JOURNAL_UNDO = 2
 DKVB_JOURNAL_PURGE = 3
+DKVB_JOURNAL_REPLAY = 4
 DKVB_JOURNAL_ACTIVE = 0
 DKVB_JOURNAL_UNDONE = 1
 DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
+DKVB_STRENGTH_NONE = 0
+DKVB_STRENGTH_SUPPRESS = 1
+DKVB_STRENGTH_THOROUGH = 2
+DKVB_STRENGTH_EXACT = 3
 
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
@@ -212,6 +217,12 @@ class ForgetOptions(Structure):
         ("struct_size", c_size_t),
         ("method", c_char_p),
         ("reason", c_char_p),
+        ("strength", c_uint32),
+        ("parameters", c_char_p),
+        ("effect", c_char_p),
+        ("rows", POINTER(c_uint64)),
+        ("row_count", c_uint64),
+        ("salt", POINTER(c_uint8)),
     )
 
 
@@ -227,6 +238,16 @@ class JournalEntry(Structure):
         ("pairs_new", c_uint64),
         ("method", c_char_p),
         ("reason", c_char_p),
+        ("strength", c_uint32),
+        ("parameters", c_char_p),
+        ("effect", c_char_p),
+        ("rows", c_uint64),
+        ("has_commitment", c_uint32),
+        ("commitment", c_uint8 * 32),
+        ("head", c_uint8 * 32),
+        ("salted", c_uint32),
+        ("has_pairs_commitment", c_uint32),
+        ("pairs_commitment", c_uint8 * 32),
     )
 
 
@@ -405,6 +426,9 @@ PROTOTYPES = {
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
                                   _run)),
 
+    # replay.h
+    "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
+
     # mask.h
     "dkvb_mask_new": (Status, (POINTER(_mask), _codebooks)),
     "dkvb_mask_copy": (Status, (POINTER(_mask), _mask)),
@@ -465,6 +489,7 @@ PROTOTYPES = {
     "dkvb_activations_count": (Status, (_model, _u16, c_uint32, c_size_t, _u64, _run)),
     "dkvb_unlearn_by_activations": (Status, (_mask, _u64, c_uint64)),
     "dkvb_unlearn_by_examples": (Status, (_mask, _u16, c_uint32, c_size_t, c_size_t, c_uint64)),
+    "dkvb_strength_name": (c_char_p, (c_uint32,)),
     "dkvb_forget_options_init": (None, (POINTER(ForgetOptions), c_size_t)),
     "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
     "dkvb_model_undo": (Status, (_model, c_uint64)),
@@ -472,6 +497,9 @@ PROTOTYPES = {
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
     "dkvb_journal_get_mask": (Status, (_model, c_uint64, POINTER(_mask))),
+    "dkvb_journal_names_rows": (c_int, (_model, c_uint64, _u64, c_size_t)),
+    "dkvb_journal_head": (None, (_model, _u8)),
+    "dkvb_journal_find_head": (Status, (_model, _u8, _u64)),
 
     # data.h
     "dkvb_array_free": (None, (_array,)),

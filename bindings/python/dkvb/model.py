@@ -2,6 +2,7 @@
 
 from ctypes import POINTER, byref, c_uint64
 from dataclasses import dataclass, replace
+from typing import Optional
 
 import numpy as np
 
@@ -16,12 +17,19 @@ _KINDS = {
     _ffi.DKVB_JOURNAL_FORGET: "forget",
     _ffi.DKVB_JOURNAL_UNDO: "undo",
     _ffi.DKVB_JOURNAL_PURGE: "purge",
+    _ffi.DKVB_JOURNAL_REPLAY: "replay",
 }
 _STATES = {
     _ffi.DKVB_JOURNAL_ACTIVE: "active",
     _ffi.DKVB_JOURNAL_UNDONE: "undone",
     _ffi.DKVB_JOURNAL_PURGED: "purged",
     _ffi.DKVB_JOURNAL_DONE: "done",
+}
+_STRENGTHS = {
+    "": _ffi.DKVB_STRENGTH_NONE,
+    "suppress": _ffi.DKVB_STRENGTH_SUPPRESS,
+    "thorough": _ffi.DKVB_STRENGTH_THOROUGH,
+    "exact": _ffi.DKVB_STRENGTH_EXACT,
 }
 _VALUES_DTYPES = {
     _ffi.DKVB_DTYPE_F32: "float32",
@@ -69,7 +77,7 @@ class JournalEntry:
     """One line of the journal; `time` is in seconds since 1970."""
 
     id: int
-    kind: str  # "forget", "undo" or "purge"
+    kind: str  # "forget", "undo", "purge" or "replay"
     state: str  # "active", "undone", "purged" or "done"
     target: int
     time: int
@@ -77,6 +85,14 @@ class JournalEntry:
     pairs_new: int
     method: str
     reason: str
+    strength: str  # "suppress", "thorough", "exact" or ""
+    parameters: str
+    effect: str
+    rows: int  # in the forget set, 0 = not recorded
+    commitment: Optional[bytes]  # to the rows
+    pairs_commitment: Optional[bytes]
+    salted: bool  # whether the salt of the commitments is kept
+    head: bytes  # hash of this entry and all before it
 
 
 class Model(Handle):
@@ -299,10 +315,22 @@ class Model(Handle):
         lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts), None)
         return counts
 
-    def forget(self, mask, method=None, reason=None):
-        """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo()."""
+    def forget(self, mask, method=None, reason=None, *, strength="", parameters=None, effect=None, rows=None,
+               salt=None):
+        """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo().
+
+        `rows` are the caller's numbers of the rows of the forget set: the journal commits to them without naming them,
+        by `salt`, 32 bytes, which are random unless given.
+        """
+        if strength not in _STRENGTHS:
+            raise ValueError(f"strength: {strength!r} found, one of {', '.join(map(repr, _STRENGTHS))} wanted")
+        # Both stay until the call is over: a pointer in a struct does not keep its array.
+        rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
         opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
-                               reason=_arrays.text(reason, "reason"))
+                               reason=_arrays.text(reason, "reason"), strength=_STRENGTHS[strength],
+                               parameters=_arrays.text(parameters, "parameters"), effect=_arrays.text(effect, "effect"),
+                               rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
+                               salt=_arrays.pointer(salt))
         entry = c_uint64()
         lib.dkvb_model_forget(self._c, mask._c, byref(opts), byref(entry))
         return entry.value
@@ -326,6 +354,25 @@ class Model(Handle):
         lib.dkvb_journal_get_mask(self._c, _arrays.integer(entry, 64, "entry"), byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
+    def journal_names_rows(self, entry, rows):
+        """Whether an entry commits to exactly these rows, in any order, and its salt is kept."""
+        rows = _arrays.ids(rows, "rows", "rows")
+        return bool(lib.dkvb_journal_names_rows(self._c, _arrays.integer(entry, 64, "entry"), _arrays.pointer(rows),
+                                                len(rows)))
+
+    @property
+    def journal_head(self):
+        """32 bytes: a hash of the newest entry and all before it. Kept elsewhere, it shows later what was changed."""
+        head = np.empty(32, np.uint8)
+        lib.dkvb_journal_head(self._c, _arrays.pointer(head))
+        return head.tobytes()
+
+    def journal_find_head(self, head):
+        """Number of the entry whose head this is, 0 = before the first: since then the journal has only grown."""
+        entry, head = c_uint64(), _arrays.hash_bytes(head, "head")
+        lib.dkvb_journal_find_head(self._c, _arrays.pointer(head), byref(entry))
+        return entry.value
+
     def __repr__(self):
         if self._owner is None:
             return "<dkvb.Model, closed>"
@@ -337,7 +384,12 @@ class Model(Handle):
         raw = _struct.sized(_ffi.JournalEntry)
         lib.dkvb_journal_get(self._c, index, byref(raw))
         return JournalEntry(raw.id, _KINDS.get(raw.kind, "unknown"), _STATES.get(raw.state, "unknown"), raw.target,
-                            raw.time, raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"))
+                            raw.time, raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"),
+                            lib.dkvb_strength_name(raw.strength).decode("utf-8"), raw.parameters.decode("utf-8"),
+                            raw.effect.decode("utf-8"), raw.rows,
+                            bytes(raw.commitment) if raw.has_commitment else None,
+                            bytes(raw.pairs_commitment) if raw.has_pairs_commitment else None, bool(raw.salted),
+                            bytes(raw.head))
 
     @property
     def _pairs_shape(self):

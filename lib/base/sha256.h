@@ -1,0 +1,13 @@
+#ifndef DKVB_BASE_SHA256_H
+#define DKVB_BASE_SHA256_H
+
+#include <stdint.h>
+
+#include "base/checksum.h"
+
+enum { DKVB__SHA256_SIZE = 32 };
+
+/* SHA-256 (FIPS 180-4) over several pieces, by libmd. Where bytes are evidence; damage is for dkvb__checksum(). */
+void dkvb__sha256(uint8_t hash[DKVB__SHA256_SIZE], const struct dkvb__piece *pieces, size_t count);
+
+#endif

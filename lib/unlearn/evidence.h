@@ -1,0 +1,35 @@
+#ifndef DKVB_UNLEARN_EVIDENCE_H
+#define DKVB_UNLEARN_EVIDENCE_H
+
+#include "bottleneck/model.h"
+#include "dkvb/unlearn.h"
+
+/* What makes the journal evidence: commitments to rows and pairs, and a chain of hashes. docs/format.md has every byte
+ * that is hashed. */
+
+enum { DKVB__MAX_PARAMETERS = 255, DKVB__MAX_EFFECT = 511 };
+
+/* Texts of a record that may be left out. */
+static inline const char *dkvb__text(const char *text)
+{
+    return text ? text : "";
+}
+
+/* Give a record strength, texts, and salt and commitment to rows, as the options say; checked. What it has when this
+ * fails goes with dkvb__record_clear(). */
+dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_allocator *mem);
+
+/* Commit to the record's list of pairs, by the salt it has. */
+void dkvb__evidence_commit_pairs(struct dkvb__record *record);
+
+/* Chain the entry at `index` to the one before it. */
+void dkvb__evidence_chain(dkvb_model *model, size_t index);
+
+/* Overwrite every salt. */
+void dkvb__evidence_drop_salts(dkvb_model *model);
+
+/* DKVB_EFORMAT unless every head follows from its entry and the head before, salts are kept exactly where they may be,
+ * and lists of pairs are those committed to. */
+dkvb_status dkvb__evidence_check(const dkvb_model *model);
+
+#endif

@@ -1,0 +1,279 @@
+/* Replay: the values become those of a model that never saw the rows, bit for bit. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bottleneck/model.h"
+#include "bottleneck/value_types.h"
+
+enum { VALUES = CODEBOOKS * KEYS * CLASSES };
+
+static uint16_t codes[ROWS * CODEBOOKS * 2];
+static uint64_t ids[ROWS];
+
+static dkvb_train_options training(void)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+
+    o.epochs = 3;
+    o.batch = 20;
+    o.weight_decay = 0.001;
+    o.seed = 9;
+    return o;
+}
+
+static bool none(size_t row)
+{
+    (void)row;
+    return false;
+}
+
+static bool every_seventh(size_t row)
+{
+    return row % 7 == 2;
+}
+
+/* A model on the codebooks of `keys` that was never trained on rows which are `gone`, and counts what it saw. */
+static dkvb_model *never_trained_on(const dkvb_model *keys, uint32_t k, bool (*gone)(size_t), uint32_t dtype)
+{
+    static uint16_t kept[ROWS * CODEBOOKS * 2];
+    static uint64_t kept_ids[ROWS];
+    static int32_t kept_labels[ROWS];
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options o = training();
+    dkvb_model *model;
+    size_t n = 0, size = CODEBOOKS * k;
+
+    for (size_t r = 0; r < ROWS; r++) {
+        if (gone(r))
+            continue;
+        memcpy(kept + n * size, codes + r * size, size * sizeof *codes);
+        kept_labels[n] = labels[r];
+        kept_ids[n++] = ids[r];
+    }
+    options.top_k = k;
+    o.ids = kept_ids;
+    assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, &options));
+    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    assert_ok(dkvb_model_train(model, kept, k, kept_labels, n, &o, NULL));
+    assert_ok(dkvb_model_count_classes(model, kept, k, kept_labels, n, NULL));
+    return model;
+}
+
+static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
+{
+    dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_train_options o = training();
+    dkvb_codeset *set;
+
+    options.top_k = k;
+    assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &options));
+    assert_ok(dkvb_codeset_set_training(set, &o));
+    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
+    return set;
+}
+
+/* trained_model()'s keys and codes; ids that are not row numbers. */
+static dkvb_model *keys_and_codes(uint32_t k)
+{
+    dkvb_model *keys = trained_model(k, codes);
+
+    for (size_t r = 0; r < ROWS; r++)
+        ids[r] = 5 * r + 17;
+    return keys;
+}
+
+static size_t list_gone(bool (*gone)(size_t), uint64_t without[ROWS])
+{
+    size_t n = 0;
+
+    for (size_t r = ROWS; r-- > 0;) /* in no special order */
+        if (gone(r))
+            without[n++] = ids[r];
+    return n;
+}
+
+static void assert_same_learning(const dkvb_model *a, const dkvb_model *b)
+{
+    assert_memory_equal(a->values, b->values, VALUES * dkvb__value_size(a->values_dtype));
+    assert_memory_equal(a->counts, b->counts, VALUES * sizeof *a->counts);
+    assert_true(a->rows_trained == b->rows_trained && a->values_dtype == b->values_dtype);
+}
+
+static void replay_gives_the_model_that_never_saw_the_rows(void **state)
+{
+    static const uint32_t dtypes[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
+    uint64_t without[ROWS], entry = 0;
+
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++)
+        for (size_t t = 0; t < 3; t++) {
+            dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+            dkvb_model *keys = keys_and_codes(k), *model = never_trained_on(keys, k, none, dtypes[t]);
+            dkvb_model *expected = never_trained_on(keys, k, every_seventh, dtypes[t]);
+            dkvb_codeset *set = codeset_of(model, k);
+            size_t n = list_gone(every_seventh, without);
+
+            run.threads = 1 + (uint32_t)t;
+            assert_ok(dkvb_model_replay(model, set, without, n, NULL, &entry, &run));
+            assert_int_equal(entry, 1);
+            assert_same_learning(model, expected);
+            dkvb_codeset_free(set);
+            dkvb_model_free(expected);
+            dkvb_model_free(model);
+            dkvb_model_free(keys);
+        }
+}
+
+/* Row by row, or all at once: the same; and each time the codeset loses its rows. */
+static void requests_in_turn_end_where_one_request_does(void **state)
+{
+    uint64_t without[ROWS];
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_model *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F32);
+    dkvb_codeset *set = codeset_of(model, 1);
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    for (size_t i = 0; i < n; i += 30) {
+        size_t some = n - i < 30 ? n - i : 30;
+
+        assert_ok(dkvb_model_replay(model, set, without + i, some, NULL, NULL, NULL));
+        assert_ok(dkvb_codeset_remove(set, without + i, some, NULL));
+    }
+    assert_same_learning(model, expected);
+    assert_int_equal(dkvb_model_replay(model, set, without, 1, NULL, NULL, NULL), DKVB_ENOTFOUND);
+    dkvb_codeset_free(set);
+    dkvb_model_free(expected);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+static void masks_of_other_requests_stay(void **state)
+{
+    uint64_t without[ROWS];
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_model *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F32);
+    dkvb_codeset *set = codeset_of(model, 1);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 90), *left;
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
+    assert_same_learning(model, expected);
+    assert_ok(dkvb_model_get_mask(model, &left));
+    assert_true(dkvb_mask_equal(left, mask));
+    assert_ok(dkvb_model_verify(model));
+    dkvb_mask_free(left);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(expected);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+static void purged_pairs_stay_dead(void **state)
+{
+    uint64_t without[ROWS], pair, from = 0;
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_codeset *set = codeset_of(model, 1);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 90);
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
+    for (; dkvb_mask_next(mask, from, &pair); from = pair + 1)
+        assert_true(dkvb__values_zero((const float *)model->values + pair * CLASSES, DKVB_DTYPE_F32, CLASSES));
+    assert_ok(dkvb_model_verify(model));
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+static int stop(void *user, uint64_t done, uint64_t total)
+{
+    (void)user;
+    return done > total / 2;
+}
+
+static void a_replay_that_fails_changes_nothing(void **state)
+{
+    uint64_t without[ROWS], wrong[2] = {ids[0], 3};
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_model *before = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_codeset *set = codeset_of(model, 1);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    run.progress = stop;
+    wrong[0] = ids[0];
+    assert_int_equal(dkvb_model_replay(model, set, without, n, NULL, NULL, &run), DKVB_ECANCELLED);
+    assert_int_equal(dkvb_model_replay(model, set, wrong, 2, NULL, NULL, NULL), DKVB_ENOTFOUND);
+    assert_message("id 3");
+    assert_ok(dkvb_codeset_remove(set, without, 1, NULL));
+    assert_int_equal(dkvb_model_replay(model, set, without + 1, 1, NULL, NULL, NULL), DKVB_EMISMATCH);
+    assert_message("1800 rows, the codes account for 1797");
+    assert_same_learning(model, before);
+    assert_int_equal(dkvb_journal_count(model), 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(before);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    uint64_t without[ROWS];
+    dkvb_model *keys = keys_and_codes(1), *plain = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    const char *path = temp_path("replayed");
+    dkvb_codeset *set = codeset_of(plain, 1);
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    assert_ok(dkvb_model_save(plain, path));
+    for (size_t fail_at = 0;; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, fail_at);
+        dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+        dkvb_model *model;
+        dkvb_status rc;
+
+        o.allocator = &a;
+        rc = dkvb_model_load(&model, path, &o);
+        if (!rc) {
+            rc = dkvb_model_replay(model, set, without, n, NULL, NULL, NULL);
+            if (rc) {
+                assert_same_learning(model, plain);
+                assert_int_equal(dkvb_journal_count(model), 0);
+            }
+        }
+        dkvb_model_free(model);
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK)
+            break;
+        assert_int_equal(rc, DKVB_ENOMEM);
+    }
+    dkvb_codeset_free(set);
+    dkvb_model_free(plain);
+    dkvb_model_free(keys);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replay_gives_the_model_that_never_saw_the_rows),
+        cmocka_unit_test(requests_in_turn_end_where_one_request_does),
+        cmocka_unit_test(masks_of_other_requests_stay),
+        cmocka_unit_test(purged_pairs_stay_dead),
+        cmocka_unit_test(a_replay_that_fails_changes_nothing),
+        cmocka_unit_test(each_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
