@@ -30,13 +30,6 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-static const char *birth_text(const dkvb_model_info *info, char *text)
-{
-    for (size_t i = 0; i < sizeof info->birth; i++)
-        sprintf(text + 2 * i, "%02x", info->birth[i]);
-    return text;
-}
-
 static int print_json(const dkvb_model *model, const dkvb_model_info *info)
 {
     char birth[2 * sizeof info->birth + 1];
@@ -45,7 +38,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     json_open(NULL, '{');
     json_count("format_major", info->format_major);
     json_count("format_minor", info->format_minor);
-    json_text("birth", birth_text(info, birth));
+    json_text("birth", output_birth(info->birth, birth));
     json_count("codebooks", info->codebooks);
     json_count("keys", info->keys);
     json_count("key_dim", info->key_dim);
@@ -86,7 +79,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
     char birth[2 * sizeof info->birth + 1];
 
     printf("format     %" PRIu32 ".%" PRIu32 "\n", info->format_major, info->format_minor);
-    printf("birth      %s\n", birth_text(info, birth));
+    printf("birth      %s\n", output_birth(info->birth, birth));
     printf("rows       %" PRIu32 " columns%s\n", info->input_dim, info->normalize ? ", scaled to length 1" : "");
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);

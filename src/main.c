@@ -25,6 +25,7 @@ static const struct command {
     {"undo", cmd_undo, "take a forgetting back"},
     {"purge", cmd_purge, "make forgetting permanent"},
     {"masks", cmd_masks, "list what was forgotten, undone and purged; save masks"},
+    {"mask", cmd_mask, "masks as files: save, apply, combine, describe"},
     {"search", cmd_search, "write the codes of features"},
     {"export", cmd_export, "write a model as plain arrays"},
     {"inspect", cmd_inspect, "describe a model"},

@@ -69,6 +69,13 @@ const char *output_time(int64_t seconds, char *text, size_t size)
     return text;
 }
 
+const char *output_birth(const uint8_t birth[16], char text[33])
+{
+    for (size_t i = 0; i < 16; i++)
+        sprintf(text + 2 * i, "%02x", birth[i]);
+    return text;
+}
+
 int output_check_epoch(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");

@@ -21,6 +21,9 @@ int output_width(const char *text);
 /* Seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years the calendar has no room for. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 
+/* A birth id in hexadecimal. */
+const char *output_birth(const uint8_t birth[16], char text[33]);
+
 /* For commands that write in the journal: 0, or a SOURCE_DATE_EPOCH that is no time, said on stderr. The library would
  * take the present instead, and the bytes would not be those that were asked for. */
 int output_check_epoch(void);

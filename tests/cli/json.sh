@@ -16,6 +16,10 @@ object forget forget m.dkvb --method activations --pairs 9 --features x.npy --re
 object undo undo m.dkvb
 object purge purge m.dkvb
 object masks masks m.dkvb
+object mask-export mask export m.dkvb -o m.mask
+object mask-union mask union m.mask m.mask -o u.mask
+object mask-info mask info u.mask
+object mask-import mask import m.dkvb m.mask -o imported.dkvb
 object search search m.dkvb --features x.npy -o c.npy
 object eval-codes eval m.dkvb --features x.npy --labels y.npy --codes c.npy
 object export export m.dkvb --dir e
@@ -39,6 +43,7 @@ KEYS = {
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported journal",
+    "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
@@ -71,6 +76,8 @@ for file in sorted(os.listdir("answers")):
     answers[file] = json.loads(text, parse_constant=lambda word: 1 / 0)
     command, work = re.split("[-.]", file)[:2]
     wanted = KEYS[command] + (BENCH[work] if command == "bench" else "")
+    if file == "mask-import.json":
+        wanted, command = KEYS["forget"], "forget"
     assert list(answers[file]) == wanted.split(), (file, list(answers[file]))
     for key in answers[file]:
         assert f"`{key}`" in documented(command, page), (command, key)
@@ -84,5 +91,6 @@ assert answers["masks.json"]["journal"] == answers["inspect.json"]["journal"]
 assert answers["eval.json"]["forget_accuracy"] is None and answers["eval.json"]["retain_accuracy"] is None
 assert answers["eval.json"]["searched_again"] is None and answers["eval-codes.json"]["searched_again"] == 0
 assert answers["predict-odd.json"]["output"] == "odd\tname\ufffd.npy"
+assert answers["mask-union.json"]["output"] == "u.mask" and answers["mask-info.json"]["output"] is None
 assert answers["bench-train.json"]["gflops"] is None and answers["bench-search.json"]["gflops"] > 0
 END
