@@ -38,6 +38,7 @@
 #include "model.h"
 #include "runtime.h"
 #include "search.h"
+#include "separation.h"
 #include "status.h"
 #include "unlearn.h"
 #include "values.h"
