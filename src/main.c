@@ -27,6 +27,7 @@ static const struct command {
     {"masks", cmd_masks, "list what was forgotten, undone and purged; save masks"},
     {"mask", cmd_mask, "masks as files: save, apply, combine, describe"},
     {"search", cmd_search, "write the codes of features"},
+    {"separation", cmd_separation, "tell how far the codes of classes lie apart"},
     {"export", cmd_export, "write a model as plain arrays"},
     {"inspect", cmd_inspect, "describe a model"},
     {"verify", cmd_verify, "check a model file, every byte of it"},

@@ -51,6 +51,7 @@ int cmd_purge(int argc, char **argv);
 int cmd_masks(int argc, char **argv);
 int cmd_mask(int argc, char **argv);
 int cmd_search(int argc, char **argv);
+int cmd_separation(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_verify(int argc, char **argv);

@@ -21,6 +21,7 @@ object mask-union mask union m.mask m.mask -o u.mask
 object mask-info mask info u.mask
 object mask-import mask import m.dkvb m.mask -o imported.dkvb
 object search search m.dkvb --features x.npy -o c.npy
+object separation separation m.dkvb --codes c.npy --labels y.npy
 object eval-codes eval m.dkvb --features x.npy --labels y.npy --codes c.npy
 object export export m.dkvb --dir e
 object inspect inspect m.dkvb
@@ -45,6 +46,7 @@ KEYS = {
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported journal",
     "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k seconds",
+    "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
                "rows_trained pairs_total masked_pairs purged_pairs class_names journal",
@@ -59,6 +61,7 @@ BENCH = {  # after those of bench
     "train": " classes bytes_values",
     "forget": " input_dim pairs_masked search_seconds search_ratio refresh_seconds refresh_share refresh_ratio",
 }
+CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
 ENTRY = "id time what state target pairs pairs_new method reason"
 
 
@@ -91,6 +94,7 @@ assert answers["masks.json"]["journal"] == answers["inspect.json"]["journal"]
 assert answers["eval.json"]["forget_accuracy"] is None and answers["eval.json"]["retain_accuracy"] is None
 assert answers["eval.json"]["searched_again"] is None and answers["eval-codes.json"]["searched_again"] == 0
 assert answers["predict-odd.json"]["output"] == "odd\tname\ufffd.npy"
+assert all(list(c) == CLASS.split() for c in answers["separation.json"]["classes"])
 assert answers["mask-union.json"]["output"] == "u.mask" and answers["mask-info.json"]["output"] is None
 assert answers["bench-train.json"]["gflops"] is None and answers["bench-search.json"]["gflops"] > 0
 END
