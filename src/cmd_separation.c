@@ -28,8 +28,7 @@ static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy", .help = "their codes, uint16[n][C][k], as 'dkvb search' writes them"},
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels", .required = true},
-    {"csv", ARGS_TEXT, AT(csv), "DIR",
-     .help = "also write tables; the folder is made if it is not there"},
+    {"csv", ARGS_TEXT, AT(csv), "DIR", .help = "also write tables; the folder is made if it is not there"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
@@ -41,7 +40,7 @@ static const struct args_command command = {
     .about =
         "Tell how far the codes of classes lie apart: for each class how many pairs its rows select, how many no\n"
         "other class selects, which class is nearest by weighted Jaccard overlap, and the silhouette of its rows.\n"
-        "A class that overlaps little can be forgotten with little harm to the others.",
+        "Forgetting a class moves the accuracy of those that it overlaps with, and hardly that of others.",
     .options = options,
     .size = sizeof(struct separation_args),
     .least_operands = 1,

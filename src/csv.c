@@ -22,6 +22,7 @@ int csv_begin(struct csv *csv, const char *path)
 {
     struct stat st;
     size_t size;
+    bool replaces;
     int fd;
 
     *csv = (struct csv){.path = path, .target = realpath(path, NULL)};
@@ -32,9 +33,10 @@ int csv_begin(struct csv *csv, const char *path)
     if (!csv->target || !csv->temporary)
         return csv->temporary ? tool_fail("out of memory for a file name") : EXIT_FAILURE;
     snprintf(csv->temporary, size, "%s.tmp-%ld", csv->target, (long)getpid());
-    /* Never open to more than the file that it replaces. */
-    fd = open(csv->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-              stat(csv->target, &st) == 0 ? st.st_mode & 0777 : 0666);
+    replaces = stat(csv->target, &st) == 0; /* never open to more than the old file was */
+    fd = open(csv->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, replaces ? 0600 : 0666);
+    if (fd >= 0 && replaces)
+        (void)!fchmod(fd, st.st_mode & 0777); /* where it cannot be done, the file stays private */
     csv->file = fd >= 0 ? fdopen(fd, "w") : NULL;
     return csv->file ? EXIT_SUCCESS : fail_errno(csv, "create a file beside it");
 }

@@ -1,9 +1,9 @@
 /**
  * Separation: how far apart do the codes of classes lie?
  *
- * Classes that share few pairs can be told apart by pairs, so masking those of one touches little of the others;
- * classes that share many pairs are forgotten together. This can be known before anything is trained or masked, from
- * codes and labels alone: docs/separation.md has the formulas, and how to read them.
+ * Masking the pairs of a class moves the rows of other classes that select the same pairs, and hardly those that share
+ * none. Which these are can be known before anything is masked, from codes and labels alone: docs/separation.md has the
+ * formulas, and what they foretold on real data.
  *
  * Everything works on plain arrays, and allocates nothing. Counts add up over batches, so rows need not be in memory
  * all at once:

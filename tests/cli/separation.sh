@@ -88,12 +88,14 @@ for name in ("jaccard", "weighted"):
 END
 check "$python" read_tables.py
 chmod 600 tables/classes.csv
+chmod 666 tables/jaccard.csv
 check "$dkvb" separation m.dkvb --codes codes.npy --labels some_y.npy --csv tables --json >again.json # written over
 check "$python" read_tables.py
 [ "$(ls tables)" = "classes.csv
 jaccard.csv
 weighted.csv" ] || fail "$(ls tables)"
 case $(ls -l tables/classes.csv) in -rw-------*) ;; *) fail "a private table was opened to others" ;; esac
+case $(ls -l tables/jaccard.csv) in -rw-rw-rw-*) ;; *) fail "an open table was closed to others" ;; esac
 
 # One class alone is apart from nothing.
 check "$dkvb" separation m.dkvb --codes codes.npy --labels one_y.npy --json >one.json
