@@ -1,10 +1,7 @@
 /* dkvb export: a model as plain arrays, enough to recompute every answer elsewhere. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "args.h"
 #include "input.h"
@@ -102,42 +99,15 @@ static int write_part(const struct part *part, const dkvb_model *model)
     return code;
 }
 
-static int name_file(struct part *part, const char *dir)
-{
-    size_t size = strlen(dir) + strlen(part->name) + 2;
-
-    part->path = input_memory("a file name", size, 1, 1, 1);
-    if (!part->path)
-        return EXIT_FAILURE;
-    snprintf(part->path, size, "%s/%s", dir, part->name);
-    return EXIT_SUCCESS;
-}
-
-/* The model may lie in the folder, under the name of an array. A folder that is not there yet holds nothing. */
+/* The model may lie in the folder, under the name of an array. */
 static int check_paths(const struct export_args *args, const struct part *parts)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
     struct path outputs[PARTS + 1] = {{0}};
-    struct stat st;
 
-    if (stat(args->dir, &st) != 0 || !S_ISDIR(st.st_mode))
-        return EXIT_SUCCESS; /* make_folder() makes it, or says what it is */
     for (size_t i = 0; i < PARTS; i++)
         outputs[i] = (struct path){"an output", parts[i].path};
-    return paths_check(&command, inputs, outputs);
-}
-
-static int make_folder(const char *dir)
-{
-    struct stat st;
-
-    if (mkdir(dir, 0777) == 0)
-        return EXIT_SUCCESS;
-    if (errno != EEXIST)
-        return tool_fail("%s: cannot make the folder: %s", dir, strerror(errno));
-    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-        return tool_fail("%s: is not a folder", dir);
-    return EXIT_SUCCESS;
+    return paths_check_in_folder(&command, args->dir, inputs, outputs);
 }
 
 static void report(const struct export_args *args, const dkvb_model_info *info, double seconds)
@@ -163,13 +133,13 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
     int code = EXIT_SUCCESS;
 
     for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
-        code = name_file(&parts[i], args->dir);
+        code = (parts[i].path = paths_join(args->dir, parts[i].name)) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = check_paths(args, parts);
     if (code == EXIT_SUCCESS) /* whoever gets the arrays has no checksums to find damage by */
         code = tool_check(dkvb_model_verify(model));
     if (code == EXIT_SUCCESS)
-        code = make_folder(args->dir);
+        code = paths_make_folder(args->dir);
     for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
         code = write_part(&parts[i], model);
     return code;

@@ -6,10 +6,12 @@
 
 #include "args.h"
 #include "codes.h"
+#include "forget.h"
 #include "hex.h"
 #include "input.h"
 #include "journal.h"
 #include "json.h"
+#include "maskfile.h"
 #include "output.h"
 #include "paths.h"
 #include "progress.h"
@@ -63,6 +65,7 @@ static const struct args_command command = {
 };
 
 struct forget {
+    const struct args_command *command; /* whose usage and operands are named: "forget", or who forgets by a mask */
     struct forget_args args;
     dkvb_model *model;
     dkvb_model_info info;
@@ -101,7 +104,7 @@ static int check_method(const struct forget_args *args)
 }
 
 /* What the journal would refuse once all else is done, asked of the smallest model. */
-static int check_reason(const struct forget_args *args)
+static int check_reason(const struct args_command *asking, const struct forget_args *args)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     dkvb_model *model = NULL;
@@ -114,10 +117,17 @@ static int check_reason(const struct forget_args *args)
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_mask_add(mask, 0, 0));
     if (code == EXIT_SUCCESS && dkvb_model_forget(model, mask, &o, NULL) != DKVB_OK)
-        code = args_misused(&command, dkvb_last_error());
+        code = args_misused(asking, dkvb_last_error());
     dkvb_mask_free(mask);
     dkvb_model_free(model);
     return code;
+}
+
+static int check_salt(const struct args_command *asking, const char *text, uint8_t salt[32])
+{
+    if (text && !hex_parse(text, salt, 32))
+        return args_misused(asking, "--salt: 64 hexadecimal digits are wanted");
+    return EXIT_SUCCESS;
 }
 
 static int check_args(const struct forget_args *args, uint8_t salt[32])
@@ -125,8 +135,10 @@ static int check_args(const struct forget_args *args, uint8_t salt[32])
     static const char *const not_mask[] = {"method", "pairs", "examples", "features", "codes",
                                            "labels", "class", "seed",     NULL};
 
-    if (args->salt && !hex_parse(args->salt, salt, 32))
-        return args_misused(&command, "--salt: 64 hexadecimal digits are wanted");
+    int code = check_salt(&command, args->salt, salt);
+
+    if (code)
+        return code;
     if (args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
     if (!args_given(&command, args, "method"))
@@ -255,6 +267,7 @@ static int mask_pairs(struct forget *f)
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     char text[80];
     uint64_t id;
+    dkvb_status status;
     int code;
 
     o.method = f->args.mask ? NULL : methods[f->args.method];
@@ -264,7 +277,8 @@ static int mask_pairs(struct forget *f)
     o.rows = f->ids;
     o.row_count = f->rows;
     o.salt = f->args.salt ? f->salt : NULL;
-    code = tool_check(dkvb_model_forget(f->model, f->mask, &o, &id));
+    status = dkvb_model_forget(f->model, f->mask, &o, &id);
+    code = f->args.mask ? tool_check_both(f->args.mask, f->args.args.operand[0], status) : tool_check(status);
     return code ? code : journal_find(f->model, id, &f->entry);
 }
 
@@ -291,31 +305,37 @@ static void print_text(const struct forget *f, const char *output, double second
     if (f->entry.pairs_new < f->entry.pairs)
         printf(" (%" PRIu64 " more were masked before)", f->entry.pairs - f->entry.pairs_new);
     printf(", in %.2f s\nwrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", seconds, output, output, f->entry.id);
+    if (f->args.mask_out)
+        maskfile_say_written(f->mask, f->args.mask_out);
 }
 
 /* The model may be its own output, but a mask must not take its place. */
-static int claim_paths(const struct forget_args *args)
+static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
     const struct path inputs[] = {{"--features", args->features},
                                   {"--codes", args->codes},
                                   {"--labels", args->labels},
-                                  {"--mask", args->mask},
+                                  {asking == &command ? "--mask" : "FILE", args->mask},
                                   {0}};
     const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
                                    {"--mask-out", args->mask_out},
                                    {0}};
     const struct path read[] = {{"MODEL", model}, {0}}, masks[] = {{"--mask-out", args->mask_out}, {0}};
-    int code = paths_check(&command, read, masks);
+    int code = paths_check(asking, read, masks);
 
-    return code ? code : paths_claim(&command, inputs, outputs);
+    return code ? code : paths_claim(asking, inputs, outputs);
 }
 
 static int forget(struct forget *f)
 {
     const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
-    int code = claim_paths(&f->args);
+    int code = check_reason(f->command, &f->args);
 
+    if (code == EXIT_SUCCESS)
+        code = output_check_epoch();
+    if (code == EXIT_SUCCESS)
+        code = claim_paths(f->command, &f->args);
     if (code == EXIT_SUCCESS)
         code = input_model_load(&f->model, model, &f->info);
     if (code == EXIT_SUCCESS)
@@ -335,26 +355,42 @@ static int forget(struct forget *f)
     return EXIT_SUCCESS;
 }
 
+static void forget_free(struct forget *f)
+{
+    dkvb_mask_free(f->mask);
+    free(f->chosen);
+    free(f->ids);
+    input_labels_free(&f->y);
+    codes_free(&f->codes);
+    input_features_free(&f->x);
+    dkvb_model_free(f->model);
+}
+
+int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
+                   const char *reason, const char *salt, bool json)
+{
+    struct forget f = {.command = asking, .began = progress_clock()};
+    int code;
+
+    f.args = (struct forget_args){.output = output, .mask = mask, .reason = reason, .salt = salt, .json = json};
+    f.args.args.operand[0] = model;
+    code = check_salt(asking, salt, f.salt);
+    if (code == EXIT_SUCCESS)
+        code = forget(&f);
+    forget_free(&f);
+    return code;
+}
+
 int cmd_forget(int argc, char **argv)
 {
-    struct forget f = {.began = progress_clock()};
+    struct forget f = {.command = &command, .began = progress_clock()};
     int code;
 
     if (!args_parse(&command, argc, argv, &f.args, &code))
         return code;
     code = check_args(&f.args, f.salt);
     if (code == EXIT_SUCCESS)
-        code = check_reason(&f.args);
-    if (code == EXIT_SUCCESS)
-        code = output_check_epoch();
-    if (code == EXIT_SUCCESS)
         code = forget(&f);
-    dkvb_mask_free(f.mask);
-    free(f.chosen);
-    free(f.ids);
-    input_labels_free(&f.y);
-    codes_free(&f.codes);
-    input_features_free(&f.x);
-    dkvb_model_free(f.model);
+    forget_free(&f);
     return code;
 }

@@ -7,7 +7,7 @@
 #include "input.h"
 #include "journal.h"
 #include "json.h"
-#include "output.h"
+#include "maskfile.h"
 #include "paths.h"
 #include "tool.h"
 
@@ -37,23 +37,8 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-static int export_mask(const struct masks_args *args, const dkvb_model *model, uint64_t *pairs)
-{
-    dkvb_mask *mask = NULL;
-    dkvb_status status =
-        args->entry ? dkvb_journal_get_mask(model, args->entry, &mask) : dkvb_model_get_mask(model, &mask);
-    int code = tool_check_about(args->args.operand[0], status);
-
-    if (code == EXIT_SUCCESS)
-        code = output_mask(mask, args->export);
-    if (code == EXIT_SUCCESS)
-        *pairs = dkvb_mask_count(mask);
-    dkvb_mask_free(mask);
-    return code;
-}
-
-static int print_json(const struct masks_args *args, const dkvb_model *model, const dkvb_model_info *info,
-                      uint64_t exported)
+/* `exported`: the mask that was written, or NULL. */
+static int print_json(const dkvb_model *model, const dkvb_model_info *info, const dkvb_mask *exported)
 {
     int code;
 
@@ -61,8 +46,8 @@ static int print_json(const struct masks_args *args, const dkvb_model *model, co
     json_count("masked_pairs", info->masked_pairs);
     json_count("purged_pairs", info->purged_pairs);
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
-    if (args->export)
-        json_count("pairs_exported", exported);
+    if (exported)
+        json_count("pairs_exported", dkvb_mask_count(exported));
     else
         json_null("pairs_exported");
     code = journal_json(model);
@@ -71,15 +56,15 @@ static int print_json(const struct masks_args *args, const dkvb_model *model, co
 }
 
 static int print_text(const struct masks_args *args, const dkvb_model *model, const dkvb_model_info *info,
-                      uint64_t exported)
+                      const dkvb_mask *exported)
 {
     char head[JOURNAL_HEAD_SIZE];
     int code = journal_print(model);
 
     printf("\nhead %s\n%" PRIu64 " of %" PRIu64 " pairs are masked, %" PRIu64 " are purged\n",
            journal_head(model, head), info->masked_pairs, (uint64_t)info->codebooks * info->keys, info->purged_pairs);
-    if (args->export)
-        printf("wrote %s: %" PRIu64 " pairs\n", args->export, exported);
+    if (exported)
+        maskfile_say_written(exported, args->export);
     return code;
 }
 
@@ -95,13 +80,15 @@ static int masks(const struct masks_args *args)
 {
     dkvb_model *model = NULL;
     dkvb_model_info info;
-    uint64_t exported = 0;
-    int code = input_model_map(&model, args->args.operand[0], &info);
+    dkvb_mask *exported = NULL;
+    const char *path = args->args.operand[0];
+    int code = input_model_map(&model, path, &info);
 
     if (code == EXIT_SUCCESS && args->export)
-        code = export_mask(args, model, &exported);
+        code = maskfile_export(&exported, model, path, args->entry, args->export);
     if (code == EXIT_SUCCESS)
-        code = args->json ? print_json(args, model, &info, exported) : print_text(args, model, &info, exported);
+        code = args->json ? print_json(model, &info, exported) : print_text(args, model, &info, exported);
+    dkvb_mask_free(exported);
     dkvb_model_free(model);
     return code;
 }

@@ -217,3 +217,35 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 
     return code ? code : lock_model(outputs[0].path);
 }
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
+                          const struct path *outputs)
+{
+    return is_folder(folder) ? paths_check(command, inputs, outputs) : EXIT_SUCCESS;
+}
+
+int paths_make_folder(const char *folder)
+{
+    if (mkdir(folder, 0777) == 0)
+        return EXIT_SUCCESS;
+    if (errno != EEXIST)
+        return tool_fail("%s: cannot make the folder: %s", folder, strerror(errno));
+    return is_folder(folder) ? EXIT_SUCCESS : tool_fail("%s: is not a folder", folder);
+}
+
+char *paths_join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = input_memory("a file name", size, 1, 1, 1);
+
+    if (path)
+        snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}

@@ -19,4 +19,13 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
  * loads what this one is about to replace. Waits, and says so, while another has it. Held until the process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
+/* The same as paths_check() for outputs in a folder: one that is not there yet holds nothing, and is left to
+ * paths_make_folder(), which makes it, or says what stands in its place. */
+int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
+                          const struct path *outputs);
+int paths_make_folder(const char *folder);
+
+/* "folder/name", to be free()d; NULL if out of memory, which has been said. */
+char *paths_join(const char *folder, const char *name);
+
 #endif

@@ -64,6 +64,13 @@ int tool_check_about(const char *name, dkvb_status status)
     return tool_fail("%s: %s", name, dkvb_last_error());
 }
 
+int tool_check_both(const char *a, const char *b, dkvb_status status)
+{
+    if (status == DKVB_OK || status == DKVB_ECANCELLED)
+        return tool_check(status);
+    return tool_fail("%s and %s: %s", a, b, dkvb_last_error());
+}
+
 static size_t files; /* written by this command */
 
 void tool_wrote_file(void)

@@ -33,6 +33,9 @@ int tool_check(dkvb_status status);
 /* The same for a call about a file or option: the message begins with its name. */
 int tool_check_about(const char *name, dkvb_status status);
 
+/* The same for a call about two files that do not go together, or may not. */
+int tool_check_both(const char *a, const char *b, dkvb_status status);
+
 /* One more file is on disk. */
 void tool_wrote_file(void);
 
@@ -46,7 +49,9 @@ int cmd_forget(int argc, char **argv);
 int cmd_undo(int argc, char **argv);
 int cmd_purge(int argc, char **argv);
 int cmd_masks(int argc, char **argv);
+int cmd_mask(int argc, char **argv);
 int cmd_search(int argc, char **argv);
+int cmd_separation(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_verify(int argc, char **argv);

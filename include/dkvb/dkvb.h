@@ -42,6 +42,7 @@
 #include "replay.h"
 #include "runtime.h"
 #include "search.h"
+#include "separation.h"
 #include "status.h"
 #include "unlearn.h"
 #include "values.h"

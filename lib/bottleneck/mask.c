@@ -146,6 +146,12 @@ uint64_t dkvb_mask_total(const dkvb_mask *mask)
     return (uint64_t)mask->codebooks * mask->keys;
 }
 
+/* The first bytes of a birth id, in the order in which it is printed: enough for a person to tell two apart. */
+static unsigned birth_start(const uint8_t birth[16])
+{
+    return (unsigned)birth[0] << 24 | (unsigned)birth[1] << 16 | (unsigned)birth[2] << 8 | birth[3];
+}
+
 static bool same_codebooks(const dkvb_mask *a, const dkvb_mask *b)
 {
     return memcmp(a->birth, b->birth, sizeof a->birth) == 0 && a->codebooks == b->codebooks && a->keys == b->keys;
@@ -154,8 +160,11 @@ static bool same_codebooks(const dkvb_mask *a, const dkvb_mask *b)
 static dkvb_status check_same(const dkvb_mask *mask, const dkvb_mask *other)
 {
     if (!same_codebooks(mask, other))
-        return dkvb__fail(DKVB_EMISMATCH, "masks of different codebooks (%u x %u and %u x %u pairs) do not mix",
-                          mask->codebooks, mask->keys, other->codebooks, other->keys);
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "masks of different codebooks do not mix: birth id %08x... (%u x %u pairs) found, %08x... "
+                          "(%u x %u) wanted",
+                          birth_start(other->birth), other->codebooks, other->keys, birth_start(mask->birth),
+                          mask->codebooks, mask->keys);
     return DKVB_OK;
 }
 
@@ -163,8 +172,12 @@ dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb)
 {
     if (memcmp(mask->birth, cb->birth, sizeof cb->birth) != 0 || mask->codebooks != cb->shape.codebooks ||
         mask->keys != cb->shape.keys)
-        return dkvb__fail(DKVB_EMISMATCH, "the mask (%u x %u pairs) belongs to other codebooks than these (%u x %u)",
-                          mask->codebooks, mask->keys, cb->shape.codebooks, cb->shape.keys);
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "the mask belongs to other codebooks: birth id %08x... (%u x %u pairs) found, %08x... (%u x %u) "
+            "wanted",
+            birth_start(mask->birth), mask->codebooks, mask->keys, birth_start(cb->birth), cb->shape.codebooks,
+            cb->shape.keys);
     return DKVB_OK;
 }
 

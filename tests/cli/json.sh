@@ -16,7 +16,12 @@ object forget forget m.dkvb --method activations --pairs 9 --features x.npy --re
 object undo undo m.dkvb
 object purge purge m.dkvb
 object masks masks m.dkvb
+object mask-export mask export m.dkvb -o m.mask
+object mask-union mask union m.mask m.mask -o u.mask
+object mask-info mask info u.mask
+object mask-import mask import m.dkvb m.mask -o imported.dkvb
 object search search m.dkvb --features x.npy -o c.npy
+object separation separation m.dkvb --codes c.npy --labels y.npy
 object eval-codes eval m.dkvb --features x.npy --labels y.npy --codes c.npy
 object export export m.dkvb --dir e
 object inspect inspect m.dkvb
@@ -39,7 +44,9 @@ KEYS = {
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",
+    "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k seconds",
+    "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
                "rows_trained pairs_total masked_pairs purged_pairs class_names head "
@@ -55,6 +62,7 @@ BENCH = {  # after those of bench
     "train": " classes bytes_values",
     "forget": " input_dim pairs_masked search_seconds search_ratio refresh_seconds refresh_share refresh_ratio",
 }
+CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
 ENTRY = ("id time what state target pairs pairs_new method reason strength parameters effect rows rows_commitment "
          "pairs_commitment salted head")
 
@@ -73,6 +81,8 @@ for file in sorted(os.listdir("answers")):
     answers[file] = json.loads(text, parse_constant=lambda word: 1 / 0)
     command, work = re.split("[-.]", file)[:2]
     wanted = KEYS[command] + (BENCH[work] if command == "bench" else "")
+    if file == "mask-import.json":
+        wanted, command = KEYS["forget"], "forget"
     assert list(answers[file]) == wanted.split(), (file, list(answers[file]))
     for key in answers[file]:
         assert f"`{key}`" in documented(command, page), (command, key)
@@ -88,5 +98,7 @@ assert answers["masks.json"]["journal"] == answers["inspect.json"]["journal"]
 assert answers["eval.json"]["forget_accuracy"] is None and answers["eval.json"]["retain_accuracy"] is None
 assert answers["eval.json"]["searched_again"] is None and answers["eval-codes.json"]["searched_again"] == 0
 assert answers["predict-odd.json"]["output"] == "odd\tname\ufffd.npy"
+assert all(list(c) == CLASS.split() for c in answers["separation.json"]["classes"])
+assert answers["mask-union.json"]["output"] == "u.mask" and answers["mask-info.json"]["output"] is None
 assert answers["bench-train.json"]["gflops"] is None and answers["bench-search.json"]["gflops"] > 0
 END

@@ -390,6 +390,54 @@ class ModelTest(Case):
         np.testing.assert_array_equal(codebooks.search(self.x), self.codes)
 
 
+class SeparationTest(Case):
+    def test_numbers_are_those_of_the_definitions(self):
+        labels = self.y.copy()
+        labels[::7] = -1
+        found = dkvb.separation(self.codes, labels, keys=32, classes=4)  # one class more than there are rows of
+        selects = self.codes[:, :, 0][:, :, None] == np.arange(32)  # [n][C][K]
+        counts = np.stack([selects[labels == label].sum(axis=0) for label in range(4)])
+        np.testing.assert_array_equal(found.counts, counts)
+        np.testing.assert_array_equal(found.rows, [(labels == label).sum() for label in range(4)])
+        np.testing.assert_array_equal(found.pairs_selected, (counts > 0).sum(axis=(1, 2)))
+        np.testing.assert_array_equal(found.pairs_exclusive,
+                                      ((counts > 0) & ((counts > 0).sum(axis=0) == 1)).sum(axis=(1, 2)))
+        shares = [counts[label] / found.rows[label] for label in range(3)]
+        self.assertEqual(found.jaccard[0, 1], ((counts[0] > 0) & (counts[1] > 0)).sum()
+                         / ((counts[0] > 0) | (counts[1] > 0)).sum())
+        self.assertAlmostEqual(found.weighted[0, 2], np.minimum(shares[0], shares[2]).sum()
+                               / np.maximum(shares[0], shares[2]).sum(), places=12)
+        self.assertTrue(np.isnan(found.weighted[3]).all() and np.isnan(found.class_silhouettes[3]))
+
+    def test_silhouettes_are_those_of_all_distances(self):
+        found = dkvb.separation(self.codes, self.y, keys=32)
+        distance = 1 - (self.codes[:, None, :, 0] == self.codes[None, :, :, 0]).mean(axis=2)
+        sums = np.stack([distance[:, self.y == label].sum(axis=1) for label in range(CLASSES)], axis=1)
+        own = np.arange(len(self.y)), self.y
+        means = sums / found.rows
+        within = sums[own] / (found.rows[self.y] - 1.0)
+        means[own] = np.inf
+        between = means.min(axis=1)
+        expected = (between - within) / np.maximum(between, within)
+        np.testing.assert_allclose(found.row_silhouettes, expected, rtol=0, atol=1e-12)
+        self.assertAlmostEqual(found.silhouette, expected.mean(), places=12)
+        self.assertAlmostEqual(found.class_silhouettes[1], expected[self.y == 1].mean(), places=12)
+        again = dkvb.separation(self.codes, self.y, keys=32, threads=1)
+        self.assertEqual(again.row_silhouettes.tobytes(), found.row_silhouettes.tobytes())
+
+    def test_what_cannot_be_is_refused(self):
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "row 5 is 3, -1 to 2"):
+            dkvb.separation(self.codes, np.where(np.arange(600) == 5, 3, self.y), keys=32, classes=3)
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "names key"):
+            dkvb.separation(self.codes, self.y, keys=int(self.codes.max()))
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "0 classes"):
+            dkvb.separation(self.codes, np.full(600, -1), keys=32)
+        with self.assertRaisesRegex(ValueError, "wanted"):
+            dkvb.separation(self.codes[:, :, 0], self.y, keys=32)
+        with self.assertRaises(ZeroDivisionError):
+            dkvb.separation(self.codes, self.y, keys=32, progress=lambda done, total: 1 / 0)
+
+
 class ErrorsTest(Case):
     def test_message_is_the_librarys(self):
         with self.assertRaises(dkvb.InvalidArgument) as caught:

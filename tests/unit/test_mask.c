@@ -1,6 +1,8 @@
 /* Masks behave as sets, and belong to their codebooks. */
 #include "fixture.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +100,61 @@ static void set_algebra_holds(void **state)
     }
 }
 
+/* a becomes a (op) b, and b is freed. */
+static dkvb_mask *with(dkvb_status (*op)(dkvb_mask *, const dkvb_mask *), dkvb_mask *a, dkvb_mask *b)
+{
+    assert_ok(op(a, b));
+    dkvb_mask_free(b);
+    return a;
+}
+
+/* Whether two masks are equal; both are freed. */
+static bool equal(dkvb_mask *a, dkvb_mask *b)
+{
+    bool same = dkvb_mask_equal(a, b);
+
+    dkvb_mask_free(a);
+    dkvb_mask_free(b);
+    return same;
+}
+
+static void unions_may_be_taken_in_any_grouping(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed += 3) {
+        dkvb_mask *a = random_mask(seed), *b = random_mask(seed + 1), *c = random_mask(seed + 2);
+
+        assert_true(equal(with(dkvb_mask_union, with(dkvb_mask_union, copy_of(a), copy_of(b)), copy_of(c)),
+                          with(dkvb_mask_union, copy_of(a), with(dkvb_mask_union, copy_of(b), copy_of(c)))));
+        assert_true(equal(with(dkvb_mask_intersection, with(dkvb_mask_union, copy_of(a), copy_of(b)), copy_of(c)),
+                          with(dkvb_mask_union, with(dkvb_mask_intersection, copy_of(a), copy_of(c)),
+                               with(dkvb_mask_intersection, copy_of(b), copy_of(c)))));
+        dkvb_mask_free(a);
+        dkvb_mask_free(b);
+        dkvb_mask_free(c);
+    }
+}
+
+static void what_a_difference_took_a_union_brings_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed += 3) {
+        dkvb_mask *a = random_mask(seed), *b = random_mask(seed + 1), *c = random_mask(seed + 2), *none = copy_of(a);
+
+        assert_true(equal(with(dkvb_mask_union, with(dkvb_mask_difference, copy_of(a), copy_of(b)), copy_of(b)),
+                          with(dkvb_mask_union, copy_of(a), copy_of(b)))); /* (a - b) + b = a + b */
+        assert_true(equal(with(dkvb_mask_difference, with(dkvb_mask_difference, copy_of(a), copy_of(b)), copy_of(c)),
+                          with(dkvb_mask_difference, copy_of(a), /* a - b - c = a - (b + c) */
+                               with(dkvb_mask_union, copy_of(b), copy_of(c)))));
+        assert_ok(dkvb_mask_difference(none, a));
+        assert_int_equal(dkvb_mask_count(none), 0);
+        dkvb_mask_free(a);
+        dkvb_mask_free(b);
+        dkvb_mask_free(c);
+        dkvb_mask_free(none);
+    }
+}
+
 static void walking_visits_every_pair_once_in_order(void **state)
 {
     uint8_t bytes[CODEBOOKS * KEYS];
@@ -163,6 +220,20 @@ static void damaged_mask_files_are_refused(void **state)
     dkvb_mask_free(mask);
 }
 
+/* The message names the start of both birth ids, and which is which. */
+static void assert_births_named(const dkvb_mask *found, const dkvb_mask *wanted)
+{
+    dkvb_mask_info f = DKVB_MASK_INFO_INIT, w = DKVB_MASK_INFO_INIT;
+    char text[128];
+
+    assert_ok(dkvb_mask_get_info(found, &f));
+    assert_ok(dkvb_mask_get_info(wanted, &w));
+    snprintf(text, sizeof text,
+             "birth id %02x%02x%02x%02x... (8 x 70 pairs) found, %02x%02x%02x%02x... (8 x 70) wanted", f.birth[0],
+             f.birth[1], f.birth[2], f.birth[3], w.birth[0], w.birth[1], w.birth[2], w.birth[3]);
+    assert_message(text);
+}
+
 static void masks_of_other_codebooks_do_not_mix(void **state)
 {
     dkvb_keyinit_options o = small_keyinit();
@@ -174,6 +245,9 @@ static void masks_of_other_codebooks_do_not_mix(void **state)
     assert_ok(dkvb_codebooks_fit(&other, rows, ROWS, DIM, &o, NULL));
     assert_ok(dkvb_mask_new(&theirs, other));
     assert_int_equal(dkvb_mask_union(mine, theirs), DKVB_EMISMATCH);
+    assert_births_named(theirs, mine);
+    assert_int_equal(dkvb_search(cb, theirs, rows, 0, 1, NULL, NULL, NULL), DKVB_EMISMATCH);
+    assert_births_named(theirs, mine);
     assert_int_equal(dkvb_mask_intersection(mine, theirs), DKVB_EMISMATCH);
     assert_int_equal(dkvb_mask_difference(mine, theirs), DKVB_EMISMATCH);
     assert_false(dkvb_mask_equal(mine, theirs));
@@ -189,6 +263,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_are_added_removed_and_counted),
         cmocka_unit_test(set_algebra_holds),
+        cmocka_unit_test(unions_may_be_taken_in_any_grouping),
+        cmocka_unit_test(what_a_difference_took_a_union_brings_back),
         cmocka_unit_test(walking_visits_every_pair_once_in_order),
         cmocka_unit_test(files_bring_a_mask_back),
         cmocka_unit_test(damaged_mask_files_are_refused),

@@ -28,12 +28,14 @@ from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, 
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
 from .runtime import kernels, threads, version
+from .separation import Separation, separation
 from .unlearn import unlearn_by_activations, unlearn_by_examples
 
 __all__ = [
     "CODE_NONE", "Cancelled", "ChecksumError", "Codebooks", "CodebooksInfo", "Error", "FileError", "ForbiddenFile",
     "FormatError", "InvalidArgument", "JournalEntry", "Mask", "MismatchError", "MissingFile", "Model", "ModelInfo",
-    "NotFound", "OutOfMemory", "StateError", "TrainReport", "argmax", "kernels", "read_array", "read_features",
-    "read_labels", "softmax", "threads", "top", "unlearn_by_activations", "unlearn_by_examples", "version", "write_npy",
+    "NotFound", "OutOfMemory", "Separation", "StateError", "TrainReport", "argmax", "kernels", "read_array",
+    "read_features", "read_labels", "separation", "softmax", "threads", "top", "unlearn_by_activations",
+    "unlearn_by_examples", "version", "write_npy",
 ]
 __version__ = version()

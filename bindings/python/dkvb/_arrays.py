@@ -2,7 +2,7 @@
 
 import operator
 import os
-from ctypes import POINTER, c_float, c_int32, c_uint8, c_uint16, c_uint64
+from ctypes import POINTER, c_double, c_float, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
 
 import numpy as np
 
@@ -10,8 +10,10 @@ _POINTERS = {
     np.dtype(np.uint8): POINTER(c_uint8),
     np.dtype(np.uint16): POINTER(c_uint16),
     np.dtype(np.int32): POINTER(c_int32),
+    np.dtype(np.uint32): POINTER(c_uint32),
     np.dtype(np.uint64): POINTER(c_uint64),
     np.dtype(np.float32): POINTER(c_float),
+    np.dtype(np.float64): POINTER(c_double),
 }
 
 

@@ -251,6 +251,16 @@ class JournalEntry(Structure):
     )
 
 
+class SeparationShape(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("top_k", c_uint32),
+        ("classes", c_uint32),
+    )
+
+
 class Array(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
@@ -348,6 +358,7 @@ STRUCTURES = {
     "dkvb_model_options": ModelOptions,
     "dkvb_request": Request,
     "dkvb_run_options": RunOptions,
+    "dkvb_separation_shape": SeparationShape,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
 }
@@ -363,8 +374,11 @@ _u8 = POINTER(c_uint8)
 _u16 = POINTER(c_uint16)
 _u32 = POINTER(c_uint32)
 _i32 = POINTER(c_int32)
+_u32 = POINTER(c_uint32)
 _u64 = POINTER(c_uint64)
 _f32 = POINTER(c_float)
+_f64 = POINTER(c_double)
+_separation = POINTER(SeparationShape)
 
 PROTOTYPES = {
     # version.h, status.h, runtime.h
@@ -500,6 +514,13 @@ PROTOTYPES = {
     "dkvb_journal_names_rows": (c_int, (_model, c_uint64, _u64, c_size_t)),
     "dkvb_journal_head": (None, (_model, _u8)),
     "dkvb_journal_find_head": (Status, (_model, _u8, _u64)),
+
+    # separation.h
+    "dkvb_separation_shape_init": (None, (_separation, c_size_t)),
+    "dkvb_separation_count": (Status, (_separation, _u16, _i32, c_size_t, _u32, _u64, _run)),
+    "dkvb_separation_pairs": (Status, (_separation, _u32, _u64, _u64)),
+    "dkvb_separation_overlap": (Status, (_separation, _u32, _u64, _f64, _f64, _run)),
+    "dkvb_separation_silhouette": (Status, (_separation, _u32, _u64, _u16, _i32, c_size_t, _f64, _f64, _run)),
 
     # data.h
     "dkvb_array_free": (None, (_array,)),
