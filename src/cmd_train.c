@@ -5,6 +5,8 @@
 
 #include "args.h"
 #include "codes.h"
+#include "codeset.h"
+#include "ids.h"
 #include "input.h"
 #include "json.h"
 #include "output.h"
@@ -15,13 +17,14 @@
 struct train_args {
     struct args args;
     const char *features, *codes, *labels, *output;
-    const char *key_features, *init_from, *continue_from, *class_names;
+    const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out;
     dkvb_keyinit_options keyinit;
     dkvb_train_options train;
     dkvb_model_options model;
+    double hold_out;
     uint64_t seed;
     uint32_t values, threads;
-    bool normalize, json;
+    bool normalize, keep_counts, json;
 };
 
 static const char *const methods[] = {
@@ -39,6 +42,14 @@ static const struct args_option options[] = {
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = ignore: .npy or IDX (.gz)", .required = true},
     {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
      .letter = 'o'},
+    {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
+     .help = "keep codes, ids and labels of the rows, to forget by: see 'dkvb forget'"},
+    {"hold-out", ARGS_REAL, AT(hold_out), "R",
+     .help = "with --codes-out: share of the rows to measure effects on, never trained on", .below = 1,
+     .shows_default = true},
+    {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "what the rows are called, integers; row numbers if not given"},
+    {"keep-counts", ARGS_FLAG, AT(keep_counts),
+     .help = "keep in the model how often each class selects each pair, to forget by name alone"},
     {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
     {"init", ARGS_CHOICE, AT(keyinit.method), "ema|kmeans|sample", .help = "how keys are placed", .choices = methods,
      .shows_default = true},
@@ -82,6 +93,7 @@ static void set_defaults(void *values)
     dkvb_keyinit_options_init(&args->keyinit, sizeof args->keyinit);
     dkvb_train_options_init(&args->train, sizeof args->train);
     dkvb_model_options_init(&args->model, sizeof args->model);
+    args->hold_out = 0.1;
 }
 
 static const struct args_command command = {
@@ -99,6 +111,10 @@ struct train {
     struct features x;
     struct codes given; /* instead of x */
     struct labels y;
+    struct ids ids;
+    uint8_t *held_out; /* [rows], or NULL */
+    int32_t *taught;   /* [rows], the labels that values learn from: -1 where a row is held out */
+    dkvb_codeset *set;
     struct names names;
     uint32_t classes;
     dkvb_codebooks *codebooks;
@@ -127,6 +143,17 @@ static int check_ranges(const struct train_args *args)
     return EXIT_SUCCESS;
 }
 
+/* A codes file tells how to train its rows again: all of them, from the start. */
+static int check_codes_out(const struct train_args *args)
+{
+    if (args->continue_from)
+        return args_misused(&command,
+                            "--codes-out: the rows of an earlier training would be missing, so not with --continue");
+    if (args->codes)
+        return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features");
+    return EXIT_SUCCESS;
+}
+
 static int check_args(struct train_args *args)
 {
     static const char *const placing[] = {"init",  "codebooks", "keys",      "key-dim",      "passes",
@@ -145,6 +172,10 @@ static int check_args(struct train_args *args)
         code = args_refuse(&command, args, placing, "--continue: the keys are there already");
     if (args->continue_from && code == EXIT_SUCCESS)
         code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
+    if (args->codes_out && code == EXIT_SUCCESS)
+        code = check_codes_out(args);
+    else if (args_given(&command, args, "hold-out") && code == EXIT_SUCCESS)
+        code = args_misused(&command, "--hold-out needs --codes-out, where those rows are kept");
     if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
         code = args_misused(&command, "--output is missing");
     if (code == EXIT_SUCCESS)
@@ -166,8 +197,10 @@ static int claim_paths(const struct train_args *args)
                                   {"--key-features", args->key_features},
                                   {"--class-names", args->class_names},
                                   {"--init-from", args->init_from},
+                                  {"--ids", args->ids},
                                   {0}};
     const struct path outputs[] = {{args->output == args->continue_from ? "--continue" : "--output", args->output},
+                                   {"--codes-out", args->codes_out},
                                    {0}};
 
     return paths_claim(&command, inputs, outputs);
@@ -220,6 +253,20 @@ static int read_rows(struct train *t)
                          : input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
 }
 
+/* What the rows are called, which of them are held out, and so what the values learn from. */
+static int name_rows(struct train *t)
+{
+    const char *of = t->args.codes ? t->given.path : t->x.path;
+    int code = ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
+
+    if (code == EXIT_SUCCESS)
+        code = codeset_hold_out(&t->ids, t->args.codes_out ? t->args.hold_out : 0.0, &t->held_out);
+    t->taught = code ? NULL : input_memory("labels", sizeof *t->taught, t->y.rows, 1, 1);
+    for (size_t i = 0; t->taught && i < t->y.rows; i++)
+        t->taught[i] = t->held_out[i] ? -1 : t->y.y[i];
+    return t->taught ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static void say_what_was_read(const struct train *t)
 {
     if (t->args.codes)
@@ -237,6 +284,8 @@ static int read_inputs(struct train *t)
         code = input_names(&t->names, t->args.class_names);
     if (code == EXIT_SUCCESS)
         code = count_classes(t);
+    if (code == EXIT_SUCCESS)
+        code = name_rows(t);
     if (code == EXIT_SUCCESS && !t->args.json)
         say_what_was_read(t);
     return code;
@@ -405,12 +454,36 @@ static int prepare_model(struct train *t)
         code = tool_check(dkvb_model_get_info(t->model, &t->info));
     if (code == EXIT_SUCCESS)
         code = check_names(t);
+    if (code == EXIT_SUCCESS && t->args.keep_counts && t->info.rows_trained > 0 && !t->info.class_counts)
+        code =
+            tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
+                      t->args.continue_from, t->info.rows_trained);
     t->seconds_keys = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)
         printf("keys    %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, %-24s %8.2f s\n",
                t->info.codebooks, t->info.keys, t->info.key_dim,
                t->args.continue_from || t->args.init_from ? "taken from a model" : methods[t->args.keyinit.method],
                t->seconds_keys);
+    return code;
+}
+
+/* What is to be kept of the rows, with how keys were placed, if on these, and how the values will be trained. */
+static int make_codeset(struct train *t)
+{
+    const struct codeset_source source = {.model = t->model,
+                                          .x = &t->x,
+                                          .ids = &t->ids,
+                                          .labels = t->y.y,
+                                          .held_out = t->held_out,
+                                          .codes = t->codes,
+                                          .threads = t->args.threads};
+    bool own_keys = !t->args.key_features && !t->args.init_from;
+    int code = codeset_make(&t->set, &source);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_set_keyinit(t->set, own_keys ? &t->args.keyinit : NULL));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_set_training(t->set, &t->args.train));
     return code;
 }
 
@@ -423,6 +496,8 @@ static int search_rows(struct train *t)
         return codes_check_shape(&t->given, &t->info);
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
     code = t->codes ? codes_search(t->model, &t->x, t->args.threads, false, t->codes, NULL) : EXIT_FAILURE;
+    if (code == EXIT_SUCCESS && t->args.codes_out)
+        code = make_codeset(t);
     input_features_free(&t->x); /* codes are all that training needs */
     t->seconds_search = progress_clock() - start;
     if (code == EXIT_SUCCESS && !t->args.json)
@@ -447,14 +522,17 @@ static int report_epoch(void *user, const dkvb_train_report *report)
 static int train_values(struct train *t)
 {
     dkvb_run_options run = progress_start("values", t->args.threads);
+    const uint16_t *codes = t->args.codes ? t->given.codes : t->codes;
     double start = progress_clock();
     dkvb_status rc;
     int code;
 
     t->args.train.report = report_epoch;
     t->args.train.user = t;
-    rc = dkvb_model_train(t->model, t->args.codes ? t->given.codes : t->codes, t->info.top_k, t->y.y, t->y.rows,
-                          &t->args.train, &run);
+    t->args.train.ids = t->ids.id;
+    rc = dkvb_model_train(t->model, codes, t->info.top_k, t->taught, t->y.rows, &t->args.train, &run);
+    if (rc == DKVB_OK && (t->args.keep_counts || t->info.class_counts))
+        rc = dkvb_model_count_classes(t->model, codes, t->info.top_k, t->taught, t->y.rows, &run);
     code = t->args.codes ? tool_check_about(t->args.codes, rc) : tool_check(rc);
     progress_stop();
     t->seconds_values = progress_clock() - start;
@@ -463,10 +541,20 @@ static int train_values(struct train *t)
     return code;
 }
 
+static size_t count_held_out(const struct train *t)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < t->y.rows; i++)
+        count += t->held_out[i];
+    return count;
+}
+
 static void print_json(const struct train *t)
 {
     json_open(NULL, '{');
     json_count("n", t->y.rows);
+    json_count("held_out", count_held_out(t));
     json_count("classes", t->info.classes);
     json_count("codebooks", t->info.codebooks);
     json_count("keys", t->info.keys);
@@ -481,6 +569,14 @@ static void print_json(const struct train *t)
     json_close('}');
 }
 
+static void print_written(const struct train *t)
+{
+    if (t->args.codes_out)
+        printf("wrote   %s: codes of %zu rows, %zu of them held out to measure effects on\n", t->args.codes_out,
+               t->y.rows, count_held_out(t));
+    printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
+}
+
 static int train(struct train *t)
 {
     int code = claim_paths(&t->args);
@@ -493,6 +589,8 @@ static int train(struct train *t)
         code = search_rows(t);
     if (code == EXIT_SUCCESS)
         code = train_values(t);
+    if (code == EXIT_SUCCESS && t->args.codes_out)
+        code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)
         code = output_model(t->model, t->args.output);
     if (code)
@@ -500,7 +598,7 @@ static int train(struct train *t)
     if (t->args.json)
         print_json(t);
     else
-        printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
+        print_written(t);
     return code;
 }
 
@@ -517,6 +615,10 @@ int cmd_train(int argc, char **argv)
     free(t.codes);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
+    dkvb_codeset_free(t.set);
+    free(t.held_out);
+    free(t.taught);
+    ids_free(&t.ids);
     input_names_free(&t.names);
     input_labels_free(&t.y);
     input_features_free(&t.x);

@@ -32,6 +32,13 @@ int output_mask(const dkvb_mask *mask, const char *path)
     return written(dkvb_mask_save(mask, path));
 }
 
+int output_codeset(const dkvb_codeset *set, const char *path)
+{
+    if (progress_interrupted())
+        return tool_interrupted();
+    return written(dkvb_codeset_save(set, path));
+}
+
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
 {
     if (progress_interrupted())

@@ -1,0 +1,113 @@
+#include "codeset.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codes.h"
+#include "tool.h"
+
+int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out)
+{
+    *held_out = input_memory("rows held out", 1, ids->n, 1, 1);
+    for (size_t i = 0; *held_out && i < ids->n; i++)
+        (*held_out)[i] = (uint8_t)dkvb_codeset_holds_out(ids->id[i], share);
+    return *held_out ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Deep codes of the rows held out, in the order of the file; to be free()d. */
+static int search_held_out(const struct codeset_source *s, uint32_t depth, uint16_t **deep)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    struct features held = {.path = s->x->path, .columns = s->x->columns};
+    int code = tool_check(dkvb_model_get_info(s->model, &info));
+
+    *deep = NULL;
+    for (size_t i = 0; i < s->x->rows; i++)
+        held.rows += s->held_out[i];
+    if (code || held.rows == 0)
+        return code;
+    held.x = input_memory("rows held out", sizeof *held.x, held.rows, held.columns, 1);
+    *deep = held.x ? input_memory("codes", sizeof **deep, held.rows, info.codebooks, depth) : NULL;
+    if (!*deep) {
+        free(held.x);
+        return EXIT_FAILURE;
+    }
+    for (size_t i = 0, at = 0; i < s->x->rows; i++)
+        if (s->held_out[i])
+            memcpy(held.x + at++ * held.columns, s->x->x + i * held.columns, held.columns * sizeof *held.x);
+    code = codes_search_deep(s->model, &held, depth, s->threads, *deep);
+    free(held.x);
+    return code;
+}
+
+/* Append all rows, in the order of their ids. place[i]: which of the rows held out row i is. */
+static int add_rows(dkvb_codeset *set, const struct codeset_source *s, const size_t *order, const size_t *place,
+                    const uint16_t *deep)
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT, held = DKVB_CODESET_ROWS_INIT;
+    int code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    for (size_t n = 0; n < s->ids->n && code == EXIT_SUCCESS; n++) {
+        size_t i = order[n];
+        const dkvb_codeset_rows *part = s->held_out[i] ? &held : &training;
+        size_t size = (size_t)part->codebooks * part->k;
+
+        code = tool_check(dkvb_codeset_add(set, s->held_out[i] ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING,
+                                           &s->ids->id[i], &s->labels[i],
+                                           s->held_out[i] ? deep + place[i] * size : s->codes + i * size, 1));
+    }
+    return code;
+}
+
+int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint16_t *deep = NULL;
+    size_t *order = ids_order(s->ids), *place = input_memory("row ids", sizeof *place, s->ids->n, 1, 1);
+    int code = order && place ? tool_check(dkvb_model_get_info(s->model, &info)) : EXIT_FAILURE;
+
+    *out = NULL;
+    o.top_k = info.top_k;
+    o.depth = o.depth > o.top_k ? o.depth : o.top_k;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_new(out, dkvb_model_codebooks(s->model), &o));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(*out, DKVB_PART_HELD_OUT, &held));
+    if (code == EXIT_SUCCESS)
+        code = search_held_out(s, held.k, &deep);
+    for (size_t i = 0, at = 0; code == EXIT_SUCCESS && i < s->ids->n; i++) {
+        place[i] = at;
+        at += s->held_out[i];
+    }
+    if (code == EXIT_SUCCESS)
+        code = add_rows(*out, s, order, place, deep);
+    free(deep);
+    free(order);
+    free(place);
+    return code;
+}
+
+bool codeset_is(const char *path)
+{
+    static const char magic[4] = {'D', 'K', 'V', 'B'};
+    char first[sizeof magic];
+    FILE *file = fopen(path, "rb");
+    bool is = file && fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
+
+    if (file)
+        fclose(file);
+    return is;
+}
+
+int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model)
+{
+    int code = tool_check(dkvb_codeset_load(out, path, NULL));
+
+    return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
+}

@@ -1,0 +1,35 @@
+/* Codes files: codesets of the library, made while training and used to forget. */
+#ifndef DKVB_TOOL_CODESET_H
+#define DKVB_TOOL_CODESET_H
+
+#include <stdbool.h>
+
+#include <dkvb/dkvb.h>
+
+#include "ids.h"
+#include "input.h"
+
+/* Rows as they were trained on. */
+struct codeset_source {
+    const dkvb_model *model;
+    const struct features *x;
+    const struct ids *ids;
+    const int32_t *labels;   /* [rows] */
+    const uint8_t *held_out; /* [rows], 1 = not trained on */
+    const uint16_t *codes;   /* [rows][C][k] */
+    uint32_t threads;
+};
+
+/* Mark the rows that are held out if `share` of all are; to be free()d. */
+int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out);
+
+/* A codeset of these rows; those held out are searched once more, deeper. */
+int codeset_make(dkvb_codeset **out, const struct codeset_source *source);
+
+/* Whether a file is a codes file, as far as its first bytes tell. */
+bool codeset_is(const char *path);
+
+/* Read one, for this model. */
+int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model);
+
+#endif
