@@ -11,7 +11,7 @@
  * | activations | f | pairs (arXiv 2311.15268, section 4.1) |
  * | contrast | f^2 / (f + r): many forget rows, and a large share of those who select it | pairs |
  * | examples | the sooner a row that selects it is drawn, the higher | rows drawn (arXiv 2311.15268, section 4.2) |
- * | values | how far the pair's value prefers the class over all others | pairs; needs no data at all |
+ * | values | v^2 / norm(value) where the pair's value v for the class is positive | pairs; needs no data at all |
  * | every | any pair with f > 0 | nothing: all of them go |
  *
  * f and r come from the codes of rows, or from the per-class counts that the model

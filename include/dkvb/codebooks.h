@@ -53,8 +53,10 @@ typedef struct dkvb_keyinit_options {
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_keyinit_options;
 
-#define DKVB_KEYINIT_OPTIONS_INIT \
-    {sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 256, 4096, 32, 0, 0, 0, 0.95, 0.1, 0, 0}
+#define DKVB_KEYINIT_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 256, 4096, 32, 0, 0, 0, 0.95, 0.1, 0, 0                        \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size);
@@ -62,17 +64,23 @@ DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struc
 /** Shapes and nature of codebooks. The caller sets `struct_size`. */
 typedef struct dkvb_codebooks_info {
     size_t struct_size;
-    uint32_t codebooks;     /**< C */
-    uint32_t keys;          /**< K, purged ones included */
-    uint32_t key_dim;       /**< d */
-    uint32_t input_dim;     /**< m, the width of a row */
-    uint32_t normalize;     /**< 1: rows are scaled to length 1 first */
-    uint32_t frozen;        /**< 0 while they still grow */
-    uint64_t purged_pairs;  /**< (codebook, key) pairs erased for good */
-    uint8_t birth[16];      /**< who they are: set when they are frozen, kept by copies, files and purges */
+    uint32_t codebooks;    /**< C */
+    uint32_t keys;         /**< K, purged ones included */
+    uint32_t key_dim;      /**< d */
+    uint32_t input_dim;    /**< m, the width of a row */
+    uint32_t normalize;    /**< 1: rows are scaled to length 1 first */
+    uint32_t frozen;       /**< 0 while they still grow */
+    uint64_t purged_pairs; /**< (codebook, key) pairs erased for good */
+    uint8_t birth[16];     /**< who they are: set when they are frozen, kept by copies, files and purges */
 } dkvb_codebooks_info;
 
-#define DKVB_CODEBOOKS_INFO_INIT {sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, {0}}
+#define DKVB_CODEBOOKS_INFO_INIT                                                                                       \
+    {                                                                                                                  \
+        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0,                                                              \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
+    }
 
 /**
  * Build codebooks from key rows: draw projections, place keys, freeze.
@@ -91,8 +99,7 @@ typedef struct dkvb_codebooks_info {
  *         not finite: row and column are named), `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, const float *x, size_t n, size_t dim,
-                                                       const dkvb_keyinit_options *opts,
-                                                       const dkvb_run_options *run);
+                                                       const dkvb_keyinit_options *opts, const dkvb_run_options *run);
 
 /**
  * Begin codebooks whose rows come batch by batch and are never all in memory.
@@ -143,8 +150,7 @@ DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
 
 /** Shapes and birth id. `DKVB_EINVAL` if `struct_size` is not set. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks,
-                                                            dkvb_codebooks_info *info);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
 /** Copy the projections to `out`, `float[codebooks][input_dim][key_dim]`. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *codebooks, float *out);

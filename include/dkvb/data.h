@@ -50,7 +50,13 @@ typedef struct dkvb_array {
     dkvb_allocator allocator; /**< that `data` came from; the library's business */
 } dkvb_array;
 
-#define DKVB_ARRAY_INIT {sizeof(dkvb_array), 0, 0, {0}, 0, {0, 0, 0}}
+#define DKVB_ARRAY_INIT                                                                                                \
+    {                                                                                                                  \
+        sizeof(dkvb_array), 0, 0, {0}, 0,                                                                              \
+        {                                                                                                              \
+            0, 0, 0                                                                                                    \
+        }                                                                                                              \
+    }
 
 /** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
 DKVB_API void dkvb_array_free(dkvb_array *array);
@@ -75,17 +81,15 @@ DKVB_API const char *dkvb_dtype_name(uint32_t dtype);
  * No more memory than the unpacked file and the result need is used at once, never much more than the bytes that came
  * justify. The product of all dimensions that are not 0, in bytes, fits into `ptrdiff_t`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char *path,
-                                                    const dkvb_allocator *allocator);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
 /**
- * The same without a copy where the file allows it: a `.npy` file of elements of 2 bytes or more, little-endian and in C
- * order, is used in place, as pages that the system reads when they are needed and takes back when memory is short:
+ * The same without a copy where the file allows it: a `.npy` file of elements of 2 bytes or more, little-endian and in
+ * C order, is used in place, as pages that the system reads when they are needed and takes back when memory is short:
  * codes may be more than memory holds. Everything else is read. `data` must not be written to, and the file must not be
  * changed or cut short until dkvb_array_free(); replacing it by another under its name is fine.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_map(dkvb_array *out, const char *path,
-                                                   const dkvb_allocator *allocator);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
 /**
  * Read features: any array of 1 or more dimensions as `float32[rows][columns]`; further dimensions are

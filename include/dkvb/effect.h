@@ -47,15 +47,26 @@ DKVB_API void dkvb_effect_add(dkvb_class_effect *sum, const dkvb_class_effect *p
 /**
  * What each class would lose if `mask` came to the mask in force.
  *
- * @param      mask       of the model's codebooks; not changed.
+ * @param      before     what is masked already, beside the mask in force; or NULL.
+ * @param      mask       what would be masked then, beside the mask in force; NULL: nothing, so that nobody loses
+ * anything, and `right_before` tells how things are. Both of the model's codebooks; neither is changed.
  * @param      held       rows of the held-out part, whose k is at least the model's `top_k`; label -1 is left out.
  * @param[out] effects    `dkvb_class_effect[classes]`.
  * @param[out] exhausted  (row, codebook) pairs with fewer live keys in their codes than the model selects; or NULL.
  * @return `DKVB_EINVAL` naming a label or key that does not exist, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *mask,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *before,
+                                                        const dkvb_mask *mask, const dkvb_codeset_rows *held,
+                                                        dkvb_class_effect *effects, uint64_t *exhausted,
+                                                        const dkvb_run_options *run);
+
+/**
+ * The same for two models of the same codebooks, under the mask that each has in force: what a replay did, for
+ * instance. As many classes in both, `DKVB_EMISMATCH` else.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_compare(const dkvb_model *before, const dkvb_model *after,
                                                         const dkvb_codeset_rows *held, dkvb_class_effect *effects,
-                                                        uint64_t *exhausted, const dkvb_run_options *run);
+                                                        const dkvb_run_options *run);
 
 /** What a budget must reach. Start from `DKVB_BUDGET_OPTIONS_INIT`. */
 typedef struct dkvb_budget_options {

@@ -54,7 +54,13 @@ typedef struct dkvb_mask_info {
     uint8_t birth[16];  /**< birth id of the codebooks */
 } dkvb_mask_info;
 
-#define DKVB_MASK_INFO_INIT {sizeof(dkvb_mask_info), 0, 0, 0, {0}}
+#define DKVB_MASK_INFO_INIT                                                                                            \
+    {                                                                                                                  \
+        sizeof(dkvb_mask_info), 0, 0, 0,                                                                               \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
+    }
 
 /** Shape, number of pairs, and whose mask it is. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
@@ -93,8 +99,7 @@ DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
 
 /** Read a mask file; everything in it is checked. `allocator` may be NULL. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path,
-                                                   const dkvb_allocator *allocator);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path, const dkvb_allocator *allocator);
 
 #ifdef __cplusplus
 }

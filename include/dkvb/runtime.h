@@ -29,7 +29,10 @@ typedef struct dkvb_run_options {
     void *user;                /**< handed to `progress` */
 } dkvb_run_options;
 
-#define DKVB_RUN_OPTIONS_INIT {sizeof(dkvb_run_options), 0, 0, 0, 0}
+#define DKVB_RUN_OPTIONS_INIT                                                                                          \
+    {                                                                                                                  \
+        sizeof(dkvb_run_options), 0, 0, 0, 0                                                                           \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size);

@@ -47,8 +47,8 @@ extern "C" {
  *
  * `codes` and `dist` are undefined on failure.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks, const dkvb_mask *mask,
-                                                const float *x, size_t n, uint32_t k, uint16_t *codes, float *dist,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *x,
+                                                size_t n, uint32_t k, uint16_t *codes, float *dist,
                                                 const dkvb_run_options *run);
 
 /** The same for rows that are already projected: `q` is `float[n][codebooks][key_dim]`, finite. */

@@ -42,8 +42,7 @@ extern "C" {
  * @param         run     NULL for the defaults. Progress is not called: this takes milliseconds.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                           size_t n, uint64_t *counts,
-                                                           const dkvb_run_options *run);
+                                                           size_t n, uint64_t *counts, const dkvb_run_options *run);
 
 /**
  * Unlearning via activations: add the `pairs` most selected pairs to `mask`, all codebooks together,
@@ -98,7 +97,10 @@ typedef struct dkvb_forget_options {
     const uint8_t *salt;
 } dkvb_forget_options;
 
-#define DKVB_FORGET_OPTIONS_INIT {sizeof(dkvb_forget_options), 0, 0, 0, 0, 0, 0, 0, 0}
+#define DKVB_FORGET_OPTIONS_INIT                                                                                       \
+    {                                                                                                                  \
+        sizeof(dkvb_forget_options), 0, 0, 0, 0, 0, 0, 0, 0                                                            \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size);
@@ -176,8 +178,13 @@ typedef struct dkvb_journal_entry {
     uint8_t pairs_commitment[32];  /**< zeros if there is none */
 } dkvb_journal_entry;
 
-#define DKVB_JOURNAL_ENTRY_INIT \
-    {sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, 0, 0, {0}}
+#define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, 0, 0,                          \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
+    }
 
 /** Number of entries in the model's journal. */
 DKVB_API uint64_t dkvb_journal_count(const dkvb_model *model);

@@ -1,31 +1,29 @@
 /*
- * Unlearning a class with no data at all: a pair whose value prefers the class says by how much, so the pairs are taken
- * whose value puts a class that is to be forgotten furthest ahead of every other one.
+ * Unlearning a class with no data at all. The logits of a row are sums of values, so a pair speaks for the class as far
+ * as its value v for it is positive; and it speaks for that class rather than for others as far as v is a large part of
+ * the whole value vector. Pairs with v > 0 are taken by v^2 / |v|, largest first: of the orders tried (the lead over
+ * the next class, v alone, its share after a softmax, its cosine) the one that needs the fewest pairs
+ * (docs/unlearning.md).
  */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
-/* By how much the best class to be forgotten leads the best other one; those put aside are neither. */
-static double lead(const float *value, const uint8_t *marks, size_t classes)
+/* v^4 / |v|^2, which comes in the same order as v^2 / |v| without a root; of the class to be forgotten that gives the
+ * most. */
+static double preference(const float *value, const uint8_t *marks, size_t classes)
 {
-    double best = 0.0, other = 0.0;
-    bool any = false, any_other = false;
+    double squares = 0.0, best = 0.0;
 
     for (size_t l = 0; l < classes; l++) {
         double v = (double)value[l];
 
-        if (marks[l] == DKVB_FORGET && (!any || v > best)) {
+        squares += v * v;
+        if (marks[l] == DKVB_FORGET && v > best)
             best = v;
-            any = true;
-        }
-        if (marks[l] == DKVB_KEEP && (!any_other || v > other)) {
-            other = v;
-            any_other = true;
-        }
     }
-    return best - other;
+    return best > 0.0 ? best * best * best * best / squares : 0.0;
 }
 
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
@@ -38,7 +36,7 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", m->classes);
     for (size_t i = 0; i < pairs; i++) {
         dkvb__values_widen(value, (const char *)m->values + i * size, m->values_dtype, m->classes);
-        scores[i] = dkvb__score_of(lead(value, choice->request.classes, m->classes));
+        scores[i] = dkvb__score_of(preference(value, choice->request.classes, m->classes));
     }
     dkvb__free(&m->mem, value);
     return DKVB_OK;

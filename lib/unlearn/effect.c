@@ -130,25 +130,34 @@ static void tally(dkvb_class_effect *effects, uint32_t classes, const dkvb_codes
         work_out(&effects[l]);
 }
 
-dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *given,
-                                dkvb_class_effect *effects, uint64_t *exhausted, const dkvb_run_options *opts)
+/* A model, and what is masked beside its mask in force. */
+struct side {
+    const dkvb_model *model;
+    const dkvb_mask *mask;
+};
+
+static dkvb_status compare(const struct side *before, const struct side *after, const dkvb_codeset_rows *given,
+                           dkvb_class_effect *effects, uint64_t *exhausted, const dkvb_run_options *opts)
 {
+    const dkvb_model *model = before->model;
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
     uint64_t out = 0;
     uint16_t *codes;
     int32_t *answers;
     dkvb_status rc = dkvb__held_out_take(&held, given, model);
 
-    if (!rc)
-        rc = dkvb__mask_check(mask, model->codebooks);
+    if (!rc && before->mask)
+        rc = dkvb__mask_check(before->mask, model->codebooks);
+    if (!rc && after->mask)
+        rc = dkvb__mask_check(after->mask, model->codebooks);
     if (rc)
         return rc;
     codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
     answers = dkvb__alloc(&model->mem, held.n, 2 * sizeof *answers);
-    rc = codes && answers ? answer(model, NULL, &held, codes, answers, &out, opts)
+    rc = codes && answers ? answer(model, before->mask, &held, codes, answers, &out, opts)
                           : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
     if (!rc)
-        rc = answer(model, mask, &held, codes, answers + held.n, &out, opts);
+        rc = answer(after->model, after->mask, &held, codes, answers + held.n, &out, opts);
     if (!rc)
         tally(effects, model->classes, &held, answers, answers + held.n);
     if (!rc && exhausted)
@@ -156,4 +165,21 @@ dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *mask, 
     dkvb__free(&model->mem, codes);
     dkvb__free(&model->mem, answers);
     return rc;
+}
+
+dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *before, const dkvb_mask *mask,
+                                const dkvb_codeset_rows *held, dkvb_class_effect *effects, uint64_t *exhausted,
+                                const dkvb_run_options *opts)
+{
+    return compare(&(struct side){model, before}, &(struct side){model, mask}, held, effects, exhausted, opts);
+}
+
+dkvb_status dkvb_effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
+                                dkvb_class_effect *effects, const dkvb_run_options *opts)
+{
+    if (memcmp(before->codebooks->birth, after->codebooks->birth, sizeof before->codebooks->birth) != 0 ||
+        before->classes != after->classes || before->top_k != after->top_k)
+        return dkvb__fail(DKVB_EMISMATCH, "effects: models of different codebooks, classes (%u, %u) or k (%u, %u)",
+                          before->classes, after->classes, before->top_k, after->top_k);
+    return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }

@@ -43,7 +43,7 @@ static void effects_are_those_that_forgetting_has(void **state)
     for (uint32_t k = 1; k <= 2; k++) {
         dkvb_model *model = trained_model(k, codes);
         dkvb_codeset_rows held = held_out(model, KEYS);
-        dkvb_class_effect effects[CLASSES];
+        dkvb_class_effect effects[CLASSES], again[CLASSES];
         uint64_t before[CLASSES], after[CLASSES], exhausted;
         dkvb_request q = DKVB_REQUEST_INIT;
         dkvb_mask *mask;
@@ -60,7 +60,8 @@ static void effects_are_those_that_forgetting_has(void **state)
             count_right(model, before);
             assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
             assert_ok(dkvb_unlearn_choose(mask, model, &q, 250, NULL));
-            assert_ok(dkvb_effect_measure(model, mask, &held, effects, &exhausted, NULL));
+            assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, &exhausted, NULL));
+            assert_ok(dkvb_effect_measure(model, mask, mask, &held, again, NULL, NULL));
             assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
             count_right(model, after);
             assert_int_equal(exhausted, 0);
@@ -69,6 +70,7 @@ static void effects_are_those_that_forgetting_has(void **state)
 
                 assert_true(e->right_before == before[l] && e->right_after == after[l]);
                 assert_true(e->rows == ROWS / CLASSES && e->right_before - e->lost + e->gained == e->right_after);
+                assert_true(again[l].right_before == after[l] && again[l].lost == 0 && again[l].gained == 0);
                 assert_true(e->low < e->loss + 0.02 && e->loss < e->high + 0.02 && e->low < e->high);
             }
             dkvb_mask_free(mask);
@@ -76,6 +78,25 @@ static void effects_are_those_that_forgetting_has(void **state)
         assert_true(effects[2].loss > 0.5);
         dkvb_model_free(model);
     }
+}
+
+static void models_are_compared_under_their_own_masks(void **state)
+{
+    dkvb_model *before = trained_model(1, codes), *after = trained_model(1, codes), *other = trained_model(2, codes);
+    dkvb_codeset_rows held = held_out(before, KEYS);
+    dkvb_class_effect measured[CLASSES], compared[CLASSES];
+    dkvb_mask *mask = mask_for_class(after, codes, 1, 100);
+
+    (void)state;
+    assert_ok(dkvb_effect_measure(before, NULL, mask, &held, measured, NULL, NULL));
+    assert_ok(dkvb_model_forget(after, mask, NULL, NULL));
+    assert_ok(dkvb_effect_compare(before, after, &held, compared, NULL));
+    assert_memory_equal(measured, compared, sizeof measured);
+    assert_int_equal(dkvb_effect_compare(before, other, &held, compared, NULL), DKVB_EMISMATCH);
+    dkvb_mask_free(mask);
+    dkvb_model_free(before);
+    dkvb_model_free(after);
+    dkvb_model_free(other);
 }
 
 /* Agresti and Min 2005, worked by hand: 100 rows, 10 lost, 2 gained: (10.5 - 2.5) / 102, and
@@ -106,7 +127,7 @@ static void a_short_code_says_where_it_ends(void **state)
         assert_ok(dkvb_mask_add(mask, 3, key));
     for (size_t r = 0; r < ROWS; r++)
         expected += deep[(r * CODEBOOKS + 3) * 2] % 2 == 0 && deep[(r * CODEBOOKS + 3) * 2 + 1] % 2 == 0;
-    assert_ok(dkvb_effect_measure(model, mask, &held, effects, &exhausted, NULL));
+    assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, &exhausted, NULL));
     assert_true(expected > 0 && exhausted == expected);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
@@ -121,7 +142,7 @@ static void try_budget(const dkvb_model *model, const dkvb_codeset_rows *held, c
 
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     assert_ok(dkvb_unlearn_by_rank(mask, rank, budget));
-    assert_ok(dkvb_effect_measure(model, mask, held, effects, NULL, NULL));
+    assert_ok(dkvb_effect_measure(model, NULL, mask, held, effects, NULL, NULL));
     for (size_t l = 0; l < CLASSES; l++)
         dkvb_effect_add(&sums[marks[l]], &effects[l]);
     for (size_t m = 0; m < 3; m++)
@@ -217,14 +238,14 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(dkvb_budget_find(model, rank, &held, none, NULL, &found, NULL), DKVB_ENOTFOUND);
     assert_int_equal(dkvb_budget_find(model, rank, &held, wrong, NULL, &found, NULL), DKVB_EINVAL);
     held.k = 1;
-    assert_int_equal(dkvb_effect_measure(model, mask, &held, effects, NULL, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL), DKVB_EMISMATCH);
     held.k = 3;
     labels[4] = CLASSES;
-    assert_int_equal(dkvb_effect_measure(model, mask, &held, effects, NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL), DKVB_EINVAL);
     assert_message("row 4");
     labels[4] = 0;
     deep[7] = KEYS;
-    assert_int_equal(dkvb_effect_measure(model, mask, &held, effects, NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL), DKVB_EINVAL);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }
@@ -233,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(effects_are_those_that_forgetting_has),
+        cmocka_unit_test(models_are_compared_under_their_own_masks),
         cmocka_unit_test(the_interval_is_that_of_paired_proportions),
         cmocka_unit_test(a_short_code_says_where_it_ends),
         cmocka_unit_test(the_budget_is_the_smallest_that_keeps_both_limits),

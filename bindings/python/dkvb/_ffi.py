@@ -435,7 +435,8 @@ PROTOTYPES = {
 
     # effect.h
     "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
-    "dkvb_effect_measure": (Status, (_model, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
+    "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
+    "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
     "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
                                   _run)),
