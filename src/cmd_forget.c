@@ -1,14 +1,13 @@
-/* dkvb forget: suppress the pairs that a forget set selects, or those of a saved mask. */
+/* dkvb forget: suppress the pairs that a forget set selects, or those of a saved mask; or train again without its rows.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "args.h"
-#include "codes.h"
+#include "codeset.h"
 #include "forget.h"
 #include "hex.h"
-#include "input.h"
 #include "journal.h"
 #include "json.h"
 #include "maskfile.h"
@@ -17,31 +16,42 @@
 #include "progress.h"
 #include "tool.h"
 
-enum { BY_ACTIVATIONS, BY_EXAMPLES };
-
-struct forget_args {
-    struct args args;
-    const char *output, *features, *codes, *labels, *classes, *mask, *mask_out, *reason, *salt;
-    uint64_t pairs, examples, seed;
-    uint32_t method, threads;
-    bool json;
-};
-
-static const char *const methods[] = {[BY_ACTIVATIONS] = "activations", [BY_EXAMPLES] = "examples", NULL};
+static const char *const strengths[] = {"suppress", "thorough", "exact", NULL};
+static const char *const methods[] = {"auto", "activations", "contrast", "examples", "values", NULL};
 
 #define AT(member) offsetof(struct forget_args, member)
 
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
-    {"method", ARGS_CHOICE, AT(method), "activations|examples", .help = "how pairs are chosen", .choices = methods},
-    {"pairs", ARGS_U64, AT(pairs), "NA", .help = "activations: mask the NA most selected pairs", .least = 1},
-    {"examples", ARGS_U64, AT(examples), "NE", .help = "examples: mask what NE rows of the set select", .least = 1},
-    {"features", ARGS_TEXT, AT(features), "F", .help = "the forget set: .npy or IDX (.gz)"},
-    {"codes", ARGS_TEXT, AT(codes), "Z", .help = "instead of F: codes, uint16[n][C][k], as 'dkvb search' writes them"},
-    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of the rows, to cut the forget set out with --class"},
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
+    {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "the rows of a codes file to forget, by id"},
+    {"strength", ARGS_CHOICE, AT(strength), "suppress|thorough|exact",
+     .help = "thorough: every pair that any row selects; exact: train again without the rows", .choices = strengths,
+     .shows_default = true},
+    {"codes", ARGS_TEXT, AT(codes), "CODES",
+     .help = "what is known of the rows: a file of 'train --codes-out', or codes as 'dkvb search' writes them"},
+    {"features", ARGS_TEXT, AT(features), "F", .help = "instead of CODES: the forget set, .npy or IDX (.gz)"},
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of the rows, where CODES has none, for --class"},
+    {"method", ARGS_CHOICE, AT(method), "activations|contrast|examples|values",
+     .help = "suppress: how pairs are chosen; the best that what is known allows if not given", .choices = methods},
+    {"pairs", ARGS_U64, AT(pairs), "NA", .help = "mask so many pairs, instead of as few as reach the target",
+     .least = 1},
+    {"examples", ARGS_U64, AT(examples), "NE", .help = "examples: mask what NE rows of the set select", .least = 1},
+    {"target", ARGS_REAL, AT(target), "A", .help = "accuracy that the classes may keep, on rows held out", .most = 1,
+     .shows_default = true},
+    {"max-retain-drop", ARGS_REAL, AT(max_retain_drop), "D", .help = "accuracy that all others together may lose",
+     .most = 1, .shows_default = true},
+    {"max-class-loss", ARGS_REAL, AT(max_class_loss), "L",
+     .help = "refuse if any other class loses more for certain (95 %)", .most = 1, .shows_default = true},
+    {"force", ARGS_FLAG, AT(force), .help = "whatever others lose"},
+    {"dry-run", ARGS_FLAG, AT(dry_run), .help = "say what every class would lose, and change nothing"},
+    {"key-features", ARGS_TEXT, AT(key_features), "X", .help = "exact: the rows trained on, to place the keys again"},
+    {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "with --key-features: what its rows are called, as in training"},
+    {"keep-keys", ARGS_FLAG, AT(keep_keys), .help = "exact: leave keys that were placed on the rows as they are"},
+    {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
+     .help = "exact: the codes file without the rows; with -o wanted, else CODES itself"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "examples: of the draw", .shows_default = true},
-    {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file instead of a method"},
+    {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file, whoever they serve"},
     {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "why, for the journal; stays there for good"},
     {"salt", ARGS_TEXT, AT(salt), "HEX",
      .help = "64 digits that hide which rows and pairs; without it: from the system's random source"},
@@ -51,56 +61,107 @@ static const struct args_option options[] = {
     {0},
 };
 
+static void set_defaults(void *values)
+{
+    struct forget_args *args = values;
+    const dkvb_budget_options budget = DKVB_BUDGET_OPTIONS_INIT;
+
+    args->target = budget.target;
+    args->max_retain_drop = budget.max_retain_drop;
+    args->max_class_loss = 0.03;
+}
+
 static const struct args_command command = {
     .name = "forget",
-    .synopsis = "MODEL [-o OUT] (--method M --features F|--codes Z [--labels Y --class C] | --mask FILE) [options]",
-    .about =
-        "Suppress (codebook, key) pairs: the rows of a forget set select other keys from then on. The values of the\n"
-        "pairs stay in the model, and what the rows taught other values stays in those.\n"
-        "Written in the journal; 'dkvb undo' takes it back, 'dkvb purge' makes it permanent.",
+    .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --features F | --mask FILE) [options]",
+    .about = "Forget classes or rows. 'suppress' and 'thorough' mask (codebook, key) pairs: the rows select other keys "
+             "from\n"
+             "then on, while the values of the pairs stay in the model, and what the rows taught other values stays in "
+             "those.\n"
+             "'exact' trains the values again from stored codes without the rows, which deletes what they taught.\n"
+             "Written in the journal; 'dkvb undo' takes a masking back, 'dkvb purge' makes it permanent.",
     .options = options,
     .size = sizeof(struct forget_args),
+    .defaults = set_defaults,
     .least_operands = 1,
     .most_operands = 1,
 };
 
-struct forget {
-    const struct args_command *command; /* whose usage and operands are named: "forget", or who forgets by a mask */
-    struct forget_args args;
-    dkvb_model *model;
-    dkvb_model_info info;
-    struct features x;  /* the forget set as rows, */
-    struct codes codes; /* or as codes */
-    struct labels y;
-    size_t rows;      /* of the forget set */
-    uint64_t *ids;    /* [rows], their numbers in the file, from 0; NULL if there is only a mask */
-    bool *chosen;     /* [classes], or NULL */
-    uint8_t salt[32]; /* if one was given */
-    dkvb_mask *mask;
-    dkvb_journal_entry entry;
-    double began;
-};
-
-/* What each method needs, and what would be without effect. */
-static int check_method(const struct forget_args *args)
+static int misused(const char *message)
 {
-    static const char *const not_activations[] = {"examples", "seed", NULL};
-    static const char *const not_examples[] = {"pairs", NULL};
+    return args_misused(&command, message);
+}
 
-    if (!args->features && !args->codes)
-        return args_misused(&command, "--features or --codes is missing: the rows to forget");
+/* Who is meant, and by which file. */
+static int check_who(const struct forget_args *args)
+{
+    bool codeset = args->codes && codeset_is(args->codes);
+
+    if (!args->classes && !args->rows && !args->features && !args->codes)
+        return misused("nobody is named: --class, --rows, --features, --codes or --mask is missing");
     if (args->features && args->codes)
-        return args_misused(&command, "--codes does not go with --features: one of them gives the rows to forget");
-    if (!args->labels != !args->classes)
-        return args_misused(&command, "--labels and --class go together: one without the other was given");
-    if (args->method == BY_EXAMPLES) {
-        if (args->examples == 0)
-            return args_misused(&command, "--method examples needs --examples");
-        return args_refuse(&command, args, not_examples, "--method examples");
-    }
-    if (args->pairs == 0)
-        return args_misused(&command, "--method activations needs --pairs");
-    return args_refuse(&command, args, not_activations, "--method activations");
+        return misused("--codes does not go with --features: one of them gives the rows to forget");
+    if (args->classes && args->rows)
+        return misused("--rows does not go with --class: one of them says who is to be forgotten");
+    if (args->rows && !codeset)
+        return misused("--rows needs --codes with a file of 'train --codes-out', where ids are kept");
+    if (codeset && !args->classes && !args->rows)
+        return misused("--codes: the file has all rows; --class or --rows is missing to say which are to be forgotten");
+    if (codeset && args->labels)
+        return misused("--labels: the codes file has them");
+    if (args->labels && (!args->classes || (!args->features && !args->codes)))
+        return misused("--labels go with --class and the rows that they are of");
+    if (args->classes && !args->labels && !codeset && (args->features || args->codes))
+        return misused("--class needs --labels, to cut its rows out");
+    return EXIT_SUCCESS;
+}
+
+/* How many pairs, and what would be without effect. */
+static int check_suppress(const struct forget_args *args)
+{
+    static const char *const not_pairs[] = {"examples", "seed", NULL};
+    static const char *const not_examples[] = {"pairs", NULL};
+    static const char *const not_given[] = {"target", "max-retain-drop", NULL};
+    bool held_out = args->codes && codeset_is(args->codes), given = args->pairs > 0 || args->examples > 0;
+    bool examples = args->method == DKVB_METHOD_EXAMPLES;
+    int code = examples ? args_refuse(&command, args, not_examples, "--method examples")
+                        : args_refuse(&command, args, not_pairs, "not --method examples");
+
+    if (code == EXIT_SUCCESS && given)
+        code = args_refuse(&command, args, not_given, "the number is given");
+    if (code || given)
+        return code;
+    if (!held_out)
+        return misused(examples ? "--method examples needs --examples, or a codes file with rows held out to find it"
+                                : "--pairs is missing: to find how many, --codes with a file of 'train --codes-out' is "
+                                  "wanted, where rows are held out");
+    if (!args->classes)
+        return misused(
+            "--pairs is missing: how many can be found for classes only; for rows, --strength thorough needs none");
+    return EXIT_SUCCESS;
+}
+
+static int check_strength(const struct forget_args *args)
+{
+    static const char *const of_suppress[] = {"method", "pairs", "examples", "seed", "target", "max-retain-drop", NULL};
+    static const char *const of_exact[] = {"key-features", "ids", "keep-keys", "codes-out", NULL};
+    static const char *const not_exact[] = {"mask-out", NULL};
+    uint32_t strength = args->strength + 1;
+    int code;
+
+    if (strength == DKVB_STRENGTH_SUPPRESS)
+        code = check_suppress(args);
+    else
+        code = args_refuse(&command, args, of_suppress, "nothing is to be chosen");
+    if (code || strength != DKVB_STRENGTH_EXACT)
+        return code ? code : args_refuse(&command, args, of_exact, "only --strength exact takes it");
+    if (!args->codes || !codeset_is(args->codes))
+        return misused("--strength exact needs --codes with a file of 'train --codes-out', to train again from");
+    if (args->output && !args->codes_out && !args->dry_run)
+        return misused("--output: --codes-out is missing, where the codes without the rows go");
+    if (args->ids && !args->key_features)
+        return misused("--ids names rows of --key-features, which is missing");
+    return args_refuse(&command, args, not_exact, "exact masks nothing");
 }
 
 /* What the journal would refuse once all else is done, asked of the smallest model. */
@@ -132,204 +193,226 @@ static int check_salt(const struct args_command *asking, const char *text, uint8
 
 static int check_args(const struct forget_args *args, uint8_t salt[32])
 {
-    static const char *const not_mask[] = {"method", "pairs", "examples", "features", "codes",
-                                           "labels", "class", "seed",     NULL};
-
+    static const char *const not_mask[] = {"class",  "rows",    "strength",        "codes",          "features",
+                                           "labels", "method",  "pairs",           "examples",       "target",
+                                           "seed",   "dry-run", "max-retain-drop", "max-class-loss", NULL};
     int code = check_salt(&command, args->salt, salt);
 
-    if (code)
-        return code;
-    if (args->mask)
+    if (code == EXIT_SUCCESS && args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
-    if (!args_given(&command, args, "method"))
-        return args_misused(&command, "--method or --mask is missing");
-    return check_method(args);
-}
-
-/* Move the rows of the chosen classes to the front, in place, and their numbers; `size` bytes each. */
-static size_t gather_rows(const struct forget *f, void *rows, size_t size)
-{
-    unsigned char *bytes = rows;
-    size_t kept = 0;
-
-    for (size_t i = 0; i < f->rows; i++) {
-        int32_t label = f->y.y[i];
-
-        if (label < 0 || (uint32_t)label >= f->info.classes || !f->chosen[label])
-            continue;
-        if (kept < i)
-            memcpy(bytes + kept * size, bytes + i * size, size);
-        f->ids[kept++] = i;
-    }
-    return kept;
-}
-
-/* Keep the rows of the chosen classes only. */
-static int cut_out_classes(struct forget *f, const char *path)
-{
-    size_t code_size = (size_t)f->info.codebooks * f->info.top_k * sizeof *f->codes.codes;
-    int code = input_labels(&f->y, f->args.labels, path, f->rows);
-
     if (code == EXIT_SUCCESS)
-        code = input_classes(&f->chosen, f->args.classes, f->model, f->info.classes);
-    if (code)
-        return code;
-    f->rows = f->args.codes ? gather_rows(f, f->codes.codes, code_size)
-                            : gather_rows(f, f->x.x, f->x.columns * sizeof *f->x.x);
-    if (f->rows == 0)
-        return tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget", f->y.path, f->y.rows,
-                         f->args.classes);
-    return EXIT_SUCCESS;
+        code = check_who(args);
+    return code ? code : check_strength(args);
 }
 
-static int read_forget_set(struct forget *f)
+/* What was asked for, for the journal. */
+static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
 {
-    const char *path = f->args.codes ? f->args.codes : f->args.features;
-    int code = f->args.codes ? codes_read(&f->codes, path, &f->info) : input_features_for(&f->x, path, &f->info);
+    char classes[160];
+    uint64_t budget = f->budget.met ? f->budget.budget : f->args.pairs;
 
-    if (code)
-        return code;
-    f->rows = f->args.codes ? f->codes.rows : f->x.rows;
-    f->ids = input_memory("row numbers", sizeof *f->ids, f->rows, 1, 1);
-    if (!f->ids)
-        return EXIT_FAILURE;
-    for (size_t i = 0; i < f->rows; i++)
-        f->ids[i] = i;
-    if (f->args.labels)
-        code = cut_out_classes(f, path);
-    if (code == EXIT_SUCCESS && f->rows == 0)
-        code = tool_fail("%s: no rows, so there is nothing to forget", path);
-    return code;
-}
-
-static int add_activations(struct forget *f, const uint16_t *codes)
-{
-    uint64_t *counts = input_memory("counts", sizeof *counts, f->info.codebooks, f->info.keys, 1);
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
-    int code;
-
-    if (!counts)
-        return EXIT_FAILURE;
-    run.threads = f->args.threads;
-    code = tool_check(dkvb_activations_count(f->model, codes, f->info.top_k, f->rows, counts, &run));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_unlearn_by_activations(f->mask, counts, f->args.pairs));
-    free(counts);
-    return code;
-}
-
-static int add_examples(struct forget *f, const uint16_t *codes)
-{
-    size_t examples = f->args.examples < f->rows ? (size_t)f->args.examples : f->rows;
-
-    return tool_check(dkvb_unlearn_by_examples(f->mask, codes, f->info.top_k, f->rows, examples, f->args.seed));
-}
-
-/* `codes` is to be free()d, also after a failure. */
-static int search_set(struct forget *f, uint16_t **codes)
-{
-    *codes = input_memory("codes", sizeof **codes, f->rows, f->info.codebooks, f->info.top_k);
-    f->x.rows = f->rows;
-    return *codes ? codes_search(f->model, &f->x, f->args.threads, false, *codes, NULL) : EXIT_FAILURE;
-}
-
-static int choose_pairs(struct forget *f)
-{
-    uint16_t *searched = NULL;
-    const uint16_t *codes;
-    int code = read_forget_set(f);
-
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_mask_new(&f->mask, dkvb_model_codebooks(f->model)));
-    if (code == EXIT_SUCCESS && !f->args.codes)
-        code = search_set(f, &searched);
-    codes = searched ? searched : f->codes.codes;
-    if (code == EXIT_SUCCESS)
-        code = f->args.method == BY_ACTIVATIONS ? add_activations(f, codes) : add_examples(f, codes);
-    free(searched);
-    return code;
-}
-
-/* What was asked of the method, for the journal. */
-static const char *parameters(const struct forget_args *args, char *text, size_t size)
-{
-    if (args->mask)
-        return NULL;
-    if (args->method == BY_ACTIVATIONS)
-        snprintf(text, size, "pairs=%" PRIu64, args->pairs);
+    text[0] = '\0';
+    if (f->args.mask)
+        return text;
+    forget_class_text(f, classes, sizeof classes);
+    if (forget_method(f) == DKVB_METHOD_EVERY)
+        snprintf(text, FORGET_TEXT, "%srows=%zu", classes, f->set.rows);
+    else if (forget_method(f) == DKVB_METHOD_EXAMPLES)
+        snprintf(text, FORGET_TEXT, "%sexamples=%" PRIu64 " seed=%" PRIu64, classes,
+                 f->budget.met ? budget : f->args.examples, f->args.seed);
     else
-        snprintf(text, size, "examples=%" PRIu64 " seed=%" PRIu64, args->examples, args->seed);
+        snprintf(text, FORGET_TEXT, "%spairs=%" PRIu64, classes, budget);
+    if (f->budget.met)
+        snprintf(text + strlen(text), FORGET_TEXT - strlen(text), " target=%g", f->args.target);
     return text;
 }
 
 static int mask_pairs(struct forget *f)
 {
-    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
-    char text[80];
+    char text[FORGET_TEXT];
     uint64_t id;
-    dkvb_status status;
-    int code;
+    int code = forget_apply(f, f->mask, f->effects, parameters(f, text), &id);
 
-    o.method = f->args.mask ? NULL : methods[f->args.method];
-    o.reason = f->args.reason;
-    o.strength = DKVB_STRENGTH_SUPPRESS;
-    o.parameters = parameters(&f->args, text, sizeof text);
-    o.rows = f->ids;
-    o.row_count = f->rows;
-    o.salt = f->args.salt ? f->salt : NULL;
-    status = dkvb_model_forget(f->model, f->mask, &o, &id);
-    code = f->args.mask ? tool_check_both(f->args.mask, f->args.args.operand[0], status) : tool_check(status);
+    if (code == EXIT_SUCCESS && f->budget.met)
+        code = forget_again(f);
     return code ? code : journal_find(f->model, id, &f->entry);
+}
+
+static void json_budget(const struct forget *f)
+{
+    const dkvb_budget *b = &f->budget;
+
+    if (!b->met) {
+        json_null("budget");
+        return;
+    }
+    json_open("budget", '{');
+    json_count("budget", b->budget);
+    json_count("forget_rows", b->forget_rows);
+    json_count("retain_rows", b->retain_rows);
+    json_real("forget_before", b->forget_before);
+    json_real("forget_after", b->forget_after);
+    json_real("retain_before", b->retain_before);
+    json_real("retain_after", b->retain_after);
+    json_close('}');
 }
 
 static void print_json(const struct forget *f, double seconds)
 {
+    bool exact = f->args.strength + 1 == DKVB_STRENGTH_EXACT;
+
     json_open(NULL, '{');
+    json_text("strength", strengths[f->args.strength]);
+    json_text("method", f->args.mask ? "mask" : exact ? "replay" : dkvb_method_name(forget_method(f)));
     json_count("pairs_masked", f->entry.pairs_new);
-    json_count("pairs_requested", f->entry.pairs);
-    json_count("pairs_total", dkvb_mask_total(f->mask));
-    json_count("examples", f->rows);
-    json_count("entry", f->entry.id);
+    json_count("pairs_requested", f->mask ? dkvb_mask_count(f->mask) : 0);
+    json_count("pairs_total", (uint64_t)f->info.codebooks * f->info.keys);
+    json_count("examples", exact ? f->set.id_count : f->set.rows);
+    if (f->entry.id)
+        json_count("entry", f->entry.id);
+    else
+        json_null("entry");
+    json_budget(f);
+    forget_json_effects(f);
+    json_open("again", '[');
+    for (uint32_t l = 0; f->again && l < f->info.classes; l++)
+        if (f->again[l])
+            json_count(NULL, l);
+    json_close(']');
+    json_count("lifted", f->lifted);
+    json_bool("keys_placed_again", f->keys_placed);
+    json_bool("dry_run", f->args.dry_run);
+    if (f->refusal[0])
+        json_text("refused", f->refusal);
+    else
+        json_null("refused");
     json_real("seconds", seconds);
     json_close('}');
 }
 
-static void print_text(const struct forget *f, const char *output, double seconds)
+static void print_masked(const struct forget *f, const char *output, double seconds)
 {
     printf("suppressed %" PRIu64 " of %" PRIu64 " pairs by %s", f->entry.pairs_new, dkvb_mask_total(f->mask),
            f->entry.method);
-    if (f->rows && f->args.method == BY_EXAMPLES && f->args.examples < f->rows)
-        printf(", %" PRIu64 " of %zu rows", f->args.examples, f->rows);
-    else if (f->rows)
-        printf(" of %zu rows", f->rows);
+    if (f->set.rows && f->args.examples && f->args.examples < f->set.rows)
+        printf(", %" PRIu64 " of %zu rows", f->args.examples, f->set.rows);
+    else if (f->set.rows)
+        printf(" of %zu rows", f->set.rows);
     if (f->entry.pairs_new < f->entry.pairs)
         printf(" (%" PRIu64 " more were masked before)", f->entry.pairs - f->entry.pairs_new);
-    printf(", in %.2f s\nwrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", seconds, output, output, f->entry.id);
+    printf(", in %.2f s\n", seconds);
+    if (f->budget.met)
+        printf("on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n", f->budget.forget_before,
+               f->budget.forget_after, f->budget.retain_before, f->budget.retain_after);
+    for (uint32_t l = 0; f->again && l < f->info.classes; l++)
+        if (f->again[l])
+            printf("class %" PRIu32 " came back, and more of its pairs were suppressed, in an entry of their own\n", l);
+    printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry.id);
     if (f->args.mask_out)
         maskfile_say_written(f->mask, f->args.mask_out);
 }
 
-/* The model may be its own output, but a mask must not take its place. */
+static void print_deleted(const struct forget *f, const char *output, double seconds)
+{
+    printf("deleted what %zu rows taught the values: trained again without them, in %.2f s\n", f->set.id_count,
+           seconds);
+    if (f->keys_placed)
+        printf("the keys were placed again without them too; the journal begins anew\n");
+    else if (f->args.keep_keys)
+        printf("the keys were placed on these rows too, and are as they were\n");
+    if (f->lifted)
+        printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", f->lifted);
+    printf("wrote %s and %s\n", output, f->args.codes_out ? f->args.codes_out : f->args.codes);
+}
+
+static void print_text(const struct forget *f, const char *output, double seconds)
+{
+    if (f->args.dry_run) {
+        if (f->mask)
+            printf("would suppress %" PRIu64 " of %" PRIu64 " pairs by %s; nothing was changed\n",
+                   dkvb_mask_count(f->mask), dkvb_mask_total(f->mask), dkvb_method_name(forget_method(f)));
+        else
+            printf("would train again without %zu rows; nothing was changed\n", f->set.id_count);
+        forget_print_effects(f);
+        if (f->refusal[0])
+            printf("it would be refused without --force: %s\n", f->refusal);
+    } else if (f->args.strength + 1 == DKVB_STRENGTH_EXACT) {
+        print_deleted(f, output, seconds);
+    } else {
+        print_masked(f, output, seconds);
+    }
+}
+
+/* The model, and for "exact" the codes, may be their own outputs; but a mask must not take their place. */
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
+    bool rewrites = args->strength + 1 == DKVB_STRENGTH_EXACT && !args->codes_out;
     const struct path inputs[] = {{"--features", args->features},
-                                  {"--codes", args->codes},
+                                  {"--codes", rewrites ? NULL : args->codes},
                                   {"--labels", args->labels},
+                                  {"--rows", args->rows},
+                                  {"--key-features", args->key_features},
+                                  {"--ids", args->ids},
                                   {asking == &command ? "--mask" : "FILE", args->mask},
                                   {0}};
     const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
                                    {"--mask-out", args->mask_out},
+                                   {rewrites ? "--codes" : "--codes-out", rewrites ? args->codes : args->codes_out},
                                    {0}};
-    const struct path read[] = {{"MODEL", model}, {0}}, masks[] = {{"--mask-out", args->mask_out}, {0}};
-    int code = paths_check(asking, read, masks);
+    const struct path read[] = {{"MODEL", model}, {0}};
+    const struct path others[] = {{"--mask-out", args->mask_out}, {"--codes-out", args->codes_out}, {0}};
+    int code = paths_check(asking, read, others);
 
-    return code ? code : paths_claim(asking, inputs, outputs);
+    return code || args->dry_run ? code : paths_claim(asking, inputs, outputs);
+}
+
+/* The pairs, and whom taking them would hurt. */
+static int prepare_mask(struct forget *f)
+{
+    int code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : forget_read_set(f);
+
+    if (code == EXIT_SUCCESS && !f->args.mask)
+        code = forget_choose(f);
+    if (code == EXIT_SUCCESS && !f->args.mask)
+        code = forget_guard_mixture(f);
+    if (code == EXIT_SUCCESS && !f->args.mask)
+        code = forget_measure(f);
+    if (code == EXIT_SUCCESS && !f->args.mask)
+        code = forget_guard_effects(f);
+    return code ? code : forget_refuse(f);
+}
+
+static int prepare_exact(struct forget *f)
+{
+    int code = forget_read_set(f);
+
+    if (code == EXIT_SUCCESS)
+        code = forget_guard_mixture(f);
+    if (code == EXIT_SUCCESS)
+        code = forget_refuse(f);
+    return code ? code : forget_exact(f);
+}
+
+static int write_all(struct forget *f, const char *output)
+{
+    int code = EXIT_SUCCESS;
+
+    if (f->args.mask_out)
+        code = output_mask(f->mask, f->args.mask_out);
+    if (code == EXIT_SUCCESS)
+        code = output_model(f->model, output);
+    /* The model first: if the codes cannot be written, they still have the rows, and the same command can be repeated.
+     */
+    if (code == EXIT_SUCCESS && f->args.strength + 1 == DKVB_STRENGTH_EXACT)
+        code = forget_write_codes(f);
+    return code;
 }
 
 static int forget(struct forget *f)
 {
     const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
+    bool exact = f->args.strength + 1 == DKVB_STRENGTH_EXACT;
     int code = check_reason(f->command, &f->args);
 
     if (code == EXIT_SUCCESS)
@@ -338,14 +421,20 @@ static int forget(struct forget *f)
         code = claim_paths(f->command, &f->args);
     if (code == EXIT_SUCCESS)
         code = input_model_load(&f->model, model, &f->info);
-    if (code == EXIT_SUCCESS)
-        code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : choose_pairs(f);
-    if (code == EXIT_SUCCESS)
+    if (code)
+        return code;
+    journal_head(f->model, f->head);
+    f->again = input_memory("the classes", 1, f->info.classes, 1, 1);
+    code = !f->again ? EXIT_FAILURE : exact ? prepare_exact(f) : prepare_mask(f);
+    if (code == EXIT_SUCCESS && f->args.dry_run && !f->effects)
+        code = tool_fail(
+            "%s: --dry-run measures on rows held out, and there are none: --codes with a file of 'train --codes-out' "
+            "is wanted",
+            model);
+    if (code == EXIT_SUCCESS && !f->args.dry_run && !exact)
         code = mask_pairs(f);
-    if (code == EXIT_SUCCESS && f->args.mask_out)
-        code = output_mask(f->mask, f->args.mask_out);
-    if (code == EXIT_SUCCESS)
-        code = output_model(f->model, output);
+    if (code == EXIT_SUCCESS && !f->args.dry_run)
+        code = write_all(f, output);
     if (code)
         return code;
     if (f->args.json)
@@ -358,18 +447,16 @@ static int forget(struct forget *f)
 static void forget_free(struct forget *f)
 {
     dkvb_mask_free(f->mask);
-    free(f->chosen);
-    free(f->ids);
-    input_labels_free(&f->y);
-    codes_free(&f->codes);
-    input_features_free(&f->x);
+    free(f->effects);
+    free(f->again);
+    forget_free_set(f);
     dkvb_model_free(f->model);
 }
 
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json)
 {
-    struct forget f = {.command = asking, .began = progress_clock()};
+    struct forget f = {.command = asking, .held = DKVB_CODESET_ROWS_INIT, .began = progress_clock()};
     int code;
 
     f.args = (struct forget_args){.output = output, .mask = mask, .reason = reason, .salt = salt, .json = json};
@@ -383,7 +470,7 @@ int forget_by_mask(const struct args_command *asking, const char *model, const c
 
 int cmd_forget(int argc, char **argv)
 {
-    struct forget f = {.command = &command, .began = progress_clock()};
+    struct forget f = {.command = &command, .held = DKVB_CODESET_ROWS_INIT, .began = progress_clock()};
     int code;
 
     if (!args_parse(&command, argc, argv, &f.args, &code))

@@ -1,8 +1,112 @@
-/* Forgetting by a mask file, for every command that does it. */
+/* The work of `dkvb forget`, in the order in which it is done: who is to go (forget_set.c), which pairs that takes
+ * (forget_pairs.c), whom it would hurt (forget_guard.c), and, for the strength "exact", training again
+ * (forget_exact.c). */
 #ifndef DKVB_TOOL_FORGET_H
 #define DKVB_TOOL_FORGET_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "args.h"
+#include "codes.h"
+#include "ids.h"
+#include "input.h"
+#include "journal.h"
+
+/* Methods are those of the library, DKVB_METHOD_…; 0: the best that what is known allows. */
+struct forget_args {
+    struct args args;
+    const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
+    const char *codes_out, *key_features, *ids;
+    uint64_t pairs, examples, seed;
+    double target, max_retain_drop, max_class_loss;
+    uint32_t strength, method, threads; /* strength: DKVB_STRENGTH_… less 1 */
+    bool dry_run, force, keep_keys, json;
+};
+
+/* Who is to be forgotten, and what is known of them and of the others. */
+struct forget_set {
+    const uint16_t
+        *codes; /* [n][C][k], of rows to be forgotten and, if `marks`, of others; NULL: only classes are known */
+    size_t n;
+    uint8_t *marks;        /* [n], DKVB_FORGET …; NULL: all are to be forgotten */
+    const int32_t *labels; /* [n], or NULL */
+    uint8_t *classes;      /* [L], DKVB_FORGET …; NULL: not by class */
+    uint64_t *ids;         /* [id_count], what the rows to be forgotten are called */
+    size_t id_count;
+    size_t rows; /* to be forgotten, among the n */
+};
+
+struct forget {
+    const struct args_command *command; /* whose usage and operands are named: "forget", or who forgets by a mask */
+    struct forget_args args;
+    dkvb_model *model;
+    dkvb_model_info info;
+    struct features x;
+    struct codes npy;
+    struct labels y;
+    struct ids rows;
+    dkvb_codeset *codeset;  /* if --codes is a codes file */
+    dkvb_codeset_rows held; /* n = 0 without one */
+    uint16_t *searched;
+    struct forget_set set;
+    uint8_t salt[32];
+    dkvb_mask *mask;
+    dkvb_budget budget;           /* budget.struct_size 0: none was looked for */
+    dkvb_class_effect *effects;   /* [L], NULL: not measured */
+    uint8_t *again;               /* [L], 1: forgotten earlier, came back, and had to be forgotten once more */
+    char refusal[512];            /* what the guard found, "" for nothing */
+    char head[JOURNAL_HEAD_SIZE]; /* of the journal as it was read */
+    dkvb_journal_entry entry;
+    uint64_t lifted; /* exact: earlier maskings of the same rows that were taken back */
+    bool keys_placed;
+    double began;
+};
+
+/* forget_set.c: read what the options name; then everything but `codeset` and `npy` belongs to `set`. */
+int forget_read_set(struct forget *f);
+void forget_free_set(struct forget *f);
+
+/* Row numbers or ids of classes, e.g. "class=3,5 " for the journal; "" if not by class. */
+void forget_class_text(const struct forget *f, char *text, size_t size);
+
+/* forget_pairs.c: fill f->mask, of the budget given or found. */
+int forget_choose(struct forget *f);
+
+/* Classes that earlier requests named come back where later ones weaken those they compete with: forget them again,
+ * until all keep the target or nothing helps. Each is an entry of its own in the journal. */
+int forget_again(struct forget *f);
+
+/* Method in use, after forget_read_set(). */
+uint32_t forget_method(const struct forget *f);
+
+/* Write the forgetting of `mask` in the journal and put it in force. */
+int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_class_effect *effects, const char *parameters,
+                 uint64_t *entry);
+
+/* What the journal is to say. `parameters` and `effect`, of FORGET_TEXT bytes, must outlive it. */
+enum { FORGET_TEXT = 256 };
+dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effect *effects, const char *parameters,
+                                   char *effect);
+
+/* forget_guard.c: measure f->effects of f->mask on the rows held out, if there are any. */
+int forget_measure(struct forget *f);
+
+/* Whether the request would hurt others: by the effects measured, and by what rows of other classes among those to be
+ * forgotten would cost their class (before anything is changed). Why is noted in f->refusal, the first reason only. */
+int forget_guard_effects(struct forget *f);
+int forget_guard_mixture(struct forget *f);
+
+/* Fail with what was noted, unless --force or --dry-run. */
+int forget_refuse(const struct forget *f);
+
+/* The effects as a table or as JSON. */
+void forget_print_effects(const struct forget *f);
+void forget_json_effects(const struct forget *f);
+
+/* forget_exact.c: train again without the rows; and write the codes file without them. */
+int forget_exact(struct forget *f);
+int forget_write_codes(struct forget *f);
 
 /* What `dkvb forget MODEL --mask MASK` does and says, its JSON too; wrong use is told as `asking`'s. `output` NULL: the
  * model is replaced; `reason` and `salt` may be NULL. */

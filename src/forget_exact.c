@@ -1,0 +1,300 @@
+/* The strength "exact": the values are trained again from stored codes without the rows; and if the keys were placed on
+ * those rows too, they are placed again without them, and every row is searched again. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codeset.h"
+#include "forget.h"
+#include "hex.h"
+#include "journal.h"
+#include "output.h"
+#include "progress.h"
+#include "tool.h"
+
+/* What masked these very rows before would only be a trace of them: taken back. */
+static int lift_earlier(struct forget *f)
+{
+    uint64_t count = dkvb_journal_count(f->model);
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t id = 1; id <= count && code == EXIT_SUCCESS; id++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(f->model, id - 1, &entry));
+        if (code == EXIT_SUCCESS && entry.kind == DKVB_JOURNAL_FORGET && entry.state == DKVB_JOURNAL_ACTIVE &&
+            dkvb_journal_names_rows(f->model, id, f->set.ids, f->set.id_count)) {
+            code = tool_check(dkvb_model_undo(f->model, id));
+            f->lifted++;
+        }
+    }
+    return code;
+}
+
+/* What the rows held out answer before and after. */
+static int measure(struct forget *f, const dkvb_model *before)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    if (f->held.n == 0)
+        return EXIT_SUCCESS;
+    run.threads = f->args.threads;
+    f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
+    if (!f->effects)
+        return EXIT_FAILURE;
+    return tool_check(dkvb_effect_compare(before, f->model, &f->held, f->effects, &run));
+}
+
+/* What the journal says of a replay. The effect is known only afterwards, and is printed. */
+static dkvb_forget_options replay_options(const struct forget *f, const char *parameters, char *effect)
+{
+    dkvb_forget_options o = forget_options(f, NULL, parameters, effect);
+
+    o.method = "replay";
+    return o;
+}
+
+static int replay(struct forget *f)
+{
+    dkvb_run_options run = progress_start("values", f->args.threads);
+    char parameters[FORGET_TEXT], effect[FORGET_TEXT], classes[128];
+    dkvb_forget_options o;
+    uint64_t id;
+    int code;
+
+    forget_class_text(f, classes, sizeof classes);
+    snprintf(parameters, sizeof parameters, "%srows=%zu keys=kept", classes, f->set.id_count);
+    o = replay_options(f, parameters, effect);
+    code = tool_check_both(f->args.args.operand[0], f->args.codes,
+                           dkvb_model_replay(f->model, f->codeset, f->set.ids, f->set.id_count, &o, &id, &run));
+    progress_stop();
+    return code ? code : journal_find(f->model, id, &f->entry);
+}
+
+struct again {
+    struct features x;
+    struct ids ids;
+    int32_t *labels, *taught;
+    uint8_t *held_out;
+    uint16_t *codes;
+    dkvb_codebooks *codebooks;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_keyinit_options keyinit;
+    dkvb_train_options training;
+};
+
+/* The rows of --key-features that are still in the codeset, in the order of the file: moved up in place, with their
+ * ids, labels, and whether they are held out. */
+static int keep_known_rows(const struct forget *f, struct again *a)
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    size_t kept = 0, columns = a->x.columns;
+    int code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
+
+    for (size_t i = 0; i < a->x.rows && code == EXIT_SUCCESS; i++) {
+        size_t t = codeset_find(&training, a->ids.id[i]), h = codeset_find(&f->held, a->ids.id[i]);
+
+        if (t == training.n && h == f->held.n)
+            continue;
+        memmove(a->x.x + kept * columns, a->x.x + i * columns, columns * sizeof *a->x.x);
+        a->held_out[kept] = t == training.n;
+        a->labels[kept] = t < training.n ? training.labels[t] : f->held.labels[h];
+        a->taught[kept] = t < training.n ? training.labels[t] : -1;
+        a->ids.id[kept++] = a->ids.id[i];
+    }
+    if (code == EXIT_SUCCESS && kept != training.n + f->held.n)
+        code = tool_fail("%s: %zu of its rows are in %s, which has %zu: all of them are wanted, to place the keys on",
+                         a->x.path, kept, f->args.codes, training.n + f->held.n);
+    a->x.rows = a->ids.n = kept;
+    return code;
+}
+
+/* Placing keys again gives new codebooks: masks of the old ones mean nothing there. */
+static int check_no_mask(const struct forget *f)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    int code = tool_check(dkvb_model_get_info(f->model, &info));
+
+    if (code == EXIT_SUCCESS && info.masked_pairs + info.purged_pairs > 0)
+        code =
+            tool_fail("%s: %" PRIu64 " pairs are masked or purged for other rows, and new keys would bring those back: "
+                      "undo what can be undone and name its rows here too, or keep the keys (--keep-keys)",
+                      f->args.args.operand[0], info.masked_pairs + info.purged_pairs);
+    return code;
+}
+
+static int read_again(struct forget *f, struct again *a)
+{
+    int code = input_features_for(&a->x, f->args.key_features, &f->info);
+
+    if (code == EXIT_SUCCESS)
+        code = ids_of_rows(&a->ids, f->args.ids, a->x.path, a->x.rows);
+    if (code)
+        return code;
+    a->labels = input_memory("labels", sizeof *a->labels, a->x.rows, 2, 1);
+    a->held_out = input_memory("rows held out", 1, a->x.rows, 1, 1);
+    a->codes = input_memory("codes", sizeof *a->codes, a->x.rows, f->info.codebooks, f->info.top_k);
+    if (!a->labels || !a->held_out || !a->codes)
+        return EXIT_FAILURE;
+    a->taught = a->labels + a->x.rows;
+    return keep_known_rows(f, a);
+}
+
+/* Keys, codes and values from the rows that are left, as they were made at first. */
+static int train_again(struct forget *f, struct again *a)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("keys", f->args.threads);
+    int code;
+
+    o.top_k = f->info.top_k;
+    a->training.ids = a->ids.id;
+    code = tool_check_about(a->x.path,
+                            dkvb_codebooks_fit(&a->codebooks, a->x.x, a->x.rows, a->x.columns, &a->keyinit, &run));
+    progress_stop();
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(&a->model, a->codebooks, f->info.classes, &o));
+    for (uint32_t l = 0; l < f->info.classes && code == EXIT_SUCCESS; l++)
+        code = tool_check(dkvb_model_set_class_name(a->model, l, dkvb_model_class_name(f->model, l)));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_set_values_dtype(a->model, f->info.values_dtype));
+    if (code == EXIT_SUCCESS)
+        code = codes_search(a->model, &a->x, f->args.threads, false, a->codes, NULL);
+    if (code)
+        return code;
+    run = progress_start("values", f->args.threads);
+    code = tool_check(dkvb_model_train(a->model, a->codes, o.top_k, a->taught, a->x.rows, &a->training, &run));
+    if (code == EXIT_SUCCESS && f->info.class_counts)
+        code = tool_check(dkvb_model_count_classes(a->model, a->codes, o.top_k, a->taught, a->x.rows, &run));
+    progress_stop();
+    return code;
+}
+
+static int keep_codes_again(const struct forget *f, struct again *a)
+{
+    const struct codeset_source source = {.model = a->model,
+                                          .x = &a->x,
+                                          .ids = &a->ids,
+                                          .labels = a->labels,
+                                          .held_out = a->held_out,
+                                          .codes = a->codes,
+                                          .threads = f->args.threads};
+    int code = codeset_make(&a->set, &source);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_set_keyinit(a->set, &a->keyinit));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_set_training(a->set, &a->training));
+    return code;
+}
+
+/* The new model has a journal of its own: a replay without further rows writes its first entry, which names the head of
+ * the journal before. */
+static int begin_journal(struct forget *f, struct again *a)
+{
+    char parameters[FORGET_TEXT], effect[FORGET_TEXT], classes[96];
+    dkvb_forget_options o;
+    uint64_t id;
+    int code;
+
+    forget_class_text(f, classes, sizeof classes);
+    snprintf(parameters, sizeof parameters, "%srows=%zu keys=placed-again after=%s", classes, f->set.id_count, f->head);
+    o = replay_options(f, parameters, effect);
+    code = tool_check(dkvb_model_replay(a->model, a->set, NULL, 0, &o, &id, NULL));
+    return code ? code : journal_find(a->model, id, &f->entry);
+}
+
+static int place_again(struct forget *f, struct again *a)
+{
+    int code = check_no_mask(f);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_training(f->codeset, &a->training));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_HELD_OUT, &f->held));
+    if (code == EXIT_SUCCESS)
+        code = read_again(f, a);
+    if (code == EXIT_SUCCESS)
+        code = train_again(f, a);
+    if (code == EXIT_SUCCESS)
+        code = keep_codes_again(f, a);
+    if (code == EXIT_SUCCESS)
+        code = begin_journal(f, a);
+    if (code)
+        return code;
+    dkvb_model_free(f->model);
+    dkvb_codeset_free(f->codeset);
+    f->model = a->model;
+    f->codeset = a->set;
+    f->keys_placed = true;
+    a->model = NULL;
+    a->set = NULL;
+    return EXIT_SUCCESS;
+}
+
+static void again_free(struct again *a)
+{
+    input_features_free(&a->x);
+    ids_free(&a->ids);
+    free(a->labels);
+    free(a->held_out);
+    free(a->codes);
+    dkvb_codebooks_free(a->codebooks);
+    dkvb_model_free(a->model);
+    dkvb_codeset_free(a->set);
+}
+
+/* With the keys as they are: what there is to measure, and to judge. */
+static int replay_and_judge(struct forget *f)
+{
+    dkvb_model *before = NULL;
+    dkvb_model_info info;
+    int code = input_model_map(&before, f->args.args.operand[0], &info);
+
+    if (code == EXIT_SUCCESS)
+        code = lift_earlier(f);
+    if (code == EXIT_SUCCESS)
+        code = replay(f);
+    if (code == EXIT_SUCCESS)
+        code = measure(f, before);
+    if (code == EXIT_SUCCESS)
+        code = forget_guard_effects(f);
+    dkvb_model_free(before);
+    return code ? code : forget_refuse(f);
+}
+
+int forget_exact(struct forget *f)
+{
+    struct again a = {.keyinit = DKVB_KEYINIT_OPTIONS_INIT, .training = DKVB_TRAIN_OPTIONS_INIT};
+    bool own_keys = dkvb_codeset_get_keyinit(f->codeset, &a.keyinit) == DKVB_OK;
+    int code;
+
+    if (own_keys && !f->args.key_features && !f->args.keep_keys && !f->args.dry_run)
+        return tool_fail(
+            "%s: the keys were placed on rows that are to be forgotten too. --key-features X (the rows that it was "
+            "trained on) places them again without those; --keep-keys leaves the keys, and what they show of "
+            "the rows, as they are",
+            f->args.args.operand[0]);
+    if (!own_keys && f->args.key_features)
+        return tool_fail("%s: its keys were placed on other rows: --key-features is of no use", f->args.codes);
+    code = replay_and_judge(f);
+    if (code || f->args.dry_run || !f->args.key_features)
+        return code;
+    code = place_again(f, &a);
+    again_free(&a);
+    return code;
+}
+
+int forget_write_codes(struct forget *f)
+{
+    const char *path = f->args.codes_out ? f->args.codes_out : f->args.codes;
+    int code = EXIT_SUCCESS;
+
+    if (!f->keys_placed)
+        code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
+    return code ? code : output_codeset(f->codeset, path);
+}

@@ -1,0 +1,257 @@
+/* Which pairs must go: by the method and budget that were asked for, or the smallest budget that does. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "forget.h"
+#include "journal.h"
+#include "progress.h"
+#include "tool.h"
+
+/* What the options ask for; else the best that what is known allows. */
+uint32_t forget_method(const struct forget *f)
+{
+    if (f->args.strength + 1 == DKVB_STRENGTH_THOROUGH)
+        return DKVB_METHOD_EVERY;
+    if (f->args.method)
+        return f->args.method;
+    if (f->set.codes)
+        return f->set.marks ? DKVB_METHOD_CONTRAST : DKVB_METHOD_ACTIVATIONS;
+    return f->info.class_counts ? DKVB_METHOD_CONTRAST : DKVB_METHOD_VALUES;
+}
+
+static dkvb_request make_request(const struct forget *f, const uint8_t *rows, const uint8_t *classes)
+{
+    dkvb_request request = DKVB_REQUEST_INIT;
+
+    request.method = forget_method(f);
+    request.k = f->info.top_k;
+    request.codes = f->set.codes;
+    request.n = f->set.n;
+    request.rows = rows;
+    request.classes = classes;
+    request.seed = f->args.seed;
+    return request;
+}
+
+static uint64_t given_budget(const struct forget *f)
+{
+    return forget_method(f) == DKVB_METHOD_EXAMPLES ? f->args.examples : f->args.pairs;
+}
+
+static int choose_given(struct forget *f, uint64_t budget)
+{
+    dkvb_request request = make_request(f, f->set.marks, f->set.classes);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    run.threads = f->args.threads;
+    return tool_check_about(f->args.args.operand[0], dkvb_unlearn_choose(f->mask, f->model, &request, budget, &run));
+}
+
+/* Why no budget does, with the one that comes nearest. */
+static int say_best(const struct forget *f)
+{
+    const dkvb_budget *b = &f->budget;
+    const char *what = forget_method(f) == DKVB_METHOD_EXAMPLES ? "examples" : "pairs";
+
+    return tool_fail("%s: no number of %s brings the accuracy on %" PRIu64 " held-out rows down to %g while the others "
+                     "lose at most %g; nothing was changed. Nearest: %" PRIu64 " %s, %.4f -> %.4f, others %.4f -> %.4f",
+                     f->args.args.operand[0], what, b->forget_rows, f->args.target, f->args.max_retain_drop, b->budget,
+                     what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
+}
+
+/* The smallest budget for these classes under the mask in force, and, if one was met, its pairs. `rows`: marks of the
+ * rows of f->set. */
+static int find_budget(struct forget *f, const uint8_t *rows, const uint8_t *classes, dkvb_budget *found,
+                       dkvb_mask *mask)
+{
+    dkvb_request request = make_request(f, rows, classes);
+    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("budget", f->args.threads);
+    uint32_t *rank = input_memory("the ranking", sizeof *rank, f->info.codebooks, f->info.keys, 1);
+    int code = rank ? tool_check(dkvb_unlearn_rank(rank, f->model, &request, &run)) : EXIT_FAILURE;
+
+    o.target = f->args.target;
+    o.max_retain_drop = f->args.max_retain_drop;
+    *found = (dkvb_budget)DKVB_BUDGET_INIT;
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes, dkvb_budget_find(f->model, rank, &f->held, classes, &o, found, &run));
+    progress_stop();
+    if (code == EXIT_SUCCESS && found->met)
+        code = tool_check(dkvb_unlearn_by_rank(mask, rank, found->budget));
+    free(rank);
+    return code;
+}
+
+/* Marks of the rows of f->set, given those of the classes; to be free()d. */
+static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
+{
+    uint8_t *marks = input_memory("marks of rows", 1, f->set.n, 1, 1);
+
+    for (size_t i = 0; marks && i < f->set.n; i++)
+        marks[i] = f->set.labels[i] < 0 ? DKVB_KEEP : classes[f->set.labels[i]];
+    return marks;
+}
+
+/* Classes that forgettings in force name in their parameters, "class=3,5 …", and that this request does not. */
+static int put_earlier_aside(const struct forget *f, uint8_t *classes)
+{
+    for (uint64_t i = 0; i < dkvb_journal_count(f->model); i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+        int code = tool_check(dkvb_journal_get(f->model, i, &entry));
+        const char *at = entry.parameters;
+
+        if (code)
+            return code;
+        if (entry.kind != DKVB_JOURNAL_FORGET || entry.state == DKVB_JOURNAL_UNDONE || strncmp(at, "class=", 6) != 0)
+            continue;
+        for (at += 6; *at >= '0' && *at <= '9';) {
+            char *end;
+            unsigned long label = strtoul(at, &end, 10);
+
+            if (label < f->info.classes && classes[label] == DKVB_KEEP)
+                classes[label] = DKVB_ASIDE;
+            at = *end == ',' ? end + 1 : end;
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
+/* Classes forgotten earlier count neither as kept nor as forgotten: pairs that served them are free to go. */
+static int choose_found(struct forget *f)
+{
+    uint8_t *rows;
+    int code = put_earlier_aside(f, f->set.classes);
+
+    if (code)
+        return code;
+    rows = marks_by_class(f, f->set.classes);
+    code = rows ? find_budget(f, rows, f->set.classes, &f->budget, f->mask) : EXIT_FAILURE;
+    free(rows);
+    return code == EXIT_SUCCESS && !f->budget.met ? say_best(f) : code;
+}
+
+int forget_choose(struct forget *f)
+{
+    int code = tool_check(dkvb_mask_new(&f->mask, dkvb_model_codebooks(f->model)));
+
+    if (code)
+        return code;
+    if (forget_method(f) == DKVB_METHOD_EVERY)
+        return choose_given(f, 1);
+    if (given_budget(f) > 0)
+        return choose_given(f, given_budget(f));
+    return choose_found(f);
+}
+
+static void effect_text(const struct forget *f, const dkvb_class_effect *effects, char *text)
+{
+    dkvb_class_effect sums[DKVB_ASIDE + 1] = {{0}};
+    const dkvb_class_effect *forget = &sums[DKVB_FORGET], *retain = &sums[DKVB_KEEP];
+
+    text[0] = '\0';
+    if (!effects)
+        return;
+    for (uint32_t l = 0; l < f->info.classes; l++)
+        dkvb_effect_add(&sums[f->set.classes ? f->set.classes[l] : DKVB_KEEP], &effects[l]);
+    if (forget->rows)
+        snprintf(text, FORGET_TEXT, "forget=%.4f>%.4f retain=%.4f>%.4f rows=%" PRIu64,
+                 (double)forget->right_before / (double)forget->rows,
+                 (double)forget->right_after / (double)forget->rows,
+                 retain->rows ? (double)retain->right_before / (double)retain->rows : 0.0,
+                 retain->rows ? (double)retain->right_after / (double)retain->rows : 0.0, forget->rows + retain->rows);
+    else if (retain->rows)
+        snprintf(text, FORGET_TEXT, "all=%.4f>%.4f rows=%" PRIu64, (double)retain->right_before / (double)retain->rows,
+                 (double)retain->right_after / (double)retain->rows, retain->rows);
+}
+
+dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effect *effects, const char *parameters,
+                                   char *effect)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+
+    effect_text(f, effects, effect);
+    o.reason = f->args.reason;
+    o.strength = f->args.strength + 1;
+    o.parameters = parameters;
+    o.effect = effect;
+    o.rows = f->set.ids;
+    o.row_count = f->set.id_count;
+    o.salt = f->args.salt ? f->salt : NULL;
+    return o;
+}
+
+int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_class_effect *effects, const char *parameters,
+                 uint64_t *entry)
+{
+    char effect[FORGET_TEXT];
+    dkvb_forget_options o = forget_options(f, effects, parameters, effect);
+    dkvb_status status;
+
+    o.method = f->args.mask ? NULL : dkvb_method_name(forget_method(f));
+    status = dkvb_model_forget(f->model, mask, &o, entry);
+    return f->args.mask ? tool_check_both(f->args.mask, f->args.args.operand[0], status) : tool_check(status);
+}
+
+/* Forget one class once more, if that keeps the limits. */
+static int forget_class_again(struct forget *f, uint32_t label, bool *helped)
+{
+    uint8_t *classes = input_memory("the classes", 1, f->info.classes, 1, 1), *rows = NULL;
+    char parameters[FORGET_TEXT];
+    dkvb_budget found;
+    dkvb_mask *mask = NULL;
+    uint64_t entry;
+    int code = classes ? EXIT_SUCCESS : EXIT_FAILURE;
+
+    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+        classes[l] = l == label ? DKVB_FORGET : f->set.classes[l] == DKVB_KEEP ? DKVB_KEEP : DKVB_ASIDE;
+    rows = classes ? marks_by_class(f, classes) : NULL;
+    if (!rows)
+        code = EXIT_FAILURE;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(f->model)));
+    if (code == EXIT_SUCCESS)
+        code = find_budget(f, rows, classes, &found, mask);
+    if (code == EXIT_SUCCESS && found.met) {
+        snprintf(parameters, sizeof parameters, "class=%" PRIu32 " again pairs=%" PRIu64, label, found.budget);
+        code = forget_apply(f, mask, NULL, parameters, &entry);
+        f->again[label] = 1;
+    }
+    *helped = code == EXIT_SUCCESS && found.met;
+    dkvb_mask_free(mask);
+    free(rows);
+    free(classes);
+    return code;
+}
+
+/* Whether a class that was put aside, or is forgotten now, keeps more accuracy than the target. */
+static bool came_back(const struct forget *f, const dkvb_class_effect *now, uint32_t label)
+{
+    return f->set.classes[label] != DKVB_KEEP && now[label].rows > 0 &&
+           (double)now[label].right_after > f->args.target * (double)now[label].rows;
+}
+
+int forget_again(struct forget *f)
+{
+    enum { ROUNDS = 5 }; /* each weakens the others a little less */
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_class_effect *now = input_memory("effects", sizeof *now, f->info.classes, 1, 1);
+    bool any = true;
+    int code = now ? EXIT_SUCCESS : EXIT_FAILURE;
+
+    run.threads = f->args.threads;
+    for (int round = 0; code == EXIT_SUCCESS && any && round < ROUNDS; round++) {
+        any = false;
+        code = tool_check(dkvb_effect_measure(f->model, NULL, NULL, &f->held, now, NULL, &run));
+        for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+            if (came_back(f, now, l)) {
+                bool helped = false;
+
+                code = forget_class_again(f, l, &helped);
+                any = any || helped;
+            }
+    }
+    free(now);
+    return code;
+}

@@ -1,0 +1,221 @@
+/* Who is to be forgotten: rows of a codes file, of plain codes or of features; or classes, by name alone. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codeset.h"
+#include "forget.h"
+#include "tool.h"
+
+/* set.classes from --class. */
+static int mark_classes(struct forget *f)
+{
+    bool *chosen = NULL;
+    int code = input_classes(&chosen, f->args.classes, f->model, f->info.classes);
+
+    if (code == EXIT_SUCCESS) {
+        f->set.classes = input_memory("the classes", 1, f->info.classes, 1, 1);
+        code = f->set.classes ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        f->set.classes[l] = chosen[l] ? DKVB_FORGET : DKVB_KEEP;
+    free(chosen);
+    return code;
+}
+
+static bool is_chosen(const struct forget *f, int32_t label)
+{
+    return label >= 0 && (uint32_t)label < f->info.classes && f->set.classes[label] == DKVB_FORGET;
+}
+
+/* Mark the rows of the chosen classes, given all labels, and note what they are called. ids NULL: row numbers. */
+static int mark_by_labels(struct forget *f, const int32_t *labels, const uint64_t *ids)
+{
+    struct forget_set *set = &f->set;
+
+    set->labels = labels;
+    for (size_t i = 0; i < set->n; i++) {
+        set->marks[i] = is_chosen(f, labels[i]) ? DKVB_FORGET : DKVB_KEEP;
+        if (set->marks[i] == DKVB_FORGET)
+            set->ids[set->id_count++] = ids ? ids[i] : i;
+    }
+    set->rows = set->id_count;
+    return EXIT_SUCCESS;
+}
+
+static int no_rows(const struct forget *f, const char *path, size_t n)
+{
+    return tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget", path, n, f->args.classes);
+}
+
+/* Rows of the part held out are forgotten too, though they taught nothing: they are to be called by their ids. */
+static void add_held_out(struct forget *f)
+{
+    for (size_t i = 0; i < f->held.n; i++)
+        if (is_chosen(f, f->held.labels[i]))
+            f->set.ids[f->set.id_count++] = f->held.ids[i];
+}
+
+static int mark_by_ids(struct forget *f, const dkvb_codeset_rows *training)
+{
+    struct forget_set *set = &f->set;
+    int code = ids_read(&f->rows, f->args.rows);
+
+    set->labels = training->labels;
+    for (size_t i = 0; code == EXIT_SUCCESS && i < f->rows.n; i++) {
+        size_t at = codeset_find(training, f->rows.id[i]);
+
+        if (at == training->n && codeset_find(&f->held, f->rows.id[i]) == f->held.n)
+            return tool_fail("%s: row %zu asks for id %" PRIu64 ", %s has no such row (any more)", f->rows.path, i,
+                             f->rows.id[i], f->args.codes);
+        if (at < training->n) {
+            set->marks[at] = DKVB_FORGET;
+            set->rows++;
+        }
+        set->ids[set->id_count++] = f->rows.id[i];
+    }
+    if (code == EXIT_SUCCESS && set->id_count == 0)
+        code = tool_fail("%s: no ids, so there is nothing to forget", f->rows.path);
+    return code;
+}
+
+static int read_codeset(struct forget *f)
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    struct forget_set *set = &f->set;
+    int code = codeset_read(&f->codeset, f->args.codes, f->model);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_HELD_OUT, &f->held));
+    if (code == EXIT_SUCCESS && training.k != f->info.top_k)
+        code = tool_fail("%s: codes have k = %" PRIu32 ", %s selects %" PRIu32, f->args.codes, training.k,
+                         f->args.args.operand[0], f->info.top_k);
+    if (code)
+        return code;
+    set->codes = training.codes;
+    set->n = training.n;
+    set->marks = input_memory("marks of rows", 1, set->n, 1, 1);
+    set->ids = set->marks ? input_memory("row ids", sizeof *set->ids, set->n + f->held.n, 1, 1) : NULL;
+    if (!set->ids)
+        return EXIT_FAILURE;
+    if (f->args.rows)
+        return mark_by_ids(f, &training);
+    code = mark_by_labels(f, training.labels, training.ids);
+    add_held_out(f);
+    return code == EXIT_SUCCESS && set->id_count == 0 ? no_rows(f, f->args.codes, set->n + f->held.n) : code;
+}
+
+/* Rows of a plain file have their numbers as ids. */
+static int number_rows(struct forget *f)
+{
+    struct forget_set *set = &f->set;
+
+    set->ids = input_memory("row numbers", sizeof *set->ids, set->n, 1, 1);
+    for (size_t i = 0; set->ids && i < set->n; i++)
+        set->ids[i] = i;
+    set->id_count = set->rows = set->n;
+    return set->ids ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int read_npy_codes(struct forget *f)
+{
+    struct forget_set *set = &f->set;
+    int code = codes_read(&f->npy, f->args.codes, &f->info);
+
+    if (code)
+        return code;
+    set->codes = f->npy.codes;
+    set->n = f->npy.rows;
+    code = number_rows(f);
+    if (code || !f->args.labels)
+        return code;
+    code = input_labels(&f->y, f->args.labels, f->args.codes, set->n);
+    set->marks = code ? NULL : input_memory("marks of rows", 1, set->n, 1, 1);
+    if (!set->marks)
+        return EXIT_FAILURE;
+    set->id_count = 0;
+    code = mark_by_labels(f, f->y.y, NULL);
+    return set->rows == 0 ? no_rows(f, f->y.path, set->n) : code;
+}
+
+/* Keep the rows of the chosen classes only, in place: the others need not be searched. */
+static int cut_out_classes(struct forget *f)
+{
+    struct forget_set *set = &f->set;
+    size_t kept = 0;
+    int code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows);
+
+    for (size_t i = 0; code == EXIT_SUCCESS && i < f->x.rows; i++)
+        if (is_chosen(f, f->y.y[i])) {
+            if (kept < i)
+                memcpy(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
+            set->ids[kept++] = i;
+        }
+    set->id_count = set->rows = kept;
+    return code == EXIT_SUCCESS && kept == 0 ? no_rows(f, f->y.path, f->y.rows) : code;
+}
+
+static int read_features(struct forget *f)
+{
+    struct forget_set *set = &f->set;
+    int code = input_features_for(&f->x, f->args.features, &f->info);
+
+    set->n = f->x.rows;
+    if (code == EXIT_SUCCESS)
+        code = number_rows(f);
+    if (code == EXIT_SUCCESS && f->args.labels)
+        code = cut_out_classes(f);
+    if (code)
+        return code;
+    set->n = f->x.rows = set->rows;
+    f->searched = input_memory("codes", sizeof *f->searched, set->n, f->info.codebooks, f->info.top_k);
+    set->codes = f->searched;
+    return f->searched ? codes_search(f->model, &f->x, f->args.threads, false, f->searched, NULL) : EXIT_FAILURE;
+}
+
+int forget_read_set(struct forget *f)
+{
+    int code = f->args.classes ? mark_classes(f) : EXIT_SUCCESS;
+
+    if (code)
+        return code;
+    if (f->args.codes)
+        code = codeset_is(f->args.codes) ? read_codeset(f) : read_npy_codes(f);
+    else if (f->args.features)
+        code = read_features(f);
+    if (code == EXIT_SUCCESS && !f->codeset && (f->args.codes || f->args.features) && f->set.rows == 0)
+        code =
+            tool_fail("%s: no rows, so there is nothing to forget", f->args.codes ? f->args.codes : f->args.features);
+    return code;
+}
+
+void forget_free_set(struct forget *f)
+{
+    free(f->set.marks);
+    free(f->set.classes);
+    free(f->set.ids);
+    free(f->searched);
+    ids_free(&f->rows);
+    dkvb_codeset_free(f->codeset);
+    input_labels_free(&f->y);
+    codes_free(&f->npy);
+    input_features_free(&f->x);
+}
+
+void forget_class_text(const struct forget *f, char *text, size_t size)
+{
+    size_t length = 0;
+    bool any = false;
+
+    text[0] = '\0';
+    for (uint32_t l = 0; f->set.classes && l < f->info.classes && length + 16 < size; l++)
+        if (f->set.classes[l] == DKVB_FORGET) {
+            length += (size_t)snprintf(text + length, size - length, "%s%" PRIu32, any ? "," : "class=", l);
+            any = true;
+        }
+    if (any)
+        snprintf(text + length, size - length, " ");
+}
