@@ -26,7 +26,7 @@ static const struct args_option options[] = {
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
     {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "the rows of a codes file to forget, by id"},
     {"strength", ARGS_CHOICE, AT(strength), "suppress|thorough|exact",
-     .help = "thorough: every pair that any row selects; exact: train again without the rows", .choices = strengths,
+     .help = "thorough: all pairs that rows select; exact: train again", .choices = strengths,
      .shows_default = true},
     {"codes", ARGS_TEXT, AT(codes), "CODES",
      .help = "what is known of the rows: a file of 'train --codes-out', or codes as 'dkvb search' writes them"},

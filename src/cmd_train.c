@@ -45,7 +45,7 @@ static const struct args_option options[] = {
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
      .help = "keep codes, ids and labels of the rows, to forget by: see 'dkvb forget'"},
     {"hold-out", ARGS_REAL, AT(hold_out), "R",
-     .help = "with --codes-out: share of the rows to measure effects on, never trained on", .below = 1,
+     .help = "with --codes-out: share of the rows kept out of training, to measure on", .below = 1,
      .shows_default = true},
     {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "what the rows are called, integers; row numbers if not given"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),

@@ -9,10 +9,11 @@
 #include "output.h"
 #include "tool.h"
 
-/* Rows of another class among those to be forgotten matter from this share of the request on, and from this loss on
- * that they would bring their class. Both were chosen on requests with rows slipped in and on honest ones
+/* Rows of another class among those to be forgotten matter if they are so many, of so large a share of the request, and
+ * would cost their class anything for certain. Chosen on requests with rows slipped in and on honest ones
  * (docs/unlearning.md). */
-static const double share_that_matters = 0.02, loss_that_matters = 0.01;
+static const double share_that_matters = 0.02;
+static const uint64_t rows_that_matter = 25;
 
 int forget_measure(struct forget *f)
 {
@@ -129,12 +130,12 @@ static void judge_mixture(struct forget *f, const uint64_t *requested, uint32_t 
     char why[128];
 
     for (uint32_t l = 0; l < f->info.classes; l++) {
-        if (l == main_class || (double)requested[l] < share_that_matters * (double)f->set.rows ||
-            !(effects[l].low > loss_that_matters))
+        if (l == main_class || requested[l] < rows_that_matter ||
+            (double)requested[l] < share_that_matters * (double)f->set.rows || !(effects[l].low > 0.0))
             continue;
         snprintf(why, sizeof why, " by %" PRIu64 " of the %zu rows, which are its own while most are of class %" PRIu32,
                  requested[l], f->set.rows, main_class);
-        note_refusal(f, l, &effects[l], loss_that_matters, why);
+        note_refusal(f, l, &effects[l], 0.0, why);
     }
 }
 

@@ -77,9 +77,9 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 '--pairs' "$dkvb" forget m.dkvb --method activations --features x.npy
     refused 2 '--examples' "$dkvb" forget m.dkvb --method examples --features x.npy
     refused 2 '--pairs does not go with' "$dkvb" forget m.dkvb --method examples --examples 2 --pairs 3 --features x.npy
-    refused 2 '--method or --mask' "$dkvb" forget m.dkvb --features x.npy
-    refused 2 'go together' "$dkvb" forget m.dkvb --method activations --pairs 3 $labelled
-    refused 2 '--features or --codes is missing' "$dkvb" forget m.dkvb --method activations --pairs 3
+    refused 2 '--pairs is missing' "$dkvb" forget m.dkvb --features x.npy
+    refused 2 '--labels go with --class' "$dkvb" forget m.dkvb --method activations --pairs 3 $labelled
+    refused 2 'nobody is named' "$dkvb" forget m.dkvb --method activations --pairs 3
     refused 2 '--codes does not go with --features' "$dkvb" forget m.dkvb --method activations --pairs 3 --codes c.npy \
         --features x.npy
     refused 2 '--codes does not go with --mask' "$dkvb" forget m.dkvb --mask m.mask --codes c.npy

@@ -40,7 +40,7 @@ refused 2 '64 hexadecimal digits' "$dkvb" $forget --class 1 --salt "$newest"0
 # Who has the salt can hash the rows again; a file of before the purge has it, one of after has not.
 check "$dkvb" masks two.dkvb --json >two.json
 check "$dkvb" masks m.dkvb --json >m.json
-claim two.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["parameters"] == "pairs=20"'
+claim two.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["parameters"] == "class=1 pairs=20"'
 claim two.json 'all(e["salted"] for e in d["journal"])'
 claim m.json 'not any(e["salted"] for e in d["journal"]) and d["journal"][2]["rows"] is None'
 check "$python" - $salt <<'END2'

@@ -37,10 +37,11 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
+    "train": "n held_out classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
     "eval": "n accuracy loss per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained output predictions seconds",
-    "forget": "pairs_masked pairs_requested pairs_total examples entry seconds",
+    "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects again lifted "
+              "keys_placed_again dry_run refused seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",

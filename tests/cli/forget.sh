@@ -1,0 +1,169 @@
+#!/bin/sh
+# Forgetting from what training kept: budgets that are found, the guard, three strengths, and no data at all.
+. "$(dirname "$0")/common.sh"
+make_data
+# Keys on other rows than those to be forgotten, so that "exact" can be exact.
+train_small m.dkvb --key-features test_x.npy --codes-out m.codes --hold-out 0.25 --keep-counts
+forget() { # NAME OPTIONS: forget, and keep what is said in NAME.json
+    name=$1
+    shift
+    check "$dkvb" forget m.dkvb --salt $salt --json "$@" >"$name.json"
+}
+
+# A dry run measures every class, and changes nothing.
+cp m.dkvb before.dkvb
+forget dry --class 1 --codes m.codes --max-retain-drop 1 --dry-run
+same m.dkvb before.dkvb
+claim dry.json 'd["dry_run"] and d["entry"] is None and len(d["effects"]) == 4'
+claim dry.json 'd["effects"][1]["right_after"] == 0 and sum(e["rows"] for e in d["effects"]) > 60'
+claim dry.json 'all(e["rows"] == 0 or e["low"] < e["high"] for e in d["effects"])'
+
+# The budget is found, said, and enough on the rows held out; one less pair is not.
+forget found --class 1 --codes m.codes --max-retain-drop 1 --max-class-loss 1 -o found.dkvb
+claim found.json 'd["method"] == "contrast" and d["budget"]["forget_after"] == 0 and d["entry"] == 1'
+claim found.json 'd["pairs_masked"] == d["budget"]["budget"]'
+pairs=$(json found.json 'd["budget"]["budget"]')
+forget given --class 1 --codes m.codes --pairs "$pairs" --max-class-loss 1 -o given.dkvb
+"$dkvb" masks found.dkvb --export found.mask >/dev/null
+"$dkvb" masks given.dkvb --export given.mask >/dev/null
+same found.mask given.mask
+forget less --class 1 --codes m.codes --pairs $((pairs - 1)) --max-class-loss 1 --dry-run
+claim less.json 'd["effects"][1]["right_after"] > 0'
+check "$dkvb" masks found.dkvb --json >journal.json
+claim journal.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["rows"] > 60'
+claim journal.json "d['journal'][0]['parameters'] == 'class=1 pairs=$pairs target=0'"
+claim journal.json 'd["journal"][0]["effect"].startswith("forget=") and ">0.0000 retain=" in d["journal"][0]["effect"]'
+
+# Limits that cannot be kept: nothing changes, and the nearest is told.
+check "$dkvb" train --features x.npy --labels y.npy --codebooks 2 --keys 3 --key-dim 2 -o few.dkvb --codes-out tight.codes \
+    --hold-out 0.4 >/dev/null
+cp few.dkvb few_before.dkvb
+refused 1 'nothing was changed. Nearest: ' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --method activations \
+    --target 0 --max-retain-drop 0
+same few.dkvb few_before.dkvb
+
+# Requests with numbers commute, and the same pairs are found with no data at all.
+for order in "0 2" "2 0"; do
+    cp m.dkvb turns.dkvb
+    for class in $order; do
+        check "$dkvb" forget turns.dkvb --class $class --codes m.codes --pairs 30 --max-class-loss 1 >/dev/null
+    done
+    check "$dkvb" masks turns.dkvb --export "turns $order.mask" >/dev/null
+done
+same "turns 0 2.mask" "turns 2 0.mask"
+for method in activations contrast; do
+    forget known --class 2 --codes m.codes --method $method --pairs 40 --max-class-loss 1 -o x.dkvb --mask-out known.mask
+    forget named --class 2 --method $method --pairs 40 -o x.dkvb --mask-out named.mask
+    same known.mask named.mask
+    claim named.json "d['method'] == '$method' and d['effects'] is None and d['examples'] == 0"
+done
+forget named --class 2 --pairs 40 -o x.dkvb
+claim named.json 'd["method"] == "contrast"'
+check "$dkvb" train --features x.npy --labels y.npy --init-from m.dkvb -o plain.dkvb >/dev/null
+check "$dkvb" forget plain.dkvb --class 2 --pairs 40 --json >values.json
+claim values.json 'd["method"] == "values" and d["pairs_masked"] == 40'
+
+# Thorough: every pair that a row of the set selects.
+forget all --class 3 --codes m.codes --strength thorough --max-class-loss 1 -o all.dkvb --mask-out all.mask
+check "$dkvb" masks all.dkvb --json >journal.json
+claim journal.json 'd["journal"][0]["strength"] == "thorough" and d["journal"][0]["method"] == "every"'
+
+# Exact, for classes and for rows: but for the journal, the bytes of a model that never saw them.
+sections() { # MODEL: its sections but those of the journal
+    "$python" - "$1" <<'END'
+import sys
+data = open(sys.argv[1], "rb").read()
+for i in range(int.from_bytes(data[24:28], "little")):
+    e = data[64 + 64 * i:128 + 64 * i]
+    name, at, size = e[:16].rstrip(b"\0"), int.from_bytes(e[24:32], "little"), int.from_bytes(e[32:40], "little")
+    if name not in (b"journal", b"evidence"):
+        sys.stdout.buffer.write(name + data[at:at + size])
+END
+}
+"$python" - <<'END'
+import numpy as np
+y = np.load("y.npy").astype(np.int64)
+np.save("rows.npy", np.array([7, 3, 399, 250, 0]))
+few = y.copy()
+few[[7, 3, 399, 250, 0]] = -1
+np.save("y_few.npy", few)
+kept = np.setdiff1d(np.arange(len(y)), [7, 3, 399, 250, 0])
+np.save("x_kept.npy", np.load("x.npy")[kept])
+np.save("y_kept.npy", y[kept])
+np.save("ids_kept.npy", kept)
+END
+forget exact --rows rows.npy --codes m.codes --strength exact --codes-out few.codes -o exact.dkvb
+claim exact.json 'd["method"] == "replay" and d["examples"] == 5 and d["pairs_masked"] == 0 and d["keys_placed_again"] is False'
+train_small never.dkvb --key-features test_x.npy --codes-out never.codes --hold-out 0.25 --keep-counts --labels y_few.npy
+sections exact.dkvb >exact.bytes
+sections never.dkvb >never.bytes
+same exact.bytes never.bytes
+train_small never.dkvb --key-features test_x.npy --codes-out never.codes --hold-out 0.25 --keep-counts \
+    --features x_kept.npy --labels y_kept.npy --ids ids_kept.npy
+sections never.dkvb >never.bytes
+same exact.bytes never.bytes
+same few.codes never.codes
+check "$dkvb" verify exact.dkvb >/dev/null
+
+# The rows are gone from the codes: who asks again is told so.
+refused 1 'row 0 asks for id 7, few.codes has no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \
+    --strength exact
+
+# A masking of the same rows is taken back by an exact request, one of others is not.
+cp m.dkvb both.dkvb
+cp m.codes both.codes
+check "$dkvb" forget both.dkvb --class 0 --codes both.codes --pairs 20 --max-class-loss 1 >/dev/null
+check "$dkvb" forget both.dkvb --rows rows.npy --codes both.codes --strength thorough --force >/dev/null
+check "$dkvb" forget both.dkvb --rows rows.npy --codes both.codes --strength exact --json >both.json
+claim both.json 'd["lifted"] == 1'
+check "$dkvb" masks both.dkvb --json >journal.json
+claim journal.json '[e["what"] + " " + e["state"] for e in d["journal"]] == ["forget active", "forget undone", "undo done", "replay done"]'
+claim journal.json 'd["masked_pairs"] == 20'
+same both.codes few.codes
+
+# Keys that were placed on the rows: they are placed again, or kept knowingly.
+train_small own.dkvb --codes-out own.codes --hold-out 0.25
+refused 1 'the keys were placed on rows that are to be forgotten too' "$dkvb" forget own.dkvb --rows rows.npy \
+    --codes own.codes --strength exact -o x.dkvb --codes-out x.codes
+check "$dkvb" forget own.dkvb --rows rows.npy --codes own.codes --strength exact --key-features x.npy -o again.dkvb \
+    --codes-out again.codes --json >again.json
+claim again.json 'd["keys_placed_again"] and d["entry"] == 1'
+train_small never.dkvb --codes-out never.codes --hold-out 0.25 --features x_kept.npy --labels y_kept.npy --ids ids_kept.npy
+sections again.dkvb >again.bytes
+sections never.dkvb >never.bytes
+same again.bytes never.bytes
+same again.codes never.codes
+check "$dkvb" forget own.dkvb --rows rows.npy --codes own.codes --strength exact --keep-keys >said.txt
+grep -q 'the keys were placed on these rows too, and are as they were' said.txt || fail "$(cat said.txt)"
+cmp -s own.codes x.codes && fail 'the codes kept the rows'
+
+# The guard: rows of class 2 slipped into a request for class 1, and a limit of nothing.
+"$python" - <<'END'
+import numpy as np
+y = np.load("y.npy")
+np.save("mixed.npy", np.concatenate([np.flatnonzero(y == 1), np.flatnonzero(y == 2)[:40]]))
+END
+refused 1 'class 2 would lose' "$dkvb" forget m.dkvb --rows mixed.npy --codes m.codes --strength thorough
+same m.dkvb before.dkvb
+forget mixed --rows mixed.npy --codes m.codes --strength thorough --dry-run
+claim mixed.json 'd["refused"].startswith("class 2 would lose")'
+forget forced --rows mixed.npy --codes m.codes --strength thorough --force -o x.dkvb
+refused 1 'more than 0.03 for certain is refused' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --strength thorough
+same few.dkvb few_before.dkvb
+
+# Wrong use.
+refused 2 '--rows needs --codes' "$dkvb" forget m.dkvb --rows rows.npy
+refused 2 '--class or --rows is missing' "$dkvb" forget m.dkvb --codes m.codes
+refused 2 'for rows, --strength thorough' "$dkvb" forget m.dkvb --codes m.codes --rows rows.npy
+refused 2 '--strength exact needs --codes' "$dkvb" forget m.dkvb --class 1 --strength exact
+refused 2 '--codes-out is missing' "$dkvb" forget m.dkvb --class 1 --strength exact --codes m.codes -o x.dkvb
+refused 2 '--pairs does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.codes --strength thorough --pairs 3
+refused 2 '--target does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.codes --pairs 3 --target 0.1
+refused 2 'only --strength exact takes it' "$dkvb" forget m.dkvb --class 1 --codes m.codes --keep-keys
+refused 1 '--dry-run measures on rows held out' "$dkvb" forget m.dkvb --class 1 --pairs 10 --dry-run
+refused 1 'belong to other codebooks' "$dkvb" forget own.dkvb --class 1 --codes m.codes
+refused 2 'not with --continue' "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy --codes-out x.codes
+refused 2 '--hold-out needs --codes-out' "$dkvb" train --features x.npy --labels y.npy -o x.dkvb --hold-out 0.1
+"$python" -c 'import numpy as np; np.save("twice.npy", np.array([4, 9, 4])); np.save("minus.npy", np.array([4, -9]))'
+refused 1 'rows 0 and 2 both have id 4' "$dkvb" forget m.dkvb --rows twice.npy --codes m.codes --strength thorough
+refused 1 'row 1 has a negative id' "$dkvb" forget m.dkvb --rows minus.npy --codes m.codes --strength thorough
