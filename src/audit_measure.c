@@ -422,16 +422,18 @@ static int measure_relearning(struct work *w, const struct subject *s)
     return code;
 }
 
-/* Only the audited model has a mask to read; whoever has none tells nothing, and all scores are equal. */
+/* Who has no mask tells nothing by it: all scores are equal. */
 static int measure_mask(struct work *w, const struct subject *s)
 {
-    double *members = figure_rows(w, s->who, AUDIT_MASK), *tests = figure_rows(w, s->who, AUDIT_MASK + 1);
-    int code = members && tests
-                   ? tool_check(dkvb_audit_mask_scores(s->model, w->first.targets, w->k, w->targets, members))
-                   : EXIT_FAILURE;
+    double *members = figure_rows(w, s->who, AUDIT_MASK), *tests;
+    int code = members ? tool_check(dkvb_audit_mask_scores(s->model, w->first.targets, w->k, w->targets, members))
+                       : EXIT_FAILURE;
 
-    return code ? code
-                : tool_check(dkvb_audit_mask_scores(s->model, test_codes(w, &w->first), w->k, w->a->tests, tests));
+    if (code || w->a->tests - w->a->class_tests < 2) /* too few to tell the class from */
+        return code;
+    tests = figure_rows(w, s->who, AUDIT_MASK + 1);
+    return tests ? tool_check(dkvb_audit_mask_scores(s->model, test_codes(w, &w->first), w->k, w->a->tests, tests))
+                 : EXIT_FAILURE;
 }
 
 static int measure_recovery(struct work *w, const struct subject *s)

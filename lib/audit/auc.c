@@ -153,7 +153,8 @@ static void wilson(double p, double n, dkvb_audit_estimate *out)
     double z2 = z95 * z95 / n, centre = (p + z2 / 2.0) / (1.0 + z2);
     double half = z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n)) / (1.0 + z2);
 
-    *out = (dkvb_audit_estimate){p, unit(centre - half), unit(centre + half)};
+    /* At 0 and 1 the interval ends there, but for rounding. */
+    *out = (dkvb_audit_estimate){p, fmin(p, unit(centre - half)), fmax(p, unit(centre + half))};
 }
 
 dkvb_status dkvb_audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
@@ -210,7 +211,8 @@ void dkvb_audit_share_difference(const double *a, const double *b, size_t n, dkv
     }
     half = z95 * sqrt(squares + 1.0 - sum * sum / rows) / rows;
     if (n > 0)
-        *difference = (dkvb_audit_estimate){sum / (double)n, sum / rows - half, sum / rows + half};
+        *difference =
+            (dkvb_audit_estimate){sum / (double)n, fmax(sum / rows - half, -1.0), fmin(sum / rows + half, 1.0)};
     else
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
