@@ -29,6 +29,7 @@ static const struct command {
     {"search", cmd_search, "write the codes of features"},
     {"separation", cmd_separation, "tell how far the codes of classes lie apart"},
     {"export", cmd_export, "write a model as plain arrays"},
+    {"audit", cmd_audit, "attack a model that has forgotten, beside one trained again"},
     {"inspect", cmd_inspect, "describe a model"},
     {"verify", cmd_verify, "check a model file, every byte of it"},
     {"encode", cmd_encode, "turn images into features"},

@@ -53,6 +53,7 @@ int cmd_mask(int argc, char **argv);
 int cmd_search(int argc, char **argv);
 int cmd_separation(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_encode(int argc, char **argv);

@@ -22,6 +22,8 @@
  *     dkvb_model_purge(model);                                     // or made permanent
  *     dkvb_model_save(model, "m.dkvb");                            // atomic                    model.h
  *
+ *     dkvb_audit_auc(scores, member, n, &auc, NULL);               // what is left of the rows? audit.h
+ *
  * Every fallible call returns a `dkvb_status`; dkvb_last_error() has the sentence
  * for a person. Handles are freed by `_free`, options start from `_INIT`, files
  * are read by data.h. Shapes in comments are row-major; letters are those of
@@ -30,6 +32,7 @@
 #ifndef DKVB_H
 #define DKVB_H
 
+#include "audit.h"
 #include "choose.h"
 #include "codebooks.h"
 #include "codeset.h"

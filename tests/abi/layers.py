@@ -12,6 +12,7 @@ from headers_text import without_comments
 # A folder of lib/ includes only itself and what stands left of it in its row.
 ROWS = (
     ("base", "kernels", "bottleneck", "unlearn", "format"),
+    ("base", "kernels", "bottleneck", "unlearn", "audit"),
     ("base", "kernels", "data", "encoder"),
 )
 FOLDERS = {folder for row in ROWS for folder in row}

@@ -23,6 +23,8 @@ object mask-import mask import m.dkvb m.mask -o imported.dkvb
 object search search m.dkvb --features x.npy -o c.npy
 object separation separation m.dkvb --codes c.npy --labels y.npy
 object eval-codes eval m.dkvb --features x.npy --labels y.npy --codes c.npy
+object audit audit m.dkvb --features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy --class 1 \
+    --shadows 4
 object export export m.dkvb --dir e
 object inspect inspect m.dkvb
 object verify verify m.dkvb
@@ -53,6 +55,7 @@ KEYS = {
                "rows_trained pairs_total masked_pairs purged_pairs class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
+    "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
     "encode": "n columns labels seconds",
     "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
@@ -63,6 +66,9 @@ BENCH = {  # after those of bench
     "train": " classes bytes_values",
     "forget": " input_dim pairs_masked search_seconds search_ratio refresh_seconds refresh_share refresh_ratio",
 }
+FIGURES = ("membership_loss membership_fitted membership_lira accuracy_class accuracy_rest agreement_class agreement_rest "
+           "constant_class constant_rest probe_class probe_rest relearn_10_class relearn_10_rest relearn_20_class "
+           "relearn_20_rest relearn_50_class relearn_50_rest mask_members mask_class")
 CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
 ENTRY = ("id time what state target pairs pairs_new method reason strength parameters effect rows rows_commitment "
          "pairs_commitment salted head")
@@ -88,6 +94,14 @@ for file in sorted(os.listdir("answers")):
     for key in answers[file]:
         assert f"`{key}`" in documented(command, page), (command, key)
 assert {re.split("[-.]", file)[0] for file in answers} == set(KEYS)
+
+audit = open(f"{os.path.dirname(sys.argv[1])}/audit.md", encoding="utf-8").read()
+for subject in answers["audit.json"]["subjects"]:
+    assert list(subject) == ["subject", *FIGURES.split()], subject
+    assert list(subject["mask_class"]) == ["value", "low", "high", "difference", "verdict"]
+    assert list(subject["mask_members"]) == ["value", "low", "high", "tpr_1", "tpr_01", "difference", "verdict"]
+for figure in FIGURES.split():
+    assert re.sub(r"_\d+|_(class|rest|members)$", "", figure) in audit, figure
 
 assert answers["inspect.json"]["class_names"] == ['quote " backslash \\ ünï', "two", None, "four"]
 for entry in answers["masks.json"]["journal"]:

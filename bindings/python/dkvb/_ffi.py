@@ -261,6 +261,40 @@ class SeparationShape(Structure):
     )
 
 
+class AuditEstimate(Structure):
+    _fields_ = (
+        ("value", c_double),
+        ("low", c_double),
+        ("high", c_double),
+    )
+
+
+class AuditFitOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("folds", c_uint32),
+        ("l2", c_double),
+        ("seed", c_uint64),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class AuditView(Structure):
+    _fields_ = (
+        ("codes", POINTER(c_uint16)),
+        ("dropped", POINTER(c_uint8)),
+    )
+
+
+class AuditShadowOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("shadows", c_uint32),
+        ("seed", c_uint64),
+        ("train", POINTER(TrainOptions)),
+    )
+
+
 class Array(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
@@ -344,6 +378,10 @@ class Budget(Structure):
 STRUCTURES = {
     "dkvb_allocator": Allocator,
     "dkvb_array": Array,
+    "dkvb_audit_estimate": AuditEstimate,
+    "dkvb_audit_fit_options": AuditFitOptions,
+    "dkvb_audit_shadow_options": AuditShadowOptions,
+    "dkvb_audit_view": AuditView,
     "dkvb_budget": Budget,
     "dkvb_budget_options": BudgetOptions,
     "dkvb_class_effect": ClassEffect,
@@ -379,6 +417,7 @@ _u64 = POINTER(c_uint64)
 _f32 = POINTER(c_float)
 _f64 = POINTER(c_double)
 _separation = POINTER(SeparationShape)
+_estimate = POINTER(AuditEstimate)
 
 PROTOTYPES = {
     # version.h, status.h, runtime.h
@@ -522,6 +561,24 @@ PROTOTYPES = {
     "dkvb_separation_pairs": (Status, (_separation, _u32, _u64, _u64)),
     "dkvb_separation_overlap": (Status, (_separation, _u32, _u64, _f64, _f64, _run)),
     "dkvb_separation_silhouette": (Status, (_separation, _u32, _u64, _u16, _i32, c_size_t, _f64, _f64, _run)),
+
+    # audit.h
+    "dkvb_audit_auc": (Status, (_f64, _u8, c_size_t, _estimate, _allocator)),
+    "dkvb_audit_auc_difference": (Status, (_f64, _f64, _u8, c_size_t, _estimate, _allocator)),
+    "dkvb_audit_tpr": (Status, (_f64, _u8, c_size_t, c_double, _estimate, _allocator)),
+    "dkvb_audit_share": (None, (_f64, c_size_t, _estimate)),
+    "dkvb_audit_share_difference": (None, (_f64, _f64, c_size_t, _estimate)),
+    "dkvb_audit_margins": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _f64)),
+    "dkvb_audit_fit_options_init": (None, (POINTER(AuditFitOptions), c_size_t)),
+    "dkvb_audit_fitted_scores": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _u8, POINTER(AuditFitOptions), _f64,
+                                          _run)),
+    "dkvb_audit_shadow_options_init": (None, (POINTER(AuditShadowOptions), c_size_t)),
+    "dkvb_audit_shadows": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _u64, c_size_t, POINTER(AuditView),
+                                    c_uint32, POINTER(AuditShadowOptions), _f64, _u8, _run)),
+    "dkvb_audit_lira": (Status, (_f64, _u8, c_uint32, c_size_t, _f64, _f64)),
+    "dkvb_audit_best_constant": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _f64, _allocator)),
+    "dkvb_audit_mask_scores": (Status, (_model, _u16, c_uint32, c_size_t, _f64)),
+    "dkvb_audit_few_rows": (Status, (_i32, _u8, c_size_t, c_uint32, c_size_t, c_uint64, _i32, _allocator)),
 
     # data.h
     "dkvb_array_free": (None, (_array,)),

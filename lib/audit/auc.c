@@ -1,0 +1,218 @@
+/*
+ * How well scores tell members from others. The variance of an AUC by DeLong, DeLong and Clarke-Pearson 1988, from
+ * midranks as Sun and Xu 2014 compute it. With `all` a row's midrank among all rows and `own` among rows of its kind,
+ *
+ *     placement of a member = (all - own) / others,        the share of others below it, ties half
+ *     placement of another  = 1 - (all - own) / members,   the share of members above it
+ *     AUC = mean placement of members;  variance = S10 / members + S01 / others, S the variances of the placements.
+ */
+#include <math.h>
+
+#include "audit/order.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "dkvb/audit.h"
+
+static const double z95 = 1.959963984540054; /* 97.5 % of the normal distribution are below */
+
+static double unit(double x)
+{
+    return x < 0.0 ? 0.0 : x > 1.0 ? 1.0 : x;
+}
+
+struct kinds {
+    size_t members, others;
+};
+
+static dkvb_status check_scores(const double *scores, const uint8_t *member, size_t n, struct kinds *kinds)
+{
+    *kinds = (struct kinds){0};
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(scores[i]))
+            return dkvb__fail(DKVB_EINVAL, "scores: row %zu is not a number", i);
+        kinds->members += member[i] != 0;
+    }
+    kinds->others = n - kinds->members;
+    if (kinds->members < 2 || kinds->others < 2)
+        return dkvb__fail(DKVB_EINVAL, "scores of %zu members and %zu others: at least 2 of each are wanted",
+                          kinds->members, kinds->others);
+    return DKVB_OK;
+}
+
+/* place[i] = placement of row i. */
+static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
+                       double *place)
+{
+    size_t members = 0, others = 0; /* below the present score */
+
+    for (size_t first = 0, end; first < n; first = end) {
+        size_t equal_members = 0, equal = 0;
+
+        for (end = first; end < n && order[end].key == order[first].key; end++)
+            equal_members += member[order[end].index] != 0;
+        equal = end - first;
+        for (size_t i = first; i < end; i++)
+            if (member[order[i].index])
+                place[order[i].index] =
+                    ((double)others + 0.5 * (double)(equal - equal_members)) / (double)kinds->others;
+            else
+                place[order[i].index] = 1.0 - ((double)members + 0.5 * (double)equal_members) / (double)kinds->members;
+        members += equal_members;
+        others += equal - equal_members;
+    }
+}
+
+static dkvb_status placements(const double *scores, const uint8_t *member, size_t n, const struct kinds *kinds,
+                              double *place, const dkvb_allocator *mem)
+{
+    struct dkvb__keyed *order = dkvb__order_by(scores, n, mem);
+
+    if (!order)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
+    place_rows(member, order, n, kinds, place);
+    dkvb__free(mem, order);
+    return DKVB_OK;
+}
+
+/* Mean over the members, and its interval from the variances over members and over others. */
+static void estimate(const double *place, const uint8_t *member, size_t n, const struct kinds *kinds,
+                     dkvb_audit_estimate *out)
+{
+    double sum[2] = {0.0, 0.0}, square[2] = {0.0, 0.0}, mean[2], half;
+
+    for (size_t i = 0; i < n; i++)
+        sum[member[i] != 0] += place[i];
+    mean[0] = sum[0] / (double)kinds->others;
+    mean[1] = sum[1] / (double)kinds->members;
+    for (size_t i = 0; i < n; i++) {
+        double away = place[i] - mean[member[i] != 0];
+
+        square[member[i] != 0] += away * away;
+    }
+    half = z95 * sqrt(square[1] / (double)(kinds->members - 1) / (double)kinds->members +
+                      square[0] / (double)(kinds->others - 1) / (double)kinds->others);
+    *out = (dkvb_audit_estimate){mean[1], mean[1] - half, mean[1] + half};
+}
+
+dkvb_status dkvb_audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
+                           const dkvb_allocator *allocator)
+{
+    dkvb_allocator mem = dkvb__allocator(allocator);
+    struct kinds kinds;
+    double *place;
+    dkvb_status rc = dkvb__check_allocator(allocator);
+
+    if (!rc)
+        rc = check_scores(scores, member, n, &kinds);
+    if (rc)
+        return rc;
+    place = dkvb__alloc(&mem, n, sizeof *place);
+    rc = place ? placements(scores, member, n, &kinds, place, &mem)
+               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu placements", n);
+    if (!rc) {
+        estimate(place, member, n, &kinds, auc);
+        auc->low = unit(auc->low);
+        auc->high = unit(auc->high);
+    }
+    dkvb__free(&mem, place);
+    return rc;
+}
+
+/* The difference of two AUCs is the mean of differences of placements, and so is its variance (DeLong et al., eq. 5).
+ */
+dkvb_status dkvb_audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
+                                      dkvb_audit_estimate *difference, const dkvb_allocator *allocator)
+{
+    dkvb_allocator mem = dkvb__allocator(allocator);
+    struct kinds kinds;
+    double *place;
+    dkvb_status rc = dkvb__check_allocator(allocator);
+
+    if (!rc)
+        rc = check_scores(a, member, n, &kinds);
+    if (!rc)
+        rc = check_scores(b, member, n, &kinds);
+    if (rc)
+        return rc;
+    place = dkvb__alloc(&mem, n, 2 * sizeof *place);
+    rc = place ? placements(a, member, n, &kinds, place, &mem)
+               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu placements", n);
+    if (!rc)
+        rc = placements(b, member, n, &kinds, place + n, &mem);
+    for (size_t i = 0; !rc && i < n; i++)
+        place[i] -= place[n + i];
+    if (!rc)
+        estimate(place, member, n, &kinds, difference);
+    dkvb__free(&mem, place);
+    return rc;
+}
+
+/* p and n: the share found and the rows it is of. */
+static void wilson(double p, double n, dkvb_audit_estimate *out)
+{
+    double z2 = z95 * z95 / n, centre = (p + z2 / 2.0) / (1.0 + z2);
+    double half = z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n)) / (1.0 + z2);
+
+    /* At 0 and 1 the interval ends there, but for rounding. */
+    *out = (dkvb_audit_estimate){p, fmin(p, unit(centre - half)), fmax(p, unit(centre + half))};
+}
+
+dkvb_status dkvb_audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
+                           const dkvb_allocator *allocator)
+{
+    dkvb_allocator mem = dkvb__allocator(allocator);
+    struct kinds kinds;
+    struct dkvb__keyed *order;
+    size_t above = 0, hits = 0;
+    double limit = -INFINITY;
+    dkvb_status rc = dkvb__check_allocator(allocator);
+
+    if (!rc && !(fpr >= 0.0 && fpr < 1.0))
+        rc = dkvb__fail(DKVB_EINVAL, "false positive rate is %g, 0 <= rate < 1 is wanted", fpr);
+    if (!rc)
+        rc = check_scores(scores, member, n, &kinds);
+    if (rc)
+        return rc;
+    order = dkvb__order_by(scores, n, &mem);
+    if (!order)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
+    /* The limit is the score of the first of the others that may not pass; who is equal to it does not pass either. */
+    for (size_t i = n; i-- > 0;)
+        if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
+            limit = scores[order[i].index];
+            break;
+        }
+    for (size_t i = 0; i < n; i++)
+        hits += member[i] && scores[i] > limit;
+    wilson((double)hits / (double)kinds.members, (double)kinds.members, tpr);
+    dkvb__free(&mem, order);
+    return DKVB_OK;
+}
+
+void dkvb_audit_share(const double *right, size_t n, dkvb_audit_estimate *share)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += right[i];
+    if (n > 0)
+        wilson(sum / (double)n, (double)n, share);
+    else
+        *share = (dkvb_audit_estimate){NAN, NAN, NAN};
+}
+
+void dkvb_audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference)
+{
+    double sum = 0.0, squares = 0.0, rows = (double)n + 2.0, half;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += a[i] - b[i];
+        squares += (a[i] - b[i]) * (a[i] - b[i]);
+    }
+    half = z95 * sqrt(squares + 1.0 - sum * sum / rows) / rows;
+    if (n > 0)
+        *difference =
+            (dkvb_audit_estimate){sum / (double)n, fmax(sum / rows - half, -1.0), fmin(sum / rows + half, 1.0)};
+    else
+        *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
+}

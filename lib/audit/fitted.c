@@ -1,0 +1,323 @@
+/*
+ * Membership by L2-regularised logistic regression, cross-fitted: rows are cut into parts, and those of a part are
+ * scored by weights that were fitted to the other parts. Newton's method (iteratively reweighted least squares, Hastie,
+ * Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1 + exp(-w.x_i)),
+ *
+ *     (X' S X + l2 I) step = X' (y - s) - l2 w,   S = diag(s_i (1 - s_i))
+ *
+ * The objective is strictly convex; a step that does not make it smaller is halved. The last weight is the constant's.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "audit/margins.h"
+#include "base/alloc.h"
+#include "base/exact_math.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30, MAX_FOLDS = 64 };
+
+static const double smallest_step = 1e-8;
+
+void dkvb_audit_fit_options_init(dkvb_audit_fit_options *opts, size_t struct_size)
+{
+    static const dkvb_audit_fit_options defaults = DKVB_AUDIT_FIT_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
+}
+
+static dkvb_status take_options(dkvb_audit_fit_options *o, const dkvb_audit_fit_options *given)
+{
+    dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "fit options");
+
+    if (!rc)
+        rc = dkvb__check_allocator(o->allocator);
+    if (rc)
+        return rc;
+    if (o->folds < 2 || o->folds > MAX_FOLDS)
+        return dkvb__fail(DKVB_EINVAL, "fit: %u folds, 2 to %d are wanted", o->folds, MAX_FOLDS);
+    if (!(o->l2 > 0.0 && o->l2 <= 1e9))
+        return dkvb__fail(DKVB_EINVAL, "fit: l2 is %g, 0 < l2 <= 1e9 is wanted", o->l2);
+    return DKVB_OK;
+}
+
+struct fit {
+    size_t n, width; /* rows; features, the constant included */
+    double *x;       /* [n][width] */
+    uint8_t *fold;   /* [n] */
+    const uint8_t *member;
+    double l2;
+    double *scratch; /* [folds][scratch_size(width)] */
+    double *scores;
+};
+
+/* What the fit of one part works with. */
+struct fold {
+    const struct fit *fit;
+    size_t number;
+    double *mean, *scale, *weight, *trial, *gradient; /* [width] */
+    double *hessian;                                  /* [width][width], lower half */
+    double *row;                                      /* [width], a row brought to mean 0 and deviation 1 */
+};
+
+static size_t scratch_size(size_t width)
+{
+    return 6 * width + width * width;
+}
+
+static struct fold fold_at(const struct fit *fit, size_t number)
+{
+    size_t w = fit->width;
+    double *at = fit->scratch + number * scratch_size(w);
+
+    return (struct fold){fit, number, at, at + w, at + 2 * w, at + 3 * w, at + 4 * w, at + 6 * w, at + 5 * w};
+}
+
+/* log(1 + e^x) without overflow. */
+static double softplus(double x)
+{
+    return x > 0.0 ? x + dkvb__log(1.0 + dkvb__exp(-x)) : dkvb__log(1.0 + dkvb__exp(x));
+}
+
+/* Put a value among the `count` largest seen so far, `room` at most, in descending order. */
+static void insert_value(double *x, size_t count, size_t room, double value)
+{
+    size_t i = count < room ? count : room - 1;
+
+    if (count >= room && !(value > x[i]))
+        return;
+    for (; i > 0 && value > x[i - 1]; i--)
+        x[i] = x[i - 1];
+    x[i] = value;
+}
+
+/* The largest logits in descending order, then what there is of the label, then 1 for the constant. */
+static void make_features(const float *logits, int32_t label, uint32_t classes, const uint8_t *dropped, size_t width,
+                          double *x)
+{
+    size_t column = dkvb__margin_column(logits, label, classes, dropped), room = width - OF_LABEL - 1, count = 0;
+    double margin = dkvb__margin(logits, column, classes, dropped);
+
+    for (size_t l = 0; l < classes; l++)
+        if (!dkvb__is_dropped(dropped, l))
+            insert_value(x, count++, room, (double)logits[l]);
+    x[room] = (double)logits[column];
+    x[room + 1] = margin;
+    x[room + 2] = -softplus(-margin);
+    x[room + 3] = 1.0;
+}
+
+/* Mean 0 and deviation 1 over the rows that are fitted to; what varies by rounding only becomes 0, the constant stays.
+ */
+static void find_scale(const struct fold *f)
+{
+    const struct fit *fit = f->fit;
+    size_t last = fit->width - 1, rows = 0;
+
+    memset(f->mean, 0, fit->width * sizeof *f->mean);
+    memset(f->scale, 0, fit->width * sizeof *f->scale);
+    for (size_t i = 0; i < fit->n; i++) {
+        if (fit->fold[i] == f->number)
+            continue;
+        rows++;
+        for (size_t j = 0; j < last; j++)
+            f->mean[j] += fit->x[i * fit->width + j];
+    }
+    for (size_t j = 0; j < last; j++)
+        f->mean[j] /= (double)rows;
+    for (size_t i = 0; i < fit->n; i++) {
+        if (fit->fold[i] == f->number)
+            continue;
+        for (size_t j = 0; j < last; j++) {
+            double away = fit->x[i * fit->width + j] - f->mean[j];
+
+            f->scale[j] += away * away;
+        }
+    }
+    for (size_t j = 0; j < last; j++) {
+        double variance = f->scale[j] / (double)rows;
+
+        f->scale[j] = variance > 1e-24 * f->mean[j] * f->mean[j] ? 1.0 / sqrt(variance) : 0.0;
+    }
+    f->scale[last] = 1.0;
+}
+
+static double score_row(const struct fold *f, const double *weight, size_t i)
+{
+    const double *x = f->fit->x + i * f->fit->width;
+    double sum = 0.0;
+
+    for (size_t j = 0; j < f->fit->width; j++) {
+        f->row[j] = (x[j] - f->mean[j]) * f->scale[j];
+        sum += weight[j] * f->row[j];
+    }
+    return sum;
+}
+
+static double objective(const struct fold *f, const double *weight)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < f->fit->n; i++)
+        if (f->fit->fold[i] != f->number) {
+            double score = score_row(f, weight, i);
+
+            sum += softplus(f->fit->member[i] ? -score : score);
+        }
+    for (size_t j = 0; j + 1 < f->fit->width; j++)
+        sum += f->fit->l2 / 2.0 * weight[j] * weight[j];
+    return sum;
+}
+
+static void find_derivatives(const struct fold *f)
+{
+    size_t w = f->fit->width;
+
+    memset(f->gradient, 0, w * sizeof *f->gradient);
+    memset(f->hessian, 0, w * w * sizeof *f->hessian);
+    for (size_t i = 0; i < f->fit->n; i++) {
+        double p, error, spread;
+
+        if (f->fit->fold[i] == f->number)
+            continue;
+        p = 1.0 / (1.0 + dkvb__exp(-score_row(f, f->weight, i)));
+        error = (f->fit->member[i] ? 1.0 : 0.0) - p;
+        spread = p * (1.0 - p);
+        for (size_t j = 0; j < w; j++) {
+            f->gradient[j] += error * f->row[j];
+            for (size_t k = 0; k <= j; k++)
+                f->hessian[j * w + k] += spread * f->row[j] * f->row[k];
+        }
+    }
+    for (size_t j = 0; j < w; j++) {
+        double penalty = j + 1 < w ? f->fit->l2 : 0.0;
+
+        f->gradient[j] -= penalty * f->weight[j];
+        f->hessian[j * w + j] += penalty + 1e-10; /* where all p are 0 or 1 the constant has no curvature left */
+    }
+}
+
+/* Solve hessian * step = gradient in place, by Cholesky's decomposition: the step takes the gradient's place. */
+static void solve(double *a, double *b, size_t w)
+{
+    for (size_t j = 0; j < w; j++)
+        for (size_t i = j; i < w; i++) {
+            double sum = a[i * w + j];
+
+            for (size_t k = 0; k < j; k++)
+                sum -= a[i * w + k] * a[j * w + k];
+            a[i * w + j] = i == j ? sqrt(sum) : sum / a[j * w + j];
+        }
+    for (size_t i = 0; i < w; i++) {
+        for (size_t k = 0; k < i; k++)
+            b[i] -= a[i * w + k] * b[k];
+        b[i] /= a[i * w + i];
+    }
+    for (size_t i = w; i-- > 0;) {
+        for (size_t k = i + 1; k < w; k++)
+            b[i] -= a[k * w + i] * b[k];
+        b[i] /= a[i * w + i];
+    }
+}
+
+/* Go along the step, by halves of it, until the objective is smaller; false if it never is. */
+static bool go_along(const struct fold *f, double *value)
+{
+    double share = 1.0;
+
+    for (int halving = 0; halving < MAX_HALVINGS; halving++, share *= 0.5) {
+        double there;
+
+        for (size_t j = 0; j < f->fit->width; j++)
+            f->trial[j] = f->weight[j] + share * f->gradient[j];
+        there = objective(f, f->trial);
+        if (there < *value) {
+            *value = there;
+            memcpy(f->weight, f->trial, f->fit->width * sizeof *f->weight);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fit_fold(void *context, size_t task, unsigned worker)
+{
+    const struct fit *fit = context;
+    struct fold f = fold_at(fit, task);
+    double value, before;
+
+    (void)worker;
+    find_scale(&f);
+    memset(f.weight, 0, fit->width * sizeof *f.weight);
+    value = objective(&f, f.weight);
+    for (int step = 0; step < MAX_STEPS; step++) {
+        before = value;
+        find_derivatives(&f);
+        solve(f.hessian, f.gradient, fit->width);
+        if (!go_along(&f, &value) || before - value < smallest_step * before)
+            break;
+    }
+    for (size_t i = 0; i < fit->n; i++)
+        if (fit->fold[i] == f.number)
+            fit->scores[i] = score_row(&f, f.weight, i);
+}
+
+/* Members and others are dealt out in random order, each kind by itself. */
+static dkvb_status deal_rows(struct fit *fit, const dkvb_audit_fit_options *o, const dkvb_allocator *mem)
+{
+    size_t *order = dkvb__alloc(mem, fit->n, 2 * sizeof *order), count[2] = {0, 0};
+    struct dkvb__rng rng;
+
+    if (!order)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", fit->n);
+    dkvb__rng_seed(&rng, o->seed, 0);
+    dkvb__rng_choose(&rng, fit->n, fit->n, order, order + fit->n);
+    for (size_t i = 0; i < fit->n; i++)
+        fit->fold[order[i]] = (uint8_t)(count[fit->member[order[i]] != 0]++ % o->folds);
+    dkvb__free(mem, order);
+    if (count[0] < 2 || count[1] < 2)
+        return dkvb__fail(DKVB_EINVAL, "fit to %zu members and %zu others: at least 2 of each are wanted", count[1],
+                          count[0]);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_audit_fitted_scores(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
+                                     const uint8_t *dropped, const uint8_t *member, const dkvb_audit_fit_options *opts,
+                                     double *scores, const dkvb_run_options *given)
+{
+    dkvb_audit_fit_options o = DKVB_AUDIT_FIT_OPTIONS_INIT;
+    struct fit fit = {.n = n, .member = member, .scores = scores};
+    struct dkvb__run run;
+    dkvb_allocator mem;
+    size_t left = classes;
+    dkvb_status rc = dkvb__run_take(&run, given);
+
+    if (!rc)
+        rc = take_options(&o, opts);
+    if (!rc)
+        rc = dkvb__check_dropped(dropped, classes);
+    if (!rc)
+        rc = dkvb__check_answers(logits, labels, n, classes);
+    if (rc)
+        return rc;
+    mem = dkvb__allocator(o.allocator);
+    for (uint32_t l = 0; l < classes; l++)
+        left -= dkvb__is_dropped(dropped, l);
+    fit.width = (left < MOST_LOGITS ? left : MOST_LOGITS) + OF_LABEL + 1;
+    fit.l2 = o.l2;
+    fit.x = dkvb__alloc(&mem, n, fit.width * sizeof *fit.x);
+    fit.fold = dkvb__alloc(&mem, n, sizeof *fit.fold);
+    fit.scratch = dkvb__alloc(&mem, o.folds, scratch_size(fit.width) * sizeof *fit.scratch);
+    rc = fit.x && fit.fold && fit.scratch ? deal_rows(&fit, &o, &mem)
+                                          : dkvb__fail(DKVB_ENOMEM, "out of memory for the features of %zu rows", n);
+    for (size_t i = 0; !rc && i < n; i++)
+        make_features(logits + i * classes, labels[i], classes, dropped, fit.width, fit.x + i * fit.width);
+    if (!rc)
+        rc = dkvb__parallel_long(&run, o.folds, fit_fold, &fit, 0, o.folds);
+    dkvb__free(&mem, fit.x);
+    dkvb__free(&mem, fit.fold);
+    dkvb__free(&mem, fit.scratch);
+    return rc;
+}

@@ -1,0 +1,100 @@
+#!/bin/sh
+# An audit tells a model that only hides a class from one that never saw it, and finds nothing to say of the latter.
+. "$(dirname "$0")/common.sh"
+make_data
+printf 'red\ngreen\nblue\ngrey\n' >names.txt
+train_small m.dkvb --class-names names.txt
+check "$dkvb" forget m.dkvb -o act.dkvb --method activations --pairs 60 --features x.npy --labels y.npy --class grey \
+    >/dev/null
+"$python" - <<'END'
+import numpy as np
+y = np.load("y.npy")
+np.save("retained.npy", np.where(y == 3, -1, y).astype(np.int32))
+np.save("mixed.npy", np.arange(0, 400, 9))
+np.save("grey.npy", np.flatnonzero(y == 3)[:40])
+np.save("far.npy", np.array([3, 400]))
+np.save("twice.npy", np.array([3, 5, 3]))
+np.save("none.npy", np.full(100, -1))
+END
+check "$dkvb" train --features x.npy --labels retained.npy --init-from m.dkvb --class-names names.txt -o again.dkvb \
+    >/dev/null
+cp act.dkvb act.copy
+
+# audit NAME MODEL OPTIONS...: into NAME.json, less the time it took.
+audit() {
+    name=$1
+    shift
+    check "$dkvb" audit "$@" --features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy \
+        --json >all.json
+    "$python" -c 'import json
+d = json.load(open("all.json"))
+assert d.pop("seconds") > 0
+d["of"] = {s.pop("subject"): s for s in d.pop("subjects")}
+json.dump(d, open("'"$name"'.json", "w"))'
+}
+
+audit act act.dkvb --class grey --before m.dkvb --shadows 8
+claim act.json 'list(d["of"]) == ["model", "before", "column dropped", "replay", "retrained"]'
+claim act.json 'd["classes"] == [3] and d["masked_pairs"] == 60 and d["rest_rows"] + d["class_rows"] == 100'
+claim act.json 'd["members"] > 50 and d["others"] == d["class_rows"]'
+claim act.json 'd["of"]["before"]["accuracy_class"]["value"] > 0.9 > 0.1 > d["of"]["model"]["accuracy_class"]["value"]'
+# Who has a mask tells by it what was forgotten; who has none does not.
+claim act.json 'd["of"]["model"]["mask_class"]["verdict"] == "more than retrained"'
+claim act.json 'd["of"]["before"]["mask_class"]["value"] == d["of"]["retrained"]["mask_class"]["value"] == 0.5'
+# A column that is left out answers nothing, and is still there for whoever has the file.
+claim act.json 'd["of"]["column dropped"]["accuracy_class"]["value"] == 0'
+claim act.json 'd["of"]["column dropped"]["constant_class"] == d["of"]["before"]["constant_class"]'
+claim act.json 'all(low <= value <= high for s in d["of"].values() for f in s.values() if f
+                    for value, low, high in [(f["value"], f["low"], f["high"])])'
+claim act.json 'all(abs(f["difference"]["value"] + d["of"]["retrained"][key]["value"] - f["value"]) < 1e-8
+                    for s in d["of"].values() for key, f in s.items() if f)'
+claim act.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrained"
+                    for f in d["of"]["retrained"].values())'
+same act.dkvb act.copy
+
+# The model that was trained again with the same seed is the reference itself: no figure differs.
+audit again again.dkvb --class 3 --shadows 4
+claim again.json 'list(d["of"]) == ["model", "replay", "retrained"] and d["masked_pairs"] == 0'
+claim again.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrained"
+                      for key, f in d["of"]["model"].items() if not key.startswith("agreement"))'
+claim again.json 'd["of"]["model"]["agreement_class"]["value"] == d["of"]["model"]["agreement_rest"]["value"] == 1'
+
+# The same on any number of threads, and once the mask was made permanent.
+audit one act.dkvb --class grey --before m.dkvb --shadows 8 --threads 1
+audit three act.dkvb --class grey --before m.dkvb --shadows 8 --threads 3
+same act.json one.json
+same act.json three.json
+check "$dkvb" purge act.dkvb -o purged.dkvb >/dev/null
+audit purged purged.dkvb --class grey --before m.dkvb --shadows 8
+[ "$(json act.json 'd["of"]')" = "$(json purged.json 'd["of"]')" ] || fail "a purge changed what an audit finds"
+
+# Rows instead of a class: of one class there is a class to get back, of several there is not.
+audit grey act.dkvb --rows grey.npy --shadows 0
+claim grey.json 'd["members"] == 40 and d["classes"] == [3] and d["of"]["model"]["relearn_10_class"]'
+claim grey.json 'd["of"]["model"]["membership_lira"] is None and d["of"]["model"]["membership_fitted"]'
+audit mixed act.dkvb --rows mixed.npy --before m.dkvb --shadows 4
+claim mixed.json 'd["classes"] == [0, 1, 2, 3] and "column dropped" not in d["of"]'
+claim mixed.json 'd["of"]["model"]["constant_class"] is None and d["of"]["model"]["probe_rest"] is None'
+claim mixed.json 'd["of"]["model"]["accuracy_rest"] is None and d["of"]["model"]["mask_class"] is None'
+claim mixed.json 'd["of"]["model"]["membership_lira"] and d["of"]["model"]["mask_members"]'
+
+# As text: a line a figure, with a verdict.
+check "$dkvb" audit act.dkvb --class grey --before m.dkvb --shadows 4 --features x.npy --labels y.npy \
+    --test-features test_x.npy --test-labels test_y.npy >text
+[ "$(grep -cE '(as|more than|less than) retrained  ' text)" -eq 19 ] || fail "figures are missing: $(cat text)"
+
+rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy"
+# shellcheck disable=SC2086 # $rows is several words
+{
+    refused 2 'one of --class and --rows' "$dkvb" audit act.dkvb $rows
+    refused 2 'one of --class and --rows' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
+    refused 2 'an even number from 4' "$dkvb" audit act.dkvb $rows --class 3 --shadows 7
+    refused 2 'less than 1 / lr' "$dkvb" audit act.dkvb $rows --class 3 --lr 4 --weight-decay 0.25
+    refused 1 'number 1 is 400, x.npy has rows 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy
+    refused 1 'row 3 a second time' "$dkvb" audit act.dkvb $rows --rows twice.npy
+}
+refused 1 '0 test rows' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy --test-features test_x.npy \
+    --test-labels none.npy
+train_small other.dkvb --seed 5
+# shellcheck disable=SC2086
+refused 1 'have other keys' "$dkvb" audit act.dkvb $rows --class 3 --before other.dkvb

@@ -1,0 +1,628 @@
+/* Figures of an audit against plain definitions; attacks that find what is there and nothing where there is nothing. */
+#include "fixture.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+enum { N = 90 };
+
+static double scores_a[N], scores_b[N];
+static uint8_t member[N];
+
+static void assert_near(double found, double wanted)
+{
+    if (!(fabs(found - wanted) < 1e-9))
+        print_message("%.12f is not %.12f\n", found, wanted);
+    assert_true(fabs(found - wanted) < 1e-9);
+}
+
+/* Scores with ties, members a little above. */
+static void make_scores(uint64_t seed)
+{
+    struct dkvb__rng rng;
+
+    dkvb__rng_seed(&rng, seed, 0);
+    for (size_t i = 0; i < N; i++) {
+        member[i] = dkvb__rng_below(&rng, 3) == 0;
+        scores_a[i] = (double)dkvb__rng_below(&rng, 12) + 2.0 * member[i];
+        scores_b[i] = scores_a[i] + (double)dkvb__rng_below(&rng, 9);
+    }
+}
+
+static double psi(double of_member, double of_other)
+{
+    return of_member > of_other ? 1.0 : of_member == of_other ? 0.5 : 0.0;
+}
+
+/* DeLong et al. 1988 as it is written: all pairs, then the covariances of both kinds of placements. `b` may be NULL. */
+static double plain_delong(const double *a, const double *b, double *half)
+{
+    double place[N], mean[2] = {0, 0}, square[2] = {0, 0}, count[2] = {0, 0};
+
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0, others = 0;
+
+        for (size_t j = 0; j < N; j++)
+            if (member[j] != member[i]) {
+                sum += member[i] ? psi(a[i], a[j]) - (b ? psi(b[i], b[j]) : 0.0)
+                                 : psi(a[j], a[i]) - (b ? psi(b[j], b[i]) : 0.0);
+                others++;
+            }
+        place[i] = sum / others;
+        mean[member[i]] += place[i];
+        count[member[i]]++;
+    }
+    for (size_t i = 0; i < N; i++) {
+        double away = place[i] - mean[member[i]] / count[member[i]];
+
+        square[member[i]] += away * away;
+    }
+    *half = 1.959963984540054 * sqrt(square[0] / (count[0] - 1) / count[0] + square[1] / (count[1] - 1) / count[1]);
+    return mean[1] / count[1];
+}
+
+static void auc_and_its_interval_are_those_of_all_pairs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        dkvb_audit_estimate e;
+        double half, auc;
+
+        make_scores(seed);
+        auc = plain_delong(scores_a, NULL, &half);
+        assert_ok(dkvb_audit_auc(scores_a, member, N, &e, NULL));
+        assert_near(e.value, auc);
+        assert_near(e.low, auc - half > 0 ? auc - half : 0);
+        assert_near(e.high, auc + half < 1 ? auc + half : 1);
+    }
+}
+
+static void auc_of_four_rows_is_what_a_hand_works_out(void **state)
+{
+    const double scores[] = {3, 2, 1, 0};
+    const uint8_t marks[] = {1, 0, 1, 0};
+    dkvb_audit_estimate e;
+
+    (void)state;
+    assert_ok(dkvb_audit_auc(scores, marks, 4, &e, NULL));
+    /* Placements 1, 1/2 and 1/2, 1: both variances 1/8, so the AUC's is 1/8. */
+    assert_near(e.value, 0.75);
+    assert_near(e.low, 0.75 - 1.959963984540054 * sqrt(0.125));
+    assert_near(e.high, 1.0);
+}
+
+static void difference_of_aucs_is_paired(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        dkvb_audit_estimate e, back;
+        double half, difference;
+
+        make_scores(seed);
+        difference = plain_delong(scores_a, scores_b, &half);
+        assert_ok(dkvb_audit_auc_difference(scores_a, scores_b, member, N, &e, NULL));
+        assert_ok(dkvb_audit_auc_difference(scores_b, scores_a, member, N, &back, NULL));
+        assert_near(e.value, difference);
+        assert_near(e.low, difference - half);
+        assert_near(e.high, difference + half);
+        assert_near(back.value, -e.value);
+        assert_near(back.low, -e.high);
+    }
+}
+
+static void equal_scores_differ_by_nothing_at_all(void **state)
+{
+    double shifted[N];
+    dkvb_audit_estimate e;
+
+    (void)state;
+    make_scores(1);
+    for (size_t i = 0; i < N; i++)
+        shifted[i] = 3.0 * scores_a[i] + 1.0;
+    assert_ok(dkvb_audit_auc_difference(scores_a, shifted, member, N, &e, NULL));
+    assert_true(e.value == 0.0 && e.low == 0.0 && e.high == 0.0);
+}
+
+static void scores_that_say_nothing_have_auc_one_half(void **state)
+{
+    double nothing[N] = {0};
+    dkvb_audit_estimate e;
+
+    (void)state;
+    make_scores(2);
+    assert_ok(dkvb_audit_auc(nothing, member, N, &e, NULL));
+    assert_true(e.value == 0.5 && e.low == 0.5 && e.high == 0.5);
+}
+
+static void scores_that_cannot_be_judged_are_refused(void **state)
+{
+    dkvb_audit_estimate e;
+
+    (void)state;
+    make_scores(3);
+    scores_a[17] = NAN;
+    assert_int_equal(dkvb_audit_auc(scores_a, member, N, &e, NULL), DKVB_EINVAL);
+    assert_message("row 17");
+    assert_int_equal(dkvb_audit_auc_difference(scores_b, scores_a, member, N, &e, NULL), DKVB_EINVAL);
+    memset(member, 0, sizeof member);
+    member[0] = 1;
+    assert_int_equal(dkvb_audit_auc(scores_b, member, N, &e, NULL), DKVB_EINVAL);
+    assert_message("1 members and 89 others");
+    assert_int_equal(dkvb_audit_tpr(scores_b, member, N, 1.0, &e, NULL), DKVB_EINVAL);
+}
+
+static void true_positives_are_above_all_but_the_allowed_others(void **state)
+{
+    const double scores[] = {9, 8, 8, 7, 6, 6, 5, 1, 1, 1};
+    const uint8_t marks[] = {1, 0, 1, 1, 0, 1, 1, 0, 0, 1};
+    dkvb_audit_estimate e;
+
+    (void)state;
+    assert_ok(dkvb_audit_tpr(scores, marks, 10, 0.0, &e, NULL)); /* above 8: only the 9, for the tie does not pass */
+    assert_near(e.value, 1.0 / 6.0);
+    assert_ok(dkvb_audit_tpr(scores, marks, 10, 0.25, &e, NULL)); /* above 6: 9, 8, 7 */
+    assert_near(e.value, 3.0 / 6.0);
+    assert_ok(dkvb_audit_tpr(scores, marks, 10, 0.5, &e, NULL)); /* above 1: all but one */
+    assert_near(e.value, 5.0 / 6.0);
+}
+
+static void shares_have_the_interval_of_wilson(void **state)
+{
+    double right[10] = {0};
+    dkvb_audit_estimate e;
+
+    (void)state;
+    dkvb_audit_share(right, 10, &e);
+    assert_near(e.value, 0.0);
+    assert_near(e.low, 0.0);
+    assert_true(fabs(e.high - 0.27753) < 1e-5);
+    for (size_t i = 0; i < 5; i++)
+        right[i] = 1.0;
+    dkvb_audit_share(right, 10, &e);
+    assert_true(fabs(e.low - 0.23659) < 1e-5 && fabs(e.high - 0.76341) < 1e-5);
+    dkvb_audit_share(right, 0, &e);
+    assert_true(isnan(e.value) && isnan(e.low) && isnan(e.high));
+}
+
+static void shares_are_compared_row_by_row(void **state)
+{
+    double a[20] = {0}, b[20] = {0};
+    dkvb_audit_estimate e;
+
+    (void)state;
+    dkvb_audit_share_difference(a, b, 20, &e);
+    assert_near(e.value, 0.0);
+    assert_near(e.high, 1.959963984540054 / 22.0); /* 20 rows without a difference are no proof of none */
+    for (size_t i = 0; i < 20; i++) {
+        a[i] = i < 9; /* 9 right, of which b has 2 too; b alone has 1 */
+        b[i] = i < 2 || i == 12;
+    }
+    dkvb_audit_share_difference(a, b, 20, &e);
+    assert_near(e.value, 6.0 / 20.0);
+    assert_near(e.low, 6.0 / 22.0 - 1.959963984540054 * sqrt(7.0 + 1.0 + 1.0 - 36.0 / 22.0) / 22.0);
+    assert_near(e.high, 6.0 / 22.0 + 1.959963984540054 * sqrt(7.0 + 1.0 + 1.0 - 36.0 / 22.0) / 22.0);
+}
+
+static void margins_are_log_odds_and_do_not_saturate(void **state)
+{
+    const float logits[] = {1, 2, 3, 200, 0, 0, 5, 4, 3};
+    const int32_t of[] = {1, 0, 0};
+    const uint8_t first[] = {1, 0, 0};
+    double m[3], p = exp(2) / (exp(1) + exp(2) + exp(3));
+
+    (void)state;
+    assert_ok(dkvb_audit_margins(logits, of, 3, 3, NULL, m));
+    assert_near(m[0], log(p / (1 - p)));
+    assert_near(m[1], 200 - log(2));
+    assert_ok(dkvb_audit_margins(logits, of, 3, 3, first, m));
+    assert_near(m[0], 2.0 - 3.0);
+    assert_near(m[2], 4.0 - 3.0); /* the largest of those that are left */
+    assert_int_equal(dkvb_audit_margins(logits, (const int32_t[]){0, 3, 0}, 3, 3, NULL, m), DKVB_EINVAL);
+    assert_message("row 1 is 3");
+    assert_int_equal(dkvb_audit_margins(logits, of, 3, 3, (const uint8_t[]){1, 0, 1}, m), DKVB_EINVAL);
+    assert_message("1 are left");
+}
+
+enum { MANY = 400, COLUMNS = 5 };
+
+static float logits[MANY * COLUMNS];
+static int32_t of_class[MANY];
+static uint8_t learned[MANY];
+
+/* Random outputs; the second largest of members lies close to the largest, which no limit on a loss would show. */
+static void make_outputs(bool separable)
+{
+    struct dkvb__rng rng;
+
+    dkvb__rng_seed(&rng, 5, separable);
+    for (size_t i = 0; i < MANY; i++) {
+        float *row = logits + i * COLUMNS;
+
+        learned[i] = dkvb__rng_below(&rng, 4) != 0;
+        of_class[i] = (int32_t)dkvb__rng_below(&rng, COLUMNS);
+        for (size_t l = 0; l < COLUMNS; l++)
+            row[l] = (float)dkvb__rng_gauss(&rng);
+        if (separable) {
+            row[1] = 8.0f + (float)dkvb__rng_unit(&rng);
+            row[3] = learned[i] ? row[1] - 0.1f : row[1] - 1.5f;
+        }
+    }
+}
+
+static double fitted_auc(const dkvb_audit_fit_options *o, uint32_t threads, double scores[MANY])
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_audit_estimate e;
+
+    run.threads = threads;
+    assert_ok(dkvb_audit_fitted_scores(logits, of_class, MANY, COLUMNS, NULL, learned, o, scores, &run));
+    assert_ok(dkvb_audit_auc(scores, learned, MANY, &e, NULL));
+    return e.value;
+}
+
+static void fitted_attack_separates_what_can_be_separated_and_nothing_else(void **state)
+{
+    double scores[MANY];
+    dkvb_audit_fit_options o = DKVB_AUDIT_FIT_OPTIONS_INIT;
+
+    (void)state;
+    make_outputs(true);
+    assert_true(fitted_auc(NULL, 1, scores) > 0.999);
+    make_outputs(false);
+    for (o.folds = 2; o.folds <= 20; o.folds *= 2) {
+        double auc = fitted_auc(&o, 1, scores);
+
+        assert_true(auc > 0.4 && auc < 0.6); /* with rows scored by their own fit it would be above */
+    }
+}
+
+static void fitted_attack_is_the_same_on_any_number_of_threads(void **state)
+{
+    double one[MANY], three[MANY];
+
+    (void)state;
+    make_outputs(false);
+    fitted_auc(NULL, 1, one);
+    fitted_auc(NULL, 3, three);
+    assert_memory_equal(one, three, sizeof one);
+}
+
+static void fitted_attack_ignores_what_was_dropped(void **state)
+{
+    const uint8_t dropped[COLUMNS] = {0, 0, 0, 1, 0};
+    double scores[MANY], again[MANY];
+
+    (void)state;
+    make_outputs(true);
+    assert_ok(dkvb_audit_fitted_scores(logits, of_class, MANY, COLUMNS, dropped, learned, NULL, scores, NULL));
+    for (size_t i = 0; i < MANY; i++)
+        logits[i * COLUMNS + 3] = (float)i;
+    assert_ok(dkvb_audit_fitted_scores(logits, of_class, MANY, COLUMNS, dropped, learned, NULL, again, NULL));
+    assert_memory_equal(scores, again, sizeof scores);
+}
+
+/* Rows of random labels are learned by heart or not at all. Targets: 60 members, then 60 others. */
+enum { TARGETS = 120, SHADOWS = 16 };
+
+static uint16_t codes[ROWS * CODEBOOKS], target_codes[TARGETS * CODEBOOKS];
+static uint64_t targets[TARGETS];
+static uint8_t is_member[TARGETS];
+static int32_t noisy[ROWS], target_labels[TARGETS];
+static dkvb_codebooks *cb;
+static dkvb_train_options by_heart = DKVB_TRAIN_OPTIONS_INIT;
+
+static int setup(void **state)
+{
+    dkvb_keyinit_options o = small_keyinit();
+    struct dkvb__rng rng;
+
+    (void)state;
+    make_rows();
+    assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL));
+    assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL));
+    dkvb__rng_seed(&rng, 11, 0);
+    for (size_t i = 0; i < ROWS; i++)
+        noisy[i] = (int32_t)dkvb__rng_below(&rng, CLASSES);
+    for (size_t i = 0; i < TARGETS; i++) {
+        targets[i] = 4 * i + 1;
+        is_member[i] = i < TARGETS / 2;
+        target_labels[i] = noisy[targets[i]];
+        memcpy(target_codes + i * CODEBOOKS, codes + targets[i] * CODEBOOKS, CODEBOOKS * sizeof *codes);
+    }
+    by_heart.epochs = 10;
+    by_heart.learning_rate = 2.0;
+    by_heart.batch = 16;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    dkvb_codebooks_free(cb);
+    return 0;
+}
+
+/* A model that learned the rest, and the members too if asked; its margins of the targets. */
+static dkvb_model *learn(bool members, double margins[TARGETS])
+{
+    static float of_targets[TARGETS * CLASSES];
+    int32_t own[ROWS];
+    dkvb_model *model;
+
+    memcpy(own, noisy, sizeof own);
+    for (size_t i = 0; i < TARGETS; i++)
+        if (!members || !is_member[i])
+            own[targets[i]] = -1;
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    assert_ok(dkvb_model_train(model, codes, 1, own, ROWS, &by_heart, NULL));
+    assert_ok(dkvb_model_decode(model, target_codes, 1, TARGETS, of_targets, NULL));
+    assert_ok(dkvb_audit_margins(of_targets, target_labels, TARGETS, CLASSES, NULL, margins));
+    return model;
+}
+
+static void shadows_of(const dkvb_model *model, uint32_t threads, double *margins, uint8_t *inside)
+{
+    const dkvb_audit_view view = {target_codes, NULL};
+    dkvb_audit_shadow_options o = DKVB_AUDIT_SHADOW_OPTIONS_INIT;
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    o.shadows = SHADOWS;
+    o.train = &by_heart;
+    run.threads = threads;
+    assert_ok(dkvb_audit_shadows(model, codes, 1, noisy, ROWS, targets, TARGETS, &view, 1, &o, margins, inside, &run));
+}
+
+static double margins_1[SHADOWS * TARGETS], margins_3[SHADOWS * TARGETS];
+static uint8_t inside_1[SHADOWS * TARGETS], inside_3[SHADOWS * TARGETS];
+
+static void likelihood_ratio_finds_members_and_none_after_training_again(void **state)
+{
+    double observed[TARGETS], scores[TARGETS];
+    dkvb_audit_estimate found, retrained;
+    dkvb_model *model = learn(true, observed);
+
+    (void)state;
+    shadows_of(model, 1, margins_1, inside_1);
+    assert_ok(dkvb_audit_lira(margins_1, inside_1, SHADOWS, TARGETS, observed, scores));
+    assert_ok(dkvb_audit_auc(scores, is_member, TARGETS, &found, NULL));
+    dkvb_model_free(model);
+    model = learn(false, observed);
+    assert_ok(dkvb_audit_lira(margins_1, inside_1, SHADOWS, TARGETS, observed, scores));
+    assert_ok(dkvb_audit_auc(scores, is_member, TARGETS, &retrained, NULL));
+    dkvb_model_free(model);
+    assert_true(found.value > 0.9);
+    assert_true(retrained.low < 0.5 && retrained.high > 0.5);
+}
+
+static void every_target_is_in_half_of_the_shadows_whatever_the_threads(void **state)
+{
+    dkvb_model *model;
+
+    (void)state;
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    shadows_of(model, 1, margins_1, inside_1);
+    shadows_of(model, 3, margins_3, inside_3);
+    assert_memory_equal(margins_1, margins_3, sizeof margins_1);
+    assert_memory_equal(inside_1, inside_3, sizeof inside_1);
+    for (size_t s = 0; s < SHADOWS; s++) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < TARGETS; i++) {
+            count += inside_1[s * TARGETS + i];
+            if (s % 2)
+                assert_int_equal(inside_1[s * TARGETS + i] + inside_1[(s - 1) * TARGETS + i], 1);
+        }
+        assert_int_equal(count, TARGETS / 2);
+    }
+    dkvb_model_free(model);
+}
+
+static int stop_at_once(void *user, uint64_t done, uint64_t total)
+{
+    (void)done;
+    *(uint64_t *)user = total;
+    return 1;
+}
+
+static void shadows_can_be_stopped_and_refuse_odd_requests(void **state)
+{
+    const dkvb_audit_view view = {target_codes, NULL};
+    dkvb_audit_shadow_options o = DKVB_AUDIT_SHADOW_OPTIONS_INIT;
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    uint64_t total = 0;
+    dkvb_model *model;
+
+    (void)state;
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    run.progress = stop_at_once;
+    run.user = &total;
+    o.shadows = SHADOWS;
+    assert_int_equal(
+        dkvb_audit_shadows(model, codes, 1, noisy, ROWS, targets, TARGETS, &view, 1, &o, margins_1, inside_1, &run),
+        DKVB_ECANCELLED);
+    assert_int_equal(total, SHADOWS);
+    o.shadows = 5;
+    assert_int_equal(
+        dkvb_audit_shadows(model, codes, 1, noisy, ROWS, targets, TARGETS, &view, 1, &o, margins_1, inside_1, NULL),
+        DKVB_EINVAL);
+    assert_message("even number");
+    memset(inside_1, 1, sizeof inside_1);
+    assert_int_equal(dkvb_audit_lira(margins_1, inside_1, SHADOWS, TARGETS, margins_3, margins_3), DKVB_EINVAL);
+    assert_message("out of 0");
+    dkvb_model_free(model);
+}
+
+/* Mean of the two accuracies with this constant on the logits of the target classes. */
+static double balanced(const uint8_t *target, double constant)
+{
+    double right[2] = {0, 0}, count[2] = {0, 0};
+
+    for (size_t i = 0; i < MANY; i++) {
+        const float *row = logits + i * COLUMNS;
+        size_t best = 0;
+
+        for (size_t l = 1; l < COLUMNS; l++)
+            if ((double)row[l] + target[l] * constant > (double)row[best] + target[best] * constant)
+                best = l;
+        right[target[of_class[i]]] += best == (size_t)of_class[i];
+        count[target[of_class[i]]]++;
+    }
+    return right[0] / count[0] + right[1] / count[1];
+}
+
+static void no_constant_is_better_than_the_best(void **state)
+{
+    const uint8_t target[COLUMNS] = {0, 1, 0, 0, 1};
+    double best, constant;
+
+    (void)state;
+    make_outputs(false);
+    for (size_t i = 0; i < MANY; i++)
+        logits[i * COLUMNS + (size_t)of_class[i]] += 1.0f;
+    assert_ok(dkvb_audit_best_constant(logits, of_class, MANY, COLUMNS, target, &constant, NULL));
+    best = balanced(target, constant);
+    for (double other = -8; other < 8; other += 0.001)
+        assert_true(balanced(target, other) <= best + 1e-12);
+    for (size_t i = 0; i < MANY; i++) /* what was taken from the column is what is given back */
+        for (size_t l = 0; l < COLUMNS; l++)
+            logits[i * COLUMNS + l] -= 4.0f * target[l];
+    assert_near(balanced(target, constant + 4.0), best);
+    assert_ok(dkvb_audit_best_constant(logits, of_class, MANY, COLUMNS, target, &constant, NULL));
+    assert_near(balanced(target, constant), best);
+    assert_int_equal(dkvb_audit_best_constant(logits, of_class, MANY, 2, (const uint8_t[]){1, 1}, &constant, NULL),
+                     DKVB_EINVAL);
+}
+
+static void the_mask_tells_which_codes_it_hit(void **state)
+{
+    double scores[ROWS];
+    dkvb_model *model;
+    dkvb_mask *mask;
+
+    (void)state;
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    assert_ok(dkvb_audit_mask_scores(model, codes, 1, ROWS, scores));
+    for (size_t r = 0; r < ROWS; r++)
+        assert_true(scores[r] == 0.0);
+    assert_ok(dkvb_mask_new(&mask, cb));
+    for (uint32_t c = 0; c < CODEBOOKS / 2; c++)
+        assert_ok(dkvb_mask_add(mask, c, codes[7 * CODEBOOKS + c]));
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    for (int purged = 0; purged < 2; purged++) {
+        assert_ok(dkvb_audit_mask_scores(model, codes, 1, ROWS, scores));
+        assert_true(scores[7] == 0.5);
+        for (size_t r = 0; r < ROWS; r++) {
+            size_t same = 0;
+
+            for (size_t c = 0; c < CODEBOOKS / 2; c++)
+                same += codes[r * CODEBOOKS + c] == codes[7 * CODEBOOKS + c];
+            assert_near(scores[r], (double)same / CODEBOOKS);
+        }
+        assert_ok(dkvb_model_purge(model));
+    }
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
+static void a_few_rows_are_drawn_from_each_class(void **state)
+{
+    uint8_t among[ROWS] = {0};
+    int32_t few[ROWS], again[ROWS];
+    size_t count[CLASSES] = {0};
+
+    (void)state;
+    for (size_t r = 0; r < ROWS; r++)
+        among[r] = labels[r] == 2 && r >= ROWS / 2;
+    assert_ok(dkvb_audit_few_rows(labels, among, ROWS, CLASSES, 9, 3, few, NULL));
+    assert_ok(dkvb_audit_few_rows(labels, among, ROWS, CLASSES, 9, 3, again, NULL));
+    assert_memory_equal(few, again, sizeof few);
+    for (size_t r = 0; r < ROWS; r++) {
+        if (few[r] < 0)
+            continue;
+        assert_int_equal(few[r], labels[r]);
+        assert_true(labels[r] != 2 || among[r]);
+        count[few[r]]++;
+    }
+    for (size_t l = 0; l < CLASSES; l++)
+        assert_int_equal(count[l], 9);
+    assert_ok(dkvb_audit_few_rows(labels, NULL, ROWS, CLASSES, ROWS, 3, few, NULL));
+    assert_memory_equal(few, labels, sizeof few);
+}
+
+/* All that take memory, one after the other; stops at the first failure. */
+static dkvb_status attack(const dkvb_allocator *a)
+{
+    static const uint8_t target[COLUMNS] = {1, 0, 0, 0, 0};
+    const dkvb_audit_view view = {target_codes, NULL};
+    dkvb_audit_fit_options fit = DKVB_AUDIT_FIT_OPTIONS_INIT;
+    dkvb_audit_shadow_options shadow = DKVB_AUDIT_SHADOW_OPTIONS_INIT;
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    double scores[MANY], constant;
+    int32_t few[ROWS];
+    dkvb_audit_estimate e;
+    dkvb_model *model = NULL;
+    dkvb_status rc;
+
+    fit.allocator = options.allocator = a;
+    shadow.shadows = 4;
+    if ((rc = dkvb_audit_fitted_scores(logits, of_class, MANY, COLUMNS, NULL, learned, &fit, scores, NULL)) ||
+        (rc = dkvb_audit_auc(scores, learned, MANY, &e, a)) || (rc = dkvb_audit_tpr(scores, learned, MANY, 0, &e, a)) ||
+        (rc = dkvb_audit_auc_difference(scores, scores, learned, MANY, &e, a)) ||
+        (rc = dkvb_audit_best_constant(logits, of_class, MANY, COLUMNS, target, &constant, a)) ||
+        (rc = dkvb_audit_few_rows(labels, NULL, ROWS, CLASSES, 2, 0, few, a)) ||
+        (rc = dkvb_model_new(&model, cb, CLASSES, &options)))
+        return rc;
+    rc = dkvb_audit_shadows(model, codes, 1, noisy, ROWS, targets, TARGETS, &view, 1, &shadow, margins_1, inside_1,
+                            NULL);
+    dkvb_model_free(model);
+    return rc;
+}
+
+static void every_allocation_of_an_audit_may_fail(void **state)
+{
+    (void)state;
+    make_outputs(false);
+    for (size_t fail_at = 0;; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, fail_at);
+        dkvb_status rc = attack(&a);
+
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK) {
+            assert_true(fail_at > 20);
+            return;
+        }
+        assert_int_equal(rc, DKVB_ENOMEM);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(auc_and_its_interval_are_those_of_all_pairs),
+        cmocka_unit_test(auc_of_four_rows_is_what_a_hand_works_out),
+        cmocka_unit_test(difference_of_aucs_is_paired),
+        cmocka_unit_test(equal_scores_differ_by_nothing_at_all),
+        cmocka_unit_test(scores_that_say_nothing_have_auc_one_half),
+        cmocka_unit_test(scores_that_cannot_be_judged_are_refused),
+        cmocka_unit_test(true_positives_are_above_all_but_the_allowed_others),
+        cmocka_unit_test(shares_have_the_interval_of_wilson),
+        cmocka_unit_test(shares_are_compared_row_by_row),
+        cmocka_unit_test(margins_are_log_odds_and_do_not_saturate),
+        cmocka_unit_test(fitted_attack_separates_what_can_be_separated_and_nothing_else),
+        cmocka_unit_test(fitted_attack_is_the_same_on_any_number_of_threads),
+        cmocka_unit_test(fitted_attack_ignores_what_was_dropped),
+        cmocka_unit_test(likelihood_ratio_finds_members_and_none_after_training_again),
+        cmocka_unit_test(every_target_is_in_half_of_the_shadows_whatever_the_threads),
+        cmocka_unit_test(shadows_can_be_stopped_and_refuse_odd_requests),
+        cmocka_unit_test(no_constant_is_better_than_the_best),
+        cmocka_unit_test(the_mask_tells_which_codes_it_hit),
+        cmocka_unit_test(a_few_rows_are_drawn_from_each_class),
+        cmocka_unit_test(every_allocation_of_an_audit_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
