@@ -58,7 +58,7 @@ struct audit_measured {
 
 struct audit_args {
     struct args args;
-    const char *features, *labels, *test_features, *test_labels, *classes, *rows, *before;
+    const char *features, *labels, *test_features, *test_labels, *classes, *rows, *before, *codes;
     dkvb_train_options train;
     uint64_t train_seed, seed;
     uint32_t shadows, threads;

@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "audit.h"
+#include "codeset.h"
 #include "input.h"
 #include "progress.h"
 #include "tool.h"
@@ -18,6 +19,8 @@ static const struct args_option options[] = {
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels", .required = true},
     {"test-features", ARGS_TEXT, AT(test_features), "TX", .help = "rows that were never trained on", .required = true},
     {"test-labels", ARGS_TEXT, AT(test_labels), "TY", .help = "their labels", .required = true},
+    {"codes", ARGS_TEXT, AT(codes), "CODES",
+     .help = "of 'train --codes-out', from before: how the model was trained, and on which of X"},
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the forgotten rows: all of these classes"},
     {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "or the rows of X with these numbers, from 0"},
     {"before", ARGS_TEXT, AT(before), "MODEL0", .help = "the model before it forgot, on the same keys"},
@@ -63,6 +66,10 @@ static int check_args(struct audit_args *args)
 {
     char message[128];
 
+    static const char *const recipe[] = {"epochs", "lr", "batch", "weight-decay", "train-seed", NULL};
+
+    if (args->codes && args_refuse(&command, args, recipe, "--codes: the file says how the model was trained"))
+        return EXIT_USAGE;
     if (!args->classes == !args->rows)
         return args_misused(&command, "one of --class and --rows is wanted: the rows that were to be forgotten");
     if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4)) {
@@ -112,6 +119,30 @@ static int read_rows(const struct audit *a, const char *features, const char *la
     if (code == EXIT_SUCCESS && y->largest >= 0 && (uint32_t)y->largest >= a->info.classes)
         code = tool_fail("%s: row %zu has label %" PRId32 ", the classes of the model are 0 to %" PRIu32, y->path,
                          y->largest_row, y->largest, a->info.classes - 1);
+    return code;
+}
+
+/* What a codes file says: how the values were trained, and on which rows of X; the others lose their labels. Ids are
+ * row numbers. */
+static int read_codes(struct audit *a)
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_codeset *set = NULL;
+    int32_t *labels = a->y.array.data;
+    int code = codeset_read(&set, a->args.codes, a->model);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_training(set, &a->args.train));
+    a->args.train_seed = a->args.train.seed;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    if (code == EXIT_SUCCESS && training.n > 0 && training.ids[training.n - 1] >= a->x.rows)
+        code = tool_fail("%s: has a row %" PRIu64 ", %s has %zu rows: its ids are not their numbers", a->args.codes,
+                         training.ids[training.n - 1], a->x.path, a->x.rows);
+    for (size_t i = 0; code == EXIT_SUCCESS && i < a->x.rows; i++)
+        if (codeset_find(&training, i) == training.n)
+            labels[i] = -1;
+    dkvb_codeset_free(set);
     return code;
 }
 
@@ -225,6 +256,8 @@ static int audit(struct audit *a)
 
     if (code == EXIT_SUCCESS)
         code = read_rows(a, a->args.features, a->args.labels, &a->x, &a->y);
+    if (code == EXIT_SUCCESS && a->args.codes)
+        code = read_codes(a);
     if (code == EXIT_SUCCESS)
         code = mark_forgotten(a);
     if (code == EXIT_SUCCESS)

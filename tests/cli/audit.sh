@@ -98,3 +98,14 @@ refused 1 '0 test rows' "$dkvb" audit act.dkvb --class 3 --features x.npy --labe
 train_small other.dkvb --seed 5
 # shellcheck disable=SC2086
 refused 1 'have other keys' "$dkvb" audit act.dkvb $rows --class 3 --before other.dkvb
+
+# A codes file says how the model was trained and on which rows: what "exact" made is as retrained, bit for bit.
+train_small kept.dkvb --codes-out kept.codes --hold-out 0.2 --epochs 3 --batch 32 --seed 5
+check "$dkvb" forget kept.dkvb --class 3 --codes kept.codes --strength exact --keep-keys -o gone.dkvb --codes-out gone.codes \
+    >/dev/null
+audit gone gone.dkvb --class 3 --codes kept.codes --before kept.dkvb --shadows 4
+claim gone.json 'd["members"] < 110'
+claim gone.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrained"
+    for key, f in d["of"]["model"].items() if f and not key.startswith("agreement"))'
+refused 2 '--epochs does not go with --codes' "$dkvb" audit gone.dkvb --class 3 --codes kept.codes --epochs 3 \
+    --features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy
