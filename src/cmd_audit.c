@@ -140,7 +140,7 @@ static int read_codes(struct audit *a)
         code = tool_fail("%s: has a row %" PRIu64 ", %s has %zu rows: its ids are not their numbers", a->args.codes,
                          training.ids[training.n - 1], a->x.path, a->x.rows);
     for (size_t i = 0; code == EXIT_SUCCESS && i < a->x.rows; i++)
-        if (codeset_find(&training, i) == training.n)
+        if (dkvb_codeset_find(&training, i) == training.n)
             labels[i] = -1;
     dkvb_codeset_free(set);
     return code;

@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "codes.h"
+#include "codeset.h"
 #include "csv.h"
 #include "input.h"
 #include "json.h"
@@ -26,8 +27,9 @@ struct separation_args {
 
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
-    {"codes", ARGS_TEXT, AT(codes), "CODES.npy", .help = "their codes, uint16[n][C][k], as 'dkvb search' writes them"},
-    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels", .required = true},
+    {"codes", ARGS_TEXT, AT(codes), "CODES",
+     .help = "their codes: of 'train --codes-out', or plain as of 'dkvb search'"},
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, unless CODES has them"},
     {"csv", ARGS_TEXT, AT(csv), "DIR", .help = "also write tables; the folder is made if it is not there"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
@@ -36,7 +38,7 @@ static const struct args_option options[] = {
 
 static const struct args_command command = {
     .name = "separation",
-    .synopsis = "MODEL (--features X | --codes CODES.npy) --labels Y [options]",
+    .synopsis = "MODEL (--features X | --codes CODES) [--labels Y] [options]",
     .about =
         "Tell how far the codes of classes lie apart: for each class how many pairs its rows select, how many no\n"
         "other class selects, which class is nearest by weighted Jaccard overlap, and the silhouette of its rows.\n"
@@ -52,9 +54,10 @@ struct separation {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct codes stored;   /* of --codes, or */
+    struct codes stored;   /* of --codes, */
+    dkvb_codeset *set;     /* or of its training part, if it is a codes file, or */
     uint16_t *searched;    /* of --features */
-    const uint16_t *codes; /* [n][C][k], one of these two */
+    const uint16_t *codes; /* [n][C][k], one of these three */
     struct labels y;
     size_t n;
     dkvb_separation_shape shape;
@@ -91,14 +94,46 @@ static const char *rows_path(const struct separation *s)
     return s->args.codes ? s->args.codes : s->args.features;
 }
 
+/* Codes and labels of the training part of a codes file. */
+static int open_codeset(struct separation *s)
+{
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+    int code = codeset_read(&s->set, s->args.codes, s->model);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(s->set, DKVB_PART_TRAINING, &rows));
+    if (code == EXIT_SUCCESS && rows.k != s->info.top_k)
+        code = tool_fail("%s: codes have k = %" PRIu32 ", the model selects %" PRIu32, s->args.codes, rows.k,
+                         s->info.top_k);
+    s->codes = rows.codes;
+    s->n = rows.n;
+    s->y = (struct labels){
+        .path = s->args.codes, .array = DKVB_ARRAY_INIT, .y = rows.labels, .rows = rows.n, .largest = -1};
+    for (size_t i = 0; i < rows.n; i++)
+        if (rows.labels[i] > s->y.largest) {
+            s->y.largest = rows.labels[i];
+            s->y.largest_row = i;
+        }
+    return code;
+}
+
+/* Rows or codes, and their labels. */
+static int read_rows(struct separation *s)
+{
+    int code;
+
+    if (s->args.codes && codeset_is(s->args.codes))
+        return open_codeset(s);
+    code = s->args.codes ? open_codes(s) : search_rows(s);
+    return code ? code : input_labels(&s->y, s->args.labels, rows_path(s), s->n);
+}
+
 static int read_inputs(struct separation *s)
 {
     int code = input_model_map(&s->model, s->args.args.operand[0], &s->info);
 
     if (code == EXIT_SUCCESS)
-        code = s->args.codes ? open_codes(s) : search_rows(s);
-    if (code == EXIT_SUCCESS)
-        code = input_labels(&s->y, s->args.labels, rows_path(s), s->n);
+        code = read_rows(s);
     if (code == EXIT_SUCCESS && s->y.largest < 0)
         code = tool_fail("%s: %zu labels and none of 0 or more: rows of at least one class are wanted", s->y.path,
                          s->y.rows);
@@ -455,6 +490,7 @@ static void separation_free(struct separation *s)
     free(s->searched);
     input_labels_free(&s->y);
     codes_free(&s->stored);
+    dkvb_codeset_free(s->set);
     input_features_free(&s->x);
     dkvb_model_free(s->model);
 }
@@ -468,6 +504,8 @@ int cmd_separation(int argc, char **argv)
         return code;
     if (!s.args.features == !s.args.codes)
         return args_misused(&command, "one of --features and --codes is wanted");
+    if (!s.args.labels == !(s.args.codes && codeset_is(s.args.codes)))
+        return args_misused(&command, s.args.labels ? "--labels: the codes file has them" : "--labels is missing");
     code = separate(&s);
     separation_free(&s);
     return code;

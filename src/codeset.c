@@ -105,21 +105,6 @@ bool codeset_is(const char *path)
     return is;
 }
 
-size_t codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
-{
-    size_t low = 0, high = rows->n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (rows->ids[middle] < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < rows->n && rows->ids[low] == id ? low : rows->n;
-}
-
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model)
 {
     int code = tool_check(dkvb_codeset_load(out, path, NULL));

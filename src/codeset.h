@@ -29,9 +29,6 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *source);
 /* Whether a file is a codes file, as far as its first bytes tell. */
 bool codeset_is(const char *path);
 
-/* Index of the row with this id, or n. */
-size_t codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
-
 /* Read one, for this model. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model);
 

@@ -94,7 +94,7 @@ static int keep_known_rows(const struct forget *f, struct again *a)
     int code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
 
     for (size_t i = 0; i < a->x.rows && code == EXIT_SUCCESS; i++) {
-        size_t t = codeset_find(&training, a->ids.id[i]), h = codeset_find(&f->held, a->ids.id[i]);
+        size_t t = dkvb_codeset_find(&training, a->ids.id[i]), h = dkvb_codeset_find(&f->held, a->ids.id[i]);
 
         if (t == training.n && h == f->held.n)
             continue;

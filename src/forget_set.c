@@ -64,9 +64,9 @@ static int mark_by_ids(struct forget *f, const dkvb_codeset_rows *training)
 
     set->labels = training->labels;
     for (size_t i = 0; code == EXIT_SUCCESS && i < f->rows.n; i++) {
-        size_t at = codeset_find(training, f->rows.id[i]);
+        size_t at = dkvb_codeset_find(training, f->rows.id[i]);
 
-        if (at == training->n && codeset_find(&f->held, f->rows.id[i]) == f->held.n)
+        if (at == training->n && dkvb_codeset_find(&f->held, f->rows.id[i]) == f->held.n)
             return tool_fail("%s: row %zu asks for id %" PRIu64 ", %s has no such row (any more)", f->rows.path, i,
                              f->rows.id[i], f->args.codes);
         if (at < training->n) {

@@ -102,6 +102,9 @@ typedef struct dkvb_codeset_rows {
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,
                                                           dkvb_codeset_rows *rows);
 
+/** Index of the row with this id; `rows->n` if there is none. */
+DKVB_API size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
+
 /** `DKVB_EMISMATCH` unless the codeset belongs to these codebooks, by birth id. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 

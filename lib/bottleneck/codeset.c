@@ -188,19 +188,30 @@ dkvb_status dkvb_codeset_check(const dkvb_codeset *set, const dkvb_codebooks *cb
                       cb->shape.codebooks, cb->shape.keys, cb->birth[0], cb->birth[1], cb->birth[2], cb->birth[3]);
 }
 
-size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id)
+/* Index of an id among ascending ones, or n. */
+static size_t find(const uint64_t *ids, size_t n, uint64_t id)
 {
-    size_t low = 0, high = rows->n;
+    size_t low = 0, high = n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (rows->ids[middle] < id)
+        if (ids[middle] < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < rows->n && rows->ids[low] == id ? low : rows->n;
+    return low < n && ids[low] == id ? low : n;
+}
+
+size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id)
+{
+    return find(rows->ids, rows->n, id);
+}
+
+size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
+{
+    return find(rows->ids, rows->n, id);
 }
 
 /* Close the gaps: gone[r] rows leave. What lies behind the last row afterwards is overwritten. */

@@ -98,24 +98,6 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     return dkvb__container_write(path, DKVB__KIND_CODES, parts, count, &set->mem);
 }
 
-static bool is_known(const char *name)
-{
-    for (size_t p = 0; p < DKVB__PARTS; p++)
-        for (size_t i = 0; i < 3; i++)
-            if (strcmp(section_names[p][i], name) == 0)
-                return true;
-    return strcmp(name, "shape") == 0 || strcmp(name, "training") == 0 || strcmp(name, "keyinit") == 0;
-}
-
-static dkvb_status check_required(const struct dkvb__container *c)
-{
-    for (size_t i = 0; i < c->count; i++)
-        if ((c->sections[i].flags & DKVB__SECTION_REQUIRED) && !is_known(c->sections[i].name))
-            return dkvb__fail(DKVB_EFORMAT, "%.300s: needs section %s, which this library does not know", c->file.path,
-                              c->sections[i].name);
-    return DKVB_OK;
-}
-
 /* What the library said of the contents, as a fault of the file. */
 static dkvb_status bad_contents(const struct dkvb__container *c, dkvb_status rc)
 {
@@ -245,7 +227,9 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
 
 static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **out)
 {
-    dkvb_status rc = check_required(c);
+    static const char *const names[] = {"shape", "training", "keyinit",     "ids",       "labels",
+                                        "codes", "held_ids", "held_labels", "held_codes"};
+    dkvb_status rc = dkvb__container_need_only(c, names, sizeof names / sizeof *names);
 
     if (!rc)
         rc = read_shape(c, out);

@@ -207,6 +207,20 @@ const struct dkvb__section *dkvb__container_find(const struct dkvb__container *c
     return NULL;
 }
 
+dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        bool known = !(c->sections[i].flags & DKVB__SECTION_REQUIRED);
+
+        for (size_t n = 0; !known && n < count; n++)
+            known = strcmp(names[n], c->sections[i].name) == 0;
+        if (!known)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: needs section %s, which this library does not know", c->file.path,
+                              c->sections[i].name);
+    }
+    return DKVB_OK;
+}
+
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section)
 {

@@ -36,6 +36,9 @@ void dkvb__container_close(struct dkvb__container *c);
 /* NULL if there is none of that name. */
 const struct dkvb__section *dkvb__container_find(const struct dkvb__container *c, const char *name);
 
+/* DKVB_EFORMAT if the file needs a section that is none of these: it is newer than the library. */
+dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const char *const *names, size_t count);
+
 /* The section, which must be there with this type; and with this size unless `size` is UINT64_MAX. */
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section);

@@ -25,24 +25,13 @@ dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path)
     return dkvb__container_write(path, DKVB__KIND_MASK, parts, sizeof parts / sizeof *parts, &mask->mem);
 }
 
-static dkvb_status check_sections(const struct dkvb__container *c)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        const struct dkvb__section *s = &c->sections[i];
-
-        if ((s->flags & DKVB__SECTION_REQUIRED) && strcmp(s->name, "shape") != 0 && strcmp(s->name, "mask") != 0)
-            return dkvb__fail(DKVB_EFORMAT, "%.300s: needs section %s, which this library does not know", c->file.path,
-                              s->name);
-    }
-    return DKVB_OK;
-}
-
 static dkvb_status read_mask(const struct dkvb__container *c, dkvb_mask **out)
 {
     unsigned char shape[SHAPE_SIZE];
     const struct dkvb__section *s;
     struct dkvb__shape size = {.key_dim = 1, .input_dim = 1};
-    dkvb_status rc = check_sections(c);
+    static const char *const names[] = {"shape", "mask"};
+    dkvb_status rc = dkvb__container_need_only(c, names, sizeof names / sizeof *names);
 
     if (!rc)
         rc = dkvb__container_need(c, "shape", DKVB__DTYPE_BYTES, sizeof shape, &s);

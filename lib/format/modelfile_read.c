@@ -28,21 +28,14 @@ struct reading {
 static const char *const known_sections[] = {"shape",      "classes", "journal", "mask",     "purged", "center",
                                              "projection", "keys",    "values",  "evidence", "counts"};
 
+enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
+
 static bool is_known(const char *name)
 {
-    for (size_t i = 0; i < sizeof known_sections / sizeof *known_sections; i++)
+    for (size_t i = 0; i < KNOWN_SECTIONS; i++)
         if (strcmp(known_sections[i], name) == 0)
             return true;
     return false;
-}
-
-static dkvb_status check_required(const struct dkvb__container *c)
-{
-    for (size_t i = 0; i < c->count; i++)
-        if ((c->sections[i].flags & DKVB__SECTION_REQUIRED) && !is_known(c->sections[i].name))
-            return dkvb__fail(DKVB_EFORMAT, "%.300s: needs section %s, which this library does not know", c->file.path,
-                              c->sections[i].name);
-    return DKVB_OK;
 }
 
 static dkvb_status read_shape(struct reading *r)
@@ -461,7 +454,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     dkvb_model *m;
     dkvb_status rc;
 
-    if ((rc = check_required(&r->file)) != DKVB_OK)
+    if ((rc = dkvb__container_need_only(&r->file, known_sections, KNOWN_SECTIONS)) != DKVB_OK)
         return rc;
     if ((rc = read_shape(r)) != DKVB_OK)
         return rc;

@@ -124,3 +124,12 @@ refused 1 'x.npy: float32' "$dkvb" separation m.dkvb --codes x.npy --labels y.np
 refused 1 'y.npy: is not a folder' "$dkvb" separation m.dkvb --codes codes.npy --labels y.npy --csv y.npy
 rm -f refused.out refused.err
 [ "$(ls . in)" = "$files" ] || fail "files were left: $(ls . in)"
+
+# A codes file has codes and labels.
+train_small kept.dkvb --codes-out kept.codes --hold-out 0
+check "$dkvb" search kept.dkvb --features x.npy -o kept.npy >/dev/null
+check "$dkvb" separation kept.dkvb --codes kept.codes --json >of_set.json
+check "$dkvb" separation kept.dkvb --codes kept.npy --labels y.npy --json >of_codes.json
+sed -i 's/"seconds".*//' of_set.json of_codes.json
+same of_set.json of_codes.json
+refused 2 'the codes file has them' "$dkvb" separation kept.dkvb --codes kept.codes --labels y.npy

@@ -456,6 +456,7 @@ PROTOTYPES = {
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
     "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
     "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
     "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
     "dkvb_codeset_set_training": (Status, (_codeset, POINTER(TrainOptions))),
