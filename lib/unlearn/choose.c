@@ -28,19 +28,6 @@ void dkvb_request_init(dkvb_request *request, size_t struct_size)
     dkvb__init_options(request, struct_size, &defaults, sizeof defaults);
 }
 
-dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts)
-{
-    const dkvb_request *q = &choice->request;
-    dkvb_status rc = DKVB_OK;
-
-    if (!q->codes)
-        for (uint32_t l = 0; !rc && l < choice->model->classes; l++)
-            rc = q->classes[l] == mark ? dkvb_model_class_counts(choice->model, l, counts) : DKVB_OK;
-    else if (q->rows || mark == DKVB_FORGET)
-        dkvb__count_marked(choice->model, q->codes, q->n, q->rows, mark, counts, choice->run);
-    return rc;
-}
-
 /* Marks of rows or classes: each of the three, and one of them to be forgotten. */
 static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 {

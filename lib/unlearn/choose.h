@@ -27,7 +27,7 @@ struct dkvb__method {
 extern const struct dkvb__method dkvb__by_activations, dkvb__by_contrast, dkvb__by_examples, dkvb__by_values,
     dkvb__by_every;
 
-/* f or r of a choice, [C][K], added to counts: of rows or classes with this mark. */
+/* counting.c: f or r of a choice, [C][K], added to counts: of rows or classes with this mark. */
 dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts);
 
 static inline uint64_t dkvb__score_of(double x)

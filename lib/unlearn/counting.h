@@ -4,12 +4,12 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
-/* activations.c: add to counts, [C][K], what the rows select whose mark is `mark`; marks NULL: all rows. Codes are
+/* Add to counts, [C][K], what the rows select whose mark is `mark`; marks NULL: all rows. Codes are
  * checked. */
 void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
                         uint64_t *counts, const struct dkvb__run *run);
 
-/* class_counts.c: add to counts, [L][C][K], what rows select, by their labels; those below 0 are left out. Codes and
+/* Add to counts, [L][C][K], what rows select, by their labels; those below 0 are left out. Codes and
  * labels are checked. */
 void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                          uint32_t *counts, const struct dkvb__run *run);

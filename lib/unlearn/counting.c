@@ -1,5 +1,8 @@
-/* How often the rows of each class select each pair, kept in the model: a class can then be forgotten by name alone. */
-#include "unlearn/counting.h"
+/*
+ * How often rows select each pair: those of a forget set, and those of each class, which a model may keep, so that a
+ * class can then be forgotten by name alone.
+ */
+#include "unlearn/choose.h"
 
 #include <string.h>
 
@@ -8,7 +11,45 @@
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 
-enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows */
+enum { CODEBOOKS = 16 }; /* counted in one sweep over the rows: their counts stay in cache */
+
+struct counting {
+    const dkvb_model *model;
+    const uint16_t *codes;
+    size_t n;
+    const uint8_t *marks; /* or NULL */
+    uint8_t mark;
+    uint64_t *counts;
+};
+
+/* Counts of some codebooks belong to one task, so that tasks do not meet. */
+static void count_codebooks(void *context, size_t task, unsigned worker)
+{
+    const struct counting *s = context;
+    const struct dkvb__shape *shape = &s->model->codebooks->shape;
+    size_t size = dkvb__code_size(s->model), k = s->model->top_k, first = task * CODEBOOKS;
+    size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
+
+    (void)worker;
+    for (size_t r = 0; r < s->n; r++) {
+        const uint16_t *code = s->codes + r * size + first * k;
+
+        if (s->marks && s->marks[r] != s->mark)
+            continue;
+        for (size_t c = first; c < end; c++)
+            for (size_t j = 0; j < k; j++, code++)
+                if (*code != DKVB_CODE_NONE)
+                    s->counts[c * shape->keys + *code]++;
+    }
+}
+
+void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
+                        uint64_t *counts, const struct dkvb__run *run)
+{
+    struct counting s = {model, codes, n, marks, mark, counts};
+
+    dkvb__parallel(run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
+}
 
 struct class_counting {
     const dkvb_model *model;
@@ -19,7 +60,7 @@ struct class_counting {
 };
 
 /* Counts of some codebooks belong to one task, so that tasks do not meet. */
-static void count_codebooks(void *context, size_t task, unsigned worker)
+static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;
     const struct dkvb__shape *shape = &s->model->codebooks->shape;
@@ -43,7 +84,7 @@ void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const i
 {
     struct class_counting s = {model, codes, labels, n, counts};
 
-    dkvb__parallel(run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
+    dkvb__parallel(run, (model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_class_codebooks, &s);
 }
 
 uint32_t *dkvb__class_counts_new(const dkvb_model *model)
@@ -103,5 +144,18 @@ dkvb_status dkvb_model_drop_counts(dkvb_model *model)
 
     if (!rc)
         dkvb__class_counts_erase(model);
+    return rc;
+}
+
+dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts)
+{
+    const dkvb_request *q = &choice->request;
+    dkvb_status rc = DKVB_OK;
+
+    if (!q->codes)
+        for (uint32_t l = 0; !rc && l < choice->model->classes; l++)
+            rc = q->classes[l] == mark ? dkvb_model_class_counts(choice->model, l, counts) : DKVB_OK;
+    else if (q->rows || mark == DKVB_FORGET)
+        dkvb__count_marked(choice->model, q->codes, q->n, q->rows, mark, counts, choice->run);
     return rc;
 }
