@@ -393,6 +393,57 @@ static void texts_are_checked(void **state)
     dkvb_model_free(model);
 }
 
+/* Whether a projected row, [C][d], is one of the keys, [C][K][d], of any codebook. */
+static bool is_a_key(const float *q, const float *keys)
+{
+    for (size_t c = 0; c < CODEBOOKS; c++)
+        for (size_t j = 0; j < KEYS; j++)
+            if (memcmp(q + c * KEY_DIM, keys + (c * KEYS + j) * KEY_DIM, KEY_DIM * sizeof *q) == 0)
+                return true;
+    return false;
+}
+
+/* A sampled key is the nearest one of the row that it is, so every pair that the row selects has it. */
+static void purge_after_thorough_leaves_no_row_as_a_key(void **state)
+{
+    static float q[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_request request = DKVB_REQUEST_INIT;
+    uint8_t marks[ROWS];
+    size_t before = 0;
+    dkvb_codebooks *cb;
+    dkvb_model *model;
+    dkvb_mask *mask;
+
+    (void)state;
+    make_rows();
+    o.method = DKVB_KEYINIT_SAMPLE;
+    assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL));
+    assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    dkvb_codebooks_free(cb);
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, NULL));
+    assert_ok(dkvb_codebooks_project(dkvb_model_codebooks(model), rows, ROWS, q, NULL));
+    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    for (size_t r = 0; r < ROWS; r++) {
+        marks[r] = r % 9 == 0 ? DKVB_FORGET : DKVB_KEEP;
+        before += marks[r] == DKVB_FORGET && is_a_key(q + r * CODEBOOKS * KEY_DIM, keys);
+    }
+    assert_true(before > 0);
+    request.method = DKVB_METHOD_EVERY;
+    request.codes = codes;
+    request.n = ROWS;
+    request.rows = marks;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_unlearn_choose(mask, model, &request, 0, NULL));
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    for (size_t r = 0; r < ROWS; r++)
+        assert_false(marks[r] == DKVB_FORGET && is_a_key(q + r * CODEBOOKS * KEY_DIM, keys));
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +461,7 @@ int main(void)
         cmocka_unit_test(purge_leaves_other_owners_their_keys),
         cmocka_unit_test(life_goes_on_after_a_purge),
         cmocka_unit_test(texts_are_checked),
+        cmocka_unit_test(purge_after_thorough_leaves_no_row_as_a_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
