@@ -208,7 +208,7 @@ static int check_args(const struct forget_args *args, uint8_t salt[32])
 static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
 {
     char classes[160];
-    uint64_t budget = f->budget.met ? f->budget.budget : f->args.pairs;
+    uint64_t pairs = f->budget.met ? dkvb_mask_count(f->mask) : f->args.pairs;
 
     text[0] = '\0';
     if (f->args.mask)
@@ -218,11 +218,12 @@ static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
         snprintf(text, FORGET_TEXT, "%srows=%zu", classes, f->set.rows);
     else if (forget_method(f) == DKVB_METHOD_EXAMPLES)
         snprintf(text, FORGET_TEXT, "%sexamples=%" PRIu64 " seed=%" PRIu64, classes,
-                 f->budget.met ? budget : f->args.examples, f->args.seed);
+                 f->budget.met ? f->budget.budget : f->args.examples, f->args.seed);
     else
-        snprintf(text, FORGET_TEXT, "%spairs=%" PRIu64, classes, budget);
+        snprintf(text, FORGET_TEXT, "%spairs=%" PRIu64, classes, pairs);
     if (f->budget.met)
-        snprintf(text + strlen(text), FORGET_TEXT - strlen(text), " target=%g", f->args.target);
+        snprintf(text + strlen(text), FORGET_TEXT - strlen(text), " target=%g found=%" PRIu64, f->args.target,
+                 f->budget.budget);
     return text;
 }
 
@@ -301,8 +302,9 @@ static void print_masked(const struct forget *f, const char *output, double seco
         printf(" (%" PRIu64 " more were masked before)", f->entry.pairs - f->entry.pairs_new);
     printf(", in %.2f s\n", seconds);
     if (f->budget.met)
-        printf("on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n", f->budget.forget_before,
-               f->budget.forget_after, f->budget.retain_before, f->budget.retain_after);
+        printf("%" PRIu64 " were enough on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n",
+               f->budget.budget, f->budget.forget_before, f->budget.forget_after, f->budget.retain_before,
+               f->budget.retain_after);
     for (uint32_t l = 0; f->again && l < f->info.classes; l++)
         if (f->again[l])
             printf("class %" PRIu32 " came back, and more of its pairs were suppressed, in an entry of their own\n", l);

@@ -61,6 +61,46 @@ static int say_best(const struct forget *f)
                      what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
+/* Whether the classes to be kept lose no more than allowed with this mask. */
+static int keeps_others(const struct forget *f, const uint8_t *classes, const dkvb_mask *mask, bool *keeps)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_class_effect *effects = input_memory("effects", sizeof *effects, f->info.classes, 1, 1), all = {0};
+    int code = EXIT_FAILURE;
+
+    run.threads = f->args.threads;
+    if (effects)
+        code = tool_check(dkvb_effect_measure(f->model, NULL, mask, &f->held, effects, NULL, &run));
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        if (classes[l] == DKVB_KEEP)
+            dkvb_effect_add(&all, &effects[l]);
+    *keeps = all.loss <= f->args.max_retain_drop;
+    free(effects);
+    return code;
+}
+
+/*
+ * The pairs of a budget that was found, and some more: it is where the last of n held-out rows turns, and a row that
+ * was not among them turns later with probability 1 / (n + 1) if all are alike. Few rows say little about where the
+ * last one would be, so the share that is added goes with 1 / n. Where the others would lose too much by it, the budget
+ * stands.
+ */
+static int take_with_room(const struct forget *f, const uint8_t *classes, const uint32_t *rank,
+                          const dkvb_budget *found, dkvb_mask *mask)
+{
+    static const double room = 5.0;
+    double wide = (double)found->budget * (1.0 + room / (double)found->forget_rows);
+    bool keeps = false;
+    int code = tool_check(dkvb_unlearn_by_rank(mask, rank, (uint64_t)wide));
+
+    if (code == EXIT_SUCCESS)
+        code = keeps_others(f, classes, mask, &keeps);
+    if (code || keeps)
+        return code;
+    dkvb_mask_clear(mask);
+    return tool_check(dkvb_unlearn_by_rank(mask, rank, found->budget));
+}
+
 /* The smallest budget for these classes under the mask in force, and, if one was met, its pairs. `rows`: marks of the
  * rows of f->set. */
 static int find_budget(struct forget *f, const uint8_t *rows, const uint8_t *classes, dkvb_budget *found,
@@ -79,7 +119,7 @@ static int find_budget(struct forget *f, const uint8_t *rows, const uint8_t *cla
         code = tool_check_about(f->args.codes, dkvb_budget_find(f->model, rank, &f->held, classes, &o, found, &run));
     progress_stop();
     if (code == EXIT_SUCCESS && found->met)
-        code = tool_check(dkvb_unlearn_by_rank(mask, rank, found->budget));
+        code = take_with_room(f, classes, rank, found, mask);
     free(rank);
     return code;
 }
@@ -214,7 +254,7 @@ static int forget_class_again(struct forget *f, uint32_t label, bool *helped)
     if (code == EXIT_SUCCESS)
         code = find_budget(f, rows, classes, &found, mask);
     if (code == EXIT_SUCCESS && found.met) {
-        snprintf(parameters, sizeof parameters, "class=%" PRIu32 " again pairs=%" PRIu64, label, found.budget);
+        snprintf(parameters, sizeof parameters, "class=%" PRIu32 " again pairs=%" PRIu64, label, dkvb_mask_count(mask));
         code = forget_apply(f, mask, NULL, parameters, &entry);
         f->again[label] = 1;
     }

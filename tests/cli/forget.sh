@@ -21,17 +21,19 @@ claim dry.json 'all(e["rows"] == 0 or e["low"] < e["high"] for e in d["effects"]
 # The budget is found, said, and enough on the rows held out; one less pair is not.
 forget found --class 1 --codes m.codes --max-retain-drop 1 --max-class-loss 1 -o found.dkvb
 claim found.json 'd["method"] == "contrast" and d["budget"]["forget_after"] == 0 and d["entry"] == 1'
-claim found.json 'd["pairs_masked"] == d["budget"]["budget"]'
+claim found.json 'd["pairs_masked"] == int(d["budget"]["budget"] * (1 + 5 / d["budget"]["forget_rows"]))'
 pairs=$(json found.json 'd["budget"]["budget"]')
-forget given --class 1 --codes m.codes --pairs "$pairs" --max-class-loss 1 -o given.dkvb
+forget given --class 1 --codes m.codes --pairs "$(json found.json 'd["pairs_masked"]')" --max-class-loss 1 -o given.dkvb
 "$dkvb" masks found.dkvb --export found.mask >/dev/null
 "$dkvb" masks given.dkvb --export given.mask >/dev/null
 same found.mask given.mask
+forget enough --class 1 --codes m.codes --pairs "$pairs" --max-class-loss 1 --dry-run
+claim enough.json 'd["effects"][1]["right_after"] == 0'
 forget less --class 1 --codes m.codes --pairs $((pairs - 1)) --max-class-loss 1 --dry-run
 claim less.json 'd["effects"][1]["right_after"] > 0'
 check "$dkvb" masks found.dkvb --json >journal.json
 claim journal.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["rows"] > 60'
-claim journal.json "d['journal'][0]['parameters'] == 'class=1 pairs=$pairs target=0'"
+claim journal.json "d['journal'][0]['parameters'] == 'class=1 pairs=%d target=0 found=$pairs' % d['masked_pairs']"
 claim journal.json 'd["journal"][0]["effect"].startswith("forget=") and ">0.0000 retain=" in d["journal"][0]["effect"]'
 
 # Limits that cannot be kept: nothing changes, and the nearest is told.
