@@ -9,7 +9,10 @@
 
 #include "dkvb/dkvb.h"
 
-enum { N = 48, DIM = 6, CLASSES = 3 };
+enum { N = 48, DIM = 6, CLASSES = 3, CODEBOOKS = 3, TOP_K = 2, DEPTH = 5, FORGOTTEN = 3 };
+
+/* Ids of rows that every entry of the journal is about; the replay leaves them out. */
+static const uint64_t forgotten[FORGOTTEN] = {21, 6, 15};
 
 #define CHECK(call) check((call), #call)
 
@@ -39,63 +42,131 @@ static void make_rows(float *x, int32_t *y)
     }
 }
 
-/* Everything that a file can hold: names, journal, mask, purged pairs. Moving averages, two keys a codebook, weight
- * decay. */
-static dkvb_model *make_model(const float *x, const int32_t *y)
+/* How keys are placed and values trained. Moving averages, two keys a codebook, weight decay. */
+static dkvb_keyinit_options keyinit_options(void)
 {
-    dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
-    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
-    dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_forget_options forget = DKVB_FORGET_OPTIONS_INIT;
-    static const uint64_t forgotten[] = {21, 3, 12};
-    uint8_t salt[32];
-    uint16_t codes[N * 3 * 2];
-    dkvb_codebooks *cb;
-    dkvb_model *model;
-    dkvb_mask *mask;
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
 
-    keyinit.codebooks = 3;
-    keyinit.keys = 18;
-    keyinit.key_dim = 4;
-    keyinit.batch = 16;
-    keyinit.normalize = 1;
-    keyinit.decay = 0.5;
-    keyinit.seed = 2;
-    options.top_k = 2;
-    train.epochs = 2;
-    train.batch = 7;
-    train.learning_rate = 2.0;
-    train.weight_decay = 0.001;
-    CHECK(dkvb_codebooks_fit(&cb, x, N, DIM, &keyinit, NULL));
+    o.codebooks = CODEBOOKS;
+    o.keys = 18;
+    o.key_dim = 4;
+    o.batch = 16;
+    o.normalize = 1;
+    o.decay = 0.5;
+    o.seed = 2;
+    return o;
+}
+
+static dkvb_train_options train_options(void)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+
+    o.epochs = 2;
+    o.batch = 7;
+    o.learning_rate = 2.0;
+    o.weight_decay = 0.001;
+    return o;
+}
+
+/* Both parts: the rows that are held out follow from their ids. */
+static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, const float *x, const int32_t *y)
+{
+    dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_keyinit_options keyinit = keyinit_options();
+    dkvb_train_options train = train_options();
+    dkvb_codeset *set;
+
+    options.top_k = TOP_K;
+    options.depth = DEPTH;
+    CHECK(dkvb_codeset_new(&set, cb, &options));
+    CHECK(dkvb_codeset_set_training(set, &train));
+    CHECK(dkvb_codeset_set_keyinit(set, &keyinit));
+    for (int r = 0; r < N; r++) {
+        uint64_t id = 3 * (uint64_t)r;
+        uint32_t held_out = (uint32_t)dkvb_codeset_holds_out(id, 0.25);
+        uint16_t code[CODEBOOKS * DEPTH];
+
+        CHECK(dkvb_search(cb, NULL, x + r * DIM, 1, held_out ? DEPTH : TOP_K, code, NULL, NULL));
+        CHECK(dkvb_codeset_add(set, held_out ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING, &id, &y[r], code, 1));
+    }
+    return set;
+}
+
+static dkvb_codeset_rows training_rows(const dkvb_codeset *set)
+{
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+
+    CHECK(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &rows));
+    return rows;
+}
+
+static dkvb_model *train_model(dkvb_codebooks *cb, const dkvb_codeset *set)
+{
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = train_options();
+    dkvb_codeset_rows rows = training_rows(set);
+    dkvb_model *model;
+
+    options.top_k = TOP_K;
+    train.ids = rows.ids;
     CHECK(dkvb_model_new(&model, cb, CLASSES, &options));
-    CHECK(dkvb_search(cb, NULL, x, N, 2, codes, NULL, NULL));
-    CHECK(dkvb_model_train(model, codes, 2, y, N, &train, NULL));
+    CHECK(dkvb_model_train(model, rows.codes, TOP_K, rows.labels, rows.n, &train, NULL));
     CHECK(dkvb_model_set_class_name(model, 0, "zero"));
     CHECK(dkvb_model_set_class_name(model, 2, "two"));
-    CHECK(dkvb_mask_new(&mask, cb));
-    CHECK(dkvb_unlearn_by_examples(mask, codes, 2, N, 1, 1));
-    forget.method = "examples";
-    forget.reason = "golden";
-    forget.strength = DKVB_STRENGTH_SUPPRESS;
-    forget.parameters = "examples=1 seed=1";
-    forget.effect = "rows=3";
-    forget.rows = forgotten;
-    forget.row_count = 3;
-    forget.salt = salt;
-    memset(salt, 0x5A, sizeof salt);
-    CHECK(dkvb_model_forget(model, mask, &forget, NULL));
-    CHECK(dkvb_model_purge(model));
-    dkvb_mask_clear(mask);
-    CHECK(dkvb_unlearn_by_examples(mask, codes, 2, N, 1, 9));
-    forget.parameters = "examples=1 seed=9";
-    salt[0]++;
-    CHECK(dkvb_model_forget(model, mask, &forget, NULL));
-    dkvb_mask_free(mask);
-    dkvb_codebooks_free(cb);
     return model;
 }
 
-/* Files of the newest version, which this program makes again: types of the values. */
+/* What the journal is to say; the salt is fixed, and another one for each entry. */
+static dkvb_forget_options evidence(uint8_t salt[32], const char *method, const char *parameters)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+
+    o.method = method;
+    o.reason = "golden";
+    o.parameters = parameters;
+    o.effect = "rows=3";
+    o.rows = forgotten;
+    o.row_count = FORGOTTEN;
+    o.salt = salt;
+    salt[0]++;
+    return o;
+}
+
+static void forget(dkvb_model *model, const dkvb_codeset *set, uint64_t seed, uint8_t salt[32])
+{
+    char parameters[64];
+    dkvb_forget_options options = evidence(salt, "examples", parameters);
+    dkvb_codeset_rows rows = training_rows(set);
+    dkvb_mask *mask;
+
+    snprintf(parameters, sizeof parameters, "examples=1 seed=%u", (unsigned)seed);
+    options.strength = DKVB_STRENGTH_SUPPRESS;
+    CHECK(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    CHECK(dkvb_unlearn_by_examples(mask, rows.codes, TOP_K, rows.n, 1, seed));
+    CHECK(dkvb_model_forget(model, mask, &options, NULL));
+    dkvb_mask_free(mask);
+}
+
+/* Everything that a file can hold: names, journal, mask, purged pairs, counts of the classes. */
+static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
+{
+    dkvb_model *model = train_model(cb, set);
+    dkvb_codeset_rows rows = training_rows(set);
+    dkvb_forget_options options;
+    uint8_t salt[32];
+
+    memset(salt, 0x59, sizeof salt);
+    forget(model, set, 1, salt);
+    CHECK(dkvb_model_purge(model));
+    forget(model, set, 9, salt);
+    CHECK(dkvb_model_count_classes(model, rows.codes, TOP_K, rows.labels, rows.n, NULL));
+    options = evidence(salt, "replay", "epochs=2");
+    options.strength = DKVB_STRENGTH_EXACT;
+    CHECK(dkvb_model_replay(model, set, forgotten, FORGOTTEN, &options, NULL, NULL));
+    return model;
+}
+
+/* Models of the newest version, which this program makes again: types of the values. */
 static const struct golden {
     const char *name;
     uint32_t values_dtype;
@@ -129,31 +200,59 @@ static void compare_files(const char *a, const char *b)
     free(data[1]);
 }
 
-/* What is in every file, whatever its version. */
-static dkvb_model *load_golden(const char *path)
+/* What is in every model, whatever its version. */
+static dkvb_model *load_golden(const char *path, uint64_t entries)
 {
     dkvb_model *loaded;
 
     CHECK(dkvb_model_load(&loaded, path, NULL));
     CHECK(dkvb_model_verify(loaded));
     require(strcmp(dkvb_model_class_name(loaded, 2), "two") == 0, "class 2 is called two");
-    require(dkvb_journal_count(loaded) == 3, "the journal has three entries");
+    require(dkvb_journal_count(loaded) == entries, "the journal has as many entries as were made");
     return loaded;
 }
 
-static void read_golden(const char *path, const dkvb_model *expected, const float *x)
+static void same_answers(const dkvb_model *a, const dkvb_model *b, const float *x)
 {
-    static const uint64_t forgotten[] = {3, 12, 21};
     float logits[2][N * CLASSES];
-    dkvb_model *loaded = load_golden(path);
 
-    CHECK(dkvb_model_predict(loaded, x, N, NULL, logits[0], NULL));
-    CHECK(dkvb_model_predict(expected, x, N, NULL, logits[1], NULL));
+    CHECK(dkvb_model_predict(a, x, N, NULL, logits[0], NULL));
+    CHECK(dkvb_model_predict(b, x, N, NULL, logits[1], NULL));
     require(memcmp(logits[0], logits[1], sizeof logits[0]) == 0, "the golden model answers as the one made now");
-    require(dkvb_journal_names_rows(loaded, 3, forgotten, 3) == 1, "entry 3 commits to its rows");
-    require(dkvb_journal_names_rows(loaded, 1, forgotten, 3) == 0, "the salt of entry 1 has gone in the purge");
+}
+
+static void read_model(const char *path, const dkvb_model *expected, const float *x)
+{
+    dkvb_model *loaded = load_golden(path, 4);
+    dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    same_answers(loaded, expected, x);
+    CHECK(dkvb_model_get_info(loaded, &info));
+    require(info.class_counts == 1, "counts of the classes are kept");
+    CHECK(dkvb_journal_get(loaded, 3, &entry));
+    require(entry.kind == DKVB_JOURNAL_REPLAY && entry.rows == FORGOTTEN, "entry 4 is a replay without three rows");
+    require(dkvb_journal_names_rows(loaded, 3, forgotten, FORGOTTEN) == 1, "entry 3 commits to its rows");
+    require(dkvb_journal_names_rows(loaded, 1, forgotten, FORGOTTEN) == 0, "the salt of entry 1 has gone in the purge");
     CHECK(dkvb_model_undo(loaded, 3));
     dkvb_model_free(loaded);
+}
+
+/* The rows go out of the codes as well; what is left trains the very same values. */
+static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, const int32_t *y)
+{
+    dkvb_codeset *made = make_codeset(cb, x, y), *loaded;
+    dkvb_model *expected = make_model(cb, made), *model = make_model(cb, made);
+
+    CHECK(dkvb_codeset_load(&loaded, path, NULL));
+    CHECK(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
+    CHECK(dkvb_codeset_remove(loaded, forgotten, FORGOTTEN, NULL));
+    CHECK(dkvb_model_replay(model, loaded, NULL, 0, NULL, NULL, NULL));
+    same_answers(model, expected, x);
+    dkvb_model_free(model);
+    dkvb_model_free(expected);
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(made);
 }
 
 /* Older files have no evidence; saved, they get as much as there is, and lose nothing. */
@@ -163,7 +262,7 @@ static void read_older(const char *path, const float *x, const int32_t *y)
     dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
     uint8_t head[2][32];
     int32_t answers[N], right = 0;
-    dkvb_model *loaded = load_golden(path), *again;
+    dkvb_model *loaded = load_golden(path, 3), *again;
 
     CHECK(dkvb_model_get_info(loaded, &info));
     require(info.format_major == 1 && info.format_minor == 0, "the file is of format 1.0");
@@ -183,33 +282,54 @@ static void read_older(const char *path, const float *x, const int32_t *y)
     dkvb_model_free(again);
 }
 
+/* Models of the newest version: written, or made again and read. */
+static void golden_models(const char *folder, int write, dkvb_codebooks *cb, const dkvb_codeset *set, const float *x)
+{
+    char golden[1024];
+
+    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
+        dkvb_model *model = make_model(cb, set);
+
+        snprintf(golden, sizeof golden, "%s/%s", folder, goldens[i].name);
+        CHECK(dkvb_model_set_values_dtype(model, goldens[i].values_dtype));
+        CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
+        if (!write) {
+            compare_files(golden, "golden-now.dkvb");
+            read_model(golden, model, x);
+        }
+        dkvb_model_free(model);
+    }
+}
+
 int main(int argc, char **argv)
 {
     int write = argc == 3 && strcmp(argv[1], "--write") == 0;
+    dkvb_keyinit_options keyinit = keyinit_options();
     char golden[1024];
     float x[N * DIM];
     int32_t y[N];
+    dkvb_codebooks *cb;
+    dkvb_codeset *set;
 
     if (argc != 2 && !write) {
         fprintf(stderr, "usage: golden [--write] FOLDER\n");
         return 2;
     }
     make_rows(x, y);
-    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
-        dkvb_model *model = make_model(x, y);
-
-        snprintf(golden, sizeof golden, "%s/%s", argv[argc - 1], goldens[i].name);
-        CHECK(dkvb_model_set_values_dtype(model, goldens[i].values_dtype));
-        CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
-        if (!write) {
-            compare_files(golden, "golden-now.dkvb");
-            read_golden(golden, model, x);
-        }
-        dkvb_model_free(model);
+    CHECK(dkvb_codebooks_fit(&cb, x, N, DIM, &keyinit, NULL));
+    set = make_codeset(cb, x, y);
+    golden_models(argv[argc - 1], write, cb, set, x);
+    snprintf(golden, sizeof golden, "%s/codes-1.1.dkvb", argv[argc - 1]);
+    CHECK(dkvb_codeset_save(set, write ? golden : "golden-now.dkvb"));
+    if (!write) {
+        compare_files(golden, "golden-now.dkvb");
+        read_codes(golden, cb, x, y);
     }
     for (size_t i = 0; !write && i < sizeof older / sizeof *older; i++) {
         snprintf(golden, sizeof golden, "%s/%s", argv[1], older[i]);
         read_older(golden, x, y);
     }
+    dkvb_codeset_free(set);
+    dkvb_codebooks_free(cb);
     return 0;
 }

@@ -1,6 +1,7 @@
-"""A reader written from docs/format.md alone: what it finds in a model file must be what the tool exports.
+"""A reader written from docs/format.md alone: what it finds in a model file must be what the tool exports; and what it
+finds in a file of codes must be the nearest keys of the model, counted as the model counts them.
 
-    reader.py TOOL MODEL
+    reader.py TOOL MODEL [CODES]
 """
 import hashlib
 import json
@@ -13,10 +14,13 @@ from pathlib import Path
 import numpy as np
 
 
-def sections(data):
-    """Name -> bytes, by the header and the section table; layout rules checked."""
+LEFT_OUT = [6, 15, 21]  # ids of the rows that golden.c replays without
+
+
+def sections(data, wanted=1):
+    """Name -> type and bytes, by the header and the section table; layout rules checked."""
     magic, major, minor, kind, size, count, zero, _ = struct.unpack_from("<8sHHIQIIQ", data)
-    assert magic == b"DKVB\r\n\x1a\n" and (major, kind) == (1, 1) and minor in (0, 1) and size == len(data) and zero == 0
+    assert magic == b"DKVB\r\n\x1a\n" and (major, kind) == (1, wanted) and minor in (0, 1) and size == len(data) and zero == 0
     found, end = {}, 64 + 64 * count
     for i in range(count):
         name, dtype, flags, offset, length, _ = struct.unpack_from("<16sIIQQQ", data, 64 + 64 * i)
@@ -97,6 +101,63 @@ def widened(dtype, data):
     return np.frombuffer(data, {9: "<f2", 10: "<f4"}[dtype]).astype("<f4")
 
 
+def codes(data):
+    """Shape, options and both parts of a file of codes."""
+    found = sections(data, wanted=3)
+    fixed = {name: found[name][1] for name in ("shape", "training", "keyinit")}
+    codebooks, keys, top_k, depth, birth, flags, zero = struct.unpack("<4I16sII", fixed["shape"])
+    assert (flags, zero) == (1, 0) and 1 <= top_k <= depth <= keys
+    epochs, batch, in_order, zero, *rates, seed = struct.unpack("<IIIIddQ", fixed["training"])
+    assert (epochs, batch, in_order, zero, rates, seed) == (2, 7, 0, 0, [2.0, 0.001], 0)
+    method, *sizes, _, batch, normalize, zero, decay, _, seed = struct.unpack("<8IddQ", fixed["keyinit"])
+    assert (method, sizes, batch, normalize, zero, decay, seed) == (0, [codebooks, keys, 4], 16, 1, 0, 0.5, 2)
+    parts = []
+    for names, k in ((("ids", "labels", "codes"), top_k), (("held_ids", "held_labels", "held_codes"), depth)):
+        assert [found[name][0] for name in names] == [7, 6, 3]
+        ids, labels, part = (np.frombuffer(found[name][1], dtype) for name, dtype in zip(names, ("<u8", "<i4", "<u2")))
+        assert (np.diff(ids.astype("i8")) > 0).all() and (labels >= -1).all() and ((part < keys) | (part == 65535)).all()
+        parts.append((ids.astype("i8"), labels, part.reshape(len(ids), codebooks, k)))
+    assert len(found) == 9
+    return birth, (codebooks, keys, top_k), parts
+
+
+def rows_of(ids):
+    """Rows as golden.c makes them; their ids are three times their numbers."""
+    r, i = ids[:, None] // 3, np.arange(6)
+    return np.where(i % 3 == r % 3, 8, 0) + (r * 31 + i * 17) % 23 / 8
+
+
+def nearest(x, arrays, purged):
+    """Squared distances [n][C][K], infinite for purged pairs."""
+    y = x / np.linalg.norm(x, axis=1, keepdims=True) - arrays["center"]
+    q = np.einsum("ni,cij->ncj", y, arrays["projection"].astype("f8"))
+    distance = ((q[:, :, None] - arrays["keys"].astype("f8")) ** 2).sum(axis=3)
+    return np.where(purged, np.inf, distance)
+
+
+def check_codes(part, arrays, purged):
+    """Codes of a search before the purge: without purged pairs they begin the order of the keys that are left."""
+    ids, labels, found = part
+    distance = nearest(rows_of(ids), arrays, purged)
+    in_order = np.sort(distance, axis=2)
+    assert (labels == ids // 3 % 3).all()
+    for row, code in enumerate(found):
+        for c, keys in enumerate(code):
+            live = keys[~purged[c, keys].astype(bool)]
+            assert np.allclose(distance[row, c, live], in_order[row, c, :len(live)], rtol=1e-5, atol=1e-6), (row, c)
+
+
+def check_counts(part, purged, counts):
+    """The model counts what it was replayed on: all but the rows left out, and no purged pairs."""
+    ids, labels, found = part
+    mine = np.zeros_like(counts)
+    assert np.isin(LEFT_OUT, ids).all()
+    for label, code in zip(labels[~np.isin(ids, LEFT_OUT)], found[~np.isin(ids, LEFT_OUT)]):
+        for c, keys in enumerate(code):
+            mine[label, c, keys] += 1
+    assert (counts == np.where(purged, 0, mine)).all()
+
+
 def main():
     tool, model = sys.argv[1:3]
     found = sections(Path(model).read_bytes())
@@ -126,6 +187,13 @@ def main():
     assert [e["pairs"] for e in told["journal"]] == [e["pairs"] for e in entries]
     assert told["head"] == head_of(entries, shape[40:56]).hex()
     assert [n or "" for n in names(found["classes"][1], classes)][0] == "zero"
+    if sys.argv[3:]:
+        birth, sizes, parts = codes(Path(sys.argv[3]).read_bytes())
+        assert (birth, sizes) == (shape[40:56], (codebooks, keys, top_k)) and found["counts"][0] == 5
+        for part in parts:
+            check_codes(part, mine, purged)
+        check_counts(parts[0], purged, np.frombuffer(found["counts"][1], "<u4").reshape(classes, codebooks, keys))
+        assert entries[-1]["kind"] == 4 and entries[-1]["rows"] == len(LEFT_OUT)
     print(f"{len(found)} sections read as docs/format.md says")
 
 
