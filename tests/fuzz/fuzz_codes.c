@@ -1,0 +1,122 @@
+/* Files of codes: whatever the bytes, loading ends in an error or in a codeset that keeps its promises, and that is the
+ * same after it was saved and loaded again. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bottleneck/codeset.h"
+#include "dkvb/dkvb.h"
+#include "seal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int holds)
+{
+    if (!holds)
+        abort();
+}
+
+static dkvb_codeset_rows rows_of(const dkvb_codeset *set, uint32_t part)
+{
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+
+    require(dkvb_codeset_get_rows(set, part, &rows) == DKVB_OK);
+    return rows;
+}
+
+/* What codeset.h says of rows holds for all of them. */
+static void check_rows(const dkvb_codeset *set, const dkvb_codeset_rows *rows)
+{
+    for (size_t r = 0; r < rows->n; r++) {
+        require(r == 0 || rows->ids[r] > rows->ids[r - 1]);
+        require(rows->labels[r] >= -1);
+    }
+    for (size_t i = 0; i < rows->n * rows->codebooks * rows->k; i++)
+        require(rows->codes[i] < set->keys || rows->codes[i] == DKVB_CODE_NONE);
+}
+
+static void same_rows(const dkvb_codeset *a, const dkvb_codeset *b, uint32_t part)
+{
+    dkvb_codeset_rows p = rows_of(a, part), q = rows_of(b, part);
+
+    require(p.n == q.n && p.k == q.k && p.codebooks == q.codebooks);
+    if (p.n == 0)
+        return;
+    require(memcmp(p.ids, q.ids, p.n * sizeof *p.ids) == 0);
+    require(memcmp(p.labels, q.labels, p.n * sizeof *p.labels) == 0);
+    require(memcmp(p.codes, q.codes, p.n * p.codebooks * p.k * sizeof *p.codes) == 0);
+}
+
+static void same_options(const dkvb_codeset *a, const dkvb_codeset *b)
+{
+    dkvb_train_options training[2] = {DKVB_TRAIN_OPTIONS_INIT, DKVB_TRAIN_OPTIONS_INIT};
+    dkvb_keyinit_options keyinit[2] = {DKVB_KEYINIT_OPTIONS_INIT, DKVB_KEYINIT_OPTIONS_INIT};
+
+    require(dkvb_codeset_get_training(a, &training[0]) == DKVB_OK);
+    require(dkvb_codeset_get_training(b, &training[1]) == DKVB_OK);
+    require(training[0].epochs == training[1].epochs && training[0].weight_decay == training[1].weight_decay &&
+            training[0].seed == training[1].seed);
+    require(dkvb_codeset_get_keyinit(a, &keyinit[0]) == dkvb_codeset_get_keyinit(b, &keyinit[1]));
+    require(keyinit[0].passes == keyinit[1].passes && keyinit[0].decay == keyinit[1].decay);
+}
+
+static void save_and_load_again(const dkvb_codeset *set, const char *path)
+{
+    dkvb_codeset *again;
+
+    require(dkvb_codeset_save(set, path) == DKVB_OK);
+    require(dkvb_codeset_load(&again, path, NULL) == DKVB_OK);
+    for (uint32_t part = 0; part < DKVB__PARTS; part++)
+        same_rows(set, again, part);
+    same_options(set, again);
+    dkvb_codeset_free(again);
+}
+
+static void remove_first_row(dkvb_codeset *set)
+{
+    size_t before[DKVB__PARTS] = {rows_of(set, 0).n, rows_of(set, 1).n};
+    uint64_t id = before[0] ? rows_of(set, 0).ids[0] : 0, removed = 0;
+
+    if (before[0] == 0)
+        return;
+    require(dkvb_codeset_remove(set, &id, 1, &removed) == DKVB_OK);
+    require(removed == before[0] - rows_of(set, 0).n + before[1] - rows_of(set, 1).n);
+    require(rows_of(set, 0).n == before[0] - 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[] = "/tmp/dkvb-fuzz-codes-XXXXXX";
+    uint8_t *file;
+    dkvb_codeset *set;
+    int fd;
+
+    if (size < 65)
+        return 0;
+    file = malloc(size - 1);
+    memcpy(file, data + 1, size - 1);
+    if (data[0] & 0x80)
+        seal(file, size - 1);
+    fd = mkstemp(path);
+    if (fd >= 0 && write(fd, file, size - 1) == (ssize_t)(size - 1)) {
+        dkvb_status rc = dkvb_codeset_load(&set, path, NULL);
+
+        require((rc == DKVB_OK) == (set != NULL));
+        for (uint32_t part = 0; !rc && part < DKVB__PARTS; part++) {
+            dkvb_codeset_rows rows = rows_of(set, part);
+
+            check_rows(set, &rows);
+        }
+        if (!rc) {
+            save_and_load_again(set, path);
+            remove_first_row(set);
+        }
+        dkvb_codeset_free(set);
+    }
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+    free(file);
+    return 0;
+}
