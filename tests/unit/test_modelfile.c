@@ -18,7 +18,7 @@
 
 static uint16_t codes[ROWS * CODEBOOKS];
 
-/* A model with everything in it: names, an active and an undone forgetting, a purge. */
+/* A model with everything in it: names, an active and an undone forgetting, a purge, counts of the classes. */
 static dkvb_model *eventful_model(void)
 {
     dkvb_model *model = trained_model(1, codes);
@@ -32,6 +32,7 @@ static dkvb_model *eventful_model(void)
     assert_ok(dkvb_model_forget(model, one, NULL, NULL));
     assert_ok(dkvb_model_undo(model, 3));
     assert_ok(dkvb_model_forget(model, zero, NULL, NULL));
+    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, ROWS, NULL));
     dkvb_mask_free(zero);
     dkvb_mask_free(one);
     dkvb_mask_free(two);
@@ -58,6 +59,17 @@ static void assert_same_files(const char *a, const char *b)
     free(data[1]);
 }
 
+static void assert_same_counts(const dkvb_model *a, const dkvb_model *b)
+{
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        uint64_t counts[2][CODEBOOKS * KEYS] = {{0}};
+
+        assert_ok(dkvb_model_class_counts(a, l, counts[0]));
+        assert_ok(dkvb_model_class_counts(b, l, counts[1]));
+        assert_memory_equal(counts[0], counts[1], sizeof counts[0]);
+    }
+}
+
 static void load_and_map_bring_a_model_back(void **state)
 {
     const char *path = temp_path("m.dkvb"), *again = temp_path("again.dkvb");
@@ -70,6 +82,8 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_ok(dkvb_model_map(&mapped, path, NULL));
     assert_same_answers(model, loaded);
     assert_same_answers(model, mapped);
+    assert_same_counts(model, loaded);
+    assert_same_counts(model, mapped);
     assert_ok(dkvb_model_get_info(model, &info[0]));
     assert_ok(dkvb_model_get_info(loaded, &info[1]));
     assert_memory_equal(&info[0], &info[1], offsetof(dkvb_model_info, values_dtype));
@@ -120,6 +134,8 @@ static void a_mapped_model_cannot_be_changed(void **state)
     assert_int_equal(dkvb_model_add_classes(mapped, 1), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_class_name(mapped, 0, "x"), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_values(mapped, mapped->values), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_count_classes(mapped, codes, 1, labels, ROWS, NULL), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_drop_counts(mapped), DKVB_ESTATE);
     assert_int_equal(dkvb_model_train_begin(mapped, NULL), DKVB_ESTATE);
     assert_message("mapped");
     dkvb_mask_free(mask);
@@ -162,10 +178,14 @@ static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
     dkvb_model_free(model);
 }
 
-/* A model file of a few kilobytes, so that every byte can be changed. */
+/* A model file of a few kilobytes, so that every byte can be changed; with evidence and counts. */
 static unsigned char *tiny_file(const char *path, size_t *size)
 {
+    static const uint64_t forgotten[] = {7, 1};
     dkvb_keyinit_options o = small_keyinit();
+    dkvb_forget_options forget = DKVB_FORGET_OPTIONS_INIT;
+    uint16_t code[20 * 2];
+    int32_t ones[20];
     dkvb_codebooks *cb;
     dkvb_model *model;
     dkvb_mask *mask;
@@ -179,7 +199,15 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_model_set_class_name(model, 0, "a"));
     assert_ok(dkvb_mask_new(&mask, cb));
     assert_ok(dkvb_mask_add(mask, 1, 3));
-    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    forget.parameters = "pairs=1";
+    forget.effect = "rows=2";
+    forget.rows = forgotten;
+    forget.row_count = 2;
+    assert_ok(dkvb_model_forget(model, mask, &forget, NULL));
+    assert_ok(dkvb_search(cb, NULL, rows, 20, 1, code, NULL, NULL));
+    for (size_t r = 0; r < 20; r++)
+        ones[r] = 1;
+    assert_ok(dkvb_model_count_classes(model, code, 1, ones, 20, NULL));
     assert_ok(dkvb_model_save(model, path));
     dkvb_mask_free(mask);
     dkvb_model_free(model);
@@ -268,24 +296,28 @@ static void seal(unsigned char *data)
     dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
 }
 
-/* Where a section starts, and its size. */
-static unsigned char *section(unsigned char *data, const char *name, size_t *size)
+/* Its line in the section table. */
+static unsigned char *table_line(unsigned char *data, const char *name)
 {
-    for (size_t i = 0; i < dkvb__read32(data + 24); i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        if (strcmp((const char *)e, name) == 0) {
-            *size = (size_t)dkvb__read64(e + 32);
-            return data + dkvb__read64(e + 24);
-        }
-    }
+    for (size_t i = 0; i < dkvb__read32(data + 24); i++)
+        if (strcmp((const char *)data + 64 + 64 * i, name) == 0)
+            return data + 64 + 64 * i;
     fail();
     return NULL;
 }
 
+/* Where a section starts, and its size. */
+static unsigned char *section(unsigned char *data, const char *name, size_t *size)
+{
+    const unsigned char *line = table_line(data, name);
+
+    *size = (size_t)dkvb__read64(line + 32);
+    return data + dkvb__read64(line + 24);
+}
+
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape", "classes", "journal", "mask", "purged", "evidence"};
+    static const char *const parsed[] = {"shape", "classes", "journal", "mask", "purged", "evidence", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -341,6 +373,70 @@ static void numbers_that_are_not_finite_are_refused(void **state)
         dkvb_model_free(m);
     }
     free(copy);
+    free(data);
+}
+
+/* Neither load nor map takes the file, and both say why. */
+static void assert_refused(const char *path, const char *why)
+{
+    dkvb_model *m;
+
+    assert_int_equal(dkvb_model_load(&m, path, NULL), DKVB_EFORMAT);
+    assert_message(why);
+    assert_int_equal(dkvb_model_map(&m, path, NULL), DKVB_EFORMAT);
+    assert_message(why);
+    assert_null(m);
+}
+
+static void counts_of_the_wrong_size_or_type_are_named(void **state)
+{
+    enum { SIZE = 2 * 2 * 5 * 4 }; /* classes, codebooks, keys, bytes */
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size;
+    unsigned char *data = tiny_file(path, &size), *line = table_line(data, "counts");
+
+    (void)state;
+    assert_int_equal(dkvb__read64(line + 24) + SIZE, size); /* the last section */
+    dkvb__write64(line + 32, SIZE - 4);
+    dkvb__write64(data + 16, size - 4);
+    seal(data);
+    write_file(bad, data, size - 4);
+    assert_refused(bad, "section counts has 76 bytes, 80 are wanted");
+
+    dkvb__write64(line + 32, SIZE);
+    dkvb__write64(data + 16, size);
+    dkvb__write32(line + 16, DKVB_DTYPE_U64);
+    seal(data);
+    write_file(bad, data, size);
+    assert_refused(bad, "section counts holds elements of type 7, 5 is wanted");
+    free(data);
+}
+
+static void damage_in_optional_sections_is_named(void **state)
+{
+    static const char *const optional[] = {"evidence", "counts"};
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size, section_size = 0;
+    unsigned char *data = tiny_file(path, &size);
+
+    (void)state;
+    for (size_t s = 0; s < 2; s++) {
+        unsigned char *last = section(data, optional[s], &section_size);
+        char why[64];
+        dkvb_model *m;
+
+        last += section_size - 1;
+        *last ^= 0x10;
+        write_file(bad, data, size);
+        *last ^= 0x10;
+        snprintf(why, sizeof why, "section %s is damaged", optional[s]);
+        assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_ECHECKSUM);
+        assert_message(why);
+        if (dkvb_model_map(&m, bad, NULL) == DKVB_OK)
+            assert_int_equal(dkvb_model_verify(m), DKVB_ECHECKSUM);
+        assert_message(why);
+        dkvb_model_free(m);
+    }
     free(data);
 }
 
@@ -400,7 +496,7 @@ static void unknown_optional_sections_are_kept_and_required_ones_refused(void **
     free(data);
 }
 
-static void a_purge_drops_sections_that_nobody_knows(void **state)
+static void a_purge_drops_counts_and_sections_that_nobody_knows(void **state)
 {
     const char *path = temp_path("tiny"), *future = temp_path("future"), *again = temp_path("again");
     size_t size;
@@ -414,9 +510,10 @@ static void a_purge_drops_sections_that_nobody_knows(void **state)
     assert_ok(dkvb_model_save(m, again));
     dkvb_model_free(m);
     saved = read_file(again, &size);
-    assert_int_equal(dkvb__read32(saved + 24), dkvb__read32(copy + 24) - 1);
+    assert_int_equal(dkvb__read32(saved + 24), dkvb__read32(copy + 24) - 2);
     for (size_t i = 0; i + 6 <= size; i++)
-        assert_true(memcmp(saved + i, "future", 6) != 0 && memcmp(saved + i, "extra", 5) != 0);
+        assert_true(memcmp(saved + i, "future", 6) != 0 && memcmp(saved + i, "extra", 5) != 0 &&
+                    memcmp(saved + i, "counts", 6) != 0);
     free(saved);
     free(copy);
     free(data);
@@ -587,8 +684,10 @@ int main(void)
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(forged_bytes_with_right_checksums_do_no_harm),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
+        cmocka_unit_test(counts_of_the_wrong_size_or_type_are_named),
+        cmocka_unit_test(damage_in_optional_sections_is_named),
         cmocka_unit_test(unknown_optional_sections_are_kept_and_required_ones_refused),
-        cmocka_unit_test(a_purge_drops_sections_that_nobody_knows),
+        cmocka_unit_test(a_purge_drops_counts_and_sections_that_nobody_knows),
         cmocka_unit_test(names_as_long_as_names_can_be_are_saved),
         cmocka_unit_test(a_newer_format_and_other_files_are_told_apart),
         cmocka_unit_test(a_failing_save_leaves_the_old_file_and_nothing_else),
