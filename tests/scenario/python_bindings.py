@@ -390,6 +390,246 @@ class ModelTest(Case):
         np.testing.assert_array_equal(codebooks.search(self.x), self.codes)
 
 
+class CodesetCase(Case):
+    """A model trained on most rows, whose ids are no row numbers, and the codeset of all."""
+
+    TRAINING = {"epochs": 2, "batch": 50, "learning_rate": 4.0, "weight_decay": 0.001, "seed": 7, "shuffle": True}
+
+    def setUp(self):
+        super().setUp()
+        self.ids = np.arange(600, dtype=np.uint64) * 7 + 5
+        self.held = dkvb.Codeset.holds_out(self.ids, 0.25)
+        self.model = self.trained_on(~self.held)
+        self.codeset = dkvb.Codeset(self.codebooks, depth=28)
+        self.codeset.training = self.TRAINING
+        for part, rows, k in (("training", ~self.held, 1), ("held_out", self.held, 28)):
+            self.codeset.add(part, self.ids[rows], self.y[rows], self.codebooks.search(self.x[rows], k=k))
+
+    def trained_on(self, rows):
+        model = dkvb.Model(self.codebooks, CLASSES)
+        model.train(self.codes[rows], self.y[rows], ids=self.ids[rows], **self.TRAINING)
+        model.count_classes(self.codes[rows], self.y[rows])
+        return model
+
+
+class CodesetTest(CodesetCase):
+    def test_rows_come_back_as_copies(self):
+        rows, held = self.codeset.rows("training"), self.codeset.rows("held_out")
+        for array, expected in ((rows.ids, self.ids[~self.held]), (rows.labels, self.y[~self.held]),
+                                (rows.codes, self.codes[~self.held]), (held.ids, self.ids[self.held]),
+                                (held.codes, self.codebooks.search(self.x[self.held], k=28))):
+            self.assertEqual(array.dtype, expected.dtype)
+            np.testing.assert_array_equal(array, expected)
+        rows.codes[:] = 0
+        self.codeset.close()
+        np.testing.assert_array_equal(held.ids, self.ids[self.held])
+
+    def test_a_file_holds_the_same(self):
+        path = self.directory / "m.codes"
+        self.codeset.keyinit = {"method": "ema", "seed": 1, **SHAPE}
+        self.codeset.save(path)
+        with dkvb.Codeset.load(path, self.codebooks) as loaded:
+            for part in ("training", "held_out"):
+                mine, theirs = self.codeset.rows(part), loaded.rows(part)
+                self.assertEqual((mine.ids.tobytes(), mine.labels.tobytes(), mine.codes.tobytes()),
+                                 (theirs.ids.tobytes(), theirs.labels.tobytes(), theirs.codes.tobytes()))
+            self.assertEqual(loaded.training, self.TRAINING)
+            self.assertEqual(loaded.keyinit, self.codeset.keyinit)
+        others = dkvb.Codebooks.fit(self.x, seed=2, **SHAPE)
+        with self.assertRaises(dkvb.MismatchError):
+            dkvb.Codeset.load(path, others)
+        with self.assertRaises(dkvb.FormatError):
+            dkvb.Model.load(path)
+
+    def test_options_are_arguments_of_the_calls_they_are_about(self):
+        rows = self.codeset.rows("training")
+        model = dkvb.Model(self.codebooks, CLASSES)
+        model.train(rows.codes, rows.labels, ids=rows.ids, **self.codeset.training)
+        np.testing.assert_array_equal(model.values, self.model.values)
+        self.assertIsNone(self.codeset.keyinit)
+        self.codeset.keyinit = {"seed": 1, **SHAPE}
+        again = dkvb.Codebooks.fit(self.x, **self.codeset.keyinit)
+        self.assertEqual(again.info.birth, self.codebooks.info.birth)
+        self.codeset.keyinit = None
+        self.assertIsNone(self.codeset.keyinit)
+        with self.assertRaisesRegex(ValueError, "'epoch' found"):
+            self.codeset.training = {"epoch": 3}
+        with self.assertRaises(dkvb.MismatchError):
+            self.codeset.keyinit = {"codebooks": 17, "keys": 32}
+
+    def test_removed_rows_are_gone_from_both_parts(self):
+        gone = [int(self.ids[~self.held][3]), int(self.ids[self.held][0])]
+        with self.assertRaisesRegex(dkvb.NotFound, "id 6"):
+            self.codeset.remove([*gone, 6])
+        self.assertEqual(self.codeset.remove(gone), 2)
+        for part in ("training", "held_out"):
+            self.assertFalse(np.isin(gone, self.codeset.rows(part).ids).any())
+        self.assertEqual(repr(self.codeset), f"<dkvb.Codeset: {(~self.held).sum() - 1} rows to train on, "
+                                             f"{self.held.sum() - 1} held out, 16 codebooks, 1 and 28 keys in each>")
+
+    def test_what_is_held_out_follows_from_the_id(self):
+        np.testing.assert_array_equal(dkvb.Codeset.holds_out(self.ids[::-1], 0.25), self.held[::-1])
+        self.assertTrue(0.15 < self.held.mean() < 0.35)
+        self.assertFalse(dkvb.Codeset.holds_out(self.ids, 0).any())
+        self.assertTrue(dkvb.Codeset.holds_out(self.ids, 1).all())
+
+    def test_what_cannot_be_is_refused(self):
+        codes = self.codes[:2]
+        for ids, labels, codes, message in (([5000, 5001], [0], codes, r"labels: shape \(1,\) found"),
+                                            ([5001, 5000], [0, 0], codes, "ascend"),
+                                            ([5000, 5001], [0, -2], codes, "row 1 has label -2"),
+                                            ([5000, 5001], [0, 0], codes[:, :1], r"codes: shape \(2, 1, 1\) found"),
+                                            ([5000, 5001], [0, 0], codes + 32, "names key")):
+            with self.assertRaisesRegex(ValueError, message):
+                self.codeset.add("training", ids, labels, codes)
+        with self.assertRaisesRegex(ValueError, "part: 'test' found, one of training, held_out wanted"):
+            self.codeset.rows("test")
+        with self.assertRaises(dkvb.InvalidArgument):
+            dkvb.Codeset(self.codebooks, top_k=33)
+        self.assertEqual(len(self.codeset.rows("training")), (~self.held).sum())
+        self.assertEqual(len(dkvb.Codeset(self.codebooks).rows("held_out")), 0)
+
+
+class ChoosingTest(CodesetCase):
+    def chosen(self, method, budget=None, **given):
+        mask = dkvb.Mask(self.codebooks)
+        self.assertEqual(dkvb.unlearn_choose(mask, self.model, method, budget, **given), len(mask))
+        return mask
+
+    def test_activations_are_the_most_selected_pairs(self):
+        rows = self.codeset.rows("training")
+        by_rows = self.chosen("activations", 100, codes=rows.codes, rows=rows.labels == 1)
+        plain = dkvb.Mask(self.codebooks)
+        dkvb.unlearn_by_activations(plain, self.model.count_activations(rows.codes[rows.labels == 1]), 100)
+        self.assertEqual(by_rows, plain)
+        self.assertEqual(self.chosen("activations", 100, classes=[0, dkvb.FORGET, 0]), plain)
+        np.testing.assert_array_equal(self.model.class_counts(1),
+                                      self.model.count_activations(rows.codes[rows.labels == 1]))
+
+    def test_contrast_is_its_formula(self):
+        f, r = self.model.class_counts(1), self.model.class_counts(0)  # class 2 is set aside
+        score = np.where(f > 0, f.astype(float) ** 2 / np.maximum(f + r, 1), 0)
+        found = self.chosen("contrast", 60, classes=[dkvb.KEEP, dkvb.FORGET, dkvb.ASIDE])
+        first = np.argsort(-score.ravel(), kind="stable")[:60]
+        self.assertEqual(list(found), [divmod(pair, 32) for pair in sorted(first.tolist())])
+
+    def test_every_takes_all_and_values_need_no_data(self):
+        every = self.chosen("every", classes=[False, True, False])
+        np.testing.assert_array_equal(every.to_array(), self.model.class_counts(1) > 0)
+        self.model.drop_counts()
+        self.assertFalse(self.model.info.class_counts)
+        with self.assertRaises(dkvb.NotFound):
+            self.chosen("every", classes=[False, True, False])
+        values = self.chosen("values", 40, classes=[False, True, False])
+        self.assertTrue((self.model.values[values.to_array()][:, 1] > 0).all())
+
+    def test_rank_is_the_budget_that_takes_a_pair(self):
+        for method, given in (("examples", {"codes": self.codes[:50], "seed": 3}),
+                              ("contrast", {"classes": [True, False, False]})):
+            rank = dkvb.unlearn_rank(self.model, method, **given)
+            for budget in (0, 1, 7, 30):
+                mask = dkvb.Mask(self.codebooks)
+                dkvb.unlearn_by_rank(mask, rank, budget)
+                self.assertEqual(mask, self.chosen(method, budget, **given))
+                np.testing.assert_array_equal(mask.to_array(), rank <= budget)
+        self.assertIn(dkvb.RANK_NEVER, rank)
+
+    def test_requests_are_checked(self):
+        for method, given, message in (("most", {}, "method: 'most' found"), ("values", {}, "budget: None found"),
+                                       ("every", {"rows": [True]}, "codes wanted too"),
+                                       ("every", {"classes": [1, 0]}, r"classes: shape \(2,\) found, \(3,\) wanted"),
+                                       ("every", {"classes": [0, 3, 0]}, "class 1 is marked 3"),
+                                       ("every", {"codes": self.codes, "rows": [1]}, r"\(600,\) wanted"),
+                                       ("every", {}, "needs classes")):
+            with self.assertRaisesRegex(ValueError, message):
+                self.chosen(method, **given)
+
+    def test_effects_are_what_predictions_say(self):
+        mask = self.chosen("activations", 150, classes=[False, True, False])
+        x, y = self.x[self.held], self.y[self.held]
+        before = self.model.predict(x)
+        effects, exhausted = dkvb.effect(self.model, mask, self.codeset, exhausted=True)
+        after = self.model.classify(self.codebooks.search(x, mask=mask))
+        self.assertEqual(exhausted, 0)
+        for label, found in enumerate(effects):
+            rows = y == label
+            self.assertEqual((found.rows, found.right_before, found.right_after),
+                             (rows.sum(), (before == y)[rows].sum(), (after == y)[rows].sum()))
+            self.assertEqual(found.loss, (found.right_before - found.right_after) / found.rows)
+            self.assertTrue(found.low < found.loss < found.high)
+        whole = dkvb.Mask(self.codebooks, [(3, key) for key in range(32)])
+        self.assertEqual(dkvb.effect(self.model, whole, self.codeset, exhausted=True)[1], len(y))
+        total = dkvb.effect_sum(effects)
+        self.assertEqual((total.rows, total.loss), (len(y), ((before == y).sum() - (after == y).sum()) / len(y)))
+        self.assertEqual(dkvb.effect(self.model, mask, self.codeset.rows("held_out")), effects)
+        self.assertEqual({e.loss for e in dkvb.effect(self.model, None, self.codeset)}, {0.0})
+        self.assertEqual({e.loss for e in dkvb.effect(self.model, dkvb.Mask(self.codebooks), self.codeset)}, {0.0})
+        self.assertEqual({e.loss for e in dkvb.effect(self.model, mask, self.codeset, before=mask)}, {0.0})
+
+    def test_budget_is_the_smallest_that_keeps_both_limits(self):
+        classes = [False, True, False]
+        rank = dkvb.unlearn_rank(self.model, "contrast", classes=classes)
+        found = dkvb.find_budget(self.model, rank, self.codeset, classes, target=0.1, max_retain_drop=1)
+        self.assertTrue(found.met)
+
+        def accuracy(budget):
+            mask = dkvb.Mask(self.codebooks)
+            dkvb.unlearn_by_rank(mask, rank, budget)
+            effect = dkvb.effect(self.model, mask, self.codeset)[1]
+            return effect.right_after / effect.rows
+
+        self.assertEqual(accuracy(found.budget), found.forget_after)
+        self.assertLessEqual(found.forget_after, 0.1)
+        self.assertGreater(accuracy(found.budget - 1), 0.1)
+        none = dkvb.find_budget(self.model, np.full_like(rank, dkvb.RANK_NEVER), self.codeset, classes)
+        self.assertEqual((none.met, none.budget, none.forget_after), (False, 0, none.forget_before))
+        with self.assertRaises(dkvb.NotFound):
+            dkvb.find_budget(self.model, rank, self.codeset, [False] * 3)
+        with self.assertRaises(ValueError):
+            dkvb.find_budget(self.model, rank, self.codeset, None)
+        with self.assertRaisesRegex(ValueError, "rank: shape"):
+            dkvb.find_budget(self.model, rank[:2], self.codeset, classes)
+
+    def test_codes_of_other_codebooks_are_refused(self):
+        others = dkvb.Model(dkvb.Codebooks.fit(self.x, seed=2, **SHAPE), CLASSES)
+        with self.assertRaises(dkvb.MismatchError):
+            dkvb.effect(others, None, self.codeset)
+        with self.assertRaises(dkvb.MismatchError):
+            dkvb.effect_compare(self.model, others, self.codeset)
+        with self.assertRaises(dkvb.MismatchError):
+            others.replay(self.codeset)
+
+
+class ReplayTest(CodesetCase):
+    def test_replay_gives_the_model_that_never_saw_the_rows(self):
+        gone = np.flatnonzero(~self.held)[::11]
+        never = self.trained_on(~self.held & ~np.isin(np.arange(600), gone))
+        entry = self.model.replay(self.codeset, self.ids[gone][::-1], reason="request 17", strength="exact",
+                                  rows=self.ids[gone])
+        self.assertEqual(self.model.values.tobytes(), never.values.tobytes())
+        for label in range(CLASSES):
+            np.testing.assert_array_equal(self.model.class_counts(label), never.class_counts(label))
+        line = self.model.journal[-1]
+        self.assertEqual((line.id, line.kind, line.strength, line.rows), (entry, "replay", "exact", len(gone)))
+        self.assertTrue(self.model.journal_names_rows(entry, self.ids[gone]))
+        self.assertEqual(dkvb.effect_compare(never, self.model, self.codeset)[0].lost, 0)
+        self.assertEqual(self.codeset.remove(self.ids[gone]), len(gone))
+        self.model.replay(self.codeset)
+        self.assertEqual(self.model.values.tobytes(), never.values.tobytes())
+
+    def test_replay_that_fails_changes_nothing(self):
+        values = self.model.values
+        with self.assertRaisesRegex(dkvb.NotFound, "id 6"):
+            self.model.replay(self.codeset, [6])
+        with self.assertRaises(ZeroDivisionError):
+            self.model.replay(self.codeset, progress=lambda done, total: 1 / 0)
+        self.codeset.remove(self.ids[~self.held][:1])
+        with self.assertRaisesRegex(dkvb.MismatchError, "would lose"):
+            self.model.replay(self.codeset)
+        self.assertEqual(self.model.values.tobytes(), values.tobytes())
+        self.assertEqual(self.model.journal, [])
+
+
 class SeparationTest(Case):
     def test_numbers_are_those_of_the_definitions(self):
         labels = self.y.copy()

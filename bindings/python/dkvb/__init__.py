@@ -19,23 +19,31 @@ library's message, all of them `dkvb.Error`. Arrays of the right type, C-contigu
 release the GIL: one object may be used from many threads, or changed from one, not both at once.
 """
 
+from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
+from ._ffi import DKVB_FORGET as FORGET
+from ._ffi import DKVB_KEEP as KEEP
+from ._ffi import DKVB_RANK_NEVER as RANK_NEVER
 from .codebooks import Codebooks, CodebooksInfo
+from .codeset import Codeset, CodesetRows
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, softmax, top
+from .effect import Budget, ClassEffect, effect, effect_compare, effect_sum, find_budget
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
-from .unlearn import unlearn_by_activations, unlearn_by_examples
+from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
 
 __all__ = [
-    "CODE_NONE", "Cancelled", "ChecksumError", "Codebooks", "CodebooksInfo", "Error", "FileError", "ForbiddenFile",
-    "FormatError", "InvalidArgument", "JournalEntry", "Mask", "MismatchError", "MissingFile", "Model", "ModelInfo",
-    "NotFound", "OutOfMemory", "Separation", "StateError", "TrainReport", "argmax", "kernels", "read_array",
-    "read_features", "read_labels", "separation", "softmax", "threads", "top", "unlearn_by_activations",
-    "unlearn_by_examples", "version", "write_npy",
+    "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
+    "Codeset", "CodesetRows", "Error", "FORGET", "FileError", "ForbiddenFile", "FormatError", "InvalidArgument",
+    "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile", "Model", "ModelInfo", "NotFound", "OutOfMemory",
+    "RANK_NEVER", "Separation", "StateError", "TrainReport", "argmax", "effect", "effect_compare", "effect_sum",
+    "find_budget", "kernels", "read_array", "read_features", "read_labels", "separation", "softmax", "threads", "top",
+    "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank", "version",
+    "write_npy",
 ]
 __version__ = version()

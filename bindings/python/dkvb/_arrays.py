@@ -63,6 +63,11 @@ def codes(array, codebooks, what="codes"):
     return array, array.shape[2]
 
 
+def codes_of_shape(array, shape, what="codes"):
+    """`uint16[rows][codebooks][k]` of a known shape."""
+    return _integers(array, shape, np.uint16, what)
+
+
 def labels(array, rows, what="labels"):
     """`int32[rows]`."""
     return _integers(array, (rows,), np.int32, what)
@@ -76,6 +81,17 @@ def ids(array, rows, what="ids"):
 def counts(array, shape, what="counts"):
     """`uint64[codebooks][keys]`, to read from."""
     return _integers(array, shape, np.uint64, what)
+
+
+def ranks(array, shape, what="rank"):
+    """`uint32[codebooks][keys]`, to read from."""
+    return _integers(array, shape, np.uint32, what)
+
+
+def marks(array, count, what):
+    """`uint8[count]` of KEEP, FORGET and ASIDE; of booleans True is FORGET."""
+    array = np.asarray(array)
+    return _integers(array.view(np.uint8) if array.dtype == np.bool_ else array, (count,), np.uint8, what)
 
 
 def counts_to_add_to(array, shape, what="counts"):

@@ -322,18 +322,45 @@ class Model(Handle):
         `rows` are the caller's numbers of the rows of the forget set: the journal commits to them without naming them,
         by `salt`, 32 bytes, which are random unless given.
         """
-        if strength not in _STRENGTHS:
-            raise ValueError(f"strength: {strength!r} found, one of {', '.join(map(repr, _STRENGTHS))} wanted")
-        # Both stay until the call is over: a pointer in a struct does not keep its array.
-        rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
-        opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
-                               reason=_arrays.text(reason, "reason"), strength=_STRENGTHS[strength],
-                               parameters=_arrays.text(parameters, "parameters"), effect=_arrays.text(effect, "effect"),
-                               rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
-                               salt=_arrays.pointer(salt))
+        opts, _kept = _forget_options(method, reason, strength, parameters, effect, rows, salt)
         entry = c_uint64()
         lib.dkvb_model_forget(self._c, mask._c, byref(opts), byref(entry))
         return entry.value
+
+    def replay(self, codeset, without=None, method=None, reason=None, *, strength="", parameters=None, effect=None,
+               rows=None, salt=None, threads=0, progress=None):
+        """Train the values again, from zero, on the training rows of a codeset but those `without`, given by their ids:
+        bit for bit the values that a training without them gives. Counts that are kept are made again too.
+
+        What the journal is to say, as in forget(). Returns the number of the entry. The codeset keeps the rows:
+        Codeset.remove() takes them out, once the model is saved.
+        """
+        without = _arrays.ids(np.empty(0, np.uint64) if without is None else without, "rows", "without")
+        opts, _kept = _forget_options(method, reason, strength, parameters, effect, rows, salt)
+        entry = c_uint64()
+        with LongCall(threads, progress) as run:
+            lib.dkvb_model_replay(self._c, codeset._c, _arrays.pointer(without), len(without), byref(opts),
+                                  byref(entry), byref(run))
+        return entry.value
+
+    def count_classes(self, codes, labels, *, threads=0):
+        """Keep how often the rows of each class select each pair, so that a class can be forgotten by its name alone;
+        added to the counts that are kept."""
+        codes, k = self._codes(codes)
+        labels = _arrays.labels(labels, len(codes))
+        with LongCall(threads) as run:
+            lib.dkvb_model_count_classes(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes),
+                                         byref(run))
+
+    def class_counts(self, label):
+        """The kept counts of a class, `uint64[C][K]`; NotFound if the model keeps none."""
+        counts = np.zeros(self._pairs_shape, np.uint64)
+        lib.dkvb_model_class_counts(self._c, _arrays.integer(label, 32, "label"), _arrays.pointer(counts))
+        return counts
+
+    def drop_counts(self):
+        """Overwrite the kept counts and keep none any more."""
+        lib.dkvb_model_drop_counts(self._c)
 
     def undo(self, entry):
         """Take back one forgetting."""
@@ -409,6 +436,19 @@ class Model(Handle):
 
 def _model_info(raw):
     return replace(_struct.answer(ModelInfo, raw), values_dtype=_VALUES_DTYPES[raw.values_dtype])
+
+
+def _forget_options(method, reason, strength, parameters, effect, rows, salt):
+    """The struct, and the arrays that it points to: a pointer in a struct does not keep its array."""
+    if strength not in _STRENGTHS:
+        raise ValueError(f"strength: {strength!r} found, one of {', '.join(map(repr, _STRENGTHS))} wanted")
+    rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
+    opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
+                           reason=_arrays.text(reason, "reason"), strength=_STRENGTHS[strength],
+                           parameters=_arrays.text(parameters, "parameters"), effect=_arrays.text(effect, "effect"),
+                           rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
+                           salt=_arrays.pointer(salt))
+    return opts, (rows, salt)
 
 
 def _train_options(callbacks, reports, report, **given):

@@ -1,0 +1,164 @@
+"""Codesets: the codes of the rows that a model was trained on, kept to forget by."""
+
+from ctypes import POINTER, byref, c_uint64, sizeof
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._handle import Handle
+from ._library import lib
+from .codebooks import _METHODS, _keyinit
+
+_PARTS = {"training": _ffi.DKVB_PART_TRAINING, "held_out": _ffi.DKVB_PART_HELD_OUT}
+_TRAINING = ("epochs", "batch", "learning_rate", "weight_decay", "seed")
+_KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "normalize", "decay", "restart", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class CodesetRows:
+    """Rows of one part, copied: they stay what they are when the codeset changes."""
+
+    ids: np.ndarray  # uint64[n], ascending
+    labels: np.ndarray  # int32[n]
+    codes: np.ndarray  # uint16[n][C][k]
+
+    def __len__(self):
+        return len(self.ids)
+
+
+class Codeset(Handle):
+    """Ids, labels and codes in two parts: "training", which values learn from, and "held_out", which effects are
+    measured on (codeset.h). It is data about persons if the rows are."""
+
+    _free = lib.dkvb_codeset_free
+
+    def __init__(self, codebooks, top_k=None, depth=None):
+        opts = _struct.options(_ffi.CodesetOptions, lib.dkvb_codeset_options_init, top_k=top_k, depth=depth)
+        out = POINTER(_ffi.Codeset)()
+        lib.dkvb_codeset_new(byref(out), codebooks._c, byref(opts))
+        self._own(out)
+
+    @classmethod
+    def load(cls, path, codebooks=None):
+        """Read a codes file, checking all of it. If codebooks are given, a codeset of others is a MismatchError."""
+        out = POINTER(_ffi.Codeset)()
+        lib.dkvb_codeset_load(byref(out), _arrays.path(path), None)
+        self = cls._adopt(out)
+        if codebooks is not None:
+            self.check(codebooks)
+        return self
+
+    def save(self, path):
+        """Write a codes file, atomically."""
+        lib.dkvb_codeset_save(self._c, _arrays.path(path))
+
+    def check(self, codebooks):
+        """MismatchError unless the codeset belongs to these codebooks."""
+        lib.dkvb_codeset_check(self._c, codebooks._c)
+
+    @staticmethod
+    def holds_out(ids, share):
+        """Whether rows belong to the part held out, `bool[n]`, if `share` of all rows are to be. By id alone."""
+        ids = _arrays.ids(ids, "rows")
+        return np.array([lib.dkvb_codeset_holds_out(row, share) for row in ids.tolist()], np.bool_)
+
+    def add(self, part, ids, labels, codes):
+        """Append rows to a part: ascending ids above its last one, labels of -1 or more, codes searched without a
+        mask, `uint16[n][C][k]` with the k of the part."""
+        raw, number = self._raw_rows(part), _part(part)
+        ids = _arrays.ids(ids, "rows")
+        labels = _arrays.labels(labels, len(ids))
+        codes = _arrays.codes_of_shape(codes, (len(ids), raw.codebooks, raw.k))
+        lib.dkvb_codeset_add(self._c, number, _arrays.pointer(ids), _arrays.pointer(labels), _arrays.pointer(codes),
+                             len(ids))
+
+    def rows(self, part):
+        """A CodesetRows of the part."""
+        owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying, whoever closes the codeset
+        rows = CodesetRows(_copy(raw.ids, (raw.n,), np.uint64), _copy(raw.labels, (raw.n,), np.int32),
+                           _copy(raw.codes, (raw.n, raw.codebooks, raw.k), np.uint16))
+        del owner
+        return rows
+
+    def remove(self, ids):
+        """Take rows out of both parts and overwrite what they left. Returns how many were there; NotFound names the
+        first that was not, and nothing is taken out then."""
+        ids, removed = _arrays.ids(ids, "rows"), c_uint64()
+        lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
+        return removed.value
+
+    @property
+    def training(self):
+        """How the values were trained, as arguments of Model.train(). Assigning such a dict says so."""
+        raw = _struct.sized(_ffi.TrainOptions)
+        lib.dkvb_codeset_get_training(self._c, byref(raw))
+        return {**{name: getattr(raw, name) for name in _TRAINING}, "shuffle": not raw.no_shuffle}
+
+    @training.setter
+    def training(self, given):
+        given = _known(given, (*_TRAINING, "shuffle"), "training")
+        opts = _struct.options(_ffi.TrainOptions, lib.dkvb_train_options_init,
+                               no_shuffle=not given.pop("shuffle", True), **given)
+        lib.dkvb_codeset_set_training(self._c, byref(opts))
+
+    @property
+    def keyinit(self):
+        """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on others. Assigning
+        such a dict, or None, says so."""
+        raw = _struct.sized(_ffi.KeyinitOptions)
+        try:
+            lib.dkvb_codeset_get_keyinit(self._c, byref(raw))
+        except LookupError:
+            return None
+        method = next(name for name, number in _METHODS.items() if number == raw.method)
+        return {"method": method, **{name: getattr(raw, name) for name in _KEYINIT}, "normalize": bool(raw.normalize)}
+
+    @keyinit.setter
+    def keyinit(self, given):
+        opts = None if given is None else byref(_keyinit(**_known(given, ("method", *_KEYINIT), "keyinit")))
+        lib.dkvb_codeset_set_keyinit(self._c, opts)
+
+    def __repr__(self):
+        if self._owner is None:
+            return "<dkvb.Codeset, closed>"
+        training, held = self._raw_rows("training"), self._raw_rows("held_out")
+        return (f"<dkvb.Codeset: {training.n} rows to train on, {held.n} held out, {held.codebooks} codebooks, "
+                f"{training.k} and {held.k} keys in each>")
+
+    def _raw_rows(self, part):
+        raw = _struct.sized(_ffi.CodesetRows)
+        lib.dkvb_codeset_get_rows(self._c, _part(part), byref(raw))
+        return raw
+
+
+def raw_rows(rows):
+    """What the library takes as held-out rows: a codeset's own, or a CodesetRows. Also what must outlive the call."""
+    if isinstance(rows, Codeset):
+        return rows._raw_rows("held_out"), rows._c
+    codes, k = _arrays.codes(rows.codes, "codebooks")
+    ids, labels = _arrays.ids(rows.ids, len(codes)), _arrays.labels(rows.labels, len(codes))
+    raw = _ffi.CodesetRows(sizeof(_ffi.CodesetRows), len(codes), codes.shape[1], k,
+                           *map(_arrays.pointer, (ids, labels, codes)))
+    return raw, (ids, labels, codes)
+
+
+def _part(part):
+    if part not in _PARTS:
+        raise ValueError(f"part: {part!r} found, one of {', '.join(_PARTS)} wanted")
+    return _PARTS[part]
+
+
+def _copy(pointer, shape, dtype):
+    """The elements behind a pointer, which is NULL where there are none."""
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.ctypeslib.as_array(pointer, shape).astype(dtype)
+
+
+def _known(given, names, what):
+    """A dict of options, copied."""
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(f"{what}: {', '.join(map(repr, unknown))} found, {', '.join(names)} are wanted")
+    return dict(given)

@@ -1,0 +1,97 @@
+"""Effects: what a mask would do, to whom, and how large it must be."""
+
+from ctypes import byref, c_uint64
+from dataclasses import astuple, dataclass
+
+from . import _arrays, _ffi, _struct
+from ._library import lib
+from ._run import LongCall
+from .codeset import Codeset, raw_rows
+
+
+@dataclass(frozen=True)
+class ClassEffect:
+    """What the rows of one class lose: accuracy before less accuracy after, with its 95 % interval (effect.h)."""
+
+    rows: int
+    right_before: int
+    right_after: int
+    lost: int  # right before, wrong after
+    gained: int  # wrong before, right after
+    loss: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What find_budget() found."""
+
+    met: bool  # False: no budget keeps both limits, and this one comes nearest
+    budget: int  # for unlearn_choose() and unlearn_by_rank()
+    forget_rows: int
+    retain_rows: int
+    forget_before: float
+    forget_after: float
+    retain_before: float
+    retain_after: float
+
+
+def effect(model, mask, held, *, before=None, exhausted=False, threads=0, progress=None):
+    """A ClassEffect for each class: what it would lose if `mask` came to the mask in force and to `before`.
+
+    `held` is a Codeset, whose held-out rows are measured, or a CodesetRows. `mask=None` masks nothing: `right_before`
+    says how things are. With `exhausted=True` also how many (row, codebook) pairs had too few keys in their codes.
+    """
+    raw, _kept = _held(model, held)
+    effects = (_ffi.ClassEffect * model.info.classes)()
+    count = c_uint64()
+    with LongCall(threads, progress) as run:
+        lib.dkvb_effect_measure(model._c, None if before is None else before._c, None if mask is None else mask._c,
+                                byref(raw), effects, byref(count), byref(run))
+    found = [_struct.answer(ClassEffect, one) for one in effects]
+    return (found, count.value) if exhausted else found
+
+
+def effect_compare(before, after, held, *, threads=0, progress=None):
+    """The same for two models of the same codebooks, under the mask that each has in force: what a replay did."""
+    raw, _kept = _held(before, held)
+    effects = (_ffi.ClassEffect * before.info.classes)()
+    with LongCall(threads, progress) as run:
+        lib.dkvb_effect_compare(before._c, after._c, byref(raw), effects, byref(run))
+    return [_struct.answer(ClassEffect, one) for one in effects]
+
+
+def effect_sum(effects):
+    """One ClassEffect of classes taken together: counts added, loss and interval worked out again."""
+    total = _ffi.ClassEffect()
+    for one in effects:
+        lib.dkvb_effect_add(byref(total), byref(_ffi.ClassEffect(*astuple(one))))
+    return _struct.answer(ClassEffect, total)
+
+
+def find_budget(model, rank, held, classes, *, target=None, max_retain_drop=None, threads=0, progress=None):
+    """The smallest budget that brings accuracy on the classes to be forgotten down to `target` (0 unless given) while
+    all others together lose at most `max_retain_drop` (.005 unless given). Returns a Budget.
+
+    `rank` is that of unlearn_rank(), `held` as for effect(), `classes` as for unlearn_choose().
+    """
+    info = model.info
+    rank = _arrays.ranks(rank, (info.codebooks, info.keys))
+    classes = _arrays.marks(classes, info.classes, "classes")
+    raw, _kept = _held(model, held)
+    opts = _struct.options(_ffi.BudgetOptions, lib.dkvb_budget_options_init, target=target,
+                           max_retain_drop=max_retain_drop)
+    found = _struct.sized(_ffi.Budget)
+    with LongCall(threads, progress) as run:
+        lib.dkvb_budget_find(model._c, _arrays.pointer(rank), byref(raw), _arrays.pointer(classes), byref(opts),
+                             byref(found), byref(run))
+    return _struct.answer(Budget, found)
+
+
+def _held(model, held):
+    """Rows do not say whose they are, a codeset does."""
+    if isinstance(held, Codeset):
+        with model.codebooks as codebooks:
+            held.check(codebooks)
+    return raw_rows(held)
