@@ -94,7 +94,7 @@ static int misused(const char *message)
 /* Who is meant, and by which file. */
 static int check_who(const struct forget_args *args)
 {
-    bool codeset = args->codes && codeset_is(args->codes);
+    bool codeset = args->kept;
 
     if (!args->classes && !args->rows && !args->features && !args->codes)
         return misused("nobody is named: --class, --rows, --features, --codes or --mask is missing");
@@ -121,7 +121,7 @@ static int check_suppress(const struct forget_args *args)
     static const char *const not_pairs[] = {"examples", "seed", NULL};
     static const char *const not_examples[] = {"pairs", NULL};
     static const char *const not_given[] = {"target", "max-retain-drop", NULL};
-    bool held_out = args->codes && codeset_is(args->codes), given = args->pairs > 0 || args->examples > 0;
+    bool held_out = args->kept, given = args->pairs > 0 || args->examples > 0;
     bool examples = args->method == DKVB_METHOD_EXAMPLES;
     int code = examples ? args_refuse(&command, args, not_examples, "--method examples")
                         : args_refuse(&command, args, not_pairs, "not --method examples");
@@ -154,7 +154,7 @@ static int check_strength(const struct forget_args *args)
         code = args_refuse(&command, args, of_suppress, "nothing is to be chosen");
     if (code || strength != DKVB_STRENGTH_EXACT)
         return code ? code : args_refuse(&command, args, of_exact, "only --strength exact takes it");
-    if (!args->codes || !codeset_is(args->codes))
+    if (!args->kept)
         return misused("--strength exact needs --codes with a file of 'train --codes-out', to train again from");
     if (args->output && !args->codes_out && !args->dry_run)
         return misused("--output: --codes-out is missing, where the codes without the rows go");
@@ -190,13 +190,16 @@ static int check_salt(const struct args_command *asking, const char *text, uint8
     return EXIT_SUCCESS;
 }
 
-static int check_args(const struct forget_args *args, uint8_t salt[32])
+static int check_args(struct forget_args *args, uint8_t salt[32])
 {
-    static const char *const not_mask[] = {"class",  "rows",    "strength",        "codes",          "features",
-                                           "labels", "method",  "pairs",           "examples",       "target",
-                                           "seed",   "dry-run", "max-retain-drop", "max-class-loss", NULL};
+    static const char *const not_mask[] = {
+        "key-features", "ids",      "keep-keys", "codes-out", "force",           "examples",       "class",
+        "rows",         "strength", "codes",     "features",  "labels",          "method",         "pairs",
+        "examples",     "target",   "seed",      "dry-run",   "max-retain-drop", "max-class-loss", NULL};
     int code = check_salt(&command, args->salt, salt);
 
+    if (code == EXIT_SUCCESS && args->codes && !args->mask && !args->features)
+        code = codeset_is(args->codes, &args->kept);
     if (code == EXIT_SUCCESS && args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
     if (code == EXIT_SUCCESS)
@@ -213,7 +216,7 @@ static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
     text[0] = '\0';
     if (f->args.mask)
         return text;
-    forget_class_text(f, classes, sizeof classes);
+    forget_class_text(f, f->set.classes, classes, sizeof classes);
     if (forget_method(f) == DKVB_METHOD_EVERY)
         snprintf(text, FORGET_TEXT, "%srows=%zu", classes, f->set.rows);
     else if (forget_method(f) == DKVB_METHOD_EXAMPLES)
@@ -229,12 +232,17 @@ static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
 
 static int mask_pairs(struct forget *f)
 {
-    char text[FORGET_TEXT];
+    char text[FORGET_TEXT], effect[FORGET_TEXT];
+    dkvb_forget_options o = forget_options(f, f->effects, parameters(f, text), effect);
     uint64_t id;
-    int code = forget_apply(f, f->mask, f->effects, parameters(f, text), &id);
+    int code = forget_apply(f, f->mask, &o, &id);
 
     if (code == EXIT_SUCCESS && f->budget.met)
         code = forget_again(f);
+    if (code == EXIT_SUCCESS && f->again_count > 0)
+        code = forget_guard_effects(f);
+    if (code == EXIT_SUCCESS)
+        code = forget_refuse(f);
     return code ? code : journal_find(f->model, id, &f->entry);
 }
 
@@ -268,16 +276,19 @@ static void print_json(const struct forget *f, double seconds)
     json_count("pairs_requested", f->mask ? dkvb_mask_count(f->mask) : 0);
     json_count("pairs_total", (uint64_t)f->info.codebooks * f->info.keys);
     json_count("examples", exact ? f->set.id_count : f->set.rows);
-    if (f->entry.id)
+    if (f->entry.id && !f->args.dry_run)
         json_count("entry", f->entry.id);
     else
         json_null("entry");
     json_budget(f);
     forget_json_effects(f);
+    if (f->effects)
+        json_count("exhausted", f->exhausted);
+    else
+        json_null("exhausted");
     json_open("again", '[');
-    for (uint32_t l = 0; f->again && l < f->info.classes; l++)
-        if (f->again[l])
-            json_count(NULL, l);
+    for (size_t i = 0; i < f->again_count; i++)
+        json_count(NULL, f->again[i]);
     json_close(']');
     json_count("lifted", f->lifted);
     json_bool("keys_placed_again", f->keys_placed);
@@ -305,9 +316,9 @@ static void print_masked(const struct forget *f, const char *output, double seco
         printf("%" PRIu64 " were enough on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n",
                f->budget.budget, f->budget.forget_before, f->budget.forget_after, f->budget.retain_before,
                f->budget.retain_after);
-    for (uint32_t l = 0; f->again && l < f->info.classes; l++)
-        if (f->again[l])
-            printf("class %" PRIu32 " came back, and more of its pairs were suppressed, in an entry of their own\n", l);
+    for (size_t i = 0; i < f->again_count; i++)
+        printf("entry %" PRIu64 ": classes forgotten before came back, and more of their pairs were suppressed\n",
+               f->again[i]);
     printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry.id);
     if (f->args.mask_out)
         maskfile_say_written(f->mask, f->args.mask_out);
@@ -324,6 +335,8 @@ static void print_deleted(const struct forget *f, const char *output, double sec
     if (f->lifted)
         printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", f->lifted);
     printf("wrote %s and %s\n", output, f->args.codes_out ? f->args.codes_out : f->args.codes);
+    if (f->args.codes_out)
+        printf("%s still has the rows\n", f->args.codes);
 }
 
 static void print_text(const struct forget *f, const char *output, double seconds)
@@ -381,7 +394,9 @@ static int prepare_mask(struct forget *f)
         code = forget_measure(f);
     if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_guard_effects(f);
-    return code ? code : forget_refuse(f);
+    if (code == EXIT_SUCCESS)
+        code = forget_refuse(f);
+    return code ? code : mask_pairs(f);
 }
 
 static int prepare_exact(struct forget *f)
@@ -395,19 +410,34 @@ static int prepare_exact(struct forget *f)
     return code ? code : forget_exact(f);
 }
 
+/* Two files that belong together: a signal between them is too late. The model first: while the codes file still has
+ * the rows, the same command can be given again. */
 static int write_all(struct forget *f, const char *output)
 {
+    const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
     int code = EXIT_SUCCESS;
 
     if (f->args.mask_out)
         code = output_mask(f->mask, f->args.mask_out);
     if (code == EXIT_SUCCESS)
         code = output_model(f->model, output);
-    /* The model first: if the codes cannot be written, they still have the rows, and the same command can be repeated.
-     */
-    if (code == EXIT_SUCCESS && f->args.strength + 1 == DKVB_STRENGTH_EXACT)
-        code = forget_write_codes(f);
-    return code;
+    if (code || f->args.strength + 1 != DKVB_STRENGTH_EXACT)
+        return code;
+    if (dkvb_codeset_save(f->codeset, codes) != DKVB_OK)
+        return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
+                         dkvb_last_error(), output);
+    tool_wrote_file();
+    return EXIT_SUCCESS;
+}
+
+static void note_exhausted(const struct forget *f)
+{
+    uint64_t selections = (uint64_t)f->held.n * f->info.codebooks;
+
+    if (f->exhausted * 200 > selections) /* half a percent */
+        tool_note("%s: %" PRIu64 " of %" PRIu64 " selections of rows held out ran out of their %" PRIu32
+                  " keys, and count for nothing in what was measured: 'train --depth' keeps more",
+                  f->args.codes, f->exhausted, selections, f->held.k);
 }
 
 static int forget(struct forget *f)
@@ -425,15 +455,14 @@ static int forget(struct forget *f)
     if (code)
         return code;
     journal_head(f->model, f->head);
-    f->again = input_memory("the classes", 1, f->info.classes, 1, 1);
-    code = !f->again ? EXIT_FAILURE : exact ? prepare_exact(f) : prepare_mask(f);
+    code = exact ? prepare_exact(f) : prepare_mask(f);
     if (code == EXIT_SUCCESS && f->args.dry_run && !f->effects)
         code = tool_fail(
             "%s: --dry-run measures on rows held out, and there are none: --codes with a file of 'train --codes-out' "
             "is wanted",
             model);
-    if (code == EXIT_SUCCESS && !f->args.dry_run && !exact)
-        code = mask_pairs(f);
+    if (code == EXIT_SUCCESS)
+        note_exhausted(f);
     if (code == EXIT_SUCCESS && !f->args.dry_run)
         code = write_all(f, output);
     if (code)

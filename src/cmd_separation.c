@@ -55,7 +55,8 @@ struct separation {
     dkvb_model_info info;
     struct features x;
     struct codes stored;   /* of --codes, */
-    dkvb_codeset *set;     /* or of its training part, if it is a codes file, or */
+    bool kept;             /* --codes is a codes file */
+    dkvb_codeset *set;     /* or of its training part, or */
     uint16_t *searched;    /* of --features */
     const uint16_t *codes; /* [n][C][k], one of these three */
     struct labels y;
@@ -122,7 +123,7 @@ static int read_rows(struct separation *s)
 {
     int code;
 
-    if (s->args.codes && codeset_is(s->args.codes))
+    if (s->kept)
         return open_codeset(s);
     code = s->args.codes ? open_codes(s) : search_rows(s);
     return code ? code : input_labels(&s->y, s->args.labels, rows_path(s), s->n);
@@ -504,7 +505,9 @@ int cmd_separation(int argc, char **argv)
         return code;
     if (!s.args.features == !s.args.codes)
         return args_misused(&command, "one of --features and --codes is wanted");
-    if (!s.args.labels == !(s.args.codes && codeset_is(s.args.codes)))
+    if (s.args.codes && (code = codeset_is(s.args.codes, &s.kept)) != EXIT_SUCCESS)
+        return code;
+    if (!s.args.labels == !s.kept)
         return args_misused(&command, s.args.labels ? "--labels: the codes file has them" : "--labels is missing");
     code = separate(&s);
     separation_free(&s);

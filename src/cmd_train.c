@@ -23,7 +23,7 @@ struct train_args {
     dkvb_model_options model;
     double hold_out;
     uint64_t seed;
-    uint32_t values, threads;
+    uint32_t depth, values, threads;
     bool normalize, keep_counts, json;
 };
 
@@ -47,6 +47,8 @@ static const struct args_option options[] = {
     {"hold-out", ARGS_REAL, AT(hold_out), "R",
      .help = "with --codes-out: share of the rows kept out of training, to measure on", .below = 1,
      .shows_default = true},
+    {"depth", ARGS_U32, AT(depth), "N", .help = "with --codes-out: keys a codebook that codes of those rows go deep",
+     .least = 1, .shows_default = true},
     {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "what the rows are called, integers; row numbers if not given"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
@@ -94,6 +96,7 @@ static void set_defaults(void *values)
     dkvb_train_options_init(&args->train, sizeof args->train);
     dkvb_model_options_init(&args->model, sizeof args->model);
     args->hold_out = 0.1;
+    args->depth = DKVB_CODESET_DEPTH;
 }
 
 static const struct args_command command = {
@@ -174,8 +177,8 @@ static int check_args(struct train_args *args)
         code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
     if (args->codes_out && code == EXIT_SUCCESS)
         code = check_codes_out(args);
-    else if (args_given(&command, args, "hold-out") && code == EXIT_SUCCESS)
-        code = args_misused(&command, "--hold-out needs --codes-out, where those rows are kept");
+    else if ((args_given(&command, args, "hold-out") || args_given(&command, args, "depth")) && code == EXIT_SUCCESS)
+        code = args_misused(&command, "--hold-out and --depth need --codes-out, where those rows are kept");
     if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
         code = args_misused(&command, "--output is missing");
     if (code == EXIT_SUCCESS)
@@ -476,6 +479,7 @@ static int make_codeset(struct train *t)
                                           .labels = t->y.y,
                                           .held_out = t->held_out,
                                           .codes = t->codes,
+                                          .depth = t->args.depth,
                                           .threads = t->args.threads};
     bool own_keys = !t->args.key_features && !t->args.init_from;
     int code = codeset_make(&t->set, &source);

@@ -1,9 +1,11 @@
 #include "codeset.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "codes.h"
 #include "tool.h"
@@ -74,7 +76,7 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
 
     *out = NULL;
     o.top_k = info.top_k;
-    o.depth = o.depth > o.top_k ? o.depth : o.top_k;
+    o.depth = s->depth > o.top_k ? s->depth : o.top_k;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_new(out, dkvb_model_codebooks(s->model), &o));
     if (code == EXIT_SUCCESS)
@@ -93,16 +95,24 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
     return code;
 }
 
-bool codeset_is(const char *path)
+int codeset_is(const char *path, bool *is)
 {
     static const char magic[4] = {'D', 'K', 'V', 'B'};
     char first[sizeof magic];
-    FILE *file = fopen(path, "rb");
-    bool is = file && fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
+    struct stat st;
+    FILE *file;
 
-    if (file)
-        fclose(file);
-    return is;
+    *is = false;
+    if (stat(path, &st) != 0)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) /* opening a pipe would wait for a writer */
+        return tool_fail("%s: is not a regular file", path);
+    file = fopen(path, "rb");
+    if (!file)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    *is = fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
+    fclose(file);
+    return EXIT_SUCCESS;
 }
 
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model)

@@ -17,6 +17,7 @@ struct codeset_source {
     const int32_t *labels;   /* [rows] */
     const uint8_t *held_out; /* [rows], 1 = not trained on */
     const uint16_t *codes;   /* [rows][C][k] */
+    uint32_t depth;          /* keys a codebook in codes of rows held out; at least k is taken */
     uint32_t threads;
 };
 
@@ -26,8 +27,8 @@ int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out);
 /* A codeset of these rows; those held out are searched once more, deeper. */
 int codeset_make(dkvb_codeset **out, const struct codeset_source *source);
 
-/* Whether a file is a codes file, as far as its first bytes tell. */
-bool codeset_is(const char *path);
+/* Whether a file is a codes file, as far as its first bytes tell; a failure if it cannot be read. */
+int codeset_is(const char *path, bool *is);
 
 /* Read one, for this model. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model);

@@ -22,6 +22,7 @@ struct forget_args {
     double target, max_retain_drop, max_class_loss;
     uint32_t strength, method, threads; /* strength: DKVB_STRENGTH_… less 1 */
     bool dry_run, force, keep_keys, json;
+    bool kept; /* --codes is a codes file */
 };
 
 /* Who is to be forgotten, and what is known of them and of the others. */
@@ -52,10 +53,12 @@ struct forget {
     struct forget_set set;
     uint8_t salt[32];
     dkvb_mask *mask;
-    dkvb_budget budget;           /* budget.struct_size 0: none was looked for */
-    dkvb_class_effect *effects;   /* [L], NULL: not measured */
-    uint8_t *again;               /* [L], 1: forgotten earlier, came back, and had to be forgotten once more */
-    char refusal[512];            /* what the guard found, "" for nothing */
+    dkvb_budget budget;         /* budget.struct_size 0: none was looked for */
+    dkvb_class_effect *effects; /* [L], NULL: not measured */
+    uint64_t exhausted;         /* selections of rows held out that ran out of keys when effects were measured */
+    uint64_t *again;            /* [again_count], entries of what was forgotten once more */
+    size_t again_count;
+    char refusal[1024];           /* what the guard found, "" for nothing */
     char head[JOURNAL_HEAD_SIZE]; /* of the journal as it was read */
     dkvb_journal_entry entry;
     uint64_t lifted; /* exact: earlier maskings of the same rows that were taken back */
@@ -67,22 +70,37 @@ struct forget {
 int forget_read_set(struct forget *f);
 void forget_free_set(struct forget *f);
 
-/* Row numbers or ids of classes, e.g. "class=3,5 " for the journal; "" if not by class. */
-void forget_class_text(const struct forget *f, char *text, size_t size);
+/* Classes as the journal has them, "class=3,5-9 "; "" if there are none; without the list if that does not fit, which
+ * is said on stderr. */
+void forget_class_text(const struct forget *f, const uint8_t *classes, char *text, size_t size);
+
+/* Mark the classes of such a text, DKVB_FORGET; false if it is none. marks: [L]. */
+bool forget_parse_classes(const struct forget *f, const char *text, uint8_t *marks);
+
+/* Ids of all rows of the codes file that are of classes marked DKVB_FORGET; to be free()d. */
+int forget_ids_of(const struct forget *f, const uint8_t *classes, uint64_t **ids, size_t *count);
 
 /* forget_pairs.c: fill f->mask, of the budget given or found. */
 int forget_choose(struct forget *f);
 
-/* Classes that earlier requests named come back where later ones weaken those they compete with: forget them again,
- * until all keep the target or nothing helps. Each is an entry of its own in the journal. */
+/* The smallest budget that brings classes (DKVB_FORGET) down to a target under the mask in force, and, if one was met,
+ * its pairs, with room. */
+int forget_find_budget(struct forget *f, const uint8_t *classes, double target, dkvb_budget *found, dkvb_mask *mask);
+
+/* Classes that forgettings in force name, other than those marked, become DKVB_ASIDE. */
+int forget_put_earlier_aside(const struct forget *f, uint8_t *classes);
+
+/* forget_again.c: what earlier requests with a target forgot comes back where later ones weaken those it competes with:
+ * forget it again, until all keep their targets or nothing helps. Each is an entry of its own in the journal. Then
+ * f->effects are measured anew, of all together, against the model as it was; and the others must not lose more than
+ * --max-retain-drop. */
 int forget_again(struct forget *f);
 
 /* Method in use, after forget_read_set(). */
 uint32_t forget_method(const struct forget *f);
 
 /* Write the forgetting of `mask` in the journal and put it in force. */
-int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_class_effect *effects, const char *parameters,
-                 uint64_t *entry);
+int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_forget_options *options, uint64_t *entry);
 
 /* What the journal is to say. `parameters` and `effect`, of FORGET_TEXT bytes, must outlive it. */
 enum { FORGET_TEXT = 256 };
@@ -104,9 +122,8 @@ int forget_refuse(const struct forget *f);
 void forget_print_effects(const struct forget *f);
 void forget_json_effects(const struct forget *f);
 
-/* forget_exact.c: train again without the rows; and write the codes file without them. */
+/* forget_exact.c: train again without the rows, and take them out of f->codeset. */
 int forget_exact(struct forget *f);
-int forget_write_codes(struct forget *f);
 
 /* What `dkvb forget MODEL --mask MASK` does and says, its JSON too; wrong use is told as `asking`'s. `output` NULL: the
  * model is replaced; `reason` and `salt` may be NULL. */

@@ -63,7 +63,7 @@ static int replay(struct forget *f)
     uint64_t id;
     int code;
 
-    forget_class_text(f, classes, sizeof classes);
+    forget_class_text(f, f->set.classes, classes, sizeof classes);
     snprintf(parameters, sizeof parameters, "%srows=%zu keys=kept", classes, f->set.id_count);
     o = replay_options(f, parameters, effect);
     code = tool_check_both(f->args.args.operand[0], f->args.codes,
@@ -83,6 +83,9 @@ struct again {
     dkvb_codeset *set;
     dkvb_keyinit_options keyinit;
     dkvb_train_options training;
+    int32_t *before;      /* [answered], of the rows that were held out before */
+    uint64_t *before_ids; /* [answered] */
+    size_t answered;
 };
 
 /* The rows of --key-features that are still in the codeset, in the order of the file: moved up in place, with their
@@ -180,6 +183,7 @@ static int keep_codes_again(const struct forget *f, struct again *a)
                                           .labels = a->labels,
                                           .held_out = a->held_out,
                                           .codes = a->codes,
+                                          .depth = f->held.k,
                                           .threads = f->args.threads};
     int code = codeset_make(&a->set, &source);
 
@@ -199,16 +203,70 @@ static int begin_journal(struct forget *f, struct again *a)
     uint64_t id;
     int code;
 
-    forget_class_text(f, classes, sizeof classes);
+    forget_class_text(f, f->set.classes, classes, sizeof classes);
     snprintf(parameters, sizeof parameters, "%srows=%zu keys=placed-again after=%s", classes, f->set.id_count, f->head);
     o = replay_options(f, parameters, effect);
     code = tool_check(dkvb_model_replay(a->model, a->set, NULL, 0, &o, &id, NULL));
     return code ? code : journal_find(a->model, id, &f->entry);
 }
 
+/* What the rows held out were answered before, with their ids: the codeset that has them is about to change. */
+static int answer_before(const struct forget *f, struct again *a)
+{
+    dkvb_model_info info;
+    dkvb_model *before = NULL;
+    int code = input_model_map(&before, f->args.args.operand[0], &info);
+
+    a->answered = f->held.n;
+    a->before = input_memory("answers", sizeof *a->before, f->held.n, 1, 1);
+    a->before_ids = input_memory("row ids", sizeof *a->before_ids, f->held.n, 1, 1);
+    if (!a->before || !a->before_ids)
+        code = EXIT_FAILURE;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_effect_answer(before, NULL, &f->held, a->before, NULL, NULL));
+    for (size_t i = 0; code == EXIT_SUCCESS && i < f->held.n; i++)
+        a->before_ids[i] = f->held.ids[i];
+    dkvb_model_free(before);
+    return code;
+}
+
+/* The effects of new keys and values on the rows held out that are left, and whether they may stand. */
+static int judge_again(struct forget *f, const struct again *a)
+{
+    dkvb_codeset_rows left = DKVB_CODESET_ROWS_INIT, old = {.n = a->answered, .ids = a->before_ids};
+    dkvb_class_effect none = {0};
+    int32_t *after;
+    int code = tool_check(dkvb_codeset_get_rows(a->set, DKVB_PART_HELD_OUT, &left));
+
+    if (code || left.n == 0)
+        return code;
+    after = input_memory("answers", sizeof *after, left.n, 1, 1);
+    code = after ? tool_check(dkvb_effect_answer(a->model, NULL, &left, after, NULL, NULL)) : EXIT_FAILURE;
+    memset(f->effects, 0, f->info.classes * sizeof *f->effects);
+    for (size_t i = 0; code == EXIT_SUCCESS && i < left.n; i++) {
+        size_t was = dkvb_codeset_find(&old, left.ids[i]);
+        bool right_before = was < old.n && a->before[was] == left.labels[i], right_after = after[i] == left.labels[i];
+        dkvb_class_effect *e = left.labels[i] < 0 ? &none : &f->effects[left.labels[i]];
+
+        e->rows++;
+        e->right_before += right_before;
+        e->right_after += right_after;
+        e->lost += right_before && !right_after;
+        e->gained += right_after && !right_before;
+    }
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        dkvb_effect_add(&f->effects[l], &(dkvb_class_effect){0});
+    free(after);
+    return code ? code : forget_guard_effects(f);
+}
+
 static int place_again(struct forget *f, struct again *a)
 {
     int code = check_no_mask(f);
+
+    f->refusal[0] = '\0'; /* what the old keys would have given is not what will be written */
+    if (code == EXIT_SUCCESS && f->held.n > 0)
+        code = answer_before(f, a);
 
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_training(f->codeset, &a->training));
@@ -224,6 +282,8 @@ static int place_again(struct forget *f, struct again *a)
         code = keep_codes_again(f, a);
     if (code == EXIT_SUCCESS)
         code = begin_journal(f, a);
+    if (code == EXIT_SUCCESS && f->effects)
+        code = judge_again(f, a);
     if (code)
         return code;
     dkvb_model_free(f->model);
@@ -243,9 +303,75 @@ static void again_free(struct again *a)
     free(a->labels);
     free(a->held_out);
     free(a->codes);
+    free(a->before);
+    free(a->before_ids);
     dkvb_codebooks_free(a->codebooks);
     dkvb_model_free(a->model);
     dkvb_codeset_free(a->set);
+}
+
+/* Values of a model of these classes, to be free()d. */
+static int copy_values(const struct forget *f, const dkvb_model *model, float **values)
+{
+    *values = input_memory("values", sizeof **values, f->info.codebooks, f->info.keys, f->info.classes);
+    return *values ? tool_check(dkvb_model_get_values(model, *values)) : EXIT_FAILURE;
+}
+
+static bool same_values(const struct forget *f, const float *a, const float *b)
+{
+    return memcmp(a, b, (size_t)f->info.codebooks * f->info.keys * f->info.classes * sizeof *a) == 0;
+}
+
+/* What the whole codes file teaches, as it says that its rows were taught. */
+static int teach_all(struct forget *f, float **values)
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("check", f->args.threads);
+    dkvb_model *model = NULL;
+    int code = tool_check(dkvb_codeset_get_training(f->codeset, &o));
+
+    options.top_k = f->info.top_k;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(&model, dkvb_model_codebooks(f->model), f->info.classes, &options));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_set_values_dtype(model, f->info.values_dtype));
+    o.ids = training.ids;
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes, dkvb_model_train(model, training.codes, options.top_k, training.labels,
+                                                                training.n, &o, &run));
+    progress_stop();
+    if (code == EXIT_SUCCESS)
+        code = copy_values(f, model, values);
+    dkvb_model_free(model);
+    return code;
+}
+
+/*
+ * Codes of another model that shares the keys would replace all that this one knows. They are its own if they teach
+ * what it knows; or if it knows already what they teach without the rows: then the model was written, and they were
+ * not. Values of purged pairs are gone, and nothing can be compared with them.
+ */
+static int check_origin(struct forget *f, const float *before)
+{
+    float *all = NULL, *without = NULL;
+    int code;
+
+    if (f->info.purged_pairs > 0)
+        return EXIT_SUCCESS;
+    code = teach_all(f, &all);
+    if (code == EXIT_SUCCESS)
+        code = copy_values(f, f->model, &without);
+    if (code == EXIT_SUCCESS && !same_values(f, before, all) && !same_values(f, before, without))
+        code = tool_fail(
+            "%s teaches other values than %s has: it is not what the model was trained on, or not in this way",
+            f->args.codes, f->args.args.operand[0]);
+    free(all);
+    free(without);
+    return code;
 }
 
 /* With the keys as they are: what there is to measure, and to judge. */
@@ -253,18 +379,22 @@ static int replay_and_judge(struct forget *f)
 {
     dkvb_model *before = NULL;
     dkvb_model_info info;
+    float *values = NULL;
     int code = input_model_map(&before, f->args.args.operand[0], &info);
 
+    if (code == EXIT_SUCCESS)
+        code = copy_values(f, f->model, &values);
     if (code == EXIT_SUCCESS)
         code = lift_earlier(f);
     if (code == EXIT_SUCCESS)
         code = replay(f);
     if (code == EXIT_SUCCESS)
-        code = measure(f, before);
+        code = check_origin(f, values);
     if (code == EXIT_SUCCESS)
-        code = forget_guard_effects(f);
+        code = measure(f, before);
+    free(values);
     dkvb_model_free(before);
-    return code ? code : forget_refuse(f);
+    return code ? code : forget_guard_effects(f);
 }
 
 int forget_exact(struct forget *f)
@@ -282,19 +412,11 @@ int forget_exact(struct forget *f)
     if (!own_keys && f->args.key_features)
         return tool_fail("%s: its keys were placed on other rows: --key-features is of no use", f->args.codes);
     code = replay_and_judge(f);
-    if (code || f->args.dry_run || !f->args.key_features)
-        return code;
-    code = place_again(f, &a);
-    again_free(&a);
-    return code;
-}
-
-int forget_write_codes(struct forget *f)
-{
-    const char *path = f->args.codes_out ? f->args.codes_out : f->args.codes;
-    int code = EXIT_SUCCESS;
-
-    if (!f->keys_placed)
+    if (code == EXIT_SUCCESS && f->args.key_features && !f->args.dry_run) {
+        code = place_again(f, &a);
+        again_free(&a);
+    } else if (code == EXIT_SUCCESS) {
         code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
-    return code ? code : output_codeset(f->codeset, path);
+    }
+    return code ? code : forget_refuse(f);
 }

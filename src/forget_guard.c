@@ -25,14 +25,15 @@ int forget_measure(struct forget *f)
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
     if (!f->effects)
         return EXIT_FAILURE;
-    return tool_check(dkvb_effect_measure(f->model, NULL, f->mask, &f->held, f->effects, NULL, &run));
+    return tool_check_about(f->args.codes,
+                            dkvb_effect_measure(f->model, NULL, f->mask, &f->held, f->effects, &f->exhausted, &run));
 }
 
 static const char *class_text(const struct forget *f, uint32_t label, char *text, size_t size)
 {
     const char *name = dkvb_model_class_name(f->model, label);
 
-    snprintf(text, size, "%" PRIu32 "%s%.60s", label, name ? " " : "", name ? name : "");
+    snprintf(text, size, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
     return text;
 }
 
@@ -66,7 +67,7 @@ static bool is_asked_for(const struct forget *f, const uint64_t *requested, uint
 
 static void note_refusal(struct forget *f, uint32_t label, const dkvb_class_effect *e, double limit, const char *why)
 {
-    char text[128];
+    char text[300];
 
     if (f->refusal[0])
         return;
@@ -180,7 +181,7 @@ static double share(uint64_t part, uint64_t whole)
 
 void forget_print_effects(const struct forget *f)
 {
-    char text[128];
+    char text[300];
 
     printf("%-24s  %8s  %8s  %8s  %8s  %s\n", "class", "held out", "before", "after", "loss", "95 % interval");
     for (uint32_t l = 0; l < f->info.classes; l++) {

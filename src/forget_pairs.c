@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "forget.h"
-#include "journal.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -61,69 +60,6 @@ static int say_best(const struct forget *f)
                      what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
-/* Whether the classes to be kept lose no more than allowed with this mask. */
-static int keeps_others(const struct forget *f, const uint8_t *classes, const dkvb_mask *mask, bool *keeps)
-{
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
-    dkvb_class_effect *effects = input_memory("effects", sizeof *effects, f->info.classes, 1, 1), all = {0};
-    int code = EXIT_FAILURE;
-
-    run.threads = f->args.threads;
-    if (effects)
-        code = tool_check(dkvb_effect_measure(f->model, NULL, mask, &f->held, effects, NULL, &run));
-    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
-        if (classes[l] == DKVB_KEEP)
-            dkvb_effect_add(&all, &effects[l]);
-    *keeps = all.loss <= f->args.max_retain_drop;
-    free(effects);
-    return code;
-}
-
-/*
- * The pairs of a budget that was found, and some more: it is where the last of n held-out rows turns, and a row that
- * was not among them turns later with probability 1 / (n + 1) if all are alike. Few rows say little about where the
- * last one would be, so the share that is added goes with 1 / n. Where the others would lose too much by it, the budget
- * stands.
- */
-static int take_with_room(const struct forget *f, const uint8_t *classes, const uint32_t *rank,
-                          const dkvb_budget *found, dkvb_mask *mask)
-{
-    static const double room = 5.0;
-    double wide = (double)found->budget * (1.0 + room / (double)found->forget_rows);
-    bool keeps = false;
-    int code = tool_check(dkvb_unlearn_by_rank(mask, rank, (uint64_t)wide));
-
-    if (code == EXIT_SUCCESS)
-        code = keeps_others(f, classes, mask, &keeps);
-    if (code || keeps)
-        return code;
-    dkvb_mask_clear(mask);
-    return tool_check(dkvb_unlearn_by_rank(mask, rank, found->budget));
-}
-
-/* The smallest budget for these classes under the mask in force, and, if one was met, its pairs. `rows`: marks of the
- * rows of f->set. */
-static int find_budget(struct forget *f, const uint8_t *rows, const uint8_t *classes, dkvb_budget *found,
-                       dkvb_mask *mask)
-{
-    dkvb_request request = make_request(f, rows, classes);
-    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
-    dkvb_run_options run = progress_start("budget", f->args.threads);
-    uint32_t *rank = input_memory("the ranking", sizeof *rank, f->info.codebooks, f->info.keys, 1);
-    int code = rank ? tool_check(dkvb_unlearn_rank(rank, f->model, &request, &run)) : EXIT_FAILURE;
-
-    o.target = f->args.target;
-    o.max_retain_drop = f->args.max_retain_drop;
-    *found = (dkvb_budget)DKVB_BUDGET_INIT;
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(f->args.codes, dkvb_budget_find(f->model, rank, &f->held, classes, &o, found, &run));
-    progress_stop();
-    if (code == EXIT_SUCCESS && found->met)
-        code = take_with_room(f, classes, rank, found, mask);
-    free(rank);
-    return code;
-}
-
 /* Marks of the rows of f->set, given those of the classes; to be free()d. */
 static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
 {
@@ -134,41 +70,97 @@ static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
     return marks;
 }
 
-/* Classes that forgettings in force name in their parameters, "class=3,5 …", and that this request does not. */
-static int put_earlier_aside(const struct forget *f, uint8_t *classes)
+/* Whether both limits are kept with this mask. */
+static int keeps_limits(const struct forget *f, const uint8_t *classes, double target, const dkvb_mask *mask,
+                        bool *keeps)
 {
-    for (uint64_t i = 0; i < dkvb_journal_count(f->model); i++) {
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_class_effect *effects = input_memory("effects", sizeof *effects, f->info.classes, 1, 1);
+    dkvb_class_effect sums[DKVB_ASIDE + 1] = {{0}};
+    int code = EXIT_FAILURE;
+
+    run.threads = f->args.threads;
+    if (effects)
+        code =
+            tool_check_about(f->args.codes, dkvb_effect_measure(f->model, NULL, mask, &f->held, effects, NULL, &run));
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        dkvb_effect_add(&sums[classes[l]], &effects[l]);
+    *keeps = sums[DKVB_KEEP].loss <= f->args.max_retain_drop &&
+             (double)sums[DKVB_FORGET].right_after <= target * (double)sums[DKVB_FORGET].rows;
+    free(effects);
+    return code;
+}
+
+/*
+ * The pairs of a budget that was found, and some more: it is where the last of n held-out rows turns, and a row that
+ * was not among them turns later with probability 1 / (n + 1) if all are alike. Few rows say little about where the
+ * last one would be, so the share that is added goes with 1 / n. Where that would not keep the limits, the budget
+ * stands.
+ */
+static int take_with_room(const struct forget *f, const uint8_t *classes, double target, const uint32_t *rank,
+                          const dkvb_budget *found, dkvb_mask *mask)
+{
+    static const double room = 5.0;
+    double wide = (double)found->budget * (1.0 + room / (double)found->forget_rows);
+    bool keeps = false;
+    int code = tool_check(dkvb_unlearn_by_rank(mask, rank, (uint64_t)wide));
+
+    if (code == EXIT_SUCCESS)
+        code = keeps_limits(f, classes, target, mask, &keeps);
+    if (code || keeps)
+        return code;
+    dkvb_mask_clear(mask);
+    return tool_check(dkvb_unlearn_by_rank(mask, rank, found->budget));
+}
+
+int forget_find_budget(struct forget *f, const uint8_t *classes, double target, dkvb_budget *found, dkvb_mask *mask)
+{
+    uint8_t *rows = marks_by_class(f, classes);
+    uint32_t *rank = rows ? input_memory("the ranking", sizeof *rank, f->info.codebooks, f->info.keys, 1) : NULL;
+    dkvb_request request = make_request(f, rows, classes);
+    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("budget", f->args.threads);
+    int code = rank ? tool_check(dkvb_unlearn_rank(rank, f->model, &request, &run)) : EXIT_FAILURE;
+
+    o.target = target;
+    o.max_retain_drop = f->args.max_retain_drop;
+    *found = (dkvb_budget)DKVB_BUDGET_INIT;
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes, dkvb_budget_find(f->model, rank, &f->held, classes, &o, found, &run));
+    progress_stop();
+    if (code == EXIT_SUCCESS && found->met)
+        code = take_with_room(f, classes, target, rank, found, mask);
+    free(rank);
+    free(rows);
+    return code;
+}
+
+int forget_put_earlier_aside(const struct forget *f, uint8_t *classes)
+{
+    uint8_t *named = input_memory("the classes", 1, f->info.classes, 1, 1);
+    int code = named ? EXIT_SUCCESS : EXIT_FAILURE;
+
+    for (uint64_t i = 0; code == EXIT_SUCCESS && i < dkvb_journal_count(f->model); i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
-        int code = tool_check(dkvb_journal_get(f->model, i, &entry));
-        const char *at = entry.parameters;
 
-        if (code)
-            return code;
-        if (entry.kind != DKVB_JOURNAL_FORGET || entry.state == DKVB_JOURNAL_UNDONE || strncmp(at, "class=", 6) != 0)
-            continue;
-        for (at += 6; *at >= '0' && *at <= '9';) {
-            char *end;
-            unsigned long label = strtoul(at, &end, 10);
-
-            if (label < f->info.classes && classes[label] == DKVB_KEEP)
-                classes[label] = DKVB_ASIDE;
-            at = *end == ',' ? end + 1 : end;
-        }
+        code = tool_check(dkvb_journal_get(f->model, i, &entry));
+        if (code == EXIT_SUCCESS && entry.kind == DKVB_JOURNAL_FORGET && entry.state != DKVB_JOURNAL_UNDONE)
+            forget_parse_classes(f, entry.parameters, named);
     }
-    return EXIT_SUCCESS;
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        if (named[l] == DKVB_FORGET && classes[l] == DKVB_KEEP)
+            classes[l] = DKVB_ASIDE;
+    free(named);
+    return code;
 }
 
 /* Classes forgotten earlier count neither as kept nor as forgotten: pairs that served them are free to go. */
 static int choose_found(struct forget *f)
 {
-    uint8_t *rows;
-    int code = put_earlier_aside(f, f->set.classes);
+    int code = forget_put_earlier_aside(f, f->set.classes);
 
-    if (code)
-        return code;
-    rows = marks_by_class(f, f->set.classes);
-    code = rows ? find_budget(f, rows, f->set.classes, &f->budget, f->mask) : EXIT_FAILURE;
-    free(rows);
+    if (code == EXIT_SUCCESS)
+        code = forget_find_budget(f, f->set.classes, f->args.target, &f->budget, f->mask);
     return code == EXIT_SUCCESS && !f->budget.met ? say_best(f) : code;
 }
 
@@ -222,76 +214,12 @@ dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effe
     return o;
 }
 
-int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_class_effect *effects, const char *parameters,
-                 uint64_t *entry)
+int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_forget_options *options, uint64_t *entry)
 {
-    char effect[FORGET_TEXT];
-    dkvb_forget_options o = forget_options(f, effects, parameters, effect);
+    dkvb_forget_options o = *options;
     dkvb_status status;
 
     o.method = f->args.mask ? NULL : dkvb_method_name(forget_method(f));
     status = dkvb_model_forget(f->model, mask, &o, entry);
     return f->args.mask ? tool_check_both(f->args.mask, f->args.args.operand[0], status) : tool_check(status);
-}
-
-/* Forget one class once more, if that keeps the limits. */
-static int forget_class_again(struct forget *f, uint32_t label, bool *helped)
-{
-    uint8_t *classes = input_memory("the classes", 1, f->info.classes, 1, 1), *rows = NULL;
-    char parameters[FORGET_TEXT];
-    dkvb_budget found;
-    dkvb_mask *mask = NULL;
-    uint64_t entry;
-    int code = classes ? EXIT_SUCCESS : EXIT_FAILURE;
-
-    for (uint32_t l = 0; classes && l < f->info.classes; l++)
-        classes[l] = l == label ? DKVB_FORGET : f->set.classes[l] == DKVB_KEEP ? DKVB_KEEP : DKVB_ASIDE;
-    rows = classes ? marks_by_class(f, classes) : NULL;
-    if (!rows)
-        code = EXIT_FAILURE;
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(f->model)));
-    if (code == EXIT_SUCCESS)
-        code = find_budget(f, rows, classes, &found, mask);
-    if (code == EXIT_SUCCESS && found.met) {
-        snprintf(parameters, sizeof parameters, "class=%" PRIu32 " again pairs=%" PRIu64, label, dkvb_mask_count(mask));
-        code = forget_apply(f, mask, NULL, parameters, &entry);
-        f->again[label] = 1;
-    }
-    *helped = code == EXIT_SUCCESS && found.met;
-    dkvb_mask_free(mask);
-    free(rows);
-    free(classes);
-    return code;
-}
-
-/* Whether a class that was put aside, or is forgotten now, keeps more accuracy than the target. */
-static bool came_back(const struct forget *f, const dkvb_class_effect *now, uint32_t label)
-{
-    return f->set.classes[label] != DKVB_KEEP && now[label].rows > 0 &&
-           (double)now[label].right_after > f->args.target * (double)now[label].rows;
-}
-
-int forget_again(struct forget *f)
-{
-    enum { ROUNDS = 5 }; /* each weakens the others a little less */
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
-    dkvb_class_effect *now = input_memory("effects", sizeof *now, f->info.classes, 1, 1);
-    bool any = true;
-    int code = now ? EXIT_SUCCESS : EXIT_FAILURE;
-
-    run.threads = f->args.threads;
-    for (int round = 0; code == EXIT_SUCCESS && any && round < ROUNDS; round++) {
-        any = false;
-        code = tool_check(dkvb_effect_measure(f->model, NULL, NULL, &f->held, now, NULL, &run));
-        for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
-            if (came_back(f, now, l)) {
-                bool helped = false;
-
-                code = forget_class_again(f, l, &helped);
-                any = any || helped;
-            }
-    }
-    free(now);
-    return code;
 }

@@ -80,6 +80,28 @@ static int mark_by_ids(struct forget *f, const dkvb_codeset_rows *training)
     return code;
 }
 
+/* Labels of a codes file are those of the model that it was made with. */
+static int check_labels(const struct forget *f, const dkvb_codeset_rows *rows)
+{
+    for (size_t i = 0; i < rows->n; i++)
+        if (rows->labels[i] >= 0 && (uint32_t)rows->labels[i] >= f->info.classes)
+            return tool_fail(
+                "%s: the row with id %" PRIu64 " has label %" PRId32 ", the classes of %s are 0 to %" PRIu32,
+                f->args.codes, rows->ids[i], rows->labels[i], f->args.args.operand[0], f->info.classes - 1);
+    return EXIT_SUCCESS;
+}
+
+/* A mask is chosen by rows that taught the values something. */
+static int check_taught(const struct forget *f)
+{
+    if (f->set.rows > 0 || f->args.strength + 1 == DKVB_STRENGTH_EXACT)
+        return EXIT_SUCCESS;
+    return tool_fail(
+        "%s: all %zu rows to be forgotten are held out: the values never learned from them, and there is nothing "
+        "to mask",
+        f->args.codes, f->set.id_count);
+}
+
 static int read_codeset(struct forget *f)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
@@ -90,6 +112,10 @@ static int read_codeset(struct forget *f)
         code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_HELD_OUT, &f->held));
+    if (code == EXIT_SUCCESS)
+        code = check_labels(f, &training);
+    if (code == EXIT_SUCCESS)
+        code = check_labels(f, &f->held);
     if (code == EXIT_SUCCESS && training.k != f->info.top_k)
         code = tool_fail("%s: codes have k = %" PRIu32 ", %s selects %" PRIu32, f->args.codes, training.k,
                          f->args.args.operand[0], f->info.top_k);
@@ -101,11 +127,15 @@ static int read_codeset(struct forget *f)
     set->ids = set->marks ? input_memory("row ids", sizeof *set->ids, set->n + f->held.n, 1, 1) : NULL;
     if (!set->ids)
         return EXIT_FAILURE;
-    if (f->args.rows)
-        return mark_by_ids(f, &training);
-    code = mark_by_labels(f, training.labels, training.ids);
-    add_held_out(f);
-    return code == EXIT_SUCCESS && set->id_count == 0 ? no_rows(f, f->args.codes, set->n + f->held.n) : code;
+    if (f->args.rows) {
+        code = mark_by_ids(f, &training);
+    } else {
+        code = mark_by_labels(f, training.labels, training.ids);
+        add_held_out(f);
+        if (code == EXIT_SUCCESS && set->id_count == 0)
+            code = no_rows(f, f->args.codes, set->n + f->held.n);
+    }
+    return code ? code : check_taught(f);
 }
 
 /* Rows of a plain file have their numbers as ids. */
@@ -183,7 +213,7 @@ int forget_read_set(struct forget *f)
     if (code)
         return code;
     if (f->args.codes)
-        code = codeset_is(f->args.codes) ? read_codeset(f) : read_npy_codes(f);
+        code = f->args.kept ? read_codeset(f) : read_npy_codes(f);
     else if (f->args.features)
         code = read_features(f);
     if (code == EXIT_SUCCESS && !f->codeset && (f->args.codes || f->args.features) && f->set.rows == 0)
@@ -205,17 +235,67 @@ void forget_free_set(struct forget *f)
     input_features_free(&f->x);
 }
 
-void forget_class_text(const struct forget *f, char *text, size_t size)
+/* The next run of classes that are to be forgotten, from `from` on; false at the end. */
+static bool next_run(const uint8_t *classes, uint32_t count, uint32_t from, uint32_t *first, uint32_t *last)
 {
-    size_t length = 0;
-    bool any = false;
+    for (*first = from; *first < count && classes[*first] != DKVB_FORGET; ++*first)
+        ;
+    for (*last = *first; *last + 1 < count && classes[*last + 1] == DKVB_FORGET; ++*last)
+        ;
+    return *first < count;
+}
+
+void forget_class_text(const struct forget *f, const uint8_t *classes, char *text, size_t size)
+{
+    size_t length = 0, runs = 0;
+    uint32_t first, last;
 
     text[0] = '\0';
-    for (uint32_t l = 0; f->set.classes && l < f->info.classes && length + 16 < size; l++)
-        if (f->set.classes[l] == DKVB_FORGET) {
-            length += (size_t)snprintf(text + length, size - length, "%s%" PRIu32, any ? "," : "class=", l);
-            any = true;
+    for (uint32_t from = 0; classes && next_run(classes, f->info.classes, from, &first, &last); from = last + 1) {
+        if (length + 24 > size) {
+            snprintf(text, size, "many classes ");
+            tool_note("the journal has no room for the list of these classes: later requests will not know of them");
+            return;
         }
-    if (any)
+        length += (size_t)snprintf(text + length, size - length, "%s%" PRIu32, runs++ ? "," : "class=", first);
+        if (last > first)
+            length += (size_t)snprintf(text + length, size - length, "-%" PRIu32, last);
+    }
+    if (runs)
         snprintf(text + length, size - length, " ");
+}
+
+bool forget_parse_classes(const struct forget *f, const char *text, uint8_t *marks)
+{
+    if (strncmp(text, "class=", 6) != 0)
+        return false;
+    for (text += 6; *text >= '0' && *text <= '9';) {
+        char *end;
+        unsigned long first = strtoul(text, &end, 10), last = first;
+
+        if (*end == '-')
+            last = strtoul(end + 1, &end, 10);
+        for (; first <= last && first < f->info.classes; first++)
+            marks[first] = DKVB_FORGET;
+        text = *end == ',' ? end + 1 : end;
+    }
+    return true;
+}
+
+int forget_ids_of(const struct forget *f, const uint8_t *classes, uint64_t **ids, size_t *count)
+{
+    dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+    int code = EXIT_SUCCESS;
+
+    *count = 0;
+    *ids = input_memory("row ids", sizeof **ids, f->set.n + f->held.n, 1, 1);
+    if (!*ids)
+        return EXIT_FAILURE;
+    for (uint32_t p = DKVB_PART_TRAINING; p <= DKVB_PART_HELD_OUT && code == EXIT_SUCCESS; p++) {
+        code = tool_check(dkvb_codeset_get_rows(f->codeset, p, &part));
+        for (size_t i = 0; i < part.n && code == EXIT_SUCCESS; i++)
+            if (part.labels[i] >= 0 && classes[part.labels[i]] == DKVB_FORGET)
+                (*ids)[(*count)++] = part.ids[i];
+    }
+    return code;
 }

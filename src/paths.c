@@ -196,7 +196,7 @@ static bool still_there(int fd, const char *path)
 }
 
 /* The lock is on the file, which saving replaces: who gets the lock of a file that is gone asks for the new one's. */
-static int lock_model(const char *path)
+static int lock_file(const char *path)
 {
     bool waiting = false;
     int fd;
@@ -215,7 +215,11 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 {
     int code = paths_check(command, inputs, outputs);
 
-    return code ? code : lock_model(outputs[0].path);
+    /* Always in the order in which a command lists them, models first: two commands never wait for each other. */
+    for (; code == EXIT_SUCCESS && outputs->name; outputs++)
+        if (outputs->path)
+            code = lock_file(outputs->path);
+    return code;
 }
 
 static bool is_folder(const char *path)

@@ -15,8 +15,9 @@ struct path {
  * to be (EXIT_FAILURE). A model that is changed in place is no input here. */
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
-/* The same; then take the first output, a model, for this process if it is there already, so that no other command
- * loads what this one is about to replace. Waits, and says so, while another has it. Held until the process ends. */
+/* The same; then take each output that is there already for this process, so that no other command loads what this one
+ * is about to replace. Models come first in the list. Waits, and says so, while another has one. Held until the process
+ * ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
 /* The same as paths_check() for outputs in a folder: one that is not there yet holds nothing, and is left to

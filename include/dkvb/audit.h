@@ -67,7 +67,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_auc_difference(const double *a, c
 /**
  * Share of members whose score is above a limit that at most floor(fpr * others) of the others pass: the true
  * positive rate at a false positive rate, which says more than an AUC where few rows are certain (Carlini et al. 2022,
- * arXiv 2112.03570, section 3). Wilson's interval over the members; the limit itself, set by few rows, is taken as it is.
+ * arXiv 2112.03570, section 3). Wilson's interval over the members; the limit itself, set by few rows, is taken as it
+ * is.
  *
  * @param fpr  from 0 to below 1.
  */
@@ -118,7 +119,10 @@ typedef struct dkvb_audit_fit_options {
     const dkvb_allocator *allocator; /**< NULL: malloc and free */
 } dkvb_audit_fit_options;
 
-#define DKVB_AUDIT_FIT_OPTIONS_INIT {sizeof(dkvb_audit_fit_options), 5, 1.0, 0, 0}
+#define DKVB_AUDIT_FIT_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        sizeof(dkvb_audit_fit_options), 5, 1.0, 0, 0                                                                   \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_audit_fit_options_init(dkvb_audit_fit_options *opts, size_t struct_size);
@@ -139,11 +143,11 @@ DKVB_API void dkvb_audit_fit_options_init(dkvb_audit_fit_options *opts, size_t s
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_fitted_scores(const float *logits, const int32_t *labels, size_t n,
                                                              uint32_t classes, const uint8_t *dropped,
-                                                             const uint8_t *member,
-                                                             const dkvb_audit_fit_options *opts, double *scores,
-                                                             const dkvb_run_options *run);
+                                                             const uint8_t *member, const dkvb_audit_fit_options *opts,
+                                                             double *scores, const dkvb_run_options *run);
 
-/** One way in which a model's answers to the targets are seen: with codes under its mask, and maybe without a column. */
+/** One way in which a model's answers to the targets are seen: with codes under its mask, and maybe without a column.
+ */
 typedef struct dkvb_audit_view {
     const uint16_t *codes;  /**< `uint16_t[targets][codebooks][k]` */
     const uint8_t *dropped; /**< `uint8_t[classes]` as of dkvb_audit_margins(), or NULL */
@@ -157,7 +161,10 @@ typedef struct dkvb_audit_shadow_options {
     const dkvb_train_options *train; /**< how the model was trained; NULL: the defaults. Shadow s has seed + 1 + s */
 } dkvb_audit_shadow_options;
 
-#define DKVB_AUDIT_SHADOW_OPTIONS_INIT {sizeof(dkvb_audit_shadow_options), 64, 0, 0}
+#define DKVB_AUDIT_SHADOW_OPTIONS_INIT                                                                                 \
+    {                                                                                                                  \
+        sizeof(dkvb_audit_shadow_options), 64, 0, 0                                                                    \
+    }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_audit_shadow_options_init(dkvb_audit_shadow_options *opts, size_t struct_size);
@@ -180,9 +187,9 @@ DKVB_API void dkvb_audit_shadow_options_init(dkvb_audit_shadow_options *opts, si
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_shadows(const dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                        const int32_t *labels, size_t n, const uint64_t *targets,
-                                                       size_t count, const dkvb_audit_view *views,
-                                                       uint32_t views_count, const dkvb_audit_shadow_options *opts,
-                                                       double *margins, uint8_t *inside, const dkvb_run_options *run);
+                                                       size_t count, const dkvb_audit_view *views, uint32_t views_count,
+                                                       const dkvb_audit_shadow_options *opts, double *margins,
+                                                       uint8_t *inside, const dkvb_run_options *run);
 
 /**
  * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online): is this margin one of a
@@ -200,7 +207,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_lira(const double *margins, const
 
 /**
  * The constant which, added to the logits of the target classes, makes the mean of the two accuracies largest, on rows
- * of these classes and on the others. Found exactly, by walking the gaps at which an answer changes; the lowest of equals.
+ * of these classes and on the others. Found exactly, by walking the gaps at which an answer changes; the lowest of
+ * equals.
  *
  * @param      logits   `float[n][classes]`, finite.
  * @param      labels   `int32_t[n]`, -1 = leave the row out; rows of both kinds are wanted.
@@ -231,8 +239,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_mask_scores(const dkvb_model *mod
  * @param[out] few     `int32_t[n]`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_few_rows(const int32_t *labels, const uint8_t *among, size_t n,
-                                                        uint32_t classes, size_t per_class, uint64_t seed,
-                                                        int32_t *few, const dkvb_allocator *allocator);
+                                                        uint32_t classes, size_t per_class, uint64_t seed, int32_t *few,
+                                                        const dkvb_allocator *allocator);
 
 #ifdef __cplusplus
 }

@@ -74,7 +74,7 @@ DKVB_API int dkvb_codeset_holds_out(uint64_t id, double share);
 /**
  * Append rows to a part.
  *
- * @param ids     `uint64_t[n]`, ascending, and above the last id of the part.
+ * @param ids     `uint64_t[n]`, ascending, and above the last id of the part; none in the other part.
  * @param labels  `int32_t[n]`, -1 or more.
  * @param codes   `uint16_t[n][codebooks][k]`, k = `top_k` or `depth` of the part, searched without a mask.
  * @return `DKVB_EINVAL` naming the row.

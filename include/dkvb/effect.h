@@ -45,6 +45,14 @@ typedef struct dkvb_class_effect {
 DKVB_API void dkvb_effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part);
 
 /**
+ * What a model answers to rows held out, with `mask` (or NULL) beside the mask in force: `int32_t[held->n]`, -1 =
+ * abstained. Parameters and errors as for dkvb_effect_measure().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_answer(const dkvb_model *model, const dkvb_mask *mask,
+                                                       const dkvb_codeset_rows *held, int32_t *labels,
+                                                       uint64_t *exhausted, const dkvb_run_options *run);
+
+/**
  * What each class would lose if `mask` came to the mask in force.
  *
  * @param      before     what is masked already, beside the mask in force; or NULL.

@@ -33,7 +33,8 @@ extern "C" {
  * The codeset is not changed: take the rows out of it (dkvb_codeset_remove()) once the model is saved.
  *
  * @param      set      of the model's codebooks and `top_k`; it must account for every row that the model was trained
- *                      on (`DKVB_EMISMATCH` says how many each has), else rows would be lost in silence.
+ *                      on (`DKVB_EMISMATCH` says how many each has), else rows would be lost in silence. A model that
+ * was trained without the rows already may be given the codeset that still has them.
  * @param      without  `uint64_t[n]`, ids, in any order; `DKVB_ENOTFOUND` names one that is in neither part.
  * @param      opts     what the journal is to say; NULL: the defaults.
  * @param[out] entry    number of the journal entry, or NULL.

@@ -138,15 +138,20 @@ dkvb_status dkvb__coderows_check(const dkvb_codeset *set, uint32_t part, const u
 dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids, const int32_t *labels,
                              const uint16_t *codes, size_t n)
 {
-    struct dkvb__coderows *rows;
+    struct dkvb__coderows *rows, *other;
     size_t size;
     dkvb_status rc = check_part(part);
 
     if (rc || n == 0)
         return rc;
     rows = &set->part[part];
+    other = &set->part[part == DKVB_PART_TRAINING ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING];
     size = code_size(set, rows);
     rc = dkvb__coderows_check(set, part, rows->n ? &rows->ids[rows->n - 1] : NULL, ids, labels, codes, n);
+    for (size_t r = 0; !rc && r < n; r++)
+        if (dkvb__coderows_find(other, ids[r]) < other->n)
+            rc = dkvb__fail(DKVB_EINVAL, "codeset: row %zu has id %llu, which is in the other part", r,
+                            (unsigned long long)ids[r]);
     if (!rc)
         rc = dkvb__codeset_reserve(set, part, rows->n + n);
     if (rc)

@@ -225,6 +225,18 @@ static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set,
     return rc;
 }
 
+/* A row is in one of the parts. */
+static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codeset *set)
+{
+    const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+
+    for (size_t i = 0; i < held->n; i++)
+        if (dkvb__coderows_find(&set->part[DKVB_PART_TRAINING], held->ids[i]) < set->part[DKVB_PART_TRAINING].n)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: id %llu is in both parts", c->file.path,
+                              (unsigned long long)held->ids[i]);
+    return DKVB_OK;
+}
+
 static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **out)
 {
     static const char *const names[] = {"shape", "training", "keyinit",     "ids",       "labels",
@@ -239,7 +251,7 @@ static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **
         rc = read_keyinit(c, *out);
     for (uint32_t part = 0; !rc && part < DKVB__PARTS; part++)
         rc = read_rows(c, *out, part);
-    return rc;
+    return rc ? rc : check_parts(c, *out);
 }
 
 dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_allocator *given)

@@ -201,13 +201,15 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* By how much both limits are exceeded, together. */
-static double excess(const struct group *forget, const struct group *retain, double retain_before,
+/* By how much both limits are exceeded, together. In rows first, where what is allowed is a whole number more often. */
+static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const dkvb_budget_options *o)
 {
-    double over = accuracy(forget) - o->target, drop = retain_before - accuracy(retain) - o->max_retain_drop;
+    double over = (double)forget->right - o->target * (double)forget->rows;
+    double drop = (double)retain_before - (double)retain->right - o->max_retain_drop * (double)retain->rows;
 
-    return (over > 0.0 ? over : 0.0) + (drop > 0.0 ? drop : 0.0);
+    over = over > 0.0 ? over / (double)forget->rows : 0.0;
+    return over + (drop > 0.0 ? drop / (double)retain->rows : 0.0);
 }
 
 static void take_budget(dkvb_budget *found, uint64_t budget, const struct group *groups)
@@ -222,6 +224,7 @@ static void sweep(const struct following *f, const struct turns *turns, const dk
                   dkvb_budget *found)
 {
     struct group groups[DKVB_ASIDE + 1] = {{0, 0}};
+    uint64_t retain_before;
     double least;
 
     for (size_t r = 0; r < f->held.n; r++)
@@ -233,8 +236,9 @@ static void sweep(const struct following *f, const struct turns *turns, const dk
     found->retain_rows = groups[DKVB_KEEP].rows;
     found->forget_before = accuracy(&groups[DKVB_FORGET]);
     found->retain_before = accuracy(&groups[DKVB_KEEP]);
+    retain_before = groups[DKVB_KEEP].right;
     take_budget(found, 0, groups);
-    least = excess(&groups[DKVB_FORGET], &groups[DKVB_KEEP], found->retain_before, o);
+    least = excess(&groups[DKVB_FORGET], &groups[DKVB_KEEP], retain_before, o);
     for (size_t i = 0; least > 0.0 && i < turns->count;) {
         uint64_t budget = turns->at[i].key;
         double now;
@@ -244,7 +248,7 @@ static void sweep(const struct following *f, const struct turns *turns, const dk
 
             g->right += turns->at[i].index % 2 ? 1 : UINT64_MAX;
         }
-        now = excess(&groups[DKVB_FORGET], &groups[DKVB_KEEP], found->retain_before, o);
+        now = excess(&groups[DKVB_FORGET], &groups[DKVB_KEEP], retain_before, o);
         if (now < least) {
             least = now;
             take_budget(found, budget, groups);

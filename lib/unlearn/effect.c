@@ -94,8 +94,8 @@ static void work_out(dkvb_class_effect *e)
     if (e->rows == 0)
         return;
     e->loss = ((double)e->lost - (double)e->gained) / (double)e->rows;
-    e->low = middle - half;
-    e->high = middle + half;
+    e->low = middle - half > -1.0 ? middle - half : -1.0;
+    e->high = middle + half < 1.0 ? middle + half : 1.0;
 }
 
 void dkvb_effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
@@ -164,6 +164,27 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
         *exhausted = out;
     dkvb__free(&model->mem, codes);
     dkvb__free(&model->mem, answers);
+    return rc;
+}
+
+dkvb_status dkvb_effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *given,
+                               int32_t *labels, uint64_t *exhausted, const dkvb_run_options *opts)
+{
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint64_t out = 0;
+    uint16_t *codes;
+    dkvb_status rc = dkvb__held_out_take(&held, given, model);
+
+    if (!rc && mask)
+        rc = dkvb__mask_check(mask, model->codebooks);
+    if (rc)
+        return rc;
+    codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
+    rc = codes ? answer(model, mask, &held, codes, labels, &out, opts)
+               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
+    if (!rc && exhausted)
+        *exhausted = out;
+    dkvb__free(&model->mem, codes);
     return rc;
 }
 

@@ -21,28 +21,33 @@ struct replay {
     uint32_t *counts;     /* NULL if the model keeps none */
 };
 
-/* Every row that the model was trained on must be in the codeset, or it would be lost without a word. */
+/*
+ * Every row that the model was trained on must be in the codeset, or it would be lost without a word. A model that was
+ * trained without the rows already is fine: the codeset still has them if it could not be written after the model.
+ */
 static dkvb_status check_rows(const struct replay *r)
 {
-    uint64_t labelled = 0, accounted;
+    uint64_t before = 0, after = 0, epochs = r->set->training.epochs;
 
-    for (size_t i = 0; i < r->rows->n; i++)
-        labelled += r->rows->labels[i] >= 0;
-    accounted = labelled * r->set->training.epochs;
-    if (accounted == r->model->rows_trained)
+    for (size_t i = 0; i < r->rows->n; i++) {
+        before += r->rows->labels[i] >= 0;
+        after += r->labels[i] >= 0;
+    }
+    if (r->model->rows_trained == before * epochs || r->model->rows_trained == after * epochs)
         return DKVB_OK;
     return dkvb__fail(DKVB_EMISMATCH,
                       "the model was trained on %llu rows, the codes account for %llu (%llu with a label, %u epochs): "
                       "replay would lose the others",
-                      (unsigned long long)r->model->rows_trained, (unsigned long long)accounted,
-                      (unsigned long long)labelled, r->set->training.epochs);
+                      (unsigned long long)r->model->rows_trained, (unsigned long long)(before * epochs),
+                      (unsigned long long)before, r->set->training.epochs);
 }
 
 static dkvb_status leave_out(const struct replay *r, const uint64_t *without, size_t n)
 {
     const struct dkvb__coderows *held = &r->set->part[DKVB_PART_HELD_OUT];
 
-    memcpy(r->labels, r->rows->labels, r->rows->n * sizeof *r->labels);
+    for (size_t i = 0; i < r->rows->n; i++)
+        r->labels[i] = r->rows->labels[i];
     for (size_t i = 0; i < n; i++) {
         size_t at = dkvb__coderows_find(r->rows, without[i]);
 
@@ -93,16 +98,16 @@ static const uint16_t *codes_of(const struct replay *r)
 /* Everything that may fail but the training. */
 static dkvb_status prepare(struct replay *r, const uint64_t *without, size_t n)
 {
-    dkvb_status rc = check_rows(r);
+    dkvb_status rc;
 
-    if (rc)
-        return rc;
     r->labels = dkvb__alloc(&r->model->mem, r->rows->n, sizeof *r->labels);
     if (r->model->counts)
         r->counts = dkvb__class_counts_new(r->model);
     if (!r->labels || (r->model->counts && !r->counts))
         return dkvb__fail(DKVB_ENOMEM, "out of memory to train %zu rows again", r->rows->n);
     rc = leave_out(r, without, n);
+    if (!rc)
+        rc = check_rows(r);
     return rc ? rc : drop_purged(r);
 }
 

@@ -98,8 +98,8 @@ forget exact --rows rows.npy --codes m.codes --strength exact --codes-out few.co
 claim exact.json 'd["method"] == "replay" and d["examples"] == 5 and d["pairs_masked"] == 0 and d["keys_placed_again"] is False'
 train_small never.dkvb --key-features test_x.npy --codes-out never.codes --hold-out 0.25 --keep-counts --labels y_few.npy
 sections exact.dkvb >exact.bytes
-sections never.dkvb >never.bytes
-same exact.bytes never.bytes
+sections never.dkvb >never.few.bytes
+same exact.bytes never.few.bytes
 train_small never.dkvb --key-features test_x.npy --codes-out never.codes --hold-out 0.25 --keep-counts \
     --features x_kept.npy --labels y_kept.npy --ids ids_kept.npy
 sections never.dkvb >never.bytes
@@ -165,7 +165,32 @@ refused 2 'only --strength exact takes it' "$dkvb" forget m.dkvb --class 1 --cod
 refused 1 '--dry-run measures on rows held out' "$dkvb" forget m.dkvb --class 1 --pairs 10 --dry-run
 refused 1 'belong to other codebooks' "$dkvb" forget own.dkvb --class 1 --codes m.codes
 refused 2 'not with --continue' "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy --codes-out x.codes
-refused 2 '--hold-out needs --codes-out' "$dkvb" train --features x.npy --labels y.npy -o x.dkvb --hold-out 0.1
+refused 2 '--hold-out and --depth need --codes-out' "$dkvb" train --features x.npy --labels y.npy -o x.dkvb --hold-out 0.1
 "$python" -c 'import numpy as np; np.save("twice.npy", np.array([4, 9, 4])); np.save("minus.npy", np.array([4, -9]))'
 refused 1 'rows 0 and 2 both have id 4' "$dkvb" forget m.dkvb --rows twice.npy --codes m.codes --strength thorough
 refused 1 'row 1 has a negative id' "$dkvb" forget m.dkvb --rows minus.npy --codes m.codes --strength thorough
+
+# The model was written and the codes were not: the same request again brings them together.
+cp m.codes behind.codes
+check "$dkvb" forget exact.dkvb --rows rows.npy --codes behind.codes --strength exact --json >retried.json
+same behind.codes few.codes
+sections exact.dkvb >exact.bytes
+same exact.bytes never.few.bytes
+
+# Codes of another model on the same keys would teach other things; labels that the model has no classes for.
+"$python" -c 'import numpy as np; y = np.load("y.npy"); np.save("turned.npy", (y + 1) % 4); np.save("more.npy", y + 3)'
+check "$dkvb" train --features x.npy --labels turned.npy --init-from m.dkvb -o turned.dkvb --codes-out turned.codes >/dev/null
+cp m.dkvb mine.dkvb
+check "$dkvb" train --features x.npy --labels y.npy --init-from m.dkvb -o mine.dkvb --codes-out mine.codes >/dev/null
+refused 1 'turned.codes teaches other values than mine.dkvb has' "$dkvb" forget mine.dkvb --class 1 --codes turned.codes \
+    --strength exact
+check "$dkvb" train --features x.npy --labels more.npy --init-from m.dkvb -o more.dkvb --codes-out more.codes >/dev/null
+refused 1 'the classes of m.dkvb are 0 to 3' "$dkvb" forget m.dkvb --class 1 --codes more.codes
+
+# Files that are none, and rows that taught nothing.
+refused 1 'nothere: cannot open' "$dkvb" forget m.dkvb --class 1 --codes nothere
+mkfifo pipe
+refused 1 'pipe: is not a regular file' "$dkvb" forget m.dkvb --class 1 --codes pipe
+train_small shy.dkvb --key-features test_x.npy --codes-out shy.codes --hold-out 0.9999
+refused 1 'all 93 rows to be forgotten are held out' "$dkvb" forget shy.dkvb --class 1 --codes shy.codes --strength thorough
+check "$dkvb" forget shy.dkvb --class 1 --codes shy.codes --strength exact >/dev/null

@@ -42,7 +42,7 @@ KEYS = {
     "train": "n held_out classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
     "eval": "n accuracy loss per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained output predictions seconds",
-    "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects again lifted "
+    "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
               "keys_placed_again dry_run refused seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",

@@ -150,6 +150,26 @@ static void requests_in_turn_end_where_one_request_does(void **state)
     dkvb_model_free(keys);
 }
 
+/* The model was saved, the codeset was not: the same call brings both together. */
+static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
+{
+    uint64_t without[ROWS];
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_model *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F32);
+    dkvb_codeset *set = codeset_of(model, 1);
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
+    assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
+    assert_same_learning(model, expected);
+    assert_int_equal(dkvb_model_replay(model, set, without, n - 1, NULL, NULL, NULL), DKVB_EMISMATCH);
+    dkvb_codeset_free(set);
+    dkvb_model_free(expected);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
 static void masks_of_other_requests_stay(void **state)
 {
     uint64_t without[ROWS];
@@ -269,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replay_gives_the_model_that_never_saw_the_rows),
         cmocka_unit_test(requests_in_turn_end_where_one_request_does),
+        cmocka_unit_test(a_replay_can_be_repeated_until_the_codeset_is_saved),
         cmocka_unit_test(masks_of_other_requests_stay),
         cmocka_unit_test(purged_pairs_stay_dead),
         cmocka_unit_test(a_replay_that_fails_changes_nothing),

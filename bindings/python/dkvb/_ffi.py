@@ -475,6 +475,7 @@ PROTOTYPES = {
 
     # effect.h
     "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
+    "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
     "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
     "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
