@@ -1,8 +1,8 @@
-"""What forgetting_bars.py measures with: data sets, models that are trained once, forgettings by the tool, their answers.
+"""What forgetting_bars.py measures with: data sets, models trained once, forgettings by the tool, their answers.
 
 Whatever changes a model is done by the tool. Answers on rows whose codes are known are read through the Python module:
-codes that a mask hit are searched again, which gives what `dkvb predict` gives in a fraction of the time (forgetting_bars.py
-asks both once).
+codes that a mask hit are searched again, which gives what `dkvb predict` gives in a fraction of the time
+(forgetting_bars.py asks both once).
 """
 import json
 import os
@@ -18,7 +18,6 @@ from dkvb._library import lib
 
 FASHION = "/usr/share/datasets/fashion-mnist"
 KEY_DIM = {"cifar10": 32, "fashion": 16, "tiny100": 32}
-HOLD_OUT = 0.1  # the tool's default
 
 
 class Failed(Exception):
@@ -170,11 +169,6 @@ def codeset_part(path, part):
     return found
 
 
-def held_out(n):
-    """Which of n rows called by their numbers are held out."""
-    return np.array([bool(lib.dkvb_codeset_holds_out(i, HOLD_OUT)) for i in range(n)])
-
-
 # Model files, by docs/format.md
 
 
@@ -258,6 +252,6 @@ def membership(members, others, label):
 
 
 def drop_column(logits, label):
-    """What is left of the answers without a class; the largest logit left, now first, takes the place of the label's."""
+    """What is left of the answers without a class; the largest left, now first, takes the place of the label's."""
     left = np.delete(logits, label, axis=1)
     return np.column_stack([left.max(axis=1), -np.sort(-left, axis=1)[:, 1:]])
