@@ -5,8 +5,8 @@
 
 Figures are of test rows, which no choice has seen: budgets are found on training rows that are held out. Bars are of
 the seeds together. DIR keeps the trained models, and what was measured, part by part: what is there is not measured
-again, so remove its *.json for another version of the tool. --quick: fewer classes and requests, for a test that runs in
-minutes. Exit 77 where the data is not there.
+again, so remove its *.json for another version of the tool. --quick: fewer classes and requests, for a test that runs
+in minutes. Exit 77 where the data is not there.
 """
 import argparse
 import filecmp
@@ -670,4 +670,5 @@ def main():
     sys.exit(1 if missed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
