@@ -33,7 +33,7 @@ static int lift_earlier(struct forget *f)
 }
 
 /* What the rows held out answer before and after. */
-static int measure(struct forget *f, const dkvb_model *before)
+static int measure(struct forget *f, const dkvb_model *before, const dkvb_model *after)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
 
@@ -43,13 +43,13 @@ static int measure(struct forget *f, const dkvb_model *before)
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
     if (!f->effects)
         return EXIT_FAILURE;
-    return tool_check(dkvb_effect_compare(before, f->model, &f->held, f->effects, &run));
+    return tool_check(dkvb_effect_compare(before, after, &f->held, f->effects, &run));
 }
 
-/* What the journal says of a replay. The effect is known only afterwards, and is printed. */
+/* What the journal says of a replay. */
 static dkvb_forget_options replay_options(const struct forget *f, const char *parameters, char *effect)
 {
-    dkvb_forget_options o = forget_options(f, NULL, parameters, effect);
+    dkvb_forget_options o = forget_options(f, f->effects, parameters, effect);
 
     o.method = "replay";
     return o;
@@ -280,10 +280,10 @@ static int place_again(struct forget *f, struct again *a)
         code = train_again(f, a);
     if (code == EXIT_SUCCESS)
         code = keep_codes_again(f, a);
-    if (code == EXIT_SUCCESS)
-        code = begin_journal(f, a);
     if (code == EXIT_SUCCESS && f->effects)
         code = judge_again(f, a);
+    if (code == EXIT_SUCCESS)
+        code = begin_journal(f, a);
     if (code)
         return code;
     dkvb_model_free(f->model);
@@ -310,6 +310,37 @@ static void again_free(struct again *a)
     dkvb_codeset_free(a->set);
 }
 
+/* A model on the same keys that learned these labels of the codes file, as the file says that it was taught; with the
+ * mask in force of f->model. */
+static int teach(const struct forget *f, const int32_t *labels, dkvb_model **out)
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("check", f->args.threads);
+    dkvb_mask *mask = NULL;
+    int code = tool_check(dkvb_codeset_get_training(f->codeset, &o));
+
+    options.top_k = f->info.top_k;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(out, dkvb_model_codebooks(f->model), f->info.classes, &options));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_set_values_dtype(*out, f->info.values_dtype));
+    o.ids = training.ids;
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes,
+                                dkvb_model_train(*out, training.codes, options.top_k, labels, training.n, &o, &run));
+    progress_stop();
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_get_mask(f->model, &mask));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_forget(*out, mask, NULL, NULL));
+    dkvb_mask_free(mask);
+    return code;
+}
+
 /* Values of a model of these classes, to be free()d. */
 static int copy_values(const struct forget *f, const dkvb_model *model, float **values)
 {
@@ -317,84 +348,66 @@ static int copy_values(const struct forget *f, const dkvb_model *model, float **
     return *values ? tool_check(dkvb_model_get_values(model, *values)) : EXIT_FAILURE;
 }
 
-static bool same_values(const struct forget *f, const float *a, const float *b)
+static int compare_values(const struct forget *f, const dkvb_model *a, const dkvb_model *b, bool *same)
 {
-    return memcmp(a, b, (size_t)f->info.codebooks * f->info.keys * f->info.classes * sizeof *a) == 0;
-}
+    float *of_a = NULL, *of_b = NULL;
+    int code = copy_values(f, a, &of_a);
 
-/* What the whole codes file teaches, as it says that its rows were taught. */
-static int teach_all(struct forget *f, float **values)
-{
-    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
-    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
-    dkvb_run_options run = progress_start("check", f->args.threads);
-    dkvb_model *model = NULL;
-    int code = tool_check(dkvb_codeset_get_training(f->codeset, &o));
-
-    options.top_k = f->info.top_k;
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_new(&model, dkvb_model_codebooks(f->model), f->info.classes, &options));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_set_values_dtype(model, f->info.values_dtype));
-    o.ids = training.ids;
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(f->args.codes, dkvb_model_train(model, training.codes, options.top_k, training.labels,
-                                                                training.n, &o, &run));
-    progress_stop();
-    if (code == EXIT_SUCCESS)
-        code = copy_values(f, model, values);
-    dkvb_model_free(model);
+        code = copy_values(f, b, &of_b);
+    *same = code == EXIT_SUCCESS &&
+            memcmp(of_a, of_b, (size_t)f->info.codebooks * f->info.keys * f->info.classes * sizeof *of_a) == 0;
+    free(of_a);
+    free(of_b);
     return code;
 }
 
 /*
  * Codes of another model that shares the keys would replace all that this one knows. They are its own if they teach
  * what it knows; or if it knows already what they teach without the rows: then the model was written, and they were
- * not. Values of purged pairs are gone, and nothing can be compared with them.
+ * not.
  */
-static int check_origin(struct forget *f, const float *before)
+static int check_origin(const struct forget *f, const dkvb_model *without)
 {
-    float *all = NULL, *without = NULL;
-    int code;
+    dkvb_model *all = NULL;
+    bool same = false, done = false;
+    int code = teach(f, f->set.labels, &all);
 
-    if (f->info.purged_pairs > 0)
-        return EXIT_SUCCESS;
-    code = teach_all(f, &all);
     if (code == EXIT_SUCCESS)
-        code = copy_values(f, f->model, &without);
-    if (code == EXIT_SUCCESS && !same_values(f, before, all) && !same_values(f, before, without))
+        code = compare_values(f, f->model, all, &same);
+    if (code == EXIT_SUCCESS && !same)
+        code = compare_values(f, f->model, without, &done);
+    dkvb_model_free(all);
+    if (code == EXIT_SUCCESS && !same && !done)
         code = tool_fail(
             "%s teaches other values than %s has: it is not what the model was trained on, or not in this way",
             f->args.codes, f->args.args.operand[0]);
-    free(all);
-    free(without);
     return code;
 }
 
-/* With the keys as they are: what there is to measure, and to judge. */
-static int replay_and_judge(struct forget *f)
+/* With the keys as they are: are these its codes, what would be different, and may that be? Nothing is changed. Values
+ * of purged pairs are gone, so there is nothing to compare with then. */
+static int try_without(struct forget *f)
 {
-    dkvb_model *before = NULL;
+    int32_t *labels = input_memory("labels", sizeof *labels, f->set.n, 1, 1);
+    dkvb_model *before = NULL, *without = NULL;
     dkvb_model_info info;
-    float *values = NULL;
-    int code = input_model_map(&before, f->args.args.operand[0], &info);
+    int code = labels ? input_model_map(&before, f->args.args.operand[0], &info) : EXIT_FAILURE;
 
+    for (size_t i = 0; labels && i < f->set.n; i++)
+        labels[i] = f->set.marks[i] == DKVB_FORGET ? -1 : f->set.labels[i];
     if (code == EXIT_SUCCESS)
-        code = copy_values(f, f->model, &values);
+        code = teach(f, labels, &without);
     if (code == EXIT_SUCCESS)
-        code = lift_earlier(f);
+        code = check_origin(f, without);
     if (code == EXIT_SUCCESS)
-        code = replay(f);
+        code = measure(f, before, without);
     if (code == EXIT_SUCCESS)
-        code = check_origin(f, values);
-    if (code == EXIT_SUCCESS)
-        code = measure(f, before);
-    free(values);
+        code = forget_guard_effects(f);
+    dkvb_model_free(without);
     dkvb_model_free(before);
-    return code ? code : forget_guard_effects(f);
+    free(labels);
+    return code;
 }
 
 int forget_exact(struct forget *f)
@@ -411,7 +424,13 @@ int forget_exact(struct forget *f)
             f->args.args.operand[0]);
     if (!own_keys && f->args.key_features)
         return tool_fail("%s: its keys were placed on other rows: --key-features is of no use", f->args.codes);
-    code = replay_and_judge(f);
+    code = lift_earlier(f);
+    if (code == EXIT_SUCCESS && f->info.purged_pairs == 0)
+        code = try_without(f);
+    if (code == EXIT_SUCCESS && !f->args.key_features)
+        code = forget_refuse(f);
+    if (code == EXIT_SUCCESS && !f->args.key_features)
+        code = replay(f);
     if (code == EXIT_SUCCESS && f->args.key_features && !f->args.dry_run) {
         code = place_again(f, &a);
         again_free(&a);

@@ -106,6 +106,9 @@ sections never.dkvb >never.bytes
 same exact.bytes never.bytes
 same few.codes never.codes
 check "$dkvb" verify exact.dkvb >/dev/null
+check "$dkvb" masks exact.dkvb --json >journal.json
+claim journal.json 'd["journal"][0]["what"] == "replay" and d["journal"][0]["strength"] == "exact"'
+claim journal.json 'd["journal"][0]["effect"].startswith("all=") and d["journal"][0]["rows"] == 5'
 
 # The rows are gone from the codes: who asks again is told so.
 refused 1 'row 0 asks for id 7, few.codes has no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \
