@@ -556,7 +556,7 @@ class ChoosingTest(CodesetCase):
             self.assertEqual((found.rows, found.right_before, found.right_after),
                              (rows.sum(), (before == y)[rows].sum(), (after == y)[rows].sum()))
             self.assertEqual(found.loss, (found.right_before - found.right_after) / found.rows)
-            self.assertTrue(found.low < found.loss < found.high)
+            self.assertTrue(-1 <= found.low <= found.loss <= found.high <= 1 and found.low < found.high)
         whole = dkvb.Mask(self.codebooks, [(3, key) for key in range(32)])
         self.assertEqual(dkvb.effect(self.model, whole, self.codeset, exhausted=True)[1], len(y))
         total = dkvb.effect_sum(effects)
