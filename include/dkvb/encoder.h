@@ -1,0 +1,166 @@
+/**
+ * Encoders: pictures in, rows of features out. All are frozen: nothing here learns.
+ *
+ * The same picture gives the same row, bit for bit, whatever the number of threads, the processor, and the pictures
+ * that are encoded beside it. docs/encoder.md has dimensions, tensor names and each step of preprocessing.
+ */
+#ifndef DKVB_ENCODER_H
+#define DKVB_ENCODER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "images.h"
+#include "memory.h"
+#include "runtime.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An encoder, read-only after opening: any number of threads may use one, each call with its own memory. */
+typedef struct dkvb_encoder dkvb_encoder;
+
+/* Kinds of encoders. Values are part of the ABI. */
+enum {
+    DKVB_ENCODER_PIXELS = 1,     /**< each value / 255, as the picture lies in memory; pictures of one size only */
+    DKVB_ENCODER_DESCRIPTOR = 2, /**< gradients and colours on a grid; needs no weights */
+    DKVB_ENCODER_CLIP = 3,       /**< the vision transformer of CLIP, with its projection */
+    DKVB_ENCODER_RESNET50 = 4    /**< ResNet-50 of torchvision, up to the global average pool */
+};
+
+/* How the tensors of a weights file are named. */
+enum {
+    DKVB_LAYOUT_NONE = 0,
+    DKVB_LAYOUT_HUGGINGFACE = 1, /**< vision_model.…, visual_projection.weight */
+    DKVB_LAYOUT_OPENAI = 2,      /**< visual.…: OpenAI and OpenCLIP */
+    DKVB_LAYOUT_TORCHVISION = 3  /**< conv1, bn1, layer1 … */
+};
+
+/* What stands between the two matrices of a transformer's block. */
+enum {
+    DKVB_ACTIVATION_NONE = 0,
+    DKVB_ACTIVATION_QUICK_GELU = 1, /**< x * sigmoid(1.702 x): OpenAI's weights */
+    DKVB_ACTIVATION_GELU = 2        /**< x * Phi(x), by erf: most of OpenCLIP's weights */
+};
+
+typedef struct dkvb_encoder_options {
+    size_t struct_size;
+    const char *weights;             /**< .safetensors file of CLIP and ResNet-50; NULL for the others */
+    const char *config;              /**< CLIP: config.json; NULL: of that name beside the weights, if it is there */
+    uint32_t activation;             /**< CLIP: DKVB_ACTIVATION_…; 0: as the config says, else quick GELU */
+    uint32_t heads;                  /**< CLIP: attention heads; 0: as the config says, else width / 64 */
+    uint32_t width;                  /**< pixels: of every picture */
+    uint32_t height;                 /**< likewise */
+    uint32_t channels;               /**< likewise, 1 or 3 */
+    uint32_t reserved;               /**< 0 */
+    const dkvb_allocator *allocator; /**< NULL: malloc and free */
+} dkvb_encoder_options;
+
+#define DKVB_ENCODER_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(dkvb_encoder_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                        \
+    }
+
+/** Fill in the defaults. `struct_size`: sizeof the caller's struct. */
+DKVB_API void dkvb_encoder_options_init(dkvb_encoder_options *opts, size_t struct_size);
+
+/**
+ * Open an encoder.
+ *
+ * @param kind  DKVB_ENCODER_….
+ * @param opts  NULL: defaults.
+ * @return `DKVB_EINVAL`, also where a kind that needs weights got none; `DKVB_EIO`, `DKVB_EFORMAT` with the name of the
+ *         tensor, what was found and what was wanted; `DKVB_ESTATE` if this build reads no weights; `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind,
+                                                      const dkvb_encoder_options *opts);
+
+/** NULL is a no-op. */
+DKVB_API void dkvb_encoder_free(dkvb_encoder *encoder);
+
+/** What an encoder is. Fields that a kind has no use for are 0. */
+typedef struct dkvb_encoder_info {
+    size_t struct_size;
+    uint32_t kind;       /**< DKVB_ENCODER_… */
+    uint32_t dim;        /**< columns of a row */
+    uint32_t shorter;    /**< the shorter side that pictures are resized to; 0: they are not */
+    uint32_t crop;       /**< side of the square cut out of that */
+    uint32_t filter;     /**< DKVB_FILTER_… */
+    uint32_t layout;     /**< DKVB_LAYOUT_… */
+    uint32_t patch;      /**< CLIP: side of a patch */
+    uint32_t width;      /**< CLIP: of a token */
+    uint32_t layers;     /**< CLIP: blocks */
+    uint32_t heads;      /**< CLIP: attention heads */
+    uint32_t activation; /**< CLIP: DKVB_ACTIVATION_… */
+    uint32_t reserved;   /**< 0 */
+} dkvb_encoder_info;
+
+/** `struct_size` must be set. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
+
+/** "pixels", "descriptor", "clip", "resnet50"; NULL for an unknown kind. Static; never freed. */
+DKVB_API const char *dkvb_encoder_kind_name(uint32_t kind);
+
+/** Longest text of dkvb_encoder_identity(), with the final 0. */
+#define DKVB_ENCODER_IDENTITY_SIZE 64
+
+/**
+ * A short text that is the same for two encoders exactly if they give the same rows: kind and version, and a checksum
+ * of the weights as they are used, so not of the layout they came in. Owned by the encoder. A model remembers it:
+ * dkvb_model_set_encoder().
+ */
+DKVB_API const char *dkvb_encoder_identity(const dkvb_encoder *encoder);
+
+/**
+ * Encode pictures.
+ *
+ * @param images  n pictures of any size (for `pixels`: of its size).
+ * @param x       float[n][dim], out. Undefined after a failure.
+ * @param run     NULL: defaults. Progress counts pictures.
+ * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_ECANCELLED`,
+ *         `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n,
+                                                        float *x, const dkvb_run_options *run);
+
+/**
+ * Told of a picture that cannot be read, on the thread that made the call, in the order of the set. `message` is that
+ * of dkvb_last_error(). Return 0 to leave the picture out and go on; anything else ends the call with
+ * `DKVB_ECANCELLED`.
+ */
+typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *message);
+
+/**
+ * Encode the pictures `first` to `first + n - 1` of a set; they are decoded on all threads, a few at a time.
+ *
+ * @param x            float[n][dim], out: rows of unreadable pictures are zeros.
+ * @param readable     uint8[n], out, or NULL: 0 where the picture could not be read.
+ * @param unreadable   told of each; NULL: the first one ends the call with what reading it gave.
+ * @param user         handed to `unreadable`.
+ * @return as dkvb_encoder_encode(); `DKVB_ENOTFOUND` if the set has fewer pictures.
+ *
+ * Workers take memory for decoding from malloc().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set,
+                                                            uint64_t first, size_t n, float *x, uint8_t *readable,
+                                                            dkvb_unreadable_fn unreadable, void *user,
+                                                            const dkvb_run_options *run);
+
+/**
+ * Told what a network holds between its layers, on the thread that made the call: float[rows][columns], valid during
+ * the call. `name` is that of docs/encoder.md. Return 0 to go on; anything else ends the call with `DKVB_ECANCELLED`.
+ */
+typedef int (*dkvb_trace_fn)(void *user, const char *name, size_t rows, size_t columns, const float *values);
+
+/** Encode one picture, and tell of every layer on the way: to compare with another implementation. x: float[dim]. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *image, float *x,
+                                                       dkvb_trace_fn trace, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

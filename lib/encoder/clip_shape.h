@@ -1,0 +1,28 @@
+#ifndef DKVB_ENCODER_CLIP_SHAPE_H
+#define DKVB_ENCODER_CLIP_SHAPE_H
+
+#include <stdint.h>
+
+#include "dkvb/encoder.h"
+#include "encoder/safetensors.h"
+
+/* Sizes of a vision transformer of CLIP. */
+struct dkvb__clip_shape {
+    uint32_t layout;     /* DKVB_LAYOUT_HUGGINGFACE or _OPENAI */
+    uint32_t image_size; /* side of the picture, a multiple of patch */
+    uint32_t patch;
+    uint32_t width;
+    uint32_t layers;
+    uint32_t heads; /* divides width */
+    uint32_t mlp;   /* width between the two matrices of a block */
+    uint32_t dim;   /* of an embedding */
+    uint32_t activation;
+    float epsilon; /* of the layer norms */
+};
+
+/* From the tensors and, where there is one, config.json: what both say must agree. Every size is checked against the
+ * tensors that it gives the shape of, so that what is read by it cannot be too large. */
+dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, const struct dkvb__safetensors *file,
+                             const dkvb_encoder_options *opts, const dkvb_allocator *mem);
+
+#endif

@@ -1,0 +1,52 @@
+#ifndef DKVB_ENCODER_NETWORK_H
+#define DKVB_ENCODER_NETWORK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/checksum.h"
+#include "base/parallel.h"
+#include "dkvb/encoder.h"
+
+/* Who wants to see what a network holds between its layers; NULL for nobody. One picture at a time is shown. */
+struct dkvb__trace {
+    dkvb_trace_fn show;
+    void *user;
+};
+
+/* DKVB_ECANCELLED if the one who looks wants no more. */
+static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, const char *name, size_t rows,
+                                           size_t columns, const float *values)
+{
+    return trace && trace->show(trace->user, name, rows, columns, values) ? DKVB_ECANCELLED : DKVB_OK;
+}
+
+/* A picture as a network takes it: uint8[height][width][channels], `size` bytes, fitted as the info says. */
+struct dkvb__view {
+    const uint8_t *pixels;
+    uint32_t width, height, channels;
+};
+
+/* What a kind of encoder has to bring. A row must not depend on the other pictures, nor on threads. */
+struct dkvb__network {
+    /* Fill in `info` beyond kind, and an identity beyond the kind's name ("" if the name says all): a version, a
+     * checksum of the weights as they are used. On failure *state is NULL. */
+    dkvb_status (*open)(void **state, dkvb_encoder_info *info, char *identity, size_t size,
+                        const dkvb_encoder_options *opts, const dkvb_allocator *mem);
+
+    /* x: float[n][dim]; n is at most DKVB__ENCODER_BATCH. */
+    dkvb_status (*encode)(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
+                          const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
+
+    void (*close)(void *state, const dkvb_allocator *mem); /* NULL is a no-op */
+};
+
+/* Pictures that are encoded together. */
+enum { DKVB__ENCODER_BATCH = 32 };
+
+extern const struct dkvb__network dkvb__pixels;
+extern const struct dkvb__network dkvb__descriptor;
+extern const struct dkvb__network dkvb__clip;
+extern const struct dkvb__network dkvb__resnet50;
+
+#endif

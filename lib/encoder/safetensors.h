@@ -1,0 +1,37 @@
+#ifndef DKVB_ENCODER_SAFETENSORS_H
+#define DKVB_ENCODER_SAFETENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dkvb/data.h"
+#include "dkvb/memory.h"
+#include "dkvb/status.h"
+
+/* A .safetensors file, mapped and checked as a whole when it is opened. */
+struct dkvb__safetensors;
+
+/* One tensor where it lies in the file. */
+struct dkvb__tensor {
+    const char *name;
+    uint32_t dtype; /* DKVB_DTYPE_F32, _F16, _BF16, or another: such tensors may be there, but not be read */
+    uint32_t ndim;
+    uint64_t shape[DKVB_ARRAY_MAX_NDIM];
+    const unsigned char *data;
+};
+
+dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *path, const dkvb_allocator *mem);
+void dkvb__safetensors_close(struct dkvb__safetensors *file); /* NULL is a no-op */
+
+/* NULL if there is none of that name. */
+const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors *file, const char *name);
+
+/* The elements of a tensor of just this shape as float32, C order: DKVB_EFORMAT with the file, the tensor, what was
+ * found and what was wanted if it is missing, or another shape or type, or not all finite. */
+dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const char *name, uint32_t ndim,
+                                   const uint64_t *shape, float *to);
+
+/* The path it was opened by, for messages. */
+const char *dkvb__safetensors_path(const struct dkvb__safetensors *file);
+
+#endif
