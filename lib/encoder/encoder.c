@@ -1,0 +1,335 @@
+/* Encoders of all kinds: opening, pictures made to fit, batches. What a network computes is its own file's. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "encoder/network.h"
+
+static const struct kind {
+    const char *name;
+    const struct dkvb__network *network; /* NULL: not in this build */
+    bool weights;
+} kinds[] = {
+    [DKVB_ENCODER_PIXELS] = {"pixels", &dkvb__pixels, false},
+    [DKVB_ENCODER_DESCRIPTOR] = {"descriptor", &dkvb__descriptor, false},
+#ifdef DKVB_HAVE_WEIGHTS
+    [DKVB_ENCODER_CLIP] = {"clip", &dkvb__clip, true},
+    [DKVB_ENCODER_RESNET50] = {"resnet50", &dkvb__resnet50, true},
+#else
+    [DKVB_ENCODER_CLIP] = {"clip", NULL, true},
+    [DKVB_ENCODER_RESNET50] = {"resnet50", NULL, true},
+#endif
+};
+
+enum { KINDS = sizeof kinds / sizeof *kinds, MESSAGE = 512 };
+
+struct dkvb_encoder {
+    dkvb_allocator mem;
+    const struct dkvb__network *network;
+    void *state;
+    dkvb_encoder_info info;
+    char identity[DKVB_ENCODER_IDENTITY_SIZE];
+};
+
+const char *dkvb_encoder_kind_name(uint32_t kind)
+{
+    return kind < KINDS ? kinds[kind].name : NULL;
+}
+
+void dkvb_encoder_options_init(dkvb_encoder_options *opts, size_t struct_size)
+{
+    static const dkvb_encoder_options defaults = DKVB_ENCODER_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
+}
+
+static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
+{
+    if (kind == 0 || kind >= KINDS)
+        return dkvb__fail(DKVB_EINVAL, "encoder: kind %u found, 1 to %d wanted", kind, KINDS - 1);
+    if (!kinds[kind].network)
+        return dkvb__fail(DKVB_ESTATE, "encoder %s: this build reads no weights (DKVB_WEIGHTS)", kinds[kind].name);
+    if (kinds[kind].weights && !o->weights)
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file", kinds[kind].name);
+    if (!kinds[kind].weights && o->weights)
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", kinds[kind].name, o->weights);
+    return dkvb__check_allocator(o->allocator);
+}
+
+/* "kind", or "kind:" and what the network adds. */
+static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
+{
+    char detail[DKVB_ENCODER_IDENTITY_SIZE - 16] = "";
+    const char *name = kinds[e->info.kind].name;
+    dkvb_status rc = e->network->open(&e->state, &e->info, detail, sizeof detail, o, &e->mem);
+
+    if (!rc)
+        snprintf(e->identity, sizeof e->identity, "%s%s%s", name, *detail ? ":" : "", detail);
+    return rc;
+}
+
+dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind, const dkvb_encoder_options *opts)
+{
+    dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
+    dkvb_allocator mem;
+    dkvb_encoder *e;
+    dkvb_status rc;
+
+    if (!out)
+        return dkvb__fail(DKVB_EINVAL, "encoder: out is NULL");
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, opts, "encoder options");
+    if (!rc)
+        rc = check_kind(kind, &o);
+    if (rc)
+        return rc;
+    mem = dkvb__allocator(o.allocator);
+    e = dkvb__alloc0(&mem, 1, sizeof *e);
+    if (!e)
+        return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", kinds[kind].name);
+    e->mem = mem;
+    e->network = kinds[kind].network;
+    e->info = (dkvb_encoder_info){.struct_size = sizeof e->info, .kind = kind};
+    rc = open_network(e, &o);
+    if (rc) {
+        dkvb__free(&mem, e);
+        return rc;
+    }
+    *out = e;
+    return DKVB_OK;
+}
+
+void dkvb_encoder_free(dkvb_encoder *encoder)
+{
+    dkvb_allocator mem;
+
+    if (!encoder)
+        return;
+    mem = encoder->mem;
+    encoder->network->close(encoder->state, &mem);
+    dkvb__free(&mem, encoder);
+}
+
+dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info)
+{
+    if (!encoder || !info)
+        return dkvb__fail(DKVB_EINVAL, "encoder info: %s is NULL", encoder ? "info" : "encoder");
+    return dkvb__give_info(info, &encoder->info, sizeof encoder->info, "encoder info");
+}
+
+const char *dkvb_encoder_identity(const dkvb_encoder *encoder)
+{
+    return encoder ? encoder->identity : NULL;
+}
+
+/* Where the pictures of a call come from: one of both. */
+struct source {
+    const dkvb_image *images;
+    const dkvb_imageset *set;
+    uint64_t first;
+};
+
+/* Pictures on their way into the network. */
+struct batch {
+    const dkvb_encoder *encoder;
+    struct source from;
+    size_t begin, n; /* of the call's pictures */
+    dkvb_image fitted[DKVB__ENCODER_BATCH];
+    dkvb_status status[DKVB__ENCODER_BATCH];
+    bool unread[DKVB__ENCODER_BATCH]; /* the status is that of reading the picture */
+    char message[DKVB__ENCODER_BATCH][MESSAGE];
+};
+
+/* The picture as the network takes it: of its own, or the very `image`, whose pixels then move. */
+static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
+{
+    if (info->shorter > 0)
+        return dkvb_image_fit(out, image, info->shorter, info->crop, info->filter, NULL);
+    *out = *image;
+    *image = (dkvb_image)DKVB_IMAGE_INIT;
+    return DKVB_OK;
+}
+
+static dkvb_status read_and_fit(struct batch *b, size_t i)
+{
+    dkvb_image image = DKVB_IMAGE_INIT;
+    dkvb_status rc;
+
+    if (b->from.images) { /* the caller's, so not to be released */
+        image = b->from.images[b->begin + i];
+        return fit(&b->fitted[i], &image, &b->encoder->info);
+    }
+    rc = dkvb_imageset_read(b->from.set, b->from.first + b->begin + i, &image, NULL);
+    b->unread[i] = rc != DKVB_OK && rc != DKVB_ENOMEM;
+    if (!rc)
+        rc = fit(&b->fitted[i], &image, &b->encoder->info);
+    dkvb_image_free(&image);
+    return rc;
+}
+
+static void prepare_one(void *context, size_t task, unsigned worker)
+{
+    struct batch *b = context;
+
+    (void)worker;
+    b->fitted[task] = (dkvb_image)DKVB_IMAGE_INIT;
+    b->unread[task] = false;
+    b->status[task] = read_and_fit(b, task);
+    if (b->status[task]) /* an error is told to the thread it happens on, which need not be the caller's */
+        snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
+}
+
+/* Pixels that are the caller's stay the caller's. */
+static void release_fitted(struct batch *b)
+{
+    bool borrowed = b->from.images && b->encoder->info.shorter == 0;
+
+    for (size_t i = 0; i < b->n && !borrowed; i++)
+        dkvb_image_free(&b->fitted[i]);
+}
+
+/* What the caller wants to know of pictures that could not be read. */
+struct unreadable {
+    uint8_t *readable;
+    dkvb_unreadable_fn tell;
+    void *user;
+};
+
+static dkvb_status judge(const struct batch *b, size_t i, const struct unreadable *u)
+{
+    if (u->readable)
+        u->readable[b->begin + i] = b->status[i] == DKVB_OK;
+    if (!b->status[i])
+        return DKVB_OK;
+    if (!b->unread[i] || !u->tell)
+        return dkvb__fail(b->status[i], "%s", b->message[i]);
+    if (u->tell(u->user, b->from.first + b->begin + i, b->message[i]))
+        return dkvb__fail(DKVB_ECANCELLED, "stopped at a picture that cannot be read: %.400s", b->message[i]);
+    return DKVB_OK;
+}
+
+/* Rows of readable pictures were encoded one after another: put each in its place, from the last. */
+static void spread_rows(const struct batch *b, float *x, size_t readable)
+{
+    size_t dim = b->encoder->info.dim;
+
+    for (size_t i = b->n; i-- > 0;)
+        if (b->status[i])
+            memset(x + i * dim, 0, dim * sizeof *x);
+        else if (--readable != i)
+            memcpy(x + i * dim, x + readable * dim, dim * sizeof *x);
+}
+
+static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadable *u, const struct dkvb__run *run)
+{
+    struct dkvb__view views[DKVB__ENCODER_BATCH];
+    size_t readable = 0;
+    dkvb_status rc = DKVB_OK;
+
+    dkvb__parallel(run, b->n, prepare_one, b);
+    for (size_t i = 0; i < b->n && !rc; i++) {
+        rc = judge(b, i, u);
+        if (!b->status[i])
+            views[readable++] = (struct dkvb__view){b->fitted[i].pixels, b->fitted[i].width, b->fitted[i].height,
+                                                    b->fitted[i].channels};
+    }
+    if (!rc && readable > 0)
+        rc = b->encoder->network->encode(b->encoder->state, views, readable, x, run, NULL, &b->encoder->mem);
+    if (!rc)
+        spread_rows(b, x, readable);
+    release_fitted(b);
+    return rc;
+}
+
+static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, size_t n, float *x,
+                              const struct unreadable *u, const dkvb_run_options *opts)
+{
+    struct dkvb__run run;
+    struct batch *b;
+    dkvb_status rc = dkvb__run_take(&run, opts);
+
+    if (rc || n == 0)
+        return rc;
+    b = dkvb__alloc(&encoder->mem, 1, sizeof *b);
+    if (!b)
+        return dkvb__fail(DKVB_ENOMEM, "encoder: out of memory for a batch");
+    b->encoder = encoder;
+    b->from = from;
+    for (b->begin = 0; b->begin < n && !rc; b->begin += b->n) {
+        b->n = n - b->begin < DKVB__ENCODER_BATCH ? n - b->begin : DKVB__ENCODER_BATCH;
+        rc = encode_batch(b, x + b->begin * encoder->info.dim, u, &run);
+        if (!rc)
+            rc = dkvb__report(&run, b->begin + b->n, n);
+    }
+    dkvb__free(&encoder->mem, b);
+    return rc;
+}
+
+static dkvb_status check_image(const dkvb_image *image, size_t i)
+{
+    if (image->struct_size < sizeof *image)
+        return dkvb__fail(DKVB_EINVAL, "picture %zu: struct_size is %zu, %zu wanted; start from DKVB_IMAGE_INIT", i,
+                          image->struct_size, sizeof *image);
+    if (!image->pixels || image->width == 0 || image->height == 0 || (image->channels != 1 && image->channels != 3))
+        return dkvb__fail(DKVB_EINVAL, "picture %zu: %u x %u of %u channels, pixels of 1 or 3 channels are wanted", i,
+                          image->width, image->height, image->channels);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n, float *x,
+                                const dkvb_run_options *run)
+{
+    struct unreadable nothing = {0};
+    dkvb_status rc = DKVB_OK;
+
+    if (!encoder || (n > 0 && (!images || !x)))
+        return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !images ? "images" : "x");
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = check_image(&images[i], i);
+    return rc ? rc : encode_all(encoder, (struct source){.images = images}, n, x, &nothing, run);
+}
+
+dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set, uint64_t first, size_t n,
+                                    float *x, uint8_t *readable, dkvb_unreadable_fn unreadable, void *user,
+                                    const dkvb_run_options *run)
+{
+    struct unreadable u = {readable, unreadable, user};
+    dkvb_imageset_info info = {.struct_size = sizeof info};
+    dkvb_status rc;
+
+    if (!encoder || !set || (n > 0 && !x))
+        return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "x");
+    rc = dkvb_imageset_get_info(set, &info);
+    if (!rc && (first > info.pictures || n > info.pictures - first))
+        rc = dkvb__fail(DKVB_ENOTFOUND, "encode: pictures %llu to %llu of a set of %llu", (unsigned long long)first,
+                        (unsigned long long)(first + n), (unsigned long long)info.pictures);
+    return rc ? rc : encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &u, run);
+}
+
+dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *image, float *x, dkvb_trace_fn trace,
+                               void *user)
+{
+    struct dkvb__trace shown = {trace, user};
+    struct dkvb__run run;
+    dkvb_image given, fitted = DKVB_IMAGE_INIT;
+    struct dkvb__view view;
+    dkvb_status rc;
+
+    if (!encoder || !image || !x || !trace)
+        return dkvb__fail(DKVB_EINVAL, "trace: encoder, image, x and trace are wanted, one is NULL");
+    rc = check_image(image, 0);
+    if (!rc)
+        rc = dkvb__run_take(&run, NULL);
+    given = *image;
+    if (!rc)
+        rc = fit(&fitted, &given, &encoder->info);
+    if (rc)
+        return rc;
+    view = (struct dkvb__view){fitted.pixels, fitted.width, fitted.height, fitted.channels};
+    rc = encoder->network->encode(encoder->state, &view, 1, x, &run, &shown, &encoder->mem);
+    if (encoder->info.shorter > 0)
+        dkvb_image_free(&fitted);
+    return rc;
+}
