@@ -6,6 +6,7 @@
 
 #include "base/checksum.h"
 #include "base/parallel.h"
+#include "base/status.h"
 #include "dkvb/encoder.h"
 
 /* Who wants to see what a network holds between its layers; NULL for nobody. One picture at a time is shown. */
@@ -18,7 +19,9 @@ struct dkvb__trace {
 static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, const char *name, size_t rows,
                                            size_t columns, const float *values)
 {
-    return trace && trace->show(trace->user, name, rows, columns, values) ? DKVB_ECANCELLED : DKVB_OK;
+    if (trace && trace->show(trace->user, name, rows, columns, values))
+        return dkvb__fail(DKVB_ECANCELLED, "trace: stopped at %s", name);
+    return DKVB_OK;
 }
 
 /* A picture as a network takes it: uint8[height][width][channels], `size` bytes, fitted as the info says. */

@@ -345,5 +345,34 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
 }
 
-const struct dkvb__kernels dkvb__kernels_avx512 = {"avx512", supported,      project,  nearest,
-                                                   coarsen,  nearest_coarse, distances};
+enum {
+    DENSE_LANES = 16,
+    DENSE_ROWS = 12,
+    DENSE_PANELS = 2
+}; /* 24 sums, 2 columns and a row's number in 32 registers */
+typedef __m512 dense_vector;
+
+static inline dense_vector dense_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void dense_store(float *p, dense_vector v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+static inline dense_vector dense_all(const float *p)
+{
+    return _mm512_set1_ps(*p);
+}
+
+static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vector c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+#include "kernels/dense.h" /* multiply() from the functions above; layer_norm(), softmax() */
+
+const struct dkvb__kernels dkvb__kernels_avx512 = {"avx512",       supported, project,  nearest,    coarsen,
+                                                   nearest_coarse, distances, multiply, layer_norm, softmax};

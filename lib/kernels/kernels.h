@@ -54,6 +54,33 @@ static inline size_t dkvb__coarse_word(size_t dim)
     return (dim + 1) / 2 * 128;
 }
 
+/* A matrix to multiply by lies in panels of 16 columns, column by column of each: float[panels][depth][16]. Lanes past
+ * the last column are zeros. */
+enum { DKVB__PANEL = 16 };
+
+static inline size_t dkvb__panels(size_t columns)
+{
+    return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
+}
+
+/* What a product ends with, elementwise. The GELUs have the values of DKVB_ACTIVATION_…. */
+enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
+
+/* out[r][c] = activation(add[r][c] + sum), the sum a chain of fused multiply-adds s = fma(a[r][k], b[k][c], s), k
+ * ascending, that starts from start[c]. */
+struct dkvb__product {
+    float *out;          /* [rows][out_stride] */
+    size_t out_stride;   /* also of `add` */
+    const float *a;      /* [rows][a_stride] */
+    size_t a_stride;     /* at least depth */
+    size_t rows, depth;  /* depth: at least 1 */
+    const float *panels; /* b */
+    size_t columns;
+    const float *start; /* float[panels * 16] */
+    const float *add;   /* or NULL: nothing is added. Not `out` */
+    uint32_t activation;
+};
+
 /* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing
  * and cannot fail. */
 struct dkvb__kernels {
@@ -79,6 +106,16 @@ struct dkvb__kernels {
 
     /* dist[j] = distance of q to key j, for all lanes of all blocks. dist: float[blocks * 16]. */
     void (*distances)(float *dist, const float *q, const float *blocks, size_t keys, size_t dim);
+
+    /* Networks: elementwise.h has their formulas. */
+    void (*multiply)(const struct dkvb__product *product);
+
+    /* out[r][i] = (x[r][i] - mean) / sqrt(variance + epsilon) * scale[i] + shift[i], mean and variance of the row. */
+    void (*layer_norm)(float *out, const float *x, size_t rows, size_t width, const float *scale, const float *shift,
+                       float epsilon);
+
+    /* Of each row of x[rows][stride], the first `width` in place: exp(scale x) / sum, scale > 0. */
+    void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
 };
 
 extern const struct dkvb__kernels dkvb__kernels_scalar;

@@ -313,4 +313,30 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         (void)block_distances(dist + b * DKVB__LANES, q, blocks + b * dim * DKVB__LANES, dim, 0.0f);
 }
 
-const struct dkvb__kernels dkvb__kernels_neon = {"neon", supported, project, nearest, NULL, NULL, distances};
+enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 24 sums, 4 columns and a row's number in 32 registers */
+typedef float32x4_t dense_vector;
+
+static inline dense_vector dense_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+static inline void dense_store(float *p, dense_vector v)
+{
+    vst1q_f32(p, v);
+}
+
+static inline dense_vector dense_all(const float *p)
+{
+    return vld1q_dup_f32(p);
+}
+
+static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vector c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+#include "kernels/dense.h" /* multiply() from the functions above; layer_norm(), softmax() */
+
+const struct dkvb__kernels dkvb__kernels_neon = {"neon", supported, project,  nearest,    NULL,
+                                                 NULL,   distances, multiply, layer_norm, softmax};

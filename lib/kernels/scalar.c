@@ -1,6 +1,7 @@
 /* The meaning of every kernel, as plain as it can be said. fma() and fmaf() are exactly rounded everywhere. */
 #include <math.h>
 
+#include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
 static bool supported(void)
@@ -60,4 +61,32 @@ static void distances(float *dist, const float *q, const float *blocks, size_t k
         dist[j] = distance(q, blocks, j, dim);
 }
 
-const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project, nearest, NULL, NULL, distances};
+static float product_sum(const struct dkvb__product *p, size_t r, size_t c)
+{
+    const float *b = p->panels + c / DKVB__PANEL * DKVB__PANEL * p->depth + c % DKVB__PANEL;
+    float sum = p->start[c];
+
+    for (size_t k = 0; k < p->depth; k++)
+        sum = fmaf(p->a[r * p->a_stride + k], b[k * DKVB__PANEL], sum);
+    return sum;
+}
+
+static void multiply(const struct dkvb__product *p)
+{
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t first = 0; first < p->columns; first += DKVB__PANEL) {
+            size_t count = p->columns - first < DKVB__PANEL ? p->columns - first : DKVB__PANEL;
+            size_t at = r * p->out_stride + first;
+            float lanes[DKVB__PANEL] = {0.0f};
+
+            for (size_t l = 0; l < count; l++)
+                lanes[l] = product_sum(p, r, first + l);
+            for (size_t l = 0; p->add && l < count; l++)
+                lanes[l] = p->add[at + l] + lanes[l];
+            activate_panel(lanes, p->activation);
+            memcpy(p->out + at, lanes, count * sizeof *lanes);
+        }
+}
+
+const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project,  nearest,    NULL,
+                                                   NULL,     distances, multiply, layer_norm, softmax};

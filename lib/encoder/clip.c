@@ -1,0 +1,353 @@
+/*
+ * The vision transformer of CLIP (Radford et al., arXiv 2103.00020; Dosovitskiy et al., arXiv 2010.11929): patches
+ * become tokens, a class token goes before them, blocks of attention and of a perceptron add to them, and the class
+ * token at the end, normed and projected, is the embedding. docs/encoder.md has each step.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "encoder/clip_weights.h"
+#include "encoder/network.h"
+
+/* Of CLIP's training pictures, by colour. */
+static const float pixel_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
+static const float pixel_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+
+/* Tokens that pass through together: their widest layer fits the memory this is allowed, and fills all threads. */
+enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
+
+struct clip {
+    struct dkvb__clip_weights w;
+    float level[3][256]; /* what a colour's value becomes */
+    float *zeros;        /* what chains of attention start from: as many as tokens, or a head's width, in panels */
+};
+
+/* One pass: some pictures, and room for what they become. */
+struct pass {
+    const struct clip *clip;
+    const struct dkvb__run *run;
+    const struct dkvb__trace *trace; /* then there is one picture */
+    const struct dkvb__view *pictures;
+    size_t n, tokens; /* tokens: of all pictures */
+    float *x, *next;  /* [tokens][width] */
+    float *y;         /* [tokens][width], normed, or what the heads say */
+    float *wide;      /* [tokens] of the widest layer */
+    float *attention; /* [threads] of attention_room() */
+};
+
+static size_t in_panels(size_t columns)
+{
+    return dkvb__panels(columns) * DKVB__PANEL;
+}
+
+static size_t head_width(const struct dkvb__clip_shape *s)
+{
+    return s->width / s->heads;
+}
+
+/* Floats of a worker: keys and values of a head as matrices, and its scores. */
+static size_t attention_room(const struct dkvb__clip_shape *s)
+{
+    size_t tokens = dkvb__clip_tokens(s), head = head_width(s);
+
+    return in_panels(tokens) * head + in_panels(head) * tokens + in_panels(tokens) * tokens;
+}
+
+static dkvb_status make_tables(struct clip *clip, const dkvb_allocator *mem)
+{
+    const struct dkvb__clip_shape *s = &clip->w.shape;
+    size_t tokens = dkvb__clip_tokens(s), head = head_width(s);
+
+    for (size_t c = 0; c < 3; c++)
+        for (size_t v = 0; v < 256; v++)
+            clip->level[c][v] = ((float)v / 255.0f - pixel_mean[c]) / pixel_deviation[c];
+    clip->zeros = dkvb__alloc0(mem, in_panels(tokens > head ? tokens : head), sizeof *clip->zeros);
+    return clip->zeros ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory for %zu tokens", tokens);
+}
+
+static void close_clip(void *state, const dkvb_allocator *mem)
+{
+    struct clip *clip = state;
+
+    if (!clip)
+        return;
+    dkvb__clip_weights_free(&clip->w, mem);
+    dkvb__free(mem, clip->zeros);
+    dkvb__free(mem, clip);
+}
+
+static dkvb_status open_clip(void **state, dkvb_encoder_info *info, char *identity, size_t size,
+                             const dkvb_encoder_options *opts, const dkvb_allocator *mem)
+{
+    struct clip *clip = dkvb__alloc0(mem, 1, sizeof *clip);
+    const struct dkvb__clip_shape *s;
+    dkvb_status rc;
+
+    *state = NULL;
+    if (!clip)
+        return dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory");
+    s = &clip->w.shape;
+    rc = dkvb__clip_weights_read(&clip->w, opts, mem);
+    if (!rc)
+        rc = dkvb__clip_weights_identity(identity, size, &clip->w, mem);
+    if (!rc)
+        rc = make_tables(clip, mem);
+    if (rc) {
+        close_clip(clip, mem);
+        return rc;
+    }
+    info->dim = s->dim;
+    info->shorter = info->crop = s->image_size;
+    info->filter = DKVB_FILTER_BICUBIC;
+    info->layout = s->layout;
+    info->patch = s->patch;
+    info->width = s->width;
+    info->layers = s->layers;
+    info->heads = s->heads;
+    info->activation = s->activation;
+    *state = clip;
+    return DKVB_OK;
+}
+
+/* One row of patches, each in the order of the convolution's weights: colour, line, column. */
+static void cut_patches(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    const struct dkvb__clip_shape *s = &p->clip->w.shape;
+    size_t side = s->image_size / s->patch, patch = s->patch, down = task % side;
+    const struct dkvb__view *v = &p->pictures[task / side];
+    float *to = p->wide + task * side * 3 * patch * patch;
+
+    (void)worker;
+    for (size_t across = 0; across < side; across++)
+        for (size_t c = 0; c < 3; c++)
+            for (size_t i = 0; i < patch; i++) {
+                const uint8_t *line = v->pixels + ((down * patch + i) * v->width + across * patch) * 3 + c;
+
+                for (size_t j = 0; j < patch; j++)
+                    *to++ = p->clip->level[c][line[3 * j]];
+            }
+}
+
+static dkvb_status embed_patches(struct pass *p)
+{
+    const struct dkvb__clip_weights *w = &p->clip->w;
+    struct dkvb__product product = dkvb__matrix_product(&w->patch);
+    size_t patches = dkvb__clip_patches(&w->shape), width = w->shape.width;
+
+    dkvb__parallel(p->run, p->n * (w->shape.image_size / w->shape.patch), cut_patches, p);
+    product.a = p->wide;
+    product.out = p->y;
+    product.rows = p->n * patches;
+    dkvb__multiply(&product, p->run);
+    for (size_t i = 0; i < p->n; i++) {
+        float *x = p->x + i * (patches + 1) * width;
+
+        for (size_t j = 0; j < width; j++)
+            x[j] = w->class_token[j] + w->positions[j];
+        for (size_t j = 0; j < patches * width; j++)
+            x[width + j] = p->y[i * patches * width + j] + w->positions[width + j];
+    }
+    return dkvb__trace_show(p->trace, "patches", patches, width, p->y);
+}
+
+struct norming {
+    float *out;
+    const float *x;
+    size_t rows, width;
+    const struct dkvb__norm *norm;
+    float epsilon;
+};
+
+static void norm_rows(void *context, size_t task, unsigned worker)
+{
+    const struct norming *n = context;
+    size_t first = task * NORM_ROWS, rows = n->rows - first < NORM_ROWS ? n->rows - first : NORM_ROWS;
+
+    (void)worker;
+    dkvb__kernels()->layer_norm(n->out + first * n->width, n->x + first * n->width, rows, n->width, n->norm->scale,
+                                n->norm->shift, n->epsilon);
+}
+
+static void normalize(const struct pass *p, float *out, const float *x, size_t rows, const struct dkvb__norm *norm)
+{
+    const struct dkvb__clip_shape *s = &p->clip->w.shape;
+    struct norming n = {out, x, rows, s->width, norm, s->epsilon};
+
+    dkvb__parallel(p->run, (rows + NORM_ROWS - 1) / NORM_ROWS, norm_rows, &n);
+}
+
+/* out[tokens][out_stride] = rows of a times a matrix of one head. */
+static void multiply_head(const struct pass *p, float *out, size_t out_stride, const float *a, size_t a_stride,
+                          size_t depth, const float *panels, size_t columns)
+{
+    struct dkvb__product product = {.out = out,
+                                    .out_stride = out_stride,
+                                    .a = a,
+                                    .a_stride = a_stride,
+                                    .rows = dkvb__clip_tokens(&p->clip->w.shape),
+                                    .depth = depth,
+                                    .panels = panels,
+                                    .columns = columns,
+                                    .start = p->clip->zeros};
+
+    dkvb__kernels()->multiply(&product);
+}
+
+/* Element (k, c) of a matrix in panels. */
+static inline size_t panel_index(size_t depth, size_t k, size_t c)
+{
+    return c / DKVB__PANEL * DKVB__PANEL * depth + k * DKVB__PANEL + c % DKVB__PANEL;
+}
+
+/* One head of one picture: softmax(queries keys' / sqrt(width of a head)) values. */
+static void attend(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    const struct dkvb__clip_shape *s = &p->clip->w.shape;
+    size_t tokens = dkvb__clip_tokens(s), head = head_width(s), stride = 3 * (size_t)s->width,
+           picture = task / s->heads;
+    size_t at = task % s->heads * head;
+    const float *queries = p->wide + picture * tokens * stride + at, *keys = queries + s->width;
+    const float *values = keys + s->width;
+    float *key_panels = p->attention + worker * attention_room(s);
+    float *value_panels = key_panels + in_panels(tokens) * head;
+    float *scores = value_panels + in_panels(head) * tokens;
+
+    for (size_t t = 0; t < tokens; t++)
+        for (size_t i = 0; i < head; i++) {
+            key_panels[panel_index(head, i, t)] = keys[t * stride + i];
+            value_panels[panel_index(tokens, t, i)] = values[t * stride + i];
+        }
+    multiply_head(p, scores, in_panels(tokens), queries, stride, head, key_panels, tokens);
+    dkvb__kernels()->softmax(scores, tokens, tokens, in_panels(tokens), 1.0f / sqrtf((float)head));
+    multiply_head(p, p->y + picture * tokens * s->width + at, s->width, scores, in_panels(tokens), tokens, value_panels,
+                  head);
+}
+
+/* x = x + rows of a times m. */
+static void add_product(struct pass *p, const struct dkvb__matrix *m, const float *a)
+{
+    struct dkvb__product product = dkvb__matrix_product(m);
+    float *x = p->x;
+
+    product.a = a;
+    product.add = x;
+    product.out = p->next;
+    product.rows = p->tokens;
+    dkvb__multiply(&product, p->run);
+    p->x = p->next;
+    p->next = x;
+}
+
+static void run_product(const struct pass *p, const struct dkvb__matrix *m, float *out, const float *a,
+                        uint32_t activation)
+{
+    struct dkvb__product product = dkvb__matrix_product(m);
+
+    product.a = a;
+    product.out = out;
+    product.rows = p->tokens;
+    product.activation = activation;
+    dkvb__multiply(&product, p->run);
+}
+
+static dkvb_status run_block(struct pass *p, uint32_t index)
+{
+    const struct dkvb__clip_shape *s = &p->clip->w.shape;
+    const struct dkvb__clip_block *b = &p->clip->w.blocks[index];
+    char name[24];
+
+    normalize(p, p->y, p->x, p->tokens, &b->norm1);
+    run_product(p, &b->qkv, p->wide, p->y, DKVB__IDENTITY);
+    dkvb__parallel(p->run, p->n * s->heads, attend, p);
+    add_product(p, &b->out, p->y);
+    normalize(p, p->y, p->x, p->tokens, &b->norm2);
+    run_product(p, &b->fc1, p->wide, p->y, s->activation == DKVB_ACTIVATION_GELU ? DKVB__GELU : DKVB__QUICK_GELU);
+    add_product(p, &b->fc2, p->wide);
+    snprintf(name, sizeof name, "block.%u", index);
+    return dkvb__trace_show(p->trace, name, p->tokens, s->width, p->x);
+}
+
+/* The class tokens alone go on. */
+static dkvb_status project(struct pass *p, float *out)
+{
+    const struct dkvb__clip_weights *w = &p->clip->w;
+    struct dkvb__product product = dkvb__matrix_product(&w->projection);
+    size_t width = w->shape.width, tokens = dkvb__clip_tokens(&w->shape);
+    dkvb_status rc;
+
+    for (size_t i = 0; i < p->n; i++)
+        memcpy(p->next + i * width, p->x + i * tokens * width, width * sizeof *p->x);
+    normalize(p, p->y, p->next, p->n, &w->post);
+    product.a = p->y;
+    product.out = out;
+    product.rows = p->n;
+    dkvb__multiply(&product, p->run);
+    rc = dkvb__trace_show(p->trace, "post_norm", 1, width, p->y);
+    return rc ? rc : dkvb__trace_show(p->trace, "projection", 1, w->shape.dim, out);
+}
+
+static dkvb_status run_pass(struct pass *p, float *out)
+{
+    const struct dkvb__clip_weights *w = &p->clip->w;
+    dkvb_status rc = embed_patches(p);
+    float *normed = p->next;
+
+    if (!rc)
+        rc = dkvb__trace_show(p->trace, "embeddings", p->tokens, w->shape.width, p->x);
+    if (rc)
+        return rc;
+    normalize(p, normed, p->x, p->tokens, &w->pre);
+    p->next = p->x;
+    p->x = normed;
+    rc = dkvb__trace_show(p->trace, "pre_norm", p->tokens, w->shape.width, p->x);
+    for (uint32_t i = 0; i < w->shape.layers && !rc; i++)
+        rc = run_block(p, i);
+    return rc ? rc : project(p, out);
+}
+
+/* Room for passes of `most` pictures, in one piece. */
+static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
+{
+    const struct dkvb__clip_shape *s = &p->clip->w.shape;
+    size_t tokens = most * dkvb__clip_tokens(s), row = tokens * s->width, patch = (size_t)3 * s->patch * s->patch;
+    size_t wide = 3 * s->width > s->mlp ? 3 * (size_t)s->width : s->mlp,
+           attention = p->run->threads * attention_room(s);
+    float *room;
+
+    wide = tokens * (wide > patch ? wide : patch);
+    room = dkvb__alloc0(mem, 3 * row + wide + attention, sizeof *room); /* lanes past the last token stay zeros */
+    if (!room)
+        return NULL;
+    p->x = room;
+    p->next = p->x + row;
+    p->y = p->next + row;
+    p->attention = p->y + row;
+    p->wide = p->attention + attention;
+    return room;
+}
+
+static dkvb_status encode_clip(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
+                               const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem)
+{
+    const struct clip *clip = state;
+    size_t tokens = dkvb__clip_tokens(&clip->w.shape), most = tokens < PASS_TOKENS ? PASS_TOKENS / tokens : 1;
+    struct pass p = {.clip = clip, .run = run, .trace = trace};
+    float *room = make_room(&p, n < most ? n : most, mem);
+    dkvb_status rc = room ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory for %zu pictures", n);
+
+    for (size_t first = 0; first < n && !rc; first += most) {
+        p.pictures = pictures + first;
+        p.n = n - first < most ? n - first : most;
+        p.tokens = p.n * tokens;
+        rc = run_pass(&p, x + first * clip->w.shape.dim);
+    }
+    dkvb__free(mem, room);
+    return rc;
+}
+
+const struct dkvb__network dkvb__clip = {open_clip, encode_clip, close_clip};

@@ -1,0 +1,51 @@
+#ifndef DKVB_ENCODER_CLIP_WEIGHTS_H
+#define DKVB_ENCODER_CLIP_WEIGHTS_H
+
+#include "encoder/clip_shape.h"
+#include "encoder/matrix.h"
+
+/* scale and shift of a layer norm: float[width] each. */
+struct dkvb__norm {
+    float *scale, *shift;
+};
+
+/* x += out(attention(qkv(norm1(x)))), then x += fc2(activation(fc1(norm2(x)))). */
+struct dkvb__clip_block {
+    struct dkvb__norm norm1, norm2;
+    struct dkvb__matrix qkv; /* queries, keys, values side by side: width -> 3 width */
+    struct dkvb__matrix out, fc1, fc2;
+};
+
+struct dkvb__clip_weights {
+    struct dkvb__clip_shape shape;
+    struct dkvb__matrix patch; /* [3][patch][patch] -> width */
+    float *class_token;        /* float[width] */
+    float *positions;          /* float[1 + patches][width] */
+    struct dkvb__norm pre, post;
+    struct dkvb__clip_block *blocks; /* [shape.layers] */
+    struct dkvb__matrix projection;  /* width -> dim */
+};
+
+/* From a file in either layout. */
+dkvb_status dkvb__clip_weights_read(struct dkvb__clip_weights *w, const dkvb_encoder_options *opts,
+                                    const dkvb_allocator *mem);
+void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem); /* also one read in part */
+
+/* What is the same for the same weights in either layout, and else is not: 32 hexadecimal digits and a 0. */
+dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dkvb__clip_weights *w,
+                                        const dkvb_allocator *mem);
+
+/* Patches of a picture, and tokens. */
+static inline size_t dkvb__clip_patches(const struct dkvb__clip_shape *s)
+{
+    size_t side = s->image_size / s->patch;
+
+    return side * side;
+}
+
+static inline size_t dkvb__clip_tokens(const struct dkvb__clip_shape *s)
+{
+    return 1 + dkvb__clip_patches(s);
+}
+
+#endif

@@ -1,0 +1,34 @@
+#ifndef DKVB_ENCODER_MATRIX_H
+#define DKVB_ENCODER_MATRIX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/parallel.h"
+#include "dkvb/memory.h"
+#include "dkvb/status.h"
+#include "kernels/kernels.h"
+
+/* A matrix to multiply by, packed once: float[depth][columns] in panels, and what the chains start from. */
+struct dkvb__matrix {
+    size_t depth, columns;
+    float *panels;
+    float *start; /* zeros if there is no bias */
+};
+
+/* Room for a matrix, its start zeros. Elements are put there by dkvb__matrix_set(). */
+dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t columns, const dkvb_allocator *mem);
+void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem); /* of zeros: no-op */
+
+/* From w: float[columns][depth] (`outputs_first`, as PyTorch keeps a linear layer) or float[depth][columns]: at columns
+ * `first` and on, `count` of them. */
+void dkvb__matrix_set(struct dkvb__matrix *m, size_t first, size_t count, const float *w, bool outputs_first);
+
+/* A product with it, `rows`, `a`, `out`, `add` and activation to be filled in. */
+struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m);
+
+/* The product on all threads of the run: bits do not depend on how it is cut. */
+void dkvb__multiply(const struct dkvb__product *product, const struct dkvb__run *run);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * Dense arithmetic of networks that the vector kernels share: matrix products, and what stands between them. A kernel
+ * file defines these before it includes this header:
+ */
+/* clang-format off */
+/*
+ *     enum { DENSE_LANES = …, DENSE_ROWS = …, DENSE_PANELS = … };  floats in a vector; rows and panels of a tile
+ *     dense_vector                                                 that vector
+ *     dense_load(p), dense_store(p, v), dense_all(p)               the last: *p in every lane
+ *     dense_madd(a, b, c)                                          a * b + c, rounded once
+ */
+/* clang-format on */
+#ifndef DKVB_KERNELS_DENSE_H
+#define DKVB_KERNELS_DENSE_H
+
+#include <string.h>
+
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
+
+/* Depth that is walked through at a time, and panels that it is done for before the next stretch: a tile's rows, 9 to
+ * 18 KiB, stay in the first cache and the panels' stretch, 384 KiB, in the second. Between two stretches the sums lie
+ * in `out`, as exact as in a register. */
+enum { DENSE_DEPTH = 384, DENSE_GROUP = 16, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
+
+/* Some rows of a stretch of the depth, side by side at a distance that the compiler knows. */
+struct dense_rows {
+    float a[DENSE_ROWS][DENSE_DEPTH];
+    size_t first, count; /* rows past the count are zeros, and what comes of them is dropped */
+    size_t from, to;     /* of the depth */
+};
+
+static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)
+{
+    t->first = first;
+    t->count = p->rows - first < DENSE_ROWS ? p->rows - first : DENSE_ROWS;
+    for (size_t r = 0; r < t->count; r++)
+        memcpy(t->a[r], p->a + (first + r) * p->a_stride + t->from, (t->to - t->from) * sizeof(float));
+    if (t->count < DENSE_ROWS)
+        memset(t->a[t->count], 0, (DENSE_ROWS - t->count) * sizeof t->a[0]);
+}
+
+/* Columns of a panel that there are. */
+static inline size_t dense_width(const struct dkvb__product *p, size_t column)
+{
+    return p->columns - column < DKVB__PANEL ? p->columns - column : DKVB__PANEL;
+}
+
+/* Sums of one row and panel to begin with: what the chain starts from, or what the last stretch left. */
+static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums, const struct dkvb__product *p,
+                                                              const struct dense_rows *t, size_t r, size_t column)
+{
+    float edge[DKVB__PANEL] = {0.0f};
+    const float *from = p->start + column;
+
+    if (t->from > 0) {
+        from = p->out + (t->first + (r < t->count ? r : 0)) * p->out_stride + column;
+        if (dense_width(p, column) < DKVB__PANEL) {
+            memcpy(edge, from, dense_width(p, column) * sizeof *edge);
+            from = edge;
+        }
+    }
+    for (size_t v = 0; v < DENSE_VECTORS; v++)
+        sums[v] = dense_load(from + v * DENSE_LANES);
+}
+
+/* Sums of a row and panel that go out to stay. */
+static void dense_finish(const struct dkvb__product *p, float *sums, size_t row, size_t column)
+{
+    const float *add = p->add + row * p->out_stride + column;
+
+    for (size_t l = 0; p->add && l < dense_width(p, column); l++)
+        sums[l] = add[l] + sums[l];
+    activate_panel(sums, p->activation);
+}
+
+static inline __attribute__((always_inline)) void dense_end(const dense_vector *sums, const struct dkvb__product *p,
+                                                            const struct dense_rows *t, size_t r, size_t column)
+{
+    bool stays = t->to == p->depth && (p->add || p->activation != DKVB__IDENTITY);
+    bool whole = dense_width(p, column) == DKVB__PANEL;
+    float edge[DKVB__PANEL], *out = p->out + (t->first + r) * p->out_stride + column, *to = whole ? out : edge;
+
+    if (r >= t->count)
+        return;
+    for (size_t v = 0; v < DENSE_VECTORS; v++)
+        dense_store(to + v * DENSE_LANES, sums[v]);
+    if (stays)
+        dense_finish(p, to, t->first + r, column);
+    if (!whole)
+        memcpy(out, edge, dense_width(p, column) * sizeof *out);
+}
+
+/* One tile: `rows` and `panels` are constants where this is inlined, so that all sums are registers. */
+static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
+                                                             size_t panel, size_t rows, size_t panels)
+{
+    dense_vector sums[DENSE_ROWS][DENSE_PANELS * DENSE_VECTORS];
+    size_t stride = p->depth * DKVB__PANEL, depth = t->to - t->from;
+    const float *b = p->panels + panel * stride + t->from * DKVB__PANEL;
+
+#pragma GCC unroll 16
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 2
+        for (size_t i = 0; i < panels; i++)
+            dense_begin(&sums[r][i * DENSE_VECTORS], p, t, r, (panel + i) * DKVB__PANEL);
+    for (size_t k = 0; k < depth; k++) {
+        dense_vector columns[DENSE_PANELS * DENSE_VECTORS];
+
+#pragma GCC unroll 8
+        for (size_t v = 0; v < panels * DENSE_VECTORS; v++)
+            columns[v] = dense_load(b + v / DENSE_VECTORS * stride + k * DKVB__PANEL + v % DENSE_VECTORS * DENSE_LANES);
+#pragma GCC unroll 16
+        for (size_t r = 0; r < rows; r++) {
+            dense_vector x = dense_all(&t->a[r][k]);
+
+#pragma GCC unroll 8
+            for (size_t v = 0; v < panels * DENSE_VECTORS; v++)
+                sums[r][v] = dense_madd(x, columns[v], sums[r][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 2
+        for (size_t i = 0; i < panels; i++)
+            dense_end(&sums[r][i * DENSE_VECTORS], p, t, r, (panel + i) * DKVB__PANEL);
+}
+
+static __attribute__((noinline)) void dense_whole(const struct dkvb__product *p, const struct dense_rows *t,
+                                                  size_t panel)
+{
+    dense_tile(p, t, panel, DENSE_ROWS, DENSE_PANELS);
+}
+
+/* For the last rows and the last panel: half as many rows where that is enough, one panel. */
+static __attribute__((noinline)) void dense_half(const struct dkvb__product *p, const struct dense_rows *t,
+                                                 size_t panel)
+{
+    dense_tile(p, t, panel, DENSE_ROWS / 2, 1);
+}
+
+static __attribute__((noinline)) void dense_single(const struct dkvb__product *p, const struct dense_rows *t,
+                                                   size_t panel)
+{
+    dense_tile(p, t, panel, DENSE_ROWS, 1);
+}
+
+/* Panels [panel, end) for one tile's rows. */
+static void dense_row_of_tiles(const struct dkvb__product *p, const struct dense_rows *t, size_t panel, size_t end)
+{
+    bool half = t->count <= DENSE_ROWS / 2;
+
+    for (; !half && panel + DENSE_PANELS <= end; panel += DENSE_PANELS)
+        dense_whole(p, t, panel);
+    for (; panel < end; panel++)
+        if (half)
+            dense_half(p, t, panel);
+        else
+            dense_single(p, t, panel);
+}
+
+static void multiply(const struct dkvb__product *p)
+{
+    size_t panels = dkvb__panels(p->columns);
+    struct dense_rows t;
+
+    for (t.from = 0; t.from < p->depth; t.from = t.to) {
+        t.to = p->depth - t.from < DENSE_DEPTH ? p->depth : t.from + DENSE_DEPTH;
+        for (size_t panel = 0; panel < panels; panel += DENSE_GROUP)
+            for (size_t first = 0; first < p->rows; first += DENSE_ROWS) {
+                dense_rows_take(&t, p, first);
+                dense_row_of_tiles(p, &t, panel, panels - panel < DENSE_GROUP ? panels : panel + DENSE_GROUP);
+            }
+    }
+}
+
+#endif
