@@ -39,6 +39,7 @@
 #include "data.h"
 #include "effect.h"
 #include "export.h"
+#include "images.h"
 #include "mask.h"
 #include "memory.h"
 #include "model.h"

@@ -69,6 +69,19 @@ DKVB_DTYPE_F64 = 11
 DKVB_DTYPE_BF16 = 12
 DKVB_ARRAY_MAX_NDIM = 8
 
+# images.h
+DKVB_IMAGE_MAX_SIDE = 65535
+DKVB_CODEC_PNG = 1
+DKVB_CODEC_JPEG = 2
+DKVB_FILTER_BILINEAR = 1
+DKVB_FILTER_BICUBIC = 2
+DKVB_IMAGES_AUTO = 0
+DKVB_IMAGES_FOLDER = 1
+DKVB_IMAGES_FILE = 2
+DKVB_IMAGES_CIFAR10 = 3
+DKVB_IMAGES_CIFAR100 = 4
+DKVB_IMAGES_ARRAY = 5
+
 
 class Status(c_int):
     """dkvb_status as a result: becomes an exception unless it is DKVB_OK."""
@@ -80,6 +93,10 @@ class Codebooks(Structure):
 
 class Codeset(Structure):
     """dkvb_codeset, opaque."""
+
+
+class Imageset(Structure):
+    """dkvb_imageset, opaque."""
 
 
 class Mask(Structure):
@@ -306,6 +323,41 @@ class Array(Structure):
     )
 
 
+class Image(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("width", c_uint32),
+        ("height", c_uint32),
+        ("channels", c_uint32),
+        ("reserved", c_uint32),
+        ("pixels", POINTER(c_uint8)),
+        ("allocator", Allocator),
+    )
+
+
+class ImagesetOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("format", c_uint32),
+        ("coarse_labels", c_uint32),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class ImagesetInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("pictures", c_uint64),
+        ("ignored", c_uint64),
+        ("format", c_uint32),
+        ("classes", c_uint32),
+        ("width", c_uint32),
+        ("height", c_uint32),
+        ("channels", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 class CodesetOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
@@ -389,6 +441,9 @@ STRUCTURES = {
     "dkvb_codeset_options": CodesetOptions,
     "dkvb_codeset_rows": CodesetRows,
     "dkvb_forget_options": ForgetOptions,
+    "dkvb_image": Image,
+    "dkvb_imageset_info": ImagesetInfo,
+    "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
     "dkvb_keyinit_options": KeyinitOptions,
     "dkvb_mask_info": MaskInfo,
@@ -403,10 +458,12 @@ STRUCTURES = {
 
 _codebooks = POINTER(Codebooks)
 _codeset = POINTER(Codeset)
+_imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
 _model = POINTER(Model)
 _allocator = POINTER(Allocator)
 _array = POINTER(Array)
+_image = POINTER(Image)
 _run = POINTER(RunOptions)
 _u8 = POINTER(c_uint8)
 _u16 = POINTER(c_uint16)
@@ -592,4 +649,20 @@ PROTOTYPES = {
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
+
+    # images.h
+    "dkvb_image_free": (None, (_image,)),
+    "dkvb_image_codecs": (c_uint32, ()),
+    "dkvb_image_read": (Status, (_image, c_char_p, _allocator)),
+    "dkvb_image_decode": (Status, (_image, _u8, c_size_t, c_char_p, _allocator)),
+    "dkvb_image_resize": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
+    "dkvb_image_fit": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
+    "dkvb_imageset_options_init": (None, (POINTER(ImagesetOptions), c_size_t)),
+    "dkvb_imageset_open": (Status, (POINTER(_imageset), c_char_p, POINTER(ImagesetOptions))),
+    "dkvb_imageset_free": (None, (_imageset,)),
+    "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
+    "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),
+    "dkvb_imageset_label": (c_int32, (_imageset, c_uint64)),
+    "dkvb_imageset_name": (c_size_t, (_imageset, c_uint64, c_char_p, c_size_t)),
+    "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
 }

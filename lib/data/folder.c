@@ -1,0 +1,384 @@
+/* A folder of pictures, one folder a class. Names lie in one block, so that a million of them is no burden. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "data/imageset.h"
+
+/* Links that lead from everywhere to everywhere would be followed in every order. */
+enum { MAX_FOLDERS = 1 << 20 };
+
+/* Memory that grows. */
+struct pile {
+    char *data;
+    size_t size, capacity;
+};
+
+struct entry {
+    size_t path; /* in `names`: below the root; of a class its name */
+    int32_t label;
+    uint32_t number; /* of a class, in the order of finding */
+};
+
+struct folder {
+    struct pile names;
+    struct pile pictures; /* struct entry, sorted */
+    struct pile classes;  /* likewise */
+};
+
+/* A folder on the way. */
+struct level {
+    dev_t device;
+    ino_t inode;
+};
+
+/* A folder still to be looked at. */
+struct task {
+    size_t path; /* in `paths` */
+    uint32_t depth;
+    int32_t label;
+};
+
+struct walk {
+    struct dkvb_imageset *set;
+    struct folder *folder;
+    struct pile paths, tasks; /* both stacks: what was found last is looked at first */
+    struct pile levels;       /* struct level[depth]: those that lead to the folder at hand */
+    size_t folders;
+    char path[PATH_MAX]; /* of the folder at hand */
+    size_t root;         /* bytes of the path that are the root's, with its slash */
+};
+
+/* Room for `size` more bytes, which are counted as taken; NULL if out of memory. */
+static void *pile_add(struct pile *p, size_t size, const dkvb_allocator *mem)
+{
+    size_t capacity = p->capacity > 0 ? p->capacity : 4096;
+    char *data;
+
+    while (capacity - p->size < size) {
+        if (capacity > PTRDIFF_MAX / 2)
+            return NULL;
+        capacity *= 2;
+    }
+    if (capacity > p->capacity) {
+        data = dkvb__alloc(mem, capacity, 1);
+        if (!data)
+            return NULL;
+        if (p->size > 0)
+            memcpy(data, p->data, p->size);
+        dkvb__free(mem, p->data);
+        p->data = data;
+        p->capacity = capacity;
+    }
+    p->size += size;
+    return p->data + p->size - size;
+}
+
+static dkvb_status no_memory(const struct walk *w)
+{
+    return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the names of pictures", w->set->path);
+}
+
+static size_t count_of(const struct pile *entries)
+{
+    return entries->size / sizeof(struct entry);
+}
+
+static void folder_close(void *state, const dkvb_allocator *mem)
+{
+    struct folder *f = state;
+
+    if (!f)
+        return;
+    dkvb__free(mem, f->names.data);
+    dkvb__free(mem, f->pictures.data);
+    dkvb__free(mem, f->classes.data);
+    dkvb__free(mem, f);
+}
+
+static const struct entry *entry_at(const struct pile *entries, size_t index)
+{
+    return (const struct entry *)(const void *)entries->data + index;
+}
+
+/* root/path, unless that is too long for any file. */
+static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
+{
+    const char *slash = root[0] != '\0' && root[strlen(root) - 1] == '/' ? "" : "/";
+    int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
+
+    if (length < 0 || length >= PATH_MAX)
+        return dkvb__fail(DKVB_EIO, "%.300s: the path has more than %d bytes", path, PATH_MAX - 1);
+    return DKVB_OK;
+}
+
+static dkvb_status folder_read(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
+                               const dkvb_allocator *allocator)
+{
+    const struct folder *f = set->state;
+    char full[PATH_MAX];
+    dkvb_status rc = join(full, set->path, f->names.data + entry_at(&f->pictures, (size_t)index)->path);
+
+    return rc ? rc : dkvb_image_read(out, full, allocator);
+}
+
+static size_t folder_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
+{
+    const struct folder *f = set->state;
+
+    return (size_t)snprintf(name, size, "%s", f->names.data + entry_at(&f->pictures, (size_t)index)->path);
+}
+
+static int32_t folder_label(const struct dkvb_imageset *set, uint64_t index)
+{
+    const struct folder *f = set->state;
+
+    return entry_at(&f->pictures, (size_t)index)->label;
+}
+
+static const char *folder_class_name(const struct dkvb_imageset *set, uint32_t index)
+{
+    const struct folder *f = set->state;
+
+    return f->names.data + entry_at(&f->classes, index)->path;
+}
+
+static const struct dkvb__images_kind kind = {folder_read, folder_name, folder_label, folder_class_name, folder_close};
+
+/* A name below the folder at hand, in a pile: "<folder>/<name>". SIZE_MAX if out of memory. */
+static size_t put_name(const struct walk *w, struct pile *names, const char *name)
+{
+    const char *folder = w->path + w->root;
+    size_t begin = names->size, length = strlen(folder), size = strlen(name) + 1;
+    char *to = pile_add(names, length + (length > 0) + size, &w->set->mem);
+
+    if (!to)
+        return SIZE_MAX;
+    memcpy(to, folder, length);
+    if (length > 0)
+        to[length++] = '/';
+    memcpy(to + length, name, size);
+    return begin;
+}
+
+static dkvb_status add_entry(struct walk *w, struct pile *entries, size_t path, int32_t label)
+{
+    struct entry *e = path == SIZE_MAX ? NULL : pile_add(entries, sizeof *e, &w->set->mem);
+
+    if (!e)
+        return no_memory(w);
+    *e = (struct entry){path, label, (uint32_t)(count_of(entries) - 1)};
+    return DKVB_OK;
+}
+
+static dkvb_status add_task(struct walk *w, const char *name, uint32_t depth, int32_t label)
+{
+    size_t path = put_name(w, &w->paths, name);
+    struct task *task = path == SIZE_MAX ? NULL : pile_add(&w->tasks, sizeof *task, &w->set->mem);
+
+    if (!task)
+        return no_memory(w);
+    *task = (struct task){path, depth, label};
+    return DKVB_OK;
+}
+
+static bool is_picture(const char *name)
+{
+    return dkvb__ends_in(name, ".png") || dkvb__ends_in(name, ".jpg") || dkvb__ends_in(name, ".jpeg");
+}
+
+/* What is no folder is what its name says, also if it cannot be examined: reading it will tell. */
+static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
+{
+    struct stat st;
+
+    if (fstatat(dirfd(d), name, &st, 0) == 0 && S_ISDIR(st.st_mode))
+        return add_task(w, name, depth + 1, label);
+    if (is_picture(name))
+        return add_entry(w, &w->folder->pictures, put_name(w, &w->folder->names, name), label);
+    w->set->info.ignored++;
+    return DKVB_OK;
+}
+
+static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t label)
+{
+    struct dirent *entry;
+    dkvb_status rc = DKVB_OK;
+
+    errno = 0;
+    while (!rc && (entry = readdir(d))) {
+        if (entry->d_name[0] != '.')
+            rc = look_at(w, d, entry->d_name, depth, label);
+        errno = 0;
+    }
+    return !rc && errno != 0 ? dkvb__fail_errno(w->path, "read") : rc;
+}
+
+/* *leads_back: the path already leads through the folder. Else it is kept as the one of its depth: stacks are looked at
+ * from the top, so those before it are the ones that lead to it. */
+static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_back)
+{
+    struct level *levels;
+    struct stat st;
+
+    *leads_back = false;
+    if (fstat(dirfd(d), &st) != 0)
+        return dkvb__fail_errno(w->path, "examine");
+    if (w->levels.size <= depth * sizeof *levels && !pile_add(&w->levels, sizeof *levels, &w->set->mem))
+        return no_memory(w);
+    levels = (void *)w->levels.data;
+    for (uint32_t i = 0; i < depth; i++)
+        *leads_back = *leads_back || (levels[i].device == st.st_dev && levels[i].inode == st.st_ino);
+    levels[depth] = (struct level){st.st_dev, st.st_ino};
+    return DKVB_OK;
+}
+
+/* The folder whose path is set. Those in the root are classes. */
+static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
+{
+    struct folder *f = w->folder;
+    bool leads_back;
+    DIR *d = opendir(w->path);
+    dkvb_status rc;
+
+    if (!d)
+        return dkvb__fail_errno(w->path, "open");
+    rc = enter(w, d, depth, &leads_back);
+    if (!rc && !leads_back && depth == 1) {
+        struct pile *names = &f->names;
+        size_t name = names->size, size = strlen(w->path + w->root) + 1;
+        char *to = pile_add(names, size, &w->set->mem);
+
+        label = (int32_t)count_of(&f->classes);
+        if (to)
+            memcpy(to, w->path + w->root, size);
+        rc = add_entry(w, &f->classes, to ? name : SIZE_MAX, 0);
+    }
+    if (!rc && !leads_back)
+        rc = look_at_all(w, d, depth, label);
+    closedir(d);
+    return rc;
+}
+
+static dkvb_status walk_all(struct walk *w)
+{
+    dkvb_status rc = join(w->path, w->set->path, "");
+
+    w->root = strlen(w->path);
+    if (!rc)
+        rc = visit(w, 0, -1);
+    while (!rc && w->tasks.size > 0) {
+        struct task task;
+
+        w->tasks.size -= sizeof task;
+        memcpy(&task, w->tasks.data + w->tasks.size, sizeof task);
+        if (++w->folders > MAX_FOLDERS)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: more than %d folders", w->set->path, MAX_FOLDERS);
+        rc = join(w->path, w->set->path, w->paths.data + task.path);
+        w->paths.size = task.path;
+        if (!rc)
+            rc = visit(w, task.depth, task.label);
+    }
+    return rc;
+}
+
+/* By label, then by path. */
+static bool comes_before(const struct entry *a, const struct entry *b, const char *names)
+{
+    return a->label != b->label ? a->label < b->label : strcmp(names + a->path, names + b->path) < 0;
+}
+
+static void merge(struct entry *to, const struct entry *a, size_t n, const struct entry *b, size_t m, const char *names)
+{
+    while (n > 0 || m > 0)
+        if (m == 0 || (n > 0 && !comes_before(b, a, names)))
+            *to++ = *a++, n--;
+        else
+            *to++ = *b++, m--;
+}
+
+/* Sort runs of 1, 2, 4, ... entries. qsort() may take memory, and knows nothing of `names`. */
+static dkvb_status sort(struct pile *entries, const struct walk *w)
+{
+    size_t n = count_of(entries);
+    struct entry *from = (void *)entries->data;
+    struct entry *to = dkvb__alloc(&w->set->mem, entries->capacity, 1);
+
+    if (!to)
+        return no_memory(w);
+    for (size_t run = 1; run < n; run *= 2) {
+        struct entry *sorted = to;
+
+        for (size_t i = 0; i < n; i += 2 * run) {
+            size_t middle = n - i < run ? n : i + run, end = n - i < 2 * run ? n : i + 2 * run;
+
+            merge(to + i, from + i, middle - i, from + middle, end - middle, w->folder->names.data);
+        }
+        to = from;
+        from = sorted;
+    }
+    dkvb__free(&w->set->mem, to);
+    entries->data = (void *)from;
+    return DKVB_OK;
+}
+
+/* Classes by name, pictures by class and path. */
+static dkvb_status put_in_order(struct walk *w)
+{
+    struct folder *f = w->folder;
+    size_t classes = count_of(&f->classes), pictures = count_of(&f->pictures);
+    struct entry *picture = (void *)f->pictures.data;
+    int32_t *rank = dkvb__alloc(&w->set->mem, classes, sizeof *rank);
+    dkvb_status rc = rank ? sort(&f->classes, w) : no_memory(w);
+
+    if (!rc)
+        for (size_t i = 0; i < classes; i++)
+            rank[entry_at(&f->classes, i)->number] = (int32_t)i;
+    for (size_t i = 0; !rc && i < pictures; i++)
+        picture[i].label = picture[i].label < 0 ? -1 : rank[picture[i].label];
+    dkvb__free(&w->set->mem, rank);
+    return rc ? rc : sort(&f->pictures, w);
+}
+
+static dkvb_status fill(struct walk *w)
+{
+    dkvb_imageset_info *info = &w->set->info;
+    dkvb_status rc = walk_all(w);
+
+    if (rc)
+        return rc;
+    info->classes = (uint32_t)count_of(&w->folder->classes);
+    info->pictures = count_of(&w->folder->pictures);
+    if (info->pictures == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg",
+                          w->set->path, (unsigned long long)info->ignored);
+    return put_in_order(w);
+}
+
+dkvb_status dkvb__folder_open(struct dkvb_imageset *set)
+{
+    const dkvb_allocator *mem = &set->mem;
+    struct walk *w = dkvb__alloc0(mem, 1, sizeof *w);
+    struct folder *f = dkvb__alloc0(mem, 1, sizeof *f);
+    dkvb_status rc = DKVB_ENOMEM;
+
+    set->kind = &kind;
+    set->state = f;
+    if (w && f) {
+        w->set = set;
+        w->folder = f;
+        rc = fill(w);
+        dkvb__free(mem, w->paths.data);
+        dkvb__free(mem, w->tasks.data);
+        dkvb__free(mem, w->levels.data);
+    }
+    if (!w || !f)
+        dkvb__fail(rc, "out of memory");
+    dkvb__free(mem, w);
+    return rc;
+}

@@ -1,0 +1,182 @@
+#include "data/image.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/status.h"
+
+/* A picture of the largest size has three times 2^28 bytes at most; a file of it need not have more. */
+enum { MAX_PIXELS = DKVB_IMAGE_MAX_SIDE * 4096, MAX_FILE = 1 << 30 };
+
+static const struct codec {
+    uint32_t bit;
+    const char *name;
+    size_t magic_size;
+    const char *magic;
+    dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in); /* NULL: not in this build */
+} codecs[] = {
+#ifdef DKVB_HAVE_PNG
+    {DKVB_CODEC_PNG, "PNG", 8, "\x89PNG\r\n\x1A\n", dkvb__png_decode},
+#else
+    {DKVB_CODEC_PNG, "PNG", 8, "\x89PNG\r\n\x1A\n", NULL},
+#endif
+#ifdef DKVB_HAVE_JPEG
+    {DKVB_CODEC_JPEG, "JPEG", 3, "\xFF\xD8\xFF", dkvb__jpeg_decode},
+#else
+    {DKVB_CODEC_JPEG, "JPEG", 3, "\xFF\xD8\xFF", NULL},
+#endif
+};
+enum { CODECS = sizeof codecs / sizeof *codecs };
+
+uint32_t dkvb_image_codecs(void)
+{
+    uint32_t bits = 0;
+
+    for (size_t i = 0; i < CODECS; i++)
+        bits |= codecs[i].decode ? codecs[i].bit : 0;
+    return bits;
+}
+
+static const struct codec *codec_of(const uint8_t *start, size_t size)
+{
+    for (size_t i = 0; i < CODECS; i++)
+        if (size >= codecs[i].magic_size && memcmp(start, codecs[i].magic, codecs[i].magic_size) == 0)
+            return &codecs[i];
+    return NULL;
+}
+
+bool dkvb__image_sniff(const uint8_t *start, size_t size)
+{
+    return codec_of(start, size) != NULL;
+}
+
+void dkvb_image_free(dkvb_image *image)
+{
+    if (!image || image->struct_size < sizeof *image)
+        return;
+    if (image->allocator.release)
+        dkvb__free(&image->allocator, image->pixels);
+    *image = (dkvb_image){.struct_size = image->struct_size};
+}
+
+dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height)
+{
+    if (width < 1 || height < 1 || width > DKVB_IMAGE_MAX_SIDE || height > DKVB_IMAGE_MAX_SIDE)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu x %llu pixels; sides are 1 to %d", name,
+                          (unsigned long long)width, (unsigned long long)height, DKVB_IMAGE_MAX_SIDE);
+    if (width * height > MAX_PIXELS)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu x %llu pixels, at most %d are wanted", name,
+                          (unsigned long long)width, (unsigned long long)height, MAX_PIXELS);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name)
+{
+    out->pixels = dkvb__alloc(&out->allocator, (size_t)width * height, channels);
+    if (!out->pixels)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %u x %u pixels", name, width, height);
+    out->width = width;
+    out->height = height;
+    out->channels = channels;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator)
+{
+    dkvb_status rc = dkvb__check_allocator(allocator);
+
+    if (!out)
+        return dkvb__fail(DKVB_EINVAL, "out is NULL");
+    if (out->struct_size < sizeof *out)
+        return dkvb__fail(DKVB_EINVAL, "image: struct_size is %zu, %zu wanted; start from DKVB_IMAGE_INIT",
+                          out->struct_size, sizeof *out);
+    *out = (dkvb_image){.struct_size = out->struct_size, .allocator = dkvb__allocator(rc ? NULL : allocator)};
+    return dkvb__image_end(out, rc);
+}
+
+dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc)
+{
+    if (rc)
+        dkvb_image_free(out);
+    return rc;
+}
+
+/* The codec that reads a file beginning so, in *out. */
+static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, const char *name)
+{
+    const struct codec *codec = codec_of(start, size);
+    uint8_t b[4] = {0};
+
+    if (!codec && size < DKVB__IMAGE_SNIFF)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes, a PNG or JPEG file is wanted", name, size);
+    if (!codec) {
+        memcpy(b, start, sizeof b);
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: begins with the bytes %02x %02x %02x %02x, a PNG or JPEG file is wanted", name, b[0],
+                          b[1], b[2], b[3]);
+    }
+    if (!codec->decode)
+        return dkvb__fail(DKVB_ESTATE, "%.300s: a %s file, which this build of libdkvb does not read", name,
+                          codec->name);
+    *out = codec;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size, const char *name,
+                              const dkvb_allocator *allocator)
+{
+    const struct codec *codec;
+    dkvb_status rc = dkvb__image_begin(out, allocator);
+
+    if (rc)
+        return rc;
+    if (!bytes || !name)
+        return dkvb__image_end(out, dkvb__fail(DKVB_EINVAL, "%s is NULL", bytes ? "name" : "bytes"));
+    rc = find_codec(&codec, bytes, size, name);
+    if (!rc)
+        rc = codec->decode(out, &(struct dkvb__encoded){bytes, size, name});
+    return dkvb__image_end(out, rc);
+}
+
+static dkvb_status decode_file(dkvb_image *out, const struct codec *codec, const struct dkvb__file *file)
+{
+    uint8_t *bytes;
+    dkvb_status rc;
+
+    if (file->size > MAX_FILE)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes, at most %d are wanted of a picture", file->path,
+                          (unsigned long long)file->size, MAX_FILE);
+    bytes = dkvb__alloc(&out->allocator, (size_t)file->size, 1);
+    if (!bytes)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %llu bytes", file->path,
+                          (unsigned long long)file->size);
+    rc = dkvb__file_read(file, 0, bytes, (size_t)file->size);
+    if (!rc)
+        rc = codec->decode(out, &(struct dkvb__encoded){bytes, (size_t)file->size, file->path});
+    dkvb__free(&out->allocator, bytes);
+    return rc;
+}
+
+dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const dkvb_allocator *allocator)
+{
+    uint8_t start[DKVB__IMAGE_SNIFF];
+    const struct codec *codec;
+    struct dkvb__file file;
+    size_t size;
+    dkvb_status rc = dkvb__image_begin(out, allocator);
+
+    if (rc)
+        return rc;
+    rc = path ? dkvb__file_open(&file, path) : dkvb__fail(DKVB_EINVAL, "path is NULL");
+    if (rc)
+        return dkvb__image_end(out, rc);
+    size = file.size < sizeof start ? (size_t)file.size : sizeof start;
+    rc = dkvb__file_read(&file, 0, start, size);
+    if (!rc)
+        rc = find_codec(&codec, start, size, path);
+    if (!rc)
+        rc = decode_file(out, codec, &file);
+    dkvb__file_close(&file);
+    return dkvb__image_end(out, rc);
+}

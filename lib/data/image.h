@@ -1,0 +1,39 @@
+#ifndef DKVB_DATA_IMAGE_H
+#define DKVB_DATA_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dkvb/images.h"
+
+/* The bytes of a picture file. */
+struct dkvb__encoded {
+    const uint8_t *bytes;
+    size_t size;
+    const char *name; /* for messages */
+};
+
+/* True if a file that starts with these bytes claims to be a picture, of whatever kind this build reads. */
+bool dkvb__image_sniff(const uint8_t *start, size_t size);
+
+/* Bytes at the start of a file that sniffing needs. */
+enum { DKVB__IMAGE_SNIFF = 8 };
+
+/* DKVB_EFORMAT unless a picture of that size may be. */
+dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
+
+/* Pixels for a picture of a size that is fine, from out->allocator; DKVB_ENOMEM. */
+dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, uint32_t channels, const char *name);
+
+/* DKVB_EINVAL if `out` cannot be filled. On success out is empty and knows its allocator. */
+dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
+
+/* What a filling call ends with: after a failure the picture is empty. */
+dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc);
+
+/* One file for each library. Pixels are in `out`, which knows its allocator, also after a failure. */
+dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in);
+dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in);
+
+#endif

@@ -1,0 +1,73 @@
+/* Pictures in one array: IDX or .npy of uint8. */
+#include "dkvb/data.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "data/image.h"
+#include "data/imageset.h"
+
+static void array_close(void *state, const dkvb_allocator *mem)
+{
+    dkvb_array_free(state);
+    dkvb__free(mem, state);
+}
+
+static dkvb_status array_read(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
+                              const dkvb_allocator *allocator)
+{
+    const dkvb_array *a = set->state;
+    const dkvb_imageset_info *info = &set->info;
+    size_t size = (size_t)info->width * info->height * info->channels;
+    dkvb_status rc = dkvb__image_begin(out, allocator);
+
+    if (!rc)
+        rc = dkvb__image_alloc(out, info->width, info->height, info->channels, set->path);
+    if (!rc)
+        memcpy(out->pixels, (const uint8_t *)a->data + (size_t)index * size, size);
+    return rc;
+}
+
+static const struct dkvb__images_kind kind = {.read = array_read, .name = dkvb__numbered_name, .close = array_close};
+
+/* [n][h][w], [n][h][w][1 or 3], or [n][w], whose pictures are one row high. */
+static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
+{
+    uint64_t channels = a->ndim == 4 ? a->shape[3] : 1;
+    uint64_t height = a->ndim > 2 ? a->shape[1] : 1, width = a->ndim > 2 ? a->shape[2] : a->shape[1];
+    dkvb_status rc;
+
+    if (a->dtype != DKVB_DTYPE_U8)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; pictures are uint8", set->path,
+                          dkvb_dtype_name(a->dtype));
+    if (a->ndim < 2 || a->ndim > 4 || (channels != 1 && channels != 3))
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.300s: %u dimensions, the last of %llu; pictures are [n][h][w], [n][h][w][1 or 3] or [n][w]", set->path,
+            a->ndim, (unsigned long long)(a->ndim > 0 ? a->shape[a->ndim - 1] : 1));
+    rc = dkvb__image_check_size(set->path, width, height);
+    if (rc)
+        return rc;
+    if (a->shape[0] == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture", set->path);
+    set->info.pictures = a->shape[0];
+    set->info.width = (uint32_t)width;
+    set->info.height = (uint32_t)height;
+    set->info.channels = (uint32_t)channels;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__image_array_open(struct dkvb_imageset *set)
+{
+    dkvb_array *a = dkvb__alloc0(&set->mem, 1, sizeof *a);
+    dkvb_status rc;
+
+    if (!a)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    a->struct_size = sizeof *a;
+    set->kind = &kind;
+    set->state = a;
+    rc = dkvb_array_read(a, set->path, &set->mem);
+    return rc ? rc : take_shape(set, a);
+}

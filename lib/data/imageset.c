@@ -1,0 +1,228 @@
+#include "data/imageset.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "data/image.h"
+
+static const dkvb_imageset_options defaults = DKVB_IMAGESET_OPTIONS_INIT;
+
+void dkvb_imageset_options_init(dkvb_imageset_options *opts, size_t struct_size)
+{
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
+}
+
+const char *dkvb__base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+size_t dkvb__numbered_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
+{
+    return (size_t)snprintf(name, size, "%s:%llu", dkvb__base_name(set->path), (unsigned long long)index);
+}
+
+bool dkvb__ends_in(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+
+    return length >= size && strcasecmp(text + length - size, end) == 0;
+}
+
+static dkvb_status file_read(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
+                             const dkvb_allocator *allocator)
+{
+    (void)index;
+    return dkvb_image_read(out, set->path, allocator);
+}
+
+static size_t file_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
+{
+    (void)index;
+    return (size_t)snprintf(name, size, "%s", dkvb__base_name(set->path));
+}
+
+static const struct dkvb__images_kind one_file = {.read = file_read, .name = file_name};
+
+/* The first bytes of a file, as many as there are. */
+static dkvb_status read_start(const char *path, uint8_t start[DKVB__IMAGE_SNIFF], size_t *got, uint64_t *size)
+{
+    struct dkvb__file file;
+    dkvb_status rc = dkvb__file_open(&file, path);
+
+    if (rc)
+        return rc;
+    *size = file.size;
+    *got = file.size < DKVB__IMAGE_SNIFF ? (size_t)file.size : DKVB__IMAGE_SNIFF;
+    rc = dkvb__file_read(&file, 0, start, *got);
+    dkvb__file_close(&file);
+    return rc;
+}
+
+static dkvb_status file_open(struct dkvb_imageset *set)
+{
+    uint8_t start[DKVB__IMAGE_SNIFF];
+    uint64_t size;
+    size_t got;
+    dkvb_status rc = read_start(set->path, start, &got, &size);
+
+    if (rc)
+        return rc;
+    if (!dkvb__image_sniff(start, got))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: neither PNG nor JPEG by its first bytes", set->path);
+    set->kind = &one_file;
+    set->info.pictures = 1;
+    return DKVB_OK;
+}
+
+/* Which kind of set a path leads to. */
+static dkvb_status detect(uint32_t *format, const char *path)
+{
+    uint8_t start[DKVB__IMAGE_SNIFF];
+    struct stat st;
+    uint64_t size = 0;
+    size_t got;
+    dkvb_status rc;
+
+    if (stat(path, &st) != 0)
+        return dkvb__fail_errno(path, "find");
+    if (!S_ISDIR(st.st_mode)) {
+        rc = read_start(path, start, &got, &size);
+        *format = DKVB_IMAGES_FILE;
+        if (rc || dkvb__image_sniff(start, got))
+            return rc;
+    }
+    rc = dkvb__cifar_sniff(format, path, S_ISDIR(st.st_mode), size);
+    if (!rc && *format == 0)
+        *format = S_ISDIR(st.st_mode) ? DKVB_IMAGES_FOLDER : DKVB_IMAGES_ARRAY;
+    return rc;
+}
+
+static dkvb_status open_kind(struct dkvb_imageset *set, const dkvb_imageset_options *o)
+{
+    dkvb_status rc = DKVB_OK;
+
+    set->info.format = o->format;
+    if (o->format == DKVB_IMAGES_AUTO)
+        rc = detect(&set->info.format, set->path);
+    if (!rc && o->coarse_labels && set->info.format != DKVB_IMAGES_CIFAR100)
+        rc = dkvb__fail(DKVB_EINVAL, "%.300s: coarse labels are those of CIFAR-100, which this is not", set->path);
+    if (rc)
+        return rc;
+    switch (set->info.format) {
+    case DKVB_IMAGES_FOLDER:
+        return dkvb__folder_open(set);
+    case DKVB_IMAGES_FILE:
+        return file_open(set);
+    case DKVB_IMAGES_CIFAR10:
+    case DKVB_IMAGES_CIFAR100:
+        return dkvb__cifar_open(set, o->coarse_labels != 0);
+    default:
+        return dkvb__image_array_open(set);
+    }
+}
+
+static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_options *opts)
+{
+    dkvb_status rc;
+
+    *o = defaults;
+    rc = dkvb__take_options(o, sizeof *o, opts, "image set options");
+    if (rc)
+        return rc;
+    if (o->format > DKVB_IMAGES_ARRAY)
+        return dkvb__fail(DKVB_EINVAL, "there is no format of pictures %u", o->format);
+    if (o->coarse_labels > 1)
+        return dkvb__fail(DKVB_EINVAL, "coarse_labels is %u, 0 or 1 is wanted", o->coarse_labels);
+    return dkvb__check_allocator(o->allocator);
+}
+
+dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path, const dkvb_imageset_options *opts)
+{
+    dkvb_imageset_options o;
+    dkvb_allocator mem;
+    dkvb_imageset *set;
+    dkvb_status rc;
+
+    if (out)
+        *out = NULL;
+    if (!out || !path)
+        return dkvb__fail(DKVB_EINVAL, "%s is NULL", out ? "path" : "out");
+    rc = check_options(&o, opts);
+    if (rc)
+        return rc;
+    mem = dkvb__allocator(o.allocator);
+    set = dkvb__alloc0(&mem, 1, sizeof *set);
+    if (!set)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    set->mem = mem;
+    set->info.struct_size = sizeof set->info;
+    set->path = dkvb__strdup(&mem, path);
+    rc = set->path ? open_kind(set, &o) : dkvb__fail(DKVB_ENOMEM, "out of memory");
+    if (rc)
+        dkvb_imageset_free(set);
+    else
+        *out = set;
+    return rc;
+}
+
+void dkvb_imageset_free(dkvb_imageset *set)
+{
+    dkvb_allocator mem;
+
+    if (!set)
+        return;
+    mem = set->mem;
+    if (set->kind && set->kind->close)
+        set->kind->close(set->state, &mem);
+    dkvb__free(&mem, set->path);
+    dkvb__free(&mem, set);
+}
+
+dkvb_status dkvb_imageset_get_info(const dkvb_imageset *set, dkvb_imageset_info *info)
+{
+    if (!set || !info)
+        return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "info" : "set");
+    return dkvb__give_info(info, &set->info, sizeof set->info, "image set info");
+}
+
+const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t index)
+{
+    return set && index < set->info.classes && set->kind->class_name ? set->kind->class_name(set, index) : NULL;
+}
+
+int32_t dkvb_imageset_label(const dkvb_imageset *set, uint64_t index)
+{
+    return set && index < set->info.pictures && set->kind->label ? set->kind->label(set, index) : -1;
+}
+
+size_t dkvb_imageset_name(const dkvb_imageset *set, uint64_t index, char *name, size_t size)
+{
+    if (size > 0)
+        name[0] = '\0';
+    return set && index < set->info.pictures ? set->kind->name(set, index, name, size) : 0;
+}
+
+dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
+                               const dkvb_allocator *allocator)
+{
+    dkvb_status rc = dkvb__image_begin(out, allocator);
+
+    if (rc)
+        return rc;
+    if (!set)
+        rc = dkvb__fail(DKVB_EINVAL, "set is NULL");
+    else if (index >= set->info.pictures)
+        rc = dkvb__fail(DKVB_ENOTFOUND, "%.300s: there is no picture %llu, they are %llu", set->path,
+                        (unsigned long long)index, (unsigned long long)set->info.pictures);
+    else
+        rc = set->kind->read(set, index, out, allocator);
+    return dkvb__image_end(out, rc);
+}

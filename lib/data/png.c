@@ -1,0 +1,184 @@
+/* PNG through libpng, the only file that knows it. Colours as PIL's convert("RGB") gives them: tRNS is dropped, gamma
+ * and profiles are not looked at, 16-bit samples keep their high byte. https://www.w3.org/TR/png/ */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "data/image.h"
+
+enum {
+    MAX_RATIO = 1032, /* deflate's: 258 bytes from 2 bits */
+    MAX_CHUNK =
+        8000000, /* libpng's own limit, whatever it was built with; of data that may be split it holds for IDAT */
+    PALETTE = 256
+};
+
+struct decoder {
+    png_structp png;
+    png_infop info;
+    const struct dkvb__encoded *in;
+    size_t at; /* in in->bytes */
+    dkvb_image *out;
+    bool no_memory; /* the allocator gave up, whether or not libpng goes on without */
+    char message[100];
+};
+
+static png_voidp get(png_structp png, png_alloc_size_t size)
+{
+    struct decoder *d = png_get_mem_ptr(png);
+    void *ptr = dkvb__alloc(&d->out->allocator, size, 1);
+
+    d->no_memory = d->no_memory || !ptr;
+    return ptr;
+}
+
+static void release(png_structp png, png_voidp ptr)
+{
+    struct decoder *d = png_get_mem_ptr(png);
+
+    dkvb__free(&d->out->allocator, ptr);
+}
+
+static void on_error(png_structp png, png_const_charp message)
+{
+    struct decoder *d = png_get_error_ptr(png);
+
+    snprintf(d->message, sizeof d->message, "%s", message);
+    png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp message)
+{
+    (void)png;
+    (void)message;
+}
+
+static void on_read(png_structp png, png_bytep to, size_t size)
+{
+    struct decoder *d = png_get_io_ptr(png);
+
+    if (size > d->in->size - d->at)
+        png_error(png, "is cut short");
+    memcpy(to, d->in->bytes + d->at, size);
+    d->at += size;
+}
+
+static dkvb_status no_memory(const struct decoder *d)
+{
+    return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for reading PNG", d->in->name);
+}
+
+/* Size and promise of the header, before memory is asked for by them. */
+static dkvb_status check_header(const struct decoder *d)
+{
+    uint32_t width = png_get_image_width(d->png, d->info), height = png_get_image_height(d->png, d->info);
+    uint64_t unpacked = (uint64_t)png_get_rowbytes(d->png, d->info) * height;
+    dkvb_status rc = dkvb__image_check_size(d->in->name, width, height);
+
+    if (!rc && unpacked / MAX_RATIO > d->in->size)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes cannot unpack to %u x %u pixels", d->in->name, d->in->size,
+                        width, height);
+    return rc;
+}
+
+/* Ask for a byte a sample, without alpha. Palettes are looked up later. Returns how often all rows are read. */
+static int set_transforms(const struct decoder *d)
+{
+    png_byte type = png_get_color_type(d->png, d->info);
+
+    png_set_strip_16(d->png);
+    png_set_strip_alpha(d->png);
+    if (type == PNG_COLOR_TYPE_PALETTE)
+        png_set_packing(d->png);
+    else if (type == PNG_COLOR_TYPE_GRAY)
+        png_set_expand_gray_1_2_4_to_8(d->png);
+    return png_set_interlace_handling(d->png);
+}
+
+/* Rows of indices lie in the last third of their place, so that colours can be put in from the first pixel on. */
+static void look_up(dkvb_image *out, png_const_colorp colours, int count)
+{
+    png_color table[PALETTE];
+    size_t width = out->width;
+
+    for (int i = 0; i < PALETTE; i++) /* PIL has greys where a palette ends early */
+        table[i] = i < count ? colours[i] : (png_color){(png_byte)i, (png_byte)i, (png_byte)i};
+    for (size_t y = 0; y < out->height; y++) {
+        uint8_t *row = out->pixels + y * width * 3;
+
+        for (size_t x = 0; x < width; x++) {
+            png_color colour = table[row[2 * width + x]];
+
+            row[3 * x] = colour.red;
+            row[3 * x + 1] = colour.green;
+            row[3 * x + 2] = colour.blue;
+        }
+    }
+}
+
+static dkvb_status read_picture(struct decoder *d)
+{
+    uint32_t channels, samples; /* of a pixel as it is kept, and as it comes from libpng */
+    png_colorp colours = NULL;
+    size_t row;
+    int passes, count = 0;
+    dkvb_status rc;
+
+    png_read_info(d->png, d->info);
+    rc = check_header(d);
+    if (rc)
+        return rc;
+    channels = png_get_color_type(d->png, d->info) & PNG_COLOR_MASK_COLOR ? 3 : 1;
+    png_get_PLTE(d->png, d->info, &colours, &count);
+    passes = set_transforms(d);
+    png_read_update_info(d->png, d->info);
+    samples = png_get_channels(d->png, d->info);
+    rc = dkvb__image_alloc(d->out, png_get_image_width(d->png, d->info), png_get_image_height(d->png, d->info),
+                           channels, d->in->name);
+    if (rc)
+        return rc;
+    row = (size_t)d->out->width * channels;
+    if (png_get_rowbytes(d->png, d->info) != (size_t)d->out->width * samples || samples > channels)
+        png_error(d->png, "has an unexpected layout");
+    while (passes-- > 0)
+        for (size_t y = 0; y < d->out->height; y++)
+            png_read_row(d->png, d->out->pixels + y * row + d->out->width * (channels - samples), NULL);
+    png_read_end(d->png, NULL);
+    if (samples < channels)
+        look_up(d->out, colours, count);
+    return d->no_memory ? no_memory(d) : DKVB_OK;
+}
+
+/* Nothing that is changed after setjmp() is a variable of this function. */
+static dkvb_status run(struct decoder *d)
+{
+    if (setjmp(png_jmpbuf(d->png)) != 0)
+        return d->no_memory ? no_memory(d) : dkvb__fail(DKVB_EFORMAT, "%.300s: PNG %s", d->in->name, d->message);
+    return read_picture(d);
+}
+
+dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in)
+{
+    struct decoder d = {.in = in, .out = out};
+    dkvb_status rc;
+
+    d.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &d, on_error, on_warning, &d, get, release);
+    d.info = d.png ? png_create_info_struct(d.png) : NULL;
+    if (!d.info) {
+        rc = no_memory(&d);
+    } else {
+        png_set_read_fn(d.png, &d, on_read);
+        png_set_user_limits(d.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() knows better */
+        png_set_chunk_malloc_max(d.png, MAX_CHUNK);
+        png_set_chunk_cache_max(d.png, 1);
+        /* Texts, profiles and the like are passed over unread. */
+        png_set_keep_unknown_chunks(d.png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+        rc = run(&d);
+    }
+    png_destroy_read_struct(&d.png, &d.info, NULL);
+    return rc;
+}

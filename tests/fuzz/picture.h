@@ -1,0 +1,39 @@
+/* What the targets of picture files do with them. */
+#ifndef DKVB_TESTS_FUZZ_PICTURE_H
+#define DKVB_TESTS_FUZZ_PICTURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "dkvb/images.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Fit a picture that holds what its shape promises. */
+static inline void fit_picture(const dkvb_image *image)
+{
+    dkvb_image fitted = DKVB_IMAGE_INIT;
+    volatile uint32_t sum = 0; /* every pixel is there: a sanitizer sees if not */
+
+    if (image->width < 1 || image->height < 1 || (image->channels != 1 && image->channels != 3))
+        abort();
+    for (size_t i = 0; i < (size_t)image->width * image->height * image->channels; i++)
+        sum += image->pixels[i];
+    if (dkvb_image_fit(&fitted, image, 9, 8, DKVB_FILTER_BICUBIC, NULL) || fitted.width != 8 || fitted.channels != 3)
+        abort();
+    dkvb_image_free(&fitted);
+}
+
+static inline void use_picture(const uint8_t *bytes, size_t size)
+{
+    dkvb_image image = DKVB_IMAGE_INIT;
+
+    if (dkvb_image_decode(&image, bytes, size, "input", NULL) == DKVB_OK)
+        fit_picture(&image);
+    else if (image.pixels)
+        abort();
+    dkvb_image_free(&image);
+}
+
+#endif
