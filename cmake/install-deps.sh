@@ -97,12 +97,16 @@ int main(void) { return zlibVersion() == 0; }' $(pkg-config --cflags --libs zlib
   needs "libmd with its header" builds "$cc" c '#include <sha2.h>
 int main(void) { SHA2_CTX c; SHA256Init(&c); return 0; }' $(pkg-config --cflags --libs libmd || echo -lmd)
   # shellcheck disable=SC2046
+  needs "jansson with its header" builds "$cc" c '#include <jansson.h>
+int main(void) { return json_loads("{}", 0, 0) == 0; }' $(pkg-config --cflags --libs jansson || echo -ljansson)
+  # shellcheck disable=SC2046
   needs "the headers of xxHash 0.8" builds "$cc" c '#include <xxhash.h>
 #if XXH_VERSION_NUMBER < 800
 #error too old
 #endif
 int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
-  needs "pkg-config, and libxxhash.pc and libmd.pc for it" pkg-config --exists 'libxxhash >= 0.8' libmd
+  needs "pkg-config, and libxxhash.pc, libmd.pc and jansson.pc for it" \
+    pkg-config --exists 'libxxhash >= 0.8' libmd 'jansson >= 2.11'
   needs "CMake 3.25" cmake_is_new
   needs "Ninja or make" test -n "$(first ninja make)"
   if wants_tests; then look_for_tests; fi
@@ -113,10 +117,10 @@ int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
 look 2>/dev/null
 [ -n "$lacking" ] || exit 0
 
-debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libxxhash-dev"
-fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel xxhash-devel"
-alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev xxhash-dev libgomp linux-headers"
-arch="gcc cmake ninja pkgconf zlib libmd xxhash"
+debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev"
+fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel"
+alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libgomp linux-headers"
+arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash"
 if wants_tests; then
   debian="$debian g++ libcmocka-dev libopenblas-dev python3 python3-numpy"
   fedora="$fedora gcc-c++ libcmocka-devel openblas-devel python3 python3-numpy"
@@ -138,7 +142,8 @@ if wants_cross; then
     exit 1
   fi
   debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
-  debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libmd-dev:arm64 libxxhash-dev:arm64 libcmocka-dev:arm64"
+  debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libmd-dev:arm64 libjansson-dev:arm64 libxxhash-dev:arm64"
+  debian="$debian libcmocka-dev:arm64"
 fi
 
 refresh=
