@@ -60,7 +60,7 @@ look_for_tests() {
   needs "a C++ compiler" builds "$(first ${CXX:+"$CXX"} c++ g++ clang++)" cc 'int main() { return 0; }'
   needs "CMocka" pkg-config --exists cmocka
   needs "OpenBLAS" pkg-config --exists openblas
-  needs "Python 3 with NumPy" "$(first /usr/bin/python3 python3 none)" -c 'import numpy'
+  needs "Python 3 with NumPy and Pillow" "$(first /usr/bin/python3 python3 none)" -c 'import numpy, PIL'
   needs "nm" nm --version
 }
 
@@ -100,6 +100,14 @@ int main(void) { SHA2_CTX c; SHA256Init(&c); return 0; }' $(pkg-config --cflags 
   needs "jansson with its header" builds "$cc" c '#include <jansson.h>
 int main(void) { return json_loads("{}", 0, 0) == 0; }' $(pkg-config --cflags --libs jansson || echo -ljansson)
   # shellcheck disable=SC2046
+  needs "libpng with its header" builds "$cc" c '#include <png.h>
+int main(void) { return png_access_version_number() == 0; }' $(pkg-config --cflags --libs libpng || echo -lpng)
+  # shellcheck disable=SC2046
+  needs "libjpeg with its header" builds "$cc" c '#include <stdio.h>
+#include <jpeglib.h>
+int main(void) { struct jpeg_error_mgr e; return jpeg_std_error(&e) == 0; }' \
+    $(pkg-config --cflags --libs libjpeg || echo -ljpeg)
+  # shellcheck disable=SC2046
   needs "the headers of xxHash 0.8" builds "$cc" c '#include <xxhash.h>
 #if XXH_VERSION_NUMBER < 800
 #error too old
@@ -117,15 +125,15 @@ int main(void) { return 0; }' $(pkg-config --cflags libxxhash)
 look 2>/dev/null
 [ -n "$lacking" ] || exit 0
 
-debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev"
-fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel"
-alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libgomp linux-headers"
-arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash"
+debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev libpng-dev libjpeg-dev"
+fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel libpng-devel libjpeg-turbo-devel"
+alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libpng-dev libjpeg-turbo-dev libgomp linux-headers"
+arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash libpng libjpeg-turbo"
 if wants_tests; then
-  debian="$debian g++ libcmocka-dev libopenblas-dev python3 python3-numpy"
-  fedora="$fedora gcc-c++ libcmocka-devel openblas-devel python3 python3-numpy"
-  alpine="$alpine g++ cmocka-dev openblas-dev python3 py3-numpy binutils"
-  arch="$arch cmocka openblas python python-numpy"
+  debian="$debian g++ libcmocka-dev libopenblas-dev python3 python3-numpy python3-pil"
+  fedora="$fedora gcc-c++ libcmocka-devel openblas-devel python3 python3-numpy python3-pillow"
+  alpine="$alpine g++ cmocka-dev openblas-dev python3 py3-numpy py3-pillow binutils"
+  arch="$arch cmocka openblas python python-numpy python-pillow"
 fi
 if wants_ci; then
   debian="$debian clang libclang-rt-dev libomp-dev"
@@ -143,7 +151,7 @@ if wants_cross; then
   fi
   debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
   debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libmd-dev:arm64 libjansson-dev:arm64 libxxhash-dev:arm64"
-  debian="$debian libcmocka-dev:arm64"
+  debian="$debian libpng-dev:arm64 libjpeg62-turbo-dev:arm64 libcmocka-dev:arm64"
 fi
 
 refresh=

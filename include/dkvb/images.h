@@ -60,6 +60,8 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * byte (PIL clips 16-bit grey instead). Grey stays one channel, which every user of a picture takes for three equal
  * ones. The orientation that a camera noted is not applied, as PIL does not unless asked.
  *
+ * The allocator gives all memory but what libjpeg works in, a few rows or the coefficients of a progressive picture.
+ *
  * @param[out] out  left empty on failure.
  * @return `DKVB_EINVAL`; `DKVB_EIO` if the file cannot be read; `DKVB_EFORMAT` if it is of another kind, is damaged or
  *         cut short, or is larger than DKVB_IMAGE_MAX_SIDE allows; `DKVB_ESTATE` if this build does not read its kind;
@@ -88,7 +90,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_resize(dkvb_image *out, const dkv
 /**
  * What a network sees: the picture in RGB, resized so that its shorter side is `shorter` (the longer one in proportion,
  * rounded down as torchvision does), and of that the middle `crop` x `crop`, `crop` <= `shorter`. Steps and rounding
- * are those of CLIP's and torchvision's Resize and CenterCrop on PIL images.
+ * are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result has 3 channels, also of grey.
+ * Only what the square needs is made, so that a picture of one row is no burden. `DKVB_EINVAL`, `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter,
                                                    uint32_t crop, uint32_t filter, const dkvb_allocator *allocator);
@@ -166,8 +169,8 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
 DKVB_API int32_t dkvb_imageset_label(const dkvb_imageset *set, uint64_t index);
 
 /**
- * What a picture is called: its path below the folder, or "<file>:<number in it>". Cut short to `size` bytes with the
- * final 0; "" if there is no such picture. Returns the length of the whole name.
+ * What a picture is called: its path below the folder, the name of the one file, or "<file>:<number in it>". Cut short
+ * to `size` bytes with the final 0; "" if there is no such picture. Returns the length of the whole name.
  */
 DKVB_API size_t dkvb_imageset_name(const dkvb_imageset *set, uint64_t index, char *name, size_t size);
 

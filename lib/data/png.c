@@ -85,6 +85,16 @@ static dkvb_status check_header(const struct decoder *d)
     return rc;
 }
 
+/* Texts, profiles and the like are passed over unread. */
+static void set_limits(struct decoder *d)
+{
+    png_set_read_fn(d->png, d, on_read);
+    png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() knows better */
+    png_set_chunk_malloc_max(d->png, MAX_CHUNK);
+    png_set_chunk_cache_max(d->png, 1);
+    png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+}
+
 /* Ask for a byte a sample, without alpha. Palettes are looked up later. Returns how often all rows are read. */
 static int set_transforms(const struct decoder *d)
 {
@@ -128,6 +138,7 @@ static dkvb_status read_picture(struct decoder *d)
     int passes, count = 0;
     dkvb_status rc;
 
+    set_limits(d);
     png_read_info(d->png, d->info);
     rc = check_header(d);
     if (rc)
@@ -168,17 +179,7 @@ dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in)
 
     d.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &d, on_error, on_warning, &d, get, release);
     d.info = d.png ? png_create_info_struct(d.png) : NULL;
-    if (!d.info) {
-        rc = no_memory(&d);
-    } else {
-        png_set_read_fn(d.png, &d, on_read);
-        png_set_user_limits(d.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() knows better */
-        png_set_chunk_malloc_max(d.png, MAX_CHUNK);
-        png_set_chunk_cache_max(d.png, 1);
-        /* Texts, profiles and the like are passed over unread. */
-        png_set_keep_unknown_chunks(d.png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-        rc = run(&d);
-    }
+    rc = d.info ? run(&d) : no_memory(&d);
     png_destroy_read_struct(&d.png, &d.info, NULL);
     return rc;
 }

@@ -1,6 +1,6 @@
 #include "files.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,17 +14,18 @@
 static char folder[64];
 static pid_t maker; /* a forked child that exits must not take the folder away */
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
 static void remove_folder(void)
 {
-    struct dirent *entry;
-    DIR *d = getpid() == maker ? opendir(folder) : NULL;
-
-    if (!d)
-        return;
-    while ((entry = readdir(d)))
-        unlinkat(dirfd(d), entry->d_name, 0);
-    closedir(d);
-    rmdir(folder);
+    if (getpid() == maker)
+        nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *temp_folder(void)
