@@ -1,1 +1,580 @@
-int main(void){return 0;}
+/* Sets of pictures: which there are, in which order, of which class, called what, and what is refused. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data_files.h"
+#include "fixture.h"
+#include "picture_files.h"
+
+enum { RECORD10 = 3073, RECORD100 = 3074 };
+
+static uint8_t picture[PNG_ROOM];
+static size_t picture_size;
+static char root[128]; /* a new folder for each test */
+
+static const char *below(const char *name)
+{
+    static char paths[4][256];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, sizeof paths[0], "%s/%s", root, name);
+    return path;
+}
+
+static int new_root(void **state)
+{
+    static int number;
+    char name[16];
+
+    (void)state;
+    snprintf(name, sizeof name, "set%d", number++);
+    snprintf(root, sizeof root, "%s", temp_path(name));
+    return mkdir(root, 0777);
+}
+
+static int make_picture(void **state)
+{
+    (void)state;
+    picture_size = make_plain_png(picture, 3, 2, 50, true);
+    return 0;
+}
+
+static void put_folder(const char *name)
+{
+    assert_int_equal(mkdir(below(name), 0777), 0);
+}
+
+static void put_picture(const char *name)
+{
+    write_file(below(name), picture, picture_size);
+}
+
+static void put_text(const char *name, const char *text)
+{
+    write_file(below(name), text, strlen(text));
+}
+
+static dkvb_imageset *open_as(const char *path, uint32_t format)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    dkvb_imageset *set;
+
+    o.format = format;
+    if (dkvb_imageset_open(&set, path, &o) != DKVB_OK)
+        fail_msg("%s", dkvb_last_error());
+    return set;
+}
+
+static dkvb_imageset *open_root(void)
+{
+    return open_as(root, DKVB_IMAGES_AUTO);
+}
+
+static dkvb_imageset_info info_of(const dkvb_imageset *set)
+{
+    dkvb_imageset_info info = {.struct_size = sizeof info};
+
+    assert_ok(dkvb_imageset_get_info(set, &info));
+    return info;
+}
+
+static void assert_refused_set(const char *path, uint32_t format, dkvb_status code, const char *part)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    dkvb_imageset *set;
+
+    o.format = format;
+    assert_int_equal(dkvb_imageset_open(&set, path, &o), code);
+    assert_null(set);
+    if (!strstr(dkvb_last_error(), part))
+        fail_msg("\"%s\" does not say \"%s\"", dkvb_last_error(), part);
+}
+
+static void assert_name(const dkvb_imageset *set, uint64_t index, const char *want)
+{
+    char name[256];
+
+    assert_int_equal(dkvb_imageset_name(set, index, name, sizeof name), strlen(want));
+    assert_string_equal(name, want);
+}
+
+static void assert_readable(const dkvb_imageset *set, uint64_t index)
+{
+    dkvb_image image = DKVB_IMAGE_INIT;
+
+    if (!(dkvb_image_codecs() & DKVB_CODEC_PNG))
+        return;
+    assert_ok(dkvb_imageset_read(set, index, &image, NULL));
+    assert_int_equal(image.width, 3);
+    assert_int_equal(image.height, 2);
+    dkvb_image_free(&image);
+}
+
+static void pictures_are_in_order_of_class_and_path(void **state)
+{
+    static const char *const want[] = {"Z.png",    "a.JPG",     "a/b.png",          "a/b/c.jpeg",
+                                       "a/b0.png", "a-b/a.png", "a-b/\xC3\xA9.png", "b/B.PNG"};
+    static const int32_t labels_wanted[] = {-1, -1, 0, 0, 0, 1, 1, 2};
+    dkvb_imageset *set;
+    dkvb_imageset_info info;
+
+    (void)state;
+    put_folder("b");
+    put_folder("a-b"); /* '-' is before '/', but "a" is before "a-b" */
+    put_folder("a");
+    put_folder("a/b");
+    put_folder("empty");
+    for (size_t i = 0; i < 8; i++)
+        put_picture(want[(i * 5 + 3) % 8]);
+    put_text("b/notes.txt", "");
+    put_text("png", "");
+    put_text("a/.hidden.png", "");
+    put_folder(".hidden");
+    put_picture(".hidden/a.png");
+    set = open_root();
+    info = info_of(set);
+    assert_int_equal(info.format, DKVB_IMAGES_FOLDER);
+    assert_int_equal(info.pictures, 8);
+    assert_int_equal(info.ignored, 2);
+    assert_int_equal(info.classes, 4);
+    assert_int_equal(info.width, 0);
+    for (size_t i = 0; i < 8; i++) {
+        assert_name(set, i, want[i]);
+        assert_int_equal(dkvb_imageset_label(set, i), labels_wanted[i]);
+        assert_readable(set, i);
+    }
+    assert_string_equal(dkvb_imageset_class_name(set, 0), "a");
+    assert_string_equal(dkvb_imageset_class_name(set, 1), "a-b");
+    assert_string_equal(dkvb_imageset_class_name(set, 3), "empty");
+    assert_null(dkvb_imageset_class_name(set, 4));
+    dkvb_imageset_free(set);
+}
+
+static void what_is_not_there_is_not_found(void **state)
+{
+    dkvb_imageset *set;
+    dkvb_image image = DKVB_IMAGE_INIT;
+    char name[4] = "abc";
+
+    (void)state;
+    put_picture("long-name.png");
+    set = open_root();
+    assert_int_equal(info_of(set).classes, 0);
+    assert_int_equal(dkvb_imageset_read(set, 1, &image, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_imageset_label(set, 0), -1);
+    assert_int_equal(dkvb_imageset_label(set, 1), -1);
+    assert_int_equal(dkvb_imageset_name(set, 1, name, sizeof name), 0);
+    assert_string_equal(name, "");
+    assert_int_equal(dkvb_imageset_name(set, 0, name, sizeof name), 13); /* cut */
+    assert_string_equal(name, "lon");
+    assert_int_equal(dkvb_imageset_name(set, 0, NULL, 0), 13);
+    dkvb_imageset_free(set);
+}
+
+static void an_unreadable_picture_is_found_when_it_is_read(void **state)
+{
+    dkvb_imageset *set;
+    dkvb_image image = DKVB_IMAGE_INIT;
+
+    (void)state;
+    put_folder("a");
+    put_text("a/broken.png", "no picture");
+    assert_int_equal(symlink("nowhere", below("a/dangling.png")), 0);
+    put_picture("a/fine.png");
+    set = open_root();
+    assert_int_equal(info_of(set).pictures, 3);
+    assert_int_equal(dkvb_imageset_read(set, 0, &image, NULL), DKVB_EFORMAT);
+    assert_message("a/broken.png");
+    assert_null(image.pixels);
+    assert_int_equal(dkvb_imageset_read(set, 1, &image, NULL), DKVB_EIO);
+    assert_readable(set, 2);
+    dkvb_imageset_free(set);
+}
+
+static void links_are_followed_but_not_in_circles(void **state)
+{
+    dkvb_imageset *set;
+
+    (void)state;
+    put_folder("a");
+    put_folder("a/deep");
+    put_picture("a/deep/x.png");
+    assert_int_equal(symlink("a", below("twin")), 0);       /* another class with the same pictures */
+    assert_int_equal(symlink("..", below("a/deep/up")), 0); /* to a, which leads here */
+    assert_int_equal(symlink("../..", below("a/deep/root")), 0);
+    assert_int_equal(symlink(".", below("self")), 0); /* no class */
+    set = open_root();
+    assert_int_equal(info_of(set).pictures, 2);
+    assert_int_equal(info_of(set).classes, 2);
+    assert_name(set, 0, "a/deep/x.png");
+    assert_name(set, 1, "twin/deep/x.png");
+    assert_int_equal(dkvb_imageset_label(set, 1), 1);
+    dkvb_imageset_free(set);
+}
+
+static void folders_nest_deeply(void **state)
+{
+    char name[256] = "a";
+    dkvb_imageset *set;
+
+    (void)state;
+    for (int depth = 0; depth < 60; depth++) {
+        put_folder(name);
+        strcat(name, "/a");
+    }
+    strcat(name, ".png");
+    put_picture(name);
+    set = open_root();
+    assert_name(set, 0, name);
+    assert_readable(set, 0);
+    dkvb_imageset_free(set);
+}
+
+static void many_pictures_are_sorted(void **state)
+{
+    enum { MANY = 1500 };
+    char name[32], before[32] = "";
+    dkvb_imageset *set;
+
+    (void)state;
+    put_folder("a");
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "a/%d.png", i * 7919 % MANY);
+        put_text(name, "");
+    }
+    set = open_root();
+    assert_int_equal(info_of(set).pictures, MANY);
+    for (int i = 0; i < MANY; i++) {
+        dkvb_imageset_name(set, (uint64_t)i, name, sizeof name);
+        assert_true(strcmp(before, name) < 0);
+        memcpy(before, name, sizeof before);
+    }
+    dkvb_imageset_free(set);
+}
+
+static void a_folder_without_pictures_is_refused(void **state)
+{
+    (void)state;
+    put_folder("a");
+    put_text("a/x.txt", "");
+    assert_refused_set(root, DKVB_IMAGES_AUTO, DKVB_EFORMAT, "holds no picture: none of 1 files");
+    assert_refused_set(below("nowhere"), DKVB_IMAGES_AUTO, DKVB_EIO, "nowhere");
+    assert_refused_set(below("a/x.txt"), DKVB_IMAGES_FOLDER, DKVB_EIO, "x.txt");
+}
+
+static void one_file_is_a_set(void **state)
+{
+    dkvb_imageset *set;
+
+    (void)state;
+    put_picture("some.thing");
+    put_text("x.png", "no picture");
+    set = open_as(below("some.thing"), DKVB_IMAGES_AUTO);
+    assert_int_equal(info_of(set).format, DKVB_IMAGES_FILE);
+    assert_int_equal(info_of(set).pictures, 1);
+    assert_name(set, 0, "some.thing");
+    assert_readable(set, 0);
+    dkvb_imageset_free(set);
+    assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT, "neither PNG nor JPEG");
+    assert_refused_set(root, DKVB_IMAGES_FILE, DKVB_EIO, "is a directory");
+}
+
+/* A file of CIFAR records: each has its labels, and pixel i of plane p is i + 64 p + label, modulo 256. */
+static void put_cifar(const char *name, size_t records, size_t record, const uint8_t *record_labels)
+{
+    uint8_t *bytes = malloc(records * record);
+    size_t own = record - 3072;
+
+    for (size_t r = 0; r < records; r++) {
+        memcpy(bytes + r * record, record_labels + r * own, own);
+        for (size_t i = 0; i < 3072; i++)
+            bytes[r * record + own + i] = (uint8_t)(i % 1024 + i / 1024 * 64 + record_labels[r * own]);
+    }
+    write_file(below(name), bytes, records * record);
+    free(bytes);
+}
+
+static void assert_cifar(const dkvb_imageset *set, uint64_t index, uint8_t label)
+{
+    dkvb_image image = DKVB_IMAGE_INIT;
+
+    assert_ok(dkvb_imageset_read(set, index, &image, NULL));
+    assert_int_equal(image.width, 32);
+    assert_int_equal(image.height, 32);
+    assert_int_equal(image.channels, 3);
+    for (size_t i = 0; i < 3072; i++)
+        assert_int_equal(image.pixels[i], (uint8_t)(i / 3 + i % 3 * 64 + label));
+    dkvb_image_free(&image);
+}
+
+static const char ten_names[] = "airplane\nautomobile\nbird\ncat\r\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
+
+static void cifar_10_is_its_training_pictures(void **state)
+{
+    dkvb_imageset *set;
+
+    (void)state;
+    put_cifar("data_batch_2.bin", 3, RECORD10, (const uint8_t[]){3, 4, 5});
+    put_cifar("data_batch_1.bin", 2, RECORD10, (const uint8_t[]){0, 9});
+    put_cifar("test_batch.bin", 1, RECORD10, (const uint8_t[]){7});
+    put_text("batches.meta.txt", ten_names);
+    set = open_root();
+    assert_int_equal(info_of(set).format, DKVB_IMAGES_CIFAR10);
+    assert_int_equal(info_of(set).pictures, 5);
+    assert_int_equal(info_of(set).classes, 10);
+    assert_int_equal(info_of(set).width, 32);
+    assert_name(set, 1, "data_batch_1.bin:1");
+    assert_name(set, 4, "data_batch_2.bin:2");
+    assert_int_equal(dkvb_imageset_label(set, 1), 9);
+    assert_int_equal(dkvb_imageset_label(set, 4), 5);
+    assert_cifar(set, 1, 9);
+    assert_cifar(set, 4, 5);
+    assert_string_equal(dkvb_imageset_class_name(set, 3), "cat");
+    assert_string_equal(dkvb_imageset_class_name(set, 9), "truck");
+    dkvb_imageset_free(set);
+    set = open_as(below("test_batch.bin"), DKVB_IMAGES_AUTO);
+    assert_int_equal(info_of(set).format, DKVB_IMAGES_CIFAR10);
+    assert_int_equal(dkvb_imageset_label(set, 0), 7);
+    assert_string_equal(dkvb_imageset_class_name(set, 7), "horse");
+    dkvb_imageset_free(set);
+}
+
+static void cifar_100_has_two_kinds_of_labels(void **state)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    dkvb_imageset *set;
+
+    (void)state;
+    put_cifar("train.bin", 2, RECORD100, (const uint8_t[]){4, 30, 19, 99});
+    set = open_root();
+    assert_int_equal(info_of(set).format, DKVB_IMAGES_CIFAR100);
+    assert_int_equal(info_of(set).classes, 100);
+    assert_int_equal(dkvb_imageset_label(set, 0), 30);
+    assert_int_equal(dkvb_imageset_label(set, 1), 99);
+    assert_null(dkvb_imageset_class_name(set, 3)); /* no file of names */
+    assert_cifar(set, 1, 19);
+    dkvb_imageset_free(set);
+    o.coarse_labels = 1;
+    assert_ok(dkvb_imageset_open(&set, root, &o));
+    assert_int_equal(info_of(set).classes, 20);
+    assert_int_equal(dkvb_imageset_label(set, 1), 19);
+    dkvb_imageset_free(set);
+    o.format = DKVB_IMAGES_CIFAR10;
+    assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
+    assert_message("coarse labels");
+}
+
+static void a_cifar_folder_without_training_pictures_names_what_it_has(void **state)
+{
+    (void)state;
+    put_cifar("test_batch.bin", 1, RECORD10, (const uint8_t[]){7});
+    assert_refused_set(root, DKVB_IMAGES_AUTO, DKVB_EFORMAT, "give test_batch.bin itself");
+    assert_refused_set(root, DKVB_IMAGES_CIFAR10, DKVB_EFORMAT, "holds no data_batch_*.bin");
+    put_cifar("data_batch_1.bin", 1, RECORD10, (const uint8_t[]){7});
+    put_cifar("train.bin", 1, RECORD100, (const uint8_t[]){7, 7});
+    assert_refused_set(root, DKVB_IMAGES_AUTO, DKVB_EFORMAT, "both of CIFAR-10 and of CIFAR-100");
+    dkvb_imageset_free(open_as(root, DKVB_IMAGES_CIFAR10));
+    dkvb_imageset_free(open_as(root, DKVB_IMAGES_CIFAR100));
+}
+
+static void wrong_cifar_files_are_refused(void **state)
+{
+    (void)state;
+    put_cifar("a.bin", 2, RECORD10, (const uint8_t[]){9, 10});
+    assert_refused_set(below("a.bin"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "picture 1 has the label 10, 0 to 9");
+    assert_refused_set(below("a.bin"), DKVB_IMAGES_CIFAR100, DKVB_EFORMAT, "6146 bytes, records of 3074");
+    put_cifar("b.bin", 1, RECORD100, (const uint8_t[]){1, 100});
+    assert_refused_set(below("b.bin"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "picture 0 has the label 100, 0 to 99");
+    put_text("c.bin", "");
+    assert_refused_set(below("c.bin"), DKVB_IMAGES_CIFAR10, DKVB_EFORMAT, "0 bytes");
+    put_cifar("d.bin", 1, RECORD10, (const uint8_t[]){9});
+    put_text("batches.meta.txt", "a\nb\n");
+    assert_refused_set(below("d.bin"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "2 names of classes, 10 are wanted");
+    put_text("batches.meta.txt", "a\nb\nc\033[1m\nd\ne\nf\ng\nh\ni\nj\n");
+    assert_refused_set(below("d.bin"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "the name of class 2 is not printable");
+}
+
+/* 3074 records of one kind are 3073 of the other. */
+static void a_size_of_both_kinds_is_told_by_names(void **state)
+{
+    uint8_t *zeros = calloc(RECORD10, RECORD100);
+
+    (void)state;
+    write_file(below("x.bin"), zeros, (size_t)RECORD10 * RECORD100);
+    free(zeros);
+    assert_refused_set(below("x.bin"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "may be of CIFAR-10 or of CIFAR-100");
+    put_text("batches.meta.txt", ten_names);
+    dkvb_imageset *set = open_as(below("x.bin"), DKVB_IMAGES_AUTO);
+    assert_int_equal(info_of(set).format, DKVB_IMAGES_CIFAR10);
+    assert_int_equal(info_of(set).pictures, 3074);
+    dkvb_imageset_free(set);
+}
+
+static void put_array(const char *name, const char *type, const char *shape, size_t size)
+{
+    uint8_t bytes[512], data[256];
+    char header[128];
+
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)i;
+    snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }\n", type, shape);
+    write_file(below(name), bytes, npy(bytes, 1, header, data, size));
+}
+
+static void arrays_are_pictures_of_one_size(void **state)
+{
+    static const struct {
+        const char *shape;
+        uint32_t pictures, height, width, channels;
+    } shapes[] = {
+        {"2, 3, 4", 2, 3, 4, 1}, {"2, 2, 3, 1", 2, 2, 3, 1}, {"3, 2, 2, 3", 3, 2, 2, 3}, {"4, 6", 4, 1, 6, 1}};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        size_t size = (size_t)shapes[s].height * shapes[s].width * shapes[s].channels;
+        dkvb_image image = DKVB_IMAGE_INIT;
+        dkvb_imageset_info info;
+        dkvb_imageset *set;
+
+        put_array("x.npy", "|u1", shapes[s].shape, size * shapes[s].pictures);
+        set = open_as(below("x.npy"), DKVB_IMAGES_AUTO);
+        info = info_of(set);
+        assert_int_equal(info.format, DKVB_IMAGES_ARRAY);
+        assert_int_equal(info.pictures, shapes[s].pictures);
+        assert_int_equal(info.height, shapes[s].height);
+        assert_int_equal(info.width, shapes[s].width);
+        assert_int_equal(info.channels, shapes[s].channels);
+        assert_ok(dkvb_imageset_read(set, 1, &image, NULL));
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(image.pixels[i], size + i);
+        assert_name(set, 1, "x.npy:1");
+        assert_int_equal(dkvb_imageset_label(set, 1), -1);
+        dkvb_image_free(&image);
+        dkvb_imageset_free(set);
+    }
+}
+
+static void other_arrays_are_refused(void **state)
+{
+    (void)state;
+    put_array("x.npy", "<f4", "2, 3, 4", 96);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "elements are float32; pictures are uint8");
+    put_array("x.npy", "|u1", "2, 3, 4, 2", 48);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 dimensions, the last of 2");
+    put_array("x.npy", "|u1", "8,", 8);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "1 dimensions");
+    put_array("x.npy", "|u1", "0, 3, 4", 0);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "holds no picture");
+    put_array("x.npy", "|u1", "3, 0, 4", 0);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 x 0 pixels");
+    put_text("x.npy", "something else");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "a NumPy or IDX file is wanted");
+}
+
+/* Every kind of set, opened and read. */
+static dkvb_status live(const char *path, const dkvb_allocator *a)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    dkvb_image image = DKVB_IMAGE_INIT;
+    dkvb_imageset *set;
+    dkvb_status rc;
+
+    o.allocator = a;
+    rc = dkvb_imageset_open(&set, path, &o);
+    if (!rc)
+        rc = dkvb_imageset_read(set, 0, &image, a);
+    dkvb_image_free(&image);
+    dkvb_imageset_free(set);
+    return rc;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    static const char *const paths[] = {"pictures", "pictures/a/a/x.png", "cifar", "x.npy"};
+
+    (void)state;
+    if (!(dkvb_image_codecs() & DKVB_CODEC_PNG))
+        skip();
+    put_folder("pictures");
+    put_folder("pictures/a");
+    put_folder("pictures/a/a");
+    put_folder("pictures/b");
+    put_picture("pictures/a/a/x.png");
+    put_picture("pictures/b/y.png");
+    put_folder("cifar");
+    put_cifar("cifar/data_batch_1.bin", 1, RECORD10, (const uint8_t[]){0});
+    put_text("cifar/batches.meta.txt", ten_names);
+    put_array("x.npy", "|u1", "2, 3, 4", 24);
+    for (size_t p = 0; p < sizeof paths / sizeof *paths; p++) {
+        dkvb_status rc = DKVB_ENOMEM;
+
+        for (size_t fail_at = 0; rc == DKVB_ENOMEM; fail_at++) {
+            struct measured_alloc mem = {.fail_at = fail_at};
+            dkvb_allocator a = {measured_get, measured_release, &mem};
+
+            rc = live(below(paths[p]), &a);
+            assert_int_equal(mem.live, 0);
+        }
+        assert_ok(rc);
+    }
+}
+
+static void options_are_checked(void **state)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT, initial;
+    struct measured_alloc mem = {.fail_at = SIZE_MAX};
+    dkvb_allocator half = {measured_get, NULL, &mem};
+    dkvb_imageset *set;
+
+    (void)state;
+    dkvb_imageset_options_init(&initial, sizeof initial);
+    assert_memory_equal(&initial, &o, sizeof o);
+    put_picture("x.png");
+    o.format = 6;
+    assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
+    o.format = 0;
+    o.coarse_labels = 2;
+    assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
+    o.coarse_labels = 1;
+    assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
+    o.coarse_labels = 0;
+    o.allocator = &half;
+    assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
+    assert_message("release is NULL");
+    assert_int_equal(dkvb_imageset_open(&set, NULL, NULL), DKVB_EINVAL);
+    assert_null(set);
+    dkvb_imageset_free(NULL);
+    assert_ok(dkvb_imageset_open(&set, root, NULL));
+    dkvb_imageset_free(set);
+}
+
+#define in_a_folder(test) cmocka_unit_test_setup(test, new_root)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_a_folder(pictures_are_in_order_of_class_and_path),
+        in_a_folder(what_is_not_there_is_not_found),
+        in_a_folder(an_unreadable_picture_is_found_when_it_is_read),
+        in_a_folder(links_are_followed_but_not_in_circles),
+        in_a_folder(folders_nest_deeply),
+        in_a_folder(many_pictures_are_sorted),
+        in_a_folder(a_folder_without_pictures_is_refused),
+        in_a_folder(one_file_is_a_set),
+        in_a_folder(cifar_10_is_its_training_pictures),
+        in_a_folder(cifar_100_has_two_kinds_of_labels),
+        in_a_folder(a_cifar_folder_without_training_pictures_names_what_it_has),
+        in_a_folder(wrong_cifar_files_are_refused),
+        in_a_folder(a_size_of_both_kinds_is_told_by_names),
+        in_a_folder(arrays_are_pictures_of_one_size),
+        in_a_folder(other_arrays_are_refused),
+        in_a_folder(every_allocation_may_fail),
+        in_a_folder(options_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, make_picture, NULL);
+}
