@@ -648,6 +648,7 @@ PROTOTYPES = {
     "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
 
     # images.h
