@@ -578,6 +578,8 @@ PROTOTYPES = {
     "dkvb_model_drop_counts": (Status, (_model,)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
+    "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
+    "dkvb_model_encoder": (c_char_p, (_model,)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
     "dkvb_model_load": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
