@@ -52,6 +52,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
     json_count("masked_pairs", info->masked_pairs);
     json_count("purged_pairs", info->purged_pairs);
+    json_text("encoder", dkvb_model_encoder(model));
     json_open("class_names", '[');
     for (uint32_t i = 0; i < info->classes; i++)
         json_text(NULL, dkvb_model_class_name(model, i));
@@ -75,6 +76,15 @@ static void print_classes(const dkvb_model *model, const dkvb_model_info *info)
     }
 }
 
+static void print_encoder(const dkvb_model *model)
+{
+    if (!dkvb_model_encoder(model))
+        return;
+    printf("encoder    ");
+    output_padded(dkvb_model_encoder(model), 0);
+    putchar('\n');
+}
+
 static int print_text(const dkvb_model *model, const dkvb_model_info *info)
 {
     char birth[2 * sizeof info->birth + 1];
@@ -82,6 +92,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
     printf("format     %" PRIu32 ".%" PRIu32 "\n", info->format_major, info->format_minor);
     printf("birth      %s\n", hex_text(info->birth, sizeof info->birth, birth));
     printf("rows       %" PRIu32 " columns%s\n", info->input_dim, info->normalize ? ", scaled to length 1" : "");
+    print_encoder(model);
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);
     printf("values     %s\n", dkvb_dtype_name(info->values_dtype));

@@ -116,6 +116,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_map(dkvb_array *out, const cha
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char *path,
                                                      const dkvb_allocator *allocator);
 
+/** `float16` of `float32`, such as dkvb_npy_write() takes: to the nearest, ties to even; too large becomes infinite. */
+DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
+
 /**
  * Write a `.npy` file, version 1.0, C order, little endian, atomically.
  *

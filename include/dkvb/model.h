@@ -51,7 +51,7 @@ typedef struct dkvb_model_info {
     uint32_t top_k;        /**< k */
     uint32_t normalize;    /**< 1: rows are scaled to length 1 first */
     uint32_t mapped;       /**< 1: read in place from a file, cannot be changed */
-    uint32_t format_major; /**< of the file; this library's own if made in memory */
+    uint32_t format_major; /**< of the file; the newest that this library writes if made in memory */
     uint32_t format_minor;
     uint64_t masked_pairs; /**< in force, purged ones not counted */
     uint64_t purged_pairs; /**< erased for good */
@@ -146,6 +146,18 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model,
 
 /** Name of a class, or NULL if it has none or does not exist. Tied to the model, until the name is changed. */
 DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);
+
+/**
+ * Note which encoder makes the rows of this model: dkvb_encoder_identity() (encoder.h), or what tells encoders of the
+ * caller's own apart. UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the note away.
+ *
+ * The library keeps it, in files and through everything that is done to the model, purges too, and compares it with
+ * nothing: rows do not say who made them.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_encoder(dkvb_model *model, const char *text);
+
+/** The encoder that was noted, or NULL. Tied to the model, until the note is changed. */
+DKVB_API const char *dkvb_model_encoder(const dkvb_model *model);
 
 /**
  * Classify rows: search, decode, argmax.

@@ -122,6 +122,7 @@ void dkvb_model_free(dkvb_model *m)
     for (size_t l = 0; m->names && l < m->classes; l++)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
+    dkvb__free(&mem, m->encoder);
     if (!m->mapping) {
         dkvb__free(&mem, m->values);
         dkvb__free(&mem, m->counts);
@@ -349,29 +350,49 @@ dkvb_status dkvb__check_text(const char *what, const char *text, size_t most)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name)
+/* Put a copy of the text in place of the one in `*slot`; none in place of "" and NULL. */
+static dkvb_status replace_text(const dkvb_model *model, char **slot, const char *what, const char *text, size_t most)
 {
     char *copy = NULL;
+
+    if (text && *text) {
+        dkvb_status rc = dkvb__check_text(what, text, most);
+
+        if (rc)
+            return rc;
+        copy = dkvb__strdup(&model->mem, text);
+        if (!copy)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for a text: %s", what);
+    }
+    dkvb__free(&model->mem, *slot);
+    *slot = copy;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name)
+{
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (rc)
         return rc;
     if (label >= model->classes)
         return dkvb__fail(DKVB_EINVAL, "class name: there is no class %u, the model has %u", label, model->classes);
-    if (name && *name) {
-        rc = dkvb__check_text("class name", name, DKVB__MAX_NAME);
-        if (rc)
-            return rc;
-        copy = dkvb__strdup(&model->mem, name);
-        if (!copy)
-            return dkvb__fail(DKVB_ENOMEM, "out of memory for a class name");
-    }
-    dkvb__free(&model->mem, model->names[label]);
-    model->names[label] = copy;
-    return DKVB_OK;
+    return replace_text(model, &model->names[label], "class name", name, DKVB__MAX_NAME);
 }
 
 const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label)
 {
     return label < model->classes ? model->names[label] : NULL;
+}
+
+dkvb_status dkvb_model_set_encoder(dkvb_model *model, const char *text)
+{
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    return rc ? rc : replace_text(model, &model->encoder, "encoder", text, DKVB__MAX_ENCODER);
+}
+
+const char *dkvb_model_encoder(const dkvb_model *model)
+{
+    return model->encoder;
 }

@@ -6,10 +6,10 @@
 #include "dkvb/model.h"
 #include "dkvb/values.h"
 
-enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255 };
+enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
-/* Version of the file format that this library writes; a model made in memory is of it. */
-enum { DKVB__FORMAT_MAJOR = 1, DKVB__FORMAT_MINOR = 1 };
+/* The newest version of the file format that this library writes; a model made in memory is of it. */
+enum { DKVB__FORMAT_MAJOR = 1, DKVB__FORMAT_MINOR = 2 };
 
 /* One journal entry: plain data, written by unlearn/journal.c. */
 struct dkvb__record {
@@ -63,6 +63,7 @@ struct dkvb_model {
     uint32_t
         *counts; /* [L][C][K], how often rows of each class selected each pair; in `mapping` or owned; NULL: not kept */
     char **names;    /* [L], NULL = no name */
+    char *encoder;   /* that makes the rows; NULL = not noted */
     dkvb_mask *mask; /* in force, purged pairs not included */
     struct dkvb__journal journal;
     struct dkvb__training *training;

@@ -269,7 +269,8 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 }
 
 /* Header and table of a file that will hold these parts; the caller frees it. */
-static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
+static unsigned char *build_head(uint32_t kind, uint32_t minor, const struct dkvb__part *parts, size_t count,
+                                 const dkvb_allocator *mem)
 {
     size_t size = HEADER_SIZE + count * ENTRY_SIZE;
     unsigned char *head = dkvb__alloc0(mem, size, 1);
@@ -290,7 +291,7 @@ static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, 
         return NULL;
     memcpy(head, magic, sizeof magic);
     dkvb__write16(head + AT_VERSION, DKVB__FORMAT_MAJOR);
-    dkvb__write16(head + AT_VERSION + 2, DKVB__FORMAT_MINOR);
+    dkvb__write16(head + AT_VERSION + 2, (uint16_t)minor);
     dkvb__write32(head + AT_KIND, kind);
     dkvb__write64(head + AT_FILE_SIZE, end);
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
@@ -311,11 +312,11 @@ static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *pa
     return rc;
 }
 
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts, size_t count,
-                                  const dkvb_allocator *mem)
+dkvb_status dkvb__container_write(const char *path, uint32_t kind, uint32_t minor, const struct dkvb__part *parts,
+                                  size_t count, const dkvb_allocator *mem)
 {
     struct dkvb__writer w;
-    unsigned char *head = build_head(kind, parts, count, mem);
+    unsigned char *head = build_head(kind, minor, parts, count, mem);
     dkvb_status rc;
 
     if (!head)

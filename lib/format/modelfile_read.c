@@ -25,8 +25,8 @@ struct reading {
     uint8_t birth[16];
 };
 
-static const char *const known_sections[] = {"shape",      "classes", "journal", "mask",     "purged", "center",
-                                             "projection", "keys",    "values",  "evidence", "counts"};
+static const char *const known_sections[] = {"shape",      "classes", "journal", "mask",     "purged",  "center",
+                                             "projection", "keys",    "values",  "evidence", "encoder", "counts"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -396,6 +396,15 @@ static dkvb_status parse_evidence(const struct reading *r, struct dkvb__reader b
     return dkvb__evidence_read(m, bytes);
 }
 
+/* The whole section is the text. */
+static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
+{
+    if (bytes.left < 1 || bytes.left > DKVB__MAX_ENCODER)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section encoder has %zu bytes, 1 to %d are wanted", r->file.file.path,
+                          bytes.left, DKVB__MAX_ENCODER);
+    return take_text(r, &bytes, bytes.left, "encoder", &m->encoder);
+}
+
 /* Counts of the classes, if the file has them: any number may stand there. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
@@ -482,6 +491,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         rc = read_parsed(r, "journal", m, parse_journal);
     if (!rc && dkvb__container_find(&r->file, "evidence")) /* files of format 1.0 have none */
         rc = read_parsed(r, "evidence", m, parse_evidence);
+    if (!rc && dkvb__container_find(&r->file, "encoder"))
+        rc = read_parsed(r, "encoder", m, parse_encoder);
     if (!rc)
         rc = read_counts(r, m);
     if (!rc)

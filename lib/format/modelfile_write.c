@@ -90,7 +90,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 1 };
+enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 2 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
@@ -131,13 +131,16 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence},
     };
     memcpy(parts, known, sizeof known);
+    if (m->encoder)
+        parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
     if (m->counts)
         parts[count++] = (struct dkvb__part){"counts", DKVB_DTYPE_U32, 0, m->counts,
                                              m->classes * dkvb__pair_count(m) * sizeof *m->counts};
     for (size_t i = 0; i < m->extra_count; i++)
         parts[count++] =
             (struct dkvb__part){m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size};
-    rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, count, &m->mem);
+    rc = dkvb__container_write(path, DKVB__KIND_MODEL, m->encoder ? DKVB__MINOR_ENCODER : DKVB__MINOR_BASE, parts,
+                               count, &m->mem);
 
 end:
     dkvb__free(&m->mem, small);

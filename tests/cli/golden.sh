@@ -16,6 +16,8 @@ labelled'
 check "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --salt $salt \
     --reason 'wrongly labelled' >/dev/null
 "$dkvb" inspect m.dkvb >inspect.txt
+"$dkvb" inspect "$here/../golden/model-1.2.dkvb" | grep -qx 'encoder    an encoder of gölden rows' ||
+    fail "inspect does not tell the encoder"
 "$dkvb" masks m.dkvb --export now.mask >masks.txt
 for text in inspect masks; do
     diff "$here/$text.expected" $text.txt || fail "$text prints something else than tests/cli/$text.expected"

@@ -52,7 +52,7 @@ KEYS = {
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
-               "rows_trained pairs_total masked_pairs purged_pairs class_names head "
+               "rows_trained pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
@@ -103,6 +103,7 @@ for subject in answers["audit.json"]["subjects"]:
 for figure in FIGURES.split():
     assert re.sub(r"_\d+|_(class|rest|members)$", "", figure) in audit, figure
 
+assert answers["inspect.json"]["encoder"] is None
 assert answers["inspect.json"]["class_names"] == ['quote " backslash \\ ünï', "two", None, "four"]
 for entry in answers["masks.json"]["journal"]:
     assert list(entry) == ENTRY.split(), entry

@@ -56,6 +56,8 @@ static void use(dkvb_model *m)
     (void)!dkvb_model_verify(m);
     for (uint64_t i = 1; i <= info.journal_entries; i++)
         (void)!dkvb_journal_names_rows(m, i, row_ids, 3);
+    if (dkvb_model_encoder(m) && (strlen(dkvb_model_encoder(m)) < 1 || strlen(dkvb_model_encoder(m)) > 255))
+        abort();
     choose(m, &info);
     free(x);
     free(logits);

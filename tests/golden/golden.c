@@ -166,14 +166,17 @@ static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     return model;
 }
 
-/* Models of the newest version, which this program makes again: types of the values. */
+/* Models of the newest versions, which this program makes again: types of the values, and the encoder that is noted,
+ * which is all that makes a file one of 1.2. */
 static const struct golden {
     const char *name;
     uint32_t values_dtype;
+    const char *encoder;
 } goldens[] = {
-    {"model-1.1.dkvb", DKVB_DTYPE_F32},
-    {"model-1.1-f16.dkvb", DKVB_DTYPE_F16},
-    {"model-1.1-bf16.dkvb", DKVB_DTYPE_BF16},
+    {"model-1.1.dkvb", DKVB_DTYPE_F32, NULL},
+    {"model-1.1-f16.dkvb", DKVB_DTYPE_F16, NULL},
+    {"model-1.1-bf16.dkvb", DKVB_DTYPE_BF16, NULL},
+    {"model-1.2.dkvb", DKVB_DTYPE_F32, "an encoder of g\xC3\xB6lden rows"},
 };
 
 /* Files of older versions, which are only read: what it takes to train a model again may have changed since. */
@@ -221,6 +224,17 @@ static void same_answers(const dkvb_model *a, const dkvb_model *b, const float *
     require(memcmp(logits[0], logits[1], sizeof logits[0]) == 0, "the golden model answers as the one made now");
 }
 
+static void read_encoder(const dkvb_model *loaded, const dkvb_model *expected)
+{
+    const char *encoder = dkvb_model_encoder(expected);
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    CHECK(dkvb_model_get_info(loaded, &info));
+    require(info.format_minor == (encoder ? 2 : 1), "a file is of 1.2 exactly if an encoder is noted in it");
+    require(!encoder == !dkvb_model_encoder(loaded), "an encoder is noted where one was");
+    require(!encoder || strcmp(dkvb_model_encoder(loaded), encoder) == 0, "the encoder is the one that was noted");
+}
+
 static void read_model(const char *path, const dkvb_model *expected, const float *x)
 {
     dkvb_model *loaded = load_golden(path, 4);
@@ -228,6 +242,7 @@ static void read_model(const char *path, const dkvb_model *expected, const float
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
 
     same_answers(loaded, expected, x);
+    read_encoder(loaded, expected);
     CHECK(dkvb_model_get_info(loaded, &info));
     require(info.class_counts == 1, "counts of the classes are kept");
     CHECK(dkvb_journal_get(loaded, 3, &entry));
@@ -292,6 +307,7 @@ static void golden_models(const char *folder, int write, dkvb_codebooks *cb, con
 
         snprintf(golden, sizeof golden, "%s/%s", folder, goldens[i].name);
         CHECK(dkvb_model_set_values_dtype(model, goldens[i].values_dtype));
+        CHECK(dkvb_model_set_encoder(model, goldens[i].encoder));
         CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
         if (!write) {
             compare_files(golden, "golden-now.dkvb");

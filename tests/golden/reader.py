@@ -20,7 +20,7 @@ LEFT_OUT = [6, 15, 21]  # ids of the rows that golden.c replays without
 def sections(data, wanted=1):
     """Name -> type and bytes, by the header and the section table; layout rules checked."""
     magic, major, minor, kind, size, count, zero, _ = struct.unpack_from("<8sHHIQIIQ", data)
-    assert magic == b"DKVB\r\n\x1a\n" and (major, kind) == (1, wanted) and minor in (0, 1) and size == len(data) and zero == 0
+    assert magic == b"DKVB\r\n\x1a\n" and (major, kind) == (1, wanted) and minor in (0, 1, 2) and size == len(data) and zero == 0
     found, end = {}, 64 + 64 * count
     for i in range(count):
         name, dtype, flags, offset, length, _ = struct.unpack_from("<16sIIQQQ", data, 64 + 64 * i)
@@ -186,6 +186,9 @@ def main():
         evidence(found["evidence"][1], entries)
     assert [e["pairs"] for e in told["journal"]] == [e["pairs"] for e in entries]
     assert told["head"] == head_of(entries, shape[40:56]).hex()
+    encoder = found.get("encoder", (0, b""))
+    assert encoder[0] == 0 and (told["encoder"] or "") == encoder[1].decode() and len(encoder[1]) <= 255
+    assert told["format_minor"] == 2 or "encoder" not in found
     assert [n or "" for n in names(found["classes"][1], classes)][0] == "zero"
     if sys.argv[3:]:
         birth, sizes, parts = codes(Path(sys.argv[3]).read_bytes())

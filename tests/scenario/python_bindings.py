@@ -266,6 +266,22 @@ class ModelTest(Case):
         with dkvb.Model.map(self.directory / "m.dkvb") as mapped, self.assertRaises(dkvb.StateError):
             mapped.class_names = ["x"]
 
+    def test_a_model_remembers_its_encoder(self):
+        self.assertIsNone(self.model.encoder)
+        self.model.encoder = "fünf pixels"
+        with self.assertRaises(dkvb.InvalidArgument):
+            self.model.encoder = "two\nlines"
+        with self.assertRaises(TypeError):
+            self.model.encoder = b"bytes"
+        self.assertEqual(self.model.encoder, "fünf pixels")
+        self.model.save(self.directory / "m.dkvb")
+        with dkvb.Model.map(self.directory / "m.dkvb") as mapped:
+            self.assertEqual(mapped.encoder, "fünf pixels")
+            with self.assertRaises(dkvb.StateError):
+                mapped.encoder = None
+        self.model.encoder = None
+        self.assertIsNone(self.model.encoder)
+
     def test_no_epochs_are_no_training(self):
         for epochs in (0, -1):
             with self.assertRaisesRegex(ValueError, f"epochs: {epochs} found, 1 or more wanted"):

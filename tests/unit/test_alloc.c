@@ -48,6 +48,7 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
         (rc = dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
+        (rc = dkvb_model_set_encoder(model, "clip")) != DKVB_OK ||
         (rc = dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_activations_count(model, codes, 1, 100, counts, NULL)) != DKVB_OK ||

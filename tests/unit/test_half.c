@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/half.h"
+#include "dkvb/data.h"
 
 /* (-1)^sign * 2^(exponent - 25) * (1024 + fraction), without the 1024 where the exponent is 0. */
 static double meaning(unsigned half)
@@ -77,6 +78,22 @@ static void halves_are_rounded_to_the_nearest_ties_to_even(void **state)
     assert_true(isnan(dkvb__half_to_float(dkvb__float_to_half(NAN))));
 }
 
+static void arrays_are_rounded_as_single_numbers_are(void **state)
+{
+    static float from[0x10000];
+    static uint16_t to[0x10000 + 1];
+
+    (void)state;
+    for (uint32_t i = 0; i < 0x10000; i++) /* every sign and exponent; ties among the fractions */
+        from[i] = dkvb__float_of_bits(i << 16 | (i % 3) << 12);
+    to[0x10000] = 0x1234;
+    dkvb_half_from_floats(to, from, 0x10000);
+    for (uint32_t i = 0; i < 0x10000; i++)
+        assert_int_equal(to[i], dkvb__float_to_half(from[i]));
+    assert_int_equal(to[0x10000], 0x1234);
+    dkvb_half_from_floats(NULL, NULL, 0);
+}
+
 static void bfloats_are_the_upper_half_of_a_float(void **state)
 {
     (void)state;
@@ -100,6 +117,7 @@ int main(void)
         cmocka_unit_test(infinities_keep_their_sign),
         cmocka_unit_test(every_nan_stays_a_nan),
         cmocka_unit_test(halves_are_rounded_to_the_nearest_ties_to_even),
+        cmocka_unit_test(arrays_are_rounded_as_single_numbers_are),
         cmocka_unit_test(bfloats_are_the_upper_half_of_a_float),
     };
 

@@ -18,7 +18,8 @@
 
 static uint16_t codes[ROWS * CODEBOOKS];
 
-/* A model with everything in it: names, an active and an undone forgetting, a purge, counts of the classes. */
+/* A model with everything in it: names, an encoder, an active and an undone forgetting, a purge, counts of the classes.
+ */
 static dkvb_model *eventful_model(void)
 {
     dkvb_model *model = trained_model(1, codes);
@@ -27,6 +28,7 @@ static dkvb_model *eventful_model(void)
 
     assert_ok(dkvb_model_set_class_name(model, 0, "cat"));
     assert_ok(dkvb_model_set_class_name(model, 3, "d\xC3\xBCnn"));
+    assert_ok(dkvb_model_set_encoder(model, "f\xC3\xBCnf pixels"));
     assert_ok(dkvb_model_forget(model, two, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_forget(model, one, NULL, NULL));
@@ -90,6 +92,8 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_int_equal(info[0].values_dtype, info[1].values_dtype); /* padding may follow */
     assert_string_equal(dkvb_model_class_name(loaded, 3), "d\xC3\xBCnn");
     assert_null(dkvb_model_class_name(loaded, 1));
+    assert_string_equal(dkvb_model_encoder(loaded), "f\xC3\xBCnf pixels");
+    assert_string_equal(dkvb_model_encoder(mapped), "f\xC3\xBCnf pixels");
     assert_ok(dkvb_model_verify(loaded));
     assert_ok(dkvb_model_verify(mapped));
     assert_ok(dkvb_model_save(loaded, again));
@@ -133,6 +137,7 @@ static void a_mapped_model_cannot_be_changed(void **state)
     assert_int_equal(dkvb_model_purge(mapped), DKVB_ESTATE);
     assert_int_equal(dkvb_model_add_classes(mapped, 1), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_class_name(mapped, 0, "x"), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_set_encoder(mapped, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_values(mapped, mapped->values), DKVB_ESTATE);
     assert_int_equal(dkvb_model_count_classes(mapped, codes, 1, labels, ROWS, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_model_drop_counts(mapped), DKVB_ESTATE);
@@ -178,7 +183,7 @@ static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
     dkvb_model_free(model);
 }
 
-/* A model file of a few kilobytes, so that every byte can be changed; with evidence and counts. */
+/* A model file of a few kilobytes, so that every byte can be changed; with evidence, encoder and counts. */
 static unsigned char *tiny_file(const char *path, size_t *size)
 {
     static const uint64_t forgotten[] = {7, 1};
@@ -197,6 +202,7 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_codebooks_fit(&cb, rows, 20, 3, &o, NULL));
     assert_ok(dkvb_model_new(&model, cb, 2, NULL));
     assert_ok(dkvb_model_set_class_name(model, 0, "a"));
+    assert_ok(dkvb_model_set_encoder(model, "pixels"));
     assert_ok(dkvb_mask_new(&mask, cb));
     assert_ok(dkvb_mask_add(mask, 1, 3));
     forget.parameters = "pairs=1";
@@ -317,7 +323,8 @@ static unsigned char *section(unsigned char *data, const char *name, size_t *siz
 
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape", "classes", "journal", "mask", "purged", "evidence", "counts"};
+    static const char *const parsed[] = {"shape",  "classes",  "journal", "mask",
+                                         "purged", "evidence", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -414,13 +421,13 @@ static void counts_of_the_wrong_size_or_type_are_named(void **state)
 
 static void damage_in_optional_sections_is_named(void **state)
 {
-    static const char *const optional[] = {"evidence", "counts"};
+    static const char *const optional[] = {"evidence", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size);
 
     (void)state;
-    for (size_t s = 0; s < 2; s++) {
+    for (size_t s = 0; s < sizeof optional / sizeof *optional; s++) {
         unsigned char *last = section(data, optional[s], &section_size);
         char why[64];
         dkvb_model *m;
@@ -440,8 +447,15 @@ static void damage_in_optional_sections_is_named(void **state)
     free(data);
 }
 
-/* The file with one more section of 5 bytes at its end. */
-static unsigned char *with_extra_section(const unsigned char *data, size_t *size, uint32_t flags)
+struct extra {
+    const char *name;
+    uint32_t dtype, flags;
+    const void *data;
+    size_t size; /* at most 256 */
+};
+
+/* The file with one more section at its end. */
+static unsigned char *with_section(const unsigned char *data, size_t *size, const struct extra *extra)
 {
     size_t count = dkvb__read32(data + 24), table = 64 + 64 * count, shift;
     size_t old_start = (table + 63) / 64 * 64, new_start = (table + 64 + 63) / 64 * 64, end;
@@ -453,17 +467,129 @@ static unsigned char *with_extra_section(const unsigned char *data, size_t *size
     for (size_t i = 0; i < count; i++)
         dkvb__write64(copy + 64 + 64 * i + 24, dkvb__read64(copy + 64 + 64 * i + 24) + shift);
     end = (*size + shift + 63) / 64 * 64;
-    memcpy(copy + end, "extra", 5);
+    memcpy(copy + end, extra->data, extra->size);
     e = copy + table;
-    memcpy(e, "future", 6);
-    dkvb__write32(e + 20, flags);
+    memcpy(e, extra->name, strlen(extra->name));
+    dkvb__write32(e + 16, extra->dtype);
+    dkvb__write32(e + 20, extra->flags);
     dkvb__write64(e + 24, end);
-    dkvb__write64(e + 32, 5);
+    dkvb__write64(e + 32, extra->size);
     dkvb__write32(copy + 24, (uint32_t)count + 1);
-    *size = end + 5;
+    *size = end + extra->size;
     dkvb__write64(copy + 16, *size);
     seal(copy);
     return copy;
+}
+
+/* A section of a later version. */
+static unsigned char *with_extra_section(const unsigned char *data, size_t *size, uint32_t flags)
+{
+    const struct extra extra = {"future", 0, flags, "extra", 5};
+
+    return with_section(data, size, &extra);
+}
+
+static void an_encoder_that_no_writer_writes_is_refused(void **state)
+{
+    static const char long_text[256] = {'x'};
+    const struct {
+        struct extra extra;
+        const char *why;
+    } bad[] = {
+        {{"encoder", 0, 0, "", 0}, "section encoder has 0 bytes, 1 to 255 are wanted"},
+        {{"encoder", 0, 0, long_text, 256}, "section encoder has 256 bytes, 1 to 255 are wanted"},
+        {{"encoder", 0, 0, "a\nb", 3}, "section encoder has a text that is not clean UTF-8"},
+        {{"encoder", 0, 0, "a\0b", 3}, "section encoder has a text that is not clean UTF-8"},
+        {{"encoder", 0, 0, "a\xC3", 2}, "section encoder has a text that is not clean UTF-8"},
+        {{"encoder", 1, 0, "ab", 2}, "section encoder holds elements of type 1, 0 is wanted"},
+    };
+    const char *path = temp_path("tiny"), *file = temp_path("bad");
+    size_t size;
+    unsigned char *data = tiny_file(path, &size);
+    dkvb_model *m;
+
+    (void)state;
+    assert_ok(dkvb_model_load(&m, path, NULL));
+    assert_ok(dkvb_model_set_encoder(m, NULL));
+    assert_ok(dkvb_model_save(m, path));
+    dkvb_model_free(m);
+    free(data);
+    data = read_file(path, &size);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size_t bad_size = size;
+        unsigned char *copy = with_section(data, &bad_size, &bad[i].extra);
+
+        write_file(file, copy, bad_size);
+        free(copy);
+        assert_refused(file, bad[i].why);
+    }
+    free(data);
+}
+
+static void an_encoder_takes_text_of_up_to_255_bytes(void **state)
+{
+    char longest[257], before[257];
+    dkvb_model *model = trained_model(1, codes);
+
+    (void)state;
+    memset(longest, 'e', sizeof longest);
+    longest[255] = '\0';
+    assert_null(dkvb_model_encoder(model));
+    assert_ok(dkvb_model_set_encoder(model, longest));
+    memcpy(before, longest, sizeof before);
+    longest[255] = 'e', longest[256] = '\0';
+    assert_int_equal(dkvb_model_set_encoder(model, longest), DKVB_EINVAL);
+    assert_message("encoder: 256 bytes, at most 255 are wanted");
+    assert_int_equal(dkvb_model_set_encoder(model, "two\nlines"), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_encoder(model, "\xFF"), DKVB_EINVAL);
+    assert_message("encoder: UTF-8 without control characters is wanted");
+    assert_string_equal(dkvb_model_encoder(model), before); /* what is refused changes nothing */
+    assert_ok(dkvb_model_set_encoder(model, ""));
+    assert_null(dkvb_model_encoder(model));
+    dkvb_model_free(model);
+}
+
+static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
+{
+    const char *path = temp_path("m.dkvb");
+    dkvb_model *model = trained_model(1, codes), *loaded;
+    dkvb_mask *mask = mask_for_class(model, codes, 1, 20);
+    uint64_t entry;
+
+    (void)state;
+    assert_ok(dkvb_model_set_encoder(model, "descriptor 1"));
+    assert_ok(dkvb_model_add_classes(model, 1));
+    assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
+    assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
+    assert_ok(dkvb_model_undo(model, entry));
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_load(&loaded, path, NULL));
+    assert_string_equal(dkvb_model_encoder(loaded), "descriptor 1");
+    dkvb_model_free(loaded);
+    dkvb_model_free(model);
+    dkvb_mask_free(mask);
+}
+
+static void a_file_is_of_1_2_only_if_an_encoder_is_noted(void **state)
+{
+    const char *path = temp_path("m.dkvb"), *again = temp_path("again.dkvb");
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_set_encoder(model, "pixels"));
+    assert_ok(dkvb_model_save(model, again));
+    assert_ok(dkvb_model_inspect(path, &info));
+    assert_int_equal(info.format_minor, 1);
+    assert_ok(dkvb_model_inspect(again, &info));
+    assert_int_equal(info.format_minor, 2);
+    assert_ok(dkvb_model_set_encoder(model, NULL));
+    assert_ok(dkvb_model_save(model, again));
+    assert_same_files(path, again);
+    dkvb_model_free(model);
 }
 
 static void unknown_optional_sections_are_kept_and_required_ones_refused(void **state)
@@ -555,7 +681,7 @@ static void a_newer_format_and_other_files_are_told_apart(void **state)
     data[8] = 2;
     write_file(bad, data, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
-    assert_message("format 2.1, this library reads 1");
+    assert_message("format 2.2, this library reads 1");
     assert_int_equal(dkvb_mask_load(&mask, path, NULL), DKVB_EFORMAT);
     assert_message("is a model, a mask is wanted");
     write_file(bad, "not a model at all, but long enough to have a header of 64 bytes.....", 68);
@@ -686,6 +812,10 @@ int main(void)
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
         cmocka_unit_test(counts_of_the_wrong_size_or_type_are_named),
         cmocka_unit_test(damage_in_optional_sections_is_named),
+        cmocka_unit_test(an_encoder_that_no_writer_writes_is_refused),
+        cmocka_unit_test(an_encoder_takes_text_of_up_to_255_bytes),
+        cmocka_unit_test(an_encoder_outlives_all_that_is_done_to_a_model),
+        cmocka_unit_test(a_file_is_of_1_2_only_if_an_encoder_is_noted),
         cmocka_unit_test(unknown_optional_sections_are_kept_and_required_ones_refused),
         cmocka_unit_test(a_purge_drops_counts_and_sections_that_nobody_knows),
         cmocka_unit_test(names_as_long_as_names_can_be_are_saved),

@@ -160,9 +160,11 @@ static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
     size_t n = list_gone(every_seventh, without);
 
     (void)state;
+    assert_ok(dkvb_model_set_encoder(model, "pixels"));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_same_learning(model, expected);
+    assert_string_equal(dkvb_model_encoder(model), "pixels"); /* replaying asks no encoder */
     assert_int_equal(dkvb_model_replay(model, set, without, n - 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     dkvb_codeset_free(set);
     dkvb_model_free(expected);

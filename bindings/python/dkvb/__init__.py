@@ -14,6 +14,9 @@
     model.purge()                                          # or made permanent
     model.save("m.dkvb")
 
+    encoder = dkvb.Encoder("descriptor")                   # rows of pictures, if there are none of one's own
+    x = encoder.encode_set(dkvb.ImageSet("pictures"))
+
 The classes follow the C library call by call; include/dkvb/ says what each promises. Failures are exceptions with the
 library's message, all of them `dkvb.Error`. Arrays of the right type, C-contiguous, are passed without a copy. Calls
 release the GIL: one object may be used from many threads, or changed from one, not both at once.
@@ -29,8 +32,10 @@ from .codeset import Codeset, CodesetRows
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, softmax, top
 from .effect import Budget, ClassEffect, effect, effect_compare, effect_sum, find_budget
+from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
+from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
 from .runtime import kernels, threads, version
@@ -39,11 +44,12 @@ from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_ran
 
 __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
-    "Codeset", "CodesetRows", "Error", "FORGET", "FileError", "ForbiddenFile", "FormatError", "InvalidArgument",
-    "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile", "Model", "ModelInfo", "NotFound", "OutOfMemory",
-    "RANK_NEVER", "Separation", "StateError", "TrainReport", "argmax", "effect", "effect_compare", "effect_sum",
-    "find_budget", "kernels", "read_array", "read_features", "read_labels", "separation", "softmax", "threads", "top",
-    "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank", "version",
-    "write_npy",
+    "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FileError", "ForbiddenFile", "FormatError",
+    "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "StateError", "TrainReport", "argmax",
+    "decode_image", "effect", "effect_compare", "effect_sum", "find_budget", "fit_image", "image_codecs", "kernels",
+    "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax", "threads",
+    "top", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
+    "version", "write_npy",
 ]
 __version__ = version()

@@ -2,7 +2,8 @@
 
 import operator
 import os
-from ctypes import POINTER, c_double, c_float, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
+import weakref
+from ctypes import POINTER, c_char, c_double, c_float, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
 
 import numpy as np
 
@@ -94,6 +95,19 @@ def marks(array, count, what):
     return _integers(array.view(np.uint8) if array.dtype == np.bool_ else array, (count,), np.uint8, what)
 
 
+def picture(array, what):
+    """`uint8[height][width][channels]`; of two dimensions, one channel."""
+    array = np.asarray(array)
+    return _integers(array[:, :, None] if array.ndim == 2 else array, ("height", "width", "channels"), np.uint8, what)
+
+
+def adopted(address, shape, dtype, free, raw):
+    """An array on memory that the library filled in; `free(raw)` takes it back with the array's last view."""
+    memory = (c_char * (int(np.prod(shape, dtype=np.uint64)) * dtype.itemsize)).from_address(address)
+    weakref.finalize(memory, free, raw).atexit = False
+    return np.frombuffer(memory, dtype).reshape(shape)
+
+
 def counts_to_add_to(array, shape, what="counts"):
     """`uint64[codebooks][keys]` to be changed in place: a converted copy would lose what was added."""
     if not isinstance(array, np.ndarray):
@@ -120,6 +134,18 @@ def integer(value, bits, what):
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{what}: {value} found, 0 to {(1 << bits) - 1} wanted")
     return value
+
+
+def choice(value, names, what):
+    """The number that stands for a name."""
+    if value not in names:
+        raise ValueError(f"{what}: {value!r} found, one of {', '.join(names)} wanted")
+    return names[value]
+
+
+def chosen(number, names):
+    """The name that a number stands for; "" if there is none."""
+    return next((name for name, value in names.items() if value == number), "")
 
 
 def text(value, what):

@@ -82,6 +82,20 @@ DKVB_IMAGES_CIFAR10 = 3
 DKVB_IMAGES_CIFAR100 = 4
 DKVB_IMAGES_ARRAY = 5
 
+# encoder.h
+DKVB_ENCODER_PIXELS = 1
+DKVB_ENCODER_DESCRIPTOR = 2
+DKVB_ENCODER_CLIP = 3
+DKVB_ENCODER_RESNET50 = 4
+DKVB_LAYOUT_NONE = 0
+DKVB_LAYOUT_HUGGINGFACE = 1
+DKVB_LAYOUT_OPENAI = 2
+DKVB_LAYOUT_TORCHVISION = 3
+DKVB_ACTIVATION_NONE = 0
+DKVB_ACTIVATION_QUICK_GELU = 1
+DKVB_ACTIVATION_GELU = 2
+DKVB_ENCODER_IDENTITY_SIZE = 64
+
 
 class Status(c_int):
     """dkvb_status as a result: becomes an exception unless it is DKVB_OK."""
@@ -93,6 +107,10 @@ class Codebooks(Structure):
 
 class Codeset(Structure):
     """dkvb_codeset, opaque."""
+
+
+class Encoder(Structure):
+    """dkvb_encoder, opaque."""
 
 
 class Imageset(Structure):
@@ -358,6 +376,43 @@ class ImagesetInfo(Structure):
     )
 
 
+class EncoderOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("weights", c_char_p),
+        ("config", c_char_p),
+        ("activation", c_uint32),
+        ("heads", c_uint32),
+        ("width", c_uint32),
+        ("height", c_uint32),
+        ("channels", c_uint32),
+        ("reserved", c_uint32),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class EncoderInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("kind", c_uint32),
+        ("dim", c_uint32),
+        ("shorter", c_uint32),
+        ("crop", c_uint32),
+        ("filter", c_uint32),
+        ("layout", c_uint32),
+        ("patch", c_uint32),
+        ("width", c_uint32),
+        ("layers", c_uint32),
+        ("heads", c_uint32),
+        ("activation", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
+UnreadableFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_char_p)
+TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_float))
+
+
 class CodesetOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
@@ -440,6 +495,8 @@ STRUCTURES = {
     "dkvb_codebooks_info": CodebooksInfo,
     "dkvb_codeset_options": CodesetOptions,
     "dkvb_codeset_rows": CodesetRows,
+    "dkvb_encoder_info": EncoderInfo,
+    "dkvb_encoder_options": EncoderOptions,
     "dkvb_forget_options": ForgetOptions,
     "dkvb_image": Image,
     "dkvb_imageset_info": ImagesetInfo,
@@ -458,6 +515,7 @@ STRUCTURES = {
 
 _codebooks = POINTER(Codebooks)
 _codeset = POINTER(Codeset)
+_encoder = POINTER(Encoder)
 _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
 _model = POINTER(Model)
@@ -578,6 +636,8 @@ PROTOTYPES = {
     "dkvb_model_drop_counts": (Status, (_model,)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
+    "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
+    "dkvb_model_encoder": (c_char_p, (_model,)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
     "dkvb_model_load": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
@@ -648,6 +708,7 @@ PROTOTYPES = {
     "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
 
     # images.h
@@ -665,4 +726,16 @@ PROTOTYPES = {
     "dkvb_imageset_label": (c_int32, (_imageset, c_uint64)),
     "dkvb_imageset_name": (c_size_t, (_imageset, c_uint64, c_char_p, c_size_t)),
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
+
+    # encoder.h
+    "dkvb_encoder_options_init": (None, (POINTER(EncoderOptions), c_size_t)),
+    "dkvb_encoder_open": (Status, (POINTER(_encoder), c_uint32, POINTER(EncoderOptions))),
+    "dkvb_encoder_free": (None, (_encoder,)),
+    "dkvb_encoder_get_info": (Status, (_encoder, POINTER(EncoderInfo))),
+    "dkvb_encoder_kind_name": (c_char_p, (c_uint32,)),
+    "dkvb_encoder_identity": (c_char_p, (_encoder,)),
+    "dkvb_encoder_encode": (Status, (_encoder, _image, c_size_t, _f32, _run)),
+    "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, _u8, UnreadableFn, c_void_p,
+                                         _run)),
+    "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
 }

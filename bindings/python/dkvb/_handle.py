@@ -13,7 +13,7 @@ class _Owner:
 
 
 class Handle:
-    """Base of the three handles: a context manager that owns a C object until close()."""
+    """Base of all handles: a context manager that owns a C object until close()."""
 
     _free = None
     _owner = None

@@ -1,7 +1,6 @@
 """Files of numbers: `.npy` and IDX, as numpy arrays without a copy."""
 
 import ctypes
-import weakref
 
 import numpy as np
 
@@ -30,10 +29,7 @@ def _read(function, path):
     dtype, shape = _DTYPES[raw.dtype], tuple(raw.shape[:raw.ndim])
     if not raw.data:
         return np.empty(shape, dtype)
-    count = int(np.prod(shape, dtype=np.uint64))
-    memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(raw.data)
-    weakref.finalize(memory, lib.dkvb_array_free, raw).atexit = False  # the array's base: freed with the last view
-    return np.frombuffer(memory, dtype).reshape(shape)
+    return _arrays.adopted(raw.data, shape, dtype, lib.dkvb_array_free, raw)
 
 
 def read_array(path):

@@ -202,6 +202,16 @@ class Model(Handle):
                 lib.dkvb_model_set_class_name(self._c, label, _arrays.text(before[label], "class name"))
             raise
 
+    @property
+    def encoder(self):
+        """Which encoder makes the rows of this model, such as Encoder.identity, or None. Assigning notes another."""
+        text = lib.dkvb_model_encoder(self._c)
+        return text and text.decode("utf-8")
+
+    @encoder.setter
+    def encoder(self, text):
+        lib.dkvb_model_set_encoder(self._c, _arrays.text(text, "encoder"))
+
     def add_classes(self, count):
         """Append classes, untrained and unnamed."""
         lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))

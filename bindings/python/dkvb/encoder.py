@@ -1,0 +1,139 @@
+"""Encoders: pictures in, rows of features out. All are frozen."""
+
+from ctypes import POINTER, byref
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._handle import Handle
+from ._library import lib
+from ._run import Callbacks, LongCall
+from .images import FILTERS, raw_image
+
+_KINDS = {
+    "pixels": _ffi.DKVB_ENCODER_PIXELS,
+    "descriptor": _ffi.DKVB_ENCODER_DESCRIPTOR,
+    "clip": _ffi.DKVB_ENCODER_CLIP,
+    "resnet50": _ffi.DKVB_ENCODER_RESNET50,
+}
+_LAYOUTS = {
+    "huggingface": _ffi.DKVB_LAYOUT_HUGGINGFACE,
+    "openai": _ffi.DKVB_LAYOUT_OPENAI,
+    "torchvision": _ffi.DKVB_LAYOUT_TORCHVISION,
+}
+_ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB_ACTIVATION_GELU}
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """What an encoder is. What a kind has no use for is 0 or ""."""
+
+    kind: str  # "pixels", "descriptor", "clip" or "resnet50"
+    dim: int  # columns of a row
+    shorter: int  # the shorter side that pictures are resized to; 0: they are not
+    crop: int  # side of the square cut out of that
+    filter: str  # "bilinear" or "bicubic"
+    layout: str  # "huggingface", "openai" or "torchvision"
+    patch: int
+    width: int
+    layers: int
+    heads: int
+    activation: str  # "quick_gelu" or "gelu"
+
+
+class Encoder(Handle):
+    """Read-only after opening: any number of threads may use one. The same picture gives the same row, bit for bit,
+    whatever the machine, the number of threads, and the pictures beside it (encoder.h)."""
+
+    _free = lib.dkvb_encoder_free
+
+    def __init__(self, kind, weights=None, config=None, *, activation=None, heads=None, width=None, height=None,
+                 channels=None):
+        """`kind`: "pixels", for pictures of one `width`, `height` and number of `channels`; "descriptor", which needs
+        nothing; "clip" and "resnet50", with `weights`, a .safetensors file. CLIP's `config` is a config.json, else the
+        one beside the weights; `activation` and `heads` say what neither tells."""
+        opts = _struct.options(_ffi.EncoderOptions, lib.dkvb_encoder_options_init,
+                               weights=None if weights is None else _arrays.path(weights),
+                               config=None if config is None else _arrays.path(config),
+                               activation=None if activation is None
+                               else _arrays.choice(activation, _ACTIVATIONS, "activation"),
+                               heads=heads, width=width, height=height, channels=channels)
+        out = POINTER(_ffi.Encoder)()
+        lib.dkvb_encoder_open(byref(out), _arrays.choice(kind, _KINDS, "kind"), byref(opts))
+        self._own(out)
+
+    @property
+    def info(self):
+        """An EncoderInfo."""
+        raw = _struct.sized(_ffi.EncoderInfo)
+        lib.dkvb_encoder_get_info(self._c, byref(raw))
+        names = {name: _arrays.chosen(getattr(raw, name), values) for name, values in
+                 (("kind", _KINDS), ("filter", FILTERS), ("layout", _LAYOUTS), ("activation", _ACTIVATIONS))}
+        return replace(_struct.answer(EncoderInfo, raw), **names)
+
+    @property
+    def identity(self):
+        """A short text, the same for two encoders exactly if they give the same rows: for Model.encoder."""
+        return lib.dkvb_encoder_identity(self._c).decode("utf-8")
+
+    def encode(self, pictures, *, threads=0, progress=None):
+        """Rows of pictures, `float32[n][dim]`. `pictures`: arrays `uint8[height][width][1 or 3]` or, grey,
+        `uint8[height][width]`, of any sizes; or one array `uint8[n][height][width][1 or 3]`."""
+        raw, kept = _raw_images(pictures)
+        x = np.empty((len(raw), self.info.dim), np.float32)
+        with LongCall(threads, progress) as run:
+            lib.dkvb_encoder_encode(self._c, raw, len(raw), _arrays.pointer(x), byref(run))
+        del kept
+        return x
+
+    def encode_set(self, images, first=0, n=None, *, skip_unreadable=False, threads=0, progress=None):
+        """Rows of `n` pictures of an ImageSet from number `first` on, all that are left unless `n` is given.
+
+        The first picture that cannot be read ends the call with what reading it raises. With `skip_unreadable=True`,
+        or a function that is called with the number and the message of each, they are left out: then the answer is the
+        rows, zeros for those pictures, and `bool[n]`, whether each could be read.
+        """
+        first, pictures = _arrays.integer(first, 64, "first"), len(images)
+        n = max(pictures - first, 0) if n is None else _arrays.integer(n, 64, "n")
+        if first + n > pictures:  # checked here since it shapes the output
+            raise IndexError(f"pictures: {n} from number {first} on found, of {pictures}")
+        x, readable = np.empty((n, self.info.dim), np.float32), np.empty(n, np.uint8)
+        callbacks = Callbacks()
+
+        def tell(_user, index, message):
+            if callable(skip_unreadable):
+                skip_unreadable(index, message.decode("utf-8", "replace"))
+
+        unreadable = callbacks.wrap(_ffi.UnreadableFn, tell) if skip_unreadable else _ffi.UnreadableFn()
+        with LongCall(threads, progress, callbacks) as run:
+            lib.dkvb_encoder_encode_set(self._c, images._c, first, n, _arrays.pointer(x), _arrays.pointer(readable),
+                                        unreadable, None, byref(run))
+        return (x, readable.astype(np.bool_)) if skip_unreadable else x
+
+    def trace(self, picture):
+        """The row of one picture, `float32[dim]`, and a dict of what the network holds between its layers, in their
+        order: arrays `float32[rows][columns]` by the names of docs/encoder.md."""
+        raw, _kept = raw_image(picture)
+        x, seen, callbacks = np.empty(self.info.dim, np.float32), {}, Callbacks()
+
+        def show(_user, name, rows, columns, values):
+            seen[name.decode("utf-8")] = np.ctypeslib.as_array(values, (rows, columns)).copy()
+
+        with LongCall(callbacks=callbacks):
+            lib.dkvb_encoder_trace(self._c, byref(raw), _arrays.pointer(x), callbacks.wrap(_ffi.TraceFn, show), None)
+        return x, seen
+
+    def __repr__(self):
+        if self._owner is None:
+            return "<dkvb.Encoder, closed>"
+        return f"<dkvb.Encoder: {self.identity}, {self.info.dim} columns>"
+
+
+def _raw_images(pictures):
+    """An array of C structs, and the numpy arrays that they point into."""
+    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:  # three dimensions: one picture, or many grey ones?
+        raise ValueError(f"pictures: shape {pictures.shape} found, (pictures, height, width, channels) wanted, "
+                         "or a list of pictures")
+    pairs = [raw_image(picture, f"picture {i}") for i, picture in enumerate(pictures)]
+    return (_ffi.Image * len(pairs))(*(raw for raw, _array in pairs)), pairs

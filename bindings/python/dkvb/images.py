@@ -1,0 +1,151 @@
+"""Pictures: decoding, resizing as PIL does it, and sets of pictures in folders and files."""
+
+import ctypes
+import os
+from ctypes import POINTER, byref
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._handle import Handle
+from ._library import lib
+
+_CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG}
+FILTERS = {"bilinear": _ffi.DKVB_FILTER_BILINEAR, "bicubic": _ffi.DKVB_FILTER_BICUBIC}
+_FORMATS = {
+    "auto": _ffi.DKVB_IMAGES_AUTO,
+    "folder": _ffi.DKVB_IMAGES_FOLDER,
+    "file": _ffi.DKVB_IMAGES_FILE,
+    "cifar10": _ffi.DKVB_IMAGES_CIFAR10,
+    "cifar100": _ffi.DKVB_IMAGES_CIFAR100,
+    "array": _ffi.DKVB_IMAGES_ARRAY,
+}
+
+
+def raw_image(picture, what="picture"):
+    """A picture as C takes it, on the array's own memory where it fits; and the array, which must outlive the call."""
+    picture = _arrays.picture(picture, what)
+    height, width, channels = picture.shape
+    return _ffi.Image(ctypes.sizeof(_ffi.Image), width, height, channels, 0, _arrays.pointer(picture)), picture
+
+
+def _array(raw):
+    """What a call filled in, as an array without a copy."""
+    return _arrays.adopted(ctypes.addressof(raw.pixels.contents), (raw.height, raw.width, raw.channels),
+                           np.dtype(np.uint8), lib.dkvb_image_free, raw)
+
+
+def image_codecs():
+    """The kinds of picture files that the loaded library reads: a list of "png" and "jpeg"."""
+    return [name for name, bit in _CODECS.items() if lib.dkvb_image_codecs() & bit]
+
+
+def read_image(path):
+    """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue)."""
+    raw = _struct.sized(_ffi.Image)
+    lib.dkvb_image_read(byref(raw), _arrays.path(path), None)
+    return _array(raw)
+
+
+def decode_image(data, name="picture"):
+    """The same from bytes in memory; `name` stands for the file in messages."""
+    data, raw = np.frombuffer(data, np.uint8), _struct.sized(_ffi.Image)
+    lib.dkvb_image_decode(byref(raw), _arrays.pointer(data), len(data), _arrays.text(name, "name"), None)
+    return _array(raw)
+
+
+def resize_image(picture, width, height, filter="bicubic"):
+    """The picture at another size, "bicubic" or "bilinear", as PIL's `Image.resize` has it."""
+    given, _kept = raw_image(picture)
+    raw = _struct.sized(_ffi.Image)
+    lib.dkvb_image_resize(byref(raw), byref(given), _arrays.integer(width, 32, "width"),
+                          _arrays.integer(height, 32, "height"), _arrays.choice(filter, FILTERS, "filter"), None)
+    return _array(raw)
+
+
+def fit_image(picture, shorter, crop, filter="bicubic"):
+    """What a network sees: in RGB, the shorter side resized to `shorter`, and of that the middle `crop` x `crop`."""
+    given, _kept = raw_image(picture)
+    raw = _struct.sized(_ffi.Image)
+    lib.dkvb_image_fit(byref(raw), byref(given), _arrays.integer(shorter, 32, "shorter"),
+                       _arrays.integer(crop, 32, "crop"), _arrays.choice(filter, FILTERS, "filter"), None)
+    return _array(raw)
+
+
+@dataclass(frozen=True)
+class ImageSetInfo:
+    """What a set of pictures is. Sizes are 0 unless all pictures are of one."""
+
+    pictures: int
+    ignored: int  # files in the folder that are no pictures by their names
+    format: str  # "folder", "file", "cifar10", "cifar100" or "array"
+    classes: int  # 0: no labels
+    width: int
+    height: int
+    channels: int
+
+
+class ImageSet(Handle):
+    """Pictures in an order: a folder with a folder for each class, one file, CIFAR's binary files, an IDX or `.npy`
+    file (images.h). Any number of threads may use one."""
+
+    _free = lib.dkvb_imageset_free
+
+    def __init__(self, path, format="auto", *, coarse_labels=False):
+        opts = _struct.options(_ffi.ImagesetOptions, lib.dkvb_imageset_options_init,
+                               format=_arrays.choice(format, _FORMATS, "format"), coarse_labels=bool(coarse_labels))
+        out = POINTER(_ffi.Imageset)()
+        lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))
+        self._own(out)
+
+    @property
+    def info(self):
+        """An ImageSetInfo."""
+        raw = _struct.sized(_ffi.ImagesetInfo)
+        lib.dkvb_imageset_get_info(self._c, byref(raw))
+        return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _FORMATS))
+
+    def __len__(self):
+        return self.info.pictures
+
+    @property
+    def class_names(self):
+        """Names by class, None where there is none."""
+        names = (lib.dkvb_imageset_class_name(self._c, index) for index in range(self.info.classes))
+        return [name and name.decode("utf-8", "surrogateescape") for name in names]
+
+    @property
+    def labels(self):
+        """The class of every picture, `int32[n]`, -1 where it has none."""
+        return np.array([lib.dkvb_imageset_label(self._c, index) for index in range(len(self))], np.int32)
+
+    def label(self, index):
+        """The class of a picture, or -1."""
+        return lib.dkvb_imageset_label(self._c, self._index(index))
+
+    def name(self, index):
+        """What a picture is called: its path below the folder, or "<file>:<number in it>"."""
+        index = self._index(index)
+        size = lib.dkvb_imageset_name(self._c, index, None, 0) + 1
+        name = ctypes.create_string_buffer(size)
+        lib.dkvb_imageset_name(self._c, index, name, size)
+        return os.fsdecode(name.value)
+
+    def read(self, index):
+        """A picture, `uint8[height][width][channels]`. FormatError and the like if its file is not sound."""
+        raw = _struct.sized(_ffi.Image)
+        lib.dkvb_imageset_read(self._c, self._index(index), byref(raw), None)
+        return _array(raw)
+
+    def __repr__(self):
+        if self._owner is None:
+            return "<dkvb.ImageSet, closed>"
+        info = self.info
+        return f"<dkvb.ImageSet: {info.format}, {info.pictures} pictures, {info.classes} classes>"
+
+    def _index(self, index):
+        index, pictures = _arrays.integer(index, 64, "index"), len(self)
+        if index >= pictures:
+            raise IndexError(f"index: {index} found, of {pictures} pictures")
+        return index

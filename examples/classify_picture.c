@@ -1,0 +1,124 @@
+/* Say what is on pictures: a frozen encoder makes a row of each, a model answers.
+ *
+ *     classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...
+ *
+ * The encoder must be the one that made the rows which the model was trained on: the descriptor, which needs no
+ * weights, or CLIP with the weights in a file. A model that remembers its encoder is not asked with another one. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dkvb/dkvb.h>
+
+enum { LIKELIEST = 3 };
+
+static void must(dkvb_status rc)
+{
+    if (rc == DKVB_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    exit(1);
+}
+
+static void *array(size_t n, size_t size)
+{
+    void *data = calloc(n, size);
+
+    if (data)
+        return data;
+    fprintf(stderr, "out of memory\n");
+    exit(1);
+}
+
+static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
+{
+    dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
+    int weights = strcmp(name, "descriptor") != 0;
+    const char *noted = dkvb_model_encoder(model);
+    dkvb_encoder *encoder;
+
+    opts.weights = weights ? name : NULL;
+    must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
+    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
+        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
+        exit(1);
+    }
+    return encoder;
+}
+
+/* float[n][dim], owned by the caller */
+static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32_t columns)
+{
+    dkvb_encoder_info info = {.struct_size = sizeof info};
+    dkvb_image *images = array(n, sizeof *images);
+    float *x;
+
+    must(dkvb_encoder_get_info(encoder, &info));
+    if (info.dim != columns) {
+        fprintf(stderr, "the model takes rows of %u columns, the encoder makes %u\n", columns, info.dim);
+        exit(1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        images[i] = (dkvb_image)DKVB_IMAGE_INIT;
+        must(dkvb_image_read(&images[i], paths[i], NULL));
+    }
+    x = array(n * info.dim, sizeof *x);
+    must(dkvb_encoder_encode(encoder, images, n, x, NULL));
+    for (size_t i = 0; i < n; i++)
+        dkvb_image_free(&images[i]);
+    free(images);
+    return x;
+}
+
+static void print_class(const dkvb_model *model, int32_t label, float likely, const char *before)
+{
+    const char *name = dkvb_model_class_name(model, (uint32_t)label);
+
+    if (name)
+        printf("%s %s %.3f", before, name, (double)likely);
+    else
+        printf("%s class %d %.3f", before, label, (double)likely);
+}
+
+/* One line a picture: its likeliest classes, with what the model gives for each. */
+static void answer(const dkvb_model *model, const float *x, char **paths, size_t n, uint32_t classes)
+{
+    uint32_t top = classes < LIKELIEST ? classes : LIKELIEST;
+    float *logits = array(n * classes, sizeof *logits), likely[LIKELIEST];
+    int32_t *labels = array(n, sizeof *labels), best[LIKELIEST];
+
+    must(dkvb_model_predict(model, x, n, labels, logits, NULL));
+    dkvb_decode_softmax(logits, n, classes, logits);
+    for (size_t i = 0; i < n; i++) {
+        printf("%s:", paths[i]);
+        must(dkvb_decode_top(logits + i * classes, 1, classes, top, best, likely));
+        for (uint32_t t = 0; labels[i] >= 0 && t < top; t++)
+            print_class(model, best[t], likely[t], t ? "," : "");
+        printf(labels[i] >= 0 ? "\n" : " no answer: all that this picture selects is forgotten\n");
+    }
+    free(labels);
+    free(logits);
+}
+
+int main(int argc, char **argv)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_encoder *encoder;
+    dkvb_model *model;
+    float *x;
+
+    if (argc < 4) {
+        fprintf(stderr, "usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...\n");
+        return 2;
+    }
+    must(dkvb_model_map(&model, argv[1], NULL));
+    must(dkvb_model_get_info(model, &info));
+    encoder = open_encoder(argv[2], model);
+    x = encode(encoder, argv + 3, (size_t)argc - 3, info.input_dim);
+    answer(model, x, argv + 3, (size_t)argc - 3, info.classes);
+    free(x);
+    dkvb_encoder_free(encoder);
+    dkvb_model_free(model);
+    return 0;
+}

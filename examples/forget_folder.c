@@ -1,0 +1,179 @@
+/* Somebody asks to be forgotten: mask all that a folder of pictures of them selects in a model.
+ *
+ *     forget_folder MODEL descriptor|WEIGHTS.safetensors FOLDER OUT [REASON]
+ *
+ * The encoder must be the one that made the rows which the model was trained on. Prints what the model answers to each
+ * picture before and after, and saves the model as OUT. MODEL stays as it is, and so do the pictures. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dkvb/dkvb.h>
+
+/* The pictures of the folder that can be read. */
+struct pictures {
+    dkvb_imageset *set;
+    size_t n;
+    float *x;       /* [n][columns] */
+    uint64_t *rows; /* [n], numbers in the set */
+};
+
+static void must(dkvb_status rc)
+{
+    if (rc == DKVB_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    exit(1);
+}
+
+static void *array(size_t n, size_t size)
+{
+    void *data = calloc(n, size);
+
+    if (data)
+        return data;
+    fprintf(stderr, "out of memory\n");
+    exit(1);
+}
+
+static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
+{
+    dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
+    int weights = strcmp(name, "descriptor") != 0;
+    const char *noted = dkvb_model_encoder(model);
+    dkvb_encoder *encoder;
+
+    opts.weights = weights ? name : NULL;
+    must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
+    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
+        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
+        exit(1);
+    }
+    return encoder;
+}
+
+static int leave_out(void *user, uint64_t index, const char *message)
+{
+    (void)user;
+    (void)index;
+    fprintf(stderr, "left out: %s\n", message);
+    return 0;
+}
+
+/* Pictures that cannot be read are told of, and the rest moves together. */
+static struct pictures encode(const dkvb_encoder *encoder, const char *folder, uint32_t columns)
+{
+    dkvb_encoder_info encoder_info = {.struct_size = sizeof encoder_info};
+    dkvb_imageset_info set_info = {.struct_size = sizeof set_info};
+    struct pictures p = {0};
+    uint8_t *readable;
+    size_t total;
+
+    must(dkvb_encoder_get_info(encoder, &encoder_info));
+    if (encoder_info.dim != columns) {
+        fprintf(stderr, "the model takes rows of %u columns, the encoder makes %u\n", columns, encoder_info.dim);
+        exit(1);
+    }
+    must(dkvb_imageset_open(&p.set, folder, NULL));
+    must(dkvb_imageset_get_info(p.set, &set_info));
+    total = (size_t)set_info.pictures;
+    p.x = array(total * columns, sizeof *p.x);
+    p.rows = array(total, sizeof *p.rows);
+    readable = array(total, 1);
+    must(dkvb_encoder_encode_set(encoder, p.set, 0, total, p.x, readable, leave_out, NULL, NULL));
+    for (size_t i = 0; i < total; i++)
+        if (readable[i]) {
+            memmove(p.x + p.n * columns, p.x + i * columns, columns * sizeof *p.x);
+            p.rows[p.n++] = i;
+        }
+    free(readable);
+    return p;
+}
+
+/* Mask every pair that any of the pictures selects now, and write it in the journal, which commits to the pictures by
+ * their numbers in the folder without naming them. */
+static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model_info *info, const char *reason)
+{
+    uint16_t *codes = array(p->n * info->codebooks * info->top_k, sizeof *codes);
+    dkvb_codebooks *codebooks = dkvb_model_codebooks(model);
+    dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_mask *in_force, *mask;
+
+    must(dkvb_model_get_mask(model, &in_force));
+    must(dkvb_search(codebooks, in_force, p->x, p->n, info->top_k, codes, NULL, NULL));
+    must(dkvb_mask_new(&mask, codebooks));
+    must(dkvb_unlearn_by_examples(mask, codes, info->top_k, p->n, p->n, 0));
+    opts.method = "examples";
+    opts.reason = reason;
+    opts.strength = DKVB_STRENGTH_THOROUGH;
+    opts.rows = p->rows;
+    opts.row_count = p->n;
+    must(dkvb_model_forget(model, mask, &opts, NULL));
+    printf("%llu of %llu pairs are masked\n", (unsigned long long)dkvb_mask_count(mask),
+           (unsigned long long)dkvb_mask_total(mask));
+    dkvb_mask_free(mask);
+    dkvb_mask_free(in_force);
+    free(codes);
+}
+
+static const char *name_of(const dkvb_model *model, int32_t label, char text[32])
+{
+    const char *name = label < 0 ? "no answer" : dkvb_model_class_name(model, (uint32_t)label);
+
+    snprintf(text, 32, "class %d", label);
+    return name ? name : text;
+}
+
+static void report(const dkvb_model *model, const struct pictures *p, const int32_t *before, const int32_t *after)
+{
+    char picture[256], texts[2][32];
+    size_t others = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        (void)dkvb_imageset_name(p->set, p->rows[i], picture, sizeof picture);
+        printf("%s: %s, now %s\n", picture, name_of(model, before[i], texts[0]), name_of(model, after[i], texts[1]));
+        others += before[i] != after[i];
+    }
+    printf("%zu of %zu pictures get another answer\n", others, p->n);
+}
+
+int main(int argc, char **argv)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    struct pictures pictures;
+    int32_t *before, *after;
+    dkvb_encoder *encoder;
+    dkvb_model *model;
+
+    if (argc < 5 || argc > 6) {
+        fprintf(stderr, "usage: forget_folder MODEL descriptor|WEIGHTS.safetensors FOLDER OUT [REASON]\n");
+        return 2;
+    }
+    must(dkvb_model_load(&model, argv[1], NULL));
+    must(dkvb_model_get_info(model, &info));
+    encoder = open_encoder(argv[2], model);
+    pictures = encode(encoder, argv[3], info.input_dim);
+    if (pictures.n == 0) {
+        fprintf(stderr, "%s: no picture that can be read\n", argv[3]);
+        return 1;
+    }
+    before = array(pictures.n, sizeof *before);
+    after = array(pictures.n, sizeof *after);
+    must(dkvb_model_predict(model, pictures.x, pictures.n, before, NULL, NULL));
+    forget(model, &pictures, &info, argc > 5 ? argv[5] : NULL);
+    must(dkvb_model_predict(model, pictures.x, pictures.n, after, NULL, NULL));
+    report(model, &pictures, before, after);
+    must(dkvb_model_save(model, argv[4]));
+    puts("What they selected is suppressed: dkvb_model_undo() brings it back, dkvb_model_purge() erases those pairs. "
+         "Neither\ndeletes what the pictures taught the rest of the model: that takes training again without them.");
+
+    free(before);
+    free(after);
+    free(pictures.x);
+    free(pictures.rows);
+    dkvb_imageset_free(pictures.set);
+    dkvb_encoder_free(encoder);
+    dkvb_model_free(model);
+    return 0;
+}
