@@ -40,16 +40,17 @@ struct sizes {
 struct naming {
     uint32_t layout;
     const char *class_token, *patches, *positions, *projection;
-    const char *block, *norm, *mlp; /* of a block: `block`, its number, and what of it */
-    uint32_t projection_width;      /* the dimension of `projection` that is the width */
+    const char *block, *norm, *attention, *mlp; /* of a block: `block`, its number, and what of it */
+    uint32_t projection_width;                  /* the dimension of `projection` that is the width */
 };
 
 static const struct naming namings[] = {
     {DKVB_LAYOUT_HUGGINGFACE, "vision_model.embeddings.class_embedding",
      "vision_model.embeddings.patch_embedding.weight", "vision_model.embeddings.position_embedding.weight",
-     "visual_projection.weight", "vision_model.encoder.layers.", ".layer_norm1.weight", ".mlp.fc1.weight", 1},
+     "visual_projection.weight", "vision_model.encoder.layers.", ".layer_norm1.weight", ".self_attn.out_proj.weight",
+     ".mlp.fc1.weight", 1},
     {DKVB_LAYOUT_OPENAI, "visual.class_embedding", "visual.conv1.weight", "visual.positional_embedding", "visual.proj",
-     "visual.transformer.resblocks.", ".ln_1.weight", ".mlp.c_fc.weight", 0},
+     "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
 /* The tensor of a name, which has to have so many dimensions, none of them 0. */
@@ -140,9 +141,24 @@ static const char *block_name(char name[96], const struct naming *names, uint64_
     return name;
 }
 
-static dkvb_status find_blocks(struct sizes *s, const struct dkvb__safetensors *file, const struct naming *names)
+/* A matrix with the width on one side: the other side. */
+static dkvb_status find_side(uint64_t *side, const struct sizes *s, const struct dkvb__safetensors *file,
+                             const char *name, uint32_t width_at)
 {
     const struct dkvb__tensor *t;
+    dkvb_status rc = need(&t, file, name, 2);
+
+    if (rc)
+        return rc;
+    if (t->shape[width_at] != s->of[WIDTH])
+        return wrong_size(file, name, "width", t->shape[width_at], s->of[WIDTH]);
+    *side = t->shape[!width_at];
+    return DKVB_OK;
+}
+
+static dkvb_status find_blocks(struct sizes *s, const struct dkvb__safetensors *file, const struct naming *names)
+{
+    uint64_t square;
     char name[96];
     dkvb_status rc;
 
@@ -150,17 +166,12 @@ static dkvb_status find_blocks(struct sizes *s, const struct dkvb__safetensors *
         s->of[LAYERS]++;
     if (s->of[LAYERS] == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor %s", dkvb__safetensors_path(file), name);
-    rc = need(&t, file, block_name(name, names, 0, names->mlp), 2);
-    if (rc)
-        return rc;
-    s->of[MLP] = t->shape[0];
-    rc = need(&t, file, names->projection, 2);
-    if (rc)
-        return rc;
-    if (t->shape[names->projection_width] != s->of[WIDTH])
-        return wrong_size(file, names->projection, "width", t->shape[names->projection_width], s->of[WIDTH]);
-    s->of[DIM] = t->shape[!names->projection_width];
-    return DKVB_OK;
+    rc = find_side(&square, s, file, block_name(name, names, 0, names->attention), 1);
+    if (!rc && square != s->of[WIDTH])
+        rc = wrong_size(file, name, "height", square, s->of[WIDTH]);
+    if (!rc)
+        rc = find_side(&s->of[MLP], s, file, block_name(name, names, 0, names->mlp), 1);
+    return rc ? rc : find_side(&s->of[DIM], s, file, names->projection, names->projection_width);
 }
 
 static dkvb_status find_sizes(struct sizes *s, const struct dkvb__safetensors *file, const struct naming *names)

@@ -27,17 +27,21 @@ static const char *const small[2] = {
     "\"vision_model.embeddings.position_embedding.weight\":{\"dtype\":\"F16\",\"shape\":[5,8],\"data_offsets\":[64,144]"
     "},"
     "\"vision_model.encoder.layers.0.layer_norm1.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[144,160]},"
+    "\"vision_model.encoder.layers.0.self_attn.out_proj.weight\":{\"dtype\":\"F16\",\"shape\":[8,8],\"data_offsets\":["
+    "512,640]},"
     "\"vision_model.encoder.layers.0.mlp.fc1.weight\":{\"dtype\":\"F16\",\"shape\":[16,8],\"data_offsets\":[160,416]},"
     "\"visual_projection.weight\":{\"dtype\":\"F16\",\"shape\":[6,8],\"data_offsets\":[416,512]}}",
     "{\"visual.class_embedding\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]},"
     "\"visual.conv1.weight\":{\"dtype\":\"F16\",\"shape\":[8,3,1,1],\"data_offsets\":[16,64]},"
     "\"visual.positional_embedding\":{\"dtype\":\"F16\",\"shape\":[5,8],\"data_offsets\":[64,144]},"
     "\"visual.transformer.resblocks.0.ln_1.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[144,160]},"
+    "\"visual.transformer.resblocks.0.attn.out_proj.weight\":{\"dtype\":\"F16\",\"shape\":[8,8],\"data_offsets\":[512,"
+    "640]},"
     "\"visual.transformer.resblocks.0.mlp.c_fc.weight\":{\"dtype\":\"F16\",\"shape\":[16,8],\"data_offsets\":[160,416]}"
     ","
     "\"visual.proj\":{\"dtype\":\"F16\",\"shape\":[8,6],\"data_offsets\":[416,512]}}",
 };
-enum { SMALL_ELEMENTS = 512 };
+enum { SMALL_ELEMENTS = 640 };
 
 static const char *const names[] = {
     "t",

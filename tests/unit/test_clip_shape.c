@@ -13,14 +13,15 @@
 enum { GRID = 3, PATCH = 4, WIDTH = 8, LAYERS = 2, MLP = 16, COLUMNS = 6 };
 
 struct toy {
-    uint64_t class_token[1], patches[4], positions[2], mlp[2], projection[2];
+    uint64_t class_token[1], patches[4], positions[2], attention[2], mlp[2], projection[2];
     uint32_t layers;
 };
 
 static struct toy toy_of_width(uint64_t width)
 {
-    return (struct toy){{width}, {width, 3, PATCH, PATCH}, {1 + GRID * GRID, width}, {MLP, width}, {COLUMNS, width},
-                        LAYERS};
+    return (struct toy){
+        {width}, {width, 3, PATCH, PATCH}, {1 + GRID * GRID, width}, {width, width}, {MLP, width}, {COLUMNS, width},
+        LAYERS};
 }
 
 static const char *weights_path(void)
@@ -48,6 +49,8 @@ static void write_toy(const struct toy *toy, uint32_t layout)
     for (uint32_t i = 0; i < toy->layers; i++) {
         snprintf(name, sizeof name, "%s%u.%s.weight", blocks, i, openai ? "ln_1" : "layer_norm1");
         tensor_file_add_random(&t, name, 1, toy->class_token, 0, 1);
+        snprintf(name, sizeof name, "%s%u.%s.out_proj.weight", blocks, i, openai ? "attn" : "self_attn");
+        tensor_file_add_random(&t, name, 2, toy->attention, 0, 1);
         snprintf(name, sizeof name, "%s%u.mlp.%s.weight", blocks, i, openai ? "c_fc" : "fc1");
         tensor_file_add_random(&t, name, 2, toy->mlp, 0, 1);
     }
@@ -190,7 +193,7 @@ static void a_config_of_transformers_is_followed(void **state)
 /* Sizes of the base model with patches of 32, which is what an empty config stands for. */
 static void an_empty_config_means_what_transformers_takes_it_for(void **state)
 {
-    struct toy toy = {{768}, {768, 3, 32, 32}, {50, 768}, {3072, 768}, {512, 768}, 1};
+    struct toy toy = {{768}, {768, 3, 32, 32}, {50, 768}, {768, 768}, {3072, 768}, {512, 768}, 1};
     struct dkvb__clip_shape s;
 
     (void)state;
@@ -370,6 +373,10 @@ static void tensors_that_contradict_each_other_are_refused(void **state)
     assert_toy_refused(&t, "has 16642 positions");
     t = right, t.positions[1] = 63;
     assert_toy_refused(&t, "position_embedding.weight has width 63, 64 is wanted");
+    t = right, t.attention[0] = 65;
+    assert_toy_refused(&t, "layers.0.self_attn.out_proj.weight has height 65, 64 is wanted");
+    t = right, t.mlp[1] = 63;
+    assert_toy_refused(&t, "layers.0.mlp.fc1.weight has width 63, 64 is wanted");
     t = right, t.projection[1] = 6;
     assert_toy_refused(&t, "visual_projection.weight has width 6, 64 is wanted");
     t = right, t.projection[0] = 0;
