@@ -69,6 +69,8 @@ look_for_ci() {
   needs "OpenMP for clang" builds clang c "$openmp" -fopenmp
   needs "clang's sanitizers" builds clang c 'int main(void) { return 0; }' -fsanitize=address,undefined
   needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
+  # Large, and one test is all that looks at them, and is skipped without: where CI runs, not on every system there is.
+  ! has apt-get || needs "Python's PyTorch and Pillow" /usr/bin/python3 -c 'import torch, PIL'
 }
 
 runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
@@ -136,7 +138,7 @@ if wants_tests; then
   arch="$arch cmocka openblas python python-numpy python-pillow"
 fi
 if wants_ci; then
-  debian="$debian clang libclang-rt-dev libomp-dev"
+  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-pil"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"
