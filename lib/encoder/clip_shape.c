@@ -274,7 +274,7 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
                                             "num_hidden_layers",  "intermediate_size", "projection_dim",
                                             "num_attention_heads"};
     static const uint64_t defaults[SIZES] = {224, 32, 768, 12, 3072, 512, 12};
-    const json_t *part;
+    const json_t *part = NULL;
     dkvb_status rc = find_part(&part, c);
 
     c->keys = keys;
@@ -468,7 +468,7 @@ static dkvb_status complete(struct sizes *s, const struct dkvb__safetensors *fil
 dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, const struct dkvb__safetensors *file,
                              const dkvb_encoder_options *opts, const dkvb_allocator *mem)
 {
-    const struct naming *names;
+    const struct naming *names = NULL;
     struct sizes s = {.activation = 0};
     dkvb_status rc = find_naming(&names, file);
 

@@ -1,4 +1,5 @@
 /* Encoders of all kinds: opening, pictures made to fit, batches. What a network computes is its own file's. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -222,6 +223,18 @@ static void spread_rows(const struct batch *b, float *x, size_t readable)
             memcpy(x + i * dim, x + readable * dim, dim * sizeof *x);
 }
 
+/* Weights that are finite can still give sums that are not. */
+static dkvb_status check_rows(const struct batch *b, const float *x, size_t rows)
+{
+    size_t dim = b->encoder->info.dim;
+
+    for (size_t i = 0; i < rows * dim; i++)
+        if (!isfinite(x[i]))
+            return dkvb__fail(DKVB_EFORMAT, "encoder %s: column %zu of a row is not finite: weights too large",
+                              b->encoder->identity, i % dim);
+    return DKVB_OK;
+}
+
 static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadable *u, const struct dkvb__run *run)
 {
     struct dkvb__view views[DKVB__ENCODER_BATCH];
@@ -237,6 +250,8 @@ static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadab
     }
     if (!rc && readable > 0)
         rc = b->encoder->network->encode(b->encoder->state, views, readable, x, run, NULL, &b->encoder->mem);
+    if (!rc)
+        rc = check_rows(b, x, readable);
     if (!rc)
         spread_rows(b, x, readable);
     release_fitted(b);
