@@ -11,9 +11,8 @@
 #include "data/image.h"
 
 enum {
-    MAX_RATIO = 1032, /* deflate's: 258 bytes from 2 bits */
-    MAX_CHUNK =
-        8000000, /* libpng's own limit, whatever it was built with; of data that may be split it holds for IDAT */
+    MAX_RATIO = 1032,    /* deflate's: 258 bytes from 2 bits */
+    MAX_CHUNK = 1 << 26, /* bytes; previews and layers of editors, though passed over, have many */
     PALETTE = 256
 };
 
@@ -23,7 +22,7 @@ struct decoder {
     const struct dkvb__encoded *in;
     size_t at; /* in in->bytes */
     dkvb_image *out;
-    bool no_memory; /* the allocator gave up, whether or not libpng goes on without */
+    bool no_memory; /* the allocator gave up */
     char message[100];
 };
 
@@ -91,7 +90,6 @@ static void set_limits(struct decoder *d)
     png_set_read_fn(d->png, d, on_read);
     png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_header() knows better */
     png_set_chunk_malloc_max(d->png, MAX_CHUNK);
-    png_set_chunk_cache_max(d->png, 1);
     png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
@@ -130,11 +128,22 @@ static void look_up(dkvb_image *out, png_const_colorp colours, int count)
     }
 }
 
+/* `passes` times all rows. `samples` of a pixel come from libpng, which is 1 of 3 for indices. */
+static void read_rows(const struct decoder *d, int passes, uint32_t samples)
+{
+    size_t width = d->out->width, row = width * d->out->channels;
+
+    if (samples > d->out->channels || png_get_rowbytes(d->png, d->info) != width * samples)
+        png_error(d->png, "has an unexpected layout");
+    while (passes-- > 0)
+        for (size_t y = 0; y < d->out->height; y++)
+            png_read_row(d->png, d->out->pixels + y * row + width * (d->out->channels - samples), NULL);
+    png_read_end(d->png, NULL);
+}
+
 static dkvb_status read_picture(struct decoder *d)
 {
-    uint32_t channels, samples; /* of a pixel as it is kept, and as it comes from libpng */
     png_colorp colours = NULL;
-    size_t row;
     int passes, count = 0;
     dkvb_status rc;
 
@@ -143,25 +152,17 @@ static dkvb_status read_picture(struct decoder *d)
     rc = check_header(d);
     if (rc)
         return rc;
-    channels = png_get_color_type(d->png, d->info) & PNG_COLOR_MASK_COLOR ? 3 : 1;
+    rc = dkvb__image_alloc(d->out, png_get_image_width(d->png, d->info), png_get_image_height(d->png, d->info),
+                           png_get_color_type(d->png, d->info) & PNG_COLOR_MASK_COLOR ? 3 : 1, d->in->name);
+    if (rc)
+        return rc;
     png_get_PLTE(d->png, d->info, &colours, &count);
     passes = set_transforms(d);
     png_read_update_info(d->png, d->info);
-    samples = png_get_channels(d->png, d->info);
-    rc = dkvb__image_alloc(d->out, png_get_image_width(d->png, d->info), png_get_image_height(d->png, d->info),
-                           channels, d->in->name);
-    if (rc)
-        return rc;
-    row = (size_t)d->out->width * channels;
-    if (png_get_rowbytes(d->png, d->info) != (size_t)d->out->width * samples || samples > channels)
-        png_error(d->png, "has an unexpected layout");
-    while (passes-- > 0)
-        for (size_t y = 0; y < d->out->height; y++)
-            png_read_row(d->png, d->out->pixels + y * row + d->out->width * (channels - samples), NULL);
-    png_read_end(d->png, NULL);
-    if (samples < channels)
+    read_rows(d, passes, png_get_channels(d->png, d->info));
+    if (png_get_channels(d->png, d->info) < d->out->channels)
         look_up(d->out, colours, count);
-    return d->no_memory ? no_memory(d) : DKVB_OK;
+    return DKVB_OK;
 }
 
 /* Nothing that is changed after setjmp() is a variable of this function. */

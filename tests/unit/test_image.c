@@ -439,6 +439,31 @@ static void resizing_gives_the_levels_of_pil(void **state)
     dkvb_image_free(&out);
 }
 
+/* FNV-1a of all levels, so that the last bit of every weight counts. */
+static void large_sizes_give_the_levels_of_pil(void **state)
+{
+    static const struct {
+        uint32_t width, height, filter, hash;
+    } wanted[] = {{41, 200, DKVB_FILTER_BICUBIC, 0x02609FF5},
+                  {200, 41, DKVB_FILTER_BILINEAR, 0x2A2E467C},
+                  {20, 11, DKVB_FILTER_BICUBIC, 0xBC8D7D82}};
+    dkvb_image in = noise(97, 83, 3, 0);
+
+    (void)state;
+    for (uint64_t i = 0; i < 97 * 83 * 3; i++)
+        in.pixels[i] = (uint8_t)(i * i * 2654435761u >> 13);
+    for (size_t w = 0; w < sizeof wanted / sizeof *wanted; w++) {
+        dkvb_image out = resized(&in, wanted[w].width, wanted[w].height, wanted[w].filter);
+        uint32_t hash = 2166136261u;
+
+        for (size_t i = 0; i < (size_t)out.width * out.height * 3; i++)
+            hash = (hash ^ out.pixels[i]) * 16777619u;
+        assert_int_equal(hash, wanted[w].hash);
+        dkvb_image_free(&out);
+    }
+    free(in.pixels);
+}
+
 static void the_own_size_changes_nothing(void **state)
 {
     (void)state;
@@ -594,6 +619,7 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(what_is_no_picture_is_named),
         cmocka_unit_test(resizing_gives_the_levels_of_pil),
+        cmocka_unit_test(large_sizes_give_the_levels_of_pil),
         cmocka_unit_test(the_own_size_changes_nothing),
         cmocka_unit_test(a_picture_of_one_colour_stays_so),
         cmocka_unit_test(grey_is_three_equal_channels),
