@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "encoder/clip_weights.h"
 #include "encoder/network.h"
+#include "encoder/weights.h"
 
 /* Of CLIP's training pictures, by colour. */
 static const float pixel_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
@@ -61,9 +62,7 @@ static dkvb_status make_tables(struct clip *clip, const dkvb_allocator *mem)
     const struct dkvb__clip_shape *s = &clip->w.shape;
     size_t tokens = dkvb__clip_tokens(s), head = head_width(s);
 
-    for (size_t c = 0; c < 3; c++)
-        for (size_t v = 0; v < 256; v++)
-            clip->level[c][v] = ((float)v / 255.0f - pixel_mean[c]) / pixel_deviation[c];
+    dkvb__levels(clip->level, pixel_mean, pixel_deviation);
     clip->zeros = dkvb__alloc0(mem, in_panels(tokens > head ? tokens : head), sizeof *clip->zeros);
     return clip->zeros ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory for %zu tokens", tokens);
 }

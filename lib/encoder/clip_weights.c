@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/checksum.h"
 #include "base/status.h"
+#include "encoder/weights.h"
 
 /* How a layout names its tensors. In both, matrices are [outputs][inputs] but for the projection of OpenAI. */
 static const struct names {
@@ -264,7 +264,6 @@ dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dk
     const struct dkvb__clip_shape *s = &w->shape;
     uint32_t sizes[] = {s->image_size, s->patch, s->width, s->layers, s->heads, s->mlp, s->dim, s->activation};
     struct pieces p = {dkvb__alloc(mem, PIECES_OF_ENDS + (size_t)s->layers * PIECES_OF_A_BLOCK, sizeof *p.list), 0};
-    uint8_t id[16];
 
     if (!p.list)
         return dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory for a fingerprint");
@@ -286,9 +285,7 @@ dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dk
         add_matrix(&p, &b->fc1);
         add_matrix(&p, &b->fc2);
     }
-    dkvb__fingerprint(id, p.list, p.count);
+    dkvb__weights_identity(text, size, p.list, p.count);
     dkvb__free(mem, p.list);
-    for (size_t i = 0; i < sizeof id && 2 * i + 2 < size; i++)
-        snprintf(text + 2 * i, size - 2 * i, "%02x", id[i]);
     return DKVB_OK;
 }

@@ -323,15 +323,27 @@ static void overlaps_and_holes_are_refused(void **state)
 
 static void a_wrong_header_length_is_refused(void **state)
 {
-    static const uint64_t lengths[] = {3, 1, 0, 17, 100000001, UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63};
+    static const struct {
+        uint64_t length;
+        const char *part;
+    } cases[] = {
+        {0, "does not begin with {"},
+        {1, "the header is not JSON"},
+        {2, "tensors end at byte 0 of 14"},
+        {17, "a file of 24 bytes with a header of 17 is not safetensors"},
+        {100000001, "a header of 100000001 is not"},
+        {UINT64_MAX, "a header of 18446744073709551615 is not"},
+        {UINT64_MAX - 7, "is not safetensors"},
+        {(uint64_t)1 << 63, "is not safetensors"},
+    };
     unsigned char bytes[24] = {0};
 
     (void)state;
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        memcpy(bytes, &lengths[i], 8);
-        memcpy(bytes + 8, "{}", 2);
+    memcpy(bytes + 8, "{}", 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memcpy(bytes, &cases[i].length, 8);
         put_file(bytes, sizeof bytes);
-        assert_tensors_refused("");
+        assert_tensors_refused(cases[i].part);
     }
 }
 

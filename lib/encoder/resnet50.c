@@ -1,0 +1,550 @@
+/* ResNet-50 (He et al., arXiv 1512.03385) as torchvision has it, where the middle convolution of a block takes the step
+ * ("v1.5"), up to the global average pool:
+ *
+ *     x = relu(bn1(conv1(x))), largest of 3 x 3 at every second pixel           64 maps of 56 x 56
+ *     3, 4, 6 and 3 blocks: y = relu(bn1(conv1(x))) 1 x 1, y = relu(bn2(conv2(y))) 3 x 3,
+ *         x = relu(bn3(conv3(y)) + x) 1 x 1                                      2,048 maps of 7 x 7
+ *     mean over all pixels
+ *
+ * In the first block of a layer what is added is not x but bn(conv(x)), "downsample". Batch norms have fixed numbers by
+ * now, so they are folded into the convolutions when the weights are read.
+ * https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py
+ *
+ * Between layers there is float[pixels][channels]. That is what a trace shows, by these names: "conv1" (with its norm
+ * and ReLU), "maxpool", "layer1.0" to "layer4.2", "pool".
+ *
+ * Networks that are narrower throughout are taken as well: `width`, the channels of conv1, is 64 in all that are known.
+ */
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "encoder/matrix.h"
+#include "encoder/network.h"
+#include "encoder/safetensors.h"
+#include "encoder/weights.h"
+
+enum {
+    SIDE = 224,
+    MAX_WIDTH = 64,
+    EXPANSION = 4, /* channels that leave a block, for one inside */
+    LAYERS = 4,
+    BLOCKS = 16,
+    CONVOLUTIONS = 1 + 3 * BLOCKS + LAYERS,
+    PASS_PICTURES = 8, /* pictures that pass through together: 100 MiB */
+    TILE_ROWS = 96,    /* pixels whose surroundings are gathered together, at most */
+    TILES_A_THREAD = 4
+};
+
+static const uint32_t blocks_of_layer[LAYERS] = {3, 4, 6, 3};
+
+/* Of the ImageNet pictures, by colour: torchvision's transforms for these weights. */
+static const float pixel_mean[3] = {0.485f, 0.456f, 0.406f};
+static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
+
+/* eps of torch.nn.BatchNorm2d */
+static const double norm_epsilon = 1e-5;
+
+/* kernel x kernel pixels around every `step`th one, zeros beyond the edge; and the norm behind it. */
+struct convolution {
+    struct dkvb__matrix matrix; /* [kernel][kernel][in] -> out */
+    size_t in, out, kernel, step;
+};
+
+struct block {
+    struct convolution conv[3], downsample; /* downsample.out: 0 if there is none */
+    uint32_t layer, index;                  /* "layer1.0" is 1, 0 */
+};
+
+struct resnet {
+    size_t width;
+    struct convolution conv1;
+    struct block blocks[BLOCKS];
+    float level[3][256];
+};
+
+/* Weights while they are read. */
+struct reader {
+    const struct dkvb__safetensors *file;
+    const dkvb_allocator *mem;
+    float *weights, *ordered; /* room for the largest convolution, as the file has it and as it is used */
+    float *norm[4];           /* room for a norm's numbers */
+};
+
+enum { NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
+
+static dkvb_status read_norm(const struct reader *r, const char *name, size_t channels)
+{
+    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+    uint64_t shape[1] = {channels};
+    char full[64];
+
+    for (size_t i = 0; i < 4; i++) {
+        dkvb_status rc;
+
+        snprintf(full, sizeof full, "%s.%s", name, parts[i]);
+        rc = dkvb__safetensors_read(r->file, full, 1, shape, r->norm[i]);
+        if (rc)
+            return rc;
+    }
+    for (size_t c = 0; c < channels; c++)
+        if (r->norm[NORM_VARIANCE][c] < 0.0f)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: element %zu is %g, a variance is 0 or more",
+                              dkvb__safetensors_path(r->file), full, c, (double)r->norm[NORM_VARIANCE][c]);
+    return DKVB_OK;
+}
+
+/* bn(conv(x)) = conv(x) * by + (bias - mean * by), by = weight / sqrt(variance + epsilon): the first factor goes into
+ * the weights. PyTorch has them [out][in][line][column]. */
+static dkvb_status fold(const struct reader *r, struct convolution *c, const char *name)
+{
+    size_t pixels = c->kernel * c->kernel, depth = pixels * c->in;
+    bool finite = true;
+
+    for (size_t o = 0; o < c->out; o++) {
+        double by = r->norm[NORM_WEIGHT][o] / sqrt(r->norm[NORM_VARIANCE][o] + norm_epsilon);
+
+        c->matrix.start[o] = (float)(r->norm[NORM_BIAS][o] - r->norm[NORM_MEAN][o] * by);
+        finite = finite && isfinite(c->matrix.start[o]);
+        for (size_t i = 0; i < c->in; i++)
+            for (size_t p = 0; p < pixels; p++) {
+                float w = (float)(r->weights[o * depth + i * pixels + p] * by);
+
+                r->ordered[o * depth + p * c->in + i] = w;
+                finite = finite && isfinite(w);
+            }
+    }
+    if (!finite)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s with its norm is not finite",
+                          dkvb__safetensors_path(r->file), name);
+    dkvb__matrix_set(&c->matrix, 0, c->out, r->ordered, true);
+    return DKVB_OK;
+}
+
+/* A convolution, whose sizes are set, and the norm behind it. */
+static dkvb_status read_convolution(const struct reader *r, struct convolution *c, const char *name, const char *norm)
+{
+    uint64_t shape[4] = {c->out, c->in, c->kernel, c->kernel};
+    char full[64];
+    dkvb_status rc;
+
+    snprintf(full, sizeof full, "%s.weight", name);
+    rc = dkvb__safetensors_read(r->file, full, 4, shape, r->weights);
+    if (!rc)
+        rc = read_norm(r, norm, c->out);
+    if (!rc)
+        rc = dkvb__matrix_new(&c->matrix, c->kernel * c->kernel * c->in, c->out, r->mem);
+    return rc ? rc : fold(r, c, full);
+}
+
+static dkvb_status read_block(const struct reader *r, struct block *b)
+{
+    char name[48], norm[48];
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; i < 3 && !rc; i++) {
+        snprintf(name, sizeof name, "layer%u.%u.conv%zu", b->layer, b->index, i + 1);
+        snprintf(norm, sizeof norm, "layer%u.%u.bn%zu", b->layer, b->index, i + 1);
+        rc = read_convolution(r, &b->conv[i], name, norm);
+    }
+    if (rc || b->downsample.out == 0)
+        return rc;
+    snprintf(name, sizeof name, "layer%u.%u.downsample.0", b->layer, b->index);
+    snprintf(norm, sizeof norm, "layer%u.%u.downsample.1", b->layer, b->index);
+    return read_convolution(r, &b->downsample, name, norm);
+}
+
+/* Sizes of all convolutions. */
+static void plan(struct resnet *net, size_t width)
+{
+    struct block *b = net->blocks;
+    size_t in = width;
+
+    net->width = width;
+    net->conv1 = (struct convolution){.in = 3, .out = width, .kernel = 7, .step = 2};
+    for (uint32_t layer = 0; layer < LAYERS; layer++)
+        for (uint32_t i = 0; i < blocks_of_layer[layer]; i++, b++) {
+            size_t inside = width << layer, out = inside * EXPANSION, step = layer > 0 && i == 0 ? 2 : 1;
+
+            b->layer = layer + 1;
+            b->index = i;
+            b->conv[0] = (struct convolution){.in = in, .out = inside, .kernel = 1, .step = 1};
+            b->conv[1] = (struct convolution){.in = inside, .out = inside, .kernel = 3, .step = step};
+            b->conv[2] = (struct convolution){.in = inside, .out = out, .kernel = 1, .step = 1};
+            if (i == 0)
+                b->downsample = (struct convolution){.in = in, .out = out, .kernel = 1, .step = step};
+            in = out;
+        }
+}
+
+static size_t dim_of(const struct resnet *net)
+{
+    return net->width * EXPANSION << (LAYERS - 1);
+}
+
+static dkvb_status read_all(struct resnet *net, struct reader *r)
+{
+    size_t inside = net->width << (LAYERS - 1), largest = 9 * inside * inside, channels = dim_of(net);
+    float *room = dkvb__alloc(r->mem, 2 * largest + 4 * channels, sizeof *room);
+    dkvb_status rc;
+
+    if (!room)
+        return dkvb__fail(DKVB_ENOMEM, "encoder resnet50: out of memory for a convolution");
+    r->weights = room;
+    r->ordered = room + largest;
+    for (size_t i = 0; i < 4; i++)
+        r->norm[i] = room + 2 * largest + i * channels;
+    rc = read_convolution(r, &net->conv1, "conv1", "bn1");
+    for (size_t i = 0; i < BLOCKS && !rc; i++)
+        rc = read_block(r, &net->blocks[i]);
+    dkvb__free(r->mem, room);
+    return rc;
+}
+
+static dkvb_status find_width(size_t *width, const struct dkvb__safetensors *file)
+{
+    const struct dkvb__tensor *t = dkvb__safetensors_find(file, "conv1.weight");
+
+    if (!t)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor conv1.weight: not torchvision's ResNet-50",
+                          dkvb__safetensors_path(file));
+    if (t->ndim != 4 || t->shape[0] < 1 || t->shape[0] > MAX_WIDTH)
+        return dkvb__fail(
+            DKVB_EFORMAT, "%.300s: tensor conv1.weight has %u dimensions, the first %llu; 4 are wanted, and 1 to %d",
+            dkvb__safetensors_path(file), t->ndim, (unsigned long long)(t->ndim ? t->shape[0] : 0), MAX_WIDTH);
+    *width = (size_t)t->shape[0];
+    return DKVB_OK;
+}
+
+static dkvb_status read_weights(struct resnet *net, const char *path, const dkvb_allocator *mem)
+{
+    struct dkvb__safetensors *file;
+    struct reader r = {.mem = mem};
+    size_t width = 0;
+    dkvb_status rc = dkvb__safetensors_open(&file, path, mem);
+
+    if (rc)
+        return rc;
+    r.file = file;
+    rc = find_width(&width, file);
+    if (!rc) {
+        plan(net, width);
+        rc = read_all(net, &r);
+    }
+    dkvb__safetensors_close(file);
+    return rc;
+}
+
+static void add_pieces(struct dkvb__piece *pieces, size_t *count, const struct convolution *c)
+{
+    size_t columns = dkvb__panels(c->out) * DKVB__PANEL;
+
+    if (c->out == 0)
+        return;
+    pieces[(*count)++] = (struct dkvb__piece){c->matrix.panels, columns * c->matrix.depth * sizeof(float)};
+    pieces[(*count)++] = (struct dkvb__piece){c->matrix.start, columns * sizeof(float)};
+}
+
+static void identify(char *text, size_t size, const struct resnet *net)
+{
+    struct dkvb__piece pieces[2 * CONVOLUTIONS];
+    size_t count = 0;
+
+    add_pieces(pieces, &count, &net->conv1);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        for (size_t c = 0; c < 3; c++)
+            add_pieces(pieces, &count, &net->blocks[i].conv[c]);
+        add_pieces(pieces, &count, &net->blocks[i].downsample);
+    }
+    dkvb__weights_identity(text, size, pieces, count);
+}
+
+static void close_resnet(void *state, const dkvb_allocator *mem)
+{
+    struct resnet *net = state;
+
+    if (!net)
+        return;
+    dkvb__matrix_free(&net->conv1.matrix, mem);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        for (size_t c = 0; c < 3; c++)
+            dkvb__matrix_free(&net->blocks[i].conv[c].matrix, mem);
+        dkvb__matrix_free(&net->blocks[i].downsample.matrix, mem);
+    }
+    dkvb__free(mem, net);
+}
+
+static dkvb_status open_resnet(void **state, dkvb_encoder_info *info, char *identity, size_t size,
+                               const dkvb_encoder_options *opts, const dkvb_allocator *mem)
+{
+    struct resnet *net = dkvb__alloc0(mem, 1, sizeof *net);
+    dkvb_status rc;
+
+    *state = NULL;
+    if (!net)
+        return dkvb__fail(DKVB_ENOMEM, "encoder resnet50: out of memory");
+    rc = read_weights(net, opts->weights, mem);
+    if (rc) {
+        close_resnet(net, mem);
+        return rc;
+    }
+    dkvb__levels(net->level, pixel_mean, pixel_deviation);
+    identify(identity, size, net);
+    info->dim = (uint32_t)dim_of(net);
+    info->shorter = 256;
+    info->crop = SIDE;
+    info->filter = DKVB_FILTER_BILINEAR;
+    info->layout = DKVB_LAYOUT_TORCHVISION;
+    *state = net;
+    return DKVB_OK;
+}
+
+/* One pass: some pictures, and room for what they become. */
+struct pass {
+    const struct resnet *net;
+    const struct dkvb__run *run;
+    const struct dkvb__trace *trace; /* then there is one picture */
+    const struct dkvb__view *pictures;
+    size_t n;
+    size_t side, channels;   /* of x */
+    float *x, *next, *added; /* [n][side][side][channels], enough for any layer */
+    float *inside[2];        /* the same, inside a block: half as much */
+    float *gathered;         /* [threads][TILE_ROWS] of the deepest convolution */
+};
+
+/* Floats of a picture between layers: after conv1, and after each block of layer1, are the most. */
+static size_t most_floats(const struct resnet *net)
+{
+    return net->width * (SIDE / 2) * (SIDE / 2);
+}
+
+static size_t deepest(const struct resnet *net)
+{
+    size_t conv1 = net->conv1.matrix.depth, conv2 = 9 * (net->width << (LAYERS - 1));
+
+    return conv1 > conv2 ? conv1 : conv2;
+}
+
+static void normalize_picture(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    const uint8_t *pixels = p->pictures[task].pixels;
+    float *x = p->x + task * SIDE * SIDE * 3;
+
+    (void)worker;
+    for (size_t i = 0; i < (size_t)SIDE * SIDE * 3; i++)
+        x[i] = p->net->level[i % 3][pixels[i]];
+}
+
+/* A convolution on its way, tile by tile; rows are pixels of all pictures. */
+struct tiles {
+    const struct convolution *conv;
+    const float *in; /* [n][side][side][conv->in] */
+    size_t side, out_side, rows, tile;
+    float *gathered;
+    struct dkvb__product product;
+};
+
+/* What lies around one pixel: float[kernel][kernel][in]. */
+static void gather(float *to, const struct tiles *t, size_t row)
+{
+    const struct convolution *c = t->conv;
+    size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
+    const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
+    size_t before = across < pad ? pad - across : 0; /* columns beyond the left edge, and up to the right one */
+    size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
+
+    for (size_t i = 0; i < c->kernel; i++, to += c->kernel * c->in) {
+        size_t y = down + i - pad; /* huge above the upper edge */
+
+        if (y >= t->side) {
+            memset(to, 0, c->kernel * c->in * sizeof *to);
+            continue;
+        }
+        memset(to, 0, before * c->in * sizeof *to);
+        memcpy(to + before * c->in, picture + (y * t->side + across + before - pad) * c->in,
+               (end - before) * c->in * sizeof *to);
+        memset(to + end * c->in, 0, (c->kernel - end) * c->in * sizeof *to);
+    }
+}
+
+static void convolve_tile(void *context, size_t task, unsigned worker)
+{
+    const struct tiles *t = context;
+    struct dkvb__product p = t->product;
+    size_t first = task * t->tile;
+    float *gathered = t->gathered + worker * TILE_ROWS * p.depth;
+
+    p.rows = t->rows - first < t->tile ? t->rows - first : t->tile;
+    p.a = gathered;
+    p.out += first * p.out_stride;
+    p.add = p.add ? p.add + first * p.out_stride : NULL;
+    for (size_t r = 0; r < p.rows; r++)
+        gather(gathered + r * p.depth, t, first + r);
+    dkvb__kernels()->multiply(&p);
+}
+
+/* Rows of a tile: as many as fit, unless threads would go without. */
+static size_t tile_rows(size_t rows, unsigned threads)
+{
+    size_t fair = rows / ((size_t)threads * TILES_A_THREAD) + 1;
+
+    return fair < TILE_ROWS ? fair : TILE_ROWS;
+}
+
+/* out = activation(conv(in) + add), `side` being that of `in`. */
+static void convolve(const struct pass *p, const struct convolution *c, float *out, const float *in, size_t side,
+                     const float *add, uint32_t activation)
+{
+    struct tiles t = {.conv = c, .in = in, .side = side, .out_side = (side - 1) / c->step + 1, .gathered = p->gathered};
+
+    t.product = dkvb__matrix_product(&c->matrix);
+    t.product.out = out;
+    t.product.add = add;
+    t.product.activation = activation;
+    t.rows = p->n * t.out_side * t.out_side;
+    if (c->kernel == 1 && c->step == 1) { /* pixels are rows as they lie */
+        t.product.a = in;
+        t.product.rows = t.rows;
+        dkvb__multiply(&t.product, p->run);
+        return;
+    }
+    t.tile = tile_rows(t.rows, p->run->threads);
+    dkvb__parallel(p->run, (t.rows + t.tile - 1) / t.tile, convolve_tile, &t);
+}
+
+static void swap(float **a, float **b)
+{
+    float *c = *a;
+
+    *a = *b;
+    *b = c;
+}
+
+/* One line of one picture: the largest of 3 x 3 around every second pixel. All are 0 or more, so zeros beyond the edge
+ * are as good as nothing. */
+static void pool_line(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    size_t side = p->side, half = side / 2, channels = p->channels, down = task % half * 2;
+    const float *picture = p->x + task / half * side * side * channels;
+    float *to = p->next + task * half * channels;
+
+    (void)worker;
+    memset(to, 0, half * channels * sizeof *to);
+    for (size_t across = 0; across < side; across += 2, to += channels)
+        for (size_t y = down ? down - 1 : 0; y < down + 2; y++)
+            for (size_t x = across ? across - 1 : 0; x < across + 2; x++) {
+                const float *from = picture + (y * side + x) * channels;
+
+                for (size_t c = 0; c < channels; c++)
+                    to[c] = from[c] > to[c] ? from[c] : to[c];
+            }
+}
+
+static dkvb_status show(const struct pass *p, const char *name)
+{
+    return dkvb__trace_show(p->trace, name, p->side * p->side, p->channels, p->x);
+}
+
+static dkvb_status run_stem(struct pass *p)
+{
+    dkvb_status rc;
+
+    dkvb__parallel(p->run, p->n, normalize_picture, p);
+    convolve(p, &p->net->conv1, p->next, p->x, SIDE, NULL, DKVB__RELU);
+    swap(&p->x, &p->next);
+    p->side = SIDE / 2;
+    p->channels = p->net->width;
+    rc = show(p, "conv1");
+    if (rc)
+        return rc;
+    dkvb__parallel(p->run, p->n * (p->side / 2), pool_line, p);
+    swap(&p->x, &p->next);
+    p->side /= 2;
+    return show(p, "maxpool");
+}
+
+static dkvb_status run_block(struct pass *p, const struct block *b)
+{
+    const float *added = p->x;
+    size_t side = p->side;
+    char name[24];
+
+    convolve(p, &b->conv[0], p->inside[0], p->x, side, NULL, DKVB__RELU);
+    convolve(p, &b->conv[1], p->inside[1], p->inside[0], side, NULL, DKVB__RELU);
+    if (b->downsample.out > 0) {
+        convolve(p, &b->downsample, p->added, p->x, side, NULL, DKVB__IDENTITY);
+        added = p->added;
+    }
+    p->side = (side - 1) / b->conv[1].step + 1;
+    p->channels = b->conv[2].out;
+    convolve(p, &b->conv[2], p->next, p->inside[1], p->side, added, DKVB__RELU);
+    swap(&p->x, &p->next);
+    snprintf(name, sizeof name, "layer%u.%u", b->layer, b->index);
+    return show(p, name);
+}
+
+/* out[n][channels]: means over all pixels, summed in their order. */
+static dkvb_status pool(const struct pass *p, float *out)
+{
+    size_t pixels = p->side * p->side;
+
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t c = 0; c < p->channels; c++) {
+            double sum = 0.0;
+
+            for (size_t j = 0; j < pixels; j++)
+                sum += p->x[(i * pixels + j) * p->channels + c];
+            out[i * p->channels + c] = (float)(sum / (double)pixels);
+        }
+    return dkvb__trace_show(p->trace, "pool", 1, p->channels, out);
+}
+
+static dkvb_status run_pass(struct pass *p, float *out)
+{
+    dkvb_status rc = run_stem(p);
+
+    for (size_t i = 0; i < BLOCKS && !rc; i++)
+        rc = run_block(p, &p->net->blocks[i]);
+    return rc ? rc : pool(p, out);
+}
+
+/* Room for passes of `most` pictures, in one piece. */
+static float *make_room(struct pass *p, size_t most, const dkvb_allocator *mem)
+{
+    size_t whole = most * most_floats(p->net), picture = most * SIDE * SIDE * 3;
+    size_t first = whole > picture ? whole : picture, gathered = p->run->threads * TILE_ROWS * deepest(p->net);
+    float *room = dkvb__alloc(mem, 2 * first + 2 * whole + gathered, sizeof *room);
+
+    if (!room)
+        return NULL;
+    p->x = room;
+    p->next = p->x + first;
+    p->added = p->next + first;
+    p->inside[0] = p->added + whole;
+    p->inside[1] = p->inside[0] + whole / 2;
+    p->gathered = p->inside[1] + whole / 2;
+    return room;
+}
+
+static dkvb_status encode_resnet(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
+                                 const struct dkvb__run *run, const struct dkvb__trace *trace,
+                                 const dkvb_allocator *mem)
+{
+    struct pass p = {.net = state, .run = run, .trace = trace};
+    float *room = make_room(&p, n < PASS_PICTURES ? n : PASS_PICTURES, mem);
+    dkvb_status rc = room ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "encoder resnet50: out of memory for %zu pictures", n);
+
+    for (size_t first = 0; first < n && !rc; first += PASS_PICTURES) {
+        p.pictures = pictures + first;
+        p.n = n - first < PASS_PICTURES ? n - first : PASS_PICTURES;
+        rc = run_pass(&p, x + first * dim_of(p.net));
+    }
+    dkvb__free(mem, room);
+    return rc;
+}
+
+const struct dkvb__network dkvb__resnet50 = {open_resnet, encode_resnet, close_resnet};
