@@ -1,0 +1,338 @@
+/* A picture described by its gradients and colours on a grid: fixed, so that pictures work without weights.
+ *
+ * A row is five parts, each times a constant, of a picture of 32 x 32 pixels:
+ *
+ *     gradients   8 x 8 cells x 8 directions   in which directions brightness rises, and how much beside its neighbours
+ *     layout      4 x 4 cells x 8 directions   the same in cells of twice the side
+ *     hues        4 x 4 cells x 8 directions   in which directions colours lie from grey, and how far
+ *     colours     4 x 4 cells x 2              mean colour, opponent axes
+ *     brightness  8 x 8 cells                  mean of red, green and blue
+ *
+ * Gradients are histograms as in N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", CVPR
+ * 2005: central differences in the channel where they are largest, a pixel's vote shared bilinearly by the cells around
+ * it. Each cell is normalised by the four blocks of 2 x 2 cells that it belongs to, and the four results, clipped, are
+ * averaged, as in P. Felzenszwalb et al., "Object detection with discriminatively trained part-based models", TPAMI
+ * 2010, here with directions that tell light-to-dark from dark-to-light. The square root, last, makes distances between
+ * histograms Hellinger's: R. Arandjelovic and A. Zisserman, "Three things everyone should know to improve object
+ * retrieval", CVPR 2012. Opponent axes and hues by cell: K. van de Sande et al., "Evaluating color descriptors for
+ * object and scene recognition", TPAMI 2010.
+ *
+ * Arithmetic is + - * / and sqrtf on floats in the order written, so a row has the same bits everywhere. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "encoder/network.h"
+
+enum {
+    SIDE = 32,
+    DIRECTIONS = 8,
+    FINE = 8,   /* cells on a side */
+    COARSE = 4, /* likewise */
+
+    GRADIENTS_AT = 0, /* first column of each part */
+    LAYOUT_AT = GRADIENTS_AT + FINE * FINE * DIRECTIONS,
+    HUES_AT = LAYOUT_AT + COARSE * COARSE * DIRECTIONS,
+    COLOURS_AT = HUES_AT + COARSE * COARSE * DIRECTIONS,
+    BRIGHTNESS_AT = COLOURS_AT + COARSE * COARSE * 2,
+    DIM = BRIGHTNESS_AT + FINE * FINE
+};
+
+/* What each part counts in a distance. Chosen on training rows (docs/encoder.md). */
+static const float gradients_weight = 1.0f, layout_weight = 2.0f, hues_weight = 2.0f, colours_weight = 4.0f,
+                   brightness_weight = 0.5f;
+
+static const float level = 255.0f; /* the whole range, to which differences are relative */
+static const float root_of_3 = 1.73205081f;
+
+/* Added to the energy of a block, so that noise in flat places is not blown up: (7 levels of 255)^2, about. */
+static const float noise = 7e-4f;
+
+static const float clip = 0.2f; /* no direction may have more of its block; Dalal and Triggs, Felzenszwalb et al. */
+
+/* Unit vectors, an eighth of a turn apart: to the right, down right (y grows downwards), down, ... */
+#define COSINE 0.707106781f /* of the angle between neighbours */
+static const float unit_x[DIRECTIONS] = {1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE, 0.0f, COSINE};
+static const float unit_y[DIRECTIONS] = {0.0f, COSINE, 1.0f, COSINE, 0.0f, -COSINE, -1.0f, -COSINE};
+
+/* Votes of pixels for directions, by cells. A cell beyond each edge takes the share that falls outside the picture. */
+struct histogram {
+    uint32_t cells; /* on a side: FINE or COARSE */
+    uint32_t
+        two[SIDE]; /* cells two[p] and two[p] + 1, of which 0 is beyond the edge, share pixel p of a row or column */
+    float share[SIDE];                           /* of the second; the first has the rest */
+    float votes[FINE + 2][FINE + 2][DIRECTIONS]; /* mean over the pixels of a cell */
+};
+
+/* A pixel is shared in proportion to how near the middles of the cells are: that of the cell beyond the edge lies half
+ * a cell before the first pixel's edge. */
+static void histogram_clear(struct histogram *h, uint32_t cells)
+{
+    uint32_t size = SIDE / cells;
+
+    h->cells = cells;
+    memset(h->votes, 0, sizeof h->votes);
+    for (uint32_t p = 0; p < SIDE; p++) {
+        uint32_t twice = 2 * p + 1 + size; /* twice the way from that middle to the pixel's */
+
+        h->two[p] = twice / (2 * size);
+        h->share[p] = (float)(twice % (2 * size)) / (float)(2 * size);
+    }
+}
+
+static void histogram_add(struct histogram *h, uint32_t x, uint32_t y, const float votes[restrict DIRECTIONS])
+{
+    float pixels = (float)(SIDE * SIDE) / (float)(h->cells * h->cells); /* in a cell, a power of two */
+
+    for (uint32_t j = 0; j < 2; j++)
+        for (uint32_t i = 0; i < 2; i++) {
+            float of_row = j ? h->share[y] : 1.0f - h->share[y], of_column = i ? h->share[x] : 1.0f - h->share[x];
+            float share = of_row * of_column / pixels, *restrict cell = h->votes[h->two[y] + j][h->two[x] + i];
+
+            for (uint32_t k = 0; k < DIRECTIONS; k++)
+                cell[k] += share * votes[k];
+        }
+}
+
+/* What the vector (x, y) says for each direction u: max(0, (x, y) . u - |(x, y)| COSINE) / (1 - COSINE). That is its
+ * length where it points along u, falling to 0 at the neighbours. */
+static void vote(float votes[DIRECTIONS], float x, float y)
+{
+    float least = sqrtf(x * x + y * y) * COSINE;
+
+    for (uint32_t k = 0; k < DIRECTIONS; k++) {
+        float above = x * unit_x[k] + y * unit_y[k] - least;
+
+        votes[k] = (above > 0.0f ? above : 0.0f) * (1.0f / (1.0f - COSINE));
+    }
+}
+
+/* Nearest pixel of the picture, edges going on for ever. */
+static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
+{
+    x = x < 0 ? 0 : x < SIDE ? x : SIDE - 1;
+    y = y < 0 ? 0 : y < SIDE ? y : SIDE - 1;
+    return v->pixels + ((size_t)y * SIDE + (size_t)x) * v->channels;
+}
+
+/* Differences of the neighbours on both sides, in the channel where they are largest; the first of equals, so that grey
+ * is what three equal channels are. */
+static void gradient_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
+{
+    const uint8_t *left = pixel(v, x - 1, y), *right = pixel(v, x + 1, y);
+    const uint8_t *above = pixel(v, x, y - 1), *below = pixel(v, x, y + 1);
+    int32_t best = -1, best_x = 0, best_y = 0;
+
+    for (uint32_t c = 0; c < v->channels; c++) {
+        int32_t dx = right[c] - left[c], dy = below[c] - above[c];
+
+        if (dx * dx + dy * dy > best) {
+            best = dx * dx + dy * dy;
+            best_x = dx;
+            best_y = dy;
+        }
+    }
+    vote(votes, (float)best_x / level, (float)best_y / level);
+}
+
+/* A colour in whole levels: brightness r + g + b, and how far it is from grey, r - g and r + g - 2b. */
+struct colour {
+    int32_t brightness, red_green, yellow_blue;
+};
+
+static struct colour colour_at(const struct dkvb__view *v, int32_t x, int32_t y)
+{
+    const uint8_t *p = pixel(v, x, y);
+    int32_t r = p[0], g = p[v->channels == 3 ? 1 : 0], b = p[v->channels == 3 ? 2 : 0];
+
+    return (struct colour){r + g + b, r - g, r + g - 2 * b};
+}
+
+/* The colours of a square, added up. */
+static struct colour colour_sum(const struct dkvb__view *v, int32_t left, int32_t top, int32_t size)
+{
+    struct colour sum = {0, 0, 0};
+
+    for (int32_t y = top; y < top + size; y++)
+        for (int32_t x = left; x < left + size; x++) {
+            struct colour c = colour_at(v, x, y);
+
+            sum.brightness += c.brightness;
+            sum.red_green += c.red_green;
+            sum.yellow_blue += c.yellow_blue;
+        }
+    return sum;
+}
+
+/* Axes of the chroma, in which the hues of red, green and blue are a third of a turn apart: (r - g) / 2 and
+ * (r + g - 2b) / (2 sqrt 3), the mean of `pixels` colours. */
+static void chroma(struct colour sum, int32_t pixels, float axes[2])
+{
+    axes[0] = (float)sum.red_green / (2.0f * level * (float)pixels);
+    axes[1] = (float)sum.yellow_blue / (2.0f * root_of_3 * level * (float)pixels);
+}
+
+static void hue_votes(const struct dkvb__view *v, int32_t x, int32_t y, float votes[DIRECTIONS])
+{
+    float axes[2];
+
+    chroma(colour_at(v, x, y), 1, axes);
+    vote(votes, axes[0], axes[1]);
+}
+
+/* Sum of the squares of cell (x, y); cells beyond the edges are taken to be like those at the edges. */
+static float energy(const struct histogram *h, uint32_t x, uint32_t y)
+{
+    const float *votes;
+    float sum = 0.0f;
+
+    x = x < 1 ? 1 : x < h->cells ? x : h->cells;
+    y = y < 1 ? 1 : y < h->cells ? y : h->cells;
+    votes = h->votes[y][x];
+    for (uint32_t k = 0; k < DIRECTIONS; k++)
+        sum += votes[k] * votes[k];
+    return sum;
+}
+
+/* to[y][x][k] = weight sqrt(mean of min(clip, votes[y][x][k] / length of b) over the four blocks b of 2 x 2 cells that
+ * (x, y) belongs to). to: float[cells][cells][DIRECTIONS]. */
+static void write_normalised(const struct histogram *h, float weight, float *to)
+{
+    float length[FINE + 1][FINE + 1]; /* of the block of which (x, y) is the upper left cell */
+
+    for (uint32_t y = 0; y <= h->cells; y++)
+        for (uint32_t x = 0; x <= h->cells; x++)
+            length[y][x] =
+                sqrtf(energy(h, x, y) + energy(h, x + 1, y) + energy(h, x, y + 1) + energy(h, x + 1, y + 1) + noise);
+    for (uint32_t y = 1; y <= h->cells; y++)
+        for (uint32_t x = 1; x <= h->cells; x++)
+            for (uint32_t k = 0; k < DIRECTIONS; k++) {
+                float sum = 0.0f;
+
+                for (uint32_t b = 0; b < 4; b++) {
+                    float share = h->votes[y][x][k] / length[y - b / 2][x - b % 2];
+
+                    sum += share < clip ? share : clip;
+                }
+                *to++ = weight * sqrtf(sum / 4.0f);
+            }
+}
+
+/* to[y][x][k] = weight sqrt(votes[y][x][k]). */
+static void write_plain(const struct histogram *h, float weight, float *to)
+{
+    for (uint32_t y = 1; y <= h->cells; y++)
+        for (uint32_t x = 1; x <= h->cells; x++)
+            for (uint32_t k = 0; k < DIRECTIONS; k++)
+                *to++ = weight * sqrtf(h->votes[y][x][k]);
+}
+
+static void write_histograms(const struct dkvb__view *v, float *row)
+{
+    struct histogram fine, coarse, hues;
+    float votes[DIRECTIONS];
+
+    histogram_clear(&fine, FINE);
+    histogram_clear(&coarse, COARSE);
+    histogram_clear(&hues, COARSE);
+    for (uint32_t y = 0; y < SIDE; y++)
+        for (uint32_t x = 0; x < SIDE; x++) {
+            gradient_votes(v, (int32_t)x, (int32_t)y, votes);
+            histogram_add(&fine, x, y, votes);
+            histogram_add(&coarse, x, y, votes);
+            hue_votes(v, (int32_t)x, (int32_t)y, votes);
+            histogram_add(&hues, x, y, votes);
+        }
+    write_normalised(&fine, gradients_weight, row + GRADIENTS_AT);
+    write_normalised(&coarse, layout_weight, row + LAYOUT_AT);
+    write_plain(&hues, hues_weight, row + HUES_AT);
+}
+
+static void write_colours(const struct dkvb__view *v, float *to)
+{
+    enum { SIZE = SIDE / COARSE };
+
+    for (int32_t y = 0; y < SIDE; y += SIZE)
+        for (int32_t x = 0; x < SIDE; x += SIZE, to += 2) {
+            chroma(colour_sum(v, x, y, SIZE), SIZE * SIZE, to);
+            to[0] *= colours_weight;
+            to[1] *= colours_weight;
+        }
+}
+
+static void write_brightness(const struct dkvb__view *v, float *to)
+{
+    enum { SIZE = SIDE / FINE };
+
+    for (int32_t y = 0; y < SIDE; y += SIZE)
+        for (int32_t x = 0; x < SIDE; x += SIZE)
+            *to++ = brightness_weight * (float)colour_sum(v, x, y, SIZE).brightness / (3.0f * level * SIZE * SIZE);
+}
+
+static dkvb_status open_descriptor(void **state, dkvb_encoder_info *info, char *identity, size_t size,
+                                   const dkvb_encoder_options *o, const dkvb_allocator *mem)
+{
+    (void)o;
+    (void)mem;
+    *state = NULL; /* nothing but constants */
+    info->dim = DIM;
+    info->shorter = SIDE;
+    info->crop = SIDE;
+    info->filter = DKVB_FILTER_BICUBIC;
+    snprintf(identity, size, "1"); /* another number whenever a bit of any row changes */
+    return DKVB_OK;
+}
+
+struct pictures {
+    const struct dkvb__view *views;
+    float *x;
+};
+
+static void describe(void *context, size_t task, unsigned worker)
+{
+    const struct pictures *p = context;
+    float *row = p->x + task * DIM;
+
+    (void)worker;
+    write_histograms(&p->views[task], row);
+    write_colours(&p->views[task], row + COLOURS_AT);
+    write_brightness(&p->views[task], row + BRIGHTNESS_AT);
+}
+
+/* Each part, a cell a row. */
+static dkvb_status show_parts(const struct dkvb__trace *trace, const float *row)
+{
+    static const struct part {
+        const char *name;
+        size_t at, cells, columns;
+    } parts[] = {
+        {"gradients", GRADIENTS_AT, FINE * FINE, DIRECTIONS}, {"layout", LAYOUT_AT, COARSE * COARSE, DIRECTIONS},
+        {"hues", HUES_AT, COARSE * COARSE, DIRECTIONS},       {"colours", COLOURS_AT, COARSE * COARSE, 2},
+        {"brightness", BRIGHTNESS_AT, FINE * FINE, 1},
+    };
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && !rc; i++)
+        rc = dkvb__trace_show(trace, parts[i].name, parts[i].cells, parts[i].columns, row + parts[i].at);
+    return rc;
+}
+
+static dkvb_status encode_descriptor(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
+                                     const struct dkvb__run *run, const struct dkvb__trace *trace,
+                                     const dkvb_allocator *mem)
+{
+    struct pictures p = {pictures, x};
+
+    (void)state;
+    (void)mem;
+    dkvb__parallel(run, n, describe, &p);
+    return n > 0 ? show_parts(trace, x) : DKVB_OK;
+}
+
+static void close_descriptor(void *state, const dkvb_allocator *mem)
+{
+    (void)state;
+    (void)mem;
+}
+
+const struct dkvb__network dkvb__descriptor = {open_descriptor, encode_descriptor, close_descriptor};
