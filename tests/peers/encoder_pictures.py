@@ -32,9 +32,13 @@ def middle(pixels, crop):
 
 
 class Prepare(namedtuple("Prepare", "shorter crop filter scale")):
+    def resized(self, picture):
+        """uint8[height][width][3] of a PIL picture in RGB; one that has the right size already does not change."""
+        return np.array(picture.resize(fitted_size(picture.size, self.shorter), self.filter))
+
     def pixels(self, picture):
-        """uint8[crop][crop][3] of a PIL picture in RGB."""
-        return middle(np.array(picture.resize(fitted_size(picture.size, self.shorter), self.filter)), self.crop)
+        """uint8[crop][crop][3], the middle of that."""
+        return middle(self.resized(picture), self.crop)
 
 
 def prepare_clip(size):

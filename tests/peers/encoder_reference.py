@@ -7,8 +7,9 @@
     encoder_reference.py --speed         ViT-B/32 against PyTorch, prepared pixels and whole files
         [--pictures N] [--rounds N] [--threads N] [--data FOLDER] [--library libdkvb.so]
 
-Exits with 1 where a bar is missed. PyTorch reads and prepares files by PIL, libdkvb by itself; on PIL's pixels the
-networks are compared alone. Ours is also held against PyTorch in double precision, which says whose rounding it is.
+Exits with 1 where a bar is missed. PyTorch reads and prepares files by PIL, libdkvb by itself; on pictures that PIL
+made the right size the networks are compared alone. Ours is also held against PyTorch in double precision, which says
+whose rounding it is.
 """
 import copy
 import itertools
@@ -89,13 +90,13 @@ def cases_of(folder, opened, real, sizes=None, every=True):
         yield from resnet50_cases(folder, 64 if real else 4, types, opened)
 
 
-def layers_of(case, pixels):
+def layers_of(case, picture):
     """(layer, largest difference as a share of a row's usual norm) of one picture; names and shapes must agree."""
     theirs = []
     with torch.inference_mode():
-        case.model(pictures.scaled([pixels], case.prepare.scale),
+        case.model(pictures.scaled([case.prepare.pixels(picture)], case.prepare.scale),
                    lambda name, tensor: theirs.append((name, tensor[0].numpy())))
-    _, ours = case.encoder.trace(pixels)
+    _, ours = case.encoder.trace(case.prepare.resized(picture))
     found = [(name, layer.shape) for name, layer in ours.items()]
     wanted = [(name, layer.shape) for name, layer in theirs]
     if found != wanted:
@@ -107,12 +108,13 @@ def layers_of(case, pixels):
 def compare(case, opened, images):
     """What one case comes to: distances by name, the worst layer, and what must not depend on the layout."""
     pixels = [case.prepare.pixels(picture) for picture in opened]
-    ours, whole = case.encoder.encode(pixels), case.encoder.encode_set(images)
+    ours = case.encoder.encode([case.prepare.resized(picture) for picture in opened])
+    whole = case.encoder.encode_set(images)
     theirs = pictures.embeddings(case.model, pixels, case.prepare.scale)
     double = pictures.embeddings(copy.deepcopy(case.model).double(), pixels, case.prepare.scale)
     found = {"network": distance(ours, theirs), "files": distance(whole, theirs), "double": distance(ours, double),
              "theirs": distance(theirs, double)}
-    layers = [layer for each in pixels[:4] for layer in layers_of(case, each)]
+    layers = [layer for picture in opened[:4] for layer in layers_of(case, picture)]
     return found, max(layers, key=lambda layer: layer[1]), (case.encoder.identity, ours.tobytes())
 
 
@@ -135,7 +137,7 @@ def parity(cases, opened, images):
 
 def mistakes(case, opened):
     """Whether each mistake is well beyond what is let pass."""
-    ours = case.encoder.encode([case.prepare.pixels(picture) for picture in opened])
+    ours = case.encoder.encode([case.prepare.resized(picture) for picture in opened])
     found = [(name, *distance(ours, wrong)) for name, wrong in
              wrongs.all_of(case.kind, case.model, case.prepare, opened)]
     print(f"\n{case.name}, {len(opened)} pictures\n")
