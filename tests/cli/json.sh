@@ -56,7 +56,7 @@ KEYS = {
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
-    "encode": "n columns labels seconds",
+    "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
     "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
 }

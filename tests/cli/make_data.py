@@ -1,5 +1,9 @@
-"""Data of the tests of the tool: four clouds of points, the same on every machine and with every numpy."""
+"""Data of the tests of the tool, the same on every machine and with every numpy: four clouds of points; or, as
+`make_data.py FOLDER pictures`, folders of small PNG files."""
+import os
+import struct
 import sys
+import zlib
 
 import numpy as np
 
@@ -27,6 +31,40 @@ def rows(count, stream):
     return (centers[labels] + 0.75 * noise).astype(np.float32), labels
 
 
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def write_png(path, pixels):
+    """uint8[height][width][3]"""
+    height, width, _ = pixels.shape
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # filter type 0: none
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+                   chunk(b"IDAT", zlib.compress(lines, 1)) + chunk(b"IEND", b""))
+
+
+def picture(height, width, stream, stripes=None):
+    """Noise, over stripes of this direction and of a period of 8."""
+    noise = (uniform(height * width * 3, stream).reshape(height, width, 3) + 1) * (127 if stripes is None else 40)
+    y, x = np.mgrid[:height, :width]
+    wave = {None: 0 * x, "across": y, "down": x, "slanted": x + y}[stripes]
+    return (noise + (wave // 4 % 2 * 150)[:, :, None]).astype(np.uint8)
+
+
+def pictures(folder):
+    """train/ and test/: three classes; slow/: pictures that take a while to read, links to a few."""
+    for i in range(72):
+        kind = ("across", "down", "slanted")[i % 3]
+        place = f"train/{kind}/deep/er" if i < 3 else f"train/{kind}" if i < 54 else f"test/{kind}"
+        write_png(f"{folder}/{place}/{i:02}.png", picture(24 + i % 5, 32, 100 + i, kind))
+    for i in range(7):
+        write_png(f"{folder}/slow/{i:03}.png", picture(900, 900, 200 + i))
+    for i in range(7, 96):
+        os.link(f"{folder}/slow/{i % 7:03}.png", f"{folder}/slow/{i:03}.png")
+
+
 def main(folder):
     for name, count, stream in (("", 400, 1), ("test_", 100, 2)):
         x, y = rows(count, stream)
@@ -34,4 +72,7 @@ def main(folder):
         np.save(f"{folder}/{name}y.npy", y)
 
 
-main(sys.argv[1])
+if sys.argv[2:] == ["pictures"]:
+    pictures(sys.argv[1])
+else:
+    main(sys.argv[1])
