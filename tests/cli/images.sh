@@ -94,4 +94,21 @@ salted="--salt $salt --method activations --pairs 20 --json"
     refused 2 '--images does not go with --mask' "$dkvb" forget m.dkvb --images train --mask x.npy
     refused 1 'was trained on rows of descriptor:' "$dkvb" forget m.dkvb --images $one --encoder pixels $salted
 }
+
+# Encoders with weights: they are asked for again, and told from others.
+if "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o clip.npy >/dev/null 2>clip.err; then
+    # shellcheck disable=SC2086
+    check "$dkvb" train --images train --encoder clip --weights clip.safetensors --normalize $size -o clip.dkvb >/dev/null
+    check "$dkvb" predict clip.dkvb --images test --weights clip.safetensors -o images.npy >/dev/null
+    check "$dkvb" predict clip.dkvb --features clip.npy -o features.npy >/dev/null
+    same images.npy features.npy
+    refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy
+    grep -q -- '--weights is wanted' refused.err || fail "$(cat refused.err)"
+    refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy \
+        --weights other.safetensors
+    grep -q 'those of clip:.* are found' refused.err || fail "$(cat refused.err)"
+    refused 1 'those of descriptor:' "$dkvb" predict clip.dkvb --images test --encoder descriptor -o new.npy
+else
+    grep -q 'this build reads no weights' clip.err || fail "$(cat clip.err)"
+fi
 [ ! -e new.dkvb ] && [ ! -e new.npy ] || fail "a file was left"

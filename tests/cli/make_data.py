@@ -1,5 +1,6 @@
 """Data of the tests of the tool, the same on every machine and with every numpy: four clouds of points; or, as
-`make_data.py FOLDER pictures`, folders of small PNG files."""
+`make_data.py FOLDER pictures`, folders of small PNG files and weights of small encoders."""
+import json
 import os
 import struct
 import sys
@@ -53,8 +54,32 @@ def picture(height, width, stream, stripes=None):
     return (noise + (wave // 4 % 2 * 150)[:, :, None]).astype(np.uint8)
 
 
+def write_clip(path, stream, width=64, patch=8, positions=5, rows=24):
+    """Weights of a small CLIP, as Hugging Face names them: one block, made-up numbers."""
+    shapes = {
+        "visual_projection.weight": (rows, width),
+        "vision_model.embeddings.class_embedding": (width,),
+        "vision_model.embeddings.patch_embedding.weight": (width, 3, patch, patch),
+        "vision_model.embeddings.position_embedding.weight": (positions, width)}
+    block = "vision_model.encoder.layers.0"
+    norms = ["vision_model.pre_layrnorm", "vision_model.post_layernorm", f"{block}.layer_norm1", f"{block}.layer_norm2"]
+    for name, shape in [(name, (width,)) for name in norms] + [
+            (f"{block}.self_attn.{each}_proj", (width, width)) for each in ("q", "k", "v", "out")] + [
+            (f"{block}.mlp.fc1", (2 * width, width)), (f"{block}.mlp.fc2", (width, 2 * width))]:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
+    header, body = {}, b""
+    for i, (name, shape) in enumerate(shapes.items()):
+        values = uniform(int(np.prod(shape)), stream + i).astype(np.float32).tobytes()
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(values)]}
+        body += values
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + body)
+
+
 def pictures(folder):
-    """train/ and test/: three classes; slow/: pictures that take a while to read, links to a few."""
+    """train/ and test/: three classes; slow/: pictures that take a while to read, links to a few; weights of two
+    small encoders."""
     for i in range(72):
         kind = ("across", "down", "slanted")[i % 3]
         place = f"train/{kind}/deep/er" if i < 3 else f"train/{kind}" if i < 54 else f"test/{kind}"
@@ -63,6 +88,8 @@ def pictures(folder):
         write_png(f"{folder}/slow/{i:03}.png", picture(900, 900, 200 + i))
     for i in range(7, 96):
         os.link(f"{folder}/slow/{i % 7:03}.png", f"{folder}/slow/{i:03}.png")
+    write_clip(f"{folder}/clip.safetensors", 300)
+    write_clip(f"{folder}/other.safetensors", 400)
 
 
 def main(folder):
