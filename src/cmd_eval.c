@@ -10,10 +10,12 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "pictures.h"
 #include "tool.h"
 
 struct eval_args {
     struct args args;
+    struct pictures_args pictures;
     const char *features, *labels, *codes, *forget_class;
     uint32_t threads;
     bool json;
@@ -22,8 +24,12 @@ struct eval_args {
 #define AT(member) offsetof(struct eval_args, member)
 
 static const struct args_option options[] = {
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
-    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = leave the row out", .required = true},
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
+     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
+    PICTURES_OPTIONS(AT, pictures),
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = leave the row out; --images brings its own"},
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
      .help = "codes of X from before the mask: only where it hit them is searched again"},
     {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
@@ -35,8 +41,9 @@ static const struct args_option options[] = {
 
 static const struct args_command command = {
     .name = "eval",
-    .synopsis = "MODEL --features X --labels Y [options]",
-    .about = "Measure a model on labelled rows: accuracy and cross-entropy (nats), together and for each class.",
+    .synopsis = "MODEL (--features X --labels Y | --images PATH) [options]",
+    .about =
+        "Measure a model on labelled rows or pictures: accuracy and cross-entropy (nats), together and for each class.",
     .options = options,
     .size = sizeof(struct eval_args),
     .least_operands = 1,
@@ -52,6 +59,7 @@ struct eval {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
+    struct pictures pictures; /* that x is of */
     struct labels y;
     struct codes codes;      /* if they were given */
     uint64_t searched;       /* (row, codebook) pairs whose codes the mask hit */
@@ -116,6 +124,34 @@ static int read_codes(struct eval *e)
     return code;
 }
 
+static int check_args(const struct eval_args *args)
+{
+    int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
+
+    if (code == EXIT_SUCCESS && args->features && !args->labels)
+        code = args_misused(&command, "--labels is missing");
+    return code;
+}
+
+static int read_pictures(struct eval *e)
+{
+    const char *path = e->args.args.operand[0];
+    bool chosen = args_given(&command, &e->args, "encoder");
+    int code = pictures_open_for(&e->pictures, &e->args.pictures, chosen, e->model, path);
+
+    return code ? code : pictures_rows(&e->pictures, e->model, path, e->args.labels, e->args.threads, &e->x, &e->y);
+}
+
+static int read_rows(struct eval *e)
+{
+    int code;
+
+    if (e->args.pictures.path)
+        return read_pictures(e);
+    code = input_features_for(&e->x, e->args.features, &e->info);
+    return code ? code : input_labels(&e->y, e->args.labels, e->x.path, e->x.rows);
+}
+
 static int read_inputs(struct eval *e)
 {
     const char *path = e->args.args.operand[0];
@@ -124,9 +160,7 @@ static int read_inputs(struct eval *e)
     if (code == EXIT_SUCCESS && e->args.forget_class)
         code = input_classes(&e->forgotten, e->args.forget_class, e->model, e->info.classes);
     if (code == EXIT_SUCCESS)
-        code = input_features_for(&e->x, e->args.features, &e->info);
-    if (code == EXIT_SUCCESS)
-        code = input_labels(&e->y, e->args.labels, e->x.path, e->x.rows);
+        code = read_rows(e);
     if (code == EXIT_SUCCESS && e->args.codes)
         code = read_codes(e);
     if (code == EXIT_SUCCESS && e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
@@ -142,6 +176,7 @@ static void print_json(const struct eval *e)
 {
     json_open(NULL, '{');
     json_count("n", e->all.rows);
+    json_count("unreadable", e->pictures.unreadable);
     json_real("accuracy", accuracy(&e->all));
     json_real("loss", e->loss);
     json_open("per_class", '[');
@@ -225,12 +260,15 @@ int cmd_eval(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
-    code = eval(&e);
+    code = check_args(&e.args);
+    if (code == EXIT_SUCCESS)
+        code = eval(&e);
     free(e.per_class);
     free(e.forgotten);
     codes_free(&e.codes);
     input_labels_free(&e.y);
     input_features_free(&e.x);
+    pictures_close(&e.pictures);
     dkvb_model_free(e.model);
     return code;
 }

@@ -30,6 +30,11 @@ static const struct args_option options[] = {
     {"codes", ARGS_TEXT, AT(codes), "CODES",
      .help = "what is known of the rows: of 'train --codes-out', or plain as of 'dkvb search'"},
     {"features", ARGS_TEXT, AT(features), "F", .help = "instead of CODES: the forget set, .npy or IDX (.gz)"},
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH",
+     .help = "instead of CODES: the forget set as pictures, see 'dkvb encode'"},
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
+     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
+    PICTURES_OPTIONS(AT, pictures),
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of the rows, where CODES has none, for --class"},
     {"method", ARGS_CHOICE, AT(method), "activations|contrast|examples|values",
      .help = "suppress: how pairs are chosen; if not given, by what is known", .choices = methods},
@@ -72,7 +77,7 @@ static void set_defaults(void *values)
 
 static const struct args_command command = {
     .name = "forget",
-    .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --features F | --mask FILE) [options]",
+    .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --features F|--images PATH | --mask FILE) ...",
     .about = "Forget classes or rows. 'suppress' and 'thorough' mask (codebook, key) pairs: the rows select other keys "
              "from\n"
              "then on, while the values of the pairs stay in the model, and what the rows taught other values stays in "
@@ -96,10 +101,11 @@ static int check_who(const struct forget_args *args)
 {
     bool codeset = args->kept;
 
-    if (!args->classes && !args->rows && !args->features && !args->codes)
-        return misused("nobody is named: --class, --rows, --features, --codes or --mask is missing");
-    if (args->features && args->codes)
-        return misused("--codes does not go with --features: one of them gives the rows to forget");
+    if (!args->classes && !args->rows && !args->set && !args->codes)
+        return misused("nobody is named: --class, --rows, --features, --images, --codes or --mask is missing");
+    if (args->set && args->codes)
+        return misused(args->features ? "--codes does not go with --features: one of them gives the rows to forget"
+                                      : "--codes does not go with --images: one of them gives the rows to forget");
     if (args->classes && args->rows)
         return misused("--rows does not go with --class: one of them says who is to be forgotten");
     if (args->rows && !codeset)
@@ -108,7 +114,7 @@ static int check_who(const struct forget_args *args)
         return misused("--codes: the file has all rows; --class or --rows is missing to say which are to be forgotten");
     if (codeset && args->labels)
         return misused("--labels: the codes file has them");
-    if (args->labels && (!args->classes || (!args->features && !args->codes)))
+    if (args->labels && (!args->classes || (!args->set && !args->codes)))
         return misused("--labels go with --class and the rows that they are of");
     if (args->classes && !args->labels && !codeset && (args->features || args->codes))
         return misused("--class needs --labels, to cut its rows out");
@@ -138,6 +144,16 @@ static int check_suppress(const struct forget_args *args)
         return misused(
             "--pairs is missing: how many can be found for classes only; for rows, --strength thorough needs none");
     return EXIT_SUCCESS;
+}
+
+/* What is said of pictures, and that there are any. */
+static int check_pictures(const struct forget_args *args)
+{
+    if (args->features && args->pictures.path)
+        return misused("--images does not go with --features: one of them gives the rows to forget");
+    if (!args->pictures.path)
+        return args_refuse(&command, args, pictures_options, "no pictures: it is of --images");
+    return args_given(&command, args, "encoder") ? pictures_check_args(&command, &args->pictures) : EXIT_SUCCESS;
 }
 
 static int check_strength(const struct forget_args *args)
@@ -193,12 +209,15 @@ static int check_salt(const struct args_command *asking, const char *text, uint8
 static int check_args(struct forget_args *args, uint8_t salt[32])
 {
     static const char *const not_mask[] = {
-        "key-features", "ids",      "keep-keys", "codes-out", "force",           "examples",       "class",
-        "rows",         "strength", "codes",     "features",  "labels",          "method",         "pairs",
-        "examples",     "target",   "seed",      "dry-run",   "max-retain-drop", "max-class-loss", NULL};
+        "images", "key-features", "ids",     "keep-keys",       "codes-out",      "force",  "examples", "class",
+        "rows",   "strength",     "codes",   "features",        "labels",         "method", "pairs",    "examples",
+        "target", "seed",         "dry-run", "max-retain-drop", "max-class-loss", NULL};
     int code = check_salt(&command, args->salt, salt);
 
-    if (code == EXIT_SUCCESS && args->codes && !args->mask && !args->features)
+    args->set = args->features ? args->features : args->pictures.path;
+    if (code == EXIT_SUCCESS)
+        code = check_pictures(args);
+    if (code == EXIT_SUCCESS && args->codes && !args->mask && !args->set)
         code = codeset_is(args->codes, &args->kept);
     if (code == EXIT_SUCCESS && args->mask)
         return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
@@ -363,6 +382,9 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
     const char *model = args->args.operand[0];
     bool rewrites = args->strength + 1 == DKVB_STRENGTH_EXACT && !args->codes_out;
     const struct path inputs[] = {{"--features", args->features},
+                                  {"--images", args->pictures.path},
+                                  {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config},
                                   {"--codes", rewrites ? NULL : args->codes},
                                   {"--labels", args->labels},
                                   {"--rows", args->rows},

@@ -10,11 +10,13 @@
 #include "json.h"
 #include "output.h"
 #include "paths.h"
+#include "pictures.h"
 #include "progress.h"
 #include "tool.h"
 
 struct predict_args {
     struct args args;
+    struct pictures_args pictures;
     const char *features, *output;
     uint32_t top, threads;
     bool scores, json;
@@ -23,7 +25,11 @@ struct predict_args {
 #define AT(member) offsetof(struct predict_args, member)
 
 static const struct args_option options[] = {
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
+     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
+    PICTURES_OPTIONS(AT, pictures),
     {"output", ARGS_TEXT, AT(output), "OUT.npy", .help = "int32[n] of labels, -1 = abstained", .letter = 'o'},
     {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; the file is int32[n][N]", .least = 1},
     {"scores", ARGS_FLAG, AT(scores), .help = "write the logits, float32[n][classes], instead of labels"},
@@ -34,8 +40,8 @@ static const struct args_option options[] = {
 
 static const struct args_command command = {
     .name = "predict",
-    .synopsis = "MODEL --features X [-o OUT.npy] [options]",
-    .about = "Classify rows. Without -o the answers are printed: row, class, probability.",
+    .synopsis = "MODEL --features X|--images PATH [-o OUT.npy] [options]",
+    .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.",
     .options = options,
     .size = sizeof(struct predict_args),
     .least_operands = 1,
@@ -47,6 +53,7 @@ struct predict {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
+    struct pictures pictures; /* that x is of */
     uint32_t top;
     int32_t *labels;      /* [n][top], with --scores NULL */
     float *probabilities; /* [n][top], where they are printed */
@@ -58,7 +65,10 @@ struct predict {
 static int check_args(const struct predict_args *args)
 {
     static const char *const with_scores[] = {"top", NULL};
+    int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
 
+    if (code)
+        return code;
     if (!args->scores)
         return EXIT_SUCCESS;
     if (!args->output)
@@ -148,16 +158,49 @@ static void json_predictions(const struct predict *p)
     json_close(']');
 }
 
+/* The name of the next row's picture, to be free()d; NULL if rows are of none. */
+static char *next_name(const struct predict *p, uint64_t *picture)
+{
+    char *name;
+
+    if (!p->args.pictures.path)
+        return NULL;
+    *picture = pictures_next(&p->pictures, *picture);
+    name = pictures_name(&p->pictures, *picture);
+    ++*picture;
+    return name;
+}
+
+static void json_pictures(const struct predict *p)
+{
+    uint64_t picture = 0;
+
+    if (!p->args.pictures.path) {
+        json_null("pictures");
+        return;
+    }
+    json_open("pictures", '[');
+    for (size_t row = 0; row < p->x.rows; row++) {
+        char *name = next_name(p, &picture);
+
+        json_text(NULL, name);
+        free(name);
+    }
+    json_close(']');
+}
+
 static void print_json(const struct predict *p)
 {
     json_open(NULL, '{');
     json_count("n", p->x.rows);
     json_count("abstained", p->abstained);
+    json_count("unreadable", p->pictures.unreadable);
     json_text("output", p->args.output);
     if (p->args.output)
         json_null("predictions");
     else
         json_predictions(p);
+    json_pictures(p);
     json_real("seconds", progress_clock() - p->began);
     json_close('}');
 }
@@ -185,11 +228,26 @@ static int class_width(const struct predict *p)
     return width;
 }
 
-static void print_row(const struct predict *p, size_t row, int width)
+/* Columns that the names of pictures take. */
+static int name_width(const struct predict *p)
+{
+    uint64_t picture = 0;
+    int width = output_width("picture");
+
+    for (size_t row = 0; row < p->x.rows; row++) {
+        char *name = next_name(p, &picture);
+        int wide = name ? output_width(name) : 0;
+
+        width = wide > width ? wide : width;
+        free(name);
+    }
+    return width;
+}
+
+static void print_answers(const struct predict *p, size_t row, int width)
 {
     char text[16];
 
-    printf("%8zu", row);
     if (p->labels[row * p->top] < 0)
         fputs("  abstained", stdout);
     for (uint32_t i = 0; i < p->top && p->labels[row * p->top] >= 0; i++) {
@@ -200,26 +258,62 @@ static void print_row(const struct predict *p, size_t row, int width)
     putchar('\n');
 }
 
-static void print_text(const struct predict *p)
+static void print_rows(const struct predict *p)
 {
     int width = class_width(p);
 
-    if (p->args.output) {
+    printf("%8s  %-*s  probability\n", "row", width, "class");
+    for (size_t row = 0; row < p->x.rows; row++) {
+        printf("%8zu", row);
+        print_answers(p, row, width);
+    }
+}
+
+static void print_pictures(const struct predict *p)
+{
+    int width = class_width(p), wide = name_width(p);
+    uint64_t picture = 0;
+
+    printf("%-*s  %-*s  probability\n", wide, "picture", width, "class");
+    for (size_t row = 0; row < p->x.rows; row++) {
+        char *name = next_name(p, &picture);
+
+        output_padded(name ? name : "", wide);
+        print_answers(p, row, width);
+        free(name);
+    }
+}
+
+static void print_text(const struct predict *p)
+{
+    if (p->args.output)
         printf("wrote %s: %s of %zu rows, %" PRIu64 " abstained\n", p->args.output,
                p->args.scores ? "logits" : "labels", p->x.rows, p->abstained);
-        return;
-    }
-    printf("%8s  %-*s  probability\n", "row", width, "class");
-    for (size_t row = 0; row < p->x.rows; row++)
-        print_row(p, row, width);
+    else if (p->args.pictures.path)
+        print_pictures(p);
+    else
+        print_rows(p);
 }
 
 static int check_paths(const struct predict_args *args)
 {
-    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]},    {"--features", args->features},
+                                  {"--images", args->pictures.path},   {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config}, {0}};
     const struct path outputs[] = {{"--output", args->output}, {0}};
 
     return paths_check(&command, inputs, outputs);
+}
+
+static int read_rows(struct predict *p)
+{
+    bool chosen = args_given(&command, &p->args, "encoder");
+    int code;
+
+    if (!p->args.pictures.path)
+        return input_features_for(&p->x, p->args.features, &p->info);
+    code = pictures_open_for(&p->pictures, &p->args.pictures, chosen, p->model, p->args.args.operand[0]);
+    return code ? code : pictures_features(&p->pictures, p->args.threads, &p->x);
 }
 
 static int predict(struct predict *p)
@@ -230,7 +324,7 @@ static int predict(struct predict *p)
         code = tool_fail("--top %" PRIu32 ": the model has %" PRIu32 " classes", p->args.top, p->info.classes);
     p->top = p->args.top ? p->args.top : 1;
     if (code == EXIT_SUCCESS)
-        code = input_features_for(&p->x, p->args.features, &p->info);
+        code = read_rows(p);
     if (code == EXIT_SUCCESS)
         code = make_room(p);
     if (code == EXIT_SUCCESS)
@@ -262,6 +356,7 @@ int cmd_predict(int argc, char **argv)
     free(p.probabilities);
     free(p.labels);
     input_features_free(&p.x);
+    pictures_close(&p.pictures);
     dkvb_model_free(p.model);
     return code;
 }

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "output.h"
 #include "paths.h"
+#include "pictures.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -18,6 +19,7 @@ struct train_args {
     struct args args;
     const char *features, *codes, *labels, *output;
     const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out;
+    struct pictures_args pictures;
     dkvb_keyinit_options keyinit;
     dkvb_train_options train;
     dkvb_model_options model;
@@ -37,9 +39,14 @@ static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYP
 
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows to learn from: .npy or IDX (.gz)"},
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures instead, see 'dkvb encode'"},
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
+     .help = "what makes rows of them; the model remembers it", .choices = pictures_encoders, .shows_default = true},
+    PICTURES_OPTIONS(AT, pictures),
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
-     .help = "their codes instead, as `dkvb search` wrote them; with --init-from or --continue"},
-    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = ignore: .npy or IDX (.gz)", .required = true},
+     .help = "codes of rows instead, as `dkvb search` wrote them; with --init-from or --continue"},
+    {"labels", ARGS_TEXT, AT(labels), "Y",
+     .help = "their labels, -1 = ignore: .npy or IDX (.gz); --images brings its own"},
     {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
      .letter = 'o'},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
@@ -81,7 +88,8 @@ static const struct args_option options[] = {
     {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
      .help = "what values are stored in; with --continue, as they are if not given", .choices = value_names,
      .shows_default = true},
-    {"class-names", ARGS_TEXT, AT(class_names), "FILE", .help = "names of the classes, one a line, from class 0"},
+    {"class-names", ARGS_TEXT, AT(class_names), "FILE",
+     .help = "names of the classes, one a line, from class 0; --images brings its own"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of projections, keys and the order of rows", .shows_default = true},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has; results never depend on it"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
@@ -95,13 +103,14 @@ static void set_defaults(void *values)
     dkvb_keyinit_options_init(&args->keyinit, sizeof args->keyinit);
     dkvb_train_options_init(&args->train, sizeof args->train);
     dkvb_model_options_init(&args->model, sizeof args->model);
+    args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;
     args->hold_out = 0.1;
     args->depth = DKVB_CODESET_DEPTH;
 }
 
 static const struct args_command command = {
     .name = "train",
-    .synopsis = "--features X|--codes CODES.npy --labels Y -o MODEL [options]",
+    .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH -o MODEL [options]",
     .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
              "There are as many classes as the largest label says, or as there are names.",
     .options = options,
@@ -112,7 +121,10 @@ static const struct args_command command = {
 struct train {
     struct train_args args;
     struct features x;
-    struct codes given; /* instead of x */
+    struct pictures pictures;                 /* that x is of, until it is made */
+    char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
+    uint64_t unreadable;                      /* pictures left out */
+    struct codes given;                       /* instead of x */
     struct labels y;
     struct ids ids;
     uint8_t *held_out; /* [rows], or NULL */
@@ -153,8 +165,24 @@ static int check_codes_out(const struct train_args *args)
         return args_misused(&command,
                             "--codes-out: the rows of an earlier training would be missing, so not with --continue");
     if (args->codes)
-        return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features");
+        return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features or --images");
     return EXIT_SUCCESS;
+}
+
+/* Where the rows come from. */
+static int check_rows(const struct train_args *args)
+{
+    const char *images = args->pictures.path;
+
+    if (!args->features + !args->codes + !images != 2)
+        return args_misused(&command, "one of --features, --images and --codes is wanted");
+    if (!images && !args->labels)
+        return args_misused(&command, "--labels is missing");
+    if (args->codes && !args->init_from && !args->continue_from)
+        return args_misused(&command,
+                            "--codes: the model whose keys they name is wanted, by --init-from or --continue");
+    return images ? pictures_check_args(&command, &args->pictures)
+                  : args_refuse(&command, args, pictures_options, "rows that are there: it is of --images");
 }
 
 static int check_args(struct train_args *args)
@@ -162,13 +190,8 @@ static int check_args(struct train_args *args)
     static const char *const placing[] = {"init",  "codebooks", "keys",      "key-dim",      "passes",
                                           "decay", "key-batch", "normalize", "key-features", NULL};
     static const char *const continuing[] = {"init-from", "top-k", NULL};
-    int code = EXIT_SUCCESS;
+    int code = check_rows(args);
 
-    if (!args->features == !args->codes)
-        code = args_misused(&command, "one of --features and --codes is wanted");
-    else if (args->codes && !args->init_from && !args->continue_from)
-        code =
-            args_misused(&command, "--codes: the model whose keys they name is wanted, by --init-from or --continue");
     if (args->init_from && code == EXIT_SUCCESS)
         code = args_refuse(&command, args, placing, "--init-from: the keys are there already");
     if (args->continue_from && code == EXIT_SUCCESS)
@@ -195,6 +218,9 @@ static int check_args(struct train_args *args)
 static int claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},
+                                  {"--images", args->pictures.path},
+                                  {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config},
                                   {"--codes", args->codes},
                                   {"--labels", args->labels},
                                   {"--key-features", args->key_features},
@@ -220,7 +246,7 @@ static int check_classes(const struct train *t)
     if (dkvb_model_new(&model, dkvb_model_codebooks(smallest), t->classes, NULL) == DKVB_OK)
         code = EXIT_SUCCESS;
     else if (t->names.count > 0)
-        code = tool_fail("%s: %zu names: %s", t->args.class_names, t->names.count, dkvb_last_error());
+        code = tool_fail("%s: %zu names: %s", t->names.path, t->names.count, dkvb_last_error());
     else
         code = tool_fail("%s: row %zu has label %" PRId32 ": %s", t->y.path, t->y.largest_row, t->y.largest,
                          dkvb_last_error());
@@ -236,20 +262,69 @@ static int count_classes(struct train *t)
 
     if (t->names.count > 0 && classes > t->names.count)
         return tool_fail("%s: row %zu has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path,
-                         t->y.largest_row, t->y.largest, t->args.class_names, t->names.count, t->names.count - 1);
+                         t->y.largest_row, t->y.largest, t->names.path, t->names.count, t->names.count - 1);
     if (t->y.largest < 0)
         return tool_fail("%s: %zu labels and none of 0 or more, so there is nothing to learn", t->y.path, t->y.rows);
     if (t->names.count > UINT32_MAX)
-        return tool_fail("%s: %zu names are too many", t->args.class_names, t->names.count);
+        return tool_fail("%s: %zu names are too many", t->names.path, t->names.count);
     t->classes = (uint32_t)(t->names.count > classes ? t->names.count : classes);
     return check_classes(t);
+}
+
+/* Names of a folder's classes go into the model, and into one that goes on by the names it has: *as is what the classes
+ * of the pictures are to it, or NULL. */
+static int name_picture_classes(struct train *t, int32_t **as)
+{
+    const char *path = t->args.continue_from ? t->args.continue_from : t->args.init_from;
+    dkvb_model *model = NULL;
+    int code;
+
+    *as = NULL;
+    if (!path)
+        return t->args.labels ? EXIT_SUCCESS : pictures_class_names(&t->pictures, &t->names);
+    code = tool_check(dkvb_model_map(&model, path, NULL));
+    if (code == EXIT_SUCCESS)
+        code = pictures_check_model(&t->pictures, model, path);
+    if (code == EXIT_SUCCESS && !t->args.labels)
+        code = t->args.continue_from ? pictures_match_classes(&t->pictures, model, path, &t->names, as)
+                                     : pictures_class_names(&t->pictures, &t->names);
+    dkvb_model_free(model);
+    return code;
+}
+
+/* Pictures as rows, with their labels. Then the encoder has done its work, and its memory is wanted for other things.
+ */
+static int read_pictures(struct train *t)
+{
+    int32_t *as = NULL;
+    int code = pictures_open(&t->pictures, &t->args.pictures);
+
+    if (code == EXIT_SUCCESS && !t->args.labels && t->pictures.info.classes == 0)
+        code = tool_fail("%s: has no classes, so --labels is wanted", t->args.pictures.path);
+    if (code == EXIT_SUCCESS)
+        code = name_picture_classes(t, &as);
+    if (code == EXIT_SUCCESS)
+        code = pictures_features(&t->pictures, t->args.threads, &t->x);
+    if (code == EXIT_SUCCESS)
+        code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
+                              : pictures_labels(&t->pictures, as, &t->y);
+    free(as);
+    if (code)
+        return code;
+    snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
+    t->unreadable = t->pictures.unreadable;
+    pictures_close(&t->pictures);
+    return EXIT_SUCCESS;
 }
 
 /* Rows or their codes, and as many labels. */
 static int read_rows(struct train *t)
 {
-    int code = t->args.codes ? codes_map(&t->given, t->args.codes) : input_features_map(&t->x, t->args.features);
+    int code;
 
+    if (t->args.pictures.path)
+        return read_pictures(t);
+    code = t->args.codes ? codes_map(&t->given, t->args.codes) : input_features_map(&t->x, t->args.features);
     if (code)
         return code;
     return t->args.codes ? input_labels(&t->y, t->args.labels, t->given.path, t->given.rows)
@@ -275,16 +350,18 @@ static void say_what_was_read(const struct train *t)
     if (t->args.codes)
         printf("read    codes of %zu rows from %s, %" PRIu32 " classes\n", t->given.rows, t->given.path, t->classes);
     else
-        printf("read    %zu rows of %zu from %s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
-               t->classes);
+        printf("read    %zu rows of %zu from %s%s%s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
+               t->encoder[0] ? " by " : "", t->encoder, t->classes);
 }
 
 static int read_inputs(struct train *t)
 {
     int code = read_rows(t);
 
-    if (code == EXIT_SUCCESS && t->args.class_names)
+    if (code == EXIT_SUCCESS && t->args.class_names) {
+        input_names_free(&t->names);
         code = input_names(&t->names, t->args.class_names);
+    }
     if (code == EXIT_SUCCESS)
         code = count_classes(t);
     if (code == EXIT_SUCCESS)
@@ -419,8 +496,8 @@ static int check_names(const struct train *t)
         names[i] = dkvb_model_class_name(t->model, i);
     code = input_twice(names, t->info.classes, &first, &second);
     if (code == EXIT_SUCCESS && first != second && first < t->names.count)
-        code = tool_fail("%s: line %zu is '%s', which is the name of class %zu in %s too", t->args.class_names,
-                         first + 1, names[first], second, t->args.continue_from);
+        code = tool_fail("%s: line %zu is '%s', which is the name of class %zu in %s too", t->names.path, first + 1,
+                         names[first], second, t->args.continue_from);
     free(names);
     return code;
 }
@@ -428,7 +505,7 @@ static int check_names(const struct train *t)
 static int name_classes(struct train *t)
 {
     for (uint32_t i = 0; i < t->names.count; i++) {
-        int code = tool_check_about(t->args.class_names, dkvb_model_set_class_name(t->model, i, t->names.line[i]));
+        int code = tool_check_about(t->names.path, dkvb_model_set_class_name(t->model, i, t->names.line[i]));
 
         if (code)
             return code;
@@ -443,6 +520,14 @@ static int choose_value_type(struct train *t)
     return tool_check(dkvb_model_set_values_dtype(t->model, value_types[t->args.values]));
 }
 
+/* A model of rows of features may go on with pictures: then it is known from here on. */
+static int note_encoder(struct train *t)
+{
+    if (t->encoder[0] == '\0' || dkvb_model_encoder(t->model))
+        return EXIT_SUCCESS;
+    return tool_check(dkvb_model_set_encoder(t->model, t->encoder));
+}
+
 static int prepare_model(struct train *t)
 {
     double start = progress_clock();
@@ -450,6 +535,8 @@ static int prepare_model(struct train *t)
 
     if (code == EXIT_SUCCESS)
         code = name_classes(t);
+    if (code == EXIT_SUCCESS)
+        code = note_encoder(t);
     if (code == EXIT_SUCCESS)
         code = choose_value_type(t);
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
@@ -559,6 +646,8 @@ static void print_json(const struct train *t)
     json_open(NULL, '{');
     json_count("n", t->y.rows);
     json_count("held_out", count_held_out(t));
+    json_count("unreadable", t->unreadable);
+    json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
     json_count("codebooks", t->info.codebooks);
     json_count("keys", t->info.keys);
@@ -575,6 +664,8 @@ static void print_json(const struct train *t)
 
 static void print_written(const struct train *t)
 {
+    if (t->unreadable > 0)
+        printf("left    %" PRIu64 " pictures out that cannot be read\n", t->unreadable);
     if (t->args.codes_out)
         printf("wrote   %s: codes of %zu rows, %zu of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, count_held_out(t));
@@ -626,6 +717,7 @@ int cmd_train(int argc, char **argv)
     input_names_free(&t.names);
     input_labels_free(&t.y);
     input_features_free(&t.x);
+    pictures_close(&t.pictures);
     codes_free(&t.given);
     return code;
 }

@@ -4,12 +4,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+
+#include "textfile.h"
 
 struct csv {
-    const char *path;
-    char *target, *temporary; /* what the path names, links followed, and the file beside it */
-    FILE *file;
+    struct textfile text;
     bool follows; /* a cell stands in this row */
 };
 
@@ -21,7 +20,7 @@ void csv_count(struct csv *csv, uint64_t value);
 void csv_real(struct csv *csv, double value); /* an empty cell if not finite */
 void csv_end_row(struct csv *csv);
 
-/* Put the file in its place if `code` is EXIT_SUCCESS and no signal came, else leave no trace of it. */
+/* As textfile_end(). */
 int csv_end(struct csv *csv, int code);
 
 #endif

@@ -12,10 +12,13 @@
 #include "ids.h"
 #include "input.h"
 #include "journal.h"
+#include "pictures.h"
 
 /* Methods are those of the library, DKVB_METHOD_…; 0: the best that what is known allows. */
 struct forget_args {
     struct args args;
+    struct pictures_args pictures;
+    const char *set; /* --features or --images, if one was given */
     const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
     const char *codes_out, *key_features, *ids;
     uint64_t pairs, examples, seed;
@@ -44,6 +47,7 @@ struct forget {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
+    struct pictures pictures; /* that x is of */
     struct codes npy;
     struct labels y;
     struct ids rows;

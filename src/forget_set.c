@@ -176,27 +176,49 @@ static int cut_out_classes(struct forget *f)
 {
     struct forget_set *set = &f->set;
     size_t kept = 0;
-    int code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows);
 
-    for (size_t i = 0; code == EXIT_SUCCESS && i < f->x.rows; i++)
+    for (size_t i = 0; i < f->x.rows; i++)
         if (is_chosen(f, f->y.y[i])) {
             if (kept < i)
                 memcpy(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
             set->ids[kept++] = i;
         }
     set->id_count = set->rows = kept;
-    return code == EXIT_SUCCESS && kept == 0 ? no_rows(f, f->y.path, f->y.rows) : code;
+    return kept == 0 ? no_rows(f, f->y.path, f->y.rows) : EXIT_SUCCESS;
+}
+
+/* Rows, and where classes are to be cut out of them their labels. */
+static int read_pictures(struct forget *f)
+{
+    const char *path = f->args.args.operand[0];
+    bool chosen = args_given(f->command, &f->args, "encoder");
+    int code = pictures_open_for(&f->pictures, &f->args.pictures, chosen, f->model, path);
+
+    if (code)
+        return code;
+    return f->args.classes ? pictures_rows(&f->pictures, f->model, path, f->args.labels, f->args.threads, &f->x, &f->y)
+                           : pictures_features(&f->pictures, f->args.threads, &f->x);
+}
+
+static int read_rows(struct forget *f)
+{
+    int code;
+
+    if (f->args.pictures.path)
+        return read_pictures(f);
+    code = input_features_for(&f->x, f->args.features, &f->info);
+    return code || !f->args.labels ? code : input_labels(&f->y, f->args.labels, f->x.path, f->x.rows);
 }
 
 static int read_features(struct forget *f)
 {
     struct forget_set *set = &f->set;
-    int code = input_features_for(&f->x, f->args.features, &f->info);
+    int code = read_rows(f);
 
     set->n = f->x.rows;
     if (code == EXIT_SUCCESS)
         code = number_rows(f);
-    if (code == EXIT_SUCCESS && f->args.labels)
+    if (code == EXIT_SUCCESS && f->args.classes)
         code = cut_out_classes(f);
     if (code)
         return code;
@@ -214,11 +236,10 @@ int forget_read_set(struct forget *f)
         return code;
     if (f->args.codes)
         code = f->args.kept ? read_codeset(f) : read_npy_codes(f);
-    else if (f->args.features)
+    else if (f->args.set)
         code = read_features(f);
-    if (code == EXIT_SUCCESS && !f->codeset && (f->args.codes || f->args.features) && f->set.rows == 0)
-        code =
-            tool_fail("%s: no rows, so there is nothing to forget", f->args.codes ? f->args.codes : f->args.features);
+    if (code == EXIT_SUCCESS && !f->codeset && (f->args.codes || f->args.set) && f->set.rows == 0)
+        code = tool_fail("%s: no rows, so there is nothing to forget", f->args.codes ? f->args.codes : f->args.set);
     return code;
 }
 
@@ -233,6 +254,7 @@ void forget_free_set(struct forget *f)
     input_labels_free(&f->y);
     codes_free(&f->npy);
     input_features_free(&f->x);
+    pictures_close(&f->pictures);
 }
 
 /* The next run of classes that are to be forgotten, from `from` on; false at the end. */

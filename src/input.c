@@ -53,7 +53,8 @@ int input_features_map(struct features *out, const char *path)
 void input_features_free(struct features *features)
 {
     dkvb_array_free(&features->array);
-    features->x = NULL;
+    free(features->made);
+    features->x = features->made = NULL;
 }
 
 int input_features_for(struct features *out, const char *path, const dkvb_model_info *model)
@@ -77,16 +78,23 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
     out->rows = (size_t)out->array.shape[0];
     if (out->rows != rows)
         return tool_fail("%s has %zu labels, %s has %zu rows: as many of both are wanted", path, out->rows, of, rows);
-    for (size_t i = 0; i < out->rows; i++)
-        if (out->y[i] > out->largest)
-            out->largest = out->y[out->largest_row = i];
+    input_labels_range(out);
     return EXIT_SUCCESS;
+}
+
+void input_labels_range(struct labels *labels)
+{
+    labels->largest = -1;
+    for (size_t i = 0; i < labels->rows; i++)
+        if (labels->y[i] > labels->largest)
+            labels->largest = labels->y[labels->largest_row = i];
 }
 
 void input_labels_free(struct labels *labels)
 {
     dkvb_array_free(&labels->array);
-    labels->y = NULL;
+    free(labels->made);
+    labels->y = labels->made = NULL;
 }
 
 static int input_info(const dkvb_model *model, dkvb_model_info *info)
@@ -201,18 +209,18 @@ int input_twice(const char *const *texts, size_t count, size_t *first, size_t *s
     return EXIT_SUCCESS;
 }
 
-static int add_name(struct names *names, size_t *room, const char *line)
+int input_names_add(struct names *names, const char *name)
 {
-    if (names->count == *room) {
-        size_t more = *room ? 2 * *room : 64;
+    if (names->count == names->room) {
+        size_t more = names->room ? 2 * names->room : 64;
         char **grown = realloc(names->line, more * sizeof *grown);
 
         if (!grown)
             return tool_fail("out of memory for %zu class names", more);
         names->line = grown;
-        *room = more;
+        names->room = more;
     }
-    names->line[names->count] = strdup(line);
+    names->line[names->count] = strdup(name);
     if (!names->line[names->count])
         return tool_fail("out of memory for class name %zu", names->count);
     names->count++;
@@ -226,47 +234,47 @@ static const char *skip_mark(const char *line)
 }
 
 /* Lines end in \n or \r\n. */
-static int read_names(struct names *out, FILE *file, const char *path)
+static int read_names(struct names *out, FILE *file)
 {
     char *line = NULL;
-    size_t size = 0, room = 0;
+    size_t size = 0;
     ssize_t length;
     int code = EXIT_SUCCESS;
 
     while (code == EXIT_SUCCESS && (length = getline(&line, &size, file)) >= 0) {
         if (strlen(line) != (size_t)length)
-            code = tool_fail("%s: line %zu holds a zero byte, text is wanted", path, out->count + 1);
+            code = tool_fail("%s: line %zu holds a zero byte, text is wanted", out->path, out->count + 1);
         line[strcspn(line, "\r\n")] = '\0';
         if (code == EXIT_SUCCESS)
-            code = add_name(out, &room, out->count == 0 ? skip_mark(line) : line);
+            code = input_names_add(out, out->count == 0 ? skip_mark(line) : line);
     }
     if (code == EXIT_SUCCESS && ferror(file))
-        code = tool_fail("%s: %s", path, strerror(errno));
+        code = tool_fail("%s: %s", out->path, strerror(errno));
     free(line);
     return code;
 }
 
-static int check_unique(const struct names *names, const char *path)
+int input_names_unique(const struct names *names)
 {
     size_t first, second;
     int code = input_twice((const char *const *)names->line, names->count, &first, &second);
 
     if (code == EXIT_SUCCESS && first != second)
-        code = tool_fail("%s: lines %zu and %zu are both '%s': a name is wanted for one class only", path, first + 1,
-                         second + 1, names->line[first]);
+        code = tool_fail("%s: lines %zu and %zu are both '%s': a name is wanted for one class only", names->path,
+                         first + 1, second + 1, names->line[first]);
     return code;
 }
 
-static int check_names(const struct names *names, const char *path)
+static int check_names(const struct names *names)
 {
     dkvb_model *model = NULL;
     int code = input_smallest_model(&model);
 
     for (size_t i = 0; i < names->count && code == EXIT_SUCCESS; i++)
         if (dkvb_model_set_class_name(model, 0, names->line[i]) != DKVB_OK)
-            code = tool_fail("%s: line %zu: %s", path, i + 1, dkvb_last_error());
+            code = tool_fail("%s: line %zu: %s", names->path, i + 1, dkvb_last_error());
     dkvb_model_free(model);
-    return code ? code : check_unique(names, path);
+    return code ? code : input_names_unique(names);
 }
 
 int input_names(struct names *out, const char *path)
@@ -274,16 +282,16 @@ int input_names(struct names *out, const char *path)
     FILE *file = fopen(path, "r");
     int code;
 
-    *out = (struct names){0};
+    *out = (struct names){.path = path};
     if (!file)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
-    code = read_names(out, file, path);
+    code = read_names(out, file);
     fclose(file);
     while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* blank lines at the end */
         free(out->line[--out->count]);
     if (code == EXIT_SUCCESS && out->count == 0)
         code = tool_fail("%s: no line with a name", path);
-    return code ? code : check_names(out, path);
+    return code ? code : check_names(out);
 }
 
 void input_names_free(struct names *names)

@@ -11,7 +11,8 @@
 /* float[rows][columns]. */
 struct features {
     const char *path;
-    dkvb_array array;
+    dkvb_array array; /* of a file */
+    float *made;      /* of pictures, to be free()d */
     float *x;
     size_t rows, columns;
 };
@@ -19,7 +20,8 @@ struct features {
 /* int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_array array;
+    dkvb_array array; /* of a file */
+    int32_t *made;    /* of pictures, to be free()d */
     const int32_t *y;
     size_t rows;
     int32_t largest; /* -1 if no row has a label */
@@ -39,6 +41,9 @@ int input_features_for(struct features *out, const char *path, const dkvb_model_
 int input_labels(struct labels *out, const char *path, const char *of, size_t rows);
 void input_labels_free(struct labels *labels);
 
+/* Note the largest label. */
+void input_labels_range(struct labels *labels);
+
 /* A model to change, or (map) to use only; and what it is. */
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
@@ -51,13 +56,22 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
  * before there is the real one. */
 int input_smallest_model(dkvb_model **out);
 
-/* Lines of a text file: names that a model takes, none of them twice; some may be empty. */
+/* Names that a model takes, none of them twice; some may be empty. */
 struct names {
+    const char *path; /* where they come from */
     char **line;
-    size_t count;
+    size_t count, room;
 };
 
+/* Lines of a text file. */
 int input_names(struct names *out, const char *path);
+
+/* Append one, copied. */
+int input_names_add(struct names *names, const char *name);
+
+/* Fail if two are the same, by their lines. */
+int input_names_unique(const struct names *names);
+
 /* Two equal texts of `count`, NULL and empty ones left out: their indices, or twice the same if there are none. */
 int input_twice(const char *const *texts, size_t count, size_t *first, size_t *second);
 

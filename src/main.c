@@ -32,7 +32,7 @@ static const struct command {
     {"audit", cmd_audit, "attack a model that has forgotten, beside one trained again"},
     {"inspect", cmd_inspect, "describe a model"},
     {"verify", cmd_verify, "check a model file, every byte of it"},
-    {"encode", cmd_encode, "turn images into features"},
+    {"encode", cmd_encode, "turn pictures into features"},
     {"bench", cmd_bench, "time search, training or forgetting"},
 };
 

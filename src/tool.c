@@ -15,7 +15,7 @@ static void say(const char *format, va_list arguments)
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
             *c = '?';
-    progress_stop();
+    progress_hide();
     fprintf(stderr, "dkvb: %s\n", line);
 }
 
@@ -23,6 +23,7 @@ int tool_fail(const char *format, ...)
 {
     va_list arguments;
 
+    progress_stop();
     va_start(arguments, format);
     say(format, arguments);
     va_end(arguments);
@@ -71,16 +72,42 @@ int tool_check_both(const char *a, const char *b, dkvb_status status)
     return tool_fail("%s and %s: %s", a, b, dkvb_last_error());
 }
 
-static size_t files; /* written by this command */
+static size_t files;         /* written by this command */
+static uint64_t kept, whole; /* pictures encoded, of all */
 
 void tool_wrote_file(void)
 {
     files++;
 }
 
+void tool_kept(uint64_t done, uint64_t all)
+{
+    kept = done;
+    whole = all;
+}
+
+/* "1,234". The text is in `digits`. */
+static const char *grouped(uint64_t number, char digits[32])
+{
+    char *at = digits + 31;
+
+    *at = '\0';
+    for (int n = 0; n == 0 || number > 0; n++, number /= 10) {
+        if (n > 0 && n % 3 == 0)
+            *--at = ',';
+        *--at = (char)('0' + number % 10);
+    }
+    return at;
+}
+
 int tool_interrupted(void)
 {
-    if (files == 0)
+    char done[32], all[32];
+
+    if (kept > 0)
+        tool_fail("interrupted; encoded %s of %s pictures; the same command goes on from there", grouped(kept, done),
+                  grouped(whole, all));
+    else if (files == 0)
         tool_fail("interrupted; nothing was written");
     else
         tool_fail("interrupted; %zu %s written before", files, files == 1 ? "file was" : "files were");

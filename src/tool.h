@@ -39,6 +39,9 @@ int tool_check_both(const char *a, const char *b, dkvb_status status);
 /* One more file is on disk. */
 void tool_wrote_file(void);
 
+/* So many pictures are encoded and kept for the same command, if it is given again; 0: none. */
+void tool_kept(uint64_t done, uint64_t all);
+
 /* Say that a signal ended the work, and what of it is on disk. Returns EXIT_INTERRUPTED. */
 int tool_interrupted(void);
 

@@ -37,7 +37,7 @@ refused 1 'cut.idx' "$dkvb" encode --encoder pixels --input cut.idx -o new.npy
 refused 2 'go together' "$dkvb" encode --encoder pixels --input images.idx -o new.npy --labels labels.npy
 refused 2 'same file' "$dkvb" encode --encoder pixels --input images.idx -o new.npy --labels labels.npy \
     --labels-out new.npy
-refused 1 'uint8 of 1 dimensions' "$dkvb" encode --encoder pixels --input labels.npy -o new.npy
+refused 1 'labels.npy: 1 dimensions' "$dkvb" encode --encoder pixels --input labels.npy -o new.npy
 "$python" -c 'import numpy as np; np.save("few.npy", np.zeros(29, int))'
 refused 1 'few.npy has 29 labels, images.idx has 30 rows' "$dkvb" encode --encoder pixels --input images.idx \
     -o new.npy --labels few.npy --labels-out new_y.npy

@@ -143,9 +143,9 @@ refused 1 'x.npy' "$dkvb" forget m.dkvb --mask x.npy
 refused 1 '7' "$dkvb" undo m.dkvb 7
 refused 1 'x.npy: is not a folder' "$dkvb" export m.dkvb --dir x.npy
 refused 1 'none/deep' "$dkvb" export m.dkvb --dir none/deep
-refused 2 "--encoder 'clip': pixels is wanted" "$dkvb" encode --encoder clip --input x.npy -o e.npy
-refused 2 "--format 'folder': idx|auto is wanted" "$dkvb" encode --encoder pixels --format folder --input . -o e.npy
-refused 1 'float32 of 2 dimensions' "$dkvb" encode --encoder pixels --input x.npy -o e.npy
+refused 2 "--encoder 'eyes': pixels|descriptor|clip|resnet50 is wanted" "$dkvb" encode --encoder eyes --input x.npy -o e.npy
+refused 2 "--format 'bmp': auto|folder|file" "$dkvb" encode --encoder pixels --format bmp --input . -o e.npy
+refused 1 'x.npy: elements are float32' "$dkvb" encode --encoder pixels --input x.npy -o e.npy
 refused 1 '(name with' "$dkvb" inspect "$(printf '(name with\nline)')"
 
 printf '\223NUMP' >five.npy

@@ -39,9 +39,9 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n held_out classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
-    "eval": "n accuracy loss per_class forget_accuracy retain_accuracy abstained searched_again",
-    "predict": "n abstained output predictions seconds",
+    "train": "n held_out unreadable encoder classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
+    "eval": "n unreadable accuracy loss per_class forget_accuracy retain_accuracy abstained searched_again",
+    "predict": "n abstained unreadable output predictions pictures seconds",
     "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
               "keys_placed_again dry_run refused seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
@@ -56,7 +56,7 @@ KEYS = {
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
-    "encode": "n columns labels seconds",
+    "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
     "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
 }

@@ -1,5 +1,10 @@
-"""Data of the tests of the tool: four clouds of points, the same on every machine and with every numpy."""
+"""Data of the tests of the tool, the same on every machine and with every numpy: four clouds of points; or, as
+`make_data.py FOLDER pictures`, folders of small PNG files and weights of small encoders."""
+import json
+import os
+import struct
 import sys
+import zlib
 
 import numpy as np
 
@@ -27,6 +32,66 @@ def rows(count, stream):
     return (centers[labels] + 0.75 * noise).astype(np.float32), labels
 
 
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def write_png(path, pixels):
+    """uint8[height][width][3]"""
+    height, width, _ = pixels.shape
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # filter type 0: none
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+                   chunk(b"IDAT", zlib.compress(lines, 1)) + chunk(b"IEND", b""))
+
+
+def picture(height, width, stream, stripes=None):
+    """Noise, over stripes of this direction and of a period of 8."""
+    noise = (uniform(height * width * 3, stream).reshape(height, width, 3) + 1) * (127 if stripes is None else 40)
+    y, x = np.mgrid[:height, :width]
+    wave = {None: 0 * x, "across": y, "down": x, "slanted": x + y}[stripes]
+    return (noise + (wave // 4 % 2 * 150)[:, :, None]).astype(np.uint8)
+
+
+def write_clip(path, stream, width=64, patch=8, positions=5, rows=24):
+    """Weights of a small CLIP, as Hugging Face names them: one block, made-up numbers."""
+    shapes = {
+        "visual_projection.weight": (rows, width),
+        "vision_model.embeddings.class_embedding": (width,),
+        "vision_model.embeddings.patch_embedding.weight": (width, 3, patch, patch),
+        "vision_model.embeddings.position_embedding.weight": (positions, width)}
+    block = "vision_model.encoder.layers.0"
+    norms = ["vision_model.pre_layrnorm", "vision_model.post_layernorm", f"{block}.layer_norm1", f"{block}.layer_norm2"]
+    for name, shape in [(name, (width,)) for name in norms] + [
+            (f"{block}.self_attn.{each}_proj", (width, width)) for each in ("q", "k", "v", "out")] + [
+            (f"{block}.mlp.fc1", (2 * width, width)), (f"{block}.mlp.fc2", (width, 2 * width))]:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
+    header, body = {}, b""
+    for i, (name, shape) in enumerate(shapes.items()):
+        values = uniform(int(np.prod(shape)), stream + i).astype(np.float32).tobytes()
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(values)]}
+        body += values
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + body)
+
+
+def pictures(folder):
+    """train/ and test/: three classes; slow/: pictures that take a while to read, links to a few; weights of two
+    small encoders."""
+    for i in range(72):
+        kind = ("across", "down", "slanted")[i % 3]
+        place = f"train/{kind}/deep/er" if i < 3 else f"train/{kind}" if i < 54 else f"test/{kind}"
+        write_png(f"{folder}/{place}/{i:02}.png", picture(24 + i % 5, 32, 100 + i, kind))
+    for i in range(7):
+        write_png(f"{folder}/slow/{i:03}.png", picture(900, 900, 200 + i))
+    for i in range(7, 96):
+        os.link(f"{folder}/slow/{i % 7:03}.png", f"{folder}/slow/{i:03}.png")
+    write_clip(f"{folder}/clip.safetensors", 300)
+    write_clip(f"{folder}/other.safetensors", 400)
+
+
 def main(folder):
     for name, count, stream in (("", 400, 1), ("test_", 100, 2)):
         x, y = rows(count, stream)
@@ -34,4 +99,7 @@ def main(folder):
         np.save(f"{folder}/{name}y.npy", y)
 
 
-main(sys.argv[1])
+if sys.argv[2:] == ["pictures"]:
+    pictures(sys.argv[1])
+else:
+    main(sys.argv[1])

@@ -1,0 +1,114 @@
+#!/bin/sh
+# train, eval, predict and forget take pictures: as their encoded rows, with classes by name, by the encoder that the
+# model remembers.
+. "$(dirname "$0")/common.sh"
+check "$python" "$here/make_data.py" . pictures
+size="--codebooks 16 --keys 20 --key-dim 6"
+
+# The model is that of the encoded rows, and remembers what made them.
+check "$dkvb" encode --input train -o x.npy --labels-out y.npy --class-names-out classes.txt >/dev/null
+check "$dkvb" encode --input test -o test_x.npy --labels-out test_y.npy >/dev/null
+mkdir broken
+cp -R train/down train/across broken
+head -c 300 train/down/04.png >broken/across/00_cut.png
+cp -R train loose
+cp train/down/04.png loose
+# shellcheck disable=SC2086 # $size is several words
+{
+    check "$dkvb" train --images train $size -o m.dkvb --json >train.json
+    check "$dkvb" train --features x.npy --labels y.npy --class-names classes.txt $size -o f.dkvb >/dev/null
+    claim train.json 'd["n"] == 54 and d["classes"] == 3 and d["encoder"].startswith("descriptor:")'
+    check "$dkvb" train --images loose $size -o loose.dkvb --json >train.json
+    claim train.json 'd["n"] == 55 and d["classes"] == 3'
+    check "$dkvb" train --images broken --skip-unreadable $size -o skipped.dkvb --json >train.json 2>/dev/null
+    claim train.json 'd["n"] == 36 and d["unreadable"] == 1 and d["classes"] == 2'
+    refused 1 'slow: has no classes, so --labels is wanted' "$dkvb" train --images slow $size -o new.dkvb
+    refused 2 '--format does not go with' "$dkvb" train --features x.npy --labels y.npy --format idx $size -o new.dkvb
+    refused 2 'one of --features, --images and --codes' "$dkvb" train --images train --features x.npy -o new.dkvb
+    refused 2 '--labels is missing' "$dkvb" train --features x.npy -o new.dkvb
+}
+check "$dkvb" inspect m.dkvb --json >m.json
+claim m.json 'd["encoder"].startswith("descriptor:") and d["class_names"] == ["across", "down", "slanted"]'
+check "$dkvb" inspect f.dkvb --json >f.json
+claim f.json 'd["encoder"] is None'
+check "$dkvb" export m.dkvb --dir m >/dev/null
+check "$dkvb" export f.dkvb --dir f >/dev/null
+diff -r m f || fail "the models differ"
+
+# eval: classes go by name, wherever they are in the order.
+check "$dkvb" eval m.dkvb --images test --json >eval.json
+check "$dkvb" eval f.dkvb --features test_x.npy --labels test_y.npy --json >same.json
+same eval.json same.json
+claim eval.json 'd["n"] == 18 and d["accuracy"] > 0.6'
+mkdir some
+cp -R test/slanted some
+check "$dkvb" eval m.dkvb --images some --json >some.json
+claim some.json 'd["n"] == 6 and d["per_class"][:2] == [None, None]'
+[ "$(json some.json 'd["per_class"][2]')" = "$(json eval.json 'd["per_class"][2]')" ] || fail "$(cat some.json)"
+cp -R test/down some/unknown
+refused 1 "some: class 'unknown': m.dkvb has no class of this name" "$dkvb" eval m.dkvb --images some
+# shellcheck disable=SC2086
+check "$dkvb" train --features x.npy --labels y.npy $size -o nameless.dkvb >/dev/null
+check "$dkvb" eval nameless.dkvb --images test --encoder descriptor --json >same.json
+same eval.json same.json
+refused 1 'does not say which encoder' "$dkvb" eval nameless.dkvb --images test
+refused 2 '--labels is missing' "$dkvb" eval m.dkvb --features test_x.npy
+refused 2 'one of --features and --images' "$dkvb" eval m.dkvb
+
+# predict: pictures by name.
+check "$dkvb" predict m.dkvb --images test/down >p.out
+[ "$(head -n 1 p.out | tr -s ' ')" = 'picture class probability' ] || fail "$(cat p.out)"
+[ "$(sed 1d p.out | cut -d ' ' -f 1)" = "$(ls test/down)" ] || fail "$(cat p.out)"
+check "$dkvb" predict m.dkvb --images test --json >p.json
+check "$dkvb" predict f.dkvb --features test_x.npy --json >f.json
+claim p.json 'd["pictures"][0].startswith("across/") and len(d["pictures"]) == 18 and d["unreadable"] == 0'
+claim f.json 'd["pictures"] is None'
+[ "$(json p.json 'd["predictions"]')" = "$(json f.json 'd["predictions"]')" ] || fail "the answers differ"
+check "$dkvb" predict m.dkvb --images broken --skip-unreadable -o p.npy >/dev/null 2>&1
+check "$python" -c 'import numpy as np; assert np.load("p.npy").shape == (36,)'
+check "$dkvb" predict m.dkvb --images broken --skip-unreadable --json >p.json 2>/dev/null
+claim p.json 'd["unreadable"] == 1 and len(d["pictures"]) == 36 and "across/00_cut.png" not in d["pictures"]'
+refused 1 '00_cut.png' "$dkvb" predict m.dkvb --images broken -o new.npy
+one=test/down/55.png
+refused 1 'm.dkvb: was trained on rows of descriptor:' "$dkvb" predict m.dkvb --images $one --encoder pixels
+refused 2 'one of --features and --images' "$dkvb" predict m.dkvb --images test --features test_x.npy
+
+# A model that goes on knows its classes by name, and learns new ones.
+check "$dkvb" train --continue m.dkvb --images some -o more.dkvb >/dev/null
+check "$dkvb" inspect more.dkvb --json >more.json
+claim more.json 'd["class_names"] == ["across", "down", "slanted", "unknown"] and d["rows_trained"] == 66'
+"$python" -c 'import numpy as np; np.save("one_y.npy", [1])'
+refused 1 'was trained on rows of descriptor:' "$dkvb" train --continue m.dkvb --images $one --encoder pixels \
+    --labels one_y.npy -o new.dkvb
+
+# forget: a folder is a forget set, or what a class is cut out of.
+salted="--salt $salt --method activations --pairs 20 --json"
+# shellcheck disable=SC2086
+{
+    check "$dkvb" forget m.dkvb --images train/down -o a.dkvb $salted >a.json
+    claim a.json 'd["examples"] == 18 and d["pairs_masked"] == 20'
+    check "$dkvb" forget m.dkvb --images train --class down -o b.dkvb $salted >b.json
+    check "$dkvb" forget m.dkvb --features x.npy --labels y.npy --class down -o c.dkvb $salted >c.json
+    same b.dkvb c.dkvb
+    refused 2 '--codes does not go with --images' "$dkvb" forget m.dkvb --images train --codes x.npy $salted
+    refused 2 '--images does not go with --mask' "$dkvb" forget m.dkvb --images train --mask x.npy
+    refused 1 'was trained on rows of descriptor:' "$dkvb" forget m.dkvb --images $one --encoder pixels $salted
+}
+
+# Encoders with weights: they are asked for again, and told from others.
+if "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o clip.npy >/dev/null 2>clip.err; then
+    # shellcheck disable=SC2086
+    check "$dkvb" train --images train --encoder clip --weights clip.safetensors --normalize $size -o clip.dkvb >/dev/null
+    check "$dkvb" predict clip.dkvb --images test --weights clip.safetensors -o images.npy >/dev/null
+    check "$dkvb" predict clip.dkvb --features clip.npy -o features.npy >/dev/null
+    same images.npy features.npy
+    refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy
+    grep -q -- '--weights is wanted' refused.err || fail "$(cat refused.err)"
+    refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy \
+        --weights other.safetensors
+    grep -q 'those of clip:.* are found' refused.err || fail "$(cat refused.err)"
+    refused 1 'those of descriptor:' "$dkvb" predict clip.dkvb --images test --encoder descriptor -o new.npy
+else
+    grep -q 'this build reads no weights' clip.err || fail "$(cat clip.err)"
+fi
+[ ! -e new.dkvb ] && [ ! -e new.npy ] || fail "a file was left"
