@@ -48,7 +48,7 @@ static void add_convolution(struct tensor_file *t, const struct change *change, 
     } parts[] = {
         {"weight", 1.0f, 0.2f}, {"bias", 0.0f, 0.2f}, {"running_mean", 0.0f, 0.2f}, {"running_var", 1.0f, 0.5f}};
     uint64_t shape[4] = {out, in, kernel, kernel};
-    char full[64];
+    char full[96];
 
     snprintf(full, sizeof full, "%s.weight", name);
     add_tensor(t, change, full, 4, shape, 0.0f, sqrtf(3.0f / (float)(in * kernel * kernel)));
@@ -165,7 +165,7 @@ struct plain {
 static float *take(const struct plain *p, const char *name, const char *part, uint32_t ndim, const uint64_t *shape)
 {
     size_t n = 1;
-    char full[64];
+    char full[96];
     float *x;
 
     for (uint32_t d = 0; d < ndim; d++)

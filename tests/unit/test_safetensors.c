@@ -173,8 +173,8 @@ static void what_the_reference_accepts_is_accepted(void **state)
         "{}         ",
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}",
         "{\"t\":{\"data_offsets\":[0,0],\"dtype\":\"F32\",\"shape\":[3,0,2]}}",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},"
-        "\"b\":{\"dtype\":\"I8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+        ("{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},"
+         "\"b\":{\"dtype\":\"I8\",\"shape\":[0],\"data_offsets\":[0,0]}}"),
         "{ \"\\u00e9\" : {\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]} }",
     };
     static const char places[] = "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]},"
