@@ -271,50 +271,30 @@ static int count_classes(struct train *t)
     return check_classes(t);
 }
 
-/* Names of a folder's classes go into the model, and into one that goes on by the names it has: *as is what the classes
- * of the pictures are to it, or NULL. */
-static int name_picture_classes(struct train *t, int32_t **as)
-{
-    const char *path = t->args.continue_from ? t->args.continue_from : t->args.init_from;
-    dkvb_model *model = NULL;
-    int code;
-
-    *as = NULL;
-    if (!path)
-        return t->args.labels ? EXIT_SUCCESS : pictures_class_names(&t->pictures, &t->names);
-    code = tool_check(dkvb_model_map(&model, path, NULL));
-    if (code == EXIT_SUCCESS)
-        code = pictures_check_model(&t->pictures, model, path);
-    if (code == EXIT_SUCCESS && !t->args.labels)
-        code = t->args.continue_from ? pictures_match_classes(&t->pictures, model, path, &t->names, as)
-                                     : pictures_class_names(&t->pictures, &t->names);
-    dkvb_model_free(model);
-    return code;
-}
-
-/* Pictures as rows, with their labels. Then the encoder has done its work, and its memory is wanted for other things.
- */
+/* Pictures as rows, with their labels. Then the encoder has done its work, and its memory is wanted elsewhere. */
 static int read_pictures(struct train *t)
 {
+    const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
     int32_t *as = NULL;
     int code = pictures_open(&t->pictures, &t->args.pictures);
 
     if (code == EXIT_SUCCESS && !t->args.labels && t->pictures.info.classes == 0)
         code = tool_fail("%s: has no classes, so --labels is wanted", t->args.pictures.path);
-    if (code == EXIT_SUCCESS)
-        code = name_picture_classes(t, &as);
+    if (code == EXIT_SUCCESS && model)
+        code = pictures_check_model_file(&t->pictures, model);
+    if (code == EXIT_SUCCESS && !t->args.labels)
+        code = pictures_name_classes(&t->pictures, t->args.continue_from, &t->names, &as);
     if (code == EXIT_SUCCESS)
         code = pictures_features(&t->pictures, t->args.threads, &t->x);
     if (code == EXIT_SUCCESS)
         code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
                               : pictures_labels(&t->pictures, as, &t->y);
     free(as);
-    if (code)
-        return code;
-    snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
+    if (code == EXIT_SUCCESS)
+        snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
     t->unreadable = t->pictures.unreadable;
     pictures_close(&t->pictures);
-    return EXIT_SUCCESS;
+    return code;
 }
 
 /* Rows or their codes, and as many labels. */
@@ -664,8 +644,6 @@ static void print_json(const struct train *t)
 
 static void print_written(const struct train *t)
 {
-    if (t->unreadable > 0)
-        printf("left    %" PRIu64 " pictures out that cannot be read\n", t->unreadable);
     if (t->args.codes_out)
         printf("wrote   %s: codes of %zu rows, %zu of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, count_held_out(t));
@@ -717,7 +695,6 @@ int cmd_train(int argc, char **argv)
     input_names_free(&t.names);
     input_labels_free(&t.y);
     input_features_free(&t.x);
-    pictures_close(&t.pictures);
     codes_free(&t.given);
     return code;
 }

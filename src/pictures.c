@@ -152,7 +152,7 @@ static int remembered_kind(const struct pictures *p, const dkvb_model *model, co
     return EXIT_SUCCESS;
 }
 
-int pictures_check_model(const struct pictures *p, const dkvb_model *model, const char *path)
+static int check_model(const struct pictures *p, const dkvb_model *model, const char *path)
 {
     const char *remembered = dkvb_model_encoder(model), *found = dkvb_encoder_identity(p->encoder);
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -168,6 +168,17 @@ int pictures_check_model(const struct pictures *p, const dkvb_model *model, cons
     return EXIT_SUCCESS;
 }
 
+int pictures_check_model_file(const struct pictures *p, const char *path)
+{
+    dkvb_model *model = NULL;
+    int code = tool_check(dkvb_model_map(&model, path, NULL));
+
+    if (code == EXIT_SUCCESS)
+        code = check_model(p, model, path);
+    dkvb_model_free(model);
+    return code;
+}
+
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path)
 {
@@ -181,7 +192,7 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
         code = open_set(p);
     if (code == EXIT_SUCCESS)
         code = open_encoder(p, kind);
-    return code ? code : pictures_check_model(p, model, path);
+    return code ? code : check_model(p, model, path);
 }
 
 void pictures_close(struct pictures *p)
@@ -341,7 +352,7 @@ int pictures_labels_of_file(const struct pictures *p, const char *path, struct l
     return EXIT_SUCCESS;
 }
 
-char *pictures_escaped(const char *text)
+static char *escape(const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;
 
@@ -364,7 +375,7 @@ char *pictures_name(const struct pictures *p, uint64_t picture)
     if (!name)
         return NULL;
     (void)dkvb_imageset_name(p->set, picture, name, size);
-    escaped = pictures_escaped(name);
+    escaped = escape(name);
     free(name);
     return escaped;
 }
@@ -397,7 +408,7 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     *out = (struct names){.path = p->args->path};
     for (uint32_t i = 0; i < p->info.classes && code == EXIT_SUCCESS; i++) {
         const char *name = dkvb_imageset_class_name(p->set, i);
-        char *escaped = pictures_escaped(name ? name : "");
+        char *escaped = escape(name ? name : "");
 
         any = any || name;
         code = escaped ? input_names_add(out, escaped) : EXIT_FAILURE;
@@ -453,8 +464,11 @@ static int match_names(const struct names *names, const dkvb_model *model, uint3
     return code;
 }
 
-int pictures_match_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *more,
-                           int32_t **as)
+/* Which class of the model each of the set's is, to be free()d: by name where both have names, by index where not.
+ * Without `more` every class must be the model's. With it, names become those of the model and of classes that are new
+ * to it, or none where classes go by index. */
+static int match_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *more,
+                         int32_t **as)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     struct names names;
@@ -471,6 +485,22 @@ int pictures_match_classes(const struct pictures *p, const dkvb_model *model, co
     return code;
 }
 
+int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as)
+{
+    dkvb_model *model = NULL;
+    int code;
+
+    *as = NULL;
+    if (!path)
+        return pictures_class_names(p, names);
+    *names = (struct names){.path = p->args->path};
+    code = tool_check(dkvb_model_map(&model, path, NULL));
+    if (code == EXIT_SUCCESS)
+        code = match_classes(p, model, path, names, as);
+    dkvb_model_free(model);
+    return code;
+}
+
 int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path, const char *labels, uint32_t threads,
                   struct features *x, struct labels *y)
 {
@@ -480,7 +510,7 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
     if (!labels && p->info.classes == 0)
         code = tool_fail("%s: has no classes, so --labels is wanted", p->args->path);
     else if (!labels)
-        code = pictures_match_classes(p, model, path, NULL, &as);
+        code = match_classes(p, model, path, NULL, &as);
     if (code == EXIT_SUCCESS)
         code = pictures_features(p, threads, x);
     if (code == EXIT_SUCCESS)

@@ -69,8 +69,8 @@ int pictures_open(struct pictures *p, const struct pictures_args *args);
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
-/* Refuse a model that remembers another encoder. */
-int pictures_check_model(const struct pictures *p, const dkvb_model *model, const char *path);
+/* Refuse a model that remembers another encoder, or takes rows of another width. */
+int pictures_check_model_file(const struct pictures *p, const char *path);
 
 void pictures_close(struct pictures *p);
 
@@ -97,21 +97,16 @@ int pictures_labels_of_file(const struct pictures *p, const char *path, struct l
 int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path, const char *labels, uint32_t threads,
                   struct features *x, struct labels *y);
 
-/* Names of the set's classes as a model takes them; none if it has none. Control characters and backslashes are written
- * as pictures_escaped() does. */
+/* Names of the set's classes as a model takes them, in one line as those of pictures; none if it has none. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* Which class of the model each of the set's is, to be free()d: by name where both have names, by index where not.
- * Without `more` every class must be the model's. With it, names become those of the model and of classes that are new
- * to it, or none where classes go by index. */
-int pictures_match_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *more,
-                           int32_t **as);
+/* The same for a model to be trained, which if `path` is not NULL goes on from that one: where both have names the
+ * set's classes go by them, and `names` are those of the model and then of classes that are new to it. *as, to be
+ * free()d, is what the set's classes are to the model, or NULL for what they are in the set. */
+int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as);
 
-/* A text in one line: a backslash and each control character become \xHH. To be free()d; NULL if out of memory, which
- * has been said. */
-char *pictures_escaped(const char *text);
-
-/* The name of a picture; likewise. */
+/* The name of a picture in one line: a backslash and each control character are \xHH. To be free()d; NULL if out of
+ * memory, which has been said. */
 char *pictures_name(const struct pictures *p, uint64_t picture);
 
 /* The first picture from this one on that could be read: those that rows are of, in order. */

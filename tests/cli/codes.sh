@@ -139,8 +139,8 @@ refuse() { # MESSAGE OPTION...
     if "$dkvb" train --labels y.npy -o no.dkvb "$@" >/dev/null 2>error; then fail "train $* was accepted"; fi
     grep -q -e "$message" error || fail "train $*: $(cat error)"
 }
-refuse "one of --features and --codes" --init-from keys.dkvb
-refuse "one of --features and --codes" --init-from keys.dkvb --features x.npy --codes codes.npy
+refuse "one of --features, --images and --codes" --init-from keys.dkvb
+refuse "one of --features, --images and --codes" --init-from keys.dkvb --features x.npy --codes codes.npy
 refuse "by --init-from or --continue" --codes codes.npy
 refuse "x.npy: float32" --init-from keys.dkvb --codes x.npy
 refuse "y.npy" --init-from keys.dkvb --codes y.npy
