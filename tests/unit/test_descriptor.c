@@ -223,7 +223,8 @@ static void a_row_is_the_pictures_alone(void **state)
     }
 }
 
-/* Another checksum is another descriptor: what models remember as descriptor:1 would no longer fit them. */
+/* Another checksum is another descriptor: what models remember as descriptor:1 would no longer fit them. Few levels
+ * make channels of equal gradients, many the rest. */
 static void bits_are_those_of_version_1(void **state)
 {
     uint8_t pixels[SIDE * SIDE * 3];
@@ -233,10 +234,14 @@ static void bits_are_those_of_version_1(void **state)
     scatter(pixels, sizeof pixels, 4, 256);
     encode(pixels, 3, row);
     assert_int_equal(dkvb__checksum(row, sizeof row), 0x4269330518531586);
+    scatter(pixels, sizeof pixels, 4, 6);
+    encode(pixels, 3, row);
+    assert_int_equal(dkvb__checksum(row, sizeof row), 0x1c0dd41d6915d6dc);
 }
 
 struct seen {
     const char *names[8];
+    size_t rows[8];
     size_t parts, values;
     float row[COLUMNS];
 };
@@ -245,16 +250,18 @@ static int look(void *user, const char *name, size_t parts, size_t columns, cons
 {
     struct seen *s = user;
 
-    s->names[s->parts++] = name;
+    s->names[s->parts] = name;
+    s->rows[s->parts++] = parts;
     assert_true(s->values + parts * columns <= COLUMNS);
     memcpy(s->row + s->values, values, parts * columns * sizeof *values);
     s->values += parts * columns;
     return 0;
 }
 
-static void a_trace_shows_the_parts_in_their_order(void **state)
+static void a_trace_shows_the_parts_in_their_order_a_cell_a_row(void **state)
 {
     static const char *const names[] = {"gradients", "layout", "hues", "colours", "brightness"};
+    static const size_t cells[] = {FINE * FINE, COARSE * COARSE, COARSE * COARSE, COARSE * COARSE, FINE * FINE};
     uint8_t pixels[SIDE * SIDE * 3];
     struct seen seen = {.parts = 0};
     dkvb_image image = picture(pixels, 3);
@@ -264,8 +271,10 @@ static void a_trace_shows_the_parts_in_their_order(void **state)
     scatter(pixels, sizeof pixels, 5, 256);
     assert_ok(dkvb_encoder_trace(encoder, &image, row, look, &seen));
     assert_int_equal(seen.parts, 5);
-    for (size_t i = 0; i < seen.parts; i++)
+    for (size_t i = 0; i < seen.parts; i++) {
         assert_string_equal(seen.names[i], names[i]);
+        assert_int_equal(seen.rows[i], cells[i]);
+    }
     assert_int_equal(seen.values, COLUMNS);
     assert_memory_equal(seen.row, row, sizeof row);
 }
@@ -283,7 +292,7 @@ int main(void)
         cmocka_unit_test(colours_lie_where_their_axes_say),
         cmocka_unit_test(a_row_is_the_pictures_alone),
         cmocka_unit_test(bits_are_those_of_version_1),
-        cmocka_unit_test(a_trace_shows_the_parts_in_their_order),
+        cmocka_unit_test(a_trace_shows_the_parts_in_their_order_a_cell_a_row),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
