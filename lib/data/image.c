@@ -126,7 +126,7 @@ static dkvb_status find_codec(const struct codec **out, const uint8_t *start, si
 dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size, const char *name,
                               const dkvb_allocator *allocator)
 {
-    const struct codec *codec;
+    const struct codec *codec = NULL;
     dkvb_status rc = dkvb__image_begin(out, allocator);
 
     if (rc)
@@ -161,7 +161,7 @@ static dkvb_status decode_file(dkvb_image *out, const struct codec *codec, const
 dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const dkvb_allocator *allocator)
 {
     uint8_t start[DKVB__IMAGE_SNIFF];
-    const struct codec *codec;
+    const struct codec *codec = NULL;
     struct dkvb__file file;
     size_t size;
     dkvb_status rc = dkvb__image_begin(out, allocator);
