@@ -8,7 +8,9 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "data/idx.h"
 #include "data/image.h"
+#include "data/npy.h"
 
 static const dkvb_imageset_options defaults = DKVB_IMAGESET_OPTIONS_INIT;
 
@@ -82,13 +84,27 @@ static dkvb_status file_open(struct dkvb_imageset *set)
     return DKVB_OK;
 }
 
+/* What is none of the others has to be an array, but that is not all that was wanted. */
+static dkvb_status check_array(const char *path, const uint8_t *start, size_t size)
+{
+    if (dkvb__npy_sniff(start, size) || dkvb__idx_sniff(start, size))
+        return DKVB_OK;
+    if (size < DKVB__IMAGE_SNIFF)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes; a PNG, JPEG, CIFAR, NumPy or IDX file is wanted", path,
+                          size);
+    return dkvb__fail(
+        DKVB_EFORMAT,
+        "%.300s: begins with the bytes %02x %02x %02x %02x; a PNG, JPEG, CIFAR, NumPy or IDX file is wanted", path,
+        start[0], start[1], start[2], start[3]);
+}
+
 /* Which kind of set a path leads to. */
 static dkvb_status detect(uint32_t *format, const char *path)
 {
     uint8_t start[DKVB__IMAGE_SNIFF];
     struct stat st;
     uint64_t size = 0;
-    size_t got;
+    size_t got = 0;
     dkvb_status rc;
 
     if (stat(path, &st) != 0)
@@ -100,9 +116,10 @@ static dkvb_status detect(uint32_t *format, const char *path)
             return rc;
     }
     rc = dkvb__cifar_sniff(format, path, S_ISDIR(st.st_mode), size);
-    if (!rc && *format == 0)
-        *format = S_ISDIR(st.st_mode) ? DKVB_IMAGES_FOLDER : DKVB_IMAGES_ARRAY;
-    return rc;
+    if (rc || *format != 0)
+        return rc;
+    *format = S_ISDIR(st.st_mode) ? DKVB_IMAGES_FOLDER : DKVB_IMAGES_ARRAY;
+    return S_ISDIR(st.st_mode) ? DKVB_OK : check_array(path, start, got);
 }
 
 static dkvb_status open_kind(struct dkvb_imageset *set, const dkvb_imageset_options *o)

@@ -472,7 +472,8 @@ static void other_arrays_are_refused(void **state)
     put_array("x.npy", "|u1", "3, 0, 4", 0);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 x 0 pixels");
     put_text("x.npy", "something else");
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "a NumPy or IDX file is wanted");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "PNG, JPEG, CIFAR, NumPy or IDX file is wanted");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy or IDX file is wanted");
 }
 
 /* Every kind of set, opened and read. */
