@@ -349,4 +349,4 @@ static dkvb_status encode_clip(const void *state, const struct dkvb__view *pictu
     return rc;
 }
 
-const struct dkvb__network dkvb__clip = {open_clip, encode_clip, close_clip};
+const struct dkvb__network dkvb__clip = {open_clip, encode_clip, close_clip, NULL};

@@ -335,4 +335,4 @@ static void close_descriptor(void *state, const dkvb_allocator *mem)
     (void)mem;
 }
 
-const struct dkvb__network dkvb__descriptor = {open_descriptor, encode_descriptor, close_descriptor};
+const struct dkvb__network dkvb__descriptor = {open_descriptor, encode_descriptor, close_descriptor, NULL};

@@ -153,6 +153,19 @@ static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_in
     return DKVB_OK;
 }
 
+static dkvb_status check(const struct batch *b, size_t i, const dkvb_image *image)
+{
+    char name[256];
+
+    if (!b->encoder->network->check)
+        return DKVB_OK;
+    if (b->from.set)
+        (void)dkvb_imageset_name(b->from.set, b->from.first + b->begin + i, name, sizeof name);
+    else
+        snprintf(name, sizeof name, "%zu", b->begin + i);
+    return b->encoder->network->check(b->encoder->state, image, name);
+}
+
 static dkvb_status read_and_fit(struct batch *b, size_t i)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
@@ -160,10 +173,13 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
 
     if (b->from.images) { /* the caller's, so not to be released */
         image = b->from.images[b->begin + i];
-        return fit(&b->fitted[i], &image, &b->encoder->info);
+        rc = check(b, i, &image);
+        return rc ? rc : fit(&b->fitted[i], &image, &b->encoder->info);
     }
     rc = dkvb_imageset_read(b->from.set, b->from.first + b->begin + i, &image, NULL);
     b->unread[i] = rc != DKVB_OK && rc != DKVB_ENOMEM;
+    if (!rc)
+        rc = check(b, i, &image);
     if (!rc)
         rc = fit(&b->fitted[i], &image, &b->encoder->info);
     dkvb_image_free(&image);
@@ -335,6 +351,8 @@ dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *im
     if (!encoder || !image || !x || !trace)
         return dkvb__fail(DKVB_EINVAL, "trace: encoder, image, x and trace are wanted, one is NULL");
     rc = check_image(image, 0);
+    if (!rc && encoder->network->check)
+        rc = encoder->network->check(encoder->state, image, "0");
     if (!rc)
         rc = dkvb__run_take(&run, NULL);
     given = *image;

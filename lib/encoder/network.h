@@ -42,6 +42,9 @@ struct dkvb__network {
                           const struct dkvb__run *run, const struct dkvb__trace *trace, const dkvb_allocator *mem);
 
     void (*close)(void *state, const dkvb_allocator *mem); /* NULL is a no-op */
+
+    /* DKVB_EMISMATCH for a picture that the network does not take, which is called `name`; NULL: it takes any. */
+    dkvb_status (*check)(const void *state, const dkvb_image *picture, const char *name);
 };
 
 /* Pictures that are encoded together. */

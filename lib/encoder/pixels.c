@@ -28,6 +28,16 @@ static dkvb_status open_pixels(void **state, dkvb_encoder_info *info, char *iden
     return DKVB_OK;
 }
 
+static dkvb_status check_pixels(const void *state, const dkvb_image *picture, const char *name)
+{
+    const struct pixels *p = state;
+
+    if (picture->width == p->width && picture->height == p->height && picture->channels == p->channels)
+        return DKVB_OK;
+    return dkvb__fail(DKVB_EMISMATCH, "encoder pixels: picture %.300s is %u x %u x %u, %u x %u x %u is wanted", name,
+                      picture->width, picture->height, picture->channels, p->width, p->height, p->channels);
+}
+
 static dkvb_status encode_pixels(const void *state, const struct dkvb__view *pictures, size_t n, float *x,
                                  const struct dkvb__run *run, const struct dkvb__trace *trace,
                                  const dkvb_allocator *mem)
@@ -37,15 +47,9 @@ static dkvb_status encode_pixels(const void *state, const struct dkvb__view *pic
 
     (void)run; /* no faster on more threads */
     (void)mem;
-    for (size_t i = 0; i < n; i++) {
-        const struct dkvb__view *v = &pictures[i];
-
-        if (v->width != p->width || v->height != p->height || v->channels != p->channels)
-            return dkvb__fail(DKVB_EMISMATCH, "encoder pixels: a picture of %u x %u x %u, %u x %u x %u is wanted",
-                              v->width, v->height, v->channels, p->width, p->height, p->channels);
+    for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < dim; j++)
-            x[i * dim + j] = (float)v->pixels[j] / 255.0f;
-    }
+            x[i * dim + j] = (float)pictures[i].pixels[j] / 255.0f;
     return n > 0 ? dkvb__trace_show(trace, "pixels", 1, dim, x) : DKVB_OK;
 }
 
@@ -54,4 +58,4 @@ static void close_pixels(void *state, const dkvb_allocator *mem)
     dkvb__free(mem, state);
 }
 
-const struct dkvb__network dkvb__pixels = {open_pixels, encode_pixels, close_pixels};
+const struct dkvb__network dkvb__pixels = {open_pixels, encode_pixels, close_pixels, check_pixels};

@@ -547,4 +547,4 @@ static dkvb_status encode_resnet(const void *state, const struct dkvb__view *pic
     return rc;
 }
 
-const struct dkvb__network dkvb__resnet50 = {open_resnet, encode_resnet, close_resnet};
+const struct dkvb__network dkvb__resnet50 = {open_resnet, encode_resnet, close_resnet, NULL};

@@ -65,7 +65,7 @@ assert len(y) == 36 and 0 not in y and 37 not in y and (np.diff(y) > 0).all()'
 refused 2 '--weights is missing' "$dkvb" encode --encoder clip --input train -o new.npy
 refused 2 '--weights does not go with --encoder descriptor' "$dkvb" encode --input train -o new.npy --weights x.npy
 refused 2 '--config is of --encoder clip only' "$dkvb" encode --input train -o new.npy --config x.npy
-refused 1 'encoder pixels: a picture of ' "$dkvb" encode --encoder pixels --input train -o new.npy
+refused 1 'encoder pixels: picture across/03.png is 32 x 27 x 3, 32 x 28 x 3 ' "$dkvb" encode --encoder pixels --input train -o new.npy
 refused 1 'slow: has no classes, so --labels-out needs --labels' "$dkvb" encode --input slow -o new.npy \
     --labels-out new_y.npy
 refused 1 'slow: has no names of classes' "$dkvb" encode --input slow -o new.npy --class-names-out new.txt

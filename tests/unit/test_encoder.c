@@ -79,7 +79,7 @@ static void pixels_take_one_size(void **state)
 
     (void)state;
     assert_int_equal(dkvb_encoder_encode(e, images, 1, x, NULL), DKVB_EMISMATCH);
-    assert_message("9 x 9 x 3, 10 x 10 x 3 is wanted");
+    assert_message("picture 0 is 9 x 9 x 3, 10 x 10 x 3 is wanted");
     dkvb_encoder_free(e);
 }
 
@@ -295,6 +295,9 @@ static void a_trace_ends_in_the_row(void **state)
     assert_int_equal(seen, COLUMNS);
     assert_memory_equal(x, row, sizeof row);
     assert_int_equal(dkvb_encoder_trace(e, images, x, see_no_more, &seen), DKVB_ECANCELLED);
+    dkvb_encoder_free(e);
+    e = open_pixels(SIDE - 1);
+    assert_int_equal(dkvb_encoder_trace(e, images, x, see, &seen), DKVB_EMISMATCH);
     dkvb_encoder_free(e);
 }
 
