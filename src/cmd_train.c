@@ -172,17 +172,18 @@ static int check_codes_out(const struct train_args *args)
 /* Where the rows come from. */
 static int check_rows(const struct train_args *args)
 {
-    const char *images = args->pictures.path;
+    bool told = args_given(&command, args, "encoder") || (!args->init_from && !args->continue_from);
 
-    if (!args->features + !args->codes + !images != 2)
+    if (!args->features + !args->codes + !args->pictures.path != 2)
         return args_misused(&command, "one of --features, --images and --codes is wanted");
-    if (!images && !args->labels)
+    if (!args->pictures.path && !args->labels)
         return args_misused(&command, "--labels is missing");
     if (args->codes && !args->init_from && !args->continue_from)
         return args_misused(&command,
                             "--codes: the model whose keys they name is wanted, by --init-from or --continue");
-    return images ? pictures_check_args(&command, &args->pictures)
-                  : args_refuse(&command, args, pictures_options, "rows that are there: it is of --images");
+    if (!args->pictures.path)
+        return args_refuse(&command, args, pictures_options, "rows that are there: it is of --images");
+    return told ? pictures_check_args(&command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
 }
 
 static int check_args(struct train_args *args)
@@ -275,15 +276,15 @@ static int count_classes(struct train *t)
 static int read_pictures(struct train *t)
 {
     const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
+    bool chosen = args_given(&command, &t->args, "encoder");
+    struct names ignored = {0}, *names = t->args.class_names ? &ignored : &t->names;
     int32_t *as = NULL;
-    int code = pictures_open(&t->pictures, &t->args.pictures);
+    int code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model);
 
-    if (code == EXIT_SUCCESS && !t->args.labels && t->pictures.info.classes == 0)
-        code = tool_fail("%s: has no classes, so --labels is wanted", t->args.pictures.path);
-    if (code == EXIT_SUCCESS && model)
-        code = pictures_check_model_file(&t->pictures, model);
-    if (code == EXIT_SUCCESS && !t->args.labels)
-        code = pictures_name_classes(&t->pictures, t->args.continue_from, &t->names, &as);
+    if (code == EXIT_SUCCESS)
+        code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
+                              : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as);
+    input_names_free(&ignored);
     if (code == EXIT_SUCCESS)
         code = pictures_features(&t->pictures, t->args.threads, &t->x);
     if (code == EXIT_SUCCESS)
@@ -336,12 +337,10 @@ static void say_what_was_read(const struct train *t)
 
 static int read_inputs(struct train *t)
 {
-    int code = read_rows(t);
+    int code = t->args.class_names ? input_names(&t->names, t->args.class_names) : EXIT_SUCCESS;
 
-    if (code == EXIT_SUCCESS && t->args.class_names) {
-        input_names_free(&t->names);
-        code = input_names(&t->names, t->args.class_names);
-    }
+    if (code == EXIT_SUCCESS)
+        code = read_rows(t);
     if (code == EXIT_SUCCESS)
         code = count_classes(t);
     if (code == EXIT_SUCCESS)

@@ -108,6 +108,8 @@ static int open_encoder(struct pictures *p, uint32_t kind)
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
     int code = kind == DKVB_ENCODER_PIXELS ? size_of_pixels(p, &o) : EXIT_SUCCESS;
 
+    if (kind != DKVB_ENCODER_CLIP && p->args->config)
+        return tool_fail("%s: encoder %s takes no config", p->args->config, dkvb_encoder_kind_name(kind));
     o.weights = p->args->weights;
     o.config = p->args->config;
     if (code == EXIT_SUCCESS)
@@ -168,17 +170,6 @@ static int check_model(const struct pictures *p, const dkvb_model *model, const 
     return EXIT_SUCCESS;
 }
 
-int pictures_check_model_file(const struct pictures *p, const char *path)
-{
-    dkvb_model *model = NULL;
-    int code = tool_check(dkvb_model_map(&model, path, NULL));
-
-    if (code == EXIT_SUCCESS)
-        code = check_model(p, model, path);
-    dkvb_model_free(model);
-    return code;
-}
-
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path)
 {
@@ -193,6 +184,20 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
     if (code == EXIT_SUCCESS)
         code = open_encoder(p, kind);
     return code ? code : check_model(p, model, path);
+}
+
+int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)
+{
+    dkvb_model *model = NULL;
+    int code;
+
+    if (!path)
+        return pictures_open(p, args);
+    code = tool_check(dkvb_model_map(&model, path, NULL));
+    if (code == EXIT_SUCCESS)
+        code = pictures_open_for(p, args, chosen || !dkvb_model_encoder(model), model, path);
+    dkvb_model_free(model);
+    return code;
 }
 
 void pictures_close(struct pictures *p)
@@ -332,6 +337,15 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
     return EXIT_SUCCESS;
 }
 
+int pictures_check_labels(const struct pictures *p, const char *path)
+{
+    struct labels y;
+    int code = input_labels(&y, path, p->args->path, p->info.pictures);
+
+    input_labels_free(&y);
+    return code;
+}
+
 int pictures_labels_of_file(const struct pictures *p, const char *path, struct labels *out)
 {
     int32_t *y;
@@ -419,6 +433,11 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     return code ? code : check_names(out);
 }
 
+static int need_classes(const struct pictures *p)
+{
+    return p->info.classes > 0 ? EXIT_SUCCESS : tool_fail("%s: has no classes, so --labels is wanted", p->args->path);
+}
+
 static bool has_names(const dkvb_model *model, uint32_t classes)
 {
     for (uint32_t i = 0; i < classes; i++)
@@ -471,9 +490,11 @@ static int match_classes(const struct pictures *p, const dkvb_model *model, cons
                          int32_t **as)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    struct names names;
-    int code = pictures_class_names(p, &names);
+    struct names names = {0};
+    int code = need_classes(p);
 
+    if (code == EXIT_SUCCESS)
+        code = pictures_class_names(p, &names);
     *as = code ? NULL : input_memory("classes", sizeof **as, p->info.classes, 1, 1);
     if (code == EXIT_SUCCESS)
         code = *as ? tool_check(dkvb_model_get_info(model, &info)) : EXIT_FAILURE;
@@ -491,8 +512,10 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
     int code;
 
     *as = NULL;
-    if (!path)
-        return pictures_class_names(p, names);
+    if (!path) {
+        code = need_classes(p);
+        return code ? code : pictures_class_names(p, names);
+    }
     *names = (struct names){.path = p->args->path};
     code = tool_check(dkvb_model_map(&model, path, NULL));
     if (code == EXIT_SUCCESS)
@@ -507,9 +530,9 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
     int32_t *as = NULL;
     int code = EXIT_SUCCESS;
 
-    if (!labels && p->info.classes == 0)
-        code = tool_fail("%s: has no classes, so --labels is wanted", p->args->path);
-    else if (!labels)
+    if (labels)
+        code = pictures_check_labels(p, labels);
+    else
         code = match_classes(p, model, path, NULL, &as);
     if (code == EXIT_SUCCESS)
         code = pictures_features(p, threads, x);

@@ -69,8 +69,9 @@ int pictures_open(struct pictures *p, const struct pictures_args *args);
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
 
-/* Refuse a model that remembers another encoder, or takes rows of another width. */
-int pictures_check_model_file(const struct pictures *p, const char *path);
+/* The same before a model is trained, on the keys of the one at `path` if it is not NULL: one that remembers no encoder
+ * takes that of `args`. */
+int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path);
 
 void pictures_close(struct pictures *p);
 
@@ -87,6 +88,9 @@ int pictures_each(struct pictures *p, uint64_t first, uint32_t threads, pictures
 /* Rows of all that can be read, in memory. */
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out);
 
+/* Whether labels of a file are as many as all pictures: better known before they are encoded. */
+int pictures_check_labels(const struct pictures *p, const char *path);
+
 /* After the pictures were encoded, for those that could be read. `as`: int32_t[classes], what the set's classes are to
  * be called; NULL: as they are. Labels of a file are as many as all pictures. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
@@ -102,7 +106,8 @@ int pictures_class_names(const struct pictures *p, struct names *out);
 
 /* The same for a model to be trained, which if `path` is not NULL goes on from that one: where both have names the
  * set's classes go by them, and `names` are those of the model and then of classes that are new to it. *as, to be
- * free()d, is what the set's classes are to the model, or NULL for what they are in the set. */
+ * free()d, is what the set's classes are to the model, or NULL for what they are in the set. One that has none is
+ * refused. */
 int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as);
 
 /* The name of a picture in one line: a backslash and each control character are \xHH. To be free()d; NULL if out of

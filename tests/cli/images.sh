@@ -78,6 +78,11 @@ check "$dkvb" train --continue m.dkvb --images some -o more.dkvb >/dev/null
 check "$dkvb" inspect more.dkvb --json >more.json
 claim more.json 'd["class_names"] == ["across", "down", "slanted", "unknown"] and d["rows_trained"] == 66'
 "$python" -c 'import numpy as np; np.save("one_y.npy", [1])'
+check "$dkvb" train --continue m.dkvb --images $one --labels one_y.npy -o new.dkvb >/dev/null
+rm new.dkvb
+refused 1 'one_y.npy has 1 labels, train has 54 rows' "$dkvb" train --images train --labels one_y.npy -o new.dkvb
+refused 1 'one_y.npy has 1 labels, test has 18 rows' "$dkvb" eval m.dkvb --images test --labels one_y.npy
+refused 1 'one_y.npy: encoder descriptor takes no config' "$dkvb" predict m.dkvb --images $one --config one_y.npy
 refused 1 'was trained on rows of descriptor:' "$dkvb" train --continue m.dkvb --images $one --encoder pixels \
     --labels one_y.npy -o new.dkvb
 
@@ -107,6 +112,11 @@ if "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o clip
     refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy \
         --weights other.safetensors
     grep -q 'those of clip:.* are found' refused.err || fail "$(cat refused.err)"
+    for model in --continue --init-from; do
+        check "$dkvb" train $model clip.dkvb --images train --weights clip.safetensors -o clip2.dkvb --json >clip2.json
+        claim clip2.json 'd["encoder"].startswith("clip:")'
+        refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" train $model clip.dkvb --images train -o new.dkvb
+    done
     refused 1 'those of descriptor:' "$dkvb" predict clip.dkvb --images test --encoder descriptor -o new.npy
 else
     grep -q 'this build reads no weights' clip.err || fail "$(cat clip.err)"
