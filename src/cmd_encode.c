@@ -108,8 +108,12 @@ static int check_outputs(struct encode *e)
     const struct encode_args *args = &e->args;
     const char *path = args->pictures.path;
     struct names names;
-    int code;
+    int code = pictures_spare(&e->pictures, args->output, args->labels_out);
 
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&e->pictures, args->names_out, args->class_names_out);
+    if (code)
+        return code;
     if (args->labels)
         return input_labels(&e->y, args->labels, path, e->pictures.info.pictures);
     if (args->labels_out && e->pictures.info.classes == 0)

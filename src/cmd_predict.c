@@ -313,6 +313,8 @@ static int read_rows(struct predict *p)
     if (!p->args.pictures.path)
         return input_features_for(&p->x, p->args.features, &p->info);
     code = pictures_open_for(&p->pictures, &p->args.pictures, chosen, p->model, p->args.args.operand[0]);
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&p->pictures, p->args.output, NULL);
     return code ? code : pictures_features(&p->pictures, p->args.threads, &p->x);
 }
 

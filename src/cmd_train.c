@@ -277,14 +277,15 @@ static int read_pictures(struct train *t)
 {
     const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
     bool chosen = args_given(&command, &t->args, "encoder");
-    struct names ignored = {0}, *names = t->args.class_names ? &ignored : &t->names;
+    struct names *names = t->args.class_names ? NULL : &t->names;
     int32_t *as = NULL;
     int code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model);
 
     if (code == EXIT_SUCCESS)
+        code = pictures_spare(&t->pictures, t->args.output, t->args.codes_out);
+    if (code == EXIT_SUCCESS)
         code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
                               : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as);
-    input_names_free(&ignored);
     if (code == EXIT_SUCCESS)
         code = pictures_features(&t->pictures, t->args.threads, &t->x);
     if (code == EXIT_SUCCESS)

@@ -194,6 +194,8 @@ static int read_pictures(struct forget *f)
     bool chosen = args_given(f->command, &f->args, "encoder");
     int code = pictures_open_for(&f->pictures, &f->args.pictures, chosen, f->model, path);
 
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&f->pictures, f->args.output, f->args.mask_out);
     if (code)
         return code;
     return f->args.classes ? pictures_rows(&f->pictures, f->model, path, f->args.labels, f->args.threads, &f->x, &f->y)

@@ -217,13 +217,13 @@ static void add_bytes(uint64_t *sum, const void *from, size_t size)
         *sum = (*sum ^ bytes[i]) * UINT64_C(0x100000001B3);
 }
 
-/* What is not there adds nothing: reading it will tell. */
+/* What is not there adds nothing: reading it will tell. Nor do folders, which an output may be written to. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;
     int64_t when[2];
 
-    if (stat(path, &st) != 0)
+    if (stat(path, &st) != 0 || S_ISDIR(st.st_mode))
         return;
     when[0] = st.st_mtim.tv_sec;
     when[1] = st.st_mtim.tv_nsec;
@@ -231,16 +231,36 @@ static void add_file(uint64_t *sum, const char *path)
     add_bytes(sum, when, sizeof when);
 }
 
-/* Files of CIFAR that lie in a folder are told by their labels and by when the folder was changed. */
-int pictures_checksum(const struct pictures *p, uint64_t *sum)
+/* Room for paths below the folder of the set, which they begin with: *root bytes. To be free()d; NULL if out of memory,
+ * which has been said. */
+static char *path_room(const struct pictures *p, size_t *root)
 {
     char *path = input_memory("a file name", PATH_MAX, 1, 1, 1);
-    size_t root = strlen(p->args->path);
     int length = path ? snprintf(path, PATH_MAX, "%s/", p->args->path) : 0;
+
+    *root = length < PATH_MAX ? (size_t)length : 0;
+    return path;
+}
+
+/* Whether a picture is the first one of its file, whose name then stands at `name`, without the number in it. */
+static bool begins_file(const struct pictures *p, char *name)
+{
+    char *number = p->info.format == DKVB_IMAGES_FOLDER ? NULL : strrchr(name, ':');
+
+    if (number && strcmp(number, ":0") != 0)
+        return false;
+    if (number)
+        *number = '\0';
+    return true;
+}
+
+int pictures_checksum(const struct pictures *p, uint64_t *sum)
+{
+    size_t root;
+    char *path = path_room(p, &root);
 
     if (!path)
         return EXIT_FAILURE;
-    root = (size_t)length < PATH_MAX ? (size_t)length : root;
     *sum = UINT64_C(0xCBF29CE484222325);
     add_file(sum, p->args->path);
     for (uint64_t i = 0; i < p->info.pictures; i++) {
@@ -249,11 +269,39 @@ int pictures_checksum(const struct pictures *p, uint64_t *sum)
 
         add_bytes(sum, path + root, size < PATH_MAX - root ? size + 1 : PATH_MAX - root);
         add_bytes(sum, &label, sizeof label);
-        if (p->info.format == DKVB_IMAGES_FOLDER)
+        if (begins_file(p, path + root))
             add_file(sum, path);
     }
     free(path);
     return EXIT_SUCCESS;
+}
+
+static int spare(const struct pictures *p, const char *output)
+{
+    struct stat written, st;
+    bool found = false;
+    size_t root;
+    char *path;
+
+    if (!output || stat(output, &written) != 0)
+        return EXIT_SUCCESS;
+    path = path_room(p, &root);
+    for (uint64_t i = 0; path && i < p->info.pictures && !found; i++) {
+        (void)dkvb_imageset_name(p->set, i, path + root, PATH_MAX - root);
+        found = begins_file(p, path + root) && stat(path, &st) == 0 && st.st_dev == written.st_dev &&
+                st.st_ino == written.st_ino;
+    }
+    if (found)
+        tool_fail("%s: is one of the pictures of %s, which no output may replace", output, p->args->path);
+    free(path);
+    return path && !found ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int pictures_spare(const struct pictures *p, const char *output, const char *other)
+{
+    int code = spare(p, output);
+
+    return code ? code : spare(p, other);
 }
 
 static int tell_unreadable(void *user, uint64_t picture, const char *message)
@@ -508,19 +556,23 @@ static int match_classes(const struct pictures *p, const dkvb_model *model, cons
 
 int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as)
 {
+    struct names unwanted = {0};
     dkvb_model *model = NULL;
-    int code;
+    int code = need_classes(p);
 
     *as = NULL;
-    if (!path) {
-        code = need_classes(p);
-        return code ? code : pictures_class_names(p, names);
+    if (!names)
+        names = &unwanted;
+    if (code == EXIT_SUCCESS && !path)
+        code = pictures_class_names(p, names);
+    if (code == EXIT_SUCCESS && path) {
+        *names = (struct names){.path = p->args->path};
+        code = tool_check(dkvb_model_map(&model, path, NULL));
     }
-    *names = (struct names){.path = p->args->path};
-    code = tool_check(dkvb_model_map(&model, path, NULL));
-    if (code == EXIT_SUCCESS)
+    if (code == EXIT_SUCCESS && path)
         code = match_classes(p, model, path, names, as);
     dkvb_model_free(model);
+    input_names_free(&unwanted);
     return code;
 }
 

@@ -75,6 +75,9 @@ int pictures_open_for_file(struct pictures *p, const struct pictures_args *args,
 
 void pictures_close(struct pictures *p);
 
+/* Refuse to write over a file of the set; NULL is no output. */
+int pictures_spare(const struct pictures *p, const char *output, const char *other);
+
 /* A checksum that changes with the pictures: over names, labels, sizes and times, not over contents. */
 int pictures_checksum(const struct pictures *p, uint64_t *sum);
 
@@ -107,7 +110,7 @@ int pictures_class_names(const struct pictures *p, struct names *out);
 /* The same for a model to be trained, which if `path` is not NULL goes on from that one: where both have names the
  * set's classes go by them, and `names` are those of the model and then of classes that are new to it. *as, to be
  * free()d, is what the set's classes are to the model, or NULL for what they are in the set. One that has none is
- * refused. */
+ * refused. `names` may be NULL. */
 int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as);
 
 /* The name of a picture in one line: a backslash and each control character are \xHH. To be free()d; NULL if out of

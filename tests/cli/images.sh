@@ -82,6 +82,9 @@ check "$dkvb" train --continue m.dkvb --images $one --labels one_y.npy -o new.dk
 rm new.dkvb
 refused 1 'one_y.npy has 1 labels, train has 54 rows' "$dkvb" train --images train --labels one_y.npy -o new.dkvb
 refused 1 'one_y.npy has 1 labels, test has 18 rows' "$dkvb" eval m.dkvb --images test --labels one_y.npy
+refused 1 "$one: is one of the pictures of test" "$dkvb" predict m.dkvb --images test -o $one
+refused 1 "$one: is one of the pictures of test" "$dkvb" train --images test -o $one
+refused 1 "$one: is one of the pictures of test" "$dkvb" forget m.dkvb --images test --pairs 1 --mask-out $one
 refused 1 'one_y.npy: encoder descriptor takes no config' "$dkvb" predict m.dkvb --images $one --config one_y.npy
 refused 1 'was trained on rows of descriptor:' "$dkvb" train --continue m.dkvb --images $one --encoder pixels \
     --labels one_y.npy -o new.dkvb

@@ -73,6 +73,10 @@ refused 1 'all_y.npy has 38 labels, train has 55 rows' "$dkvb" encode --input tr
     --labels-out new_y.npy
 refused 1 'is no file of CIFAR' "$dkvb" encode --format cifar --input train -o new.npy
 refused 2 'the same file' "$dkvb" encode --input train -o new.npy --names-out new.npy.part
+for option in --output --labels-out --names-out --class-names-out; do
+    refused 1 'across/03.png: is one of the pictures of train' "$dkvb" encode --input train -o new.npy \
+        $option train/across/03.png
+done
 [ ! -e new.npy ] && [ ! -e new.npy.part ] || fail "a file was left"
 
 # Interrupted, it says how far it is; the same command goes on, and the bytes are those of one that was not.
@@ -116,6 +120,13 @@ slow="$dkvb encode --input slow --threads 1"
         claim s.json "d['n'] == 96 and d['resumed'] == ($done - 1 if $size == $last else 0)"
         same whole.npy s.npy
     done
+
+    # So it is where rows lie among the pictures, which changes the folder.
+    cp kept.part slow/s.npy.part
+    check $slow -o slow/s.npy --json >s.json
+    claim s.json "d['resumed'] == $done and d['ignored'] == 1"
+    same whole.npy slow/s.npy
+    rm slow/s.npy
 
     # Rows of anything else are refused, and stay.
     cp kept.part s.npy.part
