@@ -56,7 +56,8 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"depth", ARGS_U32, AT(depth), "N", .help = "with --codes-out: keys a codebook that codes of those rows go deep",
      .least = 1, .shows_default = true},
-    {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "what the rows are called, integers; row numbers if not given"},
+    {"ids", ARGS_TEXT, AT(ids), "IDS.npy",
+     .help = "what the rows are called, integers; row or picture numbers if not given"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
     {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
@@ -272,7 +273,8 @@ static int count_classes(struct train *t)
     return check_classes(t);
 }
 
-/* Pictures as rows, with their labels. Then the encoder has done its work, and its memory is wanted elsewhere. */
+/* Pictures as rows, with their labels and ids. Then the encoder has done its work, and its memory is wanted elsewhere.
+ */
 static int read_pictures(struct train *t)
 {
     const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
@@ -287,11 +289,15 @@ static int read_pictures(struct train *t)
         code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
                               : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as);
     if (code == EXIT_SUCCESS)
+        code = ids_of_rows(&t->ids, t->args.ids, t->pictures.args->path, t->pictures.info.pictures);
+    if (code == EXIT_SUCCESS)
         code = pictures_features(&t->pictures, t->args.threads, &t->x);
     if (code == EXIT_SUCCESS)
         code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
                               : pictures_labels(&t->pictures, as, &t->y);
     free(as);
+    if (code == EXIT_SUCCESS)
+        pictures_keep_ids(&t->pictures, &t->ids);
     if (code == EXIT_SUCCESS)
         snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
     t->unreadable = t->pictures.unreadable;
@@ -317,7 +323,7 @@ static int read_rows(struct train *t)
 static int name_rows(struct train *t)
 {
     const char *of = t->args.codes ? t->given.path : t->x.path;
-    int code = ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
+    int code = t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
 
     if (code == EXIT_SUCCESS)
         code = codeset_hold_out(&t->ids, t->args.codes_out ? t->args.hold_out : 0.0, &t->held_out);

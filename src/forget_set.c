@@ -150,6 +150,20 @@ static int number_rows(struct forget *f)
     return set->ids ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Those of pictures have the pictures' numbers. */
+static int number_pictures(struct forget *f)
+{
+    struct forget_set *set = &f->set;
+    struct ids ids = {0};
+    int code = ids_of_rows(&ids, NULL, f->args.pictures.path, f->pictures.info.pictures);
+
+    if (code == EXIT_SUCCESS)
+        pictures_keep_ids(&f->pictures, &ids);
+    set->ids = ids.id;
+    set->id_count = set->rows = ids.n;
+    return code;
+}
+
 static int read_npy_codes(struct forget *f)
 {
     struct forget_set *set = &f->set;
@@ -181,7 +195,7 @@ static int cut_out_classes(struct forget *f)
         if (is_chosen(f, f->y.y[i])) {
             if (kept < i)
                 memcpy(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
-            set->ids[kept++] = i;
+            set->ids[kept++] = set->ids[i];
         }
     set->id_count = set->rows = kept;
     return kept == 0 ? no_rows(f, f->y.path, f->y.rows) : EXIT_SUCCESS;
@@ -219,7 +233,7 @@ static int read_features(struct forget *f)
 
     set->n = f->x.rows;
     if (code == EXIT_SUCCESS)
-        code = number_rows(f);
+        code = f->args.pictures.path ? number_pictures(f) : number_rows(f);
     if (code == EXIT_SUCCESS && f->args.classes)
         code = cut_out_classes(f);
     if (code)

@@ -414,6 +414,16 @@ int pictures_labels_of_file(const struct pictures *p, const char *path, struct l
     return EXIT_SUCCESS;
 }
 
+void pictures_keep_ids(const struct pictures *p, struct ids *ids)
+{
+    size_t n = 0;
+
+    for (uint64_t i = 0; i < p->info.pictures; i++)
+        if (p->readable[i])
+            ids->id[n++] = ids->id[i];
+    ids->n = n;
+}
+
 static char *escape(const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;

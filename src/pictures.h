@@ -9,6 +9,7 @@
 #include <dkvb/dkvb.h>
 
 #include "args.h"
+#include "ids.h"
 #include "input.h"
 
 /* What a command was told; a member of its struct. */
@@ -98,6 +99,10 @@ int pictures_check_labels(const struct pictures *p, const char *path);
  * be called; NULL: as they are. Labels of a file are as many as all pictures. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
 int pictures_labels_of_file(const struct pictures *p, const char *path, struct labels *out);
+
+/* After the pictures were encoded: of ids of all pictures keep those of pictures that could be read. So what one is
+ * called does not depend on whether another can be read. */
+void pictures_keep_ids(const struct pictures *p, struct ids *ids);
 
 /* Rows of all that can be read, and their labels as the model has them: of the file `labels` or, if that is NULL, by
  * the set's classes. `path` is the model's. */

@@ -3,6 +3,7 @@
 # model remembers.
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
+numbers() { "$python" -c 'import numpy, sys; numpy.save(sys.stdout.buffer, numpy.array(sys.argv[1:], dtype="u8"))' "$@"; }
 size="--codebooks 16 --keys 20 --key-dim 6"
 
 # The model is that of the encoded rows, and remembers what made them.
@@ -22,6 +23,15 @@ cp train/down/04.png loose
     claim train.json 'd["n"] == 55 and d["classes"] == 3'
     check "$dkvb" train --images broken --skip-unreadable $size -o skipped.dkvb --json >train.json 2>/dev/null
     claim train.json 'd["n"] == 36 and d["unreadable"] == 1 and d["classes"] == 2'
+
+    # What a picture is called does not depend on whether another can be read: the first is the one that cannot.
+    check "$dkvb" train --images broken --skip-unreadable $size -o named.dkvb --codes-out named.codes >/dev/null 2>&1
+    numbers 0 >rows.npy
+    refused 1 'id 0' "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --strength thorough -o new.dkvb
+    numbers 36 >rows.npy
+    check "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --strength thorough -o new.dkvb >/dev/null 2>&1
+    numbers 1 2 >few.npy
+    refused 1 'few.npy has 2 ids, broken has 37 rows' "$dkvb" train --images broken --ids few.npy $size -o new.dkvb
     refused 1 'slow: has no classes, so --labels is wanted' "$dkvb" train --images slow $size -o new.dkvb
     refused 2 '--format does not go with' "$dkvb" train --features x.npy --labels y.npy --format idx $size -o new.dkvb
     refused 2 'one of --features, --images and --codes' "$dkvb" train --images train --features x.npy -o new.dkvb
