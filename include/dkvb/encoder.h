@@ -48,14 +48,14 @@ enum {
 
 typedef struct dkvb_encoder_options {
     size_t struct_size;
-    const char *weights;             /**< .safetensors file of CLIP and ResNet-50; NULL for the others */
-    const char *config;              /**< CLIP: config.json; NULL: of that name beside the weights, if it is there */
-    uint32_t activation;             /**< CLIP: DKVB_ACTIVATION_…; 0: as the config says, else quick GELU */
-    uint32_t heads;                  /**< CLIP: attention heads; 0: as the config says, else width / 64 */
-    uint32_t width;                  /**< pixels: of every picture */
-    uint32_t height;                 /**< likewise */
-    uint32_t channels;               /**< likewise, 1 or 3 */
-    uint32_t reserved;               /**< 0 */
+    const char *weights; /**< .safetensors file of CLIP and ResNet-50; NULL for the others */
+    const char *config;  /**< CLIP: config.json; NULL: that beside the weights, if there is one. For the others NULL */
+    uint32_t activation; /**< CLIP: DKVB_ACTIVATION_…; 0: as the config says, else quick GELU */
+    uint32_t heads;      /**< CLIP: attention heads; 0: as the config says, else width / 64 */
+    uint32_t width;      /**< pixels: of every picture */
+    uint32_t height;     /**< likewise */
+    uint32_t channels;   /**< likewise, 1 or 3 */
+    uint32_t reserved;   /**< 0 */
     const dkvb_allocator *allocator; /**< NULL: malloc and free */
 } dkvb_encoder_options;
 

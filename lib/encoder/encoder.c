@@ -56,6 +56,8 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
         return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file", kinds[kind].name);
     if (!kinds[kind].weights && o->weights)
         return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", kinds[kind].name, o->weights);
+    if (kind != DKVB_ENCODER_CLIP && o->config)
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no config, %.300s found", kinds[kind].name, o->config);
     return dkvb__check_allocator(o->allocator);
 }
 

@@ -99,6 +99,10 @@ static void what_cannot_be_opened_is_refused(void **state)
     o.weights = "x.safetensors";
     assert_int_equal(dkvb_encoder_open(&e, DKVB_ENCODER_DESCRIPTOR, &o), DKVB_EINVAL);
     assert_message("takes no weights");
+    o.weights = NULL;
+    o.config = "config.json";
+    assert_int_equal(dkvb_encoder_open(&e, DKVB_ENCODER_DESCRIPTOR, &o), DKVB_EINVAL);
+    assert_message("takes no config");
     assert_null(e);
     assert_null(dkvb_encoder_kind_name(0));
     assert_null(dkvb_encoder_kind_name(99));
