@@ -67,10 +67,12 @@ static inline void activate_panel(float *x, uint32_t activation)
             x[l] = x[l] > 0.0f ? x[l] : 0.0f;
         break;
     case DKVB__QUICK_GELU:
+#pragma omp simd
         for (size_t l = 0; l < DKVB__PANEL; l++)
             x[l] = quick_gelu_of(x[l]);
         break;
     case DKVB__GELU:
+#pragma omp simd
         for (size_t l = 0; l < DKVB__PANEL; l++)
             x[l] = gelu_of(x[l]);
         break;
@@ -150,6 +152,7 @@ static void softmax(float *x, size_t rows, size_t width, size_t stride, float sc
     for (size_t r = 0; r < rows; r++, x += stride) {
         float most = largest_of(x, width), by;
 
+#pragma omp simd
         for (size_t i = 0; i < width; i++)
             x[i] = exp_of((x[i] - most) * scale);
         by = 1.0f / sum_of(x, width);
