@@ -306,7 +306,7 @@ static void promises_that_cannot_be_kept_cost_no_memory(void **state)
         assert_int_equal(memory_for(bytes, size, "cannot hold 65000 x 4000 pixels"), 0);
         free(bytes);
         bytes = read_jpeg("hostile-scans", &size);
-        memory_for(bytes, size, "more than 500 scans");
+        memory_for(bytes, size, "more than 100 scans");
         free(bytes);
     }
 }
