@@ -109,7 +109,8 @@ DKVB_API const char *dkvb_encoder_kind_name(uint32_t kind);
 
 /**
  * A short text that is the same for two encoders exactly if they give the same rows: kind and version, and a checksum
- * of the weights as they are used, so not of the layout they came in. Owned by the encoder. A model remembers it:
+ * of the weights as they are used, so not of the layout they came in. Of `pixels` it is the kind alone: what size they
+ * take, the number of columns and the pictures say. Owned by the encoder. A model remembers it:
  * dkvb_model_set_encoder().
  */
 DKVB_API const char *dkvb_encoder_identity(const dkvb_encoder *encoder);
@@ -120,8 +121,9 @@ DKVB_API const char *dkvb_encoder_identity(const dkvb_encoder *encoder);
  * @param images  n pictures of any size (for `pixels`: of its size).
  * @param x       float[n][dim], out. Undefined after a failure.
  * @param run     NULL: defaults. Progress counts pictures.
- * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_ECANCELLED`,
- *         `DKVB_ENOMEM`.
+ * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_EFORMAT` if
+ *         the weights are so large that a sum is not finite, `DKVB_ECANCELLED`, `DKVB_ENOMEM`. Pictures are fitted
+ *         by workers, in memory from malloc().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n,
                                                         float *x, const dkvb_run_options *run);

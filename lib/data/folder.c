@@ -109,7 +109,7 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
 /* root/path, unless that is too long for any file. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    const char *slash = root[0] != '\0' && root[strlen(root) - 1] == '/' ? "" : "/";
+    const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/"; /* "" is no folder, and not "/" */
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 
     if (length < 0 || length >= PATH_MAX)

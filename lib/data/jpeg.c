@@ -11,7 +11,7 @@
 #include "data/image.h"
 
 enum {
-    MAX_SCANS = 500,      /* a progressive file has about ten; each costs the time of a whole picture */
+    MAX_SCANS = 100,      /* a progressive file has about ten; each costs the time of a whole picture */
     MAX_MEMORY = 1 << 30, /* of coefficients, which progressive files need all at once */
     BLOCK = 8
 };
@@ -79,7 +79,7 @@ static void on_progress(j_common_ptr jpeg)
     struct decoder *d = jpeg->client_data;
 
     if (d->jpeg.input_scan_number > MAX_SCANS)
-        give_up(d, "has more than 500 scans");
+        give_up(d, "has more than 100 scans");
 }
 
 /* Size and promise of the header, before memory is asked for by them. Coded by Huffman, a block has at least one bit;

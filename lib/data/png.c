@@ -113,8 +113,8 @@ static void look_up(dkvb_image *out, png_const_colorp colours, int count)
     png_color table[PALETTE];
     size_t width = out->width;
 
-    for (int i = 0; i < PALETTE; i++) /* PIL has greys where a palette ends early */
-        table[i] = i < count ? colours[i] : (png_color){(png_byte)i, (png_byte)i, (png_byte)i};
+    for (int i = 0; i < PALETTE; i++) /* black where a palette ends early, as PIL from 10.1 on */
+        table[i] = i < count ? colours[i] : (png_color){0, 0, 0};
     for (size_t y = 0; y < out->height; y++) {
         uint8_t *row = out->pixels + y * width * 3;
 

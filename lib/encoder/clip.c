@@ -13,10 +13,6 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Of CLIP's training pictures, by colour. */
-static const float pixel_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
-static const float pixel_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
-
 /* Tokens that pass through together: their widest layer fits the memory this is allowed, and fills all threads. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
@@ -62,7 +58,7 @@ static dkvb_status make_tables(struct clip *clip, const dkvb_allocator *mem)
     const struct dkvb__clip_shape *s = &clip->w.shape;
     size_t tokens = dkvb__clip_tokens(s), head = head_width(s);
 
-    dkvb__levels(clip->level, pixel_mean, pixel_deviation);
+    dkvb__levels(clip->level, dkvb__clip_mean, dkvb__clip_deviation);
     clip->zeros = dkvb__alloc0(mem, in_panels(tokens > head ? tokens : head), sizeof *clip->zeros);
     return clip->zeros ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory for %zu tokens", tokens);
 }

@@ -6,11 +6,12 @@
  * projects to the projection_dim that stands outside the part.
  * https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/configuration_clip.py
  *
- * open_clip_config.json of OpenCLIP: "model_cfg", with the vision's part in "vision_cfg".
+ * open_clip_config.json of OpenCLIP: "model_cfg", with the vision's part in "vision_cfg", and "preprocess_cfg".
  * https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/model.py */
 #include "encoder/clip_shape.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 
 enum {
     MAX_CONFIG = 1 << 20,
-    MAX_GRID = 128, /* patches in a row: attention takes memory in the square of their number */
+    MAX_GRID = 64,  /* patches in a row; 32 are the most known. Scores of a head: 64 MiB a thread, by the 4th power */
     HEAD_WIDTH = 64 /* of every CLIP that OpenAI published */
 };
 
@@ -35,6 +36,9 @@ struct sizes {
     uint32_t activation;
     double epsilon;
 };
+
+const float dkvb__clip_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
+const float dkvb__clip_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
 
 /* How tensors are called. */
 struct naming {
@@ -328,6 +332,47 @@ static dkvb_status take_openclip_part(struct sizes *said, const struct config *c
     return DKVB_OK;
 }
 
+static dkvb_status check_colours(const struct config *c, const json_t *part, const char *key, const float wanted[3])
+{
+    const json_t *list = json_object_get(part, key);
+    bool same = json_array_size(list) == 3;
+
+    if (!list)
+        return DKVB_OK;
+    for (size_t i = 0; i < 3; i++)
+        same = same && fabs(json_number_value(json_array_get(list, i)) - wanted[i]) < 1e-6;
+    if (!same)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: preprocess_cfg has another %s than CLIP, which is wanted", c->path,
+                          key);
+    return DKVB_OK;
+}
+
+static dkvb_status check_word(const struct config *c, const json_t *part, const char *key, const char *wanted)
+{
+    const json_t *value = json_object_get(part, key);
+    const char *word = json_string_value(value);
+
+    if (value && !(word && strcmp(word, wanted) == 0))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: preprocess_cfg has %s %s, %s is wanted", c->path, key,
+                          word ? dkvb__show(word).text : dkvb__json_kind(value), wanted);
+    return DKVB_OK;
+}
+
+/* Pictures are prepared in one way: a config of OpenCLIP may ask for others. */
+static dkvb_status check_preprocessing(const struct config *c)
+{
+    const json_t *part = json_object_get(c->root, "preprocess_cfg");
+    dkvb_status rc = part ? need_object(c, part, "preprocess_cfg") : DKVB_OK;
+
+    if (!rc)
+        rc = check_colours(c, part, "mean", dkvb__clip_mean);
+    if (!rc)
+        rc = check_colours(c, part, "std", dkvb__clip_deviation);
+    if (!rc)
+        rc = check_word(c, part, "interpolation", "bicubic");
+    return rc ? rc : check_word(c, part, "resize_mode", "shortest");
+}
+
 static dkvb_status read_openclip(struct sizes *said, struct config *c)
 {
     static const char *const keys[SIZES] = {"image_size", "patch_size", "width",     "layers",
@@ -347,6 +392,8 @@ static dkvb_status read_openclip(struct sizes *said, struct config *c)
         rc = take_size(&said->of[DIM], c, model, "embed_dim", 0);
     said->activation = json_is_true(quick) ? DKVB_ACTIVATION_QUICK_GELU : DKVB_ACTIVATION_GELU;
     said->epsilon = 1e-5;
+    if (!rc)
+        rc = check_preprocessing(c);
     return rc ? rc : take_openclip_part(said, c, part);
 }
 

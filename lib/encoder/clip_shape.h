@@ -20,6 +20,9 @@ struct dkvb__clip_shape {
     float epsilon; /* of the layer norms */
 };
 
+/* Of CLIP's training pictures, by colour. */
+extern const float dkvb__clip_mean[3], dkvb__clip_deviation[3];
+
 /* From the tensors and, where there is one, config.json: what both say must agree. Every size is checked against the
  * tensors that it gives the shape of, so that what is read by it cannot be too large. */
 dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, const struct dkvb__safetensors *file,

@@ -11,17 +11,18 @@
 
 /* How a layout names its tensors. In both, matrices are [outputs][inputs] but for the projection of OpenAI. */
 static const struct names {
+    const char *start; /* of all of them but the projection */
     const char *class_token, *patch, *positions, *pre, *post, *projection;
     const char *block, *norm1, *norm2, *out, *fc1, *fc2;
     bool projection_outputs_first;
 } layouts[] = {
-    [DKVB_LAYOUT_HUGGINGFACE] = {"vision_model.embeddings.class_embedding",
+    [DKVB_LAYOUT_HUGGINGFACE] = {"vision_model.", "vision_model.embeddings.class_embedding",
                                  "vision_model.embeddings.patch_embedding.weight",
                                  "vision_model.embeddings.position_embedding.weight", "vision_model.pre_layrnorm",
                                  "vision_model.post_layernorm", "visual_projection.weight",
                                  "vision_model.encoder.layers", "layer_norm1", "layer_norm2", "self_attn.out_proj",
                                  "mlp.fc1", "mlp.fc2", true},
-    [DKVB_LAYOUT_OPENAI] = {"visual.class_embedding", "visual.conv1.weight", "visual.positional_embedding",
+    [DKVB_LAYOUT_OPENAI] = {"visual.", "visual.class_embedding", "visual.conv1.weight", "visual.positional_embedding",
                             "visual.ln_pre", "visual.ln_post", "visual.proj", "visual.transformer.resblocks", "ln_1",
                             "ln_2", "attn.out_proj", "mlp.c_fc", "mlp.c_proj", false},
 };
@@ -179,7 +180,7 @@ static dkvb_status read_all(struct dkvb__clip_weights *w, const struct reader *r
         return dkvb__fail(DKVB_ENOMEM, "encoder clip: out of memory for %u blocks", w->shape.layers);
     for (uint32_t i = 0; i < w->shape.layers && !rc; i++)
         rc = read_block(r, &w->blocks[i], i);
-    return rc;
+    return rc ? rc : dkvb__safetensors_need_used(r->file, r->names->start, ".position_ids");
 }
 
 dkvb_status dkvb__clip_weights_read(struct dkvb__clip_weights *w, const dkvb_encoder_options *opts,

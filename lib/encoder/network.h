@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/checksum.h"
 #include "base/parallel.h"
 #include "base/status.h"
 #include "dkvb/encoder.h"
@@ -24,7 +23,7 @@ static inline dkvb_status dkvb__trace_show(const struct dkvb__trace *trace, cons
     return DKVB_OK;
 }
 
-/* A picture as a network takes it: uint8[height][width][channels], `size` bytes, fitted as the info says. */
+/* A picture as a network takes it: uint8[height][width][channels], fitted as the info says. */
 struct dkvb__view {
     const uint8_t *pixels;
     uint32_t width, height, channels;

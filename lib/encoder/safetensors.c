@@ -398,9 +398,29 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
         return rc;
     n = (size_t)tensor_bytes(t) / dkvb_dtype_size(t->dtype);
     convert(to, t, n);
+    file->tensors[t - file->tensors].used = true;
     for (size_t i = 0; i < n; i++)
         if (!isfinite(to[i]))
             return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: element %zu is %s, all must be finite", file->path,
                               name, i, isnan(to[i]) ? "NaN" : "infinite");
+    return DKVB_OK;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+
+    return length >= size && strcmp(text + length - size, end) == 0;
+}
+
+dkvb_status dkvb__safetensors_need_used(const struct dkvb__safetensors *file, const char *start, const char *but)
+{
+    for (size_t i = 0; i < file->count; i++) {
+        const struct dkvb__tensor *t = &file->tensors[i];
+
+        if (!t->used && strncmp(t->name, start, strlen(start)) == 0 && !ends_in(t->name, but))
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s has no place here: the weights of another network",
+                              file->path, dkvb__show(t->name).text);
+    }
     return DKVB_OK;
 }

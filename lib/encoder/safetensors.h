@@ -1,6 +1,7 @@
 #ifndef DKVB_ENCODER_SAFETENSORS_H
 #define DKVB_ENCODER_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct dkvb__tensor {
     uint32_t ndim;
     uint64_t shape[DKVB_ARRAY_MAX_NDIM];
     const unsigned char *data;
+    bool used; /* its elements were read */
 };
 
 dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *path, const dkvb_allocator *mem);
@@ -30,6 +32,10 @@ const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors
  * found and what was wanted if it is missing, or another shape or type, or not all finite. */
 dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const char *name, uint32_t ndim,
                                    const uint64_t *shape, float *to);
+
+/* DKVB_EFORMAT if a tensor whose name begins with `start` has not been read: a larger network holds the tensors of a
+ * smaller one, but is another. Names that end in `but` do not count. */
+dkvb_status dkvb__safetensors_need_used(const struct dkvb__safetensors *file, const char *start, const char *but);
 
 /* The path it was opened by, for messages. */
 const char *dkvb__safetensors_path(const struct dkvb__safetensors *file);

@@ -60,7 +60,8 @@ def made_pngs(random):
             for trns in {b"", transparent}:
                 name = f"type{kind}-{depth}bit{'-interlaced' * interlaced}{'-trns' * bool(trns)}-{size[1]}x{size[0]}"
                 yield f"{name}.png", png(pixels, depth, kind, interlaced, trns, palette)
-    yield "short-palette.png", png(random.integers(0, 256, (20, 20, 1)), 8, 3, 0, palette=bytes(range(30)))
+    if int(Image.__version__.split(".")[0]) > 10:  # before 10.1, indices behind the end were greys
+        yield "short-palette.png", png(random.integers(0, 256, (20, 20, 1)), 8, 3, 0, palette=bytes(range(30)))
 
 
 def made_jpegs(random):

@@ -38,7 +38,8 @@ struct toy {
     struct tensor_file file;
     bool openai;
     const char *left_out, *changed;
-    double scale; /* of matrices */
+    const char *more; /* a tensor beside the usual ones; NULL: none */
+    double scale;     /* of matrices */
     uint64_t next;
 };
 
@@ -174,6 +175,8 @@ static const char *write_toy(struct toy t)
     for (uint32_t i = 0; i < BLOCKS; i++)
         add_block(&t, i);
     add_projection(&t);
+    if (t.more)
+        tensor_file_add_random(&t.file, t.more, 1, &(uint64_t){WIDTH}, 1.0f, 0.5f);
     tensor_file_write(&t.file, temp_path("toy.safetensors"));
     return temp_path("toy.safetensors");
 }
@@ -248,6 +251,29 @@ static void every_tensor_counts_and_is_wanted(void **state)
     }
 }
 
+/* Layers of other networks would be left out without a word. */
+static void tensors_that_are_not_clips_are_refused(void **state)
+{
+    static const char *const others[] = {"visual.transformer.resblocks.0.ls_1.gamma",
+                                         "vision_model.encoder.layers.1.layer_scale1"};
+    static const char *const harmless[] = {"transformer.resblocks.0.ln_1.weight",
+                                           "vision_model.embeddings.position_ids"};
+    float x[2 * COLUMNS];
+    char identity[DKVB_ENCODER_IDENTITY_SIZE];
+    dkvb_encoder *e;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct toy toy = {.openai = i == 0, .scale = 0.4, .more = others[i]};
+
+        assert_int_equal(open_toy(&e, write_toy(toy), 0, NULL), DKVB_EFORMAT);
+        assert_null(e);
+        assert_message("has no place here: the weights of another network");
+        toy.more = harmless[i];
+        rows_of(write_toy(toy), 0, x, identity);
+    }
+}
+
 static void the_activation_is_part_of_what_it_is(void **state)
 {
     float a[2 * COLUMNS], b[2 * COLUMNS];
@@ -319,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_layouts_are_one_network),
         cmocka_unit_test(every_tensor_counts_and_is_wanted),
+        cmocka_unit_test(tensors_that_are_not_clips_are_refused),
         cmocka_unit_test(the_activation_is_part_of_what_it_is),
         cmocka_unit_test(what_it_is_can_be_asked),
         cmocka_unit_test(rows_that_are_not_finite_are_refused),

@@ -288,6 +288,34 @@ static void a_config_of_openclip_is_followed(void **state)
     assert_int_equal(s.activation, DKVB_ACTIVATION_QUICK_GELU);
 }
 
+static void pictures_that_openclip_prepares_in_another_way_are_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"mean\":[0.5,0.4578275,0.40821073]}", "preprocess_cfg has another mean than CLIP"},
+        {"{\"std\":[0.26862954,0.26130258]}", "preprocess_cfg has another std than CLIP"},
+        {"{\"interpolation\":\"bilinear\"}", "preprocess_cfg has interpolation bilinear, bicubic is wanted"},
+        {"{\"resize_mode\":\"squash\"}", "preprocess_cfg has resize_mode squash, shortest is wanted"},
+        {"{\"resize_mode\":1}", "preprocess_cfg has resize_mode a number"},
+        {"3", "preprocess_cfg is a number"},
+    };
+    const char *model = "{\"model_cfg\":{\"embed_dim\":6,\"vision_cfg\":{" OPENCLIP ",\"head_width\":2}},"
+                        "\"preprocess_cfg\":%s}";
+    struct dkvb__clip_shape s;
+    char text[1024];
+
+    (void)state;
+    write_usual_toy(WIDTH);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text, model, cases[i][0]);
+        assert_config_refused(text, cases[i][1]);
+    }
+    snprintf(text, sizeof text, model,
+             "{\"mean\":[0.48145466,0.4578275,0.40821073],\"std\":[0.26862954,0.26130258,0.27577711],"
+             "\"interpolation\":\"bicubic\",\"resize_mode\":\"shortest\",\"fill_color\":0}");
+    write_config("config.json", text);
+    assert_ok(shape_of(&s, NULL));
+}
+
 static void a_config_of_openclip_that_does_not_fit_is_refused(void **state)
 {
     static const char *const cases[][2] = {
@@ -366,11 +394,11 @@ static void tensors_that_contradict_each_other_are_refused(void **state)
     t = right, t.patches[2] = 5;
     assert_toy_refused(&t, "patch_embedding.weight has height 5, 4 is wanted");
     t = right, t.positions[0] = 11;
-    assert_toy_refused(&t, "has 11 positions, 1 and the square of 1 to 128 are wanted");
+    assert_toy_refused(&t, "has 11 positions, 1 and the square of 1 to 64 are wanted");
     t = right, t.positions[0] = 1;
     assert_toy_refused(&t, "has 1 positions");
-    t = right, t.positions[0] = 1 + 129 * 129;
-    assert_toy_refused(&t, "has 16642 positions");
+    t = right, t.positions[0] = 1 + 65 * 65;
+    assert_toy_refused(&t, "has 4226 positions");
     t = right, t.positions[1] = 63;
     assert_toy_refused(&t, "position_embedding.weight has width 63, 64 is wanted");
     t = right, t.attention[0] = 65;
@@ -422,6 +450,7 @@ int main(void)
         cmocka_unit_test_setup(a_config_that_contradicts_the_tensors_is_refused, without_configs),
         cmocka_unit_test_setup(a_config_that_is_not_clips_is_refused, without_configs),
         cmocka_unit_test_setup(a_config_of_openclip_is_followed, without_configs),
+        cmocka_unit_test_setup(pictures_that_openclip_prepares_in_another_way_are_refused, without_configs),
         cmocka_unit_test_setup(a_config_of_openclip_that_does_not_fit_is_refused, without_configs),
         cmocka_unit_test_setup(a_config_that_is_asked_for_goes_before_those_beside_the_weights, without_configs),
         cmocka_unit_test_setup(a_config_is_at_most_a_mebibyte, without_configs),

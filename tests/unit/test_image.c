@@ -100,7 +100,7 @@ static void transparency_is_dropped(void **state)
                    1, "\x00\x55\xAA\xFF");
 }
 
-/* As PIL does it, an index behind the end of the palette is a grey. */
+/* As PIL does it, an index behind the end of the palette is black. */
 static void palettes_are_looked_up(void **state)
 {
     static const char *const colours = "\x09\x08\x07\xC8\x64\x32";
@@ -110,11 +110,11 @@ static void palettes_are_looked_up(void **state)
     for (int transparent = 0; transparent < 2; transparent++) {
         assert_picture(
             &(struct png){4, 2, 2, PNG_PALETTE, 0, colours, 2, transparent ? "\0" : NULL, 1, "\0\x1B\0\x40", 4}, 3,
-            "\x09\x08\x07\xC8\x64\x32\2\2\2\3\3\3"
+            "\x09\x08\x07\xC8\x64\x32\0\0\0\0\0\0"
             "\xC8\x64\x32\x09\x08\x07\x09\x08\x07\x09\x08\x07");
         assert_picture(
             &(struct png){3, 1, 8, PNG_PALETTE, 0, colours, 2, transparent ? "\0" : NULL, 1, "\0\1\0\xFF", 4}, 3,
-            "\xC8\x64\x32\x09\x08\x07\xFF\xFF\xFF");
+            "\xC8\x64\x32\x09\x08\x07\0\0\0");
     }
 }
 
@@ -126,13 +126,14 @@ static void interlaced_pictures_are_put_together(void **state)
                                  "\0\x07\x09"      /* 5: (0,2), (2,2) */
                                  "\0\x02\0\x08"    /* 6: (1,0), (1,2) */
                                  "\0\x04\x05\x06"; /* 7: row 1 */
+    static const char greys[] = "\0\0\0\1\1\1\2\2\2\3\3\3\4\4\4\5\5\5\6\6\6\7\7\7\x08\x08\x08\x09\x09\x09";
 
     (void)state;
     need(DKVB_CODEC_PNG);
     assert_picture(&(struct png){3, 3, 8, PNG_GREY, 1, .rows = passes, .size = sizeof passes - 1}, 1,
                    "\1\2\3\4\5\6\7\x08\x09");
-    assert_picture(&(struct png){3, 3, 8, PNG_PALETTE, 1, "\0\0\0\1\1\1", 2, .rows = passes, .size = sizeof passes - 1},
-                   3, "\1\1\1\2\2\2\3\3\3\4\4\4\5\5\5\6\6\6\7\7\7\x08\x08\x08\x09\x09\x09");
+    assert_picture(&(struct png){3, 3, 8, PNG_PALETTE, 1, greys, 10, .rows = passes, .size = sizeof passes - 1}, 3,
+                   "\1\1\1\2\2\2\3\3\3\4\4\4\5\5\5\6\6\6\7\7\7\x08\x08\x08\x09\x09\x09");
 }
 
 static void every_cut_png_is_refused(void **state)
@@ -305,7 +306,7 @@ static void promises_that_cannot_be_kept_cost_no_memory(void **state)
         assert_int_equal(memory_for(bytes, size, "cannot hold 65000 x 4000 pixels"), 0);
         free(bytes);
         bytes = read_jpeg("hostile-scans", &size);
-        memory_for(bytes, size, "more than 500 scans");
+        memory_for(bytes, size, "more than 100 scans");
         free(bytes);
     }
 }

@@ -264,6 +264,7 @@ static void a_folder_without_pictures_is_refused(void **state)
     assert_refused_set(root, DKVB_IMAGES_AUTO, DKVB_EFORMAT, "holds no picture: none of 1 files");
     assert_refused_set(below("nowhere"), DKVB_IMAGES_AUTO, DKVB_EIO, "nowhere");
     assert_refused_set(below("a/x.txt"), DKVB_IMAGES_FOLDER, DKVB_EIO, "x.txt");
+    assert_refused_set("", DKVB_IMAGES_FOLDER, DKVB_EIO, "open"); /* not the root of the system */
 }
 
 static void one_file_is_a_set(void **state)

@@ -21,6 +21,7 @@ struct change {
     const char *name; /* NULL: nothing */
     uint64_t first;   /* its first dimension; 0: it is left out */
     float shift;      /* added to all elements' centre */
+    const char *more; /* a tensor beside the usual ones; NULL: none */
 };
 
 static void add_tensor(struct tensor_file *t, const struct change *change, const char *name, uint32_t ndim,
@@ -91,6 +92,8 @@ static const char *write_weights(const struct change *change)
         for (uint32_t i = 0; i < blocks_of_layer[layer - 1]; i++)
             add_block(&t, change, layer, i);
     add_tensor(&t, change, "fc.weight", 2, fc, 0.0f, 1.0f);
+    if (change && change->more)
+        tensor_file_add_random(&t, change->more, 1, fc, 0.0f, 1.0f);
     tensor_file_write(&t, path);
     return path;
 }
@@ -405,13 +408,13 @@ static void a_row_depends_neither_on_neighbours_nor_on_threads(void **state)
 static void the_identity_is_that_of_the_weights_that_are_used(void **state)
 {
     static const struct change used[] = {
-        {"conv1.weight", NARROW, 0.01f},
-        {"bn1.running_var", NARROW, 0.5f},
-        {"layer4.2.bn3.bias", 32 * NARROW, 0.1f},
-        {"layer3.0.downsample.1.running_mean", 16 * NARROW, 0.1f},
-        {"layer2.3.conv2.weight", 2 * NARROW, 0.01f},
+        {"conv1.weight", NARROW, 0.01f, NULL},
+        {"bn1.running_var", NARROW, 0.5f, NULL},
+        {"layer4.2.bn3.bias", 32 * NARROW, 0.1f, NULL},
+        {"layer3.0.downsample.1.running_mean", 16 * NARROW, 0.1f, NULL},
+        {"layer2.3.conv2.weight", 2 * NARROW, 0.01f, NULL},
     };
-    static const struct change unused = {"fc.weight", 5, 0.5f};
+    static const struct change unused = {"fc.weight", 5, 0.5f, NULL};
     dkvb_allocator mem = dkvb__allocator(NULL);
     struct opened usual, other;
 
@@ -436,14 +439,17 @@ static void weights_that_do_not_fit_are_named(void **state)
         struct change change;
         const char *part;
     } cases[] = {
-        {{"conv1.weight", 0, 0.0f}, "has no tensor conv1.weight: not torchvision's ResNet-50"},
-        {{"conv1.weight", 65, 0.0f}, "conv1.weight has 4 dimensions, the first 65; 4 are wanted, and 1 to 64"},
-        {{"conv1.weight", 5, 0.0f}, "tensor bn1.weight is of 4, 5 is wanted"},
-        {{"layer1.0.conv1.weight", 0, 0.0f}, "has no tensor layer1.0.conv1.weight"},
-        {{"layer2.0.downsample.0.weight", 33, 0.0f}, "layer2.0.downsample.0.weight is of 33 x 16 x 1 x 1, 32 x 16"},
-        {{"layer3.5.bn2.running_mean", 0, 0.0f}, "has no tensor layer3.5.bn2.running_mean"},
-        {{"layer4.2.bn3.running_var", 128, -2.0f}, "layer4.2.bn3.running_var: element 0 is -"},
-        {{"layer4.2.conv3.weight", 128, 3e38f}, "layer4.2.conv3.weight with its norm is not finite"},
+        {{.more = "layer3.6.bn1.weight"}, "layer3.6.bn1.weight has no place here"}, /* as in ResNet-101 */
+        {{.more = "layer1.0.se.fc1.bias"}, "layer1.0.se.fc1.bias has no place here"},
+        {{"conv1.weight", 0, 0.0f, NULL}, "has no tensor conv1.weight: not torchvision's ResNet-50"},
+        {{"conv1.weight", 65, 0.0f, NULL}, "conv1.weight has 4 dimensions, the first 65; 4 are wanted, and 1 to 64"},
+        {{"conv1.weight", 5, 0.0f, NULL}, "tensor bn1.weight is of 4, 5 is wanted"},
+        {{"layer1.0.conv1.weight", 0, 0.0f, NULL}, "has no tensor layer1.0.conv1.weight"},
+        {{"layer2.0.downsample.0.weight", 33, 0.0f, NULL},
+         "layer2.0.downsample.0.weight is of 33 x 16 x 1 x 1, 32 x 16"},
+        {{"layer3.5.bn2.running_mean", 0, 0.0f, NULL}, "has no tensor layer3.5.bn2.running_mean"},
+        {{"layer4.2.bn3.running_var", 128, -2.0f, NULL}, "layer4.2.bn3.running_var: element 0 is -"},
+        {{"layer4.2.conv3.weight", 128, 3e38f, NULL}, "layer4.2.conv3.weight with its norm is not finite"},
     };
     dkvb_allocator mem = dkvb__allocator(NULL);
     struct opened o;
