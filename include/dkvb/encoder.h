@@ -118,7 +118,7 @@ DKVB_API const char *dkvb_encoder_identity(const dkvb_encoder *encoder);
 /**
  * Encode pictures.
  *
- * @param images  n pictures of any size (for `pixels`: of its size).
+ * @param images  n pictures of any size (for `pixels`: of its size), all with the same struct_size.
  * @param x       float[n][dim], out. Undefined after a failure.
  * @param run     NULL: defaults. Progress counts pictures.
  * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_EFORMAT` if

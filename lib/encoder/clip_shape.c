@@ -24,8 +24,9 @@
 
 enum {
     MAX_CONFIG = 1 << 20,
-    MAX_GRID = 64,  /* patches in a row; 32 are the most known. Scores of a head: 64 MiB a thread, by the 4th power */
-    HEAD_WIDTH = 64 /* of every CLIP that OpenAI published */
+    MAX_SIDE = 16383, /* of a square picture: images.h bounds its pixels */
+    MAX_GRID = 64,    /* patches in a row; 32 are the most known. Scores of a head: 64 MiB a thread, by the 4th power */
+    HEAD_WIDTH = 64   /* of every CLIP that OpenAI published */
 };
 
 /* What both tensors and configs may say. */
@@ -132,7 +133,7 @@ static dkvb_status find_positions(struct sizes *s, const struct dkvb__safetensor
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s has %llu positions, 1 and the square of 1 to %d are wanted",
                           dkvb__safetensors_path(file), names->positions, (unsigned long long)t->shape[0], MAX_GRID);
     s->of[IMAGE_SIZE] = grid * s->of[PATCH];
-    if (s->of[IMAGE_SIZE] > DKVB_IMAGE_MAX_SIDE)
+    if (s->of[IMAGE_SIZE] > MAX_SIDE)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: pictures of %llu x %llu patches of %llu are too large",
                           dkvb__safetensors_path(file), (unsigned long long)grid, (unsigned long long)grid,
                           (unsigned long long)s->of[PATCH]);

@@ -127,6 +127,12 @@ const char *dkvb_encoder_identity(const dkvb_encoder *encoder)
     return encoder ? encoder->identity : NULL;
 }
 
+/* Picture i of an array whose elements are as large as its maker's header says. */
+static const dkvb_image *image_at(const dkvb_image *images, size_t i)
+{
+    return (const dkvb_image *)(const void *)((const char *)images + i * images->struct_size);
+}
+
 /* Where the pictures of a call come from: one of both. */
 struct source {
     const dkvb_image *images;
@@ -174,7 +180,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     dkvb_status rc;
 
     if (b->from.images) { /* the caller's, so not to be released */
-        image = b->from.images[b->begin + i];
+        image = *image_at(b->from.images, b->begin + i);
         rc = check(b, i, &image);
         return rc ? rc : fit(&b->fitted[i], &image, &b->encoder->info);
     }
@@ -300,11 +306,12 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     return rc;
 }
 
-static dkvb_status check_image(const dkvb_image *image, size_t i)
+/* `size`: of every picture of the call. */
+static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 {
-    if (image->struct_size < sizeof *image)
+    if (image->struct_size < sizeof *image || image->struct_size != size)
         return dkvb__fail(DKVB_EINVAL, "picture %zu: struct_size is %zu, %zu wanted; start from DKVB_IMAGE_INIT", i,
-                          image->struct_size, sizeof *image);
+                          image->struct_size, size < sizeof *image ? sizeof *image : size);
     if (!image->pixels || image->width == 0 || image->height == 0 || (image->channels != 1 && image->channels != 3))
         return dkvb__fail(DKVB_EINVAL, "picture %zu: %u x %u of %u channels, pixels of 1 or 3 channels are wanted", i,
                           image->width, image->height, image->channels);
@@ -320,7 +327,7 @@ dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *i
     if (!encoder || (n > 0 && (!images || !x)))
         return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !images ? "images" : "x");
     for (size_t i = 0; i < n && !rc; i++)
-        rc = check_image(&images[i], i);
+        rc = check_image(image_at(images, i), i, images->struct_size);
     return rc ? rc : encode_all(encoder, (struct source){.images = images}, n, x, &nothing, run);
 }
 
@@ -352,7 +359,7 @@ dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *im
 
     if (!encoder || !image || !x || !trace)
         return dkvb__fail(DKVB_EINVAL, "trace: encoder, image, x and trace are wanted, one is NULL");
-    rc = check_image(image, 0);
+    rc = check_image(image, 0, image->struct_size);
     if (!rc && encoder->network->check)
         rc = encoder->network->check(encoder->state, image, "0");
     if (!rc)
