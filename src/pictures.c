@@ -25,7 +25,8 @@ const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "ci
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
                                    DKVB_IMAGES_CIFAR100, DKVB_IMAGES_AUTO,   DKVB_IMAGES_ARRAY, DKVB_IMAGES_ARRAY};
 
-const char *const pictures_options[] = {"encoder", "weights", "config", "format", "skip-unreadable", NULL};
+const char *const pictures_options[] = {"encoder",       "weights",         "config", "format",
+                                        "coarse-labels", "skip-unreadable", NULL};
 
 static bool takes_weights(uint32_t kind)
 {
@@ -68,6 +69,7 @@ static int open_set(struct pictures *p)
     int code;
 
     o.format = formats[p->args->format];
+    o.coarse_labels = p->args->coarse_labels;
     code = tool_check(dkvb_imageset_open(&p->set, p->args->path, &o));
     p->info = (dkvb_imageset_info){.struct_size = sizeof p->info};
     if (code == EXIT_SUCCESS)

@@ -17,7 +17,7 @@ struct pictures_args {
     const char *path, *weights, *config;
     uint32_t encoder; /* DKVB_ENCODER_… less 1 */
     uint32_t format;  /* index in pictures_formats */
-    bool skip_unreadable;
+    bool coarse_labels, skip_unreadable;
 };
 
 extern const char *const pictures_encoders[], *const pictures_formats[];
@@ -35,6 +35,7 @@ extern const char *const pictures_encoders[], *const pictures_formats[];
          "auto|folder|file|cifar10|cifar100|cifar|idx|npy",                                                            \
          .help = "of the pictures; auto: told by the first bytes",                                                     \
          .choices = pictures_formats},                                                                                 \
+        {"coarse-labels", ARGS_FLAG, AT(member.coarse_labels), .help = "the 20 superclasses of CIFAR-100"},            \
     {                                                                                                                  \
         "skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"     \
     }
