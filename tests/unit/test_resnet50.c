@@ -302,6 +302,12 @@ struct follower {
     double worst;         /* difference, of the largest value of a step */
 };
 
+/* What is no number is larger than all. */
+static double larger(double a, double b)
+{
+    return a <= b ? b : a;
+}
+
 static void compare(struct follower *f, size_t pixels, size_t columns, const float *values)
 {
     const struct plain *p = &f->plain;
@@ -311,11 +317,11 @@ static void compare(struct follower *f, size_t pixels, size_t columns, const flo
     assert_int_equal(columns, p->channels);
     for (size_t i = 0; i < pixels; i++)
         for (size_t c = 0; c < columns; c++) {
-            most = fmax(most, fabs(p->x[c * pixels + i]));
-            worst = fmax(worst, fabs(p->x[c * pixels + i] - values[i * columns + c]));
+            most = larger(fabs(p->x[c * pixels + i]), most);
+            worst = larger(fabs(p->x[c * pixels + i] - values[i * columns + c]), worst);
         }
     assert_true(most > 0.1 && most < 1e4);
-    f->worst = fmax(f->worst, worst / most);
+    f->worst = larger(worst / most, f->worst);
 }
 
 static void plain_pool(struct plain *p)
