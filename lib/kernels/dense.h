@@ -18,10 +18,10 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
-/* Depth that is walked through at a time, and panels that it is done for before the next stretch: a tile's rows, 9 to
- * 18 KiB, stay in the first cache and the panels' stretch, 384 KiB, in the second. Between two stretches the sums lie
+/* Depth that is walked through at a time, and panels that it is done for before the next stretch: a tile's rows, 12 to
+ * 24 KiB, stay in the first cache and the panels' stretch, 256 KiB, in the second. Between two stretches the sums lie
  * in `out`, as exact as in a register. */
-enum { DENSE_DEPTH = 384, DENSE_GROUP = 16, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
+enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
 /* Some rows of a stretch of the depth, side by side at a distance that the compiler knows. */
 struct dense_rows {
