@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fnv.h"
 #include "input.h"
 #include "progress.h"
 #include "tool.h"
@@ -31,14 +32,12 @@ static const char magic[8] = "DKVBPART";
 
 enum { VERSION = 1, ROW_ALIGNMENT = 64 };
 
-/* FNV-1a, 64 bits (draft-eastlake-fnv): tells a header that was cut from a whole one. */
+/* Tells a header that was cut from a whole one. */
 static uint64_t checksum(const struct header *h)
 {
-    const unsigned char *bytes = (const unsigned char *)h;
-    uint64_t sum = UINT64_C(0xCBF29CE484222325);
+    uint64_t sum = FNV_BEGIN;
 
-    for (size_t i = 0; i < offsetof(struct header, check); i++)
-        sum = (sum ^ bytes[i]) * UINT64_C(0x100000001B3);
+    fnv_add(&sum, h, offsetof(struct header, check));
     return sum;
 }
 

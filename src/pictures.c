@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fnv.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -210,15 +211,6 @@ void pictures_close(struct pictures *p)
     *p = (struct pictures){0};
 }
 
-/* FNV-1a, 64 bits (draft-eastlake-fnv). */
-static void add_bytes(uint64_t *sum, const void *from, size_t size)
-{
-    const unsigned char *bytes = from;
-
-    for (size_t i = 0; i < size; i++)
-        *sum = (*sum ^ bytes[i]) * UINT64_C(0x100000001B3);
-}
-
 /* What is not there adds nothing: reading it will tell. Nor do folders, which an output may be written to. */
 static void add_file(uint64_t *sum, const char *path)
 {
@@ -229,8 +221,8 @@ static void add_file(uint64_t *sum, const char *path)
         return;
     when[0] = st.st_mtim.tv_sec;
     when[1] = st.st_mtim.tv_nsec;
-    add_bytes(sum, &(uint64_t){(uint64_t)st.st_size}, sizeof(uint64_t));
-    add_bytes(sum, when, sizeof when);
+    fnv_add(sum, &(uint64_t){(uint64_t)st.st_size}, sizeof(uint64_t));
+    fnv_add(sum, when, sizeof when);
 }
 
 /* Room for paths below the folder of the set, which they begin with: *root bytes. To be free()d; NULL if out of memory,
@@ -263,14 +255,14 @@ int pictures_checksum(const struct pictures *p, uint64_t *sum)
 
     if (!path)
         return EXIT_FAILURE;
-    *sum = UINT64_C(0xCBF29CE484222325);
+    *sum = FNV_BEGIN;
     add_file(sum, p->args->path);
     for (uint64_t i = 0; i < p->info.pictures; i++) {
         int32_t label = dkvb_imageset_label(p->set, i);
         size_t size = dkvb_imageset_name(p->set, i, path + root, PATH_MAX - root);
 
-        add_bytes(sum, path + root, size < PATH_MAX - root ? size + 1 : PATH_MAX - root);
-        add_bytes(sum, &label, sizeof label);
+        fnv_add(sum, path + root, size < PATH_MAX - root ? size + 1 : PATH_MAX - root);
+        fnv_add(sum, &label, sizeof label);
         if (begins_file(p, path + root))
             add_file(sum, path);
     }
