@@ -15,32 +15,26 @@ struct bench_args {
     const char *keys_file, *rows_file, *codes_out;
     uint64_t rows, batch, pairs, seed;
     uint32_t codebooks, keys, key_dim, input_dim, classes, top_k, repeats, threads;
-    bool exhaustive, json;
+    bool json;
 };
 
 enum { BENCH_MOST_SERIES = 3 };
 
-/* Memory that the codebooks hold, counted by their allocator. */
-struct bench_memory {
-    uint64_t bytes;
-};
-
 struct bench {
     struct bench_args args;
     uint64_t random; /* state of the generator */
-    struct bench_memory memory;
     dkvb_array keys_file, rows_file;
     float *random_keys, *random_rows;
-    const float *keys, *rows; /* [C][K][d]; search: [n][C][d], forget: [n][input_dim] */
+    const float *keys, *rows; /* [C][K][d]; [n][input_dim], or [n][C][d] from --rows-file */
+    int8_t *projected;        /* search: [n][C][d] */
     dkvb_codebooks *codebooks;
     dkvb_model *model;
     uint16_t *codes;       /* [n][C][k] */
-    uint16_t *other_codes; /* [n][C][k]: search: those of the other way; forget: those after the mask */
+    uint16_t *other_codes; /* [n][C][k], forget: those after the mask */
     int32_t *labels;       /* [n] */
     uint64_t *counts;      /* [C][K] */
     uint64_t entry;        /* forget: the one of the journal that will be undone */
     uint64_t masked, hit;  /* forget: pairs in the mask; (row, codebook) pairs searched again */
-    uint64_t index_bytes;  /* search: what the first search left with the codebooks */
     double *call_seconds;  /* search: [repeats][calls] */
 
     uint32_t series;                     /* that are measured in every repeat */
@@ -70,7 +64,7 @@ double bench_median(double *numbers, size_t count);
 double bench_seconds(struct bench *b, uint32_t series);
 double bench_ratio(struct bench *b, uint32_t over, uint32_t under);
 
-/* 2 C K d for each row: subtract, multiply and add count as two operations, as in a matrix product. In 10^9. */
+/* 2 C K d for each row: a product of bytes and its addition count as two operations. In 10^9. */
 double bench_search_work(const struct bench_args *a);
 
 /* What the parts work on. */
@@ -79,9 +73,8 @@ float *bench_draw_gaussian(struct bench *b, const char *what, size_t x, size_t y
 int bench_read_keys(struct bench *b);
 int bench_read_rows(struct bench *b);
 
-/* Codebooks of b->keys, random ones if there are none, for rows of this width; `projection` NULL: rows come projected.
- */
-int bench_make_codebooks(struct bench *b, const float *projection, uint32_t input_dim);
+/* Codebooks of b->keys, random ones if there are none, for rows of --input-dim columns. */
+int bench_make_codebooks(struct bench *b);
 int bench_make_model(struct bench *b);
 int bench_make_codes(struct bench *b, uint16_t **codes);
 

@@ -86,60 +86,23 @@ int bench_read_rows(struct bench *b)
     return EXIT_SUCCESS;
 }
 
-/* A block remembers its size in front. */
-enum { FRONT = 64 };
-
-static void *counted_alloc(void *user, size_t size)
-{
-    struct bench_memory *memory = user;
-    char *block = size <= SIZE_MAX - FRONT ? malloc(size + FRONT) : NULL;
-
-    if (!block)
-        return NULL;
-    memcpy(block, &size, sizeof size);
-    memory->bytes += size;
-    return block + FRONT;
-}
-
-static void counted_release(void *user, void *pointer)
-{
-    struct bench_memory *memory = user;
-    char *block = (char *)pointer - FRONT;
-    size_t size;
-
-    memcpy(&size, block, sizeof size);
-    memory->bytes -= size;
-    free(block);
-}
-
-static int place_keys(struct bench *b, const float *projection, uint32_t input_dim)
+int bench_make_codebooks(struct bench *b)
 {
     const struct bench_args *a = &b->args;
-    dkvb_allocator allocator = {counted_alloc, counted_release, &b->memory};
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
     dkvb_keyinit_options o;
 
+    if (!b->keys)
+        b->keys = b->random_keys = bench_draw_gaussian(b, "keys", a->codebooks, a->keys, a->key_dim);
+    if (!b->keys)
+        return EXIT_FAILURE;
     dkvb_keyinit_options_init(&o, sizeof o);
     o.codebooks = a->codebooks;
     o.keys = a->keys;
     o.key_dim = a->key_dim;
-    o.allocator = &allocator;
-    return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, input_dim, projection, NULL, b->keys, &o));
-}
-
-int bench_make_codebooks(struct bench *b, const float *projection, uint32_t input_dim)
-{
-    const struct bench_args *a = &b->args;
-    float *zeros = NULL;
-    int code = EXIT_FAILURE;
-
-    if (!b->keys)
-        b->keys = b->random_keys = bench_draw_gaussian(b, "keys", a->codebooks, a->keys, a->key_dim);
-    if (b->keys && !projection)
-        projection = zeros = input_memory("projection", sizeof *zeros, a->codebooks, input_dim, a->key_dim);
-    if (b->keys && projection)
-        code = place_keys(b, projection, input_dim);
-    free(zeros);
-    return code;
+    arrays.dim = a->input_dim;
+    arrays.keys = b->keys; /* numbers of rows of length 1 are projected to about the size of these */
+    return tool_check(dkvb_codebooks_from_arrays(&b->codebooks, &arrays, &o));
 }
 
 int bench_make_model(struct bench *b)
@@ -159,7 +122,7 @@ int bench_make_codes(struct bench *b, uint16_t **codes)
 
 uint64_t bench_key_bytes(const struct bench_args *a)
 {
-    return (uint64_t)a->codebooks * a->keys * a->key_dim * sizeof(float);
+    return (uint64_t)a->codebooks * a->keys * a->key_dim;
 }
 
 uint64_t bench_code_bytes(const struct bench_args *a)
@@ -182,6 +145,7 @@ void bench_free(struct bench *b)
     free(b->labels);
     free(b->codes);
     free(b->other_codes);
+    free(b->projected);
     dkvb_model_free(b->model);
     dkvb_codebooks_free(b->codebooks);
     free(b->random_rows);

@@ -1,6 +1,5 @@
 /* Forgetting by activations of stored codes, beside the search that gave the codes, and the search after the mask. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +17,10 @@ enum {
     SERIES
 };
 
-/* Entries of N(0, 1/m): projected rows are distributed as the keys are. */
-static int draw_codebooks(struct bench *b)
-{
-    const struct bench_args *a = &b->args;
-    float *projection = bench_draw_gaussian(b, "projection", a->codebooks, a->input_dim, a->key_dim);
-    float scale = 1.0f / sqrtf((float)a->input_dim);
-    int code = EXIT_FAILURE;
-
-    if (projection) {
-        for (size_t i = 0; i < (size_t)a->codebooks * a->input_dim * a->key_dim; i++)
-            projection[i] *= scale;
-        code = bench_make_codebooks(b, projection, a->input_dim);
-    }
-    free(projection);
-    return code;
-}
-
 static int prepare(struct bench *b)
 {
     const struct bench_args *a = &b->args;
-    int code = draw_codebooks(b);
+    int code = bench_make_codebooks(b);
 
     if (code == EXIT_SUCCESS)
         code = bench_make_model(b);

@@ -1,21 +1,18 @@
-/* Search of projected rows: by the index and by looking at every key, in turn, and this machine's peak in between. */
+/* Search of rows, and the projection that is a part of it. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench.h"
-#include "fma_peak.h"
 #include "input.h"
 #include "json.h"
 #include "progress.h"
 #include "tool.h"
 
 enum {
-    ASKED, /* the way that was asked for */
-    PEAK,  /* seconds that the same number of operations takes at the peak */
-    OTHER  /* every key; not measured if that was asked for */
+    SEARCH,
+    PROJECT /* the same rows, projected only; not measured where they come projected */
 };
 
 static uint64_t batch_of(const struct bench_args *a)
@@ -28,7 +25,7 @@ static uint64_t calls_of(const struct bench_args *a)
     return (a->rows + batch_of(a) - 1) / batch_of(a);
 }
 
-static int prepare_arrays(struct bench *b)
+static int prepare(struct bench *b)
 {
     struct bench_args *a = &b->args;
     int code = a->keys_file ? bench_read_keys(b) : EXIT_SUCCESS;
@@ -36,31 +33,35 @@ static int prepare_arrays(struct bench *b)
     if (code == EXIT_SUCCESS && a->rows_file)
         code = bench_read_rows(b);
     if (code == EXIT_SUCCESS)
-        code = bench_make_codebooks(b, NULL, 1);
-    if (code == EXIT_SUCCESS && !b->rows) {
-        b->rows = b->random_rows = bench_draw_gaussian(b, "rows", (size_t)a->rows, a->codebooks, a->key_dim);
-        code = b->rows ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
-    return code;
-}
-
-static int prepare(struct bench *b)
-{
-    int code = prepare_arrays(b);
-
+        code = bench_make_codebooks(b);
     if (code == EXIT_SUCCESS)
         code = bench_make_codes(b, &b->codes);
-    if (code == EXIT_SUCCESS && !b->args.exhaustive)
-        code = bench_make_codes(b, &b->other_codes);
     if (code)
         return code;
-    b->series = b->args.exhaustive ? OTHER : OTHER + 1;
-    b->call_seconds = input_memory("times", sizeof(double), b->args.repeats, (size_t)calls_of(&b->args), 1);
+    if (!b->rows) {
+        b->rows = b->random_rows = bench_draw_gaussian(b, "rows", (size_t)a->rows, a->input_dim, 1);
+        b->projected = input_memory("projected rows", 1, (size_t)a->rows, a->codebooks, a->key_dim);
+        if (!b->rows || !b->projected)
+            return EXIT_FAILURE;
+    }
+    b->series = b->projected ? PROJECT + 1 : PROJECT;
+    b->call_seconds = input_memory("times", sizeof(double), a->repeats, (size_t)calls_of(a), 1);
     return b->call_seconds ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Rows [from, from + n). */
+static dkvb_status search_call(const struct bench *b, size_t from, size_t n, const dkvb_run_options *run)
+{
+    const struct bench_args *a = &b->args;
+    uint16_t *codes = b->codes + from * a->codebooks * a->top_k;
+
+    return b->projected ? dkvb_search(b->codebooks, NULL, b->rows + from * a->input_dim, n, a->top_k, codes, NULL, run)
+                        : dkvb_search_projected(b->codebooks, NULL, b->rows + from * a->codebooks * a->key_dim, n,
+                                                a->top_k, codes, NULL, run);
+}
+
 /* All rows, call by call; `each`, seconds of every call, may be NULL. */
-static int search_rows(struct bench *b, uint16_t *codes, const dkvb_run_options *run, double *seconds, double *each)
+static int search_rows(struct bench *b, const dkvb_run_options *run, double *seconds, double *each)
 {
     const struct bench_args *a = &b->args;
     uint64_t batch = batch_of(a), calls = calls_of(a);
@@ -72,8 +73,7 @@ static int search_rows(struct bench *b, uint16_t *codes, const dkvb_run_options 
         double start = progress_clock(), took;
 
         bench_part(b, (double)i / (double)calls, (double)(i + 1) / (double)calls);
-        code = tool_check(dkvb_search_projected(b->codebooks, NULL, b->rows + from * a->codebooks * a->key_dim, n,
-                                                a->top_k, codes + from * a->codebooks * a->top_k, NULL, run));
+        code = tool_check(search_call(b, from, n, run));
         took = progress_clock() - start;
         *seconds += took;
         if (each)
@@ -82,43 +82,18 @@ static int search_rows(struct bench *b, uint16_t *codes, const dkvb_run_options 
     return code;
 }
 
-static int measure_asked(struct bench *b, const dkvb_run_options *run, double *seconds)
-{
-    uint64_t held = b->memory.bytes;
-    bool first = b->repeat == b->args.repeats;
-    double *each = first ? NULL : b->call_seconds + b->repeat * calls_of(&b->args);
-    int code = search_rows(b, b->codes, run, seconds, each);
-
-    if (first)
-        b->index_bytes = b->memory.bytes - held;
-    return code;
-}
-
-static int measure_every_key(struct bench *b, const dkvb_run_options *run, double *seconds)
-{
-    const struct bench_args *a = &b->args;
-    dkvb_run_options every = *run;
-    int code;
-
-    every.exhaustive = 1;
-    code = search_rows(b, b->other_codes, &every, seconds, NULL);
-    if (code == EXIT_SUCCESS && memcmp(b->codes, b->other_codes, (size_t)bench_code_bytes(a)) != 0)
-        code = tool_fail("looking at every key gives other codes: please report this with the seed and the shape");
-    return code;
-}
-
 static int measure(struct bench *b, uint32_t series, const dkvb_run_options *run, double *seconds)
 {
-    dkvb_run_options asked = *run;
+    bool first = b->repeat == b->args.repeats;
+    double start;
+    int code;
 
-    if (series == PEAK) {
-        *seconds = bench_search_work(&b->args) / fma_peak(dkvb_runtime_kernels(), dkvb_runtime_threads(run));
-        return EXIT_SUCCESS;
-    }
-    if (series == OTHER)
-        return measure_every_key(b, run, seconds);
-    asked.exhaustive = b->args.exhaustive;
-    return measure_asked(b, &asked, seconds);
+    if (series == SEARCH)
+        return search_rows(b, run, seconds, first ? NULL : b->call_seconds + b->repeat * calls_of(&b->args));
+    start = progress_clock();
+    code = tool_check(dkvb_codebooks_project(b->codebooks, b->rows, (size_t)b->args.rows, b->projected, NULL, run));
+    *seconds = progress_clock() - start;
+    return code;
 }
 
 static double median_call(struct bench *b)
@@ -129,37 +104,26 @@ static double median_call(struct bench *b)
 static void say(struct bench *b)
 {
     const struct bench_args *a = &b->args;
-    double work = bench_search_work(a), seconds = bench_seconds(b, ASKED);
 
-    printf("%.1f gflops, %.2f of the peak of %.1f; the first time took %.4f s\n", work / seconds,
-           bench_ratio(b, PEAK, ASKED), work / bench_seconds(b, PEAK), b->first[ASKED]);
+    printf("%.1f billion operations a second; the first time took %.4f s\n",
+           bench_search_work(a) / bench_seconds(b, SEARCH), b->first[SEARCH]);
+    if (b->projected)
+        printf("projecting alone takes %.4f s, %.3f of that\n", bench_seconds(b, PROJECT),
+               bench_ratio(b, PROJECT, SEARCH));
     if (calls_of(a) > 1)
         printf("rows in a call: %" PRIu64 "; a call takes %.3f ms\n", batch_of(a), 1e3 * median_call(b));
-    if (!a->exhaustive)
-        printf("looking at every key: the same codes in %.4f s, %.2f times as long; %.1f gflops, %.2f of the peak\n",
-               bench_seconds(b, OTHER), bench_ratio(b, OTHER, ASKED), work / bench_seconds(b, OTHER),
-               bench_ratio(b, PEAK, OTHER));
-    printf("bytes: keys %" PRIu64 ", index %" PRIu64 ", codes %" PRIu64 "\n", bench_key_bytes(a), b->index_bytes,
-           bench_code_bytes(a));
+    printf("bytes: keys %" PRIu64 ", codes %" PRIu64 "\n", bench_key_bytes(a), bench_code_bytes(a));
 }
 
 static void json(struct bench *b)
 {
     const struct bench_args *a = &b->args;
-    bool both = !a->exhaustive;
-    double work = bench_search_work(a);
 
-    json_count("bytes_index", b->index_bytes);
     json_count("batch", batch_of(a));
     json_real("seconds_call", median_call(b));
-    json_real("seconds_first", b->first[ASKED]);
-    json_real("peak_gflops", work / bench_seconds(b, PEAK));
-    json_real("peak_share", bench_ratio(b, PEAK, ASKED));
-    json_bool("exhaustive", a->exhaustive);
-    json_real("every_key_seconds", both ? bench_seconds(b, OTHER) : NAN);
-    json_real("every_key_gflops", both ? work / bench_seconds(b, OTHER) : NAN);
-    json_real("every_key_peak_share", both ? bench_ratio(b, PEAK, OTHER) : NAN);
-    json_real("every_key_ratio", both ? bench_ratio(b, OTHER, ASKED) : NAN);
+    json_real("seconds_first", b->first[SEARCH]);
+    json_real("project_seconds", b->projected ? bench_seconds(b, PROJECT) : NAN);
+    json_real("project_ratio", b->projected ? bench_ratio(b, PROJECT, SEARCH) : NAN);
 }
 
-const struct bench_work bench_search = {"search", ASKED, prepare, measure, say, json};
+const struct bench_work bench_search = {"search", SEARCH, prepare, measure, say, json};

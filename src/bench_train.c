@@ -27,7 +27,7 @@ static void draw_codes(struct bench *b)
 
 static int prepare(struct bench *b)
 {
-    int code = bench_make_codebooks(b, NULL, 1);
+    int code = bench_make_codebooks(b);
 
     if (code == EXIT_SUCCESS)
         code = bench_make_model(b);

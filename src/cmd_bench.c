@@ -22,8 +22,7 @@ static const struct args_option options[] = {
     {"key-dim", ARGS_U32, AT(key_dim), "D", .help = "width of a key", .least = 1, .shows_default = true},
     {"rows", ARGS_U64, AT(rows), "N", .help = "rows", .least = 1, .shows_default = true},
     {"batch", ARGS_U64, AT(batch), "N", .help = "search: rows in a call; default: all of them", .least = 1},
-    {"exhaustive", ARGS_FLAG, AT(exhaustive), .help = "search: only time looking at every key"},
-    {"input-dim", ARGS_U32, AT(input_dim), "M", .help = "forget: width of a row", .least = 1, .shows_default = true},
+    {"input-dim", ARGS_U32, AT(input_dim), "M", .help = "width of a row", .least = 1, .shows_default = true},
     {"top-k", ARGS_U32, AT(top_k), "N", .help = "keys selected in a codebook", .least = 1, .shows_default = true},
     {"classes", ARGS_U32, AT(classes), "L", .help = "train: classes", .least = 1, .shows_default = true},
     {"pairs", ARGS_U64, AT(pairs), "NA", .help = "forget: pairs to mask", .least = 1, .shows_default = true},
@@ -46,6 +45,7 @@ static void set_defaults(void *values)
 
     dkvb_keyinit_options_init(&o, sizeof o);
     dkvb_model_options_init(&m, sizeof m);
+    dkvb_keyinit_options_suit(&o, 50000, 512);
     args->codebooks = o.codebooks;
     args->keys = o.keys;
     args->key_dim = o.key_dim;
@@ -61,8 +61,7 @@ static const struct args_command command = {
     .name = "bench",
     .synopsis = "search|train|forget [options]",
     .about =
-        "Time one part of the work: search of rows that are projected already, by the index and by looking at every\n"
-        "key, in turn; one epoch of training on stored codes; or forgetting by activations (count, choose, mask)\n"
+        "Time one part of the work: search of rows, beside the projection that is a part of it; one epoch of training on stored codes; or forgetting by activations (count, choose, mask)\n"
         "from stored codes, beside the search that gave them and the search after the mask.",
     .options = options,
     .size = sizeof(struct bench_args),
@@ -113,8 +112,7 @@ double bench_search_work(const struct bench_args *a)
 
 static int check_args(const struct bench_args *args, const struct bench_work **work)
 {
-    static const char *const of_search[] = {"keys-file", "rows-file", "codes-out", "batch", "exhaustive", NULL};
-    static const char *const of_forget[] = {"input-dim", NULL};
+    static const char *const of_search[] = {"keys-file", "rows-file", "codes-out", "batch", NULL};
     static const char *const of_keys[] = {"codebooks", "keys", "key-dim", NULL};
     static const char *const of_rows[] = {"codebooks", "key-dim", "rows", NULL};
     int code = EXIT_SUCCESS;
@@ -127,8 +125,6 @@ static int check_args(const struct bench_args *args, const struct bench_work **w
         return args_misused(&command, "search, train or forget is wanted");
     if (*work != &bench_search)
         code = args_refuse(&command, args, of_search, "this bench: it is for search");
-    if (code == EXIT_SUCCESS && *work != &bench_forget)
-        code = args_refuse(&command, args, of_forget, "this bench: it is for forget");
     if (code == EXIT_SUCCESS && args->keys_file)
         code = args_refuse(&command, args, of_keys, "--keys-file: the file gives the shape");
     if (code == EXIT_SUCCESS && args->rows_file)
@@ -136,7 +132,7 @@ static int check_args(const struct bench_args *args, const struct bench_work **w
     return code;
 }
 
-/* All series once. The time before the first repeat, when pages and an index are made, does not count. */
+/* All series once. The time before the first repeat, when pages are found, does not count. */
 static int run_repeat(struct bench *b, const struct bench_work *work, uint32_t done, const dkvb_run_options *run)
 {
     double steps = ((double)b->args.repeats + 1) * b->series;
@@ -195,7 +191,7 @@ static void say_json(struct bench *b, const struct bench_work *work)
     json_open(NULL, '{');
     json_real("rows_per_second", (double)a->rows / seconds);
     json_real("seconds", seconds);
-    json_real("gflops", work == &bench_search ? bench_search_work(a) / seconds : NAN);
+    json_real("gops", work == &bench_search ? bench_search_work(a) / seconds : NAN);
     json_text("kernel", dkvb_runtime_kernels());
     json_count("threads", threads_of(a));
     json_count("codebooks", a->codebooks);

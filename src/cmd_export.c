@@ -11,7 +11,7 @@
 #include "progress.h"
 #include "tool.h"
 
-enum { PARTS = 5 }; /* arrays of an export */
+enum { MOST_PARTS = 8 }; /* arrays of an export */
 
 struct export_args {
     struct args args;
@@ -31,8 +31,9 @@ static const struct args_command command = {
     .name = "export",
     .synopsis = "MODEL --dir DIR [--json]",
     .about =
-        "Write a model as .npy arrays: projection [C][m][d], center [m], keys [C][K][d], values [C][K][L] (float32)\n"
-        "and mask [C][K] (uint8, 1 = masked or purged).",
+        "Write a model as .npy arrays: center [m], whitening [m][m] if rows are whitened, scales [C], values [C][K][L]\n"
+        "(float32); signs [rounds][size], keys [C][K][d] (int8); order [C][d] (uint32); mask [C][K] (uint8, 1 = masked\n"
+        "or purged). docs/numerics.md says how a row becomes a code.",
     .options = options,
     .size = sizeof(struct export_args),
     .least_operands = 1,
@@ -48,9 +49,44 @@ struct part {
     dkvb_status (*copy)(const dkvb_model *model, void *out);
 };
 
-static dkvb_status copy_projection(const dkvb_model *model, void *out)
+/* Signs and order come from one call; each file keeps its own half. */
+static dkvb_status copy_half(const dkvb_model *model, void *out, bool wants_signs)
 {
-    return dkvb_codebooks_get_projection(dkvb_model_codebooks(model), out);
+    dkvb_codebooks_info info = DKVB_CODEBOOKS_INFO_INIT;
+    const dkvb_codebooks *codebooks = dkvb_model_codebooks(model);
+    dkvb_status status = dkvb_codebooks_get_info(codebooks, &info);
+    void *other = NULL;
+
+    if (status)
+        return status;
+    other = wants_signs ? input_memory("order", sizeof(uint32_t), info.codebooks, info.key_dim, 1)
+                        : input_memory("signs", 1, info.rounds, info.round_size, 1);
+    if (!other)
+        return DKVB_ENOMEM;
+    status = wants_signs ? dkvb_codebooks_get_projection(codebooks, out, other)
+                         : dkvb_codebooks_get_projection(codebooks, other, out);
+    free(other);
+    return status;
+}
+
+static dkvb_status copy_signs(const dkvb_model *model, void *out)
+{
+    return copy_half(model, out, true);
+}
+
+static dkvb_status copy_order(const dkvb_model *model, void *out)
+{
+    return copy_half(model, out, false);
+}
+
+static dkvb_status copy_scales(const dkvb_model *model, void *out)
+{
+    return dkvb_codebooks_get_scales(dkvb_model_codebooks(model), out);
+}
+
+static dkvb_status copy_whitening(const dkvb_model *model, void *out)
+{
+    return dkvb_codebooks_get_whitening(dkvb_model_codebooks(model), out);
 }
 
 static dkvb_status copy_center(const dkvb_model *model, void *out)
@@ -103,9 +139,9 @@ static int write_part(const struct part *part, const dkvb_model *model)
 static int check_paths(const struct export_args *args, const struct part *parts)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
-    struct path outputs[PARTS + 1] = {{0}};
+    struct path outputs[MOST_PARTS + 1] = {{0}};
 
-    for (size_t i = 0; i < PARTS; i++)
+    for (size_t i = 0; parts[i].name; i++)
         outputs[i] = (struct path){"an output", parts[i].path};
     return paths_check_in_folder(&command, args->dir, inputs, outputs);
 }
@@ -113,7 +149,7 @@ static int check_paths(const struct export_args *args, const struct part *parts)
 static void report(const struct export_args *args, const dkvb_model_info *info, double seconds)
 {
     if (!args->json) {
-        printf("wrote 5 arrays to %s\n", args->dir);
+        printf("wrote the arrays to %s\n", args->dir);
         return;
     }
     json_open(NULL, '{');
@@ -132,7 +168,7 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
 {
     int code = EXIT_SUCCESS;
 
-    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
+    for (size_t i = 0; parts[i].name && code == EXIT_SUCCESS; i++)
         code = (parts[i].path = paths_join(args->dir, parts[i].name)) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = check_paths(args, parts);
@@ -140,24 +176,32 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
         code = tool_check(dkvb_model_verify(model));
     if (code == EXIT_SUCCESS)
         code = paths_make_folder(args->dir);
-    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
+    for (size_t i = 0; parts[i].name && code == EXIT_SUCCESS; i++)
         code = write_part(&parts[i], model);
     return code;
 }
 
 static int export_parts(const struct export_args *args, const dkvb_model *model, const dkvb_model_info *info)
 {
+    dkvb_codebooks_info cb = DKVB_CODEBOOKS_INFO_INIT;
+    dkvb_status status = dkvb_codebooks_get_info(dkvb_model_codebooks(model), &cb);
     uint64_t c = info->codebooks, k = info->keys, d = info->key_dim, m = info->input_dim, l = info->classes;
-    struct part parts[PARTS] = {
-        {"projection.npy", NULL, DKVB_DTYPE_F32, 3, {c, m, d}, copy_projection},
+    struct part parts[MOST_PARTS + 1] = {
         {"center.npy", NULL, DKVB_DTYPE_F32, 1, {m, 0, 0}, copy_center},
-        {"keys.npy", NULL, DKVB_DTYPE_F32, 3, {c, k, d}, copy_keys},
+        {"signs.npy", NULL, DKVB_DTYPE_I8, 2, {cb.rounds, cb.round_size, 0}, copy_signs},
+        {"order.npy", NULL, DKVB_DTYPE_U32, 2, {c, d, 0}, copy_order},
+        {"scales.npy", NULL, DKVB_DTYPE_F32, 1, {c, 0, 0}, copy_scales},
+        {"keys.npy", NULL, DKVB_DTYPE_I8, 3, {c, k, d}, copy_keys},
         {"values.npy", NULL, DKVB_DTYPE_F32, 3, {c, k, l}, copy_values},
         {"mask.npy", NULL, DKVB_DTYPE_U8, 2, {c, k, 0}, copy_mask},
+        {cb.whitened ? "whitening.npy" : NULL, NULL, DKVB_DTYPE_F32, 2, {m, m, 0}, copy_whitening},
+        {0},
     };
-    int code = write_parts(args, model, parts);
+    int code = tool_check(status);
 
-    for (size_t i = 0; i < PARTS; i++)
+    if (code == EXIT_SUCCESS)
+        code = write_parts(args, model, parts);
+    for (size_t i = 0; parts[i].name; i++)
         free(parts[i].path);
     return code;
 }

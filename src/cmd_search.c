@@ -16,7 +16,7 @@ struct search_args {
     struct args args;
     const char *features, *output, *distances;
     uint32_t threads;
-    bool exhaustive, json;
+    bool json;
 };
 
 #define AT(member) offsetof(struct search_args, member)
@@ -25,8 +25,7 @@ static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
     {"output", ARGS_TEXT, AT(output), "CODES.npy", .help = "uint16[n][C][k], nearest first, 65535 = none left",
      .letter = 'o', .required = true},
-    {"distances", ARGS_TEXT, AT(distances), "D.npy", .help = "also float32[n][C][k], squared Euclidean"},
-    {"exhaustive", ARGS_FLAG, AT(exhaustive), .help = "look at every key, without the index: the same codes, later"},
+    {"distances", ARGS_TEXT, AT(distances), "D.npy", .help = "also int32[n][C][k], squared, in steps of the codebook's scale"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
@@ -48,7 +47,7 @@ struct search {
     dkvb_model_info info;
     struct features x;
     uint16_t *codes;  /* [n][C][k] */
-    float *distances; /* [n][C][k], or NULL */
+    int32_t *distances; /* [n][C][k], or NULL */
     double began;
 };
 
@@ -75,7 +74,7 @@ static int write_files(const struct search *s)
     int code = output_npy(s->args.output, DKVB_DTYPE_U16, 3, shape, s->codes);
 
     if (code == EXIT_SUCCESS && s->distances)
-        code = output_npy(s->args.distances, DKVB_DTYPE_F32, 3, shape, s->distances);
+        code = output_npy(s->args.distances, DKVB_DTYPE_I32, 3, shape, s->distances);
     return code;
 }
 
@@ -99,7 +98,7 @@ static int search(struct search *s)
     int code = read_inputs(s);
 
     if (code == EXIT_SUCCESS)
-        code = codes_search(s->model, &s->x, s->args.threads, s->args.exhaustive, s->codes, s->distances);
+        code = codes_search(s->model, &s->x, s->args.threads, s->codes, s->distances);
     if (code == EXIT_SUCCESS)
         code = write_files(s);
     if (code == EXIT_SUCCESS)

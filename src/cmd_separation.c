@@ -142,7 +142,7 @@ static int read_inputs(struct separation *s)
         code = tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, s->y.path,
                          s->y.largest_row, s->y.largest, s->args.args.operand[0], s->info.classes - 1);
     if (code == EXIT_SUCCESS && s->searched)
-        code = codes_search(s->model, &s->x, s->args.threads, false, s->searched, NULL);
+        code = codes_search(s->model, &s->x, s->args.threads, s->searched, NULL);
     return code;
 }
 

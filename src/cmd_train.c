@@ -30,7 +30,7 @@ struct train_args {
 };
 
 static const char *const methods[] = {
-    [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_KMEANS] = "kmeans", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
+    [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
 
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
 static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
@@ -61,20 +61,18 @@ static const struct args_option options[] = {
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
     {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
-    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|kmeans|sample", .help = "how keys are placed", .choices = methods,
+    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|sample", .help = "how keys are placed", .choices = methods,
      .shows_default = true},
-    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks", .least = 1, .most = 65535,
-     .shows_default = true},
-    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook", .least = 1, .most = 65535,
-     .shows_default = true},
-    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key", .least = 1, .most = 4096,
-     .shows_default = true},
+    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks; what suits the rows if not given", .least = 1,
+     .most = 65535},
+    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook; the same", .least = 1, .most = 65535},
+    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key; the same", .least = 1, .most = 4096},
     {"top-k", ARGS_U32, AT(model.top_k), "N", .help = "keys selected in a codebook", .least = 1, .shows_default = true},
     {"passes", ARGS_U32, AT(keyinit.passes), "N",
-     .help = "passes of ema or kmeans over the key rows; 0: the method's own"},
+     .help = "passes of ema over the rows it uses; 0: 2"},
     {"decay", ARGS_REAL, AT(keyinit.decay), "R", .help = "ema: share of the old average kept in a step, below 1",
      .below = 1, .shows_default = true},
-    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "rows in a step of ema or kmeans; 0: the method's own"},
+    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "rows in a step of ema; 0: 2,048"},
     {"normalize", ARGS_FLAG, AT(normalize), .help = "scale every row to length 1 first, now and in every later use"},
     {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
      .help = "share the keys of this model instead of placing new ones"},
@@ -151,7 +149,7 @@ static int check_ranges(const struct train_args *args)
                  1.0 / args->train.learning_rate);
         return args_misused(&command, message);
     }
-    if (!args->init_from && !args->continue_from && args->model.top_k > args->keyinit.keys) {
+    if (!args->init_from && !args->continue_from && args->keyinit.keys && args->model.top_k > args->keyinit.keys) {
         snprintf(message, sizeof message, "--top-k %" PRIu32 ": at most as many as --keys are wanted, %" PRIu32,
                  args->model.top_k, args->keyinit.keys);
         return args_misused(&command, message);
@@ -357,19 +355,6 @@ static int read_inputs(struct train *t)
     return code;
 }
 
-/* The default number of keys is no reason to refuse a small set of rows; a number that was asked for is. */
-static void fit_default_keys(struct train *t, const struct features *rows)
-{
-    dkvb_keyinit_options *o = &t->args.keyinit;
-
-    if (rows->rows == 0 || rows->rows >= o->keys || args_given(&command, &t->args, "keys"))
-        return;
-    if (!t->args.json)
-        printf("keys    %zu in a codebook, as there are no more key rows (%" PRIu32 " by default)\n", rows->rows,
-               o->keys);
-    o->keys = (uint32_t)rows->rows;
-}
-
 /* One label by mistake can ask for more values than there is memory: better known before the keys are placed. */
 static int check_room(const struct train *t)
 {
@@ -389,7 +374,7 @@ static int place_keys_on(struct train *t, const struct features *rows)
     dkvb_run_options run;
     int code;
 
-    fit_default_keys(t, rows);
+    dkvb_keyinit_options_suit(&t->args.keyinit, rows->rows, rows->columns);
     if (t->args.model.top_k > t->args.keyinit.keys)
         return tool_fail("--top-k %" PRIu32 ": %s has rows for %" PRIu32 " keys only", t->args.model.top_k, rows->path,
                          t->args.keyinit.keys);
@@ -572,7 +557,7 @@ static int search_rows(struct train *t)
     if (t->args.codes)
         return codes_check_shape(&t->given, &t->info);
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
-    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, false, t->codes, NULL) : EXIT_FAILURE;
+    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = make_codeset(t);
     input_features_free(&t->x); /* codes are all that training needs */

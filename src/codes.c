@@ -7,15 +7,14 @@
 #include "progress.h"
 #include "tool.h"
 
-int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, bool exhaustive,
-                 uint16_t *codes, float *distances)
+int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, uint16_t *codes,
+                 int32_t *distances)
 {
     dkvb_run_options run = progress_start("search", threads);
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_mask *mask = NULL;
     int code = tool_check(dkvb_model_get_info(model, &info));
 
-    run.exhaustive = exhaustive;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_mask(model, &mask));
     if (code == EXIT_SUCCESS)

@@ -164,7 +164,7 @@ static int train_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_set_values_dtype(a->model, f->info.values_dtype));
     if (code == EXIT_SUCCESS)
-        code = codes_search(a->model, &a->x, f->args.threads, false, a->codes, NULL);
+        code = codes_search(a->model, &a->x, f->args.threads, a->codes, NULL);
     if (code)
         return code;
     run = progress_start("values", f->args.threads);

@@ -241,7 +241,7 @@ static int read_features(struct forget *f)
     set->n = f->x.rows = set->rows;
     f->searched = input_memory("codes", sizeof *f->searched, set->n, f->info.codebooks, f->info.top_k);
     set->codes = f->searched;
-    return f->searched ? codes_search(f->model, &f->x, f->args.threads, false, f->searched, NULL) : EXIT_FAILURE;
+    return f->searched ? codes_search(f->model, &f->x, f->args.threads, f->searched, NULL) : EXIT_FAILURE;
 }
 
 int forget_read_set(struct forget *f)

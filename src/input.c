@@ -166,12 +166,15 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
 int input_smallest_model(dkvb_model **out)
 {
     const float one = 1.0f;
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
     dkvb_codebooks *codebooks = NULL;
     int code;
 
     o.codebooks = o.keys = o.key_dim = 1;
-    code = tool_check(dkvb_codebooks_from_arrays(&codebooks, 1, &one, NULL, &one, &o));
+    arrays.dim = 1;
+    arrays.keys = &one;
+    code = tool_check(dkvb_codebooks_from_arrays(&codebooks, &arrays, &o));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_new(out, codebooks, 1, NULL));
     dkvb_codebooks_free(codebooks);

@@ -1,14 +1,20 @@
 /**
- * Codebooks: random projections and the keys placed in each projected space.
+ * Codebooks: how a row is prepared and projected, and the keys placed in each projected space.
  *
- * A row `z` of `input_dim` numbers is projected once per codebook `c`,
+ * A row `z` of `input_dim` numbers is prepared,
  *
- *     q_c = P_c (z - center),   P_c: [key_dim][input_dim], entries N(0, 1/input_dim)
+ *     y = W (z - center),  then y = y / |y|        W: half whitening, if asked for; length 1 unless told not to
  *
- * and every codebook holds `keys` points of that space. Keys are placed by key
- * initialisation, without labels, and then frozen: nothing but a purge changes
- * them, so the code of a row never changes either. Source: *Discrete Key-Value
- * Bottleneck*, arXiv 2207.11240, section 3; docs/method.md.
+ * and projected once per codebook by signs, a fast transform of Walsh and Hadamard, and a choice of its outputs, all
+ * remade from the seed (docs/numerics.md, *Projection*). The numbers that come out are rounded to bytes, one scale a
+ * codebook:
+ *
+ *     r = round(q * scale), cut to -63 .. 63
+ *
+ * Each codebook holds `keys` points of that space, rounded the same way. Keys are placed by key initialisation, without
+ * labels, and then frozen: nothing but a purge changes them, so the code of a row never changes either. Sources:
+ * *Discrete Key-Value Bottleneck*, arXiv 2207.11240, section 3; subsampled randomised Hadamard transforms, Ailon and
+ * Chazelle 2009; docs/method.md.
  *
  * Threads: frozen codebooks are immutable and may be used from any number of
  * threads. Codebooks that are still growing belong to one thread at a time.
@@ -32,31 +38,38 @@ typedef struct dkvb_codebooks dkvb_codebooks;
 
 /* Ways to place keys. Values are part of the ABI. */
 enum {
-    DKVB_KEYINIT_EMA = 0,    /**< exponential moving averages of the rows that chose a key, as in the paper */
-    DKVB_KEYINIT_KMEANS = 1, /**< k-means++ seeding, then Lloyd or mini-batch iterations */
-    DKVB_KEYINIT_SAMPLE = 2  /**< keys are projected rows, each codebook's its own. Not private: see docs/guide.md */
+    DKVB_KEYINIT_EMA = 0,   /**< exponential moving averages of the rows that chose a key, as in the paper */
+    DKVB_KEYINIT_SAMPLE = 1 /**< keys are projected rows, each codebook's its own. Not private: see docs/guide.md */
 };
 
 /** How to build codebooks. Start from `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
-    size_t struct_size; /**< sizeof(dkvb_keyinit_options), set by INIT */
-    uint32_t method;    /**< DKVB_KEYINIT_EMA, _KMEANS or _SAMPLE */
-    uint32_t codebooks; /**< 1 to 65,535 */
-    uint32_t keys;      /**< per codebook, 1 to 65,535; key rows must be at least as many */
-    uint32_t key_dim;   /**< width of a key, 1 to 4,096 */
-    uint32_t passes;    /**< over the key rows: 0 = 2 for ema, 10 for kmeans; sample makes none */
-    uint32_t batch;     /**< ema: rows in a step, 0 = 2,048; kmeans: 0 = Lloyd, else rows in a mini-batch */
-    uint32_t normalize; /**< 1: every row is scaled to length 1 before it is centred, here and in every later search */
-    double decay;       /**< ema: share of the old average kept in a step, 0 <= decay < 1 */
-    double restart;     /**< ema: a key used less than this share of an even one, below 1, is placed again; 0 = never */
-    uint64_t seed;      /**< of projections and of every draw; each codebook has its own stream */
+    size_t struct_size;    /**< sizeof(dkvb_keyinit_options), set by INIT */
+    uint32_t method;       /**< DKVB_KEYINIT_EMA or _SAMPLE */
+    uint32_t codebooks;    /**< 1 to 65,535; 0 = what suits the rows, see dkvb_keyinit_options_suit() */
+    uint32_t keys;         /**< per codebook, 1 to 65,535 and at most the number of key rows; 0 = what suits the rows */
+    uint32_t key_dim;      /**< width of a key, 1 to 4,096; 0 = what suits the rows */
+    uint32_t passes;       /**< ema: passes over the rows it uses; 0 = 2 */
+    uint32_t batch;        /**< ema: rows in a step; 0 = 2,048 */
+    uint32_t rows_per_key; /**< uses at most this many rows a key, drawn by seed; 0 = all rows */
+    uint32_t normalize;    /**< 1: every row is scaled to length 1, here and in every later search */
+    uint32_t whiten;       /**< 1: half whitening, for at most 4,096 columns */
+    double decay;          /**< ema: share of the old average kept in a step, 0 <= decay < 1 */
+    double restart;        /**< ema: a key used less than this share of an even one, below 1, is placed again; 0 = never */
+    uint64_t seed;         /**< of projections and of every draw; each codebook has its own stream */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_keyinit_options;
 
 #define DKVB_KEYINIT_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 256, 4096, 32, 0, 0, 0, 0.95, 0.1, 0, 0                        \
+        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 0, 0, 0, 0, 0, 64, 1, 0, 0.95, 0.1, 0, 0                       \
     }
+
+/**
+ * Fill in what is 0 among `codebooks`, `keys` and `key_dim` from the data: what dkvb_codebooks_fit() does with it.
+ * docs/method.md has the rule and the measurements behind it.
+ */
+DKVB_API void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
 DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size);
@@ -68,7 +81,10 @@ typedef struct dkvb_codebooks_info {
     uint32_t keys;         /**< K, purged ones included */
     uint32_t key_dim;      /**< d */
     uint32_t input_dim;    /**< m, the width of a row */
-    uint32_t normalize;    /**< 1: rows are scaled to length 1 first */
+    uint32_t normalize;    /**< 1: rows are scaled to length 1 */
+    uint32_t whitened;     /**< 1: rows are half whitened before that */
+    uint32_t rounds;       /**< transforms that project a row */
+    uint32_t round_size;   /**< outputs of one: the power of two from `input_dim` on */
     uint32_t frozen;       /**< 0 while they still grow */
     uint64_t purged_pairs; /**< (codebook, key) pairs erased for good */
     uint8_t birth[16];     /**< who they are: set when they are frozen, kept by copies, files and purges */
@@ -76,7 +92,7 @@ typedef struct dkvb_codebooks_info {
 
 #define DKVB_CODEBOOKS_INFO_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0,                                                              \
+        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                                                              \
         {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \
@@ -86,8 +102,9 @@ typedef struct dkvb_codebooks_info {
  * Build codebooks from key rows: draw projections, place keys, freeze.
  *
  * The rows may be the training rows or others of the same encoder; labels are
- * not needed. Rows are centred by their mean. Same rows, options and seed: same
- * bits, whatever the threads and the processor.
+ * not needed. Of the rows that are used (`rows_per_key`), the mean centres all rows; at most 16 a column, 16,384 at
+ * least, make the whitening, and 4,096 the scales. Same rows, options and seed: same bits, whatever the threads and the
+ * processor.
  *
  * @param[out] out   owned by the caller: dkvb_codebooks_free(). NULL on failure.
  * @param      x     `float[n][dim]`, row-major, finite.
@@ -131,17 +148,29 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_step(dkvb_codebooks *codebook
 /** End of growing: from here the keys never move, and the birth id is set. `DKVB_ESTATE` before the first step. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_freeze(dkvb_codebooks *codebooks);
 
+/** Arrays to make codebooks from. Start from `DKVB_CODEBOOKS_ARRAYS_INIT`. Read during the call only. */
+typedef struct dkvb_codebooks_arrays {
+    size_t struct_size;     /**< sizeof(dkvb_codebooks_arrays), set by INIT */
+    size_t dim;             /**< width of a row */
+    const float *center;    /**< `float[dim]`, or NULL for zeros */
+    const float *whitening; /**< `float[dim][dim]`, symmetric, or NULL for none */
+    const float *scales;    /**< `float[codebooks]`, steps a unit, above 0; or NULL: what suits the keys */
+    const float *keys;      /**< `float[codebooks][keys][key_dim]`, in units of projected rows; rounded to steps */
+} dkvb_codebooks_arrays;
+
+#define DKVB_CODEBOOKS_ARRAYS_INIT                                                                                     \
+    {                                                                                                                  \
+        sizeof(dkvb_codebooks_arrays), 0, 0, 0, 0, 0                                                                   \
+    }
+
 /**
- * Codebooks from arrays made elsewhere (another library, an export): copied, checked to be finite, frozen.
+ * Codebooks from arrays made elsewhere (another library, an export): copied, checked to be finite, rounded, frozen.
  *
- * @param projection  `float[codebooks][dim][key_dim]`: q_c[j] = sum_i (z[i] - center[i]) projection[c][i][j].
- * @param center      `float[dim]`, or NULL for zeros.
- * @param keys        `float[codebooks][keys][key_dim]`.
- * @param opts        gives the shapes, `normalize` and the allocator; the rest is not used.
+ * @param opts  gives the shapes, `normalize`, the seed of the projections and the allocator; the rest is not used.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out, size_t dim,
-                                                               const float *projection, const float *center,
-                                                               const float *keys, const dkvb_keyinit_options *opts);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out,
+                                                               const dkvb_codebooks_arrays *arrays,
+                                                               const dkvb_keyinit_options *opts);
 
 /** One more owner. Returns its argument; NULL is allowed. Safe from any thread. */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
@@ -152,28 +181,43 @@ DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
 /** Shapes and birth id. `DKVB_EINVAL` if `struct_size` is not set. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
-/** Copy the projections to `out`, `float[codebooks][input_dim][key_dim]`. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *codebooks, float *out);
+/**
+ * Remake the projections: with y the prepared row, zeros behind it up to `round_size`, and H the matrix of Walsh and
+ * Hadamard in its natural order (H[i][j] = 1 or -1 by the parity of the bits of i & j),
+ *
+ *     h[t] = H (signs[t] y),  q[c][i] = h flattened [order[c][i]]
+ *
+ * @param[out] signs  `int8_t[rounds][round_size]`, 1 or -1.
+ * @param[out] order  `uint32_t[codebooks][key_dim]`, round * round_size + output.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *codebooks, int8_t *signs,
+                                                                  uint32_t *order);
 
 /** Copy the centre to `out`, `float[input_dim]`. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_center(const dkvb_codebooks *codebooks, float *out);
 
-/** Copy the keys to `out`, `float[codebooks][keys][key_dim]`. Purged keys are zeros. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_keys(const dkvb_codebooks *codebooks, float *out);
+/** Copy the whitening to `out`, `float[input_dim][input_dim]`. `DKVB_ENOTFOUND` if rows are not whitened. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_whitening(const dkvb_codebooks *codebooks, float *out);
+
+/** Copy the scales to `out`, `float[codebooks]`, steps a unit. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_scales(const dkvb_codebooks *codebooks, float *out);
+
+/** Copy the keys to `out`, `int8_t[codebooks][keys][key_dim]`, in steps. Purged keys are zeros. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_keys(const dkvb_codebooks *codebooks, int8_t *out);
 
 /**
- * Project rows: normalise if the codebooks do, centre, multiply.
+ * Project rows: prepare, transform, round to bytes. The same bits in any batch, on any processor (docs/numerics.md).
  *
- * Sums run in double precision, input by input in ascending order, one fused
- * multiply-add each, and are rounded once: same bits in any batch, on any
- * processor (docs/numerics.md).
- *
- * @param      x  `float[n][input_dim]`, finite.
- * @param[out] q  `float[n][codebooks][key_dim]`. Contents undefined on failure.
- * @return `DKVB_EINVAL` also when a projected number overflows; the row is named.
+ * @param      x          `float[n][input_dim]`, finite.
+ * @param[out] rows       `int8_t[n][codebooks][key_dim]`, in steps. Contents undefined on failure.
+ * @param[out] saturated  `uint32_t[n]`, how many of a row's `codebooks * key_dim` numbers lay outside the scale and
+ *                        were cut; or NULL. Of rows like the key rows it is about one in ten thousand; a tenth and more
+ *                        says that a row is of another kind.
+ * @return `DKVB_EINVAL` also when a row's numbers are so large that sums would overflow; the row is named.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_project(const dkvb_codebooks *codebooks, const float *x, size_t n,
-                                                           float *q, const dkvb_run_options *run);
+                                                           int8_t *rows, uint32_t *saturated,
+                                                           const dkvb_run_options *run);
 
 #ifdef __cplusplus
 }

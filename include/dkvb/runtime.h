@@ -24,14 +24,13 @@ typedef int (*dkvb_progress_fn)(void *user, uint64_t done, uint64_t total);
 typedef struct dkvb_run_options {
     size_t struct_size;        /**< sizeof(dkvb_run_options), set by INIT */
     uint32_t threads;          /**< workers, the caller included, at most 1,024; 0: as many as OpenMP would use */
-    uint32_t exhaustive;       /**< 1: search looks at every key, and builds no index (docs/internals/search.md) */
     dkvb_progress_fn progress; /**< or NULL */
     void *user;                /**< handed to `progress` */
 } dkvb_run_options;
 
 #define DKVB_RUN_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_run_options), 0, 0, 0, 0                                                                           \
+        sizeof(dkvb_run_options), 0, 0, 0                                                                           \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */

@@ -5,13 +5,12 @@
  * unmasked keys. Codes are plain arrays, `uint16_t[n][codebooks][k]`, nearest
  * first; the caller owns them, and every later step takes them.
  *
- * Search is exact. The distance of a row q to a key is the fused chain
+ * Search is exact: rows and keys are whole numbers of -63 to 63 (codebooks.h), the distance of a row r to a key k is
  *
- *     s = 0;  for i = 0 .. key_dim-1:  s = fma(q[i] - key[i], q[i] - key[i], s)
+ *     sum over i of (r[i] - k[i])^2
  *
- * in single precision; equal distances are ordered by key index. Codes and
- * distances are the same bits with every kernel, every thread count, and for a
- * row alone or in a batch (docs/numerics.md).
+ * and equal distances are ordered by key index. So codes and distances are the same with every kernel, every thread
+ * count, and for a row alone or in a batch.
  */
 #ifndef DKVB_SEARCH_H
 #define DKVB_SEARCH_H
@@ -30,7 +29,7 @@
 extern "C" {
 #endif
 
-/** In a code: no key left to select. Its distance is +infinity. */
+/** In a code: no key left to select. Its distance is INT32_MAX. */
 #define DKVB_CODE_NONE 0xFFFFu
 
 /**
@@ -42,19 +41,19 @@ extern "C" {
  * @param      n          0 is allowed and touches no buffer.
  * @param      k          1 to the number of keys in a codebook.
  * @param[out] codes      `uint16_t[n][codebooks][k]`; DKVB_CODE_NONE where fewer than k keys are live.
- * @param[out] dist       `float[n][codebooks][k]`, squared Euclidean; or NULL.
+ * @param[out] dist       `int32_t[n][codebooks][k]`, squared, in steps of the codebook's scale; or NULL.
  * @param      run        NULL for the defaults. Progress counts rows.
  *
  * `codes` and `dist` are undefined on failure.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *x,
-                                                size_t n, uint32_t k, uint16_t *codes, float *dist,
+                                                size_t n, uint32_t k, uint16_t *codes, int32_t *dist,
                                                 const dkvb_run_options *run);
 
-/** The same for rows that are already projected: `q` is `float[n][codebooks][key_dim]`, finite. */
+/** The same for rows that are projected but not yet rounded: `q` is `float[n][codebooks][key_dim]`, finite. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask,
                                                           const float *q, size_t n, uint32_t k, uint16_t *codes,
-                                                          float *dist, const dkvb_run_options *run);
+                                                          int32_t *dist, const dkvb_run_options *run);
 
 /**
  * Bring codes up to date with the model's mask: search again where, and only

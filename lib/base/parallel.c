@@ -37,9 +37,6 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
     if (o.threads > MAX_THREADS)
         return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most %d", o.threads, MAX_THREADS);
     run->threads = dkvb_runtime_threads(&o);
-    if (o.exhaustive > 1)
-        return dkvb__fail(DKVB_EINVAL, "run options: exhaustive is %u, 0 or 1 is wanted", o.exhaustive);
-    run->exhaustive = o.exhaustive;
     run->progress = o.progress;
     run->user = o.user;
     return DKVB_OK;

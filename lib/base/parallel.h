@@ -15,7 +15,6 @@ typedef void (*dkvb__task_fn)(void *context, size_t task, unsigned worker);
 /* Options of a call, checked, with the number of threads settled. */
 struct dkvb__run {
     unsigned threads;
-    bool exhaustive; /* search looks at every key */
     dkvb_progress_fn progress;
     void *user;
 };

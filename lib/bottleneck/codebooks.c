@@ -6,16 +6,17 @@
 #include "base/alloc.h"
 #include "base/checksum.h"
 #include "base/status.h"
-#include "kernels/kernels.h"
+#include "bottleneck/keyinit.h"
+#include "kernels/matrix.h"
 
-size_t dkvb__projection_count(const struct dkvb__shape *s)
+size_t dkvb__key_bytes(const struct dkvb__shape *s)
 {
-    return (size_t)s->codebooks * s->input_dim * s->key_dim;
+    return dkvb__norm_count(s) * dkvb__quads(s->key_dim) * 4;
 }
 
-size_t dkvb__block_count(const struct dkvb__shape *s)
+size_t dkvb__norm_count(const struct dkvb__shape *s)
 {
-    return s->codebooks * dkvb__key_blocks(s->keys) * DKVB__LANES * s->key_dim;
+    return dkvb__key_words(s->keys) * 64;
 }
 
 size_t dkvb__word_count(const struct dkvb__shape *s)
@@ -23,15 +24,15 @@ size_t dkvb__word_count(const struct dkvb__shape *s)
     return s->codebooks * dkvb__key_words(s->keys);
 }
 
-float *dkvb__codebook_blocks(const dkvb_codebooks *cb, size_t c)
+size_t dkvb__whitening_count(const struct dkvb__shape *s)
 {
-    return cb->blocks + c * dkvb__key_blocks(cb->shape.keys) * DKVB__LANES * cb->shape.key_dim;
+    return dkvb__panels(s->input_dim) * DKVB__PANEL * s->input_dim;
 }
 
 static dkvb_status check_range(const char *what, const char *field, uint32_t value, uint32_t most)
 {
     if (value < 1 || value > most)
-        return dkvb__fail(DKVB_EINVAL, "%s: %s is %u, 1 to %u is wanted", what, field, value, most);
+        return dkvb__fail(DKVB_EINVAL, "%s: %s is %u, it must be 1 to %u", what, field, value, most);
     return DKVB_OK;
 }
 
@@ -48,9 +49,59 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
     return check_range(what, "input_dim", s->input_dim, DKVB__MAX_INPUT_DIM);
 }
 
-dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, const dkvb_allocator *mem)
+/*
+ * Draw signs and order. Each round is one transform of all outputs; keys take runs of `width` outputs of a shuffled
+ * round, so that no codebook has an output twice. Keys that are wider than a round take several rounds, one after the
+ * other.
+ */
+static dkvb_status draw_projection(dkvb_codebooks *cb)
+{
+    const struct dkvb__shape *s = &cb->shape;
+    size_t size = 1, width, runs, per_round, *chosen, *scratch;
+
+    while (size < s->input_dim)
+        size *= 2;
+    width = s->key_dim < size ? s->key_dim : size;
+    runs = (s->key_dim + size - 1) / size; /* of a codebook */
+    per_round = size / width;
+    cb->round_size = size;
+    cb->rounds = (s->codebooks * runs + per_round - 1) / per_round;
+    cb->signs = dkvb__alloc(&cb->mem, cb->rounds * size, sizeof *cb->signs);
+    cb->order = dkvb__alloc(&cb->mem, (size_t)s->codebooks * s->key_dim, sizeof *cb->order);
+    chosen = dkvb__alloc(&cb->mem, 2 * size, sizeof *chosen);
+    if (!cb->signs || !cb->order || !chosen) {
+        dkvb__free(&cb->mem, chosen);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the projection of rows of %u columns", s->input_dim);
+    }
+    scratch = chosen + size;
+    for (size_t t = 0; t < cb->rounds; t++) {
+        struct dkvb__rng rng;
+        uint64_t bits = 0;
+
+        dkvb__seed_stream(&rng, cb->seed, DKVB__FOR_PROJECTION, t);
+        for (size_t i = 0; i < size; i++, bits >>= 1) {
+            if (i % 64 == 0)
+                bits = dkvb__rng_next(&rng);
+            cb->signs[t * size + i] = bits & 1 ? -1.0f : 1.0f;
+        }
+        dkvb__rng_choose(&rng, size, per_round * width, chosen, scratch);
+        for (size_t run = t * per_round; run < (t + 1) * per_round && run < s->codebooks * runs; run++) {
+            size_t first = run % runs * size; /* dimension of the codebook that this run begins with */
+            uint32_t *order = cb->order + run / runs * s->key_dim + first;
+
+            for (size_t i = 0; i < width && first + i < s->key_dim; i++)
+                order[i] = (uint32_t)(t * size + chosen[run % per_round * width + i]);
+        }
+    }
+    dkvb__free(&cb->mem, chosen);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
+                                  const dkvb_allocator *mem)
 {
     dkvb_codebooks *cb = dkvb__alloc0(mem, 1, sizeof *cb);
+    dkvb_status rc;
 
     *out = NULL;
     if (!cb)
@@ -58,41 +109,55 @@ dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *
     cb->mem = *mem;
     atomic_init(&cb->owners, 1);
     cb->shape = *shape;
-    cb->projection = dkvb__alloc0(mem, dkvb__projection_count(shape), sizeof *cb->projection);
-    if (!cb->projection)
-        goto fail;
-    cb->center = dkvb__alloc0(mem, shape->input_dim, sizeof *cb->center);
-    if (!cb->center)
-        goto fail;
-    cb->blocks = dkvb__alloc0(mem, dkvb__block_count(shape), sizeof *cb->blocks);
-    if (!cb->blocks)
-        goto fail;
-    cb->purged = dkvb__alloc0(mem, dkvb__word_count(shape), sizeof *cb->purged);
-    if (!cb->purged)
-        goto fail;
-    *out = cb;
-    return DKVB_OK;
+    cb->seed = seed;
+    cb->norms = dkvb__alloc(mem, shape->codebooks, dkvb__norm_count(shape) * sizeof *cb->norms);
+    rc = cb->norms ? draw_projection(cb) : dkvb__fail(DKVB_ENOMEM, "out of memory for the norms of keys");
+    if (rc)
+        dkvb_codebooks_free(cb);
+    else
+        *out = cb;
+    return rc;
+}
 
-fail:
+dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed, bool whiten,
+                                const dkvb_allocator *mem)
+{
+    dkvb_status rc = dkvb__codebooks_shell(out, shape, seed, mem);
+    dkvb_codebooks *cb = *out;
+
+    if (rc)
+        return rc;
+    cb->center = dkvb__alloc0(mem, shape->input_dim, sizeof *cb->center);
+    cb->whitening = whiten ? dkvb__alloc0(mem, dkvb__whitening_count(shape), sizeof *cb->whitening) : NULL;
+    cb->scales = dkvb__alloc0(mem, shape->codebooks, sizeof *cb->scales);
+    cb->keys = dkvb__alloc0(mem, shape->codebooks, dkvb__key_bytes(shape));
+    cb->purged = dkvb__alloc0(mem, dkvb__word_count(shape), sizeof *cb->purged);
+    if (cb->center && (cb->whitening || !whiten) && cb->scales && cb->keys && cb->purged)
+        return DKVB_OK;
     dkvb_codebooks_free(cb);
+    *out = NULL;
     return dkvb__fail(DKVB_ENOMEM, "out of memory for %u codebooks of %u keys of width %u, input width %u",
                       shape->codebooks, shape->keys, shape->key_dim, shape->input_dim);
 }
 
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem)
 {
-    dkvb_status rc = dkvb__codebooks_new(out, &from->shape, mem);
+    dkvb_status rc = dkvb__codebooks_new(out, &from->shape, from->seed, from->whitening != NULL, mem);
     dkvb_codebooks *cb = *out;
+    const struct dkvb__shape *s = &from->shape;
 
     if (rc)
         return rc;
     cb->normalize = from->normalize;
     cb->frozen = from->frozen;
     memcpy(cb->birth, from->birth, sizeof cb->birth);
-    memcpy(cb->projection, from->projection, dkvb__projection_count(&cb->shape) * sizeof *cb->projection);
-    memcpy(cb->center, from->center, cb->shape.input_dim * sizeof *cb->center);
-    memcpy(cb->blocks, from->blocks, dkvb__block_count(&cb->shape) * sizeof *cb->blocks);
-    memcpy(cb->purged, from->purged, dkvb__word_count(&cb->shape) * sizeof *cb->purged);
+    memcpy(cb->center, from->center, s->input_dim * sizeof *cb->center);
+    if (cb->whitening)
+        memcpy(cb->whitening, from->whitening, dkvb__whitening_count(s) * sizeof *cb->whitening);
+    memcpy(cb->scales, from->scales, s->codebooks * sizeof *cb->scales);
+    memcpy(cb->keys, from->keys, s->codebooks * dkvb__key_bytes(s));
+    memcpy(cb->norms, from->norms, s->codebooks * dkvb__norm_count(s) * sizeof *cb->norms);
+    memcpy(cb->purged, from->purged, dkvb__word_count(s) * sizeof *cb->purged);
     return DKVB_OK;
 }
 
@@ -105,8 +170,10 @@ dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks)
 
 static void free_growth(dkvb_codebooks *cb)
 {
+    dkvb__free(&cb->mem, cb->growing);
     dkvb__free(&cb->mem, cb->use);
     dkvb__free(&cb->mem, cb->options);
+    cb->growing = NULL;
     cb->use = NULL;
     cb->options = NULL;
 }
@@ -119,11 +186,14 @@ void dkvb_codebooks_free(dkvb_codebooks *cb)
         return;
     mem = cb->mem;
     free_growth(cb);
-    dkvb__coarse_drop(&cb->coarse, &mem);
+    dkvb__free(&mem, cb->signs);
+    dkvb__free(&mem, cb->order);
+    dkvb__free(&mem, cb->norms);
     if (!cb->mapping) {
-        dkvb__free(&mem, cb->projection);
         dkvb__free(&mem, cb->center);
-        dkvb__free(&mem, cb->blocks);
+        dkvb__free(&mem, cb->whitening);
+        dkvb__free(&mem, cb->scales);
+        dkvb__free(&mem, cb->keys);
         dkvb__free(&mem, cb->purged);
     }
     dkvb__mapping_free(cb->mapping);
@@ -132,12 +202,15 @@ void dkvb_codebooks_free(dkvb_codebooks *cb)
 
 void dkvb__codebooks_seal(dkvb_codebooks *cb)
 {
-    uint32_t nature[5] = {cb->shape.codebooks, cb->shape.keys, cb->shape.key_dim, cb->shape.input_dim, cb->normalize};
+    const struct dkvb__shape *s = &cb->shape;
+    uint32_t nature[6] = {s->codebooks, s->keys, s->key_dim, s->input_dim, cb->normalize, cb->whitening != NULL};
     const struct dkvb__piece pieces[] = {
         {nature, sizeof nature},
-        {cb->projection, dkvb__projection_count(&cb->shape) * sizeof *cb->projection},
-        {cb->center, cb->shape.input_dim * sizeof *cb->center},
-        {cb->blocks, dkvb__block_count(&cb->shape) * sizeof *cb->blocks},
+        {&cb->seed, sizeof cb->seed},
+        {cb->center, s->input_dim * sizeof *cb->center},
+        {cb->scales, s->codebooks * sizeof *cb->scales},
+        {cb->keys, s->codebooks * dkvb__key_bytes(s)},
+        {cb->whitening, cb->whitening ? dkvb__whitening_count(s) * sizeof *cb->whitening : 0},
     };
 
     dkvb__fingerprint(cb->birth, pieces, sizeof pieces / sizeof *pieces);
@@ -160,50 +233,133 @@ bool dkvb__all_finite(const float *x, size_t count)
     return true;
 }
 
-/* Interleave keys, float[K][d], into blocks. */
-static void pack_keys(float *blocks, const float *keys, size_t count, size_t dim)
+/* Norms of one codebook's keys; those past the last key are dead. */
+static void set_norms(int32_t *norms, const uint8_t *keys, const struct dkvb__shape *s)
 {
-    for (size_t j = 0; j < count; j++)
-        for (size_t i = 0; i < dim; i++)
-            blocks[dkvb__key_offset(j, dim) + i * DKVB__LANES] = keys[j * dim + i];
+    size_t quads = dkvb__quads(s->key_dim), count = dkvb__norm_count(s);
+
+    memset(norms, 0, count * sizeof *norms);
+    for (size_t b = 0; b < count / DKVB__LANES; b++)
+        for (size_t q = 0; q < quads; q++)
+            for (size_t l = 0; l < DKVB__LANES; l++, keys += 4)
+                for (size_t i = 0; i < 4 && q * 4 + i < s->key_dim; i++) {
+                    int32_t x = keys[i] - DKVB__KEY_ZERO;
+
+                    norms[b * DKVB__LANES + l] += x * x;
+                }
+    for (size_t j = s->keys; j < count; j++)
+        norms[j] = DKVB__DEAD;
 }
 
-dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out, size_t dim, const float *projection, const float *center,
-                                       const float *keys, const dkvb_keyinit_options *given)
+void dkvb__codebooks_set_norms(dkvb_codebooks *cb)
+{
+    size_t words = dkvb__key_words(cb->shape.keys);
+
+    for (size_t c = 0; c < cb->shape.codebooks; c++) {
+        int32_t *norms = dkvb__codebook_norms(cb, c);
+
+        set_norms(norms, dkvb__codebook_keys(cb, c), &cb->shape);
+        for (size_t j = 0; j < cb->shape.keys; j++)
+            if (dkvb__bit(cb->purged + c * words, j))
+                norms[j] = DKVB__DEAD;
+    }
+}
+
+void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s)
+{
+    size_t dim = s->key_dim, whole = dkvb__quads(dim) * 4;
+    const float most = (float)DKVB__STEPS;
+
+    memset(keys, 0, dkvb__key_bytes(s));
+    for (size_t j = 0; j < s->keys; j++) {
+        for (size_t i = 0; i < whole; i++) {
+            float x = i < dim ? from[j * dim + i] : 0.0f;
+
+            x = x > -most ? x : -most;
+            x = x < most ? x : most;
+            keys[dkvb__key_offset(j, i, dim)] = (uint8_t)(x + ((float)DKVB__KEY_ZERO + 0.5f)); /* as rows are rounded */
+        }
+    }
+    set_norms(norms, keys, s);
+}
+
+static dkvb_status check_arrays(const dkvb_codebooks_arrays *a, const struct dkvb__shape *s)
+{
+    size_t m = s->input_dim;
+
+    if (!a->keys)
+        return dkvb__fail(DKVB_EINVAL, "codebooks: keys are missing");
+    if (a->whitening && m > DKVB__MAX_WHITENED)
+        return dkvb__fail(DKVB_EINVAL, "codebooks: whitening of %zu columns, at most %d are supported", m,
+                          DKVB__MAX_WHITENED);
+    if (!dkvb__all_finite(a->keys, (size_t)s->codebooks * s->keys * s->key_dim) ||
+        (a->center && !dkvb__all_finite(a->center, m)) || (a->whitening && !dkvb__all_finite(a->whitening, m * m)))
+        return dkvb__fail(DKVB_EINVAL, "codebooks: a key, a number of the centre or of the whitening is not finite");
+    for (size_t c = 0; a->scales && c < s->codebooks; c++)
+        if (!(a->scales[c] > 0.0f) || !isfinite(a->scales[c]))
+            return dkvb__fail(DKVB_EINVAL, "codebooks: scale %zu is %g, it must be above 0 and finite", c,
+                              (double)a->scales[c]);
+    return DKVB_OK;
+}
+
+/* Keys in steps, rounded. Scales that were not given follow from the keys as they would from rows. */
+static dkvb_status take_keys(dkvb_codebooks *cb, const dkvb_codebooks_arrays *a)
+{
+    const struct dkvb__shape *s = &cb->shape;
+    size_t count = (size_t)s->keys * s->key_dim;
+    float *steps = dkvb__alloc(&cb->mem, count, sizeof *steps);
+    struct dkvb__sizes *sizes = dkvb__alloc(&cb->mem, 1, sizeof *sizes);
+
+    for (size_t c = 0; steps && sizes && c < s->codebooks; c++) {
+        const float *keys = a->keys + c * count;
+
+        memset(sizes, 0, sizeof *sizes);
+        dkvb__sizes_add(sizes, keys, count);
+        cb->scales[c] = a->scales ? a->scales[c] : dkvb__sizes_scale(sizes);
+        for (size_t i = 0; i < count; i++)
+            steps[i] = keys[i] * cb->scales[c];
+        dkvb__pack_keys(dkvb__codebook_keys(cb, c), dkvb__codebook_norms(cb, c), steps, s);
+    }
+    dkvb__free(&cb->mem, sizes);
+    dkvb__free(&cb->mem, steps);
+    return steps && sizes ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory");
+}
+
+dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out, const dkvb_codebooks_arrays *arrays,
+                                       const dkvb_keyinit_options *given)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codebooks_arrays a = DKVB_CODEBOOKS_ARRAYS_INIT;
     struct dkvb__shape shape;
     dkvb_allocator mem;
     dkvb_codebooks *cb;
-    size_t key_count;
     dkvb_status rc;
 
     *out = NULL;
-    rc = dkvb__take_options(&o, sizeof o, given, "key initialisation options");
-    if (!rc)
-        rc = dkvb__check_allocator(o.allocator);
-    if (rc)
+    if ((rc = dkvb__take_options(&a, sizeof a, arrays, "codebooks' arrays")) != DKVB_OK)
         return rc;
-    shape = (struct dkvb__shape){o.codebooks, o.keys, o.key_dim, dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim};
-    rc = dkvb__shape_check(&shape, "codebooks");
-    if (rc)
+    if ((rc = dkvb__keyinit_options_take(&o, given)) != DKVB_OK)
         return rc;
-    key_count = (size_t)shape.codebooks * shape.keys * shape.key_dim;
-    if (!dkvb__all_finite(projection, dkvb__projection_count(&shape)) || !dkvb__all_finite(keys, key_count) ||
-        (center && !dkvb__all_finite(center, dim)))
-        return dkvb__fail(DKVB_EINVAL, "codebooks: a projection, centre or key is not finite");
-    if (o.normalize > 1)
-        return dkvb__fail(DKVB_EINVAL, "codebooks: normalize is %u, 0 or 1 is wanted", o.normalize);
+    shape = (struct dkvb__shape){o.codebooks, o.keys, o.key_dim, a.dim > UINT32_MAX ? UINT32_MAX : (uint32_t)a.dim};
+    if ((rc = dkvb__shape_check(&shape, "codebooks")) != DKVB_OK)
+        return rc;
+    if ((rc = check_arrays(&a, &shape)) != DKVB_OK)
+        return rc;
     mem = dkvb__allocator(o.allocator);
-    rc = dkvb__codebooks_new(&cb, &shape, &mem);
+    rc = dkvb__codebooks_new(&cb, &shape, o.seed, a.whitening != NULL, &mem);
     if (rc)
         return rc;
     cb->normalize = o.normalize != 0;
-    memcpy(cb->projection, projection, dkvb__projection_count(&shape) * sizeof *projection);
-    if (center)
-        memcpy(cb->center, center, dim * sizeof *center);
-    for (size_t c = 0; c < shape.codebooks; c++)
-        pack_keys(dkvb__codebook_blocks(cb, c), keys + c * shape.keys * shape.key_dim, shape.keys, shape.key_dim);
+    if (a.center)
+        memcpy(cb->center, a.center, a.dim * sizeof *a.center);
+    for (size_t i = 0; a.whitening && i < a.dim; i++)
+        for (size_t j = 0; j < a.dim; j++)
+            cb->whitening[dkvb__panel_offset(i, j, a.dim)] = a.whitening[i * a.dim + j];
+    rc = take_keys(cb, &a);
+    if (rc) {
+        dkvb_codebooks_free(cb);
+        return rc;
+    }
     dkvb__codebooks_seal(cb);
     *out = cb;
     return DKVB_OK;
@@ -218,6 +374,9 @@ dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *cb, dkvb_codebooks_inf
     full.key_dim = cb->shape.key_dim;
     full.input_dim = cb->shape.input_dim;
     full.normalize = cb->normalize;
+    full.whitened = cb->whitening != NULL;
+    full.rounds = (uint32_t)cb->rounds;
+    full.round_size = (uint32_t)cb->round_size;
     full.frozen = cb->frozen;
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         full.purged_pairs += (uint64_t)__builtin_popcountll(cb->purged[w]);
@@ -225,9 +384,11 @@ dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *cb, dkvb_codebooks_inf
     return dkvb__give_info(info, &full, sizeof full, "codebooks info");
 }
 
-dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *cb, float *out)
+dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *cb, int8_t *signs, uint32_t *order)
 {
-    memcpy(out, cb->projection, dkvb__projection_count(&cb->shape) * sizeof *out);
+    for (size_t i = 0; i < cb->rounds * cb->round_size; i++)
+        signs[i] = (int8_t)cb->signs[i];
+    memcpy(order, cb->order, (size_t)cb->shape.codebooks * cb->shape.key_dim * sizeof *order);
     return DKVB_OK;
 }
 
@@ -237,16 +398,33 @@ dkvb_status dkvb_codebooks_get_center(const dkvb_codebooks *cb, float *out)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_codebooks_get_keys(const dkvb_codebooks *cb, float *out)
+dkvb_status dkvb_codebooks_get_whitening(const dkvb_codebooks *cb, float *out)
 {
-    size_t dim = cb->shape.key_dim;
+    size_t m = cb->shape.input_dim;
 
-    for (size_t c = 0; c < cb->shape.codebooks; c++) {
-        const float *blocks = dkvb__codebook_blocks(cb, c);
+    if (!cb->whitening)
+        return dkvb__fail(DKVB_ENOTFOUND, "the codebooks do not whiten rows");
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < m; j++)
+            out[i * m + j] = cb->whitening[dkvb__panel_offset(i, j, m)];
+    return DKVB_OK;
+}
 
+dkvb_status dkvb_codebooks_get_scales(const dkvb_codebooks *cb, float *out)
+{
+    memcpy(out, cb->scales, cb->shape.codebooks * sizeof *out);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_codebooks_get_keys(const dkvb_codebooks *cb, int8_t *out)
+{
+    size_t dim = cb->shape.key_dim, words = dkvb__key_words(cb->shape.keys);
+
+    for (size_t c = 0; c < cb->shape.codebooks; c++)
         for (size_t j = 0; j < cb->shape.keys; j++)
             for (size_t i = 0; i < dim; i++)
-                *out++ = blocks[dkvb__key_offset(j, dim) + i * DKVB__LANES];
-    }
+                *out++ = dkvb__bit(cb->purged + c * words, j)
+                             ? 0
+                             : (int8_t)(dkvb__codebook_keys(cb, c)[dkvb__key_offset(j, i, dim)] - DKVB__KEY_ZERO);
     return DKVB_OK;
 }

@@ -114,7 +114,7 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, con
     dkvb_status rc = DKVB_OK;
 
     for (size_t first = 0; !rc && first < n; first += d->n) {
-        d->n = n - first < s->tile.capacity ? n - first : s->tile.capacity;
+        d->n = n - first < s->capacity ? n - first : s->capacity;
         rc = dkvb__search_tile(s, x + first * model->codebooks->shape.input_dim, d->n, first, codes, NULL);
         if (rc)
             return rc;
@@ -144,9 +144,9 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
     rc = decoding_begin(&d, model, &run);
     if (rc)
         goto end_search;
-    codes = dkvb__alloc(&model->mem, s.tile.capacity, dkvb__code_size(model) * sizeof *codes);
+    codes = dkvb__alloc(&model->mem, s.capacity, dkvb__code_size(model) * sizeof *codes);
     rc = codes ? predict_tiles(&s, &d, x, n, labels, logits, codes)
-               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.tile.capacity);
+               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.capacity);
     dkvb__free(&model->mem, codes);
     decoding_end(&d);
 

@@ -2,59 +2,46 @@
 #define DKVB_BOTTLENECK_KEYINIT_H
 
 #include "base/rng.h"
-#include "bottleneck/codebooks.h"
+#include "bottleneck/project.h"
 
 /* The options of a caller, checked but for the sizes, with the method's own passes and batch. `o` holds the defaults.
  */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
-/* What a worker needs to place the keys of one codebook after another. All rows here are projected: float[][d]. */
+/* Random streams of one seed, by purpose. Each codebook, or round, draws from one of its own, so nothing depends on the
+ * thread count. */
+enum { DKVB__FOR_PROJECTION = 1, DKVB__FOR_KEYS = 2, DKVB__FOR_ROWS = 3, DKVB__FOR_FIRST_STEP = 4 /* later: 5, 6, … */ };
+void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, size_t number);
+
+/* What a worker needs to place the keys of one codebook after another. Rows are bytes in tiles of 16 (kernels.h). */
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* passes and batch settled */
-    uint32_t keys, dim;
-    size_t n;                     /* rows in all */
-    uint64_t *dead;               /* [words], bits past the last key */
-    float *dist;                  /* [DKVB__ASSIGN_ROWS] */
-    uint16_t *index;              /* [n], nearest key of each row */
-    uint32_t *count;              /* [K] */
-    double *sum;                  /* [K][d] */
-    size_t *order, *scratch;      /* [n] */
-    float *batch;                 /* [batch][d] */
-    float *use;                   /* [K], ema */
-    float *row_blocks, *row_dist; /* kmeans: the rows as blocks, and [n] distances to the nearest key so far */
-    float *new_dist;              /* kmeans: [n], to whole blocks, distances to the newest key */
-    struct dkvb__coarse coarse;   /* of the keys being placed, remade as they move */
-    void *coarse_memory;          /* NULL: none */
-    double *row_sums;             /* kmeans: sums of row_dist over DKVB__SUM_ROWS rows each */
+    const struct dkvb__shape *shape;
+    size_t n;                /* rows in all */
+    size_t batch;            /* rows in a step */
+    uint8_t *keys;           /* the keys being placed, rounded */
+    int32_t *norms;          /* theirs */
+    int8_t *tile;            /* [quads][16][4], rows drawn from anywhere */
+    int32_t *scores;         /* scratch of a search */
+    int32_t *sum;            /* [K][d], of the rows that chose a key, times -2 */
+    uint32_t *count;         /* [K] */
+    size_t *order, *scratch; /* [n] */
 };
 
-enum {
-    DKVB__ASSIGN_ROWS = 512, /* rows searched at a time */
-    DKVB__SUM_ROWS = 1024    /* a weighted draw walks partial sums first, then the rows of one */
-};
-
-/* keyinit_placer.c: scratch memory for the method of these options and n rows. False if out of memory; free it then
- * too. */
-bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, size_t n, const dkvb_allocator *mem);
+/* place.c: scratch memory for n rows. False if out of memory; free it then too. */
+bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, const struct dkvb__shape *shape, size_t n,
+                      const dkvb_allocator *mem);
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
-/* index[r] = nearest key of each of n rows. */
-void dkvb__assign(struct dkvb__placer *p, const float *blocks, const float *q, size_t n, uint16_t *index);
+/* key[j] = rows of the codebook, drawn without replacement, and use[j] an even share of a step's rows. key: float[K][d],
+ * in steps; use: float[K]. */
+void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* count[j], sum[j] = number and sum of the rows that chose key j, rows in ascending order. */
-void dkvb__gather(struct dkvb__placer *p, const float *q, size_t n, const uint16_t *index);
+/* One step of moving averages over order[0 .. n-1] of the rows. */
+void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, float *key, float *use,
+                    struct dkvb__rng *rng);
 
-/* key j = row. */
-void dkvb__put_key(float *blocks, size_t j, const float *row, size_t dim);
-
-/* Keys are rows, drawn without replacement. */
-void dkvb__place_sample(struct dkvb__placer *p, const float *q, size_t n, float *blocks, struct dkvb__rng *rng);
-
-/* keyinit_ema.c: passes of moving averages from sampled keys; and one step of it. */
-void dkvb__place_ema(struct dkvb__placer *p, const float *q, size_t n, float *blocks, struct dkvb__rng *rng);
-void dkvb__ema_step(struct dkvb__placer *p, const float *q, size_t n, float *blocks, float *use, struct dkvb__rng *rng);
-
-/* keyinit_kmeans.c: k-means++ seeding, then Lloyd's or mini-batch iterations. */
-void dkvb__place_kmeans(struct dkvb__placer *p, const float *q, size_t n, float *blocks, struct dkvb__rng *rng);
+/* Passes of steps over all rows, each in an order of its own. */
+void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 #endif

@@ -9,7 +9,7 @@
 enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
 /* The newest version of the file format that this library writes; a model made in memory is of it. */
-enum { DKVB__FORMAT_MAJOR = 1, DKVB__FORMAT_MINOR = 2 };
+enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 
 /* One journal entry: plain data, written by unlearn/journal.c. */
 struct dkvb__record {

@@ -5,17 +5,22 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "kernels/kernels.h"
+#include "kernels/matrix.h"
 
-void dkvb__lower(atomic_size_t *lowest, size_t row)
+enum {
+    TILE = DKVB__LANES,
+    CHUNK = 64,                /* rows in one task of a scan */
+    PREPARED_BYTES = 32 << 20, /* of prepared rows at a time */
+};
+
+/* Lower *lowest to `row`; workers may race for it. */
+static void lower(atomic_size_t *lowest, size_t row)
 {
     size_t seen = atomic_load_explicit(lowest, memory_order_relaxed);
 
     while (row < seen && !atomic_compare_exchange_weak(lowest, &seen, row))
         ;
 }
-
-enum { CHUNK = 64 }; /* rows in one task of the scans below */
 
 struct scan {
     const float *x;
@@ -32,208 +37,354 @@ static void scan_chunk(void *context, size_t task, unsigned worker)
     for (size_t r = task * CHUNK; r < end; r++) {
         if (dkvb__all_finite(s->x + r * s->width, s->width))
             continue;
-        dkvb__lower(&s->bad, r);
+        lower(&s->bad, r);
         return;
     }
 }
 
-static size_t first_bad_row(const struct dkvb__run *run, const float *x, size_t n, size_t width)
+static dkvb_status fail_not_finite(const char *what, const float *row, size_t number)
 {
-    struct scan s = {.x = x, .n = n, .width = width};
+    size_t column = 0;
 
-    atomic_init(&s.bad, n);
-    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, scan_chunk, &s);
-    return atomic_load(&s.bad);
-}
-
-static size_t first_bad_column(const float *row)
-{
-    size_t i = 0;
-
-    while (isfinite(row[i]))
-        i++;
-    return i;
-}
-
-static dkvb_status check_rows(const struct dkvb__run *run, const float *x, size_t n, size_t width, size_t first_row,
-                              const char *what)
-{
-    size_t row = first_bad_row(run, x, n, width), column;
-
-    if (row == n)
-        return DKVB_OK;
-    column = first_bad_column(x + row * width);
-    return dkvb__fail(DKVB_EINVAL, "%s: row %zu, column %zu is %g, a finite number is wanted", what, first_row + row,
-                      column, (double)x[row * width + column]);
+    while (isfinite(row[column]))
+        column++;
+    return dkvb__fail(DKVB_EINVAL, "%s: row %zu, column %zu is %g, it must be finite", what, number, column,
+                      (double)row[column]);
 }
 
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what)
 {
-    return check_rows(run, x, n, width, 0, what);
+    struct scan s = {.x = x, .n = n, .width = width};
+    size_t bad;
+
+    atomic_init(&s.bad, n);
+    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, scan_chunk, &s);
+    bad = atomic_load(&s.bad);
+    return bad == n ? DKVB_OK : fail_not_finite(what, x + bad * width, bad);
 }
+
+static size_t tiles_of(size_t n)
+{
+    return (n + TILE - 1) / TILE;
+}
+
+dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks *cb, size_t n, size_t most,
+                                const struct dkvb__run *run)
+{
+    size_t size = cb->round_size, dim = cb->shape.key_dim, width = cb->shape.input_dim;
+    size_t room = PREPARED_BYTES / (size * sizeof(float)) / TILE * TILE;
+
+    n = n < most ? n : most;
+    n = n < room ? n : room;
+    *p = (struct dkvb__projector){.cb = cb, .run = *run, .capacity = n < TILE ? TILE : tiles_of(n) * TILE};
+    p->unit_codebooks = dim < size ? size / dim : 1;
+    p->units = (cb->shape.codebooks + p->unit_codebooks - 1) / p->unit_codebooks;
+    p->tile_bytes = dkvb__quads(dim) * TILE * 4;
+    /* A task prepares a tile, by two copies of its rows, or transforms one and takes a codebook's numbers from it. */
+    p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
+    p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
+    p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
+    if (p->prepared && p->scratch)
+        return DKVB_OK;
+    dkvb__projector_free(p);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory to project %zu rows of %u columns at a time", p->capacity,
+                      cb->shape.input_dim);
+}
+
+void dkvb__projector_free(struct dkvb__projector *p)
+{
+    if (!p->cb)
+        return;
+    dkvb__free(&p->cb->mem, p->prepared);
+    dkvb__free(&p->cb->mem, p->scratch);
+    p->prepared = NULL;
+    p->scratch = NULL;
+}
+
+/* What products of a whitening start from. */
+static const float zeros[DKVB__MAX_WHITENED];
 
 struct preparation {
-    const dkvb_codebooks *cb;
+    const struct dkvb__projector *p;
     const float *x;
-    double *to;
+    const size_t *pick;
+    size_t n;
+    atomic_size_t not_finite, too_large; /* lowest rows of their kind */
+};
+
+static const float *row_of(const struct preparation *j, size_t r)
+{
+    return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
+}
+
+/* y = W (x - center) of a tile's rows, float[rows][m] at `y`; the other half of the scratch holds what is multiplied. */
+static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
+{
+    const dkvb_codebooks *cb = j->p->cb;
+    size_t m = cb->shape.input_dim;
+    struct dkvb__product product;
+
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = row_of(j, first + r);
+
+        for (size_t i = 0; i < m; i++)
+            y[r * m + i] = x[i] - cb->center[i];
+    }
+    if (!cb->whitening)
+        return y;
+    product = (struct dkvb__product){.out = y + TILE * m,
+                                     .out_stride = m,
+                                     .a = y,
+                                     .a_stride = m,
+                                     .rows = rows,
+                                     .depth = m,
+                                     .panels = cb->whitening,
+                                     .columns = m,
+                                     .start = zeros};
+    dkvb__kernels()->multiply(&product);
+    return y + TILE * m;
+}
+
+/* Squares are summed in double precision in ascending order. Outputs of a transform are at most |y| sqrt(size). */
+static bool scale_row(const dkvb_codebooks *cb, float *y)
+{
+    double sum = 0.0, length;
+
+    for (size_t i = 0; i < cb->shape.input_dim; i++)
+        sum += (double)y[i] * (double)y[i];
+    if (!isfinite(sum) || (!cb->normalize && sum * (double)cb->round_size > 1e74))
+        return false;
+    length = cb->normalize && sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros stays zeros */
+    for (size_t i = 0; cb->normalize && i < cb->shape.input_dim; i++)
+        y[i] = (float)((double)y[i] / length);
+    return true;
+}
+
+static void prepare_tile(void *context, size_t tile, unsigned worker)
+{
+    struct preparation *j = context;
+    const struct dkvb__projector *p = j->p;
+    size_t m = p->cb->shape.input_dim, size = p->cb->round_size, first = tile * TILE;
+    size_t rows = j->n - first < TILE ? j->n - first : TILE;
+    float *to = p->prepared + tile * size * TILE, *y;
+
+    for (size_t r = 0; r < rows; r++)
+        if (!dkvb__all_finite(row_of(j, first + r), m)) {
+            lower(&j->not_finite, first + r);
+            return;
+        }
+    y = center_tile(j, first, rows, p->scratch + worker * p->scratch_size);
+    for (size_t r = 0; r < rows; r++)
+        if (!scale_row(p->cb, y + r * m))
+            lower(&j->too_large, first + r);
+    for (size_t i = 0; i < m; i++)
+        for (size_t r = 0; r < TILE; r++)
+            to[i * TILE + r] = r < rows ? y[r * m + i] : 0.0f;
+    memset(to + m * TILE, 0, (size - m) * TILE * sizeof *to);
+}
+
+dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
+                                    size_t first_row)
+{
+    struct preparation j = {.p = p, .x = x, .pick = pick, .n = n};
+    size_t bad, large;
+
+    atomic_init(&j.not_finite, n);
+    atomic_init(&j.too_large, n);
+    dkvb__parallel(&p->run, tiles_of(n), prepare_tile, &j);
+    bad = atomic_load(&j.not_finite);
+    large = atomic_load(&j.too_large);
+    if (bad < n)
+        return fail_not_finite("features", row_of(&j, bad), first_row + (pick ? pick[bad] : bad));
+    if (large < n)
+        return dkvb__fail(DKVB_EINVAL, "features: row %zu holds numbers so large that their sums overflow",
+                          first_row + (pick ? pick[large] : large));
+    return DKVB_OK;
+}
+
+/* The numbers of codebook c in one tile, float[d][16] at `q`. `h`: the outputs of round *done. */
+static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
+{
+    const dkvb_codebooks *cb = p->cb;
+    size_t size = cb->round_size;
+    const uint32_t *order = cb->order + c * cb->shape.key_dim;
+
+    for (size_t i = 0; i < cb->shape.key_dim; i++) {
+        size_t round = order[i] / size;
+
+        if (round != *done) {
+            const float *y = p->prepared + tile * size * TILE, *signs = cb->signs + round * size;
+
+            for (size_t o = 0; o < size; o++)
+                for (size_t r = 0; r < TILE; r++)
+                    h[o * TILE + r] = signs[o] * y[o * TILE + r];
+            dkvb__kernels()->hadamard(h, size);
+            *done = round;
+        }
+        memcpy(q + i * TILE, h + order[i] % size * TILE, TILE * sizeof *q);
+    }
+}
+
+static size_t unit_end(const struct dkvb__projector *p, size_t unit)
+{
+    size_t end = (unit + 1) * p->unit_codebooks;
+
+    return end < p->cb->shape.codebooks ? end : p->cb->shape.codebooks;
+}
+
+struct projection {
+    const struct dkvb__projector *p;
+    const struct dkvb__projected *to;
     size_t n;
 };
 
-/* y = x * s - center, s = 1 or 1 / |x|; |x| from squares summed in double precision in ascending order. */
-void dkvb__prepare_row(const dkvb_codebooks *cb, const float *x, double *y)
+/* Numbers outside the scale, of rows `first` and on. */
+static void count_saturated(const struct projection *j, const float *q, float scale, size_t first)
 {
-    size_t width = cb->shape.input_dim;
-    double length = 1.0, sum = 0.0;
+    const float most = (float)DKVB__STEPS + 0.5f;
 
-    if (cb->normalize) {
-        for (size_t i = 0; i < width; i++)
-            sum += (double)x[i] * (double)x[i];
-        length = sum > 0.0 ? sqrt(sum) : 1.0; /* a row of zeros stays zeros */
+    for (size_t r = 0; r < TILE && first + r < j->n; r++) {
+        uint32_t outside = 0;
+
+        for (size_t i = 0; i < j->p->cb->shape.key_dim; i++)
+            outside += fabsf(q[i * TILE + r] * scale) > most;
+        if (outside)
+            __atomic_fetch_add(&j->to->saturated[first + r], outside, __ATOMIC_RELAXED);
     }
-    for (size_t i = 0; i < width; i++)
-        y[i] = (double)x[i] / length - (double)cb->center[i];
 }
 
-static void prepare_chunk(void *context, size_t task, unsigned worker)
+static void project_unit(void *context, size_t task, unsigned worker)
 {
-    const struct preparation *p = context;
-    size_t width = p->cb->shape.input_dim;
-    size_t end = task * CHUNK + CHUNK < p->n ? task * CHUNK + CHUNK : p->n;
+    const struct projection *j = context;
+    const struct dkvb__projector *p = j->p;
+    size_t tiles = tiles_of(j->n), tile = task % tiles, unit = j->to->first_unit + task / tiles, done = SIZE_MAX;
+    float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
 
-    (void)worker;
-    for (size_t r = task * CHUNK; r < end; r++)
-        dkvb__prepare_row(p->cb, p->x + r * width, p->to + r * width);
-}
-
-dkvb_status dkvb__prepare_rows(const dkvb_codebooks *cb, const struct dkvb__run *run, const float *x, size_t n,
-                               size_t first_row, double *to)
-{
-    struct preparation p = {cb, x, to, n};
-    dkvb_status rc = check_rows(run, x, n, cb->shape.input_dim, first_row, "features");
-
-    if (rc)
-        return rc;
-    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, prepare_chunk, &p);
-    return DKVB_OK;
-}
-
-/* How many rows are prepared at a time: enough to use every key that is loaded often, few enough to stay in cache. */
-static size_t tile_rows(const dkvb_codebooks *cb, size_t n, size_t most)
-{
-    size_t rows = (most << 14) / (cb->shape.input_dim * sizeof(double)); /* 16 KiB a row: wider ones are fewer */
-
-    rows = rows < 16 ? 16 : rows > most ? most : rows;
-    return n < rows ? n : rows;
-}
-
-size_t dkvb__project_rows(const dkvb_codebooks *cb, size_t c, const double *const *rows, size_t n, float *q)
-{
-    size_t dim = cb->shape.key_dim;
-
-    dkvb__kernels()->project(q, rows, n, dkvb__codebook_projection(cb, c), cb->shape.input_dim, dim);
-    for (size_t r = 0; r < n; r++)
-        if (!dkvb__all_finite(q + r * dim, dim))
-            return r;
-    return n;
-}
-
-dkvb_status dkvb__fail_overflow(size_t row)
-{
-    return dkvb__fail(DKVB_EINVAL, "features: the projection of row %zu overflows, smaller numbers are wanted", row);
-}
-
-dkvb_status dkvb__tile_new(struct dkvb__tile *tile, const dkvb_codebooks *cb, size_t n, size_t most,
-                           const dkvb_allocator *mem)
-{
-    size_t width = cb->shape.input_dim;
-
-    tile->capacity = tile_rows(cb, n, most);
-    tile->rows = dkvb__alloc(mem, tile->capacity, width * sizeof *tile->rows);
-    tile->row = dkvb__alloc(mem, tile->capacity, sizeof *tile->row);
-    if (!tile->rows || !tile->row) {
-        dkvb__tile_free(tile, mem);
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows of width %zu", tile->capacity, width);
+    for (size_t c = unit * p->unit_codebooks; c < unit_end(p, unit); c++) {
+        take_outputs(p, c, tile, h, &done, q);
+        dkvb__kernels()->round_rows(j->to->rows +
+                                        (c - j->to->first_unit * p->unit_codebooks) * j->to->codebook_bytes +
+                                        tile * p->tile_bytes,
+                                    q, p->cb->shape.key_dim, p->cb->scales[c]);
+        if (j->to->saturated)
+            count_saturated(j, q, p->cb->scales[c], tile * TILE);
     }
-    for (size_t r = 0; r < tile->capacity; r++)
-        tile->row[r] = tile->rows + r * width;
-    return DKVB_OK;
 }
 
-void dkvb__tile_free(struct dkvb__tile *tile, const dkvb_allocator *mem)
+void dkvb__projector_run(struct dkvb__projector *p, size_t n, const struct dkvb__projected *to)
 {
-    dkvb__free(mem, tile->rows);
-    dkvb__free(mem, tile->row);
-    *tile = (struct dkvb__tile){0};
+    struct projection j = {p, to, n};
+
+    dkvb__parallel(&p->run, (to->end_unit - to->first_unit) * tiles_of(n), project_unit, &j);
 }
 
-struct projection_job {
-    const dkvb_codebooks *cb;
-    const double *const *rows;
-    float *q; /* [n][C][d] */
-    size_t n;
-    float *scratch; /* [threads][capacity][d] */
-    size_t capacity;
-    atomic_size_t bad;
+void dkvb__sizes_add(struct dkvb__sizes *sizes, const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, &x[i], sizeof bits);
+        sizes->bins[bits >> 19 & (DKVB__SIZE_BINS - 1)]++;
+    }
+    sizes->count += count;
+}
+
+float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
+{
+    uint64_t within = 0, wanted = sizes->count - sizes->count / 100;
+    uint32_t bin = 0, bits;
+    float size;
+
+    /* Where nearly all numbers are 0, those that are not decide. */
+    while (bin + 1 < DKVB__SIZE_BINS && ((within += sizes->bins[bin]) < wanted || (bin == 0 && within < sizes->count)))
+        bin++;
+    if (bin == 0)
+        return 1.0f;
+    bits = (bin + 1) << 19;
+    memcpy(&size, &bits, sizeof size);
+    return size > 1e-30f ? 36.0f / size : 36.0f / 1e-30f;
+}
+
+struct scaling {
+    const struct dkvb__projector *p;
+    float *scales;
+    struct dkvb__sizes *sizes; /* [threads][codebooks of a unit] */
+    size_t unit, n;
 };
 
-static void project_task(void *context, size_t c, unsigned worker)
+static void scale_unit(void *context, size_t unit, unsigned worker)
 {
-    struct projection_job *job = context;
-    size_t dim = job->cb->shape.key_dim, stride = job->cb->shape.codebooks * dim;
-    float *scratch = job->scratch + worker * job->capacity * dim;
+    struct scaling *j = context;
+    const struct dkvb__projector *p = j->p;
+    struct dkvb__sizes *sizes = j->sizes + worker * j->unit;
+    float *h = p->scratch + worker * p->scratch_size, *q = h + p->cb->round_size * TILE;
+    size_t first = unit * p->unit_codebooks, end = unit_end(p, unit);
+    size_t whole = j->n / TILE; /* rows past the last whole tile are few, and only count where there is no other */
 
-    dkvb__lower(&job->bad, dkvb__project_rows(job->cb, c, job->rows, job->n, scratch));
-    for (size_t r = 0; r < job->n; r++)
-        memcpy(job->q + r * stride + c * dim, scratch + r * dim, dim * sizeof *scratch);
+    memset(sizes, 0, j->unit * sizeof *sizes);
+    for (size_t tile = 0; tile < (whole ? whole : 1); tile++) {
+        size_t done = SIZE_MAX;
+
+        for (size_t c = first; c < end; c++) {
+            take_outputs(p, c, tile, h, &done, q);
+            for (size_t i = 0; i < p->cb->shape.key_dim; i++)
+                dkvb__sizes_add(&sizes[c - first], q + i * TILE, whole ? TILE : j->n);
+        }
+    }
+    for (size_t c = first; c < end; c++)
+        j->scales[c] = dkvb__sizes_scale(&sizes[c - first]);
 }
 
-/* All tiles, one after another. */
-static dkvb_status project_tiles(struct projection_job *job, struct dkvb__tile *tile, const struct dkvb__run *run,
-                                 const float *x, size_t n)
+dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks *cb, size_t n)
 {
-    const struct dkvb__shape *shape = &job->cb->shape;
-    float *q = job->q;
+    struct scaling j = {p, cb->scales, NULL, unit_end(p, 0), n};
 
-    for (size_t first = 0; first < n; first += job->n) {
-        dkvb_status rc;
-
-        job->n = n - first < tile->capacity ? n - first : tile->capacity;
-        job->q = q + first * shape->codebooks * shape->key_dim;
-        rc = dkvb__prepare_rows(job->cb, run, x + first * shape->input_dim, job->n, first, tile->rows);
-        if (rc)
-            return rc;
-        atomic_init(&job->bad, job->n);
-        dkvb__parallel(run, shape->codebooks, project_task, job);
-        if (atomic_load(&job->bad) < job->n)
-            return dkvb__fail_overflow(first + atomic_load(&job->bad));
-        rc = dkvb__report(run, first + job->n, n);
-        if (rc)
-            return rc;
-    }
+    j.sizes = dkvb__alloc(&cb->mem, p->run.threads, j.unit * sizeof *j.sizes);
+    if (!j.sizes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+    dkvb__parallel(&p->run, p->units, scale_unit, &j);
+    dkvb__free(&cb->mem, j.sizes);
     return DKVB_OK;
 }
 
-dkvb_status dkvb_codebooks_project(const dkvb_codebooks *cb, const float *x, size_t n, float *q,
-                                   const dkvb_run_options *opts)
+dkvb_status dkvb_codebooks_project(const dkvb_codebooks *cb, const float *x, size_t n, int8_t *rows,
+                                   uint32_t *saturated, const dkvb_run_options *opts)
 {
-    struct projection_job job = {.cb = cb, .q = q};
-    struct dkvb__tile tile;
+    const struct dkvb__shape *s = &cb->shape;
+    size_t codebook, row = (size_t)s->codebooks * s->key_dim;
+    struct dkvb__projector p;
     struct dkvb__run run;
+    int8_t *tiles;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
-    if (rc || n == 0)
-        return rc;
-    rc = dkvb__codebooks_need_frozen(cb);
+    if (!rc)
+        rc = dkvb__codebooks_need_frozen(cb);
+    if (!rc)
+        rc = dkvb__projector_new(&p, cb, n, DKVB__TILE_ROWS, &run);
     if (rc)
         return rc;
-    rc = dkvb__tile_new(&tile, cb, n, DKVB__TILE_ROWS, &cb->mem);
-    if (rc)
-        return rc;
-    job.rows = tile.row;
-    job.capacity = tile.capacity;
-    job.scratch = dkvb__alloc(&cb->mem, (size_t)run.threads * tile.capacity, cb->shape.key_dim * sizeof *job.scratch);
-    rc = job.scratch ? project_tiles(&job, &tile, &run, x, n) : dkvb__fail(DKVB_ENOMEM, "out of memory");
-    dkvb__free(&cb->mem, job.scratch);
-    dkvb__tile_free(&tile, &cb->mem);
+    codebook = p.capacity / TILE * p.tile_bytes;
+    tiles = dkvb__alloc(&cb->mem, s->codebooks, codebook);
+    if (!tiles)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to project %zu rows at a time", p.capacity);
+    if (saturated && n > 0)
+        memset(saturated, 0, n * sizeof *saturated);
+    for (size_t first = 0, count; !rc && first < n; first += count) {
+        const struct dkvb__projected to = {0, p.units, tiles, codebook, saturated ? saturated + first : NULL};
+
+        count = n - first < p.capacity ? n - first : p.capacity;
+        rc = dkvb__projector_prepare(&p, x + first * s->input_dim, NULL, count, first);
+        if (rc)
+            break;
+        dkvb__projector_run(&p, count, &to);
+        for (size_t c = 0; c < s->codebooks; c++)
+            for (size_t r = 0; r < count; r++)
+                for (size_t i = 0; i < s->key_dim; i++)
+                    rows[(first + r) * row + c * s->key_dim + i] =
+                        (int8_t)(tiles[c * codebook + r / TILE * p.tile_bytes + dkvb__row_offset(r % TILE, i)] / -2);
+        rc = dkvb__report(&run, first + count, n);
+    }
+    dkvb__free(&cb->mem, tiles);
+    dkvb__projector_free(&p);
     return rc;
 }

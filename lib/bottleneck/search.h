@@ -6,20 +6,23 @@
 #include "bottleneck/project.h"
 #include "dkvb/search.h"
 
-/* Search of rows, tile by tile: what dkvb_search() does at once, dkvb_model_predict() does between decodings. */
+/* Search of rows, some at a time: what dkvb_search() does at once, dkvb_model_predict() does between decodings. */
 struct dkvb__search {
     const dkvb_codebooks *cb;
     const dkvb_mask *mask; /* or NULL */
     struct dkvb__run run;
     uint32_t k;
-    struct dkvb__tile tile; /* capacity = rows in a call of dkvb__search_tile() at most */
+    size_t capacity; /* rows in a call of dkvb__search_tile() at most */
+    struct dkvb__projector projector;
+    int8_t *rows; /* [C][capacity / 16][quads][16][4], projected */
     /* One of each for every worker: */
-    float *q;           /* [capacity][d] */
-    float *dist;        /* [capacity][k] */
-    uint16_t *index;    /* [capacity][k] */
-    uint64_t *dead;     /* [words] */
-    const double **row; /* [capacity] */
-    uint32_t *chosen;   /* [capacity] */
+    int8_t *tile;     /* [quads][16][4], rows that do not lie side by side */
+    float *q;         /* [d][16], the same before they are rounded */
+    int32_t *norms;   /* of a codebook, with masked keys dead */
+    int32_t *scores;  /* scratch of the kernel */
+    int32_t *dist;    /* [16][k] */
+    uint16_t *index;  /* [16][k] */
+    uint32_t *chosen; /* [capacity] */
 };
 
 /* Check the arguments and get the scratch memory for searches of up to `n` rows, `most` at a time. */
@@ -28,11 +31,8 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
 
 /* Codes, and distances unless NULL, of `n` <= capacity rows; `first_row` is added to rows in messages. */
 dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
-                              float *dist);
+                              int32_t *dist);
 
 void dkvb__search_end(struct dkvb__search *s);
-
-/* dead = what of codebook `c` can never be selected: mask, purged keys, bits past the last key. */
-void dkvb__dead_keys(const dkvb_codebooks *cb, const dkvb_mask *mask, size_t c, uint64_t *dead);
 
 #endif

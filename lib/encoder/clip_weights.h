@@ -2,7 +2,7 @@
 #define DKVB_ENCODER_CLIP_WEIGHTS_H
 
 #include "encoder/clip_shape.h"
-#include "encoder/matrix.h"
+#include "kernels/matrix.h"
 
 /* scale and shift of a layer norm: float[width] each. */
 struct dkvb__norm {

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "encoder/matrix.h"
+#include "kernels/matrix.h"
 #include "encoder/network.h"
 #include "encoder/safetensors.h"
 #include "encoder/weights.h"

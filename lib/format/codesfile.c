@@ -95,7 +95,7 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
         parts[count++] = (struct dkvb__part){names[2], DKVB_DTYPE_U16, DKVB__SECTION_REQUIRED, rows->codes,
                                              rows->n * set->codebooks * rows->k * sizeof *rows->codes};
     }
-    return dkvb__container_write(path, DKVB__KIND_CODES, DKVB__MINOR_BASE, parts, count, &set->mem);
+    return dkvb__container_write(path, DKVB__KIND_CODES, parts, count, &set->mem);
 }
 
 /* What the library said of the contents, as a fault of the file. */

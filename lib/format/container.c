@@ -53,8 +53,8 @@ static dkvb_status check_header(struct dkvb__container *c, const unsigned char *
     c->major = dkvb__read16(h + AT_VERSION);
     c->minor = dkvb__read16(h + AT_VERSION + 2);
     if (c->major != DKVB__FORMAT_MAJOR)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: format %u.%u, this library reads %d", path, c->major, c->minor,
-                          DKVB__FORMAT_MAJOR);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: format %u.%u is not supported, this library reads %d.x: make the file again", path,
+                          c->major, c->minor, DKVB__FORMAT_MAJOR);
     if (found != kind)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is %s, %s is wanted", path,
                           kinds[found < sizeof kinds / sizeof *kinds ? found : 0], kinds[kind]);
@@ -269,7 +269,7 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 }
 
 /* Header and table of a file that will hold these parts; the caller frees it. */
-static unsigned char *build_head(uint32_t kind, uint32_t minor, const struct dkvb__part *parts, size_t count,
+static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count,
                                  const dkvb_allocator *mem)
 {
     size_t size = HEADER_SIZE + count * ENTRY_SIZE;
@@ -291,7 +291,7 @@ static unsigned char *build_head(uint32_t kind, uint32_t minor, const struct dkv
         return NULL;
     memcpy(head, magic, sizeof magic);
     dkvb__write16(head + AT_VERSION, DKVB__FORMAT_MAJOR);
-    dkvb__write16(head + AT_VERSION + 2, (uint16_t)minor);
+    dkvb__write16(head + AT_VERSION + 2, DKVB__FORMAT_MINOR);
     dkvb__write32(head + AT_KIND, kind);
     dkvb__write64(head + AT_FILE_SIZE, end);
     dkvb__write32(head + AT_COUNT, (uint32_t)count);
@@ -312,11 +312,11 @@ static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *pa
     return rc;
 }
 
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, uint32_t minor, const struct dkvb__part *parts,
+dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts,
                                   size_t count, const dkvb_allocator *mem)
 {
     struct dkvb__writer w;
-    unsigned char *head = build_head(kind, minor, parts, count, mem);
+    unsigned char *head = build_head(kind, parts, count, mem);
     dkvb_status rc;
 
     if (!head)

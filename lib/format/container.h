@@ -9,7 +9,6 @@
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-enum { DKVB__MINOR_BASE = 1, DKVB__MINOR_ENCODER = 2 }; /* 1.2 added section "encoder" to 1.1 */
 enum { DKVB__DTYPE_BYTES = 0 };                         /* else a DKVB_DTYPE_… */
 
 struct dkvb__section {
@@ -61,9 +60,8 @@ struct dkvb__part {
     uint64_t size;
 };
 
-/* Write a whole file, atomically. `minor`: the lowest version that has all that is in it, so that a file that needs
- * nothing new is the same bytes that older libraries write. */
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, uint32_t minor, const struct dkvb__part *parts,
+/* Write a whole file, atomically. */
+dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts,
                                   size_t count, const dkvb_allocator *mem);
 
 #endif

@@ -18,15 +18,16 @@ struct reading {
     struct dkvb__container file;
     struct dkvb__mapping *mapping; /* NULL: copy */
     const dkvb_allocator *mem;
+    bool inspect; /* nothing is searched: keys are not read */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
-    bool normalize;
-    uint64_t rows_trained;
+    bool normalize, whitened;
+    uint64_t rows_trained, seed;
     uint8_t birth[16];
 };
 
-static const char *const known_sections[] = {"shape",      "classes", "journal", "mask",     "purged",  "center",
-                                             "projection", "keys",    "values",  "evidence", "encoder", "counts"};
+static const char *const known_sections[] = {"shape", "classes", "journal", "mask",     "purged",  "center",   "scales",
+                                             "keys",  "values",  "evidence", "whitening", "encoder", "counts"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -53,11 +54,14 @@ static dkvb_status read_shape(struct reading *r)
     r->classes = dkvb__read32(b + 16);
     r->top_k = dkvb__read32(b + 20);
     r->normalize = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_NORMALIZE;
+    r->whitened = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_WHITENED;
+    r->seed = dkvb__read64(b + DKVB__AT_SEED);
     r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
     memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
     if (dkvb__shape_check(&r->shape, "model file") || r->classes < 1 || r->classes > DKVB__MAX_CLASSES ||
         r->top_k < 1 || r->top_k > r->shape.keys || !dkvb__value_count(&values, &r->shape, r->classes) ||
-        (dkvb__read32(b + DKVB__AT_FLAGS) & ~(uint32_t)DKVB__FLAG_NORMALIZE) || dkvb__read32(b + 28) != 0)
+        (dkvb__read32(b + DKVB__AT_FLAGS) & ~(uint32_t)(DKVB__FLAG_NORMALIZE | DKVB__FLAG_WHITENED)) ||
+        (r->whitened && r->shape.input_dim > DKVB__MAX_WHITENED) || dkvb__read32(b + 28) != 0)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.300s: a model of %u codebooks x %u keys x %u, input %u, %u classes, k = %u cannot be",
                           r->file.file.path, r->shape.codebooks, r->shape.keys, r->shape.key_dim, r->shape.input_dim,
@@ -115,8 +119,8 @@ static dkvb_status check_sizes(const struct reading *r)
         uint64_t size;
     } arrays[] = {
         {"center", DKVB_DTYPE_F32, (uint64_t)r->shape.input_dim * sizeof(float)},
-        {"projection", DKVB_DTYPE_F32, (uint64_t)dkvb__projection_count(&r->shape) * sizeof(float)},
-        {"keys", DKVB_DTYPE_F32, (uint64_t)dkvb__block_count(&r->shape) * sizeof(float)},
+        {"scales", DKVB_DTYPE_F32, (uint64_t)r->shape.codebooks * sizeof(float)},
+        {"keys", DKVB__DTYPE_BYTES, (uint64_t)r->shape.codebooks * dkvb__key_bytes(&r->shape)},
         {"purged", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
         {"mask", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
         {"values", r->values_dtype, (uint64_t)values * dkvb__value_size(r->values_dtype)},
@@ -124,6 +128,10 @@ static dkvb_status check_sizes(const struct reading *r)
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if ((rc = dkvb__container_need(&r->file, arrays[i].name, arrays[i].dtype, arrays[i].size, &s)) != DKVB_OK)
             return rc;
+    if (r->whitened &&
+        (rc = dkvb__container_need(&r->file, "whitening", DKVB_DTYPE_F32,
+                                   (uint64_t)dkvb__whitening_count(&r->shape) * sizeof(float), &s)) != DKVB_OK)
+        return rc;
     rc = dkvb__container_need(&r->file, "classes", DKVB__DTYPE_BYTES, UINT64_MAX, &s);
     if (!rc && s->size < 2 * (uint64_t)r->classes)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section classes has %llu bytes for %u classes", r->file.file.path,
@@ -131,46 +139,36 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
-static dkvb_status new_codebooks(const struct reading *r, dkvb_codebooks **out)
-{
-    dkvb_codebooks *cb;
-
-    if (!r->mapping)
-        return dkvb__codebooks_new(out, &r->shape, r->mem);
-    *out = NULL;
-    cb = dkvb__alloc0(r->mem, 1, sizeof *cb);
-    if (!cb)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    cb->mem = *r->mem;
-    atomic_init(&cb->owners, 1);
-    cb->shape = r->shape;
-    cb->mapping = dkvb__mapping_retain(r->mapping);
-    *out = cb;
-    return DKVB_OK;
-}
-
 static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
 {
     size_t words = dkvb__word_count(&r->shape);
     const struct dkvb__section *s;
     dkvb_codebooks *cb;
-    dkvb_status rc = new_codebooks(r, &cb);
+    void *keys, *purged;
+    dkvb_status rc = r->mapping ? dkvb__codebooks_shell(&cb, &r->shape, r->seed, r->mem)
+                                : dkvb__codebooks_new(&cb, &r->shape, r->seed, r->whitened, r->mem);
 
+    *out = NULL;
     if (rc)
         return rc;
+    cb->mapping = r->mapping ? dkvb__mapping_retain(r->mapping) : NULL;
     cb->normalize = r->normalize;
     cb->frozen = true;
     memcpy(cb->birth, r->birth, sizeof cb->birth);
+    keys = cb->keys;
+    purged = cb->purged;
     rc = take_floats(r, "center", r->shape.input_dim, &cb->center);
+    if (!rc && r->whitened)
+        rc = take_floats(r, "whitening", dkvb__whitening_count(&r->shape), &cb->whitening);
     if (!rc)
-        rc = take_floats(r, "projection", dkvb__projection_count(&r->shape), &cb->projection);
+        rc = take_floats(r, "scales", r->shape.codebooks, &cb->scales);
     if (!rc)
-        rc = take_floats(r, "keys", dkvb__block_count(&r->shape), &cb->blocks);
+        rc = take_array(r, "keys", DKVB__DTYPE_BYTES, r->shape.codebooks * dkvb__key_bytes(&r->shape), &keys);
+    if (!rc)
+        rc = take_array(r, "purged", DKVB_DTYPE_U64, words * sizeof(uint64_t), &purged);
     if (!rc) {
-        void *place = cb->purged;
-
-        rc = take_array(r, "purged", DKVB_DTYPE_U64, words * sizeof(uint64_t), &place);
-        cb->purged = place;
+        cb->keys = keys;
+        cb->purged = purged;
     }
     if (!rc && r->mapping) {
         rc = dkvb__container_need(&r->file, "purged", DKVB_DTYPE_U64, words * sizeof(uint64_t), &s);
@@ -181,10 +179,12 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section purged names keys past the last one", r->file.file.path);
     if (rc) {
         dkvb_codebooks_free(cb);
-        cb = NULL;
+        return rc;
     }
+    if (!r->inspect)
+        dkvb__codebooks_set_norms(cb);
     *out = cb;
-    return rc;
+    return DKVB_OK;
 }
 
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
@@ -507,10 +507,11 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     return DKVB_OK;
 }
 
-static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *given, bool map)
+static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *given, bool map,
+                              bool inspect)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
-    struct reading r = {0};
+    struct reading r = {.inspect = inspect};
     dkvb_allocator mem;
     dkvb_status rc;
 
@@ -534,41 +535,55 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
     return rc;
 }
 
-/* Every float finite, purged keys and values zero, lanes past the last key zero. */
+/* Numbers of a key are 1 to 127, and 64 past its last dimension; purged keys and those past the last are 0. */
+static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead)
+{
+    const uint8_t *keys = dkvb__codebook_keys(cb, c);
+    size_t dim = cb->shape.key_dim;
+
+    for (size_t i = 0; i < dkvb__quads(dim) * 4; i++) {
+        uint8_t x = keys[dkvb__key_offset(j, i, dim)];
+
+        if (dead ? x != 0 : i < dim ? x < 1 || x > 127 : x != DKVB__KEY_ZERO)
+            return false;
+    }
+    return true;
+}
+
+/* Every float finite, every key in range, purged keys and values zero. */
 static dkvb_status check_contents(const dkvb_model *m)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
-    size_t words = dkvb__key_words(s->keys), lanes = dkvb__key_blocks(s->keys) * DKVB__LANES, values;
+    size_t words = dkvb__key_words(s->keys), values;
     size_t row = m->classes * dkvb__value_size(m->values_dtype);
     const char *path = m->path ? m->path : "model";
 
     dkvb__value_count(&values, s, m->classes);
-    if (!dkvb__all_finite(cb->center, s->input_dim) || !dkvb__all_finite(cb->projection, dkvb__projection_count(s)) ||
-        !dkvb__all_finite(cb->blocks, dkvb__block_count(s)) || !dkvb__values_finite(m->values, m->values_dtype, values))
+    if (!dkvb__all_finite(cb->center, s->input_dim) || !dkvb__all_finite(cb->scales, s->codebooks) ||
+        (cb->whitening && !dkvb__all_finite(cb->whitening, dkvb__whitening_count(s))) ||
+        !dkvb__values_finite(m->values, m->values_dtype, values))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: holds numbers that are not finite", path);
-    for (size_t c = 0; c < s->codebooks; c++)
-        for (size_t j = 0; j < lanes; j++) {
-            const float *key = dkvb__codebook_blocks(cb, c) + dkvb__key_offset(j, s->key_dim);
-            bool purged = j < s->keys && dkvb__bit(cb->purged + c * words, j), zero = true;
+    for (size_t c = 0; c < s->codebooks; c++) {
+        if (!(cb->scales[c] > 0.0f))
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: the scale of codebook %zu is not above 0", path, c);
+        for (size_t j = 0; j < words * 64; j++) {
+            bool purged = j < s->keys && dkvb__bit(cb->purged + c * words, j);
 
-            if (j < s->keys && !purged)
-                continue;
-            for (size_t i = 0; i < s->key_dim; i++)
-                zero = zero && key[i * DKVB__LANES] == 0.0f;
-            if (purged)
-                zero = zero && dkvb__values_zero((const char *)m->values + (c * s->keys + j) * row, m->values_dtype,
-                                                 m->classes);
-            if (!zero)
-                return dkvb__fail(DKVB_EFORMAT,
-                                  "%.300s: codebook %zu, key %zu is purged or past the last, yet not zero", path, c, j);
+            if (!key_is_right(cb, c, j, purged || j >= s->keys))
+                return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu holds bytes that no key has", path, c,
+                                  j);
+            if (purged && !dkvb__values_zero((const char *)m->values + (c * s->keys + j) * row, m->values_dtype,
+                                             m->classes))
+                return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu is purged, yet has values", path, c, j);
         }
+    }
     return DKVB_OK;
 }
 
 dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts)
 {
-    dkvb_status rc = open_model(out, path, opts, false);
+    dkvb_status rc = open_model(out, path, opts, false, false);
 
     if (!rc)
         rc = check_contents(*out);
@@ -581,13 +596,13 @@ dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model
 
 dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts)
 {
-    return open_model(out, path, opts, true);
+    return open_model(out, path, opts, true, false);
 }
 
 dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
 {
     dkvb_model *m;
-    dkvb_status rc = open_model(&m, path, NULL, true);
+    dkvb_status rc = open_model(&m, path, NULL, true, true);
 
     if (rc)
         return rc;

@@ -17,9 +17,11 @@ static void write_shape(const dkvb_model *m, unsigned char *to)
     memset(to, 0, DKVB__SHAPE_SIZE);
     for (size_t i = 0; i < 6; i++)
         dkvb__write32(to + 4 * i, sizes[i]);
-    dkvb__write32(to + DKVB__AT_FLAGS, m->codebooks->normalize ? DKVB__FLAG_NORMALIZE : 0);
+    dkvb__write32(to + DKVB__AT_FLAGS, (m->codebooks->normalize ? DKVB__FLAG_NORMALIZE : 0u) |
+                                           (m->codebooks->whitening ? DKVB__FLAG_WHITENED : 0u));
     dkvb__write64(to + DKVB__AT_ROWS, m->rows_trained);
     memcpy(to + DKVB__AT_BIRTH, m->codebooks->birth, sizeof m->codebooks->birth);
+    dkvb__write64(to + DKVB__AT_SEED, m->codebooks->seed);
 }
 
 static size_t names_size(const dkvb_model *m)
@@ -90,7 +92,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 2 };
+enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 3 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
@@ -124,13 +126,15 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"mask", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, m->mask->bits, words * sizeof(uint64_t)},
         {"purged", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, cb->purged, words * sizeof(uint64_t)},
         {"center", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->center, s->input_dim * sizeof(float)},
-        {"projection", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->projection,
-         dkvb__projection_count(s) * sizeof(float)},
-        {"keys", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->blocks, dkvb__block_count(s) * sizeof(float)},
+        {"scales", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->scales, s->codebooks * sizeof(float)},
+        {"keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, cb->keys, s->codebooks * dkvb__key_bytes(s)},
         {"values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, values * dkvb__value_size(m->values_dtype)},
         {"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence},
     };
     memcpy(parts, known, sizeof known);
+    if (cb->whitening)
+        parts[count++] = (struct dkvb__part){"whitening", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->whitening,
+                                             dkvb__whitening_count(s) * sizeof(float)};
     if (m->encoder)
         parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
     if (m->counts)
@@ -139,8 +143,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     for (size_t i = 0; i < m->extra_count; i++)
         parts[count++] =
             (struct dkvb__part){m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size};
-    rc = dkvb__container_write(path, DKVB__KIND_MODEL, m->encoder ? DKVB__MINOR_ENCODER : DKVB__MINOR_BASE, parts,
-                               count, &m->mem);
+    rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, count, &m->mem);
 
 end:
     dkvb__free(&m->mem, small);

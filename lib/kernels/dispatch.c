@@ -10,6 +10,7 @@ const struct dkvb__kernels *const dkvb__kernel_tables[] = {
     &dkvb__kernels_avx512,
     &dkvb__kernels_avx2,
 #elif defined DKVB_HAVE_NEON
+    &dkvb__kernels_neon_dot,
     &dkvb__kernels_neon,
 #endif
     &dkvb__kernels_scalar,
@@ -45,25 +46,4 @@ const struct dkvb__kernels *dkvb__kernels(void)
 const char *dkvb_runtime_kernels(void)
 {
     return dkvb__kernels()->name;
-}
-
-static bool taken(const uint16_t *index, size_t count, size_t key)
-{
-    for (size_t i = 0; i < count; i++)
-        if (index[i] == key)
-            return true;
-    return false;
-}
-
-void dkvb__top_finish(float *dist, uint16_t *index, size_t k, const uint64_t *dead, size_t keys)
-{
-    size_t found = k;
-
-    while (found > 0 && index[found - 1] == 0xFFFF)
-        found--;
-    for (size_t j = 0, near = found; found < k && j < keys; j++)
-        if (!dkvb__bit(dead, j) && !taken(index, near, j)) {
-            dist[found] = __builtin_inff();
-            index[found++] = (uint16_t)j;
-        }
 }

@@ -5,22 +5,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Keys lie in blocks of 16, dimension by dimension: float[blocks][dim][16], so that one vector holds the same dimension
- * of neighbouring keys. The lanes past the last key are zeros. */
-enum { DKVB__LANES = 16 };
+/*
+ * Keys and projected rows are whole numbers of -63 to 63, so distances are whole numbers too, and the same on every
+ * processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each number
+ * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, so keys may hold anything there.
+ *
+ * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
+ * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768, which is what vpmaddubsw can hold.
+ */
+enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64 };
 
-static inline size_t dkvb__key_blocks(size_t keys)
+/* Norm of a key that is never found: masked, purged, or past the last one. Larger than any score of a key of 4,096
+ * dimensions, by more than scores can differ. */
+enum { DKVB__DEAD = 1 << 30, DKVB__ALIVE = 1 << 29 };
+
+static inline size_t dkvb__quads(size_t dim)
 {
-    return (keys + DKVB__LANES - 1) / DKVB__LANES;
+    return (dim + 3) / 4;
 }
 
-/* Where dimension 0 of key `j` lies; dimension i is i * DKVB__LANES further. */
-static inline size_t dkvb__key_offset(size_t j, size_t dim)
-{
-    return j / DKVB__LANES * DKVB__LANES * dim + j % DKVB__LANES;
-}
-
-/* Sets of keys are bits in 64-bit words; bits past the last key are 1 in `dead` sets handed to kernels. */
+/* Sets of keys are bits in 64-bit words. */
 static inline size_t dkvb__key_words(size_t keys)
 {
     return (keys + 63) / 64;
@@ -31,28 +35,30 @@ static inline bool dkvb__bit(const uint64_t *words, size_t i)
     return words[i / 64] >> (i % 64) & 1;
 }
 
-/* Keys in bytes, to screen with: see coarse.h. One codebook's. */
-enum {
-    DKVB__COARSE_DIM = 256, /* wider keys have none */
-    DKVB__COARSE_STEPS = 90 /* to each side of the centre, of keys and of rows */
-};
-
-struct dkvb__coarse {
-    uint8_t *codes;     /* [words][pairs of dimensions][64][2] */
-    int16_t *height;    /* [words][64] */
-    float *center;      /* [dim] */
-    float step;         /* of keys */
-    float query_step;   /* of rows */
-    double most_length; /* of a row, in query steps, for its sums to fit in 16 bits */
-    double key_error;   /* at least |key - what its bytes say|, of every key */
-    bool usable;        /* false: keys too close together, or too far apart */
-};
-
-/* Bytes of the codes of 64 keys. */
-static inline size_t dkvb__coarse_word(size_t dim)
+/* Where dimension `i` of key `j` of a codebook lies. */
+static inline size_t dkvb__key_offset(size_t j, size_t i, size_t dim)
 {
-    return (dim + 1) / 2 * 128;
+    return ((j / DKVB__LANES * dkvb__quads(dim) + i / 4) * DKVB__LANES + j % DKVB__LANES) * 4 + i % 4;
 }
+
+/* Where dimension `i` of row `r` of a tile of 16 rows lies: int8_t[quads][16][4], each number times -2. */
+static inline size_t dkvb__row_offset(size_t r, size_t i)
+{
+    return (i / 4 * DKVB__LANES + r) * 4 + i % 4;
+}
+
+/* Nearest keys of a tile of rows in one codebook. */
+struct dkvb__lookup {
+    int32_t *dist;       /* [n][k], squared distances, ascending; INT32_MAX = none */
+    uint16_t *index;     /* [n][k], equal distances by key index; 0xFFFF = none */
+    const int8_t *rows;  /* [quads][16][4] */
+    size_t n;            /* rows, 1 to 16; what lies in the places of the others does not matter */
+    const uint8_t *keys; /* [words * 4][quads][16][4] */
+    const int32_t *norms; /* [words * 64], sum of squares of a key, or DKVB__DEAD */
+    size_t words, quads, k;
+    int32_t *scores; /* scratch, [DKVB__SCORE_ROWS][words * 64] */
+};
+enum { DKVB__SCORE_ROWS = 8 };
 
 /* A matrix to multiply by lies in panels of 16 columns, column by column of each: float[panels][depth][16]. Lanes past
  * the last column are zeros. */
@@ -87,25 +93,15 @@ struct dkvb__kernels {
     const char *name;
     bool (*supported)(void);
 
-    /* out[r][j] = (float) sum_i rows[r][i] * p[i][j]: a chain of fused multiply-adds in double precision from 0, i
-     * ascending. rows: n pointers to double[m]; p: float[m][d]; out: float[n][d]. */
-    void (*project)(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d);
+    /* The k nearest keys of each row of a tile: sum over dimensions of (row - key)^2. */
+    void (*nearest)(const struct dkvb__lookup *lookup);
 
-    /* The k nearest keys of each of n rows that are not in `dead`, nearest first, equal distances by key index.
-     * The distance is s = fma(q[i] - key[i], q[i] - key[i], s), i ascending from s = 0.
-     * q: float[n][dim]; blocks: see above; dead: bits; dist: float[n][k]; index: uint16_t[n][k]. Where fewer than k
-     * keys live: 0xFFFF and +inf. */
-    void (*nearest)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
-                    size_t keys, size_t dim, size_t k);
+    /* The transform of Walsh and Hadamard of 16 rows side by side, float[size][16], `size` a power of two, in place:
+     * stages of sums and differences of neighbours at distance 1, 2, 4, … */
+    void (*hadamard)(float *x, size_t size);
 
-    /* Fill in `coarse`, whose arrays are there, from the keys; and nearest() with its help, to the same bits. NULL
-     * where an instruction set has no such search. dim: at most DKVB__COARSE_DIM. */
-    void (*coarsen)(struct dkvb__coarse *coarse, const float *blocks, size_t keys, size_t dim);
-    void (*nearest_coarse)(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
-                           const uint64_t *dead, size_t keys, size_t dim, size_t k, const struct dkvb__coarse *coarse);
-
-    /* dist[j] = distance of q to key j, for all lanes of all blocks. dist: float[blocks * 16]. */
-    void (*distances)(float *dist, const float *q, const float *blocks, size_t keys, size_t dim);
+    /* rows[...] = -2 r of float[dim][16], r = x * scale rounded to the nearest (halves up) and cut to -63 .. 63. */
+    void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
 
     /* Networks: elementwise.h has their formulas. */
     void (*multiply)(const struct dkvb__product *product);
@@ -125,6 +121,7 @@ extern const struct dkvb__kernels dkvb__kernels_avx512;
 #endif
 #ifdef DKVB_HAVE_NEON
 extern const struct dkvb__kernels dkvb__kernels_neon;
+extern const struct dkvb__kernels dkvb__kernels_neon_dot;
 #endif
 
 /* All tables of this build, fastest first; NULL ends the list. Some may not be supported by this processor. */
@@ -133,41 +130,28 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 /* The table in use: see dkvb_runtime_kernels(). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* Its nearest(), with coarse keys unless they are NULL. */
-static inline void dkvb__nearest(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks,
-                                 const uint64_t *dead, size_t keys, size_t dim, size_t k,
-                                 const struct dkvb__coarse *coarse)
-{
-    if (coarse)
-        dkvb__kernels()->nearest_coarse(dist, index, q, n, blocks, dead, keys, dim, k, coarse);
-    else
-        dkvb__kernels()->nearest(dist, index, q, n, blocks, dead, keys, dim, k);
-}
-
-/* The k best so far of one row, ascending; unused places hold +inf and 0xFFFF. */
-static inline void dkvb__top_clear(float *dist, uint16_t *index, size_t k)
+/* The k best so far of one row, ascending; unused places hold INT32_MAX and 0xFFFF. */
+static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {
-        dist[i] = __builtin_inff();
+        dist[i] = INT32_MAX;
         index[i] = 0xFFFF;
     }
 }
 
-/* Put key j, which is nearer than the last, in its place: by distance, equal distances by index. */
-static inline void dkvb__top_insert(float *dist, uint16_t *index, size_t k, float d, size_t j)
+/* Put key j, which comes after all that are there, in its place if it is nearer than the last. */
+static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
 {
     size_t i = k - 1;
 
-    for (; i > 0 && (dist[i - 1] > d || (dist[i - 1] == d && index[i - 1] > j)); i--) {
+    if (d >= dist[i])
+        return;
+    for (; i > 0 && dist[i - 1] > d; i--) {
         dist[i] = dist[i - 1];
         index[i] = index[i - 1];
     }
     dist[i] = d;
     index[i] = (uint16_t)j;
 }
-
-/* Distances that overflowed to +inf were not inserted: give the places that are left to the lowest live keys not yet
- * there. */
-void dkvb__top_finish(float *dist, uint16_t *index, size_t k, const uint64_t *dead, size_t keys);
 
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "kernels/elementwise.h"
+#include "kernels/hadamard.h"
 #include "kernels/kernels.h"
 
 static bool supported(void)
@@ -9,56 +10,28 @@ static bool supported(void)
     return true;
 }
 
-static void project(float *out, const double *const *rows, size_t n, const float *p, size_t m, size_t d)
+/* A key that is dead is never found, whatever its bytes say. */
+static void nearest(const struct dkvb__lookup *l)
 {
-    for (size_t r = 0; r < n; r++)
-        for (size_t j = 0; j < d; j++) {
-            double sum = 0.0;
+    for (size_t r = 0; r < l->n; r++) {
+        int32_t *dist = l->dist + r * l->k;
+        uint16_t *index = l->index + r * l->k;
 
-            for (size_t i = 0; i < m; i++)
-                sum = fma(rows[r][i], (double)p[i * d + j], sum);
-            out[r * d + j] = (float)sum;
-        }
-}
+        dkvb__top_clear(dist, index, l->k);
+        for (size_t j = 0; j < l->words * 64; j++) {
+            int32_t sum = 0;
 
-static float distance(const float *q, const float *blocks, size_t j, size_t dim)
-{
-    const float *key = blocks + dkvb__key_offset(j, dim);
-    float sum = 0.0f;
-
-    for (size_t i = 0; i < dim; i++) {
-        float diff = q[i] - key[i * DKVB__LANES];
-
-        sum = fmaf(diff, diff, sum);
-    }
-    return sum;
-}
-
-static void nearest(float *dist, uint16_t *index, const float *q, size_t n, const float *blocks, const uint64_t *dead,
-                    size_t keys, size_t dim, size_t k)
-{
-    for (size_t r = 0; r < n; r++) {
-        float *row_dist = dist + r * k;
-        uint16_t *row_index = index + r * k;
-
-        dkvb__top_clear(row_dist, row_index, k);
-        for (size_t j = 0; j < keys; j++) {
-            float s;
-
-            if (dkvb__bit(dead, j))
+            if (l->norms[j] == DKVB__DEAD)
                 continue;
-            s = distance(q + r * dim, blocks, j, dim);
-            if (s < row_dist[k - 1])
-                dkvb__top_insert(row_dist, row_index, k, s, j);
-        }
-        dkvb__top_finish(row_dist, row_index, k, dead, keys);
-    }
-}
+            for (size_t i = 0; i < l->quads * 4; i++) {
+                int32_t row = l->rows[dkvb__row_offset(r, i)] / -2;
+                int32_t key = l->keys[dkvb__key_offset(j, i, l->quads * 4)] - DKVB__KEY_ZERO;
 
-static void distances(float *dist, const float *q, const float *blocks, size_t keys, size_t dim)
-{
-    for (size_t j = 0; j < dkvb__key_blocks(keys) * DKVB__LANES; j++)
-        dist[j] = distance(q, blocks, j, dim);
+                sum += (row - key) * (row - key);
+            }
+            dkvb__top_insert(dist, index, l->k, sum, j);
+        }
+    }
 }
 
 static float product_sum(const struct dkvb__product *p, size_t r, size_t c)
@@ -88,5 +61,5 @@ static void multiply(const struct dkvb__product *p)
         }
 }
 
-const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project,  nearest,    NULL,
-                                                   NULL,     distances, multiply, layer_norm, softmax};
+const struct dkvb__kernels dkvb__kernels_scalar = {"scalar",   supported, nearest,    hadamard,
+                                                   round_rows, multiply,  layer_norm, softmax};

@@ -11,10 +11,9 @@
 
 static void erase_key(dkvb_codebooks *cb, size_t c, size_t j)
 {
-    float *key = dkvb__codebook_blocks(cb, c) + dkvb__key_offset(j, cb->shape.key_dim);
-
-    for (size_t i = 0; i < cb->shape.key_dim; i++)
-        key[i * DKVB__LANES] = 0.0f;
+    for (size_t i = 0; i < dkvb__quads(cb->shape.key_dim) * 4; i++)
+        dkvb__codebook_keys(cb, c)[dkvb__key_offset(j, i, cb->shape.key_dim)] = 0;
+    dkvb__codebook_norms(cb, c)[j] = DKVB__DEAD;
 }
 
 static void erase_pairs(dkvb_model *model)
@@ -23,7 +22,6 @@ static void erase_pairs(dkvb_model *model)
     size_t row = model->classes * dkvb__value_size(model->values_dtype);
     uint64_t pair, from = 0;
 
-    dkvb__coarse_drop(&cb->coarse, &cb->mem);
     for (; dkvb_mask_next(model->mask, from, &pair); from = pair + 1) {
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "encoder/matrix.h"
+#include "kernels/matrix.h"
 #include "kernels/kernels.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

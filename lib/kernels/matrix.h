@@ -1,5 +1,5 @@
-#ifndef DKVB_ENCODER_MATRIX_H
-#define DKVB_ENCODER_MATRIX_H
+#ifndef DKVB_KERNELS_MATRIX_H
+#define DKVB_KERNELS_MATRIX_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +16,12 @@ struct dkvb__matrix {
     float *panels;
     float *start; /* zeros if there is no bias */
 };
+
+/* Where element [row][column] lies among panels of this depth. */
+static inline size_t dkvb__panel_offset(size_t row, size_t column, size_t depth)
+{
+    return (column / DKVB__PANEL * depth + row) * DKVB__PANEL + column % DKVB__PANEL;
+}
 
 /* Room for a matrix, its start zeros. Elements are put there by dkvb__matrix_set(). */
 dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t columns, const dkvb_allocator *mem);

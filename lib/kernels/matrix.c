@@ -1,4 +1,4 @@
-#include "encoder/matrix.h"
+#include "kernels/matrix.h"
 
 #include <string.h>
 
@@ -11,13 +11,13 @@ dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t column
 
     *m = (struct dkvb__matrix){.depth = depth, .columns = columns};
     if (dkvb__mul_overflow(&floats, panels * DKVB__PANEL, depth))
-        return dkvb__fail(DKVB_ENOMEM, "encoder: a matrix of %zu x %zu does not fit into memory", depth, columns);
+        return dkvb__fail(DKVB_ENOMEM, "a matrix of %zu x %zu does not fit into memory", depth, columns);
     m->panels = dkvb__alloc0(mem, floats, sizeof *m->panels);
     m->start = dkvb__alloc0(mem, panels * DKVB__PANEL, sizeof *m->start);
     if (m->panels && m->start)
         return DKVB_OK;
     dkvb__matrix_free(m, mem);
-    return dkvb__fail(DKVB_ENOMEM, "encoder: out of memory for a matrix of %zu x %zu", depth, columns);
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for a matrix of %zu x %zu", depth, columns);
 }
 
 void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem)

@@ -1,0 +1,146 @@
+/*
+ * Keys by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv 1711.00937,
+ * appendix A.1) and in the bottleneck's papers. With n_j rows of a batch, of sum s_j, nearest to key j:
+ *
+ *     N_j   <- decay N_j + (1 - decay) n_j
+ *     m_j   <- decay m_j + (1 - decay) s_j
+ *     key_j <- m_j / N_j
+ *
+ * m_j is always N_j key_j, so only N ("use") is kept, and the last line becomes
+ *
+ *     key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j.
+ *
+ * Rows are the bytes that a search sees, so sums of rows are exact; keys are floats in steps of the scale while they
+ * move, and rounded whenever rows look for the nearest. A key that is hardly used any more represents nobody: it is
+ * placed again on a row of the batch.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "bottleneck/keyinit.h"
+
+enum { TILE = DKVB__LANES };
+
+void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
+{
+    void *const parts[] = {p->keys, p->norms, p->tile, p->scores, p->sum, p->count, p->order, p->scratch};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        dkvb__free(mem, parts[i]);
+}
+
+bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, const struct dkvb__shape *shape, size_t n,
+                      const dkvb_allocator *mem)
+{
+    size_t norms = dkvb__norm_count(shape);
+
+    *p = (struct dkvb__placer){.options = o, .shape = shape, .n = n};
+    p->batch = o->batch > 0 && o->batch < n ? o->batch : n;
+    p->order = dkvb__alloc(mem, n, sizeof *p->order);
+    p->scratch = dkvb__alloc(mem, n, sizeof *p->scratch);
+    p->keys = dkvb__alloc(mem, dkvb__key_bytes(shape), 1);
+    p->norms = dkvb__alloc(mem, norms, sizeof *p->norms);
+    p->tile = dkvb__alloc0(mem, dkvb__quads(shape->key_dim), TILE * 4);
+    p->scores = dkvb__alloc(mem, norms, DKVB__SCORE_ROWS * sizeof *p->scores);
+    p->sum = dkvb__alloc(mem, (size_t)shape->keys * shape->key_dim, sizeof *p->sum);
+    p->count = dkvb__alloc(mem, shape->keys, sizeof *p->count);
+    return p->order && p->scratch && p->keys && p->norms && p->tile && p->scores && p->sum && p->count;
+}
+
+/* Where a row begins among tiles: its quads follow at a distance of a tile's. */
+static const int8_t *row_at(const struct dkvb__placer *p, const int8_t *rows, size_t r)
+{
+    return rows + r / TILE * dkvb__quads(p->shape->key_dim) * TILE * 4 + r % TILE * 4;
+}
+
+/* Row r, in steps. */
+static void read_row(const struct dkvb__placer *p, const int8_t *rows, size_t r, float *to)
+{
+    const int8_t *row = row_at(p, rows, r);
+
+    for (size_t i = 0; i < p->shape->key_dim; i++)
+        to[i] = (float)(row[dkvb__row_offset(0, i)] / -2);
+}
+
+void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng)
+{
+    dkvb__rng_choose(rng, p->n, p->shape->keys, p->order, p->scratch);
+    for (size_t j = 0; j < p->shape->keys; j++) {
+        read_row(p, rows, p->order[j], key + j * p->shape->key_dim);
+        use[j] = (float)((double)p->batch / p->shape->keys);
+    }
+}
+
+/* Nearest key of each row of the batch; their numbers and sums by key. */
+static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, const float *key)
+{
+    size_t quads = dkvb__quads(p->shape->key_dim), dim = p->shape->key_dim;
+    int32_t dist[TILE];
+    uint16_t index[TILE];
+
+    dkvb__pack_keys(p->keys, p->norms, key, p->shape);
+    memset(p->count, 0, p->shape->keys * sizeof *p->count);
+    memset(p->sum, 0, p->shape->keys * dim * sizeof *p->sum);
+    for (size_t first = 0; first < n; first += TILE) {
+        size_t count = n - first < TILE ? n - first : TILE;
+        struct dkvb__lookup lookup = {.dist = dist,
+                                      .index = index,
+                                      .rows = p->tile,
+                                      .n = count,
+                                      .keys = p->keys,
+                                      .norms = p->norms,
+                                      .words = dkvb__key_words(p->shape->keys),
+                                      .quads = quads,
+                                      .k = 1,
+                                      .scores = p->scores};
+
+        for (size_t r = 0; r < count; r++) {
+            const int8_t *row = row_at(p, rows, order[first + r]);
+
+            for (size_t q = 0; q < quads; q++)
+                memcpy(p->tile + (q * TILE + r) * 4, row + q * TILE * 4, 4);
+        }
+        dkvb__kernels()->nearest(&lookup);
+        for (size_t r = 0; r < count; r++) {
+            int32_t *sum = p->sum + index[r] * dim;
+
+            p->count[index[r]]++;
+            for (size_t i = 0; i < dim; i++)
+                sum[i] += p->tile[dkvb__row_offset(r, i)];
+        }
+    }
+}
+
+void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, float *key, float *use,
+                    struct dkvb__rng *rng)
+{
+    double keep = p->options->decay, even = (double)n / p->shape->keys;
+    size_t dim = p->shape->key_dim;
+
+    assign(p, rows, order, n, key);
+    for (size_t j = 0; j < p->shape->keys; j++) {
+        double count = p->count[j], now = keep * (double)use[j] + (1.0 - keep) * count, rate = (1.0 - keep) / now;
+
+        use[j] = (float)now;
+        for (size_t i = 0; count > 0 && i < dim; i++) {
+            double old = (double)key[j * dim + i], sum = -0.5 * (double)p->sum[j * dim + i];
+
+            key[j * dim + i] = (float)(old + rate * (sum - count * old));
+        }
+        if (now < p->options->restart * even) {
+            read_row(p, rows, order[dkvb__rng_below(rng, n)], key + j * dim);
+            use[j] = (float)even;
+        }
+    }
+}
+
+void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng)
+{
+    dkvb__place_sample(p, rows, key, use, rng);
+    for (uint32_t pass = 0; pass < p->options->passes; pass++) {
+        dkvb__rng_choose(rng, p->n, p->n, p->order, p->scratch);
+        /* A short batch at the end would pull the averages down: those rows wait for another pass. */
+        for (size_t first = 0; first + p->batch <= p->n; first += p->batch)
+            dkvb__ema_step(p, rows, p->order + first, p->batch, key, use, rng);
+    }
+}

@@ -1,0 +1,195 @@
+/*
+ * Half whitening: rows are multiplied by W = S^(-1/4), S being the covariance of the key rows with a floor under its
+ * eigenvalues. Each principal axis is divided by the square root of its deviation, which brings axes half way towards
+ * equal weight.
+ *
+ * The root comes from Newton's iteration for inverse p-th roots, p = 4, coupled so that it is stable (Guo and Higham
+ * 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3), from X = I and M = S / c:
+ *
+ *     T = (5 I - M) / 4,   X <- X T,   M <- T^4 M
+ *
+ * until M is the identity; then W = X c^(-1/4). All products are those of the kernels, in one order of every sum, so W
+ * is the same bits on every processor; how near it is to the exact root does not matter to that.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/project.h"
+#include "kernels/matrix.h"
+
+enum {
+    CHUNK = 1024,       /* rows whose products are added at a time */
+    MOST_STEPS = 60,    /* small eigenvalues grow by 2.4 a step, so 25 are usual */
+    ROWS_A_COLUMN = 16, /* rows used, and */
+    LEAST_ROWS = 16384  /* at least, if there are so many */
+};
+
+/* Eigenvalues are raised by this share of their mean, so that axes on which rows hardly differ, or which fewer rows
+ * than columns leave empty, are not blown up. */
+static const double eigenvalue_floor = 1e-3;
+
+struct root {
+    size_t m;
+    struct dkvb__matrix packed; /* the right factor of a product */
+    float *x, *t, *power, *spare;
+    const struct dkvb__run *run;
+};
+
+/* out = a b, all float[m][m]. */
+static void multiply(struct root *w, float *out, const float *a, const float *b)
+{
+    struct dkvb__product product;
+
+    dkvb__matrix_set(&w->packed, 0, w->m, b, false);
+    product = dkvb__matrix_product(&w->packed);
+    product.out = out;
+    product.a = a;
+    product.rows = w->m;
+    dkvb__multiply(&product, w->run);
+}
+
+static void swap(float **a, float **b)
+{
+    float *was = *a;
+
+    *a = *b;
+    *b = was;
+}
+
+/* Largest difference of a matrix from the identity. */
+static double distance_from_identity(const float *a, size_t m)
+{
+    double most = 0.0;
+
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < m; j++) {
+            double off = fabs((double)a[i * m + j] - (i == j ? 1.0 : 0.0));
+
+            most = off > most ? off : most;
+        }
+    return most;
+}
+
+/* w->x = s^(-1/4); s is overwritten. */
+static dkvb_status inverse_fourth_root(struct root *w, float *s)
+{
+    size_t m = w->m, count = m * m;
+    double norm = 0.0, scale;
+
+    for (size_t i = 0; i < count; i++)
+        norm += (double)s[i] * (double)s[i];
+    norm = sqrt(norm); /* of Frobenius: no eigenvalue is larger */
+    for (size_t i = 0; i < count; i++)
+        s[i] = (float)((double)s[i] / norm);
+    memset(w->x, 0, count * sizeof *w->x);
+    for (size_t i = 0; i < m; i++)
+        w->x[i * m + i] = 1.0f;
+    for (size_t step = 0; step < MOST_STEPS && distance_from_identity(s, m) > 1e-4; step++) {
+        dkvb_status rc = dkvb__report(w->run, step, MOST_STEPS);
+
+        if (rc)
+            return rc;
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < m; j++)
+                w->t[i * m + j] = 0.25f * ((i == j ? 5.0f : 0.0f) - s[i * m + j]);
+        multiply(w, w->spare, w->x, w->t);
+        swap(&w->x, &w->spare);
+        multiply(w, w->power, w->t, w->t);
+        multiply(w, w->spare, w->power, w->power);
+        multiply(w, w->t, w->spare, s);
+        memcpy(s, w->t, count * sizeof *s);
+    }
+    scale = 1.0 / sqrt(sqrt(norm));
+    for (size_t i = 0; i < count; i++)
+        w->x[i] = (float)((double)w->x[i] * scale);
+    return DKVB_OK;
+}
+
+/* s += sum over `rows` rows y of y y^T, as s = s + a b: `a` float[m][CHUNK] holds the rows as columns. */
+static void add_products(struct root *w, struct dkvb__matrix *rows_matrix, float **s, const float *y, float *a,
+                         size_t rows)
+{
+    struct dkvb__product product;
+
+    for (size_t i = 0; i < w->m; i++)
+        for (size_t r = 0; r < CHUNK; r++)
+            a[i * CHUNK + r] = r < rows ? y[r * w->m + i] : 0.0f;
+    dkvb__matrix_set(rows_matrix, 0, w->m, y, false);
+    product = dkvb__matrix_product(rows_matrix);
+    product.out = w->spare;
+    product.add = *s;
+    product.a = a;
+    product.rows = w->m;
+    dkvb__multiply(&product, w->run);
+    swap(s, &w->spare);
+}
+
+static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const float *x, const size_t *pick, size_t n,
+                              float **s)
+{
+    size_t m = w->m;
+    float *y = dkvb__alloc(&cb->mem, m, CHUNK * sizeof *y), *a = dkvb__alloc(&cb->mem, m, CHUNK * sizeof *a);
+    struct dkvb__matrix rows_matrix;
+    double trace = 0.0;
+    dkvb_status rc = dkvb__matrix_new(&rows_matrix, CHUNK, m, &cb->mem);
+
+    if (!rc && (!y || !a))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to whiten rows of %zu columns", m);
+    for (size_t first = 0, rows; !rc && first < n; first += rows) {
+        rows = n - first < CHUNK ? n - first : CHUNK;
+        memset(y, 0, m * CHUNK * sizeof *y);
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = x + (pick ? pick[first + r] : first + r) * m;
+
+            for (size_t i = 0; i < m; i++)
+                y[r * m + i] = row[i] - cb->center[i];
+        }
+        add_products(w, &rows_matrix, s, y, a, rows);
+        rc = dkvb__report(w->run, first + rows, n);
+    }
+    dkvb__matrix_free(&rows_matrix, &cb->mem);
+    dkvb__free(&cb->mem, y);
+    dkvb__free(&cb->mem, a);
+    for (size_t i = 0; !rc && i < m; i++)
+        trace += (double)(*s)[i * m + i];
+    if (!rc && !(isfinite(trace) && trace < 1e30))
+        rc = dkvb__fail(DKVB_EINVAL, "features: the numbers are too large to be whitened");
+    for (size_t i = 0; !rc && i < m; i++) /* rows that are all alike have nothing to whiten */
+        (*s)[i * m + i] += trace > 1e-30 ? (float)(eigenvalue_floor * trace / (double)m) : 1.0f;
+    return rc;
+}
+
+dkvb_status dkvb__whitening_fit(dkvb_codebooks *cb, const float *x, const size_t *pick, size_t n,
+                                const struct dkvb__run *run)
+{
+    size_t m = cb->shape.input_dim, most = ROWS_A_COLUMN * m > LEAST_ROWS ? ROWS_A_COLUMN * m : LEAST_ROWS;
+    struct root w = {.m = m, .run = run};
+    float *s = dkvb__alloc0(&cb->mem, m, m * sizeof *s);
+    dkvb_status rc = dkvb__matrix_new(&w.packed, m, m, &cb->mem);
+
+    n = n < most ? n : most;
+    w.x = dkvb__alloc(&cb->mem, m, m * sizeof *w.x);
+    w.t = dkvb__alloc(&cb->mem, m, m * sizeof *w.t);
+    w.power = dkvb__alloc(&cb->mem, m, m * sizeof *w.power);
+    w.spare = dkvb__alloc(&cb->mem, m, m * sizeof *w.spare);
+    if (!rc && (!s || !w.x || !w.t || !w.power || !w.spare))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the whitening of %zu columns", m);
+    if (!rc)
+        rc = covariance(&w, cb, x, pick, n, &s);
+    if (!rc)
+        rc = inverse_fourth_root(&w, s);
+    for (size_t i = 0; !rc && i < m; i++) /* rounding left it a little short of symmetric */
+        for (size_t j = 0; j < m; j++)
+            cb->whitening[dkvb__panel_offset(i, j, m)] = 0.5f * (w.x[i * m + j] + w.x[j * m + i]);
+    if (!rc && !dkvb__all_finite(cb->whitening, dkvb__whitening_count(&cb->shape)))
+        rc = dkvb__fail(DKVB_EINVAL, "features: the covariance of the key rows has no usable root");
+    dkvb__matrix_free(&w.packed, &cb->mem);
+    dkvb__free(&cb->mem, s);
+    dkvb__free(&cb->mem, w.x);
+    dkvb__free(&cb->mem, w.t);
+    dkvb__free(&cb->mem, w.power);
+    dkvb__free(&cb->mem, w.spare);
+    return rc;
+}

@@ -1,0 +1,83 @@
+/*
+ * How a row enters a codebook, 16 rows side by side, as plain loops that every compiler turns into vectors and that
+ * give the same bits whatever their length: each kernel file compiles them for its instruction set.
+ */
+#ifndef DKVB_KERNELS_HADAMARD_H
+#define DKVB_KERNELS_HADAMARD_H
+
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+/* One stage over rows of the array that lie `step` apart: (a, b) becomes (a + b, a - b). */
+static inline void hadamard_stage(float *restrict a, float *restrict b, size_t step)
+{
+#pragma omp simd
+    for (size_t i = 0; i < step * DKVB__LANES; i++) {
+        float sum = a[i] + b[i], difference = a[i] - b[i];
+
+        a[i] = sum;
+        b[i] = difference;
+    }
+}
+
+/* Two stages in one sweep, each sum the same as if they came one after the other. */
+static inline void hadamard_stages(float *restrict a, float *restrict b, float *restrict c, float *restrict d,
+                                   size_t step)
+{
+#pragma omp simd
+    for (size_t i = 0; i < step * DKVB__LANES; i++) {
+        float ab = a[i] + b[i], a_b = a[i] - b[i], cd = c[i] + d[i], c_d = c[i] - d[i];
+
+        a[i] = ab + cd;
+        b[i] = a_b + c_d;
+        c[i] = ab - cd;
+        d[i] = a_b - c_d;
+    }
+}
+
+static void hadamard(float *x, size_t size)
+{
+    size_t step = 1;
+
+    for (; step * 4 <= size; step *= 4)
+        for (size_t i = 0; i < size; i += 4 * step) {
+            float *at = x + i * DKVB__LANES;
+
+            hadamard_stages(at, at + step * DKVB__LANES, at + 2 * step * DKVB__LANES, at + 3 * step * DKVB__LANES,
+                            step);
+        }
+    if (step < size)
+        hadamard_stage(x, x + step * DKVB__LANES, step);
+}
+
+/* The number of a row that a quad holds: -2 r. Adding half a step and 64 makes truncation round, with halves up. */
+static inline uint32_t round_one(float x, float scale)
+{
+    float r = x * scale;
+
+    r = r > -(float)DKVB__STEPS ? r : -(float)DKVB__STEPS;
+    r = r < (float)DKVB__STEPS ? r : (float)DKVB__STEPS;
+    return (uint32_t)(2 * DKVB__KEY_ZERO - 2 * (int32_t)(r + ((float)DKVB__KEY_ZERO + 0.5f))) & 0xFF;
+}
+
+static void round_rows(int8_t *rows, const float *x, size_t dim, float scale)
+{
+    static const float none[DKVB__LANES] = {0.0f};
+
+    for (size_t i = 0; i < dim; i += 4) {
+        const float *a = x + i * DKVB__LANES;
+        const float *b = i + 1 < dim ? a + DKVB__LANES : none;
+        const float *c = i + 2 < dim ? a + 2 * DKVB__LANES : none;
+        const float *d = i + 3 < dim ? a + 3 * DKVB__LANES : none;
+        uint32_t quad[DKVB__LANES];
+
+#pragma omp simd
+        for (size_t l = 0; l < DKVB__LANES; l++)
+            quad[l] = round_one(a[l], scale) | round_one(b[l], scale) << 8 | round_one(c[l], scale) << 16 |
+                      round_one(d[l], scale) << 24;
+        memcpy(rows + i * DKVB__LANES, quad, sizeof quad);
+    }
+}
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * NEON, for neon.c and neon_dot.c, which differ in how products of bytes are added:
+ *
+ *     add_products(sum, key, row)   sum[i] + key[4 i .. 4 i + 3] . row[the same], for i of 0 to 3
+ *
+ * Four vectors are one block of 16 keys; the same numbers as scalar.c, lane by lane. Numbers of keys are 1 to 127, so
+ * the signed products of NEON serve them too.
+ */
+#ifndef DKVB_KERNELS_NEON_H
+#define DKVB_KERNELS_NEON_H
+
+#include <arm_neon.h>
+
+#include "kernels/hadamard.h"
+#include "kernels/kernels.h"
+
+typedef int32x4x4_t lanes;
+
+static inline lanes lanes_load(const int32_t *p)
+{
+    return (lanes){{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
+}
+
+static inline void lanes_store(int32_t *p, lanes v)
+{
+    for (size_t i = 0; i < 4; i++)
+        vst1q_s32(p + 4 * i, v.val[i]);
+}
+
+static inline lanes lanes_min(lanes a, lanes b)
+{
+    for (size_t i = 0; i < 4; i++)
+        a.val[i] = vminq_s32(a.val[i], b.val[i]);
+    return a;
+}
+
+/* A bit for each lane of four, at `shift`. */
+static inline uint32_t bits_of(uint32x4_t all, unsigned shift)
+{
+    static const uint32_t bit[4] = {1, 2, 4, 8};
+
+    return vaddvq_u32(vandq_u32(all, vld1q_u32(bit))) << shift;
+}
+
+static inline uint32_t lanes_below(lanes v, int32_t x)
+{
+    uint32_t bits = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        bits |= bits_of(vcltq_s32(v.val[i], vdupq_n_s32(x)), 4 * i);
+    return bits;
+}
+
+static inline uint32_t lanes_not_above(lanes v, int32_t x)
+{
+    uint32_t bits = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        bits |= bits_of(vcleq_s32(v.val[i], vdupq_n_s32(x)), 4 * i);
+    return bits;
+}
+
+static inline size_t lanes_collect(int32_t *index, lanes v, int32_t x, int32_t j)
+{
+    size_t count = 0;
+
+    for (uint32_t taken = lanes_not_above(v, x); taken; taken &= taken - 1)
+        index[count++] = j + __builtin_ctz(taken);
+    return count;
+}
+
+/* `rows` by one block: a constant where this is inlined, so that all sums are registers. */
+static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
+                                                             const uint8_t *keys, const int32_t *norms, size_t quads,
+                                                             size_t rows)
+{
+    int32x4_t sums[4][4];
+
+#pragma GCC unroll 4
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++)
+            sums[r][i] = vld1q_s32(norms + 4 * i);
+    for (size_t q = 0; q < quads; q++) {
+        int8x16_t key[4];
+
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++)
+            key[i] = vreinterpretq_s8_u8(vld1q_u8(keys + q * 64 + 16 * i));
+#pragma GCC unroll 4
+        for (size_t r = 0; r < rows; r++) {
+            int32_t quad;
+            int8x16_t x;
+
+            memcpy(&quad, row + (q * DKVB__LANES + r) * 4, sizeof quad);
+            x = vreinterpretq_s8_s32(vdupq_n_s32(quad));
+#pragma GCC unroll 4
+            for (size_t i = 0; i < 4; i++)
+                sums[r][i] = add_products(sums[r][i], key[i], x);
+        }
+    }
+#pragma GCC unroll 4
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++)
+            vst1q_s32(scores + r * stride + 4 * i, sums[r][i]);
+}
+
+static void score_rows(int32_t *scores, size_t stride, const int8_t *rows, const uint8_t *keys, const int32_t *norms,
+                       size_t quads)
+{
+    for (size_t r = 0; r < 8; r += 4)
+        for (size_t b = 0; b < 2; b++)
+            score_tile(scores + r * stride + b * DKVB__LANES, stride, rows + r * 4, keys + b * quads * 64,
+                       norms + b * DKVB__LANES, quads, 4);
+}
+
+static void score_row(int32_t *scores, const int8_t *rows, const uint8_t *keys, const int32_t *norms, size_t quads)
+{
+    for (size_t b = 0; b < 4; b++)
+        score_tile(scores + b * DKVB__LANES, 0, rows, keys + b * quads * 64, norms + b * DKVB__LANES, quads, 1);
+}
+
+#include "kernels/nearest.h" /* nearest() from the functions above */
+
+enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 24 sums, 4 columns and a row's number in 32 registers */
+typedef float32x4_t dense_vector;
+
+static inline dense_vector dense_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+static inline void dense_store(float *p, dense_vector v)
+{
+    vst1q_f32(p, v);
+}
+
+static inline dense_vector dense_all(const float *p)
+{
+    return vld1q_dup_f32(p);
+}
+
+static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vector c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+#include "kernels/dense.h" /* multiply() from the functions above; layer_norm(), softmax() */
+
+#endif
