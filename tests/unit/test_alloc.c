@@ -132,10 +132,13 @@ static void half_an_allocator_is_refused_by_codebooks(void **state)
     struct failing_alloc mem;
     dkvb_allocator no_release = failing_allocator(&mem, SIZE_MAX), no_alloc = no_release, none = {0};
     const dkvb_allocator *const halves[] = {&no_release, &no_alloc};
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
     dkvb_keyinit_options o = small_keyinit();
     dkvb_codebooks *cb;
 
     (void)state;
+    arrays.dim = DIM;
+    arrays.keys = rows;
     no_release.release = NULL;
     no_alloc.alloc = NULL;
     for (size_t i = 0; i < 2; i++) {
@@ -145,7 +148,7 @@ static void half_an_allocator_is_refused_by_codebooks(void **state)
         assert_null(cb);
         assert_int_equal(dkvb_codebooks_begin(&cb, DIM, &o), DKVB_EINVAL);
         assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
-        assert_int_equal(dkvb_codebooks_from_arrays(&cb, DIM, rows, NULL, rows, &o), DKVB_EINVAL);
+        assert_int_equal(dkvb_codebooks_from_arrays(&cb, &arrays, &o), DKVB_EINVAL);
         assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
     }
     assert_int_equal(mem.live, 0);
@@ -154,21 +157,51 @@ static void half_an_allocator_is_refused_by_codebooks(void **state)
     dkvb_codebooks_free(cb);
 }
 
-static void every_method_of_key_initialisation_may_fail(void **state)
+/* One way to make codebooks: fitted by either method, whitened or not, from few of the rows, grown, or from arrays. */
+enum { EMA, SAMPLE, WHITENED, FEW_ROWS, GROWN, FROM_ARRAYS, WAYS };
+
+static dkvb_status make_codebooks(dkvb_codebooks **cb, int way, const dkvb_allocator *a)
+{
+    static float whitening[DIM * DIM];
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_status rc;
+
+    o.allocator = a;
+    o.method = way == SAMPLE ? DKVB_KEYINIT_SAMPLE : DKVB_KEYINIT_EMA;
+    o.whiten = way == WHITENED || way == GROWN;
+    o.rows_per_key = way == FEW_ROWS ? 3 : 0;
+    if (way == FROM_ARRAYS) {
+        arrays.dim = DIM;
+        arrays.keys = rows;
+        arrays.whitening = whitening;
+        return dkvb_codebooks_from_arrays(cb, &arrays, &o);
+    }
+    if (way != GROWN)
+        return dkvb_codebooks_fit(cb, rows, ROWS, DIM, &o, NULL);
+    rc = dkvb_codebooks_begin(cb, DIM, &o);
+    if (!rc)
+        rc = dkvb_codebooks_step(*cb, rows, ROWS, NULL);
+    if (!rc)
+        rc = dkvb_codebooks_step(*cb, rows, ROWS, NULL);
+    return rc ? rc : dkvb_codebooks_freeze(*cb);
+}
+
+static void every_way_to_make_codebooks_may_run_out_of_memory(void **state)
 {
     (void)state;
-    for (uint32_t method = DKVB_KEYINIT_EMA; method <= DKVB_KEYINIT_SAMPLE; method++) {
+    for (int way = 0; way < WAYS; way++) {
         dkvb_status rc = DKVB_ENOMEM;
 
         for (size_t fail_at = 0; rc == DKVB_ENOMEM; fail_at++) {
+            static int8_t projected[ROWS * CODEBOOKS * KEY_DIM];
             struct failing_alloc mem;
             dkvb_allocator a = failing_allocator(&mem, fail_at);
-            dkvb_keyinit_options o = small_keyinit();
-            dkvb_codebooks *cb;
+            dkvb_codebooks *cb = NULL;
 
-            o.method = method;
-            o.allocator = &a;
-            rc = dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL);
+            rc = make_codebooks(&cb, way, &a);
+            if (!rc)
+                rc = dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL);
             dkvb_codebooks_free(cb);
             assert_int_equal(mem.live, 0);
         }
@@ -243,7 +276,7 @@ int main(void)
         cmocka_unit_test(every_allocation_of_a_life_may_fail),
         cmocka_unit_test(half_an_allocator_is_refused),
         cmocka_unit_test(half_an_allocator_is_refused_by_codebooks),
-        cmocka_unit_test(every_method_of_key_initialisation_may_fail),
+        cmocka_unit_test(every_way_to_make_codebooks_may_run_out_of_memory),
         cmocka_unit_test(changes_that_fail_change_nothing),
     };
 

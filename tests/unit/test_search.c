@@ -23,28 +23,21 @@ static int teardown(void **state)
     return 0;
 }
 
-static float plain_distance(const float *q, const float *key)
-{
-    float s = 0.0f;
-
-    for (size_t i = 0; i < KEY_DIM; i++)
-        s = fmaf(q[i] - key[i], q[i] - key[i], s);
-    return s;
-}
-
-/* The k nearest keys by selection: no blocks, no thresholds, nothing shared with the library. */
-static void plain_search(const float *q, const float *keys, const dkvb_mask *mask, size_t c, size_t k, uint16_t *codes,
-                         float *dist)
+/* The k nearest keys by selection, in whole numbers: no layout, no bounds, nothing shared with the library. */
+static void plain_search(const int8_t *row, const int8_t *keys, const dkvb_mask *mask, size_t c, size_t k,
+                         uint16_t *codes, int32_t *dist)
 {
     uint8_t used[KEYS] = {0};
 
     for (size_t rank = 0; rank < k; rank++) {
         codes[rank] = DKVB_CODE_NONE;
-        dist[rank] = INFINITY;
+        dist[rank] = INT32_MAX;
         for (size_t j = 0; j < KEYS; j++) {
-            float d = plain_distance(q, keys + j * KEY_DIM);
+            int32_t d = 0;
 
-            if (used[j] || (mask && dkvb_mask_has(mask, (uint32_t)c, (uint32_t)j)) || !(d < dist[rank]))
+            for (size_t i = 0; i < KEY_DIM; i++)
+                d += (row[i] - keys[j * KEY_DIM + i]) * (row[i] - keys[j * KEY_DIM + i]);
+            if (used[j] || (mask && dkvb_mask_has(mask, (uint32_t)c, (uint32_t)j)) || d >= dist[rank])
                 continue;
             codes[rank] = (uint16_t)j;
             dist[rank] = d;
@@ -56,20 +49,20 @@ static void plain_search(const float *q, const float *keys, const dkvb_mask *mas
 
 static void compare_with_plain_search(const dkvb_mask *mask, uint32_t k)
 {
-    static float q[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
+    static int8_t projected[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
     dkvb_codebooks *cb = dkvb_model_codebooks(model);
     size_t size = (size_t)ROWS * CODEBOOKS * k;
     uint16_t *codes = malloc(size * sizeof *codes), expected[KEYS];
-    float *dist = malloc(size * sizeof *dist), expected_dist[KEYS];
+    int32_t *dist = malloc(size * sizeof *dist), expected_dist[KEYS];
 
-    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, q, NULL));
+    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
     assert_ok(dkvb_codebooks_get_keys(cb, keys));
     assert_ok(dkvb_search(cb, mask, rows, ROWS, k, codes, dist, NULL));
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < CODEBOOKS; c++) {
             size_t at = r * CODEBOOKS + c;
 
-            plain_search(q + at * KEY_DIM, keys + c * KEYS * KEY_DIM, mask, c, k, expected, expected_dist);
+            plain_search(projected + at * KEY_DIM, keys + c * KEYS * KEY_DIM, mask, c, k, expected, expected_dist);
             assert_memory_equal(codes + at * k, expected, k * sizeof *codes);
             assert_memory_equal(dist + at * k, expected_dist, k * sizeof *dist);
         }
@@ -105,7 +98,7 @@ static void rows_alone_threads_and_batches_give_the_same_bits(void **state)
 {
     enum { K = 3 };
     static uint16_t codes[2][ROWS * CODEBOOKS * K];
-    static float dist[2][ROWS * CODEBOOKS * K];
+    static int32_t dist[2][ROWS * CODEBOOKS * K];
     const dkvb_codebooks *cb = dkvb_model_codebooks(model);
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
 
@@ -127,11 +120,16 @@ static void rows_alone_threads_and_batches_give_the_same_bits(void **state)
 static void projected_rows_are_searched_alike(void **state)
 {
     static uint16_t codes[2][ROWS * CODEBOOKS];
+    static int8_t projected[ROWS * CODEBOOKS * KEY_DIM];
     static float q[ROWS * CODEBOOKS * KEY_DIM];
     const dkvb_codebooks *cb = dkvb_model_codebooks(model);
+    float scales[CODEBOOKS];
 
     (void)state;
-    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, q, NULL));
+    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
+    assert_ok(dkvb_codebooks_get_scales(cb, scales));
+    for (size_t i = 0; i < sizeof q / sizeof *q; i++)
+        q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* rounded to the same steps */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes[0], NULL, NULL));
     assert_ok(dkvb_search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL));
     assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
@@ -189,6 +187,37 @@ static void refreshed_codes_equal_a_full_search(void **state)
     dkvb_mask_free(mask);
 }
 
+static void masks_and_refreshes_hold_for_every_k(void **state)
+{
+    (void)state;
+    for (uint32_t k = 2; k <= 9; k += 7) {
+        uint16_t *codes = malloc((size_t)ROWS * CODEBOOKS * k * sizeof *codes), *full;
+        dkvb_model *wide = trained_model(k, codes);
+        dkvb_codebooks *cb = dkvb_model_codebooks(wide);
+        uint64_t searched;
+        dkvb_mask *mask;
+
+        full = malloc((size_t)ROWS * CODEBOOKS * k * sizeof *full);
+        assert_ok(dkvb_mask_new(&mask, cb));
+        for (uint32_t j = 0; j + 4 < KEYS; j++) /* of the last codebook, fewer keys are left than are looked for */
+            assert_ok(dkvb_mask_add(mask, CODEBOOKS - 1, j));
+        for (uint32_t c = 0; c + 1 < CODEBOOKS; c++)
+            for (uint32_t j = c; j < KEYS; j += 5)
+                assert_ok(dkvb_mask_add(mask, c, j));
+        assert_ok(dkvb_model_forget(wide, mask, NULL, NULL));
+        assert_ok(dkvb_search(cb, mask, rows, ROWS, k, full, NULL, NULL));
+        assert_ok(dkvb_search_refresh(wide, rows, ROWS, k, codes, &searched, NULL));
+        assert_memory_equal(codes, full, (size_t)ROWS * CODEBOOKS * k * sizeof *codes);
+        assert_true(searched > 0 && searched < (uint64_t)ROWS * CODEBOOKS);
+        for (uint32_t rank = 4; rank < k; rank++)
+            assert_int_equal(codes[(CODEBOOKS - 1) * k + rank], DKVB_CODE_NONE);
+        dkvb_mask_free(mask);
+        dkvb_model_free(wide);
+        free(codes);
+        free(full);
+    }
+}
+
 static int count_calls(void *user, uint64_t done, uint64_t total)
 {
     uint64_t *calls = user;
@@ -239,6 +268,7 @@ int main(void)
         cmocka_unit_test(projected_rows_are_searched_alike),
         cmocka_unit_test(wide_rows_of_one_codebook_are_split_alike),
         cmocka_unit_test(refreshed_codes_equal_a_full_search),
+        cmocka_unit_test(masks_and_refreshes_hold_for_every_k),
         cmocka_unit_test(search_reports_rows_and_can_be_cancelled),
         cmocka_unit_test(bad_arguments_are_refused),
     };

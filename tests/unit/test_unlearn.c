@@ -59,9 +59,10 @@ static void activations_are_counted_and_added(void **state)
 static void every_codebook_is_counted(void **state)
 {
     enum { MANY = 37, FEW_KEYS = 3, RANKS = 2, MANY_ROWS = 50 };
-    static const float projection[MANY], keys[MANY * FEW_KEYS];
+    static const float keys[MANY * FEW_KEYS];
     static uint16_t many[MANY_ROWS * MANY * RANKS];
     static uint64_t counts[MANY * FEW_KEYS], expected[MANY * FEW_KEYS];
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
     dkvb_model_options m = DKVB_MODEL_OPTIONS_INIT;
     dkvb_codebooks *cb;
@@ -72,7 +73,9 @@ static void every_codebook_is_counted(void **state)
     o.keys = FEW_KEYS;
     o.key_dim = 1;
     m.top_k = RANKS;
-    assert_ok(dkvb_codebooks_from_arrays(&cb, 1, projection, NULL, keys, &o));
+    arrays.dim = 1;
+    arrays.keys = keys;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
     assert_ok(dkvb_model_new(&model, cb, 2, &m));
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
         many[i] = i * i % 5 == 4 ? DKVB_CODE_NONE : (uint16_t)(i * i % 7 % FEW_KEYS);
@@ -174,8 +177,8 @@ static void forgetting_leaves_keys_and_values_alone(void **state)
     (void)state;
     forget(model, mask, "test");
     assert_memory_equal(model->values, twin->values, CODEBOOKS * KEYS * CLASSES * sizeof(float));
-    assert_memory_equal(model->codebooks->blocks, twin->codebooks->blocks,
-                        dkvb__block_count(&model->codebooks->shape) * sizeof(float));
+    assert_memory_equal(model->codebooks->keys, twin->codebooks->keys,
+                        CODEBOOKS * dkvb__key_bytes(&model->codebooks->shape));
     dkvb_mask_free(mask);
     dkvb_model_free(model);
     dkvb_model_free(twin);
@@ -301,11 +304,11 @@ static void purge_erases_keys_and_values_but_changes_no_score(void **state)
     logits_of(model, after);
     assert_memory_equal(before, after, sizeof before);
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
-        const float *key =
-            dkvb__codebook_blocks(model->codebooks, pair / KEYS) + dkvb__key_offset(pair % KEYS, KEY_DIM);
+        const uint8_t *keys = dkvb__codebook_keys(model->codebooks, pair / KEYS);
 
-        for (size_t i = 0; i < KEY_DIM; i++)
-            assert_true(key[i * DKVB__LANES] == 0.0f);
+        for (size_t i = 0; i < dkvb__quads(KEY_DIM) * 4; i++)
+            assert_int_equal(keys[dkvb__key_offset(pair % KEYS, i, KEY_DIM)], 0);
+        assert_int_equal(dkvb__codebook_norms(model->codebooks, pair / KEYS)[pair % KEYS], DKVB__DEAD);
         for (size_t l = 0; l < CLASSES; l++)
             assert_true(((const float *)model->values)[pair * CLASSES + l] == 0.0f);
     }
@@ -394,11 +397,11 @@ static void texts_are_checked(void **state)
 }
 
 /* Whether a projected row, [C][d], is one of the keys, [C][K][d], of any codebook. */
-static bool is_a_key(const float *q, const float *keys)
+static bool is_a_key(const int8_t *row, const int8_t *keys)
 {
     for (size_t c = 0; c < CODEBOOKS; c++)
         for (size_t j = 0; j < KEYS; j++)
-            if (memcmp(q + c * KEY_DIM, keys + (c * KEYS + j) * KEY_DIM, KEY_DIM * sizeof *q) == 0)
+            if (memcmp(row + c * KEY_DIM, keys + (c * KEYS + j) * KEY_DIM, KEY_DIM) == 0)
                 return true;
     return false;
 }
@@ -406,7 +409,7 @@ static bool is_a_key(const float *q, const float *keys)
 /* A sampled key is the nearest one of the row that it is, so every pair that the row selects has it. */
 static void purge_after_thorough_leaves_no_row_as_a_key(void **state)
 {
-    static float q[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
+    static int8_t projected[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
     dkvb_keyinit_options o = small_keyinit();
     dkvb_request request = DKVB_REQUEST_INIT;
     uint8_t marks[ROWS];
@@ -422,11 +425,11 @@ static void purge_after_thorough_leaves_no_row_as_a_key(void **state)
     assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
     dkvb_codebooks_free(cb);
     assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, NULL));
-    assert_ok(dkvb_codebooks_project(dkvb_model_codebooks(model), rows, ROWS, q, NULL));
+    assert_ok(dkvb_codebooks_project(dkvb_model_codebooks(model), rows, ROWS, projected, NULL, NULL));
     assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
     for (size_t r = 0; r < ROWS; r++) {
         marks[r] = r % 9 == 0 ? DKVB_FORGET : DKVB_KEEP;
-        before += marks[r] == DKVB_FORGET && is_a_key(q + r * CODEBOOKS * KEY_DIM, keys);
+        before += marks[r] == DKVB_FORGET && is_a_key(projected + r * CODEBOOKS * KEY_DIM, keys);
     }
     assert_true(before > 0);
     request.method = DKVB_METHOD_EVERY;
@@ -439,7 +442,7 @@ static void purge_after_thorough_leaves_no_row_as_a_key(void **state)
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
     for (size_t r = 0; r < ROWS; r++)
-        assert_false(marks[r] == DKVB_FORGET && is_a_key(q + r * CODEBOOKS * KEY_DIM, keys));
+        assert_false(marks[r] == DKVB_FORGET && is_a_key(projected + r * CODEBOOKS * KEY_DIM, keys));
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }

@@ -337,7 +337,8 @@ enum { MANY = 43, FEW_KEYS = 5, MOST_RANKS = 3, MOST_CLASSES = 19 };
 
 static dkvb_model *wide_model(uint32_t k, uint32_t classes)
 {
-    static const float projection[MANY], keys[MANY * FEW_KEYS];
+    static const float keys[MANY * FEW_KEYS];
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
     dkvb_model_options m = DKVB_MODEL_OPTIONS_INIT;
     dkvb_codebooks *many;
@@ -347,7 +348,9 @@ static dkvb_model *wide_model(uint32_t k, uint32_t classes)
     o.keys = FEW_KEYS;
     o.key_dim = 1;
     m.top_k = k;
-    assert_ok(dkvb_codebooks_from_arrays(&many, 1, projection, NULL, keys, &o));
+    arrays.dim = 1;
+    arrays.keys = keys;
+    assert_ok(dkvb_codebooks_from_arrays(&many, &arrays, &o));
     assert_ok(dkvb_model_new(&model, many, classes, &m));
     dkvb_codebooks_free(many);
     return model;
