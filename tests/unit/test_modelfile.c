@@ -183,7 +183,7 @@ static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
     dkvb_model_free(model);
 }
 
-/* A model file of a few kilobytes, so that every byte can be changed; with evidence, encoder and counts. */
+/* A model file of a few kilobytes, so that every byte can be changed; with whitening, evidence, encoder and counts. */
 static unsigned char *tiny_file(const char *path, size_t *size)
 {
     static const uint64_t forgotten[] = {7, 1};
@@ -199,6 +199,7 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     o.codebooks = 2;
     o.keys = 5;
     o.key_dim = 2;
+    o.whiten = 1;
     assert_ok(dkvb_codebooks_fit(&cb, rows, 20, 3, &o, NULL));
     assert_ok(dkvb_model_new(&model, cb, 2, NULL));
     assert_ok(dkvb_model_set_class_name(model, 0, "a"));
@@ -323,8 +324,8 @@ static unsigned char *section(unsigned char *data, const char *name, size_t *siz
 
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape",  "classes",  "journal", "mask",
-                                         "purged", "evidence", "encoder", "counts"};
+    static const char *const parsed[] = {"shape",  "classes",  "journal",   "mask",    "purged", "center",
+                                         "scales", "evidence", "whitening", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -357,28 +358,127 @@ static void forged_bytes_with_right_checksums_do_no_harm(void **state)
     free(data);
 }
 
+/* A file with one section's bytes changed at `at`. Loading refuses it and says why; mapping opens it, since nothing is
+ * read before it is needed, answers without harm, and verifying refuses it. */
+static void assert_contents_refused(unsigned char *data, size_t size, const char *name, size_t at, const void *bytes,
+                                    size_t count, const char *why)
+{
+    const char *bad = temp_path("bad");
+    unsigned char *copy = malloc(size);
+    size_t section_size = 0;
+    dkvb_model *m;
+
+    memcpy(copy, data, size);
+    memcpy(section(copy, name, &section_size) + at, bytes, count);
+    assert_true(at + count <= section_size);
+    seal(copy);
+    write_file(bad, copy, size);
+    assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
+    assert_message(why);
+    assert_null(m);
+    assert_ok(dkvb_model_map(&m, bad, NULL));
+    assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
+    assert_message(why);
+    dkvb_model_free(m);
+    try_file(bad, true);
+    free(copy);
+}
+
 static void numbers_that_are_not_finite_are_refused(void **state)
 {
-    static const char *const arrays[] = {"center", "projection", "keys", "values"};
+    static const char *const arrays[] = {"center", "scales", "whitening", "values"};
+    static const float wrong[] = {NAN, INFINITY, -INFINITY};
+    size_t size;
+    unsigned char *data = tiny_file(temp_path("tiny"), &size);
+
+    (void)state;
+    for (size_t s = 0; s < sizeof arrays / sizeof *arrays; s++)
+        for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+            assert_contents_refused(data, size, arrays[s], 0, &wrong[i], sizeof *wrong, "not finite");
+    free(data);
+}
+
+static void scales_that_are_not_above_0_are_refused(void **state)
+{
+    static const float wrong[] = {0.0f, -0.0f, -1.0f};
+    size_t size;
+    unsigned char *data = tiny_file(temp_path("tiny"), &size);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_contents_refused(data, size, "scales", sizeof(float), &wrong[i], sizeof *wrong,
+                                "the scale of codebook 1 is not above 0");
+    free(data);
+}
+
+/* The tiny file has 2 codebooks of 5 keys of width 2, which take a word of 64 places and one quad. */
+static void bytes_that_no_key_has_are_refused(void **state)
+{
+    const struct dkvb__shape shape = {2, 5, 2, 3};
+    size_t size, second = dkvb__key_bytes(&shape);
+    unsigned char *data = tiny_file(temp_path("tiny"), &size);
+
+    (void)state;
+    for (unsigned wrong = 0; wrong < 256; wrong++) {
+        unsigned char byte = (unsigned char)wrong;
+
+        if (wrong < 1 || wrong > 127) /* a number of -63 to 63 is 1 to 127 */
+            assert_contents_refused(data, size, "keys", dkvb__key_offset(4, 1, 2), &byte, 1, "codebook 0, key 4 holds");
+        if (wrong != DKVB__KEY_ZERO) /* past the last dimension */
+            assert_contents_refused(data, size, "keys", second + dkvb__key_offset(2, 3, 2), &byte, 1,
+                                    "codebook 1, key 2 holds");
+        if (wrong != 0) /* past the last key */
+            assert_contents_refused(data, size, "keys", dkvb__key_offset(5, 0, 2), &byte, 1, "codebook 0, key 5 holds");
+    }
+    free(data);
+}
+
+static void bytes_of_purged_keys_must_be_zero(void **state)
+{
+    const struct dkvb__shape shape = {2, 5, 2, 3};
+    const char *path = temp_path("tiny");
+    unsigned char byte = DKVB__KEY_ZERO, *data;
+    const float value = 0.5f;
+    size_t size;
+    dkvb_model *m;
+
+    (void)state;
+    free(tiny_file(path, &size));
+    assert_ok(dkvb_model_load(&m, path, NULL));
+    assert_ok(dkvb_model_purge(m)); /* codebook 1, key 3 */
+    assert_ok(dkvb_model_save(m, path));
+    dkvb_model_free(m);
+    data = read_file(path, &size);
+    assert_contents_refused(data, size, "keys", dkvb__key_bytes(&shape) + dkvb__key_offset(3, 0, 2), &byte, 1,
+                            "codebook 1, key 3 holds");
+    if (dkvb__read32(table_line(data, "values") + 16) == DKVB_DTYPE_F32)
+        assert_contents_refused(data, size, "values", (5 + 3) * 2 * sizeof(float), &value, sizeof value,
+                                "codebook 1, key 3 is purged, yet has values");
+    free(data);
+}
+
+/* Any bytes at all in the arrays of a mapped file that nobody verified: answers may be wrong, but no memory is touched
+ * that is not the file's. */
+static void hostile_arrays_of_mapped_files_do_no_harm(void **state)
+{
+    static const char *const arrays[] = {"center", "scales", "keys", "values", "whitening"};
+    static const unsigned char fills[] = {0x00, 0xFF, 0x7F, 0x80, 0x55};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
-    const float wrong = NAN;
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
 
     (void)state;
-    for (size_t s = 0; s < sizeof arrays / sizeof *arrays; s++) {
-        dkvb_model *m;
+    for (size_t s = 0; s < sizeof arrays / sizeof *arrays; s++)
+        for (size_t f = 0; f < sizeof fills; f++) {
+            unsigned char *at;
 
-        memcpy(copy, data, size);
-        memcpy(section(copy, arrays[s], &section_size), &wrong, sizeof wrong);
-        seal(copy);
-        write_file(bad, copy, size);
-        assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
-        assert_message("not finite");
-        assert_ok(dkvb_model_map(&m, bad, NULL));
-        assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
-        dkvb_model_free(m);
-    }
+            memcpy(copy, data, size);
+            at = section(copy, arrays[s], &section_size);
+            memset(at, fills[f], section_size);
+            seal(copy);
+            write_file(bad, copy, size);
+            try_file(bad, false);
+        }
     free(copy);
     free(data);
 }
@@ -393,6 +493,27 @@ static void assert_refused(const char *path, const char *why)
     assert_int_equal(dkvb_model_map(&m, path, NULL), DKVB_EFORMAT);
     assert_message(why);
     assert_null(m);
+}
+
+static void a_whitening_that_is_missing_or_of_the_wrong_size_is_named(void **state)
+{
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    size_t size;
+    unsigned char *data = tiny_file(path, &size), *line = table_line(data, "whitening");
+
+    (void)state;
+    assert_int_equal(dkvb__read64(line + 32), 1 * 3 * 16 * 4); /* a panel of 16 columns, 3 rows */
+    dkvb__write32(line + 16, DKVB_DTYPE_U32);
+    seal(data);
+    write_file(bad, data, size);
+    assert_refused(bad, "section whitening holds elements of type");
+    dkvb__write32(line + 16, DKVB_DTYPE_F32);
+    memcpy(line, "whitened", 9);
+    dkvb__write32(line + 20, 0);
+    seal(data);
+    write_file(bad, data, size);
+    assert_refused(bad, "has no section whitening");
+    free(data);
 }
 
 static void counts_of_the_wrong_size_or_type_are_named(void **state)
@@ -572,26 +693,6 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     dkvb_mask_free(mask);
 }
 
-static void a_file_is_of_1_2_only_if_an_encoder_is_noted(void **state)
-{
-    const char *path = temp_path("m.dkvb"), *again = temp_path("again.dkvb");
-    dkvb_model *model = trained_model(1, codes);
-    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-
-    (void)state;
-    assert_ok(dkvb_model_save(model, path));
-    assert_ok(dkvb_model_set_encoder(model, "pixels"));
-    assert_ok(dkvb_model_save(model, again));
-    assert_ok(dkvb_model_inspect(path, &info));
-    assert_int_equal(info.format_minor, 1);
-    assert_ok(dkvb_model_inspect(again, &info));
-    assert_int_equal(info.format_minor, 2);
-    assert_ok(dkvb_model_set_encoder(model, NULL));
-    assert_ok(dkvb_model_save(model, again));
-    assert_same_files(path, again);
-    dkvb_model_free(model);
-}
-
 static void unknown_optional_sections_are_kept_and_required_ones_refused(void **state)
 {
     const char *path = temp_path("tiny"), *future = temp_path("future"), *again = temp_path("again");
@@ -669,7 +770,7 @@ static void names_as_long_as_names_can_be_are_saved(void **state)
     free(data);
 }
 
-static void a_newer_format_and_other_files_are_told_apart(void **state)
+static void other_formats_and_other_files_are_told_apart(void **state)
 {
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size;
@@ -678,10 +779,13 @@ static void a_newer_format_and_other_files_are_told_apart(void **state)
     dkvb_model *m;
 
     (void)state;
-    data[8] = 2;
+    data[8] = 1;
+    data[10] = 2;
     write_file(bad, data, size);
-    assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
-    assert_message("format 2.2, this library reads 1");
+    assert_refused(bad, "format 1.2 is not supported, this library reads 2.x");
+    data[8] = 3;
+    write_file(bad, data, size);
+    assert_refused(bad, "format 3.2 is not supported, this library reads 2.x");
     assert_int_equal(dkvb_mask_load(&mask, path, NULL), DKVB_EFORMAT);
     assert_message("is a model, a mask is wanted");
     write_file(bad, "not a model at all, but long enough to have a header of 64 bytes.....", 68);
@@ -765,27 +869,30 @@ static int occurs(const unsigned char *data, size_t data_size, const void *bytes
 
 static void purge_leaves_no_trace_of_keys_and_values_in_the_saved_file(void **state)
 {
-    static float keys[CODEBOOKS * KEYS * KEY_DIM], values[CODEBOOKS * KEYS * CLASSES], live[CODEBOOKS * KEYS * CLASSES];
+    static float values[CODEBOOKS * KEYS * CLASSES], live[CODEBOOKS * KEYS * CLASSES];
+    static int8_t keys[CODEBOOKS * KEYS * KEY_DIM];
     const char *path = temp_path("purged.dkvb");
     dkvb_model *model = trained_model(1, codes);
     dkvb_mask *mask = mask_for_class(model, codes, 2, 100);
+    size_t size, section_size = 0, key_bytes = dkvb__key_bytes(&dkvb_model_codebooks(model)->shape);
     uint64_t pair, from = 0, compared = 0;
     unsigned char *data;
-    size_t size;
 
     (void)state;
-    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
     assert_ok(dkvb_model_get_values(model, values));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_get_values(model, live));
+    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
     data = read_file(path, &size);
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
-        for (size_t i = 0; i + 4 <= KEY_DIM; i++)
-            assert_false(occurs(data, size, keys + pair * KEY_DIM + i, 16));
-        for (size_t i = 0; i < KEY_DIM; i++) /* the keys lie interleaved: not even one number of one */
-            assert_false(occurs(data, size, keys + pair * KEY_DIM + i, 4));
+        const unsigned char *in_file = section(data, "keys", &section_size) + pair / KEYS * key_bytes;
+
+        for (size_t i = 0; i < KEY_DIM; i++) {
+            assert_int_equal(in_file[dkvb__key_offset(pair % KEYS, i, KEY_DIM)], 0);
+            assert_int_equal(keys[pair * KEY_DIM + i], 0);
+        }
         /* Values of live pairs may be the same numbers by chance. */
         if (occurs((const unsigned char *)live, sizeof live, values + pair * CLASSES, 16))
             continue;
@@ -810,16 +917,20 @@ int main(void)
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(forged_bytes_with_right_checksums_do_no_harm),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
+        cmocka_unit_test(scales_that_are_not_above_0_are_refused),
+        cmocka_unit_test(bytes_that_no_key_has_are_refused),
+        cmocka_unit_test(bytes_of_purged_keys_must_be_zero),
+        cmocka_unit_test(hostile_arrays_of_mapped_files_do_no_harm),
+        cmocka_unit_test(a_whitening_that_is_missing_or_of_the_wrong_size_is_named),
         cmocka_unit_test(counts_of_the_wrong_size_or_type_are_named),
         cmocka_unit_test(damage_in_optional_sections_is_named),
         cmocka_unit_test(an_encoder_that_no_writer_writes_is_refused),
         cmocka_unit_test(an_encoder_takes_text_of_up_to_255_bytes),
         cmocka_unit_test(an_encoder_outlives_all_that_is_done_to_a_model),
-        cmocka_unit_test(a_file_is_of_1_2_only_if_an_encoder_is_noted),
         cmocka_unit_test(unknown_optional_sections_are_kept_and_required_ones_refused),
         cmocka_unit_test(a_purge_drops_counts_and_sections_that_nobody_knows),
         cmocka_unit_test(names_as_long_as_names_can_be_are_saved),
-        cmocka_unit_test(a_newer_format_and_other_files_are_told_apart),
+        cmocka_unit_test(other_formats_and_other_files_are_told_apart),
         cmocka_unit_test(a_failing_save_leaves_the_old_file_and_nothing_else),
         cmocka_unit_test(saving_follows_links_and_keeps_the_mode),
         cmocka_unit_test(purge_leaves_no_trace_of_keys_and_values_in_the_saved_file),
