@@ -16,7 +16,7 @@ labelled'
 check "$dkvb" forget m.dkvb --method activations --pairs 10 --features x.npy --salt $salt \
     --reason 'wrongly labelled' >/dev/null
 "$dkvb" inspect m.dkvb >inspect.txt
-"$dkvb" inspect "$here/../golden/model-1.2.dkvb" | grep -qx 'encoder    an encoder of gölden rows' ||
+"$dkvb" inspect "$here/../golden/model-2.0-whitened.dkvb" | grep -qx 'encoder    an encoder of gölden rows' ||
     fail "inspect does not tell the encoder"
 "$dkvb" masks m.dkvb --export now.mask >masks.txt
 for text in inspect masks; do

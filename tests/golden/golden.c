@@ -1,7 +1,7 @@
 /*
- * Files of every version of the format. `golden FOLDER` reads each of them, and makes the newest again: the same bytes
- * must come out on every machine, so time and salts are fixed. `golden --write FOLDER` writes the newest, once, when
- * the format gets a new version.
+ * Files of every version of the format. `golden FOLDER` reads each of them and makes it again: the same bytes must come
+ * out on every machine, so time and salts are fixed. `golden --write FOLDER` writes the files, once, when the format
+ * gets a new version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,8 +42,8 @@ static void make_rows(float *x, int32_t *y)
     }
 }
 
-/* How keys are placed and values trained. Moving averages, two keys a codebook, weight decay. */
-static dkvb_keyinit_options keyinit_options(void)
+/* How keys are placed and values trained: moving averages, two rounds of transforms, weight decay. */
+static dkvb_keyinit_options keyinit_options(uint32_t whiten)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
 
@@ -52,6 +52,7 @@ static dkvb_keyinit_options keyinit_options(void)
     o.key_dim = 4;
     o.batch = 16;
     o.normalize = 1;
+    o.whiten = whiten;
     o.decay = 0.5;
     o.seed = 2;
     return o;
@@ -69,10 +70,10 @@ static dkvb_train_options train_options(void)
 }
 
 /* Both parts: the rows that are held out follow from their ids. */
-static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, const float *x, const int32_t *y)
+static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, uint32_t whiten, const float *x, const int32_t *y)
 {
     dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
-    dkvb_keyinit_options keyinit = keyinit_options();
+    dkvb_keyinit_options keyinit = keyinit_options(whiten);
     dkvb_train_options train = train_options();
     dkvb_codeset *set;
 
@@ -166,21 +167,17 @@ static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     return model;
 }
 
-/* Models of the newest versions, which this program makes again: types of the values, and the encoder that is noted,
- * which is all that makes a file one of 1.2. */
+/* The models: types of the values, and one with all that is optional. */
 static const struct golden {
     const char *name;
-    uint32_t values_dtype;
+    uint32_t values_dtype, whiten;
     const char *encoder;
 } goldens[] = {
-    {"model-1.1.dkvb", DKVB_DTYPE_F32, NULL},
-    {"model-1.1-f16.dkvb", DKVB_DTYPE_F16, NULL},
-    {"model-1.1-bf16.dkvb", DKVB_DTYPE_BF16, NULL},
-    {"model-1.2.dkvb", DKVB_DTYPE_F32, "an encoder of g\xC3\xB6lden rows"},
+    {"model-2.0.dkvb", DKVB_DTYPE_F32, 0, NULL},
+    {"model-2.0-f16.dkvb", DKVB_DTYPE_F16, 0, NULL},
+    {"model-2.0-bf16.dkvb", DKVB_DTYPE_BF16, 0, NULL},
+    {"model-2.0-whitened.dkvb", DKVB_DTYPE_F16, 1, "an encoder of g\xC3\xB6lden rows"},
 };
-
-/* Files of older versions, which are only read: what it takes to train a model again may have changed since. */
-static const char *const older[] = {"model-1.0.dkvb", "model-1.0-f16.dkvb", "model-1.0-bf16.dkvb"};
 
 static unsigned char *read_file(const char *path, size_t *size)
 {
@@ -230,7 +227,7 @@ static void read_encoder(const dkvb_model *loaded, const dkvb_model *expected)
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
 
     CHECK(dkvb_model_get_info(loaded, &info));
-    require(info.format_minor == (encoder ? 2 : 1), "a file is of 1.2 exactly if an encoder is noted in it");
+    require(info.format_major == 2 && info.format_minor == 0, "the file is of format 2.0");
     require(!encoder == !dkvb_model_encoder(loaded), "an encoder is noted where one was");
     require(!encoder || strcmp(dkvb_model_encoder(loaded), encoder) == 0, "the encoder is the one that was noted");
 }
@@ -256,7 +253,7 @@ static void read_model(const char *path, const dkvb_model *expected, const float
 /* The rows go out of the codes as well; what is left trains the very same values. */
 static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, const int32_t *y)
 {
-    dkvb_codeset *made = make_codeset(cb, x, y), *loaded;
+    dkvb_codeset *made = make_codeset(cb, 0, x, y), *loaded;
     dkvb_model *expected = make_model(cb, made), *model = make_model(cb, made);
 
     CHECK(dkvb_codeset_load(&loaded, path, NULL));
@@ -270,82 +267,65 @@ static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, con
     dkvb_codeset_free(made);
 }
 
-/* Older files have no evidence; saved, they get as much as there is, and lose nothing. */
-static void read_older(const char *path, const float *x, const int32_t *y)
+/* Files of the format before: one line that says so, and nothing is read. */
+static void refuse_format_1(const char *path)
 {
-    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
-    uint8_t head[2][32];
-    int32_t answers[N], right = 0;
-    dkvb_model *loaded = load_golden(path, 3), *again;
+    dkvb_model *model;
+    size_t size;
+    unsigned char *data = read_file(path, &size);
+    FILE *f = fopen("golden-now.dkvb", "wb");
 
-    CHECK(dkvb_model_get_info(loaded, &info));
-    require(info.format_major == 1 && info.format_minor == 0, "the file is of format 1.0");
-    CHECK(dkvb_journal_get(loaded, 2, &entry));
-    require(!entry.has_commitment && !entry.has_pairs_commitment && !entry.salted, "entry 3 has no evidence");
-    CHECK(dkvb_model_predict(loaded, x, N, answers, NULL, NULL));
-    for (int r = 0; r < N; r++)
-        right += answers[r] == y[r];
-    require(right > N / 2, "the older model answers");
-    dkvb_journal_head(loaded, head[0]);
-    CHECK(dkvb_model_save(loaded, "golden-now.dkvb"));
-    CHECK(dkvb_model_load(&again, "golden-now.dkvb", NULL));
-    dkvb_journal_head(again, head[1]);
-    require(memcmp(head[0], head[1], sizeof head[0]) == 0, "the head is the same after saving");
-    CHECK(dkvb_model_undo(again, 3));
-    dkvb_model_free(loaded);
-    dkvb_model_free(again);
-}
-
-/* Models of the newest version: written, or made again and read. */
-static void golden_models(const char *folder, int write, dkvb_codebooks *cb, const dkvb_codeset *set, const float *x)
-{
-    char golden[1024];
-
-    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
-        dkvb_model *model = make_model(cb, set);
-
-        snprintf(golden, sizeof golden, "%s/%s", folder, goldens[i].name);
-        CHECK(dkvb_model_set_values_dtype(model, goldens[i].values_dtype));
-        CHECK(dkvb_model_set_encoder(model, goldens[i].encoder));
-        CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
-        if (!write) {
-            compare_files(golden, "golden-now.dkvb");
-            read_model(golden, model, x);
-        }
-        dkvb_model_free(model);
-    }
+    data[8] = 1;
+    require(f && fwrite(data, 1, size, f) == size && fclose(f) == 0, "a file is written");
+    require(dkvb_model_load(&model, "golden-now.dkvb", NULL) == DKVB_EFORMAT && !model, "format 1 is refused");
+    require(strstr(dkvb_last_error(), "format 1.0 is not supported") != NULL, "the message names the format");
+    free(data);
 }
 
 int main(int argc, char **argv)
 {
     int write = argc == 3 && strcmp(argv[1], "--write") == 0;
-    dkvb_keyinit_options keyinit = keyinit_options();
+    const char *folder = argv[argc - 1];
     char golden[1024];
     float x[N * DIM];
     int32_t y[N];
-    dkvb_codebooks *cb;
-    dkvb_codeset *set;
 
     if (argc != 2 && !write) {
         fprintf(stderr, "usage: golden [--write] FOLDER\n");
         return 2;
     }
     make_rows(x, y);
-    CHECK(dkvb_codebooks_fit(&cb, x, N, DIM, &keyinit, NULL));
-    set = make_codeset(cb, x, y);
-    golden_models(argv[argc - 1], write, cb, set, x);
-    snprintf(golden, sizeof golden, "%s/codes-1.1.dkvb", argv[argc - 1]);
-    CHECK(dkvb_codeset_save(set, write ? golden : "golden-now.dkvb"));
-    if (!write) {
-        compare_files(golden, "golden-now.dkvb");
-        read_codes(golden, cb, x, y);
+    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
+        dkvb_keyinit_options keyinit = keyinit_options(goldens[i].whiten);
+        dkvb_codebooks *cb;
+        dkvb_codeset *set;
+        dkvb_model *model;
+
+        CHECK(dkvb_codebooks_fit(&cb, x, N, DIM, &keyinit, NULL));
+        set = make_codeset(cb, goldens[i].whiten, x, y);
+        model = make_model(cb, set);
+        CHECK(dkvb_model_set_values_dtype(model, goldens[i].values_dtype));
+        CHECK(dkvb_model_set_encoder(model, goldens[i].encoder));
+        snprintf(golden, sizeof golden, "%s/%s", folder, goldens[i].name);
+        CHECK(dkvb_model_save(model, write ? golden : "golden-now.dkvb"));
+        if (!write) {
+            compare_files(golden, "golden-now.dkvb");
+            read_model(golden, model, x);
+        }
+        if (i == 0) { /* the codes are those of all models without whitening */
+            snprintf(golden, sizeof golden, "%s/codes-2.0.dkvb", folder);
+            CHECK(dkvb_codeset_save(set, write ? golden : "golden-now.dkvb"));
+            if (!write) {
+                compare_files(golden, "golden-now.dkvb");
+                read_codes(golden, cb, x, y);
+            }
+        }
+        dkvb_model_free(model);
+        dkvb_codeset_free(set);
+        dkvb_codebooks_free(cb);
     }
-    for (size_t i = 0; !write && i < sizeof older / sizeof *older; i++) {
-        snprintf(golden, sizeof golden, "%s/%s", argv[1], older[i]);
-        read_older(golden, x, y);
-    }
-    dkvb_codeset_free(set);
-    dkvb_codebooks_free(cb);
+    snprintf(golden, sizeof golden, "%s/%s", folder, goldens[0].name);
+    if (!write)
+        refuse_format_1(golden);
     return 0;
 }

@@ -20,7 +20,7 @@ LEFT_OUT = [6, 15, 21]  # ids of the rows that golden.c replays without
 def sections(data, wanted=1):
     """Name -> type and bytes, by the header and the section table; layout rules checked."""
     magic, major, minor, kind, size, count, zero, _ = struct.unpack_from("<8sHHIQIIQ", data)
-    assert magic == b"DKVB\r\n\x1a\n" and (major, kind) == (1, wanted) and minor in (0, 1, 2) and size == len(data) and zero == 0
+    assert magic == b"DKVB\r\n\x1a\n" and (major, minor, kind) == (2, 0, wanted) and size == len(data) and zero == 0
     found, end = {}, 64 + 64 * count
     for i in range(count):
         name, dtype, flags, offset, length, _ = struct.unpack_from("<16sIIQQQ", data, 64 + 64 * i)
@@ -127,24 +127,109 @@ def rows_of(ids):
     return np.where(i % 3 == r % 3, 8, 0) + (r * 31 + i * 17) % 23 / 8
 
 
-def nearest(x, arrays, purged):
-    """Squared distances [n][C][K], infinite for purged pairs."""
-    y = x / np.linalg.norm(x, axis=1, keepdims=True) - arrays["center"]
-    q = np.einsum("ni,cij->ncj", y, arrays["projection"].astype("f8"))
-    distance = ((q[:, :, None] - arrays["keys"].astype("f8")) ** 2).sum(axis=3)
-    return np.where(purged, np.inf, distance)
+MASK64 = (1 << 64) - 1
 
 
-def check_codes(part, arrays, purged):
-    """Codes of a search before the purge: without purged pairs they begin the order of the keys that are left."""
+def splitmix64(state):
+    """The next state, and the number drawn."""
+    state = (state + 0x9E3779B97F4A7C15) & MASK64
+    z = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & MASK64
+    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK64
+    return state, z ^ z >> 31
+
+
+class Stream:
+    """xoshiro256**, seeded from a seed and the number of a stream."""
+
+    def __init__(self, seed, stream):
+        state = splitmix64(seed)[1] ^ splitmix64(stream ^ 0x6A09E667F3BCC909)[1]
+        self.s = []
+        for _ in range(4):
+            state, number = splitmix64(state)
+            self.s.append(number)
+
+    def next(self):
+        def rotated(x, k):
+            return (x << k | x >> (64 - k)) & MASK64
+
+        s = self.s
+        result = rotated(s[1] * 5 & MASK64, 7) * 9 & MASK64
+        t = s[1] << 17 & MASK64
+        s[2] ^= s[0]
+        s[3] ^= s[1]
+        s[1] ^= s[2]
+        s[0] ^= s[3]
+        s[2] ^= t
+        s[3] = rotated(s[3], 45)
+        return result
+
+    def below(self, n):
+        while (x := self.next()) < (1 << 64) % n:
+            pass
+        return x % n
+
+    def choose(self, n, count):
+        left, chosen = list(range(n)), []
+        for i in range(count):
+            j = i + self.below(n - i)
+            chosen.append(left[j])
+            left[j] = left[i]
+        return chosen
+
+
+def projection(seed, codebooks, key_dim, input_dim):
+    """Signs and order, remade from the seed."""
+    size = 1 << (input_dim - 1).bit_length()
+    width, runs = min(key_dim, size), -(-key_dim // size)
+    per_round = size // width
+    rounds = -(-codebooks * runs // per_round)
+    signs, order = np.empty((rounds, size), "i1"), np.empty((codebooks, key_dim), "u4")
+    for t in range(rounds):
+        stream = Stream(seed, 1 << 32 | t)
+        for first in range(0, size, 64):
+            bits = stream.next()
+            for i in range(first, min(first + 64, size)):
+                signs[t, i] = -1 if bits >> (i - first) & 1 else 1
+        chosen = stream.choose(size, per_round * width)
+        for run in range(t * per_round, min((t + 1) * per_round, codebooks * runs)):
+            c, first, at = run // runs, run % runs * size, run % per_round * width
+            count = min(width, key_dim - first)
+            order[c, first:first + count] = t * size + np.array(chosen[at:at + count])
+    return signs, order
+
+
+def steps(x, arrays, normalize):
+    """Bytes of rows, [n][C][d], in float32 where the library has it and in the same order."""
+    y = x.astype("f4") - arrays["center"]
+    if normalize:
+        squares = np.cumsum(y.astype("f8") ** 2, axis=1)[:, -1:]
+        y = (y.astype("f8") / np.sqrt(np.where(squares > 0, squares, 1))).astype("f4")
+    rounds, size = arrays["signs"].shape
+    h = np.zeros((len(y), rounds, size), "f4")
+    h[:, :, :y.shape[1]] = y[:, None]
+    h *= arrays["signs"]
+    step = 1
+    while step < size:
+        pairs = h.reshape(len(y), rounds, -1, 2, step)
+        h = np.stack((pairs[:, :, :, 0] + pairs[:, :, :, 1], pairs[:, :, :, 0] - pairs[:, :, :, 1]), axis=3)
+        h = h.reshape(len(y), rounds, size)
+        step *= 2
+    r = h.reshape(len(y), -1)[:, arrays["order"]] * arrays["scales"][:, None]
+    return np.floor(np.clip(r, np.float32(-63), np.float32(63)) + np.float32(64.5)).astype("i4") - 64
+
+
+def check_codes(part, arrays, purged, normalize):
+    """Codes of a search before the purge: without purged pairs they are the nearest of the keys that are left, exactly."""
     ids, labels, found = part
-    distance = nearest(rows_of(ids), arrays, purged)
-    in_order = np.sort(distance, axis=2)
+    rows = steps(rows_of(ids), arrays, normalize)
+    distance = ((rows[:, :, None] - arrays["keys"].astype("i4")) ** 2).sum(axis=3)
     assert (labels == ids // 3 % 3).all()
     for row, code in enumerate(found):
         for c, keys in enumerate(code):
             live = keys[~purged[c, keys].astype(bool)]
-            assert np.allclose(distance[row, c, live], in_order[row, c, :len(live)], rtol=1e-5, atol=1e-6), (row, c)
+            left = np.flatnonzero(purged[c] == 0)
+            in_order = left[np.argsort(distance[row, c, left], kind="stable")]
+            assert (live == in_order[:len(live)]).all(), (row, c)
 
 
 def check_counts(part, purged, counts):
@@ -162,39 +247,51 @@ def main():
     tool, model = sys.argv[1:3]
     found = sections(Path(model).read_bytes())
     shape = found["shape"][1]
-    codebooks, keys, key_dim, input_dim, classes, top_k, flags, _, _ = struct.unpack_from("<IIIIIIIIQ", shape)
-    floats = {name: np.frombuffer(found[name][1], "<f4") for name in ("center", "projection", "keys")}
+    codebooks, keys, key_dim, input_dim, classes, top_k, flags, zero = struct.unpack_from("<8I", shape)
+    rows, birth, seed = struct.unpack_from("<Q16sQ", shape, 32)
+    assert len(shape) == 88 and flags in (0, 1, 2, 3) and zero == 0 and rows > 0
+    center, scales = (np.frombuffer(found[name][1], "<f4") for name in ("center", "scales"))
     values = widened(*found["values"])
-    blocks = floats["keys"].reshape(codebooks, -1, key_dim, 16)
-    lanes = blocks.transpose(0, 1, 3, 2).reshape(codebooks, -1, key_dim)
-    assert not lanes[:, keys:].any()
     mask, purged = (pairs(found[name][1], codebooks, keys) for name in ("mask", "purged"))
     assert not (mask & purged).any()
-    mine = {"center": floats["center"], "projection": floats["projection"].reshape(codebooks, input_dim, key_dim),
-            "keys": lanes[:, :keys], "values": values.reshape(codebooks, keys, classes),
-            "mask": mask | purged}
+    quads = -(-key_dim // 4)
+    blocks = np.frombuffer(found["keys"][1], "u1").reshape(codebooks, -1, quads, 16, 4)
+    stored = blocks.transpose(0, 1, 3, 2, 4).reshape(codebooks, -1, quads * 4)
+    dead = np.pad(purged, ((0, 0), (0, stored.shape[1] - keys)), constant_values=1).astype(bool)
+    assert not stored[dead].any() and (stored[~dead][:, key_dim:] == 64).all()
+    assert ((stored[~dead][:, :key_dim] >= 1) & (stored[~dead] <= 127)[:, :key_dim]).all()
+    signs, order = projection(seed, codebooks, key_dim, input_dim)
+    mine = {"center": center, "scales": scales, "signs": signs, "order": order,
+            "keys": np.where(dead[:, :, None], 0, stored.astype("i4") - 64)[:, :keys, :key_dim],
+            "values": values.reshape(codebooks, keys, classes), "mask": mask | purged}
+    assert (flags >> 1) == ("whitening" in found)
+    if flags & 2:
+        panels = np.frombuffer(found["whitening"][1], "<f4").reshape(-1, input_dim, 16)
+        columns = panels.transpose(1, 0, 2).reshape(input_dim, -1)
+        assert not columns[:, input_dim:].any()
+        mine["whitening"] = columns[:, :input_dim]
     with tempfile.TemporaryDirectory() as work:
         subprocess.run([tool, "export", model, "--dir", work], check=True, stdout=subprocess.DEVNULL)
         for name, array in mine.items():
             theirs = np.load(Path(work) / f"{name}.npy")
             assert theirs.shape == array.shape and (theirs == array).all(), name
     told = json.loads(subprocess.run([tool, "inspect", model, "--json"], check=True, stdout=subprocess.PIPE).stdout)
-    assert told["birth"] == shape[40:56].hex() and told["top_k"] == top_k and told["normalize"] in (flags, bool(flags))
+    assert told["birth"] == birth.hex() and told["top_k"] == top_k and told["normalize"] == bool(flags & 1)
     assert told["values_dtype"] == {9: "float16", 10: "float32", 12: "bfloat16"}[found["values"][0]]
     entries = journal(found["journal"][1])
     if "evidence" in found:
         evidence(found["evidence"][1], entries)
     assert [e["pairs"] for e in told["journal"]] == [e["pairs"] for e in entries]
-    assert told["head"] == head_of(entries, shape[40:56]).hex()
+    assert told["head"] == head_of(entries, birth).hex()
     encoder = found.get("encoder", (0, b""))
     assert encoder[0] == 0 and (told["encoder"] or "") == encoder[1].decode() and len(encoder[1]) <= 255
-    assert told["format_minor"] == 2 or "encoder" not in found
+    assert (told["format_major"], told["format_minor"]) == (2, 0)
     assert [n or "" for n in names(found["classes"][1], classes)][0] == "zero"
     if sys.argv[3:]:
-        birth, sizes, parts = codes(Path(sys.argv[3]).read_bytes())
-        assert (birth, sizes) == (shape[40:56], (codebooks, keys, top_k)) and found["counts"][0] == 5
+        of, sizes, parts = codes(Path(sys.argv[3]).read_bytes())
+        assert (of, sizes) == (birth, (codebooks, keys, top_k)) and found["counts"][0] == 5
         for part in parts:
-            check_codes(part, mine, purged)
+            check_codes(part, mine, purged, flags & 1)
         check_counts(parts[0], purged, np.frombuffer(found["counts"][1], "<u4").reshape(classes, codebooks, keys))
         assert entries[-1]["kind"] == 4 and entries[-1]["rows"] == len(LEFT_OUT)
     print(f"{len(found)} sections read as docs/format.md says")
