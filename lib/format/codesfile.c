@@ -9,7 +9,7 @@
 #include "format/container.h"
 
 enum { SHAPE_SIZE = 40, AT_BIRTH = 16, AT_FLAGS = 32, OWN_KEYS = 1 };
-enum { TRAINING_SIZE = 40, AT_LEARNING_RATE = 16, AT_WEIGHT_DECAY = 24, AT_TRAINING_SEED = 32 };
+enum { TRAINING_SIZE = 48, AT_LEARNING_RATE = 16, AT_RATE_LAST = 24, AT_TRAINING_SEED = 32, AT_SMOOTHING = 40 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48 };
 
 /* Sections of a part: ids, labels, codes. */
@@ -50,11 +50,12 @@ static void write_shape(const dkvb_codeset *set, unsigned char *to)
 
 static void write_training(const dkvb_train_options *o, unsigned char *to)
 {
-    const uint32_t numbers[4] = {o->epochs, o->batch, o->no_shuffle, 0};
+    const uint32_t numbers[4] = {o->epochs, o->batch, o->no_shuffle, o->class_weight};
 
     write_numbers(to, numbers, 4);
     write_double(to + AT_LEARNING_RATE, o->learning_rate);
-    write_double(to + AT_WEIGHT_DECAY, o->weight_decay);
+    write_double(to + AT_RATE_LAST, o->rate_last);
+    write_double(to + AT_SMOOTHING, o->label_smoothing);
     dkvb__write64(to + AT_TRAINING_SEED, o->seed);
 }
 
@@ -153,12 +154,11 @@ static dkvb_status read_training(const struct dkvb__container *c, dkvb_codeset *
     o.epochs = dkvb__read32(b);
     o.batch = dkvb__read32(b + 4);
     o.no_shuffle = dkvb__read32(b + 8);
+    o.class_weight = dkvb__read32(b + 12);
     o.learning_rate = read_double(b + AT_LEARNING_RATE);
-    o.weight_decay = read_double(b + AT_WEIGHT_DECAY);
+    o.rate_last = read_double(b + AT_RATE_LAST);
+    o.label_smoothing = read_double(b + AT_SMOOTHING);
     o.seed = dkvb__read64(b + AT_TRAINING_SEED);
-    if (o.no_shuffle > 1 || dkvb__read32(b + 12) != 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section training uses fields this library does not know",
-                          c->file.path);
     return bad_contents(c, dkvb_codeset_set_training(set, &o));
 }
 

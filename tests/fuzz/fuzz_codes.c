@@ -55,7 +55,9 @@ static void same_options(const dkvb_codeset *a, const dkvb_codeset *b)
 
     require(dkvb_codeset_get_training(a, &training[0]) == DKVB_OK);
     require(dkvb_codeset_get_training(b, &training[1]) == DKVB_OK);
-    require(training[0].epochs == training[1].epochs && training[0].weight_decay == training[1].weight_decay &&
+    require(training[0].epochs == training[1].epochs && training[0].rate_last == training[1].rate_last &&
+            training[0].label_smoothing == training[1].label_smoothing &&
+            training[0].class_weight == training[1].class_weight &&
             training[0].seed == training[1].seed);
     require(dkvb_codeset_get_keyinit(a, &keyinit[0]) == dkvb_codeset_get_keyinit(b, &keyinit[1]));
     require(keyinit[0].passes == keyinit[1].passes && keyinit[0].decay == keyinit[1].decay);
