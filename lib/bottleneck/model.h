@@ -68,6 +68,7 @@ struct dkvb_model {
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
+    uint8_t trained[16]; /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
@@ -115,6 +116,10 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
  * name no purged pair, and have the model's k; they may name masked pairs. */
 dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                                const dkvb_train_options *options, const struct dkvb__run *run);
+
+/* The fingerprint `trained` after one more training with these options on rows, of which those with a label count. */
+void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
+                          size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
 /* No-op if there is no training under way. */
 void dkvb__training_free(dkvb_model *model);

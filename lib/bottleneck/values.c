@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/exact_math.h"
 #include "base/rng.h"
 #include "base/sort.h"
@@ -463,6 +465,8 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
         return rc;
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
+        dkvb__trained_extend(model->trained, &model->training->options, codes, dkvb__code_size(model), labels, n, &run);
+    if (!rc)
         rc = dkvb_model_train_end(model);
     dkvb_model_train_abort(model); /* no-op after a good end */
     return rc;
@@ -518,4 +522,32 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return tell(&model->training->options, &report);
+}
+
+void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *o, const uint16_t *codes, size_t code_size,
+                          const int32_t *labels, size_t n, const struct dkvb__run *run)
+{
+    uint64_t sum[2] = {0, 0};
+
+    (void)run;
+    for (size_t r = 0; r < n; r++) {
+        uint8_t head[12], id[16];
+
+        if (labels[r] < 0)
+            continue;
+        dkvb__write64(head, o->ids ? o->ids[r] : r);
+        dkvb__write32(head + 8, (uint32_t)labels[r]);
+        dkvb__fingerprint(
+            id, (const struct dkvb__piece[]){{head, sizeof head}, {codes + r * code_size, code_size * sizeof *codes}},
+            2);
+        sum[0] += dkvb__read64(id);
+        sum[1] += dkvb__read64(id + 8);
+    }
+    dkvb__fingerprint(trained,
+                      (const struct dkvb__piece[]){{trained, 16},
+                                                   {&o->epochs, sizeof o->epochs},
+                                                   {&o->learning_rate, sizeof o->learning_rate},
+                                                   {&o->seed, sizeof o->seed},
+                                                   {sum, sizeof sum}},
+                      5);
 }
