@@ -69,8 +69,8 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
 
     options.top_k = k;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &options));
-    assert_ok(dkvb_codeset_set_training(set, &o));
     assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
+    assert_ok(dkvb_codeset_add_session(set, model, &o, NULL, 0));
     return set;
 }
 
