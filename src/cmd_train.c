@@ -32,8 +32,12 @@ struct train_args {
 static const char *const methods[] = {
     [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_KMEANS] = "kmeans", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
 
+enum { DEFAULT_VALUES = 1 }; /* f16 */
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
 static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
+
+static const char *const class_weights[] = {
+    [DKVB_CLASS_WEIGHT_NONE] = "none", [DKVB_CLASS_WEIGHT_BALANCED] = "balanced", NULL};
 
 #define AT(member) offsetof(struct train_args, member)
 
@@ -84,7 +88,13 @@ static const struct args_option options[] = {
      .most = 1000000, .positive = true, .shows_default = true},
     {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .most = 1048576,
      .shows_default = true},
-    {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "shrinks all values a little in each batch",
+    {"lr-last", ARGS_REAL, AT(train.rate_last), "R",
+     .help = "learning rate of the last epoch, geometric in between; 0: --lr in every epoch", .most = 1000000,
+     .shows_default = true},
+    {"label-smoothing", ARGS_REAL, AT(train.label_smoothing), "R",
+     .help = "share of a row's target that is spread over all classes", .below = 1, .shows_default = true},
+    {"class-weight", ARGS_CHOICE, AT(train.class_weight), "none|balanced",
+     .help = "how much rows count: all the same, or every class the same", .choices = class_weights,
      .shows_default = true},
     {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
      .help = "what values are stored in; with --continue, as they are if not given", .choices = value_names,
@@ -107,6 +117,7 @@ static void set_defaults(void *values)
     args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;
     args->hold_out = 0.1;
     args->depth = DKVB_CODESET_DEPTH;
+    args->values = DEFAULT_VALUES;
 }
 
 static const struct args_command command = {
@@ -146,11 +157,6 @@ static int check_ranges(const struct train_args *args)
 {
     char message[128];
 
-    if (args->train.weight_decay * args->train.learning_rate >= 1.0) {
-        snprintf(message, sizeof message, "--weight-decay %g: less than 1 / lr is wanted, %g", args->train.weight_decay,
-                 1.0 / args->train.learning_rate);
-        return args_misused(&command, message);
-    }
     if (!args->init_from && !args->continue_from && args->model.top_k > args->keyinit.keys) {
         snprintf(message, sizeof message, "--top-k %" PRIu32 ": at most as many as --keys are wanted, %" PRIu32,
                  args->model.top_k, args->keyinit.keys);

@@ -34,6 +34,7 @@
 #define DKVB_H
 
 #include "audit.h"
+#include "calibration.h"
 #include "choose.h"
 #include "codebooks.h"
 #include "codeset.h"

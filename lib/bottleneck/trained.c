@@ -15,8 +15,7 @@ enum {
     AT_LEARNING_RATE = 16,
     AT_RATE_LAST = 24,
     AT_LABEL_SMOOTHING = 32,
-    AT_WEIGHT_DECAY = 40,
-    AT_SEED = 48
+    AT_SEED = 40
 };
 
 static void write_double(unsigned char *to, double x)
@@ -37,9 +36,11 @@ void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB
     memset(to, 0, DKVB__TRAINING_SIZE);
     dkvb__write32(to + AT_EPOCHS, o->epochs);
     dkvb__write32(to + AT_BATCH, o->batch);
-    dkvb__write32(to + AT_NO_SHUFFLE, o->no_shuffle != 0);
+    dkvb__write32(to + AT_NO_SHUFFLE, o->no_shuffle);
+    dkvb__write32(to + AT_CLASS_WEIGHT, o->class_weight);
     write_double(to + AT_LEARNING_RATE, o->learning_rate);
-    write_double(to + AT_WEIGHT_DECAY, o->weight_decay);
+    write_double(to + AT_RATE_LAST, o->rate_last);
+    write_double(to + AT_LABEL_SMOOTHING, o->label_smoothing);
     dkvb__write64(to + AT_SEED, o->seed);
 }
 
@@ -52,8 +53,10 @@ dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned cha
     given.epochs = dkvb__read32(from + AT_EPOCHS);
     given.batch = dkvb__read32(from + AT_BATCH);
     given.no_shuffle = dkvb__read32(from + AT_NO_SHUFFLE);
+    given.class_weight = dkvb__read32(from + AT_CLASS_WEIGHT);
     given.learning_rate = read_double(from + AT_LEARNING_RATE);
-    given.weight_decay = read_double(from + AT_WEIGHT_DECAY);
+    given.rate_last = read_double(from + AT_RATE_LAST);
+    given.label_smoothing = read_double(from + AT_LABEL_SMOOTHING);
     given.seed = dkvb__read64(from + AT_SEED);
     *o = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
     rc = dkvb__train_options_take(o, &given);

@@ -116,7 +116,16 @@ struct dkvb__kernels {
 
     /* Of each row of x[rows][stride], the first `width` in place: exp(scale x) / sum, scale > 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
+
+    /* sums[l] += rows[r][l] for each row of `count`, r ascending, in single precision. sums: float[classes]; rows:
+     * [classes] of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16, finite. */
+    void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
+
+/* add_values() of the tables: the scalar one, which others use where the classes fill no vector, and those. */
+void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
+void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
+void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 
 extern const struct dkvb__kernels dkvb__kernels_scalar;
 #ifdef DKVB_HAVE_X86

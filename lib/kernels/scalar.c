@@ -89,4 +89,5 @@ static void multiply(const struct dkvb__product *p)
 }
 
 const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project,  nearest,    NULL,
-                                                   NULL,     distances, multiply, layer_norm, softmax};
+                                                   NULL,     distances, multiply, layer_norm, softmax,
+                                                   dkvb__add_values_plain};

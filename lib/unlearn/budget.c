@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/sort.h"
 #include "base/status.h"
+#include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/choose.h"
 #include "dkvb/search.h"
@@ -29,7 +30,8 @@ struct turns {
 /* What one thread works with. */
 struct follower {
     struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
-    size_t changed, live;                  /* changes; pairs selected */
+    size_t changed;
+    size_t learned; /* pairs selected behind which something was learned: with none, the row abstains */
     uint16_t *selected;                    /* [top_k], of one codebook */
     double *sums;                          /* [L] */
     float *value;                          /* [L] */
@@ -51,12 +53,15 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
     return f->rank[c * f->model->codebooks->shape.keys + key];
 }
 
-/* sums += sign * value of the pair. */
+/* The pair comes (1.0) or goes (-1.0): sums += sign * its value. */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
     size_t size = m->classes * dkvb__value_size(m->values_dtype);
 
+    if (!dkvb__pair_learned(m, pair))
+        return;
+    w->learned += sign > 0.0 ? 1 : (size_t)-1;
     dkvb__values_widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
     for (size_t l = 0; l < m->classes; l++)
         w->sums[l] += sign * (double)w->value[l];
@@ -75,7 +80,7 @@ static bool is_right(const struct following *f, const struct follower *w, int32_
         if (other > mine || (other == mine && l < label))
             return false;
     }
-    return w->live > 0;
+    return w->learned > 0;
 }
 
 static void note_change(struct follower *w, uint64_t budget, size_t pair, bool comes)
@@ -116,7 +121,6 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         w->selected[filled++] = key;
         add_value(f, w, first + key, 1.0);
     }
-    w->live += filled;
     while ((budget = lowest_rank(f, w, c, filled)) != DKVB_RANK_NEVER)
         for (size_t i = 0; i < filled;) {
             if (rank_of(f, c, w->selected[i]) != budget) {
@@ -169,7 +173,7 @@ static void follow_row(void *context, size_t row, unsigned worker)
     if (label < 0 || f->classes[label] == DKVB_ASIDE)
         return;
     memset(w->sums, 0, f->model->classes * sizeof *w->sums);
-    w->changed = w->live = 0;
+    w->changed = w->learned = 0;
     for (size_t c = 0; c < f->held.codebooks; c++)
         follow_codebook(f, w, c, deep + c * f->held.k);
     right = is_right(f, w, label);
@@ -182,7 +186,6 @@ static void follow_row(void *context, size_t row, unsigned worker)
             bool comes = w->changes[i].index % 2;
 
             add_value(f, w, w->changes[i].index / 2, comes ? 1.0 : -1.0);
-            w->live += comes ? 1 : (size_t)-1;
         }
         if (is_right(f, w, label) != right) {
             right = !right;

@@ -64,7 +64,7 @@ static dkvb_train_options train_options(void)
     o.epochs = 2;
     o.batch = 7;
     o.learning_rate = 2.0;
-    o.weight_decay = 0.001;
+    o.label_smoothing = 0.05;
     return o;
 }
 

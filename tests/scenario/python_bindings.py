@@ -409,7 +409,8 @@ class ModelTest(Case):
 class CodesetCase(Case):
     """A model trained on most rows, whose ids are no row numbers, and the codeset of all."""
 
-    TRAINING = {"epochs": 2, "batch": 50, "learning_rate": 4.0, "weight_decay": 0.001, "seed": 7, "shuffle": True}
+    TRAINING = {"epochs": 2, "batch": 50, "learning_rate": 4.0, "rate_last": 2.0, "label_smoothing": 0.05,
+                "class_weight": "balanced", "seed": 7, "shuffle": True}
 
     def setUp(self):
         super().setUp()

@@ -19,7 +19,8 @@ static dkvb_train_options training(void)
 
     o.epochs = 3;
     o.batch = 20;
-    o.weight_decay = 0.001;
+    o.rate_last = 1.5;
+    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED; /* which follow from the rows that are there */
     o.seed = 9;
     return o;
 }

@@ -21,6 +21,10 @@ DKVB_ESTATE = -8
 DKVB_ENOTFOUND = -9
 
 # codebooks.h, search.h
+DKVB_TEMPERATURE_MIN = 1e-3
+DKVB_TEMPERATURE_MAX = 1e3
+DKVB_CLASS_WEIGHT_NONE = 0
+DKVB_CLASS_WEIGHT_BALANCED = 1
 DKVB_KEYINIT_EMA = 0
 DKVB_KEYINIT_KMEANS = 1
 DKVB_KEYINIT_SAMPLE = 2
@@ -215,6 +219,8 @@ class ModelInfo(Structure):
         ("birth", c_uint8 * 16),
         ("values_dtype", c_uint32),
         ("class_counts", c_uint32),
+        ("temperature", c_double),
+        ("trained", c_uint8 * 16),
     )
 
 
@@ -238,9 +244,11 @@ class TrainOptions(Structure):
         ("epochs", c_uint32),
         ("batch", c_uint32),
         ("learning_rate", c_double),
-        ("weight_decay", c_double),
+        ("rate_last", c_double),
+        ("label_smoothing", c_double),
         ("seed", c_uint64),
         ("no_shuffle", c_uint32),
+        ("class_weight", c_uint32),
         ("report", ReportFn),
         ("user", c_void_p),
         ("ids", POINTER(c_uint64)),
@@ -628,6 +636,7 @@ PROTOTYPES = {
     "dkvb_model_codebooks": (_codebooks, (_model,)),
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
+    "dkvb_model_set_temperature": (Status, (_model, c_double)),
     "dkvb_model_set_values": (Status, (_model, _f32)),
     "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
@@ -654,7 +663,9 @@ PROTOTYPES = {
     "dkvb_model_train_abort": (None, (_model,)),
     "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
     "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
-    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, _f32)),
+    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
+    "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
+    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
     "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 

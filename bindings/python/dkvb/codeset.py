@@ -9,9 +9,10 @@ from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
 from .codebooks import _METHODS, _keyinit
+from .model import CLASS_WEIGHTS, _class_weight
 
 _PARTS = {"training": _ffi.DKVB_PART_TRAINING, "held_out": _ffi.DKVB_PART_HELD_OUT}
-_TRAINING = ("epochs", "batch", "learning_rate", "weight_decay", "seed")
+_TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing", "seed")
 _KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "normalize", "decay", "restart", "seed")
 
 
@@ -93,13 +94,16 @@ class Codeset(Handle):
         """How the values were trained, as arguments of Model.train(). Assigning such a dict says so."""
         raw = _struct.sized(_ffi.TrainOptions)
         lib.dkvb_codeset_get_training(self._c, byref(raw))
-        return {**{name: getattr(raw, name) for name in _TRAINING}, "shuffle": not raw.no_shuffle}
+        weight = next(name for name, number in CLASS_WEIGHTS.items() if number == raw.class_weight)
+        return {**{name: getattr(raw, name) for name in _TRAINING}, "class_weight": weight,
+                "shuffle": not raw.no_shuffle}
 
     @training.setter
     def training(self, given):
-        given = _known(given, (*_TRAINING, "shuffle"), "training")
+        given = _known(given, (*_TRAINING, "class_weight", "shuffle"), "training")
         opts = _struct.options(_ffi.TrainOptions, lib.dkvb_train_options_init,
-                               no_shuffle=not given.pop("shuffle", True), **given)
+                               no_shuffle=not given.pop("shuffle", True),
+                               class_weight=_class_weight(given.pop("class_weight", None)), **given)
         lib.dkvb_codeset_set_training(self._c, byref(opts))
 
     @property
