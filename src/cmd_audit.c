@@ -131,12 +131,19 @@ static int read_rows(const struct audit *a, const char *features, const char *la
 static int read_codes(struct audit *a)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
     dkvb_codeset *set = NULL;
     int32_t *labels = a->y.array.data;
-    int code = codeset_read(&set, a->args.codes, a->model);
+    int code = codeset_read(&set, a->args.codes, a->model, a->args.threads);
 
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_training(set, &a->args.train));
+        code = tool_check_about(a->args.codes, dkvb_codeset_get_session(set, 0, &session, NULL));
+    if (code == EXIT_SUCCESS && dkvb_codeset_get_session(set, 1, &session, NULL) == DKVB_OK)
+        code =
+            tool_fail("%s: records more than one session of training, audits repeat a single one: train a model on all "
+                      "rows at once to audit it",
+                      a->args.codes);
+    a->args.train = session.training;
     a->args.train_seed = a->args.train.seed;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));

@@ -551,7 +551,7 @@ static int make_codeset(struct train *t)
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_set_keyinit(t->set, own_keys ? &t->args.keyinit : NULL));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_set_training(t->set, &t->args.train));
+        code = tool_check(dkvb_codeset_add_session(t->set, t->model, &t->args.train, NULL, 0));
     return code;
 }
 

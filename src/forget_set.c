@@ -106,7 +106,7 @@ static int read_codeset(struct forget *f)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
     struct forget_set *set = &f->set;
-    int code = codeset_read(&f->codeset, f->args.codes, f->model);
+    int code = codeset_read(&f->codeset, f->args.codes, f->model, f->args.threads);
 
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));

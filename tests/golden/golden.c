@@ -69,17 +69,18 @@ static dkvb_train_options train_options(void)
 }
 
 /* Both parts: the rows that are held out follow from their ids. */
-static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, const float *x, const int32_t *y)
+static dkvb_codeset *make_codeset(dkvb_codebooks *cb, const float *x, const int32_t *y)
 {
     dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
     dkvb_keyinit_options keyinit = keyinit_options();
     dkvb_train_options train = train_options();
+    dkvb_model_options model_options = DKVB_MODEL_OPTIONS_INIT;
     dkvb_codeset *set;
+    dkvb_model *model;
 
     options.top_k = TOP_K;
     options.depth = DEPTH;
     CHECK(dkvb_codeset_new(&set, cb, &options));
-    CHECK(dkvb_codeset_set_training(set, &train));
     CHECK(dkvb_codeset_set_keyinit(set, &keyinit));
     for (int r = 0; r < N; r++) {
         uint64_t id = 3 * (uint64_t)r;
@@ -89,6 +90,10 @@ static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, const float *x, cons
         CHECK(dkvb_search(cb, NULL, x + r * DIM, 1, held_out ? DEPTH : TOP_K, code, NULL, NULL));
         CHECK(dkvb_codeset_add(set, held_out ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING, &id, &y[r], code, 1));
     }
+    model_options.top_k = TOP_K;
+    CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* of the shape that will be trained */
+    CHECK(dkvb_codeset_add_session(set, model, &train, NULL, 0));
+    dkvb_model_free(model);
     return set;
 }
 
