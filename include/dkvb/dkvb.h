@@ -42,6 +42,7 @@
 #include "effect.h"
 #include "encoder.h"
 #include "export.h"
+#include "fit.h"
 #include "images.h"
 #include "mask.h"
 #include "memory.h"
