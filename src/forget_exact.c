@@ -75,6 +75,23 @@ static int commit(struct forget *f, dkvb_replay *trained, const char *keys)
     return code ? code : journal_find(f->model, id, &f->entry);
 }
 
+/* A temperature follows from the rows held out: it is fitted again, without those that go. Where none is left, the old
+ * one stays. */
+static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    double temperature;
+    int code = tool_check(dkvb_model_get_info(model, &info));
+    dkvb_status rc;
+
+    if (code || info.temperature == 1.0)
+        return code;
+    rc = dkvb_codeset_fit_temperature(set, model, &temperature, NULL);
+    if (rc == DKVB_ENOTFOUND)
+        return EXIT_SUCCESS;
+    return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature));
+}
+
 /* Values trained once without the rows, on the keys as they are: measured, judged, and put in place. */
 static int replay(struct forget *f)
 {
@@ -182,6 +199,8 @@ static int key_again(struct forget *f, struct again *a)
         code = tool_check(dkvb_model_set_class_name(a->model, l, dkvb_model_class_name(f->model, l)));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_set_values_dtype(a->model, f->info.values_dtype));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_set_temperature(a->model, f->info.temperature));
     if (code == EXIT_SUCCESS && f->info.class_counts) /* of no row yet, so that the replay counts */
         code = tool_check(dkvb_model_count_classes(a->model, a->codes, o.top_k, a->labels, 0, NULL));
     return code ? code : codes_search(a->model, &a->x, f->args.threads, a->codes, NULL);
@@ -305,7 +324,7 @@ static int place_again(struct forget *f, struct again *a)
     f->codeset = a->set;
     f->keys_placed = true;
     a->set = NULL;
-    return EXIT_SUCCESS;
+    return fit_temperature(f->model, f->codeset);
 }
 
 static void again_free(struct again *a)
@@ -345,6 +364,8 @@ int forget_exact(struct forget *f)
         code = replay(f);
         if (code == EXIT_SUCCESS)
             code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
+        if (code == EXIT_SUCCESS)
+            code = fit_temperature(f->model, f->codeset);
     }
     return code ? code : forget_refuse(f);
 }

@@ -12,6 +12,7 @@
 #include "bottleneck/model.h"
 #include "bottleneck/row_types.h"
 #include "bottleneck/value_types.h"
+#include "dkvb/calibration.h"
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
@@ -688,6 +689,51 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
         dkvb__codeset_session_labels(set, s, gone, labels);
         dkvb__trained_extend(trained, &o, rows->codes, code_size(set, rows), labels, rows->n, run);
     }
+}
+
+/* The `top_k` nearest keys of a row that are live for the model, of `depth` that its code has. */
+static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t depth, uint16_t *code)
+{
+    for (size_t c = 0; c < model->codebooks->shape.codebooks; c++, deep += depth, code += model->top_k) {
+        size_t k = 0;
+
+        for (size_t j = 0; j < depth && k < model->top_k && deep[j] != DKVB_CODE_NONE; j++)
+            if (!dkvb__model_dead(model, c, deep[j]))
+                code[k++] = deep[j];
+        for (; k < model->top_k; k++)
+            code[k] = DKVB_CODE_NONE;
+    }
+}
+
+dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
+                                         const dkvb_run_options *run)
+{
+    const struct dkvb__coderows *rows = &set->part[DKVB_PART_HELD_OUT];
+    size_t size = dkvb__code_size(model);
+    uint16_t *codes = NULL;
+    float *logits = NULL;
+    dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
+
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, DKVB_PART_HELD_OUT);
+    if (!rc && model->top_k > rows->k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", rows->k,
+                        model->top_k);
+    if (rc)
+        return rc;
+    codes = dkvb__alloc(&set->mem, rows->n, size * sizeof *codes);
+    logits = dkvb__alloc(&set->mem, rows->n, model->classes * sizeof *logits);
+    if (!codes || !logits)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", rows->n);
+    for (size_t r = 0; !rc && r < rows->n; r++)
+        live_code(model, rows->codes + r * code_size(set, rows), rows->k, codes + r * size);
+    if (!rc)
+        rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
+    if (!rc)
+        rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature);
+    dkvb__free(&set->mem, codes);
+    dkvb__free(&set->mem, logits);
+    return rc;
 }
 
 dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *given)

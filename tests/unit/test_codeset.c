@@ -593,6 +593,32 @@ static void a_session_that_cannot_be_is_not_recorded(void **state)
     dkvb_model_free(model);
 }
 
+/* The same as fitting on codes that a search under the mask finds; deep codes must hold enough live keys for that. */
+static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
+{
+    static uint16_t found[ROWS * CODEBOOKS];
+    static float logits[ROWS * CLASSES];
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL);
+    dkvb_mask *mask = mask_for_class(model, codes, 1, 12);
+    double fitted = 0.0, expected = 0.0;
+    uint64_t all[ROWS - TRAINED];
+
+    (void)state;
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, NULL));
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), mask, rows, ROWS, 1, found, NULL, NULL));
+    assert_ok(dkvb_model_decode(model, found, 1, ROWS, logits, NULL));
+    assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected));
+    assert_true(fitted == expected && fitted != 1.0);
+    memcpy(all, ids + TRAINED, sizeof all);
+    assert_ok(dkvb_codeset_remove(set, all, ROWS - TRAINED, NULL));
+    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, NULL), DKVB_ENOTFOUND);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 /* A small file: 3 rows, and 2 held out. */
 static void shrink(dkvb_codeset *set)
 {
@@ -718,6 +744,7 @@ int main(void)
         cmocka_unit_test(a_search_that_fails_leaves_no_codes),
         cmocka_unit_test(sessions_say_who_took_part),
         cmocka_unit_test(a_session_that_cannot_be_is_not_recorded),
+        cmocka_unit_test(a_temperature_is_fitted_on_the_rows_held_out),
         cmocka_unit_test(every_damaged_file_is_refused),
         cmocka_unit_test(other_codebooks_are_refused),
         cmocka_unit_test(holding_out_depends_on_the_id_alone),
