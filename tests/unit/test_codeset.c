@@ -33,7 +33,9 @@ static dkvb_codeset *filled(const dkvb_model *model, const dkvb_allocator *alloc
     o.depth = DEPTH;
     o.allocator = allocator;
     training.epochs = 4;
-    training.weight_decay = 0.01;
+    training.rate_last = 0.5;
+    training.label_smoothing = 0.25;
+    training.class_weight = DKVB_CLASS_WEIGHT_BALANCED;
     training.seed = 11;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
     assert_ok(dkvb_codeset_set_training(set, &training));
@@ -150,7 +152,8 @@ static void a_file_gives_the_same_codeset(void **state)
     assert_same_part(set, loaded, DKVB_PART_TRAINING);
     assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
     assert_ok(dkvb_codeset_get_training(loaded, &training));
-    assert_true(training.epochs == 4 && training.weight_decay == 0.01 && training.seed == 11);
+    assert_true(training.epochs == 4 && training.rate_last == 0.5 && training.seed == 11);
+    assert_true(training.label_smoothing == 0.25 && training.class_weight == DKVB_CLASS_WEIGHT_BALANCED);
     assert_ok(dkvb_codeset_get_keyinit(loaded, &keyinit));
     assert_true(keyinit.keys == KEYS && keyinit.key_dim == KEY_DIM && keyinit.passes == 2);
     assert_ok(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
