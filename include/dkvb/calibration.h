@@ -51,6 +51,19 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_error(const float *logits, 
                                                            uint32_t classes, double temperature, uint32_t bins,
                                                            double *error);
 
+/**
+ * The same for rows that come in parts: add the gaps of a part, then ask for the error. A part may have no labels.
+ *
+ * @param[in,out] gaps  `double[bins]`, zeros at first: right answers less their probabilities, summed by bin.
+ * @param[in,out] rows  rows with a label so far, 0 at first.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_add(const float *logits, const int32_t *labels, size_t n,
+                                                         uint32_t classes, double temperature, uint32_t bins,
+                                                         double *gaps, uint64_t *rows);
+
+/** The error of all rows that were added; 0 if there were none. */
+DKVB_API double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows);
+
 #ifdef __cplusplus
 }
 #endif

@@ -104,14 +104,10 @@ dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, siz
     return DKVB_OK;
 }
 
-dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                   double temperature, uint32_t bins, double *error)
+/* Bins of rows are added up: right answers less their probabilities. */
+static dkvb_status add_gaps(const float *logits, const int32_t *labels, size_t n, uint32_t classes, double temperature,
+                            uint32_t bins, double *gap, uint64_t *rows)
 {
-    double gap[MAX_BINS] = {0.0}, rows = 0.0, sum = 0.0; /* gap: right answers less their probabilities */
-    dkvb_status rc = check_rows(logits, labels, n, classes);
-
-    if (rc)
-        return rc;
     if (!(temperature >= DKVB_TEMPERATURE_MIN && temperature <= DKVB_TEMPERATURE_MAX))
         return dkvb__fail(DKVB_EINVAL, "calibration: temperature is %g, it must be %g to %g", temperature,
                           DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
@@ -129,10 +125,40 @@ dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, s
             total += dkvb__exp(((double)row[l] - (double)row[best]) / temperature);
         bin = (size_t)((double)bins / total); /* the largest probability is 1 / total */
         gap[bin < bins ? bin : bins - 1] += (best == (size_t)labels[r] ? 1.0 : 0.0) - 1.0 / total;
-        rows += 1.0;
+        ++*rows;
     }
-    for (uint32_t i = 0; i < bins; i++)
-        sum += gap[i] < 0.0 ? -gap[i] : gap[i];
-    *error = sum / rows;
     return DKVB_OK;
+}
+
+dkvb_status dkvb_calibration_add(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
+                                 double temperature, uint32_t bins, double *gaps, uint64_t *rows)
+{
+    dkvb_status rc = check_rows(logits, labels, n, classes);
+
+    if (rc == DKVB_ENOTFOUND)
+        return DKVB_OK; /* other rows have labels */
+    return rc ? rc : add_gaps(logits, labels, n, classes, temperature, bins, gaps, rows);
+}
+
+double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows)
+{
+    double sum = 0.0;
+
+    for (uint32_t i = 0; i < bins; i++)
+        sum += gaps[i] < 0.0 ? -gaps[i] : gaps[i];
+    return rows ? sum / (double)rows : 0.0;
+}
+
+dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
+                                   double temperature, uint32_t bins, double *error)
+{
+    double gap[MAX_BINS] = {0.0};
+    uint64_t rows = 0;
+    dkvb_status rc = check_rows(logits, labels, n, classes);
+
+    if (!rc)
+        rc = add_gaps(logits, labels, n, classes, temperature, bins, gap, &rows);
+    if (!rc)
+        *error = dkvb_calibration_of_gaps(gap, bins, rows);
+    return rc;
 }

@@ -183,6 +183,8 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
         rc = dkvb_model_decode(model, held_codes, model->top_k, n, logits, f->run);
     if (!rc && n >= LEAST_HELD)
         rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature);
+    /* Where all rows are right, ever lower temperatures fit ever better; so few rows cannot mean that. */
+    out->temperature = out->temperature < 0.125 ? 0.125 : out->temperature > 8.0 ? 8.0 : out->temperature;
     if (!rc)
         rc = dkvb_calibration_error(logits, labels, n, (uint32_t)classes, out->temperature, DKVB__ECE_BINS,
                                     &out->calibration_error);
