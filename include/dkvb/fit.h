@@ -63,7 +63,7 @@ typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 typedef struct dkvb_fit_options {
     size_t struct_size;                  /**< sizeof(dkvb_fit_options), set by INIT */
     const dkvb_keyinit_options *keyinit; /**< its zeros, and `whiten`, are filled in; NULL: all */
-    const dkvb_train_options *train;     /**< `epochs` and `learning_rate` of 0 are filled in; NULL: all */
+    const dkvb_train_options *train;     /**< `epochs`, `batch`, `learning_rate` of 0 are filled in; NULL: all */
     uint32_t top_k;                      /**< keys selected in a codebook; 0 = what suits the data */
     uint32_t whiten;                     /**< DKVB_WHITEN_…; of no matter where `codebooks` are given */
     uint32_t values_dtype;               /**< DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0 = F16 */
@@ -88,7 +88,7 @@ typedef struct dkvb_fit_options {
 DKVB_API void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size);
 
 /**
- * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs and learning_rate from the data: what dkvb_fit() does.
+ * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit() does.
  *
  * @param rows     with a label.
  * @param classes  1 or more.

@@ -155,8 +155,6 @@ static void measure_logits(const float *logits, const int32_t *labels, size_t n,
             sum += dkvb__exp(((double)row[l] - (double)row[best]) / out->temperature);
         loss += dkvb__log(sum) - ((double)row[labels[r]] - (double)row[best]) / out->temperature;
         right += best == (size_t)labels[r];
-        if (out->right)
-            out->right[r] = best == (size_t)labels[r];
     }
     out->loss = loss / (double)n;
     out->accuracy = (double)right / (double)n;
@@ -171,8 +169,7 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
     float *logits;
     dkvb_status rc;
 
-    *out = (struct dkvb__measured){
-        .temperature = 1.0, .accuracy = NAN, .loss = NAN, .calibration_error = NAN, .right = out->right};
+    *out = (struct dkvb__measured){.temperature = 1.0, .accuracy = NAN, .loss = NAN, .calibration_error = NAN};
     if (n == 0)
         return DKVB_OK;
     rc = gather_held(f, codes, dkvb__code_size(model), &held_codes, &labels);
@@ -352,11 +349,9 @@ static dkvb_status choose_whitening(struct fit *t)
     dkvb_keyinit_options keyinit = t->keyinit;
     struct dkvb__measured measured[2];
     struct dkvb__fitting part = {.rows = DKVB_FIT_ROWS_INIT, .mem = t->f.mem};
-    double gained = 0.0, lost = 0.0;
     float *x = NULL;
     int32_t *labels = NULL;
     uint64_t *ids = NULL;
-    uint8_t *right[2] = {NULL, NULL};
     dkvb_status rc;
 
     if (t->f.rows.dim > WHITEN_COLUMNS || t->f.labelled < WHITEN_LEAST)
@@ -371,20 +366,14 @@ static dkvb_status choose_whitening(struct fit *t)
     keyinit.codebooks = keyinit.codebooks < WHITEN_CODEBOOKS ? keyinit.codebooks : WHITEN_CODEBOOKS;
     keyinit.keys = keyinit.keys < WHITEN_KEYS ? keyinit.keys : WHITEN_KEYS;
     for (uint32_t whiten = 0; !rc && whiten < 2; whiten++) {
-        right[whiten] = dkvb__alloc(&t->f.mem, part.held_count, 1);
-        measured[whiten].right = right[whiten];
         keyinit.whiten = whiten;
-        rc = right[whiten] ? dkvb__fitting_try(&part, &keyinit, &t->train, t->top_k, &measured[whiten])
-                           : dkvb__fail(DKVB_ENOMEM, "out of memory");
-    }
-    for (size_t i = 0; !rc && i < part.held_count; i++) {
-        gained += right[1][i] && !right[0][i];
-        lost += right[0][i] && !right[1][i];
+        rc = dkvb__fitting_try(&part, &keyinit, &t->train, t->top_k, &measured[whiten]);
     }
     if (!rc) {
         t->report.accuracy_plain = measured[0].accuracy;
         t->report.accuracy_whitened = measured[1].accuracy;
-        t->keyinit.whiten = gained - lost > 0.0 && gained - lost >= sqrt(gained + lost);
+        t->keyinit.whiten =
+            measured[1].loss <= 0.95 * measured[0].loss && measured[1].accuracy >= measured[0].accuracy;
     }
 
 end:
@@ -392,8 +381,6 @@ end:
     dkvb__free(&t->f.mem, x);
     dkvb__free(&t->f.mem, labels);
     dkvb__free(&t->f.mem, ids);
-    dkvb__free(&t->f.mem, right[0]);
-    dkvb__free(&t->f.mem, right[1]);
     return rc;
 }
 
@@ -600,7 +587,8 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     if (codeset)
         *codeset = NULL;
     t.train.epochs = 0;
-    t.train.learning_rate = 0.0;
+    t.train.batch = 0;
+    t.train.learning_rate = t.train.rate_last = 0.0;
     t.report.accuracy_plain = t.report.accuracy_whitened = NAN;
     rc = take_options(&t, opts);
     if (rc)

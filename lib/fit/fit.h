@@ -31,7 +31,6 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double share);
 struct dkvb__measured {
     double temperature, accuracy, loss, calibration_error; /* loss and error at that temperature */
     size_t rows;
-    uint8_t *right; /* in: [held_count], to hold which answers are right; or NULL */
 };
 
 /* Fit a temperature to the held-out rows' codes and measure at it. Where no row is held out: rows is 0, temperature 1. */

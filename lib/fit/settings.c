@@ -1,31 +1,40 @@
 /* Settings that suit the data: docs/method.md has the measurements behind every number here. */
+#include <math.h>
+
 #include "base/status.h"
 #include "bottleneck/codebooks.h"
 #include "dkvb/fit.h"
 
-/* Rate of the first epoch: more classes share the same step, so each needs a larger one. */
+enum {
+    SMALL = 8192,   /* rows, below which smaller batches and more epochs make up for few steps */
+    TINY = 200,     /* rows, below which that is more so */
+    TOP_K = 8,      /* keys that are selected, */
+    KEYS_A_TOP = 4, /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
+};
+
+/* Rate of the first epoch: classes share a row's step, so more of them take a larger one. 3 to 10 classes, 8 from 71
+ * on. */
 static double first_rate(uint32_t classes)
 {
-    return classes <= 32 ? 3.0 : 8.0;
+    double rate = 0.95 * sqrt((double)classes);
+
+    return rate < 3.0 ? 3.0 : rate > 8.0 ? 8.0 : rate;
 }
 
 void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
                    size_t columns, uint32_t classes)
 {
-    bool small = rows < 4096;
-
     dkvb_keyinit_options_suit(keyinit, rows, columns);
-    if (*top_k == 0) { /* more than a quarter of the keys would tell rows apart no longer */
-        *top_k = keyinit->keys / 4 < 8 ? keyinit->keys / 4 : 8;
-        *top_k = *top_k ? *top_k : 1;
-    }
-    if (train->epochs == 0) {
-        train->epochs = rows < 200 ? 7 : small ? 3 : 2;
-        train->batch = small ? 32 : 256;
-    }
+    if (*top_k == 0)
+        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K : keyinit->keys < KEYS_A_TOP ? 1 : keyinit->keys / KEYS_A_TOP;
+    if (train->epochs == 0)
+        train->epochs = rows < TINY ? 7 : rows < SMALL ? 3 : 2;
+    if (train->batch == 0)
+        train->batch = rows < SMALL ? 32 : 256;
     if (train->learning_rate == 0.0) {
         train->learning_rate = first_rate(classes);
-        train->rate_last = 0.3 * train->learning_rate;
+        if (train->rate_last == 0.0)
+            train->rate_last = 0.3 * train->learning_rate;
     }
 }
 
@@ -43,6 +52,7 @@ void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, ui
     train->epochs = 1;
     train->learning_rate = train->rate_last = 6.0;
     train->label_smoothing = 0.0;
+    train->batch = 256;
 }
 
 /* Bytes of a model file, sections and all; names, journal and counts aside, which begin small. */

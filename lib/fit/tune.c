@@ -95,7 +95,7 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
         dkvb_keyinit_options this_keyinit = *keyinit;
         dkvb_train_options this_train = *train;
         uint32_t this_k = *top_k;
-        struct dkvb__measured measured = {.right = NULL};
+        struct dkvb__measured measured;
 
         if (o.trials == 0 && made > 0 && o.seconds > 0.0 && seconds_now() - began > o.seconds)
             break;
