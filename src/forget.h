@@ -23,8 +23,9 @@ struct forget_args {
     const char *codes_out, *key_features, *ids;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    uint32_t strength, method, threads; /* strength: DKVB_STRENGTH_… less 1 */
+    uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
     bool dry_run, force, keep_keys, json;
+    bool exact; /* the strength is "exact", else "suppress" */
     bool kept; /* --codes is a codes file */
 };
 

@@ -82,7 +82,8 @@ int forget_refuse(const struct forget *f)
 {
     if (!f->refusal[0] || f->args.force || f->args.dry_run)
         return EXIT_SUCCESS;
-    return tool_fail("%s: %s. --dry-run tells more, --force does it all the same", f->args.args.operand[0], f->refusal);
+    return tool_fail("%s: %s. --dry-run tells more, %s--force does it all the same", f->args.args.operand[0], f->refusal,
+                     f->codeset && !f->args.exact ? "--strength exact trains again without the rows instead, " : "");
 }
 
 /* Every pair that the rows of one class among those to be forgotten select (label), or all of them (-1). */

@@ -8,16 +8,16 @@
 #include "progress.h"
 #include "tool.h"
 
-/* What the options ask for; else the best that what is known allows. */
+/* What the options ask for. Else the values say whom a pair serves, where whole classes are to go: that takes the fewest
+ * pairs and costs others least (docs/unlearning.md). Single rows, and those of a file that says not whose they are, go
+ * by what they select. */
 uint32_t forget_method(const struct forget *f)
 {
-    if (f->args.strength + 1 == DKVB_STRENGTH_THOROUGH)
-        return DKVB_METHOD_EVERY;
     if (f->args.method)
         return f->args.method;
-    if (f->set.codes)
-        return f->set.marks ? DKVB_METHOD_CONTRAST : DKVB_METHOD_ACTIVATIONS;
-    return f->info.class_counts ? DKVB_METHOD_CONTRAST : DKVB_METHOD_VALUES;
+    if (f->set.classes && (f->codeset || !f->set.codes))
+        return DKVB_METHOD_VALUES;
+    return f->set.marks ? DKVB_METHOD_CONTRAST : DKVB_METHOD_ACTIVATIONS;
 }
 
 static dkvb_request make_request(const struct forget *f, const uint8_t *rows, const uint8_t *classes)
@@ -55,7 +55,8 @@ static int say_best(const struct forget *f)
     const char *what = forget_method(f) == DKVB_METHOD_EXAMPLES ? "examples" : "pairs";
 
     return tool_fail("%s: no number of %s brings the accuracy on %" PRIu64 " held-out rows down to %g while the others "
-                     "lose at most %g; nothing was changed. Nearest: %" PRIu64 " %s, %.4f -> %.4f, others %.4f -> %.4f",
+                     "lose at most %g; nothing was changed. Nearest: %" PRIu64 " %s, %.4f -> %.4f, others %.4f -> %.4f. "
+                     "--strength exact forgets by training again",
                      f->args.args.operand[0], what, b->forget_rows, f->args.target, f->args.max_retain_drop, b->budget,
                      what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
@@ -170,8 +171,6 @@ int forget_choose(struct forget *f)
 
     if (code)
         return code;
-    if (forget_method(f) == DKVB_METHOD_EVERY)
-        return choose_given(f, 1);
     if (given_budget(f) > 0)
         return choose_given(f, given_budget(f));
     return choose_found(f);
@@ -205,7 +204,7 @@ dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effe
 
     effect_text(f, effects, effect);
     o.reason = f->args.reason;
-    o.strength = f->args.strength + 1;
+    o.strength = f->args.exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
     o.parameters = parameters;
     o.effect = effect;
     o.rows = f->set.ids;

@@ -94,7 +94,7 @@ static int check_labels(const struct forget *f, const dkvb_codeset_rows *rows)
 /* A mask is chosen by rows that taught the values something. */
 static int check_taught(const struct forget *f)
 {
-    if (f->set.rows > 0 || f->args.strength + 1 == DKVB_STRENGTH_EXACT)
+    if (f->set.rows > 0 || f->args.exact)
         return EXIT_SUCCESS;
     return tool_fail(
         "%s: all %zu rows to be forgotten are held out: the values never learned from them, and there is nothing "
