@@ -274,6 +274,7 @@ static void json_budget(const struct forget *f)
     }
     json_open("budget", '{');
     json_count("budget", b->budget);
+    json_count("roomy", b->roomy);
     json_count("forget_rows", b->forget_rows);
     json_count("retain_rows", b->retain_rows);
     json_real("forget_before", b->forget_before);
@@ -408,6 +409,8 @@ static int prepare_mask(struct forget *f)
     int code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : forget_read_set(f);
 
     if (code == EXIT_SUCCESS && !f->args.mask)
+        code = forget_sample_held(f);
+    if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_choose(f);
     if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_guard_mixture(f);
@@ -424,6 +427,8 @@ static int prepare_exact(struct forget *f)
 {
     int code = forget_read_set(f);
 
+    if (code == EXIT_SUCCESS)
+        code = forget_sample_held(f);
     if (code == EXIT_SUCCESS)
         code = forget_guard_mixture(f);
     if (code == EXIT_SUCCESS)
@@ -454,7 +459,7 @@ static int write_all(struct forget *f, const char *output)
 /* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
 static void note_exhausted(const struct forget *f)
 {
-    uint64_t selections = (uint64_t)f->held.n * f->info.codebooks;
+    uint64_t selections = f->looked_at * f->info.codebooks;
 
     for (uint32_t l = 0; f->set.classes && l < f->info.classes; l++)
         if (f->set.classes[l] == DKVB_ASIDE)

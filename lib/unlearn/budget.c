@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/exact_math.h"
 #include "base/sort.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
@@ -349,6 +350,20 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
     return DKVB_OK;
 }
 
+/*
+ * The budget found is where the last of n held-out rows turns. If the share of rows that turn later than a budget falls
+ * off exponentially, the last of n turns at about ln(n) times some scale, so the last of 500 at ln(500) / ln(n) times
+ * the budget: the fewer rows were held out, the more has to be added. `most`: where all pairs are taken.
+ */
+static uint64_t with_room(const dkvb_budget *found, uint64_t most)
+{
+    double ratio = dkvb__log(500.0) / dkvb__log((double)found->forget_rows + 1.0);
+
+    double roomy = (double)found->budget * (ratio > 1.0 ? ratio : 1.0);
+
+    return roomy < (double)most ? (uint64_t)roomy : most;
+}
+
 /* Follow all rows to f->limit and look for the first budget that keeps both limits. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run, const dkvb_budget_options *o,
                                    size_t round, dkvb_budget *found)
@@ -404,6 +419,7 @@ dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, cons
         f.limit = most >> FURTHER * (ROUNDS - 1 - round);
         rc = search_to_limit(&f, &run, &o, round, &found);
     }
+    found.roomy = with_room(&found, most);
     if (!rc)
         rc = dkvb__give_info(out, &found, sizeof found, "budget");
     following_free(&f, run.threads);
