@@ -320,12 +320,12 @@ class ModelTest(Case):
     def test_journal_is_evidence(self):
         salt, rows = bytes(range(32)), np.array([9, 2**64 - 1, 4], np.uint64)
         empty = self.model.journal_head
-        entry = self.model.forget(self.mask_of_class(1), strength="thorough", parameters="pairs=5", effect="rows=3",
+        entry = self.model.forget(self.mask_of_class(1), strength="suppress", parameters="pairs=5", effect="rows=3",
                                   rows=rows, salt=salt)
         self.model.undo(entry)
         first, second = self.model.journal
         self.assertEqual((first.strength, first.parameters, first.effect, first.rows, first.salted),
-                         ("thorough", "pairs=5", "rows=3", 3, True))
+                         ("suppress", "pairs=5", "rows=3", 3, True))
         numbers = struct.pack("<4Q", 3, *sorted(rows))
         self.assertEqual(first.commitment, hashlib.sha256(salt + b"dkvb rows" + numbers).digest())
         self.assertEqual((second.strength, second.rows, second.commitment, second.pairs_commitment, second.salted),

@@ -31,7 +31,7 @@ from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, calibration_error, fit_temperature, softmax, top
-from .effect import Budget, ClassEffect, effect, effect_compare, effect_sum, find_budget
+from .effect import Budget, ClassEffect, effect, effect_compare, effect_sample, effect_sum, find_budget
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
@@ -47,8 +47,8 @@ __all__ = [
     "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FileError", "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile",
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "StateError", "TrainReport", "argmax",
-    "calibration_error", "decode_image", "effect", "effect_compare", "effect_sum", "find_budget", "fit_image",
-    "fit_temperature", "image_codecs", "kernels",
+    "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
+    "fit_image", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax", "threads",
     "top", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
     "version", "write_npy",

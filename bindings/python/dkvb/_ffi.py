@@ -41,7 +41,6 @@ DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
-DKVB_STRENGTH_THOROUGH = 2
 DKVB_STRENGTH_EXACT = 3
 
 # codeset.h, choose.h
@@ -487,6 +486,7 @@ class Budget(Structure):
         ("forget_after", c_double),
         ("retain_before", c_double),
         ("retain_after", c_double),
+        ("roomy", c_uint64),
     )
 
 
@@ -600,6 +600,7 @@ PROTOTYPES = {
     "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
     "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
+    "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
     "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
     "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),

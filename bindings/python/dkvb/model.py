@@ -28,7 +28,6 @@ _STATES = {
 _STRENGTHS = {
     "": _ffi.DKVB_STRENGTH_NONE,
     "suppress": _ffi.DKVB_STRENGTH_SUPPRESS,
-    "thorough": _ffi.DKVB_STRENGTH_THOROUGH,
     "exact": _ffi.DKVB_STRENGTH_EXACT,
 }
 _VALUES_DTYPES = {
@@ -90,7 +89,7 @@ class JournalEntry:
     pairs_new: int
     method: str
     reason: str
-    strength: str  # "suppress", "thorough", "exact" or ""
+    strength: str  # "suppress", "exact" or ""
     parameters: str
     effect: str
     rows: int  # in the forget set, 0 = not recorded
