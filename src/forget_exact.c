@@ -309,7 +309,7 @@ static int place_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = key_again(f, a);
     if (code == EXIT_SUCCESS) /* a file that keeps no features is not to have them all of a sudden */
-        code = train_again(f, a, info.dtype[0] || info.dtype[1] ? DKVB_KEEP_AUTO : DKVB_KEEP_CODES);
+        code = train_again(f, a, info.dtype[0] || info.dtype[1] ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES);
     if (code == EXIT_SUCCESS)
         code = judge_again(f, a);
     if (code)
