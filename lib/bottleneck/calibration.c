@@ -68,11 +68,12 @@ static void derivatives(const float *logits, const int32_t *labels, size_t n, ui
 }
 
 /* The cross-entropy is convex in b = 1 / temperature, so its derivative has one sign change at most. Newton's steps find
- * it; a step that would leave the interval still open is replaced by its middle, in proportion. */
+ * it. A step that would leave the interval still open, or is not half as long as the one before, is replaced by one to
+ * the middle of the interval, in proportion. */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature)
 {
-    double low = 1.0 / DKVB_TEMPERATURE_MAX, high = 1.0 / DKVB_TEMPERATURE_MIN, b = 1.0, d1, d2;
+    double low = 1.0 / DKVB_TEMPERATURE_MAX, high = 1.0 / DKVB_TEMPERATURE_MIN, b = 1.0, d1, d2, length = high;
     dkvb_status rc = check_rows(logits, labels, n, classes);
 
     if (rc)
@@ -88,11 +89,12 @@ dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, siz
         else
             low = b;
         next = b - d1 / d2;
-        if (!(next > low && next < high)) /* also where d2 is 0 */
+        if (!(next > low && next < high) || !(__builtin_fabs(next - b) <= length / 2.0)) /* also where d2 is 0 */
             next = low * __builtin_sqrt(high / low);
-        if (next - b < 1e-12 * b && b - next < 1e-12 * b)
-            break;
+        length = __builtin_fabs(next - b);
         b = next;
+        if (length < 1e-12 * b)
+            break;
     }
     *temperature = 1.0 / b;
     if (*temperature < DKVB_TEMPERATURE_MIN)

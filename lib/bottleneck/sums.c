@@ -50,7 +50,9 @@ bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, 
         for (size_t i = first, rank = 0; i < end; i++) {
             if (code[i] != DKVB_CODE_NONE) {
                 row[count] = codebook + code[i] * bytes;
-                dkvb__prefetch_row(row[count++], bytes);
+                if (count < DKVB__SWEEP || bytes <= DKVB__LONG_ROW)
+                    dkvb__prefetch_row(row[count], bytes);
+                count++;
             }
             if (++rank == model->top_k) {
                 codebook += stride;

@@ -10,6 +10,8 @@
  * vectors, the last vector overlaps the one before: its lanes in common are added twice from the same start to the same
  * end, and nothing past a row is read.
  */
+#include <stdbool.h>
+
 #include "dkvb/data.h"
 
 static inline values_vector values_widen(const void *row, size_t l, uint32_t dtype)
@@ -21,18 +23,36 @@ static inline values_vector values_widen(const void *row, size_t l, uint32_t dty
     return values_load((const float *)row + l);
 }
 
-/* Rows are taken a few at a time where they are long: as many streams as the processor fetches ahead. */
+enum { VALUES_BLOCK = 4 };
+
+/* Long rows are taken DKVB__SWEEP at a time, as many streams as the processor keeps up with, in blocks of a line of
+ * the cache or two; meanwhile the same block of the rows that come next is fetched. */
 static inline void add_values_of(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {
-    size_t sweep = classes <= 4 * VALUES_LANES ? count : 8, last = classes - VALUES_LANES;
+    size_t size = dtype == DKVB_DTYPE_F32 ? 4 : 2, last = classes - VALUES_LANES, l;
+    size_t sweep = classes <= VALUES_BLOCK * VALUES_LANES ? count : DKVB__SWEEP;
 
     for (size_t first = 0; first < count; first += sweep) {
-        size_t end = count - first < sweep ? count : first + sweep;
+        size_t end = count - first < sweep ? count : first + sweep, next = count - end < sweep ? count : end + sweep;
+        bool fetch = classes * size > DKVB__LONG_ROW;
         values_vector tail = values_load(sums + last);
 
         for (size_t r = first; r < end; r++)
             tail = values_add(tail, values_widen(rows[r], last, dtype));
-        for (size_t l = 0; l < last; l += VALUES_LANES) {
+        for (l = 0; l + VALUES_BLOCK * VALUES_LANES <= classes; l += VALUES_BLOCK * VALUES_LANES) {
+            values_vector s[VALUES_BLOCK];
+
+            for (size_t r = end; fetch && r < next; r++)
+                __builtin_prefetch((const char *)rows[r] + l * size);
+            for (size_t v = 0; v < VALUES_BLOCK; v++)
+                s[v] = values_load(sums + l + v * VALUES_LANES);
+            for (size_t r = first; r < end; r++)
+                for (size_t v = 0; v < VALUES_BLOCK; v++)
+                    s[v] = values_add(s[v], values_widen(rows[r], l + v * VALUES_LANES, dtype));
+            for (size_t v = 0; v < VALUES_BLOCK; v++)
+                values_store(sums + l + v * VALUES_LANES, s[v]);
+        }
+        for (; l < last; l += VALUES_LANES) {
             values_vector sum = values_load(sums + l);
 
             for (size_t r = first; r < end; r++)

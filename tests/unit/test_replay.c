@@ -121,6 +121,7 @@ static void replay_gives_the_model_that_never_saw_the_rows(void **state)
             assert_ok(dkvb_model_replay(model, set, without, n, NULL, &entry, &run));
             assert_int_equal(entry, 1);
             assert_same_learning(model, expected);
+            assert_memory_equal(model->trained, expected->trained, sizeof model->trained);
             dkvb_codeset_free(set);
             dkvb_model_free(expected);
             dkvb_model_free(model);
@@ -145,6 +146,7 @@ static void requests_in_turn_end_where_one_request_does(void **state)
         assert_ok(dkvb_codeset_remove(set, without + i, some, NULL));
     }
     assert_same_learning(model, expected);
+    assert_memory_equal(model->trained, expected->trained, sizeof model->trained);
     assert_int_equal(dkvb_model_replay(model, set, without, 1, NULL, NULL, NULL), DKVB_ENOTFOUND);
     dkvb_codeset_free(set);
     dkvb_model_free(expected);
