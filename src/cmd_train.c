@@ -40,7 +40,7 @@ static const char *const whitenings[] = {
     [DKVB_WHITEN_NEVER] = "never", [DKVB_WHITEN_ALWAYS] = "always", [DKVB_WHITEN_CHOOSE] = "choose", NULL};
 
 static const char *const keeps[] = {
-    [DKVB_KEEP_AUTO] = "auto", [DKVB_KEEP_CODES] = "codes", [DKVB_KEEP_FEATURES] = "features", NULL};
+    [DKVB_KEPT_AUTO] = "auto", [DKVB_KEPT_CODES] = "codes", [DKVB_KEPT_FEATURES] = "features", NULL};
 
 enum { DEFAULT_VALUES = 1 }; /* f16 */
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};

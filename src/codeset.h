@@ -18,7 +18,7 @@ struct codeset_source {
     const uint8_t *held_out; /* [rows], 1 = not trained on */
     const uint16_t *codes;   /* [rows][C][k] */
     uint32_t depth;          /* keys a codebook in codes of rows held out; at least k is taken */
-    uint32_t keep;           /* DKVB_KEEP_… */
+    uint32_t keep;           /* DKVB_KEPT_… */
     uint32_t threads;
 };
 

@@ -75,8 +75,7 @@ static int commit(struct forget *f, dkvb_replay *trained, const char *keys)
     return code ? code : journal_find(f->model, id, &f->entry);
 }
 
-/* A temperature follows from the rows held out: it is fitted again, without those that go. Where none is left, the old
- * one stays. */
+/* A temperature follows from the rows held out: it is fitted again, without those that go. */
 static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -87,8 +86,8 @@ static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
     if (code || info.temperature == 1.0)
         return code;
     rc = dkvb_codeset_fit_temperature(set, model, &temperature, NULL);
-    if (rc == DKVB_ENOTFOUND)
-        return EXIT_SUCCESS;
+    if (rc == DKVB_ENOTFOUND) /* too few are left: as where there were too few at first */
+        return tool_check(dkvb_model_set_temperature(model, 1.0));
     return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature));
 }
 
@@ -309,7 +308,7 @@ static int place_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = key_again(f, a);
     if (code == EXIT_SUCCESS) /* a file that keeps no features is not to have them all of a sudden */
-        code = train_again(f, a, info.dtype[0] || info.dtype[1] ? DKVB_KEEP_AUTO : DKVB_KEEP_CODES);
+        code = train_again(f, a, info.dtype[0] || info.dtype[1] ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES);
     if (code == EXIT_SUCCESS)
         code = judge_again(f, a);
     if (code)

@@ -32,7 +32,8 @@ extern "C" {
  *
  * @param      logits       `float[n][classes]`, finite, of rows that the model was not trained on.
  * @param      labels       `int32_t[n]`, -1 = ignore.
- * @param[out] temperature  1 if all temperatures are as good, for example where all logits are 0.
+ * @param[out] temperature  1 if all temperatures are as good, for example where all logits are 0, and where every row is
+ *                          right: then each lower one fits better, and nothing says which is true.
  * @return `DKVB_EINVAL` naming a row with a label out of range or a logit that is not finite; `DKVB_ENOTFOUND` if no row
  *         has a label.
  */

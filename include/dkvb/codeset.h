@@ -46,9 +46,9 @@ enum { DKVB_PART_TRAINING = 0, DKVB_PART_HELD_OUT = 1 };
 
 /* What a file keeps of rows. Values are part of the ABI. */
 enum {
-    DKVB_KEEP_AUTO = 0, /**< features where they take fewer bytes than packed codes, else codes; for each part */
-    DKVB_KEEP_CODES = 1,
-    DKVB_KEEP_FEATURES = 2
+    DKVB_KEPT_AUTO = 0, /**< features where they take fewer bytes than packed codes, else codes; for each part */
+    DKVB_KEPT_CODES = 1,
+    DKVB_KEPT_FEATURES = 2
 };
 
 /** How deep codes of held-out rows go unless told otherwise (docs/unlearning.md says what that is enough for). */
@@ -63,12 +63,12 @@ typedef struct dkvb_codeset_options {
     uint32_t top_k;                  /**< keys a codebook in codes of the training part: the model's k */
     uint32_t depth;                  /**< the same of the part held out; at most the number of keys, else that */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
-    uint32_t keep;                   /**< DKVB_KEEP_…; settled for a part when its first rows are added */
+    uint32_t keep;                   /**< DKVB_KEPT_…; settled for a part when its first rows are added */
 } dkvb_codeset_options;
 
 #define DKVB_CODESET_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0, DKVB_KEEP_AUTO                                         \
+        sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0, DKVB_KEPT_AUTO                                         \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -150,7 +150,7 @@ typedef struct dkvb_codeset_info {
     uint32_t keys;         /**< K */
     uint32_t k[2];         /**< keys a codebook in codes of a part: top_k and depth */
     uint64_t rows[2];      /**< rows of a part */
-    uint32_t kept[2];      /**< DKVB_KEEP_CODES or DKVB_KEEP_FEATURES */
+    uint32_t kept[2];      /**< DKVB_KEPT_CODES or DKVB_KEPT_FEATURES */
     uint32_t dtype[2];     /**< of features that are kept, else 0 */
     uint32_t columns[2];   /**< of features that are kept, else 0 */
     uint64_t row_bytes[2]; /**< bytes that a row takes in a file, its id (8) and label (4) included */

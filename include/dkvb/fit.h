@@ -67,7 +67,7 @@ typedef struct dkvb_fit_options {
     uint32_t top_k;                      /**< keys selected in a codebook; 0 = what suits the data */
     uint32_t whiten;                     /**< DKVB_WHITEN_…; of no matter where `codebooks` are given */
     uint32_t values_dtype;               /**< DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0 = F16 */
-    uint32_t keep;                       /**< what the codeset keeps of rows: DKVB_KEEP_… (codeset.h) */
+    uint32_t keep;                       /**< what the codeset keeps of rows: DKVB_KEPT_… (codeset.h) */
     uint32_t depth;                      /**< keys a codebook in codes of rows that are held out */
     double hold_out;                     /**< share of the rows that a codeset holds out, 0 to below 1 */
     dkvb_codebooks *codebooks;           /**< share these instead of placing keys; or NULL */
@@ -80,7 +80,7 @@ typedef struct dkvb_fit_options {
 
 #define DKVB_FIT_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_fit_options), 0, 0, 0, DKVB_WHITEN_CHOOSE, 0, DKVB_KEEP_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, \
+        sizeof(dkvb_fit_options), 0, 0, 0, DKVB_WHITEN_CHOOSE, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, \
             0, 0                                                                                                       \
     }
 

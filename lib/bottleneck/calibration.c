@@ -67,6 +67,14 @@ static void derivatives(const float *logits, const int32_t *labels, size_t n, ui
     }
 }
 
+static bool all_right(const float *logits, const int32_t *labels, size_t n, uint32_t classes)
+{
+    for (size_t r = 0; r < n; r++)
+        if (labels[r] >= 0 && largest(logits + r * classes, classes) != (size_t)labels[r])
+            return false;
+    return true;
+}
+
 /* The cross-entropy is convex in b = 1 / temperature, so its derivative has one sign change at most. Newton's steps find
  * it. A step that would leave the interval still open, or is not half as long as the one before, is replaced by one to
  * the middle of the interval, in proportion. */
@@ -78,6 +86,9 @@ dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, siz
 
     if (rc)
         return rc;
+    *temperature = 1.0;
+    if (all_right(logits, labels, n, classes))
+        return DKVB_OK;
     for (int step = 0; step < STEPS && high > low * (1.0 + 1e-12); step++) {
         double next;
 

@@ -61,7 +61,7 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
     o.depth = o.depth < cb->shape.keys ? o.depth : cb->shape.keys;
     if (o.depth < o.top_k)
         return dkvb__fail(DKVB_EINVAL, "codeset: depth is %u, it must be %u (top_k) or more", o.depth, o.top_k);
-    if (o.keep > DKVB_KEEP_FEATURES)
+    if (o.keep > DKVB_KEPT_FEATURES)
         return dkvb__fail(DKVB_EINVAL, "codeset: keep is %u, it must be 0 (auto), 1 (codes) or 2 (features)", o.keep);
     mem = dkvb__allocator(o.allocator);
     rc = dkvb__codeset_new(out, cb->birth, cb->shape.codebooks, cb->shape.keys, o.top_k, o.depth, &mem);
@@ -185,13 +185,13 @@ static dkvb_status settle_features(struct addition *a)
     struct dkvb__coderows first = {.k = rows->k, .dtype = x->dtype, .columns = x->columns};
     uint64_t packed = dkvb__coderows_packed_size(a->set, rows, dkvb__code_bits(a->set->keys, false));
 
-    a->keep_features = rows->n > 0 ? rows->features != NULL : a->set->keep == DKVB_KEEP_FEATURES;
+    a->keep_features = rows->n > 0 ? rows->features != NULL : a->set->keep == DKVB_KEPT_FEATURES;
     if (x->features && (!dkvb__row_type_size(x->dtype) || x->columns < 1))
         return dkvb__fail(DKVB_EINVAL,
                           "codeset: features are %s with %u columns; they must be uint8, float16, float32 "
                           "or float64, with 1 column or more",
                           dkvb_dtype_name(x->dtype), x->columns);
-    if (rows->n == 0 && a->set->keep == DKVB_KEEP_AUTO)
+    if (rows->n == 0 && a->set->keep == DKVB_KEPT_AUTO)
         a->keep_features = x->features && dkvb__coderows_feature_size(&first) < packed;
     if (a->keep_features && !x->features)
         return dkvb__fail(DKVB_EINVAL, "codeset: the %s part keeps features, so rows must bring theirs",
@@ -377,7 +377,7 @@ dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *ou
 
         full.k[p] = rows->k;
         full.rows[p] = rows->n;
-        full.kept[p] = rows->features ? DKVB_KEEP_FEATURES : DKVB_KEEP_CODES;
+        full.kept[p] = rows->features ? DKVB_KEPT_FEATURES : DKVB_KEPT_CODES;
         full.dtype[p] = rows->dtype;
         full.columns[p] = rows->columns;
         full.row_bytes[p] = sizeof *rows->ids + sizeof *rows->labels;
@@ -709,7 +709,7 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
                                          const dkvb_run_options *run)
 {
     const struct dkvb__coderows *rows = &set->part[DKVB_PART_HELD_OUT];
-    size_t size = dkvb__code_size(model);
+    size_t size = dkvb__code_size(model), labelled = 0;
     uint16_t *codes = NULL;
     float *logits = NULL;
     dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
@@ -719,6 +719,11 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
     if (!rc && model->top_k > rows->k)
         rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", rows->k,
                         model->top_k);
+    for (size_t r = 0; !rc && r < rows->n; r++)
+        labelled += rows->labels[r] >= 0;
+    if (!rc && labelled < DKVB__TEMPERATURE_ROWS)
+        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", labelled,
+                        DKVB__TEMPERATURE_ROWS);
     if (rc)
         return rc;
     codes = dkvb__alloc(&set->mem, rows->n, size * sizeof *codes);

@@ -8,7 +8,7 @@
 #include "bottleneck/trained.h"
 #include "dkvb/codeset.h"
 
-enum { DKVB__PARTS = 2 };
+enum { DKVB__PARTS = 2, DKVB__TEMPERATURE_ROWS = 50 /* held out, with a label; fewer say too little */ };
 
 /* One training of the values. Bit s of a row's `sessions` says whether the row took part in session s. */
 struct dkvb__session {

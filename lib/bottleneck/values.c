@@ -25,12 +25,15 @@
 #include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/data.h"
+#include "dkvb/search.h"
+#include "kernels/kernels.h"
 
 enum {
     ROWS = 16,        /* rows in one task that works out errors */
     AHEAD = 16,       /* pairs prefetched before they are needed */
     CODES_AHEAD = 8,  /* rows whose codes are prefetched before they are needed */
     NARROW = 16,      /* up to so many floats a value row is summed in registers */
+    RANKS = 16,       /* longer rows added in one call of the kernels */
     COLUMN_EXTRA = 32, /* codes between columns, lest all of them compete for the same lines of the cache */
     MAX_BATCH = 1 << 20
 };
@@ -373,33 +376,8 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* The same for more classes, 16 at a time, so that all ranks of a row are added in one sweep over its sums. */
-static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
-{
-    for (size_t i = 0; i < rows; i++, sums += stride) {
-        for (size_t j = 0; j < k; j++)
-            look_ahead(values, column, i * k + j, rows * k, stride);
-        for (size_t l = 0; l < stride; l += 16) {
-            four *sum = (four *)(void *)(sums + l), s[4] = {sum[0], sum[1], sum[2], sum[3]};
-
-            for (size_t j = 0; j < k; j++) {
-                uint16_t key = column[i * k + j];
-                const four *value = (const four *)(const void *)(values + key * stride + l);
-
-                if (key == DKVB_CODE_NONE)
-                    continue;
-                for (size_t v = 0; v < 4; v++)
-                    s[v] += value[v];
-            }
-            for (size_t v = 0; v < 4; v++)
-                sum[v] = s[v];
-        }
-    }
-}
-
-/* values[key] += error[i] for every key that row i selects, rows and ranks ascending. Inlined with a constant number
- * of fours where that is small. */
-static inline void add_errors(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
+/* values[key] += error[i] for every key that row i selects, rows and ranks ascending; inlined likewise. */
+static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)
 {
     for (size_t i = 0, at = 0; i < rows; i++, error += 4 * fours) {
@@ -417,17 +395,53 @@ static inline void add_errors(float *values, const float *error, const uint16_t 
     }
 }
 
+/* The same two for long rows, by the kernels, which add several rows in one sweep over the sums. */
+static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
+{
+    const struct dkvb__kernels *kernels = dkvb__kernels();
+    const void *row[RANKS];
+
+    for (size_t i = 0, at = 0; i < rows; i++, sums += stride)
+        for (size_t end = at + k, count = 0; at < end; at++) {
+            look_ahead(values, column, at, rows * k, stride);
+            if (column[at] != DKVB_CODE_NONE)
+                row[count++] = values + column[at] * stride;
+            if (count == RANKS || at + 1 == end) {
+                kernels->add_values(sums, row, count, stride, DKVB_DTYPE_F32);
+                count = 0;
+            }
+        }
+}
+
+static void add_wide(float *values, const float *error, const uint16_t *column, size_t rows, size_t k, size_t stride)
+{
+    const struct dkvb__kernels *kernels = dkvb__kernels();
+
+    for (size_t i = 0, at = 0; i < rows; i++, error += stride) {
+        const void *row = error;
+
+        for (size_t end = at + k; at < end; at++) {
+            look_ahead(values, column, at, rows * k, stride);
+            if (column[at] != DKVB_CODE_NONE)
+                kernels->add_values(values + column[at] * stride, &row, 1, stride, DKVB_DTYPE_F32);
+        }
+    }
+}
+
 /* One codebook: the errors of the batch before, then the sums of the present one. */
 static inline void move_codebook(const struct pass *p, size_t c, float *sums, size_t stride)
 {
-    size_t k = p->model->top_k;
+    const uint16_t *now = p->columns[0] + c * p->column, *before = p->columns[1] + c * p->column;
     float *values = p->training->values + c * p->model->codebooks->shape.keys * stride;
+    size_t k = p->model->top_k;
 
-    add_errors(values, p->error, p->columns[1] + c * p->column, p->rows_before, k, stride / 4);
-    if (stride <= NARROW)
-        sum_narrow(sums, values, p->columns[0] + c * p->column, p->rows, k, stride / 4);
-    else
-        sum_wide(sums, values, p->columns[0] + c * p->column, p->rows, k, stride);
+    if (stride <= NARROW) {
+        add_narrow(values, p->error, before, p->rows_before, k, stride / 4);
+        sum_narrow(sums, values, now, p->rows, k, stride / 4);
+    } else {
+        add_wide(values, p->error, before, p->rows_before, k, stride);
+        sum_wide(sums, values, now, p->rows, k, stride);
+    }
 }
 
 static void move_group(void *context, size_t group, unsigned worker)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/status.h"
+#include "bottleneck/codeset.h"
 #include "bottleneck/keyinit.h"
 #include "dkvb/calibration.h"
 #include "dkvb/data.h"
@@ -13,7 +14,6 @@
 
 enum {
     LEAST_CLASS = 4,    /* rows of a class of which some may be held out */
-    LEAST_HELD = 50,    /* held-out rows that a temperature can follow from */
     WHITEN_LEAST = 500, /* rows with a label that can tell whether whitening helps */
     WHITEN_CODEBOOKS = 64,
     WHITEN_KEYS = 512,
@@ -178,10 +178,8 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows held out", n);
     if (!rc)
         rc = dkvb_model_decode(model, held_codes, model->top_k, n, logits, f->run);
-    if (!rc && n >= LEAST_HELD)
+    if (!rc && n >= DKVB__TEMPERATURE_ROWS)
         rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature);
-    /* Where all rows are right, ever lower temperatures fit ever better; so few rows cannot mean that. */
-    out->temperature = out->temperature < 0.125 ? 0.125 : out->temperature > 8.0 ? 8.0 : out->temperature;
     if (!rc)
         rc = dkvb_calibration_error(logits, labels, n, (uint32_t)classes, out->temperature, DKVB__ECE_BINS,
                                     &out->calibration_error);
@@ -431,7 +429,7 @@ static dkvb_status train_values(struct fit *t, bool keeps_held_out)
     dkvb_train_options told = t->train;
     dkvb_status rc = DKVB_OK;
 
-    if (!keeps_held_out && t->f.held_count >= LEAST_HELD)
+    if (!keeps_held_out && t->f.held_count >= DKVB__TEMPERATURE_ROWS)
         rc = measure_apart(t, &measured);
     if (!rc)
         rc = stage(t, "values");
@@ -442,9 +440,9 @@ static dkvb_status train_values(struct fit *t, bool keeps_held_out)
                          keeps_held_out ? t->f.taught : t->f.rows.labels, &told, &t->model);
     if (!rc && keeps_held_out)
         rc = dkvb__fitting_measure(&t->f, t->model, t->codes, &measured);
-    if (!rc)
+    if (!rc && !keeps_held_out)
         rc = dkvb_model_set_temperature(t->model, measured.temperature);
-    t->report.temperature_rows = measured.rows >= LEAST_HELD ? measured.rows : 0;
+    t->report.temperature_rows = measured.rows >= DKVB__TEMPERATURE_ROWS ? measured.rows : 0;
     t->report.temperature = measured.temperature;
     t->report.calibration_error = measured.calibration_error;
     t->report.held_out_accuracy = measured.accuracy;
@@ -511,6 +509,7 @@ static dkvb_status keep_rows(struct fit *t)
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
     bool own_keys = !t->o.codebooks && !t->o.key_rows;
     uint32_t dtype = dkvb_codeset_narrowest(t->f.rows.x, t->f.rows.n * t->f.rows.dim);
+    double temperature;
     dkvb_status rc = stage(t, "codes");
 
     o.top_k = t->top_k;
@@ -526,7 +525,13 @@ static dkvb_status keep_rows(struct fit *t)
         rc = keep_part(t, DKVB_PART_HELD_OUT, o.depth, dtype);
     if (!rc)
         rc = dkvb_codeset_set_keyinit(t->set, own_keys ? &t->keyinit : NULL);
-    return rc ? rc : dkvb_codeset_add_session(t->set, t->model, &t->train, NULL, 0);
+    if (!rc)
+        rc = dkvb_codeset_add_session(t->set, t->model, &t->train, NULL, 0);
+    if (rc)
+        return rc;
+    /* As it is fitted again when rows are taken out: the same rows in the same order give the same bits. */
+    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, t->f.run);
+    return rc == DKVB_ENOTFOUND ? DKVB_OK : rc ? rc : dkvb_model_set_temperature(t->model, temperature);
 }
 
 static void fill_report(struct fit *t)

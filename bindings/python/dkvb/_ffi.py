@@ -46,7 +46,11 @@ DKVB_STRENGTH_EXACT = 3
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
 DKVB_PART_HELD_OUT = 1
+DKVB_KEPT_AUTO = 0
+DKVB_KEPT_CODES = 1
+DKVB_KEPT_FEATURES = 2
 DKVB_CODESET_DEPTH = 32
+DKVB_CODESET_SESSIONS = 64
 DKVB_METHOD_ACTIVATIONS = 1
 DKVB_METHOD_CONTRAST = 2
 DKVB_METHOD_EXAMPLES = 3
@@ -114,6 +118,10 @@ class Codeset(Structure):
 
 class Encoder(Structure):
     """dkvb_encoder, opaque."""
+
+
+class Replay(Structure):
+    """dkvb_replay, opaque."""
 
 
 class Imageset(Structure):
@@ -426,6 +434,7 @@ class CodesetOptions(Structure):
         ("top_k", c_uint32),
         ("depth", c_uint32),
         ("allocator", POINTER(Allocator)),
+        ("keep", c_uint32),
     )
 
 
@@ -438,6 +447,35 @@ class CodesetRows(Structure):
         ("ids", POINTER(c_uint64)),
         ("labels", POINTER(c_int32)),
         ("codes", POINTER(c_uint16)),
+        ("features", c_void_p),
+        ("dtype", c_uint32),
+        ("columns", c_uint32),
+    )
+
+
+class CodesetInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("k", c_uint32 * 2),
+        ("rows", c_uint64 * 2),
+        ("kept", c_uint32 * 2),
+        ("dtype", c_uint32 * 2),
+        ("columns", c_uint32 * 2),
+        ("row_bytes", c_uint64 * 2),
+        ("sessions", c_uint32),
+        ("searched", c_uint32),
+    )
+
+
+class CodesetSession(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("classes", c_uint32),
+        ("values_dtype", c_uint32),
+        ("rows", c_uint64),
+        ("training", TrainOptions),
     )
 
 
@@ -501,8 +539,10 @@ STRUCTURES = {
     "dkvb_budget_options": BudgetOptions,
     "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_info": CodebooksInfo,
+    "dkvb_codeset_info": CodesetInfo,
     "dkvb_codeset_options": CodesetOptions,
     "dkvb_codeset_rows": CodesetRows,
+    "dkvb_codeset_session": CodesetSession,
     "dkvb_encoder_info": EncoderInfo,
     "dkvb_encoder_options": EncoderOptions,
     "dkvb_forget_options": ForgetOptions,
@@ -523,6 +563,7 @@ STRUCTURES = {
 
 _codebooks = POINTER(Codebooks)
 _codeset = POINTER(Codeset)
+_replay = POINTER(Replay)
 _encoder = POINTER(Encoder)
 _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
@@ -578,12 +619,19 @@ PROTOTYPES = {
     "dkvb_codeset_free": (None, (_codeset,)),
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
     "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
+    "dkvb_codeset_add_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_narrowest": (c_uint32, (_f32, c_size_t)),
+    "dkvb_codeset_narrow": (None, (c_void_p, c_uint32, _f32, c_size_t)),
+    "dkvb_codeset_get_info": (Status, (_codeset, POINTER(CodesetInfo))),
+    "dkvb_codeset_search": (Status, (_codeset, _codebooks, _run)),
     "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
     "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
     "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
-    "dkvb_codeset_set_training": (Status, (_codeset, POINTER(TrainOptions))),
-    "dkvb_codeset_get_training": (Status, (_codeset, POINTER(TrainOptions))),
+    "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
+    "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
+    "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
+    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), _run)),
     "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
@@ -607,6 +655,11 @@ PROTOTYPES = {
                                   _run)),
 
     # replay.h
+    "dkvb_replay_check": (Status, (_model, _codeset, _u64, c_size_t, _run)),
+    "dkvb_replay_new": (Status, (POINTER(_replay), _model, _codeset, _u64, c_size_t, _run)),
+    "dkvb_replay_model": (_model, (_replay,)),
+    "dkvb_replay_commit": (Status, (_replay, POINTER(ForgetOptions), _u64)),
+    "dkvb_replay_free": (None, (_replay,)),
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
 
     # mask.h
