@@ -63,13 +63,10 @@ static dkvb_train_options training(const uint64_t *row_ids)
     return opts;
 }
 
-/* What is kept of the training rows: ids, labels, codes, and how the values were trained on them. */
+/* What is kept of the training rows: ids, labels and codes. */
 static void keep_codes(dkvb_codeset **set, const dkvb_codebooks *codebooks)
 {
-    dkvb_train_options opts = training(NULL);
-
     must(dkvb_codeset_new(set, codebooks, NULL));
-    must(dkvb_codeset_set_training(*set, &opts));
     must(dkvb_codeset_add(*set, DKVB_PART_TRAINING, ids, y, codes, ROWS));
 }
 
@@ -105,6 +102,7 @@ int main(void)
     dkvb_codebooks *codebooks;
     dkvb_model *model, *other;
     dkvb_codeset *set;
+    dkvb_train_options opts;
     uint64_t removed;
 
     keyinit.codebooks = CODEBOOKS;
@@ -116,6 +114,8 @@ int main(void)
     must(dkvb_search(codebooks, NULL, x, ROWS, 1, codes, NULL, NULL)); /* the last time that the rows are looked at */
     keep_codes(&set, codebooks);
     train(&model, codebooks, set);
+    opts = training(NULL);
+    must(dkvb_codeset_add_session(set, model, &opts, NULL, 0)); /* and how the values were trained on them */
     must(dkvb_model_get_values(model, before));
 
     replay(model, set);

@@ -106,7 +106,7 @@ static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model
     must(dkvb_unlearn_by_examples(mask, codes, info->top_k, p->n, p->n, 0));
     opts.method = "examples";
     opts.reason = reason;
-    opts.strength = DKVB_STRENGTH_THOROUGH;
+    opts.strength = DKVB_STRENGTH_SUPPRESS;
     opts.rows = p->rows;
     opts.row_count = p->n;
     must(dkvb_model_forget(model, mask, &opts, NULL));

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 40 };
+enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 60 };
 
 /* What a value is, and so the type of the member at `at`. */
 enum args_kind {

@@ -392,6 +392,8 @@ static int relearn_once(struct work *w, const struct subject *s, size_t size, in
     o.epochs = RELEARN_EPOCHS;
     o.batch = (uint32_t)(few->count < 65536 ? few->count : 65536);
     o.learning_rate = RELEARN_RATE / (double)audit_fews[size];
+    o.rate_last = 0.0;
+    o.label_smoothing = 0.0;
     if (code == EXIT_SUCCESS)
         code = train(w, s->model, few->codes, few->labels, few->count, &o);
     if (code == EXIT_SUCCESS)

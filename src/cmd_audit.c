@@ -13,6 +13,9 @@
 
 #define AT(member) offsetof(struct audit_args, member)
 
+static const char *const class_weights[] = {
+    [DKVB_CLASS_WEIGHT_NONE] = "none", [DKVB_CLASS_WEIGHT_BALANCED] = "balanced", NULL};
+
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "the rows that the model was trained on: .npy or IDX (.gz)",
      .required = true},
@@ -33,7 +36,12 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"batch", ARGS_U32, AT(train.batch), "N", .help = "its batches", .least = 1, .most = 1048576,
      .shows_default = true},
-    {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "its weight decay", .shows_default = true},
+    {"lr-last", ARGS_REAL, AT(train.rate_last), "R", .help = "its learning rate in the last epoch", .most = 1000000,
+     .shows_default = true},
+    {"label-smoothing", ARGS_REAL, AT(train.label_smoothing), "R", .help = "its label smoothing", .below = 1,
+     .shows_default = true},
+    {"class-weight", ARGS_CHOICE, AT(train.class_weight), "none|balanced", .help = "its class weights",
+     .choices = class_weights, .shows_default = true},
     {"train-seed", ARGS_U64, AT(train_seed), "N", .help = "its seed", .shows_default = true},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of the audit's own draws", .shows_default = true},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
@@ -66,7 +74,8 @@ static int check_args(struct audit_args *args)
 {
     char message[128];
 
-    static const char *const recipe[] = {"epochs", "lr", "batch", "weight-decay", "train-seed", NULL};
+    static const char *const recipe[] = {"epochs", "lr", "batch", "lr-last", "label-smoothing", "class-weight",
+                                         "train-seed", NULL};
 
     if (args->codes && args_refuse(&command, args, recipe, "--codes: the file says how the model was trained"))
         return EXIT_USAGE;
@@ -75,11 +84,6 @@ static int check_args(struct audit_args *args)
     if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4)) {
         snprintf(message, sizeof message, "--shadows %" PRIu32 ": an even number from 4 is wanted, or 0",
                  args->shadows);
-        return args_misused(&command, message);
-    }
-    if (args->train.weight_decay * args->train.learning_rate >= 1.0) {
-        snprintf(message, sizeof message, "--weight-decay %g: less than 1 / lr is wanted, %g", args->train.weight_decay,
-                 1.0 / args->train.learning_rate);
         return args_misused(&command, message);
     }
     args->train.seed = args->train_seed;
@@ -127,12 +131,19 @@ static int read_rows(const struct audit *a, const char *features, const char *la
 static int read_codes(struct audit *a)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
     dkvb_codeset *set = NULL;
     int32_t *labels = a->y.array.data;
-    int code = codeset_read(&set, a->args.codes, a->model);
+    int code = codeset_read(&set, a->args.codes, a->model, a->args.threads);
 
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_training(set, &a->args.train));
+        code = tool_check_about(a->args.codes, dkvb_codeset_get_session(set, 0, &session, NULL));
+    if (code == EXIT_SUCCESS && dkvb_codeset_get_session(set, 1, &session, NULL) == DKVB_OK)
+        code =
+            tool_fail("%s: records more than one session of training, audits repeat a single one: train a model on all "
+                      "rows at once to audit it",
+                      a->args.codes);
+    a->args.train = session.training;
     a->args.train_seed = a->args.train.seed;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));

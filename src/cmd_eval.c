@@ -50,6 +50,8 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
+enum { BINS = 15 }; /* of the expected calibration error */
+
 struct tally {
     uint64_t rows, right;
 };
@@ -66,8 +68,10 @@ struct eval {
     bool *forgotten;         /* [classes], or NULL */
     struct tally *per_class; /* [classes] */
     struct tally all, forget, retain;
-    uint64_t abstained;
-    double loss; /* a sum until all rows are in */
+    uint64_t abstained; /* rows without an answer */
+    uint64_t calibrated;         /* rows in the bins */
+    double loss;                 /* a sum until all rows are in */
+    double gaps[BINS];           /* of the calibration */
 };
 
 static double accuracy(const struct tally *t)
@@ -81,8 +85,8 @@ static void count(struct tally *t, bool right)
     t->right += right;
 }
 
-/* -log softmax(logits)[label], with the largest logit taken off first so that no power overflows. */
-static double cross_entropy(const float *logits, uint32_t classes, int32_t label)
+/* -log softmax(logits / temperature)[label], with the largest logit taken off first so that no power overflows. */
+static double cross_entropy(const float *logits, uint32_t classes, int32_t label, double temperature)
 {
     double largest = logits[0], sum = 0;
 
@@ -90,8 +94,8 @@ static double cross_entropy(const float *logits, uint32_t classes, int32_t label
         if (logits[l] > largest)
             largest = logits[l];
     for (uint32_t l = 0; l < classes; l++)
-        sum += exp(logits[l] - largest);
-    return log(sum) + largest - logits[label];
+        sum += exp((logits[l] - largest) / temperature);
+    return log(sum) + (largest - logits[label]) / temperature;
 }
 
 static int take_answers(void *user, size_t first, size_t n, const int32_t *labels, const float *logits)
@@ -109,9 +113,11 @@ static int take_answers(void *user, size_t first, size_t n, const int32_t *label
         if (e->forgotten)
             count(e->forgotten[wanted] ? &e->forget : &e->retain, right);
         e->abstained += labels[i] < 0;
-        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted);
+        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted,
+                                 e->info.temperature);
     }
-    return EXIT_SUCCESS;
+    return tool_check(dkvb_calibration_add(logits, e->y.y + first, n, e->info.classes, e->info.temperature, BINS,
+                                           e->gaps, &e->calibrated));
 }
 
 static int read_codes(struct eval *e)
@@ -179,6 +185,8 @@ static void print_json(const struct eval *e)
     json_count("unreadable", e->pictures.unreadable);
     json_real("accuracy", accuracy(&e->all));
     json_real("loss", e->loss);
+    json_real("temperature", e->info.temperature);
+    json_real("calibration_error", e->all.rows ? dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated) : NAN);
     json_open("per_class", '[');
     for (uint32_t i = 0; i < e->info.classes; i++)
         json_real(NULL, accuracy(&e->per_class[i]));
@@ -229,7 +237,8 @@ static void print_text(const struct eval *e)
     }
     print_tally("all classes", &e->all, width);
     if (e->all.rows)
-        printf("loss %.4f nats, %" PRIu64 " rows abstained\n", e->loss, e->abstained);
+        printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f; %" PRIu64 " rows abstained\n",
+               e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature, e->abstained);
     if (e->args.codes)
         printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", e->searched,
                (uint64_t)e->x.rows * e->info.codebooks);

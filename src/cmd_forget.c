@@ -16,7 +16,7 @@
 #include "progress.h"
 #include "tool.h"
 
-static const char *const strengths[] = {"suppress", "thorough", "exact", NULL};
+static const char *const strengths[] = {"suppress", "exact", NULL};
 static const char *const methods[] = {"auto", "activations", "contrast", "examples", "values", NULL};
 
 #define AT(member) offsetof(struct forget_args, member)
@@ -25,8 +25,8 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
     {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "the rows of a codes file to forget, by id"},
-    {"strength", ARGS_CHOICE, AT(strength), "suppress|thorough|exact",
-     .help = "thorough: all pairs that rows select; exact: train again", .choices = strengths, .shows_default = true},
+    {"strength", ARGS_CHOICE, AT(strength), "suppress|exact",
+     .help = "suppress: mask pairs; exact: train again without the rows", .choices = strengths, .shows_default = true},
     {"codes", ARGS_TEXT, AT(codes), "CODES",
      .help = "what is known of the rows: of 'train --codes-out', or plain as of 'dkvb search'"},
     {"features", ARGS_TEXT, AT(features), "F", .help = "instead of CODES: the forget set, .npy or IDX (.gz)"},
@@ -78,7 +78,7 @@ static void set_defaults(void *values)
 static const struct args_command command = {
     .name = "forget",
     .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --features F|--images PATH | --mask FILE) ...",
-    .about = "Forget classes or rows. 'suppress' and 'thorough' mask (codebook, key) pairs: the rows select other keys "
+    .about = "Forget classes or rows. 'suppress' masks (codebook, key) pairs: rows select other keys "
              "from\n"
              "then on, while the values of the pairs stay in the model, and what the rows taught other values stays in "
              "those.\n"
@@ -142,7 +142,7 @@ static int check_suppress(const struct forget_args *args)
                                   "wanted, where rows are held out");
     if (!args->classes)
         return misused(
-            "--pairs is missing: how many can be found for classes only; for rows, --strength thorough needs none");
+            "--pairs is missing: how many can be found for classes only; for rows, --strength exact needs none");
     return EXIT_SUCCESS;
 }
 
@@ -161,15 +161,15 @@ static int check_strength(const struct forget_args *args)
     static const char *const of_suppress[] = {"method", "pairs", "examples", "seed", "target", "max-retain-drop", NULL};
     static const char *const of_exact[] = {"key-features", "ids", "keep-keys", "codes-out", NULL};
     static const char *const not_exact[] = {"mask-out", NULL};
-    uint32_t strength = args->strength + 1;
     int code;
 
-    if (strength == DKVB_STRENGTH_SUPPRESS)
+    if (!args->exact) {
         code = check_suppress(args);
-    else
-        code = args_refuse(&command, args, of_suppress, "nothing is to be chosen");
-    if (code || strength != DKVB_STRENGTH_EXACT)
         return code ? code : args_refuse(&command, args, of_exact, "only --strength exact takes it");
+    }
+    code = args_refuse(&command, args, of_suppress, "nothing is to be chosen");
+    if (code)
+        return code;
     if (!args->kept)
         return misused("--strength exact needs --codes with a file of 'train --codes-out', to train again from");
     if (args->output && !args->codes_out && !args->dry_run)
@@ -214,6 +214,7 @@ static int check_args(struct forget_args *args, uint8_t salt[32])
         "target", "seed",         "dry-run", "max-retain-drop", "max-class-loss", NULL};
     int code = check_salt(&command, args->salt, salt);
 
+    args->exact = args->strength == 1;
     args->set = args->features ? args->features : args->pictures.path;
     if (code == EXIT_SUCCESS)
         code = check_pictures(args);
@@ -236,9 +237,7 @@ static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
     if (f->args.mask)
         return text;
     forget_class_text(f, f->set.classes, classes, sizeof classes);
-    if (forget_method(f) == DKVB_METHOD_EVERY)
-        snprintf(text, FORGET_TEXT, "%srows=%zu", classes, f->set.rows);
-    else if (forget_method(f) == DKVB_METHOD_EXAMPLES)
+    if (forget_method(f) == DKVB_METHOD_EXAMPLES)
         snprintf(text, FORGET_TEXT, "%sexamples=%" PRIu64 " seed=%" PRIu64, classes,
                  f->budget.met ? f->budget.budget : f->args.examples, f->args.seed);
     else
@@ -275,6 +274,7 @@ static void json_budget(const struct forget *f)
     }
     json_open("budget", '{');
     json_count("budget", b->budget);
+    json_count("roomy", b->roomy);
     json_count("forget_rows", b->forget_rows);
     json_count("retain_rows", b->retain_rows);
     json_real("forget_before", b->forget_before);
@@ -286,10 +286,10 @@ static void json_budget(const struct forget *f)
 
 static void print_json(const struct forget *f, double seconds)
 {
-    bool exact = f->args.strength + 1 == DKVB_STRENGTH_EXACT;
+    bool exact = f->args.exact;
 
     json_open(NULL, '{');
-    json_text("strength", strengths[f->args.strength]);
+    json_text("strength", strengths[f->args.exact]);
     json_text("method", f->args.mask ? "mask" : exact ? "replay" : dkvb_method_name(forget_method(f)));
     json_count("pairs_masked", f->entry.pairs_new);
     json_count("pairs_requested", f->mask ? dkvb_mask_count(f->mask) : 0);
@@ -369,7 +369,7 @@ static void print_text(const struct forget *f, const char *output, double second
         forget_print_effects(f);
         if (f->refusal[0])
             printf("it would be refused without --force: %s\n", f->refusal);
-    } else if (f->args.strength + 1 == DKVB_STRENGTH_EXACT) {
+    } else if (f->args.exact) {
         print_deleted(f, output, seconds);
     } else {
         print_masked(f, output, seconds);
@@ -380,7 +380,7 @@ static void print_text(const struct forget *f, const char *output, double second
 static int claim_paths(const struct args_command *asking, const struct forget_args *args)
 {
     const char *model = args->args.operand[0];
-    bool rewrites = args->strength + 1 == DKVB_STRENGTH_EXACT && !args->codes_out;
+    bool rewrites = args->exact && !args->codes_out;
     const struct path inputs[] = {{"--features", args->features},
                                   {"--images", args->pictures.path},
                                   {"--weights", args->pictures.weights},
@@ -409,6 +409,8 @@ static int prepare_mask(struct forget *f)
     int code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : forget_read_set(f);
 
     if (code == EXIT_SUCCESS && !f->args.mask)
+        code = forget_sample_held(f);
+    if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_choose(f);
     if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_guard_mixture(f);
@@ -425,6 +427,8 @@ static int prepare_exact(struct forget *f)
 {
     int code = forget_read_set(f);
 
+    if (code == EXIT_SUCCESS)
+        code = forget_sample_held(f);
     if (code == EXIT_SUCCESS)
         code = forget_guard_mixture(f);
     if (code == EXIT_SUCCESS)
@@ -443,7 +447,7 @@ static int write_all(struct forget *f, const char *output)
         code = output_mask(f->mask, f->args.mask_out);
     if (code == EXIT_SUCCESS)
         code = output_model(f->model, output);
-    if (code || f->args.strength + 1 != DKVB_STRENGTH_EXACT)
+    if (code || !f->args.exact)
         return code;
     if (dkvb_codeset_save(f->codeset, codes) != DKVB_OK)
         return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
@@ -455,7 +459,7 @@ static int write_all(struct forget *f, const char *output)
 /* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
 static void note_exhausted(const struct forget *f)
 {
-    uint64_t selections = (uint64_t)f->held.n * f->info.codebooks;
+    uint64_t selections = f->looked_at * f->info.codebooks;
 
     for (uint32_t l = 0; f->set.classes && l < f->info.classes; l++)
         if (f->set.classes[l] == DKVB_ASIDE)
@@ -469,7 +473,7 @@ static void note_exhausted(const struct forget *f)
 static int forget(struct forget *f)
 {
     const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
-    bool exact = f->args.strength + 1 == DKVB_STRENGTH_EXACT;
+    bool exact = f->args.exact;
     int code = check_reason(f->command, &f->args);
 
     if (code == EXIT_SUCCESS)

@@ -99,7 +99,7 @@ static const char *rows_path(const struct separation *s)
 static int open_codeset(struct separation *s)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
-    int code = codeset_read(&s->set, s->args.codes, s->model);
+    int code = codeset_read(&s->set, s->args.codes, s->model, s->args.threads);
 
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(s->set, DKVB_PART_TRAINING, &rows));

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "args.h"
 #include "codes.h"
@@ -18,22 +19,35 @@
 struct train_args {
     struct args args;
     const char *features, *codes, *labels, *output;
-    const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out;
+    const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out, *size;
     struct pictures_args pictures;
-    dkvb_keyinit_options keyinit;
-    dkvb_train_options train;
-    dkvb_model_options model;
-    double hold_out;
-    uint64_t seed;
-    uint32_t depth, values, threads;
-    bool normalize, keep_counts, json;
+    dkvb_keyinit_options keyinit; /* 0: what suits the data */
+    dkvb_train_options train;     /* the same of epochs and rate */
+    uint64_t seed, most_bytes;
+    double hold_out, tune_seconds;
+    uint32_t top_k, preset, whiten, keep, depth, values, trials, threads;
+    bool as_they_are, tune, keep_counts, json;
 };
 
 static const char *const methods[] = {
-    [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_SAMPLE] = "sample", NULL};
+    [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_SAMPLE] = "sample", [DKVB_KEYINIT_MEANS] = "means", NULL};
 
+enum { PRESET_NONE, PRESET_PAPER, PRESET_SMALL };
+static const char *const presets[] = {"none", "paper", "small", NULL};
+static const uint64_t small_bytes = 8000000;
+
+static const char *const whitenings[] = {
+    [DKVB_WHITEN_NEVER] = "never", [DKVB_WHITEN_ALWAYS] = "always", [DKVB_WHITEN_CHOOSE] = "choose", NULL};
+
+static const char *const keeps[] = {
+    [DKVB_KEPT_AUTO] = "auto", [DKVB_KEPT_CODES] = "codes", [DKVB_KEPT_FEATURES] = "features", NULL};
+
+enum { DEFAULT_VALUES = 1 }; /* f16 */
 static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
 static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
+
+static const char *const class_weights[] = {
+    [DKVB_CLASS_WEIGHT_NONE] = "none", [DKVB_CLASS_WEIGHT_BALANCED] = "balanced", NULL};
 
 #define AT(member) offsetof(struct train_args, member)
 
@@ -56,33 +70,54 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"depth", ARGS_U32, AT(depth), "N", .help = "with --codes-out: keys a codebook that codes of those rows go deep",
      .least = 1, .shows_default = true},
+    {"keep", ARGS_CHOICE, AT(keep), "auto|codes|features",
+     .help = "with --codes-out: what the file keeps of rows; auto: whichever takes less", .choices = keeps,
+     .shows_default = true},
     {"ids", ARGS_TEXT, AT(ids), "IDS.npy",
      .help = "what the rows are called, integers; row or picture numbers if not given"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
+    {"preset", ARGS_CHOICE, AT(preset), "none|paper|small",
+     .help = "settings of the paper (256 codebooks of 4096 keys, one selected), or a model of at most 8 MB",
+     .choices = presets},
+    {"size", ARGS_TEXT, AT(size), "BYTES", .help = "a model of at most so many bytes, as 500K, 8M or 1G"},
+    {"tune", ARGS_FLAG, AT(tune), .help = "try a list of settings on rows held out, and keep the best"},
+    {"tune-seconds", ARGS_REAL, AT(tune_seconds), "S", .help = "with --tune: begin no trial after so long",
+     .positive = true, .shows_default = true},
+    {"trials", ARGS_U32, AT(trials), "N", .help = "tune by just so many trials: the same again on any machine",
+     .least = 1},
+    {"whiten", ARGS_CHOICE, AT(whiten), "never|always|choose",
+     .help = "half whitening of rows; choose: compare on rows held out", .choices = whitenings, .shows_default = true},
+    {"as-they-are", ARGS_FLAG, AT(as_they_are), .help = "do not scale rows to length 1"},
     {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
-    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|sample", .help = "how keys are placed", .choices = methods,
+    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|sample|means", .help = "how keys are placed", .choices = methods,
      .shows_default = true},
-    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks; what suits the rows if not given", .least = 1,
-     .most = 65535},
+    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks; what suits the data if not given",
+     .least = 1, .most = 65535},
     {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook; the same", .least = 1, .most = 65535},
     {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key; the same", .least = 1, .most = 4096},
-    {"top-k", ARGS_U32, AT(model.top_k), "N", .help = "keys selected in a codebook", .least = 1, .shows_default = true},
-    {"passes", ARGS_U32, AT(keyinit.passes), "N",
-     .help = "passes of ema over the rows it uses; 0: 2"},
+    {"top-k", ARGS_U32, AT(top_k), "N", .help = "keys selected in a codebook; the same", .least = 1, .most = 65535},
+    {"passes", ARGS_U32, AT(keyinit.passes), "N", .help = "passes of ema or means over the rows they use; 0: usual"},
+    {"rows-per-key", ARGS_U32, AT(keyinit.rows_per_key), "N",
+     .help = "rows that keys are placed on, drawn by seed, for each key; 0: all rows", .shows_default = true},
     {"decay", ARGS_REAL, AT(keyinit.decay), "R", .help = "ema: share of the old average kept in a step, below 1",
      .below = 1, .shows_default = true},
-    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "rows in a step of ema; 0: 2,048"},
-    {"normalize", ARGS_FLAG, AT(normalize), .help = "scale every row to length 1 first, now and in every later use"},
+    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "ema: rows in a step; 0: 2,048"},
     {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
      .help = "share the keys of this model instead of placing new ones"},
     {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
-    {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows", .least = 1, .shows_default = true},
-    {"lr", ARGS_REAL, AT(train.learning_rate), "R", .help = "learning rate on the pooled logits, above 0",
-     .most = 1000000, .positive = true, .shows_default = true},
-    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .most = 1048576,
-     .shows_default = true},
-    {"weight-decay", ARGS_REAL, AT(train.weight_decay), "R", .help = "shrinks all values a little in each batch",
+    {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows; what suits the data if not given",
+     .least = 1},
+    {"lr", ARGS_REAL, AT(train.learning_rate), "R",
+     .help = "learning rate on the pooled logits in the first epoch; the same", .most = 1000000, .positive = true},
+    {"lr-last", ARGS_REAL, AT(train.rate_last), "R",
+     .help = "the same in the last epoch, geometric in between; 0: as --lr, or what suits", .most = 1000000},
+    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch; what suits the data if not given", .least = 1,
+     .most = 1048576},
+    {"label-smoothing", ARGS_REAL, AT(train.label_smoothing), "R",
+     .help = "share of a row's target that is spread over all classes", .below = 1, .shows_default = true},
+    {"class-weight", ARGS_CHOICE, AT(train.class_weight), "none|balanced",
+     .help = "how much rows count: all the same, or every class the same", .choices = class_weights,
      .shows_default = true},
     {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
      .help = "what values are stored in; with --continue, as they are if not given", .choices = value_names,
@@ -101,17 +136,22 @@ static void set_defaults(void *values)
 
     dkvb_keyinit_options_init(&args->keyinit, sizeof args->keyinit);
     dkvb_train_options_init(&args->train, sizeof args->train);
-    dkvb_model_options_init(&args->model, sizeof args->model);
+    args->train.epochs = args->train.batch = 0;
+    args->train.learning_rate = args->train.rate_last = 0;
     args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;
     args->hold_out = 0.1;
+    args->tune_seconds = 600;
+    args->whiten = DKVB_WHITEN_CHOOSE;
     args->depth = DKVB_CODESET_DEPTH;
+    args->values = DEFAULT_VALUES;
 }
 
 static const struct args_command command = {
     .name = "train",
     .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH -o MODEL [options]",
     .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
-             "There are as many classes as the largest label says, or as there are names.",
+             "Settings that are not given follow from the data. There are as many classes as the largest label says,\n"
+             "or as there are names.",
     .options = options,
     .size = sizeof(struct train_args),
     .defaults = set_defaults,
@@ -119,50 +159,63 @@ static const struct args_command command = {
 
 struct train {
     struct train_args args;
-    struct features x;
+    struct features x, key_rows;
     struct pictures pictures;                 /* that x is of, until it is made */
     char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
     uint64_t unreadable;                      /* pictures left out */
     struct codes given;                       /* instead of x */
     struct labels y;
     struct ids ids;
-    uint8_t *held_out; /* [rows], or NULL */
-    int32_t *taught;   /* [rows], the labels that values learn from: -1 where a row is held out */
     dkvb_codeset *set;
     struct names names;
-    uint32_t classes;
-    dkvb_codebooks *codebooks;
+    uint32_t classes, trials;
+    dkvb_codebooks *codebooks; /* of --init-from */
     dkvb_model *model;
     dkvb_model_info info;
-    uint16_t *codes;
-    dkvb_train_report last;
-    double began, seconds_keys, seconds_search, seconds_values;
+    dkvb_fit_report fitted;
+    uint16_t *codes; /* of a training that goes on */
+    dkvb_run_options run;
+    double began, stage_began, seconds_keys, seconds_search, seconds_values;
+    const char *stage;
 };
 
-/* Limits that depend on two options. Those of one are in the table. */
-static int check_ranges(const struct train_args *args)
+/* "8M" and the like, in powers of 1000. */
+static int read_size(struct train_args *args)
 {
-    char message[128];
+    char *end;
+    double number = args->size ? strtod(args->size, &end) : 0;
+    double unit = !args->size ? 1 : *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'G' ? 1e9 : *end == '\0' ? 1 : 0;
 
-    if (args->train.weight_decay * args->train.learning_rate >= 1.0) {
-        snprintf(message, sizeof message, "--weight-decay %g: less than 1 / lr is wanted, %g", args->train.weight_decay,
-                 1.0 / args->train.learning_rate);
-        return args_misused(&command, message);
-    }
-    if (!args->init_from && !args->continue_from && args->keyinit.keys && args->model.top_k > args->keyinit.keys) {
-        snprintf(message, sizeof message, "--top-k %" PRIu32 ": at most as many as --keys are wanted, %" PRIu32,
-                 args->model.top_k, args->keyinit.keys);
-        return args_misused(&command, message);
-    }
+    args->most_bytes = args->preset == PRESET_SMALL ? small_bytes : 0;
+    if (!args->size)
+        return EXIT_SUCCESS;
+    if (unit == 0 || (*end && end[1]) || !(number * unit >= 1) || number * unit > 1e15)
+        return args_misused(&command, "--size takes a number of bytes, as 500K, 8M or 1G");
+    args->most_bytes = (uint64_t)(number * unit);
     return EXIT_SUCCESS;
+}
+
+/* Settings of the paper, where none is given. */
+static void apply_paper(struct train_args *args)
+{
+    struct train_args paper = *args;
+
+    dkvb_fit_paper(&paper.keyinit, &paper.train, &paper.top_k);
+    for (const struct args_option *o = options; o->name; o++)
+        if (args_given(&command, args, o->name) && o->at >= AT(keyinit) && o->at < AT(seed))
+            memcpy((char *)&paper + o->at, (const char *)args + o->at,
+                   o->kind == ARGS_REAL ? sizeof(double) : sizeof(uint32_t));
+    args->keyinit = paper.keyinit;
+    args->train = paper.train;
+    args->top_k = args->top_k ? args->top_k : paper.top_k;
+    args->as_they_are = true;
+    if (!args_given(&command, args, "whiten"))
+        args->whiten = DKVB_WHITEN_NEVER;
 }
 
 /* A codes file tells how to train its rows again: all of them, from the start. */
 static int check_codes_out(const struct train_args *args)
 {
-    if (args->continue_from)
-        return args_misused(&command,
-                            "--codes-out: the rows of an earlier training would be missing, so not with --continue");
     if (args->codes)
         return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features or --images");
     return EXIT_SUCCESS;
@@ -187,8 +240,9 @@ static int check_rows(const struct train_args *args)
 
 static int check_args(struct train_args *args)
 {
-    static const char *const placing[] = {"init",  "codebooks", "keys",      "key-dim",      "passes",
-                                          "decay", "key-batch", "normalize", "key-features", NULL};
+    static const char *const placing[] = {"init",      "codebooks",    "keys",        "key-dim", "passes", "decay",
+                                          "key-batch", "key-features", "as-they-are", "whiten",  "preset", "size",
+                                          "tune",      "trials",       "rows-per-key", NULL};
     static const char *const continuing[] = {"init-from", "top-k", NULL};
     int code = check_rows(args);
 
@@ -200,15 +254,27 @@ static int check_args(struct train_args *args)
         code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
     if (args->codes_out && code == EXIT_SUCCESS)
         code = check_codes_out(args);
-    else if ((args_given(&command, args, "hold-out") || args_given(&command, args, "depth")) && code == EXIT_SUCCESS)
-        code = args_misused(&command, "--hold-out and --depth need --codes-out, where those rows are kept");
+    else if ((args_given(&command, args, "hold-out") || args_given(&command, args, "depth") ||
+              args_given(&command, args, "keep")) &&
+             code == EXIT_SUCCESS)
+        code = args_misused(&command, "--hold-out, --depth and --keep need --codes-out, where those rows are kept");
     if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
         code = args_misused(&command, "--output is missing");
     if (code == EXIT_SUCCESS)
-        code = check_ranges(args);
+        code = read_size(args);
+    if (code == EXIT_SUCCESS && args->top_k > args->keyinit.keys && args->keyinit.keys > 0) {
+        char message[128];
+
+        snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->top_k,
+                 args->keyinit.keys);
+        code = args_misused(&command, message);
+    }
+    if (args->preset == PRESET_PAPER)
+        apply_paper(args);
     if (!args->output)
         args->output = args->continue_from;
-    args->keyinit.normalize = args->normalize;
+    args->tune = args->tune || args->trials > 0;
+    args->keyinit.normalize = !args->as_they_are;
     args->keyinit.seed = args->seed;
     args->train.seed = args->seed;
     return code;
@@ -317,18 +383,12 @@ static int read_rows(struct train *t)
                          : input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
 }
 
-/* What the rows are called, which of them are held out, and so what the values learn from. */
+/* What the rows are called. */
 static int name_rows(struct train *t)
 {
     const char *of = t->args.codes ? t->given.path : t->x.path;
-    int code = t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
 
-    if (code == EXIT_SUCCESS)
-        code = codeset_hold_out(&t->ids, t->args.codes_out ? t->args.hold_out : 0.0, &t->held_out);
-    t->taught = code ? NULL : input_memory("labels", sizeof *t->taught, t->y.rows, 1, 1);
-    for (size_t i = 0; t->taught && i < t->y.rows; i++)
-        t->taught[i] = t->held_out[i] ? -1 : t->y.y[i];
-    return t->taught ? EXIT_SUCCESS : EXIT_FAILURE;
+    return t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
 }
 
 static void say_what_was_read(const struct train *t)
@@ -355,56 +415,6 @@ static int read_inputs(struct train *t)
     return code;
 }
 
-/* One label by mistake can ask for more values than there is memory: better known before the keys are placed. */
-static int check_room(const struct train *t)
-{
-    const dkvb_keyinit_options *o = &t->args.keyinit;
-    char what[256];
-    void *values;
-
-    snprintf(what, sizeof what, "values (%.128s: row %zu has label %" PRId32 ")", t->y.path, t->y.largest_row,
-             t->y.largest);
-    values = input_memory(what, sizeof(float), o->codebooks, o->keys, t->classes);
-    free(values);
-    return values ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static int place_keys_on(struct train *t, const struct features *rows)
-{
-    dkvb_run_options run;
-    int code;
-
-    dkvb_keyinit_options_suit(&t->args.keyinit, rows->rows, rows->columns);
-    if (t->args.model.top_k > t->args.keyinit.keys)
-        return tool_fail("--top-k %" PRIu32 ": %s has rows for %" PRIu32 " keys only", t->args.model.top_k, rows->path,
-                         t->args.keyinit.keys);
-    code = check_room(t);
-    if (code)
-        return code;
-    run = progress_start("keys", t->args.threads);
-    code = tool_check_about(
-        rows->path, dkvb_codebooks_fit(&t->codebooks, rows->x, rows->rows, rows->columns, &t->args.keyinit, &run));
-    progress_stop();
-    return code;
-}
-
-static int place_keys(struct train *t)
-{
-    struct features key_rows;
-    int code;
-
-    if (!t->args.key_features)
-        return place_keys_on(t, &t->x);
-    code = input_features_map(&key_rows, t->args.key_features);
-    if (code == EXIT_SUCCESS && key_rows.columns != t->x.columns)
-        code = tool_fail("%s has %zu columns, %s has %zu: as many are wanted", key_rows.path, key_rows.columns,
-                         t->x.path, t->x.columns);
-    if (code == EXIT_SUCCESS)
-        code = place_keys_on(t, &key_rows);
-    input_features_free(&key_rows);
-    return code;
-}
-
 static int check_columns(const struct train *t, const char *path, const dkvb_model_info *info)
 {
     if (t->args.codes || t->x.columns == info->input_dim)
@@ -423,15 +433,6 @@ static int share_keys(struct train *t)
     if (code == EXIT_SUCCESS)
         t->codebooks = dkvb_codebooks_retain(dkvb_model_codebooks(other));
     dkvb_model_free(other);
-    return code;
-}
-
-static int make_model(struct train *t)
-{
-    int code = t->args.init_from ? share_keys(t) : place_keys(t);
-
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &t->args.model));
     return code;
 }
 
@@ -484,13 +485,6 @@ static int name_classes(struct train *t)
     return EXIT_SUCCESS;
 }
 
-static int choose_value_type(struct train *t)
-{
-    if (!args_given(&command, &t->args, "values"))
-        return EXIT_SUCCESS;
-    return tool_check(dkvb_model_set_values_dtype(t->model, value_types[t->args.values]));
-}
-
 /* A model of rows of features may go on with pictures: then it is known from here on. */
 static int note_encoder(struct train *t)
 {
@@ -499,79 +493,53 @@ static int note_encoder(struct train *t)
     return tool_check(dkvb_model_set_encoder(t->model, t->encoder));
 }
 
-static int prepare_model(struct train *t)
+static int describe_model(struct train *t)
 {
-    double start = progress_clock();
-    int code = t->args.continue_from ? continue_model(t) : make_model(t);
+    int code = name_classes(t);
 
     if (code == EXIT_SUCCESS)
-        code = name_classes(t);
-    if (code == EXIT_SUCCESS)
         code = note_encoder(t);
-    if (code == EXIT_SUCCESS)
-        code = choose_value_type(t);
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_info(t->model, &t->info));
-    if (code == EXIT_SUCCESS)
-        code = check_names(t);
-    if (code == EXIT_SUCCESS && t->args.keep_counts && t->info.rows_trained > 0 && !t->info.class_counts)
-        code =
-            tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
-                      t->args.continue_from, t->info.rows_trained);
-    t->seconds_keys = progress_clock() - start;
-    if (code == EXIT_SUCCESS && !t->args.json)
-        printf("keys    %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, %-24s %8.2f s\n",
-               t->info.codebooks, t->info.keys, t->info.key_dim,
-               t->args.continue_from || t->args.init_from ? "taken from a model" : methods[t->args.keyinit.method],
-               t->seconds_keys);
     return code;
 }
 
-/* What is to be kept of the rows, with how keys were placed, if on these, and how the values will be trained. */
-static int make_codeset(struct train *t)
+/* The stage that ended, with its time. */
+static void end_stage(struct train *t)
 {
-    const struct codeset_source source = {.model = t->model,
-                                          .x = &t->x,
-                                          .ids = &t->ids,
-                                          .labels = t->y.y,
-                                          .held_out = t->held_out,
-                                          .codes = t->codes,
-                                          .depth = t->args.depth,
-                                          .threads = t->args.threads};
-    bool own_keys = !t->args.key_features && !t->args.init_from;
-    int code = codeset_make(&t->set, &source);
+    double now = progress_clock(), took = now - t->stage_began;
+    const char *stage = t->stage ? t->stage : "";
 
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_set_keyinit(t->set, own_keys ? &t->args.keyinit : NULL));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_set_training(t->set, &t->args.train));
-    return code;
+    progress_stop();
+    if (strcmp(stage, "keys") == 0)
+        t->seconds_keys = took;
+    else if (strcmp(stage, "search") == 0)
+        t->seconds_search = took;
+    else if (strcmp(stage, "values") == 0)
+        t->seconds_values = took;
+    if (t->stage && !t->args.json)
+        printf("%-11s %41s %8.2f s\n", stage, "", took);
+    t->stage = NULL;
+    t->stage_began = now;
 }
 
-static int search_rows(struct train *t)
+static int begin_stage(void *user, const char *stage)
 {
-    double start = progress_clock();
-    int code;
+    struct train *t = user;
 
-    if (t->args.codes)
-        return codes_check_shape(&t->given, &t->info);
-    t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
-    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
-    if (code == EXIT_SUCCESS && t->args.codes_out)
-        code = make_codeset(t);
-    input_features_free(&t->x); /* codes are all that training needs */
-    t->seconds_search = progress_clock() - start;
-    if (code == EXIT_SUCCESS && !t->args.json)
-        printf("search  %-50s %8.2f s\n", "every row in every codebook", t->seconds_search);
-    return code;
+    end_stage(t);
+    t->stage = stage;
+    (void)progress_start(stage, t->args.threads);
+    return progress_interrupted();
 }
 
 static int report_epoch(void *user, const dkvb_train_report *report)
 {
     struct train *t = user;
 
-    t->last = *report;
+    t->fitted.loss = report->loss;
+    t->fitted.accuracy = report->accuracy;
     if (!t->args.json) {
         progress_hide();
         printf("epoch   %" PRIu32 " of %" PRIu32 ": loss %.4f, accuracy %.4f\n", report->epoch, report->epochs,
@@ -581,42 +549,211 @@ static int report_epoch(void *user, const dkvb_train_report *report)
     return progress_interrupted();
 }
 
-static int train_values(struct train *t)
+static int report_trial(void *user, const dkvb_trial *trial)
 {
-    dkvb_run_options run = progress_start("values", t->args.threads);
-    const uint16_t *codes = t->args.codes ? t->given.codes : t->codes;
-    double start = progress_clock();
-    dkvb_status rc;
+    const struct train *t = user;
+
+    if (!t->args.json) {
+        progress_hide();
+        printf("trial   %2" PRIu32 ": keys %5" PRIu32 ", top %2" PRIu32 ", %s, epochs %2" PRIu32
+               ", rate %4.1f: accuracy %.4f, loss %.4f on %" PRIu64 " rows held out\n",
+               trial->number, trial->keys, trial->top_k, trial->whitened ? "whitened" : "plain   ", trial->epochs,
+               trial->learning_rate, trial->accuracy, trial->loss, trial->held_out);
+        fflush(stdout);
+    }
+    return progress_interrupted();
+}
+
+static int tune(struct train *t, const dkvb_fit_rows *rows)
+{
+    dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("tune", t->args.threads);
     int code;
 
-    t->args.train.report = report_epoch;
-    t->args.train.user = t;
-    t->args.train.ids = t->ids.id;
-    rc = dkvb_model_train(t->model, codes, t->info.top_k, t->taught, t->y.rows, &t->args.train, &run);
-    if (rc == DKVB_OK && (t->args.keep_counts || t->info.class_counts))
-        rc = dkvb_model_count_classes(t->model, codes, t->info.top_k, t->taught, t->y.rows, &run);
-    code = t->args.codes ? tool_check_about(t->args.codes, rc) : tool_check(rc);
+    o.trials = t->args.trials;
+    o.seconds = t->args.tune_seconds;
+    o.report = report_trial;
+    o.user = t;
+    code = tool_check_about(
+        t->x.path, dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
     progress_stop();
-    t->seconds_values = progress_clock() - start;
-    if (code == EXIT_SUCCESS && !t->args.json)
-        printf("values  %-50s %8.2f s\n", "trained", t->seconds_values);
+    t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     return code;
 }
 
-static size_t count_held_out(const struct train *t)
+static int settle(struct train *t, const dkvb_fit_rows *rows)
 {
-    size_t count = 0;
+    struct train_args *a = &t->args;
+    int code = EXIT_SUCCESS;
 
-    for (size_t i = 0; i < t->y.rows; i++)
-        count += t->held_out[i];
-    return count;
+    if (a->most_bytes > 0) /* room for a whitening, should it be chosen */
+        code = tool_check(dkvb_fit_within(&a->keyinit, &a->train, &a->top_k, t->x.rows, t->x.columns, t->classes,
+                                          a->whiten != DKVB_WHITEN_NEVER && t->x.columns <= 2048, a->most_bytes));
+    if (code == EXIT_SUCCESS && a->tune)
+        code = tune(t, rows);
+    if (code == EXIT_SUCCESS && a->init_from)
+        code = share_keys(t);
+    if (code == EXIT_SUCCESS && a->key_features)
+        code = input_features_map(&t->key_rows, a->key_features);
+    if (code == EXIT_SUCCESS && a->key_features && t->key_rows.columns != t->x.columns)
+        code = tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
+                         t->key_rows.columns, t->x.path, t->x.columns);
+    return code;
+}
+
+static void say_settings(const struct train *t)
+{
+    const dkvb_fit_report *r = &t->fitted;
+
+    if (t->args.json)
+        return;
+    printf("model   %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, top %" PRIu32 "%s, because %zu rows\n",
+           r->codebooks, r->keys, r->key_dim, r->top_k, r->whitened ? ", rows half whitened" : "", t->x.rows);
+    if (r->accuracy_plain >= 0)
+        printf("whiten  %s: accuracy on rows held out %.4f with it, %.4f without (by few codebooks)\n",
+               r->whitened ? "yes" : "no", r->accuracy_whitened, r->accuracy_plain);
+    if (r->unlearnable > 0)
+        printf("note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
+    if (r->temperature_rows > 0)
+        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f, calibration error %.4f\n",
+               r->temperature_rows, r->held_out_accuracy, r->temperature, r->calibration_error);
+}
+
+/* A new model. */
+static int fit(struct train *t)
+{
+    struct train_args *a = &t->args;
+    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
+    int code;
+
+    rows.x = t->x.x;
+    rows.labels = t->y.y;
+    rows.ids = t->ids.id;
+    rows.n = t->x.rows;
+    rows.dim = t->x.columns;
+    rows.classes = t->classes;
+    code = settle(t, &rows);
+    if (code)
+        return code;
+    a->train.report = report_epoch;
+    a->train.user = t;
+    o.keyinit = &a->keyinit;
+    o.train = &a->train;
+    o.top_k = a->top_k;
+    o.whiten = a->whiten;
+    o.values_dtype = value_types[a->values];
+    o.keep = a->keep;
+    o.depth = a->depth;
+    o.hold_out = a->hold_out;
+    o.codebooks = t->codebooks;
+    o.key_rows = t->key_rows.x;
+    o.key_row_count = t->key_rows.rows;
+    o.stage = begin_stage;
+    o.user = t;
+    t->run = progress_start("fit", a->threads);
+    t->stage_began = progress_clock();
+    code = tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
+    end_stage(t);
+    if (code == EXIT_SUCCESS)
+        code = describe_model(t);
+    if (code == EXIT_SUCCESS)
+        say_settings(t);
+    return code;
+}
+
+/* Values of codes, by the options given: of a model that goes on, or of codes that were searched before. */
+static int train_on_codes(struct train *t, const uint16_t *codes)
+{
+    dkvb_run_options run = progress_start("values", t->args.threads);
+    dkvb_train_options *o = &t->args.train;
+    dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
+    uint32_t top_k = t->info.top_k;
+    double start = progress_clock();
+    int code;
+
+    keyinit.keys = t->info.keys;
+    dkvb_fit_suit(&keyinit, o, &top_k, t->y.rows, t->info.input_dim, t->info.classes);
+    o->report = report_epoch;
+    o->user = t;
+    o->ids = t->ids.id;
+    code = tool_check_about(t->args.codes ? t->args.codes : t->x.path,
+                            dkvb_model_train(t->model, codes, t->info.top_k, t->y.y, t->y.rows, o, &run));
+    progress_stop();
+    t->seconds_values = progress_clock() - start;
+    return code;
+}
+
+static int make_model_of_codes(struct train *t)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    int code = share_keys(t);
+
+    o.top_k = t->args.top_k ? t->args.top_k : t->info.top_k;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &o));
+    return code;
+}
+
+/* A model that goes on, or codes instead of rows. */
+static int go_on(struct train *t)
+{
+    double start = progress_clock();
+    int code = t->args.continue_from ? continue_model(t) : make_model_of_codes(t);
+
+    if (code == EXIT_SUCCESS && args_given(&command, &t->args, "values"))
+        code = tool_check(dkvb_model_set_values_dtype(t->model, value_types[t->args.values]));
+    if (code == EXIT_SUCCESS)
+        code = describe_model(t);
+    if (code == EXIT_SUCCESS)
+        code = check_names(t);
+    if (code == EXIT_SUCCESS && t->args.keep_counts && t->info.rows_trained > 0 && !t->info.class_counts)
+        code =
+            tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
+                      t->args.continue_from, t->info.rows_trained);
+    if (code)
+        return code;
+    if (t->args.codes) {
+        code = codes_check_shape(&t->given, &t->info);
+        return code ? code : train_on_codes(t, t->given.codes);
+    }
+    t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
+    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
+    t->seconds_search = progress_clock() - start;
+    return code ? code : train_on_codes(t, t->codes);
+}
+
+/* Counts of classes are of the rows that the values learned from: those of this training, counted once. */
+static int count_classes_of_rows(struct train *t)
+{
+    const uint16_t *codes = t->args.codes ? t->given.codes : t->codes;
+    int code = EXIT_SUCCESS;
+
+    if (!t->args.keep_counts && !t->info.class_counts)
+        return code;
+    if (t->set) {
+        dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+
+        code = tool_check(dkvb_codeset_get_rows(t->set, DKVB_PART_TRAINING, &rows));
+        return code ? code
+                    : tool_check(dkvb_model_count_classes(t->model, rows.codes, rows.k, rows.labels, rows.n, NULL));
+    }
+    if (!codes) {
+        t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
+        code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
+        codes = t->codes;
+    }
+    return code ? code
+                : tool_check(dkvb_model_count_classes(t->model, codes, t->info.top_k, t->y.y, t->y.rows, NULL));
 }
 
 static void print_json(const struct train *t)
 {
+    const dkvb_fit_report *r = &t->fitted;
+
     json_open(NULL, '{');
     json_count("n", t->y.rows);
-    json_count("held_out", count_held_out(t));
+    json_count("held_out", r->held_out);
     json_count("unreadable", t->unreadable);
     json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
@@ -624,8 +761,17 @@ static void print_json(const struct train *t)
     json_count("keys", t->info.keys);
     json_count("key_dim", t->info.key_dim);
     json_count("top_k", t->info.top_k);
-    json_real("loss", t->last.loss);
-    json_real("accuracy", t->last.accuracy);
+    json_count("epochs", t->args.train.epochs ? t->args.train.epochs : r->epochs);
+    json_real("whitened_accuracy", r->accuracy_whitened);
+    json_real("plain_accuracy", r->accuracy_plain);
+    json_bool("whitened", r->whitened != 0);
+    json_count("trials", t->trials);
+    json_count("temperature_rows", r->temperature_rows);
+    json_real("temperature", t->info.temperature);
+    json_real("calibration_error", r->calibration_error);
+    json_real("held_out_accuracy", r->held_out_accuracy);
+    json_real("loss", r->loss);
+    json_real("accuracy", r->accuracy);
     json_real("seconds_keys", t->seconds_keys);
     json_real("seconds_search", t->seconds_search);
     json_real("seconds_values", t->seconds_values);
@@ -636,8 +782,8 @@ static void print_json(const struct train *t)
 static void print_written(const struct train *t)
 {
     if (t->args.codes_out)
-        printf("wrote   %s: codes of %zu rows, %zu of them held out to measure effects on\n", t->args.codes_out,
-               t->y.rows, count_held_out(t));
+        printf("wrote   %s: %zu rows, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
+               t->y.rows, t->fitted.held_out);
     printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
 }
 
@@ -648,11 +794,9 @@ static int train(struct train *t)
     if (code == EXIT_SUCCESS)
         code = read_inputs(t);
     if (code == EXIT_SUCCESS)
-        code = prepare_model(t);
+        code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
     if (code == EXIT_SUCCESS)
-        code = search_rows(t);
-    if (code == EXIT_SUCCESS)
-        code = train_values(t);
+        code = count_classes_of_rows(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)
@@ -668,7 +812,7 @@ static int train(struct train *t)
 
 int cmd_train(int argc, char **argv)
 {
-    struct train t = {.began = progress_clock()};
+    struct train t = {.began = progress_clock(), .fitted = DKVB_FIT_REPORT_INIT};
     int code;
 
     if (!args_parse(&command, argc, argv, &t.args, &code))
@@ -680,12 +824,11 @@ int cmd_train(int argc, char **argv)
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
     dkvb_codeset_free(t.set);
-    free(t.held_out);
-    free(t.taught);
     ids_free(&t.ids);
     input_names_free(&t.names);
     input_labels_free(&t.y);
     input_features_free(&t.x);
+    input_features_free(&t.key_rows);
     codes_free(&t.given);
     return code;
 }

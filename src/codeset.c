@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "codes.h"
+#include "progress.h"
 #include "tool.h"
 
 int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out)
@@ -44,24 +45,85 @@ static int search_held_out(const struct codeset_source *s, uint32_t depth, uint1
     return code;
 }
 
-/* Append all rows, in the order of their ids. place[i]: which of the rows held out row i is. */
+enum { CHUNK = 4096 }; /* rows that are handed to the codeset at a time */
+
+/* Rows of one part, by ascending id. order: of all rows; deep: codes of the rows held out, place[i]: which of them row
+ * i is. */
+struct part_source {
+    const struct codeset_source *all;
+    const size_t *order, *place;
+    const uint16_t *deep;
+    uint32_t part, dtype; /* dtype: that features are kept in */
+    dkvb_codeset_rows rows;
+    uint64_t ids[CHUNK];
+    int32_t labels[CHUNK];
+    uint16_t *codes; /* [CHUNK][C][k] */
+    char *features;  /* [CHUNK][columns] of dtype */
+};
+
+static void take_row(struct part_source *p, size_t i)
+{
+    const struct codeset_source *s = p->all;
+    size_t size = (size_t)p->rows.codebooks * p->rows.k, columns = s->x->columns, at = p->rows.n++;
+
+    p->ids[at] = s->ids->id[i];
+    p->labels[at] = s->labels[i];
+    memcpy(p->codes + at * size, p->part == DKVB_PART_HELD_OUT ? p->deep + p->place[i] * size : s->codes + i * size,
+           size * sizeof *p->codes);
+    dkvb_codeset_narrow(p->features + at * columns * dkvb_dtype_size(p->dtype), p->dtype, s->x->x + i * columns,
+                        columns);
+}
+
+static int add_part(dkvb_codeset *set, struct part_source *p)
+{
+    const struct codeset_source *s = p->all;
+    dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+    int code = tool_check(dkvb_codeset_get_rows(set, p->part, &part));
+
+    if (code)
+        return code;
+    p->rows = (dkvb_codeset_rows)DKVB_CODESET_ROWS_INIT;
+    p->rows.codebooks = part.codebooks;
+    p->rows.k = part.k;
+    p->rows.dtype = p->dtype;
+    p->rows.columns = (uint32_t)s->x->columns;
+    p->codes = input_memory("codes", sizeof *p->codes, CHUNK, part.codebooks, part.k);
+    p->features = input_memory("features", dkvb_dtype_size(p->dtype), CHUNK, s->x->columns, 1);
+    if (!p->codes || !p->features)
+        code = EXIT_FAILURE;
+    p->rows.ids = p->ids;
+    p->rows.labels = p->labels;
+    p->rows.codes = p->codes;
+    p->rows.features = p->features;
+    for (size_t n = 0; n < s->ids->n && code == EXIT_SUCCESS; n++) {
+        if (s->held_out[p->order[n]] == (p->part == DKVB_PART_HELD_OUT))
+            take_row(p, p->order[n]);
+        if (p->rows.n == CHUNK || n + 1 == s->ids->n) {
+            code = tool_check(dkvb_codeset_add_rows(set, p->part, &p->rows));
+            p->rows.n = 0;
+        }
+    }
+    free(p->codes);
+    free(p->features);
+    return code;
+}
+
 static int add_rows(dkvb_codeset *set, const struct codeset_source *s, const size_t *order, const size_t *place,
                     const uint16_t *deep)
 {
-    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT, held = DKVB_CODESET_ROWS_INIT;
-    int code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    struct part_source *p = input_memory("rows", sizeof *p, 1, 1, 1);
+    int code = p ? EXIT_SUCCESS : EXIT_FAILURE;
 
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
-    for (size_t n = 0; n < s->ids->n && code == EXIT_SUCCESS; n++) {
-        size_t i = order[n];
-        const dkvb_codeset_rows *part = s->held_out[i] ? &held : &training;
-        size_t size = (size_t)part->codebooks * part->k;
-
-        code = tool_check(dkvb_codeset_add(set, s->held_out[i] ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING,
-                                           &s->ids->id[i], &s->labels[i],
-                                           s->held_out[i] ? deep + place[i] * size : s->codes + i * size, 1));
+    for (uint32_t part = DKVB_PART_TRAINING; part <= DKVB_PART_HELD_OUT && code == EXIT_SUCCESS; part++) {
+        p->all = s;
+        p->order = order;
+        p->place = place;
+        p->deep = deep;
+        p->part = part;
+        p->dtype = dkvb_codeset_narrowest(s->x->x, s->x->rows * s->x->columns);
+        code = add_part(set, p);
     }
+    free(p);
     return code;
 }
 
@@ -77,6 +139,7 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
     *out = NULL;
     o.top_k = info.top_k;
     o.depth = s->depth > o.top_k ? s->depth : o.top_k;
+    o.keep = s->keep;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_new(out, dkvb_model_codebooks(s->model), &o));
     if (code == EXIT_SUCCESS)
@@ -115,9 +178,20 @@ int codeset_is(const char *path, bool *is)
     return EXIT_SUCCESS;
 }
 
-int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model)
+int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads)
 {
+    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
+    dkvb_run_options run;
     int code = tool_check(dkvb_codeset_load(out, path, NULL));
 
-    return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_get_info(*out, &info));
+    if (code || info.searched)
+        return code;
+    run = progress_start("search", threads);
+    code = tool_check_about(path, dkvb_codeset_search(*out, dkvb_model_codebooks(model), &run));
+    progress_stop();
+    return code;
 }

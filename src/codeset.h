@@ -18,19 +18,20 @@ struct codeset_source {
     const uint8_t *held_out; /* [rows], 1 = not trained on */
     const uint16_t *codes;   /* [rows][C][k] */
     uint32_t depth;          /* keys a codebook in codes of rows held out; at least k is taken */
+    uint32_t keep;           /* DKVB_KEPT_… */
     uint32_t threads;
 };
 
 /* Mark the rows that are held out if `share` of all are; to be free()d. */
 int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out);
 
-/* A codeset of these rows; those held out are searched once more, deeper. */
+/* A codeset of these rows, without sessions; rows held out are searched once more, deeper. */
 int codeset_make(dkvb_codeset **out, const struct codeset_source *source);
 
 /* Whether a file is a codes file, as far as its first bytes tell; a failure if it cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Read one, for this model. */
-int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model);
+/* Read one, for this model; where it keeps features, they are searched. */
+int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
 #endif

@@ -23,8 +23,9 @@ struct forget_args {
     const char *codes_out, *key_features, *ids;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    uint32_t strength, method, threads; /* strength: DKVB_STRENGTH_… less 1 */
+    uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
     bool dry_run, force, keep_keys, json;
+    bool exact; /* the strength is "exact", else "suppress" */
     bool kept; /* --codes is a codes file */
 };
 
@@ -53,6 +54,8 @@ struct forget {
     struct ids rows;
     dkvb_codeset *codeset;  /* if --codes is a codes file */
     dkvb_codeset_rows held; /* n = 0 without one */
+    int32_t *sampled;       /* [held.n], in the place of its labels where not all rows are looked at; or NULL */
+    uint64_t looked_at;     /* rows of held */
     uint16_t *searched;
     struct forget_set set;
     uint8_t salt[32];
@@ -77,6 +80,9 @@ void forget_free_set(struct forget *f);
 /* Classes as the journal has them, "class=3,5-9 "; "" if there are none; without the list if that does not fit, which
  * is said on stderr. */
 void forget_class_text(const struct forget *f, const uint8_t *classes, char *text, size_t size);
+
+/* Leave rows of classes to be kept out of f->held where all of them would take too long. */
+int forget_sample_held(struct forget *f);
 
 /* Mark the classes of such a text, DKVB_FORGET; false if it is none. marks: [L]. */
 bool forget_parse_classes(const struct forget *f, const char *text, uint8_t *marks);

@@ -155,7 +155,8 @@ static int measure_all(struct forget *f)
     if (code == EXIT_SUCCESS && others.loss > f->args.max_retain_drop && !f->args.force)
         code = tool_fail(
             "%s: what was forgotten before comes back, and forgetting it again too would cost the others %.4f, at most "
-            "%g is allowed; nothing was changed. --pairs or a larger --max-retain-drop may do",
+            "%g is allowed; nothing was changed. --strength exact forgets all of them by training again; --pairs or a "
+            "larger --max-retain-drop may do",
             f->args.args.operand[0], others.loss, f->args.max_retain_drop);
     return code;
 }
@@ -173,7 +174,7 @@ int forget_again(struct forget *f)
         if (groups.all[i].hopeless)
             tool_note(
                 "%s: classes forgotten before came back in part, and no number of pairs forgets them again within the "
-                "limits: see --dry-run",
+                "limits: see --dry-run, or --strength exact, which trains again without them",
                 f->args.args.operand[0]);
     groups_free(&groups);
     free(now);

@@ -32,18 +32,23 @@ static int lift_earlier(struct forget *f)
     return code;
 }
 
-/* What the rows held out answer before and after. */
-static int measure(struct forget *f, const dkvb_model *before, const dkvb_model *after)
+/* Effects on the rows held out, of values that are not in place yet: the model's file still has the old ones. */
+static int measure(struct forget *f, const dkvb_model *after)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_model *before = NULL;
+    dkvb_model_info info;
+    int code;
 
     if (f->held.n == 0)
         return EXIT_SUCCESS;
     run.threads = f->args.threads;
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
-    if (!f->effects)
-        return EXIT_FAILURE;
-    return tool_check(dkvb_effect_compare(before, after, &f->held, f->effects, &run));
+    code = f->effects ? input_model_map(&before, f->args.args.operand[0], &info) : EXIT_FAILURE;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_effect_compare(before, after, &f->held, f->effects, &run));
+    dkvb_model_free(before);
+    return code ? code : forget_guard_effects(f);
 }
 
 /* What the journal says of a replay. */
@@ -55,34 +60,67 @@ static dkvb_forget_options replay_options(const struct forget *f, const char *pa
     return o;
 }
 
-static int replay(struct forget *f)
+/* Put new values in place, with an entry of the journal. `keys`: what became of the keys, for the entry. */
+static int commit(struct forget *f, dkvb_replay *trained, const char *keys)
 {
-    dkvb_run_options run = progress_start("values", f->args.threads);
-    char parameters[FORGET_TEXT], effect[FORGET_TEXT], classes[128];
+    char parameters[FORGET_TEXT], effect[FORGET_TEXT], classes[96];
     dkvb_forget_options o;
     uint64_t id;
     int code;
 
     forget_class_text(f, f->set.classes, classes, sizeof classes);
-    snprintf(parameters, sizeof parameters, "%srows=%zu keys=kept", classes, f->set.id_count);
+    snprintf(parameters, sizeof parameters, "%srows=%zu keys=%s", classes, f->set.id_count, keys);
     o = replay_options(f, parameters, effect);
-    code = tool_check_both(f->args.args.operand[0], f->args.codes,
-                           dkvb_model_replay(f->model, f->codeset, f->set.ids, f->set.id_count, &o, &id, &run));
-    progress_stop();
+    code = tool_check(dkvb_replay_commit(trained, &o, &id));
     return code ? code : journal_find(f->model, id, &f->entry);
+}
+
+/* A temperature follows from the rows held out: it is fitted again, without those that go. */
+static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    double temperature;
+    int code = tool_check(dkvb_model_get_info(model, &info));
+    dkvb_status rc;
+
+    if (code || info.temperature == 1.0)
+        return code;
+    rc = dkvb_codeset_fit_temperature(set, model, &temperature, NULL);
+    if (rc == DKVB_ENOTFOUND) /* too few are left: as where there were too few at first */
+        return tool_check(dkvb_model_set_temperature(model, 1.0));
+    return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature));
+}
+
+/* Values trained once without the rows, on the keys as they are: measured, judged, and put in place. */
+static int replay(struct forget *f)
+{
+    dkvb_run_options run = progress_start("values", f->args.threads);
+    dkvb_replay *trained = NULL;
+    int code = tool_check_both(f->args.args.operand[0], f->args.codes,
+                               dkvb_replay_new(&trained, f->model, f->codeset, f->set.ids, f->set.id_count, &run));
+
+    progress_stop();
+    if (code == EXIT_SUCCESS)
+        code = measure(f, dkvb_replay_model(trained));
+    if (code == EXIT_SUCCESS)
+        code = forget_refuse(f);
+    if (code == EXIT_SUCCESS)
+        code = commit(f, trained, "kept");
+    dkvb_replay_free(trained);
+    return code;
 }
 
 struct again {
     struct features x;
     struct ids ids;
-    int32_t *labels, *taught;
+    int32_t *labels;
     uint8_t *held_out;
     uint16_t *codes;
     dkvb_codebooks *codebooks;
     dkvb_model *model;
     dkvb_codeset *set;
     dkvb_keyinit_options keyinit;
-    dkvb_train_options training;
+    dkvb_replay *trained;
     int32_t *before;      /* [answered], of the rows that were held out before */
     uint64_t *before_ids; /* [answered] */
     size_t answered;
@@ -104,7 +142,6 @@ static int keep_known_rows(const struct forget *f, struct again *a)
         memmove(a->x.x + kept * columns, a->x.x + i * columns, columns * sizeof *a->x.x);
         a->held_out[kept] = t == training.n;
         a->labels[kept] = t < training.n ? training.labels[t] : f->held.labels[h];
-        a->taught[kept] = t < training.n ? training.labels[t] : -1;
         a->ids.id[kept++] = a->ids.id[i];
     }
     if (code == EXIT_SUCCESS && kept != training.n + f->held.n)
@@ -136,24 +173,22 @@ static int read_again(struct forget *f, struct again *a)
         code = ids_of_rows(&a->ids, f->args.ids, a->x.path, a->x.rows);
     if (code)
         return code;
-    a->labels = input_memory("labels", sizeof *a->labels, a->x.rows, 2, 1);
+    a->labels = input_memory("labels", sizeof *a->labels, a->x.rows, 1, 1);
     a->held_out = input_memory("rows held out", 1, a->x.rows, 1, 1);
     a->codes = input_memory("codes", sizeof *a->codes, a->x.rows, f->info.codebooks, f->info.top_k);
     if (!a->labels || !a->held_out || !a->codes)
         return EXIT_FAILURE;
-    a->taught = a->labels + a->x.rows;
     return keep_known_rows(f, a);
 }
 
-/* Keys, codes and values from the rows that are left, as they were made at first. */
-static int train_again(struct forget *f, struct again *a)
+/* Keys and codes of the rows that are left, as they were made at first; nothing is trained yet. */
+static int key_again(struct forget *f, struct again *a)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_run_options run = progress_start("keys", f->args.threads);
     int code;
 
     o.top_k = f->info.top_k;
-    a->training.ids = a->ids.id;
     code = tool_check_about(a->x.path,
                             dkvb_codebooks_fit(&a->codebooks, a->x.x, a->x.rows, a->x.columns, &a->keyinit, &run));
     progress_stop();
@@ -164,18 +199,14 @@ static int train_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_set_values_dtype(a->model, f->info.values_dtype));
     if (code == EXIT_SUCCESS)
-        code = codes_search(a->model, &a->x, f->args.threads, a->codes, NULL);
-    if (code)
-        return code;
-    run = progress_start("values", f->args.threads);
-    code = tool_check(dkvb_model_train(a->model, a->codes, o.top_k, a->taught, a->x.rows, &a->training, &run));
-    if (code == EXIT_SUCCESS && f->info.class_counts)
-        code = tool_check(dkvb_model_count_classes(a->model, a->codes, o.top_k, a->taught, a->x.rows, &run));
-    progress_stop();
-    return code;
+        code = tool_check(dkvb_model_set_temperature(a->model, f->info.temperature));
+    if (code == EXIT_SUCCESS && f->info.class_counts) /* of no row yet, so that the replay counts */
+        code = tool_check(dkvb_model_count_classes(a->model, a->codes, o.top_k, a->labels, 0, NULL));
+    return code ? code : codes_search(a->model, &a->x, f->args.threads, a->codes, NULL);
 }
 
-static int keep_codes_again(const struct forget *f, struct again *a)
+/* A codes file of the new codes with the old sessions, and the values that they train. */
+static int train_again(struct forget *f, struct again *a, uint32_t keep)
 {
     const struct codeset_source source = {.model = a->model,
                                           .x = &a->x,
@@ -184,30 +215,21 @@ static int keep_codes_again(const struct forget *f, struct again *a)
                                           .held_out = a->held_out,
                                           .codes = a->codes,
                                           .depth = f->held.k,
+                                          .keep = keep,
                                           .threads = f->args.threads};
+    dkvb_run_options run;
     int code = codeset_make(&a->set, &source);
 
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_set_keyinit(a->set, &a->keyinit));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_set_training(a->set, &a->training));
+        code = tool_check(dkvb_codeset_copy_sessions(a->set, f->codeset));
+    if (code)
+        return code;
+    run = progress_start("values", f->args.threads);
+    code = tool_check(dkvb_replay_new(&a->trained, a->model, a->set, NULL, 0, &run));
+    progress_stop();
     return code;
-}
-
-/* The new model has a journal of its own: a replay without further rows writes its first entry, which names the head of
- * the journal before. */
-static int begin_journal(struct forget *f, struct again *a)
-{
-    char parameters[FORGET_TEXT], effect[FORGET_TEXT], classes[96];
-    dkvb_forget_options o;
-    uint64_t id;
-    int code;
-
-    forget_class_text(f, f->set.classes, classes, sizeof classes);
-    snprintf(parameters, sizeof parameters, "%srows=%zu keys=placed-again after=%s", classes, f->set.id_count, f->head);
-    o = replay_options(f, parameters, effect);
-    code = tool_check(dkvb_model_replay(a->model, a->set, NULL, 0, &o, &id, NULL));
-    return code ? code : journal_find(a->model, id, &f->entry);
 }
 
 /* What the rows held out were answered before, with their ids: the codeset that has them is about to change. */
@@ -241,8 +263,11 @@ static int judge_again(struct forget *f, const struct again *a)
     if (code || left.n == 0)
         return code;
     after = input_memory("answers", sizeof *after, left.n, 1, 1);
-    code = after ? tool_check(dkvb_effect_answer(a->model, NULL, &left, after, NULL, NULL)) : EXIT_FAILURE;
-    memset(f->effects, 0, f->info.classes * sizeof *f->effects);
+    code = after ? tool_check(dkvb_effect_answer(dkvb_replay_model(a->trained), NULL, &left, after, NULL, NULL))
+                 : EXIT_FAILURE;
+    f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
+    if (!f->effects)
+        code = EXIT_FAILURE;
     for (size_t i = 0; code == EXIT_SUCCESS && i < left.n; i++) {
         size_t was = dkvb_codeset_find(&old, left.ids[i]);
         bool right_before = was < old.n && a->before[was] == left.labels[i], right_after = after[i] == left.labels[i];
@@ -262,14 +287,18 @@ static int judge_again(struct forget *f, const struct again *a)
 
 static int place_again(struct forget *f, struct again *a)
 {
+    char keys[24 + JOURNAL_HEAD_SIZE]; /* the new journal begins with the head of the old one */
+    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
+    dkvb_model *old = f->model;
     int code = check_no_mask(f);
 
-    f->refusal[0] = '\0'; /* what the old keys would have given is not what will be written */
+    if (code == EXIT_SUCCESS)
+        code = tool_check_both(f->args.args.operand[0], f->args.codes,
+                               dkvb_replay_check(f->model, f->codeset, f->set.ids, f->set.id_count, NULL));
     if (code == EXIT_SUCCESS && f->held.n > 0)
         code = answer_before(f, a);
-
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_training(f->codeset, &a->training));
+        code = tool_check(dkvb_codeset_get_info(f->codeset, &info));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
     if (code == EXIT_SUCCESS)
@@ -277,23 +306,24 @@ static int place_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = read_again(f, a);
     if (code == EXIT_SUCCESS)
-        code = train_again(f, a);
+        code = key_again(f, a);
+    if (code == EXIT_SUCCESS) /* a file that keeps no features is not to have them all of a sudden */
+        code = train_again(f, a, info.dtype[0] || info.dtype[1] ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES);
     if (code == EXIT_SUCCESS)
-        code = keep_codes_again(f, a);
-    if (code == EXIT_SUCCESS && f->effects)
         code = judge_again(f, a);
-    if (code == EXIT_SUCCESS)
-        code = begin_journal(f, a);
     if (code)
         return code;
-    dkvb_model_free(f->model);
-    dkvb_codeset_free(f->codeset);
+    snprintf(keys, sizeof keys, "placed-again after=%s", f->head);
     f->model = a->model;
+    code = commit(f, a->trained, keys);
+    a->model = old;
+    if (code)
+        return code;
+    dkvb_codeset_free(f->codeset);
     f->codeset = a->set;
     f->keys_placed = true;
-    a->model = NULL;
     a->set = NULL;
-    return EXIT_SUCCESS;
+    return fit_temperature(f->model, f->codeset);
 }
 
 static void again_free(struct again *a)
@@ -305,114 +335,15 @@ static void again_free(struct again *a)
     free(a->codes);
     free(a->before);
     free(a->before_ids);
+    dkvb_replay_free(a->trained); /* before the model that it is of */
     dkvb_codebooks_free(a->codebooks);
     dkvb_model_free(a->model);
     dkvb_codeset_free(a->set);
 }
 
-/* A model on the same keys that learned these labels of the codes file, as the file says that it was taught; with the
- * mask in force of f->model. */
-static int teach(const struct forget *f, const int32_t *labels, dkvb_model **out)
-{
-    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
-    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
-    dkvb_run_options run = progress_start("check", f->args.threads);
-    dkvb_mask *mask = NULL;
-    int code = tool_check(dkvb_codeset_get_training(f->codeset, &o));
-
-    options.top_k = f->info.top_k;
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_new(out, dkvb_model_codebooks(f->model), f->info.classes, &options));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_set_values_dtype(*out, f->info.values_dtype));
-    o.ids = training.ids;
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(f->args.codes,
-                                dkvb_model_train(*out, training.codes, options.top_k, labels, training.n, &o, &run));
-    progress_stop();
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_get_mask(f->model, &mask));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_forget(*out, mask, NULL, NULL));
-    dkvb_mask_free(mask);
-    return code;
-}
-
-/* Values of a model of these classes, to be free()d. */
-static int copy_values(const struct forget *f, const dkvb_model *model, float **values)
-{
-    *values = input_memory("values", sizeof **values, f->info.codebooks, f->info.keys, f->info.classes);
-    return *values ? tool_check(dkvb_model_get_values(model, *values)) : EXIT_FAILURE;
-}
-
-static int compare_values(const struct forget *f, const dkvb_model *a, const dkvb_model *b, bool *same)
-{
-    float *of_a = NULL, *of_b = NULL;
-    int code = copy_values(f, a, &of_a);
-
-    if (code == EXIT_SUCCESS)
-        code = copy_values(f, b, &of_b);
-    *same = code == EXIT_SUCCESS &&
-            memcmp(of_a, of_b, (size_t)f->info.codebooks * f->info.keys * f->info.classes * sizeof *of_a) == 0;
-    free(of_a);
-    free(of_b);
-    return code;
-}
-
-/*
- * Codes of another model that shares the keys would replace all that this one knows. They are its own if they teach
- * what it knows; or if it knows already what they teach without the rows: then the model was written, and they were
- * not.
- */
-static int check_origin(const struct forget *f, const dkvb_model *without)
-{
-    dkvb_model *all = NULL;
-    bool same = false, done = false;
-    int code = teach(f, f->set.labels, &all);
-
-    if (code == EXIT_SUCCESS)
-        code = compare_values(f, f->model, all, &same);
-    if (code == EXIT_SUCCESS && !same)
-        code = compare_values(f, f->model, without, &done);
-    dkvb_model_free(all);
-    if (code == EXIT_SUCCESS && !same && !done)
-        code = tool_fail(
-            "%s teaches other values than %s has: it is not what the model was trained on, or not in this way",
-            f->args.codes, f->args.args.operand[0]);
-    return code;
-}
-
-/* With the keys as they are: are these its codes, what would be different, and may that be? Nothing is changed. Values
- * of purged pairs are gone, so there is nothing to compare with then. */
-static int try_without(struct forget *f)
-{
-    int32_t *labels = input_memory("labels", sizeof *labels, f->set.n, 1, 1);
-    dkvb_model *before = NULL, *without = NULL;
-    dkvb_model_info info;
-    int code = labels ? input_model_map(&before, f->args.args.operand[0], &info) : EXIT_FAILURE;
-
-    for (size_t i = 0; labels && i < f->set.n; i++)
-        labels[i] = f->set.marks[i] == DKVB_FORGET ? -1 : f->set.labels[i];
-    if (code == EXIT_SUCCESS)
-        code = teach(f, labels, &without);
-    if (code == EXIT_SUCCESS)
-        code = check_origin(f, without);
-    if (code == EXIT_SUCCESS)
-        code = measure(f, before, without);
-    if (code == EXIT_SUCCESS)
-        code = forget_guard_effects(f);
-    dkvb_model_free(without);
-    dkvb_model_free(before);
-    free(labels);
-    return code;
-}
-
 int forget_exact(struct forget *f)
 {
-    struct again a = {.keyinit = DKVB_KEYINIT_OPTIONS_INIT, .training = DKVB_TRAIN_OPTIONS_INIT};
+    struct again a = {.keyinit = DKVB_KEYINIT_OPTIONS_INIT};
     bool own_keys = dkvb_codeset_get_keyinit(f->codeset, &a.keyinit) == DKVB_OK;
     int code;
 
@@ -425,17 +356,15 @@ int forget_exact(struct forget *f)
     if (!own_keys && f->args.key_features)
         return tool_fail("%s: its keys were placed on other rows: --key-features is of no use", f->args.codes);
     code = lift_earlier(f);
-    if (code == EXIT_SUCCESS && f->info.purged_pairs == 0)
-        code = try_without(f);
-    if (code == EXIT_SUCCESS && !f->args.key_features)
-        code = forget_refuse(f);
-    if (code == EXIT_SUCCESS && !f->args.key_features)
-        code = replay(f);
     if (code == EXIT_SUCCESS && f->args.key_features && !f->args.dry_run) {
         code = place_again(f, &a);
         again_free(&a);
     } else if (code == EXIT_SUCCESS) {
-        code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
+        code = replay(f);
+        if (code == EXIT_SUCCESS)
+            code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
+        if (code == EXIT_SUCCESS)
+            code = fit_temperature(f->model, f->codeset);
     }
     return code ? code : forget_refuse(f);
 }

@@ -19,7 +19,7 @@ int forget_measure(struct forget *f)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
 
-    if (f->held.n == 0)
+    if (f->held.n == 0 || f->effects)
         return EXIT_SUCCESS;
     run.threads = f->args.threads;
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
@@ -82,7 +82,9 @@ int forget_refuse(const struct forget *f)
 {
     if (!f->refusal[0] || f->args.force || f->args.dry_run)
         return EXIT_SUCCESS;
-    return tool_fail("%s: %s. --dry-run tells more, --force does it all the same", f->args.args.operand[0], f->refusal);
+    return tool_fail("%s: %s. --dry-run tells more, %s--force does it all the same", f->args.args.operand[0],
+                     f->refusal,
+                     f->codeset && !f->args.exact ? "--strength exact trains again without the rows instead, " : "");
 }
 
 /* Every pair that the rows of one class among those to be forgotten select (label), or all of them (-1). */

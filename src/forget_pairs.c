@@ -8,16 +8,16 @@
 #include "progress.h"
 #include "tool.h"
 
-/* What the options ask for; else the best that what is known allows. */
+/* What the options ask for. Else the values say whom a pair serves, where whole classes are to go: that takes the
+ * fewest pairs and costs others least (docs/unlearning.md). Single rows, and those of a file that says not whose they
+ * are, go by what they select. */
 uint32_t forget_method(const struct forget *f)
 {
-    if (f->args.strength + 1 == DKVB_STRENGTH_THOROUGH)
-        return DKVB_METHOD_EVERY;
     if (f->args.method)
         return f->args.method;
-    if (f->set.codes)
-        return f->set.marks ? DKVB_METHOD_CONTRAST : DKVB_METHOD_ACTIVATIONS;
-    return f->info.class_counts ? DKVB_METHOD_CONTRAST : DKVB_METHOD_VALUES;
+    if (f->set.classes && (f->codeset || !f->set.codes))
+        return DKVB_METHOD_VALUES;
+    return f->set.marks ? DKVB_METHOD_CONTRAST : DKVB_METHOD_ACTIVATIONS;
 }
 
 static dkvb_request make_request(const struct forget *f, const uint8_t *rows, const uint8_t *classes)
@@ -55,7 +55,9 @@ static int say_best(const struct forget *f)
     const char *what = forget_method(f) == DKVB_METHOD_EXAMPLES ? "examples" : "pairs";
 
     return tool_fail("%s: no number of %s brings the accuracy on %" PRIu64 " held-out rows down to %g while the others "
-                     "lose at most %g; nothing was changed. Nearest: %" PRIu64 " %s, %.4f -> %.4f, others %.4f -> %.4f",
+                     "lose at most %g; nothing was changed. Nearest: %" PRIu64
+                     " %s, %.4f -> %.4f, others %.4f -> %.4f. "
+                     "--strength exact forgets by training again",
                      f->args.args.operand[0], what, b->forget_rows, f->args.target, f->args.max_retain_drop, b->budget,
                      what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
@@ -70,43 +72,41 @@ static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
     return marks;
 }
 
-/* Whether both limits are kept with this mask. */
+/* Whether both limits are kept with this mask. What each class loses by it goes to `effects`, [L]. */
 static int keeps_limits(const struct forget *f, const uint8_t *classes, double target, const dkvb_mask *mask,
-                        bool *keeps)
+                        dkvb_class_effect *effects, uint64_t *exhausted, bool *keeps)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
-    dkvb_class_effect *effects = input_memory("effects", sizeof *effects, f->info.classes, 1, 1);
     dkvb_class_effect sums[DKVB_ASIDE + 1] = {{0}};
-    int code = EXIT_FAILURE;
+    int code;
 
     run.threads = f->args.threads;
-    if (effects)
-        code =
-            tool_check_about(f->args.codes, dkvb_effect_measure(f->model, NULL, mask, &f->held, effects, NULL, &run));
+    code =
+        tool_check_about(f->args.codes, dkvb_effect_measure(f->model, NULL, mask, &f->held, effects, exhausted, &run));
     for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
         dkvb_effect_add(&sums[classes[l]], &effects[l]);
     *keeps = sums[DKVB_KEEP].loss <= f->args.max_retain_drop &&
              (double)sums[DKVB_FORGET].right_after <= target * (double)sums[DKVB_FORGET].rows;
-    free(effects);
     return code;
 }
 
-/*
- * The pairs of a budget that was found, and some more: it is where the last of n held-out rows turns, and a row that
- * was not among them turns later with probability 1 / (n + 1) if all are alike. Few rows say little about where the
- * last one would be, so the share that is added goes with 1 / n. Where that would not keep the limits, the budget
- * stands.
- */
-static int take_with_room(const struct forget *f, const uint8_t *classes, double target, const uint32_t *rank,
+/* The pairs of a budget that was found, with room for rows that were not held out; where that would not keep the
+ * limits, without. */
+static int take_with_room(struct forget *f, const uint8_t *classes, double target, const uint32_t *rank,
                           const dkvb_budget *found, dkvb_mask *mask)
 {
-    static const double room = 5.0;
-    double wide = (double)found->budget * (1.0 + room / (double)found->forget_rows);
+    dkvb_class_effect *effects = input_memory("effects", sizeof *effects, f->info.classes, 1, 1);
     bool keeps = false;
-    int code = tool_check(dkvb_unlearn_by_rank(mask, rank, (uint64_t)wide));
+    int code = effects ? tool_check(dkvb_unlearn_by_rank(mask, rank, found->roomy)) : EXIT_FAILURE;
 
     if (code == EXIT_SUCCESS)
-        code = keeps_limits(f, classes, target, mask, &keeps);
+        code = keeps_limits(f, classes, target, mask, effects, &f->exhausted, &keeps);
+    if (code == EXIT_SUCCESS && keeps && mask == f->mask) {
+        free(f->effects);
+        f->effects = effects; /* what forget_measure() would find */
+        return code;
+    }
+    free(effects);
     if (code || keeps)
         return code;
     dkvb_mask_clear(mask);
@@ -170,8 +170,6 @@ int forget_choose(struct forget *f)
 
     if (code)
         return code;
-    if (forget_method(f) == DKVB_METHOD_EVERY)
-        return choose_given(f, 1);
     if (given_budget(f) > 0)
         return choose_given(f, given_budget(f));
     return choose_found(f);
@@ -205,7 +203,7 @@ dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effe
 
     effect_text(f, effects, effect);
     o.reason = f->args.reason;
-    o.strength = f->args.strength + 1;
+    o.strength = f->args.exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
     o.parameters = parameters;
     o.effect = effect;
     o.rows = f->set.ids;

@@ -94,7 +94,7 @@ static int check_labels(const struct forget *f, const dkvb_codeset_rows *rows)
 /* A mask is chosen by rows that taught the values something. */
 static int check_taught(const struct forget *f)
 {
-    if (f->set.rows > 0 || f->args.strength + 1 == DKVB_STRENGTH_EXACT)
+    if (f->set.rows > 0 || f->args.exact)
         return EXIT_SUCCESS;
     return tool_fail(
         "%s: all %zu rows to be forgotten are held out: the values never learned from them, and there is nothing "
@@ -106,7 +106,7 @@ static int read_codeset(struct forget *f)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
     struct forget_set *set = &f->set;
-    int code = codeset_read(&f->codeset, f->args.codes, f->model);
+    int code = codeset_read(&f->codeset, f->args.codes, f->model, f->args.threads);
 
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
@@ -259,8 +259,35 @@ int forget_read_set(struct forget *f)
     return code;
 }
 
+int forget_sample_held(struct forget *f)
+{
+    uint8_t *classes = f->held.n && f->set.classes ? input_memory("the classes", 1, f->info.classes, 1, 1) : NULL;
+    int code = EXIT_SUCCESS;
+
+    f->looked_at = f->held.n;
+    if (f->held.n == 0 || !f->set.classes)
+        return EXIT_SUCCESS;
+    f->sampled = classes ? input_memory("labels", sizeof *f->sampled, f->held.n, 1, 1) : NULL;
+    if (!f->sampled)
+        code = EXIT_FAILURE;
+    else
+        memcpy(classes, f->set.classes, f->info.classes);
+    if (code == EXIT_SUCCESS)
+        code = forget_put_earlier_aside(f, classes);
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes,
+                                dkvb_effect_sample(f->model, &f->held, classes, 0, f->sampled, &f->looked_at));
+    if (code == EXIT_SUCCESS && f->looked_at < f->held.n)
+        tool_note("%s: effects are measured on %" PRIu64 " of the %zu rows held out", f->args.codes, f->looked_at,
+                  f->held.n);
+    f->held.labels = f->sampled;
+    free(classes);
+    return code;
+}
+
 void forget_free_set(struct forget *f)
 {
+    free(f->sampled);
     free(f->set.marks);
     free(f->set.classes);
     free(f->set.ids);

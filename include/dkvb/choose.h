@@ -15,8 +15,8 @@
  * | every | any pair with f > 0 | nothing: all of them go |
  *
  * f and r come from the codes of rows, or from the per-class counts that the model
- * keeps (dkvb_model_count_classes()), which needs no data either. The first four suppress, `every` is
- * the strength *thorough* (docs/unlearning.md).
+ * keeps (dkvb_model_count_classes()), which needs no data either. `every` says what a request could
+ * do at most; with k > 1 it takes most of a model (docs/unlearning.md).
  *
  * Codes are the first ones, searched without a mask: then requests commute, since
  * the mask in force is the union of what each asked for.

@@ -38,18 +38,19 @@ typedef struct dkvb_codebooks dkvb_codebooks;
 
 /* Ways to place keys. Values are part of the ABI. */
 enum {
-    DKVB_KEYINIT_EMA = 0,   /**< exponential moving averages of the rows that chose a key, as in the paper */
-    DKVB_KEYINIT_SAMPLE = 1 /**< keys are projected rows, each codebook's its own. Not private: see docs/guide.md */
+    DKVB_KEYINIT_EMA = 0,    /**< exponential moving averages of the rows that chose a key, as in the paper */
+    DKVB_KEYINIT_SAMPLE = 1, /**< keys are projected rows, each codebook's its own. Not private: see docs/guide.md */
+    DKVB_KEYINIT_MEANS = 2   /**< each key is the mean of the rows nearest to a sampled one (Lloyd's iterations) */
 };
 
 /** How to build codebooks. Start from `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
     size_t struct_size;    /**< sizeof(dkvb_keyinit_options), set by INIT */
-    uint32_t method;       /**< DKVB_KEYINIT_EMA or _SAMPLE */
+    uint32_t method;       /**< DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
     uint32_t codebooks;    /**< 1 to 65,535; 0 = what suits the rows, see dkvb_keyinit_options_suit() */
     uint32_t keys;         /**< per codebook, 1 to 65,535 and at most the number of key rows; 0 = what suits the rows */
     uint32_t key_dim;      /**< width of a key, 1 to 4,096; 0 = what suits the rows */
-    uint32_t passes;       /**< ema: passes over the rows it uses; 0 = 2 */
+    uint32_t passes;       /**< over the rows that are used: 0 = 2 for ema, 1 for means */
     uint32_t batch;        /**< ema: rows in a step; 0 = 2,048 */
     uint32_t rows_per_key; /**< uses at most this many rows a key, drawn by seed; 0 = all rows */
     uint32_t normalize;    /**< 1: every row is scaled to length 1, here and in every later search */
@@ -62,7 +63,7 @@ typedef struct dkvb_keyinit_options {
 
 #define DKVB_KEYINIT_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_EMA, 0, 0, 0, 0, 0, 64, 1, 0, 0.95, 0.1, 0, 0                       \
+        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_MEANS, 0, 0, 0, 0, 0, 16, 1, 0, 0.95, 0.1, 0, 0                       \
     }
 
 /**
@@ -120,7 +121,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, con
 
 /**
  * Begin codebooks whose rows come batch by batch and are never all in memory.
- * The method must be `DKVB_KEYINIT_EMA`. Feed them with dkvb_codebooks_step(),
+ * Keys are moving averages, whatever the method. Feed them with dkvb_codebooks_step(),
  * then dkvb_codebooks_freeze(). Until then they cannot search.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim,

@@ -1,20 +1,23 @@
 /**
  * Codesets: the codes of the rows that a model was trained on, kept to forget by.
  *
- * Keys are frozen, so a row's code never changes: who keeps it can count what a
+ * Keys are frozen, so a row's code never changes. Whoever keeps it can count what a
  * forget set selects, find how many pairs must go, and train the values again
- * without some rows (dkvb_model_replay()) without ever looking at the rows. A
- * codeset holds, for each row, an id, a label and the code, in two parts:
+ * without some rows (replay.h) without ever looking at the rows. A codeset holds,
+ * for each row, an id, a label and the code, in two parts:
  *
  * - **training**: rows that the values learn from, with the model's `top_k` keys a codebook.
- * - **held out**: rows that they do not learn from. Effects of a forgetting are measured on them (forgetting.h), so
+ * - **held out**: rows that they do not learn from. Effects of a forgetting are measured on them (effect.h), so
  *   their codes go deeper: a mask takes keys away, and the next nearest ones are there already.
  *
- * It also says how the values were trained and where the keys came from, which is
- * all that is needed to do it again.
+ * A codeset also lists the sessions of training, one for each dkvb_model_train(), with the rows that took part, and
+ * says where the keys came from: all that is needed to do it again.
  *
- * A codeset is data about persons if the rows are: codes tell which rows are alike, and
- * whoever holds a candidate row can look for its code. Keep it as the rows were kept.
+ * A file holds the rows of a part either as packed codes or as the features that they were searched from, whichever
+ * takes fewer bytes. A codeset that was loaded from features has no codes until dkvb_codeset_search().
+ *
+ * A codeset is data about persons if the rows are. Features are the rows themselves; codes tell which rows are alike,
+ * and whoever holds a candidate row can look for its code. Keep the file as the rows were kept.
  *
  * Threads: as for any plain container: many readers, or one writer.
  */
@@ -27,6 +30,8 @@
 #include "codebooks.h"
 #include "export.h"
 #include "memory.h"
+#include "model.h"
+#include "runtime.h"
 #include "status.h"
 #include "values.h"
 
@@ -39,8 +44,18 @@ typedef struct dkvb_codeset dkvb_codeset;
 /* The two parts. Values are part of the ABI. */
 enum { DKVB_PART_TRAINING = 0, DKVB_PART_HELD_OUT = 1 };
 
+/* What a file keeps of rows. Values are part of the ABI. */
+enum {
+    DKVB_KEPT_AUTO = 0, /**< features where they take fewer bytes than packed codes, else codes; for each part */
+    DKVB_KEPT_CODES = 1,
+    DKVB_KEPT_FEATURES = 2
+};
+
 /** How deep codes of held-out rows go unless told otherwise (docs/unlearning.md says what that is enough for). */
 #define DKVB_CODESET_DEPTH 32u
+
+/** Sessions of training that a codeset can record. */
+#define DKVB_CODESET_SESSIONS 64u
 
 /** How to make a codeset. Start from `DKVB_CODESET_OPTIONS_INIT`. */
 typedef struct dkvb_codeset_options {
@@ -48,11 +63,12 @@ typedef struct dkvb_codeset_options {
     uint32_t top_k;                  /**< keys a codebook in codes of the training part: the model's k */
     uint32_t depth;                  /**< the same of the part held out; at most the number of keys, else that */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
+    uint32_t keep;                   /**< DKVB_KEPT_…; settled for a part when its first rows are added */
 } dkvb_codeset_options;
 
 #define DKVB_CODESET_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0                                                         \
+        sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0, DKVB_KEPT_AUTO                                         \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -72,17 +88,9 @@ DKVB_API void dkvb_codeset_free(dkvb_codeset *set);
 DKVB_API int dkvb_codeset_holds_out(uint64_t id, double share);
 
 /**
- * Append rows to a part.
- *
- * @param ids     `uint64_t[n]`, ascending, and above the last id of the part; none in the other part.
- * @param labels  `int32_t[n]`, -1 or more.
- * @param codes   `uint16_t[n][codebooks][k]`, k = `top_k` or `depth` of the part, searched without a mask.
- * @return `DKVB_EINVAL` naming the row.
+ * The rows of a part. The caller sets `struct_size`. Pointers that dkvb_codeset_get_rows() fills in are tied to the
+ * codeset, until it is changed.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids,
-                                                     const int32_t *labels, const uint16_t *codes, size_t n);
-
-/** The rows of a part. The caller sets `struct_size`. Pointers are tied to the codeset, until it is changed. */
 typedef struct dkvb_codeset_rows {
     size_t struct_size;
     size_t n;              /**< rows */
@@ -91,25 +99,90 @@ typedef struct dkvb_codeset_rows {
     const uint64_t *ids;   /**< `uint64_t[n]`, ascending */
     const int32_t *labels; /**< `int32_t[n]` */
     const uint16_t *codes; /**< `uint16_t[n][codebooks][k]` */
+    const void *features;  /**< `[n][columns]` of `dtype`, or NULL: what the codes were searched from */
+    uint32_t dtype;        /**< DKVB_DTYPE_U8, _F16, _F32 or _F64; 0 without features */
+    uint32_t columns;      /**< 0 without features */
 } dkvb_codeset_rows;
 
 #define DKVB_CODESET_ROWS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_rows), 0, 0, 0, 0, 0, 0                                                                    \
+        sizeof(dkvb_codeset_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                           \
     }
 
-/** Look at a part. */
+/**
+ * Add rows to a part. Ids come in any order; the part stays sorted by id.
+ *
+ * @param rows  `codebooks` and `k` of the codeset and the part; ids that neither part has; labels of -1 or more; codes
+ *              that were searched without a mask. Features are finite. They are copied if this part keeps them, which
+ *              the first rows settle by the option `keep`; rows added later must then bring them too, of the same type
+ *              and width.
+ * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ESTATE` (loaded from features and not
+ *         searched yet). Nothing was added then.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part,
+                                                          const dkvb_codeset_rows *rows);
+
+/**
+ * The smallest type to keep features in that holds all of these numbers exactly: DKVB_DTYPE_U8, _F16 or _F32.
+ *
+ * @param x  `float[count]`, finite.
+ */
+DKVB_API uint32_t dkvb_codeset_narrowest(const float *x, size_t count);
+
+/** Numbers in such a type, `to` having room for `count` of them. */
+DKVB_API void dkvb_codeset_narrow(void *to, uint32_t dtype, const float *from, size_t count);
+
+/** dkvb_codeset_add_rows() of rows of which only the codes are at hand. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids,
+                                                     const int32_t *labels, const uint16_t *codes, size_t n);
+
+/** Look at a part. `DKVB_ESTATE` if it was loaded as features: dkvb_codeset_search() finds the codes. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,
                                                           dkvb_codeset_rows *rows);
 
 /** Index of the row with this id; `rows->n` if there is none. */
 DKVB_API size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 
+/** What a codeset is, and what its file keeps. The caller sets `struct_size`. Arrays are indexed by DKVB_PART_…. */
+typedef struct dkvb_codeset_info {
+    size_t struct_size;
+    uint32_t codebooks;    /**< C */
+    uint32_t keys;         /**< K */
+    uint32_t k[2];         /**< keys a codebook in codes of a part: top_k and depth */
+    uint64_t rows[2];      /**< rows of a part */
+    uint32_t kept[2];      /**< DKVB_KEPT_CODES or DKVB_KEPT_FEATURES */
+    uint32_t dtype[2];     /**< of features that are kept, else 0 */
+    uint32_t columns[2];   /**< of features that are kept, else 0 */
+    uint64_t row_bytes[2]; /**< bytes that a row takes in a file, its id (8) and label (4) included */
+    uint32_t sessions;     /**< sessions of training */
+    uint32_t searched;     /**< 1 if all codes are there, 0 if dkvb_codeset_search() is to find them */
+} dkvb_codeset_info;
+
+#define DKVB_CODESET_INFO_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(dkvb_codeset_info), 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0                          \
+    }
+
+/** Fill in what is known of a codeset. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *info);
+
 /** `DKVB_EMISMATCH` unless the codeset belongs to these codebooks, by birth id. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
 /**
- * Take rows out, of both parts. What they left is overwritten.
+ * Find the codes of a codeset that was loaded from features: without a mask, `top_k` keys for rows of the training
+ * part, `depth` for the others. Does nothing where all codes are there. Pairs purged since the training are gone from
+ * the codebooks, so the codes name the next nearest keys instead.
+ *
+ * @param run  NULL for the defaults. Progress counts rows.
+ * @return `DKVB_EMISMATCH` (other codebooks, or features of another width), `DKVB_ENOMEM`, `DKVB_ECANCELLED`. The
+ *         codeset has no codes of the part then.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *codebooks,
+                                                        const dkvb_run_options *run);
+
+/**
+ * Take rows out, of both parts and of all sessions. What they left is overwritten, features included.
  *
  * @param ids          `uint64_t[n]`, in any order.
  * @param[out] removed how many were there; or NULL.
@@ -118,11 +191,62 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_check(const dkvb_codeset *set, 
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n,
                                                         uint64_t *removed);
 
-/** Say how the values were trained: all of the options but `report`, `user` and `ids`. The defaults until then. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_training(dkvb_codeset *set, const dkvb_train_options *opts);
+/**
+ * Record a session: one dkvb_model_train() of rows of the training part. Sessions are recorded in the order in which
+ * they were trained; rows that a later session brings are added first.
+ *
+ * The record is exact if the model's mask was empty while it was trained, since codes of a codeset know no mask. With
+ * `no_shuffle`, rows are replayed by ascending id.
+ *
+ * @param model  that was trained, or is about to be: its number of classes and type of values are noted.
+ * @param opts   how it was trained; `report`, `user` and `ids` are ignored. NULL: the defaults.
+ * @param ids    `uint64_t[n]`, in any order, of the rows that took part; NULL: all rows that are there. A row with
+ * label -1 takes no part.
+ * @return `DKVB_ENOTFOUND` naming an id that the training part does not have; `DKVB_EINVAL`; `DKVB_EMISMATCH` (other
+ *         codebooks, fewer classes than in the session before, or too few for a label); `DKVB_ESTATE` after
+ *         `DKVB_CODESET_SESSIONS` sessions. Nothing was recorded then.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
+                                                             const dkvb_train_options *opts, const uint64_t *ids,
+                                                             size_t n);
 
-/** How the values were trained, `report`, `user` and `ids` being NULL. The caller sets `struct_size`. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_training(const dkvb_codeset *set, dkvb_train_options *opts);
+/** A session. The caller sets `struct_size`. */
+typedef struct dkvb_codeset_session {
+    size_t struct_size;
+    uint32_t classes;            /**< classes that the model had */
+    uint32_t values_dtype;       /**< type that its values were stored in */
+    uint64_t rows;               /**< rows with a label that took part and are still there */
+    dkvb_train_options training; /**< how it was trained; `report`, `user` and `ids` are NULL */
+} dkvb_codeset_session;
+
+#define DKVB_CODESET_SESSION_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(dkvb_codeset_session), 0, 0, 0, DKVB_TRAIN_OPTIONS_INIT                                                 \
+    }
+
+/**
+ * Look at a session, 0 to `sessions - 1`.
+ *
+ * @param[out] took_part  `uint8_t[n]` of the training part: 1 for each row that took part, else 0; or NULL.
+ * @return `DKVB_ENOTFOUND` if there is no such session.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index,
+                                                             dkvb_codeset_session *session, uint8_t *took_part);
+
+/** Record the sessions of `from` in a codeset without any, for the rows that both have, by id. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
+
+/**
+ * Fit a temperature (calibration.h) on the rows held out, as a model answers them by the `top_k` nearest keys of their
+ * codes. Training and exact forgetting call this, so that both end with the same number.
+ *
+ * @param      model        of these codebooks; neither masked nor purged pairs count.
+ * @param[out] temperature  for dkvb_model_set_temperature().
+ * @return `DKVB_ENOTFOUND` if no row with a label is held out; `DKVB_EMISMATCH`; `DKVB_ESTATE` (not searched yet);
+ *         `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model,
+                                                                 double *temperature, const dkvb_run_options *run);
 
 /** Say that the keys were placed on these very rows, and how; all of the options but `allocator`. NULL: on others. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);

@@ -34,6 +34,7 @@
 #define DKVB_H
 
 #include "audit.h"
+#include "calibration.h"
 #include "choose.h"
 #include "codebooks.h"
 #include "codeset.h"
@@ -41,6 +42,7 @@
 #include "effect.h"
 #include "encoder.h"
 #include "export.h"
+#include "fit.h"
 #include "images.h"
 #include "mask.h"
 #include "memory.h"

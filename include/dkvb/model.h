@@ -60,11 +60,13 @@ typedef struct dkvb_model_info {
     uint8_t birth[16];     /**< birth id of the codebooks */
     uint32_t values_dtype; /**< how values are stored: DKVB_DTYPE_F32, _F16 or _BF16 */
     uint32_t class_counts; /**< 1: counts of each class are kept, see dkvb_model_count_classes() */
+    double temperature;    /**< logits are divided by it for probabilities; 1: as they are */
+    uint8_t trained[16];   /**< fingerprint of all trainings, zeros if there was none: see dkvb_model_set_values() */
 } dkvb_model_info;
 
 #define DKVB_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0                                   \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, {0}                           \
     }
 
 /**
@@ -96,19 +98,31 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *mode
 /**
  * Replace all values by `values`, `float[codebooks][keys][classes]`, copied; all must be
  * finite, also in the type that the model stores. Values of purged pairs stay 0.
+ *
+ * The fingerprint `trained` (dkvb_model_info) becomes zeros. Every training makes a new one, of the one before, its
+ * options and the ids, labels and codes of its rows, whatever order they were handed over in (unless they were trained
+ * on as they came); so equal fingerprints mean the same values, give or take their type.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values);
 
 /**
- * Store the values in another type: `DKVB_DTYPE_F32`, as new models do, or `DKVB_DTYPE_F16` or `DKVB_DTYPE_BF16`
- * (data.h), which take half of the memory, in files too (docs/method.md has what it costs). Values are rounded to the
- * nearest, ties to even; the model answers from them as they are stored, in double precision.
+ * Store the values in another type: `DKVB_DTYPE_F16`, as new models do, or `DKVB_DTYPE_BF16` or `DKVB_DTYPE_F32`
+ * (data.h), which takes twice the memory, in files too (docs/method.md has what is gained). Values are rounded to the
+ * nearest, ties to even; the model answers from them as they are stored.
  *
  * Training is in float32 whatever the type: it widens a copy of the values at its begin and rounds it at its end.
  *
  * @return `DKVB_EINVAL` for another type, or naming a value that is too large for it: float16 ends at 65504.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype);
+
+/**
+ * Keep the temperature that logits are divided by for probabilities (calibration.h); 1 in a new model. It changes no
+ * logits and no label.
+ *
+ * @return `DKVB_EINVAL` unless it is DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX, `DKVB_ESTATE`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature);
 
 /** Append `count` classes with values 0 and no names. Training can go on with them. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count);
@@ -165,7 +179,8 @@ DKVB_API const char *dkvb_model_encoder(const dkvb_model *model);
  * @param      x       `float[n][input_dim]`, finite.
  * @param      n       0 is allowed and touches no buffer.
  * @param[out] labels  `int32_t[n]`, the class with the largest logit, the lowest on a
- *                     tie; -1 (abstain) where every key of every codebook is masked. Or NULL.
+ *                     tie; -1 (abstain) where nothing was learned behind the row, see
+ *                     dkvb_model_classify(). Or NULL.
  * @param[out] logits  `float[n][classes]`, or NULL.
  * Outputs are undefined on failure.
  */

@@ -66,12 +66,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, co
 /* How much was done so that rows are forgotten. Values are part of the ABI and of the file format. */
 enum {
     DKVB_STRENGTH_NONE = 0,     /**< not said */
-    DKVB_STRENGTH_SUPPRESS = 1, /**< the pairs that the rows select most are masked */
-    DKVB_STRENGTH_THOROUGH = 2, /**< every pair that one of the rows selects is masked */
-    DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows */
+    DKVB_STRENGTH_SUPPRESS = 1, /**< pairs that speak for what is to be forgotten are masked */
+    DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows; 2 is not used */
 };
 
-/** "suppress", "thorough", "exact"; "" for DKVB_STRENGTH_NONE and for what is none. */
+/** "suppress", "exact"; "" for DKVB_STRENGTH_NONE and for numbers that are no strength. */
 DKVB_API const char *dkvb_strength_name(uint32_t strength);
 
 /** What the journal is to say of a forgetting: taken as it is told, nothing of it is measured here. Start from

@@ -43,15 +43,23 @@ typedef struct dkvb_train_report {
 /** Return 0 to go on; anything else cancels, and nothing has changed. On the calling thread. */
 typedef int (*dkvb_report_fn)(void *user, const dkvb_train_report *report);
 
+/** How much rows of each class weigh in training. */
+enum {
+    DKVB_CLASS_WEIGHT_NONE = 0,    /**< every row the same */
+    DKVB_CLASS_WEIGHT_BALANCED = 1 /**< rows of class l by n / (classes present * n_l): every class the same */
+};
+
 /** How to train. Start from `DKVB_TRAIN_OPTIONS_INIT`. */
 typedef struct dkvb_train_options {
     size_t struct_size;    /**< sizeof(dkvb_train_options), set by INIT */
     uint32_t epochs;       /**< passes over the rows */
     uint32_t batch;        /**< rows whose gradients are added before values move, 1 to 1,048,576 */
-    double learning_rate;  /**< step on the pooled logits, see dkvb_model_train(); above 0, at most 1e6 */
-    double weight_decay;   /**< shrinks all values by 1 - learning_rate * weight_decay, above 0, in each batch */
+    double learning_rate;   /**< step on the pooled logits in the first epoch, see dkvb_model_train(); up to 1e6 */
+    double rate_last;       /**< the same in the last epoch, geometric in between; 0: learning_rate in every epoch */
+    double label_smoothing; /**< share of a row's target that is spread evenly over all classes; 0 to below 1 */
     uint64_t seed;         /**< of the order of rows */
     uint32_t no_shuffle;   /**< 1: take rows as they come */
+    uint32_t class_weight; /**< DKVB_CLASS_WEIGHT_NONE or _BALANCED, worked out from the labels of the call */
     dkvb_report_fn report; /**< or NULL */
     void *user;            /**< handed to `report` */
     const uint64_t *ids;   /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
@@ -59,7 +67,7 @@ typedef struct dkvb_train_options {
 
 #define DKVB_TRAIN_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_train_options), 1, 256, 6.0, 0.0, 0, 0, 0, 0, 0                                                    \
+        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0                                                    \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -71,11 +79,13 @@ DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_si
  *
  * For every row of a batch and every pair its code selects,
  *
- *     value[c][code] <- value[c][code] + learning_rate (onehot(label) - softmax(logits))
+ *     value[c][code] <- value[c][code] + rate weight (target - softmax(logits))
+ *     target = (1 - label_smoothing) onehot(label) + label_smoothing / L
  *
- * which moves the row's own logits by learning_rate times the same vector,
+ * which moves the row's own logits by rate times the same vector,
  * whatever C and k. (The gradient of the cross-entropy with respect to a value carries 1/(C k): this
- * is plain SGD on the summed loss of the batch with rate learning_rate * C * k.)
+ * is plain SGD on the summed loss of the batch with rate `rate * C * k`.) `rate` is learning_rate in the first epoch and
+ * falls by the same factor from epoch to epoch to rate_last; `weight` is that of the label's class.
  *
  * In each epoch, rows come in the order of a number that depends on the seed, the epoch and the row's id, and on
  * nothing else. So a row that is left out, or whose label is -1, leaves no trace in the order of the others: training
@@ -100,8 +110,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const ui
 
 /**
  * Training on rows that are never all in memory: begin, any number of steps, end.
- * Each step trains on its rows in the order given, in batches of `batch`; epochs,
- * seed and no_shuffle are the caller's business. The model answers with its old
+ * Each step trains on its rows in the order given, in batches of `batch`, at learning_rate; epochs,
+ * seed, no_shuffle and rate_last are the caller's business, and a class_weight, which would need the labels of all rows,
+ * is refused (`DKVB_EINVAL`). The model answers with its old
  * values until dkvb_model_train_end(). Masks cannot change in between (`DKVB_ESTATE`).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *opts);
@@ -120,20 +131,29 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);
 DKVB_API void dkvb_model_train_abort(dkvb_model *model);
 
 /**
- * Logits of codes. Sums run in double precision in ascending order and are rounded once.
+ * Logits of codes, not yet divided by the model's temperature. Sums run in one defined order (docs/numerics.md).
  *
  * @param      codes   `uint16_t[n][codebooks][k]`.
- * @param[out] logits  `float[n][classes]`; all 0 for a row without any live code. Undefined on failure.
+ * @param[out] logits  `float[n][classes]`; all 0 for a row that abstains. Undefined on failure.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                       size_t n, float *logits, const dkvb_run_options *run);
 
-/** Labels of codes: the largest logit, the lowest class on a tie; -1 for a row without any live code. */
+/**
+ * Labels of codes: the largest logit, the lowest class on a tie. -1 (abstain) for a row behind whose code nothing was
+ * learned: all values that it selects are 0, as in an untrained model, or it selects none. (A model of one class has
+ * nothing to learn; there a row abstains only if it selects nothing.)
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                         size_t n, int32_t *labels, const dkvb_run_options *run);
 
-/** Probabilities exp(logits) / sum exp(logits) of each row; `probs`, `float[n][classes]`, may be `logits`. */
-DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, float *probs);
+/**
+ * Probabilities softmax(logits / temperature) of each row.
+ *
+ * @param      temperature  of the model (dkvb_model_info), or 1; above 0.
+ * @param[out] probs        `float[n][classes]`, may be `logits`.
+ */
+DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, float *probs);
 
 /** Class with the largest logit of each row, the lowest on a tie. Knows nothing of abstaining. `classes` >= 1. */
 DKVB_API void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels);

@@ -1,5 +1,6 @@
 #include "bottleneck/codes.h"
 
+#include "base/bytes.h"
 #include "base/status.h"
 #include "dkvb/search.h"
 
@@ -94,4 +95,143 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
         return dkvb__fail(DKVB_EMISMATCH, "codes are stale: %llu of %zu name masked or purged pairs; refresh them",
                           (unsigned long long)atomic_load(&s.stale), n * dkvb__code_size(model));
     return DKVB_OK;
+}
+
+unsigned dkvb__code_bits(uint32_t keys, bool any_none)
+{
+    uint32_t largest = any_none ? keys : keys - 1;
+    unsigned bits = 1;
+
+    while (largest >> bits)
+        bits++;
+    return bits;
+}
+
+bool dkvb__codes_any_none(const uint16_t *codes, size_t count)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < count; i++) /* without a way out, so that many are looked at in one step */
+        any |= codes[i] == DKVB_CODE_NONE;
+    return any;
+}
+
+struct packing_job {
+    const struct dkvb__packing *packing;
+    size_t n, count, size; /* rows; codes and packed bytes of a row */
+    uint16_t *codes;
+    const uint16_t *from_codes;
+    unsigned char *to_packed;
+    const unsigned char *packed;
+    atomic_size_t bad; /* lowest row at fault, n if there is none */
+};
+
+static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
+{
+    struct packing_job job = {.packing = p, .n = n, .count = (size_t)p->codebooks * p->k};
+
+    job.size = (size_t)dkvb__packed_size(job.count, p->bits);
+    return job;
+}
+
+static void pack_row(unsigned char *to, const uint16_t *codes, size_t count, const struct dkvb__packing *p)
+{
+    uint64_t waiting = 0; /* bits that are not written yet, `have` of them */
+    unsigned have = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        waiting |= (uint64_t)(codes[i] == DKVB_CODE_NONE ? p->keys : codes[i]) << have;
+        have += p->bits;
+        if (have >= 32) {
+            dkvb__write32(to, (uint32_t)waiting);
+            to += 4;
+            waiting >>= 32;
+            have -= 32;
+        }
+    }
+    for (; have > 0; have = have > 8 ? have - 8 : 0, waiting >>= 8)
+        *to++ = (unsigned char)waiting;
+}
+
+static void pack_chunk(void *context, size_t task, unsigned worker)
+{
+    struct packing_job *s = context;
+    size_t end = (task + 1) * CHUNK < s->n ? (task + 1) * CHUNK : s->n;
+
+    (void)worker;
+    for (size_t r = task * CHUNK; r < end; r++)
+        pack_row(s->to_packed + r * s->size, s->from_codes + r * s->count, s->count, s->packing);
+}
+
+void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
+                      const struct dkvb__run *run)
+{
+    struct packing_job s = packing_job(packing, n);
+
+    s.to_packed = to;
+    s.from_codes = codes;
+    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, pack_chunk, &s);
+}
+
+/* False if a code names no key, or if bits that are left over are not 0. */
+static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, size_t count,
+                       const struct dkvb__packing *p)
+{
+    const unsigned char *end = from + size;
+    uint32_t mask = (1u << p->bits) - 1, most = 0;
+    uint64_t waiting = 0; /* bits that were read and not used yet, `have` of them */
+    unsigned have = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t code;
+
+        if (have < p->bits && end - from >= 4) {
+            waiting |= (uint64_t)dkvb__read32(from) << have;
+            from += 4;
+            have += 32;
+        }
+        for (; have < p->bits; have += 8) /* the last bytes of the row */
+            waiting |= (uint64_t)*from++ << have;
+        code = (uint32_t)waiting & mask;
+        waiting >>= p->bits;
+        have -= p->bits;
+        most = code > most ? code : most;
+        codes[i] = code == p->keys ? (uint16_t)DKVB_CODE_NONE : (uint16_t)code;
+    }
+    return most <= p->keys && waiting == 0;
+}
+
+static void unpack_chunk(void *context, size_t task, unsigned worker)
+{
+    struct packing_job *s = context;
+    size_t end = (task + 1) * CHUNK < s->n ? (task + 1) * CHUNK : s->n;
+
+    (void)worker;
+    for (size_t r = task * CHUNK; r < end; r++)
+        if (!unpack_row(s->codes + r * s->count, s->packed + r * s->size, s->size, s->count, s->packing)) {
+            size_t lowest = atomic_load(&s->bad);
+
+            while (r < lowest && !atomic_compare_exchange_weak(&s->bad, &lowest, r))
+                ;
+            return;
+        }
+}
+
+dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_t n,
+                               const struct dkvb__packing *packing, const struct dkvb__run *run)
+{
+    struct packing_job s = packing_job(packing, n);
+    size_t bad;
+
+    s.codes = codes;
+    s.packed = from;
+    atomic_init(&s.bad, n);
+    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, unpack_chunk, &s);
+    bad = atomic_load(&s.bad);
+    if (bad == n)
+        return DKVB_OK;
+    return dkvb__fail(
+        DKVB_EINVAL,
+        "codes: packed row %zu names a key of %u or more, or its last bits are not 0; write the file again", bad,
+        packing->keys);
 }

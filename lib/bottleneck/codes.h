@@ -1,6 +1,8 @@
 #ifndef DKVB_BOTTLENECK_CODES_H
 #define DKVB_BOTTLENECK_CODES_H
 
+#include <stdbool.h>
+
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
@@ -15,5 +17,37 @@ dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, ui
 /* The same, and DKVB_EMISMATCH if codes name masked or purged pairs. */
 dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                    const struct dkvb__run *run);
+
+/*
+ * Packed codes, as codes files hold them. A code takes `bits` bits, the lowest first: bit j of code i is bit
+ * (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every row starts at a byte of its own; the bits left over
+ * in its last byte are 0. DKVB_CODE_NONE is stored as the number of keys.
+ */
+
+/* Bits of a code of `keys` keys: enough for keys - 1, or for `keys` where some code is none; at least 1. */
+unsigned dkvb__code_bits(uint32_t keys, bool any_none);
+
+/* True if one of these codes is DKVB_CODE_NONE. */
+bool dkvb__codes_any_none(const uint16_t *codes, size_t count);
+
+/* Bytes of a packed row of `count` codes. */
+static inline uint64_t dkvb__packed_size(size_t count, unsigned bits)
+{
+    return ((uint64_t)count * bits + 7) / 8;
+}
+
+/* Codes of a codeset's rows, [n][codebooks][k]. */
+struct dkvb__packing {
+    uint32_t codebooks, k, keys;
+    unsigned bits;
+};
+
+/* to: uint8_t[n][packed size]. Codes are in range. */
+void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
+                      const struct dkvb__run *run);
+
+/* DKVB_EINVAL, naming the row, for a code that names no key or for bits left over that are not 0. */
+dkvb_status dkvb__codes_unpack(uint16_t *codes, const unsigned char *from, size_t n,
+                               const struct dkvb__packing *packing, const struct dkvb__run *run);
 
 #endif

@@ -1,13 +1,22 @@
+/* Codesets: rows' ids, labels, codes and features in two parts, and the sessions that trained on them. */
 #include "bottleneck/codeset.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/keyinit.h"
 #include "bottleneck/model.h"
+#include "bottleneck/row_types.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/calibration.h"
+#include "dkvb/data.h"
+#include "dkvb/search.h"
+
+static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
 
 void dkvb_codeset_options_init(dkvb_codeset_options *opts, size_t struct_size)
 {
@@ -23,12 +32,11 @@ dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint3
 
     *out = NULL;
     if (!set)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory");
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a codeset");
     set->mem = *mem;
     memcpy(set->birth, birth, sizeof set->birth);
     set->codebooks = codebooks;
     set->keys = keys;
-    set->training = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
     set->part[DKVB_PART_TRAINING].k = top_k;
     set->part[DKVB_PART_HELD_OUT].k = depth;
     *out = set;
@@ -49,12 +57,28 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
     if ((rc = dkvb__codebooks_need_frozen(cb)) != DKVB_OK)
         return rc;
     if (o.top_k < 1 || o.top_k > cb->shape.keys)
-        return dkvb__fail(DKVB_EINVAL, "codeset: top_k is %u, 1 to %u is wanted", o.top_k, cb->shape.keys);
+        return dkvb__fail(DKVB_EINVAL, "codeset: top_k is %u, it must be 1 to %u", o.top_k, cb->shape.keys);
     o.depth = o.depth < cb->shape.keys ? o.depth : cb->shape.keys;
     if (o.depth < o.top_k)
-        return dkvb__fail(DKVB_EINVAL, "codeset: depth is %u, %u (top_k) or more is wanted", o.depth, o.top_k);
+        return dkvb__fail(DKVB_EINVAL, "codeset: depth is %u, it must be %u (top_k) or more", o.depth, o.top_k);
+    if (o.keep > DKVB_KEPT_FEATURES)
+        return dkvb__fail(DKVB_EINVAL, "codeset: keep is %u, it must be 0 (auto), 1 (codes) or 2 (features)", o.keep);
     mem = dkvb__allocator(o.allocator);
-    return dkvb__codeset_new(out, cb->birth, cb->shape.codebooks, cb->shape.keys, o.top_k, o.depth, &mem);
+    rc = dkvb__codeset_new(out, cb->birth, cb->shape.codebooks, cb->shape.keys, o.top_k, o.depth, &mem);
+    if (!rc)
+        (*out)->keep = o.keep;
+    return rc;
+}
+
+/* Release the arrays of a part; it is empty afterwards. */
+static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
+{
+    dkvb__free(mem, rows->ids);
+    dkvb__free(mem, rows->labels);
+    dkvb__free(mem, rows->sessions);
+    dkvb__free(mem, rows->codes);
+    dkvb__free(mem, rows->features);
+    *rows = (struct dkvb__coderows){.k = rows->k};
 }
 
 void dkvb_codeset_free(dkvb_codeset *set)
@@ -64,11 +88,8 @@ void dkvb_codeset_free(dkvb_codeset *set)
     if (!set)
         return;
     mem = set->mem;
-    for (size_t p = 0; p < DKVB__PARTS; p++) {
-        dkvb__free(&mem, set->part[p].ids);
-        dkvb__free(&mem, set->part[p].labels);
-        dkvb__free(&mem, set->part[p].codes);
-    }
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        rows_free(&set->part[p], &mem);
     dkvb__free(&mem, set);
 }
 
@@ -80,36 +101,49 @@ int dkvb_codeset_holds_out(uint64_t id, double share)
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53 < share;
 }
 
+/* Codes of a row. */
 static size_t code_size(const dkvb_codeset *set, const struct dkvb__coderows *rows)
 {
     return (size_t)set->codebooks * rows->k;
 }
 
-dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n)
+uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits)
+{
+    return dkvb__packed_size(code_size(set, rows), bits);
+}
+
+uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows)
+{
+    return (uint64_t)rows->columns * dkvb__row_type_size(rows->dtype);
+}
+
+dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features)
 {
     struct dkvb__coderows *rows = &set->part[part], more = *rows;
-    size_t size = code_size(set, rows);
+    size_t code = code_size(set, rows) * sizeof *rows->codes, row = (size_t)dkvb__coderows_feature_size(rows);
 
     if (n <= rows->capacity)
         return DKVB_OK;
     more.capacity = n > 2 * rows->capacity ? n : 2 * rows->capacity;
     more.ids = dkvb__alloc(&set->mem, more.capacity, sizeof *more.ids);
     more.labels = dkvb__alloc(&set->mem, more.capacity, sizeof *more.labels);
-    more.codes = dkvb__alloc(&set->mem, more.capacity, size * sizeof *more.codes);
-    if (!more.ids || !more.labels || !more.codes) {
-        dkvb__free(&set->mem, more.ids);
-        dkvb__free(&set->mem, more.labels);
-        dkvb__free(&set->mem, more.codes);
+    more.sessions = dkvb__alloc(&set->mem, more.capacity, sizeof *more.sessions);
+    more.codes = codes ? dkvb__alloc(&set->mem, more.capacity, code) : NULL;
+    more.features = features ? dkvb__alloc(&set->mem, more.capacity, row) : NULL;
+    if (!more.ids || !more.labels || !more.sessions || (codes && !more.codes) || (features && !more.features)) {
+        rows_free(&more, &set->mem);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", n);
     }
     if (rows->n > 0) {
         memcpy(more.ids, rows->ids, rows->n * sizeof *rows->ids);
         memcpy(more.labels, rows->labels, rows->n * sizeof *rows->labels);
-        memcpy(more.codes, rows->codes, rows->n * size * sizeof *rows->codes);
+        memcpy(more.sessions, rows->sessions, rows->n * sizeof *rows->sessions);
+        if (codes)
+            memcpy(more.codes, rows->codes, rows->n * code);
+        if (features)
+            memcpy(more.features, rows->features, rows->n * row);
     }
-    dkvb__free(&set->mem, rows->ids);
-    dkvb__free(&set->mem, rows->labels);
-    dkvb__free(&set->mem, rows->codes);
+    rows_free(rows, &set->mem);
     *rows = more;
     return DKVB_OK;
 }
@@ -118,49 +152,192 @@ static dkvb_status check_part(uint32_t part)
 {
     if (part < DKVB__PARTS)
         return DKVB_OK;
-    return dkvb__fail(DKVB_EINVAL, "codeset: part %u, %d or %d is wanted", part, DKVB_PART_TRAINING,
-                      DKVB_PART_HELD_OUT);
+    return dkvb__fail(DKVB_EINVAL, "codeset: part is %u, it must be %d (training) or %d (held out)", part,
+                      DKVB_PART_TRAINING, DKVB_PART_HELD_OUT);
 }
 
-dkvb_status dkvb__coderows_check(const dkvb_codeset *set, uint32_t part, const uint64_t *last, const uint64_t *ids,
-                                 const int32_t *labels, const uint16_t *codes, size_t n)
+dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part)
 {
-    for (size_t r = 0; r < n; last = &ids[r], r++) {
-        if (last && ids[r] <= *last)
-            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has id %llu after %llu, they must ascend", r,
-                              (unsigned long long)ids[r], (unsigned long long)*last);
-        if (labels[r] < -1)
-            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, -1 or more is wanted", r, labels[r]);
+    const struct dkvb__coderows *rows = &set->part[part];
+
+    if (rows->n == 0 || rows->codes)
+        return DKVB_OK;
+    return dkvb__fail(DKVB_ESTATE,
+                      "the codeset keeps features of its %s part and has no codes of it yet: dkvb_codeset_search() "
+                      "finds them",
+                      part_names[part]);
+}
+
+/* Rows on their way into a part. */
+struct addition {
+    dkvb_codeset *set;
+    uint32_t part;
+    const dkvb_codeset_rows *from;
+    bool keep_features;
+    struct dkvb__keyed *order, *scratch; /* [n], by ascending id; `scratch` only for sorting */
+};
+
+/* Whether the part keeps features: its rows say so, or for the first rows the option. */
+static dkvb_status settle_features(struct addition *a)
+{
+    const struct dkvb__coderows *rows = &a->set->part[a->part];
+    const dkvb_codeset_rows *x = a->from;
+    struct dkvb__coderows first = {.k = rows->k, .dtype = x->dtype, .columns = x->columns};
+    uint64_t packed = dkvb__coderows_packed_size(a->set, rows, dkvb__code_bits(a->set->keys, false));
+
+    a->keep_features = rows->n > 0 ? rows->features != NULL : a->set->keep == DKVB_KEPT_FEATURES;
+    if (x->features && (!dkvb__row_type_size(x->dtype) || x->columns < 1))
+        return dkvb__fail(DKVB_EINVAL,
+                          "codeset: features are %s with %u columns; they must be uint8, float16, float32 "
+                          "or float64, with 1 column or more",
+                          dkvb_dtype_name(x->dtype), x->columns);
+    if (rows->n == 0 && a->set->keep == DKVB_KEPT_AUTO)
+        a->keep_features = x->features && dkvb__coderows_feature_size(&first) < packed;
+    if (a->keep_features && !x->features)
+        return dkvb__fail(DKVB_EINVAL, "codeset: the %s part keeps features, so rows must bring theirs",
+                          part_names[a->part]);
+    if (a->keep_features && rows->n > 0 && (x->dtype != rows->dtype || x->columns != rows->columns))
+        return dkvb__fail(
+            DKVB_EMISMATCH, "codeset: features are %s with %u columns, those of the %s part are %s with %u",
+            dkvb_dtype_name(x->dtype), x->columns, part_names[a->part], dkvb_dtype_name(rows->dtype), rows->columns);
+    return DKVB_OK;
+}
+
+/* Everything about the rows but their ids. */
+static dkvb_status check_rows(const struct addition *a)
+{
+    const struct dkvb__coderows *rows = &a->set->part[a->part];
+    const dkvb_codeset_rows *x = a->from;
+
+    if (x->codebooks != a->set->codebooks || x->k != rows->k)
+        return dkvb__fail(DKVB_EMISMATCH, "codeset: codes of %u codebooks and k = %u, the %s part has %u and %u",
+                          x->codebooks, x->k, part_names[a->part], a->set->codebooks, rows->k);
+    if (!x->ids || !x->labels || !x->codes)
+        return dkvb__fail(DKVB_EINVAL, "codeset: rows must bring ids, labels and codes, one of them is NULL");
+    for (size_t r = 0; r < x->n; r++)
+        if (x->labels[r] < -1)
+            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, it must be -1 or more", r, x->labels[r]);
+    if (a->keep_features) {
+        size_t count = x->n * x->columns, bad = dkvb__row_finite(x->features, x->dtype, count);
+
+        if (bad < count)
+            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu, column %zu of the features is not a finite float32",
+                              bad / x->columns, bad % x->columns);
     }
-    return dkvb__check_code_range(codes, set->part[part].k, n, set->codebooks, set->keys);
+    return dkvb__check_code_range(x->codes, x->k, x->n, a->set->codebooks, a->set->keys);
+}
+
+/* Order the rows by id; an id must be new to both parts, and come once. */
+static dkvb_status order_rows(const struct addition *a)
+{
+    const dkvb_codeset_rows *x = a->from;
+
+    for (size_t r = 0; r < x->n; r++)
+        a->order[r] = (struct dkvb__keyed){x->ids[r], r};
+    dkvb__sort_keyed(a->order, a->scratch, x->n);
+    for (size_t r = 0; r < x->n; r++) {
+        unsigned long long id = a->order[r].key;
+
+        if (r > 0 && id == a->order[r - 1].key)
+            return dkvb__fail(DKVB_EINVAL, "codeset: rows %zu and %zu have the same id, %llu", a->order[r - 1].index,
+                              a->order[r].index, id);
+        for (uint32_t p = 0; p < DKVB__PARTS; p++)
+            if (dkvb__coderows_find(&a->set->part[p], id) < a->set->part[p].n)
+                return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has id %llu, which is in the %s part already",
+                                  a->order[r].index, id, part_names[p]);
+    }
+    return DKVB_OK;
+}
+
+/* Merge from the largest id down: every row is moved at most once, and room is made before it is used. */
+static void merge_rows(const struct addition *a)
+{
+    struct dkvb__coderows *rows = &a->set->part[a->part];
+    const dkvb_codeset_rows *x = a->from;
+    size_t code = code_size(a->set, rows), row = (size_t)dkvb__coderows_feature_size(rows);
+    size_t old = rows->n, to = rows->n + x->n;
+    char *features = rows->features;
+
+    for (size_t left = x->n; left > 0;) {
+        size_t at = a->order[left - 1].index;
+
+        to--;
+        if (old > 0 && rows->ids[old - 1] > x->ids[at]) {
+            old--;
+            rows->ids[to] = rows->ids[old];
+            rows->labels[to] = rows->labels[old];
+            rows->sessions[to] = rows->sessions[old];
+            memcpy(rows->codes + to * code, rows->codes + old * code, code * sizeof *rows->codes);
+            if (features)
+                memcpy(features + to * row, features + old * row, row);
+            continue;
+        }
+        left--;
+        rows->ids[to] = x->ids[at];
+        rows->labels[to] = x->labels[at];
+        rows->sessions[to] = 0;
+        memcpy(rows->codes + to * code, x->codes + at * code, code * sizeof *rows->codes);
+        if (features)
+            memcpy(features + to * row, (const char *)x->features + at * row, row);
+    }
+    rows->n += x->n;
+}
+
+dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_codeset_rows *given)
+{
+    dkvb_codeset_rows x = DKVB_CODESET_ROWS_INIT;
+    struct addition a = {.set = set, .part = part, .from = &x};
+    struct dkvb__coderows *rows;
+    dkvb_status rc = check_part(part);
+
+    if (!rc)
+        rc = dkvb__take_options(&x, sizeof x, given, "codeset rows");
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, part);
+    if (rc || x.n == 0)
+        return rc;
+    rows = &set->part[part];
+    a.order = dkvb__alloc(&set->mem, x.n, sizeof *a.order);
+    a.scratch = dkvb__alloc(&set->mem, x.n, sizeof *a.scratch);
+    if (!a.order || !a.scratch)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", x.n);
+    if (!rc)
+        rc = settle_features(&a);
+    if (!rc)
+        rc = check_rows(&a);
+    if (!rc)
+        rc = order_rows(&a);
+    if (!rc && rows->n == 0) { /* arrays that an earlier content left behind may be of another type */
+        rows_free(rows, &set->mem);
+        rows->dtype = a.keep_features ? x.dtype : 0;
+        rows->columns = a.keep_features ? x.columns : 0;
+    }
+    if (!rc)
+        rc = dkvb__codeset_reserve(set, part, rows->n + x.n, true, a.keep_features);
+    if (!rc)
+        merge_rows(&a);
+    else if (rows->n == 0)
+        rows_free(rows, &set->mem);
+    dkvb__free(&set->mem, a.order);
+    dkvb__free(&set->mem, a.scratch);
+    return rc;
 }
 
 dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids, const int32_t *labels,
                              const uint16_t *codes, size_t n)
 {
-    struct dkvb__coderows *rows, *other;
-    size_t size;
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
     dkvb_status rc = check_part(part);
 
-    if (rc || n == 0)
-        return rc;
-    rows = &set->part[part];
-    other = &set->part[part == DKVB_PART_TRAINING ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING];
-    size = code_size(set, rows);
-    rc = dkvb__coderows_check(set, part, rows->n ? &rows->ids[rows->n - 1] : NULL, ids, labels, codes, n);
-    for (size_t r = 0; !rc && r < n; r++)
-        if (dkvb__coderows_find(other, ids[r]) < other->n)
-            rc = dkvb__fail(DKVB_EINVAL, "codeset: row %zu has id %llu, which is in the other part", r,
-                            (unsigned long long)ids[r]);
-    if (!rc)
-        rc = dkvb__codeset_reserve(set, part, rows->n + n);
     if (rc)
         return rc;
-    memcpy(rows->ids + rows->n, ids, n * sizeof *ids);
-    memcpy(rows->labels + rows->n, labels, n * sizeof *labels);
-    memcpy(rows->codes + rows->n * size, codes, n * size * sizeof *codes);
-    rows->n += n;
-    return DKVB_OK;
+    rows.n = n;
+    rows.codebooks = set->codebooks;
+    rows.k = set->part[part].k;
+    rows.ids = ids;
+    rows.labels = labels;
+    rows.codes = codes;
+    return dkvb_codeset_add_rows(set, part, &rows);
 }
 
 dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
@@ -169,6 +346,8 @@ dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_c
     const struct dkvb__coderows *rows;
     dkvb_status rc = check_part(part);
 
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, part);
     if (rc)
         return rc;
     rows = &set->part[part];
@@ -178,7 +357,36 @@ dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_c
     full.ids = rows->ids;
     full.labels = rows->labels;
     full.codes = rows->codes;
+    full.features = rows->features;
+    full.dtype = rows->dtype;
+    full.columns = rows->columns;
     return dkvb__give_info(out, &full, sizeof full, "codeset rows");
+}
+
+dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *out)
+{
+    dkvb_codeset_info full = DKVB_CODESET_INFO_INIT;
+
+    full.codebooks = set->codebooks;
+    full.keys = set->keys;
+    full.sessions = set->sessions;
+    full.searched = 1;
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        const struct dkvb__coderows *rows = &set->part[p];
+        bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * code_size(set, rows));
+
+        full.k[p] = rows->k;
+        full.rows[p] = rows->n;
+        full.kept[p] = rows->features ? DKVB_KEPT_FEATURES : DKVB_KEPT_CODES;
+        full.dtype[p] = rows->dtype;
+        full.columns[p] = rows->columns;
+        full.row_bytes[p] = sizeof *rows->ids + sizeof *rows->labels;
+        full.row_bytes[p] += rows->features
+                                 ? dkvb__coderows_feature_size(rows)
+                                 : dkvb__coderows_packed_size(set, rows, dkvb__code_bits(set->keys, any_none));
+        full.searched &= rows->n == 0 || rows->codes;
+    }
+    return dkvb__give_info(out, &full, sizeof full, "codeset info");
 }
 
 dkvb_status dkvb_codeset_check(const dkvb_codeset *set, const dkvb_codebooks *cb)
@@ -219,10 +427,74 @@ size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
+enum { SEARCH_ROWS = 4096 }; /* rows that are widened and searched at a time */
+
+/* Codes of the features of a part, into codes that have room for them. `done` rows of `total` were searched before. */
+static dkvb_status search_part(const dkvb_codeset *set, uint32_t part, const dkvb_codebooks *cb, uint16_t *codes,
+                               const dkvb_run_options *opts, uint64_t done, uint64_t total)
+{
+    const struct dkvb__coderows *rows = &set->part[part];
+    size_t columns = rows->columns, most = rows->n < SEARCH_ROWS ? rows->n : SEARCH_ROWS;
+    float *x = dkvb__alloc(&set->mem, most, columns * sizeof *x);
+    dkvb_run_options quiet = *opts;
+    dkvb_status rc = x ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows of %zu columns", most, columns);
+
+    quiet.progress = NULL; /* which would count the rows of one call of dkvb_search() */
+    for (size_t r = 0, n; !rc && r < rows->n; r += n) {
+        n = rows->n - r < most ? rows->n - r : most;
+        dkvb__row_widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype,
+                        n * columns);
+        rc = dkvb_search(cb, NULL, x, n, rows->k, codes + r * code_size(set, rows), NULL, &quiet);
+        if (!rc && opts->progress && opts->progress(opts->user, done + r + n, total) != 0)
+            rc = dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu rows", (unsigned long long)(done + r + n),
+                            (unsigned long long)total);
+    }
+    dkvb__free(&set->mem, x);
+    return rc;
+}
+
+dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_run_options *given)
+{
+    dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;
+    uint64_t done = 0, total = 0;
+    dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "run options");
+
+    if (!rc)
+        rc = dkvb_codeset_check(set, cb);
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
+        const struct dkvb__coderows *rows = &set->part[p];
+
+        if (rows->codes || rows->n == 0)
+            continue;
+        total += rows->n;
+        if (rows->columns != cb->shape.input_dim)
+            rc = dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %u columns, the codebooks take %u",
+                            rows->columns, cb->shape.input_dim);
+    }
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
+        struct dkvb__coderows *rows = &set->part[p];
+        uint16_t *codes;
+
+        if (rows->codes || rows->n == 0)
+            continue;
+        codes = dkvb__alloc(&set->mem, rows->capacity, code_size(set, rows) * sizeof *codes);
+        if (!codes)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
+        rc = search_part(set, p, cb, codes, &o, done, total);
+        if (rc)
+            dkvb__free(&set->mem, codes);
+        else
+            rows->codes = codes;
+        done += rows->n;
+    }
+    return rc;
+}
+
 /* Close the gaps: gone[r] rows leave. What lies behind the last row afterwards is overwritten. */
 static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
-    size_t size = code_size(set, rows), kept = 0, removed;
+    size_t code = code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0, removed;
+    char *features = rows->features;
 
     for (size_t r = 0; r < rows->n; r++) {
         if (gone[r])
@@ -230,7 +502,11 @@ static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows,
         if (kept < r) {
             rows->ids[kept] = rows->ids[r];
             rows->labels[kept] = rows->labels[r];
-            memcpy(rows->codes + kept * size, rows->codes + r * size, size * sizeof *rows->codes);
+            rows->sessions[kept] = rows->sessions[r];
+            if (rows->codes)
+                memcpy(rows->codes + kept * code, rows->codes + r * code, code * sizeof *rows->codes);
+            if (features)
+                memcpy(features + kept * row, features + r * row, row);
         }
         kept++;
     }
@@ -238,7 +514,11 @@ static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows,
     if (removed > 0) {
         memset(rows->ids + kept, 0, removed * sizeof *rows->ids);
         memset(rows->labels + kept, 0, removed * sizeof *rows->labels);
-        memset(rows->codes + kept * size, 0, removed * size * sizeof *rows->codes);
+        memset(rows->sessions + kept, 0, removed * sizeof *rows->sessions);
+        if (rows->codes)
+            memset(rows->codes + kept * code, 0, removed * code * sizeof *rows->codes);
+        if (features)
+            memset(features + kept * row, 0, removed * row);
     }
     rows->n = kept;
     return removed;
@@ -273,23 +553,192 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     return DKVB_OK;
 }
 
-dkvb_status dkvb_codeset_set_training(dkvb_codeset *set, const dkvb_train_options *given)
+/* Mark the rows of a new session; bit: of the session in a row's `sessions`. All ids are looked up before one is used.
+ */
+static dkvb_status mark_rows(struct dkvb__coderows *rows, const uint64_t *ids, size_t n, uint64_t bit)
 {
-    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_status rc = dkvb__train_options_take(&o, given);
-
-    if (rc)
-        return rc;
-    o.report = NULL;
-    o.user = NULL;
-    o.ids = NULL;
-    set->training = o;
+    for (size_t i = 0; ids && i < n; i++)
+        if (dkvb__coderows_find(rows, ids[i]) == rows->n)
+            return dkvb__fail(DKVB_ENOTFOUND,
+                              "codeset: no row of the training part has id %llu, add it before the session",
+                              (unsigned long long)ids[i]);
+    for (size_t i = 0; ids && i < n; i++)
+        rows->sessions[dkvb__coderows_find(rows, ids[i])] |= bit;
+    for (size_t r = 0; !ids && r < rows->n; r++)
+        rows->sessions[r] |= bit;
     return DKVB_OK;
 }
 
-dkvb_status dkvb_codeset_get_training(const dkvb_codeset *set, dkvb_train_options *opts)
+static dkvb_status check_session_labels(const struct dkvb__coderows *rows, uint64_t bit, uint32_t classes)
 {
-    return dkvb__give_info(opts, &set->training, sizeof set->training, "training options");
+    for (size_t r = 0; r < rows->n; r++)
+        if ((rows->sessions[r] & bit) && rows->labels[r] >= 0 && (uint32_t)rows->labels[r] >= classes)
+            return dkvb__fail(DKVB_EMISMATCH, "codeset: the row with id %llu has label %d, the session had %u classes",
+                              (unsigned long long)rows->ids[r], rows->labels[r], classes);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *given)
+{
+    struct dkvb__session *session = &set->session[set->sessions];
+
+    if (set->sessions == DKVB_CODESET_SESSIONS)
+        return dkvb__fail(
+            DKVB_ESTATE, "codeset: %u sessions are recorded, there is room for no more: train a model anew on all rows",
+            set->sessions);
+    if (given->classes < 1 || given->classes > DKVB__MAX_CLASSES || !dkvb__value_size(given->values_dtype))
+        return dkvb__fail(DKVB_EINVAL, "codeset: a session of %u classes with values of type %u cannot be",
+                          given->classes, given->values_dtype);
+    if (set->sessions > 0 && given->classes < session[-1].classes)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "codeset: a session of %u classes after one of %u, a model never loses classes",
+                          given->classes, session[-1].classes);
+    *session = *given;
+    session->training.report = NULL;
+    session->training.user = NULL;
+    session->training.ids = NULL;
+    set->sessions++;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model, const dkvb_train_options *given,
+                                     const uint64_t *ids, size_t n)
+{
+    struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+    struct dkvb__session session = {.training = DKVB_TRAIN_OPTIONS_INIT};
+    uint64_t bit;
+    dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
+
+    if (!rc)
+        rc = dkvb__train_options_take(&session.training, given);
+    session.classes = model->classes;
+    session.values_dtype = model->values_dtype;
+    if (!rc)
+        rc = dkvb__codeset_append_session(set, &session);
+    if (rc)
+        return rc;
+    bit = UINT64_C(1) << (set->sessions - 1);
+    rc = mark_rows(rows, ids, n, bit);
+    if (!rc)
+        rc = check_session_labels(rows, bit, session.classes);
+    if (!rc)
+        return DKVB_OK;
+    for (size_t r = 0; r < rows->n; r++) /* nothing is half recorded */
+        rows->sessions[r] &= ~bit;
+    set->sessions--;
+    return rc;
+}
+
+dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index, dkvb_codeset_session *out,
+                                     uint8_t *took_part)
+{
+    const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+    dkvb_codeset_session full = DKVB_CODESET_SESSION_INIT;
+
+    if (index >= set->sessions)
+        return dkvb__fail(DKVB_ENOTFOUND, "codeset: there is no session %u, %u are recorded", index, set->sessions);
+    full.classes = set->session[index].classes;
+    full.values_dtype = set->session[index].values_dtype;
+    full.training = set->session[index].training;
+    for (size_t r = 0; r < rows->n; r++) {
+        uint8_t in = rows->sessions[r] >> index & 1;
+
+        full.rows += in && rows->labels[r] >= 0;
+        if (took_part)
+            took_part[r] = in;
+    }
+    return dkvb__give_info(out, &full, sizeof full, "codeset session");
+}
+
+dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from)
+{
+    struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+    const struct dkvb__coderows *other = &from->part[DKVB_PART_TRAINING];
+
+    if (set->sessions > 0)
+        return dkvb__fail(DKVB_ESTATE, "codeset: %u sessions are recorded already, copies need a codeset without any",
+                          set->sessions);
+    memcpy(set->session, from->session, sizeof set->session);
+    set->sessions = from->sessions;
+    for (size_t r = 0; r < rows->n; r++) {
+        size_t at = dkvb__coderows_find(other, rows->ids[r]);
+
+        rows->sessions[r] = at < other->n ? other->sessions[at] : 0;
+    }
+    return DKVB_OK;
+}
+
+void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels)
+{
+    const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+
+    for (size_t r = 0; r < rows->n; r++)
+        labels[r] = (rows->sessions[r] >> s & 1) && !(gone && gone[r]) ? rows->labels[r] : -1;
+}
+
+void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
+                               const struct dkvb__run *run)
+{
+    const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+
+    memset(trained, 0, 16);
+    for (uint32_t s = 0; s < set->sessions; s++) {
+        dkvb_train_options o = set->session[s].training;
+
+        o.ids = rows->ids;
+        dkvb__codeset_session_labels(set, s, gone, labels);
+        dkvb__trained_extend(trained, &o, rows->codes, code_size(set, rows), labels, rows->n, run);
+    }
+}
+
+/* The `top_k` nearest keys of a row that are live for the model, of `depth` that its code has. */
+static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t depth, uint16_t *code)
+{
+    for (size_t c = 0; c < model->codebooks->shape.codebooks; c++, deep += depth, code += model->top_k) {
+        size_t k = 0;
+
+        for (size_t j = 0; j < depth && k < model->top_k && deep[j] != DKVB_CODE_NONE; j++)
+            if (!dkvb__model_dead(model, c, deep[j]))
+                code[k++] = deep[j];
+        for (; k < model->top_k; k++)
+            code[k] = DKVB_CODE_NONE;
+    }
+}
+
+dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
+                                         const dkvb_run_options *run)
+{
+    const struct dkvb__coderows *rows = &set->part[DKVB_PART_HELD_OUT];
+    size_t size = dkvb__code_size(model), labelled = 0;
+    uint16_t *codes = NULL;
+    float *logits = NULL;
+    dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
+
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, DKVB_PART_HELD_OUT);
+    if (!rc && model->top_k > rows->k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", rows->k,
+                        model->top_k);
+    for (size_t r = 0; !rc && r < rows->n; r++)
+        labelled += rows->labels[r] >= 0;
+    if (!rc && labelled < DKVB__TEMPERATURE_ROWS)
+        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", labelled,
+                        DKVB__TEMPERATURE_ROWS);
+    if (rc)
+        return rc;
+    codes = dkvb__alloc(&set->mem, rows->n, size * sizeof *codes);
+    logits = dkvb__alloc(&set->mem, rows->n, model->classes * sizeof *logits);
+    if (!codes || !logits)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", rows->n);
+    for (size_t r = 0; !rc && r < rows->n; r++)
+        live_code(model, rows->codes + r * code_size(set, rows), rows->k, codes + r * size);
+    if (!rc)
+        rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
+    if (!rc)
+        rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature);
+    dkvb__free(&set->mem, codes);
+    dkvb__free(&set->mem, logits);
+    return rc;
 }
 
 dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *given)

@@ -3,26 +3,39 @@
 
 #include <stdbool.h>
 
+#include "base/parallel.h"
 #include "bottleneck/codebooks.h"
+#include "bottleneck/trained.h"
 #include "dkvb/codeset.h"
 
-enum { DKVB__PARTS = 2 };
+enum { DKVB__PARTS = 2, DKVB__TEMPERATURE_ROWS = 50 /* held out, with a label; fewer say too little */ };
+
+/* One training of the values. Bit s of a row's `sessions` says whether the row took part in session s. */
+struct dkvb__session {
+    dkvb_train_options training; /* without pointers */
+    uint32_t classes;            /* of the model at that time */
+    uint32_t values_dtype;       /* that values were rounded to at the end */
+};
 
 struct dkvb__coderows {
     size_t n, capacity;
     uint32_t k;
-    uint64_t *ids;   /* ascending */
-    int32_t *labels; /* [n], -1 or more */
-    uint16_t *codes; /* [n][C][k] */
+    uint64_t *ids;      /* ascending */
+    int32_t *labels;    /* [n], -1 or more */
+    uint64_t *sessions; /* [n] */
+    uint16_t *codes;    /* [n][C][k]; NULL: to be searched, `features` are there */
+    void *features;     /* [n][columns] of `dtype`; NULL: not kept */
+    uint32_t dtype, columns;
 };
 
 struct dkvb_codeset {
     dkvb_allocator mem;
     uint8_t birth[16]; /* of the codebooks */
-    uint32_t codebooks, keys;
-    dkvb_train_options training; /* without pointers */
-    bool own_keys;               /* the keys were placed on these rows, in this way: */
+    uint32_t codebooks, keys, keep;
+    bool own_keys; /* the keys were placed on these rows, in this way: */
     dkvb_keyinit_options keyinit;
+    struct dkvb__session session[DKVB_CODESET_SESSIONS];
+    uint32_t sessions;
     struct dkvb__coderows part[DKVB__PARTS];
 };
 
@@ -30,15 +43,30 @@ struct dkvb_codeset {
 dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem);
 
-/* Room for `n` rows in all in a part, kept if that fails. */
-dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n);
-
-/* DKVB_EINVAL, naming the row and `what`, unless ids ascend from above `last` (NULL: anywhere), labels are -1 or more,
- * and codes, [n][C][k], name keys that exist. */
-dkvb_status dkvb__coderows_check(const dkvb_codeset *set, uint32_t part, const uint64_t *last, const uint64_t *ids,
-                                 const int32_t *labels, const uint16_t *codes, size_t n);
+/* Room for `n` rows in all in a part, kept if that fails. A part without rows takes codes, features or both as asked;
+ * features have `dtype` and `columns` already. */
+dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
 /* Index of the row with this id, or n. */
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
+
+/* DKVB_ESTATE, naming the way on, if codes of a part are not there yet. */
+dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
+
+/* Bytes of a row in a file: its packed codes, or its features. */
+uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
+uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
+
+/* Record a session that was checked but for its numbers: DKVB_EINVAL, DKVB_EMISMATCH, or DKVB_ESTATE without room. */
+dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
+
+/* labels: [n] of the training part, as session s taught them: -1 where a row did not take part, or is `gone` (NULL:
+ * none is). */
+void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uint8_t *gone, int32_t *labels);
+
+/* Fingerprint of a model that was trained as the sessions say, without rows that are `gone`. The training part has its
+ * codes. labels: [n], scratch. */
+void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
+                               const struct dkvb__run *run);
 
 #endif

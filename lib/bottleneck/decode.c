@@ -31,7 +31,8 @@ struct decoding {
     int32_t *labels;
     float *logits;
     double *sums;  /* [threads][L] */
-    float *answer; /* [threads][L], where logits are not wanted */
+    float *group;  /* [threads][L] */
+    float *answer; /* [threads][L], in place of `logits` */
 };
 
 static void decode_chunk(void *context, size_t task, unsigned worker)
@@ -39,16 +40,14 @@ static void decode_chunk(void *context, size_t task, unsigned worker)
     const struct decoding *d = context;
     size_t classes = d->model->classes, size = dkvb__code_size(d->model);
     size_t end = (task + 1) * CHUNK < d->n ? (task + 1) * CHUNK : d->n;
-    double *sums = d->sums + worker * classes;
 
     for (size_t r = task * CHUNK; r < end; r++) {
         float *logits = d->logits ? d->logits + r * classes : d->answer + worker * classes;
-        bool any = dkvb__sum_values(d->model, d->model->values, d->model->values_dtype, d->codes + r * size, sums);
+        bool learned = dkvb__logits(d->model, d->codes + r * size, logits, d->group + worker * classes,
+                                    d->sums + worker * classes);
 
-        for (size_t l = 0; l < classes; l++)
-            logits[l] = (float)(sums[l] / (double)size);
         if (d->labels)
-            d->labels[r] = any ? argmax(logits, classes) : -1;
+            d->labels[r] = learned ? argmax(logits, classes) : -1;
     }
 }
 
@@ -56,10 +55,12 @@ static dkvb_status decoding_begin(struct decoding *d, const dkvb_model *model, c
 {
     *d = (struct decoding){.model = model};
     d->sums = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->sums);
+    d->group = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->group);
     d->answer = dkvb__alloc(&model->mem, run->threads, model->classes * sizeof *d->answer);
-    if (d->sums && d->answer)
+    if (d->sums && d->group && d->answer)
         return DKVB_OK;
     dkvb__free(&model->mem, d->sums);
+    dkvb__free(&model->mem, d->group);
     dkvb__free(&model->mem, d->answer);
     return dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %u classes", model->classes);
 }
@@ -67,6 +68,7 @@ static dkvb_status decoding_begin(struct decoding *d, const dkvb_model *model, c
 static void decoding_end(struct decoding *d)
 {
     dkvb__free(&d->model->mem, d->sums);
+    dkvb__free(&d->model->mem, d->group);
     dkvb__free(&d->model->mem, d->answer);
 }
 
@@ -155,7 +157,7 @@ end_search:
     return rc;
 }
 
-void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, float *probs)
+void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, float *probs)
 {
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
@@ -163,9 +165,9 @@ void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, float 
         double most = (double)row[argmax(row, classes)], sum = 0.0;
 
         for (size_t l = 0; l < classes; l++)
-            sum += dkvb__exp((double)row[l] - most);
+            sum += dkvb__exp(((double)row[l] - most) / temperature);
         for (size_t l = 0; l < classes; l++)
-            out[l] = (float)(dkvb__exp((double)row[l] - most) / sum);
+            out[l] = (float)(dkvb__exp(((double)row[l] - most) / temperature) / sum);
     }
 }
 

@@ -23,13 +23,13 @@ void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t c
 {
     uint32_t keys = 1024, dim = 32;
 
-    /* 16 rows a key and more, and never more keys than rows. */
-    while (keys > 16 && keys > rows / 16)
+    /* Six rows a key and more, but for a few rows up to a key a row: docs/method.md has what that is worth. */
+    while (keys > 1 && keys > rows / 6 && (keys > rows || keys > 16))
         keys /= 2;
     while (dim > 1 && dim > columns)
         dim /= 2;
     opts->codebooks = opts->codebooks ? opts->codebooks : 256;
-    opts->keys = opts->keys ? opts->keys : keys < rows || rows == 0 ? keys : (uint32_t)rows;
+    opts->keys = opts->keys ? opts->keys : rows == 0 ? 1024 : keys;
     opts->key_dim = opts->key_dim ? opts->key_dim : dim;
 }
 
@@ -46,7 +46,7 @@ dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyin
         rc = dkvb__check_allocator(o->allocator);
     if (rc)
         return rc;
-    if (o->method > DKVB_KEYINIT_SAMPLE)
+    if (o->method > DKVB_KEYINIT_MEANS)
         return dkvb__fail(DKVB_EINVAL, "key initialisation: method %u is unknown", o->method);
     if (!(o->decay >= 0.0 && o->decay < 1.0))
         return dkvb__fail(DKVB_EINVAL, "key initialisation: decay is %g, it must be 0 or more and below 1", o->decay);
@@ -56,7 +56,7 @@ dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyin
     if (o->normalize > 1 || o->whiten > 1)
         return dkvb__fail(DKVB_EINVAL, "key initialisation: normalize is %u and whiten %u, each must be 0 or 1",
                           o->normalize, o->whiten);
-    o->passes = o->passes ? o->passes : 2;
+    o->passes = o->passes ? o->passes : o->method == DKVB_KEYINIT_EMA ? 2 : 1;
     o->batch = o->batch ? o->batch : 2048;
     return DKVB_OK;
 }
@@ -173,12 +173,14 @@ static void place_codebook(void *context, size_t i, unsigned worker)
         dkvb__seed_stream(&rng, w->options->seed, DKVB__FOR_FIRST_STEP + (uint32_t)w->cb->steps, c);
         for (size_t r = 0; r < w->n; r++)
             p->order[r] = r;
-        dkvb__ema_step(p, rows, p->order, w->n, key, use, &rng);
+        dkvb__ema_step(p, rows, p->order, w->n, w->options->decay, key, use, &rng);
         return;
     }
     dkvb__seed_stream(&rng, w->options->seed, DKVB__FOR_KEYS, c);
     if (w->options->method == DKVB_KEYINIT_SAMPLE)
         dkvb__place_sample(p, rows, key, use, &rng);
+    else if (w->options->method == DKVB_KEYINIT_MEANS)
+        dkvb__place_means(p, rows, key, use, &rng);
     else
         dkvb__place_ema(p, rows, key, use, &rng);
 }
@@ -359,8 +361,6 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     rc = take_options(&o, &shape, given, 0, dim);
     if (rc)
         return rc;
-    if (o.method != DKVB_KEYINIT_EMA)
-        return dkvb__fail(DKVB_EINVAL, "key initialisation: only moving averages can grow batch by batch");
     mem = dkvb__allocator(o.allocator);
     rc = dkvb__codebooks_new(&cb, &shape, o.seed, o.whiten != 0, &mem);
     if (rc)
@@ -376,6 +376,7 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
     }
     *cb->options = o;
     cb->options->allocator = NULL; /* copied to cb->mem; the caller's struct may go */
+    cb->options->method = DKVB_KEYINIT_EMA;
     cb->options->batch = 0;        /* a step is the batch, and */
     cb->options->rows_per_key = 0; /* uses all of its rows */
     *out = cb;

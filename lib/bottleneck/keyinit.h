@@ -37,9 +37,12 @@ void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
  * in steps; use: float[K]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
-/* One step of moving averages over order[0 .. n-1] of the rows. */
-void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, float *key, float *use,
-                    struct dkvb__rng *rng);
+/* One step of moving averages over order[0 .. n-1] of the rows, keeping the share `keep` of what there was. */
+void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
+                    float *use, struct dkvb__rng *rng);
+
+/* Each key becomes the mean of the rows nearest to it, as often as there are passes; a key without rows is drawn again. */
+void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* Passes of steps over all rows, each in an order of its own. */
 void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);

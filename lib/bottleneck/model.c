@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "bottleneck/value_types.h"
+#include "dkvb/calibration.h"
 #include "dkvb/data.h"
 
 void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size)
@@ -36,7 +37,8 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
     m->codebooks = dkvb_codebooks_retain(cb);
     m->classes = classes;
     m->top_k = top_k;
-    m->values_dtype = DKVB_DTYPE_F32;
+    m->values_dtype = DKVB_DTYPE_F16;
+    m->temperature = 1.0;
     m->format_major = DKVB__FORMAT_MAJOR;
     m->format_minor = DKVB__FORMAT_MINOR;
     m->names = dkvb__alloc0(mem, classes, sizeof *m->names);
@@ -75,7 +77,7 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     if (rc)
         return rc;
     if (dkvb__value_count(&count, &cb->shape, classes))
-        m->values = dkvb__alloc0(&mem, count, sizeof(float));
+        m->values = dkvb__alloc0(&mem, count, dkvb__value_size(m->values_dtype));
     if (!m->values) {
         dkvb_model_free(m);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %u x %u values of %u classes", cb->shape.codebooks,
@@ -169,6 +171,8 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     memcpy(full.birth, cb.birth, sizeof full.birth);
     full.values_dtype = m->values_dtype;
     full.class_counts = m->counts != NULL;
+    full.temperature = m->temperature;
+    memcpy(full.trained, m->trained, sizeof full.trained);
     return dkvb__give_info(info, &full, sizeof full, "model info");
 }
 
@@ -212,6 +216,7 @@ dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
         return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, a number that is finite as %s is wanted", bad,
                           (double)values[bad], dkvb__value_type_name(model->values_dtype));
     model->blank = false;
+    memset(model->trained, 0, sizeof model->trained);
     for (size_t c = 0; c < shape->codebooks; c++)
         for (size_t j = 0; j < shape->keys; j++) {
             size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
@@ -220,6 +225,19 @@ dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
                 dkvb__values_narrow((char *)model->values + at * size, model->values_dtype, values + at,
                                     model->classes);
         }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature)
+{
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    if (!(temperature >= DKVB_TEMPERATURE_MIN && temperature <= DKVB_TEMPERATURE_MAX))
+        return dkvb__fail(DKVB_EINVAL, "model: temperature is %g, it must be %g to %g", temperature,
+                          DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
+    model->temperature = temperature;
     return DKVB_OK;
 }
 

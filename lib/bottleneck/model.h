@@ -46,9 +46,10 @@ struct dkvb__extra {
 /* Training between begin and end: see values.c. */
 struct dkvb__training {
     dkvb_train_options options;
-    float *values; /* [C][K][L], becoming the model's, in whatever type that stores its own */
-    double scale;
+    float *values; /* [C][K][stride], becoming the model's, in whatever type that stores its own */
+    size_t stride; /* L, rounded up to whole vectors; the rest of a row is zeros */
     bool afresh;   /* values began as 0 */
+    uint8_t trained[16];
     uint64_t rows; /* trained so far */
     uint32_t steps;
 };
@@ -68,6 +69,8 @@ struct dkvb_model {
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
+    uint8_t trained[16]; /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
+    double temperature;  /* 1: none */
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
@@ -115,6 +118,11 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
  * name no purged pair, and have the model's k; they may name masked pairs. */
 dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                                const dkvb_train_options *options, const struct dkvb__run *run);
+
+/* The fingerprint `trained` after one more training with these options on rows, of which those with a label count.
+ * Ids (of the options; NULL: row numbers) take the place of an order, except where rows are trained on as they come. */
+void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,
+                          size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
 /* No-op if there is no training under way. */
 void dkvb__training_free(dkvb_model *model);

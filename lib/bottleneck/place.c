@@ -111,10 +111,10 @@ static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *ord
     }
 }
 
-void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, float *key, float *use,
-                    struct dkvb__rng *rng)
+void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
+                    float *use, struct dkvb__rng *rng)
 {
-    double keep = p->options->decay, even = (double)n / p->shape->keys;
+    double even = (double)n / p->shape->keys;
     size_t dim = p->shape->key_dim;
 
     assign(p, rows, order, n, key);
@@ -127,11 +127,20 @@ void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *or
 
             key[j * dim + i] = (float)(old + rate * (sum - count * old));
         }
-        if (now < p->options->restart * even) {
+        if (keep > 0.0 ? now < p->options->restart * even : p->count[j] == 0) {
             read_row(p, rows, order[dkvb__rng_below(rng, n)], key + j * dim);
             use[j] = (float)even;
         }
     }
+}
+
+void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng)
+{
+    dkvb__place_sample(p, rows, key, use, rng);
+    for (size_t r = 0; r < p->n; r++)
+        p->order[r] = r;
+    for (uint32_t pass = 0; pass < p->options->passes; pass++)
+        dkvb__ema_step(p, rows, p->order, p->n, 0.0, key, use, rng);
 }
 
 void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng)
@@ -141,6 +150,6 @@ void dkvb__place_ema(struct dkvb__placer *p, const int8_t *rows, float *key, flo
         dkvb__rng_choose(rng, p->n, p->n, p->order, p->scratch);
         /* A short batch at the end would pull the averages down: those rows wait for another pass. */
         for (size_t first = 0; first + p->batch <= p->n; first += p->batch)
-            dkvb__ema_step(p, rows, p->order + first, p->batch, key, use, rng);
+            dkvb__ema_step(p, rows, p->order + first, p->batch, p->options->decay, key, use, rng);
     }
 }

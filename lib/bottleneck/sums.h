@@ -3,9 +3,26 @@
 
 #include "bottleneck/model.h"
 
-/* sums[l] = sum of the selected values, in double precision, codebooks and ranks in ascending order. values: [C][K][L]
- * of this type. False if the code selects nothing. */
-bool dkvb__sum_values(const dkvb_model *model, const void *values, uint32_t dtype, const uint16_t *code, double *sums);
+/*
+ * The one order in which values are summed, in training and in decoding (docs/numerics.md, section Values). Codebooks
+ * lie in groups of DKVB__GROUP. Within a group a class's values are added from 0 in float32, codebooks and ranks
+ * ascending; the sums of the groups are added in double precision, groups ascending. A logit is that sum divided by
+ * C k, rounded to float32 once.
+ */
+enum { DKVB__GROUP = 16 };
+
+static inline size_t dkvb__groups(const dkvb_model *m)
+{
+    return (m->codebooks->shape.codebooks + DKVB__GROUP - 1) / DKVB__GROUP;
+}
+
+/* Logits of one code from the model's stored values: float[L]. group: scratch, float[L]; sums: scratch, double[L].
+ * False if the row abstains, because nothing was learned behind the pairs that its code names; logits are 0 then. */
+bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
+
+/* True if something was learned behind this pair: its values are not all 0. A model of one class has nothing to learn,
+ * so there every pair counts. */
+bool dkvb__pair_learned(const dkvb_model *model, size_t pair);
 
 /* Bring a row of `size` bytes nearer that will be needed soon; of a long one the start: the processor sees where it
  * goes on. */

@@ -33,26 +33,28 @@ static bool half_finite(uint16_t half, uint32_t dtype)
     return (half & exponent) != exponent;
 }
 
+/* The least magnitude, as bits of a float, that is not finite in a type once it is rounded. */
+static uint32_t first_infinite(uint32_t dtype)
+{
+    return dtype == DKVB_DTYPE_F16 ? 0x477FF000u : dtype == DKVB_DTYPE_BF16 ? 0x7F7F8000u : 0x7F800000u;
+}
+
 size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t count)
 {
+    uint32_t limit = first_infinite(dtype), any = 0;
     uint16_t *half = to;
 
-    for (size_t i = 0; i < count; i++) {
-        uint16_t narrow;
-
-        if (dtype == DKVB_DTYPE_F32) {
-            if (!__builtin_isfinite(from[i]))
-                return i;
-            if (to)
-                ((float *)to)[i] = from[i];
-            continue;
-        }
-        narrow = dtype == DKVB_DTYPE_F16 ? dkvb__float_to_half(from[i]) : dkvb__float_to_bfloat(from[i]);
-        if (!half_finite(narrow, dtype))
-            return i;
-        if (to)
-            half[i] = narrow;
-    }
+    for (size_t i = 0; i < count; i++) /* without a way out of the loop, which then takes many at a time */
+        any |= (dkvb__bits_of_float(from[i]) & 0x7FFFFFFF) >= limit;
+    for (size_t i = 0; any && i < count; i++)
+        if ((dkvb__bits_of_float(from[i]) & 0x7FFFFFFF) >= limit)
+            count = i;
+    if (to && dtype == DKVB_DTYPE_F32)
+        memcpy(to, from, count * sizeof *from);
+    for (size_t i = 0; to && dtype == DKVB_DTYPE_F16 && i < count; i++)
+        half[i] = dkvb__float_to_half(from[i]);
+    for (size_t i = 0; to && dtype == DKVB_DTYPE_BF16 && i < count; i++)
+        half[i] = dkvb__float_to_bfloat(from[i]);
     return count;
 }
 

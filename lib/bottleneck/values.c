@@ -1,15 +1,20 @@
 /*
- * Values by stochastic gradient descent on stored codes. A batch has two parts, each free of races and the same for any
- * thread count: first every row's error, from values as they are (rows are shared out); then every codebook adds the
- * errors to the values that its codes name, rows in order (codebooks are shared out).
+ * Values by stochastic gradient descent on stored codes.
  *
- * Weight decay shrinks all values in each batch. Touching them all would cost more than the training, so a common
- * factor is kept beside them (Bottou 2012, *Stochastic Gradient Descent Tricks*, section 5.1): value = scale * stored.
+ * A batch moves the values twice through the caches if it is done row by row: once to find the errors, once to add
+ * them. So the work goes group by group of codebooks instead (sums.h). A task takes one group, and in each of its
+ * codebooks adds the errors of the batch before, then sums the values that the present batch selects, while that
+ * codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups and works
+ * out the errors. No sum depends on which thread took which task, and every value sees its rows in order.
+ *
+ * While training, a value row is padded with zeros to whole vectors: `stride` floats.
  */
-#include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/exact_math.h"
 #include "base/rng.h"
 #include "base/sort.h"
@@ -20,13 +25,21 @@
 #include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/data.h"
+#include "dkvb/search.h"
+#include "kernels/kernels.h"
 
 enum {
-    ROWS = 16,     /* rows in one task of the first part */
-    CODEBOOKS = 4, /* codebooks in one task of the second */
-    AHEAD = 16,    /* rows prefetched before they are needed */
+    ROWS = 16,        /* rows in one task that works out errors */
+    AHEAD = 16,       /* pairs prefetched before they are needed */
+    CODES_AHEAD = 8,  /* rows whose codes are prefetched before they are needed */
+    NARROW = 16,      /* up to so many floats a value row is summed in registers */
+    RANKS = 16,       /* longer rows added in one call of the kernels */
+    COLUMN_EXTRA = 32, /* codes between columns, lest all of them compete for the same lines of the cache */
     MAX_BATCH = 1 << 20
 };
+
+/* Four floats added at once; elementwise, so the same bits as one by one. */
+typedef float four __attribute__((vector_size(16)));
 
 void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size)
 {
@@ -42,13 +55,102 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
     if (rc)
         return rc;
     if (o->batch < 1 || o->batch > MAX_BATCH)
-        return dkvb__fail(DKVB_EINVAL, "training: batch is %u, 1 to %d is wanted", o->batch, MAX_BATCH);
+        return dkvb__fail(DKVB_EINVAL, "training: batch is %u, it must be 1 to %d", o->batch, MAX_BATCH);
     if (!(o->learning_rate > 0.0 && o->learning_rate <= 1e6))
-        return dkvb__fail(DKVB_EINVAL, "training: learning rate is %g, 0 < rate <= 1e6 is wanted", o->learning_rate);
-    if (!(o->weight_decay >= 0.0 && o->weight_decay * o->learning_rate < 1.0))
-        return dkvb__fail(DKVB_EINVAL, "training: weight decay is %g, 0 <= decay < 1 / learning rate (%g) is wanted",
-                          o->weight_decay, 1.0 / o->learning_rate);
+        return dkvb__fail(DKVB_EINVAL, "training: learning rate is %g, it must be above 0 and at most 1e6",
+                          o->learning_rate);
+    if (!(o->rate_last == 0.0 || (o->rate_last >= 1e-9 && o->rate_last <= 1e6)))
+        return dkvb__fail(DKVB_EINVAL,
+                          "training: last learning rate is %g, it must be 1e-9 to 1e6, or 0 for a constant rate",
+                          o->rate_last);
+    if (!(o->label_smoothing >= 0.0 && o->label_smoothing < 1.0))
+        return dkvb__fail(DKVB_EINVAL, "training: label smoothing is %g, it must be at least 0 and below 1",
+                          o->label_smoothing);
+    if (o->class_weight > DKVB_CLASS_WEIGHT_BALANCED)
+        return dkvb__fail(DKVB_EINVAL, "training: class weight is %u, it must be 0 (none) or 1 (balanced)",
+                          o->class_weight);
+    if (o->no_shuffle > 1)
+        return dkvb__fail(DKVB_EINVAL, "training: no_shuffle is %u, it must be 0 or 1", o->no_shuffle);
     return DKVB_OK;
+}
+
+/* The rate falls by the same factor from each epoch to the next; the first and the last are exact. */
+static double rate_of(const dkvb_train_options *o, uint32_t epoch)
+{
+    double first, share;
+
+    if (epoch == 0 || o->rate_last == 0.0)
+        return o->learning_rate;
+    if (epoch + 1 == o->epochs)
+        return o->rate_last;
+    first = dkvb__log(o->learning_rate);
+    share = (double)epoch / (double)(o->epochs - 1);
+    return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
+}
+
+/* Rows whose hashes are added by one task each. Addition makes the order in which rows are handed over irrelevant. */
+enum { SHARES = 64 };
+
+struct row_hashes {
+    const dkvb_train_options *options;
+    const uint16_t *codes;
+    const int32_t *labels;
+    size_t n, code_size;
+    uint64_t next; /* number of the next row with a label, where rows are taken as they come */
+    uint64_t sum[SHARES][2];
+};
+
+static void hash_rows(void *context, size_t share, unsigned worker)
+{
+    struct row_hashes *h = context;
+    size_t end = h->n / SHARES * (share + 1) + h->n % SHARES * (share + 1) / SHARES;
+
+    (void)worker;
+    for (size_t r = h->n / SHARES * share + h->n % SHARES * share / SHARES; r < end; r++) {
+        uint8_t head[12], id[16];
+        uint64_t low, number;
+
+        if (h->labels[r] < 0)
+            continue;
+        number = h->options->no_shuffle ? h->next++ : h->options->ids ? h->options->ids[r] : r;
+        dkvb__write64(head, number);
+        dkvb__write32(head + 8, (uint32_t)h->labels[r]);
+        dkvb__fingerprint(id,
+                          (const struct dkvb__piece[]){{head, sizeof head},
+                                                       {h->codes + r * h->code_size, h->code_size * sizeof *h->codes}},
+                          2);
+        low = h->sum[share][0] + dkvb__read64(id);
+        h->sum[share][1] += dkvb__read64(id + 8) + (low < h->sum[share][0]);
+        h->sum[share][0] = low;
+    }
+}
+
+void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *o, const uint16_t *codes, size_t code_size,
+                          const int32_t *labels, size_t n, const struct dkvb__run *run)
+{
+    struct row_hashes h = {.options = o, .codes = codes, .labels = labels, .n = n, .code_size = code_size};
+    const uint32_t numbers[4] = {o->epochs, o->batch, o->no_shuffle, o->class_weight};
+    const double reals[3] = {o->learning_rate, o->rate_last, o->label_smoothing};
+    uint64_t sum[2] = {0, 0};
+
+    if (!o->no_shuffle)
+        dkvb__parallel(run, SHARES, hash_rows, &h);
+    for (size_t share = 0; share < SHARES; share++) {
+        uint64_t low;
+
+        if (o->no_shuffle)
+            hash_rows(&h, share, 0);
+        low = sum[0] + h.sum[share][0];
+        sum[1] += h.sum[share][1] + (low < sum[0]);
+        sum[0] = low;
+    }
+    dkvb__fingerprint(trained,
+                      (const struct dkvb__piece[]){{trained, 16},
+                                                   {numbers, sizeof numbers},
+                                                   {reals, sizeof reals},
+                                                   {&o->seed, sizeof o->seed},
+                                                   {sum, sizeof sum}},
+                      5);
 }
 
 /* The private copy of one codebook's values. Threads share this work because most of it is the system's, which finds
@@ -56,15 +158,29 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
 static void copy_values(void *context, size_t codebook, unsigned worker)
 {
     const dkvb_model *model = context;
-    size_t count = (size_t)model->codebooks->shape.keys * model->classes, first = codebook * count;
-    float *to = model->training->values + first;
+    const struct dkvb__training *t = model->training;
+    size_t keys = model->codebooks->shape.keys, classes = model->classes;
+    size_t bytes = classes * dkvb__value_size(model->values_dtype);
+    const char *from = (const char *)model->values + codebook * keys * bytes;
+    float *to = t->values + codebook * keys * t->stride;
 
     (void)worker;
-    if (model->training->afresh)
-        memset(to, 0, count * sizeof *to);
-    else
-        dkvb__values_widen(to, (const char *)model->values + first * dkvb__value_size(model->values_dtype),
-                           model->values_dtype, count);
+    memset(to, 0, keys * t->stride * sizeof *to);
+    for (size_t j = 0; !t->afresh && j < keys; j++)
+        dkvb__values_widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
+}
+
+/* Chain of fingerprints that a training goes on from. Values that were put there by hand count as they are. */
+static void begin_trained(uint8_t trained[16], const dkvb_model *model, bool afresh)
+{
+    static const uint8_t zeros[16];
+    size_t count;
+
+    memcpy(trained, afresh ? zeros : model->trained, 16);
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    if (!afresh && memcmp(trained, zeros, 16) == 0 && !dkvb__values_zero(model->values, model->values_dtype, count))
+        dkvb__fingerprint(
+            trained, (const struct dkvb__piece[]){{model->values, count * dkvb__value_size(model->values_dtype)}}, 1);
 }
 
 /* afresh: values start from 0, whatever the model has. */
@@ -72,24 +188,24 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, boo
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
-    size_t count;
     dkvb_status rc = dkvb__train_options_take(&o, given);
 
     if (!rc)
         rc = dkvb__model_need_mutable(model);
     if (rc)
         return rc;
-    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
     t = dkvb__alloc0(&model->mem, 1, sizeof *t);
-    if (t)
-        t->values = dkvb__alloc(&model->mem, count, sizeof *t->values);
+    if (t) {
+        t->stride = model->classes <= NARROW ? (model->classes + 3u) / 4 * 4 : (model->classes + 15u) / 16 * 16;
+        t->values = dkvb__alloc(&model->mem, dkvb__pair_count(model), t->stride * sizeof *t->values);
+    }
     if (!t || !t->values) {
         dkvb__free(&model->mem, t);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     }
     t->options = o;
-    t->scale = 1.0;
     t->afresh = afresh;
+    begin_trained(t->trained, model, afresh);
     model->training = t;
     dkvb__parallel(run, model->codebooks->shape.codebooks, copy_values, model);
     return DKVB_OK;
@@ -100,26 +216,24 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, NULL);
 
-    return rc ? rc : begin(model, given, model->blank, &run);
+    if (!rc)
+        rc = begin(model, given, model->blank, &run);
+    if (rc)
+        return rc;
+    if (model->training->options.class_weight != DKVB_CLASS_WEIGHT_NONE) {
+        dkvb__training_free(model);
+        return dkvb__fail(DKVB_EINVAL, "training in steps has no class weights, which need the labels of all rows: "
+                                       "train on all rows in one call, or leave class_weight 0");
+    }
+    /* Epochs and the order of rows are the caller's. */
+    model->training->options.epochs = 0;
+    model->training->options.no_shuffle = 1;
+    return DKVB_OK;
 }
 
 void dkvb_model_train_abort(dkvb_model *model)
 {
     dkvb__training_free(model);
-}
-
-/* Bring the common factor into the values. */
-static void fold_scale(dkvb_model *model)
-{
-    struct dkvb__training *t = model->training;
-    size_t count;
-
-    if (t->scale == 1.0)
-        return;
-    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    for (size_t i = 0; i < count; i++)
-        t->values[i] = (float)((double)t->values[i] * t->scale);
-    t->scale = 1.0;
 }
 
 static dkvb_status need_training(const dkvb_model *model)
@@ -129,174 +243,302 @@ static dkvb_status need_training(const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Put the new values in the place of the old: the array itself, or rounded. */
-static dkvb_status take_values(dkvb_model *model)
+/* Training on its way out: where it wrote something that is too large, if it did. */
+struct ending {
+    dkvb_model *model;
+    _Atomic size_t bad; /* the first value, by number, that its type cannot hold */
+    bool write;
+};
+
+static void narrow_codebook(void *context, size_t codebook, unsigned worker)
+{
+    struct ending *e = context;
+    const dkvb_model *m = e->model;
+    const struct dkvb__training *t = m->training;
+    size_t keys = m->codebooks->shape.keys, classes = m->classes;
+    size_t bytes = classes * dkvb__value_size(m->values_dtype);
+
+    (void)worker;
+    for (size_t pair = codebook * keys; pair < (codebook + 1) * keys; pair++) {
+        char *to = e->write ? (char *)m->values + pair * bytes : NULL;
+        size_t bad = dkvb__values_narrow(to, m->values_dtype, t->values + pair * t->stride, classes);
+
+        if (bad < classes) {
+            size_t at = pair * classes + bad, first = atomic_load(&e->bad);
+
+            while (at < first && !atomic_compare_exchange_weak(&e->bad, &first, at))
+                ;
+            return;
+        }
+    }
+}
+
+/* Put the new values in the place of the old, rounded to their type. All of them are looked at before any is put. */
+static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
-    size_t count, bad;
+    struct ending e = {.model = model};
+    size_t codebooks = model->codebooks->shape.codebooks, bad;
 
-    if (model->values_dtype == DKVB_DTYPE_F32) {
-        dkvb__free(&model->mem, model->values);
-        model->values = t->values;
-        t->values = NULL;
-        return DKVB_OK;
-    }
-    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    bad = dkvb__values_narrow(NULL, model->values_dtype, t->values, count);
-    if (bad < count)
-        return dkvb__fail_narrow(model, model->values_dtype, bad, t->values[bad]);
-    dkvb__values_narrow(model->values, model->values_dtype, t->values, count);
+    atomic_init(&e.bad, SIZE_MAX);
+    dkvb__parallel(run, codebooks, narrow_codebook, &e);
+    bad = atomic_load(&e.bad);
+    if (bad < SIZE_MAX)
+        return dkvb__fail_narrow(model, model->values_dtype, bad,
+                                 t->values[bad / model->classes * t->stride + bad % model->classes]);
+    e.write = true;
+    dkvb__parallel(run, codebooks, narrow_codebook, &e);
+    model->blank = false;
+    model->rows_trained += t->rows;
+    memcpy(model->trained, t->trained, sizeof model->trained);
+    dkvb__training_free(model);
     return DKVB_OK;
 }
 
 dkvb_status dkvb_model_train_end(dkvb_model *model)
 {
-    struct dkvb__training *t = model->training;
+    struct dkvb__run run;
     dkvb_status rc = need_training(model);
 
-    if (rc)
-        return rc;
-    fold_scale(model);
-    rc = take_values(model);
-    if (rc)
-        return rc;
-    model->blank = false;
-    model->rows_trained += t->rows;
-    dkvb__training_free(model);
-    return DKVB_OK;
+    if (!rc)
+        rc = dkvb__run_take(&run, NULL);
+    return rc ? rc : end(model, &run);
 }
 
-/* One pass over rows, batch by batch. */
+/* One pass over rows, batch by batch. `S` is the stride of values. */
 struct pass {
     dkvb_model *model;
     struct dkvb__training *training;
     const struct dkvb__run *run;
     const uint16_t *codes;
     const int32_t *labels;
-    const size_t *order; /* rows to visit, in this order */
-    size_t first, rows;  /* the present batch: order[first] … */
-    uint16_t *columns;   /* [C][batch][k], codes of the present batch, those of a codebook side by side */
-    double *sums;        /* [threads][L] */
-    float *error;        /* [batch][L], what to add to the stored values */
-    double *loss;        /* [batch] */
-    uint8_t *right;      /* [batch] */
+    const double *weights;   /* [L], or NULL: all 1 */
+    double rate;             /* learning rate of this pass */
+    const size_t *order;     /* rows to visit, in this order */
+    size_t first, rows;      /* the present batch: order[first] … */
+    size_t rows_before;      /* in the batch before, whose errors are still to be added */
+    uint16_t *columns[2];    /* [C][column], codes of the present batch and of the one before, codebook by codebook */
+    size_t column;           /* codes from one column to the next: batch * k, and a few */
+    float *sums;             /* [groups][batch][S] of the present batch */
+    float *error;            /* [batch][S], what to add to values */
+    float *logits;           /* [threads][L] */
+    double *exps;            /* [threads][L] */
+    double *loss;            /* [batch] */
+    uint8_t *right;          /* [batch] */
 };
 
-/* error = learning_rate (onehot(label) - softmax(logits)) / scale, and the row's loss. sums: selected values, by class.
- */
-static void row_error(const struct pass *p, double *sums, bool any, int32_t label, size_t i)
+/* Codes of the present batch into the columns of codebooks c .. end-1. */
+static void turn_codes(const struct pass *p, size_t c, size_t end)
 {
-    const struct dkvb__training *t = p->training;
-    size_t classes = p->model->classes, best = 0;
-    double factor = t->scale / (double)dkvb__code_size(p->model), total = 0.0, most, rate;
-    float *error = p->error + i * classes;
+    size_t k = p->model->top_k, size = dkvb__code_size(p->model), count = (end - c) * k;
+    const size_t *order = p->order + p->first;
+    uint16_t *columns = p->columns[0] + c * p->column;
 
-    for (size_t l = 1; l < classes; l++)
-        best = sums[l] > sums[best] ? l : best;
-    most = sums[best] * factor;
-    p->right[i] = any && best == (size_t)label; /* a row without live keys abstains */
-    p->loss[i] = most - sums[label] * factor;
-    for (size_t l = 0; l < classes; l++) {
-        sums[l] = dkvb__exp(sums[l] * factor - most);
-        total += sums[l];
-    }
-    p->loss[i] += dkvb__log(total);
-    rate = t->options.learning_rate / t->scale;
-    for (size_t l = 0; l < classes; l++)
-        error[l] = (float)(rate * ((l == (size_t)label ? 1.0 : 0.0) - sums[l] / total));
-}
+    for (size_t i = 0; i < p->rows; i++) {
+        const uint16_t *code = p->codes + order[i] * size + c * k;
 
-/* Codes of `count` rows of the batch into the columns, from row `begin` on. */
-static void turn_codes(const struct pass *p, const uint16_t *const *code, size_t begin, size_t count)
-{
-    size_t k = p->model->top_k, size = dkvb__code_size(p->model), batch = p->training->options.batch;
-
-    for (size_t cell = 0; cell < size; cell += k)
-        for (size_t i = 0; i < count; i++)
+        if (i + CODES_AHEAD < p->rows)
+            dkvb__prefetch_row(p->codes + order[i + CODES_AHEAD] * size + c * k, count * sizeof *code);
+        for (size_t at = 0; at < end - c; at++, code += k)
             for (size_t j = 0; j < k; j++)
-                p->columns[cell * batch + (begin + i) * k + j] = code[i][cell + j];
-}
-
-static void find_errors(void *context, size_t task, unsigned worker)
-{
-    const struct pass *p = context;
-    size_t size = dkvb__code_size(p->model), begin = task * ROWS;
-    size_t rows = p->rows - begin < ROWS ? p->rows - begin : ROWS;
-    double *sums = p->sums + worker * p->model->classes;
-    const uint16_t *code[ROWS];
-
-    for (size_t i = 0; i < rows; i++) {
-        size_t row = p->order[p->first + begin + i];
-        bool any;
-
-        code[i] = p->codes + row * size;
-        any = dkvb__sum_values(p->model, p->training->values, DKVB_DTYPE_F32, code[i], sums);
-        row_error(p, sums, any, p->labels[row], begin + i);
+                columns[at * p->column + i * k + j] = code[j];
     }
-    turn_codes(p, code, begin, rows);
 }
 
-static void add_floats(float *restrict to, const float *restrict from, size_t count)
+/* The pair that comes AHEAD of place `at` in a column is needed soon. */
+static inline void look_ahead(const float *values, const uint16_t *column, size_t at, size_t count, size_t stride)
 {
-    for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
+    if (at + AHEAD < count && column[at + AHEAD] != DKVB_CODE_NONE)
+        dkvb__prefetch_row(values + column[at + AHEAD] * stride, stride * sizeof *values);
 }
 
-/* values: [K][L] of the codebook that `column` is of. Rows in order, and the ranks of a row in order. */
-static void add_column(const struct pass *p, float *values, const uint16_t *column)
+/* sums[i] += the values that row i of a batch selects in one codebook, ranks ascending. values: [K][4 fours]. Inlined
+ * with a constant number of fours, so that the sums of a row stay in registers. */
+static inline void sum_narrow(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k,
+                              size_t fours)
 {
-    size_t classes = p->model->classes, k = p->model->top_k, ahead = AHEAD;
-    const float *error = p->error;
+    for (size_t i = 0, at = 0; i < rows; i++, sums += 4 * fours) {
+        four *sum = (four *)(void *)sums, s[NARROW / 4];
 
-    for (size_t i = 0; i < p->rows; i++, error += classes)
-        for (size_t j = 0; j < k; j++, column++, ahead++) {
-            if (ahead < p->rows * k && column[AHEAD] != DKVB_CODE_NONE)
-                dkvb__prefetch_row(values + column[AHEAD] * classes, classes * sizeof *values);
-            if (*column != DKVB_CODE_NONE)
-                add_floats(values + *column * classes, error, classes);
+        for (size_t v = 0; v < fours; v++)
+            s[v] = sum[v];
+        for (size_t end = at + k; at < end; at++) {
+            const four *value = (const four *)(const void *)(values + column[at] * 4 * fours);
+
+            look_ahead(values, column, at, rows * k, 4 * fours);
+            if (column[at] == DKVB_CODE_NONE)
+                continue;
+            for (size_t v = 0; v < fours; v++)
+                s[v] += value[v];
+        }
+        for (size_t v = 0; v < fours; v++)
+            sum[v] = s[v];
+    }
+}
+
+/* values[key] += error[i] for every key that row i selects, rows and ranks ascending; inlined likewise. */
+static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
+                              size_t fours)
+{
+    for (size_t i = 0, at = 0; i < rows; i++, error += 4 * fours) {
+        const four *e = (const four *)(const void *)error;
+
+        for (size_t end = at + k; at < end; at++) {
+            four *value = (four *)(void *)(values + column[at] * 4 * fours);
+
+            look_ahead(values, column, at, rows * k, 4 * fours);
+            if (column[at] == DKVB_CODE_NONE)
+                continue;
+            for (size_t v = 0; v < fours; v++)
+                value[v] += e[v];
+        }
+    }
+}
+
+/* The same two for long rows, by the kernels, which add several rows in one sweep over the sums. */
+static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
+{
+    const struct dkvb__kernels *kernels = dkvb__kernels();
+    const void *row[RANKS];
+
+    for (size_t i = 0, at = 0; i < rows; i++, sums += stride)
+        for (size_t end = at + k, count = 0; at < end; at++) {
+            look_ahead(values, column, at, rows * k, stride);
+            if (column[at] != DKVB_CODE_NONE)
+                row[count++] = values + column[at] * stride;
+            if (count == RANKS || at + 1 == end) {
+                kernels->add_values(sums, row, count, stride, DKVB_DTYPE_F32);
+                count = 0;
+            }
         }
 }
 
-static void add_errors(void *context, size_t task, unsigned worker)
+static void add_wide(float *values, const float *error, const uint16_t *column, size_t rows, size_t k, size_t stride)
 {
-    const struct pass *p = context;
-    const struct dkvb__shape *shape = &p->model->codebooks->shape;
-    size_t k = p->model->top_k, batch = p->training->options.batch;
-    size_t end = (task + 1) * CODEBOOKS < shape->codebooks ? (task + 1) * CODEBOOKS : shape->codebooks;
+    const struct dkvb__kernels *kernels = dkvb__kernels();
 
-    (void)worker;
-    for (size_t c = task * CODEBOOKS; c < end; c++)
-        add_column(p, p->training->values + c * shape->keys * p->model->classes, p->columns + c * batch * k);
+    for (size_t i = 0, at = 0; i < rows; i++, error += stride) {
+        const void *row = error;
+
+        for (size_t end = at + k; at < end; at++) {
+            look_ahead(values, column, at, rows * k, stride);
+            if (column[at] != DKVB_CODE_NONE)
+                kernels->add_values(values + column[at] * stride, &row, 1, stride, DKVB_DTYPE_F32);
+        }
+    }
 }
 
-/* Below this, stored values grow large beside what is added to them. */
-static const double smallest_scale = 1e-3;
-
-static void train_batch(struct pass *p)
+/* One codebook: the errors of the batch before, then the sums of the present one. */
+static inline void move_codebook(const struct pass *p, size_t c, float *sums, size_t stride)
 {
-    const dkvb_train_options *o = &p->training->options;
+    const uint16_t *now = p->columns[0] + c * p->column, *before = p->columns[1] + c * p->column;
+    float *values = p->training->values + c * p->model->codebooks->shape.keys * stride;
+    size_t k = p->model->top_k;
 
-    dkvb__parallel(p->run, (p->rows + ROWS - 1) / ROWS, find_errors, p);
-    if (o->weight_decay > 0.0) {
-        /* The errors were divided by the old factor; values and errors shrink by the same step. */
-        double shrink = 1.0 - o->learning_rate * o->weight_decay;
-
-        p->training->scale *= shrink;
-        for (size_t i = 0; i < p->rows * p->model->classes; i++)
-            p->error[i] = (float)((double)p->error[i] / shrink);
+    if (stride <= NARROW) {
+        add_narrow(values, p->error, before, p->rows_before, k, stride / 4);
+        sum_narrow(sums, values, now, p->rows, k, stride / 4);
+    } else {
+        add_wide(values, p->error, before, p->rows_before, k, stride);
+        sum_wide(sums, values, now, p->rows, k, stride);
     }
-    dkvb__parallel(p->run, (p->model->codebooks->shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, add_errors, p);
-    if (p->training->scale < smallest_scale)
-        fold_scale(p->model);
+}
+
+static void move_group(void *context, size_t group, unsigned worker)
+{
+    const struct pass *p = context;
+    size_t codebooks = p->model->codebooks->shape.codebooks, stride = p->training->stride, c = group * DKVB__GROUP;
+    size_t end = codebooks - c < DKVB__GROUP ? codebooks : c + DKVB__GROUP;
+    float *sums = p->sums + group * p->training->options.batch * stride;
+
+    (void)worker;
+    turn_codes(p, c, end);
+    memset(sums, 0, p->rows * stride * sizeof *sums);
+    for (; c < end; c++)
+        switch (stride) {
+        case 4:
+            move_codebook(p, c, sums, 4);
+            break;
+        case 8:
+            move_codebook(p, c, sums, 8);
+            break;
+        case 12:
+            move_codebook(p, c, sums, 12);
+            break;
+        case 16:
+            move_codebook(p, c, sums, 16);
+            break;
+        default:
+            move_codebook(p, c, sums, stride);
+        }
+}
+
+/*
+ * error = rate weight (target - softmax(logits)), target = (1 - smoothing) onehot(label) + smoothing / L; and the row's
+ * loss, the cross-entropy of its label alone. Logits are those that decoding would give.
+ */
+static void find_errors(void *context, size_t task, unsigned worker)
+{
+    const struct pass *p = context;
+    const struct dkvb__training *t = p->training;
+    size_t classes = p->model->classes, groups = dkvb__groups(p->model), end = (task + 1) * ROWS;
+    double size = (double)dkvb__code_size(p->model), *exps = p->exps + worker * classes;
+    double off = t->options.label_smoothing / (double)classes, on = 1.0 - t->options.label_smoothing + off;
+    float *logits = p->logits + worker * classes;
+
+    end = end < p->rows ? end : p->rows;
+    for (size_t i = task * ROWS; i < end; i++) {
+        size_t label = (size_t)p->labels[p->order[p->first + i]], best = 0;
+        double rate = p->weights ? p->rate * p->weights[label] : p->rate, total = 0.0;
+        float *error = p->error + i * t->stride;
+        bool zero = true;
+
+        memset(exps, 0, classes * sizeof *exps);
+        for (size_t g = 0; g < groups; g++) {
+            const float *sums = p->sums + (g * t->options.batch + i) * t->stride;
+
+            for (size_t l = 0; l < classes; l++)
+                exps[l] += (double)sums[l];
+        }
+        for (size_t l = 0; l < classes; l++) {
+            zero = zero && exps[l] == 0.0;
+            logits[l] = (float)(exps[l] / size);
+            best = logits[l] > logits[best] ? l : best;
+        }
+        for (size_t l = 0; l < classes; l++) {
+            exps[l] = dkvb__exp((double)logits[l] - (double)logits[best]);
+            total += exps[l];
+        }
+        p->right[i] = best == label && (!zero || classes == 1); /* a row of zeros abstains */
+        p->loss[i] = (double)logits[best] - (double)logits[label] + dkvb__log(total);
+        for (size_t l = 0; l < classes; l++)
+            error[l] = (float)(rate * ((l == label ? on : off) - exps[l] / total));
+    }
+}
+
+/* Errors of the latest batch are added with the next one; `rows` 0: there is none. */
+static void train_batch(struct pass *p, size_t rows)
+{
+    uint16_t *columns = p->columns[0];
+
+    p->columns[0] = p->columns[1];
+    p->columns[1] = columns;
+    p->rows_before = p->rows;
+    p->rows = rows;
+    dkvb__parallel(p->run, dkvb__groups(p->model), move_group, p);
+    dkvb__parallel(p->run, (rows + ROWS - 1) / ROWS, find_errors, p);
 }
 
 static void pass_free(struct pass *p)
 {
     const dkvb_allocator *mem = &p->model->mem;
 
-    dkvb__free(mem, p->columns);
+    dkvb__free(mem, p->columns[0]);
+    dkvb__free(mem, p->columns[1]);
     dkvb__free(mem, p->sums);
     dkvb__free(mem, p->error);
+    dkvb__free(mem, p->logits);
+    dkvb__free(mem, p->exps);
     dkvb__free(mem, p->loss);
     dkvb__free(mem, p->right);
 }
@@ -305,15 +547,21 @@ static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb
                             const int32_t *labels)
 {
     const dkvb_allocator *mem = &model->mem;
-    size_t batch = model->training->options.batch, classes = model->classes;
+    const struct dkvb__training *t = model->training;
+    size_t batch = t->options.batch, codebooks = model->codebooks->shape.codebooks, row = t->stride * sizeof(float);
 
     *p = (struct pass){.model = model, .training = model->training, .run = run, .codes = codes, .labels = labels};
-    p->columns = dkvb__alloc(mem, batch, dkvb__code_size(model) * sizeof *p->columns);
-    p->sums = dkvb__alloc(mem, run->threads, classes * sizeof *p->sums);
-    p->error = dkvb__alloc(mem, batch, classes * sizeof *p->error);
+    p->rate = t->options.learning_rate;
+    p->column = batch * model->top_k + COLUMN_EXTRA;
+    p->columns[0] = dkvb__alloc(mem, codebooks, p->column * sizeof *p->columns[0]);
+    p->columns[1] = dkvb__alloc(mem, codebooks, p->column * sizeof *p->columns[1]);
+    p->sums = dkvb__alloc(mem, dkvb__groups(model) * batch, row);
+    p->error = dkvb__alloc0(mem, batch, row); /* padding stays 0 */
+    p->logits = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->logits);
+    p->exps = dkvb__alloc(mem, run->threads, model->classes * sizeof *p->exps);
     p->loss = dkvb__alloc(mem, batch, sizeof *p->loss);
     p->right = dkvb__alloc(mem, batch, sizeof *p->right);
-    if (p->columns && p->sums && p->error && p->loss && p->right)
+    if (p->columns[0] && p->columns[1] && p->sums && p->error && p->logits && p->exps && p->loss && p->right)
         return DKVB_OK;
     pass_free(p);
     return dkvb__fail(DKVB_ENOMEM, "out of memory for batches of %zu rows", batch);
@@ -325,26 +573,23 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
 {
     double loss = 0.0;
     uint64_t right = 0;
+    dkvb_status rc = DKVB_OK;
 
     p->order = order;
-    for (p->first = 0; p->first < n; p->first += p->rows) {
-        dkvb_status rc;
-
-        p->rows = n - p->first < p->training->options.batch ? n - p->first : p->training->options.batch;
-        train_batch(p);
+    for (p->first = 0; !rc && p->first < n; p->first += p->rows) {
+        train_batch(p, n - p->first < p->training->options.batch ? n - p->first : p->training->options.batch);
         for (size_t i = 0; i < p->rows; i++) {
             loss += p->loss[i];
             right += p->right[i];
         }
         rc = dkvb__report(p->run, done + p->first + p->rows, total);
-        if (rc)
-            return rc;
     }
+    train_batch(p, 0); /* the errors of the last one */
     report->struct_size = sizeof *report;
     report->rows = n;
     report->loss = n ? loss / (double)n : 0.0;
     report->accuracy = n ? (double)right / (double)n : 0.0;
-    return DKVB_OK;
+    return rc;
 }
 
 static dkvb_status tell(const dkvb_train_options *o, const dkvb_train_report *report)
@@ -408,43 +653,61 @@ static void shuffle_rows(struct shuffle *s, size_t n, const dkvb_train_options *
         s->order[i] = s->keyed[i].index;
 }
 
-/* Epochs over the labelled rows, each in an order of its own. */
-static dkvb_status run_epochs(struct pass *p, struct shuffle *s, size_t n)
+/* weights[l] = n / (present n_l), so that classes count alike and the mean weight of a row is 1. */
+static void balance_classes(double *weights, const int32_t *labels, const size_t *rows, size_t n, uint32_t classes)
 {
-    const dkvb_train_options *o = &p->training->options;
-    dkvb_train_report report = {.epochs = o->epochs};
-    dkvb_status rc = DKVB_OK;
+    double present = 0.0;
 
-    for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
-        shuffle_rows(s, n, o, epoch);
-        rc = run_pass(p, s->order, n, (uint64_t)epoch * n, (uint64_t)o->epochs * n, &report);
-        if (rc)
-            break;
-        p->training->rows += n;
-        report.epoch = epoch + 1;
-        rc = tell(o, &report);
-    }
-    return rc;
+    memset(weights, 0, classes * sizeof *weights);
+    for (size_t i = 0; i < n; i++)
+        weights[labels[rows[i]]] += 1.0;
+    for (uint32_t l = 0; l < classes; l++)
+        present += weights[l] > 0.0;
+    for (uint32_t l = 0; l < classes; l++)
+        weights[l] = weights[l] > 0.0 ? (double)n / (present * weights[l]) : 0.0;
 }
 
 /* All epochs of a training that has begun. */
 static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
                               const int32_t *labels, size_t n)
 {
+    struct dkvb__training *t = model->training;
+    const dkvb_train_options *o = &t->options;
+    dkvb_train_report report = {.epochs = o->epochs};
+    double *weights = NULL;
+    struct pass p = {.model = model};
     struct shuffle s;
-    struct pass p;
     size_t count = 0;
     dkvb_status rc = shuffle_new(&s, n, &model->mem);
 
     if (rc)
         return rc;
     rc = labelled_rows(model, labels, n, s.rows, &count);
+    if (!rc && o->class_weight == DKVB_CLASS_WEIGHT_BALANCED) {
+        weights = dkvb__alloc(&model->mem, model->classes, sizeof *weights);
+        if (weights)
+            balance_classes(weights, labels, s.rows, count, model->classes);
+        else
+            rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the weights of %u classes", model->classes);
+    }
     if (!rc)
         rc = pass_new(&p, model, run, codes, labels);
     if (!rc) {
-        rc = run_epochs(&p, &s, count);
+        dkvb__trained_extend(t->trained, o, codes, dkvb__code_size(model), labels, n, run);
+        p.weights = weights;
+        for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
+            p.rate = rate_of(o, epoch);
+            shuffle_rows(&s, count, o, epoch);
+            rc = run_pass(&p, s.order, count, (uint64_t)epoch * count, (uint64_t)o->epochs * count, &report);
+            if (rc)
+                break;
+            t->rows += count;
+            report.epoch = epoch + 1;
+            rc = tell(o, &report);
+        }
         pass_free(&p);
     }
+    dkvb__free(&model->mem, weights);
     shuffle_free(&s, &model->mem);
     return rc;
 }
@@ -463,7 +726,7 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
         return rc;
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
-        rc = dkvb_model_train_end(model);
+        rc = end(model, &run);
     dkvb_model_train_abort(model); /* no-op after a good end */
     return rc;
 }
@@ -479,7 +742,7 @@ dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const i
     rc = train_rows(model, run, codes, labels, n);
     if (!rc) {
         model->rows_trained = 0;
-        rc = dkvb_model_train_end(model);
+        rc = end(model, run);
     }
     if (rc)
         model->rows_trained = before;
@@ -509,6 +772,8 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     if (!rc)
         rc = pass_new(&p, model, &run, codes, labels);
     if (!rc) {
+        dkvb__trained_extend(model->training->trained, &model->training->options, codes, dkvb__code_size(model), labels,
+                             n, &run);
         rc = run_pass(&p, rows, count, 0, count, &report);
         pass_free(&p);
     }

@@ -3,19 +3,23 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/parallel.h"
 #include "base/status.h"
+#include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
+#include "bottleneck/row_types.h"
 #include "dkvb/data.h"
 #include "format/container.h"
 
-enum { SHAPE_SIZE = 40, AT_BIRTH = 16, AT_FLAGS = 32, OWN_KEYS = 1 };
-enum { TRAINING_SIZE = 40, AT_LEARNING_RATE = 16, AT_WEIGHT_DECAY = 24, AT_TRAINING_SEED = 32 };
-enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48 };
+enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
+enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE };
+enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
-/* Sections of a part: ids, labels, codes. */
-static const char *const section_names[DKVB__PARTS][3] = {
-    [DKVB_PART_TRAINING] = {"ids", "labels", "codes"},
-    [DKVB_PART_HELD_OUT] = {"held_ids", "held_labels", "held_codes"},
+/* Sections of a part. One of codes and features is there. */
+enum { IDS, LABELS, CODES, FEATURES };
+static const char *const section_names[DKVB__PARTS][4] = {
+    [DKVB_PART_TRAINING] = {"ids", "labels", "codes", "features"},
+    [DKVB_PART_HELD_OUT] = {"held_ids", "held_labels", "held_codes", "held_features"},
 };
 
 static void write_double(unsigned char *to, double x)
@@ -37,7 +41,17 @@ static void write_numbers(unsigned char *to, const uint32_t *numbers, size_t cou
         dkvb__write32(to + 4 * i, numbers[i]);
 }
 
-static void write_shape(const dkvb_codeset *set, unsigned char *to)
+/* Bits of a packed code of a part; 0 where features are kept instead. */
+static unsigned bits_of(const dkvb_codeset *set, const struct dkvb__coderows *rows)
+{
+    size_t count = rows->n * set->codebooks * rows->k;
+
+    if (rows->features)
+        return 0;
+    return dkvb__code_bits(set->keys, rows->codes && dkvb__codes_any_none(rows->codes, count));
+}
+
+static void write_shape(const dkvb_codeset *set, const unsigned bits[DKVB__PARTS], unsigned char *to)
 {
     const uint32_t sizes[4] = {set->codebooks, set->keys, set->part[DKVB_PART_TRAINING].k,
                                set->part[DKVB_PART_HELD_OUT].k};
@@ -46,21 +60,43 @@ static void write_shape(const dkvb_codeset *set, unsigned char *to)
     write_numbers(to, sizes, 4);
     memcpy(to + AT_BIRTH, set->birth, sizeof set->birth);
     dkvb__write32(to + AT_FLAGS, set->own_keys ? OWN_KEYS : 0);
+    dkvb__write32(to + AT_SESSIONS, set->sessions);
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        dkvb__write32(to + AT_BITS + 4 * p, bits[p]);
+        dkvb__write32(to + AT_COLUMNS + 4 * p, bits[p] ? 0 : set->part[p].columns);
+    }
 }
 
-static void write_training(const dkvb_train_options *o, unsigned char *to)
+static void write_sessions(const dkvb_codeset *set, unsigned char *to)
 {
-    const uint32_t numbers[4] = {o->epochs, o->batch, o->no_shuffle, 0};
+    for (uint32_t s = 0; s < set->sessions; s++, to += SESSION_SIZE) {
+        dkvb__write32(to, set->session[s].classes);
+        dkvb__write32(to + 4, set->session[s].values_dtype);
+        dkvb__train_options_pack(&set->session[s].training, to + 8);
+    }
+}
 
-    write_numbers(to, numbers, 4);
-    write_double(to + AT_LEARNING_RATE, o->learning_rate);
-    write_double(to + AT_WEIGHT_DECAY, o->weight_decay);
-    dkvb__write64(to + AT_TRAINING_SEED, o->seed);
+/* Words of the set of rows of one session. */
+static size_t session_words(const dkvb_codeset *set)
+{
+    return (set->part[DKVB_PART_TRAINING].n + 63) / 64;
+}
+
+/* to: uint64_t[sessions][words]. */
+static void write_session_rows(const dkvb_codeset *set, uint64_t *to)
+{
+    const struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+
+    for (uint32_t s = 0; s < set->sessions; s++, to += session_words(set))
+        for (size_t r = 0; r < rows->n; r++)
+            to[r / 64] |= (rows->sessions[r] >> s & 1) << (r % 64);
 }
 
 static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
 {
-    const uint32_t numbers[8] = {o->method, o->codebooks, o->keys, o->key_dim, o->passes, o->batch, o->normalize, 0};
+    const uint32_t flags = (o->normalize ? FLAG_NORMALIZE : 0u) | (o->whiten ? FLAG_WHITEN : 0u);
+    const uint32_t numbers[8] = {o->method, o->codebooks, o->keys, o->key_dim, o->passes, o->batch, flags,
+                                 o->rows_per_key};
 
     write_numbers(to, numbers, 8);
     write_double(to + AT_DECAY, o->decay);
@@ -68,37 +104,84 @@ static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
     dkvb__write64(to + AT_KEYINIT_SEED, o->seed);
 }
 
-dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
+/* Everything that is made to be written. */
+struct image {
+    unsigned char shape[SHAPE_SIZE], keyinit[KEYINIT_SIZE], sessions[DKVB_CODESET_SESSIONS * SESSION_SIZE];
+    uint64_t *session_rows;
+    unsigned char *packed[DKVB__PARTS];
+    struct dkvb__part parts[4 + 3 * DKVB__PARTS];
+    size_t count;
+};
+
+static void add_part(struct image *f, const char *name, uint32_t dtype, const void *data, uint64_t size)
 {
-    unsigned char shape[SHAPE_SIZE], training[TRAINING_SIZE], keyinit[KEYINIT_SIZE];
-    struct dkvb__part parts[3 + 3 * DKVB__PARTS] = {
-        {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
-        {"training", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, training, sizeof training},
-    };
-    size_t count = 2;
-
-    write_shape(set, shape);
-    write_training(&set->training, training);
-    if (set->own_keys) {
-        write_keyinit(&set->keyinit, keyinit);
-        parts[count++] =
-            (struct dkvb__part){"keyinit", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, keyinit, sizeof keyinit};
-    }
-    for (size_t p = 0; p < DKVB__PARTS; p++) {
-        const struct dkvb__coderows *rows = &set->part[p];
-        const char *const *names = section_names[p];
-
-        parts[count++] = (struct dkvb__part){names[0], DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, rows->ids,
-                                             rows->n * sizeof *rows->ids};
-        parts[count++] = (struct dkvb__part){names[1], DKVB_DTYPE_I32, DKVB__SECTION_REQUIRED, rows->labels,
-                                             rows->n * sizeof *rows->labels};
-        parts[count++] = (struct dkvb__part){names[2], DKVB_DTYPE_U16, DKVB__SECTION_REQUIRED, rows->codes,
-                                             rows->n * set->codebooks * rows->k * sizeof *rows->codes};
-    }
-    return dkvb__container_write(path, DKVB__KIND_CODES, parts, count, &set->mem);
+    f->parts[f->count++] = (struct dkvb__part){name, dtype, DKVB__SECTION_REQUIRED, data, size};
 }
 
-/* What the library said of the contents, as a fault of the file. */
+/* Ids, labels, and codes or features. */
+static dkvb_status add_rows(struct image *f, const dkvb_codeset *set, uint32_t p, unsigned bits,
+                            const struct dkvb__run *run)
+{
+    const struct dkvb__coderows *rows = &set->part[p];
+    const struct dkvb__packing packing = {set->codebooks, rows->k, set->keys, bits};
+    uint64_t size = dkvb__coderows_packed_size(set, rows, bits);
+
+    add_part(f, section_names[p][IDS], DKVB_DTYPE_U64, rows->ids, rows->n * sizeof *rows->ids);
+    add_part(f, section_names[p][LABELS], DKVB_DTYPE_I32, rows->labels, rows->n * sizeof *rows->labels);
+    if (bits == 0) {
+        add_part(f, section_names[p][FEATURES], rows->dtype, rows->features,
+                 rows->n * dkvb__coderows_feature_size(rows));
+        return DKVB_OK;
+    }
+    f->packed[p] = dkvb__alloc(&set->mem, rows->n, (size_t)size);
+    if (!f->packed[p])
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to pack the codes of %zu rows", rows->n);
+    dkvb__codes_pack(f->packed[p], rows->codes, rows->n, &packing, run);
+    add_part(f, section_names[p][CODES], DKVB__DTYPE_BYTES, f->packed[p], rows->n * size);
+    return DKVB_OK;
+}
+
+static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
+{
+    size_t words = session_words(set);
+    unsigned bits[DKVB__PARTS];
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, NULL);
+
+    f->session_rows = dkvb__alloc0(&set->mem, set->sessions * words, sizeof *f->session_rows);
+    if (!f->session_rows)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the rows of %u sessions", set->sessions);
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        bits[p] = bits_of(set, &set->part[p]);
+    write_shape(set, bits, f->shape);
+    write_sessions(set, f->sessions);
+    write_session_rows(set, f->session_rows);
+    add_part(f, "shape", DKVB__DTYPE_BYTES, f->shape, sizeof f->shape);
+    if (set->own_keys) {
+        write_keyinit(&set->keyinit, f->keyinit);
+        add_part(f, "keyinit", DKVB__DTYPE_BYTES, f->keyinit, sizeof f->keyinit);
+    }
+    add_part(f, "sessions", DKVB__DTYPE_BYTES, f->sessions, set->sessions * SESSION_SIZE);
+    add_part(f, "session_rows", DKVB_DTYPE_U64, f->session_rows, set->sessions * words * sizeof *f->session_rows);
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
+        rc = add_rows(f, set, p, bits[p], &run);
+    return rc;
+}
+
+dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
+{
+    struct image f = {.count = 0};
+    dkvb_status rc = make_image(&f, set);
+
+    if (!rc)
+        rc = dkvb__container_write(path, DKVB__KIND_CODES, f.parts, f.count, &set->mem);
+    dkvb__free(&set->mem, f.session_rows);
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        dkvb__free(&set->mem, f.packed[p]);
+    return rc;
+}
+
+/* A message of the library about the contents, as a fault of the file. */
 static dkvb_status bad_contents(const struct dkvb__container *c, dkvb_status rc)
 {
     char said[200];
@@ -118,54 +201,80 @@ static dkvb_status read_small(const struct dkvb__container *c, const char *name,
     return rc ? rc : dkvb__section_read(c, s, to);
 }
 
-static dkvb_status read_shape(const struct dkvb__container *c, dkvb_codeset **out)
+/* Numbers of `shape` that depend on each other. */
+struct shape {
+    uint32_t top_k, depth, flags, sessions, bits[DKVB__PARTS], columns[DKVB__PARTS];
+    struct dkvb__shape codes;
+};
+
+static bool shape_valid(const struct shape *s, const unsigned char *b)
+{
+    uint32_t keys = s->codes.keys;
+
+    if (dkvb__shape_check(&s->codes, "codes file") || s->top_k < 1 || s->top_k > s->depth || s->depth > keys ||
+        s->flags > OWN_KEYS || s->sessions > DKVB_CODESET_SESSIONS || dkvb__read64(b + SHAPE_SIZE - 8) != 0)
+        return false;
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        bool packed = s->bits[p] == dkvb__code_bits(keys, false) || s->bits[p] == dkvb__code_bits(keys, true);
+
+        /* Either codes or features, and features no wider than codebooks can be. */
+        if (packed ? s->columns[p] != 0 : s->bits[p] != 0 || s->columns[p] < 1 || s->columns[p] > DKVB__MAX_INPUT_DIM)
+            return false;
+    }
+    return true;
+}
+
+static dkvb_status read_shape(const struct dkvb__container *c, dkvb_codeset **out, struct shape *s)
 {
     unsigned char b[SHAPE_SIZE];
-    struct dkvb__shape shape = {.key_dim = 1, .input_dim = 1};
-    uint32_t top_k, depth, flags;
     dkvb_status rc = read_small(c, "shape", b, sizeof b);
 
     if (rc)
         return rc;
-    shape.codebooks = dkvb__read32(b);
-    shape.keys = dkvb__read32(b + 4);
-    top_k = dkvb__read32(b + 8);
-    depth = dkvb__read32(b + 12);
-    flags = dkvb__read32(b + AT_FLAGS);
-    if (dkvb__shape_check(&shape, "codes file") || top_k < 1 || top_k > depth || depth > shape.keys ||
-        flags > OWN_KEYS || dkvb__read32(b + AT_FLAGS + 4) != 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: codes of %u x %u pairs, k = %u, %u deep cannot be", c->file.path,
-                          shape.codebooks, shape.keys, top_k, depth);
-    rc = dkvb__codeset_new(out, b + AT_BIRTH, shape.codebooks, shape.keys, top_k, depth, c->mem);
+    *s = (struct shape){.codes = {.key_dim = 1, .input_dim = 1}};
+    s->codes.codebooks = dkvb__read32(b);
+    s->codes.keys = dkvb__read32(b + 4);
+    s->top_k = dkvb__read32(b + 8);
+    s->depth = dkvb__read32(b + 12);
+    s->flags = dkvb__read32(b + AT_FLAGS);
+    s->sessions = dkvb__read32(b + AT_SESSIONS);
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        s->bits[p] = dkvb__read32(b + AT_BITS + 4 * p);
+        s->columns[p] = dkvb__read32(b + AT_COLUMNS + 4 * p);
+    }
+    if (!shape_valid(s, b))
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: codes of %u x %u pairs, k = %u, %u deep, in %u and %u bits, features of %u and %u "
+                          "columns, %u sessions cannot be",
+                          c->file.path, s->codes.codebooks, s->codes.keys, s->top_k, s->depth, s->bits[0], s->bits[1],
+                          s->columns[0], s->columns[1], s->sessions);
+    rc = dkvb__codeset_new(out, b + AT_BIRTH, s->codes.codebooks, s->codes.keys, s->top_k, s->depth, c->mem);
     if (!rc)
-        (*out)->own_keys = flags & OWN_KEYS;
+        (*out)->own_keys = s->flags & OWN_KEYS;
     return rc;
 }
 
-static dkvb_status read_training(const struct dkvb__container *c, dkvb_codeset *set)
+static dkvb_status read_sessions(const struct dkvb__container *c, dkvb_codeset *set, uint32_t sessions)
 {
-    unsigned char b[TRAINING_SIZE];
-    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_status rc = read_small(c, "training", b, sizeof b);
+    unsigned char b[DKVB_CODESET_SESSIONS * SESSION_SIZE];
+    dkvb_status rc = read_small(c, "sessions", b, sessions * SESSION_SIZE);
 
-    if (rc)
-        return rc;
-    o.epochs = dkvb__read32(b);
-    o.batch = dkvb__read32(b + 4);
-    o.no_shuffle = dkvb__read32(b + 8);
-    o.learning_rate = read_double(b + AT_LEARNING_RATE);
-    o.weight_decay = read_double(b + AT_WEIGHT_DECAY);
-    o.seed = dkvb__read64(b + AT_TRAINING_SEED);
-    if (o.no_shuffle > 1 || dkvb__read32(b + 12) != 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section training uses fields this library does not know",
-                          c->file.path);
-    return bad_contents(c, dkvb_codeset_set_training(set, &o));
+    for (uint32_t s = 0; !rc && s < sessions; s++) {
+        const unsigned char *at = b + s * SESSION_SIZE;
+        struct dkvb__session session = {.classes = dkvb__read32(at), .values_dtype = dkvb__read32(at + 4)};
+
+        rc = dkvb__train_options_unpack(&session.training, at + 8);
+        if (!rc)
+            rc = dkvb__codeset_append_session(set, &session);
+    }
+    return bad_contents(c, rc);
 }
 
 static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *set)
 {
     unsigned char b[KEYINIT_SIZE];
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    uint32_t flags;
     dkvb_status rc;
 
     if (!set->own_keys)
@@ -181,47 +290,148 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     o.key_dim = dkvb__read32(b + 12);
     o.passes = dkvb__read32(b + 16);
     o.batch = dkvb__read32(b + 20);
-    o.normalize = dkvb__read32(b + 24);
+    flags = dkvb__read32(b + 24);
+    o.normalize = (flags & FLAG_NORMALIZE) != 0;
+    o.whiten = (flags & FLAG_WHITEN) != 0;
+    o.rows_per_key = dkvb__read32(b + 28);
     o.decay = read_double(b + AT_DECAY);
     o.restart = read_double(b + AT_RESTART);
     o.seed = dkvb__read64(b + AT_KEYINIT_SEED);
-    if (dkvb__read32(b + 28) != 0)
+    if (flags & ~(uint32_t)(FLAG_NORMALIZE | FLAG_WHITEN))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section keyinit uses fields this library does not know", c->file.path);
     return bad_contents(c, dkvb_codeset_set_keyinit(set, &o));
 }
 
-static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set, uint32_t part)
+/* Packed codes, checked and unpacked. Memory for them is at most 16 times what the section has. */
+static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
+                              struct dkvb__coderows *rows, size_t n, unsigned bits)
 {
-    static const uint32_t dtypes[3] = {DKVB_DTYPE_U64, DKVB_DTYPE_I32, DKVB_DTYPE_U16};
-    const struct dkvb__section *s[3];
-    struct dkvb__coderows *rows = &set->part[part];
-    uint64_t row = (uint64_t)set->codebooks * rows->k * sizeof *rows->codes, n;
-    dkvb_status rc = DKVB_OK;
+    const struct dkvb__packing packing = {set->codebooks, rows->k, set->keys, bits};
+    struct dkvb__run run;
+    void *packed;
+    dkvb_status rc = dkvb__run_take(&run, NULL);
 
-    for (size_t i = 0; !rc && i < 3; i++)
-        rc = dkvb__container_need(c, section_names[part][i], dtypes[i], UINT64_MAX, &s[i]);
+    if (!rc)
+        rc = dkvb__section_read_new(c, s, &packed);
     if (rc)
         return rc;
-    n = s[0]->size / sizeof *rows->ids;
-    if (s[0]->size % sizeof *rows->ids || s[1]->size != n * sizeof *rows->labels || s[2]->size / row != n ||
-        s[2]->size % row)
+    rc = bad_contents(c, dkvb__codes_unpack(rows->codes, packed, n, &packing, &run));
+    dkvb__free(c->mem, packed);
+    return rc;
+}
+
+static dkvb_status read_features(const struct dkvb__container *c, const struct dkvb__section *s,
+                                 const struct dkvb__coderows *rows, size_t n)
+{
+    size_t count = n * rows->columns, bad;
+    dkvb_status rc = dkvb__section_read(c, s, rows->features);
+
+    if (rc)
+        return rc;
+    bad = dkvb__row_finite(rows->features, rows->dtype, count);
+    if (bad < count)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s: row %zu, column %zu is not a finite float32", c->file.path,
+                          s->name, bad / rows->columns, bad % rows->columns);
+    return DKVB_OK;
+}
+
+static dkvb_status check_rows(const struct dkvb__container *c, const struct dkvb__coderows *rows, size_t n)
+{
+    for (size_t r = 0; r < n; r++) {
+        if (r > 0 && rows->ids[r] <= rows->ids[r - 1])
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has id %llu after %llu, ids must ascend", c->file.path, r,
+                              (unsigned long long)rows->ids[r], (unsigned long long)rows->ids[r - 1]);
+        if (rows->labels[r] < -1)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has label %d, it must be -1 or more", c->file.path, r,
+                              rows->labels[r]);
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status read_rows(const struct dkvb__container *c, dkvb_codeset *set, uint32_t part,
+                             const struct shape *shape)
+{
+    const char *const *names = section_names[part];
+    const struct dkvb__section *ids, *labels,
+        *data = dkvb__container_find(c, names[shape->bits[part] ? CODES : FEATURES]);
+    struct dkvb__coderows *rows = &set->part[part];
+    unsigned bits = shape->bits[part];
+    uint32_t dtype = data && bits == 0 ? data->dtype : DKVB__DTYPE_BYTES;
+    uint64_t row, n;
+    dkvb_status rc = dkvb__container_need(c, names[IDS], DKVB_DTYPE_U64, UINT64_MAX, &ids);
+
+    if (!rc)
+        rc = dkvb__container_need(c, names[LABELS], DKVB_DTYPE_I32, UINT64_MAX, &labels);
+    if (!rc)
+        rc = dkvb__container_need(c, names[bits ? CODES : FEATURES], dtype, UINT64_MAX, &data);
+    if (!rc && dkvb__container_find(c, names[bits ? FEATURES : CODES]))
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section %s, though %s are kept", c->file.path,
+                        names[bits ? FEATURES : CODES], bits ? "codes" : "features");
+    if (!rc && bits == 0 && !dkvb__row_type_size(dtype))
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section %s holds elements of type %u, which features do not have",
+                        c->file.path, data->name, dtype);
+    if (rc)
+        return rc;
+    rows->dtype = bits ? 0 : dtype;
+    rows->columns = shape->columns[part];
+    row = bits ? dkvb__coderows_packed_size(set, rows, bits) : dkvb__coderows_feature_size(rows);
+    n = ids->size / sizeof *rows->ids;
+    if (ids->size % sizeof *rows->ids || labels->size != n * sizeof *rows->labels || data->size / row != n ||
+        data->size % row)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.300s: sections %s, %s and %s have %llu, %llu and %llu bytes: not of as many rows",
-                          c->file.path, s[0]->name, s[1]->name, s[2]->name, (unsigned long long)s[0]->size,
-                          (unsigned long long)s[1]->size, (unsigned long long)s[2]->size);
-    if (n == 0)
+                          c->file.path, ids->name, labels->name, data->name, (unsigned long long)ids->size,
+                          (unsigned long long)labels->size, (unsigned long long)data->size);
+    if (n == 0) {
+        rows->dtype = rows->columns = 0;
         return DKVB_OK;
-    rc = dkvb__codeset_reserve(set, part, (size_t)n);
+    }
+    rc = dkvb__codeset_reserve(set, part, (size_t)n, bits != 0, bits == 0);
     if (!rc)
-        rc = dkvb__section_read(c, s[0], rows->ids);
+        rc = dkvb__section_read(c, ids, rows->ids);
     if (!rc)
-        rc = dkvb__section_read(c, s[1], rows->labels);
+        rc = dkvb__section_read(c, labels, rows->labels);
     if (!rc)
-        rc = dkvb__section_read(c, s[2], rows->codes);
+        rc = bits ? read_codes(c, data, set, rows, (size_t)n, bits) : read_features(c, data, rows, (size_t)n);
     if (!rc)
-        rc = bad_contents(c, dkvb__coderows_check(set, part, NULL, rows->ids, rows->labels, rows->codes, (size_t)n));
+        rc = check_rows(c, rows, (size_t)n);
+    if (rc)
+        return rc;
+    memset(rows->sessions, 0, (size_t)n * sizeof *rows->sessions);
+    rows->n = (size_t)n;
+    return DKVB_OK;
+}
+
+/* Which rows took part in which session; the training part is there. */
+static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codeset *set)
+{
+    struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
+    size_t words = session_words(set), past = rows->n % 64;
+    const struct dkvb__section *s;
+    uint64_t *bits;
+    void *data;
+    dkvb_status rc =
+        dkvb__container_need(c, "session_rows", DKVB_DTYPE_U64, (uint64_t)set->sessions * words * sizeof *bits, &s);
+
     if (!rc)
-        rows->n = (size_t)n;
+        rc = dkvb__section_read_new(c, s, &data);
+    if (rc)
+        return rc;
+    bits = data;
+    for (uint32_t i = 0; !rc && i < set->sessions; i++, bits += words) {
+        if (past && bits[words - 1] >> past)
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section session_rows names rows past the last in session %u",
+                            c->file.path, i);
+        for (size_t r = 0; !rc && r < rows->n; r++) {
+            uint64_t in = bits[r / 64] >> (r % 64) & 1;
+
+            if (in && rows->labels[r] >= 0 && (uint32_t)rows->labels[r] >= set->session[i].classes)
+                rc = dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has label %d, session %u had %u classes", c->file.path,
+                                r, rows->labels[r], i, set->session[i].classes);
+            rows->sessions[r] |= in << i;
+        }
+    }
+    dkvb__free(c->mem, data);
     return rc;
 }
 
@@ -239,18 +449,21 @@ static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codes
 
 static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **out)
 {
-    static const char *const names[] = {"shape", "training", "keyinit",     "ids",       "labels",
-                                        "codes", "held_ids", "held_labels", "held_codes"};
+    static const char *const names[] = {"shape", "keyinit",  "sessions", "session_rows", "ids",        "labels",
+                                        "codes", "features", "held_ids", "held_labels",  "held_codes", "held_features"};
+    struct shape shape;
     dkvb_status rc = dkvb__container_need_only(c, names, sizeof names / sizeof *names);
 
     if (!rc)
-        rc = read_shape(c, out);
-    if (!rc)
-        rc = read_training(c, *out);
+        rc = read_shape(c, out, &shape);
     if (!rc)
         rc = read_keyinit(c, *out);
+    if (!rc)
+        rc = read_sessions(c, *out, shape.sessions);
     for (uint32_t part = 0; !rc && part < DKVB__PARTS; part++)
-        rc = read_rows(c, *out, part);
+        rc = read_rows(c, *out, part, &shape);
+    if (!rc)
+        rc = read_session_rows(c, *out);
     return rc ? rc : check_parts(c, *out);
 }
 

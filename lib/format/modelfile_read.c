@@ -7,6 +7,7 @@
 #include "bottleneck/model.h"
 #include "bottleneck/project.h"
 #include "bottleneck/value_types.h"
+#include "dkvb/calibration.h"
 #include "dkvb/data.h"
 #include "format/container.h"
 #include "format/modelfile.h"
@@ -23,7 +24,8 @@ struct reading {
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
     uint64_t rows_trained, seed;
-    uint8_t birth[16];
+    uint8_t birth[16], trained[16];
+    double temperature;
 };
 
 static const char *const known_sections[] = {"shape", "classes", "journal", "mask",     "purged",  "center",   "scales",
@@ -56,6 +58,8 @@ static dkvb_status read_shape(struct reading *r)
     r->normalize = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_NORMALIZE;
     r->whitened = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_WHITENED;
     r->seed = dkvb__read64(b + DKVB__AT_SEED);
+    memcpy(&r->temperature, b + DKVB__AT_TEMPERATURE, sizeof r->temperature);
+    memcpy(r->trained, b + DKVB__AT_TRAINED, sizeof r->trained);
     r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
     memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
     if (dkvb__shape_check(&r->shape, "model file") || r->classes < 1 || r->classes > DKVB__MAX_CLASSES ||
@@ -66,6 +70,9 @@ static dkvb_status read_shape(struct reading *r)
                           "%.300s: a model of %u codebooks x %u keys x %u, input %u, %u classes, k = %u cannot be",
                           r->file.file.path, r->shape.codebooks, r->shape.keys, r->shape.key_dim, r->shape.input_dim,
                           r->classes, r->top_k);
+    if (!(r->temperature >= DKVB_TEMPERATURE_MIN && r->temperature <= DKVB_TEMPERATURE_MAX))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: the temperature is %g, it must be %g to %g", r->file.file.path,
+                          r->temperature, DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
     return DKVB_OK;
 }
 
@@ -479,6 +486,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         return rc;
     m->mapping = dkvb__mapping_retain(r->mapping);
     m->rows_trained = r->rows_trained;
+    m->temperature = r->temperature;
+    memcpy(m->trained, r->trained, sizeof m->trained);
     m->format_major = r->file.major;
     m->format_minor = r->file.minor;
     m->path = dkvb__strdup(r->mem, r->file.file.path);

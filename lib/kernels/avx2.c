@@ -7,7 +7,8 @@
 static bool supported(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+           __builtin_cpu_supports("popcnt");
 }
 
 typedef struct {
@@ -143,4 +144,4 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
 #include "kernels/dense.h" /* multiply() from the functions above; layer_norm(), softmax() */
 
 const struct dkvb__kernels dkvb__kernels_avx2 = {"avx2",     supported, nearest,    hadamard,
-                                                 round_rows, multiply,  layer_norm, softmax};
+                                                 round_rows, multiply,  layer_norm, softmax, dkvb__add_values_avx2};

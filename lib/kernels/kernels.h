@@ -87,6 +87,8 @@ struct dkvb__product {
     uint32_t activation;
 };
 
+enum { DKVB__LONG_ROW = 512, DKVB__SWEEP = 8 };
+
 /* One table for each instruction set. `scalar` is the meaning: the others give the same bits. Kernels allocate nothing
  * and cannot fail. */
 struct dkvb__kernels {
@@ -112,7 +114,17 @@ struct dkvb__kernels {
 
     /* Of each row of x[rows][stride], the first `width` in place: exp(scale x) / sum, scale > 0. */
     void (*softmax)(float *x, size_t rows, size_t width, size_t stride, float scale);
+
+    /* sums[l] += rows[r][l] for each row of `count`, r ascending, in single precision. sums: float[classes]; rows:
+     * [classes] of the type `dtype`, DKVB_DTYPE_F32, _F16 or _BF16, finite. The caller prefetches rows of up to
+     * DKVB__LONG_ROW bytes, and the first DKVB__SWEEP of longer ones. */
+    void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
+
+/* add_values() of the tables: the scalar one, which others use where the classes fill no vector, and those. */
+void dkvb__add_values_plain(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
+void dkvb__add_values_avx2(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
+void dkvb__add_values_neon(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 
 extern const struct dkvb__kernels dkvb__kernels_scalar;
 #ifdef DKVB_HAVE_X86

@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/exact_math.h"
 #include "base/sort.h"
 #include "base/status.h"
+#include "bottleneck/codes.h"
+#include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/choose.h"
 #include "dkvb/search.h"
@@ -20,6 +23,9 @@ void dkvb_budget_options_init(dkvb_budget_options *opts, size_t struct_size)
     dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
 }
 
+/* Rounds of the search, each of which follows rows so many powers of two further than the one before. */
+enum { ROUNDS = 4, FURTHER = 2 };
+
 /* Where answers turn; key = budget, index = row and whether the answer is right from there on. */
 struct turns {
     struct dkvb__keyed *at;
@@ -29,10 +35,12 @@ struct turns {
 /* What one thread works with. */
 struct follower {
     struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
-    size_t changed, live;                  /* changes; pairs selected */
-    uint16_t *selected;                    /* [top_k], of one codebook */
+    size_t changed;
+    size_t learned; /* pairs selected behind which something was learned: with none, the row abstains */
+    uint16_t *selected;                    /* [top_k], of one codebook, as the budget grows */
+    uint16_t *code;                        /* [C][top_k], what is selected before anything is taken */
     double *sums;                          /* [L] */
-    float *value;                          /* [L] */
+    float *value, *logits;                 /* [L], scratch */
     struct turns turns;
     bool failed;
 };
@@ -42,6 +50,7 @@ struct following {
     const uint32_t *rank;
     dkvb_codeset_rows held;
     const uint8_t *classes;
+    uint64_t limit;             /* the largest budget that rows are followed to */
     struct follower *followers; /* [threads] */
     uint8_t *right;             /* [n], at budget 0 */
 };
@@ -51,12 +60,15 @@ static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
     return f->rank[c * f->model->codebooks->shape.keys + key];
 }
 
-/* sums += sign * value of the pair. */
+/* The pair comes (1.0) or goes (-1.0): sums += sign * its value. */
 static void add_value(const struct following *f, struct follower *w, size_t pair, double sign)
 {
     const dkvb_model *m = f->model;
     size_t size = m->classes * dkvb__value_size(m->values_dtype);
 
+    if (!dkvb__pair_learned(m, pair))
+        return;
+    w->learned += sign > 0.0 ? 1 : (size_t)-1;
     dkvb__values_widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
     for (size_t l = 0; l < m->classes; l++)
         w->sums[l] += sign * (double)w->value[l];
@@ -75,7 +87,7 @@ static bool is_right(const struct following *f, const struct follower *w, int32_
         if (other > mine || (other == mine && l < label))
             return false;
     }
-    return w->live > 0;
+    return w->learned > 0;
 }
 
 static void note_change(struct follower *w, uint64_t budget, size_t pair, bool comes)
@@ -104,20 +116,21 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
     return lowest;
 }
 
-/* The selection of one codebook, added to the sums; and its changes as the budget grows: where a selected key is taken,
- * the next one comes. */
+/* The selection of one codebook before anything is taken, and its changes as the budget grows to the limit: where a
+ * selected key is taken, the next one comes. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
-    size_t first = c * f->model->codebooks->shape.keys, filled = 0;
+    size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
     uint32_t next = 0, budget;
     uint16_t key;
 
-    while (filled < f->model->top_k && (key = next_key(f, c, deep, &next, 0)) != DKVB_CODE_NONE) {
+    while (filled < k && (key = next_key(f, c, deep, &next, 0)) != DKVB_CODE_NONE) {
+        w->learned += dkvb__pair_learned(f->model, first + key);
         w->selected[filled++] = key;
-        add_value(f, w, first + key, 1.0);
     }
-    w->live += filled;
-    while ((budget = lowest_rank(f, w, c, filled)) != DKVB_RANK_NEVER)
+    for (size_t j = 0; j < k; j++)
+        w->code[c * k + j] = j < filled ? w->selected[j] : DKVB_CODE_NONE;
+    while ((budget = lowest_rank(f, w, c, filled)) <= f->limit)
         for (size_t i = 0; i < filled;) {
             if (rank_of(f, c, w->selected[i]) != budget) {
                 i++;
@@ -168,10 +181,10 @@ static void follow_row(void *context, size_t row, unsigned worker)
 
     if (label < 0 || f->classes[label] == DKVB_ASIDE)
         return;
-    memset(w->sums, 0, f->model->classes * sizeof *w->sums);
-    w->changed = w->live = 0;
+    w->changed = w->learned = 0;
     for (size_t c = 0; c < f->held.codebooks; c++)
         follow_codebook(f, w, c, deep + c * f->held.k);
+    (void)dkvb__logits(f->model, w->code, w->logits, w->value, w->sums);
     right = is_right(f, w, label);
     f->right[row] = right;
     dkvb__sort_keyed(w->changes, w->scratch, w->changed);
@@ -182,7 +195,6 @@ static void follow_row(void *context, size_t row, unsigned worker)
             bool comes = w->changes[i].index % 2;
 
             add_value(f, w, w->changes[i].index / 2, comes ? 1.0 : -1.0);
-            w->live += comes ? 1 : (size_t)-1;
         }
         if (is_right(f, w, label) != right) {
             right = !right;
@@ -291,7 +303,9 @@ static void following_free(struct following *f, unsigned threads)
         dkvb__free(mem, f->followers[t].scratch);
         dkvb__free(mem, f->followers[t].sums);
         dkvb__free(mem, f->followers[t].value);
+        dkvb__free(mem, f->followers[t].logits);
         dkvb__free(mem, f->followers[t].selected);
+        dkvb__free(mem, f->followers[t].code);
         dkvb__free(mem, f->followers[t].turns.at);
     }
     dkvb__free(mem, f->followers);
@@ -314,8 +328,10 @@ static dkvb_status following_new(struct following *f, unsigned threads)
         w->scratch = dkvb__alloc(mem, changes, sizeof *w->scratch);
         w->sums = dkvb__alloc(mem, classes, sizeof *w->sums);
         w->value = dkvb__alloc(mem, classes, sizeof *w->value);
+        w->logits = dkvb__alloc(mem, classes, sizeof *w->logits);
         w->selected = dkvb__alloc(mem, f->model->top_k, sizeof *w->selected);
-        ok = w->changes && w->scratch && w->sums && w->value && w->selected;
+        w->code = dkvb__alloc(mem, dkvb__code_size(f->model), sizeof *w->code);
+        ok = w->changes && w->scratch && w->sums && w->value && w->logits && w->selected && w->code;
     }
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to follow %zu rows", f->held.n);
 }
@@ -340,6 +356,50 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
     return DKVB_OK;
 }
 
+/*
+ * The budget found is where the last of n held-out rows turns. If the share of rows that turn later than a budget falls
+ * off exponentially, the last of n turns at about ln(n) times some scale, so the last of 500 at ln(500) / ln(n) times
+ * the budget: the fewer rows were held out, the more has to be added. `most`: where all pairs are taken.
+ */
+static uint64_t with_room(const dkvb_budget *found, uint64_t most)
+{
+    double ratio = dkvb__log(500.0) / dkvb__log((double)found->forget_rows + 1.0);
+
+    double roomy = (double)found->budget * (ratio > 1.0 ? ratio : 1.0);
+
+    return roomy < (double)most ? (uint64_t)roomy : most;
+}
+
+/* Follow all rows to f->limit and look for the first budget that keeps both limits. */
+static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run, const dkvb_budget_options *o,
+                                   size_t round, dkvb_budget *found)
+{
+    struct turns turns = {0};
+    dkvb_status rc;
+
+    for (unsigned t = 0; t < run->threads; t++)
+        f->followers[t].turns.count = 0;
+    rc = dkvb__parallel_long(run, f->held.n, follow_row, f, round * f->held.n, ROUNDS * f->held.n);
+    if (!rc)
+        rc = gather_turns(f, run->threads, &turns);
+    if (!rc)
+        sweep(f, &turns, o, found);
+    dkvb__free(&f->model->mem, turns.at);
+    return rc;
+}
+
+/* The budget from which on all pairs that are ever chosen are taken. */
+static uint64_t largest_rank(const struct following *f)
+{
+    size_t pairs = dkvb__pair_count(f->model);
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < pairs; i++)
+        if (f->rank[i] != DKVB_RANK_NEVER && f->rank[i] > most)
+            most = f->rank[i];
+    return most;
+}
+
 dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                              const uint8_t *classes, const dkvb_budget_options *given, dkvb_budget *out,
                              const dkvb_run_options *opts)
@@ -347,8 +407,8 @@ dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, cons
     dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
     struct following f = {.model = model, .rank = rank, .classes = classes, .held = DKVB_CODESET_ROWS_INIT};
     dkvb_budget found = DKVB_BUDGET_INIT;
-    struct turns turns = {0};
     struct dkvb__run run;
+    uint64_t most;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (!rc)
@@ -358,15 +418,16 @@ dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, cons
     if (rc)
         return rc;
     rc = following_new(&f, run.threads);
-    if (!rc)
-        rc = dkvb__parallel_long(&run, f.held.n, follow_row, &f, 0, f.held.n);
-    if (!rc)
-        rc = gather_turns(&f, run.threads, &turns);
-    if (!rc) {
-        sweep(&f, &turns, &o, &found);
-        rc = dkvb__give_info(out, &found, sizeof found, "budget");
+    most = largest_rank(&f);
+    /* A budget that is enough is mostly a small part of all pairs, and to follow a row costs as many sweeps over the
+     * classes as it has changes: so rows are followed a little way first, and further where that was not enough. */
+    for (size_t round = 0; !rc && !found.met && round < ROUNDS; round++) {
+        f.limit = most >> FURTHER * (ROUNDS - 1 - round);
+        rc = search_to_limit(&f, &run, &o, round, &found);
     }
-    dkvb__free(&model->mem, turns.at);
+    found.roomy = with_room(&found, most);
+    if (!rc)
+        rc = dkvb__give_info(out, &found, sizeof found, "budget");
     following_free(&f, run.threads);
     return rc;
 }

@@ -3,7 +3,7 @@
  * as its value v for it is positive; and it speaks for that class rather than for others as far as v is a large part of
  * the whole value vector. Pairs with v > 0 are taken by v^2 / |v|, largest first: of the orders tried (the lead over
  * the next class, v alone, its share after a softmax, its cosine) the one that needs the fewest pairs
- * (docs/unlearning.md).
+ * (docs/unlearning.md). Classes that were forgotten before are no part of |v|: pairs that serve them are free to go.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -17,7 +17,7 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
     double squares = 0.0, best = 0.0;
 
     for (size_t l = 0; l < classes; l++) {
-        double v = (double)value[l];
+        double v = marks[l] == DKVB_ASIDE ? 0.0 : (double)value[l];
 
         squares += v * v;
         if (marks[l] == DKVB_FORGET && v > best)
@@ -26,19 +26,34 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
     return best > 0.0 ? best * best * best * best / squares : 0.0;
 }
 
+struct scoring {
+    const struct dkvb__choice *choice;
+    uint64_t *scores; /* [C][K] */
+    float *value;     /* [threads][L] */
+};
+
+static void score_codebook(void *context, size_t codebook, unsigned worker)
+{
+    const struct scoring *s = context;
+    const dkvb_model *m = s->choice->model;
+    size_t keys = m->codebooks->shape.keys, size = m->classes * dkvb__value_size(m->values_dtype);
+    float *value = s->value + (size_t)worker * m->classes;
+
+    for (size_t i = codebook * keys; i < (codebook + 1) * keys; i++) {
+        dkvb__values_widen(value, (const char *)m->values + i * size, m->values_dtype, m->classes);
+        s->scores[i] = dkvb__score_of(preference(value, s->choice->request.classes, m->classes));
+    }
+}
+
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 {
     const dkvb_model *m = choice->model;
-    size_t pairs = dkvb__pair_count(m), size = m->classes * dkvb__value_size(m->values_dtype);
-    float *value = dkvb__alloc(&m->mem, m->classes, sizeof *value);
+    struct scoring s = {choice, scores, dkvb__alloc(&m->mem, choice->run->threads, m->classes * sizeof(float))};
 
-    if (!value)
+    if (!s.value)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the values of %u classes", m->classes);
-    for (size_t i = 0; i < pairs; i++) {
-        dkvb__values_widen(value, (const char *)m->values + i * size, m->values_dtype, m->classes);
-        scores[i] = dkvb__score_of(preference(value, choice->request.classes, m->classes));
-    }
-    dkvb__free(&m->mem, value);
+    dkvb__parallel(choice->run, m->codebooks->shape.codebooks, score_codebook, &s);
+    dkvb__free(&m->mem, s.value);
     return DKVB_OK;
 }
 

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/rng.h"
+#include "base/sort.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
+#include "dkvb/choose.h"
 #include "dkvb/search.h"
 #include "unlearn/held_out.h"
 
@@ -32,6 +35,7 @@ struct selecting {
     const dkvb_model *model;
     const dkvb_mask *mask; /* beside the one in force; or NULL */
     const dkvb_codeset_rows *held;
+    const size_t *rows;         /* [n], of held, that are looked at; NULL: all */
     uint16_t *codes;            /* [n][C][top_k] */
     _Atomic uint64_t exhausted; /* (row, codebook) pairs with too few */
 };
@@ -54,34 +58,35 @@ static bool select_keys(const struct selecting *s, size_t c, const uint16_t *dee
     return found == k;
 }
 
-static void select_row(void *context, size_t row, unsigned worker)
+static void select_row(void *context, size_t i, unsigned worker)
 {
     struct selecting *s = context;
-    size_t codebooks = s->held->codebooks;
+    size_t codebooks = s->held->codebooks, row = s->rows ? s->rows[i] : i;
     uint64_t exhausted = 0;
 
     (void)worker;
     for (size_t c = 0; c < codebooks; c++)
         exhausted += !select_keys(s, c, s->held->codes + (row * codebooks + c) * s->held->k,
-                                  s->codes + (row * codebooks + c) * s->model->top_k);
+                                  s->codes + (i * codebooks + c) * s->model->top_k);
     if (exhausted)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* answers[r] = label of row r under the mask in force and `mask`. codes: scratch, [n][C][top_k]. */
+/* answers[i] = label of row rows[i], or i, under the mask in force and `mask`. codes: scratch, [n][C][top_k]. */
 static dkvb_status answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *held,
-                          uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
+                          const size_t *rows, size_t n, uint16_t *codes, int32_t *answers, uint64_t *exhausted,
+                          const dkvb_run_options *opts)
 {
-    struct selecting s = {.model = model, .mask = mask, .held = held, .codes = codes};
+    struct selecting s = {.model = model, .mask = mask, .held = held, .rows = rows, .codes = codes};
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (rc)
         return rc;
     atomic_init(&s.exhausted, 0);
-    dkvb__parallel(&run, held->n, select_row, &s);
+    dkvb__parallel(&run, n, select_row, &s);
     *exhausted = atomic_load(&s.exhausted);
-    return dkvb_model_classify(model, codes, model->top_k, held->n, answers, opts);
+    return dkvb_model_classify(model, codes, model->top_k, n, answers, opts);
 }
 
 /* loss = (lost - gained) / rows; its interval with half a row more in each of the four cells. */
@@ -108,18 +113,16 @@ void dkvb_effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     work_out(sum);
 }
 
-static void tally(dkvb_class_effect *effects, uint32_t classes, const dkvb_codeset_rows *held, const int32_t *before,
-                  const int32_t *after)
+/* labels: of all rows held out; before, after: of the n that are looked at. */
+static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
+                  const int32_t *before, const int32_t *after)
 {
     memset(effects, 0, classes * sizeof *effects);
-    for (size_t r = 0; r < held->n; r++) {
-        int32_t label = held->labels[r];
-        bool was = before[r] == label, is = after[r] == label;
-        dkvb_class_effect *e;
+    for (size_t i = 0; i < n; i++) {
+        int32_t label = labels[rows[i]];
+        bool was = before[i] == label, is = after[i] == label;
+        dkvb_class_effect *e = &effects[label];
 
-        if (label < 0)
-            continue;
-        e = &effects[label];
         e->rows++;
         e->right_before += was;
         e->right_after += is;
@@ -144,6 +147,7 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     uint64_t out = 0;
     uint16_t *codes;
     int32_t *answers;
+    size_t *rows, n = 0;
     dkvb_status rc = dkvb__held_out_take(&held, given, model);
 
     if (!rc && before->mask)
@@ -152,16 +156,21 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
         rc = dkvb__mask_check(after->mask, model->codebooks);
     if (rc)
         return rc;
-    codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
-    answers = dkvb__alloc(&model->mem, held.n, 2 * sizeof *answers);
-    rc = codes && answers ? answer(model, before->mask, &held, codes, answers, &out, opts)
-                          : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
+    rows = dkvb__alloc(&model->mem, held.n, sizeof *rows);
+    for (size_t r = 0; rows && r < held.n; r++)
+        if (held.labels[r] >= 0)
+            rows[n++] = r;
+    codes = dkvb__alloc(&model->mem, n, dkvb__code_size(model) * sizeof *codes);
+    answers = dkvb__alloc(&model->mem, n, 2 * sizeof *answers);
+    rc = rows && codes && answers ? answer(model, before->mask, &held, rows, n, codes, answers, &out, opts)
+                                  : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
     if (!rc)
-        rc = answer(after->model, after->mask, &held, codes, answers + held.n, &out, opts);
+        rc = answer(after->model, after->mask, &held, rows, n, codes, answers + n, &out, opts);
     if (!rc)
-        tally(effects, model->classes, &held, answers, answers + held.n);
+        tally(effects, model->classes, held.labels, rows, n, answers, answers + n);
     if (!rc && exhausted)
         *exhausted = out;
+    dkvb__free(&model->mem, rows);
     dkvb__free(&model->mem, codes);
     dkvb__free(&model->mem, answers);
     return rc;
@@ -180,7 +189,7 @@ dkvb_status dkvb_effect_answer(const dkvb_model *model, const dkvb_mask *mask, c
     if (rc)
         return rc;
     codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
-    rc = codes ? answer(model, mask, &held, codes, labels, &out, opts)
+    rc = codes ? answer(model, mask, &held, NULL, held.n, codes, labels, &out, opts)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
     if (!rc && exhausted)
         *exhausted = out;
@@ -203,4 +212,48 @@ dkvb_status dkvb_effect_compare(const dkvb_model *before, const dkvb_model *afte
         return dkvb__fail(DKVB_EMISMATCH, "effects: models of different codebooks, classes (%u, %u) or k (%u, %u)",
                           before->classes, after->classes, before->top_k, after->top_k);
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
+}
+
+/* So many values are added to decode the rows that are looked at, about: a second of work. */
+static const uint64_t additions = (uint64_t)1 << 31;
+
+enum {
+    LEAST_SAMPLE = 1024,   /* rows */
+    SAMPLE_STREAM = 0x5A17 /* of the draw by id, apart from those of training and of holding out */
+};
+
+dkvb_status dkvb_effect_sample(const dkvb_model *model, const dkvb_codeset_rows *given, const uint8_t *classes,
+                               uint64_t most, int32_t *labels, uint64_t *rows)
+{
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint64_t affordable = additions / ((uint64_t)dkvb__code_size(model) * model->classes);
+    struct dkvb__keyed *others;
+    uint64_t stay = 0;
+    size_t count = 0;
+    dkvb_status rc = dkvb__held_out_take(&held, given, model);
+
+    for (uint32_t l = 0; !rc && l < model->classes; l++)
+        if (classes[l] > DKVB_ASIDE)
+            rc =
+                dkvb__fail(DKVB_EINVAL, "sample: class %u is marked %u, it must be 0 to %d", l, classes[l], DKVB_ASIDE);
+    if (rc)
+        return rc;
+    others = dkvb__alloc(&model->mem, held.n, 2 * sizeof *others);
+    if (!others)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", held.n);
+    if (most == 0)
+        most = affordable > LEAST_SAMPLE ? affordable : LEAST_SAMPLE;
+    for (size_t r = 0; r < held.n; r++) {
+        labels[r] = held.labels[r];
+        stay += labels[r] >= 0;
+        if (labels[r] >= 0 && classes[labels[r]] == DKVB_KEEP)
+            others[count++] = (struct dkvb__keyed){dkvb__rng_of_id(0, SAMPLE_STREAM, held.ids[r]), r};
+    }
+    dkvb__sort_keyed(others, others + held.n, count);
+    for (size_t i = most; i < count; i++, stay--)
+        labels[others[i].index] = -1;
+    if (rows)
+        *rows = stay;
+    dkvb__free(&model->mem, others);
+    return DKVB_OK;
 }

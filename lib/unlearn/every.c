@@ -1,4 +1,5 @@
-/* The strength "thorough": every pair that any row of the forget set selects. */
+/* Every pair that any row of the forget set selects: the measure of what a request could do at most (the guard of
+ * `dkvb forget`). With several keys of a codebook selected it is most of the model (docs/unlearning.md). */
 #include "unlearn/choose.h"
 
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)

@@ -15,7 +15,7 @@
 
 const char *dkvb_strength_name(uint32_t strength)
 {
-    static const char *const names[] = {"", "suppress", "thorough", "exact"};
+    static const char *const names[] = {"", "suppress", "", "exact"};
 
     return strength <= DKVB_STRENGTH_EXACT ? names[strength] : "";
 }
@@ -92,8 +92,9 @@ static dkvb_status check_options(const dkvb_forget_options *o)
 {
     dkvb_status rc = DKVB_OK;
 
-    if (o->strength > DKVB_STRENGTH_EXACT)
-        return dkvb__fail(DKVB_EINVAL, "strength: %u, 0 to %d are wanted", o->strength, DKVB_STRENGTH_EXACT);
+    if (o->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(o->strength))
+        return dkvb__fail(DKVB_EINVAL, "strength: %u found, it must be 0 (not said), 1 (suppress) or 3 (exact)",
+                          o->strength);
     if (o->row_count > 0 && !o->rows)
         return dkvb__fail(DKVB_EINVAL, "rows: NULL, %llu rows are wanted", (unsigned long long)o->row_count);
     if (o->row_count > SIZE_MAX / sizeof *o->rows)

@@ -11,48 +11,52 @@
 #include "unlearn/counting.h"
 #include "unlearn/journal.h"
 
-struct replay {
+struct dkvb_replay {
     dkvb_model *model;
-    const dkvb_codeset *set;
-    const struct dkvb__coderows *rows; /* the training part */
-    const struct dkvb__run *run;
-    int32_t *labels;      /* [n], -1 where a row is to be left out */
-    uint16_t *live_codes; /* without purged pairs; NULL if none are purged */
-    uint32_t *counts;     /* NULL if the model keeps none */
+    dkvb_model *after;   /* trained again; NULL once committed */
+    uint8_t trained[16]; /* fingerprint of the model when the replay was made */
 };
 
-/*
- * Every row that the model was trained on must be in the codeset, or it would be lost without a word. A model that was
- * trained without the rows already is fine: the codeset still has them if it could not be written after the model.
- */
-static dkvb_status check_rows(const struct replay *r)
-{
-    uint64_t before = 0, after = 0, epochs = r->set->training.epochs;
+/* What is needed while it is made. */
+struct work {
+    const dkvb_codeset *set;
+    const struct dkvb__coderows *rows; /* the training part */
+    const dkvb_allocator *mem;
+    struct dkvb__run run;
+    uint8_t *gone;        /* [n], 1 for rows to be left out */
+    int32_t *labels;      /* [n], of one session: -1 where a row takes no part in it */
+    uint16_t *live_codes; /* without purged pairs; NULL if none are purged */
+    uint8_t trained[16];  /* fingerprint that the new model is to have */
+};
 
-    for (size_t i = 0; i < r->rows->n; i++) {
-        before += r->rows->labels[i] >= 0;
-        after += r->labels[i] >= 0;
-    }
-    if (r->model->rows_trained == before * epochs || r->model->rows_trained == after * epochs)
-        return DKVB_OK;
-    return dkvb__fail(DKVB_EMISMATCH,
-                      "the model was trained on %llu rows, the codes account for %llu (%llu with a label, %u epochs): "
-                      "replay would lose the others",
-                      (unsigned long long)r->model->rows_trained, (unsigned long long)(before * epochs),
-                      (unsigned long long)before, r->set->training.epochs);
+static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
+{
+    uint32_t k = set->part[DKVB_PART_TRAINING].k;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (!rc)
+        rc = dkvb_codeset_check(set, model->codebooks);
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, DKVB_PART_TRAINING);
+    if (!rc && k != model->top_k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "codes have k = %u, the model selects %u keys", k, model->top_k);
+    if (!rc && set->sessions == 0)
+        rc = dkvb__fail(DKVB_ESTATE, "the codes record no session of training: dkvb_codeset_add_session() does");
+    if (!rc && set->session[set->sessions - 1].classes > model->classes)
+        rc = dkvb__fail(DKVB_EMISMATCH, "the codes were trained with %u classes, the model has %u",
+                        set->session[set->sessions - 1].classes, model->classes);
+    return rc;
 }
 
-static dkvb_status leave_out(const struct replay *r, const uint64_t *without, size_t n)
+static dkvb_status leave_out(const struct work *w, const uint64_t *without, size_t n)
 {
-    const struct dkvb__coderows *held = &r->set->part[DKVB_PART_HELD_OUT];
+    const struct dkvb__coderows *held = &w->set->part[DKVB_PART_HELD_OUT];
 
-    for (size_t i = 0; i < r->rows->n; i++)
-        r->labels[i] = r->rows->labels[i];
     for (size_t i = 0; i < n; i++) {
-        size_t at = dkvb__coderows_find(r->rows, without[i]);
+        size_t at = dkvb__coderows_find(w->rows, without[i]);
 
-        if (at < r->rows->n)
-            r->labels[at] = -1;
+        if (at < w->rows->n)
+            w->gone[at] = 1;
         else if (dkvb__coderows_find(held, without[i]) == held->n)
             return dkvb__fail(DKVB_ENOTFOUND, "replay: no row of the codes has id %llu",
                               (unsigned long long)without[i]);
@@ -62,110 +66,279 @@ static dkvb_status leave_out(const struct replay *r, const uint64_t *without, si
 
 static bool any_purged(const dkvb_codebooks *cb)
 {
-    for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
-        if (cb->purged[w])
+    for (size_t i = 0; i < dkvb__word_count(&cb->shape); i++)
+        if (cb->purged[i])
             return true;
     return false;
 }
 
 /* A copy of the codes in which purged pairs are none. */
-static dkvb_status drop_purged(struct replay *r)
+static dkvb_status drop_purged(struct work *w, const dkvb_codebooks *cb)
 {
-    const dkvb_codebooks *cb = r->model->codebooks;
-    size_t k = r->rows->k, size = dkvb__code_size(r->model), words = dkvb__word_count(&cb->shape) / cb->shape.codebooks;
+    size_t k = w->rows->k, size = cb->shape.codebooks * k, words = dkvb__word_count(&cb->shape) / cb->shape.codebooks;
 
-    if (!any_purged(cb))
-        return DKVB_OK;
-    r->live_codes = dkvb__alloc(&r->model->mem, r->rows->n, size * sizeof *r->live_codes);
-    if (!r->live_codes)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", r->rows->n);
-    for (size_t i = 0; i < r->rows->n * size; i++) {
-        uint16_t key = r->rows->codes[i];
+    w->live_codes = dkvb__alloc(w->mem, w->rows->n, size * sizeof *w->live_codes);
+    if (!w->live_codes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", w->rows->n);
+    for (size_t i = 0; i < w->rows->n * size; i++) {
+        uint16_t key = w->rows->codes[i];
         size_t c = i % size / k;
 
-        r->live_codes[i] = key != DKVB_CODE_NONE && cb->purged[c * words + key / 64] >> (key % 64) & 1
+        w->live_codes[i] = key != DKVB_CODE_NONE && cb->purged[c * words + key / 64] >> (key % 64) & 1
                                ? (uint16_t)DKVB_CODE_NONE
                                : key;
     }
     return DKVB_OK;
 }
 
-static const uint16_t *codes_of(const struct replay *r)
+/* Rows that the model has seen in training, each epoch counted, if it was trained as the sessions say. */
+static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 {
-    return r->live_codes ? r->live_codes : r->rows->codes;
+    uint64_t rows = 0;
+
+    for (uint32_t s = 0; s < w->set->sessions; s++) {
+        uint64_t of_session = 0;
+
+        dkvb__codeset_session_labels(w->set, s, gone, w->labels);
+        for (size_t r = 0; r < w->rows->n; r++)
+            of_session += w->labels[r] >= 0;
+        rows += of_session * w->set->session[s].training.epochs;
+    }
+    return rows;
+}
+
+/*
+ * Every row that the model was trained on must be in the codeset, or it would be lost without a word. A model that was
+ * trained without the rows already is fine: the codeset still has them if it could not be written after the model.
+ */
+static dkvb_status check_origin(struct work *w, const dkvb_model *model)
+{
+    static const uint8_t unknown[16];
+    uint64_t before, after;
+    uint8_t all[16];
+
+    dkvb__codeset_fingerprint(w->set, w->gone, w->labels, w->trained, &w->run);
+    if (model->blank)
+        return DKVB_OK;
+    before = rows_of_sessions(w, NULL);
+    after = rows_of_sessions(w, w->gone);
+    if (model->rows_trained != before && model->rows_trained != after)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "the model was trained on %llu rows, the codes account for %llu in %u sessions: replay would "
+                          "lose the others",
+                          (unsigned long long)model->rows_trained, (unsigned long long)before, w->set->sessions);
+    if (memcmp(model->trained, unknown, sizeof unknown) == 0 || (w->live_codes && w->rows->features) ||
+        memcmp(model->trained, w->trained, sizeof all) == 0)
+        return DKVB_OK;
+    dkvb__codeset_fingerprint(w->set, NULL, w->labels, all, &w->run);
+    if (memcmp(model->trained, all, sizeof all) == 0)
+        return DKVB_OK;
+    return dkvb__fail(DKVB_EMISMATCH,
+                      "the codes are not what the model was trained on, or it was trained in another way: their "
+                      "fingerprint is %02x%02x%02x%02x, the model's is %02x%02x%02x%02x",
+                      all[0], all[1], all[2], all[3], model->trained[0], model->trained[1], model->trained[2],
+                      model->trained[3]);
 }
 
 /* Everything that may fail but the training. */
-static dkvb_status prepare(struct replay *r, const uint64_t *without, size_t n)
+static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64_t *without, size_t n)
 {
     dkvb_status rc;
 
-    r->labels = dkvb__alloc(&r->model->mem, r->rows->n, sizeof *r->labels);
-    if (r->model->counts)
-        r->counts = dkvb__class_counts_new(r->model);
-    if (!r->labels || (r->model->counts && !r->counts))
-        return dkvb__fail(DKVB_ENOMEM, "out of memory to train %zu rows again", r->rows->n);
-    rc = leave_out(r, without, n);
-    if (!rc)
-        rc = check_rows(r);
-    return rc ? rc : drop_purged(r);
+    w->gone = dkvb__alloc0(w->mem, w->rows->n, 1);
+    w->labels = dkvb__alloc(w->mem, w->rows->n, sizeof *w->labels);
+    if (!w->gone || !w->labels)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to train %zu rows again", w->rows->n);
+    rc = leave_out(w, without, n);
+    if (!rc && any_purged(model->codebooks))
+        rc = drop_purged(w, model->codebooks);
+    return rc ? rc : check_origin(w, model);
 }
 
-static dkvb_status train(struct replay *r)
+/* Bring a model to as many classes, and to the type of values, as it had in a session. */
+static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values_dtype)
 {
-    dkvb_train_options o = r->set->training;
-    dkvb_status rc;
+    dkvb_status rc = dkvb_model_add_classes(model, classes - model->classes);
 
-    o.ids = r->rows->ids;
-    rc = dkvb__train_afresh(r->model, codes_of(r), r->labels, r->rows->n, &o, r->run);
-    if (rc || !r->counts)
-        return rc;
-    dkvb__count_classes(r->model, codes_of(r), r->labels, r->rows->n, r->counts, r->run);
-    dkvb__class_counts_erase(r->model);
-    r->model->counts = r->counts;
-    r->counts = NULL;
-    return DKVB_OK;
+    return rc ? rc : dkvb_model_set_values_dtype(model, values_dtype);
 }
 
-static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
+/* One session after the other, as dkvb_model_train() did: between them, values are rounded and classes are added as
+ * they were at first. */
+static dkvb_status train(const struct work *w, dkvb_model *after, const dkvb_run_options *run)
 {
-    uint32_t k = set->part[DKVB_PART_TRAINING].k;
-    dkvb_status rc = dkvb__model_need_mutable(model);
+    const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
+    dkvb_status rc = DKVB_OK;
 
-    if (!rc)
-        rc = dkvb_codeset_check(set, model->codebooks);
-    if (!rc && k != model->top_k)
-        rc = dkvb__fail(DKVB_EMISMATCH, "codes have k = %u, the model selects %u keys", k, model->top_k);
+    for (uint32_t s = 0; !rc && s < w->set->sessions; s++) {
+        const struct dkvb__session *session = &w->set->session[s];
+        dkvb_train_options o = session->training;
+
+        o.ids = w->rows->ids;
+        rc = shape_as(after, session->classes, session->values_dtype);
+        dkvb__codeset_session_labels(w->set, s, w->gone, w->labels);
+        if (!rc)
+            rc = dkvb_model_train(after, codes, w->rows->k, w->labels, w->rows->n, &o, run);
+    }
     return rc;
 }
 
-dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
-                              const dkvb_forget_options *given, uint64_t *entry, const dkvb_run_options *opts)
+/* What the rows of all sessions select, by class. */
+static dkvb_status count(const struct work *w, dkvb_model *after)
 {
-    struct replay r = {.model = model, .set = set, .rows = &set->part[DKVB_PART_TRAINING]};
-    struct dkvb__record record;
-    struct dkvb__run run;
-    uint64_t id;
-    dkvb_status rc = dkvb__run_take(&run, opts);
+    const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
 
-    r.run = &run;
+    after->counts = dkvb__class_counts_new(after);
+    if (!after->counts)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %u classes", after->classes);
+    for (uint32_t s = 0; s < w->set->sessions; s++) {
+        dkvb__codeset_session_labels(w->set, s, w->gone, w->labels);
+        dkvb__count_classes(after, codes, w->labels, w->rows->n, after->counts, &w->run);
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *run)
+{
+    const dkvb_model *model = r->model;
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_status rc;
+
+    o.top_k = model->top_k;
+    o.allocator = w->mem;
+    rc = dkvb_model_new(&r->after, model->codebooks, w->set->session[0].classes, &o);
     if (!rc)
-        rc = check(model, set);
+        rc = train(w, r->after, run);
     if (!rc)
-        rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, given, &record);
+        rc = shape_as(r->after, model->classes, model->values_dtype);
+    if (!rc && model->counts)
+        rc = count(w, r->after);
     if (rc)
         return rc;
-    rc = prepare(&r, without, n);
+    /* Where pairs were purged, training saw fewer codes than the rows have: what counts is the rows. */
+    memcpy(r->after->trained, w->trained, sizeof w->trained);
+    r->after->temperature = model->temperature;
+    memcpy(r->after->mask->bits, model->mask->bits, dkvb__word_count(&model->codebooks->shape) * sizeof(uint64_t));
+    return DKVB_OK;
+}
+
+static void work_free(struct work *w)
+{
+    dkvb__free(w->mem, w->gone);
+    dkvb__free(w->mem, w->labels);
+    dkvb__free(w->mem, w->live_codes);
+}
+
+/* Check everything that can be checked before the training. The caller calls work_free(), also on failure. */
+static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
+                            size_t n, const dkvb_run_options *run)
+{
+    dkvb_status rc;
+
+    *w = (struct work){.set = set, .rows = &set->part[DKVB_PART_TRAINING], .mem = &model->mem};
+    rc = dkvb__run_take(&w->run, run);
     if (!rc)
-        rc = train(&r);
+        rc = check(model, set);
+    return rc ? rc : prepare(w, model, without, n);
+}
+
+dkvb_status dkvb_replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
+                              const dkvb_run_options *run)
+{
+    struct work w;
+    dkvb_status rc = work_new(&w, model, set, without, n, run);
+
+    work_free(&w);
+    return rc;
+}
+
+dkvb_status dkvb_replay_new(dkvb_replay **out, dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
+                            size_t n, const dkvb_run_options *run)
+{
+    struct work w;
+    dkvb_replay *r = NULL;
+    dkvb_status rc = work_new(&w, model, set, without, n, run);
+
+    if (!rc) {
+        r = dkvb__alloc0(&model->mem, 1, sizeof *r);
+        rc = r ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for a replay");
+    }
+    if (!rc) {
+        r->model = model;
+        memcpy(r->trained, model->trained, sizeof r->trained);
+        rc = make(r, &w, run);
+    }
+    work_free(&w);
+    if (rc) {
+        dkvb_replay_free(r);
+        r = NULL;
+    }
+    *out = r;
+    return rc;
+}
+
+const dkvb_model *dkvb_replay_model(const dkvb_replay *replay)
+{
+    return replay->after;
+}
+
+dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, uint64_t *entry)
+{
+    dkvb_model *model = r->model, *after = r->after;
+    struct dkvb__record record;
+    uint64_t id;
+    dkvb_status rc;
+
+    if (!after)
+        return dkvb__fail(DKVB_ESTATE, "the replay was committed already: a new one is made by dkvb_replay_new()");
+    rc = dkvb__model_need_mutable(model);
     if (rc)
-        dkvb__record_clear(&record, &model->mem);
-    else
-        id = dkvb__journal_append(model, &record);
-    if (!rc && entry)
+        return rc;
+    if (memcmp(model->trained, r->trained, sizeof r->trained) != 0 || model->classes != after->classes ||
+        model->values_dtype != after->values_dtype || !model->counts != !after->counts)
+        return dkvb__fail(DKVB_ESTATE, "the model has changed since the replay was made: make it again");
+    rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
+    if (rc)
+        return rc;
+    /* Nothing fails from here on. */
+    dkvb__free(&model->mem, model->values);
+    model->values = after->values;
+    after->values = NULL;
+    if (model->counts) {
+        dkvb__class_counts_erase(model);
+        model->counts = after->counts;
+        after->counts = NULL;
+    }
+    model->blank = after->blank;
+    model->rows_trained = after->rows_trained;
+    memcpy(model->trained, after->trained, sizeof model->trained);
+    dkvb_model_free(after);
+    r->after = NULL;
+    id = dkvb__journal_append(model, &record);
+    if (entry)
         *entry = id;
-    dkvb__free(&model->mem, r.labels);
-    dkvb__free(&model->mem, r.live_codes);
-    dkvb__free(&model->mem, r.counts);
+    return DKVB_OK;
+}
+
+void dkvb_replay_free(dkvb_replay *r)
+{
+    dkvb_allocator mem;
+
+    if (!r)
+        return;
+    mem = r->model->mem;
+    dkvb_model_free(r->after);
+    dkvb__free(&mem, r);
+}
+
+dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
+                              const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
+{
+    dkvb_replay *r;
+    dkvb_status rc = dkvb_replay_new(&r, model, set, without, n, run);
+
+    if (!rc)
+        rc = dkvb_replay_commit(r, opts, entry);
+    dkvb_replay_free(r);
     return rc;
 }

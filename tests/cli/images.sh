@@ -27,9 +27,9 @@ cp train/down/04.png loose
     # What a picture is called does not depend on whether another can be read: the first is the one that cannot.
     check "$dkvb" train --images broken --skip-unreadable $size -o named.dkvb --codes-out named.codes >/dev/null 2>&1
     numbers 0 >rows.npy
-    refused 1 'id 0' "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --strength thorough -o new.dkvb
+    refused 1 'id 0' "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --pairs 5 -o new.dkvb
     numbers 36 >rows.npy
-    check "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --strength thorough -o new.dkvb >/dev/null 2>&1
+    check "$dkvb" forget named.dkvb --codes named.codes --rows rows.npy --pairs 5 -o new.dkvb >/dev/null 2>&1
     numbers 1 2 >few.npy
     refused 1 'few.npy has 2 ids, broken has 37 rows' "$dkvb" train --images broken --ids few.npy $size -o new.dkvb
     refused 1 'slow: has no classes, so --labels is wanted' "$dkvb" train --images slow $size -o new.dkvb

@@ -42,7 +42,7 @@ static void make_rows(float *x, int32_t *y)
     }
 }
 
-/* How keys are placed and values trained: moving averages, two rounds of transforms, weight decay. */
+/* How keys are placed and values trained: moving averages, two rounds of transforms, label smoothing. */
 static dkvb_keyinit_options keyinit_options(uint32_t whiten)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
@@ -65,22 +65,23 @@ static dkvb_train_options train_options(void)
     o.epochs = 2;
     o.batch = 7;
     o.learning_rate = 2.0;
-    o.weight_decay = 0.001;
+    o.label_smoothing = 0.05;
     return o;
 }
 
 /* Both parts: the rows that are held out follow from their ids. */
-static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, uint32_t whiten, const float *x, const int32_t *y)
+static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const float *x, const int32_t *y)
 {
     dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
     dkvb_keyinit_options keyinit = keyinit_options(whiten);
     dkvb_train_options train = train_options();
+    dkvb_model_options model_options = DKVB_MODEL_OPTIONS_INIT;
     dkvb_codeset *set;
+    dkvb_model *model;
 
     options.top_k = TOP_K;
     options.depth = DEPTH;
     CHECK(dkvb_codeset_new(&set, cb, &options));
-    CHECK(dkvb_codeset_set_training(set, &train));
     CHECK(dkvb_codeset_set_keyinit(set, &keyinit));
     for (int r = 0; r < N; r++) {
         uint64_t id = 3 * (uint64_t)r;
@@ -90,6 +91,10 @@ static dkvb_codeset *make_codeset(const dkvb_codebooks *cb, uint32_t whiten, con
         CHECK(dkvb_search(cb, NULL, x + r * DIM, 1, held_out ? DEPTH : TOP_K, code, NULL, NULL));
         CHECK(dkvb_codeset_add(set, held_out ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING, &id, &y[r], code, 1));
     }
+    model_options.top_k = TOP_K;
+    CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* of the shape that will be trained */
+    CHECK(dkvb_codeset_add_session(set, model, &train, NULL, 0));
+    dkvb_model_free(model);
     return set;
 }
 

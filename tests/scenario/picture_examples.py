@@ -64,7 +64,7 @@ def main(classify, forget):
 
         model = dkvb.Model.load(work / "f.dkvb")
         entry = model.journal[0]
-        assert (entry.reason, entry.rows, entry.strength) == ("request 17", 40, "thorough"), entry
+        assert (entry.reason, entry.rows, entry.strength) == ("request 17", 40, "suppress"), entry
         assert model.encoder == dkvb.Encoder("descriptor").identity
         model.encoder = "another"
         model.save(work / "other.dkvb")

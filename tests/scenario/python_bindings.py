@@ -320,12 +320,12 @@ class ModelTest(Case):
     def test_journal_is_evidence(self):
         salt, rows = bytes(range(32)), np.array([9, 2**64 - 1, 4], np.uint64)
         empty = self.model.journal_head
-        entry = self.model.forget(self.mask_of_class(1), strength="thorough", parameters="pairs=5", effect="rows=3",
+        entry = self.model.forget(self.mask_of_class(1), strength="suppress", parameters="pairs=5", effect="rows=3",
                                   rows=rows, salt=salt)
         self.model.undo(entry)
         first, second = self.model.journal
         self.assertEqual((first.strength, first.parameters, first.effect, first.rows, first.salted),
-                         ("thorough", "pairs=5", "rows=3", 3, True))
+                         ("suppress", "pairs=5", "rows=3", 3, True))
         numbers = struct.pack("<4Q", 3, *sorted(rows))
         self.assertEqual(first.commitment, hashlib.sha256(salt + b"dkvb rows" + numbers).digest())
         self.assertEqual((second.strength, second.rows, second.commitment, second.pairs_commitment, second.salted),
@@ -409,7 +409,8 @@ class ModelTest(Case):
 class CodesetCase(Case):
     """A model trained on most rows, whose ids are no row numbers, and the codeset of all."""
 
-    TRAINING = {"epochs": 2, "batch": 50, "learning_rate": 4.0, "weight_decay": 0.001, "seed": 7, "shuffle": True}
+    TRAINING = {"epochs": 2, "batch": 50, "learning_rate": 4.0, "rate_last": 2.0, "label_smoothing": 0.05,
+                "class_weight": "balanced", "seed": 7, "shuffle": True}
 
     def setUp(self):
         super().setUp()
@@ -417,9 +418,9 @@ class CodesetCase(Case):
         self.held = dkvb.Codeset.holds_out(self.ids, 0.25)
         self.model = self.trained_on(~self.held)
         self.codeset = dkvb.Codeset(self.codebooks, depth=28)
-        self.codeset.training = self.TRAINING
         for part, rows, k in (("training", ~self.held, 1), ("held_out", self.held, 28)):
             self.codeset.add(part, self.ids[rows], self.y[rows], self.codebooks.search(self.x[rows], k=k))
+        self.codeset.add_session(self.model, **self.TRAINING)
 
     def trained_on(self, rows):
         model = dkvb.Model(self.codebooks, CLASSES)
@@ -449,7 +450,9 @@ class CodesetTest(CodesetCase):
                 mine, theirs = self.codeset.rows(part), loaded.rows(part)
                 self.assertEqual((mine.ids.tobytes(), mine.labels.tobytes(), mine.codes.tobytes()),
                                  (theirs.ids.tobytes(), theirs.labels.tobytes(), theirs.codes.tobytes()))
-            self.assertEqual(loaded.training, self.TRAINING)
+            self.assertEqual([of.training for of in loaded.sessions], [self.TRAINING])
+            self.assertEqual(loaded.sessions[0].rows, (~self.held).sum())
+            self.assertTrue(loaded.took_part(0).all())
             self.assertEqual(loaded.keyinit, self.codeset.keyinit)
         others = dkvb.Codebooks.fit(self.x, seed=2, **SHAPE)
         with self.assertRaises(dkvb.MismatchError):
@@ -460,7 +463,7 @@ class CodesetTest(CodesetCase):
     def test_options_are_arguments_of_the_calls_they_are_about(self):
         rows = self.codeset.rows("training")
         model = dkvb.Model(self.codebooks, CLASSES)
-        model.train(rows.codes, rows.labels, ids=rows.ids, **self.codeset.training)
+        model.train(rows.codes, rows.labels, ids=rows.ids, **self.codeset.sessions[0].training)
         np.testing.assert_array_equal(model.values, self.model.values)
         self.assertIsNone(self.codeset.keyinit)
         self.codeset.keyinit = {"seed": 1, **SHAPE}
@@ -469,9 +472,25 @@ class CodesetTest(CodesetCase):
         self.codeset.keyinit = None
         self.assertIsNone(self.codeset.keyinit)
         with self.assertRaisesRegex(ValueError, "'epoch' found"):
-            self.codeset.training = {"epoch": 3}
+            self.codeset.add_session(self.model, epoch=3)
         with self.assertRaises(dkvb.MismatchError):
             self.codeset.keyinit = {"codebooks": 17, "keys": 32}
+
+    def test_kept_features_are_searched_to_the_same_codes(self):
+        path, x = self.directory / "features.codes", self.x.astype(np.float16)
+        codeset = dkvb.Codeset(self.codebooks, depth=28, keep="features")
+        for part, rows, k in (("training", ~self.held, 1), ("held_out", self.held, 28)):
+            codeset.add(part, self.ids[rows][::-1], self.y[rows][::-1], self.codebooks.search(x[rows][::-1], k=k),
+                        x[rows][::-1])
+        self.assertEqual(codeset.kept["training"], ("features", 12 + 2 * x.shape[1]))
+        codeset.save(path)
+        with dkvb.Codeset.load(path) as loaded:
+            self.assertFalse(loaded.searched)
+            with self.assertRaisesRegex(RuntimeError, "dkvb_codeset_search"):
+                loaded.rows("training")
+            loaded.search(self.codebooks)
+            for part in ("training", "held_out"):
+                np.testing.assert_array_equal(loaded.rows(part).codes, codeset.rows(part).codes)
 
     def test_removed_rows_are_gone_from_both_parts(self):
         gone = [int(self.ids[~self.held][3]), int(self.ids[self.held][0])]
@@ -492,7 +511,7 @@ class CodesetTest(CodesetCase):
     def test_what_cannot_be_is_refused(self):
         codes = self.codes[:2]
         for ids, labels, codes, message in (([5000, 5001], [0], codes, r"labels: shape \(1,\) found"),
-                                            ([5001, 5000], [0, 0], codes, "ascend"),
+                                            ([5001, 5001], [0, 0], codes, "have the same id"),
                                             ([5000, 5001], [0, -2], codes, "row 1 has label -2"),
                                             ([5000, 5001], [0, 0], codes[:, :1], r"codes: shape \(2, 1, 1\) found"),
                                             ([5000, 5001], [0, 0], codes + 32, "names key")):

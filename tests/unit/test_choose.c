@@ -123,24 +123,19 @@ static void examples_are_those_of_the_paper_and_every_is_all_of_them(void **stat
     dkvb_model_free(model);
 }
 
-/* v^2 / |v| of class 1, largest first, and only where v is positive. */
-static void values_say_whom_a_pair_serves(void **state)
+/* v^2 / |v| of class 1, largest first, and only where v is positive; what is aside is no part of |v|. */
+static void assert_best_are_chosen(const dkvb_model *model, const dkvb_mask *mask)
 {
-    dkvb_model *model = trained_model(1, codes);
-    dkvb_request q = request_for(DKVB_METHOD_VALUES, 1);
-    dkvb_mask *mask;
+    static float values[PAIRS * CLASSES];
     double least_in = 1e30, most_out = 0.0;
 
-    (void)state;
-    q.codes = NULL;
-    mask = chosen(model, &q, 50);
-    assert_int_equal(dkvb_mask_count(mask), 50);
+    assert_ok(dkvb_model_get_values(model, values));
     for (uint32_t i = 0; i < PAIRS; i++) {
-        const float *v = (const float *)model->values + i * CLASSES;
+        const float *v = values + i * CLASSES;
         double squares = 0.0, score;
 
         for (size_t l = 0; l < CLASSES; l++)
-            squares += (double)v[l] * (double)v[l];
+            squares += class_marks[l] == DKVB_ASIDE ? 0.0 : (double)v[l] * (double)v[l];
         score = v[1] > 0.0f ? (double)v[1] * (double)v[1] / sqrt(squares) : 0.0;
         if (dkvb_mask_has(mask, i / KEYS, i % KEYS))
             least_in = score < least_in ? score : least_in;
@@ -148,8 +143,33 @@ static void values_say_whom_a_pair_serves(void **state)
             most_out = score > most_out ? score : most_out;
     }
     assert_true(least_in > 0.0 && least_in >= most_out * (1.0 - 1e-12));
-    dkvb_mask_free(mask);
-    dkvb_model_free(model);
+}
+
+static void values_of_any_type_say_whom_a_pair_serves(void **state)
+{
+    static const uint32_t types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
+
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++)
+        for (size_t t = 0; t < 3; t++) {
+            dkvb_model *model = trained_model(k, codes);
+            dkvb_request q = request_for(DKVB_METHOD_VALUES, k), without = q;
+            dkvb_run_options alone = DKVB_RUN_OPTIONS_INIT;
+            dkvb_mask *mask, *by_one;
+
+            assert_ok(dkvb_model_set_values_dtype(model, types[t]));
+            without.codes = NULL;
+            mask = chosen(model, &without, 50);
+            assert_int_equal(dkvb_mask_count(mask), 50);
+            assert_best_are_chosen(model, mask);
+            alone.threads = 1;
+            assert_ok(dkvb_mask_new(&by_one, dkvb_model_codebooks(model)));
+            assert_ok(dkvb_unlearn_choose(by_one, model, &without, 50, &alone));
+            assert_true(dkvb_mask_equal(mask, by_one));
+            dkvb_mask_free(by_one);
+            assert_same_and_free(chosen(model, &q, 50), mask); /* rows say nothing more */
+            dkvb_model_free(model);
+        }
 }
 
 static void a_ranking_says_what_each_budget_takes(void **state)
@@ -294,7 +314,7 @@ int main(void)
         cmocka_unit_test(activations_are_those_of_the_marked_rows),
         cmocka_unit_test(contrast_takes_the_largest_shares_of_many),
         cmocka_unit_test(examples_are_those_of_the_paper_and_every_is_all_of_them),
-        cmocka_unit_test(values_say_whom_a_pair_serves),
+        cmocka_unit_test(values_of_any_type_say_whom_a_pair_serves),
         cmocka_unit_test(a_ranking_says_what_each_budget_takes),
         cmocka_unit_test(counts_that_the_model_keeps_choose_like_the_rows),
         cmocka_unit_test(counts_follow_new_classes_and_leave_with_a_purge),

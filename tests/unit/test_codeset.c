@@ -1,10 +1,13 @@
-/* Codesets: rows' ids, labels and codes in two parts, and their files. */
+/* Codesets: rows' ids, labels, codes and features in two parts, sessions of training, and their files. */
 #include "fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
+#include "base/rng.h"
+#include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
 
 enum { DEPTH = 5, TRAINED = 400 };
@@ -22,27 +25,34 @@ static dkvb_model *model_with_ids(void)
     return model;
 }
 
+static dkvb_train_options session_options(void)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+
+    o.epochs = 4;
+    o.learning_rate = 0.75;
+    o.seed = 11;
+    return o;
+}
+
 /* The first TRAINED rows to train on, the others held out. */
 static dkvb_codeset *filled(const dkvb_model *model, const dkvb_allocator *allocator)
 {
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
     dkvb_keyinit_options keyinit = small_keyinit();
-    dkvb_train_options training = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_train_options training = session_options();
     dkvb_codeset *set;
 
     o.depth = DEPTH;
     o.allocator = allocator;
-    training.epochs = 4;
-    training.weight_decay = 0.01;
-    training.seed = 11;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
-    assert_ok(dkvb_codeset_set_training(set, &training));
     assert_ok(dkvb_codeset_set_keyinit(set, &keyinit));
     assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, 100));
     assert_ok(
         dkvb_codeset_add(set, DKVB_PART_TRAINING, ids + 100, labels + 100, codes + 100 * CODEBOOKS, TRAINED - 100));
     assert_ok(dkvb_codeset_add(set, DKVB_PART_HELD_OUT, ids + TRAINED, labels + TRAINED,
                                deep + TRAINED * CODEBOOKS * DEPTH, ROWS - TRAINED));
+    assert_ok(dkvb_codeset_add_session(set, model, &training, NULL, 0));
     return set;
 }
 
@@ -79,25 +89,81 @@ static void rows_come_back_as_they_were_added(void **state)
     dkvb_model_free(model);
 }
 
-static void ids_ascend_labels_and_keys_exist(void **state)
+static void ids_are_new_and_labels_and_keys_exist(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = filled(model, NULL);
-    uint64_t low[2] = {ids[TRAINED - 1], ids[TRAINED - 1] + 1}, same[2] = {5000, 5000}, good[2] = {5000, 5001};
+    dkvb_codeset *set = filled(model, NULL), *before = filled(model, NULL);
+    uint64_t there[2] = {5001, ids[9]}, held[2] = {5001, ids[TRAINED]}, same[2] = {5000, 5000}, good[2] = {5001, 5000};
     int32_t label[2] = {0, -2};
     uint16_t code[2 * CODEBOOKS] = {0};
 
     (void)state;
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, low, labels, codes, 2), DKVB_EINVAL);
-    assert_message("ascend");
+    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, there, labels, codes, 2), DKVB_EINVAL);
+    assert_message("row 1 has id 28, which is in the training part already");
+    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, held, labels, codes, 2), DKVB_EINVAL);
+    assert_message("row 1 has id 1201, which is in the held-out part already");
     assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, same, labels, codes, 2), DKVB_EINVAL);
+    assert_message("rows 0 and 1 have the same id");
     assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, good, label, code, 2), DKVB_EINVAL);
     assert_message("row 1 has label -2");
     code[CODEBOOKS + 3] = KEYS;
     assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, good, labels, code, 2), DKVB_EINVAL);
     assert_message("row 1, codebook 3 names key 70");
     assert_int_equal(dkvb_codeset_add(set, 2, good, labels, codes, 2), DKVB_EINVAL);
-    assert_int_equal(part(set, DKVB_PART_TRAINING).n, TRAINED);
+    assert_same_part(set, before, DKVB_PART_TRAINING);
+    assert_same_part(set, before, DKVB_PART_HELD_OUT);
+    dkvb_codeset_free(before);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* An order of 0 .. n-1 that is not sorted. */
+static void mix(size_t *order, size_t n)
+{
+    struct dkvb__rng rng;
+
+    dkvb__rng_seed(&rng, 3, 0);
+    for (size_t i = 0; i < n; i++) {
+        size_t j = (size_t)(dkvb__rng_next(&rng) % (i + 1));
+
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+/* Rows of a later session lie between those that are there: the part is the same as if all had come at once, and what
+ * took part in the first session is still that. */
+static void rows_in_any_order_end_up_sorted_with_what_is_theirs(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set, *expected = filled(model, NULL);
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    size_t order[TRAINED], first = 150;
+    uint64_t id[TRAINED];
+    int32_t label[TRAINED];
+    uint16_t code[TRAINED * CODEBOOKS];
+    uint8_t in[TRAINED];
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
+
+    (void)state;
+    mix(order, TRAINED);
+    for (size_t i = 0; i < TRAINED; i++) {
+        id[i] = ids[order[i]];
+        label[i] = labels[order[i]];
+        memcpy(code + i * CODEBOOKS, codes + order[i] * CODEBOOKS, CODEBOOKS * sizeof *code);
+    }
+    o.depth = DEPTH;
+    assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
+    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, id, label, code, first));
+    assert_ok(dkvb_codeset_add_session(set, model, NULL, NULL, 0));
+    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, id + first, label + first, code + first * CODEBOOKS,
+                               TRAINED - first));
+    assert_same_part(set, expected, DKVB_PART_TRAINING);
+    assert_ok(dkvb_codeset_get_session(set, 0, &session, in));
+    assert_int_equal(session.rows, first);
+    for (size_t i = 0; i < TRAINED; i++)
+        assert_int_equal(in[order[i]], i < first);
+    dkvb_codeset_free(expected);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -140,7 +206,7 @@ static void a_file_gives_the_same_codeset(void **state)
 {
     dkvb_model *model = model_with_ids();
     dkvb_codeset *set = filled(model, NULL), *loaded;
-    dkvb_train_options training = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
     dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
     const char *path = temp_path("codes");
 
@@ -149,8 +215,9 @@ static void a_file_gives_the_same_codeset(void **state)
     assert_ok(dkvb_codeset_load(&loaded, path, NULL));
     assert_same_part(set, loaded, DKVB_PART_TRAINING);
     assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
-    assert_ok(dkvb_codeset_get_training(loaded, &training));
-    assert_true(training.epochs == 4 && training.weight_decay == 0.01 && training.seed == 11);
+    assert_ok(dkvb_codeset_get_session(loaded, 0, &session, NULL));
+    assert_true(session.training.epochs == 4 && session.training.learning_rate == 0.75 && session.training.seed == 11);
+    assert_true(session.classes == CLASSES && session.rows == TRAINED);
     assert_ok(dkvb_codeset_get_keyinit(loaded, &keyinit));
     assert_true(keyinit.keys == KEYS && keyinit.key_dim == KEY_DIM && keyinit.passes == 2);
     assert_ok(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
@@ -164,34 +231,433 @@ static void a_file_gives_the_same_codeset(void **state)
     dkvb_model_free(model);
 }
 
+/* Bit j of code i is bit i * bits + j of its row, the lowest bit of a byte first. */
+static void packed_codes_have_the_bits_that_the_format_says_and_come_back(void **state)
+{
+    static const uint32_t keys[] = {1, 2, 3, 64, 65, 1000, 1024, 4096, 65535};
+    enum { N = 300, COUNT = 7 }; /* codes of a row: an odd number, so that most rows leave bits over */
+    static uint16_t made[N * COUNT], back[N * COUNT];
+    struct dkvb__run run;
+
+    (void)state;
+    assert_ok(dkvb__run_take(&run, NULL));
+    for (size_t t = 0; t < 2 * sizeof keys / sizeof *keys; t++) {
+        bool none = t % 2;
+        struct dkvb__packing p = {COUNT, 1, keys[t / 2], dkvb__code_bits(keys[t / 2], none)};
+        size_t size = (size_t)dkvb__packed_size(COUNT, p.bits);
+        unsigned char *packed = malloc(N * size);
+        struct dkvb__rng rng;
+
+        dkvb__rng_seed(&rng, 5, t);
+        for (size_t i = 0; i < N * COUNT; i++)
+            made[i] = (uint16_t)(dkvb__rng_next(&rng) % p.keys);
+        for (size_t i = 0; none && i < N * COUNT; i += 11)
+            made[i] = DKVB_CODE_NONE;
+        assert_true(dkvb__codes_any_none(made, N * COUNT) == none);
+        assert_true(p.keys - !none < 1u << p.bits && (p.bits == 1 || p.keys - !none >= 1u << (p.bits - 1)));
+        dkvb__codes_pack(packed, made, N, &p, &run);
+        for (size_t r = 0; r < N; r++)
+            for (size_t bit = 0; bit < 8 * size; bit++) {
+                uint16_t code = bit < COUNT * p.bits ? made[r * COUNT + bit / p.bits] : 0;
+                uint32_t stored = code == DKVB_CODE_NONE ? p.keys : code;
+
+                assert_int_equal(packed[r * size + bit / 8] >> (bit % 8) & 1, stored >> (bit % p.bits) & 1);
+            }
+        assert_ok(dkvb__codes_unpack(back, packed, N, &p, &run));
+        assert_memory_equal(back, made, sizeof made);
+        free(packed);
+    }
+}
+
+static void packed_keys_that_do_not_exist_and_stray_bits_are_refused(void **state)
+{
+    enum { N = 3, COUNT = 5 };
+    const struct dkvb__packing p = {COUNT, 1, 70, 7}; /* 35 bits of 40 */
+    uint16_t made[N * COUNT] = {0}, back[N * COUNT];
+    unsigned char packed[N * 5];
+    struct dkvb__run run;
+
+    (void)state;
+    assert_ok(dkvb__run_take(&run, NULL));
+    dkvb__codes_pack(packed, made, N, &p, &run);
+    packed[5] = 70; /* none */
+    assert_ok(dkvb__codes_unpack(back, packed, N, &p, &run));
+    assert_int_equal(back[COUNT], DKVB_CODE_NONE);
+    packed[5] = 71;
+    assert_int_equal(dkvb__codes_unpack(back, packed, N, &p, &run), DKVB_EINVAL);
+    assert_message("packed row 1");
+    packed[5] = 0;
+    packed[14] |= 0x80;
+    assert_int_equal(dkvb__codes_unpack(back, packed, N, &p, &run), DKVB_EINVAL);
+    assert_message("packed row 2");
+}
+
+/* The numbers of `rows` as one type holds them, and as floats again. */
+static dkvb_codeset_rows rounded(uint32_t dtype, void *stored, float *x)
+{
+    dkvb_codeset_rows given = DKVB_CODESET_ROWS_INIT;
+
+    for (size_t i = 0; i < ROWS * DIM; i++)
+        switch (dtype) {
+        case DKVB_DTYPE_U8:
+            ((uint8_t *)stored)[i] = (uint8_t)(128.0f + 20.0f * rows[i]);
+            x[i] = ((uint8_t *)stored)[i];
+            break;
+        case DKVB_DTYPE_F16:
+            ((uint16_t *)stored)[i] = dkvb__float_to_half(rows[i]);
+            x[i] = dkvb__half_to_float(((uint16_t *)stored)[i]);
+            break;
+        case DKVB_DTYPE_F32:
+            ((float *)stored)[i] = x[i] = rows[i];
+            break;
+        default:
+            ((double *)stored)[i] = rows[i] + 1e-12;
+            x[i] = (float)((double *)stored)[i];
+        }
+    given.codebooks = CODEBOOKS;
+    given.ids = ids;
+    given.labels = labels;
+    given.features = stored;
+    given.dtype = dtype;
+    given.columns = DIM;
+    return given;
+}
+
+/* A codeset of all rows with features, TRAINED of them in the training part. */
+static dkvb_codeset *with_features(const dkvb_model *model, uint32_t dtype, uint32_t keep, const dkvb_allocator *mem)
+{
+    static double stored[ROWS * DIM];
+    static float x[ROWS * DIM];
+    static uint16_t nearest[ROWS * CODEBOOKS], deeper[ROWS * CODEBOOKS * DEPTH];
+    dkvb_codeset_rows given = rounded(dtype, stored, x);
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_codeset *set;
+
+    o.depth = DEPTH;
+    o.keep = keep;
+    o.allocator = mem;
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, x, ROWS, 1, nearest, NULL, NULL));
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, x, ROWS, DEPTH, deeper, NULL, NULL));
+    assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
+    given.n = TRAINED;
+    given.k = 1;
+    given.codes = nearest;
+    assert_ok(dkvb_codeset_add_rows(set, DKVB_PART_TRAINING, &given));
+    given.n = ROWS - TRAINED;
+    given.k = DEPTH;
+    given.ids += TRAINED;
+    given.labels += TRAINED;
+    given.codes = deeper + TRAINED * CODEBOOKS * DEPTH;
+    given.features = (const char *)stored + TRAINED * DIM * dkvb_dtype_size(dtype);
+    assert_ok(dkvb_codeset_add_rows(set, DKVB_PART_HELD_OUT, &given));
+    assert_ok(dkvb_codeset_add_session(set, model, NULL, NULL, 0));
+    return set;
+}
+
+static dkvb_codeset_info info_of(const dkvb_codeset *set)
+{
+    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
+
+    assert_ok(dkvb_codeset_get_info(set, &info));
+    return info;
+}
+
+static void kept_features_are_searched_to_the_same_codes(void **state)
+{
+    static const uint32_t dtypes[] = {DKVB_DTYPE_U8, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_F64};
+    dkvb_model *model = model_with_ids();
+    char first[64], second[64];
+
+    (void)state;
+    snprintf(first, sizeof first, "%s", temp_path("features"));
+    snprintf(second, sizeof second, "%s", temp_path("features-again"));
+    for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++) {
+        dkvb_codeset *set = with_features(model, dtypes[t], DKVB_KEEP_FEATURES, NULL), *loaded;
+        dkvb_codeset_rows part_rows = DKVB_CODESET_ROWS_INIT;
+        dkvb_codeset_info info;
+        unsigned char *a, *b;
+        size_t a_size, b_size;
+
+        assert_ok(dkvb_codeset_save(set, first));
+        assert_ok(dkvb_codeset_load(&loaded, first, NULL));
+        info = info_of(loaded);
+        assert_true(!info.searched && info.dtype[0] == dtypes[t] && info.columns[1] == DIM);
+        assert_int_equal(dkvb_codeset_get_rows(loaded, DKVB_PART_TRAINING, &part_rows), DKVB_ESTATE);
+        assert_message("dkvb_codeset_search()");
+        assert_int_equal(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, (uint64_t[]){9000}, labels, codes, 1),
+                         DKVB_ESTATE);
+        assert_ok(dkvb_codeset_save(loaded, second)); /* without ever being searched */
+        assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+        assert_true(info_of(loaded).searched);
+        assert_same_part(set, loaded, DKVB_PART_TRAINING);
+        assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
+        a = read_file(first, &a_size);
+        b = read_file(second, &b_size);
+        assert_true(a_size == b_size && memcmp(a, b, a_size) == 0);
+        free(a);
+        free(b);
+        dkvb_codeset_free(loaded);
+        dkvb_codeset_free(set);
+    }
+    dkvb_model_free(model);
+}
+
+/* Codes of 70 keys take 7 bytes a row in the training part, and 35 in the one held out; features take 20. */
+static void a_file_keeps_what_is_smaller(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_AUTO, NULL), *loaded;
+    dkvb_codeset *all_codes = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_CODES, NULL);
+    dkvb_codeset_info info = info_of(set);
+    const char *path = temp_path("smaller");
+
+    (void)state;
+    assert_true(info.kept[0] == DKVB_KEEP_CODES && info.row_bytes[0] == 12 + 7);
+    assert_true(info.kept[1] == DKVB_KEEP_FEATURES && info.row_bytes[1] == 12 + 20);
+    assert_null(part(set, DKVB_PART_TRAINING).features);
+    assert_true(info_of(all_codes).row_bytes[1] == 12 + 35);
+    assert_ok(dkvb_codeset_save(set, path));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+    for (uint32_t p = 0; p < DKVB__PARTS; p++) {
+        assert_same_part(set, loaded, p);
+        assert_same_part(all_codes, loaded, p);
+    }
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(all_codes);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void rows_bring_features_of_the_same_kind(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEEP_FEATURES, NULL);
+    float bad[2 * DIM] = {0};
+    dkvb_codeset_rows given = DKVB_CODESET_ROWS_INIT;
+    uint64_t id[2] = {9000, 9001};
+
+    (void)state;
+    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, id, labels, codes, 2), DKVB_EINVAL);
+    assert_message("rows must bring theirs");
+    given.n = 2;
+    given.codebooks = CODEBOOKS;
+    given.k = 1;
+    given.ids = id;
+    given.labels = labels;
+    given.codes = codes;
+    given.features = bad;
+    given.columns = DIM;
+    given.dtype = DKVB_DTYPE_F16;
+    assert_int_equal(dkvb_codeset_add_rows(set, DKVB_PART_TRAINING, &given), DKVB_EMISMATCH);
+    given.dtype = DKVB_DTYPE_I32;
+    assert_int_equal(dkvb_codeset_add_rows(set, DKVB_PART_TRAINING, &given), DKVB_EINVAL);
+    given.dtype = DKVB_DTYPE_F32;
+    bad[DIM + 3] = 1e38f * 10.0f;
+    assert_int_equal(dkvb_codeset_add_rows(set, DKVB_PART_TRAINING, &given), DKVB_EINVAL);
+    assert_message("row 1, column 3");
+    bad[DIM + 3] = 0.0f;
+    assert_ok(dkvb_codeset_add_rows(set, DKVB_PART_TRAINING, &given));
+    assert_int_equal(part(set, DKVB_PART_TRAINING).n, TRAINED + 2);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void the_narrowest_type_holds_every_number_exactly(void **state)
+{
+    float bytes[3] = {0.0f, 255.0f, 7.0f}, halves[3] = {0.5f, -2.0f, 7.0f}, floats[3] = {0.1f, 1.0f, 7.0f};
+    float minus_zero = -0.0f;
+    uint16_t half[3];
+
+    (void)state;
+    assert_int_equal(dkvb_codeset_narrowest(bytes, 3), DKVB_DTYPE_U8);
+    assert_int_equal(dkvb_codeset_narrowest(halves, 3), DKVB_DTYPE_F16);
+    assert_int_equal(dkvb_codeset_narrowest(floats, 3), DKVB_DTYPE_F32);
+    assert_int_equal(dkvb_codeset_narrowest(&minus_zero, 1), DKVB_DTYPE_F16);
+    dkvb_codeset_narrow(half, DKVB_DTYPE_F16, halves, 3);
+    assert_true(dkvb__half_to_float(half[0]) == 0.5f && dkvb__half_to_float(half[1]) == -2.0f);
+}
+
+static void removed_features_are_overwritten(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEEP_FEATURES, NULL);
+    const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING];
+    float left[DIM];
+
+    (void)state;
+    for (size_t gone = 0; gone < TRAINED; gone += TRAINED - 1) { /* the first and the last */
+        memcpy(left, rows + gone * DIM, sizeof left);
+        assert_true(holds(training->features, training->capacity * DIM * sizeof(float), left, sizeof left));
+        assert_ok(dkvb_codeset_remove(set, &ids[gone], 1, NULL));
+        assert_false(holds(training->features, training->capacity * DIM * sizeof(float), left, sizeof left));
+    }
+    assert_memory_equal(training->features, rows + DIM, (TRAINED - 2) * DIM * sizeof(float));
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static int stop(void *user, uint64_t done, uint64_t total)
+{
+    (void)user;
+    return done > 0 && total == ROWS;
+}
+
+static void a_search_that_fails_leaves_no_codes(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_FEATURES, NULL), *loaded;
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    const char *path = temp_path("stopped");
+
+    (void)state;
+    assert_ok(dkvb_codeset_save(set, path));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    run.progress = stop;
+    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), &run), DKVB_ECANCELLED);
+    assert_false(info_of(loaded).searched);
+    loaded->part[DKVB_PART_HELD_OUT].columns--;
+    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL), DKVB_EMISMATCH);
+    assert_message("9 columns, the codebooks take 10");
+    loaded->part[DKVB_PART_HELD_OUT].columns++;
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+    assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Sessions of different rows, options and numbers of classes; and a file of them. */
+static void sessions_say_who_took_part(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL), *loaded, *copy;
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
+    dkvb_train_options o = session_options();
+    uint64_t some[3] = {ids[TRAINED - 1], ids[0], ids[64]}, wrong[2] = {ids[1], ids[TRAINED]};
+    uint8_t in[TRAINED], again[TRAINED];
+    const char *path = temp_path("sessions");
+
+    (void)state;
+    o.seed = 12;
+    assert_int_equal(dkvb_codeset_add_session(set, model, &o, wrong, 2), DKVB_ENOTFOUND);
+    assert_message("id 1201");
+    assert_ok(dkvb_model_add_classes(model, 2));
+    assert_ok(dkvb_codeset_add_session(set, model, &o, some, 3));
+    assert_int_equal(info_of(set).sessions, 2);
+    assert_ok(dkvb_codeset_get_session(set, 1, &session, in));
+    assert_true(session.rows == 3 && session.classes == CLASSES + 2 && session.training.seed == 12);
+    for (size_t r = 0; r < TRAINED; r++)
+        assert_int_equal(in[r], r == TRAINED - 1 || r == 0 || r == 64);
+    assert_ok(dkvb_codeset_remove(set, some, 1, NULL));
+    assert_ok(dkvb_codeset_save(set, path));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_get_session(loaded, 1, &session, again));
+    assert_true(session.rows == 2 && session.classes == CLASSES + 2 && session.training.seed == 12);
+    assert_memory_equal(in, again, TRAINED - 1);
+    assert_int_equal(dkvb_codeset_get_session(loaded, 2, &session, NULL), DKVB_ENOTFOUND);
+
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + 60, labels + 60, codes + 60 * CODEBOOKS, 10));
+    assert_ok(dkvb_codeset_copy_sessions(copy, loaded));
+    assert_ok(dkvb_codeset_get_session(copy, 1, &session, again));
+    assert_true(session.rows == 1 && again[4] && !again[5]);
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, loaded), DKVB_ESTATE);
+    dkvb_codeset_free(copy);
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_session_that_cannot_be_is_not_recorded(void **state)
+{
+    dkvb_model *model = model_with_ids(), *fewer;
+    dkvb_codeset *set = filled(model, NULL);
+    uint64_t zero = ids[0];
+
+    (void)state;
+    assert_ok(dkvb_model_new(&fewer, dkvb_model_codebooks(model), CLASSES - 1, NULL));
+    assert_int_equal(dkvb_codeset_add_session(set, fewer, NULL, &zero, 1), DKVB_EMISMATCH);
+    assert_message("never loses classes");
+    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, (uint64_t[]){9000}, (int32_t[]){CLASSES}, codes, 1));
+    assert_int_equal(dkvb_codeset_add_session(set, model, NULL, NULL, 0), DKVB_EMISMATCH);
+    assert_message("id 9000 has label 4");
+    assert_ok(dkvb_codeset_add_session(set, model, NULL, &zero, 1));
+    while (info_of(set).sessions < DKVB_CODESET_SESSIONS)
+        assert_ok(dkvb_codeset_add_session(set, model, NULL, &zero, 1));
+    assert_int_equal(dkvb_codeset_add_session(set, model, NULL, &zero, 1), DKVB_ESTATE);
+    for (size_t r = 1; r < TRAINED; r++)
+        assert_int_equal(set->part[DKVB_PART_TRAINING].sessions[r], 1);
+    dkvb_codeset_free(set);
+    dkvb_model_free(fewer);
+    dkvb_model_free(model);
+}
+
+/* The same as fitting on codes that a search under the mask finds; deep codes must hold enough live keys for that. */
+static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
+{
+    static uint16_t found[ROWS * CODEBOOKS];
+    static float logits[ROWS * CLASSES];
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL);
+    dkvb_mask *mask = mask_for_class(model, codes, 1, 12);
+    double fitted = 0.0, expected = 0.0;
+    uint64_t all[ROWS - TRAINED];
+
+    (void)state;
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, NULL));
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), mask, rows, ROWS, 1, found, NULL, NULL));
+    assert_ok(dkvb_model_decode(model, found, 1, ROWS, logits, NULL));
+    assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected));
+    assert_true(fitted == expected && fitted != 1.0);
+    memcpy(all, ids + TRAINED, sizeof all);
+    assert_ok(dkvb_codeset_remove(set, all, ROWS - TRAINED, NULL));
+    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, NULL), DKVB_ENOTFOUND);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* A small file: 3 rows, and 2 held out. */
+static void shrink(dkvb_codeset *set)
+{
+    uint64_t most[ROWS];
+
+    memcpy(most, ids + 3, (TRAINED - 3) * sizeof *ids);
+    memcpy(most + TRAINED - 3, ids + TRAINED + 2, (ROWS - TRAINED - 2) * sizeof *ids);
+    assert_ok(dkvb_codeset_remove(set, most, ROWS - 5, NULL));
+}
+
 static void every_damaged_file_is_refused(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = filled(model, NULL), *loaded;
-    uint64_t most[ROWS];
+    dkvb_codeset *sets[2] = {filled(model, NULL), with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_FEATURES, NULL)};
     const char *path = temp_path("damaged");
-    unsigned char *data;
-    size_t size;
 
     (void)state;
-    memcpy(most, ids + 3, (TRAINED - 3) * sizeof *ids); /* a small file: 3 rows, and 2 held out */
-    memcpy(most + TRAINED - 3, ids + TRAINED + 2, (ROWS - TRAINED - 2) * sizeof *ids);
-    assert_ok(dkvb_codeset_remove(set, most, ROWS - 5, NULL));
-    assert_ok(dkvb_codeset_save(set, path));
-    data = read_file(path, &size);
-    for (size_t i = 0; i < size; i++) {
-        data[i] ^= 0x41;
-        write_file(path, data, size);
-        assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_OK);
-        assert_null(loaded);
-        data[i] ^= 0x41;
+    for (size_t t = 0; t < 2; t++) {
+        dkvb_codeset *loaded;
+        unsigned char *data;
+        size_t size;
+
+        shrink(sets[t]);
+        assert_ok(dkvb_codeset_save(sets[t], path));
+        data = read_file(path, &size);
+        for (size_t i = 0; i < size; i++) {
+            data[i] ^= 0x41;
+            write_file(path, data, size);
+            assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_OK);
+            assert_null(loaded);
+            data[i] ^= 0x41;
+        }
+        for (size_t i = 0; i < size; i += 7) {
+            write_file(path, data, i);
+            assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_OK);
+        }
+        free(data);
+        dkvb_codeset_free(sets[t]);
     }
-    for (size_t i = 0; i < size; i += 7) {
-        write_file(path, data, i);
-        assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_OK);
-    }
-    free(data);
-    dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
 
@@ -229,7 +695,7 @@ static void holding_out_depends_on_the_id_alone(void **state)
 static void each_allocation_may_fail(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *good = filled(model, NULL);
+    dkvb_codeset *good = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_AUTO, NULL);
     const char *path = temp_path("alloc");
 
     (void)state;
@@ -241,7 +707,11 @@ static void each_allocation_may_fail(void **state)
         dkvb_status rc = dkvb_codeset_load(&set, path, &a);
 
         if (!rc)
+            rc = dkvb_codeset_search(set, dkvb_model_codebooks(model), NULL);
+        if (!rc)
             rc = dkvb_codeset_add(set, DKVB_PART_TRAINING, (uint64_t[]){90000}, labels, codes, 1);
+        if (!rc)
+            rc = dkvb_codeset_add_session(set, model, NULL, NULL, 0);
         if (!rc)
             rc = dkvb_codeset_remove(set, (uint64_t[]){90000}, 1, NULL);
         if (!rc)
@@ -260,9 +730,21 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_as_they_were_added),
-        cmocka_unit_test(ids_ascend_labels_and_keys_exist),
+        cmocka_unit_test(ids_are_new_and_labels_and_keys_exist),
+        cmocka_unit_test(rows_in_any_order_end_up_sorted_with_what_is_theirs),
         cmocka_unit_test(removed_rows_leave_both_parts_and_nothing_behind),
         cmocka_unit_test(a_file_gives_the_same_codeset),
+        cmocka_unit_test(packed_codes_have_the_bits_that_the_format_says_and_come_back),
+        cmocka_unit_test(packed_keys_that_do_not_exist_and_stray_bits_are_refused),
+        cmocka_unit_test(kept_features_are_searched_to_the_same_codes),
+        cmocka_unit_test(a_file_keeps_what_is_smaller),
+        cmocka_unit_test(rows_bring_features_of_the_same_kind),
+        cmocka_unit_test(the_narrowest_type_holds_every_number_exactly),
+        cmocka_unit_test(removed_features_are_overwritten),
+        cmocka_unit_test(a_search_that_fails_leaves_no_codes),
+        cmocka_unit_test(sessions_say_who_took_part),
+        cmocka_unit_test(a_session_that_cannot_be_is_not_recorded),
+        cmocka_unit_test(a_temperature_is_fitted_on_the_rows_held_out),
         cmocka_unit_test(every_damaged_file_is_refused),
         cmocka_unit_test(other_codebooks_are_refused),
         cmocka_unit_test(holding_out_depends_on_the_id_alone),

@@ -186,6 +186,7 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
             }
             assert_int_equal(found.met, 1);
             assert_int_equal(found.budget, budget);
+            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget)); /* of 150 rows, not 500 */
             assert_true(found.forget_before == first[DKVB_FORGET] && found.forget_after == accuracy[DKVB_FORGET]);
             assert_true(found.retain_before == first[DKVB_KEEP] && found.retain_after == accuracy[DKVB_KEEP]);
             assert_true(found.forget_rows == ROWS / CLASSES && found.retain_rows == 2 * (ROWS / CLASSES));
@@ -223,10 +224,75 @@ static void limits_that_no_budget_keeps_are_said(void **state)
     dkvb_model_free(model);
 }
 
+/* The rows that a sample keeps, and nothing else. */
+static dkvb_codeset_rows kept_rows(const dkvb_codeset_rows *held, const int32_t *kept)
+{
+    static uint16_t codes_of_kept[ROWS * CODEBOOKS * KEYS];
+    static int32_t labels_of_kept[ROWS];
+    size_t size = (size_t)held->codebooks * held->k;
+    dkvb_codeset_rows few = *held;
+
+    few.n = 0;
+    few.codes = codes_of_kept;
+    few.labels = labels_of_kept;
+    for (size_t r = 0; r < held->n; r++)
+        if (kept[r] >= 0) {
+            labels_of_kept[few.n] = kept[r];
+            memcpy(codes_of_kept + few.n++ * size, held->codes + r * size, size * sizeof *codes_of_kept);
+        }
+    return few;
+}
+
+static void a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_ASIDE};
+    static int32_t all[ROWS], few[ROWS], fewer[ROWS], without[ROWS];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_codeset_rows held = held_out(model, 5), some = held, only;
+    dkvb_class_effect effects[CLASSES], expected[CLASSES];
+    uint64_t count, out, expected_out;
+    size_t others = 0, gone = 0;
+    dkvb_mask *mask = mask_for_class(model, codes, 1, 200);
+
+    (void)state;
+    for (size_t r = 0; r < ROWS; r++)
+        ids[r] = 1000 + 7 * r;
+    assert_ok(dkvb_effect_sample(model, &held, marks, 0, all, &count));
+    assert_true(count == ROWS && memcmp(all, labels, sizeof all) == 0);
+    assert_ok(dkvb_effect_sample(model, &held, marks, 60, few, &count));
+    assert_ok(dkvb_effect_sample(model, &held, marks, 20, fewer, &count));
+    for (size_t r = 0; r < ROWS; r++) {
+        assert_true(few[r] == labels[r] || (few[r] == -1 && marks[labels[r]] == DKVB_KEEP));
+        assert_true(fewer[r] == -1 || few[r] >= 0);
+        others += few[r] >= 0 && marks[labels[r]] == DKVB_KEEP;
+        gone += marks[labels[r]] != DKVB_KEEP;
+    }
+    assert_true(others == 60 && count == gone + 20);
+
+    /* Who is drawn stays so when the first hundred rows are not there. */
+    some.n -= 100;
+    some.ids += 100;
+    some.labels += 100;
+    some.codes += (size_t)100 * CODEBOOKS * some.k;
+    assert_ok(dkvb_effect_sample(model, &some, marks, 60, without, NULL));
+    for (size_t r = 100; r < ROWS; r++)
+        assert_true(few[r] == -1 || without[r - 100] == few[r]);
+
+    only = kept_rows(&held, few);
+    held.labels = few;
+    assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, &out, NULL));
+    assert_ok(dkvb_effect_measure(model, NULL, mask, &only, expected, &expected_out, NULL));
+    assert_true(memcmp(effects, expected, sizeof effects) == 0 && out == expected_out && effects[1].lost > 0);
+    memset(ids, 0, sizeof ids);
+    dkvb_mask_free(mask);
+    dkvb_model_free(model);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     static const uint8_t none[CLASSES] = {0}, wrong[CLASSES] = {1, 7, 0, 0};
     static uint32_t rank[PAIRS];
+    static int32_t sampled[ROWS];
     dkvb_model *model = trained_model(2, codes);
     dkvb_codeset_rows held = held_out(model, 3);
     dkvb_class_effect effects[CLASSES];
@@ -237,6 +303,8 @@ static void what_does_not_fit_is_refused(void **state)
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     assert_int_equal(dkvb_budget_find(model, rank, &held, none, NULL, &found, NULL), DKVB_ENOTFOUND);
     assert_int_equal(dkvb_budget_find(model, rank, &held, wrong, NULL, &found, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_effect_sample(model, &held, wrong, 9, sampled, NULL), DKVB_EINVAL);
+    assert_message("class 1 is marked 7");
     held.k = 1;
     assert_int_equal(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL), DKVB_EMISMATCH);
     held.k = 3;
@@ -259,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_short_code_says_where_it_ends),
         cmocka_unit_test(the_budget_is_the_smallest_that_keeps_both_limits),
         cmocka_unit_test(limits_that_no_budget_keeps_are_said),
+        cmocka_unit_test(a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
 

@@ -32,7 +32,7 @@ static dkvb_forget_options full_options(const dkvb_model *model)
 
     o.method = "activations";
     o.reason = "request 17";
-    o.strength = DKVB_STRENGTH_THOROUGH;
+    o.strength = DKVB_STRENGTH_SUPPRESS;
     o.parameters = "pairs=20";
     o.effect = "forget=0.612>0.000 rows=5";
     o.rows = forgotten;
@@ -102,7 +102,7 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
         dkvb_journal_entry made = entry_at(model, i), e = entry_at(loaded, i);
         bool said = i != 2 && i != 4 && i != 7;
 
-        assert_string_equal(dkvb_strength_name(e.strength), i == 6 ? "exact" : said ? "thorough" : "");
+        assert_string_equal(dkvb_strength_name(e.strength), i == 6 ? "exact" : said ? "suppress" : "");
         assert_string_equal(e.parameters, said ? "pairs=20" : "");
         assert_string_equal(e.effect, said ? "forget=0.612>0.000 rows=5" : "");
         assert_true(e.rows == (said ? FORGOTTEN : 0) && e.has_commitment == said);
@@ -334,7 +334,7 @@ static void what_cannot_be_evidence_is_refused_and_changes_nothing(void **state)
     dkvb_journal_head(model, before);
     for (int wrong = 0; wrong < 7; wrong++) {
         static const char *const messages[] = {"parameters",          "effect",     "parameters",
-                                               "strength: 4",         "rows: NULL", "row 9 is named twice",
+                                               "strength: 2",         "rows: NULL", "row 9 is named twice",
                                                "row 9 is named twice"};
         dkvb_forget_options o = full_options(model);
 
@@ -346,7 +346,7 @@ static void what_cannot_be_evidence_is_refused_and_changes_nothing(void **state)
         if (wrong == 2)
             o.parameters = "two\nlines";
         if (wrong == 3)
-            o.strength = 4;
+            o.strength = 2; /* between the two that there are */
         if (wrong == 4)
             o.rows = NULL;
         if (wrong >= 5) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 #include "bottleneck/value_types.h"
 
@@ -18,7 +19,8 @@ static dkvb_train_options training(void)
 
     o.epochs = 3;
     o.batch = 20;
-    o.weight_decay = 0.001;
+    o.rate_last = 1.5;
+    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED; /* which follow from the rows that are there */
     o.seed = 9;
     return o;
 }
@@ -69,8 +71,8 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
 
     options.top_k = k;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &options));
-    assert_ok(dkvb_codeset_set_training(set, &o));
     assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
+    assert_ok(dkvb_codeset_add_session(set, model, &o, NULL, 0));
     return set;
 }
 
@@ -208,6 +210,8 @@ static void purged_pairs_stay_dead(void **state)
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
+    assert_ok(dkvb_codeset_remove(set, without, n, NULL));
+    assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL)); /* the fingerprint is of rows, not of live pairs */
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1)
         assert_true(dkvb__values_zero((const float *)model->values + pair * CLASSES, DKVB_DTYPE_F32, CLASSES));
     assert_ok(dkvb_model_verify(model));
@@ -245,6 +249,229 @@ static void a_replay_that_fails_changes_nothing(void **state)
     assert_int_equal(dkvb_journal_count(model), 0);
     dkvb_codeset_free(set);
     dkvb_model_free(before);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+/* Two sessions on the codebooks of `keys`, of which rows that are `gone` never were a part: the first on even rows of
+ * the lower classes; then the model gets the last class and another type of values, and learns from odd rows and every
+ * fourth, which it has seen before. */
+enum { FIRST_CLASSES = CLASSES - 1 };
+
+static bool in_first(size_t row)
+{
+    return row % 2 == 0 && labels[row] < FIRST_CLASSES;
+}
+
+static bool in_second(size_t row)
+{
+    return row % 2 == 1 || row % 4 == 0;
+}
+
+static dkvb_train_options second_training(void)
+{
+    dkvb_train_options o = training();
+
+    o.epochs = 2;
+    o.learning_rate = 0.5;
+    o.seed = 10;
+    return o;
+}
+
+static void train_session(dkvb_model *model, uint32_t k, bool (*in)(size_t), bool (*gone)(size_t), dkvb_train_options o)
+{
+    static uint16_t kept[ROWS * CODEBOOKS * 2];
+    static uint64_t kept_ids[ROWS];
+    static int32_t kept_labels[ROWS];
+    size_t n = 0, size = CODEBOOKS * k;
+
+    for (size_t r = ROWS; r-- > 0;) { /* in no special order */
+        if (!in(r) || gone(r))
+            continue;
+        memcpy(kept + n * size, codes + r * size, size * sizeof *codes);
+        kept_labels[n] = labels[r];
+        kept_ids[n++] = ids[r];
+    }
+    o.ids = kept_ids;
+    assert_ok(dkvb_model_train(model, kept, k, kept_labels, n, &o, NULL));
+    assert_ok(dkvb_model_count_classes(model, kept, k, kept_labels, n, NULL));
+}
+
+/* With `set`, what took part is recorded there, rows of the second session being added when they come. */
+static dkvb_model *train_twice(const dkvb_model *keys, uint32_t k, bool (*gone)(size_t), uint32_t dtype,
+                               dkvb_codeset *set)
+{
+    dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options first = training(), second = second_training();
+    dkvb_model *model;
+    uint64_t took_part[ROWS];
+    size_t n = 0, size = CODEBOOKS * k;
+
+    options.top_k = k;
+    assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), FIRST_CLASSES, &options));
+    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_BF16));
+    train_session(model, k, in_first, gone, first);
+    for (size_t r = 0; set && r < ROWS; r++)
+        if (in_first(r))
+            assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
+    if (set)
+        assert_ok(dkvb_codeset_add_session(set, model, &first, NULL, 0));
+    assert_ok(dkvb_model_add_classes(model, CLASSES - FIRST_CLASSES));
+    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    train_session(model, k, in_second, gone, second);
+    for (size_t r = 0; set && r < ROWS; r++) {
+        if (!in_second(r))
+            continue;
+        took_part[n++] = ids[r];
+        if (!in_first(r))
+            assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
+    }
+    if (set)
+        assert_ok(dkvb_codeset_add_session(set, model, &second, took_part, n));
+    return model;
+}
+
+static void sessions_are_replayed_in_turn(void **state)
+{
+    static const uint32_t dtypes[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16};
+    uint64_t without[ROWS];
+
+    (void)state;
+    for (uint32_t k = 1; k <= 2; k++)
+        for (size_t t = 0; t < 2; t++) {
+            dkvb_model *keys = keys_and_codes(k), *model, *expected;
+            dkvb_codeset_options options = DKVB_CODESET_OPTIONS_INIT;
+            dkvb_codeset *set, *loaded;
+            const char *path = temp_path("sessions");
+            size_t n = 0;
+
+            options.top_k = k;
+            assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(keys), &options));
+            model = train_twice(keys, k, none, dtypes[t], set);
+            expected = train_twice(keys, k, every_seventh, dtypes[t], NULL);
+            for (size_t r = 0; r < ROWS; r++)
+                if (every_seventh(r) && (in_first(r) || in_second(r)))
+                    without[n++] = ids[r];
+            assert_ok(dkvb_codeset_save(set, path));
+            assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+            assert_ok(dkvb_model_replay(model, loaded, without, n, NULL, NULL, NULL));
+            assert_same_learning(model, expected);
+            assert_memory_equal(model->trained, expected->trained, sizeof model->trained);
+            assert_ok(dkvb_codeset_remove(loaded, without, n, NULL));
+            assert_ok(dkvb_model_replay(model, loaded, NULL, 0, NULL, NULL, NULL));
+            assert_same_learning(model, expected);
+            dkvb_codeset_free(loaded);
+            dkvb_codeset_free(set);
+            dkvb_model_free(expected);
+            dkvb_model_free(model);
+            dkvb_model_free(keys);
+        }
+}
+
+/* Of as many rows, on the same keys: what gives the others away is the fingerprint. */
+static void codes_of_another_training_are_refused(void **state)
+{
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_model *before = never_trained_on(keys, 1, none, DKVB_DTYPE_F32);
+    dkvb_train_options o = training();
+    dkvb_codeset *last;
+
+    (void)state;
+    for (int what = 0; what < 5; what++) {
+        dkvb_codeset *set = codeset_of(model, 1);
+        struct dkvb__coderows *kept = &set->part[DKVB_PART_TRAINING];
+
+        switch (what) {
+        case 0:
+            kept->labels[3] = (kept->labels[3] + 1) % CLASSES;
+            break;
+        case 1:
+            kept->codes[5] = (uint16_t)((kept->codes[5] + 1) % KEYS);
+            break;
+        case 2:
+            kept->ids[ROWS - 1]++;
+            break;
+        case 3:
+            set->session[0].training.seed++;
+            break;
+        default:
+            set->session[0].training.learning_rate /= 2.0;
+        }
+        assert_int_equal(dkvb_model_replay(model, set, NULL, 0, NULL, NULL, NULL), DKVB_EMISMATCH);
+        assert_message("the codes are not what the model was trained on");
+        assert_int_equal(dkvb_replay_check(model, set, NULL, 0, NULL), DKVB_EMISMATCH);
+        assert_same_learning(model, before);
+        dkvb_codeset_free(set);
+    }
+    o.ids = ids;
+    assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL)); /* a session without rows is one as well */
+    last = codeset_of(model, 1);
+    assert_int_equal(dkvb_replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
+    assert_ok(dkvb_replay_check(before, last, NULL, 0, NULL));
+    dkvb_codeset_free(last);
+    dkvb_model_free(before);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
+{
+    uint64_t without[ROWS], entry = 0;
+    dkvb_model *keys = keys_and_codes(1), *model = never_trained_on(keys, 1, none, DKVB_DTYPE_F16);
+    dkvb_model *before = never_trained_on(keys, 1, none, DKVB_DTYPE_F16);
+    dkvb_model *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F16);
+    dkvb_codeset *set = codeset_of(model, 1);
+    dkvb_mask *mask = mask_for_class(model, codes, 2, 90), *of_new;
+    dkvb_replay *replay, *other;
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_replay_new(&replay, model, set, without, n, NULL));
+    assert_ok(dkvb_replay_new(&other, model, set, without, 1, NULL));
+    assert_same_learning(model, before);
+    assert_same_learning(dkvb_replay_model(replay), expected);
+    assert_ok(dkvb_model_get_mask(dkvb_replay_model(replay), &of_new));
+    assert_true(dkvb_mask_equal(of_new, mask));
+    assert_int_equal(dkvb_journal_count(model), 1);
+    assert_ok(dkvb_replay_commit(replay, NULL, &entry));
+    assert_int_equal(entry, 2);
+    assert_same_learning(model, expected);
+    assert_ok(dkvb_model_verify(model));
+    assert_int_equal(dkvb_replay_commit(replay, NULL, NULL), DKVB_ESTATE);
+    assert_int_equal(dkvb_replay_commit(other, NULL, NULL), DKVB_ESTATE); /* it began from other values */
+    assert_same_learning(model, expected);
+    dkvb_replay_free(other);
+    dkvb_replay_free(replay);
+    dkvb_replay_free(NULL);
+    dkvb_mask_free(of_new);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(expected);
+    dkvb_model_free(before);
+    dkvb_model_free(model);
+    dkvb_model_free(keys);
+}
+
+static void a_model_that_was_never_trained_is_trained_by_a_replay(void **state)
+{
+    uint64_t without[ROWS];
+    dkvb_model *keys = keys_and_codes(1), *model, *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F16);
+    dkvb_codeset *set = codeset_of(expected, 1), *empty;
+    size_t n = list_gone(every_seventh, without);
+
+    (void)state;
+    assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, NULL));
+    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16));
+    assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL)); /* so that classes are counted */
+    assert_ok(dkvb_codeset_new(&empty, dkvb_model_codebooks(keys), NULL));
+    assert_int_equal(dkvb_model_replay(model, empty, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);
+    assert_message("dkvb_codeset_add_session()");
+    assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
+    assert_same_learning(model, expected);
+    dkvb_codeset_free(empty);
+    dkvb_codeset_free(set);
+    dkvb_model_free(expected);
     dkvb_model_free(model);
     dkvb_model_free(keys);
 }
@@ -295,6 +522,10 @@ int main(void)
         cmocka_unit_test(masks_of_other_requests_stay),
         cmocka_unit_test(purged_pairs_stay_dead),
         cmocka_unit_test(a_replay_that_fails_changes_nothing),
+        cmocka_unit_test(sessions_are_replayed_in_turn),
+        cmocka_unit_test(codes_of_another_training_are_refused),
+        cmocka_unit_test(new_values_can_be_looked_at_before_they_are_in_place),
+        cmocka_unit_test(a_model_that_was_never_trained_is_trained_by_a_replay),
         cmocka_unit_test(each_allocation_may_fail),
     };
 

@@ -407,7 +407,7 @@ static bool is_a_key(const int8_t *row, const int8_t *keys)
 }
 
 /* A sampled key is the nearest one of the row that it is, so every pair that the row selects has it. */
-static void purge_after_thorough_leaves_no_row_as_a_key(void **state)
+static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
 {
     static int8_t projected[ROWS * CODEBOOKS * KEY_DIM], keys[CODEBOOKS * KEYS * KEY_DIM];
     dkvb_keyinit_options o = small_keyinit();
@@ -464,7 +464,7 @@ int main(void)
         cmocka_unit_test(purge_leaves_other_owners_their_keys),
         cmocka_unit_test(life_goes_on_after_a_purge),
         cmocka_unit_test(texts_are_checked),
-        cmocka_unit_test(purge_after_thorough_leaves_no_row_as_a_key),
+        cmocka_unit_test(purge_of_every_pair_leaves_no_row_as_a_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/exact_math.h"
 #include "bottleneck/model.h"
+#include "kernels/kernels.h"
 
 enum { VALUES = CODEBOOKS * KEYS * CLASSES };
 
@@ -35,6 +37,7 @@ static dkvb_model *new_model(void)
     dkvb_model *model;
 
     assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
+    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
     return model;
 }
 
@@ -53,57 +56,141 @@ static void assert_same_values(const dkvb_model *a, const dkvb_model *b)
     assert_memory_equal(a->values, b->values, VALUES * sizeof(float));
 }
 
-/* One batch after another in plain loops with the C library's exp: what training means. */
-static void plain_training(double *values, const dkvb_train_options *o, size_t n)
+/* Labels of very different numbers, some rows without one. */
+static void make_uneven(int32_t uneven[ROWS])
 {
-    double *error = malloc(o->batch * CLASSES * sizeof *error);
+    for (size_t r = 0; r < ROWS; r++)
+        uneven[r] = r % 11 == 3 ? -1 : labels[r] == 0 || r % 10 == (size_t)labels[r] ? labels[r] : 1;
+}
 
-    for (size_t first = 0; first < n; first += o->batch) {
-        size_t count = n - first < o->batch ? n - first : o->batch;
+/* Epochs, batch by batch, in plain loops with the C library's functions: what training means. */
+static void plain_training(double *values, const dkvb_train_options *o, const int32_t *label)
+{
+    double (*error)[CLASSES] = malloc(o->batch * sizeof *error), n = 0.0, of[CLASSES] = {0.0};
+    size_t row[ROWS], count = 0;
 
-        for (size_t i = 0; i < count; i++) {
-            double logits[CLASSES] = {0}, total = 0.0;
-
-            for (size_t c = 0; c < CODEBOOKS; c++)
-                for (size_t l = 0; l < CLASSES; l++)
-                    logits[l] += values[(c * KEYS + codes[(first + i) * CODEBOOKS + c]) * CLASSES + l] / CODEBOOKS;
-            for (size_t l = 0; l < CLASSES; l++)
-                total += exp(logits[l]);
-            for (size_t l = 0; l < CLASSES; l++)
-                error[i * CLASSES + l] = (l == (size_t)labels[first + i]) - exp(logits[l]) / total;
+    for (size_t r = 0; r < ROWS; r++)
+        if (label[r] >= 0) {
+            of[label[r]] += 1.0;
+            n += 1.0;
+            row[count++] = r;
         }
-        for (size_t v = 0; v < VALUES; v++)
-            values[v] *= 1.0 - o->learning_rate * o->weight_decay;
-        for (size_t i = 0; i < count; i++)
-            for (size_t c = 0; c < CODEBOOKS; c++)
+    for (uint32_t epoch = 0; epoch < o->epochs; epoch++) {
+        double rate = o->learning_rate;
+
+        if (o->epochs > 1)
+            rate *= pow(o->rate_last / o->learning_rate, (double)epoch / (o->epochs - 1));
+        for (size_t first = 0; first < count; first += o->batch) {
+            size_t rows_now = count - first < o->batch ? count - first : o->batch;
+
+            for (size_t i = 0; i < rows_now; i++) {
+                const uint16_t *code = codes + row[first + i] * CODEBOOKS;
+                double logits[CLASSES] = {0}, total = 0.0;
+
+                for (size_t c = 0; c < CODEBOOKS; c++)
+                    for (size_t l = 0; l < CLASSES; l++)
+                        logits[l] += values[(c * KEYS + code[c]) * CLASSES + l] / CODEBOOKS;
                 for (size_t l = 0; l < CLASSES; l++)
-                    values[(c * KEYS + codes[(first + i) * CODEBOOKS + c]) * CLASSES + l] +=
-                        o->learning_rate * error[i * CLASSES + l];
+                    total += exp(logits[l]);
+                for (size_t l = 0; l < CLASSES; l++) {
+                    int32_t y = label[row[first + i]];
+                    double target = o->label_smoothing / CLASSES + ((int32_t)l == y ? 1.0 - o->label_smoothing : 0.0);
+                    double weight = o->class_weight ? n / (CLASSES * of[y]) : 1.0;
+
+                    error[i][l] = rate * weight * (target - exp(logits[l]) / total);
+                }
+            }
+            for (size_t i = 0; i < rows_now; i++)
+                for (size_t c = 0; c < CODEBOOKS; c++)
+                    for (size_t l = 0; l < CLASSES; l++)
+                        values[(c * KEYS + codes[row[first + i] * CODEBOOKS + c]) * CLASSES + l] += error[i][l];
+        }
     }
     free(error);
 }
 
+/* Each of at most epochs * ROWS additions to a value rounds it, and its error comes from a logit that is off by the
+ * rounding of CODEBOOKS additions of values, all of them at most `most`: half a unit in the last place each. */
 static void training_follows_the_formula(void **state)
 {
     static double expected[VALUES];
+    static int32_t uneven[ROWS];
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
 
     (void)state;
     o.no_shuffle = 1;
     o.batch = 32;
-    for (int decays = 0; decays < 2; decays++) {
-        dkvb_model *model;
+    make_uneven(uneven);
+    for (int variant = 0; variant < 6; variant++) {
+        dkvb_model *model = new_model();
+        double most = 0.0, tolerance;
 
-        o.weight_decay = decays ? 0.02 : 0.0; /* strong enough that the common factor is folded in on the way */
-        model = train(&o, 2);
+        o.epochs = variant == 2 ? 3 : 1;
+        o.learning_rate = variant == 2 ? 2.0 : 1.5;
+        o.rate_last = 0.25;
+        o.label_smoothing = variant == 1 || variant == 5 ? 0.3 : 0.0;
+        o.class_weight = variant >= 3 ? DKVB_CLASS_WEIGHT_BALANCED : DKVB_CLASS_WEIGHT_NONE;
+        assert_ok(dkvb_model_train(model, codes, 1, variant >= 3 ? uneven : labels, ROWS, &o, NULL));
         memset(expected, 0, sizeof expected);
-        plain_training(expected, &o, ROWS);
-        /* Stored values are rounded to single precision at each of at most ROWS additions of at most learning_rate. */
+        plain_training(expected, &o, variant >= 3 ? uneven : labels);
         for (size_t v = 0; v < VALUES; v++)
-            assert_true(fabs((double)((const float *)model->values)[v] - expected[v]) <=
-                        ROWS * o.learning_rate * 0x1p-23);
+            most = fabs(expected[v]) > most ? fabs(expected[v]) : most;
+        tolerance = o.epochs * ROWS * most * 0x1p-24 * (1.0 + o.learning_rate * CODEBOOKS / CODEBOOKS);
+        for (size_t v = 0; v < VALUES; v++)
+            assert_true(fabs((double)((const float *)model->values)[v] - expected[v]) <= tolerance);
         dkvb_model_free(model);
     }
+}
+
+static void the_rate_falls_by_the_same_factor_from_epoch_to_epoch(void **state)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *constant = new_model(), *zero = new_model(), *single = new_model(), *first = new_model();
+
+    (void)state;
+    o.epochs = 3;
+    o.learning_rate = 2.0;
+    o.rate_last = 2.0;
+    assert_ok(dkvb_model_train(constant, codes, 1, labels, ROWS, &o, NULL));
+    o.rate_last = 0.0;
+    assert_ok(dkvb_model_train(zero, codes, 1, labels, ROWS, &o, NULL));
+    assert_memory_equal(constant->values, zero->values, VALUES * sizeof(float));
+    o.epochs = 1;
+    assert_ok(dkvb_model_train(first, codes, 1, labels, ROWS, &o, NULL));
+    o.rate_last = 0.5; /* one epoch uses the first rate */
+    assert_ok(dkvb_model_train(single, codes, 1, labels, ROWS, &o, NULL));
+    assert_memory_equal(first->values, single->values, VALUES * sizeof(float));
+    dkvb_model_free(constant);
+    dkvb_model_free(zero);
+    dkvb_model_free(single);
+    dkvb_model_free(first);
+}
+
+static void options_out_of_range_are_named(void **state)
+{
+    static const struct {
+        double rate, last, smoothing;
+        uint32_t weight;
+        const char *message;
+    } bad[] = {
+        {0.0, 1.0, 0.1, 0, "learning rate is 0"},    {1.0, -1.0, 0.1, 0, "last learning rate is -1"},
+        {1.0, NAN, 0.1, 0, "last learning rate"},    {1.0, 1.0, 1.0, 0, "label smoothing is 1"},
+        {1.0, 1.0, -0.1, 0, "label smoothing is -"}, {1.0, 1.0, 0.1, 2, "class weight is 2"},
+    };
+    dkvb_model *model = new_model();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+
+        o.learning_rate = bad[i].rate;
+        o.rate_last = bad[i].last;
+        o.label_smoothing = bad[i].smoothing;
+        o.class_weight = bad[i].weight;
+        assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, &o, NULL), DKVB_EINVAL);
+        assert_message(bad[i].message);
+    }
+    dkvb_model_free(model);
 }
 
 static void threads_do_not_change_a_bit(void **state)
@@ -114,7 +201,7 @@ static void threads_do_not_change_a_bit(void **state)
     (void)state;
     o.epochs = 3;
     o.batch = 50;
-    o.weight_decay = 0.01;
+    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED;
     one = train(&o, 1);
     three = train(&o, 3);
     assert_same_values(one, three);
@@ -214,7 +301,7 @@ static void steps_add_up_to_one_training(void **state)
     (void)state;
     o.no_shuffle = 1;
     o.batch = 100;
-    o.weight_decay = 0.01;
+    o.epochs = 1;
     whole = train(&o, 2);
     assert_ok(dkvb_model_train_begin(steps, &o));
     for (size_t r = 0; r < ROWS; r += 200)
@@ -323,17 +410,23 @@ static void logits_are_the_mean_of_the_selected_values(void **state)
     assert_ok(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL));
     for (size_t r = 0; r < ROWS; r++)
         for (size_t l = 0; l < CLASSES; l++) {
-            double sum = 0.0;
+            double sum = 0.0, size = 0.0;
 
-            for (size_t c = 0; c < CODEBOOKS; c++)
-                sum += (double)((const float *)model->values)[(c * KEYS + codes[r * CODEBOOKS + c]) * CLASSES + l];
-            assert_true(logits[r * CLASSES + l] == (float)(sum / CODEBOOKS));
+            for (size_t c = 0; c < CODEBOOKS; c++) {
+                float v = ((const float *)model->values)[(c * KEYS + codes[r * CODEBOOKS + c]) * CLASSES + l];
+
+                sum += (double)v;
+                size += fabs((double)v);
+            }
+            /* Each of CODEBOOKS additions, and the answer, is rounded to single precision. */
+            assert_true(fabs((double)logits[r * CLASSES + l] - sum / CODEBOOKS) <=
+                        (CODEBOOKS + 1) * 0x1p-24 * size / CODEBOOKS);
         }
     dkvb_model_free(model);
 }
 
 /* Codebooks that no fixture has: enough of them, and ranks, for every way through the sums. */
-enum { MANY = 43, FEW_KEYS = 5, MOST_RANKS = 3, MOST_CLASSES = 19 };
+enum { MANY = 43, FEW_KEYS = 5, MOST_RANKS = 3, MOST_CLASSES = 35 };
 
 static dkvb_model *wide_model(uint32_t k, uint32_t classes)
 {
@@ -356,61 +449,140 @@ static dkvb_model *wide_model(uint32_t k, uint32_t classes)
     return model;
 }
 
-static void sums_run_in_order_in_double_precision(void **state)
+/* The order of docs/numerics.md in plain loops: float32 within a group of 16 codebooks, groups in double precision. */
+static void plain_logits(float *logits, const float *values, const uint16_t *code, size_t k, size_t classes)
 {
-    static float values[MANY * FEW_KEYS * MOST_CLASSES], logits[MOST_CLASSES];
+    for (size_t l = 0; l < classes; l++) {
+        double sum = 0.0;
+
+        for (size_t c = 0; c < MANY; c += 16) {
+            float group = 0.0f;
+
+            for (size_t i = c * k; i < (c + 16) * k && i < MANY * k; i++)
+                if (code[i] != DKVB_CODE_NONE)
+                    group += values[(i / k * FEW_KEYS + code[i]) * classes + l];
+            sum += (double)group;
+        }
+        logits[l] = (float)(sum / (double)(MANY * k));
+    }
+}
+
+static void sums_run_in_groups_of_16_codebooks(void **state)
+{
+    static float values[MANY * FEW_KEYS * MOST_CLASSES], logits[MOST_CLASSES], expected[MOST_CLASSES];
+    static const uint32_t types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
     uint16_t code[MANY * MOST_RANKS];
 
     (void)state;
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) /* so that another order gives other bits */
-        values[i] = (float)((double)((i * 7919) % 1009) * (i % 3 ? 1e-4 : 1e15) / 7.0);
     for (uint32_t k = 1; k <= MOST_RANKS; k++)
-        for (uint32_t classes = 1; classes <= MOST_CLASSES; classes++) {
-            dkvb_model *model = wide_model(k, classes);
+        for (uint32_t classes = 1; classes <= MOST_CLASSES; classes++)
+            for (size_t t = 0; t < 3; t++) {
+                dkvb_model *model = wide_model(k, classes);
 
-            assert_ok(dkvb_model_set_values(model, values));
-            for (size_t i = 0; i < MANY * k; i++)
-                code[i] = i % 11 == 7 ? DKVB_CODE_NONE : (uint16_t)(i * 3 % FEW_KEYS);
-            assert_ok(dkvb_model_decode(model, code, k, 1, logits, NULL));
-            for (size_t l = 0; l < classes; l++) {
-                double sum = 0.0;
-
+                for (size_t i = 0; i < sizeof values / sizeof *values; i++) /* so that another order has other bits */
+                    values[i] = (float)((double)((i * 7919) % 1009) * (i % 3 ? 1e-6 : t == 1 ? 30.0 : 1e9) / 7.0);
+                assert_ok(dkvb_model_set_values_dtype(model, types[t]));
+                assert_ok(dkvb_model_set_values(model, values));
+                assert_ok(dkvb_model_get_values(model, values));
                 for (size_t i = 0; i < MANY * k; i++)
-                    if (code[i] != DKVB_CODE_NONE)
-                        sum += (double)values[(i / k * FEW_KEYS + code[i]) * classes + l];
-                assert_true(logits[l] == (float)(sum / (MANY * k)));
+                    code[i] = i % 11 == 7 ? DKVB_CODE_NONE : (uint16_t)(i * 3 % FEW_KEYS);
+                assert_ok(dkvb_model_decode(model, code, k, 1, logits, NULL));
+                plain_logits(expected, values, code, k, classes);
+                assert_memory_equal(logits, expected, classes * sizeof *logits);
+                dkvb_model_free(model);
             }
-            dkvb_model_free(model);
-        }
 }
 
-/* In a first batch all classes are equally likely, so a row's error is known exactly. */
-static void errors_are_added_in_the_order_of_rows_and_ranks(void **state)
+/* Float16 of every size, subnormals too, at lengths around those of vectors; nothing past a row counts. */
+static void every_kernel_adds_values_as_the_scalar_one(void **state)
 {
-    enum { MANY_ROWS = 70, RANKS = 2, LABELS = 3 };
-    static uint16_t many[MANY_ROWS * MANY * RANKS];
-    static float values[MANY * FEW_KEYS * LABELS], expected[MANY * FEW_KEYS * LABELS];
+    enum { COUNT = 9, LONGEST = 70 };
+    static uint16_t half[COUNT][LONGEST];
+    static float full[COUNT][LONGEST];
+    static const uint32_t types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
+
+    (void)state;
+    for (size_t r = 0; r < COUNT; r++)
+        for (size_t l = 0; l < LONGEST; l++) {
+            uint16_t bits = (uint16_t)((r * LONGEST + l) * 40503u);
+
+            half[r][l] = (bits & 0x7C00) == 0x7C00 ? bits & 0x83FF : bits & 0xFBFF; /* finite in both types */
+            full[r][l] = (float)half[r][l] / 7.0f;
+        }
+    for (size_t t = 0; dkvb__kernel_tables[t]; t++) {
+        if (!dkvb__kernel_tables[t]->supported())
+            continue;
+        for (size_t type = 0; type < 3; type++)
+            for (size_t classes = 1; classes <= LONGEST; classes++)
+                for (size_t count = 0; count <= COUNT; count++) {
+                    float sums[LONGEST + 1], expected[LONGEST + 1];
+                    const void *row[COUNT];
+
+                    for (size_t r = 0; r < COUNT; r++)
+                        row[r] = type == 0 ? (const void *)full[r] : (const void *)half[r];
+                    for (size_t l = 0; l <= LONGEST; l++)
+                        sums[l] = expected[l] = (float)l / 3.0f;
+                    dkvb__kernel_tables[t]->add_values(sums, row, count, classes, types[type]);
+                    dkvb__kernels_scalar.add_values(expected, row, count, classes, types[type]);
+                    assert_memory_equal(sums, expected, sizeof sums);
+                }
+    }
+}
+
+/* Two batches of rows on values that are there, in plain loops, to the last bit: sums in their order, errors from
+ * logits as decoding gives them, added row by row and rank by rank. */
+static void training_adds_in_one_order_whatever_the_classes(void **state)
+{
+    enum { MANY_ROWS = 37, BATCH = 20 };
+    static uint16_t many[MANY_ROWS * MANY * MOST_RANKS];
+    static float values[MANY * FEW_KEYS * MOST_CLASSES], found[MANY * FEW_KEYS * MOST_CLASSES];
+    static float error[BATCH][MOST_CLASSES];
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_model *model = wide_model(RANKS, LABELS);
     int32_t label[MANY_ROWS];
 
     (void)state;
     o.no_shuffle = 1;
+    o.epochs = 1;
+    o.batch = BATCH;
     o.learning_rate = 0.7;
-    for (size_t r = 0; r < MANY_ROWS; r++)
-        label[r] = (int32_t)(r * r % 7 % LABELS);
-    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
-        size_t r = i / (MANY * RANKS), c = i / RANKS % MANY;
+    for (uint32_t k = 1; k <= MOST_RANKS; k++)
+        for (uint32_t classes = 1; classes <= MOST_CLASSES; classes++) {
+            dkvb_model *model = wide_model(k, classes);
+            double off = o.label_smoothing / classes, on = 1.0 - o.label_smoothing + off;
 
-        many[i] = i % 13 == 5 ? DKVB_CODE_NONE : (uint16_t)((r * 3 + i * (r % 4)) % FEW_KEYS);
-        for (int32_t l = 0; l < LABELS && many[i] != DKVB_CODE_NONE; l++)
-            expected[(c * FEW_KEYS + many[i]) * LABELS + (size_t)l] +=
-                (float)(o.learning_rate * ((l == label[r] ? 1.0 : 0.0) - 1.0 / LABELS));
-    }
-    assert_ok(dkvb_model_train(model, many, RANKS, label, MANY_ROWS, &o, NULL));
-    assert_ok(dkvb_model_get_values(model, values));
-    assert_memory_equal(values, expected, sizeof values);
-    dkvb_model_free(model);
+            for (size_t i = 0; i < MANY_ROWS * MANY * k; i++)
+                many[i] = i % 13 == 5 ? DKVB_CODE_NONE : (uint16_t)((i / (MANY * k) * 3 + i * (i % 4)) % FEW_KEYS);
+            for (size_t i = 0; i < MANY * FEW_KEYS * classes; i++)
+                values[i] = (float)(i * 7919 % 1009) / 100.0f;
+            for (size_t r = 0; r < MANY_ROWS; r++)
+                label[r] = (int32_t)(r * r % 7 % classes);
+            assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+            assert_ok(dkvb_model_set_values(model, values));
+            assert_ok(dkvb_model_train(model, many, k, label, MANY_ROWS, &o, NULL));
+            assert_ok(dkvb_model_get_values(model, found));
+            for (size_t first = 0; first < MANY_ROWS; first += BATCH) {
+                size_t end = first + BATCH < MANY_ROWS ? first + BATCH : MANY_ROWS;
+
+                for (size_t r = first; r < end; r++) {
+                    float logits[MOST_CLASSES];
+                    double power[MOST_CLASSES], most = -1e9, total = 0.0;
+
+                    plain_logits(logits, values, many + r * MANY * k, k, classes);
+                    for (size_t l = 0; l < classes; l++)
+                        most = (double)logits[l] > most ? (double)logits[l] : most;
+                    for (size_t l = 0; l < classes; l++)
+                        total += power[l] = dkvb__exp((double)logits[l] - most);
+                    for (size_t l = 0; l < classes; l++)
+                        error[r - first][l] =
+                            (float)(o.learning_rate * (((int32_t)l == label[r] ? on : off) - power[l] / total));
+                }
+                for (size_t i = first * MANY * k; i < end * MANY * k; i++)
+                    for (size_t l = 0; l < classes && many[i] != DKVB_CODE_NONE; l++)
+                        values[(i / k % MANY * FEW_KEYS + many[i]) * classes + l] += error[i / (MANY * k) - first][l];
+            }
+            assert_memory_equal(found, values, MANY * FEW_KEYS * classes * sizeof *values);
+            dkvb_model_free(model);
+        }
 }
 
 struct heard {
@@ -504,6 +676,165 @@ static void a_row_without_live_keys_abstains(void **state)
     dkvb_model_free(model);
 }
 
+/* Codes that select pairs whose values are zeros: nothing was learned there. */
+static void a_row_behind_which_nothing_was_learned_abstains(void **state)
+{
+    static const uint32_t types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
+    static float values[VALUES];
+    float logits[CLASSES];
+    int32_t label = 7;
+    dkvb_model *model = new_model();
+
+    (void)state;
+    assert_ok(dkvb_model_classify(model, codes, 1, 1, &label, NULL));
+    assert_int_equal(label, -1);
+    for (size_t t = 0; t < 3; t++) {
+        assert_ok(dkvb_model_set_values_dtype(model, types[t]));
+        memset(values, 0, sizeof values);
+        values[(2 * KEYS + codes[2]) * CLASSES + 3] = -1.0f; /* the row says: anything but class 3 */
+        assert_ok(dkvb_model_set_values(model, values));
+        assert_ok(dkvb_model_classify(model, codes, 1, 1, &label, NULL));
+        assert_int_equal(label, 0);
+        values[(4 * KEYS + codes[4]) * CLASSES + 3] = 1.0f; /* sums of 0, from values that are not */
+        assert_ok(dkvb_model_set_values(model, values));
+        assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
+        assert_int_equal(label, 0);
+        assert_true(logits[3] == 0.0f);
+        memset(values, 0, sizeof values);
+        for (size_t l = 0; l < CLASSES; l++)
+            values[(2 * KEYS + (codes[2] ? codes[2] - 1u : codes[2] + 1u)) * CLASSES + l] = 1.0f; /* a neighbour */
+        assert_ok(dkvb_model_set_values(model, values));
+        assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
+        assert_int_equal(label, -1);
+    }
+    dkvb_model_free(model);
+    assert_ok(dkvb_model_new(&model, cb, 1, NULL)); /* one class: nothing to learn, and one answer */
+    assert_ok(dkvb_model_classify(model, codes, 1, 1, &label, NULL));
+    assert_int_equal(label, 0);
+    dkvb_model_free(model);
+}
+
+static void fingerprint(uint8_t trained[16], const uint16_t *code, const int32_t *label, const uint64_t *ids, size_t n,
+                        const dkvb_train_options *given)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_train_options o = *given;
+    dkvb_model *model = new_model();
+
+    o.ids = ids;
+    assert_ok(dkvb_model_train(model, code, 1, label, n, &o, NULL));
+    assert_ok(dkvb_model_get_info(model, &info));
+    memcpy(trained, info.trained, 16);
+    dkvb_model_free(model);
+}
+
+static void the_fingerprint_of_a_training_follows_from_its_rows_not_their_order(void **state)
+{
+    static uint16_t turned[ROWS * CODEBOOKS];
+    static int32_t turned_labels[ROWS], fewer[ROWS];
+    static uint64_t ids[ROWS], turned_ids[ROWS];
+    uint8_t first[16], other[16];
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+
+    (void)state;
+    o.epochs = 1;
+    for (size_t r = 0; r < ROWS; r++) {
+        size_t to = ROWS - 1 - r;
+
+        ids[r] = turned_ids[to] = 3 * r + 5;
+        turned_labels[to] = labels[r];
+        fewer[r] = r < ROWS / 2 ? labels[r] : -1;
+        memcpy(turned + to * CODEBOOKS, codes + r * CODEBOOKS, CODEBOOKS * sizeof *codes);
+    }
+    fingerprint(first, codes, labels, ids, ROWS, &o);
+    fingerprint(other, turned, turned_labels, turned_ids, ROWS, &o);
+    assert_memory_equal(first, other, 16);
+    fingerprint(other, turned, turned_labels, ids, ROWS, &o); /* other ids */
+    assert_memory_not_equal(first, other, 16);
+    o.learning_rate = 2.5;
+    fingerprint(other, codes, labels, ids, ROWS, &o);
+    assert_memory_not_equal(first, other, 16);
+    fingerprint(first, codes, fewer, ids, ROWS, &o); /* rows without a label leave no trace */
+    fingerprint(other, codes, labels, ids, ROWS / 2, &o);
+    assert_memory_equal(first, other, 16);
+    fewer[1] = (fewer[1] + 1) % CLASSES;
+    fingerprint(other, codes, fewer, ids, ROWS, &o);
+    assert_memory_not_equal(first, other, 16);
+    turned[(ROWS - 1) * CODEBOOKS] ^= 1;
+    turned_labels[ROWS - 1] = labels[0];
+    o.no_shuffle = 1; /* as they come: ids say nothing, their order does */
+    fingerprint(first, codes, labels, ids, ROWS, &o);
+    fingerprint(other, codes, labels, turned_ids, ROWS, &o);
+    assert_memory_equal(first, other, 16);
+    turned[(ROWS - 1) * CODEBOOKS] ^= 1;
+    fingerprint(other, turned, turned_labels, turned_ids, ROWS, &o);
+    assert_memory_not_equal(first, other, 16);
+}
+
+static void trainings_make_a_chain_and_values_by_hand_end_it(void **state)
+{
+    static const uint8_t zeros[16];
+    static float values[VALUES];
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = train(&o, 1), *twin = new_model();
+    uint8_t once[16];
+
+    (void)state;
+    memcpy(once, model->trained, 16);
+    assert_memory_not_equal(once, zeros, 16);
+    assert_memory_equal(twin->trained, zeros, 16);
+    assert_ok(dkvb_model_train_begin(model, &o));
+    assert_ok(dkvb_model_train_step(model, codes, 1, labels, ROWS, NULL));
+    assert_memory_equal(model->trained, once, 16); /* not before the end */
+    dkvb_model_train_abort(model);
+    assert_memory_equal(model->trained, once, 16);
+    assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, &o, NULL));
+    assert_memory_not_equal(model->trained, once, 16);
+    assert_ok(dkvb_model_get_values(model, values));
+    assert_ok(dkvb_model_set_values(twin, values));
+    assert_memory_equal(twin->trained, zeros, 16);
+    assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL)); /* not as if from 0 */
+    assert_memory_not_equal(twin->trained, once, 16);
+    memset(values, 0, sizeof values);
+    assert_ok(dkvb_model_set_values(twin, values));
+    assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL));
+    assert_memory_equal(twin->trained, once, 16);
+    dkvb_model_free(model);
+    dkvb_model_free(twin);
+}
+
+static void steps_have_no_class_weights(void **state)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = new_model();
+
+    (void)state;
+    o.class_weight = DKVB_CLASS_WEIGHT_BALANCED;
+    assert_int_equal(dkvb_model_train_begin(model, &o), DKVB_EINVAL);
+    assert_message("class weights");
+    o.class_weight = DKVB_CLASS_WEIGHT_NONE;
+    assert_ok(dkvb_model_train_begin(model, &o)); /* nothing was left behind */
+    dkvb_model_free(model);
+}
+
+static void the_temperature_is_kept_and_checked(void **state)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_model *model = new_model();
+
+    (void)state;
+    assert_ok(dkvb_model_get_info(model, &info));
+    assert_true(info.temperature == 1.0);
+    assert_ok(dkvb_model_set_temperature(model, 0.75));
+    assert_int_equal(dkvb_model_set_temperature(model, 0.0), DKVB_EINVAL);
+    assert_message("temperature is 0");
+    assert_int_equal(dkvb_model_set_temperature(model, NAN), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_temperature(model, 1e4), DKVB_EINVAL);
+    assert_ok(dkvb_model_get_info(model, &info));
+    assert_true(info.temperature == 0.75);
+    dkvb_model_free(model);
+}
+
 static void bad_codes_and_labels_are_named(void **state)
 {
     dkvb_model *model = new_model();
@@ -530,11 +861,13 @@ static void softmax_argmax_and_top_agree(void **state)
     double sum = 0.0;
 
     (void)state;
-    dkvb_decode_softmax(logits[0], 2, 4, probs[0]);
+    dkvb_decode_softmax(logits[0], 2, 4, 1.0, probs[0]);
     for (size_t l = 0; l < 4; l++)
         sum += (double)probs[0][l];
     assert_true(fabs(sum - 1.0) < 1e-6);
     assert_true(fabs((double)probs[0][0] - exp(-2.0) / (exp(-2.0) + 2.0)) < 1e-7);
+    dkvb_decode_softmax(logits[0], 2, 4, 2.0, scores[0]); /* half the distances */
+    assert_true(fabs((double)scores[0][0] - exp(-1.0) / (exp(-1.0) + 2.0 + exp(-51.5))) < 1e-7);
     dkvb_decode_argmax(logits[0], 2, 4, best);
     assert_int_equal(best[0], 1); /* the lower of two equal */
     assert_int_equal(best[1], 3);
@@ -552,6 +885,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_follows_the_formula),
+        cmocka_unit_test(the_rate_falls_by_the_same_factor_from_epoch_to_epoch),
+        cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(the_seed_orders_the_rows),
         cmocka_unit_test(training_learns_the_classes),
@@ -562,12 +897,18 @@ int main(void)
         cmocka_unit_test(callbacks_cancel_without_a_trace),
         cmocka_unit_test(classes_can_be_added_and_learnt),
         cmocka_unit_test(logits_are_the_mean_of_the_selected_values),
-        cmocka_unit_test(sums_run_in_order_in_double_precision),
-        cmocka_unit_test(errors_are_added_in_the_order_of_rows_and_ranks),
+        cmocka_unit_test(sums_run_in_groups_of_16_codebooks),
+        cmocka_unit_test(every_kernel_adds_values_as_the_scalar_one),
+        cmocka_unit_test(training_adds_in_one_order_whatever_the_classes),
         cmocka_unit_test(progress_of_decoding_counts_rows),
         cmocka_unit_test(more_threads_than_calls_take_are_not_promised),
         cmocka_unit_test(predict_is_search_and_decode),
         cmocka_unit_test(a_row_without_live_keys_abstains),
+        cmocka_unit_test(a_row_behind_which_nothing_was_learned_abstains),
+        cmocka_unit_test(the_fingerprint_of_a_training_follows_from_its_rows_not_their_order),
+        cmocka_unit_test(trainings_make_a_chain_and_values_by_hand_end_it),
+        cmocka_unit_test(steps_have_no_class_weights),
+        cmocka_unit_test(the_temperature_is_kept_and_checked),
         cmocka_unit_test(bad_codes_and_labels_are_named),
         cmocka_unit_test(softmax_argmax_and_top_agree),
     };

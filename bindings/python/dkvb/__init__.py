@@ -28,10 +28,10 @@ from ._ffi import DKVB_FORGET as FORGET
 from ._ffi import DKVB_KEEP as KEEP
 from ._ffi import DKVB_RANK_NEVER as RANK_NEVER
 from .codebooks import Codebooks, CodebooksInfo
-from .codeset import Codeset, CodesetRows
+from .codeset import Codeset, CodesetRows, Session
 from .data import read_array, read_features, read_labels, write_npy
-from .decode import argmax, softmax, top
-from .effect import Budget, ClassEffect, effect, effect_compare, effect_sum, find_budget
+from .decode import argmax, calibration_error, fit_temperature, softmax, top
+from .effect import Budget, ClassEffect, effect, effect_compare, effect_sample, effect_sum, find_budget
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
@@ -46,8 +46,10 @@ __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
     "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FileError", "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "StateError", "TrainReport", "argmax",
-    "decode_image", "effect", "effect_compare", "effect_sum", "find_budget", "fit_image", "image_codecs", "kernels",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
+    "argmax",
+    "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
+    "fit_image", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax", "threads",
     "top", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
     "version", "write_npy",

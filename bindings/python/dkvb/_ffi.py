@@ -21,6 +21,10 @@ DKVB_ESTATE = -8
 DKVB_ENOTFOUND = -9
 
 # codebooks.h, search.h
+DKVB_TEMPERATURE_MIN = 1e-3
+DKVB_TEMPERATURE_MAX = 1e3
+DKVB_CLASS_WEIGHT_NONE = 0
+DKVB_CLASS_WEIGHT_BALANCED = 1
 DKVB_KEYINIT_EMA = 0
 DKVB_KEYINIT_KMEANS = 1
 DKVB_KEYINIT_SAMPLE = 2
@@ -37,13 +41,16 @@ DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
-DKVB_STRENGTH_THOROUGH = 2
 DKVB_STRENGTH_EXACT = 3
 
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
 DKVB_PART_HELD_OUT = 1
+DKVB_KEPT_AUTO = 0
+DKVB_KEPT_CODES = 1
+DKVB_KEPT_FEATURES = 2
 DKVB_CODESET_DEPTH = 32
+DKVB_CODESET_SESSIONS = 64
 DKVB_METHOD_ACTIVATIONS = 1
 DKVB_METHOD_CONTRAST = 2
 DKVB_METHOD_EXAMPLES = 3
@@ -111,6 +118,10 @@ class Codeset(Structure):
 
 class Encoder(Structure):
     """dkvb_encoder, opaque."""
+
+
+class Replay(Structure):
+    """dkvb_replay, opaque."""
 
 
 class Imageset(Structure):
@@ -215,6 +226,8 @@ class ModelInfo(Structure):
         ("birth", c_uint8 * 16),
         ("values_dtype", c_uint32),
         ("class_counts", c_uint32),
+        ("temperature", c_double),
+        ("trained", c_uint8 * 16),
     )
 
 
@@ -238,9 +251,11 @@ class TrainOptions(Structure):
         ("epochs", c_uint32),
         ("batch", c_uint32),
         ("learning_rate", c_double),
-        ("weight_decay", c_double),
+        ("rate_last", c_double),
+        ("label_smoothing", c_double),
         ("seed", c_uint64),
         ("no_shuffle", c_uint32),
+        ("class_weight", c_uint32),
         ("report", ReportFn),
         ("user", c_void_p),
         ("ids", POINTER(c_uint64)),
@@ -419,6 +434,7 @@ class CodesetOptions(Structure):
         ("top_k", c_uint32),
         ("depth", c_uint32),
         ("allocator", POINTER(Allocator)),
+        ("keep", c_uint32),
     )
 
 
@@ -431,6 +447,35 @@ class CodesetRows(Structure):
         ("ids", POINTER(c_uint64)),
         ("labels", POINTER(c_int32)),
         ("codes", POINTER(c_uint16)),
+        ("features", c_void_p),
+        ("dtype", c_uint32),
+        ("columns", c_uint32),
+    )
+
+
+class CodesetInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("k", c_uint32 * 2),
+        ("rows", c_uint64 * 2),
+        ("kept", c_uint32 * 2),
+        ("dtype", c_uint32 * 2),
+        ("columns", c_uint32 * 2),
+        ("row_bytes", c_uint64 * 2),
+        ("sessions", c_uint32),
+        ("searched", c_uint32),
+    )
+
+
+class CodesetSession(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("classes", c_uint32),
+        ("values_dtype", c_uint32),
+        ("rows", c_uint64),
+        ("training", TrainOptions),
     )
 
 
@@ -479,6 +524,7 @@ class Budget(Structure):
         ("forget_after", c_double),
         ("retain_before", c_double),
         ("retain_after", c_double),
+        ("roomy", c_uint64),
     )
 
 
@@ -493,8 +539,10 @@ STRUCTURES = {
     "dkvb_budget_options": BudgetOptions,
     "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_info": CodebooksInfo,
+    "dkvb_codeset_info": CodesetInfo,
     "dkvb_codeset_options": CodesetOptions,
     "dkvb_codeset_rows": CodesetRows,
+    "dkvb_codeset_session": CodesetSession,
     "dkvb_encoder_info": EncoderInfo,
     "dkvb_encoder_options": EncoderOptions,
     "dkvb_forget_options": ForgetOptions,
@@ -515,6 +563,7 @@ STRUCTURES = {
 
 _codebooks = POINTER(Codebooks)
 _codeset = POINTER(Codeset)
+_replay = POINTER(Replay)
 _encoder = POINTER(Encoder)
 _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
@@ -570,12 +619,19 @@ PROTOTYPES = {
     "dkvb_codeset_free": (None, (_codeset,)),
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
     "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
+    "dkvb_codeset_add_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_narrowest": (c_uint32, (_f32, c_size_t)),
+    "dkvb_codeset_narrow": (None, (c_void_p, c_uint32, _f32, c_size_t)),
+    "dkvb_codeset_get_info": (Status, (_codeset, POINTER(CodesetInfo))),
+    "dkvb_codeset_search": (Status, (_codeset, _codebooks, _run)),
     "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
     "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
     "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
-    "dkvb_codeset_set_training": (Status, (_codeset, POINTER(TrainOptions))),
-    "dkvb_codeset_get_training": (Status, (_codeset, POINTER(TrainOptions))),
+    "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
+    "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
+    "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
+    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), _run)),
     "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
@@ -592,12 +648,18 @@ PROTOTYPES = {
     "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
     "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
+    "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
     "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
     "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
                                   _run)),
 
     # replay.h
+    "dkvb_replay_check": (Status, (_model, _codeset, _u64, c_size_t, _run)),
+    "dkvb_replay_new": (Status, (POINTER(_replay), _model, _codeset, _u64, c_size_t, _run)),
+    "dkvb_replay_model": (_model, (_replay,)),
+    "dkvb_replay_commit": (Status, (_replay, POINTER(ForgetOptions), _u64)),
+    "dkvb_replay_free": (None, (_replay,)),
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
 
     # mask.h
@@ -628,6 +690,7 @@ PROTOTYPES = {
     "dkvb_model_codebooks": (_codebooks, (_model,)),
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
+    "dkvb_model_set_temperature": (Status, (_model, c_double)),
     "dkvb_model_set_values": (Status, (_model, _f32)),
     "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
@@ -654,7 +717,9 @@ PROTOTYPES = {
     "dkvb_model_train_abort": (None, (_model,)),
     "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
     "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
-    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, _f32)),
+    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
+    "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
+    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
     "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 

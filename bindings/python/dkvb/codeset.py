@@ -1,6 +1,6 @@
 """Codesets: the codes of the rows that a model was trained on, kept to forget by."""
 
-from ctypes import POINTER, byref, c_uint64, sizeof
+from ctypes import POINTER, byref, c_double, c_uint64, c_void_p, cast, sizeof
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,14 @@ import numpy as np
 from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
+from ._run import LongCall
 from .codebooks import _METHODS, _keyinit
+from .data import _DTYPES
+from .model import CLASS_WEIGHTS, _class_weight
 
 _PARTS = {"training": _ffi.DKVB_PART_TRAINING, "held_out": _ffi.DKVB_PART_HELD_OUT}
-_TRAINING = ("epochs", "batch", "learning_rate", "weight_decay", "seed")
+_KEPT = {"auto": _ffi.DKVB_KEPT_AUTO, "codes": _ffi.DKVB_KEPT_CODES, "features": _ffi.DKVB_KEPT_FEATURES}
+_TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing", "seed")
 _KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "normalize", "decay", "restart", "seed")
 
 
@@ -27,14 +31,25 @@ class CodesetRows:
         return len(self.ids)
 
 
+@dataclass(frozen=True)
+class Session:
+    """One training of the values."""
+
+    classes: int  # that the model had
+    rows: int  # with a label, that took part and are still there
+    values: np.dtype  # that values were stored in; None for bfloat16, which numpy does not have
+    training: dict  # arguments of Model.train()
+
+
 class Codeset(Handle):
     """Ids, labels and codes in two parts: "training", which values learn from, and "held_out", which effects are
     measured on (codeset.h). It is data about persons if the rows are."""
 
     _free = lib.dkvb_codeset_free
 
-    def __init__(self, codebooks, top_k=None, depth=None):
-        opts = _struct.options(_ffi.CodesetOptions, lib.dkvb_codeset_options_init, top_k=top_k, depth=depth)
+    def __init__(self, codebooks, top_k=None, depth=None, keep="auto"):
+        opts = _struct.options(_ffi.CodesetOptions, lib.dkvb_codeset_options_init, top_k=top_k, depth=depth,
+                               keep=_arrays.choice(keep, _KEPT, "keep"))
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_new(byref(out), codebooks._c, byref(opts))
         self._own(out)
@@ -63,15 +78,41 @@ class Codeset(Handle):
         ids = _arrays.ids(ids, "rows")
         return np.array([lib.dkvb_codeset_holds_out(row, share) for row in ids.tolist()], np.bool_)
 
-    def add(self, part, ids, labels, codes):
-        """Append rows to a part: ascending ids above its last one, labels of -1 or more, codes searched without a
-        mask, `uint16[n][C][k]` with the k of the part."""
+    def add(self, part, ids, labels, codes, features=None):
+        """Add rows to a part: ids in any order that neither part has, labels of -1 or more, codes searched without a
+        mask, `uint16[n][C][k]` with the k of the part. Features, `[n][columns]` of uint8, float16, float32 or float64,
+        are kept where a file of them is smaller, or as `keep` said."""
         raw, number = self._raw_rows(part), _part(part)
         ids = _arrays.ids(ids, "rows")
         labels = _arrays.labels(labels, len(ids))
         codes = _arrays.codes_of_shape(codes, (len(ids), raw.codebooks, raw.k))
-        lib.dkvb_codeset_add(self._c, number, _arrays.pointer(ids), _arrays.pointer(labels), _arrays.pointer(codes),
-                             len(ids))
+        if features is None:
+            return lib.dkvb_codeset_add(self._c, number, _arrays.pointer(ids), _arrays.pointer(labels),
+                                        _arrays.pointer(codes), len(ids))
+        features = np.require(features, None, ["C", "A"])
+        dtypes = {np.dtype(of): number for number, of in _DTYPES.items()}
+        if features.ndim != 2 or len(features) != len(ids) or features.dtype not in dtypes:
+            raise ValueError(f"features: {features.dtype} of shape {features.shape} found, a matrix of {len(ids)} rows "
+                             "of uint8, float16, float32 or float64 wanted")
+        lib.dkvb_codeset_add_rows(self._c, number, byref(_ffi.CodesetRows(
+            sizeof(_ffi.CodesetRows), len(ids), raw.codebooks, raw.k, _arrays.pointer(ids), _arrays.pointer(labels),
+            _arrays.pointer(codes), cast(features.ctypes.data, c_void_p), dtypes[features.dtype], features.shape[1])))
+
+    @property
+    def kept(self):
+        """What a file keeps of the rows of each part, and the bytes that one takes there: ("codes", 172)."""
+        raw, names = self._info(), {number: name for name, number in _KEPT.items()}
+        return {part: (names[raw.kept[number]], raw.row_bytes[number]) for part, number in _PARTS.items()}
+
+    @property
+    def searched(self):
+        """False after loading a file that keeps features: then search() finds the codes."""
+        return bool(self._info().searched)
+
+    def search(self, codebooks, *, threads=0, progress=None):
+        """Find the codes of features that were loaded; nothing is done where all codes are there."""
+        with LongCall(threads, progress) as run:
+            lib.dkvb_codeset_search(self._c, codebooks._c, byref(run))
 
     def rows(self, part):
         """A CodesetRows of the part."""
@@ -88,19 +129,37 @@ class Codeset(Handle):
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value
 
-    @property
-    def training(self):
-        """How the values were trained, as arguments of Model.train(). Assigning such a dict says so."""
-        raw = _struct.sized(_ffi.TrainOptions)
-        lib.dkvb_codeset_get_training(self._c, byref(raw))
-        return {**{name: getattr(raw, name) for name in _TRAINING}, "shuffle": not raw.no_shuffle}
-
-    @training.setter
-    def training(self, given):
-        given = _known(given, (*_TRAINING, "shuffle"), "training")
+    def add_session(self, model, ids=None, **training):
+        """Record one Model.train(), of the training rows with these ids (all that are there, if not given), with the
+        arguments that it was given. The model's number of classes and type of values are noted."""
+        given = _known(training, (*_TRAINING, "class_weight", "shuffle"), "training")
         opts = _struct.options(_ffi.TrainOptions, lib.dkvb_train_options_init,
-                               no_shuffle=not given.pop("shuffle", True), **given)
-        lib.dkvb_codeset_set_training(self._c, byref(opts))
+                               no_shuffle=not given.pop("shuffle", True),
+                               class_weight=_class_weight(given.pop("class_weight", None)), **given)
+        ids = None if ids is None else _arrays.ids(ids, "rows")
+        lib.dkvb_codeset_add_session(self._c, model._c, byref(opts), _arrays.pointer(ids), 0 if ids is None else len(ids))
+
+    @property
+    def sessions(self):
+        """The trainings that were recorded, a list of Session."""
+        return [self._session(index) for index in range(self._info().sessions)]
+
+    def took_part(self, session):
+        """Which rows of the training part a session trained on, `bool[n]`, by its number from 0."""
+        raw, rows = _struct.sized(_ffi.CodesetSession), np.zeros(self._info().rows[0], np.uint8)
+        lib.dkvb_codeset_get_session(self._c, session, byref(raw), _arrays.pointer(rows))
+        return rows.astype(np.bool_)
+
+    def copy_sessions(self, other):
+        """Record the sessions of another codeset in this one, which has none, for the rows that both have."""
+        lib.dkvb_codeset_copy_sessions(self._c, other._c)
+
+    def fit_temperature(self, model, *, threads=0):
+        """The temperature of a model that fits the rows held out best."""
+        temperature = c_double()
+        with LongCall(threads) as run:
+            lib.dkvb_codeset_fit_temperature(self._c, model._c, byref(temperature), byref(run))
+        return temperature.value
 
     @property
     def keyinit(self):
@@ -122,9 +181,23 @@ class Codeset(Handle):
     def __repr__(self):
         if self._owner is None:
             return "<dkvb.Codeset, closed>"
-        training, held = self._raw_rows("training"), self._raw_rows("held_out")
-        return (f"<dkvb.Codeset: {training.n} rows to train on, {held.n} held out, {held.codebooks} codebooks, "
-                f"{training.k} and {held.k} keys in each>")
+        raw = self._info()
+        return (f"<dkvb.Codeset: {raw.rows[0]} rows to train on, {raw.rows[1]} held out, {raw.codebooks} codebooks, "
+                f"{raw.k[0]} and {raw.k[1]} keys in each>")
+
+    def _info(self):
+        raw = _struct.sized(_ffi.CodesetInfo)
+        lib.dkvb_codeset_get_info(self._c, byref(raw))
+        return raw
+
+    def _session(self, index):
+        raw = _struct.sized(_ffi.CodesetSession)
+        lib.dkvb_codeset_get_session(self._c, index, byref(raw), None)
+        opts = raw.training
+        weight = next(name for name, number in CLASS_WEIGHTS.items() if number == opts.class_weight)
+        return Session(raw.classes, raw.rows, _DTYPES.get(raw.values_dtype),
+                       {**{name: getattr(opts, name) for name in _TRAINING}, "class_weight": weight,
+                        "shuffle": not opts.no_shuffle})
 
     def _raw_rows(self, part):
         raw = _struct.sized(_ffi.CodesetRows)

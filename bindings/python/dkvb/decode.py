@@ -1,16 +1,20 @@
 """What logits say."""
 
+from ctypes import byref, c_double
+
 import numpy as np
 
 from . import _arrays
 from ._library import lib
 
 
-def softmax(logits):
-    """Probabilities of each row, `float32[n][L]`."""
+def softmax(logits, temperature=1.0):
+    """Probabilities of each row, `float32[n][L]`: softmax of logits / temperature."""
+    if not temperature > 0:
+        raise ValueError(f"temperature: {temperature} found, it must be above 0")
     logits = _arrays.floats(logits, ("rows", "classes"), "logits")
     out = np.empty_like(logits)
-    lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, _arrays.pointer(out))
+    lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, temperature, _arrays.pointer(out))
     return out
 
 
@@ -33,6 +37,23 @@ def top(logits, count):
     lib.dkvb_decode_top(_arrays.pointer(logits), *logits.shape, count, _arrays.pointer(labels),
                         _arrays.pointer(scores))
     return labels, scores
+
+
+def fit_temperature(logits, labels):
+    """The temperature that makes softmax(logits / temperature) fit labels (-1 = ignore) of rows held out best."""
+    logits, out = _with_classes(logits), c_double()
+    labels = _arrays.labels(labels, len(logits))
+    lib.dkvb_calibration_fit(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape, byref(out))
+    return out.value
+
+
+def calibration_error(logits, labels, temperature=1.0, bins=15):
+    """Expected calibration error of softmax(logits / temperature), in bins of equal width; labels: -1 = ignore."""
+    logits, out = _with_classes(logits), c_double()
+    labels = _arrays.labels(labels, len(logits))
+    lib.dkvb_calibration_error(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape, float(temperature),
+                               _arrays.integer(bins, 32, "bins"), byref(out))
+    return out.value
 
 
 def _with_classes(logits):

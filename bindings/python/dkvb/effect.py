@@ -3,10 +3,12 @@
 from ctypes import byref, c_uint64
 from dataclasses import astuple, dataclass
 
+import numpy as np
+
 from . import _arrays, _ffi, _struct
 from ._library import lib
 from ._run import LongCall
-from .codeset import Codeset, raw_rows
+from .codeset import Codeset, CodesetRows, raw_rows
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Budget:
     forget_after: float
     retain_before: float
     retain_after: float
+    roomy: int  # a larger budget, with room for rows that were not held out
 
 
 def effect(model, mask, held, *, before=None, exhausted=False, threads=0, progress=None):
@@ -68,6 +71,19 @@ def effect_sum(effects):
     for one in effects:
         lib.dkvb_effect_add(byref(total), byref(_ffi.ClassEffect(*astuple(one))))
     return _struct.answer(ClassEffect, total)
+
+
+def effect_sample(model, held, classes, most=0):
+    """CodesetRows for effect() and find_budget() where all rows held out would take too long: all rows of classes that
+    are not KEEP, `most` others (0: as many as take about a second), and label -1 for rows that are left out.
+    """
+    rows = held.rows("held_out") if isinstance(held, Codeset) else held
+    raw, _kept = raw_rows(rows)
+    classes = _arrays.marks(classes, model.info.classes, "classes")
+    labels, count = np.empty(len(rows.codes), np.int32), c_uint64()
+    lib.dkvb_effect_sample(model._c, byref(raw), _arrays.pointer(classes), _arrays.integer(most, 64, "most"),
+                           _arrays.pointer(labels), byref(count))
+    return CodesetRows(rows.ids, labels, rows.codes)
 
 
 def find_budget(model, rank, held, classes, *, target=None, max_retain_drop=None, threads=0, progress=None):

@@ -28,7 +28,6 @@ _STATES = {
 _STRENGTHS = {
     "": _ffi.DKVB_STRENGTH_NONE,
     "suppress": _ffi.DKVB_STRENGTH_SUPPRESS,
-    "thorough": _ffi.DKVB_STRENGTH_THOROUGH,
     "exact": _ffi.DKVB_STRENGTH_EXACT,
 }
 _VALUES_DTYPES = {
@@ -36,6 +35,9 @@ _VALUES_DTYPES = {
     _ffi.DKVB_DTYPE_F16: "float16",
     _ffi.DKVB_DTYPE_BF16: "bfloat16",
 }
+
+
+CLASS_WEIGHTS = {None: _ffi.DKVB_CLASS_WEIGHT_NONE, "balanced": _ffi.DKVB_CLASS_WEIGHT_BALANCED}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class ModelInfo:
     birth: bytes
     values_dtype: str  # "float32", "float16" or "bfloat16"
     class_counts: bool
+    temperature: float  # logits are divided by it for probabilities
+    trained: bytes  # fingerprint of all trainings, zeros if there was none
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class JournalEntry:
     pairs_new: int
     method: str
     reason: str
-    strength: str  # "suppress", "thorough", "exact" or ""
+    strength: str  # "suppress", "exact" or ""
     parameters: str
     effect: str
     rows: int  # in the forget set, 0 = not recorded
@@ -216,14 +220,18 @@ class Model(Handle):
         """Append classes, untrained and unnamed."""
         lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))
 
+    def set_temperature(self, temperature):
+        """Keep the temperature that logits are divided by for probabilities: see fit_temperature()."""
+        lib.dkvb_model_set_temperature(self._c, float(temperature))
+
     # Learning
 
-    def train(self, codes, labels, *, epochs=None, batch=None, learning_rate=None, weight_decay=None, seed=None,
-              shuffle=True, ids=None, threads=0, progress=None, report=None):
+    def train(self, codes, labels, *, epochs=None, batch=None, learning_rate=None, rate_last=None,
+              label_smoothing=None, class_weight=None, seed=None, shuffle=True, ids=None, threads=0, progress=None, report=None):
         """Train the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
 
         The order of rows follows from their `ids` (each once; None: their numbers), so rows that are left out do not
-        change the order of the others.
+        change the order of the others. `class_weight` is "balanced" for classes that count alike, or None.
 
         `report` is called with each of them; `progress` with rows done and rows in all. What they raise cancels.
         """
@@ -234,17 +242,18 @@ class Model(Handle):
         callbacks, reports = Callbacks(), []
         ids = None if ids is None else _arrays.ids(ids, len(codes))
         opts = _train_options(callbacks, reports, report, epochs=epochs, batch=batch, learning_rate=learning_rate,
-                              weight_decay=weight_decay, seed=seed, no_shuffle=not shuffle, ids=_arrays.pointer(ids))
+                              rate_last=rate_last, label_smoothing=label_smoothing,
+                              class_weight=_class_weight(class_weight), seed=seed, no_shuffle=not shuffle, ids=_arrays.pointer(ids))
         with LongCall(threads, progress, callbacks) as run:
             lib.dkvb_model_train(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes), byref(opts),
                                  byref(run))
         return reports
 
-    def train_begin(self, *, batch=None, learning_rate=None, weight_decay=None, report=None):
+    def train_begin(self, *, batch=None, learning_rate=None, label_smoothing=None, report=None):
         """Begin training on rows that are never all in memory: then train_step() for each part, and train_end()."""
         callbacks, reports = Callbacks(), []
         opts = _train_options(callbacks, reports, report, batch=batch, learning_rate=learning_rate,
-                              weight_decay=weight_decay)
+                              label_smoothing=label_smoothing)
         lib.dkvb_model_train_begin(self._c, byref(opts))
         self._training = callbacks, reports, opts  # the library calls them in every step
 
@@ -459,6 +468,12 @@ def _forget_options(method, reason, strength, parameters, effect, rows, salt):
                            rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
                            salt=_arrays.pointer(salt))
     return opts, (rows, salt)
+
+
+def _class_weight(name):
+    if name not in CLASS_WEIGHTS:
+        raise ValueError(f"class_weight: {name!r} found, it must be None or \"balanced\"")
+    return CLASS_WEIGHTS[name]
 
 
 def _train_options(callbacks, reports, report, **given):

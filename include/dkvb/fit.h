@@ -1,0 +1,211 @@
+/**
+ * Fit: from rows and labels to a model, with settings that suit the data.
+ *
+ * dkvb_fit() is what `dkvb train` and the Python module call. It chooses what the caller left open, places keys,
+ * searches every row once, trains the values, and fits the temperature on rows that the values did not see:
+ *
+ *     dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
+ *
+ *     rows.x = x, rows.labels = labels, rows.n = n, rows.dim = dim;
+ *     rc = dkvb_fit(&model, NULL, &rows, NULL, NULL, NULL);
+ *
+ * Rules and the measurements behind them: docs/method.md, *Settings that suit the data*. Same rows, settings and seed:
+ * same bytes, whatever the threads and the processor. Every step is also a call of its own (codebooks.h, search.h,
+ * values.h, calibration.h, codeset.h), for callers whose rows are never all in memory.
+ */
+#ifndef DKVB_FIT_H
+#define DKVB_FIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codebooks.h"
+#include "codeset.h"
+#include "export.h"
+#include "memory.h"
+#include "model.h"
+#include "runtime.h"
+#include "status.h"
+#include "values.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Rows to learn from. Start from `DKVB_FIT_ROWS_INIT`. Read during the call only. */
+typedef struct dkvb_fit_rows {
+    size_t struct_size;    /**< sizeof(dkvb_fit_rows), set by INIT */
+    const float *x;        /**< `float[n][dim]`, row-major, finite */
+    const int32_t *labels; /**< `int32_t[n]`, 0 and up; -1 = ignore this row */
+    const uint64_t *ids;   /**< `uint64_t[n]`, what the rows are called, each once; NULL: their numbers, 0 to n - 1 */
+    size_t n;              /**< rows, 1 or more, at least one of them with a label */
+    size_t dim;            /**< columns */
+    uint32_t classes;      /**< 0: one more than the largest label */
+} dkvb_fit_rows;
+
+#define DKVB_FIT_ROWS_INIT                                                                                             \
+    {                                                                                                                  \
+        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0                                                                        \
+    }
+
+/** Whether rows are half whitened. Values are part of the ABI. */
+enum {
+    DKVB_WHITEN_NEVER = 0,
+    DKVB_WHITEN_ALWAYS = 1,
+    DKVB_WHITEN_CHOOSE = 2 /**< compare both on rows held out, with a part of the codebooks */
+};
+
+/** A stage begins: "whitening", "keys", "search", "temperature", "values", "codes". Return 0 to go on. On the calling
+ * thread. Progress of `dkvb_run_options` counts within a stage. */
+typedef int (*dkvb_stage_fn)(void *user, const char *stage);
+
+/** How to fit. Start from `DKVB_FIT_OPTIONS_INIT`. */
+typedef struct dkvb_fit_options {
+    size_t struct_size;                  /**< sizeof(dkvb_fit_options), set by INIT */
+    const dkvb_keyinit_options *keyinit; /**< its zeros, and `whiten`, are filled in; NULL: all */
+    const dkvb_train_options *train;     /**< `epochs`, `batch`, `learning_rate` of 0 are filled in; NULL: all */
+    uint32_t top_k;                      /**< keys selected in a codebook; 0 = what suits the data */
+    uint32_t whiten;                     /**< DKVB_WHITEN_…; of no matter where `codebooks` are given */
+    uint32_t values_dtype;               /**< DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0 = F16 */
+    uint32_t keep;                       /**< what the codeset keeps of rows: DKVB_KEPT_… (codeset.h) */
+    uint32_t depth;                      /**< keys a codebook in codes of rows that are held out */
+    double hold_out;                     /**< share of the rows that a codeset holds out, 0 to below 1 */
+    dkvb_codebooks *codebooks;           /**< share these instead of placing keys; or NULL */
+    const float *key_rows;               /**< `float[key_row_count][dim]`, rows to place keys on; NULL: those of x */
+    size_t key_row_count;
+    dkvb_stage_fn stage; /**< or NULL */
+    void *user;          /**< handed to `stage` */
+    const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
+} dkvb_fit_options;
+
+#define DKVB_FIT_OPTIONS_INIT                                                                                          \
+    {                                                                                                                  \
+        sizeof(dkvb_fit_options), 0, 0, 0, DKVB_WHITEN_CHOOSE, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, \
+            0, 0                                                                                                       \
+    }
+
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size);
+
+/**
+ * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit() does.
+ *
+ * @param rows     with a label.
+ * @param classes  1 or more.
+ */
+DKVB_API void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
+                            size_t columns, uint32_t classes);
+
+/** The paper's own shape and recipe: 256 codebooks of 4,096 keys by moving averages, one of them selected, one epoch at
+ * one rate, rows as they come (docs/method.md). */
+DKVB_API void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k);
+
+/**
+ * Choose codebooks and keys so that a model file takes at most `bytes`, as near to what suits the data as that allows.
+ * Other fields that are 0 are filled in as by dkvb_fit_suit().
+ *
+ * @param whitened  1 if the file is to hold a whitening of `columns` by `columns`.
+ * @return `DKVB_EINVAL` if not even the smallest model of use (16 codebooks of 64 keys) fits.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
+                                                    uint32_t *top_k, size_t rows, size_t columns, uint32_t classes,
+                                                    uint32_t whitened, uint64_t bytes);
+
+/** What was chosen and found. The caller sets `struct_size`. */
+typedef struct dkvb_fit_report {
+    size_t struct_size;
+    uint64_t rows;              /**< with a label that the values learned from */
+    uint64_t held_out;          /**< rows that the codeset holds out, never trained on */
+    uint64_t unlearnable;       /**< classes without a row to learn from */
+    uint32_t classes;           /**< L */
+    uint32_t codebooks;         /**< C */
+    uint32_t keys;              /**< K */
+    uint32_t key_dim;           /**< d */
+    uint32_t top_k;             /**< k */
+    uint32_t whitened;          /**< 1: rows are half whitened */
+    uint32_t epochs;            /**< passes over the rows */
+    double learning_rate;       /**< of the first epoch */
+    double accuracy_plain;      /**< on rows held out, without whitening; NaN if that was not compared */
+    double accuracy_whitened;   /**< the same with it */
+    uint64_t temperature_rows;  /**< rows that the temperature was fitted on; 0: too few, it is 1 */
+    double temperature;         /**< logits are divided by it */
+    double calibration_error;   /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
+    double held_out_accuracy;   /**< on those rows, by values that had not seen them; or NaN */
+    double loss;                /**< of the last epoch, see dkvb_train_report */
+    double accuracy;            /**< the same */
+} dkvb_fit_report;
+
+#define DKVB_FIT_REPORT_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(dkvb_fit_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                               \
+    }
+
+/**
+ * Fit a model.
+ *
+ * Without a codeset the temperature comes from values that are trained without a tenth of the rows and then thrown
+ * away; the model's own learn from all rows. With a codeset, the rows that it holds out are never trained on, and give
+ * the temperature. A class of which fewer than four rows have a label is not held out.
+ *
+ * @param[out] model    owned by the caller: dkvb_model_free(). NULL on failure.
+ * @param[out] codeset  codes, ids and labels of all rows, to forget by: dkvb_codeset_free(). NULL: none is made.
+ * @param      rows     at least one with a label.
+ * @param      opts     NULL for the defaults.
+ * @param[out] report   or NULL.
+ * @param      run      NULL for the defaults.
+ * @return `DKVB_EINVAL` (an option or label out of range, a number that is not finite, more keys than rows; named),
+ *         `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_rows *rows,
+                                             const dkvb_fit_options *opts, dkvb_fit_report *report,
+                                             const dkvb_run_options *run);
+
+/** One trial of dkvb_tune(). */
+typedef struct dkvb_trial {
+    size_t struct_size;
+    uint32_t number;      /**< from 1 */
+    uint32_t keys;        /**< K */
+    uint32_t key_dim;     /**< d */
+    uint32_t top_k;       /**< k */
+    uint32_t whitened;    /**< 1: rows are half whitened */
+    uint32_t epochs;      /**< passes over the rows */
+    double learning_rate; /**< of the first epoch */
+    double accuracy;      /**< on the rows held out */
+    double loss;          /**< mean cross-entropy on them, nats */
+    uint64_t held_out;    /**< how many there were */
+} dkvb_trial;
+
+/** A trial is done. Return 0 to go on; anything else cancels. On the calling thread. */
+typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
+
+/** How long to tune. Start from `DKVB_TUNE_OPTIONS_INIT`. */
+typedef struct dkvb_tune_options {
+    size_t struct_size;
+    uint32_t trials;      /**< make just so many; 0: as many as `seconds` allow */
+    double seconds;       /**< no trial begins after so long; 0: no limit. Depends on the machine: `trials` does not */
+    dkvb_trial_fn report; /**< or NULL */
+    void *user;           /**< handed to `report` */
+} dkvb_tune_options;
+
+#define DKVB_TUNE_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(dkvb_tune_options), 0, 600.0, 0, 0                                                                      \
+    }
+
+/**
+ * Go through a fixed list of settings (docs/method.md), each tried on a tenth of the rows that its values did not see,
+ * and fill in the best. Settings that the caller has fixed (not 0) stay. The winner then goes to dkvb_fit().
+ *
+ * @param[in,out] keyinit, train, top_k  as for dkvb_fit_suit(); the best settings.
+ * @param[out]    trials                 trials made: the same number again gives the same winner.
+ * @return as dkvb_fit(); `DKVB_EINVAL` where too few rows can be held out to tell settings apart.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
+                                              uint32_t *top_k, uint32_t *trials, const dkvb_fit_rows *rows,
+                                              const dkvb_tune_options *opts, const dkvb_run_options *run);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

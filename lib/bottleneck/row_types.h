@@ -1,0 +1,18 @@
+#ifndef DKVB_BOTTLENECK_ROW_TYPES_H
+#define DKVB_BOTTLENECK_ROW_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Types in which a codeset can keep features: DKVB_DTYPE_U8 (0 to 255), _F16, _F32 and _F64. */
+
+/* Bytes of a number; 0 if features are not kept in this type. */
+size_t dkvb__row_type_size(uint32_t dtype);
+
+/* to = from as float32: exact but for float64, which is rounded to the nearest. */
+void dkvb__row_widen(float *to, const void *from, uint32_t dtype, size_t count);
+
+/* Index of the first number that is not finite as float32; `count` if all are. */
+size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count);
+
+#endif

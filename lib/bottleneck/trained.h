@@ -1,0 +1,16 @@
+#ifndef DKVB_BOTTLENECK_TRAINED_H
+#define DKVB_BOTTLENECK_TRAINED_H
+
+#include "dkvb/values.h"
+
+/* Options of training as the bytes that files hold (docs/format.md, "Sessions"). */
+
+enum { DKVB__TRAINING_SIZE = 64 };
+
+/* All options but `report`, `user` and `ids`. */
+void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE]);
+
+/* The same in the other direction. DKVB_EINVAL if the bytes say something that no call of this library would do. */
+dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned char from[DKVB__TRAINING_SIZE]);
+
+#endif

@@ -1,0 +1,93 @@
+/* Settings that suit the data: docs/method.md has the measurements behind every number here. */
+#include <math.h>
+
+#include "base/status.h"
+#include "bottleneck/codebooks.h"
+#include "dkvb/fit.h"
+
+enum {
+    SMALL = 8192,   /* rows, below which smaller batches and more epochs make up for few steps */
+    TINY = 200,     /* rows, below which that is more so */
+    TOP_K = 8,      /* keys that are selected, */
+    KEYS_A_TOP = 4, /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
+};
+
+/* Rate of the first epoch: classes share a row's step, so more of them take a larger one. 3 to 10 classes, 8 from 71
+ * on. */
+static double first_rate(uint32_t classes)
+{
+    double rate = 0.95 * sqrt((double)classes);
+
+    return rate < 3.0 ? 3.0 : rate > 8.0 ? 8.0 : rate;
+}
+
+void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
+                   size_t columns, uint32_t classes)
+{
+    dkvb_keyinit_options_suit(keyinit, rows, columns);
+    if (*top_k == 0)
+        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K : keyinit->keys < KEYS_A_TOP ? 1 : keyinit->keys / KEYS_A_TOP;
+    if (train->epochs == 0)
+        train->epochs = rows < TINY ? 7 : rows < SMALL ? 3 : 2;
+    if (train->batch == 0)
+        train->batch = rows < SMALL ? 32 : 256;
+    if (train->learning_rate == 0.0) {
+        train->learning_rate = first_rate(classes);
+        if (train->rate_last == 0.0)
+            train->rate_last = 0.3 * train->learning_rate;
+    }
+}
+
+void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k)
+{
+    keyinit->method = DKVB_KEYINIT_EMA;
+    keyinit->codebooks = 256;
+    keyinit->keys = 4096;
+    keyinit->passes = 2;
+    keyinit->batch = 2048;
+    keyinit->decay = 0.95;
+    keyinit->rows_per_key = 64;
+    keyinit->normalize = 0;
+    *top_k = 1;
+    train->epochs = 1;
+    train->learning_rate = train->rate_last = 6.0;
+    train->label_smoothing = 0.0;
+    train->batch = 256;
+}
+
+/* Bytes of a model file, sections and all; names, journal and counts aside, which begin small. */
+static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, uint32_t whitened)
+{
+    uint64_t pairs = (uint64_t)s->codebooks * s->keys;
+
+    return (uint64_t)s->codebooks * dkvb__key_bytes(s) + pairs * classes * 2 + 2 * dkvb__word_count(s) * 8 +
+           s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 16 * 64;
+}
+
+dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
+                            size_t columns, uint32_t classes, uint32_t whitened, uint64_t bytes)
+{
+    struct dkvb__shape shape;
+
+    dkvb_fit_suit(keyinit, train, top_k, rows, columns, classes);
+    shape = (struct dkvb__shape){keyinit->codebooks, keyinit->keys, keyinit->key_dim, (uint32_t)columns};
+    /* Fewer keys cost less accuracy than fewer codebooks, down to 256 of them. */
+    while (file_bytes(&shape, classes, whitened) > bytes) {
+        if (shape.keys > 256)
+            shape.keys /= 2;
+        else if (shape.codebooks > 64)
+            shape.codebooks /= 2;
+        else if (shape.keys > 64)
+            shape.keys /= 2;
+        else if (shape.codebooks > 16)
+            shape.codebooks /= 2;
+        else
+            return dkvb__fail(DKVB_EINVAL,
+                              "a model of %u classes takes at least %llu bytes, %llu are too few", classes,
+                              (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
+    }
+    keyinit->codebooks = shape.codebooks;
+    keyinit->keys = shape.keys;
+    *top_k = *top_k < shape.keys ? *top_k : shape.keys;
+    return DKVB_OK;
+}

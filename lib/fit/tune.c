@@ -1,0 +1,123 @@
+/* Settings tried on rows held out: a fixed list, so that the same number of trials gives the same winner anywhere. */
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "fit/fit.h"
+
+enum { LEAST_HELD = 20 };
+
+/* One setting to try; 0 = what suits the data. Cheap ones first, as far as they were ever the best on some data. */
+struct setting {
+    uint32_t keys, top_k, whiten, epochs;
+    double rate; /* factor of the rate that suits */
+};
+
+static const struct setting settings[] = {
+    {0, 0, 0, 0, 1.0},     {0, 0, 1, 0, 1.0},     {0, 16, 0, 0, 1.0},    {0, 16, 1, 0, 1.0},   {2048, 16, 0, 0, 1.0},
+    {2048, 16, 1, 0, 1.0}, {1024, 16, 0, 3, 1.0}, {1024, 16, 1, 4, 1.0}, {0, 16, 0, 0, 1.5},   {0, 16, 1, 0, 1.5},
+    {512, 16, 0, 2, 1.0},  {2048, 16, 0, 3, 1.5}, {2048, 16, 1, 4, 1.0}, {4096, 16, 0, 2, 1.0},
+};
+
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* The setting where the caller left something open. False if it asks for what the data cannot give, or for what an
+ * earlier setting gave already. */
+static bool apply(const struct setting *s, size_t index, const struct dkvb__fitting *f, dkvb_keyinit_options *keyinit,
+                  dkvb_train_options *train, uint32_t *top_k)
+{
+    bool keys_open = keyinit->keys == 0, k_open = *top_k == 0, epochs_open = train->epochs == 0;
+    bool rate_open = train->learning_rate == 0.0;
+
+    if ((s->keys && (!keys_open || s->keys > f->labelled / 3)) || (s->top_k && !k_open) ||
+        (s->epochs && !epochs_open) || (s->rate != 1.0 && !rate_open) || (s->whiten && f->rows.dim > 2048))
+        return index == 0;
+    keyinit->keys = s->keys ? s->keys : keyinit->keys;
+    keyinit->whiten = s->whiten;
+    *top_k = s->top_k ? s->top_k : *top_k;
+    train->epochs = s->epochs ? s->epochs : train->epochs;
+    dkvb_fit_suit(keyinit, train, top_k, f->rows.n, f->rows.dim, f->rows.classes);
+    if (rate_open) {
+        train->learning_rate *= s->rate;
+        train->rate_last *= s->rate;
+    }
+    return *top_k <= keyinit->keys;
+}
+
+static dkvb_status tell(const dkvb_tune_options *o, uint32_t number, const dkvb_keyinit_options *keyinit,
+                        const dkvb_train_options *train, uint32_t top_k, const struct dkvb__measured *measured)
+{
+    dkvb_trial trial = {.struct_size = sizeof trial,
+                        .number = number,
+                        .keys = keyinit->keys,
+                        .key_dim = keyinit->key_dim,
+                        .top_k = top_k,
+                        .whitened = keyinit->whiten,
+                        .epochs = train->epochs,
+                        .learning_rate = train->learning_rate,
+                        .accuracy = measured->accuracy,
+                        .loss = measured->loss,
+                        .held_out = measured->rows};
+
+    if (o->report && o->report(o->user, &trial) != 0)
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled by the report callback after trial %u", number);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, uint32_t *trials,
+                      const dkvb_fit_rows *rows, const dkvb_tune_options *given, const dkvb_run_options *run)
+{
+    dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
+    dkvb_keyinit_options best_keyinit = *keyinit;
+    dkvb_train_options best_train = *train;
+    uint32_t best_k = *top_k, made = 0;
+    double began = seconds_now(), best = -1.0;
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    struct dkvb__fitting f;
+    dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "tune options");
+
+    if (!rc)
+        rc = dkvb__fitting_new(&f, rows, run, &mem);
+    if (rc)
+        return rc;
+    dkvb__fitting_hold_out(&f, 0.1);
+    if (f.held_count < LEAST_HELD)
+        rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",
+                        f.held_count, LEAST_HELD);
+    for (size_t i = 0; !rc && i < sizeof settings / sizeof *settings && (o.trials == 0 || made < o.trials); i++) {
+        dkvb_keyinit_options this_keyinit = *keyinit;
+        dkvb_train_options this_train = *train;
+        uint32_t this_k = *top_k;
+        struct dkvb__measured measured;
+
+        if (o.trials == 0 && made > 0 && o.seconds > 0.0 && seconds_now() - began > o.seconds)
+            break;
+        if (!apply(&settings[i], i, &f, &this_keyinit, &this_train, &this_k))
+            continue;
+        rc = dkvb__fitting_try(&f, &this_keyinit, &this_train, this_k, &measured);
+        if (!rc)
+            rc = tell(&o, ++made, &this_keyinit, &this_train, this_k, &measured);
+        if (!rc && measured.accuracy > best) {
+            best = measured.accuracy;
+            best_keyinit = this_keyinit;
+            best_train = this_train;
+            best_k = this_k;
+        }
+    }
+    dkvb__fitting_free(&f);
+    if (rc)
+        return rc;
+    *keyinit = best_keyinit;
+    *train = best_train;
+    *top_k = best_k;
+    if (trials)
+        *trials = made;
+    return DKVB_OK;
+}

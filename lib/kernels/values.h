@@ -1,0 +1,79 @@
+/*
+ * add_values() for instruction sets with vectors. The including file has defined
+ *
+ *     VALUES_LANES, values_vector             floats in a vector
+ *     values_load(p), values_store(p, v)      float32
+ *     values_load_f16(p), values_load_bf16(p) VALUES_LANES of these, widened exactly
+ *     values_add(a, b)
+ *
+ * A lane is a class, so the order of each class's sum is that of scalar.c. Where the classes are no whole number of
+ * vectors, the last vector overlaps the one before: its lanes in common are added twice from the same start to the same
+ * end, and nothing past a row is read.
+ */
+#include <stdbool.h>
+
+#include "dkvb/data.h"
+
+static inline values_vector values_widen(const void *row, size_t l, uint32_t dtype)
+{
+    if (dtype == DKVB_DTYPE_F16)
+        return values_load_f16((const uint16_t *)row + l);
+    if (dtype == DKVB_DTYPE_BF16)
+        return values_load_bf16((const uint16_t *)row + l);
+    return values_load((const float *)row + l);
+}
+
+enum { VALUES_BLOCK = 4 };
+
+/* Long rows are taken DKVB__SWEEP at a time, as many streams as the processor keeps up with, in blocks of a line of
+ * the cache or two; meanwhile the same block of the rows that come next is fetched. */
+static inline void add_values_of(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
+{
+    size_t size = dtype == DKVB_DTYPE_F32 ? 4 : 2, last = classes - VALUES_LANES, l;
+    size_t sweep = classes <= VALUES_BLOCK * VALUES_LANES ? count : DKVB__SWEEP;
+
+    for (size_t first = 0; first < count; first += sweep) {
+        size_t end = count - first < sweep ? count : first + sweep, next = count - end < sweep ? count : end + sweep;
+        bool fetch = classes * size > DKVB__LONG_ROW;
+        values_vector tail = values_load(sums + last);
+
+        for (size_t r = first; r < end; r++)
+            tail = values_add(tail, values_widen(rows[r], last, dtype));
+        for (l = 0; l + VALUES_BLOCK * VALUES_LANES <= classes; l += VALUES_BLOCK * VALUES_LANES) {
+            values_vector s[VALUES_BLOCK];
+
+            for (size_t r = end; fetch && r < next; r++)
+                __builtin_prefetch((const char *)rows[r] + l * size);
+            for (size_t v = 0; v < VALUES_BLOCK; v++)
+                s[v] = values_load(sums + l + v * VALUES_LANES);
+            for (size_t r = first; r < end; r++)
+                for (size_t v = 0; v < VALUES_BLOCK; v++)
+                    s[v] = values_add(s[v], values_widen(rows[r], l + v * VALUES_LANES, dtype));
+            for (size_t v = 0; v < VALUES_BLOCK; v++)
+                values_store(sums + l + v * VALUES_LANES, s[v]);
+        }
+        for (; l < last; l += VALUES_LANES) {
+            values_vector sum = values_load(sums + l);
+
+            for (size_t r = first; r < end; r++)
+                sum = values_add(sum, values_widen(rows[r], l, dtype));
+            values_store(sums + l, sum);
+        }
+        values_store(sums + last, tail);
+    }
+}
+
+/* classes: at least VALUES_LANES. */
+static void add_values(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
+{
+    switch (dtype) {
+    case DKVB_DTYPE_F16:
+        add_values_of(sums, rows, count, classes, DKVB_DTYPE_F16);
+        break;
+    case DKVB_DTYPE_BF16:
+        add_values_of(sums, rows, count, classes, DKVB_DTYPE_BF16);
+        break;
+    default:
+        add_values_of(sums, rows, count, classes, DKVB_DTYPE_F32);
+    }
+}

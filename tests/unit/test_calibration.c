@@ -1,0 +1,182 @@
+/* The temperature that fits best is found; the calibration error is what its definition says. */
+#include "fixture.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+enum { N = 3000, L = 5 };
+
+static float logits[N * L];
+static int32_t truth[N];
+
+/* Labels drawn from softmax(logits): temperature 1 is right, but for chance. */
+static int setup(void **state)
+{
+    struct dkvb__rng rng;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 5, 0);
+    for (size_t r = 0; r < N; r++) {
+        double total = 0.0, draw = dkvb__rng_unit(&rng);
+
+        for (size_t l = 0; l < L; l++) {
+            logits[r * L + l] = 2.0f * (float)dkvb__rng_gauss(&rng);
+            total += exp((double)logits[r * L + l]);
+        }
+        truth[r] = 0;
+        for (size_t l = 0; l + 1 < L && draw > exp((double)logits[r * L + l]) / total; l++) {
+            draw -= exp((double)logits[r * L + l]) / total;
+            truth[r] = (int32_t)l + 1;
+        }
+    }
+    return 0;
+}
+
+static double cross_entropy(const float *z, const int32_t *y, double temperature)
+{
+    double sum = 0.0;
+
+    for (size_t r = 0; r < N; r++) {
+        double total = 0.0;
+
+        for (size_t l = 0; l < L && y[r] >= 0; l++)
+            total += exp((double)z[r * L + l] / temperature);
+        if (y[r] >= 0)
+            sum += log(total) - (double)z[r * L + (size_t)y[r]] / temperature;
+    }
+    return sum;
+}
+
+static void the_best_temperature_is_found(void **state)
+{
+    static float scaled[N * L];
+    double t, other;
+
+    (void)state;
+    assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t));
+    /* The information of N rows about log t is N E[Var(z)], here above N / 2: a standard error below sqrt(2 / N). */
+    assert_true(fabs(log(t)) < 4.0 * sqrt(2.0 / N));
+    assert_true(cross_entropy(logits, truth, t) < cross_entropy(logits, truth, t * 1.001));
+    assert_true(cross_entropy(logits, truth, t) < cross_entropy(logits, truth, t / 1.001));
+    for (int e = -7; e <= 7; e++) { /* powers of two scale exactly */
+        for (size_t i = 0; i < N * L; i++)
+            scaled[i] = ldexpf(logits[i], e);
+        assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other));
+        assert_true(fabs(other / ldexp(t, e) - 1.0) < 1e-9);
+    }
+}
+
+static void rows_without_a_label_do_not_count(void **state)
+{
+    static int32_t half[N];
+    double some, first, error_some, error_first;
+
+    (void)state;
+    for (size_t r = 0; r < N; r++)
+        half[r] = r < N / 2 ? truth[r] : -1;
+    assert_ok(dkvb_calibration_fit(logits, half, N, L, &some));
+    assert_ok(dkvb_calibration_fit(logits, truth, N / 2, L, &first));
+    assert_true(some == first);
+    assert_ok(dkvb_calibration_error(logits, half, N, L, 1.5, 15, &error_some));
+    assert_ok(dkvb_calibration_error(logits, truth, N / 2, L, 1.5, 15, &error_first));
+    assert_true(error_some == error_first);
+}
+
+static void extremes_stay_within_the_limits(void **state)
+{
+    const float sure[2][2] = {{3.0f, 0.0f}, {0.0f, 3.0f}}, huge[2][2] = {{3e38f, -3e38f}, {-3e38f, 3e38f}};
+    const float zeros[2][2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};
+    const int32_t right[2] = {0, 1}, wrong[2] = {1, 0}, mixed[2] = {0, 0};
+    double t;
+
+    (void)state;
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* the surer, the better */
+    assert_true(t >= DKVB_TEMPERATURE_MIN && t < 0.01);
+    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* the less sure, the better */
+    assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
+    assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t));
+    assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
+    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t));
+    assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
+    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t)); /* all the same */
+    assert_true(t == 1.0);
+}
+
+/* Four rows in two bins: probabilities .6, .7 of one right and one wrong; .9, .8, both right. */
+static void the_error_is_that_of_the_definition(void **state)
+{
+    const double p[4] = {0.6, 0.7, 0.9, 0.8};
+    const int32_t y[4] = {0, 1, 0, 0};
+    float z[4][2];
+    double error;
+
+    (void)state;
+    for (size_t r = 0; r < 4; r++) {
+        z[r][0] = (float)log(p[r] / (1.0 - p[r]));
+        z[r][1] = 0.0f;
+    }
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1.0, 4, &error)); /* bins [.5, .75) and [.75, 1] */
+    assert_true(fabs(error - (fabs(0.5 - 0.65) * 2 + fabs(1.0 - 0.85) * 2) / 4) < 1e-6);
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1.0, 1, &error));
+    assert_true(fabs(error - fabs(0.75 - 0.75)) < 1e-6);
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1e3, 15, &error)); /* all .5, three of four right */
+    assert_true(fabs(error - 0.25) < 1e-3);
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1e-3, 15, &error)); /* all 1: the last bin has its end */
+    assert_true(fabs(error - 0.25) < 1e-6);
+}
+
+static void fitting_makes_overconfident_answers_honest(void **state)
+{
+    static float loud[N * L];
+    double t, before, after;
+
+    (void)state;
+    for (size_t i = 0; i < N * L; i++)
+        loud[i] = 3.0f * logits[i];
+    assert_ok(dkvb_calibration_fit(loud, truth, N, L, &t));
+    assert_ok(dkvb_calibration_error(loud, truth, N, L, 1.0, 15, &before));
+    assert_ok(dkvb_calibration_error(loud, truth, N, L, t, 15, &after));
+    assert_true(before > 0.1);
+    assert_true(after < 3.0 * sqrt(15.0 / N) / 2.0); /* chance: 15 bins of N / 15 rows, each off by half a root of them */
+}
+
+static void bad_arguments_are_named(void **state)
+{
+    float z[4] = {0.0f, 1.0f, 2.0f, 3.0f};
+    int32_t y[2] = {0, 2};
+    double out = 7.0;
+
+    (void)state;
+    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out), DKVB_EINVAL);
+    assert_message("row 1 is 2");
+    y[1] = -1;
+    z[1] = INFINITY;
+    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out), DKVB_EINVAL);
+    assert_message("row 0, class 1 is not finite");
+    y[0] = -1;
+    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_calibration_fit(z, y, 0, 2, &out), DKVB_ENOTFOUND);
+    y[1] = 1;
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 0.0, 15, &out), DKVB_EINVAL);
+    assert_message("temperature is 0");
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 0, &out), DKVB_EINVAL);
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 1001, &out), DKVB_EINVAL);
+    assert_message("1001 bins");
+    assert_true(out == 7.0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_best_temperature_is_found),
+        cmocka_unit_test(rows_without_a_label_do_not_count),
+        cmocka_unit_test(extremes_stay_within_the_limits),
+        cmocka_unit_test(the_error_is_that_of_the_definition),
+        cmocka_unit_test(fitting_makes_overconfident_answers_honest),
+        cmocka_unit_test(bad_arguments_are_named),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
