@@ -45,14 +45,6 @@ static dkvb_codeset *filled(const dkvb_model *model, const dkvb_allocator *alloc
 
     o.depth = DEPTH;
     o.allocator = allocator;
-<<<<<<< HEAD
-=======
-    training.epochs = 4;
-    training.rate_last = 0.5;
-    training.label_smoothing = 0.25;
-    training.class_weight = DKVB_CLASS_WEIGHT_BALANCED;
-    training.seed = 11;
->>>>>>> values
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
     assert_ok(dkvb_codeset_set_keyinit(set, &keyinit));
     assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, 100));
@@ -223,15 +215,9 @@ static void a_file_gives_the_same_codeset(void **state)
     assert_ok(dkvb_codeset_load(&loaded, path, NULL));
     assert_same_part(set, loaded, DKVB_PART_TRAINING);
     assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
-<<<<<<< HEAD
     assert_ok(dkvb_codeset_get_session(loaded, 0, &session, NULL));
     assert_true(session.training.epochs == 4 && session.training.learning_rate == 0.75 && session.training.seed == 11);
     assert_true(session.classes == CLASSES && session.rows == TRAINED);
-=======
-    assert_ok(dkvb_codeset_get_training(loaded, &training));
-    assert_true(training.epochs == 4 && training.rate_last == 0.5 && training.seed == 11);
-    assert_true(training.label_smoothing == 0.25 && training.class_weight == DKVB_CLASS_WEIGHT_BALANCED);
->>>>>>> values
     assert_ok(dkvb_codeset_get_keyinit(loaded, &keyinit));
     assert_true(keyinit.keys == KEYS && keyinit.key_dim == KEY_DIM && keyinit.passes == 2);
     assert_ok(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
