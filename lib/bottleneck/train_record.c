@@ -1,4 +1,4 @@
-#include "bottleneck/trained.h"
+#include "bottleneck/train_record.h"
 
 #include <string.h>
 
