@@ -89,7 +89,7 @@ static const struct args_option options[] = {
     {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch", .least = 1, .most = 1048576,
      .shows_default = true},
     {"lr-last", ARGS_REAL, AT(train.rate_last), "R",
-     .help = "learning rate of the last epoch, geometric in between; 0: --lr in every epoch", .most = 1000000,
+     .help = "learning rate of the last epoch; 0: --lr in every epoch", .most = 1000000,
      .shows_default = true},
     {"label-smoothing", ARGS_REAL, AT(train.label_smoothing), "R",
      .help = "share of a row's target that is spread over all classes", .below = 1, .shows_default = true},
