@@ -67,9 +67,9 @@ static void derivatives(const float *logits, const int32_t *labels, size_t n, ui
     }
 }
 
-/* The cross-entropy is convex in b = 1 / temperature, so its derivative has one sign change at most. Newton's steps find
- * it. A step that would leave the interval still open, or is not half as long as the one before, is replaced by one to
- * the middle of the interval, in proportion. */
+/* The cross-entropy is convex in b = 1 / temperature, so its derivative has one sign change at most. Newton's steps
+ * find it. A step that would leave the interval still open, or is not half as long as the one before, is replaced by
+ * one to the middle of the interval, in proportion. */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature)
 {

@@ -338,6 +338,5 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
 
 #include "kernels/dense.h" /* multiply() from the functions above; layer_norm(), softmax() */
 
-const struct dkvb__kernels dkvb__kernels_neon = {"neon", supported, project,  nearest,    NULL,
-                                                 NULL,   distances, multiply, layer_norm, softmax,
-                                                   dkvb__add_values_neon};
+const struct dkvb__kernels dkvb__kernels_neon = {
+    "neon", supported, project, nearest, NULL, NULL, distances, multiply, layer_norm, softmax, dkvb__add_values_neon};

@@ -88,6 +88,14 @@ static void multiply(const struct dkvb__product *p)
         }
 }
 
-const struct dkvb__kernels dkvb__kernels_scalar = {"scalar", supported, project,  nearest,    NULL,
-                                                   NULL,     distances, multiply, layer_norm, softmax,
+const struct dkvb__kernels dkvb__kernels_scalar = {"scalar",
+                                                   supported,
+                                                   project,
+                                                   nearest,
+                                                   NULL,
+                                                   NULL,
+                                                   distances,
+                                                   multiply,
+                                                   layer_norm,
+                                                   softmax,
                                                    dkvb__add_values_plain};

@@ -31,10 +31,10 @@ struct turns {
 struct follower {
     struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
     size_t changed;
-    size_t learned; /* pairs selected behind which something was learned: with none, the row abstains */
-    uint16_t *selected;                    /* [top_k], of one codebook */
-    double *sums;                          /* [L] */
-    float *value;                          /* [L] */
+    size_t learned;     /* pairs selected behind which something was learned: with none, the row abstains */
+    uint16_t *selected; /* [top_k], of one codebook */
+    double *sums;       /* [L] */
+    float *value;       /* [L] */
     struct turns turns;
     bool failed;
 };
