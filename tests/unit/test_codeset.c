@@ -372,7 +372,7 @@ static void kept_features_are_searched_to_the_same_codes(void **state)
     snprintf(first, sizeof first, "%s", temp_path("features"));
     snprintf(second, sizeof second, "%s", temp_path("features-again"));
     for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++) {
-        dkvb_codeset *set = with_features(model, dtypes[t], DKVB_KEEP_FEATURES, NULL), *loaded;
+        dkvb_codeset *set = with_features(model, dtypes[t], DKVB_KEPT_FEATURES, NULL), *loaded;
         dkvb_codeset_rows part_rows = DKVB_CODESET_ROWS_INIT;
         dkvb_codeset_info info;
         unsigned char *a, *b;
@@ -406,14 +406,14 @@ static void kept_features_are_searched_to_the_same_codes(void **state)
 static void a_file_keeps_what_is_smaller(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_AUTO, NULL), *loaded;
-    dkvb_codeset *all_codes = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_CODES, NULL);
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_AUTO, NULL), *loaded;
+    dkvb_codeset *all_codes = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_CODES, NULL);
     dkvb_codeset_info info = info_of(set);
     const char *path = temp_path("smaller");
 
     (void)state;
-    assert_true(info.kept[0] == DKVB_KEEP_CODES && info.row_bytes[0] == 12 + 7);
-    assert_true(info.kept[1] == DKVB_KEEP_FEATURES && info.row_bytes[1] == 12 + 20);
+    assert_true(info.kept[0] == DKVB_KEPT_CODES && info.row_bytes[0] == 12 + 7);
+    assert_true(info.kept[1] == DKVB_KEPT_FEATURES && info.row_bytes[1] == 12 + 20);
     assert_null(part(set, DKVB_PART_TRAINING).features);
     assert_true(info_of(all_codes).row_bytes[1] == 12 + 35);
     assert_ok(dkvb_codeset_save(set, path));
@@ -432,7 +432,7 @@ static void a_file_keeps_what_is_smaller(void **state)
 static void rows_bring_features_of_the_same_kind(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEEP_FEATURES, NULL);
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEPT_FEATURES, NULL);
     float bad[2 * DIM] = {0};
     dkvb_codeset_rows given = DKVB_CODESET_ROWS_INIT;
     uint64_t id[2] = {9000, 9001};
@@ -481,7 +481,7 @@ static void the_narrowest_type_holds_every_number_exactly(void **state)
 static void removed_features_are_overwritten(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEEP_FEATURES, NULL);
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEPT_FEATURES, NULL);
     const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING];
     float left[DIM];
 
@@ -506,7 +506,7 @@ static int stop(void *user, uint64_t done, uint64_t total)
 static void a_search_that_fails_leaves_no_codes(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_FEATURES, NULL), *loaded;
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_FEATURES, NULL), *loaded;
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     const char *path = temp_path("stopped");
 
@@ -632,7 +632,7 @@ static void shrink(dkvb_codeset *set)
 static void every_damaged_file_is_refused(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *sets[2] = {filled(model, NULL), with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_FEATURES, NULL)};
+    dkvb_codeset *sets[2] = {filled(model, NULL), with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_FEATURES, NULL)};
     const char *path = temp_path("damaged");
 
     (void)state;
@@ -695,7 +695,7 @@ static void holding_out_depends_on_the_id_alone(void **state)
 static void each_allocation_may_fail(void **state)
 {
     dkvb_model *model = model_with_ids();
-    dkvb_codeset *good = with_features(model, DKVB_DTYPE_F16, DKVB_KEEP_AUTO, NULL);
+    dkvb_codeset *good = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_AUTO, NULL);
     const char *path = temp_path("alloc");
 
     (void)state;
