@@ -36,82 +36,74 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/*
- * First and second derivative, by the inverse temperature b, of the cross-entropy summed over rows:
- *
- *     d1 = sum over rows of E[z] - z[label],  d2 = sum over rows of Var[z],  under p = softmax(b z)
- *
- * z is counted from the row's largest logit, which changes neither and keeps exp() in range.
- */
-static void derivatives(const float *logits, const int32_t *labels, size_t n, uint32_t classes, double b, double *d1,
-                        double *d2)
+/* Mean over rows of the largest probability of softmax(logits / temperature), and how many rows are right. */
+static double mean_confidence(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
+                              double temperature, double *rows, double *right)
 {
-    *d1 = *d2 = 0.0;
+    double sum = 0.0;
+
+    *rows = *right = 0.0;
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
-        double most, total = 0.0, first = 0.0, second = 0.0;
+        double total = 0.0;
+        size_t best;
 
         if (labels[r] < 0)
             continue;
-        most = (double)row[largest(row, classes)];
-        for (size_t l = 0; l < classes; l++) {
-            double z = (double)row[l] - most, p = dkvb__exp(b * z);
-
-            total += p;
-            first += p * z;
-            second += p * z * z;
-        }
-        first /= total;
-        *d1 += first - ((double)row[labels[r]] - most);
-        *d2 += second / total - first * first;
+        best = largest(row, classes);
+        for (size_t l = 0; l < classes; l++)
+            total += dkvb__exp(((double)row[l] - (double)row[best]) / temperature);
+        sum += 1.0 / total;
+        *rows += 1.0;
+        *right += best == (size_t)labels[r];
     }
+    return sum / *rows;
 }
 
-static bool all_right(const float *logits, const int32_t *labels, size_t n, uint32_t classes)
-{
-    for (size_t r = 0; r < n; r++)
-        if (labels[r] >= 0 && largest(logits + r * classes, classes) != (size_t)labels[r])
-            return false;
-    return true;
-}
-
-/* The cross-entropy is convex in b = 1 / temperature, so its derivative has one sign change at most. Newton's steps find
- * it. A step that would leave the interval still open, or is not half as long as the one before, is replaced by one to
- * the middle of the interval, in proportion. */
+/*
+ * Confidence falls as the temperature rises, so there is one where it equals the accuracy. It is looked for by false
+ * position on a logarithmic scale: the interval is cut where a line through its ends crosses the wanted
+ * value, the end that stays twice counting half (the Illinois rule), which takes about ten steps.
+ */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature)
 {
-    double low = 1.0 / DKVB_TEMPERATURE_MAX, high = 1.0 / DKVB_TEMPERATURE_MIN, b = 1.0, d1, d2, length = high;
+    double low = DKVB_TEMPERATURE_MIN, high = DKVB_TEMPERATURE_MAX, rows, right, wanted, at_low, at_high;
+    int side = 0;
     dkvb_status rc = check_rows(logits, labels, n, classes);
 
     if (rc)
         return rc;
-    *temperature = 1.0;
-    if (all_right(logits, labels, n, classes))
+    at_low = mean_confidence(logits, labels, n, classes, low, &rows, &right);
+    wanted = (right + 1.0) / (rows + 2.0); /* rows that are all right are no proof of certainty */
+    at_low -= wanted;
+    at_high = mean_confidence(logits, labels, n, classes, high, &rows, &right) - wanted;
+    if (at_low - at_high < 1e-12) { /* no temperature matters, as where all logits are 0 */
+        *temperature = 1.0;
         return DKVB_OK;
-    for (int step = 0; step < STEPS && high > low * (1.0 + 1e-12); step++) {
-        double next;
-
-        derivatives(logits, labels, n, classes, b, &d1, &d2);
-        if (d1 == 0.0)
-            break;
-        if (d1 > 0.0)
-            high = b;
-        else
-            low = b;
-        next = b - d1 / d2;
-        if (!(next > low && next < high) || !(__builtin_fabs(next - b) <= length / 2.0)) /* also where d2 is 0 */
-            next = low * __builtin_sqrt(high / low);
-        length = __builtin_fabs(next - b);
-        b = next;
-        if (length < 1e-12 * b)
-            break;
     }
-    *temperature = 1.0 / b;
-    if (*temperature < DKVB_TEMPERATURE_MIN)
-        *temperature = DKVB_TEMPERATURE_MIN;
-    if (*temperature > DKVB_TEMPERATURE_MAX)
-        *temperature = DKVB_TEMPERATURE_MAX;
+    *temperature = at_low <= 0.0 ? low : high;
+    if (at_low <= 0.0 || at_high >= 0.0)
+        return DKVB_OK;
+    for (int step = 0; step < STEPS; step++) {
+        double share = at_low / (at_low - at_high), middle = dkvb__exp(dkvb__log(low) + share * (dkvb__log(high) - dkvb__log(low))), at;
+
+        at = mean_confidence(logits, labels, n, classes, middle, &rows, &right) - wanted;
+        *temperature = middle;
+        if ((at < 1e-9 && at > -1e-9) || high < low * (1.0 + 1e-9))
+            break;
+        if (at > 0.0) {
+            low = middle;
+            at_low = at;
+            at_high = side > 0 ? at_high / 2.0 : at_high;
+            side = 1;
+        } else {
+            high = middle;
+            at_high = at;
+            at_low = side < 0 ? at_low / 2.0 : at_low;
+            side = -1;
+        }
+    }
     return DKVB_OK;
 }
 

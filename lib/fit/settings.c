@@ -6,9 +6,7 @@
 #include "dkvb/fit.h"
 
 enum {
-    SMALL = 8192,   /* rows, below which smaller batches and more epochs make up for few steps */
-    TINY = 200,     /* rows, below which that is more so */
-    TOP_K = 8,      /* keys that are selected, */
+    TOP_K = 16,     /* keys that are selected, */
     KEYS_A_TOP = 4, /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
 };
 
@@ -27,10 +25,12 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
     dkvb_keyinit_options_suit(keyinit, rows, columns);
     if (*top_k == 0)
         *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K : keyinit->keys < KEYS_A_TOP ? 1 : keyinit->keys / KEYS_A_TOP;
+    /* Few rows make up for few steps by more epochs and smaller batches. */
     if (train->epochs == 0)
-        train->epochs = rows < TINY ? 7 : rows < SMALL ? 3 : 2;
+        train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
     if (train->batch == 0)
-        train->batch = rows < SMALL ? 32 : 256;
+        for (train->batch = 256; train->batch > 32 && train->batch > rows / 64;)
+            train->batch /= 2;
     if (train->learning_rate == 0.0) {
         train->learning_rate = first_rate(classes);
         if (train->rate_last == 0.0)

@@ -6,9 +6,8 @@
 
 static bool supported(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-           __builtin_cpu_supports("popcnt");
+    __builtin_cpu_init(); /* all with AVX2 convert float16 too (F16C), which clang 14 cannot be asked for */
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
 }
 
 typedef struct {
@@ -49,15 +48,6 @@ static inline uint32_t lanes_not_above(lanes v, int32_t x)
     __m256i all = _mm256_set1_epi32(x);
 
     return bits_of(_mm256_cmpgt_epi32(v.low, all), _mm256_cmpgt_epi32(v.high, all)) ^ 0xFFFF;
-}
-
-static inline size_t lanes_collect(int32_t *index, lanes v, int32_t x, int32_t j)
-{
-    size_t count = 0;
-
-    for (uint32_t taken = lanes_not_above(v, x); taken; taken &= taken - 1)
-        index[count++] = j + __builtin_ctz(taken);
-    return count;
 }
 
 /* sum + products of four bytes: vpmaddubsw adds two of them in 16 bits, which they cannot overflow (kernels.h), and the

@@ -38,16 +38,6 @@ static inline uint32_t lanes_not_above(lanes v, int32_t x)
     return _mm512_cmple_epi32_mask(v, _mm512_set1_epi32(x));
 }
 
-/* Compressed in registers and stored whole: a compressing store is many times slower on some processors. */
-static inline size_t lanes_collect(int32_t *index, lanes v, int32_t x, int32_t j)
-{
-    const __m512i number = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __mmask16 taken = _mm512_cmple_epi32_mask(v, _mm512_set1_epi32(x));
-
-    _mm512_storeu_si512(index, _mm512_maskz_compress_epi32(taken, _mm512_add_epi32(number, _mm512_set1_epi32(j))));
-    return (size_t)__builtin_popcount(taken);
-}
-
 /* `rows` by `blocks`: constants where this is inlined, so that all sums are registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,

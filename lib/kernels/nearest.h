@@ -7,8 +7,6 @@
  *     lanes                                         16 numbers of 32 bits
  *     lanes_load(p), lanes_store(p, v), lanes_min(a, b)
  *     lanes_below(v, x), lanes_not_above(v, x)      a bit for each lane that is < x, or <= x
- *     lanes_collect(index, v, x, j)                 store j + the numbers of the lanes that are <= x; how many. May
- *                                                   write 16 places whatever it returns
  *     score_rows(scores, stride, rows, keys, norms, quads)   scores of 8 rows and two blocks
  *     score_row(scores, rows, keys, norms, quads)            scores of one row and four blocks
  */
@@ -51,33 +49,49 @@ static inline int32_t add(int32_t a, int32_t b)
  * candidates than wanted keys. */
 enum { CANDIDATES = 128, LEAST_VECTORS = 4 };
 
-/* A bound that at least k live scores do not exceed, if so many are alive: the k-th least of the least scores of
- * 16, 32 or 64 groups of keys. No branch depends on a score: none could be foreseen. */
-static inline int32_t bound_of(const int32_t *scores, size_t count, size_t k)
+/*
+ * The least scores of 16 `vectors` groups of keys, twice k groups and more, give the bound: the least of them that k of
+ * them do not exceed. Only the first half of them is looked at, which costs a candidate or two; it is k and more, so it
+ * holds one that is not among the k - 1 least. `vectors` is a constant where this is inlined, so that all of them are registers. No branch depends
+ * on a score: none could be foreseen.
+ */
+static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
+                                                                     size_t vectors)
 {
-    size_t vectors = k <= 8 ? 1 : k <= 16 ? 2 : LEAST_VECTORS;
     int32_t least[LEAST_VECTORS * DKVB__LANES], bound = DKVB__ALIVE - 1;
     lanes low[LEAST_VECTORS];
 
-    if (k > LEAST_VECTORS * DKVB__LANES / 2)
-        return bound;
+#pragma GCC unroll 4
     for (size_t v = 0; v < vectors; v++)
         low[v] = lanes_load(scores + v * DKVB__LANES);
     for (size_t j = vectors * DKVB__LANES; j < count; j += vectors * DKVB__LANES)
+#pragma GCC unroll 4
         for (size_t v = 0; v < vectors; v++)
             low[v] = lanes_min(low[v], lanes_load(scores + j + v * DKVB__LANES));
+#pragma GCC unroll 4
     for (size_t v = 0; v < vectors; v++)
         lanes_store(least + v * DKVB__LANES, low[v]);
-    for (size_t i = 0; i < vectors * DKVB__LANES; i++) {
+    for (size_t i = 0; i < vectors * DKVB__LANES / 2; i++) {
         size_t lower = 0;
         int32_t candidate;
 
+#pragma GCC unroll 4
         for (size_t v = 0; v < vectors; v++)
             lower += (size_t)__builtin_popcount(lanes_not_above(low[v], least[i]));
         candidate = lower >= k ? least[i] : INT32_MAX;
         bound = candidate < bound ? candidate : bound;
     }
     return bound;
+}
+
+/* A bound that at least k live scores do not exceed, if so many are alive. */
+static int32_t bound_of(const int32_t *scores, size_t count, size_t k)
+{
+    if (k <= DKVB__LANES / 2)
+        return bound_of_groups(scores, count, k, 1);
+    if (k <= DKVB__LANES)
+        return bound_of_groups(scores, count, k, 2);
+    return k <= LEAST_VECTORS * DKVB__LANES / 2 ? bound_of_groups(scores, count, k, LEAST_VECTORS) : DKVB__ALIVE - 1;
 }
 
 /* Each candidate's place is the number of candidates before it: nearer ones, and equally near ones of a lower key. */
@@ -88,8 +102,10 @@ static inline void rank_candidates(int32_t *dist, uint16_t *index, size_t k, con
     int32_t score[CANDIDATES], ranked[CANDIDATES];
     uint16_t ranked_key[CANDIDATES];
 
-    for (size_t i = 0; i < vectors * DKVB__LANES; i++)
-        score[i] = i < count ? scores[key[i]] : INT32_MAX;
+    for (size_t i = 0; i < count; i++)
+        score[i] = scores[key[i]];
+    for (size_t i = count; i < vectors * DKVB__LANES; i++)
+        score[i] = INT32_MAX;
     for (size_t i = 0; i < count; i++) {
         size_t own = i / DKVB__LANES, place = 0, v = 0;
         lanes all = lanes_load(score + own * DKVB__LANES);
@@ -112,13 +128,19 @@ static inline void rank_candidates(int32_t *dist, uint16_t *index, size_t k, con
 }
 
 /* The first key with the least score. */
-static inline void select_one(int32_t *dist, uint16_t *index, const int32_t *scores, size_t count, int32_t constant)
+static void select_one(int32_t *dist, uint16_t *index, const int32_t *scores, size_t count, int32_t constant)
 {
-    int32_t bound = bound_of(scores, count, 1);
+    lanes low = lanes_load(scores);
+    int32_t least[DKVB__LANES], bound = DKVB__ALIVE - 1;
     uint32_t found = 0;
     size_t j = 0;
 
-    for (; !found && j < count; j += DKVB__LANES)
+    for (j = DKVB__LANES; j < count; j += DKVB__LANES)
+        low = lanes_min(low, lanes_load(scores + j));
+    lanes_store(least, low);
+    for (size_t l = 0; l < DKVB__LANES; l++)
+        bound = least[l] < bound ? least[l] : bound;
+    for (j = 0; !found && j < count; j += DKVB__LANES)
         found = lanes_not_above(lanes_load(scores + j), bound);
     *dist = INT32_MAX;
     *index = 0xFFFF;
@@ -129,15 +151,35 @@ static inline void select_one(int32_t *dist, uint16_t *index, const int32_t *sco
     }
 }
 
+/* Numbers of the keys of a word whose scores are not above the bound. The first four are stored without looking how many
+ * there are, since that could not be foreseen; more are rare. */
+static inline size_t collect_word(int32_t *key, const int32_t *scores, int32_t bound, int32_t first)
+{
+    uint64_t found = (uint64_t)lanes_not_above(lanes_load(scores), bound) |
+                     (uint64_t)lanes_not_above(lanes_load(scores + 16), bound) << 16 |
+                     (uint64_t)lanes_not_above(lanes_load(scores + 32), bound) << 32 |
+                     (uint64_t)lanes_not_above(lanes_load(scores + 48), bound) << 48;
+    size_t count = (size_t)__builtin_popcountll(found);
+
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        key[i] = first + __builtin_ctzll(found | (uint64_t)1 << 63);
+        found &= found - 1;
+    }
+    for (size_t i = 4; i < count; i++, found &= found - 1)
+        key[i] = first + __builtin_ctzll(found);
+    return count;
+}
+
 static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, size_t count,
                            int32_t constant)
 {
-    int32_t key[CANDIDATES + DKVB__LANES], bound = bound_of(scores, count, k);
+    int32_t key[CANDIDATES + 64], bound = bound_of(scores, count, k);
     size_t found = 0, j = 0;
 
-    for (; j < count && found <= CANDIDATES - DKVB__LANES; j += DKVB__LANES)
-        found += lanes_collect(key + found, lanes_load(scores + j), bound, (int32_t)j);
-    if (j == count && found <= CANDIDATES) {
+    for (; j < count && found <= CANDIDATES; j += 64)
+        found += collect_word(key + found, scores + j, bound, (int32_t)j);
+    if (found <= CANDIDATES) {
         rank_candidates(dist, index, k, scores, key, found, constant);
         return;
     }

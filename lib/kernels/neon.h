@@ -60,15 +60,6 @@ static inline uint32_t lanes_not_above(lanes v, int32_t x)
     return bits;
 }
 
-static inline size_t lanes_collect(int32_t *index, lanes v, int32_t x, int32_t j)
-{
-    size_t count = 0;
-
-    for (uint32_t taken = lanes_not_above(v, x); taken; taken &= taken - 1)
-        index[count++] = j + __builtin_ctz(taken);
-    return count;
-}
-
 /* `rows` by one block: a constant where this is inlined, so that all sums are registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
