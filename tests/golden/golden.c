@@ -47,12 +47,14 @@ static dkvb_keyinit_options keyinit_options(uint32_t whiten)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
 
+    o.method = DKVB_KEYINIT_EMA;
     o.codebooks = CODEBOOKS;
     o.keys = 18;
     o.key_dim = 4;
     o.batch = 16;
     o.normalize = 1;
     o.whiten = whiten;
+    o.rows_per_key = 64;
     o.decay = 0.5;
     o.seed = 2;
     return o;

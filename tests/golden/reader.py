@@ -101,23 +101,37 @@ def widened(dtype, data):
     return np.frombuffer(data, {9: "<f2", 10: "<f4"}[dtype]).astype("<f4")
 
 
+def packed(data, rows, numbers, bits, keys):
+    """Packed codes, [rows][numbers]; 65,535 for none."""
+    size = -(-numbers * bits // 8)
+    every = np.unpackbits(np.frombuffer(data, "u1").reshape(rows, size), axis=1, bitorder="little")
+    assert not every[:, numbers * bits:].any()
+    found = (every[:, :numbers * bits].reshape(rows, numbers, bits) << np.arange(bits)).sum(axis=2)
+    assert (found <= keys).all()
+    return np.where(found == keys, 65535, found)
+
+
 def codes(data):
-    """Shape, options and both parts of a file of codes."""
+    """Shape, options and both parts of a file of codes, which keeps codes and no features."""
     found = sections(data, wanted=3)
-    fixed = {name: found[name][1] for name in ("shape", "training", "keyinit")}
-    codebooks, keys, top_k, depth, birth, flags, zero = struct.unpack("<4I16sII", fixed["shape"])
-    assert (flags, zero) == (1, 0) and 1 <= top_k <= depth <= keys
-    epochs, batch, in_order, zero, *rates, seed = struct.unpack("<IIIIddQ", fixed["training"])
-    assert (epochs, batch, in_order, zero, rates, seed) == (2, 7, 0, 0, [2.0, 0.001], 0)
-    method, *sizes, _, batch, normalize, zero, decay, _, seed = struct.unpack("<8IddQ", fixed["keyinit"])
-    assert (method, sizes, batch, normalize, zero, decay, seed) == (0, [codebooks, keys, 4], 16, 1, 0, 0.5, 2)
+    fixed = {name: found[name][1] for name in ("shape", "keyinit", "sessions")}
+    codebooks, keys, top_k, depth, birth, flags, sessions, *bits, columns, held_columns, zero = struct.unpack(
+        "<4I16s6IQ", fixed["shape"])
+    assert (flags, sessions, columns, held_columns, zero) == (1, 1, 0, 0, 0) and 1 <= top_k <= depth <= keys
+    classes, dtype, epochs, batch, in_order, weights, rate, last_rate = struct.unpack_from("<6Idd", fixed["sessions"])
+    assert (classes, epochs, batch, in_order, weights, rate, last_rate) == (3, 2, 7, 0, 0, 2.0, 0.9) and dtype in (9, 10, 12)
+    method, *sizes, _, batch, flags, rows_per_key, decay, _, seed = struct.unpack("<8IddQ", fixed["keyinit"])
+    assert (method, sizes, batch, flags, rows_per_key, decay, seed) == (0, [codebooks, keys, 4], 16, 1, 64, 0.5, 2)
     parts = []
-    for names, k in ((("ids", "labels", "codes"), top_k), (("held_ids", "held_labels", "held_codes"), depth)):
-        assert [found[name][0] for name in names] == [7, 6, 3]
-        ids, labels, part = (np.frombuffer(found[name][1], dtype) for name, dtype in zip(names, ("<u8", "<i4", "<u2")))
-        assert (np.diff(ids.astype("i8")) > 0).all() and (labels >= -1).all() and ((part < keys) | (part == 65535)).all()
+    for names, k, b in ((("ids", "labels", "codes"), top_k, bits[0]), (("held_ids", "held_labels", "held_codes"), depth, bits[1])):
+        assert [found[name][0] for name in names] == [7, 6, 0]
+        ids, labels = (np.frombuffer(found[name][1], dtype) for name, dtype in zip(names, ("<u8", "<i4")))
+        part = packed(found[names[2]][1], len(ids), codebooks * k, b, keys)
+        assert (np.diff(ids.astype("i8")) > 0).all() and (labels >= -1).all()
         parts.append((ids.astype("i8"), labels, part.reshape(len(ids), codebooks, k)))
-    assert len(found) == 9
+    taken = np.unpackbits(np.frombuffer(found["session_rows"][1], "u1"), bitorder="little")
+    assert taken[:len(parts[0][0])].all() and not taken[len(parts[0][0]):].any()
+    assert len(found) == 10
     return birth, (codebooks, keys, top_k), parts
 
 

@@ -73,19 +73,35 @@ class CodebooksTest(Case):
         self.assertEqual((info.codebooks, info.keys, info.key_dim, info.input_dim), (16, 32, 4, DIM))
         self.assertTrue(info.frozen)
         self.assertEqual(len(info.birth), 16)
-        self.assertEqual(self.codebooks.projection.shape, (16, DIM, 4))
+        signs, order = self.codebooks.projection
+        self.assertEqual((signs.shape, order.shape), ((info.rounds, info.round_size), (16, 4)))
         self.assertEqual(self.codebooks.center.shape, (DIM,))
+        self.assertEqual(self.codebooks.scales.shape, (16,))
         self.assertEqual(self.codebooks.keys.shape, (16, 32, 4))
+        self.assertIsNone(self.codebooks.whitening)
 
     def test_search_finds_the_nearest_keys_in_order(self):
-        q, keys = self.codebooks.project(self.x[:20]), self.codebooks.keys
+        rows, keys = (array.astype(int) for array in (self.codebooks.project(self.x[:20]), self.codebooks.keys))
         codes, found = self.codebooks.search(self.x[:20], k=3, distances=True)
-        all_distances = ((q[:, :, None, :].astype(float) - keys.astype(float)) ** 2).sum(axis=-1)
-        nearest = np.sort(all_distances, axis=-1)[:, :, :3]
-        self.assertEqual((codes.dtype, found.dtype), (np.uint16, np.float32))
-        np.testing.assert_allclose(found, nearest, rtol=1e-5)
-        np.testing.assert_allclose(np.take_along_axis(all_distances, codes.astype(int), -1), nearest, rtol=1e-5)
+        distances = ((rows[:, :, None, :] - keys) ** 2).sum(axis=-1)
+        self.assertEqual((codes.dtype, found.dtype), (np.uint16, np.int32))
+        np.testing.assert_array_equal(codes, np.argsort(distances, axis=-1, kind="stable")[:, :, :3])
+        np.testing.assert_array_equal(found, np.sort(distances, axis=-1)[:, :, :3])
+        q = rows / self.codebooks.scales[:, None]
         np.testing.assert_array_equal(self.codebooks.search_projected(q, k=3), codes)
+
+    def test_signs_transform_order_and_scales_project_a_row(self):
+        codebooks = dkvb.Codebooks.fit(self.x, seed=1, whiten=True, **SHAPE)
+        signs, order = codebooks.projection
+        bits = np.arange(signs.shape[1])
+        hadamard = 1 - 2 * (np.array([[bin(i & j).count("1") for j in bits] for i in bits]) % 2)
+        y = (self.x - codebooks.center) @ codebooks.whitening
+        y /= np.linalg.norm(y, axis=1, keepdims=True)
+        h = np.einsum("oi,ti,ni->nto", hadamard, signs, np.pad(y, ((0, 0), (0, len(bits) - DIM))))
+        r = np.floor(h.reshape(len(y), -1)[:, order] * codebooks.scales[:, None] + 0.5).clip(-63, 63)
+        projected, saturated = codebooks.project(self.x, saturated=True)
+        self.assertLess((projected != r).mean(), 0.001)  # numbers within rounding of a half
+        self.assertLess(saturated.sum(), 0.001 * projected.size)
 
     def test_search_leaves_masked_pairs_out(self):
         mask = self.mask_of_class(0)
@@ -97,8 +113,12 @@ class CodebooksTest(Case):
         self.assertEqual(self.codebooks.search(np.empty((0, DIM), np.float32)).shape, (0, 16, 1))
 
     def test_arrays_of_other_codebooks_make_the_same_codes(self):
-        copy = dkvb.Codebooks.from_arrays(self.codebooks.projection, self.codebooks.keys, self.codebooks.center)
-        np.testing.assert_array_equal(copy.search(self.x), self.codes)
+        codebooks = dkvb.Codebooks.fit(self.x, seed=1, whiten=True, **SHAPE)
+        copy = dkvb.Codebooks.from_arrays(codebooks.keys / codebooks.scales[:, None, None], DIM, seed=1,
+                                          center=codebooks.center, whitening=codebooks.whitening,
+                                          scales=codebooks.scales)
+        self.assertEqual(copy.info.birth, codebooks.info.birth)
+        np.testing.assert_array_equal(copy.search(self.x), codebooks.search(self.x))
 
     def test_steps_make_frozen_codebooks(self):
         codebooks = dkvb.Codebooks.begin(DIM, seed=1, **SHAPE)
@@ -117,7 +137,7 @@ class CodebooksTest(Case):
         self.assertEqual(repr(growing), "<dkvb.Codebooks, closed>")
 
     def test_every_method_places_keys_and_others_are_refused(self):
-        for method in ("ema", "kmeans", "sample"):
+        for method in ("means", "ema", "sample"):
             with dkvb.Codebooks.fit(self.x, method=method, **SHAPE) as codebooks:
                 self.assertEqual(codebooks.info.keys, 32)
         with self.assertRaisesRegex(ValueError, "'lloyd' found"):
@@ -1067,11 +1087,11 @@ atexit.register(lambda: model.predict(array))
     def test_handles_do_not_leak(self):
         def make_and_drop(times):
             for _ in range(times):
-                dkvb.Mask(dkvb.Codebooks.from_arrays(projection, keys)).add(0, 0)
+                dkvb.Mask(dkvb.Codebooks.from_arrays(keys, DIM)).add(0, 0)
             gc.collect()
             return int(Path("/proc/self/statm").read_text().split()[1])  # pages in memory
 
-        projection, keys = np.zeros((64, DIM, 32), np.float32), np.zeros((64, 128, 32), np.float32)
+        keys = np.zeros((64, 128, 32), np.float32)
         before = make_and_drop(10)
         pages_of_keys = keys.nbytes // os.sysconf("SC_PAGESIZE")
         self.assertLess(make_and_drop(100) - before, 10 * pages_of_keys)

@@ -157,8 +157,8 @@ static void half_an_allocator_is_refused_by_codebooks(void **state)
     dkvb_codebooks_free(cb);
 }
 
-/* One way to make codebooks: fitted by either method, whitened or not, from few of the rows, grown, or from arrays. */
-enum { EMA, SAMPLE, WHITENED, FEW_ROWS, GROWN, FROM_ARRAYS, WAYS };
+/* One way to make codebooks: fitted by each method, whitened or not, from few of the rows, grown, or from arrays. */
+enum { EMA, SAMPLE, MEANS, WHITENED, FEW_ROWS, GROWN, FROM_ARRAYS, WAYS };
 
 static dkvb_status make_codebooks(dkvb_codebooks **cb, int way, const dkvb_allocator *a)
 {
@@ -168,7 +168,7 @@ static dkvb_status make_codebooks(dkvb_codebooks **cb, int way, const dkvb_alloc
     dkvb_status rc;
 
     o.allocator = a;
-    o.method = way == SAMPLE ? DKVB_KEYINIT_SAMPLE : DKVB_KEYINIT_EMA;
+    o.method = way == SAMPLE ? DKVB_KEYINIT_SAMPLE : way == MEANS ? DKVB_KEYINIT_MEANS : DKVB_KEYINIT_EMA;
     o.whiten = way == WHITENED || way == GROWN;
     o.rows_per_key = way == FEW_ROWS ? 3 : 0;
     if (way == FROM_ARRAYS) {

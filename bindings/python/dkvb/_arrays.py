@@ -3,11 +3,12 @@
 import operator
 import os
 import weakref
-from ctypes import POINTER, c_char, c_double, c_float, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import POINTER, c_char, c_double, c_float, c_int8, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
 
 import numpy as np
 
 _POINTERS = {
+    np.dtype(np.int8): POINTER(c_int8),
     np.dtype(np.uint8): POINTER(c_uint8),
     np.dtype(np.uint16): POINTER(c_uint16),
     np.dtype(np.int32): POINTER(c_int32),

@@ -3,7 +3,7 @@
 Nothing is loaded here, so that tests/abi can compare this file with the headers on its own.
 """
 
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t,
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int8, c_int32, c_int64, c_size_t,
                     c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
 
 ABI_MAJOR = 0
@@ -26,8 +26,8 @@ DKVB_TEMPERATURE_MAX = 1e3
 DKVB_CLASS_WEIGHT_NONE = 0
 DKVB_CLASS_WEIGHT_BALANCED = 1
 DKVB_KEYINIT_EMA = 0
-DKVB_KEYINIT_KMEANS = 1
-DKVB_KEYINIT_SAMPLE = 2
+DKVB_KEYINIT_SAMPLE = 1
+DKVB_KEYINIT_MEANS = 2
 DKVB_CODE_NONE = 0xFFFF
 
 # unlearn.h
@@ -151,7 +151,6 @@ class RunOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         ("threads", c_uint32),
-        ("exhaustive", c_uint32),
         ("progress", ProgressFn),
         ("user", c_void_p),
     )
@@ -166,7 +165,9 @@ class KeyinitOptions(Structure):
         ("key_dim", c_uint32),
         ("passes", c_uint32),
         ("batch", c_uint32),
+        ("rows_per_key", c_uint32),
         ("normalize", c_uint32),
+        ("whiten", c_uint32),
         ("decay", c_double),
         ("restart", c_double),
         ("seed", c_uint64),
@@ -182,9 +183,23 @@ class CodebooksInfo(Structure):
         ("key_dim", c_uint32),
         ("input_dim", c_uint32),
         ("normalize", c_uint32),
+        ("whitened", c_uint32),
+        ("rounds", c_uint32),
+        ("round_size", c_uint32),
         ("frozen", c_uint32),
         ("purged_pairs", c_uint64),
         ("birth", c_uint8 * 16),
+    )
+
+
+class CodebooksArrays(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("dim", c_size_t),
+        ("center", POINTER(c_float)),
+        ("whitening", POINTER(c_float)),
+        ("scales", POINTER(c_float)),
+        ("keys", POINTER(c_float)),
     )
 
 
@@ -538,6 +553,7 @@ STRUCTURES = {
     "dkvb_budget": Budget,
     "dkvb_budget_options": BudgetOptions,
     "dkvb_class_effect": ClassEffect,
+    "dkvb_codebooks_arrays": CodebooksArrays,
     "dkvb_codebooks_info": CodebooksInfo,
     "dkvb_codeset_info": CodesetInfo,
     "dkvb_codeset_options": CodesetOptions,
@@ -573,8 +589,8 @@ _array = POINTER(Array)
 _image = POINTER(Image)
 _run = POINTER(RunOptions)
 _u8 = POINTER(c_uint8)
+_i8 = POINTER(c_int8)
 _u16 = POINTER(c_uint16)
-_u32 = POINTER(c_uint32)
 _i32 = POINTER(c_int32)
 _u32 = POINTER(c_uint32)
 _u64 = POINTER(c_uint64)
@@ -595,22 +611,25 @@ PROTOTYPES = {
 
     # codebooks.h
     "dkvb_keyinit_options_init": (None, (POINTER(KeyinitOptions), c_size_t)),
+    "dkvb_keyinit_options_suit": (None, (POINTER(KeyinitOptions), c_size_t, c_size_t)),
     "dkvb_codebooks_fit": (Status, (POINTER(_codebooks), _f32, c_size_t, c_size_t, POINTER(KeyinitOptions), _run)),
     "dkvb_codebooks_begin": (Status, (POINTER(_codebooks), c_size_t, POINTER(KeyinitOptions))),
     "dkvb_codebooks_step": (Status, (_codebooks, _f32, c_size_t, _run)),
     "dkvb_codebooks_freeze": (Status, (_codebooks,)),
-    "dkvb_codebooks_from_arrays": (Status, (POINTER(_codebooks), c_size_t, _f32, _f32, _f32, POINTER(KeyinitOptions))),
+    "dkvb_codebooks_from_arrays": (Status, (POINTER(_codebooks), POINTER(CodebooksArrays), POINTER(KeyinitOptions))),
     "dkvb_codebooks_retain": (_codebooks, (_codebooks,)),
     "dkvb_codebooks_free": (None, (_codebooks,)),
     "dkvb_codebooks_get_info": (Status, (_codebooks, POINTER(CodebooksInfo))),
-    "dkvb_codebooks_get_projection": (Status, (_codebooks, _f32)),
+    "dkvb_codebooks_get_projection": (Status, (_codebooks, _i8, _u32)),
     "dkvb_codebooks_get_center": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_keys": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_project": (Status, (_codebooks, _f32, c_size_t, _f32, _run)),
+    "dkvb_codebooks_get_whitening": (Status, (_codebooks, _f32)),
+    "dkvb_codebooks_get_scales": (Status, (_codebooks, _f32)),
+    "dkvb_codebooks_get_keys": (Status, (_codebooks, _i8)),
+    "dkvb_codebooks_project": (Status, (_codebooks, _f32, c_size_t, _i8, _u32, _run)),
 
     # search.h
-    "dkvb_search": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _f32, _run)),
-    "dkvb_search_projected": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _f32, _run)),
+    "dkvb_search": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
+    "dkvb_search_projected": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
     "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
 
     # codeset.h

@@ -1,4 +1,4 @@
-"""Codebooks: random projections and frozen keys, and the search over them."""
+"""Codebooks: how rows are prepared and projected, frozen keys, and the search over them, all in whole numbers."""
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from ._run import LongCall
 
 _METHODS = {
     "ema": _ffi.DKVB_KEYINIT_EMA,
-    "kmeans": _ffi.DKVB_KEYINIT_KMEANS,
     "sample": _ffi.DKVB_KEYINIT_SAMPLE,
+    "means": _ffi.DKVB_KEYINIT_MEANS,
 }
 
 
@@ -25,7 +25,10 @@ class CodebooksInfo:
     keys: int  # K, purged ones included
     key_dim: int  # d
     input_dim: int  # m
-    normalize: bool
+    normalize: bool  # rows are scaled to length 1
+    whitened: bool  # rows are half whitened
+    rounds: int  # transforms that project a row
+    round_size: int  # outputs of one
     frozen: bool
     purged_pairs: int
     birth: bytes
@@ -48,39 +51,57 @@ class Codebooks(Handle):
         raise TypeError("Codebooks are made by Codebooks.fit, Codebooks.begin or Codebooks.from_arrays")
 
     @classmethod
-    def fit(cls, x, *, method=None, codebooks=None, keys=None, key_dim=None, passes=None, batch=None, normalize=None,
-            decay=None, restart=None, seed=None, threads=0, progress=None):
-        """Place keys on rows `float32[n][dim]`, with method "ema", "kmeans" or "sample", and freeze them."""
+    def fit(cls, x, *, method=None, codebooks=None, keys=None, key_dim=None, passes=None, batch=None,
+            rows_per_key=None, normalize=None, whiten=None, decay=None, restart=None, seed=None, threads=0,
+            progress=None):
+        """Place keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freeze them.
+
+        Sizes that are left out suit the rows. `whiten=True` divides principal axes by the square root of their
+        deviation; rows are scaled to length 1 unless `normalize=False`.
+        """
         x = _arrays.floats(x, ("rows", "columns"), "features")
         opts = _keyinit(method, codebooks=codebooks, keys=keys, key_dim=key_dim, passes=passes, batch=batch,
-                        normalize=normalize, decay=decay, restart=restart, seed=seed)
+                        rows_per_key=rows_per_key, normalize=normalize, whiten=whiten, decay=decay, restart=restart,
+                        seed=seed)
         out = POINTER(_ffi.Codebooks)()
         with LongCall(threads, progress) as run:
             lib.dkvb_codebooks_fit(byref(out), _arrays.pointer(x), *x.shape, byref(opts), byref(run))
         return cls._adopt(out)
 
     @classmethod
-    def begin(cls, dim, *, codebooks=None, keys=None, key_dim=None, normalize=None, decay=None, restart=None,
-              seed=None):
-        """Codebooks for rows that come in batches: step() each, then freeze()."""
-        opts = _keyinit("ema", codebooks=codebooks, keys=keys, key_dim=key_dim, normalize=normalize, decay=decay,
-                        restart=restart, seed=seed)
+    def begin(cls, dim, *, codebooks=None, keys=None, key_dim=None, normalize=None, whiten=None, decay=None,
+              restart=None, seed=None):
+        """Codebooks for rows that come in batches: step() each, then freeze(). Keys are moving averages."""
+        opts = _keyinit("ema", codebooks=codebooks, keys=keys, key_dim=key_dim, normalize=normalize, whiten=whiten,
+                        decay=decay, restart=restart, seed=seed)
         out = POINTER(_ffi.Codebooks)()
         lib.dkvb_codebooks_begin(byref(out), _arrays.integer(dim, 64, "dim"), byref(opts))
         return cls._adopt(out)
 
     @classmethod
-    def from_arrays(cls, projection, keys, center=None, normalize=None):
-        """Codebooks made elsewhere: `projection[C][m][d]`, `keys[C][K][d]`, `center[m]` or None; copied."""
-        projection = _arrays.floats(projection, ("codebooks", "columns", "key_dim"), "projection")
-        codebooks, dim, key_dim = projection.shape
-        keys = _arrays.floats(keys, (codebooks, "keys", key_dim), "keys")
+    def from_arrays(cls, keys, dim, *, center=None, whitening=None, scales=None, normalize=None, seed=None):
+        """Codebooks made elsewhere, for rows of `dim` columns; copied.
+
+        `keys[C][K][d]` are in units of projected rows, and rounded to steps: `scales[C]` steps a unit, or what suits
+        the keys. `center[dim]` and `whitening[dim][dim]` prepare rows. The seed is that of the projection.
+        Whole numbers that came from `Codebooks.keys` are given as `keys / scales[:, None, None]`.
+        """
+        dim = _arrays.integer(dim, 64, "dim")
+        keys = _arrays.floats(keys, ("codebooks", "keys", "key_dim"), "keys")
         if center is not None:
             center = _arrays.floats(center, (dim,), "center")
-        opts = _keyinit(codebooks=codebooks, keys=keys.shape[1], key_dim=key_dim, normalize=normalize)
+        if whitening is not None:
+            whitening = _arrays.floats(whitening, (dim, dim), "whitening")
+        if scales is not None:
+            scales = _arrays.floats(scales, (len(keys),), "scales")
+        opts = _keyinit(codebooks=keys.shape[0], keys=keys.shape[1], key_dim=keys.shape[2], normalize=normalize,
+                        seed=seed)
+        arrays = _struct.sized(_ffi.CodebooksArrays)
+        arrays.dim = dim
+        for name, array in (("center", center), ("whitening", whitening), ("scales", scales), ("keys", keys)):
+            setattr(arrays, name, _arrays.pointer(array))
         out = POINTER(_ffi.Codebooks)()
-        lib.dkvb_codebooks_from_arrays(byref(out), dim, _arrays.pointer(projection), _arrays.pointer(center),
-                                       _arrays.pointer(keys), byref(opts))
+        lib.dkvb_codebooks_from_arrays(byref(out), byref(arrays), byref(opts))
         return cls._adopt(out)
 
     def step(self, x, *, threads=0, progress=None):
@@ -102,11 +123,16 @@ class Codebooks(Handle):
 
     @property
     def projection(self):
-        """A copy of the projections, `float32[C][m][d]`."""
+        """The projection, remade from the seed: signs `int8[rounds][round_size]`, 1 or -1, and order `uint32[C][d]`.
+
+        With `h[t] = H @ (signs[t] * y)`, H the matrix of Walsh and Hadamard and y a prepared row with zeros behind it,
+        number i of the row in codebook c is `h.reshape(-1)[order[c][i]]` (docs/numerics.md).
+        """
         info = self.info
-        out = np.empty((info.codebooks, info.input_dim, info.key_dim), np.float32)
-        lib.dkvb_codebooks_get_projection(self._c, _arrays.pointer(out))
-        return out
+        signs = np.empty((info.rounds, info.round_size), np.int8)
+        order = np.empty((info.codebooks, info.key_dim), np.uint32)
+        lib.dkvb_codebooks_get_projection(self._c, _arrays.pointer(signs), _arrays.pointer(order))
+        return signs, order
 
     @property
     def center(self):
@@ -116,28 +142,50 @@ class Codebooks(Handle):
         return out
 
     @property
-    def keys(self):
-        """A copy of the keys, `float32[C][K][d]`; purged ones are zeros."""
+    def whitening(self):
+        """A copy of the whitening, `float32[m][m]`; None if rows are not whitened."""
         info = self.info
-        out = np.empty((info.codebooks, info.keys, info.key_dim), np.float32)
+        if not info.whitened:
+            return None
+        out = np.empty((info.input_dim, info.input_dim), np.float32)
+        lib.dkvb_codebooks_get_whitening(self._c, _arrays.pointer(out))
+        return out
+
+    @property
+    def scales(self):
+        """A copy of the scales, `float32[C]`: steps a unit of projected rows."""
+        out = np.empty(self.info.codebooks, np.float32)
+        lib.dkvb_codebooks_get_scales(self._c, _arrays.pointer(out))
+        return out
+
+    @property
+    def keys(self):
+        """A copy of the keys, `int8[C][K][d]`, in steps of -63 to 63; purged ones are zeros."""
+        info = self.info
+        out = np.empty((info.codebooks, info.keys, info.key_dim), np.int8)
         lib.dkvb_codebooks_get_keys(self._c, _arrays.pointer(out))
         return out
 
-    def project(self, x, *, threads=0, progress=None):
-        """Rows in the space of every codebook, `float32[n][C][d]`."""
+    def project(self, x, *, saturated=False, threads=0, progress=None):
+        """Rows in every codebook, `int8[n][C][d]`, in steps.
+
+        With `saturated=True` also `uint32[n]`: how many of a row's numbers lay outside the scale and were cut.
+        """
         x = self._rows(x)
         info = self.info
-        out = np.empty((len(x), info.codebooks, info.key_dim), np.float32)
+        out = np.empty((len(x), info.codebooks, info.key_dim), np.int8)
+        cut = np.empty(len(x), np.uint32) if saturated else None
         with LongCall(threads, progress) as run:
-            lib.dkvb_codebooks_project(self._c, _arrays.pointer(x), len(x), _arrays.pointer(out), byref(run))
-        return out
+            lib.dkvb_codebooks_project(self._c, _arrays.pointer(x), len(x), _arrays.pointer(out), _arrays.pointer(cut),
+                                       byref(run))
+        return (out, cut) if saturated else out
 
     def search(self, x, k=1, mask=None, *, distances=False, threads=0, progress=None):
-        """Codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `float32[n][C][k]`."""
+        """Codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`."""
         return self._search(lib.dkvb_search, self._rows(x), k, mask, distances, threads, progress)
 
     def search_projected(self, q, k=1, mask=None, *, distances=False, threads=0, progress=None):
-        """The same for rows that are projected already, `float32[n][C][d]`."""
+        """The same for rows that are projected but not rounded yet, `float32[n][C][d]`."""
         info = self.info
         q = _arrays.floats(q, ("rows", info.codebooks, info.key_dim), "projected rows")
         return self._search(lib.dkvb_search_projected, q, k, mask, distances, threads, progress)
@@ -157,7 +205,7 @@ class Codebooks(Handle):
             raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
         shape = (len(rows), info.codebooks, k)
         codes = np.empty(shape, np.uint16)
-        dist = np.empty(shape, np.float32) if distances else None
+        dist = np.empty(shape, np.int32) if distances else None
         with LongCall(threads, progress) as run:
             function(self._c, None if mask is None else mask._c, _arrays.pointer(rows), len(rows), k,
                      _arrays.pointer(codes), _arrays.pointer(dist), byref(run))
