@@ -82,8 +82,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_compare(const dkvb_model *before
  *
  * @param      classes  `uint8_t[classes]`: all rows of classes that are not DKVB_KEEP stay.
  * @param      most     of the others so many stay, drawn by their ids alone: the same ones whatever other rows there
- *                      are and whatever was forgotten. 0: as many as two billion additions of a value decode, and
- *                      1,024 at least: 4,096 rows of 1,000 classes at C * k = 512, 100,000 of 10 at C * k = 2048.
+ *                      are and whatever was forgotten. 0: as many as a billion additions of a value decode, and 1,024
+ *                      at least: 2,097 rows of 1,000 classes at C * k = 512, 52,428 of 10 at C * k = 2048.
  * @param[out] labels   `int32_t[held->n]`: as they are, or -1 for rows that are left out.
  * @param[out] rows     how many stay; or NULL.
  * @return as dkvb_effect_measure().
