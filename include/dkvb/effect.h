@@ -118,8 +118,8 @@ typedef struct dkvb_budget {
     double forget_after;  /**< and with this budget */
     double retain_before; /**< the same of all others */
     double retain_after;
-    uint64_t roomy; /**< a larger budget, for rows that were not held out: where the last of 500 rows would turn, if
-                         turns thin out as an exponential tail does: budget * ln(500) / ln(forget_rows + 1), and not
+    uint64_t roomy; /**< a larger budget, for rows that were not held out: where the last of 1,000 rows would turn, if
+                         turns thin out as an exponential tail does: budget * ln(1000) / ln(forget_rows + 1), and not
                          less than `budget`. Whether it keeps the limits too is for dkvb_effect_measure() to say */
 } dkvb_budget;
 

@@ -186,7 +186,7 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
             }
             assert_int_equal(found.met, 1);
             assert_int_equal(found.budget, budget);
-            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget)); /* of 150 rows, not 500 */
+            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget)); /* of 150 rows, not 1,000 */
             assert_true(found.forget_before == first[DKVB_FORGET] && found.forget_after == accuracy[DKVB_FORGET]);
             assert_true(found.retain_before == first[DKVB_KEEP] && found.retain_after == accuracy[DKVB_KEEP]);
             assert_true(found.forget_rows == ROWS / CLASSES && found.retain_rows == 2 * (ROWS / CLASSES));
