@@ -72,7 +72,8 @@ static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
     return marks;
 }
 
-/* Whether both limits are kept with this mask, and no class would make the guard refuse it. What each class loses by it goes to `effects`, [L]. */
+/* Whether both limits are kept with this mask, and no class would make the guard refuse it. What each class loses by it
+ * goes to `effects`, [L]. */
 static int keeps_limits(const struct forget *f, const uint8_t *classes, double target, const dkvb_mask *mask,
                         dkvb_class_effect *effects, uint64_t *exhausted, bool *keeps)
 {
