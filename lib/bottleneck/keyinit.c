@@ -21,14 +21,14 @@ void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size)
 
 void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 {
-    uint32_t keys = 1024, dim = 32;
+    uint32_t keys = 1024, dim = 16;
 
     /* Four rows a key and more, but for a few rows up to a key a row: docs/method.md has what that is worth. */
     while (keys > 1 && keys > rows / 4 && (keys > rows || keys > 16))
         keys /= 2;
     while (dim > 1 && dim > columns)
         dim /= 2;
-    opts->codebooks = opts->codebooks ? opts->codebooks : 256;
+    opts->codebooks = opts->codebooks ? opts->codebooks : 512;
     opts->keys = opts->keys ? opts->keys : rows == 0 ? 1024 : keys;
     opts->key_dim = opts->key_dim ? opts->key_dim : dim;
 }

@@ -1,13 +1,16 @@
 /* Settings that suit the data: docs/method.md has the measurements behind every number here. */
 #include <math.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 #include "bottleneck/codebooks.h"
 #include "dkvb/fit.h"
 
 enum {
-    TOP_K = 16,     /* keys that are selected, */
-    KEYS_A_TOP = 8, /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
+    TOP_K = 8,              /* keys that are selected, */
+    KEYS_A_TOP = 8,         /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
+    VALUE_BYTES = 80 << 20, /* of all values, above which there are fewer keys, */
+    LEAST_KEYS = 256        /* but not fewer than that */
 };
 
 /* Rate of the first epoch: classes share a row's step, so more of them take a larger one. 3 for 10 classes, 6 for 40, 8
@@ -22,7 +25,16 @@ static double first_rate(uint32_t classes)
 void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
                    size_t columns, uint32_t classes)
 {
+    bool keys_open = keyinit->keys == 0;
+
     dkvb_keyinit_options_suit(keyinit, rows, columns);
+    /* With many classes, values are what a model weighs: fewer keys cost it least. Whole words of keys. */
+    if (keys_open && keyinit->keys > LEAST_KEYS) {
+        uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
+
+        most = most > LEAST_KEYS ? most : LEAST_KEYS;
+        keyinit->keys = keyinit->keys < most ? keyinit->keys : (uint32_t)most;
+    }
     if (*top_k == 0)
         *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K : keyinit->keys < KEYS_A_TOP ? 1 : keyinit->keys / KEYS_A_TOP;
     /* Few rows make up for few steps by more epochs and smaller batches. */
