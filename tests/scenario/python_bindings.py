@@ -227,7 +227,7 @@ class ModelTest(Case):
 
     def test_steps_make_the_values_of_unshuffled_training(self):
         whole, steps = dkvb.Model(self.codebooks, CLASSES), dkvb.Model(self.codebooks, CLASSES)
-        whole.train(self.codes, self.y, batch=100, shuffle=False)
+        whole.train(self.codes, self.y, epochs=1, batch=100, shuffle=False)
         seen = []
         steps.train_begin(batch=100, report=seen.append)
         reports = [steps.train_step(self.codes[i:i + 200], self.y[i:i + 200]) for i in (0, 200, 400)]
@@ -254,8 +254,11 @@ class ModelTest(Case):
             self.model.values = values[:, :, :1]
 
     def test_values_can_be_stored_in_16_bits(self):
-        values = self.model.values
-        self.assertEqual(self.model.values_dtype, "float32")
+        self.assertEqual(self.model.values_dtype, "float16")
+        self.model.values_dtype = "float32"
+        values = self.model.values + np.float32(1e-5)
+        self.model.values = values
+        np.testing.assert_array_equal(self.model.values, values)
         self.model.values_dtype = "float16"
         self.assertEqual(self.model.info.values_dtype, "float16")
         np.testing.assert_array_equal(self.model.values, values.astype(np.float16).astype(np.float32))
