@@ -74,8 +74,8 @@ static int check_args(struct audit_args *args)
 {
     char message[128];
 
-    static const char *const recipe[] = {"epochs", "lr", "batch", "lr-last", "label-smoothing", "class-weight",
-                                         "train-seed", NULL};
+    static const char *const recipe[] = {"epochs",          "lr",           "batch",      "lr-last",
+                                         "label-smoothing", "class-weight", "train-seed", NULL};
 
     if (args->codes && args_refuse(&command, args, recipe, "--codes: the file says how the model was trained"))
         return EXIT_USAGE;

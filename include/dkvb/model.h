@@ -66,7 +66,10 @@ typedef struct dkvb_model_info {
 
 #define DKVB_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, {0}                           \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0,                               \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
     }
 
 /**

@@ -51,23 +51,23 @@ enum {
 
 /** How to train. Start from `DKVB_TRAIN_OPTIONS_INIT`. */
 typedef struct dkvb_train_options {
-    size_t struct_size;    /**< sizeof(dkvb_train_options), set by INIT */
-    uint32_t epochs;       /**< passes over the rows */
-    uint32_t batch;        /**< rows whose gradients are added before values move, 1 to 1,048,576 */
+    size_t struct_size;     /**< sizeof(dkvb_train_options), set by INIT */
+    uint32_t epochs;        /**< passes over the rows */
+    uint32_t batch;         /**< rows whose gradients are added before values move, 1 to 1,048,576 */
     double learning_rate;   /**< step on the pooled logits in the first epoch, see dkvb_model_train(); up to 1e6 */
     double rate_last;       /**< the same in the last epoch, geometric in between; 0: learning_rate in every epoch */
     double label_smoothing; /**< share of a row's target that is spread evenly over all classes; 0 to below 1 */
-    uint64_t seed;         /**< of the order of rows */
-    uint32_t no_shuffle;   /**< 1: take rows as they come */
-    uint32_t class_weight; /**< DKVB_CLASS_WEIGHT_NONE or _BALANCED, worked out from the labels of the call */
-    dkvb_report_fn report; /**< or NULL */
-    void *user;            /**< handed to `report` */
-    const uint64_t *ids;   /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
+    uint64_t seed;          /**< of the order of rows */
+    uint32_t no_shuffle;    /**< 1: take rows as they come */
+    uint32_t class_weight;  /**< DKVB_CLASS_WEIGHT_NONE or _BALANCED, worked out from the labels of the call */
+    dkvb_report_fn report;  /**< or NULL */
+    void *user;             /**< handed to `report` */
+    const uint64_t *ids;    /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
 } dkvb_train_options;
 
 #define DKVB_TRAIN_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0                                                    \
+        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0                                            \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -84,8 +84,8 @@ DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_si
  *
  * which moves the row's own logits by rate times the same vector,
  * whatever C and k. (The gradient of the cross-entropy with respect to a value carries 1/(C k): this
- * is plain SGD on the summed loss of the batch with rate `rate * C * k`.) `rate` is learning_rate in the first epoch and
- * falls by the same factor from epoch to epoch to rate_last; `weight` is that of the label's class.
+ * is plain SGD on the summed loss of the batch with rate `rate * C * k`.) `rate` is learning_rate in the first epoch
+ * and falls by the same factor from epoch to epoch to rate_last; `weight` is that of the label's class.
  *
  * In each epoch, rows come in the order of a number that depends on the seed, the epoch and the row's id, and on
  * nothing else. So a row that is left out, or whose label is -1, leaves no trace in the order of the others: training
@@ -111,9 +111,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const ui
 /**
  * Training on rows that are never all in memory: begin, any number of steps, end.
  * Each step trains on its rows in the order given, in batches of `batch`, at learning_rate; epochs,
- * seed, no_shuffle and rate_last are the caller's business, and a class_weight, which would need the labels of all rows,
- * is refused (`DKVB_EINVAL`). The model answers with its old
- * values until dkvb_model_train_end(). Masks cannot change in between (`DKVB_ESTATE`).
+ * seed, no_shuffle and rate_last are the caller's business, and a class_weight, which would need the labels of all
+ * rows, is refused (`DKVB_EINVAL`). The model answers with its old values until dkvb_model_train_end(). Masks cannot
+ * change in between (`DKVB_ESTATE`).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *opts);
 

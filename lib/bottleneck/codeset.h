@@ -5,7 +5,7 @@
 
 #include "base/parallel.h"
 #include "bottleneck/codebooks.h"
-#include "bottleneck/trained.h"
+#include "bottleneck/train_record.h"
 #include "dkvb/codeset.h"
 
 enum { DKVB__PARTS = 2, DKVB__TEMPERATURE_ROWS = 50 /* held out, with a label; fewer say too little */ };

@@ -1,70 +1,74 @@
-#include "bottleneck/trained.h"
-
+/*
+ * The fingerprint of what a model was trained on: a chain, so that every training leaves its mark, of sums of row
+ * hashes, so that rows may come in any order. A codeset can make it again and so tell whether it belongs to a model.
+ */
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/status.h"
+#include "base/checksum.h"
 #include "bottleneck/model.h"
 
-/* Offsets in a record of options. */
-enum {
-    AT_EPOCHS = 0,
-    AT_BATCH = 4,
-    AT_NO_SHUFFLE = 8,
-    AT_CLASS_WEIGHT = 12,
-    AT_LEARNING_RATE = 16,
-    AT_RATE_LAST = 24,
-    AT_LABEL_SMOOTHING = 32,
-    AT_SEED = 40
+/* Rows whose hashes are added by one task each. Addition makes the order in which rows are handed over irrelevant. */
+enum { SHARES = 64 };
+
+struct row_hashes {
+    const dkvb_train_options *options;
+    const uint16_t *codes;
+    const int32_t *labels;
+    size_t n, code_size;
+    uint64_t next; /* number of the next row with a label, where rows are taken as they come */
+    uint64_t sum[SHARES][2];
 };
 
-static void write_double(unsigned char *to, double x)
+static void hash_rows(void *context, size_t share, unsigned worker)
 {
-    memcpy(to, &x, sizeof x);
+    struct row_hashes *h = context;
+    size_t end = h->n / SHARES * (share + 1) + h->n % SHARES * (share + 1) / SHARES;
+
+    (void)worker;
+    for (size_t r = h->n / SHARES * share + h->n % SHARES * share / SHARES; r < end; r++) {
+        uint8_t head[12], id[16];
+        uint64_t low, number;
+
+        if (h->labels[r] < 0)
+            continue;
+        number = h->options->no_shuffle ? h->next++ : h->options->ids ? h->options->ids[r] : r;
+        dkvb__write64(head, number);
+        dkvb__write32(head + 8, (uint32_t)h->labels[r]);
+        dkvb__fingerprint(id,
+                          (const struct dkvb__piece[]){{head, sizeof head},
+                                                       {h->codes + r * h->code_size, h->code_size * sizeof *h->codes}},
+                          2);
+        low = h->sum[share][0] + dkvb__read64(id);
+        h->sum[share][1] += dkvb__read64(id + 8) + (low < h->sum[share][0]);
+        h->sum[share][0] = low;
+    }
 }
 
-static double read_double(const unsigned char *at)
+void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *o, const uint16_t *codes, size_t code_size,
+                          const int32_t *labels, size_t n, const struct dkvb__run *run)
 {
-    double x;
+    struct row_hashes h = {.options = o, .codes = codes, .labels = labels, .n = n, .code_size = code_size};
+    const uint32_t numbers[4] = {o->epochs, o->batch, o->no_shuffle, o->class_weight};
+    const double reals[3] = {o->learning_rate, o->rate_last, o->label_smoothing};
+    uint64_t sum[2] = {0, 0};
 
-    memcpy(&x, at, sizeof x);
-    return x;
-}
+    if (!o->no_shuffle)
+        dkvb__parallel(run, SHARES, hash_rows, &h);
+    for (size_t share = 0; share < SHARES; share++) {
+        uint64_t low;
 
-void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE])
-{
-    memset(to, 0, DKVB__TRAINING_SIZE);
-    dkvb__write32(to + AT_EPOCHS, o->epochs);
-    dkvb__write32(to + AT_BATCH, o->batch);
-    dkvb__write32(to + AT_NO_SHUFFLE, o->no_shuffle);
-    dkvb__write32(to + AT_CLASS_WEIGHT, o->class_weight);
-    write_double(to + AT_LEARNING_RATE, o->learning_rate);
-    write_double(to + AT_RATE_LAST, o->rate_last);
-    write_double(to + AT_LABEL_SMOOTHING, o->label_smoothing);
-    dkvb__write64(to + AT_SEED, o->seed);
-}
-
-dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned char from[DKVB__TRAINING_SIZE])
-{
-    dkvb_train_options given = DKVB_TRAIN_OPTIONS_INIT;
-    unsigned char again[DKVB__TRAINING_SIZE];
-    dkvb_status rc;
-
-    given.epochs = dkvb__read32(from + AT_EPOCHS);
-    given.batch = dkvb__read32(from + AT_BATCH);
-    given.no_shuffle = dkvb__read32(from + AT_NO_SHUFFLE);
-    given.class_weight = dkvb__read32(from + AT_CLASS_WEIGHT);
-    given.learning_rate = read_double(from + AT_LEARNING_RATE);
-    given.rate_last = read_double(from + AT_RATE_LAST);
-    given.label_smoothing = read_double(from + AT_LABEL_SMOOTHING);
-    given.seed = dkvb__read64(from + AT_SEED);
-    *o = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
-    rc = dkvb__train_options_take(o, &given);
-    if (rc)
-        return rc;
-    /* Every field that is not read above must be zero: a newer library gives it a meaning, which replay would lose. */
-    dkvb__train_options_pack(o, again);
-    if (memcmp(again, from, sizeof again) != 0)
-        return dkvb__fail(DKVB_EINVAL, "training options use fields that this library does not know");
-    return DKVB_OK;
+        if (o->no_shuffle)
+            hash_rows(&h, share, 0);
+        low = sum[0] + h.sum[share][0];
+        sum[1] += h.sum[share][1] + (low < sum[0]);
+        sum[0] = low;
+    }
+    dkvb__fingerprint(trained,
+                      (const struct dkvb__piece[]){{trained, 16},
+                                                   {numbers, sizeof numbers},
+                                                   {reals, sizeof reals},
+                                                   {&o->seed, sizeof o->seed},
+                                                   {sum, sizeof sum}},
+                      5);
 }

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/exact_math.h"
 #include "base/rng.h"
@@ -29,11 +28,11 @@
 #include "kernels/kernels.h"
 
 enum {
-    ROWS = 16,        /* rows in one task that works out errors */
-    AHEAD = 16,       /* pairs prefetched before they are needed */
-    CODES_AHEAD = 8,  /* rows whose codes are prefetched before they are needed */
-    NARROW = 16,      /* up to so many floats a value row is summed in registers */
-    RANKS = 16,       /* longer rows added in one call of the kernels */
+    ROWS = 16,         /* rows in one task that works out errors */
+    AHEAD = 16,        /* pairs prefetched before they are needed */
+    CODES_AHEAD = 8,   /* rows whose codes are prefetched before they are needed */
+    NARROW = 16,       /* up to so many floats a value row is summed in registers */
+    RANKS = 16,        /* longer rows added in one call of the kernels */
     COLUMN_EXTRA = 32, /* codes between columns, lest all of them compete for the same lines of the cache */
     MAX_BATCH = 1 << 20
 };
@@ -86,71 +85,6 @@ static double rate_of(const dkvb_train_options *o, uint32_t epoch)
     first = dkvb__log(o->learning_rate);
     share = (double)epoch / (double)(o->epochs - 1);
     return dkvb__exp(first + (dkvb__log(o->rate_last) - first) * share);
-}
-
-/* Rows whose hashes are added by one task each. Addition makes the order in which rows are handed over irrelevant. */
-enum { SHARES = 64 };
-
-struct row_hashes {
-    const dkvb_train_options *options;
-    const uint16_t *codes;
-    const int32_t *labels;
-    size_t n, code_size;
-    uint64_t next; /* number of the next row with a label, where rows are taken as they come */
-    uint64_t sum[SHARES][2];
-};
-
-static void hash_rows(void *context, size_t share, unsigned worker)
-{
-    struct row_hashes *h = context;
-    size_t end = h->n / SHARES * (share + 1) + h->n % SHARES * (share + 1) / SHARES;
-
-    (void)worker;
-    for (size_t r = h->n / SHARES * share + h->n % SHARES * share / SHARES; r < end; r++) {
-        uint8_t head[12], id[16];
-        uint64_t low, number;
-
-        if (h->labels[r] < 0)
-            continue;
-        number = h->options->no_shuffle ? h->next++ : h->options->ids ? h->options->ids[r] : r;
-        dkvb__write64(head, number);
-        dkvb__write32(head + 8, (uint32_t)h->labels[r]);
-        dkvb__fingerprint(id,
-                          (const struct dkvb__piece[]){{head, sizeof head},
-                                                       {h->codes + r * h->code_size, h->code_size * sizeof *h->codes}},
-                          2);
-        low = h->sum[share][0] + dkvb__read64(id);
-        h->sum[share][1] += dkvb__read64(id + 8) + (low < h->sum[share][0]);
-        h->sum[share][0] = low;
-    }
-}
-
-void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *o, const uint16_t *codes, size_t code_size,
-                          const int32_t *labels, size_t n, const struct dkvb__run *run)
-{
-    struct row_hashes h = {.options = o, .codes = codes, .labels = labels, .n = n, .code_size = code_size};
-    const uint32_t numbers[4] = {o->epochs, o->batch, o->no_shuffle, o->class_weight};
-    const double reals[3] = {o->learning_rate, o->rate_last, o->label_smoothing};
-    uint64_t sum[2] = {0, 0};
-
-    if (!o->no_shuffle)
-        dkvb__parallel(run, SHARES, hash_rows, &h);
-    for (size_t share = 0; share < SHARES; share++) {
-        uint64_t low;
-
-        if (o->no_shuffle)
-            hash_rows(&h, share, 0);
-        low = sum[0] + h.sum[share][0];
-        sum[1] += h.sum[share][1] + (low < sum[0]);
-        sum[0] = low;
-    }
-    dkvb__fingerprint(trained,
-                      (const struct dkvb__piece[]){{trained, 16},
-                                                   {numbers, sizeof numbers},
-                                                   {reals, sizeof reals},
-                                                   {&o->seed, sizeof o->seed},
-                                                   {sum, sizeof sum}},
-                      5);
 }
 
 /* The private copy of one codebook's values. Threads share this work because most of it is the system's, which finds
@@ -312,19 +246,19 @@ struct pass {
     const struct dkvb__run *run;
     const uint16_t *codes;
     const int32_t *labels;
-    const double *weights;   /* [L], or NULL: all 1 */
-    double rate;             /* learning rate of this pass */
-    const size_t *order;     /* rows to visit, in this order */
-    size_t first, rows;      /* the present batch: order[first] … */
-    size_t rows_before;      /* in the batch before, whose errors are still to be added */
-    uint16_t *columns[2];    /* [C][column], codes of the present batch and of the one before, codebook by codebook */
-    size_t column;           /* codes from one column to the next: batch * k, and a few */
-    float *sums;             /* [groups][batch][S] of the present batch */
-    float *error;            /* [batch][S], what to add to values */
-    float *logits;           /* [threads][L] */
-    double *exps;            /* [threads][L] */
-    double *loss;            /* [batch] */
-    uint8_t *right;          /* [batch] */
+    const double *weights; /* [L], or NULL: all 1 */
+    double rate;           /* learning rate of this pass */
+    const size_t *order;   /* rows to visit, in this order */
+    size_t first, rows;    /* the present batch: order[first] … */
+    size_t rows_before;    /* in the batch before, whose errors are still to be added */
+    uint16_t *columns[2];  /* [C][column], codes of the present batch and of the one before, codebook by codebook */
+    size_t column;         /* codes from one column to the next: batch * k, and a few */
+    float *sums;           /* [groups][batch][S] of the present batch */
+    float *error;          /* [batch][S], what to add to values */
+    float *logits;         /* [threads][L] */
+    double *exps;          /* [threads][L] */
+    double *loss;          /* [batch] */
+    uint8_t *right;        /* [batch] */
 };
 
 /* Codes of the present batch into the columns of codebooks c .. end-1. */

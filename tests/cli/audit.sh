@@ -89,7 +89,7 @@ rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels t
     refused 2 'one of --class and --rows' "$dkvb" audit act.dkvb $rows
     refused 2 'one of --class and --rows' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
     refused 2 'an even number from 4' "$dkvb" audit act.dkvb $rows --class 3 --shadows 7
-    refused 2 'less than 1 / lr' "$dkvb" audit act.dkvb $rows --class 3 --lr 4 --weight-decay 0.25
+    refused 2 'label-smoothing' "$dkvb" audit act.dkvb $rows --class 3 --label-smoothing 1
     refused 1 'number 1 is 400, x.npy has rows 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy
     refused 1 'row 3 a second time' "$dkvb" audit act.dkvb $rows --rows twice.npy
 }

@@ -61,7 +61,7 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 "--lr '0': a number above 0" $fit $labelled --lr 0
     refused 2 "--lr '1000001': a number above 0" $fit $labelled --lr 1000001
     refused 2 "--decay '1': a number of 0 or more, below 1, is wanted" $fit $labelled --decay 1
-    refused 2 "--lr-last '-1': a number of 0 or more is wanted" $fit $labelled --lr-last -1
+    refused 2 "--lr-last '-1': a number of 0 or more, at most 1000000, is wanted" $fit $labelled --lr-last -1
     refused 2 "--epochs '0'" $fit $labelled --epochs 0
     refused 2 "--codebooks '65536': a whole number from 1 to 65535" $fit $labelled --codebooks 65536
     refused 2 "--key-dim '4097'" $fit $labelled --key-dim 4097

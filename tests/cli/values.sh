@@ -2,7 +2,7 @@
 # Values in 16 bits: smaller files that answer alike, and keep their type until another is asked for.
 . "$(dirname "$0")/common.sh"
 make_data
-train_small f32.dkvb --seed 1
+train_small f32.dkvb --seed 1 --values f32
 for type in f16 bf16; do
     train_small $type.dkvb --seed 1 --values $type
     check "$dkvb" verify $type.dkvb >/dev/null

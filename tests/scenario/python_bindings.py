@@ -227,7 +227,7 @@ class ModelTest(Case):
 
     def test_steps_make_the_values_of_unshuffled_training(self):
         whole, steps = dkvb.Model(self.codebooks, CLASSES), dkvb.Model(self.codebooks, CLASSES)
-        whole.train(self.codes, self.y, epochs=1, batch=100, shuffle=False)
+        whole.train(self.codes, self.y, batch=100, shuffle=False, epochs=1)
         seen = []
         steps.train_begin(batch=100, report=seen.append)
         reports = [steps.train_step(self.codes[i:i + 200], self.y[i:i + 200]) for i in (0, 200, 400)]
@@ -252,6 +252,32 @@ class ModelTest(Case):
         np.testing.assert_array_equal(self.model.values, values)
         with self.assertRaisesRegex(ValueError, r"values: shape \(16, 32, 1\) found, \(16, 32, 3\) wanted"):
             self.model.values = values[:, :, :1]
+
+    def test_temperature_is_fitted_kept_and_used(self):
+        logits = self.model.decode(self.codes)
+        temperature = dkvb.fit_temperature(logits, self.y)
+        self.assertEqual(self.model.info.temperature, 1.0)
+        self.model.set_temperature(temperature)
+        self.assertEqual(self.model.info.temperature, temperature)
+        np.testing.assert_allclose(dkvb.softmax(logits, temperature), dkvb.softmax(logits / temperature), rtol=1e-4,
+                                   atol=1e-6)
+        self.assertLessEqual(dkvb.calibration_error(logits, self.y, temperature), 1.0)
+        self.assertAlmostEqual(dkvb.calibration_error(np.zeros((2, 2), np.float32), np.array([0, 0], np.int32)), 0.5)
+        with self.assertRaises(ValueError):
+            self.model.set_temperature(0)
+        with self.assertRaises(ValueError):
+            dkvb.softmax(logits, 0)
+
+    def test_classes_of_few_rows_can_weigh_as_much(self):
+        few = np.where(np.arange(len(self.y)) % 20 < 18, 0, self.y).astype(np.int32)
+        values = []
+        for weight in (None, "balanced"):
+            model = dkvb.Model(self.codebooks, CLASSES)
+            model.train(self.codes, few, class_weight=weight)
+            values.append(model.values)
+        self.assertFalse((values[0] == values[1]).all())
+        with self.assertRaisesRegex(ValueError, "class_weight"):
+            self.model.train(self.codes, self.y, class_weight="even")
 
     def test_values_can_be_stored_in_16_bits(self):
         self.assertEqual(self.model.values_dtype, "float16")

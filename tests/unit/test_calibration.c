@@ -139,7 +139,8 @@ static void fitting_makes_overconfident_answers_honest(void **state)
     assert_ok(dkvb_calibration_error(loud, truth, N, L, 1.0, 15, &before));
     assert_ok(dkvb_calibration_error(loud, truth, N, L, t, 15, &after));
     assert_true(before > 0.1);
-    assert_true(after < 3.0 * sqrt(15.0 / N) / 2.0); /* chance: 15 bins of N / 15 rows, each off by half a root of them */
+    /* Chance: 15 bins of N / 15 rows, each off by half a root of its rows. */
+    assert_true(after < 3.0 * sqrt(15.0 / N) / 2.0);
 }
 
 static void bad_arguments_are_named(void **state)

@@ -194,6 +194,32 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
         }
 }
 
+/* All answers come from codebook 0, which says class 0 of every row. Once it is taken whole, the other codebooks still
+ * select keys, but nothing was learned there: rows abstain, as decoding would, instead of answering class 0. */
+static void a_row_left_with_nothing_learned_is_not_right(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_KEEP, DKVB_KEEP};
+    static float values[PAIRS * CLASSES];
+    static uint32_t rank[PAIRS];
+    dkvb_model *model = trained_model(1, codes);
+    dkvb_codeset_rows held = held_out(model, KEYS);
+    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    dkvb_budget found = DKVB_BUDGET_INIT;
+
+    (void)state;
+    for (size_t j = 0; j < PAIRS; j++) {
+        values[j * CLASSES] = j < KEYS ? 1.0f : 0.0f;
+        rank[j] = j < KEYS ? 1 + (uint32_t)j : DKVB_RANK_NEVER;
+    }
+    assert_ok(dkvb_model_set_values(model, values));
+    o.target = 0.0;
+    assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
+    assert_true(found.forget_before == 1.0 && found.forget_after == 0.0);
+    assert_int_equal(found.met, 1);
+    assert_int_equal(found.budget, KEYS);
+    dkvb_model_free(model);
+}
+
 static void limits_that_no_budget_keeps_are_said(void **state)
 {
     static const uint8_t marks[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_KEEP, DKVB_KEEP};
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_interval_is_that_of_paired_proportions),
         cmocka_unit_test(a_short_code_says_where_it_ends),
         cmocka_unit_test(the_budget_is_the_smallest_that_keeps_both_limits),
+        cmocka_unit_test(a_row_left_with_nothing_learned_is_not_right),
         cmocka_unit_test(limits_that_no_budget_keeps_are_said),
         cmocka_unit_test(a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids),
         cmocka_unit_test(what_does_not_fit_is_refused),

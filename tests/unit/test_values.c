@@ -66,7 +66,7 @@ static void make_uneven(int32_t uneven[ROWS])
 /* Epochs, batch by batch, in plain loops with the C library's functions: what training means. */
 static void plain_training(double *values, const dkvb_train_options *o, const int32_t *label)
 {
-    double (*error)[CLASSES] = malloc(o->batch * sizeof *error), n = 0.0, of[CLASSES] = {0.0};
+    double(*error)[CLASSES] = malloc(o->batch * sizeof *error), n = 0.0, of[CLASSES] = {0.0};
     size_t row[ROWS], count = 0;
 
     for (size_t r = 0; r < ROWS; r++)
