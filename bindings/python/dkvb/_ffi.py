@@ -835,6 +835,8 @@ PROTOTYPES = {
     "dkvb_model_train_abort": (None, (_model,)),
     "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
     "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
+    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, _f64, _u64)),
+    "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
     "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
     "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
     "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
