@@ -72,7 +72,8 @@ static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
     return marks;
 }
 
-/* Whether both limits are kept with this mask. What each class loses by it goes to `effects`, [L]. */
+/* Whether both limits are kept with this mask, and no class would make the guard refuse it. What each class loses by it
+ * goes to `effects`, [L]. */
 static int keeps_limits(const struct forget *f, const uint8_t *classes, double target, const dkvb_mask *mask,
                         dkvb_class_effect *effects, uint64_t *exhausted, bool *keeps)
 {
@@ -87,6 +88,8 @@ static int keeps_limits(const struct forget *f, const uint8_t *classes, double t
         dkvb_effect_add(&sums[classes[l]], &effects[l]);
     *keeps = sums[DKVB_KEEP].loss <= f->args.max_retain_drop &&
              (double)sums[DKVB_FORGET].right_after <= target * (double)sums[DKVB_FORGET].rows;
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        *keeps = *keeps && (classes[l] != DKVB_KEEP || effects[l].low <= f->args.max_class_loss);
     return code;
 }
 

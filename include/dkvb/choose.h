@@ -16,7 +16,8 @@
  *
  * f and r come from the codes of rows, or from the per-class counts that the model
  * keeps (dkvb_model_count_classes()), which needs no data either. `every` says what a request could
- * do at most; with k > 1 it takes most of a model (docs/unlearning.md).
+ * do at most; with k > 1 it takes most of a model (docs/unlearning.md). To `values`, classes that are DKVB_ASIDE are no
+ * part of the norm: pairs that serve them are free to go.
  *
  * Codes are the first ones, searched without a mask: then requests commute, since
  * the mask in force is the union of what each asked for.

@@ -82,8 +82,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_compare(const dkvb_model *before
  *
  * @param      classes  `uint8_t[classes]`: all rows of classes that are not DKVB_KEEP stay.
  * @param      most     of the others so many stay, drawn by their ids alone: the same ones whatever other rows there
- *                      are and whatever was forgotten. 0: as many as two billion additions of a value decode, and
- *                      1,024 at least: 4,096 rows of 1,000 classes at C * k = 512, 100,000 of 10 at C * k = 2048.
+ *                      are and whatever was forgotten. 0: as many as a billion additions of a value decode, and 1,024
+ *                      at least: 2,097 rows of 1,000 classes at C * k = 512, 52,428 of 10 at C * k = 2048.
  * @param[out] labels   `int32_t[held->n]`: as they are, or -1 for rows that are left out.
  * @param[out] rows     how many stay; or NULL.
  * @return as dkvb_effect_measure().
@@ -118,8 +118,8 @@ typedef struct dkvb_budget {
     double forget_after;  /**< and with this budget */
     double retain_before; /**< the same of all others */
     double retain_after;
-    uint64_t roomy; /**< a larger budget, for rows that were not held out: where the last of 500 rows would turn, if
-                         turns thin out as an exponential tail does: budget * ln(500) / ln(forget_rows + 1), and not
+    uint64_t roomy; /**< a larger budget, for rows that were not held out: where the last of 1,000 rows would turn, if
+                         turns thin out as an exponential tail does: budget * ln(1000) / ln(forget_rows + 1), and not
                          less than `budget`. Whether it keeps the limits too is for dkvb_effect_measure() to say */
 } dkvb_budget;
 

@@ -358,12 +358,12 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 
 /*
  * The budget found is where the last of n held-out rows turns. If the share of rows that turn later than a budget falls
- * off exponentially, the last of n turns at about ln(n) times some scale, so the last of 500 at ln(500) / ln(n) times
- * the budget: the fewer rows were held out, the more has to be added. `most`: where all pairs are taken.
+ * off exponentially, the last of n turns at about ln(n) times some scale, so the last of 1,000 at ln(1000) / ln(n)
+ * times the budget: the fewer rows were held out, the more has to be added. `most`: where all pairs are taken.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
-    double ratio = dkvb__log(500.0) / dkvb__log((double)found->forget_rows + 1.0);
+    double ratio = dkvb__log(1000.0) / dkvb__log((double)found->forget_rows + 1.0);
 
     double roomy = (double)found->budget * (ratio > 1.0 ? ratio : 1.0);
 

@@ -17,7 +17,7 @@ from dkvb import _ffi, _struct
 from dkvb._library import lib
 
 FASHION = "/usr/share/datasets/fashion-mnist"
-KEY_DIM = {"cifar10": 32, "fashion": 16, "tiny100": 32}
+KEY_DIM = {"cifar10": 32, "fashion": 16, "tiny100": 32, "clinc150": 32}
 
 
 class Failed(Exception):

@@ -186,7 +186,7 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
             }
             assert_int_equal(found.met, 1);
             assert_int_equal(found.budget, budget);
-            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget)); /* of 150 rows, not 500 */
+            assert_true(found.roomy >= budget && (budget == 0 || found.roomy > budget)); /* of 150 rows, not 1,000 */
             assert_true(found.forget_before == first[DKVB_FORGET] && found.forget_after == accuracy[DKVB_FORGET]);
             assert_true(found.retain_before == first[DKVB_KEEP] && found.retain_after == accuracy[DKVB_KEEP]);
             assert_true(found.forget_rows == ROWS / CLASSES && found.retain_rows == 2 * (ROWS / CLASSES));
@@ -344,6 +344,48 @@ static void what_does_not_fit_is_refused(void **state)
     dkvb_model_free(model);
 }
 
+static void each_allocation_may_fail(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_KEEP};
+    static uint32_t rank[PAIRS];
+    static int32_t sampled[ROWS];
+    dkvb_model *plain = trained_model(2, codes);
+    dkvb_codeset_rows held = held_out(plain, 5);
+
+    (void)state;
+    for (size_t i = 0; i < PAIRS; i++)
+        rank[i] = 1 + (uint32_t)(i * 37 % PAIRS);
+    for (size_t fail_at = 0;; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, fail_at);
+        dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+        dkvb_run_options alone = DKVB_RUN_OPTIONS_INIT;
+        dkvb_class_effect effects[CLASSES];
+        dkvb_budget found = DKVB_BUDGET_INIT;
+        dkvb_model *model;
+        dkvb_status rc;
+
+        o.allocator = &a;
+        o.top_k = 2;
+        alone.threads = 1;
+        rc = dkvb_model_new(&model, dkvb_model_codebooks(plain), CLASSES, &o);
+        if (!rc)
+            rc = dkvb_model_train(model, codes, 2, labels, ROWS, NULL, &alone);
+        if (!rc)
+            rc = dkvb_effect_sample(model, &held, marks, 30, sampled, NULL);
+        if (!rc)
+            rc = dkvb_effect_measure(model, NULL, NULL, &held, effects, NULL, &alone);
+        if (!rc)
+            rc = dkvb_budget_find(model, rank, &held, marks, NULL, &found, &alone);
+        dkvb_model_free(model);
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK)
+            break;
+        assert_int_equal(rc, DKVB_ENOMEM);
+    }
+    dkvb_model_free(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +398,7 @@ int main(void)
         cmocka_unit_test(limits_that_no_budget_keeps_are_said),
         cmocka_unit_test(a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(each_allocation_may_fail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
