@@ -63,7 +63,6 @@ refused 1 'wrong.npy: 4 codebooks of width 7, keys.npy has 5' "$dkvb" bench sear
     --rows-file wrong.npy
 refused 2 '--keys does not go with --keys-file' "$dkvb" bench search --keys-file keys.npy --keys 3
 refused 2 '--codes-out does not go with this bench' "$dkvb" bench train --codes-out c.npy
-refused 2 '--input-dim does not go with this bench' "$dkvb" bench search --input-dim 3
 cp keys.npy kept.npy
 ln -s keys.npy link.npy
 # shellcheck disable=SC2086
