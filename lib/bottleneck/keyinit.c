@@ -23,8 +23,8 @@ void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t c
 {
     uint32_t keys = 1024, dim = 32;
 
-    /* Six rows a key and more, but for a few rows up to a key a row: docs/method.md has what that is worth. */
-    while (keys > 1 && keys > rows / 6 && (keys > rows || keys > 16))
+    /* Four rows a key and more, but for a few rows up to a key a row: docs/method.md has what that is worth. */
+    while (keys > 1 && keys > rows / 4 && (keys > rows || keys > 16))
         keys /= 2;
     while (dim > 1 && dim > columns)
         dim /= 2;

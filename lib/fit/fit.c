@@ -47,6 +47,7 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
         return dkvb__fail(DKVB_EINVAL, "labels: none of %zu rows has a label, so there is nothing to learn", r->n);
     if (r->classes > 0 && largest >= (int64_t)r->classes)
         return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, the classes are 0 to %u", at, largest, r->classes - 1);
+    f->largest_row = at;
     f->rows.classes = r->classes > 0 ? r->classes : (uint32_t)largest + 1;
     if (f->rows.classes > DKVB__MAX_CLASSES)
         return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, at most %d classes are supported", at, largest,
@@ -289,10 +290,24 @@ static dkvb_status take_options(struct fit *t, const dkvb_fit_options *given)
     return rc;
 }
 
+/* One label by mistake can ask for more values than there is memory: better known before the keys are placed. */
+static dkvb_status check_room(const struct fit *t)
+{
+    size_t pairs = (size_t)t->keyinit.codebooks * t->keyinit.keys, row = t->f.largest_row;
+    void *values = dkvb__alloc(&t->f.mem, pairs, t->f.rows.classes * sizeof(float));
+
+    if (!values)
+        return dkvb__fail(DKVB_ENOMEM, "labels: row %zu has label %d: %u x %u x %u values do not fit in memory", row,
+                          t->f.rows.labels[row], t->keyinit.codebooks, t->keyinit.keys, t->f.rows.classes);
+    dkvb__free(&t->f.mem, values);
+    return DKVB_OK;
+}
+
 /* Fill in what is open, and refuse what cannot work before any long work. */
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = t->o.key_rows ? t->o.key_row_count : t->f.rows.n;
+    dkvb_status rc;
 
     if (t->o.codebooks) {
         const struct dkvb__shape *s = &t->o.codebooks->shape;
@@ -308,7 +323,8 @@ static dkvb_status settle(struct fit *t)
                   t->f.rows.classes);
     if (t->top_k > t->keyinit.keys)
         return dkvb__fail(DKVB_EINVAL, "top_k is %u, there are %u keys in a codebook", t->top_k, t->keyinit.keys);
-    return dkvb__train_options_take(&(dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT, &t->train);
+    rc = dkvb__train_options_take(&(dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT, &t->train);
+    return rc ? rc : check_room(t);
 }
 
 /* Rows drawn for the comparison; `part` then points into the three arrays, which the caller frees. */

@@ -13,6 +13,7 @@ struct dkvb__fitting {
     const dkvb_run_options *run;
     dkvb_fit_rows rows; /* `classes` settled */
     size_t labelled;    /* rows with a label */
+    size_t largest_row; /* the first with the largest label */
     uint64_t *class_rows; /* [classes], rows with this label */
     uint8_t *held;      /* [n], 1 = not trained on */
     int32_t *taught;    /* [n], labels, -1 where a row is held out */

@@ -7,16 +7,16 @@
 
 enum {
     TOP_K = 16,     /* keys that are selected, */
-    KEYS_A_TOP = 4, /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
+    KEYS_A_TOP = 8, /* of at least so many a selected one: with fewer, codes no longer tell rows apart */
 };
 
-/* Rate of the first epoch: classes share a row's step, so more of them take a larger one. 3 to 10 classes, 8 from 71
- * on. */
+/* Rate of the first epoch: classes share a row's step, so more of them take a larger one. 3 for 10 classes, 6 for 40, 8
+ * from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
 
-    return rate < 3.0 ? 3.0 : rate > 8.0 ? 8.0 : rate;
+    return rate < 2.0 ? 2.0 : rate > 8.0 ? 8.0 : rate;
 }
 
 void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
