@@ -116,7 +116,7 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 1 "named.txt: line 4 is 'blue', which is the name of class 4 in five.dkvb too" $fit $labelled \
         --continue five.dkvb --class-names named.txt --epochs 4294967295
     if sh -c 'ulimit -v 2000000 && exec "$@"' sh "$dkvb" --version >/dev/null 2>&1; then # not under sanitizers
-        refused 1 'values (wide_y.npy: row 17 has label 999999): 64 x 300 x 1000000' sh -c \
+        refused 1 'row 17 has label 999999: 64 x 300 x 1000000 values do not fit in memory' sh -c \
             'ulimit -v 2000000 && exec "$@"' sh $fit --features x.npy --labels wide_y.npy $slow
     fi
     late="--method activations --pairs 3 --features none.npy"
