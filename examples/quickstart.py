@@ -96,7 +96,7 @@ def main():
     args = arguments()
     if args.synthetic:
         story = Story(*synthetic(), args.forget_class, {"codebooks": 32, "keys": 64, "key_dim": 8})
-        pairs = 500
+        pairs = 1000
     else:
         story = Story(*fashion_mnist(args.data), args.forget_class, {"key_dim": 16})
         pairs = 200_000

@@ -218,6 +218,8 @@ static int check_codes_out(const struct train_args *args)
 {
     if (args->codes)
         return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features or --images");
+    if (args->continue_from)
+        return args_misused(&command, "--codes-out: not with --continue, which trains on a part of the rows only");
     return EXIT_SUCCESS;
 }
 
@@ -686,10 +688,14 @@ static int train_on_codes(struct train *t, const uint16_t *codes)
 
 static int make_model_of_codes(struct train *t)
 {
+    const dkvb_array *codes = &t->given.array;
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     int code = share_keys(t);
 
-    o.top_k = t->args.top_k ? t->args.top_k : t->info.top_k;
+    if (t->args.top_k)
+        o.top_k = t->args.top_k;
+    else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX) /* else the shape is refused */
+        o.top_k = (uint32_t)codes->shape[2];
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &o));
     return code;

@@ -16,8 +16,8 @@ files="--keys-file keys.npy --rows-file rows.npy"
 check "$dkvb" bench search $files --codes-out codes.npy --top-k 2 --repeats 1 --threads 1 --json >search.json
 claim search.json '(d["codebooks"], d["keys"], d["key_dim"], d["rows"]) == (5, 33, 7, 50)'
 claim search.json '(d["top_k"], d["threads"]) == (2, 1)'
-claim search.json 'abs(d["rows_per_second"] * d["seconds"] / 50 - 1) < 1e-6 and d["kernel"] in ("scalar", "avx2", "avx512", "neon")'
-claim search.json 'abs(d["gflops"] * d["seconds"] * 1e9 / (2 * 5 * 33 * 7 * 50) - 1) < 1e-6'
+claim search.json 'abs(d["rows_per_second"] * d["seconds"] / 50 - 1) < 1e-6 and d["kernel"] in ("scalar", "avx2", "avx512", "neon", "neon-dot")'
+claim search.json 'abs(d["gops"] * d["seconds"] * 1e9 / (2 * 5 * 33 * 7 * 50) - 1) < 1e-6'
 # shellcheck disable=SC2086
 check env DKVB_KERNELS=scalar "$dkvb" bench search $files --codes-out scalar.npy --top-k 2 --json >scalar.json
 claim scalar.json 'd["kernel"] == "scalar"'
@@ -25,35 +25,36 @@ same codes.npy scalar.npy
 check "$python" - <<'END'
 import numpy as np
 keys, rows, codes = np.load("keys.npy").astype(float), np.load("rows.npy").astype(float), np.load("codes.npy")
-dist = ((rows[:, :, None, :] - keys[None]) ** 2).sum(axis=3)
 assert codes.dtype == np.uint16 and codes.shape == (50, 5, 2)
-at = np.take_along_axis(dist, codes.astype(int), 2)
-assert (abs(at - np.sort(dist, axis=2)[:, :, :2]) <= 1e-6 * at).all()
+# Scales follow from the keys, so they are not known here: the keys that were found are the nearest ones but for what
+# rounding to steps may change. A step is a 36th of the largest number at most; each difference is off by one at most.
+step = abs(keys).max(axis=(1, 2)) / 36
+dist = np.sqrt(((rows[:, :, None, :] - keys[None]) ** 2).sum(axis=3))
+at, best = np.take_along_axis(dist, codes.astype(int), 2), np.sort(dist, axis=2)[:, :, :2]
+assert (at - best <= 2 * np.sqrt(7) * step[:, None]).all()
+assert (at[:, :, 0] == best[:, :, 0]).mean() > 0.8
 assert list(codes[0, 2]) == [4, 9]
 END
-claim search.json '(d["repeats"], d["batch"], d["exhaustive"]) == (1, 50, False)'
-claim search.json '(d["bytes_keys"], d["bytes_codes"]) == (5 * 33 * 7 * 4, 50 * 5 * 2 * 2)'
-claim search.json 'd["peak_gflops"] > 0 and abs(d["peak_share"] * d["peak_gflops"] / d["gflops"] - 1) < 1e-6'
-claim search.json 'abs(d["every_key_seconds"] / d["seconds"] / d["every_key_ratio"] - 1) < 1e-6'
-claim search.json 'd["seconds_call"] == d["seconds"]'
-# Row by row, or by every key alone: the same codes.
+claim search.json '(d["repeats"], d["batch"]) == (1, 50)'
+claim search.json '(d["bytes_keys"], d["bytes_codes"]) == (5 * 33 * 7, 50 * 5 * 2 * 2)'
+claim search.json 'd["seconds_call"] == d["seconds"] and d["project_seconds"] is None'
+# Row by row: the same codes.
 # shellcheck disable=SC2086
 check "$dkvb" bench search $files --codes-out each.npy --top-k 2 --batch 1 --json >each.json
 same codes.npy each.npy
 claim each.json 'd["batch"] == 1 and d["seconds_call"] < d["seconds"]'
 # shellcheck disable=SC2086
-check "$dkvb" bench search $files --codes-out every.npy --top-k 2 --batch 7 --exhaustive --json >every.json
-same codes.npy every.npy
-claim every.json 'd["exhaustive"] and d["every_key_seconds"] is None and d["peak_share"] > 0 and d["batch"] == 7'
+check "$dkvb" bench search --codebooks 4 --keys 16 --key-dim 3 --rows 100 --json >random.json
+claim random.json '0 < d["project_seconds"] and 0 < d["project_ratio"]'
 small="--codebooks 4 --keys 16 --key-dim 3 --rows 100 --repeats 5"
-for work in search "search --batch 3" "search --exhaustive" "train --classes 3" "forget --pairs 10 --input-dim 6"; do
+for work in search "search --batch 3" "train --classes 3" "forget --pairs 10 --input-dim 6"; do
     # shellcheck disable=SC2086
     check "$dkvb" bench $work $small >said.txt
     grep -q "^${work%% *}: .* rows a second" said.txt || fail "$(cat said.txt)"
 done
 # shellcheck disable=SC2086
 check "$dkvb" bench train $small --classes 3 --json >train.json
-claim train.json 'd["classes"] == 3 and d["bytes_values"] == 4 * 16 * 3 * 4 and d["gflops"] is None'
+claim train.json 'd["classes"] == 3 and d["bytes_values"] == 4 * 16 * 3 * 4 and d["gops"] is None'
 # shellcheck disable=SC2086
 check "$dkvb" bench forget $small --pairs 10 --input-dim 6 --json >forget.json
 claim forget.json 'd["pairs_masked"] == 10 and 10 / 400 <= d["refresh_share"] < 1 and d["input_dim"] == 6'
@@ -62,8 +63,6 @@ refused 1 'wrong.npy: 4 codebooks of width 7, keys.npy has 5' "$dkvb" bench sear
     --rows-file wrong.npy
 refused 2 '--keys does not go with --keys-file' "$dkvb" bench search --keys-file keys.npy --keys 3
 refused 2 '--codes-out does not go with this bench' "$dkvb" bench train --codes-out c.npy
-refused 2 '--exhaustive does not go with this bench' "$dkvb" bench forget --exhaustive
-refused 2 '--input-dim does not go with this bench' "$dkvb" bench search --input-dim 3
 cp keys.npy kept.npy
 ln -s keys.npy link.npy
 # shellcheck disable=SC2086

@@ -49,8 +49,8 @@ make_data() {
     check "$python" "$here/make_data.py" .
 }
 
-# A small model: 8 codebooks of 32 keys, 6 wide.
-small="--codebooks 8 --keys 32 --key-dim 6"
+# A small model: 8 codebooks of 32 keys, 6 wide, one of them selected; one epoch. Later options win.
+small="--codebooks 8 --keys 32 --key-dim 6 --top-k 1 --epochs 1"
 
 # Hides what a forgetting is about; the same one where bytes are compared.
 salt=5a17000000000000000000000000000000000000000000000000000000000001

@@ -47,9 +47,9 @@ check "$dkvb" masks four.dkvb --export four.mask >/dev/null
 check "$dkvb" forget shared.dkvb --mask four.mask --json >forget.json
 claim forget.json 'd["pairs_masked"] == d["pairs_requested"] > 0'
 
-# Fewer rows than the default number of keys: as many keys as rows, and it says so. float16 is fine.
+# Few rows: fewer keys than rows, and it says so. float16 is fine.
 refused 1 "half_x.npy" "$dkvb" train --features half_x.npy --labels half_x.npy -o few.dkvb --json
 "$python" -c 'import numpy as np; np.save("half_y.npy", np.arange(20) % 3)'
 check "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --key-dim 3 -o few.dkvb >few.txt
-grep -q '^keys  *20 in a codebook, .*4096' few.txt || fail "the number of keys is not explained: $(cat few.txt)"
+grep -q '^model  *4 codebooks of [0-9]* keys, 3 wide, .*, because 20 rows$' few.txt || fail "the number of keys is not explained: $(cat few.txt)"
 refused 1 '20' "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --keys 21 -o few.dkvb --json

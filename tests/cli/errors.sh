@@ -66,10 +66,10 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 "--codebooks '65536': a whole number from 1 to 65535" $fit $labelled --codebooks 65536
     refused 2 "--key-dim '4097'" $fit $labelled --key-dim 4097
     refused 2 "--batch '1048577'" $fit $labelled --batch 1048577
-    refused 2 "--top-k 9: at most as many as --keys are wanted, 8" $fit $labelled --keys 8 --top-k 9
+    refused 2 "--top-k 9: there are only 8 --keys" $fit $labelled --keys 8 --top-k 9
     refused 2 "--lr '0x1'" $fit $labelled --lr 0x1
     refused 2 "--lr '1e999'" $fit $labelled --lr 1e999
-    refused 2 "--init 'best': ema|kmeans|sample is wanted" $fit $labelled --init best
+    refused 2 "--init 'best': ema|sample|means is wanted" $fit $labelled --init best
     refused 2 '--output is missing' "$dkvb" train $labelled
     refused 2 '--keys does not go with --init-from' $fit $labelled --init-from m.dkvb --keys 3
     refused 2 '--top-k does not go with --continue' $fit $labelled --continue m.dkvb --top-k 2
@@ -112,11 +112,11 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 1 'twice.txt: lines 2 and 5 are both '"'red'" $fit $labelled --class-names twice.txt $slow
     refused 1 'long.txt: line 2: class name: 256 bytes, at most 255' $fit $labelled --class-names long.txt $slow
     refused 1 'latin1.txt: line 1: class name: UTF-8' $fit $labelled --class-names latin1.txt $slow
-    refused 1 '--top-k 401: x.npy has rows for 400 keys only' "$dkvb" train -o new.dkvb --json $labelled --top-k 401
+    refused 1 'top_k is 401, there are 64 keys in a codebook' "$dkvb" train -o new.dkvb --json $labelled --top-k 401
     refused 1 "named.txt: line 4 is 'blue', which is the name of class 4 in five.dkvb too" $fit $labelled \
         --continue five.dkvb --class-names named.txt --epochs 4294967295
     if sh -c 'ulimit -v 2000000 && exec "$@"' sh "$dkvb" --version >/dev/null 2>&1; then # not under sanitizers
-        refused 1 'values (wide_y.npy: row 17 has label 999999): 64 x 300 x 1000000' sh -c \
+        refused 1 'row 17 has label 999999: 64 x 300 x 1000000 values do not fit in memory' sh -c \
             'ulimit -v 2000000 && exec "$@"' sh $fit --features x.npy --labels wide_y.npy $slow
     fi
     late="--method activations --pairs 3 --features none.npy"

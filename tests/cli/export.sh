@@ -1,38 +1,54 @@
 #!/bin/sh
-# The exported arrays are enough to recompute codes and logits elsewhere, here by numpy in double precision.
+# The exported arrays are enough to recompute every code and distance elsewhere, here by numpy, and logits.
 . "$(dirname "$0")/common.sh"
 make_data
-for options in "" "--top-k 3 --normalize"; do
+for options in "" "--top-k 3 --whiten always" "--as-they-are"; do
     # shellcheck disable=SC2086 # several words or none
     train_small m.dkvb $options
     check "$dkvb" forget m.dkvb --method activations --pairs 50 --features x.npy --labels y.npy --class 1 >/dev/null
+    rm -rf arrays # an export without whitening leaves the file of one before
     check "$dkvb" export m.dkvb --dir arrays --json >export.json
     check "$dkvb" search m.dkvb --features test_x.npy -o codes.npy --distances dist.npy >/dev/null
     check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.npy >/dev/null
     check "$python" - <<'END'
-import json
+import json, pathlib
 import numpy as np
 
 shape = json.load(open("export.json"))
 C, K, d, m, L, k = (shape[s] for s in ("codebooks", "keys", "key_dim", "input_dim", "classes", "top_k"))
-arrays = {s: np.load(f"arrays/{s}.npy") for s in ("projection", "center", "keys", "values", "mask")}
-for name, dims in {"projection": (C, m, d), "center": (m,), "keys": (C, K, d), "values": (C, K, L)}.items():
-    assert arrays[name].shape == dims and arrays[name].dtype == np.float32, name
+arrays = {file.stem: np.load(file) for file in pathlib.Path("arrays").glob("*.npy")}
+T, M = arrays["signs"].shape
+shapes = {"center": ("f4", (m,)), "signs": ("i1", (T, M)), "order": ("u4", (C, d)), "scales": ("f4", (C,)),
+          "keys": ("i1", (C, K, d)), "values": ("f4", (C, K, L)), "mask": ("u1", (C, K))}
+if "whitening" in arrays:
+    shapes["whitening"] = ("f4", (m, m))
+assert {name: (array.dtype.str[1:], array.shape) for name, array in arrays.items()} == shapes
 mask = arrays["mask"]
-assert mask.shape == (C, K) and mask.dtype == np.uint8 and mask.sum() == 50, mask.sum()
+assert mask.sum() == 50, mask.sum()
 
-x = np.load("test_x.npy").astype(np.float64)
+x = np.load("test_x.npy")
+y = x - arrays["center"]
+if "whitening" in arrays:  # a chain of fused multiply-adds: the product is exact in double precision, the sum nearly
+    rows, y = y.astype("f8"), np.zeros((len(x), m), "f4")
+    for i in range(m):
+        y = (y + rows[:, i:i + 1] * arrays["whitening"][i].astype("f8")).astype("f4")
 if shape["normalize"]:
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-q = np.einsum("nm,cmd->ncd", x - arrays["center"], arrays["projection"].astype(np.float64))
-dist = ((q[:, :, None, :] - arrays["keys"][None].astype(np.float64)) ** 2).sum(axis=3)
-dist[:, mask == 1] = np.inf
+    y = (y / np.sqrt(np.cumsum(y.astype("f8") ** 2, axis=1)[:, -1:])).astype("f4")
+h = np.zeros((len(x), T, M), "f4")
+h[:, :, :m] = y[:, None] * arrays["signs"][:, :m]
+step = 1
+while step < M:
+    pairs = h.reshape(len(x), T, -1, 2, step)
+    h = np.stack((pairs[:, :, :, 0] + pairs[:, :, :, 1], pairs[:, :, :, 0] - pairs[:, :, :, 1]), 3).reshape(h.shape)
+    step *= 2
+r = (h.reshape(len(x), -1)[:, arrays["order"]] * arrays["scales"][:, None]).clip(np.float32(-63), np.float32(63))
+r = np.floor(r + np.float32(64.5)).astype("i4") - 64
+dist = ((r[:, :, None, :] - arrays["keys"].astype("i4")) ** 2).sum(axis=3)
+dist[:, mask == 1] = np.iinfo("i4").max
 codes, found = np.load("codes.npy"), np.load("dist.npy")
-assert codes.shape == (len(x), C, k) and codes.dtype == np.uint16
-at_codes = np.take_along_axis(dist, codes.astype(np.int64), 2)
-assert np.allclose(at_codes, found, rtol=1e-5)
-best = np.sort(dist, axis=2)[:, :, :k]
-assert (abs(at_codes - best) <= 1e-6 * best + 1e-9).all()
+assert codes.shape == (len(x), C, k) and codes.dtype == np.uint16 and found.dtype == np.int32
+assert (codes == np.argsort(dist, axis=2, kind="stable")[:, :, :k]).all()
+assert (found == np.sort(dist, axis=2)[:, :, :k]).all()
 logits = arrays["values"][np.arange(C)[None, :, None], codes.astype(np.int64)].astype(np.float64).sum(axis=(1, 2))
 assert np.allclose(logits / (C * k), np.load("scores.npy"), rtol=1e-5, atol=1e-6)
 END

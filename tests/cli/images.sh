@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 check "$python" "$here/make_data.py" . pictures
 numbers() { "$python" -c 'import numpy, sys; numpy.save(sys.stdout.buffer, numpy.array(sys.argv[1:], dtype="u8"))' "$@"; }
-size="--codebooks 16 --keys 20 --key-dim 6"
+size="--codebooks 16 --keys 20 --key-dim 6 --epochs 1"
 
 # The model is that of the encoded rows, and remembers what made them.
 check "$dkvb" encode --input train -o x.npy --labels-out y.npy --class-names-out classes.txt >/dev/null
@@ -84,7 +84,7 @@ refused 1 'm.dkvb: was trained on rows of descriptor:' "$dkvb" predict m.dkvb --
 refused 2 'one of --features and --images' "$dkvb" predict m.dkvb --images test --features test_x.npy
 
 # A model that goes on knows its classes by name, and learns new ones.
-check "$dkvb" train --continue m.dkvb --images some -o more.dkvb >/dev/null
+check "$dkvb" train --continue m.dkvb --epochs 1 --images some -o more.dkvb >/dev/null
 check "$dkvb" inspect more.dkvb --json >more.json
 claim more.json 'd["class_names"] == ["across", "down", "slanted", "unknown"] and d["rows_trained"] == 66'
 "$python" -c 'import numpy as np; np.save("one_y.npy", [1])'
@@ -116,7 +116,7 @@ salted="--salt $salt --method activations --pairs 20 --json"
 # Encoders with weights: they are asked for again, and told from others.
 if "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o clip.npy >/dev/null 2>clip.err; then
     # shellcheck disable=SC2086
-    check "$dkvb" train --images train --encoder clip --weights clip.safetensors --normalize $size -o clip.dkvb >/dev/null
+    check "$dkvb" train --images train --encoder clip --weights clip.safetensors $size -o clip.dkvb >/dev/null
     check "$dkvb" predict clip.dkvb --images test --weights clip.safetensors -o images.npy >/dev/null
     check "$dkvb" predict clip.dkvb --features clip.npy -o features.npy >/dev/null
     same images.npy features.npy

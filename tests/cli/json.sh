@@ -39,8 +39,10 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n held_out unreadable encoder classes codebooks keys key_dim top_k loss accuracy seconds_keys seconds_search seconds_values seconds",
-    "eval": "n unreadable accuracy loss per_class forget_accuracy retain_accuracy abstained searched_again",
+    "train": "n held_out unreadable encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
+             "whitened trials temperature_rows temperature calibration_error held_out_accuracy loss accuracy seconds_keys "
+             "seconds_search seconds_values seconds",
+    "eval": "n unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable output predictions pictures seconds",
     "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
               "keys_placed_again dry_run refused seconds",
@@ -57,12 +59,11 @@ KEYS = {
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
-    "bench": "rows_per_second seconds gflops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
+    "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
 }
 BENCH = {  # after those of bench
-    "search": " bytes_index batch seconds_call seconds_first peak_gflops peak_share exhaustive every_key_seconds "
-              "every_key_gflops every_key_peak_share every_key_ratio",
+    "search": " batch seconds_call seconds_first project_seconds project_ratio",
     "train": " classes bytes_values",
     "forget": " input_dim pairs_masked search_seconds search_ratio refresh_seconds refresh_share refresh_ratio",
 }
@@ -116,5 +117,5 @@ assert answers["eval.json"]["searched_again"] is None and answers["eval-codes.js
 assert answers["predict-odd.json"]["output"] == "odd\tname\ufffd.npy"
 assert all(list(c) == CLASS.split() for c in answers["separation.json"]["classes"])
 assert answers["mask-union.json"]["output"] == "u.mask" and answers["mask-info.json"]["output"] is None
-assert answers["bench-train.json"]["gflops"] is None and answers["bench-search.json"]["gflops"] > 0
+assert answers["bench-train.json"]["gops"] is None and answers["bench-search.json"]["gops"] > 0
 END

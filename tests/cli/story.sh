@@ -17,15 +17,15 @@ measure() {
 measure m.dkvb before.json
 claim before.json 'd["n"] == 100 and d["accuracy"] > 0.9 and d["forget_accuracy"] > 0.9 and d["abstained"] == 0'
 
-check "$dkvb" forget m.dkvb -o forgot.dkvb --method activations --pairs 60 --features x.npy --labels y.npy --class 3 \
+check "$dkvb" forget m.dkvb -o forgot.dkvb --method activations --pairs 80 --features x.npy --labels y.npy --class 3 \
     --reason 'request 17' --mask-out request.mask --json >forget.json
-claim forget.json 'd["pairs_masked"] == d["pairs_requested"] == 60 and d["pairs_total"] == 256 and d["entry"] == 1'
+claim forget.json 'd["pairs_masked"] == d["pairs_requested"] == 80 and d["pairs_total"] == 256 and d["entry"] == 1'
 measure forgot.dkvb forgot.json
 claim forgot.json 'd["forget_accuracy"] < 0.1 and d["retain_accuracy"] > 0.9'
 
 # The same mask from its file makes the same model, but for what the journal says of its origin.
 check "$dkvb" forget m.dkvb -o masked.dkvb --mask request.mask --json >masked.json
-claim masked.json 'd["pairs_masked"] == 60 and d["examples"] == 0'
+claim masked.json 'd["pairs_masked"] == 80 and d["examples"] == 0'
 measure masked.dkvb masked_eval.json
 same forgot.json masked_eval.json
 
@@ -50,7 +50,7 @@ refused 1 'nothing to undo' "$dkvb" undo forgot.dkvb
 
 # Purge keeps the answers and ends undo.
 check "$dkvb" purge once.dkvb -o purged.dkvb --json >purge.json
-claim purge.json 'd["pairs_purged"] == d["purged_pairs"] == 60'
+claim purge.json 'd["pairs_purged"] == d["purged_pairs"] == 80'
 check "$dkvb" predict purged.dkvb --features test_x.npy --scores -o purged.npy >/dev/null
 same forgot.npy purged.npy
 refused 1 'purged' "$dkvb" undo purged.dkvb 1

@@ -56,21 +56,18 @@ def rows(args):
     """Rows in a call; small calls are many, and the median of them counts."""
     runs = [bench(args, "search", rows=max(n, 256), batch=n) for n in (1, 4, 16, 64, 256, 1024, 4096)]
     grown = growth([run["seconds_call"] for run in runs])
-    return markdown(("rows in a call", "ms a call", "times the line before", "rows a second", "share of the peak",
-                     "every key takes"),
+    return markdown(("rows in a call", "ms a call", "times the line before", "rows a second", "of it projecting"),
                     [(str(run["batch"]), ms(run["seconds_call"]), more, f"{run['rows_per_second']:.0f}",
-                      f"{run['peak_share']:.2f}", f"{run['every_key_ratio']:.2f} times") for run, more in
-                     zip(runs, grown)])
+                      f"{run['project_ratio']:.2f}") for run, more in zip(runs, grown)])
 
 
 def search_over(args, name, values, head):
     runs = [bench(args, "search", **{"rows": ROWS, name: value}) for value in values]
     grown = growth([run["seconds"] for run in runs])
-    return markdown((head, f"ms for {ROWS} rows", "times the line before", "gflops", "share of the peak",
-                     "every key takes", "keys, MB", "index, MB"),
-                    [(str(value), ms(run["seconds"]), more, f"{run['gflops']:.0f}", f"{run['peak_share']:.2f}",
-                      f"{run['every_key_ratio']:.2f} times", mb(run["bytes_keys"]), mb(run["bytes_index"]))
-                     for value, run, more in zip(values, runs, grown)])
+    return markdown((head, f"ms for {ROWS} rows", "times the line before", "billion operations a second",
+                     "of it projecting", "keys, MB", "codes, MB"),
+                    [(str(value), ms(run["seconds"]), more, f"{run['gops']:.0f}", f"{run['project_ratio']:.2f}",
+                      mb(run["bytes_keys"]), mb(run["bytes_codes"])) for value, run, more in zip(values, runs, grown)])
 
 
 def keys(args):
@@ -83,6 +80,10 @@ def codebooks(args):
 
 def width(args):
     return search_over(args, "key_dim", (8, 16, 32, 64), "width of a key")
+
+
+def ranks(args):
+    return search_over(args, "top_k", (1, 4, 8, 16), "keys selected")
 
 
 def threads(args):
@@ -113,9 +114,9 @@ def forgetting(args):
 def machine(args):
     busy = os.getloadavg()[0]
     run = bench(args, "search", codebooks=4, rows=64)
-    return (f"{cpu()}; {args.threads} threads; kernels `{run['kernel']}`; peak {run['peak_gflops']:.0f} gflops on all "
-            f"threads. {args.codebooks} codebooks, 4096 keys 32 wide where a table does not say otherwise; medians of "
-            f"{args.repeats}." + (f" The machine was busy with other work (load {busy:.1f})." if busy > 0.3 else ""))
+    return (f"{cpu()}; {args.threads} threads; kernels `{run['kernel']}`. {args.codebooks} codebooks of "
+            f"{run['keys']} keys, {run['key_dim']} wide, {run['top_k']} selected, where a table does not say otherwise; "
+            f"medians of {args.repeats}." + (f" The machine was busy with other work (load {busy:.1f})." if busy > 0.3 else ""))
 
 
 def peers_table(path):
@@ -153,8 +154,8 @@ def training_table(path):
          f"keys {stages['keys']:.1f}, projection and search {stages['search']:.1f}, values {stages['values']:.1f}")])
 
 
-TABLES = {"machine": machine, "rows": rows, "keys": keys, "codebooks": codebooks, "width": width, "threads": threads,
-          "training": training, "forgetting": forgetting}
+TABLES = {"machine": machine, "rows": rows, "keys": keys, "codebooks": codebooks, "width": width, "ranks": ranks,
+          "threads": threads, "training": training, "forgetting": forgetting}
 
 
 def put(page, name, table):

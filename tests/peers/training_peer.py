@@ -108,12 +108,13 @@ def whole(args, x, y, classes):
     """All of libdkvb's training: seconds of its stages, and the model."""
     clock = [time.perf_counter()]
     codebooks = dkvb.Codebooks.fit(x, method="sample", codebooks=args.codebooks, keys=args.keys, key_dim=args.key_dim,
-                                   threads=args.threads)
+                                   normalize=False, threads=args.threads)
     clock.append(time.perf_counter())
     codes = codebooks.search(x, threads=args.threads)
     clock.append(time.perf_counter())
     model = dkvb.Model(codebooks, classes)
-    model.train(codes, y, epochs=args.epochs, batch=BATCH, learning_rate=RATE, threads=args.threads)
+    model.train(codes, y, epochs=args.epochs, batch=BATCH, learning_rate=RATE, rate_last=RATE,
+                label_smoothing=0, threads=args.threads)
     clock.append(time.perf_counter())
     stages = [end - begin for begin, end in zip(clock, clock[1:])]
     return dict(zip(("keys", "search", "values"), stages), all=sum(stages)), model

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Answers recomputed by numpy in float64 from an exported model of full size, before and after forgetting.
+# Every code recomputed by numpy in whole numbers from an exported model of the usual size: all rows of the test file,
+# rows whitened or not, scaled or not, before and after forgetting.
 #   export_real_data.sh TOOL DATA_FOLDER PYTHON
 set -eu
 
@@ -9,13 +10,15 @@ here=$(dirname "$0")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for init in sample "ema --normalize"; do
-  # shellcheck disable=SC2086 # two words
-  "$tool" train --features "$data/test_x.npy" --labels "$data/test_y.npy" --init $init --key-dim 32 -o "$work/model"
-  "$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 400
+for preparation in "--whiten always" "--whiten never --as-they-are" "--whiten never"; do
+  # shellcheck disable=SC2086 # several words
+  "$tool" train --features "$data/test_x.npy" --labels "$data/test_y.npy" $preparation --epochs 1 -o "$work/model" \
+    >/dev/null
+  "$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 2000
 done
-"$tool" forget "$work/model" --method activations --pairs 100000 --features "$data/test_x.npy" \
-  --labels "$data/test_y.npy" --class 3
-"$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 400
-"$tool" purge "$work/model"
-"$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 400
+"$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 10000
+"$tool" forget "$work/model" --method activations --pairs 10000 --features "$data/test_x.npy" \
+  --labels "$data/test_y.npy" --class 3 >/dev/null
+"$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 2000
+"$tool" purge "$work/model" >/dev/null
+"$python" "$here/export_recompute.py" "$tool" "$work/model" "$data/test_x.npy" 2000

@@ -61,6 +61,11 @@ DKVB_FORGET = 1
 DKVB_ASIDE = 2
 DKVB_RANK_NEVER = 0xFFFFFFFF
 
+# fit.h
+DKVB_WHITEN_NEVER = 0
+DKVB_WHITEN_ALWAYS = 1
+DKVB_WHITEN_CHOOSE = 2
+
 # data.h
 DKVB_DTYPE_U8 = 1
 DKVB_DTYPE_I8 = 2
@@ -274,6 +279,95 @@ class TrainOptions(Structure):
         ("report", ReportFn),
         ("user", c_void_p),
         ("ids", POINTER(c_uint64)),
+    )
+
+
+class FitRows(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("x", POINTER(c_float)),
+        ("labels", POINTER(c_int32)),
+        ("ids", POINTER(c_uint64)),
+        ("n", c_size_t),
+        ("dim", c_size_t),
+        ("classes", c_uint32),
+    )
+
+
+StageFn = CFUNCTYPE(c_int, c_void_p, c_char_p)
+
+
+class FitOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("keyinit", POINTER(KeyinitOptions)),
+        ("train", POINTER(TrainOptions)),
+        ("top_k", c_uint32),
+        ("whiten", c_uint32),
+        ("values_dtype", c_uint32),
+        ("keep", c_uint32),
+        ("depth", c_uint32),
+        ("hold_out", c_double),
+        ("codebooks", POINTER(Codebooks)),
+        ("key_rows", POINTER(c_float)),
+        ("key_row_count", c_size_t),
+        ("stage", StageFn),
+        ("user", c_void_p),
+        ("allocator", POINTER(Allocator)),
+    )
+
+
+class FitReport(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("rows", c_uint64),
+        ("held_out", c_uint64),
+        ("unlearnable", c_uint64),
+        ("classes", c_uint32),
+        ("codebooks", c_uint32),
+        ("keys", c_uint32),
+        ("key_dim", c_uint32),
+        ("top_k", c_uint32),
+        ("whitened", c_uint32),
+        ("epochs", c_uint32),
+        ("learning_rate", c_double),
+        ("accuracy_plain", c_double),
+        ("accuracy_whitened", c_double),
+        ("temperature_rows", c_uint64),
+        ("temperature", c_double),
+        ("calibration_error", c_double),
+        ("held_out_accuracy", c_double),
+        ("loss", c_double),
+        ("accuracy", c_double),
+    )
+
+
+class Trial(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("number", c_uint32),
+        ("keys", c_uint32),
+        ("key_dim", c_uint32),
+        ("top_k", c_uint32),
+        ("whitened", c_uint32),
+        ("epochs", c_uint32),
+        ("learning_rate", c_double),
+        ("accuracy", c_double),
+        ("loss", c_double),
+        ("held_out", c_uint64),
+    )
+
+
+TrialFn = CFUNCTYPE(c_int, c_void_p, POINTER(Trial))
+
+
+class TuneOptions(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("trials", c_uint32),
+        ("seconds", c_double),
+        ("report", TrialFn),
+        ("user", c_void_p),
     )
 
 
@@ -561,6 +655,9 @@ STRUCTURES = {
     "dkvb_codeset_session": CodesetSession,
     "dkvb_encoder_info": EncoderInfo,
     "dkvb_encoder_options": EncoderOptions,
+    "dkvb_fit_options": FitOptions,
+    "dkvb_fit_report": FitReport,
+    "dkvb_fit_rows": FitRows,
     "dkvb_forget_options": ForgetOptions,
     "dkvb_image": Image,
     "dkvb_imageset_info": ImagesetInfo,
@@ -575,6 +672,8 @@ STRUCTURES = {
     "dkvb_separation_shape": SeparationShape,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
+    "dkvb_trial": Trial,
+    "dkvb_tune_options": TuneOptions,
 }
 
 _codebooks = POINTER(Codebooks)
@@ -736,6 +835,8 @@ PROTOTYPES = {
     "dkvb_model_train_abort": (None, (_model,)),
     "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
     "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
+    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, _f64, _u64)),
+    "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
     "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
     "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
     "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
@@ -822,4 +923,15 @@ PROTOTYPES = {
     "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, _u8, UnreadableFn, c_void_p,
                                          _run)),
     "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
+
+    # fit.h
+    "dkvb_fit_options_init": (None, (POINTER(FitOptions), c_size_t)),
+    "dkvb_fit_suit": (None, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32)),
+    "dkvb_fit_paper": (None, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32)),
+    "dkvb_fit_within": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32,
+                                 c_uint32, c_uint64)),
+    "dkvb_fit": (Status, (POINTER(_model), POINTER(_codeset), POINTER(FitRows), POINTER(FitOptions),
+                          POINTER(FitReport), _run)),
+    "dkvb_tune": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, POINTER(FitRows),
+                           POINTER(TuneOptions), _run)),
 }
