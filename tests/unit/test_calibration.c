@@ -34,37 +34,42 @@ static int setup(void **state)
     return 0;
 }
 
-static double cross_entropy(const float *z, const int32_t *y, double temperature)
+/* Mean of the rows' largest probabilities, less their accuracy as the fit counts it. */
+static double excess(double temperature)
 {
-    double sum = 0.0;
+    double sum = 0.0, right = 0.0;
 
     for (size_t r = 0; r < N; r++) {
         double total = 0.0;
+        size_t best = 0;
 
-        for (size_t l = 0; l < L && y[r] >= 0; l++)
-            total += exp((double)z[r * L + l] / temperature);
-        if (y[r] >= 0)
-            sum += log(total) - (double)z[r * L + (size_t)y[r]] / temperature;
+        for (size_t l = 1; l < L; l++)
+            best = logits[r * L + l] > logits[r * L + best] ? l : best;
+        for (size_t l = 0; l < L; l++)
+            total += exp(((double)logits[r * L + l] - (double)logits[r * L + best]) / temperature);
+        sum += 1.0 / total;
+        right += (size_t)truth[r] == best;
     }
-    return sum;
+    return sum / N - (right + 1.0) / (N + 2.0);
 }
 
-static void the_best_temperature_is_found(void **state)
+static void confidence_equals_accuracy_at_the_temperature_that_is_found(void **state)
 {
     static float scaled[N * L];
-    double t, other;
+    double t, other, slope;
 
     (void)state;
     assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t));
-    /* The information of N rows about log t is N E[Var(z)], here above N / 2: a standard error below sqrt(2 / N). */
-    assert_true(fabs(log(t)) < 4.0 * sqrt(2.0 / N));
-    assert_true(cross_entropy(logits, truth, t) < cross_entropy(logits, truth, t * 1.001));
-    assert_true(cross_entropy(logits, truth, t) < cross_entropy(logits, truth, t / 1.001));
+    assert_true(fabs(excess(t)) < 1e-8);
+    /* The accuracy of N rows has a standard error below sqrt(1 / 4 N), and counting one row more of each kind shifts it
+     * by 1 / N at most; the slope of confidence says what that is in temperature. */
+    slope = (excess(1.0) - excess(exp(0.1))) / 0.1;
+    assert_true(slope > 0.0 && fabs(log(t)) * slope < 4.0 * sqrt(0.25 / N) + 1.0 / N);
     for (int e = -7; e <= 7; e++) { /* powers of two scale exactly */
         for (size_t i = 0; i < N * L; i++)
             scaled[i] = ldexpf(logits[i], e);
         assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other));
-        assert_true(fabs(other / ldexp(t, e) - 1.0) < 1e-9);
+        assert_true(fabs(log(other / ldexp(t, e))) * slope < 1e-8);
     }
 }
 
@@ -92,9 +97,9 @@ static void extremes_stay_within_the_limits(void **state)
     double t;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* the surer, the better */
-    assert_true(t >= DKVB_TEMPERATURE_MIN && t < 0.01);
-    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* the less sure, the better */
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* two right of two count as three of four */
+    assert_true(fabs(1.0 / (1.0 + exp(-3.0 / t)) - 0.75) < 1e-8);
+    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* no confidence of two classes is below a half */
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
     assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
@@ -171,7 +176,7 @@ static void bad_arguments_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_best_temperature_is_found),
+        cmocka_unit_test(confidence_equals_accuracy_at_the_temperature_that_is_found),
         cmocka_unit_test(rows_without_a_label_do_not_count),
         cmocka_unit_test(extremes_stay_within_the_limits),
         cmocka_unit_test(the_error_is_that_of_the_definition),
