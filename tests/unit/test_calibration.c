@@ -34,37 +34,56 @@ static int setup(void **state)
     return 0;
 }
 
-static double cross_entropy(const float *z, const int32_t *y, double temperature)
+/* Mean of the largest probabilities, as plainly as it can be said. */
+static double mean_confidence(const float *z, double temperature)
 {
     double sum = 0.0;
 
     for (size_t r = 0; r < N; r++) {
-        double total = 0.0;
+        double total = 0.0, most = 0.0;
 
-        for (size_t l = 0; l < L && y[r] >= 0; l++)
-            total += exp((double)z[r * L + l] / temperature);
-        if (y[r] >= 0)
-            sum += log(total) - (double)z[r * L + (size_t)y[r]] / temperature;
+        for (size_t l = 0; l < L; l++) {
+            double p = exp((double)z[r * L + l] / temperature);
+
+            total += p;
+            most = p > most ? p : most;
+        }
+        sum += most / total;
     }
-    return sum;
+    return sum / N;
 }
 
-static void the_best_temperature_is_found(void **state)
+static double accuracy_of(const float *z, const int32_t *y)
+{
+    double right = 0.0;
+
+    for (size_t r = 0; r < N; r++) {
+        size_t best = 0;
+
+        for (size_t l = 1; l < L; l++)
+            best = z[r * L + l] > z[r * L + best] ? l : best;
+        right += (int32_t)best == y[r];
+    }
+    return (right + 1.0) / (N + 2.0);
+}
+
+static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
 {
     static float scaled[N * L];
-    double t, other;
+    double t, other, wanted = accuracy_of(logits, truth), slope;
 
     (void)state;
     assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t));
-    /* The information of N rows about log t is N E[Var(z)], here above N / 2: a standard error below sqrt(2 / N). */
-    assert_true(fabs(log(t)) < 4.0 * sqrt(2.0 / N));
-    assert_true(cross_entropy(logits, truth, t) < cross_entropy(logits, truth, t * 1.001));
-    assert_true(cross_entropy(logits, truth, t) < cross_entropy(logits, truth, t / 1.001));
+    assert_true(fabs(mean_confidence(logits, t) - wanted) < 1e-8);
+    /* Labels were drawn at temperature 1: what is found is as far from it as the accuracy of N draws is from its mean,
+     * four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
+    slope = (mean_confidence(logits, exp(-0.01)) - mean_confidence(logits, exp(0.01))) / 0.02;
+    assert_true(fabs(log(t)) * slope < 4.0 * sqrt(0.25 / N));
     for (int e = -7; e <= 7; e++) { /* powers of two scale exactly */
         for (size_t i = 0; i < N * L; i++)
             scaled[i] = ldexpf(logits[i], e);
         assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other));
-        assert_true(fabs(other / ldexp(t, e) - 1.0) < 1e-9);
+        assert_true(fabs(other / ldexp(t, e) - 1.0) < 1e-6);
     }
 }
 
@@ -92,14 +111,14 @@ static void extremes_stay_within_the_limits(void **state)
     double t;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* the surer, the better */
-    assert_true(t >= DKVB_TEMPERATURE_MIN && t < 0.01);
-    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* the less sure, the better */
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* two of two right count as three of four */
+    assert_true(fabs(t - 3.0 / log(3.0)) < 1e-6);
+    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* no temperature is unsure enough */
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
     assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
-    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t));
-    assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
+    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t)); /* certain at every temperature */
+    assert_true(t == 1.0);
     assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t)); /* all the same */
     assert_true(t == 1.0);
 }
@@ -171,7 +190,7 @@ static void bad_arguments_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_best_temperature_is_found),
+        cmocka_unit_test(the_temperature_makes_confidence_equal_to_accuracy),
         cmocka_unit_test(rows_without_a_label_do_not_count),
         cmocka_unit_test(extremes_stay_within_the_limits),
         cmocka_unit_test(the_error_is_that_of_the_definition),

@@ -219,7 +219,7 @@ static void a_file_gives_the_same_codeset(void **state)
     assert_true(session.training.epochs == 4 && session.training.learning_rate == 0.75 && session.training.seed == 11);
     assert_true(session.classes == CLASSES && session.rows == TRAINED);
     assert_ok(dkvb_codeset_get_keyinit(loaded, &keyinit));
-    assert_true(keyinit.keys == KEYS && keyinit.key_dim == KEY_DIM && keyinit.passes == 2);
+    assert_true(keyinit.keys == KEYS && keyinit.key_dim == KEY_DIM && keyinit.passes == 1);
     assert_ok(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
     dkvb_codeset_free(loaded);
     assert_ok(dkvb_codeset_set_keyinit(set, NULL));
