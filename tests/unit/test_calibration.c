@@ -34,42 +34,56 @@ static int setup(void **state)
     return 0;
 }
 
-/* Mean of the rows' largest probabilities, less their accuracy as the fit counts it. */
-static double excess(double temperature)
+/* Mean of the largest probabilities, as plainly as it can be said. */
+static double mean_confidence(const float *z, double temperature)
 {
-    double sum = 0.0, right = 0.0;
+    double sum = 0.0;
 
     for (size_t r = 0; r < N; r++) {
-        double total = 0.0;
+        double total = 0.0, most = 0.0;
+
+        for (size_t l = 0; l < L; l++) {
+            double p = exp((double)z[r * L + l] / temperature);
+
+            total += p;
+            most = p > most ? p : most;
+        }
+        sum += most / total;
+    }
+    return sum / N;
+}
+
+static double accuracy_of(const float *z, const int32_t *y)
+{
+    double right = 0.0;
+
+    for (size_t r = 0; r < N; r++) {
         size_t best = 0;
 
         for (size_t l = 1; l < L; l++)
-            best = logits[r * L + l] > logits[r * L + best] ? l : best;
-        for (size_t l = 0; l < L; l++)
-            total += exp(((double)logits[r * L + l] - (double)logits[r * L + best]) / temperature);
-        sum += 1.0 / total;
-        right += (size_t)truth[r] == best;
+            best = z[r * L + l] > z[r * L + best] ? l : best;
+        right += (int32_t)best == y[r];
     }
-    return sum / N - (right + 1.0) / (N + 2.0);
+    return (right + 1.0) / (N + 2.0);
 }
 
-static void confidence_equals_accuracy_at_the_temperature_that_is_found(void **state)
+static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
 {
     static float scaled[N * L];
-    double t, other, slope;
+    double t, other, wanted = accuracy_of(logits, truth), slope;
 
     (void)state;
     assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t));
-    assert_true(fabs(excess(t)) < 1e-8);
-    /* The accuracy of N rows has a standard error below sqrt(1 / 4 N), and counting one row more of each kind shifts it
-     * by 1 / N at most; the slope of confidence says what that is in temperature. */
-    slope = (excess(1.0) - excess(exp(0.1))) / 0.1;
-    assert_true(slope > 0.0 && fabs(log(t)) * slope < 4.0 * sqrt(0.25 / N) + 1.0 / N);
+    assert_true(fabs(mean_confidence(logits, t) - wanted) < 1e-8);
+    /* Labels were drawn at temperature 1: what is found is as far from it as the accuracy of N draws is from its mean,
+     * four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
+    slope = (mean_confidence(logits, exp(-0.01)) - mean_confidence(logits, exp(0.01))) / 0.02;
+    assert_true(fabs(log(t)) * slope < 4.0 * sqrt(0.25 / N));
     for (int e = -7; e <= 7; e++) { /* powers of two scale exactly */
         for (size_t i = 0; i < N * L; i++)
             scaled[i] = ldexpf(logits[i], e);
         assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other));
-        assert_true(fabs(log(other / ldexp(t, e))) * slope < 1e-8);
+        assert_true(fabs(other / ldexp(t, e) - 1.0) < 1e-6);
     }
 }
 
@@ -97,9 +111,9 @@ static void extremes_stay_within_the_limits(void **state)
     double t;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* two right of two count as three of four */
-    assert_true(fabs(1.0 / (1.0 + exp(-3.0 / t)) - 0.75) < 1e-8);
-    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* no confidence of two classes is below a half */
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* two of two right count as three of four */
+    assert_true(fabs(t - 3.0 / log(3.0)) < 1e-6);
+    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* no temperature is unsure enough */
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
     assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
@@ -176,7 +190,7 @@ static void bad_arguments_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(confidence_equals_accuracy_at_the_temperature_that_is_found),
+        cmocka_unit_test(the_temperature_makes_confidence_equal_to_accuracy),
         cmocka_unit_test(rows_without_a_label_do_not_count),
         cmocka_unit_test(extremes_stay_within_the_limits),
         cmocka_unit_test(the_error_is_that_of_the_definition),
