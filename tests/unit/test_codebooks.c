@@ -635,20 +635,22 @@ static void growing_codebooks_come_near_the_rows_and_then_freeze(void **state)
 {
     dkvb_keyinit_options o = small_keyinit();
     uint16_t codes[CODEBOOKS];
-    dkvb_codebooks *cb;
+    dkvb_codebooks *cb, *young;
     dkvb_mask *mask;
     double first, last;
 
     (void)state;
     o.keys = 20;
+    assert_ok(dkvb_codebooks_begin(&young, DIM, &o));
+    assert_ok(dkvb_codebooks_step(young, rows, 100, NULL));
+    assert_ok(dkvb_codebooks_freeze(young));
+    first = quantisation_error(young);
+    dkvb_codebooks_free(young);
     assert_ok(dkvb_codebooks_begin(&cb, DIM, &o));
     assert_int_equal(dkvb_codebooks_freeze(cb), DKVB_ESTATE);
     assert_int_equal(dkvb_search(cb, NULL, rows, 1, 1, codes, NULL, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_mask_new(&mask, cb), DKVB_ESTATE);
     assert_ok(dkvb_codebooks_step(cb, rows, 100, NULL));
-    cb->frozen = true;
-    first = quantisation_error(cb);
-    cb->frozen = false;
     for (size_t pass = 0; pass < 10; pass++)
         for (size_t r = 0; r < ROWS; r += 100)
             assert_ok(dkvb_codebooks_step(cb, rows + r * DIM, 100, NULL));
