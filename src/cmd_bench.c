@@ -61,10 +61,11 @@ static void set_defaults(void *values)
 static const struct args_command command = {
     .name = "bench",
     .synopsis = "search|train|forget [options]",
-    .about =
-        "Time one part of the work: search of rows, beside the projection that is a part of it; one epoch of training on\n"
-        "stored codes; or forgetting by activations (count, choose, mask) from stored codes, beside the search that gave\n"
-        "them and the search after the mask.",
+    .about = "Time one part of the work: search of rows, beside the projection that is a part of it; one epoch of "
+             "training on\n"
+             "stored codes; or forgetting by activations (count, choose, mask) from stored codes, beside the search "
+             "that gave\n"
+             "them and the search after the mask.",
     .options = options,
     .size = sizeof(struct bench_args),
     .defaults = set_defaults,

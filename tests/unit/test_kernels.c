@@ -40,12 +40,12 @@ enum { NONE_DEAD, HALF_DEAD, ALL_DEAD_BUT_ONE, ALL_DEAD, DEAD_KINDS };
 /* A search of one tile: plain arrays, and the same in the layout of kernels. */
 struct problem {
     size_t n, keys, dim, k;
-    int *row, *key;   /* [16][dim], [keys][dim] */
-    bool *alive;      /* [keys] */
-    int8_t *rows;     /* [quads][16][4] */
-    uint8_t *packed;  /* [words * 4][quads][16][4] */
-    int32_t *norms;   /* [words * 64] */
-    int32_t *scores;  /* scratch */
+    int *row, *key;  /* [16][dim], [keys][dim] */
+    bool *alive;     /* [keys] */
+    int8_t *rows;    /* [quads][16][4] */
+    uint8_t *packed; /* [words * 4][quads][16][4] */
+    int32_t *norms;  /* [words * 64] */
+    int32_t *scores; /* scratch */
 };
 
 static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int dead)
@@ -359,9 +359,9 @@ static void rows_are_rounded_to_the_nearest_step_halves_up_and_cut(void **state)
     static const struct {
         float x;
         int steps;
-    } cases[DKVB__LANES] = {{0.0f, 0},     {0.25f, 1},   {-0.25f, 0},     {-0.26f, -1}, {0.74f, 1},   {0.75f, 2},
-                            {-0.75f, -1},  {31.2f, 62},  {31.25f, 63},    {40.0f, 63},  {-31.3f, -63}, {-40.0f, -63},
-                            {3e38f, 63},   {-3e38f, -63}, {1e-40f, 0},    {-1e-40f, 0}};
+    } cases[DKVB__LANES] = {{0.0f, 0},    {0.25f, 1},    {-0.25f, 0},  {-0.26f, -1}, {0.74f, 1},    {0.75f, 2},
+                            {-0.75f, -1}, {31.2f, 62},   {31.25f, 63}, {40.0f, 63},  {-31.3f, -63}, {-40.0f, -63},
+                            {3e38f, 63},  {-3e38f, -63}, {1e-40f, 0},  {-1e-40f, 0}};
     float x[DKVB__LANES];
     int8_t tile[DKVB__LANES * 4];
 
