@@ -246,8 +246,8 @@ static int check_rows(const struct train_args *args)
 
 static int check_args(struct train_args *args)
 {
-    static const char *const placing[] = {"init",      "codebooks",    "keys",        "key-dim", "passes", "decay",
-                                          "key-batch", "key-features", "as-they-are", "whiten",  "preset", "size",
+    static const char *const placing[] = {"init",      "codebooks",    "keys",         "key-dim", "passes", "decay",
+                                          "key-batch", "key-features", "as-they-are",  "whiten",  "preset", "size",
                                           "tune",      "trials",       "rows-per-key", NULL};
     static const char *const continuing[] = {"init-from", "top-k", NULL};
     static const char *const larger[] = {"keep-counts", NULL};
@@ -279,7 +279,8 @@ static int check_args(struct train_args *args)
     if (code == EXIT_SUCCESS && args->most_bytes > 0)
         code = args_refuse(&command, args, larger, "--size and --preset small, which leave no room for counts");
     if (code == EXIT_SUCCESS && args->most_bytes > 0 && value_types[args->values] == DKVB_DTYPE_F32)
-        code = args_misused(&command, "--size and --preset small need values of 16 bits: --values f32 is not supported");
+        code =
+            args_misused(&command, "--size and --preset small need values of 16 bits: --values f32 is not supported");
     if (args->preset == PRESET_PAPER)
         apply_paper(args);
     if (!args->output)
@@ -610,8 +611,8 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     o.seconds = t->args.tune_seconds;
     o.report = report_trial;
     o.user = t;
-    code = tool_check_about(
-        t->x.path, dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
+    code = tool_check_about(t->x.path,
+                            dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
     progress_stop();
     t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     return code;
@@ -688,7 +689,8 @@ static int fit(struct train *t)
     o.user = t;
     t->run = progress_start("fit", a->threads);
     t->stage_began = progress_clock();
-    code = tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
+    code =
+        tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
@@ -697,7 +699,8 @@ static int fit(struct train *t)
     return code;
 }
 
-/* Mark rows by id and share; no class keeps fewer than three rows to learn from, those of earlier trainings included. */
+/* Mark rows by id and share; no class keeps fewer than three rows to learn from, those of earlier trainings included.
+ */
 static int hold_out(struct train *t, const dkvb_codeset_rows *known)
 {
     uint64_t *left = input_memory("classes", sizeof *left, t->info.classes, 1, 1);
@@ -739,7 +742,8 @@ static int read_known_rows(struct train *t)
     int code;
 
     if (t->info.masked_pairs + t->info.purged_pairs > 0)
-        return tool_fail("%s: %" PRIu64 " pairs are masked or purged, and codes know no mask: undo what can be undone, or "
+        return tool_fail("%s: %" PRIu64
+                         " pairs are masked or purged, and codes know no mask: undo what can be undone, or "
                          "continue without --codes-out",
                          model, t->info.masked_pairs + t->info.purged_pairs);
     code = codeset_read(&t->set, path, t->model, t->args.threads);

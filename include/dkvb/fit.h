@@ -73,8 +73,8 @@ typedef struct dkvb_fit_options {
     dkvb_codebooks *codebooks;           /**< share these instead of placing keys; or NULL */
     const float *key_rows;               /**< `float[key_row_count][dim]`, rows to place keys on; NULL: those of x */
     size_t key_row_count;
-    dkvb_stage_fn stage; /**< or NULL */
-    void *user;          /**< handed to `stage` */
+    dkvb_stage_fn stage;             /**< or NULL */
+    void *user;                      /**< handed to `stage` */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_fit_options;
 
@@ -116,25 +116,25 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyini
 /** What was chosen and found. The caller sets `struct_size`. */
 typedef struct dkvb_fit_report {
     size_t struct_size;
-    uint64_t rows;              /**< with a label that the values learned from */
-    uint64_t held_out;          /**< rows that the codeset holds out, never trained on */
-    uint64_t unlearnable;       /**< classes without a row to learn from */
-    uint32_t classes;           /**< L */
-    uint32_t codebooks;         /**< C */
-    uint32_t keys;              /**< K */
-    uint32_t key_dim;           /**< d */
-    uint32_t top_k;             /**< k */
-    uint32_t whitened;          /**< 1: rows are half whitened */
-    uint32_t epochs;            /**< passes over the rows */
-    double learning_rate;       /**< of the first epoch */
-    double accuracy_plain;      /**< on rows held out, without whitening; NaN if that was not compared */
-    double accuracy_whitened;   /**< the same with it */
-    uint64_t temperature_rows;  /**< rows that the temperature was fitted on; 0: too few, it is 1 */
-    double temperature;         /**< logits are divided by it */
-    double calibration_error;   /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
-    double held_out_accuracy;   /**< on those rows, by values that had not seen them; or NaN */
-    double loss;                /**< of the last epoch, see dkvb_train_report */
-    double accuracy;            /**< the same */
+    uint64_t rows;             /**< with a label that the values learned from */
+    uint64_t held_out;         /**< rows that the codeset holds out, never trained on */
+    uint64_t unlearnable;      /**< classes without a row to learn from */
+    uint32_t classes;          /**< L */
+    uint32_t codebooks;        /**< C */
+    uint32_t keys;             /**< K */
+    uint32_t key_dim;          /**< d */
+    uint32_t top_k;            /**< k */
+    uint32_t whitened;         /**< 1: rows are half whitened */
+    uint32_t epochs;           /**< passes over the rows */
+    double learning_rate;      /**< of the first epoch */
+    double accuracy_plain;     /**< on rows held out, without whitening; NaN if that was not compared */
+    double accuracy_whitened;  /**< the same with it */
+    uint64_t temperature_rows; /**< rows that the temperature was fitted on; 0: too few, it is 1 */
+    double temperature;        /**< logits are divided by it */
+    double calibration_error;  /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
+    double held_out_accuracy;  /**< on those rows, by values that had not seen them; or NaN */
+    double loss;               /**< of the last epoch, see dkvb_train_report */
+    double accuracy;           /**< the same */
 } dkvb_fit_report;
 
 #define DKVB_FIT_REPORT_INIT                                                                                           \
@@ -213,8 +213,8 @@ DKVB_API void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size
  * @param[out]    trials                 trials made: the same number again gives the same winner. Or NULL.
  * @return as dkvb_fit(); `DKVB_EINVAL` where too few rows can be held out to tell settings apart.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
-                                              uint32_t *top_k, uint32_t *trials, const dkvb_fit_rows *rows,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k,
+                                              uint32_t *trials, const dkvb_fit_rows *rows,
                                               const dkvb_tune_options *opts, const dkvb_run_options *run);
 
 #ifdef __cplusplus

@@ -323,7 +323,8 @@ static dkvb_status settle(struct fit *t)
     dkvb_fit_suit(&t->keyinit, &t->train, &t->top_k, key_rows < t->f.rows.n ? key_rows : t->f.rows.n, t->f.rows.dim,
                   t->f.rows.classes);
     if (!t->o.codebooks && t->keyinit.keys > key_rows)
-        return dkvb__fail(DKVB_EINVAL, "%u keys in a codebook need at least as many rows to be placed on, there are %zu",
+        return dkvb__fail(DKVB_EINVAL,
+                          "%u keys in a codebook need at least as many rows to be placed on, there are %zu",
                           t->keyinit.keys, key_rows);
     if (t->top_k > t->keyinit.keys)
         return dkvb__fail(DKVB_EINVAL, "top_k is %u, there are %u keys in a codebook", t->top_k, t->keyinit.keys);
@@ -398,8 +399,7 @@ static dkvb_status choose_whitening(struct fit *t)
     if (!rc) {
         t->report.accuracy_plain = measured[0].accuracy;
         t->report.accuracy_whitened = measured[1].accuracy;
-        t->keyinit.whiten =
-            measured[1].loss <= 0.95 * measured[0].loss && measured[1].accuracy >= measured[0].accuracy;
+        t->keyinit.whiten = measured[1].loss <= 0.95 * measured[0].loss && measured[1].accuracy >= measured[0].accuracy;
     }
 
 end:
@@ -421,8 +421,8 @@ static dkvb_status place_keys(struct fit *t)
         t->cb = dkvb_codebooks_retain(t->o.codebooks);
         return DKVB_OK;
     }
-    return dkvb_codebooks_fit(&t->cb, t->o.key_rows ? t->o.key_rows : r->x,
-                              t->o.key_rows ? t->o.key_row_count : r->n, r->dim, &t->keyinit, t->f.run);
+    return dkvb_codebooks_fit(&t->cb, t->o.key_rows ? t->o.key_rows : r->x, t->o.key_rows ? t->o.key_row_count : r->n,
+                              r->dim, &t->keyinit, t->f.run);
 }
 
 /* Where nothing stays held out, the temperature comes from values that go again. */

@@ -38,7 +38,9 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
         keyinit->keys = keyinit->keys < most ? keyinit->keys : (uint32_t)most;
     }
     if (*top_k == 0)
-        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K : keyinit->keys < KEYS_A_TOP ? 1 : keyinit->keys / KEYS_A_TOP;
+        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
+                 : keyinit->keys < KEYS_A_TOP       ? 1
+                                                    : keyinit->keys / KEYS_A_TOP;
     /* Few rows make up for few steps by more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
