@@ -64,7 +64,7 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
      .letter = 'o'},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
-     .help = "keep codes, ids and labels of the rows, to forget by: see 'dkvb forget'"},
+     .help = "keep codes, ids and labels of the rows, to forget by; with --continue: the model's, to be added to"},
     {"hold-out", ARGS_REAL, AT(hold_out), "R",
      .help = "with --codes-out: share of the rows kept out of training, to measure on", .below = 1,
      .shows_default = true},
@@ -167,6 +167,8 @@ struct train {
     struct labels y;
     struct ids ids;
     dkvb_codeset *set;
+    uint8_t *held_out; /* [rows], of a training that goes on with a codes file */
+    int32_t *taught;   /* [rows], the labels, -1 for rows held out */
     struct names names;
     uint32_t classes, trials;
     dkvb_codebooks *codebooks; /* of --init-from */
@@ -216,10 +218,12 @@ static void apply_paper(struct train_args *args)
 /* A codes file tells how to train its rows again: all of them, from the start. */
 static int check_codes_out(const struct train_args *args)
 {
+    static const char *const kept[] = {"depth", "keep", NULL};
+
     if (args->codes)
         return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features or --images");
     if (args->continue_from)
-        return args_misused(&command, "--codes-out: not with --continue, which trains on a part of the rows only");
+        return args_refuse(&command, args, kept, "--continue: the codes file says it already");
     return EXIT_SUCCESS;
 }
 
@@ -242,10 +246,11 @@ static int check_rows(const struct train_args *args)
 
 static int check_args(struct train_args *args)
 {
-    static const char *const placing[] = {"init",      "codebooks",    "keys",        "key-dim", "passes", "decay",
-                                          "key-batch", "key-features", "as-they-are", "whiten",  "preset", "size",
+    static const char *const placing[] = {"init",      "codebooks",    "keys",         "key-dim", "passes", "decay",
+                                          "key-batch", "key-features", "as-they-are",  "whiten",  "preset", "size",
                                           "tune",      "trials",       "rows-per-key", NULL};
     static const char *const continuing[] = {"init-from", "top-k", NULL};
+    static const char *const larger[] = {"keep-counts", NULL};
     int code = check_rows(args);
 
     if (args->init_from && code == EXIT_SUCCESS)
@@ -271,6 +276,11 @@ static int check_args(struct train_args *args)
                  args->keyinit.keys);
         code = args_misused(&command, message);
     }
+    if (code == EXIT_SUCCESS && args->most_bytes > 0)
+        code = args_refuse(&command, args, larger, "--size and --preset small, which leave no room for counts");
+    if (code == EXIT_SUCCESS && args->most_bytes > 0 && value_types[args->values] == DKVB_DTYPE_F32)
+        code =
+            args_misused(&command, "--size and --preset small need values of 16 bits: --values f32 is not supported");
     if (args->preset == PRESET_PAPER)
         apply_paper(args);
     if (!args->output)
@@ -566,6 +576,30 @@ static int report_trial(void *user, const dkvb_trial *trial)
     return progress_interrupted();
 }
 
+/* A shape that fits --size; --tune may still choose everything else. */
+static int fit_size(struct train_args *a, const struct train *t)
+{
+    dkvb_keyinit_options keyinit = a->keyinit;
+    dkvb_train_options train = a->train;
+    uint32_t top_k = a->top_k;
+    bool whitened = a->whiten != DKVB_WHITEN_NEVER && t->x.columns <= 2048; /* room for it, should it be chosen */
+    uint64_t bytes = a->most_bytes;
+    int code;
+
+    for (size_t i = 0; i < t->names.count; i++)
+        bytes -= bytes < strlen(t->names.line[i]) ? bytes : strlen(t->names.line[i]);
+    code = tool_check_about("--size", dkvb_fit_within(&keyinit, &train, &top_k, t->x.rows, t->x.columns, t->classes,
+                                                      whitened || a->whiten == DKVB_WHITEN_ALWAYS, bytes));
+    if (code)
+        return code;
+    a->keyinit = keyinit;
+    if (!a->tune) {
+        a->train = train;
+        a->top_k = top_k;
+    }
+    return EXIT_SUCCESS;
+}
+
 static int tune(struct train *t, const dkvb_fit_rows *rows)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
@@ -573,11 +607,12 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     int code;
 
     o.trials = t->args.trials;
+    o.whiten = t->args.whiten;
     o.seconds = t->args.tune_seconds;
     o.report = report_trial;
     o.user = t;
-    code = tool_check_about(
-        t->x.path, dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
+    code = tool_check_about(t->x.path,
+                            dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
     progress_stop();
     t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     return code;
@@ -588,9 +623,8 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
     struct train_args *a = &t->args;
     int code = EXIT_SUCCESS;
 
-    if (a->most_bytes > 0) /* room for a whitening, should it be chosen */
-        code = tool_check(dkvb_fit_within(&a->keyinit, &a->train, &a->top_k, t->x.rows, t->x.columns, t->classes,
-                                          a->whiten != DKVB_WHITEN_NEVER && t->x.columns <= 2048, a->most_bytes));
+    if (a->most_bytes > 0)
+        code = fit_size(a, t);
     if (code == EXIT_SUCCESS && a->tune)
         code = tune(t, rows);
     if (code == EXIT_SUCCESS && a->init_from)
@@ -655,7 +689,8 @@ static int fit(struct train *t)
     o.user = t;
     t->run = progress_start("fit", a->threads);
     t->stage_began = progress_clock();
-    code = tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
+    code =
+        tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
@@ -664,9 +699,111 @@ static int fit(struct train *t)
     return code;
 }
 
+/* Mark rows by id and share; no class keeps fewer than three rows to learn from, those of earlier trainings included.
+ */
+static int hold_out(struct train *t, const dkvb_codeset_rows *known)
+{
+    uint64_t *left = input_memory("classes", sizeof *left, t->info.classes, 1, 1);
+
+    t->held_out = input_memory("rows held out", 1, t->y.rows, 1, 1);
+    t->taught = input_memory("labels", sizeof *t->taught, t->y.rows, 1, 1);
+    if (!left || !t->held_out || !t->taught) {
+        free(left);
+        return EXIT_FAILURE;
+    }
+    memset(left, 0, t->info.classes * sizeof *left);
+    for (size_t i = 0; i < known->n; i++)
+        if (known->labels[i] >= 0 && (uint32_t)known->labels[i] < t->info.classes)
+            left[known->labels[i]]++;
+    for (size_t i = 0; i < t->y.rows; i++)
+        if (t->y.y[i] >= 0)
+            left[t->y.y[i]]++;
+    for (size_t i = 0; i < t->y.rows; i++) {
+        int32_t label = t->y.y[i];
+        bool held = dkvb_codeset_holds_out(t->ids.id[i], t->args.hold_out) && (label < 0 || left[label] > 3);
+
+        if (held && label >= 0)
+            left[label]--;
+        t->held_out[i] = held;
+        t->taught[i] = held ? -1 : label;
+        t->fitted.held_out += held;
+    }
+    free(left);
+    return EXIT_SUCCESS;
+}
+
+/* The codes file of a model that goes on, before anything is trained: it must be what the model was trained on, and
+ * what it records must stay enough to train again. */
+static int read_known_rows(struct train *t)
+{
+    const char *model = t->args.continue_from, *path = t->args.codes_out;
+    dkvb_codeset_rows part[2] = {DKVB_CODESET_ROWS_INIT, DKVB_CODESET_ROWS_INIT};
+    uint64_t first = 0;
+    int code;
+
+    if (t->info.masked_pairs + t->info.purged_pairs > 0)
+        return tool_fail("%s: %" PRIu64
+                         " pairs are masked or purged, and codes know no mask: undo what can be undone, or "
+                         "continue without --codes-out",
+                         model, t->info.masked_pairs + t->info.purged_pairs);
+    code = codeset_read(&t->set, path, t->model, t->args.threads);
+    if (code == EXIT_SUCCESS)
+        code = tool_check_both(model, path, dkvb_replay_check(t->model, t->set, NULL, 0, NULL));
+    for (uint32_t p = DKVB_PART_TRAINING; code == EXIT_SUCCESS && p <= DKVB_PART_HELD_OUT; p++) {
+        code = tool_check(dkvb_codeset_get_rows(t->set, p, &part[p]));
+        if (code == EXIT_SUCCESS && part[p].n > 0 && part[p].ids[part[p].n - 1] >= first)
+            first = part[p].ids[part[p].n - 1] + 1; /* 0 past the largest number there is */
+    }
+    if (code == EXIT_SUCCESS && !t->args.ids) {
+        if (t->ids.n > 0 && first + (t->ids.id[t->ids.n - 1]) < first)
+            return tool_fail("%s: no ids are left above the largest there: --ids gives them", path);
+        for (size_t i = 0; i < t->ids.n; i++)
+            t->ids.id[i] += first;
+    }
+    for (size_t i = 0; code == EXIT_SUCCESS && t->args.ids && i < t->ids.n; i++)
+        for (uint32_t p = DKVB_PART_TRAINING; code == EXIT_SUCCESS && p <= DKVB_PART_HELD_OUT; p++)
+            if (dkvb_codeset_find(&part[p], t->ids.id[i]) < part[p].n)
+                code = tool_fail("%s: row %zu has id %" PRIu64 ", which a row of %s has already", t->args.ids, i,
+                                 t->ids.id[i], path);
+    return code ? code : hold_out(t, &part[DKVB_PART_TRAINING]);
+}
+
+/* The new rows, and a session that says how they were trained; then a temperature of all rows held out. */
+static int keep_new_rows(struct train *t)
+{
+    const struct codeset_source source = {.model = t->model,
+                                          .x = &t->x,
+                                          .ids = &t->ids,
+                                          .labels = t->y.y,
+                                          .held_out = t->held_out,
+                                          .codes = t->codes,
+                                          .threads = t->args.threads};
+    uint64_t *taught = input_memory("row ids", sizeof *taught, t->ids.n, 1, 1);
+    size_t count = 0;
+    double temperature = 1.0;
+    dkvb_status rc;
+    int code = taught ? tool_check_about(t->args.codes_out, codeset_add(t->set, &source)) : EXIT_FAILURE;
+
+    for (size_t i = 0; code == EXIT_SUCCESS && i < t->ids.n; i++)
+        if (!t->held_out[i])
+            taught[count++] = t->ids.id[i];
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(t->args.codes_out,
+                                dkvb_codeset_add_session(t->set, t->model, &t->args.train, taught, count));
+    free(taught);
+    if (code)
+        return code;
+    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, NULL);
+    if (rc && rc != DKVB_ENOTFOUND) /* which says that too few rows are held out: the temperature is 1 then */
+        return tool_check(rc);
+    code = tool_check(dkvb_model_set_temperature(t->model, temperature));
+    return code ? code : tool_check(dkvb_model_get_info(t->model, &t->info));
+}
+
 /* Values of codes, by the options given: of a model that goes on, or of codes that were searched before. */
 static int train_on_codes(struct train *t, const uint16_t *codes)
 {
+    const int32_t *labels = t->taught ? t->taught : t->y.y;
     dkvb_run_options run = progress_start("values", t->args.threads);
     dkvb_train_options *o = &t->args.train;
     dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
@@ -680,10 +817,10 @@ static int train_on_codes(struct train *t, const uint16_t *codes)
     o->user = t;
     o->ids = t->ids.id;
     code = tool_check_about(t->args.codes ? t->args.codes : t->x.path,
-                            dkvb_model_train(t->model, codes, t->info.top_k, t->y.y, t->y.rows, o, &run));
+                            dkvb_model_train(t->model, codes, t->info.top_k, labels, t->y.rows, o, &run));
     progress_stop();
     t->seconds_values = progress_clock() - start;
-    return code;
+    return code || !t->set ? code : keep_new_rows(t);
 }
 
 static int make_model_of_codes(struct train *t)
@@ -717,6 +854,8 @@ static int go_on(struct train *t)
         code =
             tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
                       t->args.continue_from, t->info.rows_trained);
+    if (code == EXIT_SUCCESS && t->args.codes_out)
+        code = read_known_rows(t);
     if (code)
         return code;
     if (t->args.codes) {
@@ -737,7 +876,7 @@ static int count_classes_of_rows(struct train *t)
 
     if (!t->args.keep_counts && !t->info.class_counts)
         return code;
-    if (t->set) {
+    if (t->set && !t->taught) {
         dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
 
         code = tool_check(dkvb_codeset_get_rows(t->set, DKVB_PART_TRAINING, &rows));
@@ -750,7 +889,8 @@ static int count_classes_of_rows(struct train *t)
         codes = t->codes;
     }
     return code ? code
-                : tool_check(dkvb_model_count_classes(t->model, codes, t->info.top_k, t->y.y, t->y.rows, NULL));
+                : tool_check(dkvb_model_count_classes(t->model, codes, t->info.top_k, t->taught ? t->taught : t->y.y,
+                                                      t->y.rows, NULL));
 }
 
 static void print_json(const struct train *t)
@@ -760,6 +900,7 @@ static void print_json(const struct train *t)
     json_open(NULL, '{');
     json_count("n", t->y.rows);
     json_count("held_out", r->held_out);
+    json_count("unlearnable", r->unlearnable);
     json_count("unreadable", t->unreadable);
     json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
@@ -788,8 +929,8 @@ static void print_json(const struct train *t)
 static void print_written(const struct train *t)
 {
     if (t->args.codes_out)
-        printf("wrote   %s: %zu rows, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
-               t->y.rows, t->fitted.held_out);
+        printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
+               t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
     printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
 }
 
@@ -827,6 +968,8 @@ int cmd_train(int argc, char **argv)
     if (code == EXIT_SUCCESS)
         code = train(&t);
     free(t.codes);
+    free(t.held_out);
+    free(t.taught);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
     dkvb_codeset_free(t.set);

@@ -112,7 +112,9 @@ static int add_rows(dkvb_codeset *set, const struct codeset_source *s, const siz
                     const uint16_t *deep)
 {
     struct part_source *p = input_memory("rows", sizeof *p, 1, 1, 1);
-    int code = p ? EXIT_SUCCESS : EXIT_FAILURE;
+    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
+    uint32_t narrowest = dkvb_codeset_narrowest(s->x->x, s->x->rows * s->x->columns);
+    int code = p ? tool_check(dkvb_codeset_get_info(set, &info)) : EXIT_FAILURE;
 
     for (uint32_t part = DKVB_PART_TRAINING; part <= DKVB_PART_HELD_OUT && code == EXIT_SUCCESS; part++) {
         p->all = s;
@@ -120,8 +122,14 @@ static int add_rows(dkvb_codeset *set, const struct codeset_source *s, const siz
         p->place = place;
         p->deep = deep;
         p->part = part;
-        p->dtype = dkvb_codeset_narrowest(s->x->x, s->x->rows * s->x->columns);
-        code = add_part(set, p);
+        p->dtype = narrowest;
+        if (info.rows[part] > 0 && info.kept[part] == DKVB_KEPT_FEATURES)
+            p->dtype = info.dtype[part];
+        if (narrowest > p->dtype) /* types are numbered by what they hold */
+            code = tool_fail("%s: its numbers are not exact in %s, which the codes keep features in", s->x->path,
+                             dkvb_dtype_name(p->dtype));
+        if (code == EXIT_SUCCESS)
+            code = add_part(set, p);
     }
     free(p);
     return code;
@@ -131,10 +139,7 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
-    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
-    uint16_t *deep = NULL;
-    size_t *order = ids_order(s->ids), *place = input_memory("row ids", sizeof *place, s->ids->n, 1, 1);
-    int code = order && place ? tool_check(dkvb_model_get_info(s->model, &info)) : EXIT_FAILURE;
+    int code = tool_check(dkvb_model_get_info(s->model, &info));
 
     *out = NULL;
     o.top_k = info.top_k;
@@ -142,8 +147,16 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
     o.keep = s->keep;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_new(out, dkvb_model_codebooks(s->model), &o));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_rows(*out, DKVB_PART_HELD_OUT, &held));
+    return code ? code : codeset_add(*out, s);
+}
+
+int codeset_add(dkvb_codeset *set, const struct codeset_source *s)
+{
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint16_t *deep = NULL;
+    size_t *order = ids_order(s->ids), *place = input_memory("row ids", sizeof *place, s->ids->n, 1, 1);
+    int code = order && place ? tool_check(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held)) : EXIT_FAILURE;
+
     if (code == EXIT_SUCCESS)
         code = search_held_out(s, held.k, &deep);
     for (size_t i = 0, at = 0; code == EXIT_SUCCESS && i < s->ids->n; i++) {
@@ -151,7 +164,7 @@ int codeset_make(dkvb_codeset **out, const struct codeset_source *s)
         at += s->held_out[i];
     }
     if (code == EXIT_SUCCESS)
-        code = add_rows(*out, s, order, place, deep);
+        code = add_rows(set, s, order, place, deep);
     free(deep);
     free(order);
     free(place);

@@ -28,6 +28,9 @@ int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out);
 /* A codeset of these rows, without sessions; rows held out are searched once more, deeper. */
 int codeset_make(dkvb_codeset **out, const struct codeset_source *source);
 
+/* Add rows to a codeset that has some; features in the type that it keeps them in. */
+int codeset_add(dkvb_codeset *set, const struct codeset_source *source);
+
 /* Whether a file is a codes file, as far as its first bytes tell; a failure if it cannot be read. */
 int codeset_is(const char *path, bool *is);
 

@@ -73,8 +73,8 @@ typedef struct dkvb_fit_options {
     dkvb_codebooks *codebooks;           /**< share these instead of placing keys; or NULL */
     const float *key_rows;               /**< `float[key_row_count][dim]`, rows to place keys on; NULL: those of x */
     size_t key_row_count;
-    dkvb_stage_fn stage; /**< or NULL */
-    void *user;          /**< handed to `stage` */
+    dkvb_stage_fn stage;             /**< or NULL */
+    void *user;                      /**< handed to `stage` */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_fit_options;
 
@@ -88,9 +88,10 @@ typedef struct dkvb_fit_options {
 DKVB_API void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size);
 
 /**
- * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit() does.
+ * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit()
+ * does. Rows of a single column are not scaled to length 1 (`normalize` becomes 0), since only a sign would be left.
  *
- * @param rows     with a label.
+ * @param rows     to learn from.
  * @param classes  1 or more.
  */
 DKVB_API void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
@@ -102,10 +103,11 @@ DKVB_API void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *
 
 /**
  * Choose codebooks and keys so that a model file takes at most `bytes`, as near to what suits the data as that allows.
- * Other fields that are 0 are filled in as by dkvb_fit_suit().
+ * Numbers of codebooks and keys that are not 0 stay. Other fields that are 0 are filled in as by dkvb_fit_suit().
+ * Counted are values of 16 bits; class names, the name of the encoder and counts of classes come on top.
  *
  * @param whitened  1 if the file is to hold a whitening of `columns` by `columns`.
- * @return `DKVB_EINVAL` if not even the smallest model of use (16 codebooks of 64 keys) fits.
+ * @return `DKVB_EINVAL` naming the least number of bytes (16 codebooks of 64 keys, where both may be chosen).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
                                                     uint32_t *top_k, size_t rows, size_t columns, uint32_t classes,
@@ -114,25 +116,25 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyini
 /** What was chosen and found. The caller sets `struct_size`. */
 typedef struct dkvb_fit_report {
     size_t struct_size;
-    uint64_t rows;              /**< with a label that the values learned from */
-    uint64_t held_out;          /**< rows that the codeset holds out, never trained on */
-    uint64_t unlearnable;       /**< classes without a row to learn from */
-    uint32_t classes;           /**< L */
-    uint32_t codebooks;         /**< C */
-    uint32_t keys;              /**< K */
-    uint32_t key_dim;           /**< d */
-    uint32_t top_k;             /**< k */
-    uint32_t whitened;          /**< 1: rows are half whitened */
-    uint32_t epochs;            /**< passes over the rows */
-    double learning_rate;       /**< of the first epoch */
-    double accuracy_plain;      /**< on rows held out, without whitening; NaN if that was not compared */
-    double accuracy_whitened;   /**< the same with it */
-    uint64_t temperature_rows;  /**< rows that the temperature was fitted on; 0: too few, it is 1 */
-    double temperature;         /**< logits are divided by it */
-    double calibration_error;   /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
-    double held_out_accuracy;   /**< on those rows, by values that had not seen them; or NaN */
-    double loss;                /**< of the last epoch, see dkvb_train_report */
-    double accuracy;            /**< the same */
+    uint64_t rows;             /**< with a label that the values learned from */
+    uint64_t held_out;         /**< rows that the codeset holds out, never trained on */
+    uint64_t unlearnable;      /**< classes without a row to learn from */
+    uint32_t classes;          /**< L */
+    uint32_t codebooks;        /**< C */
+    uint32_t keys;             /**< K */
+    uint32_t key_dim;          /**< d */
+    uint32_t top_k;            /**< k */
+    uint32_t whitened;         /**< 1: rows are half whitened */
+    uint32_t epochs;           /**< passes over the rows */
+    double learning_rate;      /**< of the first epoch */
+    double accuracy_plain;     /**< on rows held out, without whitening; NaN if that was not compared */
+    double accuracy_whitened;  /**< the same with it */
+    uint64_t temperature_rows; /**< rows that the temperature was fitted on; 0: too few, it is 1 */
+    double temperature;        /**< logits are divided by it */
+    double calibration_error;  /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
+    double held_out_accuracy;  /**< on those rows, by values that had not seen them; or NaN */
+    double loss;               /**< of the last epoch, see dkvb_train_report */
+    double accuracy;           /**< the same */
 } dkvb_fit_report;
 
 #define DKVB_FIT_REPORT_INIT                                                                                           \
@@ -145,7 +147,11 @@ typedef struct dkvb_fit_report {
  *
  * Without a codeset the temperature comes from values that are trained without a tenth of the rows and then thrown
  * away; the model's own learn from all rows. With a codeset, the rows that it holds out are never trained on, and give
- * the temperature. A class of which fewer than four rows have a label is not held out.
+ * the temperature. No row is held out that would leave its class fewer than three to learn from.
+ *
+ * Which rows are held out depends on their ids and on `hold_out`, and where a class is that small, on its other rows.
+ * So exact forgetting (replay.h) gives the bytes of a fit that never had the rows, at the same settings and with the
+ * same rows held out.
  *
  * @param[out] model    owned by the caller: dkvb_model_free(). NULL on failure.
  * @param[out] codeset  codes, ids and labels of all rows, to forget by: dkvb_codeset_free(). NULL: none is made.
@@ -178,30 +184,37 @@ typedef struct dkvb_trial {
 /** A trial is done. Return 0 to go on; anything else cancels. On the calling thread. */
 typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
 
-/** How long to tune. Start from `DKVB_TUNE_OPTIONS_INIT`. */
+/** How long to tune, and what. Start from `DKVB_TUNE_OPTIONS_INIT`. */
 typedef struct dkvb_tune_options {
-    size_t struct_size;
+    size_t struct_size;   /**< sizeof(dkvb_tune_options), set by INIT */
     uint32_t trials;      /**< make just so many; 0: as many as `seconds` allow */
+    uint32_t whiten;      /**< DKVB_WHITEN_CHOOSE: try both; else only settings with it, or only such without */
     double seconds;       /**< no trial begins after so long; 0: no limit. Depends on the machine: `trials` does not */
     dkvb_trial_fn report; /**< or NULL */
     void *user;           /**< handed to `report` */
+    const dkvb_allocator *allocator; /**< NULL: malloc and free */
 } dkvb_tune_options;
 
 #define DKVB_TUNE_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(dkvb_tune_options), 0, 600.0, 0, 0                                                                      \
+        sizeof(dkvb_tune_options), 0, DKVB_WHITEN_CHOOSE, 600.0, 0, 0, 0                                               \
     }
 
+/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
+DKVB_API void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size);
+
 /**
- * Go through a fixed list of settings (docs/method.md), each tried on a tenth of the rows that its values did not see,
- * and fill in the best. Settings that the caller has fixed (not 0) stay. The winner then goes to dkvb_fit().
+ * Go through a fixed list of settings (docs/method.md), each tried on rows that its values did not see (a tenth of
+ * them, a quarter of fewer than 1,000), and fill in the best. Settings that the caller has fixed (not 0) stay. The
+ * winner then goes to dkvb_fit(), with `whiten` of its options as `keyinit->whiten` says.
  *
- * @param[in,out] keyinit, train, top_k  as for dkvb_fit_suit(); the best settings.
- * @param[out]    trials                 trials made: the same number again gives the same winner.
+ * @param[in,out] keyinit, train, top_k  as for dkvb_fit_suit(); the best settings, `whiten` among them. Unchanged on
+ *                                       failure.
+ * @param[out]    trials                 trials made: the same number again gives the same winner. Or NULL.
  * @return as dkvb_fit(); `DKVB_EINVAL` where too few rows can be held out to tell settings apart.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
-                                              uint32_t *top_k, uint32_t *trials, const dkvb_fit_rows *rows,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k,
+                                              uint32_t *trials, const dkvb_fit_rows *rows,
                                               const dkvb_tune_options *opts, const dkvb_run_options *run);
 
 #ifdef __cplusplus

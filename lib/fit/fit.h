@@ -11,13 +11,13 @@ enum { DKVB__ECE_BINS = 15 };
 struct dkvb__fitting {
     dkvb_allocator mem;
     const dkvb_run_options *run;
-    dkvb_fit_rows rows; /* `classes` settled */
-    size_t labelled;    /* rows with a label */
-    size_t largest_row; /* the first with the largest label */
+    dkvb_fit_rows rows;   /* `classes` settled */
+    size_t labelled;      /* rows with a label */
+    size_t largest_row;   /* the first with the largest label */
     uint64_t *class_rows; /* [classes], rows with this label */
-    uint8_t *held;      /* [n], 1 = not trained on */
-    int32_t *taught;    /* [n], labels, -1 where a row is held out */
-    size_t held_count;  /* of rows with a label */
+    uint8_t *held;        /* [n], 1 = not trained on */
+    int32_t *taught;      /* [n], labels, -1 where a row is held out */
+    size_t held_count;    /* of rows with a label */
 };
 
 /* Check rows and labels, hold none out. DKVB_EINVAL. */
@@ -34,7 +34,8 @@ struct dkvb__measured {
     size_t rows;
 };
 
-/* Fit a temperature to the held-out rows' codes and measure at it. Where no row is held out: rows is 0, temperature 1. */
+/* Fit a temperature to the held-out rows' codes and measure at it. Where no row is held out: rows is 0, temperature 1.
+ */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 

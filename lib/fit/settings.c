@@ -27,6 +27,8 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
 {
     bool keys_open = keyinit->keys == 0;
 
+    if (columns == 1) /* of length 1, it would be a sign and nothing else */
+        keyinit->normalize = 0;
     dkvb_keyinit_options_suit(keyinit, rows, columns);
     /* With many classes, values are what a model weighs: fewer keys cost it least. Whole words of keys. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
@@ -36,7 +38,9 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
         keyinit->keys = keyinit->keys < most ? keyinit->keys : (uint32_t)most;
     }
     if (*top_k == 0)
-        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K : keyinit->keys < KEYS_A_TOP ? 1 : keyinit->keys / KEYS_A_TOP;
+        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
+                 : keyinit->keys < KEYS_A_TOP       ? 1
+                                                    : keyinit->keys / KEYS_A_TOP;
     /* Few rows make up for few steps by more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
@@ -79,24 +83,44 @@ static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, uint32
 dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
                             size_t columns, uint32_t classes, uint32_t whitened, uint64_t bytes)
 {
+    bool keys_open = keyinit->keys == 0, codebooks_open = keyinit->codebooks == 0;
     struct dkvb__shape shape;
+    uint32_t keys, codebooks;
 
     dkvb_fit_suit(keyinit, train, top_k, rows, columns, classes);
     shape = (struct dkvb__shape){keyinit->codebooks, keyinit->keys, keyinit->key_dim, (uint32_t)columns};
+    keys = shape.keys;
+    codebooks = shape.codebooks;
     /* Fewer keys cost less accuracy than fewer codebooks, down to 256 of them. */
     while (file_bytes(&shape, classes, whitened) > bytes) {
-        if (shape.keys > 256)
+        if (keys_open && shape.keys > 256)
             shape.keys /= 2;
-        else if (shape.codebooks > 64)
+        else if (codebooks_open && shape.codebooks > 64)
             shape.codebooks /= 2;
-        else if (shape.keys > 64)
+        else if (keys_open && shape.keys > 64)
             shape.keys /= 2;
-        else if (shape.codebooks > 16)
+        else if (codebooks_open && shape.codebooks > 16)
             shape.codebooks /= 2;
         else
             return dkvb__fail(DKVB_EINVAL,
-                              "a model of %u classes takes at least %llu bytes, %llu are too few", classes,
+                              "a model of %u codebooks of %u keys for %u classes takes %llu bytes, %llu are too few",
+                              shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
+    }
+    /* Halving stops well below the limit: what is left goes to whole words of keys, then to groups of codebooks. */
+    for (bool fits = keys_open; fits;) {
+        struct dkvb__shape more = shape;
+
+        more.keys = shape.keys / 64 * 64 + 64;
+        fits = more.keys <= keys && file_bytes(&more, classes, whitened) <= bytes;
+        shape = fits ? more : shape;
+    }
+    for (bool fits = codebooks_open; fits;) {
+        struct dkvb__shape more = shape;
+
+        more.codebooks += 16;
+        fits = more.codebooks <= codebooks && file_bytes(&more, classes, whitened) <= bytes;
+        shape = fits ? more : shape;
     }
     keyinit->codebooks = shape.codebooks;
     keyinit->keys = shape.keys;

@@ -6,7 +6,11 @@
 #include "base/status.h"
 #include "fit/fit.h"
 
-enum { LEAST_HELD = 20 };
+enum {
+    LEAST_HELD = 20,     /* rows that tell settings apart */
+    FEW_ROWS = 1000,     /* of which more are held out */
+    MOST_WHITENED = 2048 /* columns, unless whitening is asked for */
+};
 
 /* One setting to try; 0 = what suits the data. Cheap ones first, as far as they were ever the best on some data. */
 struct setting {
@@ -15,8 +19,8 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-    {0, 0, 0, 0, 1.0},     {0, 0, 1, 0, 1.0},     {0, 16, 0, 0, 1.0},    {0, 16, 1, 0, 1.0},   {2048, 16, 0, 0, 1.0},
-    {2048, 16, 1, 0, 1.0}, {1024, 16, 0, 3, 1.0}, {1024, 16, 1, 4, 1.0}, {0, 16, 0, 0, 1.5},   {0, 16, 1, 0, 1.5},
+    {0, 0, 0, 0, 1.0},     {0, 0, 1, 0, 1.0},     {0, 16, 0, 0, 1.0},    {0, 16, 1, 0, 1.0},    {2048, 16, 0, 0, 1.0},
+    {2048, 16, 1, 0, 1.0}, {1024, 16, 0, 3, 1.0}, {1024, 16, 1, 4, 1.0}, {0, 16, 0, 0, 1.5},    {0, 16, 1, 0, 1.5},
     {512, 16, 0, 2, 1.0},  {2048, 16, 0, 3, 1.5}, {2048, 16, 1, 4, 1.0}, {4096, 16, 0, 2, 1.0},
 };
 
@@ -28,17 +32,25 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The setting where the caller left something open. False if it asks for what the data cannot give, or for what an
- * earlier setting gave already. */
-static bool apply(const struct setting *s, size_t index, const struct dkvb__fitting *f, dkvb_keyinit_options *keyinit,
-                  dkvb_train_options *train, uint32_t *top_k)
+void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size)
 {
-    bool keys_open = keyinit->keys == 0, k_open = *top_k == 0, epochs_open = train->epochs == 0;
+    static const dkvb_tune_options defaults = DKVB_TUNE_OPTIONS_INIT;
+
+    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
+}
+
+/* The setting where the caller left something open. False if it asks for what the caller has fixed, or for what the
+ * data cannot give. */
+static bool apply(const struct setting *s, uint32_t whiten, const struct dkvb__fitting *f,
+                  dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k)
+{
     bool rate_open = train->learning_rate == 0.0;
 
-    if ((s->keys && (!keys_open || s->keys > f->labelled / 3)) || (s->top_k && !k_open) ||
-        (s->epochs && !epochs_open) || (s->rate != 1.0 && !rate_open) || (s->whiten && f->rows.dim > 2048))
-        return index == 0;
+    if ((s->keys && (keyinit->keys || s->keys > f->labelled / 3)) || (s->top_k && *top_k) ||
+        (s->epochs && train->epochs) || (s->rate != 1.0 && !rate_open))
+        return false;
+    if (whiten == DKVB_WHITEN_CHOOSE ? s->whiten && f->rows.dim > MOST_WHITENED : s->whiten != whiten)
+        return false;
     keyinit->keys = s->keys ? s->keys : keyinit->keys;
     keyinit->whiten = s->whiten;
     *top_k = s->top_k ? s->top_k : *top_k;
@@ -79,15 +91,23 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
     dkvb_train_options best_train = *train;
     uint32_t best_k = *top_k, made = 0;
     double began = seconds_now(), best = -1.0;
-    dkvb_allocator mem = dkvb__allocator(NULL);
+    dkvb_allocator mem;
     struct dkvb__fitting f;
     dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "tune options");
 
     if (!rc)
-        rc = dkvb__fitting_new(&f, rows, run, &mem);
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc && o.whiten > DKVB_WHITEN_CHOOSE)
+        rc = dkvb__fail(DKVB_EINVAL, "tune options: whiten is %u, it must be 0 to %d", o.whiten, DKVB_WHITEN_CHOOSE);
+    if (!rc && !(o.seconds >= 0.0))
+        rc = dkvb__fail(DKVB_EINVAL, "tune options: seconds is %g, it must be 0 or more", o.seconds);
     if (rc)
         return rc;
-    dkvb__fitting_hold_out(&f, 0.1);
+    mem = dkvb__allocator(o.allocator);
+    rc = dkvb__fitting_new(&f, rows, run, &mem);
+    if (rc)
+        return rc;
+    dkvb__fitting_hold_out(&f, f.labelled < FEW_ROWS ? 0.25 : 0.1);
     if (f.held_count < LEAST_HELD)
         rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",
                         f.held_count, LEAST_HELD);
@@ -99,8 +119,9 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
 
         if (o.trials == 0 && made > 0 && o.seconds > 0.0 && seconds_now() - began > o.seconds)
             break;
-        if (!apply(&settings[i], i, &f, &this_keyinit, &this_train, &this_k))
+        if (!apply(&settings[i], o.whiten, &f, &this_keyinit, &this_train, &this_k))
             continue;
+        this_keyinit.allocator = o.allocator;
         rc = dkvb__fitting_try(&f, &this_keyinit, &this_train, this_k, &measured);
         if (!rc)
             rc = tell(&o, ++made, &this_keyinit, &this_train, this_k, &measured);
@@ -112,8 +133,11 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
         }
     }
     dkvb__fitting_free(&f);
+    if (!rc && made == 0)
+        rc = dkvb__fail(DKVB_EINVAL, "tune: top_k is %u, which is more than the keys of a codebook", *top_k);
     if (rc)
         return rc;
+    best_keyinit.allocator = keyinit->allocator;
     *keyinit = best_keyinit;
     *train = best_train;
     *top_k = best_k;

@@ -162,7 +162,6 @@ refused 2 '--target does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.
 refused 2 'only --strength exact takes it' "$dkvb" forget m.dkvb --class 1 --codes m.codes --keep-keys
 refused 1 '--dry-run measures on rows held out' "$dkvb" forget m.dkvb --class 1 --pairs 10 --dry-run
 refused 1 'belong to other codebooks' "$dkvb" forget own.dkvb --class 1 --codes m.codes
-refused 2 'not with --continue' "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy --codes-out x.codes
 refused 2 '--hold-out, --depth and --keep need --codes-out' "$dkvb" train --features x.npy --labels y.npy -o x.dkvb --hold-out 0.1
 "$python" -c 'import numpy as np; np.save("twice.npy", np.array([4, 9, 4])); np.save("minus.npy", np.array([4, -9]))'
 refused 1 'rows 0 and 2 both have id 4' "$dkvb" forget m.dkvb --rows twice.npy --codes m.codes --pairs 5

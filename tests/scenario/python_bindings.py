@@ -144,6 +144,104 @@ class CodebooksTest(Case):
             dkvb.Codebooks.fit(self.x, method="lloyd")
 
 
+class FitTest(Case):
+    SMALL = {"codebooks": 16, "keys": 32, "key_dim": 4, "epochs": 2, "seed": 3}
+
+    def test_rows_and_labels_are_enough(self):
+        model, codeset, report = dkvb.fit(self.x, self.y)
+        self.assertIsNone(codeset)
+        self.assertGreater((model.predict(self.x) == self.y).mean(), 0.95)
+        self.assertEqual((report.rows, report.classes, report.held_out), (600, CLASSES, 0))
+        self.assertEqual((model.info.codebooks, model.info.keys), (report.codebooks, report.keys))
+        self.assertEqual(model.info.temperature, report.temperature)
+        self.assertGreater(report.held_out_accuracy, 0.9)
+
+    def test_settings_are_those_of_the_single_steps(self):
+        model, _, report = dkvb.fit(self.x, self.y, whiten="never", top_k=2, values_dtype="float32", batch=64,
+                                    class_weight="balanced", learning_rate=2, rate_last=1, **self.SMALL)
+        codebooks = dkvb.Codebooks.fit(self.x, codebooks=16, keys=32, key_dim=4, seed=3)
+        other = dkvb.Model(codebooks, CLASSES, top_k=2)
+        other.values_dtype = "float32"
+        other.train(codebooks.search(self.x, 2), self.y, epochs=2, batch=64, learning_rate=2, rate_last=1, seed=3,
+                    class_weight="balanced")
+        self.assertEqual(model.codebooks.info.birth, codebooks.info.birth)
+        np.testing.assert_array_equal(model.values, other.values)
+        self.assertEqual((report.keys, report.top_k, report.epochs), (32, 2, 2))
+
+    def test_a_codeset_forgets_exactly(self):
+        ids = np.arange(600) + 1000
+        model, codeset, report = dkvb.fit(self.x, self.y, ids=ids, codeset=True, hold_out=0.2, whiten="always",
+                                          **self.SMALL)
+        self.assertEqual(len(codeset.rows("held_out")), report.held_out)
+        self.assertTrue(codeset.keyinit["whiten"])
+        self.assertEqual(codeset.keyinit["rows_per_key"], 16)
+        again = dkvb.Codebooks.fit(self.x, **codeset.keyinit)
+        self.assertEqual(again.info.birth, model.codebooks.info.birth)
+        rest = np.arange(600) % 7 != 0
+        never = dkvb.fit(self.x[rest], self.y[rest], ids=ids[rest], codeset=True, hold_out=0.2,
+                         codebooks=model.codebooks, epochs=2, seed=3, batch=report_batch(codeset),
+                         learning_rate=report.learning_rate, rate_last=0.3 * report.learning_rate)
+        model.replay(codeset, ids[~rest])
+        codeset.remove(ids[~rest])
+        np.testing.assert_array_equal(model.values, never.model.values)
+        self.assertEqual(codeset.fit_temperature(model), never.model.info.temperature)
+
+    def test_stages_epochs_and_progress_are_told(self):
+        stages, epochs, ticks = [], [], []
+        dkvb.fit(self.x, self.y, codeset=True, stage=stages.append, report=epochs.append,
+                 progress=lambda done, total: ticks.append(done / total), **self.SMALL)
+        self.assertEqual(stages, ["whitening", "keys", "search", "values", "codes"])
+        self.assertEqual([report.epoch for report in epochs], [1, 2])
+        self.assertTrue(ticks and max(ticks) <= 1)
+
+    def test_what_a_callback_raises_cancels(self):
+        def stop(_):
+            raise KeyError("enough")
+
+        for name in ("stage", "report"):
+            with self.assertRaisesRegex(KeyError, "enough"):
+                dkvb.fit(self.x, self.y, **{name: stop}, **self.SMALL)
+        with self.assertRaisesRegex(KeyError, "enough"):
+            dkvb.tune(self.x, self.y, trials=2, report=stop, codebooks=16)
+
+    def test_max_bytes_limits_the_file(self):
+        for limit in (50_000, 200_000):
+            model = dkvb.fit(self.x, self.y, max_bytes=limit, epochs=1).model
+            model.save(self.directory / "m")
+            self.assertLessEqual((self.directory / "m").stat().st_size, limit)
+        with self.assertRaisesRegex(ValueError, "16 codebooks of 64 keys for 3 classes takes"):
+            dkvb.fit(self.x, self.y, max_bytes=100)
+
+    def test_tuning_gives_settings_for_fit_and_repeats(self):
+        tuned = dkvb.tune(self.x, self.y, trials=3, codebooks=16, seed=4)
+        self.assertEqual([trial.number for trial in tuned.trials], [1, 2, 3])
+        self.assertEqual(dkvb.tune(self.x, self.y, trials=3, codebooks=16, seed=4), tuned)
+        report = dkvb.fit(self.x, self.y, **tuned.settings).report
+        self.assertEqual((report.codebooks, report.keys, report.top_k), (16, *(tuned.settings[n] for n in ("keys", "top_k"))))
+        plain = dkvb.tune(self.x, self.y, trials=3, codebooks=16, whiten="never")
+        self.assertFalse(any(trial.whitened for trial in plain.trials))
+
+    def test_the_papers_shape_needs_its_rows(self):
+        with self.assertRaisesRegex(ValueError, "4096 keys in a codebook need at least as many rows"):
+            dkvb.fit(self.x, self.y, preset="paper")
+        report = dkvb.fit(self.x, self.y, preset="paper", keys=64).report
+        self.assertEqual((report.codebooks, report.keys, report.top_k, report.epochs), (256, 64, 1, 1))
+
+    def test_wrong_arguments_are_named(self):
+        with self.assertRaisesRegex(TypeError, "unknown setting: colour"):
+            dkvb.fit(self.x, self.y, colour=3)
+        for name, value in (("whiten", "maybe"), ("keep", "all"), ("values_dtype", "int8"), ("preset", "small"),
+                            ("hold_out", 2), ("class_weight", "even"), ("classes", 2), ("top_k", -1)):
+            with self.assertRaisesRegex(ValueError, name):
+                dkvb.fit(self.x, self.y, **{name: value})
+        with self.assertRaisesRegex(ValueError, "none of 600 rows has a label"):
+            dkvb.fit(self.x, np.full(600, -1))
+
+
+def report_batch(codeset):
+    return codeset.sessions[0].training["batch"]
+
+
 class MaskTest(Case):
     def test_mask_is_a_set_of_pairs(self):
         mask = dkvb.Mask(self.codebooks, [(1, 2), (0, 31)])

@@ -365,9 +365,11 @@ class TuneOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         ("trials", c_uint32),
+        ("whiten", c_uint32),
         ("seconds", c_double),
         ("report", TrialFn),
         ("user", c_void_p),
+        ("allocator", POINTER(Allocator)),
     )
 
 
@@ -932,6 +934,7 @@ PROTOTYPES = {
                                  c_uint32, c_uint64)),
     "dkvb_fit": (Status, (POINTER(_model), POINTER(_codeset), POINTER(FitRows), POINTER(FitOptions),
                           POINTER(FitReport), _run)),
+    "dkvb_tune_options_init": (None, (POINTER(TuneOptions), c_size_t)),
     "dkvb_tune": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, POINTER(FitRows),
                            POINTER(TuneOptions), _run)),
 }

@@ -16,7 +16,8 @@ from .model import CLASS_WEIGHTS, _class_weight
 _PARTS = {"training": _ffi.DKVB_PART_TRAINING, "held_out": _ffi.DKVB_PART_HELD_OUT}
 _KEPT = {"auto": _ffi.DKVB_KEPT_AUTO, "codes": _ffi.DKVB_KEPT_CODES, "features": _ffi.DKVB_KEPT_FEATURES}
 _TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing", "seed")
-_KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "normalize", "decay", "restart", "seed")
+_KEYINIT = ("codebooks", "keys", "key_dim", "passes", "batch", "rows_per_key", "normalize", "whiten", "decay", "restart",
+            "seed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +172,8 @@ class Codeset(Handle):
         except LookupError:
             return None
         method = next(name for name, number in _METHODS.items() if number == raw.method)
-        return {"method": method, **{name: getattr(raw, name) for name in _KEYINIT}, "normalize": bool(raw.normalize)}
+        return {"method": method, **{name: getattr(raw, name) for name in _KEYINIT}, "normalize": bool(raw.normalize),
+                "whiten": bool(raw.whiten)}
 
     @keyinit.setter
     def keyinit(self, given):

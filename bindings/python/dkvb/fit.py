@@ -1,0 +1,200 @@
+"""Fit: from rows and labels to a model, with settings that suit the data."""
+
+from ctypes import POINTER, byref, c_uint32
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+from . import _arrays, _ffi, _struct
+from ._library import lib
+from ._run import Callbacks, LongCall
+from .codebooks import _METHODS, Codebooks, _keyinit
+from .codeset import _KEPT, Codeset
+from .model import _VALUES_DTYPES, Model, _class_weight, _train_options
+
+_WHITEN = {"never": _ffi.DKVB_WHITEN_NEVER, "always": _ffi.DKVB_WHITEN_ALWAYS, "choose": _ffi.DKVB_WHITEN_CHOOSE}
+_PLACING = ("method", "codebooks", "keys", "key_dim", "passes", "rows_per_key", "normalize", "decay", "restart")
+_TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing", "class_weight", "shuffle")
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What fit() chose and found; letters are those of docs/method.md."""
+
+    rows: int  # with a label that the values learned from
+    held_out: int  # rows that the codeset holds out, never trained on
+    unlearnable: int  # classes without a row to learn from
+    classes: int  # L
+    codebooks: int  # C
+    keys: int  # K
+    key_dim: int  # d
+    top_k: int  # k
+    whitened: bool
+    epochs: int
+    learning_rate: float  # of the first epoch
+    accuracy_plain: float  # on rows held out, without whitening; NaN if that was not compared
+    accuracy_whitened: float  # the same with it
+    temperature_rows: int  # that the temperature was fitted on; 0: too few, it is 1
+    temperature: float
+    calibration_error: float  # on those rows, or NaN
+    held_out_accuracy: float  # on those rows, by values that had not seen them; or NaN
+    loss: float  # of the last epoch
+    accuracy: float  # the same
+
+
+class Fitted(NamedTuple):
+    """What fit() returns: `model, codeset, report = dkvb.fit(x, labels)`."""
+
+    model: Model
+    codeset: Optional[Codeset]  # None unless it was asked for
+    report: FitReport
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting that tune() tried."""
+
+    number: int  # from 1
+    keys: int
+    key_dim: int
+    top_k: int
+    whitened: bool
+    epochs: int
+    learning_rate: float
+    accuracy: float  # on the rows held out
+    loss: float  # mean cross-entropy on them, nats
+    held_out: int  # how many there were
+
+
+class Tuned(NamedTuple):
+    """What tune() returns: `dkvb.fit(x, labels, **tuned.settings)` trains the winner."""
+
+    settings: dict
+    trials: list  # of Trial; as many again give the same settings
+
+
+def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, depth=None, keep="auto", whiten="choose",
+        top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, threads=0, progress=None,
+        report=None, stage=None, **settings):
+    """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
+
+    What is not given suits the data. `settings` are those of Codebooks.fit() and Model.train(): method, codebooks
+    (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart; epochs, batch,
+    learning_rate, rate_last, label_smoothing, class_weight, shuffle; and seed, of both. `preset="paper"` is the paper's
+    own shape; `max_bytes` limits the file.
+
+    `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
+    `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
+    `progress` with what is done of a stage; what they raise cancels.
+    """
+    rows, kept = _rows(x, labels, ids, classes)
+    callbacks = Callbacks()
+    shared = settings.pop("codebooks") if isinstance(settings.get("codebooks"), Codebooks) else None
+    keyinit, train = _settings(settings, callbacks, report, preset)
+    k = c_uint32(_number(top_k, "top_k"))
+    if preset is not None:
+        if preset != "paper":
+            raise ValueError(f"preset: {preset!r} found, it must be None or \"paper\"")
+        k.value = k.value or 1
+        whiten = "never" if whiten == "choose" else whiten
+    whitening = _arrays.choice(whiten, _WHITEN, "whiten")
+    if max_bytes is not None:
+        lib.dkvb_fit_within(byref(keyinit), byref(train), byref(k), rows.n, rows.dim, _classes_of(rows, kept[1]),
+                            int(whitening != _ffi.DKVB_WHITEN_NEVER), _arrays.integer(max_bytes, 64, "max_bytes"))
+    if key_rows is not None:
+        key_rows = _arrays.floats(key_rows, ("rows", rows.dim), "key_rows")
+    opts = _struct.options(_ffi.FitOptions, lib.dkvb_fit_options_init, top_k=k.value, whiten=whitening,
+                           values_dtype=_values_dtype(values_dtype), keep=_arrays.choice(keep, _KEPT, "keep"),
+                           depth=depth, hold_out=hold_out)
+    opts.keyinit, opts.train = POINTER(_ffi.KeyinitOptions)(keyinit), POINTER(_ffi.TrainOptions)(train)
+    opts.codebooks = None if shared is None else shared._c._as_parameter_
+    if key_rows is not None:
+        opts.key_rows, opts.key_row_count = _arrays.pointer(key_rows), len(key_rows)
+    if stage is not None:
+        opts.stage = callbacks.wrap(_ffi.StageFn, lambda _user, name: stage(name.decode("ascii")))
+    model, made, raw = POINTER(_ffi.Model)(), POINTER(_ffi.Codeset)(), _struct.sized(_ffi.FitReport)
+    with LongCall(threads, progress, callbacks) as run:
+        lib.dkvb_fit(byref(model), byref(made) if codeset else None, byref(rows), byref(opts), byref(raw), byref(run))
+    return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _struct.answer(FitReport, raw))
+
+
+def tune(x, labels, *, trials=None, seconds=None, ids=None, classes=None, whiten="choose", top_k=None, threads=0,
+         progress=None, report=None, **settings):
+    """Try a fixed list of settings on rows held out, and find the best. Returns a Tuned: settings for fit(), trials.
+
+    `settings` as for fit(): those that are given stay as they are. `trials` makes just so many, the same on any
+    machine; otherwise none begins after `seconds` (600). `report` is called with each Trial.
+    """
+    rows, kept = _rows(x, labels, ids, classes)
+    callbacks, made = Callbacks(), []
+    given = dict(settings)
+    keyinit, train = _settings(settings, callbacks, None, None)
+    k, count = c_uint32(_number(top_k, "top_k")), c_uint32()
+
+    def note(_user, raw):
+        made.append(_struct.answer(Trial, raw.contents))
+        if report:
+            report(made[-1])
+
+    opts = _struct.options(_ffi.TuneOptions, lib.dkvb_tune_options_init, trials=trials, seconds=seconds,
+                           whiten=_arrays.choice(whiten, _WHITEN, "whiten"))
+    opts.report = callbacks.wrap(_ffi.TrialFn, note)
+    with LongCall(threads, progress, callbacks) as run:
+        lib.dkvb_tune(byref(keyinit), byref(train), byref(k), byref(count), byref(rows), byref(opts), byref(run))
+    del kept
+    found = {name: getattr(keyinit, name) for name in ("codebooks", "keys", "key_dim")}
+    found.update({name: getattr(train, name) for name in ("epochs", "batch", "learning_rate", "rate_last")},
+                 top_k=k.value, whiten="always" if keyinit.whiten else "never")
+    return Tuned({**given, **found}, made)
+
+
+def _rows(x, labels, ids, classes):
+    """The rows as the library takes them, and the arrays that must outlive the call."""
+    x = _arrays.floats(x, ("rows", "columns"), "features")
+    labels = _arrays.labels(labels, len(x))
+    ids = None if ids is None else _arrays.ids(ids, len(x))
+    raw = _struct.sized(_ffi.FitRows)
+    raw.x, raw.labels, raw.n, raw.dim = _arrays.pointer(x), _arrays.pointer(labels), *x.shape
+    raw.classes = _number(classes, "classes")
+    if ids is not None:
+        raw.ids = _arrays.pointer(ids)
+    return raw, (x, labels, ids)
+
+
+def _classes_of(rows, labels):
+    return rows.classes or max(int(labels.max(initial=-1)) + 1, 1)
+
+
+def _settings(given, callbacks, report, preset):
+    """Options of both steps; what is not given is 0, which the library fills in."""
+    unknown = [name for name in given if name not in (*_PLACING, *_TRAINING, "seed")]
+    if unknown:
+        raise TypeError(f"unknown setting: {', '.join(unknown)}; known are {', '.join((*_PLACING, *_TRAINING))} and seed")
+    seed = given.get("seed")
+    placing = {name: given[name] for name in _PLACING if given.get(name) is not None}
+    training = {name: given[name] for name in _TRAINING if given.get(name) is not None}
+    if "class_weight" in training:
+        training["class_weight"] = _class_weight(training["class_weight"])
+    if "shuffle" in training:
+        training["no_shuffle"] = not training.pop("shuffle")
+    keyinit = _keyinit(placing.pop("method", None), seed=seed)
+    train = _train_options(callbacks, [], report, seed=seed, epochs=0, batch=0, learning_rate=0.0, rate_last=0.0)
+    if preset == "paper":
+        lib.dkvb_fit_paper(byref(keyinit), byref(train), byref(c_uint32()))
+        if "method" in given:
+            keyinit.method = _METHODS[given["method"]]
+    for raw, values in ((keyinit, placing), (train, training)):
+        types = dict(raw._fields_)
+        for name, value in values.items():
+            setattr(raw, name, _struct._field(types[name], value, name))
+    return keyinit, train
+
+
+def _number(value, what):
+    return 0 if value is None else _arrays.integer(value, 32, what)
+
+
+def _values_dtype(name):
+    if name is None:
+        return None
+    numbers = {text: number for number, text in _VALUES_DTYPES.items()}
+    return _arrays.choice(str(name), numbers, "values_dtype")
