@@ -614,6 +614,9 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     code = tool_check_about(t->x.path,
                             dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
     progress_stop();
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
+               t->trials, t->trials);
     t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     return code;
 }
