@@ -17,9 +17,10 @@
 #define AT(member) offsetof(struct bench_args, member)
 
 static const struct args_option options[] = {
-    {"codebooks", ARGS_U32, AT(codebooks), "C", .help = "codebooks", .least = 1, .shows_default = true},
-    {"keys", ARGS_U32, AT(keys), "K", .help = "keys per codebook", .least = 1, .shows_default = true},
-    {"key-dim", ARGS_U32, AT(key_dim), "D", .help = "width of a key", .least = 1, .shows_default = true},
+    {"codebooks", ARGS_U32, AT(codebooks), "C", .help = "codebooks; what suits 50,000 rows of 512 columns if not given",
+     .least = 1},
+    {"keys", ARGS_U32, AT(keys), "K", .help = "keys per codebook; the same", .least = 1},
+    {"key-dim", ARGS_U32, AT(key_dim), "D", .help = "width of a key; the same", .least = 1},
     {"rows", ARGS_U64, AT(rows), "N", .help = "rows", .least = 1, .shows_default = true},
     {"batch", ARGS_U64, AT(batch), "N", .help = "search: rows in a call; default: all of them", .least = 1},
     {"input-dim", ARGS_U32, AT(input_dim), "M", .help = "width of a row", .least = 1, .shows_default = true},
@@ -60,9 +61,11 @@ static void set_defaults(void *values)
 static const struct args_command command = {
     .name = "bench",
     .synopsis = "search|train|forget [options]",
-    .about =
-        "Time one part of the work: search of rows, beside the projection that is a part of it; one epoch of training on stored codes; or forgetting by activations (count, choose, mask)\n"
-        "from stored codes, beside the search that gave them and the search after the mask.",
+    .about = "Time one part of the work: search of rows, beside the projection that is a part of it; one epoch of "
+             "training on\n"
+             "stored codes; or forgetting by activations (count, choose, mask) from stored codes, beside the search "
+             "that gave\n"
+             "them and the search after the mask.",
     .options = options,
     .size = sizeof(struct bench_args),
     .defaults = set_defaults,

@@ -1,7 +1,8 @@
 /*
- * The usual way to search, a matrix product by OpenBLAS and an argmin, beside the library: the same rows and keys, times
- * printed, all codes equal. Rows and keys are whole numbers of -63 to 63, so every sum of the product form, |k|^2 / 2 -
- * q.k, is a multiple of a half and below 2^23 at these widths: floats hold it exactly, in whatever order it is summed.
+ * The usual way to search, a matrix product by OpenBLAS and an argmin, beside the library: the same rows and keys,
+ * times printed, all codes equal. Rows and keys are whole numbers of -63 to 63, so every sum of the product form, |k|^2
+ * / 2 - q.k, is a multiple of a half and below 2^23 at these widths: floats hold it exactly, in whatever order it is
+ * summed.
  */
 #include <math.h>
 #include <stdio.h>

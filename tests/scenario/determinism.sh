@@ -14,7 +14,7 @@ cd "$work"
 story() {
   export SOURCE_DATE_EPOCH=0
   "$tool" train --features $data/t10k-images-idx3-ubyte.gz --labels $data/t10k-labels-idx1-ubyte.gz \
-    --codebooks 12 --keys 200 --key-dim 14 --seed 5 --threads "$2" -o "$1.model" --json >/dev/null
+    --codebooks 12 --keys 200 --key-dim 14 --whiten never --seed 5 --threads "$2" -o "$1.model" --json >/dev/null
   "$tool" forget "$1.model" --method activations --pairs 300 --features $data/t10k-images-idx3-ubyte.gz \
     --labels $data/t10k-labels-idx1-ubyte.gz --class 3 --salt "$(printf %064d 1)" --threads "$2" --json >/dev/null
   "$tool" search "$1.model" --features $data/t10k-images-idx3-ubyte.gz -o "$1.codes" --threads "$2" --json >/dev/null

@@ -257,7 +257,7 @@ def replay_with_keys(lab, rows=8000):
     x, y, ids = (lab.scratch(name) for name in ("x.npy", "y.npy", "ids.npy"))
     forgotten = np.random.default_rng(lab.seed).permutation(rows)[:50].astype(np.uint64)
     left = np.setdiff1d(np.arange(rows), forgotten)
-    options = ("--key-dim", lab.data.key_dim, "--seed", lab.seed, "--keep-counts", "--json")
+    options = ("--seed", lab.seed, "--keep-counts", "--json")
     np.save(x, lab.train_x[:rows])
     np.save(y, lab.data.y[:rows])
     np.save(ids, forgotten)

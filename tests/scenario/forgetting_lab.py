@@ -17,8 +17,6 @@ from dkvb import _ffi, _struct
 from dkvb._library import lib
 
 FASHION = "/usr/share/datasets/fashion-mnist"
-KEY_DIM = {"cifar10": 32, "fashion": 16, "tiny100": 32, "clinc150": 32}
-
 
 class Failed(Exception):
     """The tool did not do it: its line on stderr."""
@@ -32,7 +30,7 @@ class Set:
                   "t10k-labels-idx1-ubyte.gz"] if name == "fashion" else
                  ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy"])
         folder = FASHION if name == "fashion" else os.path.join(folder, name)
-        self.name, self.key_dim = name, KEY_DIM[name]
+        self.name = name
         self.train_x, self.train_y, self.test_x, self.test_y = (os.path.join(folder, f) for f in names)
         self.there = os.path.exists(self.train_x)
         if self.there:
@@ -74,8 +72,7 @@ class Lab:
         if os.path.exists(model) and os.path.exists(codes):
             return
         self.run("train", "--features", self.data.train_x, "--labels", self.data.train_y, "-o", model + ".part",
-                 "--codes-out", codes + ".part", "--key-dim", self.data.key_dim, "--seed", self.seed, "--keep-counts",
-                 *options)
+                 "--codes-out", codes + ".part", "--seed", self.seed, "--keep-counts", *options)
         os.replace(model + ".part", model)
         os.replace(codes + ".part", codes)
 

@@ -196,7 +196,8 @@ static void defaults_fit_structs_of_another_length(void **state)
     (void)state;
     memset(&newer, 0xFF, sizeof newer);
     dkvb_keyinit_options_init(&newer.known, sizeof newer);
-    assert_true(newer.known.struct_size == sizeof newer && newer.known.method == DKVB_KEYINIT_MEANS && newer.later == 0);
+    assert_true(newer.known.struct_size == sizeof newer && newer.known.method == DKVB_KEYINIT_MEANS &&
+                newer.later == 0);
     memset(&older, 0xFF, sizeof older);
     dkvb_keyinit_options_init((dkvb_keyinit_options *)(void *)&older, sizeof older - sizeof older.beyond);
     assert_true(older.codebooks == 0 && older.beyond == UINT64_MAX);

@@ -20,9 +20,9 @@ static bool runs(const struct dkvb__kernels *k)
 
 /* Numbers of rows and keys: a usual spread, few values (many equal distances), the ends of the range, or all the same.
  */
-enum kind { USUAL, FEW_VALUES, ENDS, ALL_EQUAL, KINDS };
+enum { USUAL, FEW_VALUES, ENDS, ALL_EQUAL, KINDS };
 
-static int number(struct dkvb__rng *rng, enum kind kind)
+static int number(struct dkvb__rng *rng, int kind)
 {
     double x = 14.0 * dkvb__rng_gauss(rng);
 
@@ -35,20 +35,20 @@ static int number(struct dkvb__rng *rng, enum kind kind)
     return (int)(x > DKVB__STEPS ? DKVB__STEPS : x < -DKVB__STEPS ? -DKVB__STEPS : x);
 }
 
-enum dead { NONE_DEAD, HALF_DEAD, ALL_DEAD_BUT_ONE, ALL_DEAD, DEAD_KINDS };
+enum { NONE_DEAD, HALF_DEAD, ALL_DEAD_BUT_ONE, ALL_DEAD, DEAD_KINDS };
 
 /* A search of one tile: plain arrays, and the same in the layout of kernels. */
 struct problem {
     size_t n, keys, dim, k;
-    int *row, *key;   /* [16][dim], [keys][dim] */
-    bool *alive;      /* [keys] */
-    int8_t *rows;     /* [quads][16][4] */
-    uint8_t *packed;  /* [words * 4][quads][16][4] */
-    int32_t *norms;   /* [words * 64] */
-    int32_t *scores;  /* scratch */
+    int *row, *key;  /* [16][dim], [keys][dim] */
+    bool *alive;     /* [keys] */
+    int8_t *rows;    /* [quads][16][4] */
+    uint8_t *packed; /* [words * 4][quads][16][4] */
+    int32_t *norms;  /* [words * 64] */
+    int32_t *scores; /* scratch */
 };
 
-static void make_problem(struct problem *p, struct dkvb__rng *rng, enum kind kind, enum dead dead)
+static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int dead)
 {
     size_t words = dkvb__key_words(p->keys), quads = dkvb__quads(p->dim);
 
@@ -138,7 +138,7 @@ static void plain_nearest(const struct problem *p, size_t r, int32_t *dist, uint
     free(left);
 }
 
-static void check_nearest(struct problem *p, struct dkvb__rng *rng, enum kind kind, enum dead dead)
+static void check_nearest(struct problem *p, struct dkvb__rng *rng, int kind, int dead)
 {
     size_t size = p->n * p->k;
     int32_t *dist = malloc((2 * size + 1) * sizeof *dist);
@@ -180,19 +180,19 @@ static void every_kernel_finds_the_keys_of_a_plain_loop(void **state)
             struct problem p = {.n = between(&rng, 1, 16), .keys = keys, .dim = between(&rng, 1, 70)};
 
             p.k = between(&rng, 1, keys < 40 ? keys : 40);
-            check_nearest(&p, &rng, kind, dkvb__rng_below(&rng, DEAD_KINDS));
+            check_nearest(&p, &rng, kind, (int)dkvb__rng_below(&rng, DEAD_KINDS));
         }
     for (size_t dim = 1; dim <= 70; dim++)
         for (size_t n = 1; n <= 16; n++) {
             struct problem p = {.n = n, .keys = between(&rng, 1, 100), .dim = dim, .k = 1};
 
-            check_nearest(&p, &rng, dkvb__rng_below(&rng, KINDS), dkvb__rng_below(&rng, 2));
+            check_nearest(&p, &rng, (int)dkvb__rng_below(&rng, KINDS), (int)dkvb__rng_below(&rng, 2));
         }
     for (size_t k = 1; k <= 40; k++)
         for (int kind = 0; kind < KINDS; kind++) {
             struct problem p = {.n = between(&rng, 1, 16), .keys = between(&rng, 40, 700), .dim = 9, .k = k};
 
-            check_nearest(&p, &rng, kind, dkvb__rng_below(&rng, DEAD_KINDS));
+            check_nearest(&p, &rng, kind, (int)dkvb__rng_below(&rng, DEAD_KINDS));
         }
 }
 
@@ -359,9 +359,9 @@ static void rows_are_rounded_to_the_nearest_step_halves_up_and_cut(void **state)
     static const struct {
         float x;
         int steps;
-    } cases[DKVB__LANES] = {{0.0f, 0},     {0.25f, 1},   {-0.25f, 0},     {-0.26f, -1}, {0.74f, 1},   {0.75f, 2},
-                            {-0.75f, -1},  {31.2f, 62},  {31.25f, 63},    {40.0f, 63},  {-31.3f, -63}, {-40.0f, -63},
-                            {3e38f, 63},   {-3e38f, -63}, {1e-40f, 0},    {-1e-40f, 0}};
+    } cases[DKVB__LANES] = {{0.0f, 0},    {0.25f, 1},    {-0.25f, 0},  {-0.26f, -1}, {0.74f, 1},    {0.75f, 2},
+                            {-0.75f, -1}, {31.2f, 62},   {31.25f, 63}, {40.0f, 63},  {-31.3f, -63}, {-40.0f, -63},
+                            {3e38f, 63},  {-3e38f, -63}, {1e-40f, 0},  {-1e-40f, 0}};
     float x[DKVB__LANES];
     int8_t tile[DKVB__LANES * 4];
 
