@@ -64,7 +64,7 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
      .letter = 'o'},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
-     .help = "keep codes, ids and labels of the rows, to forget by; with --continue: the model's, to be added to"},
+     .help = "keep what forgetting needs of the rows; with --continue, add to it"},
     {"hold-out", ARGS_REAL, AT(hold_out), "R",
      .help = "with --codes-out: share of the rows kept out of training, to measure on", .below = 1,
      .shows_default = true},
@@ -78,8 +78,7 @@ static const struct args_option options[] = {
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
     {"preset", ARGS_CHOICE, AT(preset), "none|paper|small",
-     .help = "the paper: 256 codebooks of 4096 keys, one selected; small: at most 8 MB",
-     .choices = presets},
+     .help = "the paper: 256 codebooks of 4096 keys, one selected; small: at most 8 MB", .choices = presets},
     {"size", ARGS_TEXT, AT(size), "BYTES", .help = "a model of at most so many bytes, as 500K, 8M or 1G"},
     {"tune", ARGS_FLAG, AT(tune), .help = "try a list of settings on rows held out, and keep the best"},
     {"tune-seconds", ARGS_REAL, AT(tune_seconds), "S", .help = "with --tune: begin no trial after so long",
@@ -614,6 +613,9 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     code = tool_check_about(t->x.path,
                             dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
     progress_stop();
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
+               t->trials, t->trials);
     t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     return code;
 }
@@ -768,7 +770,7 @@ static int read_known_rows(struct train *t)
     return code ? code : hold_out(t, &part[DKVB_PART_TRAINING]);
 }
 
-/* The new rows, and a session that says how they were trained; then a temperature of all rows held out. */
+/* The new rows, among those of earlier trainings: before they are trained on, since they may be refused. */
 static int keep_new_rows(struct train *t)
 {
     const struct codeset_source source = {.model = t->model,
@@ -778,11 +780,18 @@ static int keep_new_rows(struct train *t)
                                           .held_out = t->held_out,
                                           .codes = t->codes,
                                           .threads = t->args.threads};
+
+    return codeset_add(t->set, &source);
+}
+
+/* How the new rows were trained, for the codes file; then a temperature of all rows held out. */
+static int record_session(struct train *t)
+{
     uint64_t *taught = input_memory("row ids", sizeof *taught, t->ids.n, 1, 1);
     size_t count = 0;
     double temperature = 1.0;
     dkvb_status rc;
-    int code = taught ? tool_check_about(t->args.codes_out, codeset_add(t->set, &source)) : EXIT_FAILURE;
+    int code = taught ? EXIT_SUCCESS : EXIT_FAILURE;
 
     for (size_t i = 0; code == EXIT_SUCCESS && i < t->ids.n; i++)
         if (!t->held_out[i])
@@ -820,7 +829,7 @@ static int train_on_codes(struct train *t, const uint16_t *codes)
                             dkvb_model_train(t->model, codes, t->info.top_k, labels, t->y.rows, o, &run));
     progress_stop();
     t->seconds_values = progress_clock() - start;
-    return code || !t->set ? code : keep_new_rows(t);
+    return code || !t->set ? code : record_session(t);
 }
 
 static int make_model_of_codes(struct train *t)
@@ -865,6 +874,8 @@ static int go_on(struct train *t)
     t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
     code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
     t->seconds_search = progress_clock() - start;
+    if (code == EXIT_SUCCESS && t->set)
+        code = keep_new_rows(t);
     return code ? code : train_on_codes(t, t->codes);
 }
 

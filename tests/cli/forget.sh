@@ -192,4 +192,6 @@ train_small shy.dkvb --key-features test_x.npy --codes-out shy.codes --hold-out 
 # Three rows of each class stay in training, however many are held out.
 check "$dkvb" forget shy.dkvb --class 1 --codes shy.codes --pairs 5 -o some.dkvb --json >some.json
 claim some.json 'd["examples"] == 3'
+"$python" -c 'import numpy as np; np.save("held.npy", np.flatnonzero(np.load("y.npy") == 1)[:9])'
+refused 1 'all 9 rows to be forgotten are held out' "$dkvb" forget shy.dkvb --rows held.npy --codes shy.codes --pairs 5
 check "$dkvb" forget shy.dkvb --class 1 --codes shy.codes --strength exact >/dev/null

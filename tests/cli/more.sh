@@ -29,14 +29,19 @@ again="--epochs 2 --lr 2 --batch 64"
 story() {
     name=$1 old=$2 new=$3
     shift 3
-    train_small "$name.dkvb" --key-features test_x.npy --features "${old}_x.npy" --labels "${old}_y.npy" \
+    # shellcheck disable=SC2086 # $first is several words
+    train_small "$name.dkvb" $first --features "${old}_x.npy" --labels "${old}_y.npy" \
         --ids "${old}_ids.npy" --codes-out "$name.codes" --hold-out 0.3 --batch 64 --keep-counts "$@"
     # shellcheck disable=SC2086 # $again is several words
     check "$dkvb" train --continue "$name.dkvb" --features "${new}_x.npy" --labels "${new}_y.npy" \
         --ids "${new}_ids.npy" --codes-out "$name.codes" --hold-out 0.3 $again "$@" --json >"$name.json"
     check "$dkvb" verify "$name.dkvb" >/dev/null
 }
-for options in "" "--class-weight balanced"; do
+for options in "" "--class-weight balanced" "features"; do
+    first="--key-features test_x.npy"
+    if [ "$options" = features ]; then
+        first="$first --keep features" options=
+    fi
     # shellcheck disable=SC2086 # $options is several words
     {
         story all old new $options
@@ -49,11 +54,22 @@ for options in "" "--class-weight balanced"; do
     same all.bytes kept.bytes
     same all.codes kept.codes
 done
+# Keys that were placed on the rows are placed again on all that are left, those of later trainings too.
+first=""
+story all old new
+check "$dkvb" forget all.dkvb --rows gone.npy --codes all.codes --strength exact --key-features x.npy >/dev/null
+"$python" -c 'import numpy as np; np.save("rest_x.npy", np.delete(np.load("x.npy"), np.load("gone.npy"), axis=0))'
+first="--key-features rest_x.npy"
+story kept old_kept new_kept
+sections all.dkvb >all.bytes
+sections kept.dkvb >kept.bytes
+same all.bytes kept.bytes
+
 # And once more, for a class that the second training brought.
 "$python" -c 'import numpy as np; y = np.load("new_y.npy"); y[::3] = 4; np.save("five_y.npy", y)'
 check "$dkvb" train --continue all.dkvb --features new_x.npy --labels five_y.npy --codes-out all.codes --json >five.json
 claim five.json 'd["classes"] == 5'
-check "$dkvb" forget all.dkvb --class 4 --codes all.codes --strength exact --json >forget.json
+check "$dkvb" forget all.dkvb --class 4 --codes all.codes --strength exact --keep-keys --json >forget.json
 claim forget.json 'd["examples"] == 54'
 check "$dkvb" verify all.dkvb >/dev/null
 
@@ -83,5 +99,9 @@ more="--json --features test_x.npy --labels test_y.npy"
     check "$dkvb" forget n.dkvb --class 1 --pairs 9 -o masked.dkvb >/dev/null
     refused 1 'masked.dkvb: 9 pairs are masked or purged' "$dkvb" train --continue masked.dkvb $more --codes-out n.codes
 }
+"$python" -c 'import numpy as np; np.save("bytes.npy", np.clip(np.load("x.npy") * 20 + 128, 0, 255).astype(np.uint8))'
+train_small bytes.dkvb --features bytes.npy --keep features --codes-out bytes.codes
+refused 1 'x.npy: its numbers are not exact in uint8' "$dkvb" train --continue bytes.dkvb --features x.npy \
+    --labels y.npy --codes-out bytes.codes --json
 same n.dkvb n_before.dkvb
 same n.codes codes_before

@@ -48,6 +48,7 @@ train always --trials 2 --whiten always
 claim always.json 'd["whitened"]'
 check "$dkvb" train --features x.npy --labels y.npy --size 100K --trials 2 -o t.dkvb >said.txt
 [ "$(grep -c '^trial  *[12]: keys ' said.txt)" -eq 2 ] || fail "trials are not told: $(cat said.txt)"
+grep -q '^tune .*--trials 2 repeats' said.txt || fail "the number of trials is not told: $(cat said.txt)"
 [ "$(wc -c <t.dkvb)" -le 100000 ] || fail "a tuned model is larger than --size"
 
 # Classes of uneven size, alike on request.
