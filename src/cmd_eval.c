@@ -68,10 +68,10 @@ struct eval {
     bool *forgotten;         /* [classes], or NULL */
     struct tally *per_class; /* [classes] */
     struct tally all, forget, retain;
-    uint64_t abstained; /* rows without an answer */
-    uint64_t calibrated;         /* rows in the bins */
-    double loss;                 /* a sum until all rows are in */
-    double gaps[BINS];           /* of the calibration */
+    uint64_t abstained;  /* rows without an answer */
+    uint64_t calibrated; /* rows in the bins */
+    double loss;         /* a sum until all rows are in */
+    double gaps[BINS];   /* of the calibration */
 };
 
 static double accuracy(const struct tally *t)
@@ -113,8 +113,7 @@ static int take_answers(void *user, size_t first, size_t n, const int32_t *label
         if (e->forgotten)
             count(e->forgotten[wanted] ? &e->forget : &e->retain, right);
         e->abstained += labels[i] < 0;
-        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted,
-                                 e->info.temperature);
+        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted, e->info.temperature);
     }
     return tool_check(dkvb_calibration_add(logits, e->y.y + first, n, e->info.classes, e->info.temperature, BINS,
                                            e->gaps, &e->calibrated));

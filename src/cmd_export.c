@@ -30,10 +30,11 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "export",
     .synopsis = "MODEL --dir DIR [--json]",
-    .about =
-        "Write a model as .npy arrays: center [m], whitening [m][m] if rows are whitened, scales [C], values [C][K][L]\n"
-        "(float32); signs [rounds][size], keys [C][K][d] (int8); order [C][d] (uint32); mask [C][K] (uint8, 1 = masked\n"
-        "or purged). docs/numerics.md says how a row becomes a code.",
+    .about = "Write a model as .npy arrays: center [m], whitening [m][m] if rows are whitened, scales [C], values "
+             "[C][K][L]\n"
+             "(float32); signs [rounds][size], keys [C][K][d] (int8); order [C][d] (uint32); mask [C][K] (uint8, 1 = "
+             "masked\n"
+             "or purged). docs/numerics.md says how a row becomes a code.",
     .options = options,
     .size = sizeof(struct export_args),
     .least_operands = 1,

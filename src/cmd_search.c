@@ -25,7 +25,8 @@ static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz)", .required = true},
     {"output", ARGS_TEXT, AT(output), "CODES.npy", .help = "uint16[n][C][k], nearest first, 65535 = none left",
      .letter = 'o', .required = true},
-    {"distances", ARGS_TEXT, AT(distances), "D.npy", .help = "also int32[n][C][k], squared, in steps of the codebook's scale"},
+    {"distances", ARGS_TEXT, AT(distances), "D.npy",
+     .help = "also int32[n][C][k], squared, in steps of the codebook's scale"},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
@@ -46,7 +47,7 @@ struct search {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    uint16_t *codes;  /* [n][C][k] */
+    uint16_t *codes;    /* [n][C][k] */
     int32_t *distances; /* [n][C][k], or NULL */
     double began;
 };

@@ -26,7 +26,7 @@ struct forget_args {
     uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
     bool dry_run, force, keep_keys, json;
     bool exact; /* the strength is "exact", else "suppress" */
-    bool kept; /* --codes is a codes file */
+    bool kept;  /* --codes is a codes file */
 };
 
 /* Who is to be forgotten, and what is known of them and of the others. */

@@ -6,8 +6,8 @@
  * answer. dkvb_model_set_temperature() keeps it in the model, and dkvb_decode_softmax() uses it.
  * Source: Guo et al. 2017, *On Calibration of Modern Neural Networks*.
  *
- * Labels are `int32_t`, 0 to classes - 1; -1 means "ignore this row". Give -1 to rows on which the model abstains, whose
- * logits say nothing.
+ * Labels are `int32_t`, 0 to classes - 1; -1 means "ignore this row". Give -1 to rows on which the model abstains,
+ * whose logits say nothing.
  */
 #ifndef DKVB_CALIBRATION_H
 #define DKVB_CALIBRATION_H
@@ -35,8 +35,8 @@ extern "C" {
  * @param      logits       `float[n][classes]`, finite, of rows that the model was not trained on.
  * @param      labels       `int32_t[n]`, -1 = ignore.
  * @param[out] temperature  1 if none matters, for example where all logits are 0.
- * @return `DKVB_EINVAL` naming a row with a label out of range or a logit that is not finite; `DKVB_ENOTFOUND` if no row
- *         has a label.
+ * @return `DKVB_EINVAL` naming a row with a label out of range or a logit that is not finite; `DKVB_ENOTFOUND` if no
+ * row has a label.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n,
                                                          uint32_t classes, double *temperature);

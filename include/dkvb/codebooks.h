@@ -56,14 +56,14 @@ typedef struct dkvb_keyinit_options {
     uint32_t normalize;    /**< 1: every row is scaled to length 1, here and in every later search */
     uint32_t whiten;       /**< 1: half whitening, for at most 4,096 columns */
     double decay;          /**< ema: share of the old average kept in a step, 0 <= decay < 1 */
-    double restart;        /**< ema: a key used less than this share of an even one, below 1, is placed again; 0 = never */
-    uint64_t seed;         /**< of projections and of every draw; each codebook has its own stream */
+    double restart; /**< ema: a key used less than this share of an even one, below 1, is placed again; 0 = never */
+    uint64_t seed;  /**< of projections and of every draw; each codebook has its own stream */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_keyinit_options;
 
 #define DKVB_KEYINIT_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_MEANS, 0, 0, 0, 0, 0, 16, 1, 0, 0.95, 0.1, 0, 0                       \
+        sizeof(dkvb_keyinit_options), DKVB_KEYINIT_MEANS, 0, 0, 0, 0, 0, 16, 1, 0, 0.95, 0.1, 0, 0                     \
     }
 
 /**
@@ -93,7 +93,7 @@ typedef struct dkvb_codebooks_info {
 
 #define DKVB_CODEBOOKS_INFO_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                                                              \
+        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                                                     \
         {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \

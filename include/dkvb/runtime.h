@@ -30,7 +30,7 @@ typedef struct dkvb_run_options {
 
 #define DKVB_RUN_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_run_options), 0, 0, 0                                                                           \
+        sizeof(dkvb_run_options), 0, 0, 0                                                                              \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */

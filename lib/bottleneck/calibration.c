@@ -86,7 +86,8 @@ dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, siz
     if (at_low <= 0.0 || at_high >= 0.0)
         return DKVB_OK;
     for (int step = 0; step < STEPS; step++) {
-        double share = at_low / (at_low - at_high), middle = dkvb__exp(dkvb__log(low) + share * (dkvb__log(high) - dkvb__log(low))), at;
+        double share = at_low / (at_low - at_high),
+               middle = dkvb__exp(dkvb__log(low) + share * (dkvb__log(high) - dkvb__log(low))), at;
 
         at = mean_confidence(logits, labels, n, classes, middle, &rows, &right) - wanted;
         *temperature = middle;

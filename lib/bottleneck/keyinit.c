@@ -82,9 +82,9 @@ struct placement {
     dkvb_codebooks *cb;
     const dkvb_keyinit_options *options;
     struct dkvb__run run;
-    const float *x;               /* [][m] */
-    size_t *pick;                 /* [n], rows of x that are used; NULL: the first n */
-    size_t n;                     /* rows that are used */
+    const float *x; /* [][m] */
+    size_t *pick;   /* [n], rows of x that are used; NULL: the first n */
+    size_t n;       /* rows that are used */
     struct dkvb__projector projector;
     struct dkvb__placer *placers; /* [threads] */
     int8_t *rows;                 /* [codebooks of a group][tiles][quads][16][4] */

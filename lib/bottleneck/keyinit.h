@@ -10,7 +10,12 @@ dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyin
 
 /* Random streams of one seed, by purpose. Each codebook, or round, draws from one of its own, so nothing depends on the
  * thread count. */
-enum { DKVB__FOR_PROJECTION = 1, DKVB__FOR_KEYS = 2, DKVB__FOR_ROWS = 3, DKVB__FOR_FIRST_STEP = 4 /* later: 5, 6, … */ };
+enum {
+    DKVB__FOR_PROJECTION = 1,
+    DKVB__FOR_KEYS = 2,
+    DKVB__FOR_ROWS = 3,
+    DKVB__FOR_FIRST_STEP = 4 /* later: 5, 6, … */
+};
 void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, size_t number);
 
 /* What a worker needs to place the keys of one codebook after another. Rows are bytes in tiles of 16 (kernels.h). */
@@ -33,15 +38,16 @@ bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, con
                       const dkvb_allocator *mem);
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem);
 
-/* key[j] = rows of the codebook, drawn without replacement, and use[j] an even share of a step's rows. key: float[K][d],
- * in steps; use: float[K]. */
+/* key[j] = rows of the codebook, drawn without replacement, and use[j] an even share of a step's rows. key:
+ * float[K][d], in steps; use: float[K]. */
 void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* One step of moving averages over order[0 .. n-1] of the rows, keeping the share `keep` of what there was. */
 void dkvb__ema_step(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, double keep, float *key,
                     float *use, struct dkvb__rng *rng);
 
-/* Each key becomes the mean of the rows nearest to it, as often as there are passes; a key without rows is drawn again. */
+/* Each key becomes the mean of the rows nearest to it, as often as there are passes; a key without rows is drawn again.
+ */
 void dkvb__place_means(struct dkvb__placer *p, const int8_t *rows, float *key, float *use, struct dkvb__rng *rng);
 
 /* Passes of steps over all rows, each in an order of its own. */

@@ -117,7 +117,8 @@ static const float *row_of(const struct preparation *j, size_t r)
     return j->x + (j->pick ? j->pick[r] : r) * j->p->cb->shape.input_dim;
 }
 
-/* y = W (x - center) of a tile's rows, float[rows][m] at `y`; the other half of the scratch holds what is multiplied. */
+/* y = W (x - center) of a tile's rows, float[rows][m] at `y`; the other half of the scratch holds what is multiplied.
+ */
 static float *center_tile(const struct preparation *j, size_t first, size_t rows, float *y)
 {
     const dkvb_codebooks *cb = j->p->cb;
@@ -262,8 +263,7 @@ static void project_unit(void *context, size_t task, unsigned worker)
 
     for (size_t c = unit * p->unit_codebooks; c < unit_end(p, unit); c++) {
         take_outputs(p, c, tile, h, &done, q);
-        dkvb__kernels()->round_rows(j->to->rows +
-                                        (c - j->to->first_unit * p->unit_codebooks) * j->to->codebook_bytes +
+        dkvb__kernels()->round_rows(j->to->rows + (c - j->to->first_unit * p->unit_codebooks) * j->to->codebook_bytes +
                                         tile * p->tile_bytes,
                                     q, p->cb->shape.key_dim, p->cb->scales[c]);
         if (j->to->saturated)

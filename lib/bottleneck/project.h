@@ -30,8 +30,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
                                 const struct dkvb__run *run);
 void dkvb__projector_free(struct dkvb__projector *p);
 
-/* Prepare `n` <= capacity rows of x: x[pick[0]], x[pick[1]], …, or the first ones if `pick` is NULL. `first_row` is added
- * to rows in messages. DKVB_EINVAL for a number that is not finite, or too large. */
+/* Prepare `n` <= capacity rows of x: x[pick[0]], x[pick[1]], …, or the first ones if `pick` is NULL. `first_row` is
+ * added to rows in messages. DKVB_EINVAL for a number that is not finite, or too large. */
 dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, const size_t *pick, size_t n,
                                     size_t first_row);
 

@@ -95,8 +95,8 @@ static void write_session_rows(const dkvb_codeset *set, uint64_t *to)
 static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
 {
     const uint32_t flags = (o->normalize ? FLAG_NORMALIZE : 0u) | (o->whiten ? FLAG_WHITEN : 0u);
-    const uint32_t numbers[8] = {o->method, o->codebooks, o->keys, o->key_dim, o->passes, o->batch, flags,
-                                 o->rows_per_key};
+    const uint32_t numbers[8] = {o->method, o->codebooks, o->keys, o->key_dim,
+                                 o->passes, o->batch,     flags,   o->rows_per_key};
 
     write_numbers(to, numbers, 8);
     write_double(to + AT_DECAY, o->decay);

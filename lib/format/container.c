@@ -53,7 +53,8 @@ static dkvb_status check_header(struct dkvb__container *c, const unsigned char *
     c->major = dkvb__read16(h + AT_VERSION);
     c->minor = dkvb__read16(h + AT_VERSION + 2);
     if (c->major != DKVB__FORMAT_MAJOR)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: format %u.%u is not supported, this library reads %d.x: make the file again", path,
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: format %u.%u is not supported, this library reads %d.x: make the file again", path,
                           c->major, c->minor, DKVB__FORMAT_MAJOR);
     if (found != kind)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is %s, %s is wanted", path,
@@ -269,8 +270,7 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 }
 
 /* Header and table of a file that will hold these parts; the caller frees it. */
-static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count,
-                                 const dkvb_allocator *mem)
+static unsigned char *build_head(uint32_t kind, const struct dkvb__part *parts, size_t count, const dkvb_allocator *mem)
 {
     size_t size = HEADER_SIZE + count * ENTRY_SIZE;
     unsigned char *head = dkvb__alloc0(mem, size, 1);
@@ -312,8 +312,8 @@ static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *pa
     return rc;
 }
 
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts,
-                                  size_t count, const dkvb_allocator *mem)
+dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts, size_t count,
+                                  const dkvb_allocator *mem)
 {
     struct dkvb__writer w;
     unsigned char *head = build_head(kind, parts, count, mem);

@@ -9,7 +9,7 @@
 
 enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3 };
 enum { DKVB__SECTION_REQUIRED = 1 };
-enum { DKVB__DTYPE_BYTES = 0 };                         /* else a DKVB_DTYPE_… */
+enum { DKVB__DTYPE_BYTES = 0 }; /* else a DKVB_DTYPE_… */
 
 struct dkvb__section {
     char name[17];
@@ -61,7 +61,7 @@ struct dkvb__part {
 };
 
 /* Write a whole file, atomically. */
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts,
-                                  size_t count, const dkvb_allocator *mem);
+dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts, size_t count,
+                                  const dkvb_allocator *mem);
 
 #endif

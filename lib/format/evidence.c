@@ -34,8 +34,8 @@ static const char *evidence_fault(const struct dkvb__record *r, const unsigned c
     uint32_t flags = dkvb__read32(b);
     bool plain = r->kind == DKVB_JOURNAL_UNDO || r->kind == DKVB_JOURNAL_PURGE;
 
-    if (flags > ALL_FLAGS || (r->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(r->strength)) || dkvb__read32(b + AT_ZERO) != 0 ||
-        dkvb__read16(b + AT_PARAMETERS_SIZE) > DKVB__MAX_PARAMETERS ||
+    if (flags > ALL_FLAGS || (r->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(r->strength)) ||
+        dkvb__read32(b + AT_ZERO) != 0 || dkvb__read16(b + AT_PARAMETERS_SIZE) > DKVB__MAX_PARAMETERS ||
         dkvb__read16(b + AT_EFFECT_SIZE) > DKVB__MAX_EFFECT)
         return "has evidence with fields this library does not know";
     if ((!r->salted && !is_zero(r->salt)) || (!r->commits_to_rows && !is_zero(r->rows_hash)) ||

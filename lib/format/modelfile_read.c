@@ -28,7 +28,7 @@ struct reading {
     double temperature;
 };
 
-static const char *const known_sections[] = {"shape", "classes", "journal", "mask",     "purged",  "center",   "scales",
+static const char *const known_sections[] = {"shape", "classes", "journal",  "mask",      "purged",  "center", "scales",
                                              "keys",  "values",  "evidence", "whitening", "encoder", "counts"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
@@ -582,8 +582,8 @@ static dkvb_status check_contents(const dkvb_model *m)
             if (!key_is_right(cb, c, j, purged || j >= s->keys))
                 return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu holds bytes that no key has", path, c,
                                   j);
-            if (purged && !dkvb__values_zero((const char *)m->values + (c * s->keys + j) * row, m->values_dtype,
-                                             m->classes))
+            if (purged &&
+                !dkvb__values_zero((const char *)m->values + (c * s->keys + j) * row, m->values_dtype, m->classes))
                 return dkvb__fail(DKVB_EFORMAT, "%.300s: codebook %zu, key %zu is purged, yet has values", path, c, j);
         }
     }

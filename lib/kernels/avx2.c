@@ -133,5 +133,5 @@ static inline dense_vector dense_madd(dense_vector a, dense_vector b, dense_vect
 
 #include "kernels/dense.h" /* multiply() from the functions above; layer_norm(), softmax() */
 
-const struct dkvb__kernels dkvb__kernels_avx2 = {"avx2",     supported, nearest,    hadamard,
-                                                 round_rows, multiply,  layer_norm, softmax, dkvb__add_values_avx2};
+const struct dkvb__kernels dkvb__kernels_avx2 = {
+    "avx2", supported, nearest, hadamard, round_rows, multiply, layer_norm, softmax, dkvb__add_values_avx2};

@@ -8,7 +8,8 @@
 /*
  * Keys and projected rows are whole numbers of -63 to 63, so distances are whole numbers too, and the same on every
  * processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each number
- * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, so keys may hold anything there.
+ * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, so keys may hold anything
+ * there.
  *
  * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
  * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768, which is what vpmaddubsw can hold.
@@ -49,11 +50,11 @@ static inline size_t dkvb__row_offset(size_t r, size_t i)
 
 /* Nearest keys of a tile of rows in one codebook. */
 struct dkvb__lookup {
-    int32_t *dist;       /* [n][k], squared distances, ascending; INT32_MAX = none */
-    uint16_t *index;     /* [n][k], equal distances by key index; 0xFFFF = none */
-    const int8_t *rows;  /* [quads][16][4] */
-    size_t n;            /* rows, 1 to 16; what lies in the places of the others does not matter */
-    const uint8_t *keys; /* [words * 4][quads][16][4] */
+    int32_t *dist;        /* [n][k], squared distances, ascending; INT32_MAX = none */
+    uint16_t *index;      /* [n][k], equal distances by key index; 0xFFFF = none */
+    const int8_t *rows;   /* [quads][16][4] */
+    size_t n;             /* rows, 1 to 16; what lies in the places of the others does not matter */
+    const uint8_t *keys;  /* [words * 4][quads][16][4] */
     const int32_t *norms; /* [words * 64], sum of squares of a key, or DKVB__DEAD */
     size_t words, quads, k;
     int32_t *scores; /* scratch, [DKVB__SCORE_ROWS][words * 64] */

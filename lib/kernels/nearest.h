@@ -52,8 +52,8 @@ enum { CANDIDATES = 128, LEAST_VECTORS = 4 };
 /*
  * The least scores of 16 `vectors` groups of keys, twice k groups and more, give the bound: the least of them that k of
  * them do not exceed. Only the first half of them is looked at, which costs a candidate or two; it is k and more, so it
- * holds one that is not among the k - 1 least. `vectors` is a constant where this is inlined, so that all of them are registers. No branch depends
- * on a score: none could be foreseen.
+ * holds one that is not among the k - 1 least. `vectors` is a constant where this is inlined, so that all of them are
+ * registers. No branch depends on a score: none could be foreseen.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
@@ -151,8 +151,8 @@ static void select_one(int32_t *dist, uint16_t *index, const int32_t *scores, si
     }
 }
 
-/* Numbers of the keys of a word whose scores are not above the bound. The first four are stored without looking how many
- * there are, since that could not be foreseen; more are rare. */
+/* Numbers of the keys of a word whose scores are not above the bound. The first four are stored without looking how
+ * many there are, since that could not be foreseen; more are rare. */
 static inline size_t collect_word(int32_t *key, const int32_t *scores, int32_t bound, int32_t first)
 {
     uint64_t found = (uint64_t)lanes_not_above(lanes_load(scores), bound) |

@@ -17,5 +17,5 @@ static inline int32x4_t add_products(int32x4_t sum, int8x16_t key, int8x16_t row
 
 #include "kernels/neon.h"
 
-const struct dkvb__kernels dkvb__kernels_neon = {"neon",     supported, nearest,    hadamard,
-                                                 round_rows, multiply,  layer_norm, softmax, dkvb__add_values_neon};
+const struct dkvb__kernels dkvb__kernels_neon = {
+    "neon", supported, nearest, hadamard, round_rows, multiply, layer_norm, softmax, dkvb__add_values_neon};

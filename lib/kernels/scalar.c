@@ -61,5 +61,5 @@ static void multiply(const struct dkvb__product *p)
         }
 }
 
-const struct dkvb__kernels dkvb__kernels_scalar = {"scalar",   supported, nearest,    hadamard,
-                                                   round_rows, multiply,  layer_norm, softmax, dkvb__add_values_plain};
+const struct dkvb__kernels dkvb__kernels_scalar = {
+    "scalar", supported, nearest, hadamard, round_rows, multiply, layer_norm, softmax, dkvb__add_values_plain};

@@ -36,11 +36,11 @@ struct turns {
 struct follower {
     struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
     size_t changed;
-    size_t learned; /* pairs selected behind which something was learned: with none, the row abstains */
-    uint16_t *selected;                    /* [top_k], of one codebook, as the budget grows */
-    uint16_t *code;                        /* [C][top_k], what is selected before anything is taken */
-    double *sums;                          /* [L] */
-    float *value, *logits;                 /* [L], scratch */
+    size_t learned;        /* pairs selected behind which something was learned: with none, the row abstains */
+    uint16_t *selected;    /* [top_k], of one codebook, as the budget grows */
+    uint16_t *code;        /* [C][top_k], what is selected before anything is taken */
+    double *sums;          /* [L] */
+    float *value, *logits; /* [L], scratch */
     struct turns turns;
     bool failed;
 };
