@@ -27,6 +27,7 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
 {
     bool keys_open = keyinit->keys == 0;
 
+    classes = classes > 0 ? classes : 1;
     if (columns == 1) /* of length 1, it would be a sign and nothing else */
         keyinit->normalize = 0;
     dkvb_keyinit_options_suit(keyinit, rows, columns);

@@ -525,6 +525,10 @@ static void the_papers_shape_is_one_call_away(void **state)
     dkvb_fit_paper(&k, &t, &top_k);
     dkvb_fit_suit(&k, &t, &top_k, 50000, 512, 10);
     assert_true(k.codebooks == 256 && k.keys == 4096 && top_k == 1 && t.epochs == 1 && k.normalize == 0);
+    k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT; /* no rows, columns and classes are nothing to divide by */
+    t.epochs = t.batch = top_k = 0;
+    dkvb_fit_suit(&k, &t, &top_k, 0, 0, 0);
+    assert_true(k.codebooks > 0 && k.keys > 0 && k.key_dim > 0 && top_k > 0 && t.epochs > 0 && t.batch > 0);
 }
 
 static int count_trials(void *user, const dkvb_trial *trial)

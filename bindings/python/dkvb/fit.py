@@ -168,7 +168,8 @@ def _settings(given, callbacks, report, preset):
     """Options of both steps; what is not given is 0, which the library fills in."""
     unknown = [name for name in given if name not in (*_PLACING, *_TRAINING, "seed")]
     if unknown:
-        raise TypeError(f"unknown setting: {', '.join(unknown)}; known are {', '.join((*_PLACING, *_TRAINING))} and seed")
+        known = ", ".join((*_PLACING, *_TRAINING, "seed"))
+        raise TypeError(f"unknown setting: {', '.join(unknown)}; known are {known}")
     seed = given.get("seed")
     placing = {name: given[name] for name in _PLACING if given.get(name) is not None}
     training = {name: given[name] for name in _TRAINING if given.get(name) is not None}
