@@ -356,7 +356,7 @@ static dkvb_status draw_part(const struct fit *t, size_t n, struct dkvb__fitting
 }
 
 /* Compare rows with and without half whitening on a fifth of up to 20,480 rows, by few codebooks: they tell as much as
- * many. Whitening is kept if it puts more rows right than wrong by a standard error of the difference. */
+ * many. Whitening is kept if it lowers the loss by a twentieth and puts no fewer rows right. */
 static dkvb_status choose_whitening(struct fit *t)
 {
     size_t n = t->f.rows.n < WHITEN_ROWS ? t->f.rows.n : WHITEN_ROWS;
@@ -366,6 +366,7 @@ static dkvb_status choose_whitening(struct fit *t)
     float *x = NULL;
     int32_t *labels = NULL;
     uint64_t *ids = NULL;
+    uint32_t top_k, most;
     dkvb_status rc;
 
     if (t->f.rows.dim > WHITEN_COLUMNS || t->f.labelled < WHITEN_LEAST)
@@ -378,10 +379,12 @@ static dkvb_status choose_whitening(struct fit *t)
     if (rc || part.held_count < WHITEN_LEAST / 10)
         goto end;
     keyinit.codebooks = keyinit.codebooks < WHITEN_CODEBOOKS ? keyinit.codebooks : WHITEN_CODEBOOKS;
-    keyinit.keys = keyinit.keys < WHITEN_KEYS ? keyinit.keys : WHITEN_KEYS;
+    most = n < WHITEN_KEYS ? (uint32_t)n : WHITEN_KEYS;
+    keyinit.keys = keyinit.keys < most ? keyinit.keys : most;
+    top_k = t->top_k < keyinit.keys ? t->top_k : keyinit.keys;
     for (uint32_t whiten = 0; !rc && whiten < 2; whiten++) {
         keyinit.whiten = whiten;
-        rc = dkvb__fitting_try(&part, &keyinit, &t->train, t->top_k, &measured[whiten]);
+        rc = dkvb__fitting_try(&part, &keyinit, &t->train, top_k, &measured[whiten]);
     }
     if (!rc) {
         t->report.accuracy_plain = measured[0].accuracy;
