@@ -464,6 +464,26 @@ static void scales_put_99_in_100_numbers_within_36_steps(void **state)
     dkvb_codebooks_free(cb);
 }
 
+static void the_largest_keys_have_a_scale_above_0(void **state)
+{
+    static const float keys[2] = {3.4e38f, -1.0f};
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codebooks *cb;
+    float scale;
+
+    (void)state;
+    o.codebooks = 1;
+    o.keys = 2;
+    o.key_dim = 1;
+    arrays.dim = 1;
+    arrays.keys = keys;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
+    assert_ok(dkvb_codebooks_get_scales(cb, &scale));
+    assert_true(scale > 0.0f);
+    dkvb_codebooks_free(cb);
+}
+
 static void numbers_that_are_cut_are_counted(void **state)
 {
     enum { NUMBERS = CODEBOOKS * KEY_DIM };
@@ -635,20 +655,21 @@ static void growing_codebooks_come_near_the_rows_and_then_freeze(void **state)
 {
     dkvb_keyinit_options o = small_keyinit();
     uint16_t codes[CODEBOOKS];
-    dkvb_codebooks *cb;
+    dkvb_codebooks *cb, *early;
     dkvb_mask *mask;
     double first, last;
 
     (void)state;
     o.keys = 20;
+    assert_ok(dkvb_codebooks_begin(&early, DIM, &o));
+    assert_ok(dkvb_codebooks_step(early, rows, 100, NULL));
+    assert_ok(dkvb_codebooks_freeze(early));
+    first = quantisation_error(early);
+    dkvb_codebooks_free(early);
     assert_ok(dkvb_codebooks_begin(&cb, DIM, &o));
     assert_int_equal(dkvb_codebooks_freeze(cb), DKVB_ESTATE);
     assert_int_equal(dkvb_search(cb, NULL, rows, 1, 1, codes, NULL, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_mask_new(&mask, cb), DKVB_ESTATE);
-    assert_ok(dkvb_codebooks_step(cb, rows, 100, NULL));
-    cb->frozen = true;
-    first = quantisation_error(cb);
-    cb->frozen = false;
     for (size_t pass = 0; pass < 10; pass++)
         for (size_t r = 0; r < ROWS; r += 100)
             assert_ok(dkvb_codebooks_step(cb, rows + r * DIM, 100, NULL));
@@ -913,6 +934,7 @@ int main(void)
         cmocka_unit_test(a_row_alone_is_projected_as_in_a_batch),
         cmocka_unit_test(no_codebook_takes_an_output_twice),
         cmocka_unit_test(scales_put_99_in_100_numbers_within_36_steps),
+        cmocka_unit_test(the_largest_keys_have_a_scale_above_0),
         cmocka_unit_test(numbers_that_are_cut_are_counted),
         cmocka_unit_test(whitening_is_the_inverse_fourth_root_of_the_covariance),
         cmocka_unit_test(rows_that_are_all_alike_are_whitened_by_the_identity),
