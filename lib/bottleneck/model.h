@@ -114,11 +114,6 @@ static inline size_t dkvb__code_size(const dkvb_model *m)
 /* The options of a caller, checked. `o` holds the defaults. */
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given);
 
-/* Replace all values by what training from 0 on these codes gives: `rows_trained` starts again too. Codes are in range,
- * name no purged pair, and have the model's k; they may name masked pairs. */
-dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
-                               const dkvb_train_options *options, const struct dkvb__run *run);
-
 /* The fingerprint `trained` after one more training with these options on rows, of which those with a label count.
  * Ids (of the options; NULL: row numbers) take the place of an order, except where rows are trained on as they come. */
 void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options, const uint16_t *codes,

@@ -105,20 +105,19 @@ static void copy_values(void *context, size_t codebook, unsigned worker)
 }
 
 /* Chain of fingerprints that a training goes on from. Values that were put there by hand count as they are. */
-static void begin_trained(uint8_t trained[16], const dkvb_model *model, bool afresh)
+static void begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
     size_t count;
 
-    memcpy(trained, afresh ? zeros : model->trained, 16);
+    memcpy(trained, model->trained, 16);
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    if (!afresh && memcmp(trained, zeros, 16) == 0 && !dkvb__values_zero(model->values, model->values_dtype, count))
+    if (!model->blank && memcmp(trained, zeros, 16) == 0 && !dkvb__values_zero(model->values, model->values_dtype, count))
         dkvb__fingerprint(
             trained, (const struct dkvb__piece[]){{model->values, count * dkvb__value_size(model->values_dtype)}}, 1);
 }
 
-/* afresh: values start from 0, whatever the model has. */
-static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, bool afresh, const struct dkvb__run *run)
+static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, const struct dkvb__run *run)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     struct dkvb__training *t;
@@ -138,8 +137,8 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, boo
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     }
     t->options = o;
-    t->afresh = afresh;
-    begin_trained(t->trained, model, afresh);
+    t->afresh = model->blank;
+    begin_trained(t->trained, model);
     model->training = t;
     dkvb__parallel(run, model->codebooks->shape.codebooks, copy_values, model);
     return DKVB_OK;
@@ -151,7 +150,7 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
     dkvb_status rc = dkvb__run_take(&run, NULL);
 
     if (!rc)
-        rc = begin(model, given, model->blank, &run);
+        rc = begin(model, given, &run);
     if (rc)
         return rc;
     if (model->training->options.class_weight != DKVB_CLASS_WEIGHT_NONE) {
@@ -655,32 +654,13 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     if (!rc)
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (!rc)
-        rc = begin(model, given, model->blank, &run);
+        rc = begin(model, given, &run);
     if (rc)
         return rc;
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
     dkvb_model_train_abort(model); /* no-op after a good end */
-    return rc;
-}
-
-dkvb_status dkvb__train_afresh(dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
-                               const dkvb_train_options *options, const struct dkvb__run *run)
-{
-    uint64_t before = model->rows_trained;
-    dkvb_status rc = begin(model, options, true, run);
-
-    if (rc)
-        return rc;
-    rc = train_rows(model, run, codes, labels, n);
-    if (!rc) {
-        model->rows_trained = 0;
-        rc = end(model, run);
-    }
-    if (rc)
-        model->rows_trained = before;
-    dkvb_model_train_abort(model);
     return rc;
 }
 
