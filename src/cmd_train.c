@@ -264,6 +264,8 @@ static int check_args(struct train_args *args)
         code = args_misused(&command, "--output is missing");
     if (code == EXIT_SUCCESS)
         code = read_size(args);
+    if (code == EXIT_SUCCESS && args->most_bytes > 0 && value_types[args->values] == DKVB_DTYPE_F32)
+        code = args_misused(&command, "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16");
     if (code == EXIT_SUCCESS && args->top_k > args->keyinit.keys && args->keyinit.keys > 0) {
         char message[128];
 

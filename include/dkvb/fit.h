@@ -101,7 +101,8 @@ DKVB_API void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *t
 DKVB_API void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k);
 
 /**
- * Choose codebooks and keys so that a model file takes at most `bytes`, as near to what suits the data as that allows.
+ * Choose codebooks and keys so that a model file with values of 16 bits takes at most `bytes`, as near to what suits
+ * the data as that allows.
  * Other fields that are 0 are filled in as by dkvb_fit_suit().
  *
  * @param whitened  1 if the file is to hold a whitening of `columns` by `columns`.
