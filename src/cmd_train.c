@@ -588,8 +588,12 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
 static int settle(struct train *t, const dkvb_fit_rows *rows)
 {
     struct train_args *a = &t->args;
+    uint64_t whitening = (uint64_t)t->x.columns * t->x.columns * sizeof(float);
     int code = EXIT_SUCCESS;
 
+    /* A whitening that takes most of the room leaves too few keys to be worth a comparison. */
+    if (a->most_bytes > 0 && a->whiten == DKVB_WHITEN_CHOOSE && !a->tune && whitening > a->most_bytes / 4)
+        a->whiten = DKVB_WHITEN_NEVER;
     if (a->most_bytes > 0) /* room for a whitening, should it be chosen */
         code = tool_check(dkvb_fit_within(&a->keyinit, &a->train, &a->top_k, t->x.rows, t->x.columns, t->classes,
                                           a->whiten != DKVB_WHITEN_NEVER && t->x.columns <= 2048, a->most_bytes));
