@@ -69,28 +69,27 @@ for part in train t10k; do
 done
 
 echo
-echo "Train on 60,000 images (keys, search, values)"
+echo "Train on 60,000 images"
 timed train $dkvb train --features $work/train.npy --labels $work/train-labels.npy --class-names $work/names \
-  --key-dim 16 --seed "$seed" -o $work/model.dkvb
+  --seed "$seed" -o $work/model.dkvb --codes-out $work/rows.codes
 
 echo
-echo "Forget class $class, T-shirt/top, by activations and by examples"
-timed forget-by-activations $dkvb forget $work/model.dkvb -o $work/activations.dkvb --method activations \
-  --pairs 200000 --features $work/train.npy --labels $work/train-labels.npy --class $class --reason "quickstart"
-timed forget-by-examples $dkvb forget $work/model.dkvb -o $work/examples.dkvb --method examples \
-  --examples 3000 --seed "$seed" --features $work/train.npy --labels $work/train-labels.npy --class $class \
+echo "Forget class $class, T-shirt/top: suppressed by a mask, and by training again without its rows"
+timed suppress $dkvb forget $work/model.dkvb -o $work/suppressed.dkvb --class $class --codes $work/rows.codes \
   --reason "quickstart"
+timed exact $dkvb forget $work/model.dkvb -o $work/exact.dkvb --class $class --codes $work/rows.codes \
+  --strength exact --keep-keys --codes-out $work/kept.codes --reason "quickstart"
 
 echo
-echo "Take the first back, make the second permanent"
-timed undo $dkvb undo $work/activations.dkvb -o $work/undone.dkvb
-timed purge $dkvb purge $work/examples.dkvb -o $work/purged.dkvb
+echo "Take the mask back, or make it permanent"
+timed undo $dkvb undo $work/suppressed.dkvb -o $work/undone.dkvb
+timed purge $dkvb purge $work/suppressed.dkvb -o $work/purged.dkvb
 
 echo
 echo "On the 10,000 test images            accuracy  forgotten   retained"
 row before $work/model.dkvb
-row forgotten-by-activations $work/activations.dkvb
-row forgotten-by-examples $work/examples.dkvb
+row suppressed $work/suppressed.dkvb
+row exact $work/exact.dkvb
 row undone $work/undone.dkvb
 row purged $work/purged.dkvb
 

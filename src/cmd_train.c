@@ -268,6 +268,9 @@ static int check_args(struct train_args *args)
         code = args_misused(&command, "--output is missing");
     if (code == EXIT_SUCCESS)
         code = read_size(args);
+    if (code == EXIT_SUCCESS && args->most_bytes > 0 && value_types[args->values] == DKVB_DTYPE_F32)
+        code = args_misused(&command,
+                            "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16");
     if (code == EXIT_SUCCESS && args->top_k > args->keyinit.keys && args->keyinit.keys > 0) {
         char message[128];
 
@@ -578,17 +581,22 @@ static int report_trial(void *user, const dkvb_trial *trial)
 /* A shape that fits --size; --tune may still choose everything else. */
 static int fit_size(struct train_args *a, const struct train *t)
 {
+    uint64_t whitening = (uint64_t)t->x.columns * t->x.columns * sizeof(float);
     dkvb_keyinit_options keyinit = a->keyinit;
     dkvb_train_options train = a->train;
     uint32_t top_k = a->top_k;
-    bool whitened = a->whiten != DKVB_WHITEN_NEVER && t->x.columns <= 2048; /* room for it, should it be chosen */
     uint64_t bytes = a->most_bytes;
+    bool whitened;
     int code;
 
+    /* A whitening that takes much of the room leaves too few keys to be worth a comparison. */
+    if (a->whiten == DKVB_WHITEN_CHOOSE && (whitening > bytes / 4 || t->x.columns > 2048))
+        a->whiten = DKVB_WHITEN_NEVER;
+    whitened = a->whiten != DKVB_WHITEN_NEVER; /* room for it, should it be chosen */
     for (size_t i = 0; i < t->names.count; i++)
         bytes -= bytes < strlen(t->names.line[i]) ? bytes : strlen(t->names.line[i]);
-    code = tool_check_about("--size", dkvb_fit_within(&keyinit, &train, &top_k, t->x.rows, t->x.columns, t->classes,
-                                                      whitened || a->whiten == DKVB_WHITEN_ALWAYS, bytes));
+    code = tool_check_about(
+        "--size", dkvb_fit_within(&keyinit, &train, &top_k, t->x.rows, t->x.columns, t->classes, whitened, bytes));
     if (code)
         return code;
     a->keyinit = keyinit;

@@ -6,6 +6,10 @@
  * values trained on codes answer with a class; and a class is forgotten by masking
  * the pairs that its rows select, with no training at all.
  *
+ *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // all of training, with settings that suit  fit.h
+ *
+ * or step by step:
+ *
  *     dkvb_codebooks *cb;  dkvb_model *model;  dkvb_mask *mask;
  *
  *     dkvb_encoder_encode(encoder, images, n, x, NULL);            // rows of pictures, if any  encoder.h

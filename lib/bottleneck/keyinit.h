@@ -28,7 +28,7 @@ struct dkvb__placer {
     int32_t *norms;          /* theirs */
     int8_t *tile;            /* [quads][16][4], rows drawn from anywhere */
     int32_t *scores;         /* scratch of a search */
-    int32_t *sum;            /* [K][d], of the rows that chose a key, times -2 */
+    int64_t *sum;            /* [K][d], of the rows that chose a key, times -2 */
     uint32_t *count;         /* [K] */
     size_t *order, *scratch; /* [n] */
 };

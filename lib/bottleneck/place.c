@@ -102,7 +102,7 @@ static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *ord
         }
         dkvb__kernels()->nearest(&lookup);
         for (size_t r = 0; r < count; r++) {
-            int32_t *sum = p->sum + index[r] * dim;
+            int64_t *sum = p->sum + index[r] * dim;
 
             p->count[index[r]]++;
             for (size_t i = 0; i < dim; i++)

@@ -1,5 +1,6 @@
 #include "bottleneck/project.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -302,6 +303,7 @@ float dkvb__sizes_scale(const struct dkvb__sizes *sizes)
         return 1.0f;
     bits = (bin + 1) << 19;
     memcpy(&size, &bits, sizeof size);
+    size = isfinite(size) ? size : FLT_MAX; /* keys of a caller may be as large, and no scale is 0 */
     return size > 1e-30f ? 36.0f / size : 36.0f / 1e-30f;
 }
 

@@ -105,14 +105,15 @@ static void copy_values(void *context, size_t codebook, unsigned worker)
 }
 
 /* Chain of fingerprints that a training goes on from. Values that were put there by hand count as they are. */
-static void begin_trained(uint8_t trained[16], const dkvb_model *model, bool afresh)
+static void begin_trained(uint8_t trained[16], const dkvb_model *model)
 {
     static const uint8_t zeros[16];
     size_t count;
 
-    memcpy(trained, afresh ? zeros : model->trained, 16);
+    memcpy(trained, model->trained, 16);
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    if (!afresh && memcmp(trained, zeros, 16) == 0 && !dkvb__values_zero(model->values, model->values_dtype, count))
+    if (!model->blank && memcmp(trained, zeros, 16) == 0 &&
+        !dkvb__values_zero(model->values, model->values_dtype, count))
         dkvb__fingerprint(
             trained, (const struct dkvb__piece[]){{model->values, count * dkvb__value_size(model->values_dtype)}}, 1);
 }
@@ -138,7 +139,7 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, con
     }
     t->options = o;
     t->afresh = model->blank;
-    begin_trained(t->trained, model, t->afresh);
+    begin_trained(t->trained, model);
     model->training = t;
     dkvb__parallel(run, model->codebooks->shape.codebooks, copy_values, model);
     return DKVB_OK;

@@ -333,8 +333,8 @@ static dkvb_status settle(struct fit *t)
 }
 
 /* Rows drawn for the comparison; `part` then points into the three arrays, which the caller frees. */
-static dkvb_status draw_part(const struct fit *t, size_t n, struct dkvb__fitting *part, float **x, int32_t **labels,
-                             uint64_t **ids)
+static dkvb_status draw_part(const struct fit *t, bool keeps_held_out, size_t n, struct dkvb__fitting *part, float **x,
+                             int32_t **labels, uint64_t **ids)
 {
     const struct dkvb__fitting *f = &t->f;
     size_t dim = f->rows.dim, taken = 0;
@@ -350,7 +350,8 @@ static dkvb_status draw_part(const struct fit *t, size_t n, struct dkvb__fitting
     for (size_t r = 0; r < f->rows.n && taken < n; r++)
         if (dkvb__rng_below(&rng, f->rows.n - r) < n - taken) {
             memcpy(*x + taken * dim, f->rows.x + r * dim, dim * sizeof **x);
-            (*labels)[taken] = f->taught[r]; /* rows that stay held out are not looked at */
+            (*labels)[taken] =
+                keeps_held_out ? f->taught[r] : f->rows.labels[r]; /* rows held out for good: not looked at */
             (*ids)[taken++] = id_of(f, r);
         }
     rows.x = *x;
@@ -362,7 +363,7 @@ static dkvb_status draw_part(const struct fit *t, size_t n, struct dkvb__fitting
 
 /* Compare rows with and without half whitening on a fifth of up to 20,480 rows, by few codebooks: they tell as much as
  * many. Whitening is kept if it lowers the loss by a twentieth and leaves the accuracy no lower. */
-static dkvb_status choose_whitening(struct fit *t)
+static dkvb_status choose_whitening(struct fit *t, bool keeps_held_out)
 {
     size_t n = t->f.rows.n < WHITEN_ROWS ? t->f.rows.n : WHITEN_ROWS;
     dkvb_keyinit_options keyinit = t->keyinit;
@@ -371,6 +372,7 @@ static dkvb_status choose_whitening(struct fit *t)
     float *x = NULL;
     int32_t *labels = NULL;
     uint64_t *ids = NULL;
+    uint32_t top_k, most;
     dkvb_status rc;
 
     if (t->f.rows.dim > WHITEN_COLUMNS || t->f.labelled < WHITEN_LEAST)
@@ -385,16 +387,18 @@ static dkvb_status choose_whitening(struct fit *t)
             rc = dkvb__check_finite(&scan, t->f.rows.x, t->f.rows.n, t->f.rows.dim, "features");
     }
     if (!rc)
-        rc = draw_part(t, n, &part, &x, &labels, &ids);
+        rc = draw_part(t, keeps_held_out, n, &part, &x, &labels, &ids);
     if (!rc)
         dkvb__fitting_hold_out(&part, 0.2);
     if (rc || part.held_count < WHITEN_LEAST / 10)
         goto end;
     keyinit.codebooks = keyinit.codebooks < WHITEN_CODEBOOKS ? keyinit.codebooks : WHITEN_CODEBOOKS;
-    keyinit.keys = keyinit.keys < WHITEN_KEYS ? keyinit.keys : WHITEN_KEYS;
+    most = n < WHITEN_KEYS ? (uint32_t)n : WHITEN_KEYS;
+    keyinit.keys = keyinit.keys < most ? keyinit.keys : most;
+    top_k = t->top_k < keyinit.keys ? t->top_k : keyinit.keys;
     for (uint32_t whiten = 0; !rc && whiten < 2; whiten++) {
         keyinit.whiten = whiten;
-        rc = dkvb__fitting_try(&part, &keyinit, &t->train, t->top_k, &measured[whiten]);
+        rc = dkvb__fitting_try(&part, &keyinit, &t->train, top_k, &measured[whiten]);
     }
     if (!rc) {
         t->report.accuracy_plain = measured[0].accuracy;
@@ -593,7 +597,7 @@ static dkvb_status run_fit(struct fit *t, bool wants_codeset)
     dkvb__fitting_hold_out(&t->f, share);
     t->keyinit.whiten = t->o.whiten == DKVB_WHITEN_ALWAYS;
     if (t->o.whiten == DKVB_WHITEN_CHOOSE && !t->o.codebooks)
-        rc = choose_whitening(t);
+        rc = choose_whitening(t, wants_codeset);
     if (!rc)
         rc = place_keys(t);
     if (!rc)

@@ -67,7 +67,8 @@ void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, ui
     keyinit->normalize = 0;
     *top_k = 1;
     train->epochs = 1;
-    train->learning_rate = train->rate_last = 6.0;
+    train->learning_rate = 6.0;
+    train->rate_last = 0.0; /* constant, also where a caller then sets another rate or more epochs */
     train->label_smoothing = 0.0;
     train->batch = 256;
 }

@@ -66,6 +66,7 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 "--codebooks '65536': a whole number from 1 to 65535" $fit $labelled --codebooks 65536
     refused 2 "--key-dim '4097'" $fit $labelled --key-dim 4097
     refused 2 "--batch '1048577'" $fit $labelled --batch 1048577
+    refused 2 '--values f32: --size and --preset small' $fit $labelled --size 8M --values f32
     refused 2 "--top-k 9: there are only 8 --keys" $fit $labelled --keys 8 --top-k 9
     refused 2 "--lr '0x1'" $fit $labelled --lr 0x1
     refused 2 "--lr '1e999'" $fit $labelled --lr 1e999

@@ -466,6 +466,26 @@ static void scales_put_99_in_100_numbers_within_36_steps(void **state)
     dkvb_codebooks_free(cb);
 }
 
+static void the_largest_keys_have_a_scale_above_0(void **state)
+{
+    static const float keys[2] = {3.4e38f, -1.0f};
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codebooks *cb;
+    float scale;
+
+    (void)state;
+    o.codebooks = 1;
+    o.keys = 2;
+    o.key_dim = 1;
+    arrays.dim = 1;
+    arrays.keys = keys;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
+    assert_ok(dkvb_codebooks_get_scales(cb, &scale));
+    assert_true(scale > 0.0f);
+    dkvb_codebooks_free(cb);
+}
+
 static void numbers_that_are_cut_are_counted(void **state)
 {
     enum { NUMBERS = CODEBOOKS * KEY_DIM };
@@ -919,6 +939,7 @@ int main(void)
         cmocka_unit_test(a_row_alone_is_projected_as_in_a_batch),
         cmocka_unit_test(no_codebook_takes_an_output_twice),
         cmocka_unit_test(scales_put_99_in_100_numbers_within_36_steps),
+        cmocka_unit_test(the_largest_keys_have_a_scale_above_0),
         cmocka_unit_test(numbers_that_are_cut_are_counted),
         cmocka_unit_test(whitening_is_the_inverse_fourth_root_of_the_covariance),
         cmocka_unit_test(rows_that_are_all_alike_are_whitened_by_the_identity),
