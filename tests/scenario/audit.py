@@ -33,7 +33,7 @@ def main():
     rows = ("--features", train_x, "--labels", train_y)
     with tempfile.TemporaryDirectory() as work:
         before, some, every = (os.path.join(work, name) for name in ("before", "some", "every"))
-        run(tool, "train", *rows, "-o", before, "--init", "sample", "--key-dim", 16, "--json")
+        run(tool, "train", *rows, "-o", before, "--preset", "paper", "--init", "sample", "--key-dim", 16, "--json")
         run(tool, "forget", before, "-o", some, "--method", "activations", "--pairs", 100000, *rows, "--class", CLASS,
             "--json")
         run(tool, "forget", before, "-o", every, "--method", "examples", "--examples", 5000, *rows, "--class", CLASS,

@@ -72,7 +72,7 @@ class Lab:
         if os.path.exists(model) and os.path.exists(codes):
             return
         self.run("train", "--features", self.data.train_x, "--labels", self.data.train_y, "-o", model + ".part",
-                 "--codes-out", codes + ".part", "--seed", self.seed, "--keep-counts", *options)
+                 "--codes-out", codes + ".part", "--keep", "codes", "--seed", self.seed, "--keep-counts", *options)
         os.replace(model + ".part", model)
         os.replace(codes + ".part", codes)
 
