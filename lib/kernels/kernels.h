@@ -8,8 +8,8 @@
 /*
  * Keys and projected rows are whole numbers of -63 to 63, so distances are whole numbers too, and the same on every
  * processor. Keys lie in blocks of 16, four dimensions (a quad) at a time: uint8_t[blocks][quads][16][4], each number
- * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, so keys may hold anything
- * there.
+ * plus 64. Blocks come in words of 64 keys. Dimensions past the last one are 0 in rows, and 64, which stands for 0,
+ * in keys.
  *
  * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
  * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768, which is what vpmaddubsw can hold.
