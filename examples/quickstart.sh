@@ -1,6 +1,6 @@
 #!/bin/sh
-# The whole story on real data: train on all 60,000 images of Fashion-MNIST, look at the accuracy, forget a class in two
-# ways, take one of them back, make the other permanent. On a fresh Debian 12 machine it installs what is missing first.
+# The whole story on real data: train on all 60,000 images of Fashion-MNIST, look at the accuracy, forget a class by a
+# mask and by training again without its rows, take the mask back, or make it permanent. On a fresh Debian 12 machine it installs what is missing first.
 #   examples/quickstart.sh [SEED]
 set -eu
 
