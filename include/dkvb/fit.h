@@ -97,7 +97,7 @@ DKVB_API void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size);
 DKVB_API void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
                             size_t columns, uint32_t classes);
 
-/** The paper's own shape and recipe: 256 codebooks of 4,096 keys by moving averages, one of them selected, one epoch at
+/** The paper's own shape and recipe: 256 codebooks of 4,096 keys 32 wide by moving averages, one selected, one epoch at
  * one rate, rows as they come (docs/method.md). */
 DKVB_API void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k);
 

@@ -60,6 +60,7 @@ void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, ui
     keyinit->method = DKVB_KEYINIT_EMA;
     keyinit->codebooks = 256;
     keyinit->keys = 4096;
+    keyinit->key_dim = 32;
     keyinit->passes = 2;
     keyinit->batch = 2048;
     keyinit->decay = 0.95;
