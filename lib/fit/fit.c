@@ -308,6 +308,7 @@ static dkvb_status check_room(const struct fit *t)
 static dkvb_status settle(struct fit *t)
 {
     size_t key_rows = t->o.key_rows ? t->o.key_row_count : t->f.rows.n;
+    dkvb_train_options of_keys = t->train;
     dkvb_status rc;
 
     if (t->o.codebooks) {
@@ -320,8 +321,10 @@ static dkvb_status settle(struct fit *t)
         t->keyinit.keys = s->keys;
         t->keyinit.key_dim = s->key_dim;
     }
-    dkvb_fit_suit(&t->keyinit, &t->train, &t->top_k, key_rows < t->f.rows.n ? key_rows : t->f.rows.n, t->f.rows.dim,
+    /* Keys suit the rows that they are placed on, training the rows that are learned from. */
+    dkvb_fit_suit(&t->keyinit, &of_keys, &t->top_k, key_rows < t->f.rows.n ? key_rows : t->f.rows.n, t->f.rows.dim,
                   t->f.rows.classes);
+    dkvb_fit_suit(&t->keyinit, &t->train, &t->top_k, t->f.rows.n, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->keyinit.keys > key_rows)
         return dkvb__fail(DKVB_EINVAL,
                           "%u keys in a codebook need at least as many rows to be placed on, there are %zu",
