@@ -11,14 +11,6 @@
 #include "progress.h"
 #include "tool.h"
 
-int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out)
-{
-    *held_out = input_memory("rows held out", 1, ids->n, 1, 1);
-    for (size_t i = 0; *held_out && i < ids->n; i++)
-        (*held_out)[i] = (uint8_t)dkvb_codeset_holds_out(ids->id[i], share);
-    return *held_out ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 /* Deep codes of the rows held out, in the order of the file; to be free()d. */
 static int search_held_out(const struct codeset_source *s, uint32_t depth, uint16_t **deep)
 {

@@ -22,9 +22,6 @@ struct codeset_source {
     uint32_t threads;
 };
 
-/* Mark the rows that are held out if `share` of all are; to be free()d. */
-int codeset_hold_out(const struct ids *ids, double share, uint8_t **held_out);
-
 /* A codeset of these rows, without sessions; rows held out are searched once more, deeper. */
 int codeset_make(dkvb_codeset **out, const struct codeset_source *source);
 

@@ -47,6 +47,19 @@ static inline void dkvb__write64(void *at, uint64_t v)
     memcpy(at, &v, sizeof v);
 }
 
+static inline double dkvb__read_double(const void *at)
+{
+    double v;
+
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline void dkvb__write_double(void *at, double v)
+{
+    memcpy(at, &v, sizeof v);
+}
+
 /* Bytes that are read from front to back and cannot be overrun. */
 struct dkvb__reader {
     const unsigned char *at;

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "base/sort.h"
 #include "base/status.h"
+#include "base/widen.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/keyinit.h"
 #include "bottleneck/model.h"
@@ -442,8 +443,7 @@ static dkvb_status search_part(const dkvb_codeset *set, uint32_t part, const dkv
     quiet.progress = NULL; /* which would count the rows of one call of dkvb_search() */
     for (size_t r = 0, n; !rc && r < rows->n; r += n) {
         n = rows->n - r < most ? rows->n - r : most;
-        dkvb__row_widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype,
-                        n * columns);
+        dkvb__widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype, n * columns);
         rc = dkvb_search(cb, NULL, x, n, rows->k, codes + r * code_size(set, rows), NULL, &quiet);
         if (!rc && opts->progress && opts->progress(opts->user, done + r + n, total) != 0)
             rc = dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu rows", (unsigned long long)(done + r + n),

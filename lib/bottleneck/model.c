@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "base/widen.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/calibration.h"
 #include "dkvb/data.h"
@@ -198,7 +199,7 @@ dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out)
     size_t count;
 
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    dkvb__values_widen(out, model->values, model->values_dtype, count);
+    dkvb__widen(out, model->values, model->values_dtype, count);
     return DKVB_OK;
 }
 
@@ -322,7 +323,7 @@ static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, si
 
     for (size_t i = 0; i < count; i += n) {
         n = count - i < sizeof part / sizeof *part ? count - i : sizeof part / sizeof *part;
-        dkvb__values_widen(part, (const char *)model->values + i * from_size, model->values_dtype, n);
+        dkvb__widen(part, (const char *)model->values + i * from_size, model->values_dtype, n);
         bad = dkvb__values_narrow((char *)to + i * to_size, dtype, part, n);
         if (bad < n)
             return dkvb__fail_narrow(model, dtype, i + bad, part[bad]);

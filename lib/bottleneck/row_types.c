@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/widen.h"
 #include "dkvb/codeset.h"
 #include "dkvb/data.h"
 
@@ -25,26 +26,6 @@ size_t dkvb__row_type_size(uint32_t dtype)
     }
 }
 
-void dkvb__row_widen(float *to, const void *from, uint32_t dtype, size_t count)
-{
-    switch (dtype) {
-    case DKVB_DTYPE_U8:
-        for (size_t i = 0; i < count; i++)
-            to[i] = ((const uint8_t *)from)[i];
-        break;
-    case DKVB_DTYPE_F16:
-        for (size_t i = 0; i < count; i++)
-            to[i] = dkvb__half_to_float(((const uint16_t *)from)[i]);
-        break;
-    case DKVB_DTYPE_F32:
-        memcpy(to, from, count * sizeof *to);
-        break;
-    default:
-        for (size_t i = 0; i < count; i++)
-            to[i] = (float)((const double *)from)[i];
-    }
-}
-
 size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
 {
     size_t size = dkvb__row_type_size(dtype);
@@ -56,7 +37,7 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
         size_t bad = 0;
 
         n = count - i < sizeof part / sizeof *part ? count - i : sizeof part / sizeof *part;
-        dkvb__row_widen(part, (const char *)from + i * size, dtype, n);
+        dkvb__widen(part, (const char *)from + i * size, dtype, n);
         for (size_t j = 0; j < n; j++) /* without a way out, so that many are looked at in one step */
             bad += (size_t)!isfinite(part[j]);
         for (size_t j = 0; bad && j < n; j++)

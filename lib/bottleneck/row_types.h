@@ -9,9 +9,6 @@
 /* Bytes of a number; 0 if features are not kept in this type. */
 size_t dkvb__row_type_size(uint32_t dtype);
 
-/* to = from as float32: exact but for float64, which is rounded to the nearest. */
-void dkvb__row_widen(float *to, const void *from, uint32_t dtype, size_t count);
-
 /* Index of the first number that is not finite as float32; `count` if all are. */
 size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count);
 

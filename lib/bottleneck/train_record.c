@@ -18,19 +18,6 @@ enum {
     AT_SEED = 40
 };
 
-static void write_double(unsigned char *to, double x)
-{
-    memcpy(to, &x, sizeof x);
-}
-
-static double read_double(const unsigned char *at)
-{
-    double x;
-
-    memcpy(&x, at, sizeof x);
-    return x;
-}
-
 void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE])
 {
     memset(to, 0, DKVB__TRAINING_SIZE);
@@ -38,9 +25,9 @@ void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB
     dkvb__write32(to + AT_BATCH, o->batch);
     dkvb__write32(to + AT_NO_SHUFFLE, o->no_shuffle);
     dkvb__write32(to + AT_CLASS_WEIGHT, o->class_weight);
-    write_double(to + AT_LEARNING_RATE, o->learning_rate);
-    write_double(to + AT_RATE_LAST, o->rate_last);
-    write_double(to + AT_LABEL_SMOOTHING, o->label_smoothing);
+    dkvb__write_double(to + AT_LEARNING_RATE, o->learning_rate);
+    dkvb__write_double(to + AT_RATE_LAST, o->rate_last);
+    dkvb__write_double(to + AT_LABEL_SMOOTHING, o->label_smoothing);
     dkvb__write64(to + AT_SEED, o->seed);
 }
 
@@ -54,9 +41,9 @@ dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned cha
     given.batch = dkvb__read32(from + AT_BATCH);
     given.no_shuffle = dkvb__read32(from + AT_NO_SHUFFLE);
     given.class_weight = dkvb__read32(from + AT_CLASS_WEIGHT);
-    given.learning_rate = read_double(from + AT_LEARNING_RATE);
-    given.rate_last = read_double(from + AT_RATE_LAST);
-    given.label_smoothing = read_double(from + AT_LABEL_SMOOTHING);
+    given.learning_rate = dkvb__read_double(from + AT_LEARNING_RATE);
+    given.rate_last = dkvb__read_double(from + AT_RATE_LAST);
+    given.label_smoothing = dkvb__read_double(from + AT_LABEL_SMOOTHING);
     given.seed = dkvb__read64(from + AT_SEED);
     *o = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
     rc = dkvb__train_options_take(o, &given);

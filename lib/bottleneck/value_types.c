@@ -13,18 +13,6 @@ const char *dkvb__value_type_name(uint32_t dtype)
     return dtype == DKVB_DTYPE_F16 ? "float16" : dtype == DKVB_DTYPE_BF16 ? "bfloat16" : "float32";
 }
 
-void dkvb__values_widen(float *to, const void *from, uint32_t dtype, size_t count)
-{
-    const uint16_t *half = from;
-
-    if (dtype == DKVB_DTYPE_F32)
-        memcpy(to, from, count * sizeof *to);
-    for (size_t i = 0; dtype == DKVB_DTYPE_F16 && i < count; i++)
-        to[i] = dkvb__half_to_float(half[i]);
-    for (size_t i = 0; dtype == DKVB_DTYPE_BF16 && i < count; i++)
-        to[i] = dkvb__bfloat_to_float(half[i]);
-}
-
 /* Exponent bits all set: infinite or NaN. */
 static bool half_finite(uint16_t half, uint32_t dtype)
 {

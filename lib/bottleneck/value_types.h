@@ -10,9 +10,6 @@
 /* Bytes of a value; 0 if values are not stored in this type. */
 size_t dkvb__value_size(uint32_t dtype);
 
-/* to = from, exactly. */
-void dkvb__values_widen(float *to, const void *from, uint32_t dtype, size_t count);
-
 /* to = from, rounded; `to` may be NULL, to look first. The index of the first that is not finite in this type, `count`
  * if all are; what comes after it is not written. */
 size_t dkvb__values_narrow(void *to, uint32_t dtype, const float *from, size_t count);

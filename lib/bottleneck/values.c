@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "base/sort.h"
 #include "base/status.h"
+#include "base/widen.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
@@ -101,7 +102,7 @@ static void copy_values(void *context, size_t codebook, unsigned worker)
     (void)worker;
     memset(to, 0, keys * t->stride * sizeof *to);
     for (size_t j = 0; !t->afresh && j < keys; j++)
-        dkvb__values_widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
+        dkvb__widen(to + j * t->stride, from + j * bytes, model->values_dtype, classes);
 }
 
 /* Chain of fingerprints that a training goes on from. Values that were put there by hand count as they are. */

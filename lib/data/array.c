@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/half.h"
 #include "base/status.h"
+#include "base/widen.h"
 #include "data/idx.h"
 #include "data/npy.h"
 #include "data/stored.h"
@@ -248,19 +249,7 @@ static dkvb_status to_float(struct dkvb__stored *s)
     to = dkvb__alloc(&s->array.allocator, count, sizeof *to);
     if (!to)
         return dkvb__stored_no_memory(s, count, DKVB_DTYPE_F32);
-    switch (s->array.dtype) {
-    case DKVB_DTYPE_U8:
-        for (size_t i = 0; i < count; i++)
-            to[i] = ((const uint8_t *)from)[i];
-        break;
-    case DKVB_DTYPE_F16:
-        for (size_t i = 0; i < count; i++)
-            to[i] = dkvb__half_to_float(((const uint16_t *)from)[i]);
-        break;
-    default:
-        for (size_t i = 0; i < count; i++)
-            to[i] = (float)((const double *)from)[i];
-    }
+    dkvb__widen(to, from, s->array.dtype, count);
     replace(s, to, DKVB_DTYPE_F32);
     return DKVB_OK;
 }

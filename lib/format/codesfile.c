@@ -22,19 +22,6 @@ static const char *const section_names[DKVB__PARTS][4] = {
     [DKVB_PART_HELD_OUT] = {"held_ids", "held_labels", "held_codes", "held_features"},
 };
 
-static void write_double(unsigned char *to, double x)
-{
-    memcpy(to, &x, sizeof x);
-}
-
-static double read_double(const unsigned char *at)
-{
-    double x;
-
-    memcpy(&x, at, sizeof x);
-    return x;
-}
-
 static void write_numbers(unsigned char *to, const uint32_t *numbers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -99,8 +86,8 @@ static void write_keyinit(const dkvb_keyinit_options *o, unsigned char *to)
                                  o->passes, o->batch,     flags,   o->rows_per_key};
 
     write_numbers(to, numbers, 8);
-    write_double(to + AT_DECAY, o->decay);
-    write_double(to + AT_RESTART, o->restart);
+    dkvb__write_double(to + AT_DECAY, o->decay);
+    dkvb__write_double(to + AT_RESTART, o->restart);
     dkvb__write64(to + AT_KEYINIT_SEED, o->seed);
 }
 
@@ -294,8 +281,8 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     o.normalize = (flags & FLAG_NORMALIZE) != 0;
     o.whiten = (flags & FLAG_WHITEN) != 0;
     o.rows_per_key = dkvb__read32(b + 28);
-    o.decay = read_double(b + AT_DECAY);
-    o.restart = read_double(b + AT_RESTART);
+    o.decay = dkvb__read_double(b + AT_DECAY);
+    o.restart = dkvb__read_double(b + AT_RESTART);
     o.seed = dkvb__read64(b + AT_KEYINIT_SEED);
     if (flags & ~(uint32_t)(FLAG_NORMALIZE | FLAG_WHITEN))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section keyinit uses fields this library does not know", c->file.path);

@@ -58,7 +58,7 @@ static dkvb_status read_shape(struct reading *r)
     r->normalize = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_NORMALIZE;
     r->whitened = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_WHITENED;
     r->seed = dkvb__read64(b + DKVB__AT_SEED);
-    memcpy(&r->temperature, b + DKVB__AT_TEMPERATURE, sizeof r->temperature);
+    r->temperature = dkvb__read_double(b + DKVB__AT_TEMPERATURE);
     memcpy(r->trained, b + DKVB__AT_TRAINED, sizeof r->trained);
     r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
     memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
@@ -498,7 +498,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         rc = read_parsed(r, "classes", m, parse_names);
     if (!rc)
         rc = read_parsed(r, "journal", m, parse_journal);
-    if (!rc && dkvb__container_find(&r->file, "evidence")) /* files of format 1.0 have none */
+    if (!rc && dkvb__container_find(&r->file, "evidence"))
         rc = read_parsed(r, "evidence", m, parse_evidence);
     if (!rc && dkvb__container_find(&r->file, "encoder"))
         rc = read_parsed(r, "encoder", m, parse_encoder);

@@ -22,7 +22,7 @@ static void write_shape(const dkvb_model *m, unsigned char *to)
     dkvb__write64(to + DKVB__AT_ROWS, m->rows_trained);
     memcpy(to + DKVB__AT_BIRTH, m->codebooks->birth, sizeof m->codebooks->birth);
     dkvb__write64(to + DKVB__AT_SEED, m->codebooks->seed);
-    memcpy(to + DKVB__AT_TEMPERATURE, &m->temperature, sizeof m->temperature);
+    dkvb__write_double(to + DKVB__AT_TEMPERATURE, m->temperature);
     memcpy(to + DKVB__AT_TRAINED, m->trained, sizeof m->trained);
 }
 

@@ -97,21 +97,7 @@ static inline __attribute__((always_inline)) void score_tile(int32_t *scores, si
             vst1q_s32(scores + r * stride + 4 * i, sums[r][i]);
 }
 
-static void score_rows(int32_t *scores, size_t stride, const int8_t *rows, const uint8_t *keys, const int32_t *norms,
-                       size_t quads)
-{
-    for (size_t r = 0; r < 8; r += 4)
-        for (size_t b = 0; b < 2; b++)
-            score_tile(scores + r * stride + b * DKVB__LANES, stride, rows + r * 4, keys + b * quads * 64,
-                       norms + b * DKVB__LANES, quads, 4);
-}
-
-static void score_row(int32_t *scores, const int8_t *rows, const uint8_t *keys, const int32_t *norms, size_t quads)
-{
-    for (size_t b = 0; b < 4; b++)
-        score_tile(scores + b * DKVB__LANES, 0, rows, keys + b * quads * 64, norms + b * DKVB__LANES, quads, 1);
-}
-
+#include "kernels/score.h"   /* score_rows(), score_row() from score_tile() */
 #include "kernels/nearest.h" /* nearest() from the functions above */
 
 enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 24 sums, 4 columns and a row's number in 32 registers */

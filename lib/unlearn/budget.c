@@ -9,6 +9,7 @@
 #include "base/exact_math.h"
 #include "base/sort.h"
 #include "base/status.h"
+#include "base/widen.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
@@ -69,7 +70,7 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
     if (!dkvb__pair_learned(m, pair))
         return;
     w->learned += sign > 0.0 ? 1 : (size_t)-1;
-    dkvb__values_widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
+    dkvb__widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
     for (size_t l = 0; l < m->classes; l++)
         w->sums[l] += sign * (double)w->value[l];
 }

@@ -7,6 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/status.h"
+#include "base/widen.h"
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
@@ -40,7 +41,7 @@ static void score_codebook(void *context, size_t codebook, unsigned worker)
     float *value = s->value + (size_t)worker * m->classes;
 
     for (size_t i = codebook * keys; i < (codebook + 1) * keys; i++) {
-        dkvb__values_widen(value, (const char *)m->values + i * size, m->values_dtype, m->classes);
+        dkvb__widen(value, (const char *)m->values + i * size, m->values_dtype, m->classes);
         s->scores[i] = dkvb__score_of(preference(value, s->choice->request.classes, m->classes));
     }
 }
