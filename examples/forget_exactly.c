@@ -63,7 +63,7 @@ static dkvb_train_options training(const uint64_t *row_ids)
     return opts;
 }
 
-/* What is kept of the training rows: ids, labels and codes. */
+/* Keep ids, labels and codes of the training rows. */
 static void keep_codes(dkvb_codeset **set, const dkvb_codebooks *codebooks)
 {
     must(dkvb_codeset_new(set, codebooks, NULL));

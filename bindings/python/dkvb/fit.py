@@ -77,7 +77,7 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
         report=None, stage=None, **settings):
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
-    What is not given suits the data. `settings` are those of Codebooks.fit() and Model.train(): method, codebooks
+    Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train(): method, codebooks
     (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart; epochs, batch,
     learning_rate, rate_last, label_smoothing, class_weight, shuffle; and seed, of both. `preset="paper"` is the paper's
     own shape; `max_bytes` limits the file.
