@@ -239,7 +239,7 @@ static void print_text(const struct eval *e)
     }
     print_tally("all classes", &e->all, width);
     if (e->all.rows)
-        printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f spread^%.3f; %" PRIu64
+        printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f x spread^%.3f; %" PRIu64
                " rows abstained\n",
                e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature,
                e->info.temperature_power, e->abstained);

@@ -661,7 +661,7 @@ static void say_settings(const struct train *t)
     if (r->unlearnable > 0)
         printf("note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
     if (r->temperature_rows > 0)
-        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f spread^%.3f, calibration error %.4f\n",
+        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f x spread^%.3f, calibration error %.4f\n",
                r->temperature_rows, r->held_out_accuracy, r->temperature, r->temperature_power, r->calibration_error);
 }
 
