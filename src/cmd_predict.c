@@ -84,7 +84,7 @@ static int rank_row(struct predict *p, size_t row, const float *logits)
 
     if (code || !p->probabilities)
         return code;
-    dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->logits);
+    dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->info.temperature_power, p->logits);
     for (uint32_t i = 0; i < p->top; i++)
         p->probabilities[row * p->top + i] = p->logits[labels[i]];
     return code;

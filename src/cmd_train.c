@@ -661,8 +661,8 @@ static void say_settings(const struct train *t)
     if (r->unlearnable > 0)
         printf("note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
     if (r->temperature_rows > 0)
-        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f, calibration error %.4f\n",
-               r->temperature_rows, r->held_out_accuracy, r->temperature, r->calibration_error);
+        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f x spread^%.3f, calibration error %.4f\n",
+               r->temperature_rows, r->held_out_accuracy, r->temperature, r->temperature_power, r->calibration_error);
 }
 
 /* A new model. */
@@ -797,7 +797,7 @@ static int record_session(struct train *t)
 {
     uint64_t *taught = input_memory("row ids", sizeof *taught, t->ids.n, 1, 1);
     size_t count = 0;
-    double temperature = 1.0;
+    double temperature = 1.0, power = 0.0;
     dkvb_status rc;
     int code = taught ? EXIT_SUCCESS : EXIT_FAILURE;
 
@@ -810,10 +810,10 @@ static int record_session(struct train *t)
     free(taught);
     if (code)
         return code;
-    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, NULL);
+    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL);
     if (rc && rc != DKVB_ENOTFOUND) /* which says that too few rows are held out: the temperature is 1 then */
         return tool_check(rc);
-    code = tool_check(dkvb_model_set_temperature(t->model, temperature));
+    code = tool_check(dkvb_model_set_temperature(t->model, temperature, power));
     return code ? code : tool_check(dkvb_model_get_info(t->model, &t->info));
 }
 
@@ -934,6 +934,7 @@ static void print_json(const struct train *t)
     json_count("trials", t->trials);
     json_count("temperature_rows", r->temperature_rows);
     json_real("temperature", t->info.temperature);
+    json_real("temperature_power", t->info.temperature_power);
     json_real("calibration_error", r->calibration_error);
     json_real("held_out_accuracy", r->held_out_accuracy);
     json_real("loss", r->loss);

@@ -79,16 +79,16 @@ static int commit(struct forget *f, dkvb_replay *trained, const char *keys)
 static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    double temperature;
+    double temperature, power;
     int code = tool_check(dkvb_model_get_info(model, &info));
     dkvb_status rc;
 
     if (code || info.temperature == 1.0)
         return code;
-    rc = dkvb_codeset_fit_temperature(set, model, &temperature, NULL);
+    rc = dkvb_codeset_fit_temperature(set, model, &temperature, &power, NULL);
     if (rc == DKVB_ENOTFOUND) /* too few are left: as where there were too few at first */
-        return tool_check(dkvb_model_set_temperature(model, 1.0));
-    return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature));
+        return tool_check(dkvb_model_set_temperature(model, 1.0, 0.0));
+    return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature, power));
 }
 
 /* Values trained once without the rows, on the keys as they are: measured, judged, and put in place. */
@@ -199,7 +199,7 @@ static int key_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_set_values_dtype(a->model, f->info.values_dtype));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_set_temperature(a->model, f->info.temperature));
+        code = tool_check(dkvb_model_set_temperature(a->model, f->info.temperature, f->info.temperature_power));
     if (code == EXIT_SUCCESS && f->info.class_counts) /* of no row yet, so that the replay counts */
         code = tool_check(dkvb_model_count_classes(a->model, a->codes, o.top_k, a->labels, 0, NULL));
     return code ? code : codes_search(a->model, &a->x, f->args.threads, a->codes, NULL);

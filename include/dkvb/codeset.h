@@ -238,15 +238,17 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set
 
 /**
  * Fit a temperature (calibration.h) on the rows held out, as a model answers them by the `top_k` nearest keys of their
- * codes. Training and exact forgetting call this, so that both end with the same number.
+ * codes. Training and exact forgetting call this, so that both end with the same numbers.
  *
  * @param      model        of these codebooks; neither masked nor purged pairs count.
- * @param[out] temperature  for dkvb_model_set_temperature().
+ * @param[out] temperature  for dkvb_model_set_temperature(), and
+ * @param[out] power        the same.
  * @return `DKVB_ENOTFOUND` if no row with a label is held out; `DKVB_EMISMATCH`; `DKVB_ESTATE` (not searched yet);
  *         `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model,
-                                                                 double *temperature, const dkvb_run_options *run);
+                                                                 double *temperature, double *power,
+                                                                 const dkvb_run_options *run);
 
 /** Say that the keys were placed on these very rows, and how; all of the options but `allocator`. NULL: on others. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);

@@ -130,8 +130,9 @@ typedef struct dkvb_fit_report {
     double accuracy_plain;     /**< on rows held out, without whitening; NaN if that was not compared */
     double accuracy_whitened;  /**< the same with it */
     uint64_t temperature_rows; /**< rows that the temperature was fitted on; 0: too few, it is 1 */
-    double temperature;        /**< logits are divided by it */
-    double calibration_error;  /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
+    double temperature;        /**< of a row of spread 1, see calibration.h */
+    double temperature_power;  /**< how it follows the spread */
+    double calibration_error;  /**< expected calibration error (15 bins) on those rows, at their temperatures; or NaN */
     double held_out_accuracy;  /**< on those rows, by values that had not seen them; or NaN */
     double loss;               /**< of the last epoch, see dkvb_train_report */
     double accuracy;           /**< the same */
@@ -139,7 +140,7 @@ typedef struct dkvb_fit_report {
 
 #define DKVB_FIT_REPORT_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_fit_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                               \
+        sizeof(dkvb_fit_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
     }
 
 /**

@@ -131,7 +131,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);
 DKVB_API void dkvb_model_train_abort(dkvb_model *model);
 
 /**
- * Logits of codes, not yet divided by the model's temperature. Sums run in one defined order (docs/numerics.md).
+ * Logits of codes, not yet divided by a temperature. Sums run in one defined order (docs/numerics.md).
  *
  * @param      codes   `uint16_t[n][codebooks][k]`.
  * @param[out] logits  `float[n][classes]`; all 0 for a row that abstains. Undefined on failure.
@@ -148,12 +148,14 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model,
                                                         size_t n, int32_t *labels, const dkvb_run_options *run);
 
 /**
- * Probabilities softmax(logits / temperature) of each row.
+ * Probabilities of each row: softmax of its logits, divided by dkvb_calibration_temperature() of the row.
  *
  * @param      temperature  of the model (dkvb_model_info), or 1; above 0.
+ * @param      power        the same, or 0.
  * @param[out] probs        `float[n][classes]`, may be `logits`.
  */
-DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, float *probs);
+DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, double power,
+                                  float *probs);
 
 /** Class with the largest logit of each row, the lowest on a tie. Knows nothing of abstaining. `classes` >= 1. */
 DKVB_API void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels);

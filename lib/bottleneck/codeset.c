@@ -706,7 +706,7 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
 }
 
 dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
-                                         const dkvb_run_options *run)
+                                         double *power, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *rows = &set->part[DKVB_PART_HELD_OUT];
     size_t size = dkvb__code_size(model), labelled = 0;
@@ -735,7 +735,7 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
     if (!rc)
         rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
     if (!rc)
-        rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature);
+        rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature, power);
     dkvb__free(&set->mem, codes);
     dkvb__free(&set->mem, logits);
     return rc;

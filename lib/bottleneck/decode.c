@@ -5,6 +5,7 @@
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
+#include "dkvb/calibration.h"
 
 enum { CHUNK = 32 }; /* rows in one task */
 
@@ -157,17 +158,19 @@ end_search:
     return rc;
 }
 
-void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, float *probs)
+void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, double power,
+                         float *probs)
 {
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
         float *out = probs + r * classes;
         double most = (double)row[argmax(row, classes)], sum = 0.0;
+        double own = dkvb_calibration_temperature(row, classes, temperature, power);
 
         for (size_t l = 0; l < classes; l++)
-            sum += dkvb__exp(((double)row[l] - most) / temperature);
+            sum += dkvb__exp(((double)row[l] - most) / own);
         for (size_t l = 0; l < classes; l++)
-            out[l] = (float)(dkvb__exp(((double)row[l] - most) / temperature) / sum);
+            out[l] = (float)(dkvb__exp(((double)row[l] - most) / own) / sum);
     }
 }
 

@@ -173,6 +173,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.values_dtype = m->values_dtype;
     full.class_counts = m->counts != NULL;
     full.temperature = m->temperature;
+    full.temperature_power = m->power;
     memcpy(full.trained, m->trained, sizeof full.trained);
     return dkvb__give_info(info, &full, sizeof full, "model info");
 }
@@ -229,16 +230,16 @@ dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature)
+dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, double power)
 {
     dkvb_status rc = dkvb__model_need_mutable(model);
 
+    if (!rc)
+        rc = dkvb__temperature_check(temperature, power, DKVB_EINVAL, "model");
     if (rc)
         return rc;
-    if (!(temperature >= DKVB_TEMPERATURE_MIN && temperature <= DKVB_TEMPERATURE_MAX))
-        return dkvb__fail(DKVB_EINVAL, "model: temperature is %g, it must be %g to %g", temperature,
-                          DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
     model->temperature = temperature;
+    model->power = power;
     return DKVB_OK;
 }
 

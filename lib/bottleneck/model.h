@@ -69,8 +69,8 @@ struct dkvb_model {
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
-    uint8_t trained[16]; /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
-    double temperature;  /* 1: none */
+    uint8_t trained[16];       /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
+    double temperature, power; /* of probabilities: dkvb_calibration_temperature(); 1 and 0: none */
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
@@ -87,6 +87,9 @@ bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t 
 
 /* DKVB_EINVAL: value number `at` is too large for this type. */
 dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
+
+/* `code` unless these are within the limits of calibration.h; `what` begins the message. */
+dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what);
 
 /* DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);

@@ -148,14 +148,14 @@ static void measure_logits(const float *logits, const int32_t *labels, size_t n,
 
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
-        double sum = 0.0;
+        double sum = 0.0, own = dkvb_calibration_temperature(row, (uint32_t)classes, out->temperature, out->power);
         size_t best = 0;
 
         for (size_t l = 1; l < classes; l++)
             best = row[l] > row[best] ? l : best;
         for (size_t l = 0; l < classes; l++)
-            sum += dkvb__exp(((double)row[l] - (double)row[best]) / out->temperature);
-        loss += dkvb__log(sum) - ((double)row[labels[r]] - (double)row[best]) / out->temperature;
+            sum += dkvb__exp(((double)row[l] - (double)row[best]) / own);
+        loss += dkvb__log(sum) - ((double)row[labels[r]] - (double)row[best]) / own;
         right += best == (size_t)labels[r];
     }
     out->loss = loss / (double)n;
@@ -181,9 +181,9 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
     if (!rc)
         rc = dkvb_model_decode(model, held_codes, model->top_k, n, logits, f->run);
     if (!rc && n >= DKVB__TEMPERATURE_ROWS)
-        rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature);
+        rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature, &out->power);
     if (!rc)
-        rc = dkvb_calibration_error(logits, labels, n, (uint32_t)classes, out->temperature, DKVB__ECE_BINS,
+        rc = dkvb_calibration_error(logits, labels, n, (uint32_t)classes, out->temperature, out->power, DKVB__ECE_BINS,
                                     &out->calibration_error);
     if (!rc) {
         measure_logits(logits, labels, n, classes, out);
@@ -476,9 +476,10 @@ static dkvb_status train_values(struct fit *t, bool keeps_held_out)
     if (!rc && keeps_held_out)
         rc = dkvb__fitting_measure(&t->f, t->model, t->codes, &measured);
     if (!rc && !keeps_held_out)
-        rc = dkvb_model_set_temperature(t->model, measured.temperature);
+        rc = dkvb_model_set_temperature(t->model, measured.temperature, measured.power);
     t->report.temperature_rows = measured.rows >= DKVB__TEMPERATURE_ROWS ? measured.rows : 0;
     t->report.temperature = measured.temperature;
+    t->report.temperature_power = measured.power;
     t->report.calibration_error = measured.calibration_error;
     t->report.held_out_accuracy = measured.accuracy;
     return rc;
@@ -544,7 +545,7 @@ static dkvb_status keep_rows(struct fit *t)
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
     bool own_keys = !t->o.codebooks && !t->o.key_rows;
     uint32_t dtype = dkvb_codeset_narrowest(t->f.rows.x, t->f.rows.n * t->f.rows.dim);
-    double temperature;
+    double temperature, power;
     dkvb_status rc = stage(t, "codes");
 
     o.top_k = t->top_k;
@@ -565,11 +566,12 @@ static dkvb_status keep_rows(struct fit *t)
     if (rc)
         return rc;
     /* As it is fitted again when rows are taken out: the same rows in the same order give the same bits. */
-    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, t->f.run);
+    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, &power, t->f.run);
     if (rc)
         return rc == DKVB_ENOTFOUND ? DKVB_OK : rc;
     t->report.temperature = temperature;
-    return dkvb_model_set_temperature(t->model, temperature);
+    t->report.temperature_power = power;
+    return dkvb_model_set_temperature(t->model, temperature, power);
 }
 
 static void fill_report(struct fit *t)

@@ -30,7 +30,7 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double share);
 
 /* How well rows that are held out are answered. */
 struct dkvb__measured {
-    double temperature, accuracy, loss, calibration_error; /* loss and error at that temperature */
+    double temperature, power, accuracy, loss, calibration_error; /* loss and error at that temperature */
     size_t rows;
 };
 

@@ -7,7 +7,6 @@
 #include "bottleneck/model.h"
 #include "bottleneck/project.h"
 #include "bottleneck/value_types.h"
-#include "dkvb/calibration.h"
 #include "dkvb/data.h"
 #include "format/container.h"
 #include "format/modelfile.h"
@@ -25,7 +24,7 @@ struct reading {
     bool normalize, whitened;
     uint64_t rows_trained, seed;
     uint8_t birth[16], trained[16];
-    double temperature;
+    double temperature, power;
 };
 
 static const char *const known_sections[] = {"shape", "classes", "journal",  "mask",      "purged",  "center", "scales",
@@ -59,6 +58,7 @@ static dkvb_status read_shape(struct reading *r)
     r->whitened = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_WHITENED;
     r->seed = dkvb__read64(b + DKVB__AT_SEED);
     r->temperature = dkvb__read_double(b + DKVB__AT_TEMPERATURE);
+    r->power = dkvb__read_double(b + DKVB__AT_POWER);
     memcpy(r->trained, b + DKVB__AT_TRAINED, sizeof r->trained);
     r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
     memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
@@ -70,10 +70,7 @@ static dkvb_status read_shape(struct reading *r)
                           "%.300s: a model of %u codebooks x %u keys x %u, input %u, %u classes, k = %u cannot be",
                           r->file.file.path, r->shape.codebooks, r->shape.keys, r->shape.key_dim, r->shape.input_dim,
                           r->classes, r->top_k);
-    if (!(r->temperature >= DKVB_TEMPERATURE_MIN && r->temperature <= DKVB_TEMPERATURE_MAX))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: the temperature is %g, it must be %g to %g", r->file.file.path,
-                          r->temperature, DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
-    return DKVB_OK;
+    return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
 /* An array section: its size is checked; then it is mapped in place, or read into `*array`, which has been allocated.
@@ -487,6 +484,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     m->mapping = dkvb__mapping_retain(r->mapping);
     m->rows_trained = r->rows_trained;
     m->temperature = r->temperature;
+    m->power = r->power;
     memcpy(m->trained, r->trained, sizeof m->trained);
     m->format_major = r->file.major;
     m->format_minor = r->file.minor;

@@ -23,6 +23,7 @@ static void write_shape(const dkvb_model *m, unsigned char *to)
     memcpy(to + DKVB__AT_BIRTH, m->codebooks->birth, sizeof m->codebooks->birth);
     dkvb__write64(to + DKVB__AT_SEED, m->codebooks->seed);
     dkvb__write_double(to + DKVB__AT_TEMPERATURE, m->temperature);
+    dkvb__write_double(to + DKVB__AT_POWER, m->power);
     memcpy(to + DKVB__AT_TRAINED, m->trained, sizeof m->trained);
 }
 

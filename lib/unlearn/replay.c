@@ -218,6 +218,7 @@ static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *
     /* Where pairs were purged, training saw fewer codes than the rows have: what counts is the rows. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
+    r->after->power = model->power;
     memcpy(r->after->mask->bits, model->mask->bits, dkvb__word_count(&model->codebooks->shape) * sizeof(uint64_t));
     return DKVB_OK;
 }

@@ -40,9 +40,9 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n held_out unlearnable unreadable encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature calibration_error held_out_accuracy loss accuracy seconds_keys "
+             "whitened trials temperature_rows temperature temperature_power calibration_error held_out_accuracy loss accuracy seconds_keys "
              "seconds_search seconds_values seconds",
-    "eval": "n unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
+    "eval": "n unreadable accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable output predictions pictures seconds",
     "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
               "keys_placed_again dry_run refused seconds",

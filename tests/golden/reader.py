@@ -263,7 +263,8 @@ def main():
     shape = found["shape"][1]
     codebooks, keys, key_dim, input_dim, classes, top_k, flags, zero = struct.unpack_from("<8I", shape)
     rows, birth, seed = struct.unpack_from("<Q16sQ", shape, 32)
-    assert len(shape) == 88 and flags in (0, 1, 2, 3) and zero == 0 and rows > 0
+    temperature, power = struct.unpack_from("<d16xd", shape, 64)
+    assert len(shape) == 96 and temperature == 1 and power == 0 and flags in (0, 1, 2, 3) and zero == 0 and rows > 0
     center, scales = (np.frombuffer(found[name][1], "<f4") for name in ("center", "scales"))
     values = widened(*found["values"])
     mask, purged = (pairs(found[name][1], codebooks, keys) for name in ("mask", "purged"))

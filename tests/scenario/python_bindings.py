@@ -153,7 +153,8 @@ class FitTest(Case):
         self.assertGreater((model.predict(self.x) == self.y).mean(), 0.95)
         self.assertEqual((report.rows, report.classes, report.held_out), (600, CLASSES, 0))
         self.assertEqual((model.info.codebooks, model.info.keys), (report.codebooks, report.keys))
-        self.assertEqual(model.info.temperature, report.temperature)
+        self.assertEqual((model.info.temperature, model.info.temperature_power),
+                         (report.temperature, report.temperature_power))
         self.assertGreater(report.held_out_accuracy, 0.9)
 
     def test_settings_are_those_of_the_single_steps(self):
@@ -184,7 +185,8 @@ class FitTest(Case):
         model.replay(codeset, ids[~rest])
         codeset.remove(ids[~rest])
         np.testing.assert_array_equal(model.values, never.model.values)
-        self.assertEqual(codeset.fit_temperature(model), never.model.info.temperature)
+        self.assertEqual(codeset.fit_temperature(model),
+                         (never.model.info.temperature, never.model.info.temperature_power))
 
     def test_stages_epochs_and_progress_are_told(self):
         stages, epochs, ticks = [], [], []
@@ -353,13 +355,13 @@ class ModelTest(Case):
 
     def test_temperature_is_fitted_kept_and_used(self):
         logits = self.model.decode(self.codes)
-        temperature = dkvb.fit_temperature(logits, self.y)
+        temperature, power = dkvb.fit_temperature(logits, self.y)
         self.assertEqual(self.model.info.temperature, 1.0)
-        self.model.set_temperature(temperature)
-        self.assertEqual(self.model.info.temperature, temperature)
+        self.model.set_temperature(temperature, power)
+        self.assertEqual((self.model.info.temperature, self.model.info.temperature_power), (temperature, power))
         np.testing.assert_allclose(dkvb.softmax(logits, temperature), dkvb.softmax(logits / temperature), rtol=1e-4,
                                    atol=1e-6)
-        self.assertLessEqual(dkvb.calibration_error(logits, self.y, temperature), 1.0)
+        self.assertLessEqual(dkvb.calibration_error(logits, self.y, temperature, power), 1.0)
         self.assertAlmostEqual(dkvb.calibration_error(np.zeros((2, 2), np.float32), np.array([0, 0], np.int32)), 0.5)
         with self.assertRaises(ValueError):
             self.model.set_temperature(0)

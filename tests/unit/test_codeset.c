@@ -601,19 +601,20 @@ static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
     dkvb_model *model = model_with_ids();
     dkvb_codeset *set = filled(model, NULL);
     dkvb_mask *mask = mask_for_class(model, codes, 1, 12);
-    double fitted = 0.0, expected = 0.0;
+    double fitted = 0.0, power = 0.0, expected = 0.0, expected_power;
     uint64_t all[ROWS - TRAINED];
 
     (void)state;
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
-    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, NULL));
+    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, &power, NULL));
     assert_ok(dkvb_search(dkvb_model_codebooks(model), mask, rows, ROWS, 1, found, NULL, NULL));
     assert_ok(dkvb_model_decode(model, found, 1, ROWS, logits, NULL));
-    assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected));
-    assert_true(fitted == expected && fitted != 1.0);
+    assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected,
+                                   &expected_power));
+    assert_true(fitted == expected && power == expected_power && fitted != 1.0 && power != 0.0);
     memcpy(all, ids + TRAINED, sizeof all);
     assert_ok(dkvb_codeset_remove(set, all, ROWS - TRAINED, NULL));
-    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, &power, NULL), DKVB_ENOTFOUND);
     dkvb_mask_free(mask);
     dkvb_codeset_free(set);
     dkvb_model_free(model);

@@ -335,7 +335,7 @@ static void codes_that_were_kept_give_the_model_without_the_rows(void **state)
     dkvb_codeset *set, *never_set;
     dkvb_model *model, *never;
     float values[4 * 12 * CLASSES], never_values[4 * 12 * CLASSES];
-    double temperature;
+    double temperature, power;
     size_t n = 0;
 
     (void)state;
@@ -359,14 +359,14 @@ static void codes_that_were_kept_give_the_model_without_the_rows(void **state)
     assert_ok(dkvb_fit(&never, &never_set, &without, &o, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, gone, 4, NULL, NULL, NULL));
     assert_ok(dkvb_codeset_remove(set, gone, 4, NULL));
-    assert_ok(dkvb_codeset_fit_temperature(set, model, &temperature, NULL));
+    assert_ok(dkvb_codeset_fit_temperature(set, model, &temperature, &power, NULL));
     assert_ok(dkvb_model_get_info(model, &info));
     assert_ok(dkvb_model_get_info(never, &never_info));
     assert_ok(dkvb_model_get_values(model, values));
     assert_ok(dkvb_model_get_values(never, never_values));
     assert_memory_equal(values, never_values, sizeof values);
     assert_memory_equal(info.trained, never_info.trained, sizeof info.trained);
-    assert_true(temperature == never_info.temperature);
+    assert_true(temperature == never_info.temperature && power == never_info.temperature_power);
     dkvb_model_free(never);
     dkvb_model_free(model);
     dkvb_codeset_free(set);

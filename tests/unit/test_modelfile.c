@@ -29,6 +29,7 @@ static dkvb_model *eventful_model(void)
     assert_ok(dkvb_model_set_class_name(model, 0, "cat"));
     assert_ok(dkvb_model_set_class_name(model, 3, "d\xC3\xBCnn"));
     assert_ok(dkvb_model_set_encoder(model, "f\xC3\xBCnf pixels"));
+    assert_ok(dkvb_model_set_temperature(model, 0.75, -0.25));
     assert_ok(dkvb_model_forget(model, two, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_forget(model, one, NULL, NULL));
@@ -90,6 +91,7 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_ok(dkvb_model_get_info(loaded, &info[1]));
     assert_memory_equal(&info[0], &info[1], offsetof(dkvb_model_info, values_dtype));
     assert_int_equal(info[0].values_dtype, info[1].values_dtype); /* padding may follow */
+    assert_true(info[1].temperature == 0.75 && info[1].temperature_power == -0.25);
     assert_string_equal(dkvb_model_class_name(loaded, 3), "d\xC3\xBCnn");
     assert_null(dkvb_model_class_name(loaded, 1));
     assert_string_equal(dkvb_model_encoder(loaded), "f\xC3\xBCnf pixels");
@@ -395,6 +397,37 @@ static void numbers_that_are_not_finite_are_refused(void **state)
     for (size_t s = 0; s < sizeof arrays / sizeof *arrays; s++)
         for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
             assert_contents_refused(data, size, arrays[s], 0, &wrong[i], sizeof *wrong, "not finite");
+    free(data);
+}
+
+static void temperatures_out_of_range_are_refused(void **state)
+{
+    static const struct {
+        size_t at;
+        double number;
+        const char *why;
+    } wrong[] = {{64, 0.0, "temperature is 0, it must be 0.001 to 1000"},
+                 {64, NAN, "temperature is nan"},
+                 {88, 1.5, "power of the temperature is 1.5, it must be -1 to 1"},
+                 {88, NAN, "power of the temperature is nan"}};
+    const char *bad = temp_path("bad");
+    size_t size, shape_size = 0;
+    unsigned char *data = tiny_file(temp_path("tiny"), &size), *shape = section(data, "shape", &shape_size);
+    unsigned char kept[96];
+    dkvb_model *m;
+
+    (void)state;
+    assert_int_equal(shape_size, sizeof kept);
+    memcpy(kept, shape, sizeof kept);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        memcpy(shape, kept, sizeof kept);
+        memcpy(shape + wrong[i].at, &wrong[i].number, sizeof wrong[i].number);
+        seal(data);
+        write_file(bad, data, size);
+        assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
+        assert_message(wrong[i].why);
+        assert_int_equal(dkvb_model_map(&m, bad, NULL), DKVB_EFORMAT);
+    }
     free(data);
 }
 
@@ -917,6 +950,7 @@ int main(void)
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(forged_bytes_with_right_checksums_do_no_harm),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
+        cmocka_unit_test(temperatures_out_of_range_are_refused),
         cmocka_unit_test(scales_that_are_not_above_0_are_refused),
         cmocka_unit_test(bytes_that_no_key_has_are_refused),
         cmocka_unit_test(bytes_of_purged_keys_must_be_zero),

@@ -23,6 +23,7 @@ DKVB_ENOTFOUND = -9
 # codebooks.h, search.h
 DKVB_TEMPERATURE_MIN = 1e-3
 DKVB_TEMPERATURE_MAX = 1e3
+DKVB_TEMPERATURE_POWER = 1.0
 DKVB_CLASS_WEIGHT_NONE = 0
 DKVB_CLASS_WEIGHT_BALANCED = 1
 DKVB_KEYINIT_EMA = 0
@@ -247,6 +248,7 @@ class ModelInfo(Structure):
         ("values_dtype", c_uint32),
         ("class_counts", c_uint32),
         ("temperature", c_double),
+        ("temperature_power", c_double),
         ("trained", c_uint8 * 16),
     )
 
@@ -335,6 +337,7 @@ class FitReport(Structure):
         ("accuracy_whitened", c_double),
         ("temperature_rows", c_uint64),
         ("temperature", c_double),
+        ("temperature_power", c_double),
         ("calibration_error", c_double),
         ("held_out_accuracy", c_double),
         ("loss", c_double),
@@ -751,7 +754,7 @@ PROTOTYPES = {
     "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
     "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
     "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
-    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), _run)),
+    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), POINTER(c_double), _run)),
     "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
@@ -810,7 +813,7 @@ PROTOTYPES = {
     "dkvb_model_codebooks": (_codebooks, (_model,)),
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
-    "dkvb_model_set_temperature": (Status, (_model, c_double)),
+    "dkvb_model_set_temperature": (Status, (_model, c_double, c_double)),
     "dkvb_model_set_values": (Status, (_model, _f32)),
     "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
@@ -837,11 +840,12 @@ PROTOTYPES = {
     "dkvb_model_train_abort": (None, (_model,)),
     "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
     "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
-    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, _f64, _u64)),
+    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, _f64, _u64)),
     "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
-    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
-    "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
-    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
+    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, POINTER(c_double))),
+    "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double), POINTER(c_double))),
+    "dkvb_calibration_temperature": (c_double, (_f32, c_uint32, c_double, c_double)),
+    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, c_double, _f32)),
     "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 

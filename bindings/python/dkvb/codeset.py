@@ -156,11 +156,11 @@ class Codeset(Handle):
         lib.dkvb_codeset_copy_sessions(self._c, other._c)
 
     def fit_temperature(self, model, *, threads=0):
-        """The temperature of a model that fits the rows held out best."""
-        temperature = c_double()
+        """Temperature and power of a model that fit the rows held out best, for Model.set_temperature()."""
+        temperature, power = c_double(), c_double()
         with LongCall(threads) as run:
-            lib.dkvb_codeset_fit_temperature(self._c, model._c, byref(temperature), byref(run))
-        return temperature.value
+            lib.dkvb_codeset_fit_temperature(self._c, model._c, byref(temperature), byref(power), byref(run))
+        return temperature.value, power.value
 
     @property
     def keyinit(self):

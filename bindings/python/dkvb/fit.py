@@ -35,6 +35,7 @@ class FitReport:
     accuracy_whitened: float  # the same with it
     temperature_rows: int  # that the temperature was fitted on; 0: too few, it is 1
     temperature: float
+    temperature_power: float
     calibration_error: float  # on those rows, or NaN
     held_out_accuracy: float  # on those rows, by values that had not seen them; or NaN
     loss: float  # of the last epoch

@@ -61,7 +61,8 @@ class ModelInfo:
     birth: bytes
     values_dtype: str  # "float32", "float16" or "bfloat16"
     class_counts: bool
-    temperature: float  # logits are divided by it for probabilities
+    temperature: float  # of a row whose largest logit is 1 above the mean, see softmax()
+    temperature_power: float  # how it follows that distance
     trained: bytes  # fingerprint of all trainings, zeros if there was none
 
 
@@ -220,9 +221,9 @@ class Model(Handle):
         """Append classes, untrained and unnamed."""
         lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))
 
-    def set_temperature(self, temperature):
-        """Keep the temperature that logits are divided by for probabilities: see fit_temperature()."""
-        lib.dkvb_model_set_temperature(self._c, float(temperature))
+    def set_temperature(self, temperature, power=0.0):
+        """Keep what makes the temperatures of rows for probabilities: see softmax() and fit_temperature()."""
+        lib.dkvb_model_set_temperature(self._c, float(temperature), float(power))
 
     # Learning
 
