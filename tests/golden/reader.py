@@ -101,6 +101,24 @@ def widened(dtype, data):
     return np.frombuffer(data, {9: "<f2", 10: "<f4"}[dtype]).astype("<f4")
 
 
+def spread(found, codebooks, keys, classes):
+    """Values [C * K][L]: rows of pairs that the file leaves out are zeros."""
+    stored = widened(*found["values"]).reshape(-1, classes)
+    total = codebooks * keys
+    if "valued" not in found:
+        assert len(stored) == total
+        return stored
+    there = pairs(found["valued"][1], codebooks, keys).ravel().astype(bool)
+    least = -(-total // 16)
+    assert len(stored) == there.sum() >= least and total - len(stored) >= least
+    blank = np.frombuffer(found["values"][1], "u1").reshape(len(stored), -1).any(axis=1) == 0
+    places = np.flatnonzero(there)[blank]  # of rows of zeros: only the lowest, and only where few others are there
+    assert not blank.any() or (len(stored) == least and there[:places[-1]].all())
+    values = np.zeros((total, classes), "f4")
+    values[there] = stored
+    return values
+
+
 def packed(data, rows, numbers, bits, keys):
     """Packed codes, [rows][numbers]; 65,535 for none."""
     size = -(-numbers * bits // 8)
@@ -265,7 +283,7 @@ def main():
     rows, birth, seed = struct.unpack_from("<Q16sQ", shape, 32)
     assert len(shape) == 88 and flags in (0, 1, 2, 3) and zero == 0 and rows > 0
     center, scales = (np.frombuffer(found[name][1], "<f4") for name in ("center", "scales"))
-    values = widened(*found["values"])
+    values = spread(found, codebooks, keys, classes)
     mask, purged = (pairs(found[name][1], codebooks, keys) for name in ("mask", "purged"))
     assert not (mask & purged).any()
     quads = -(-key_dim // 4)
