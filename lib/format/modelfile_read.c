@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -33,7 +34,7 @@ struct reading {
 
 static const char *const known_sections[] = {"shape",     "classes", "journal", "mask",   "purged",
                                              "center",    "scales",  "keys",    "values", "evidence",
-                                             "whitening", "encoder", "counts",  "valued"};
+                                             "whitening", "encoder", "counts",  "valued", "lengths"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -185,6 +186,29 @@ static dkvb_status check_sizes(const struct reading *r)
     return rc;
 }
 
+/* Lengths that rows of the usual kind have, if the codebooks remember any. */
+static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
+{
+    float lengths[2];
+    const struct dkvb__section *s;
+    dkvb_status rc;
+
+    if (!dkvb__container_find(&r->file, "lengths"))
+        return DKVB_OK;
+    rc = dkvb__container_need(&r->file, "lengths", DKVB_DTYPE_F32, sizeof lengths, &s);
+    if (!rc)
+        rc = dkvb__section_read(&r->file, s, lengths);
+    if (rc)
+        return rc;
+    if (!(lengths[0] >= 0.0f && lengths[0] <= lengths[1] && lengths[1] <= FLT_MAX) || signbit(lengths[0]) ||
+        (lengths[0] == 0.0f && lengths[1] == FLT_MAX))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section lengths says %g to %g, which are no limits of lengths",
+                          r->file.file.path, (double)lengths[0], (double)lengths[1]);
+    cb->least = lengths[0];
+    cb->greatest = lengths[1];
+    return DKVB_OK;
+}
+
 static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
 {
     size_t words = dkvb__word_count(&r->shape);
@@ -208,6 +232,8 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
         rc = take_floats(r, "whitening", dkvb__whitening_count(&r->shape), &cb->whitening);
     if (!rc)
         rc = take_floats(r, "scales", r->shape.codebooks, &cb->scales);
+    if (!rc)
+        rc = read_lengths(r, cb);
     if (!rc)
         rc = take_array(r, "keys", DKVB__DTYPE_BYTES, r->shape.codebooks * dkvb__key_bytes(&r->shape), &keys);
     if (!rc)

@@ -1,3 +1,4 @@
+#include <float.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -95,7 +96,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 4 };
+enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 5 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
@@ -107,6 +108,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
     char *gathered = NULL; /* values, where some are left out */
     uint64_t *valued;
+    const float lengths[2] = {cb->least, cb->greatest};
     struct dkvb__part *parts;
     dkvb_status rc;
 
@@ -150,6 +152,8 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     if (gathered)
         parts[count++] =
             (struct dkvb__part){"valued", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, valued, words * sizeof *valued};
+    if (lengths[0] > 0.0f || lengths[1] < FLT_MAX)
+        parts[count++] = (struct dkvb__part){"lengths", DKVB_DTYPE_F32, 0, lengths, sizeof lengths};
     if (m->encoder)
         parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
     if (m->counts)
