@@ -310,6 +310,10 @@ def main():
     told = json.loads(subprocess.run([tool, "inspect", model, "--json"], check=True, stdout=subprocess.PIPE).stdout)
     assert told["birth"] == birth.hex() and told["top_k"] == top_k and told["normalize"] == bool(flags & 1)
     assert told["values_dtype"] == {9: "float16", 10: "float32", 12: "bfloat16"}[found["values"][0]]
+    temperature = struct.unpack_from("<d", shape, 64)[0]
+    assert (told["temperature"], told["whitened"]) == (temperature, bool(flags & 2))
+    assert found["lengths"][0] == 10
+    assert np.allclose(told["row_lengths"], np.frombuffer(found["lengths"][1], "<f4"), rtol=1e-6)
     entries = journal(found["journal"][1])
     if "evidence" in found:
         evidence(found["evidence"][1], entries)

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -324,8 +325,8 @@ static unsigned char *section(unsigned char *data, const char *name, size_t *siz
 
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape",  "classes",  "journal",   "mask",   "purged",  "center",
-                                         "scales", "evidence", "whitening", "valued", "encoder", "counts"};
+    static const char *const parsed[] = {"shape",    "classes",   "journal", "mask",    "purged",  "center", "scales",
+                                         "evidence", "whitening", "valued",  "lengths", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -651,6 +652,50 @@ static void sets_of_rows_that_no_writer_writes_are_refused(void **state)
     write_file(bad, data, size);
     assert_refused(bad, "codebook 0, key 14 has only zeros for values");
     free(data);
+}
+
+static void limits_of_lengths_come_back_and_must_be_limits(void **state)
+{
+    static const float wrong[][2] = {{-1.0f, 2.0f},    {3.0f, 2.0f},     {NAN, 2.0f},     {1.0f, NAN},
+                                     {1.0f, INFINITY}, {-0.0f, FLT_MAX}, {0.0f, FLT_MAX}, {-0.0f, 1.0f}};
+    const char *path = temp_path("tiny"), *bad = temp_path("bad");
+    dkvb_codebooks_info info[2] = {DKVB_CODEBOOKS_INFO_INIT, DKVB_CODEBOOKS_INFO_INIT};
+    size_t size, section_size = 0;
+    unsigned char *data;
+    dkvb_model *model = eventful_model(), *m;
+
+    (void)state;
+    assert_ok(dkvb_codebooks_get_info(dkvb_model_codebooks(model), &info[0])); /* copied by the purge in between */
+    assert_true(info[0].least_length > 0.0 && info[0].greatest_length < 1000.0);
+    assert_ok(dkvb_model_save(model, path));
+    for (int map = 0; map < 2; map++) {
+        assert_ok(map ? dkvb_model_map(&m, path, NULL) : dkvb_model_load(&m, path, NULL));
+        assert_ok(dkvb_codebooks_get_info(dkvb_model_codebooks(m), &info[1]));
+        assert_true(info[0].least_length == info[1].least_length);
+        assert_true(info[0].greatest_length == info[1].greatest_length);
+        dkvb_model_free(m);
+    }
+    dkvb_model_free(model);
+    data = read_file(path, &size);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        memcpy(section(data, "lengths", &section_size), wrong[i], sizeof wrong[i]);
+        assert_int_equal(section_size, sizeof wrong[i]);
+        seal(data);
+        write_file(bad, data, size);
+        assert_refused(bad, "which are no limits of lengths");
+    }
+    free(data);
+
+    model = plain_model(DKVB_DTYPE_F16); /* of arrays, which tell nothing of lengths */
+    assert_ok(dkvb_model_save(model, path));
+    data = read_file(path, &size);
+    assert_false(occurs(data, 64 + 64 * dkvb__read32(data + 24), "lengths", 8));
+    free(data);
+    assert_ok(dkvb_model_load(&m, path, NULL));
+    assert_ok(dkvb_codebooks_get_info(dkvb_model_codebooks(m), &info[1]));
+    assert_true(info[1].least_length == 0.0 && info[1].greatest_length == (double)FLT_MAX);
+    dkvb_model_free(m);
+    dkvb_model_free(model);
 }
 
 static void a_file_with_rows_that_must_be_left_out_is_refused(void **state)
@@ -1119,6 +1164,7 @@ int main(void)
         cmocka_unit_test(hostile_arrays_of_mapped_files_do_no_harm),
         cmocka_unit_test(rows_of_zeros_are_left_out_and_come_back),
         cmocka_unit_test(sets_of_rows_that_no_writer_writes_are_refused),
+        cmocka_unit_test(limits_of_lengths_come_back_and_must_be_limits),
         cmocka_unit_test(a_file_with_rows_that_must_be_left_out_is_refused),
         cmocka_unit_test(models_that_leave_rows_out_survive_every_failing_allocation),
         cmocka_unit_test(a_whitening_that_is_missing_or_of_the_wrong_size_is_named),

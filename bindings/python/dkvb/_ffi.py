@@ -860,7 +860,7 @@ PROTOTYPES = {
     "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
     "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
     "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
-    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
+    "dkvb_decode_softmax": (Status, (_f32, c_size_t, c_uint32, c_double, _f32)),
     "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 

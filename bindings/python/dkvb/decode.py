@@ -10,8 +10,6 @@ from ._library import lib
 
 def softmax(logits, temperature=1.0):
     """Probabilities of each row, `float32[n][L]`: softmax of logits / temperature."""
-    if not temperature > 0:
-        raise ValueError(f"temperature: {temperature} found, it must be above 0")
     logits = _arrays.floats(logits, ("rows", "classes"), "logits")
     out = np.empty_like(logits)
     lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, temperature, _arrays.pointer(out))
