@@ -23,7 +23,7 @@ void outside_tell(const char *path, const dkvb_outside *found)
         snprintf(why, sizeof why, "has length %.4g, usual are %.4g to %.4g", found->length, found->least,
                  found->greatest);
     else
-        snprintf(why, sizeof why, "has %.0f %% of its numbers at an end of the scale, usual are 6 %% at most",
+        snprintf(why, sizeof why, "has %.0f %% of its numbers at an end of the scale, usual are 20 %% at most",
                  100 * found->cut);
     tool_note(
         "%s: %" PRIu64 " of %" PRIu64 " rows %s outside the scale of the keys; the first, row %" PRIu64

@@ -37,9 +37,9 @@ extern "C" {
  * mean little; so whoever asks is told how many there are.
  *
  * A row is outside if its length, as it is handed over, is below a quarter of the usual lengths of key rows or above
- * four times those, or if one in 16 of its projected numbers lies at an end of the scale, -63 or 63. Rows of the kind
- * that the keys were placed on are hardly ever: it takes a wrong number in a row, or rows of another type (0..255 for
- * 0..1), scaling or encoder (docs/numerics.md, *Rows outside the scale*).
+ * four times those, or if more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of the
+ * kind that the keys were placed on are hardly ever: it takes a wrong number in a row, or rows of another type (0..255
+ * for 0..1), scaling or encoder (docs/numerics.md, *Rows outside the scale*).
  *
  * To count them, hand one to a call in its run options: dkvb_search(), dkvb_model_predict(), and dkvb_fit() for the
  * rows that it learns from. Calls add to what it holds, so that batches count as one. Undefined on failure.

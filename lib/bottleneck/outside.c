@@ -11,7 +11,7 @@
 enum {
     ODD_SHARE = 20,       /* one key row in so many may be odd at each end, and sets no limit */
     ROOM = 4,             /* how far beyond the usual lengths a row may be */
-    CUT_SHARE = 16,       /* of a row's numbers at an end of the scale: no row that is usual has as many */
+    CUT_SHARE = 5,        /* of a row's numbers at an end of the scale: no usual row has as many */
     END = 2 * DKVB__STEPS /* rows are kept times -2 */
 };
 

@@ -300,8 +300,8 @@ static void rows_with_many_numbers_at_an_end_of_the_scale_are_counted(void **sta
         for (size_t i = 0; i < CODEBOOKS * KEY_DIM; i++)
             ends += abs(projected[r * CODEBOOKS * KEY_DIM + i]) == 63;
         assert_true(ends >= saturated[r]);
-        inside += ends * 16 <= CODEBOOKS * KEY_DIM;
-        if (r > 0 || ends * 16 <= CODEBOOKS * KEY_DIM)
+        inside += ends * 5 <= CODEBOOKS * KEY_DIM;
+        if (r > 0 || ends * 5 <= CODEBOOKS * KEY_DIM)
             continue;
         count_scaled(cb, 1.0f, 1, 1, &one);
         assert_true(one.rows == 1 && one.cut == (double)ends / (CODEBOOKS * KEY_DIM));
