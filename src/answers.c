@@ -89,7 +89,7 @@ static int answer_all(struct asked *a, const struct block *block, uint32_t threa
     }
     progress_stop();
     if (run.outside)
-        outside_tell(a->features->path, run.outside);
+        outside_note(a->features->path, run.outside);
     return EXIT_SUCCESS;
 }
 

@@ -99,7 +99,7 @@ static int search_rows(const struct work *w, const float *x, size_t n, uint16_t 
     code = tool_check_about(path, dkvb_search(dkvb_model_codebooks(w->base), NULL, x, n, w->k, codes, NULL, &run));
     progress_stop();
     if (code == EXIT_SUCCESS)
-        outside_tell(path, outside);
+        outside_note(path, outside);
     return code;
 }
 

@@ -708,7 +708,7 @@ static int fit(struct train *t)
         code = describe_model(t);
     if (code == EXIT_SUCCESS) {
         say_settings(t);
-        outside_tell(t->x.path, &t->x.outside);
+        outside_note(t->x.path, &t->x.outside);
     }
     return code;
 }

@@ -23,7 +23,7 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
                                                         info.top_k, codes, distances, &run));
     progress_stop();
     if (code == EXIT_SUCCESS && run.outside)
-        outside_tell(rows->path, &rows->outside);
+        outside_note(rows->path, &rows->outside);
     dkvb_mask_free(mask);
     return code;
 }

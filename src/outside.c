@@ -5,6 +5,13 @@
 
 #include "tool.h"
 
+static struct {
+    const char *path;
+    dkvb_outside found;
+} noted[4]; /* no command searches rows of more files */
+
+static size_t count;
+
 dkvb_outside *outside_count(struct features *rows)
 {
     if (rows->outside.searched > 0)
@@ -13,12 +20,10 @@ dkvb_outside *outside_count(struct features *rows)
     return &rows->outside;
 }
 
-void outside_tell(const char *path, const dkvb_outside *found)
+static void tell(const char *path, const dkvb_outside *found)
 {
     char why[128];
 
-    if (found->rows == 0)
-        return;
     if (found->length < found->least || found->length > found->greatest)
         snprintf(why, sizeof why, "has length %.4g, usual are %.4g to %.4g", found->length, found->least,
                  found->greatest);
@@ -30,4 +35,18 @@ void outside_tell(const char *path, const dkvb_outside *found)
         ", %s. Codes of such rows mean little: give rows of the type, range and encoder that the keys were placed "
         "with",
         path, found->rows, found->searched, found->rows == 1 ? "is" : "are", found->first, why);
+}
+
+void outside_note(const char *path, const dkvb_outside *found)
+{
+    if (found->rows == 0 || count == sizeof noted / sizeof *noted)
+        return;
+    noted[count].path = path;
+    noted[count++].found = *found;
+}
+
+void outside_tell(void)
+{
+    for (size_t i = 0; i < count; i++)
+        tell(noted[i].path, &noted[i].found);
 }

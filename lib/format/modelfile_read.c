@@ -146,7 +146,7 @@ static dkvb_status read_valued(struct reading *r)
         r->stored = 0;
         for (size_t w = 0; w < words; w++)
             r->stored += (size_t)__builtin_popcountll(r->valued[w]);
-        if (r->stored < dkvb__valued_least(pairs) || !dkvb__valued_pays(pairs, r->stored))
+        if (r->stored < dkvb__valued_least(pairs) || !dkvb__valued_pays(&r->shape, row_bytes(r), r->stored))
             return dkvb__fail(DKVB_EFORMAT,
                               "%.300s: section valued names %zu of %zu pairs, it must be %zu or more and leave out as "
                               "many",

@@ -7,9 +7,11 @@
 
 enum { SHARE = 16 }; /* of the rows: what leaving out has to save, and what stays */
 
-bool dkvb__valued_pays(size_t pairs, size_t stored)
+bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)
 {
-    return pairs - stored >= (pairs + SHARE - 1) / SHARE;
+    size_t pairs = (size_t)s->codebooks * s->keys, left_out = pairs - stored;
+
+    return left_out >= (pairs + SHARE - 1) / SHARE && left_out * row > dkvb__word_count(s) * sizeof(uint64_t);
 }
 
 size_t dkvb__valued_least(size_t pairs)
@@ -49,7 +51,7 @@ size_t dkvb__valued_choose(const dkvb_model *m, uint64_t *bits)
             *word_of(s, bits, pair) |= (uint64_t)1 << (pair % s->keys % 64);
             stored++;
         }
-    return dkvb__valued_pays(pairs, stored) ? stored : pairs;
+    return dkvb__valued_pays(s, row, stored) ? stored : pairs;
 }
 
 void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to)

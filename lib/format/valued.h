@@ -6,12 +6,12 @@
 /*
  * Which rows of values a model file holds (docs/format.md, *Rows of values that are left out*). A row whose bytes are
  * all 0, of a key that nothing was trained on or that was purged, is left out, where that makes the section a sixteenth
- * smaller. A sixteenth of the rows stays in any case, the lowest of those that are zeros, so that a small file cannot
- * make a reader reserve much.
+ * smaller, and by more than the set of the other rows takes. A sixteenth of the rows stays in any case, the lowest of
+ * those that are zeros, so that a small file cannot make a reader reserve much.
  */
 
-/* True if a file with `stored` of `pairs` rows is one that leaves rows out. */
-bool dkvb__valued_pays(size_t pairs, size_t stored);
+/* True if a file with `stored` rows of `row` bytes is one that leaves rows out. */
+bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored);
 
 /* The fewest rows that a file may hold. */
 size_t dkvb__valued_least(size_t pairs);

@@ -111,6 +111,8 @@ def spread(found, codebooks, keys, classes):
     there = pairs(found["valued"][1], codebooks, keys).ravel().astype(bool)
     least = -(-total // 16)
     assert len(stored) == there.sum() >= least and total - len(stored) >= least
+    row = len(found["values"][1]) // len(stored)
+    assert (total - len(stored)) * row > len(found["valued"][1])
     blank = np.frombuffer(found["values"][1], "u1").reshape(len(stored), -1).any(axis=1) == 0
     places = np.flatnonzero(there)[blank]  # of rows of zeros: only the lowest, and only where few others are there
     assert not blank.any() or (len(stored) == least and there[:places[-1]].all())

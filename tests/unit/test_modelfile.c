@@ -592,6 +592,39 @@ static void rows_of_zeros_are_left_out_and_come_back(void **state)
     }
 }
 
+static void no_file_grows_because_rows_are_left_out(void **state)
+{
+    static const float keys[3 * 2] = {1, 2, 3, 4, 5, 6};
+    const char *path = temp_path("m.dkvb");
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_codebooks *cb;
+    size_t size, section_size = 0;
+
+    (void)state;
+    o.codebooks = 3;
+    o.keys = 2;
+    o.key_dim = 1;
+    arrays.dim = 3;
+    arrays.keys = keys;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
+    for (uint32_t classes = 1; classes < 6; classes++) { /* the set takes 24 bytes, five rows 10 for each class */
+        unsigned char *data;
+        dkvb_model *model, *loaded;
+
+        assert_ok(dkvb_model_new(&model, cb, classes, NULL));
+        assert_ok(dkvb_model_save(model, path));
+        data = read_file(path, &size);
+        section(data, "values", &section_size);
+        assert_int_equal(section_size, (classes < 3 ? 6 : 1) * classes * 2);
+        free(data);
+        assert_ok(dkvb_model_load(&loaded, path, NULL));
+        dkvb_model_free(loaded);
+        dkvb_model_free(model);
+    }
+    dkvb_codebooks_free(cb);
+}
+
 /* A file of a plain model in float32 whose first `count` pairs have values. */
 static unsigned char *plain_file(const char *path, size_t count, size_t *size)
 {
@@ -1163,6 +1196,7 @@ int main(void)
         cmocka_unit_test(bytes_of_purged_keys_must_be_zero),
         cmocka_unit_test(hostile_arrays_of_mapped_files_do_no_harm),
         cmocka_unit_test(rows_of_zeros_are_left_out_and_come_back),
+        cmocka_unit_test(no_file_grows_because_rows_are_left_out),
         cmocka_unit_test(sets_of_rows_that_no_writer_writes_are_refused),
         cmocka_unit_test(limits_of_lengths_come_back_and_must_be_limits),
         cmocka_unit_test(a_file_with_rows_that_must_be_left_out_is_refused),
