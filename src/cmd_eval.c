@@ -184,6 +184,10 @@ static void print_json(const struct eval *e)
     json_open(NULL, '{');
     json_count("n", e->all.rows);
     json_count("unreadable", e->pictures.unreadable);
+    if (e->args.codes)
+        json_null("rows_outside_scale");
+    else
+        json_count("rows_outside_scale", e->x.outside.rows);
     json_real("accuracy", accuracy(&e->all));
     json_real("loss", e->loss);
     json_real("temperature", e->info.temperature);

@@ -11,6 +11,7 @@
 #include "input.h"
 #include "json.h"
 #include "output.h"
+#include "outside.h"
 #include "paths.h"
 #include "pictures.h"
 #include "progress.h"
@@ -698,14 +699,17 @@ static int fit(struct train *t)
     o.stage = begin_stage;
     o.user = t;
     t->run = progress_start("fit", a->threads);
+    t->run.outside = outside_count(&t->x);
     t->stage_began = progress_clock();
     code =
         tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
-    if (code == EXIT_SUCCESS)
+    if (code == EXIT_SUCCESS) {
         say_settings(t);
+        outside_note(t->x.path, &t->x.outside);
+    }
     return code;
 }
 
@@ -921,6 +925,10 @@ static void print_json(const struct train *t)
     json_count("held_out", r->held_out);
     json_count("unlearnable", r->unlearnable);
     json_count("unreadable", t->unreadable);
+    if (t->args.codes)
+        json_null("rows_outside_scale");
+    else
+        json_count("rows_outside_scale", t->x.outside.rows);
     json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
     json_count("codebooks", t->info.codebooks);

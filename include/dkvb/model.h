@@ -211,10 +211,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char
 /**
  * Open a model in place, to use only: calls that would change it return
  * `DKVB_ESTATE`. Many processes share one copy in memory. Header, section table
- * and the small sections are checked; projections, keys and values are not read until they are needed, and
+ * and the small sections are checked; keys and values are not read until they are needed, and
  * whatever lies in them cannot make the library touch memory outside:
- * dkvb_model_verify() checks them on request. The file must not shrink meanwhile
- * (replacing it by dkvb_model_save() is fine).
+ * dkvb_model_verify() checks them on request. A file that leaves out rows of values, because many keys
+ * were never selected or are purged, has its values read into memory of the model's own. The file must not shrink
+ * meanwhile (replacing it by dkvb_model_save() is fine).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 

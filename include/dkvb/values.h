@@ -150,12 +150,13 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model,
 /**
  * Probabilities of each row: softmax of its logits, divided by dkvb_calibration_temperature() of the row.
  *
- * @param      temperature  of the model (dkvb_model_info), or 1; above 0.
- * @param      power        the same, or 0.
+ * @param      temperature  of the model (dkvb_model_info), or 1; finite and above 0.
+ * @param      power        the same, or 0; finite.
  * @param[out] probs        `float[n][classes]`, may be `logits`.
+ * @return `DKVB_EINVAL` for another temperature; `probs` is unchanged then.
  */
-DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, double power,
-                                  float *probs);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
+                                                        double temperature, double power, float *probs);
 
 /** Class with the largest logit of each row, the lowest on a tie. Knows nothing of abstaining. `classes` >= 1. */
 DKVB_API void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels);

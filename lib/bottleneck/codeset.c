@@ -658,13 +658,24 @@ dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *fr
     if (set->sessions > 0)
         return dkvb__fail(DKVB_ESTATE, "codeset: %u sessions are recorded already, copies need a codeset without any",
                           set->sessions);
+    if (set->codebooks != from->codebooks || set->keys != from->keys || rows->k != other->k)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "codeset: sessions of %u codebooks of %u keys with k = %u, this one has %u of %u with %u",
+                          from->codebooks, from->keys, other->k, set->codebooks, set->keys, rows->k);
+    for (size_t r = 0; r < rows->n; r++) {
+        unsigned long long id = rows->ids[r];
+        size_t at = dkvb__coderows_find(other, id);
+
+        if (at == other->n)
+            return dkvb__fail(DKVB_EMISMATCH, "codeset: the sessions are of other rows, none of them has id %llu", id);
+        if (other->labels[at] != rows->labels[r])
+            return dkvb__fail(DKVB_EMISMATCH, "codeset: the row with id %llu has label %d in the sessions, here %d", id,
+                              other->labels[at], rows->labels[r]);
+    }
     memcpy(set->session, from->session, sizeof set->session);
     set->sessions = from->sessions;
-    for (size_t r = 0; r < rows->n; r++) {
-        size_t at = dkvb__coderows_find(other, rows->ids[r]);
-
-        rows->sessions[r] = at < other->n ? other->sessions[at] : 0;
-    }
+    for (size_t r = 0; r < rows->n; r++)
+        rows->sessions[r] = other->sessions[dkvb__coderows_find(other, rows->ids[r])];
     return DKVB_OK;
 }
 

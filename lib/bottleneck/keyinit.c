@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/outside.h"
 
 enum {
     TILE = DKVB__LANES,
@@ -256,7 +257,7 @@ static dkvb_status find_center(struct placement *w)
     return DKVB_OK;
 }
 
-/* What is done to every row before it is searched: centre, whitening, scales. */
+/* What is done to every row before it is searched: centre, whitening, scales; and how long rows usually are. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity;
@@ -276,6 +277,8 @@ static dkvb_status find_preparation(struct placement *w)
         rc = dkvb__whitening_fit(w->cb, w->x, w->pick, w->n, &w->run);
     if (!rc)
         rc = dkvb__projector_prepare(&w->projector, w->x, w->pick, n, 0);
+    if (!rc)
+        rc = dkvb__limits_set(w->cb, w->projector.lengths, n);
     return rc ? rc : dkvb__projector_set_scales(&w->projector, w->cb, n);
 }
 

@@ -126,10 +126,10 @@ void dkvb_model_free(dkvb_model *m)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
     dkvb__free(&mem, m->encoder);
-    if (!m->mapping) {
+    if (!m->values_mapped)
         dkvb__free(&mem, m->values);
+    if (!m->mapping)
         dkvb__free(&mem, m->counts);
-    }
     dkvb_mask_free(m->mask);
     dkvb_codebooks_free(m->codebooks);
     dkvb__mapping_free(m->mapping);

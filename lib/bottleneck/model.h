@@ -58,7 +58,8 @@ struct dkvb_model {
     dkvb_allocator mem;
     dkvb_codebooks *codebooks;
     uint32_t classes, top_k;
-    void *values; /* [C][K][L] of values_dtype; in `mapping` if there is one, else owned */
+    void *values; /* [C][K][L] of values_dtype; owned, or in `mapping` */
+    bool values_mapped;
     uint32_t values_dtype;
     bool blank; /* values are 0, all of them: nothing was ever put there */
     uint32_t

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/outside.h"
 #include "kernels/matrix.h"
 
 enum {
@@ -85,7 +86,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
-    if (p->prepared && p->scratch)
+    p->lengths = dkvb__alloc(&cb->mem, p->capacity, sizeof *p->lengths);
+    if (p->prepared && p->scratch && p->lengths)
         return DKVB_OK;
     dkvb__projector_free(p);
     return dkvb__fail(DKVB_ENOMEM, "out of memory to project %zu rows of %u columns at a time", p->capacity,
@@ -98,8 +100,10 @@ void dkvb__projector_free(struct dkvb__projector *p)
         return;
     dkvb__free(&p->cb->mem, p->prepared);
     dkvb__free(&p->cb->mem, p->scratch);
+    dkvb__free(&p->cb->mem, p->lengths);
     p->prepared = NULL;
     p->scratch = NULL;
+    p->lengths = NULL;
 }
 
 /* What products of a whitening start from. */
@@ -175,6 +179,8 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
             lower(&j->not_finite, first + r);
             return;
         }
+    for (size_t r = 0; r < rows; r++)
+        p->lengths[first + r] = dkvb__row_length(row_of(j, first + r), m);
     y = center_tile(j, first, rows, p->scratch + worker * p->scratch_size);
     for (size_t r = 0; r < rows; r++)
         if (!scale_row(p->cb, y + r * m))

@@ -21,6 +21,7 @@ struct dkvb__projector {
     size_t unit_codebooks; /* of a unit, but for the last */
     size_t tile_bytes;     /* of a tile in one codebook: int8_t[quads][16][4] */
     float *prepared;       /* [capacity / 16][round_size][16] */
+    double *lengths;       /* [capacity], of the rows as they were handed over */
     float *scratch;        /* [threads][scratch_size] */
     size_t scratch_size;
 };

@@ -220,12 +220,12 @@ static dkvb_status train_model(const struct dkvb__fitting *f, dkvb_codebooks *cb
 }
 
 static dkvb_status search_rows(const struct dkvb__fitting *f, const dkvb_codebooks *cb, uint32_t top_k,
-                               uint16_t **codes)
+                               uint16_t **codes, const dkvb_run_options *run)
 {
     *codes = dkvb__alloc(&f->mem, f->rows.n, (size_t)cb->shape.codebooks * top_k * sizeof **codes);
     if (!*codes)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", f->rows.n);
-    return dkvb_search(cb, NULL, f->rows.x, f->rows.n, top_k, *codes, NULL, f->run);
+    return dkvb_search(cb, NULL, f->rows.x, f->rows.n, top_k, *codes, NULL, run);
 }
 
 dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_keyinit_options *keyinit,
@@ -240,7 +240,7 @@ dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_keyinit_
     quiet.report = NULL;
     rc = dkvb_codebooks_fit(&cb, f->rows.x, f->rows.n, f->rows.dim, keyinit, f->run);
     if (!rc)
-        rc = search_rows(f, cb, top_k, &codes);
+        rc = search_rows(f, cb, top_k, &codes, f->run);
     if (!rc)
         rc = train_model(f, cb, top_k, 0, codes, f->taught, &quiet, &model);
     if (!rc)
@@ -254,6 +254,7 @@ dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_keyinit_
 /* One fit under way. */
 struct fit {
     struct dkvb__fitting f;
+    const dkvb_run_options *run; /* the caller's, for the one search of all rows; f.run counts none outside the scale */
     dkvb_fit_options o;
     dkvb_keyinit_options keyinit;
     dkvb_train_options train;
@@ -264,6 +265,16 @@ struct fit {
     dkvb_codeset *set;
     uint16_t *codes; /* [n][C][k] */
 };
+
+dkvb_status dkvb__fitting_run(dkvb_run_options *uncounted, const dkvb_run_options *given)
+{
+    dkvb_status rc;
+
+    *uncounted = (dkvb_run_options)DKVB_RUN_OPTIONS_INIT;
+    rc = dkvb__take_options(uncounted, sizeof *uncounted, given, "run options");
+    uncounted->outside = NULL;
+    return rc;
+}
 
 static dkvb_status stage(const struct fit *t, const char *name)
 {
@@ -608,7 +619,7 @@ static dkvb_status run_fit(struct fit *t, bool wants_codeset)
     if (!rc)
         rc = stage(t, "search");
     if (!rc)
-        rc = search_rows(&t->f, t->cb, t->top_k, &t->codes);
+        rc = search_rows(&t->f, t->cb, t->top_k, &t->codes, t->run);
     if (!rc)
         rc = train_values(t, wants_codeset);
     if (!rc && wants_codeset)
@@ -621,7 +632,9 @@ static dkvb_status run_fit(struct fit *t, bool wants_codeset)
 dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_rows *rows,
                      const dkvb_fit_options *opts, dkvb_fit_report *report, const dkvb_run_options *run)
 {
-    struct fit t = {.o = DKVB_FIT_OPTIONS_INIT,
+    dkvb_run_options uncounted;
+    struct fit t = {.run = run,
+                    .o = DKVB_FIT_OPTIONS_INIT,
                     .keyinit = DKVB_KEYINIT_OPTIONS_INIT,
                     .train = DKVB_TRAIN_OPTIONS_INIT,
                     .report = DKVB_FIT_REPORT_INIT};
@@ -639,7 +652,9 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     if (rc)
         return rc;
     mem = dkvb__allocator(t.o.allocator);
-    rc = dkvb__fitting_new(&t.f, rows, run, &mem);
+    rc = dkvb__fitting_run(&uncounted, run);
+    if (!rc)
+        rc = dkvb__fitting_new(&t.f, rows, &uncounted, &mem);
     if (rc)
         return rc;
     rc = run_fit(&t, codeset != NULL);

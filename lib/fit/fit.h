@@ -23,6 +23,11 @@ struct dkvb__fitting {
 /* Check rows and labels, hold none out. DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const dkvb_allocator *mem);
+
+/* Run options for searches that are a means to something: as the caller's, but rows outside the scale are not counted.
+ */
+dkvb_status dkvb__fitting_run(dkvb_run_options *uncounted, const dkvb_run_options *given);
+
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
 /* Hold out a share of the rows by id; classes with fewer than four rows lose none, and no class loses all. */

@@ -80,7 +80,7 @@ static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, uint32
     uint64_t pairs = (uint64_t)s->codebooks * s->keys;
 
     return (uint64_t)s->codebooks * dkvb__key_bytes(s) + pairs * classes * 2 + 2 * dkvb__word_count(s) * 8 +
-           s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 16 * 64;
+           s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 20 * 64;
 }
 
 dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,

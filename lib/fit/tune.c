@@ -91,6 +91,7 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
     dkvb_train_options best_train = *train;
     uint32_t best_k = *top_k, made = 0;
     double began = seconds_now(), best = -1.0;
+    dkvb_run_options uncounted;
     dkvb_allocator mem;
     struct dkvb__fitting f;
     dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "tune options");
@@ -104,7 +105,9 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
     if (rc)
         return rc;
     mem = dkvb__allocator(o.allocator);
-    rc = dkvb__fitting_new(&f, rows, run, &mem);
+    rc = dkvb__fitting_run(&uncounted, run);
+    if (!rc)
+        rc = dkvb__fitting_new(&f, rows, &uncounted, &mem);
     if (rc)
         return rc;
     dkvb__fitting_hold_out(&f, f.labelled < FEW_ROWS ? 0.25 : 0.1);

@@ -14,6 +14,7 @@ measure() {
 import json, sys
 plain, coded = json.load(open("plain.json")), json.load(open(sys.argv[1]))
 assert plain.pop("searched_again") is None and coded.pop("searched_again") >= 0
+assert plain.pop("rows_outside_scale") == 0 and coded.pop("rows_outside_scale") is None
 assert plain == coded, (plain, coded)
 END
 }

@@ -367,6 +367,23 @@ class ModelTest(Case):
             self.model.set_temperature(0)
         with self.assertRaises(ValueError):
             dkvb.softmax(logits, 0)
+        with self.assertRaises(ValueError):
+            dkvb.softmax(logits, float("nan"))
+
+    def test_rows_outside_the_scale_are_counted_through_all_calls(self):
+        outside = dkvb.Outside()
+        self.model.predict(self.x, outside=outside)
+        self.assertEqual((outside.searched, outside.rows, outside.first), (len(self.x), 0, None))
+        self.model.search(self.x[:7] * 255, outside=outside)
+        self.model.codebooks.search(self.x[:5] * 0, outside=outside)
+        self.assertEqual((outside.searched, outside.rows, outside.first), (len(self.x) + 12, 12, len(self.x)))
+        self.assertEqual((outside.longer, outside.shorter), (7, 5))
+        info = self.model.codebooks.info
+        self.assertEqual(outside.lengths, (info.least_length, info.greatest_length))
+        self.assertGreater(outside.length, info.greatest_length)
+        again = dkvb.Outside()
+        dkvb.fit(self.x * 255, self.y, codebooks=self.model.codebooks, codeset=True, outside=again)
+        self.assertEqual((again.searched, again.rows), (len(self.x), len(self.x)))
 
     def test_classes_of_few_rows_can_weigh_as_much(self):
         few = np.where(np.arange(len(self.y)) % 20 < 18, 0, self.y).astype(np.int32)

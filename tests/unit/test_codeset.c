@@ -569,6 +569,37 @@ static void sessions_say_who_took_part(void **state)
     dkvb_model_free(model);
 }
 
+static void sessions_of_other_rows_or_shapes_are_not_copied(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL), *copy;
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    int32_t other = labels[60] == 0 ? 1 : 0;
+
+    (void)state;
+    o.top_k = 2; /* codes of twice as many keys */
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), &o));
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_message("k = 1, this one has 8 of 70 with 2");
+    dkvb_codeset_free(copy);
+
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + 60, &other, codes + 60 * CODEBOOKS, 1));
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_message("in the sessions, here");
+    assert_int_equal(info_of(copy).sessions, 0);
+    dkvb_codeset_free(copy);
+
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
+    assert_ok(
+        dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + TRAINED, labels + TRAINED, codes + TRAINED * CODEBOOKS, 1));
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_message("none of them has id");
+    dkvb_codeset_free(copy);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void a_session_that_cannot_be_is_not_recorded(void **state)
 {
     dkvb_model *model = model_with_ids(), *fewer;
@@ -744,6 +775,7 @@ int main(void)
         cmocka_unit_test(removed_features_are_overwritten),
         cmocka_unit_test(a_search_that_fails_leaves_no_codes),
         cmocka_unit_test(sessions_say_who_took_part),
+        cmocka_unit_test(sessions_of_other_rows_or_shapes_are_not_copied),
         cmocka_unit_test(a_session_that_cannot_be_is_not_recorded),
         cmocka_unit_test(a_temperature_is_fitted_on_the_rows_held_out),
         cmocka_unit_test(every_damaged_file_is_refused),

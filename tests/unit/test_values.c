@@ -860,23 +860,29 @@ static void softmax_argmax_and_top_agree(void **state)
 {
     const float logits[2][4] = {{1.0f, 3.0f, 3.0f, -100.0f}, {0.0f, -1.0f, 2.0f, 5.0f}};
     const float same[4] = {7.0f, 7.0f, 7.0f, 7.0f};
+    const double wrong[] = {0.0, -0.0, -1.0, NAN, INFINITY, -INFINITY};
     float probs[2][4], scores[2][4];
     int32_t best[2], top[2][4];
     double sum = 0.0;
 
     (void)state;
-    dkvb_decode_softmax(logits[0], 2, 4, 1.0, 0.0, probs[0]);
+    assert_ok(dkvb_decode_softmax(logits[0], 2, 4, 1.0, 0.0, probs[0]));
     for (size_t l = 0; l < 4; l++)
         sum += (double)probs[0][l];
     assert_true(fabs(sum - 1.0) < 1e-6);
     assert_true(fabs((double)probs[0][0] - exp(-2.0) / (exp(-2.0) + 2.0)) < 1e-7);
-    dkvb_decode_softmax(logits[0], 2, 4, 2.0, 0.0, scores[0]); /* half the distances */
+    assert_ok(dkvb_decode_softmax(logits[0], 2, 4, 2.0, 0.0, scores[0])); /* half the distances */
     assert_true(fabs((double)scores[0][0] - exp(-1.0) / (exp(-1.0) + 2.0 + exp(-51.5))) < 1e-7);
-    dkvb_decode_softmax(logits[0], 1, 4, 2.0, 0.5, scores[0]); /* spread (2 + 103) / 4 */
+    assert_ok(dkvb_decode_softmax(logits[0], 1, 4, 2.0, 0.5, scores[0])); /* spread (2 + 103) / 4 */
     assert_true(fabs((double)scores[0][0] / (double)scores[0][1] - exp(-1.0 / sqrt(26.25))) < 1e-6);
     assert_true(scores[0][1] == scores[0][2]); /* a tie stays one */
-    dkvb_decode_softmax(same, 1, 4, 2.0, 0.5, scores[0]);
+    assert_ok(dkvb_decode_softmax(same, 1, 4, 2.0, 0.5, scores[0]));
     assert_true(scores[0][0] == 0.25f && scores[0][3] == 0.25f); /* a spread of 0 */
+    assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, 1.0, NAN, scores[0]), DKVB_EINVAL);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, wrong[i], 0.0, scores[0]), DKVB_EINVAL);
+        assert_message("it must be finite and above 0");
+    }
     dkvb_decode_argmax(logits[0], 2, 4, best);
     assert_int_equal(best[0], 1); /* the lower of two equal */
     assert_int_equal(best[1], 3);

@@ -41,6 +41,7 @@ from .fit import Fitted, FitReport, Trial, Tuned, fit, tune
 from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
+from .outside import Outside
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
@@ -50,7 +51,7 @@ __all__ = [
     "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FileError", "FitReport", "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
     "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",

@@ -153,12 +153,28 @@ class Allocator(Structure):
 ProgressFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
 
 
+class Outside(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("searched", c_uint64),
+        ("rows", c_uint64),
+        ("shorter", c_uint64),
+        ("longer", c_uint64),
+        ("first", c_uint64),
+        ("length", c_double),
+        ("cut", c_double),
+        ("least", c_double),
+        ("greatest", c_double),
+    )
+
+
 class RunOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         ("threads", c_uint32),
         ("progress", ProgressFn),
         ("user", c_void_p),
+        ("outside", POINTER(Outside)),
     )
 
 
@@ -195,6 +211,8 @@ class CodebooksInfo(Structure):
         ("frozen", c_uint32),
         ("purged_pairs", c_uint64),
         ("birth", c_uint8 * 16),
+        ("least_length", c_double),
+        ("greatest_length", c_double),
     )
 
 
@@ -673,6 +691,7 @@ STRUCTURES = {
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
     "dkvb_request": Request,
+    "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
     "dkvb_separation_shape": SeparationShape,
     "dkvb_train_options": TrainOptions,
@@ -845,7 +864,7 @@ PROTOTYPES = {
     "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, POINTER(c_double))),
     "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double), POINTER(c_double))),
     "dkvb_calibration_temperature": (c_double, (_f32, c_uint32, c_double, c_double)),
-    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, c_double, _f32)),
+    "dkvb_decode_softmax": (Status, (_f32, c_size_t, c_uint32, c_double, c_double, _f32)),
     "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 

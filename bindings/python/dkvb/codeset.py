@@ -152,7 +152,7 @@ class Codeset(Handle):
         return rows.astype(np.bool_)
 
     def copy_sessions(self, other):
-        """Record the sessions of another codeset in this one, which has none, for the rows that both have."""
+        """Record the sessions of another codeset, of the same rows or more, in this one, which has none."""
         lib.dkvb_codeset_copy_sessions(self._c, other._c)
 
     def fit_temperature(self, model, *, threads=0):

@@ -13,8 +13,6 @@ def softmax(logits, temperature=1.0, power=0.0):
 
     The spread of a row is its largest logit less the mean of its logits.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature: {temperature} found, it must be above 0")
     logits = _arrays.floats(logits, ("rows", "classes"), "logits")
     out = np.empty_like(logits)
     lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, temperature, power, _arrays.pointer(out))

@@ -75,7 +75,7 @@ class Tuned(NamedTuple):
 
 def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, depth=None, keep="auto", whiten="choose",
         top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, threads=0, progress=None,
-        report=None, stage=None, **settings):
+        report=None, stage=None, outside=None, **settings):
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
     Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train(): method, codebooks
@@ -85,7 +85,8 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
 
     `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
     `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
-    `progress` with what is done of a stage; what they raise cancels.
+    `progress` with what is done of a stage; what they raise cancels. `outside`, an Outside, counts rows that are not of
+    the kind that the keys were placed on.
     """
     rows, kept = _rows(x, labels, ids, classes)
     callbacks = Callbacks()
@@ -113,7 +114,7 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     if stage is not None:
         opts.stage = callbacks.wrap(_ffi.StageFn, lambda _user, name: stage(name.decode("ascii")))
     model, made, raw = POINTER(_ffi.Model)(), POINTER(_ffi.Codeset)(), _struct.sized(_ffi.FitReport)
-    with LongCall(threads, progress, callbacks) as run:
+    with LongCall(threads, progress, callbacks, outside) as run:
         lib.dkvb_fit(byref(model), byref(made) if codeset else None, byref(rows), byref(opts), byref(raw), byref(run))
     return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _struct.answer(FitReport, raw))
 
