@@ -37,7 +37,8 @@ extern "C" {
  * mean little; so whoever asks is told how many there are.
  *
  * A row is outside if its length, as it is handed over, is below a quarter of the usual lengths of key rows or above
- * four times those, or if more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of the
+ * four times those, or if it is not
+ * scaled to length 1 and more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of the
  * kind that the keys were placed on are hardly ever: it takes a wrong number in a row, or rows of another type (0..255
  * for 0..1), scaling or encoder (docs/numerics.md, *Rows outside the scale*).
  *
@@ -52,7 +53,7 @@ typedef struct dkvb_outside {
     uint64_t longer;    /**< rows whose length is above `greatest` */
     uint64_t first;     /**< number of the first row outside, counted through all calls */
     double length;      /**< of the first row */
-    double cut;         /**< share of its projected numbers that lie at an end of the scale */
+    double cut;         /**< share of its projected numbers that lie at an end of the scale; 0 if rows have length 1 */
     double least;       /**< lengths that rows may have; 0 */
     double greatest;    /**< and the greatest float where codebooks remember none */
 } dkvb_outside;

@@ -70,15 +70,16 @@ void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const doub
     found->least = (double)cb->least;
     found->greatest = (double)cb->greatest;
     for (size_t r = 0; r < n; r++, found->searched++) {
-        bool shorter = lengths[r]<(double)cb->least, longer = lengths[r]>(double) cb->greatest;
-        bool clipped = (uint64_t)cut[r] * CUT_SHARE > numbers;
+        bool shorter = lengths[r] < found->least;
+        bool longer = lengths[r] > found->greatest;
+        bool clipped = cut && (uint64_t)cut[r] * CUT_SHARE > numbers;
 
         if (!shorter && !longer && !clipped)
             continue;
         if (found->rows == 0) {
             found->first = found->searched;
             found->length = lengths[r];
-            found->cut = (double)cut[r] / (double)numbers;
+            found->cut = cut ? (double)cut[r] / (double)numbers : 0.0;
         }
         found->rows++;
         found->shorter += shorter;

@@ -19,7 +19,7 @@ dkvb_status dkvb__limits_set(dkvb_codebooks *cb, const double *lengths, size_t n
 /* Numbers at an end of the scale in a tile of one codebook, int8_t[quads][16][4], are added to the 16 counts. */
 void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 
-/* Count `n` more rows, of these lengths and with so many numbers at an end. */
+/* Count `n` more rows, of these lengths and with so many numbers at an end; cut: NULL where rows are of length 1. */
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 

@@ -14,6 +14,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
 {
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
+    bool counts_cut = run->outside && !cb->normalize; /* rows of length 1 never have many numbers at an end */
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 
     if (rc)
@@ -39,9 +40,9 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     s->dist = dkvb__alloc(mem, run->threads, (size_t)TILE * k * sizeof *s->dist);
     s->index = dkvb__alloc(mem, run->threads, (size_t)TILE * k * sizeof *s->index);
     s->chosen = dkvb__alloc(mem, run->threads, s->capacity * sizeof *s->chosen);
-    s->cut = run->outside ? dkvb__alloc(mem, s->capacity, sizeof *s->cut) : NULL;
+    s->cut = counts_cut ? dkvb__alloc(mem, s->capacity, sizeof *s->cut) : NULL;
     if (s->rows && s->tile && s->q && s->norms && s->scores && s->dist && s->index && s->chosen &&
-        (s->cut || !run->outside))
+        (s->cut || !counts_cut))
         return DKVB_OK;
     dkvb__search_end(s);
     return dkvb__fail(DKVB_ENOMEM, "out of memory to search %zu rows at a time", s->capacity);
@@ -199,8 +200,9 @@ static dkvb_status project(struct dkvb__search *s, const float *x, size_t n, siz
     if (rc)
         return rc;
     dkvb__projector_run(&s->projector, n, &to);
-    if (s->cut) {
-        dkvb__parallel(&s->run, (n + TILE - 1) / TILE, count_cut, s);
+    if (s->run.outside) {
+        if (s->cut)
+            dkvb__parallel(&s->run, (n + TILE - 1) / TILE, count_cut, s);
         dkvb__outside_add(&s->found, s->cb, s->projector.lengths, s->cut, n);
         return dkvb__give_info(s->run.outside, &s->found, sizeof s->found, "rows outside the scale");
     }

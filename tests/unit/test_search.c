@@ -339,6 +339,8 @@ static void predictions_and_fits_count_each_row_once_and_refreshes_none(void **s
     dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
     dkvb_codeset *set;
     dkvb_model *fitted;
+    dkvb_mask *mask;
+    uint64_t entry, again;
 
     (void)state;
     for (size_t i = 0; i < ROWS * DIM; i++)
@@ -347,8 +349,13 @@ static void predictions_and_fits_count_each_row_once_and_refreshes_none(void **s
     assert_ok(dkvb_model_predict(model, scaled, ROWS, answers, NULL, &run));
     assert_true(found.searched == ROWS && found.rows == ROWS);
     memset(codes, 0, sizeof codes);
-    assert_ok(dkvb_search_refresh(model, scaled, ROWS, 1, codes, NULL, &run));
-    assert_true(found.searched == ROWS);
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_mask_add(mask, 0, 0));
+    assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
+    assert_ok(dkvb_search_refresh(model, scaled, ROWS, 1, codes, &again, &run));
+    assert_true(again == ROWS && found.searched == ROWS);
+    assert_ok(dkvb_model_undo(model, entry));
+    dkvb_mask_free(mask);
 
     found = (dkvb_outside)DKVB_OUTSIDE_INIT;
     x.x = scaled;
