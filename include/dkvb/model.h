@@ -62,14 +62,12 @@ typedef struct dkvb_model_info {
     uint32_t class_counts; /**< 1: counts of each class are kept, see dkvb_model_count_classes() */
     double temperature;    /**< logits are divided by it for probabilities; 1: as they are */
     uint8_t trained[16];   /**< fingerprint of all trainings, zeros if there was none: see dkvb_model_set_values() */
+    uint32_t trials;       /**< settings tried to find those of the latest tuned training (fit.h); 0: not tuned */
 } dkvb_model_info;
 
 #define DKVB_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0,                               \
-        {                                                                                                              \
-            0                                                                                                          \
-        }                                                                                                              \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, {0}, 0                        \
     }
 
 /**
