@@ -63,6 +63,7 @@ class ModelInfo:
     class_counts: bool
     temperature: float  # logits are divided by it for probabilities
     trained: bytes  # fingerprint of all trainings, zeros if there was none
+    trials: int  # settings that tune() tried to find those of the latest tuned training; 0: not tuned
 
 
 @dataclass(frozen=True)
