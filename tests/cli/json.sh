@@ -40,7 +40,7 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n held_out unlearnable unreadable encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature calibration_error held_out_accuracy loss accuracy seconds_keys "
+             "whitened trials temperature_rows temperature temperature_kept calibration_error held_out_accuracy loss accuracy seconds_keys "
              "seconds_search seconds_values seconds",
     "eval": "n unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable output predictions pictures seconds",
@@ -54,7 +54,7 @@ KEYS = {
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
-               "rows_trained pairs_total masked_pairs purged_pairs encoder class_names head "
+               "rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
