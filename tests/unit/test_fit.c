@@ -445,7 +445,7 @@ static void the_number_of_trials_stays_with_the_model(void **state)
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     const char *path = temp_path("trials");
     dkvb_codeset *set;
-    dkvb_model *model;
+    dkvb_model *model, *again;
     uint32_t trials;
 
     (void)state;
@@ -478,6 +478,11 @@ static void the_number_of_trials_stays_with_the_model(void **state)
     assert_int_equal(session.training.trials, 0);
     assert_ok(dkvb_model_replay(model, set, (uint64_t[]){17, 431}, 2, NULL, NULL, NULL));
     assert_int_equal(info_of(model).trials, 3);
+    assert_ok(dkvb_model_new(&again, dkvb_model_codebooks(model), CLASSES,
+                             &(dkvb_model_options){.struct_size = sizeof(dkvb_model_options), .top_k = o.top_k}));
+    assert_ok(dkvb_model_replay(again, set, (uint64_t[]){17, 431}, 2, NULL, NULL, NULL));
+    assert_int_equal(info_of(again).trials, 3);
+    dkvb_model_free(again);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
