@@ -350,7 +350,7 @@ static void all_rows_judge_the_whitening(void **state)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_allocator mem = dkvb__allocator(NULL);
-    dkvb_fit_options o;
+    dkvb_fit_options o, given = small_fit();
     struct dkvb__settings s;
     dkvb_fit_rows r = all_rows();
     struct dkvb__fitting f;
@@ -358,7 +358,7 @@ static void all_rows_judge_the_whitening(void **state)
     bool compared, whiten;
 
     (void)state;
-    assert_ok(dkvb__fit_take(&o, &s, &(dkvb_fit_options)DKVB_FIT_OPTIONS_INIT));
+    assert_ok(dkvb__fit_take(&o, &s, &given));
     assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
     dkvb__settings_suit(&s, ROWS, DIM, CLASSES);
     assert_ok(dkvb__fitting_choose_whitening(&f, &s, false, measured, &compared, &whiten));
@@ -374,19 +374,21 @@ static void all_rows_judge_the_whitening(void **state)
 static void settings_suit_the_rows_that_have_a_label(void **state)
 {
     static int32_t few[ROWS];
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
     dkvb_fit_rows r = all_rows();
     dkvb_fit_report report = DKVB_FIT_REPORT_INIT, of_few = DKVB_FIT_REPORT_INIT;
     dkvb_model *model;
 
     (void)state;
+    o.whiten = DKVB_WHITEN_NEVER;
     for (size_t i = 0; i < ROWS; i++)
         few[i] = i % 10 ? -1 : labels[i];
     r.labels = few;
-    assert_ok(dkvb_fit(&model, NULL, &r, NULL, &report, NULL));
+    assert_ok(dkvb_fit(&model, NULL, &r, &o, &report, NULL));
     dkvb_model_free(model);
     r = all_rows();
     r.n = 60;
-    assert_ok(dkvb_fit(&model, NULL, &r, NULL, &of_few, NULL));
+    assert_ok(dkvb_fit(&model, NULL, &r, &o, &of_few, NULL));
     dkvb_model_free(model);
     assert_int_equal(report.labelled, 60);
     assert_true(report.keys == of_few.keys && report.top_k == of_few.top_k && report.epochs == of_few.epochs);
@@ -782,6 +784,8 @@ static void progress_can_cancel_at_any_time(void **state)
     dkvb_model *model;
 
     (void)state;
+    keyinit.codebooks = 1; /* it is made some hundred times */
+    keyinit.keys = 4;
     run.progress = stop_at_tick;
     run.user = &c;
     for (;; c.stop_at += 7, c.calls = 0) { /* of some hundred times */
@@ -802,10 +806,12 @@ static void every_allocation_of_a_fit_may_fail(void **state)
     dkvb_fit_options o = small_fit();
 
     (void)state;
+    keyinit.codebooks = 1; /* it is made some hundred times */
+    keyinit.keys = 4;
     for (int with_codes = 0; with_codes < 2; with_codes++) {
         dkvb_status rc = DKVB_ENOMEM;
 
-        for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
+        for (size_t fail_at = 0; rc != DKVB_OK; fail_at += fail_at < 100 ? 1 : 3) { /* folds are alike */
             struct failing_alloc mem;
             dkvb_allocator a = failing_allocator(&mem, fail_at);
             dkvb_codeset *set = NULL;
