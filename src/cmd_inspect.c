@@ -75,6 +75,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     }
     json_text("values_dtype", dkvb_dtype_name(info->values_dtype));
     json_count("rows_trained", info->rows_trained);
+    json_count("trials", info->trials);
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
     json_count("masked_pairs", info->masked_pairs);
     json_count("purged_pairs", info->purged_pairs);
@@ -129,6 +130,8 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
     printf("values     %s\n", dkvb_dtype_name(info->values_dtype));
     printf("answers    at temperature %.3f\n", info->temperature);
     printf("trained    on %" PRIu64 " rows, each epoch counted\n", info->rows_trained);
+    if (info->trials > 0)
+        printf("tuned      by %" PRIu32 " trials: --trials %" PRIu32 " repeats them\n", info->trials, info->trials);
     printf("pairs      %" PRIu64 ", of them %" PRIu64 " masked and %" PRIu64 " purged\n",
            (uint64_t)info->codebooks * info->keys, info->masked_pairs, info->purged_pairs);
     print_classes(model, info);

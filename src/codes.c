@@ -28,17 +28,6 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
     return code;
 }
 
-int codes_search_deep(const dkvb_model *model, const struct features *rows, uint32_t depth, uint32_t threads,
-                      uint16_t *codes)
-{
-    dkvb_run_options run = progress_start("search", threads);
-    int code = tool_check_about(
-        rows->path, dkvb_search(dkvb_model_codebooks(model), NULL, rows->x, rows->rows, depth, codes, NULL, &run));
-
-    progress_stop();
-    return code;
-}
-
 /* Type and shape as "uint16[400][8][1]". */
 static void describe(const dkvb_array *array, char *text, size_t size)
 {

@@ -102,14 +102,25 @@ static int check_taught(const struct forget *f)
         f->args.codes, f->set.id_count);
 }
 
+/* The method `values` looks at no code of a row that was trained on: where features are kept, most of the search is
+ * saved. */
+static bool needs_codes(const struct forget *f)
+{
+    return f->args.exact || f->args.rows || forget_method(f) != DKVB_METHOD_VALUES;
+}
+
 static int read_codeset(struct forget *f)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
     struct forget_set *set = &f->set;
-    int code = codeset_read(&f->codeset, f->args.codes, f->model, f->args.threads);
+    int code = codeset_open(&f->codeset, f->args.codes, f->model);
 
+    if (code == EXIT_SUCCESS && needs_codes(f))
+        code = codeset_search(f->codeset, DKVB_PART_TRAINING, f->args.codes, f->model, f->args.threads);
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
+        code = codeset_search(f->codeset, DKVB_PART_HELD_OUT, f->args.codes, f->model, f->args.threads);
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_list_rows(f->codeset, DKVB_PART_TRAINING, &training));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_HELD_OUT, &f->held));
     if (code == EXIT_SUCCESS)
@@ -357,7 +368,7 @@ int forget_ids_of(const struct forget *f, const uint8_t *classes, uint64_t **ids
     if (!*ids)
         return EXIT_FAILURE;
     for (uint32_t p = DKVB_PART_TRAINING; p <= DKVB_PART_HELD_OUT && code == EXIT_SUCCESS; p++) {
-        code = tool_check(dkvb_codeset_get_rows(f->codeset, p, &part));
+        code = tool_check(dkvb_codeset_list_rows(f->codeset, p, &part));
         for (size_t i = 0; i < part.n && code == EXIT_SUCCESS; i++)
             if (part.labels[i] >= 0 && classes[part.labels[i]] == DKVB_FORGET)
                 (*ids)[(*count)++] = part.ids[i];

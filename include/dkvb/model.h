@@ -63,14 +63,12 @@ typedef struct dkvb_model_info {
     double temperature;       /**< of a row of spread 1, see calibration.h; 1 with power 0: logits as they are */
     double temperature_power; /**< how it follows the spread */
     uint8_t trained[16];      /**< fingerprint of all trainings, zeros if there was none: see dkvb_model_set_values() */
+    uint32_t trials;          /**< settings tried to find those of the latest tuned training (fit.h); 0: not tuned */
 } dkvb_model_info;
 
 #define DKVB_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0,                            \
-        {                                                                                                              \
-            0                                                                                                          \
-        }                                                                                                              \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, {0}, 0                     \
     }
 
 /**

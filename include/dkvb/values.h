@@ -63,11 +63,12 @@ typedef struct dkvb_train_options {
     dkvb_report_fn report;  /**< or NULL */
     void *user;             /**< handed to `report` */
     const uint64_t *ids;    /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
+    uint32_t trials;        /**< settings that dkvb_tune() tried to find these, kept in the model; 0: not tuned */
 } dkvb_train_options;
 
 #define DKVB_TRAIN_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0                                            \
+        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 0                                         \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */

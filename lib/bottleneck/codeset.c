@@ -102,15 +102,9 @@ int dkvb_codeset_holds_out(uint64_t id, double share)
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53 < share;
 }
 
-/* Codes of a row. */
-static size_t code_size(const dkvb_codeset *set, const struct dkvb__coderows *rows)
-{
-    return (size_t)set->codebooks * rows->k;
-}
-
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits)
 {
-    return dkvb__packed_size(code_size(set, rows), bits);
+    return dkvb__packed_size(dkvb__coderows_code_size(set, rows), bits);
 }
 
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows)
@@ -121,7 +115,8 @@ uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows)
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features)
 {
     struct dkvb__coderows *rows = &set->part[part], more = *rows;
-    size_t code = code_size(set, rows) * sizeof *rows->codes, row = (size_t)dkvb__coderows_feature_size(rows);
+    size_t code = dkvb__coderows_code_size(set, rows) * sizeof *rows->codes,
+           row = (size_t)dkvb__coderows_feature_size(rows);
 
     if (n <= rows->capacity)
         return DKVB_OK;
@@ -149,7 +144,7 @@ dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bo
     return DKVB_OK;
 }
 
-static dkvb_status check_part(uint32_t part)
+dkvb_status dkvb__codeset_check_part(uint32_t part)
 {
     if (part < DKVB__PARTS)
         return DKVB_OK;
@@ -215,9 +210,6 @@ static dkvb_status check_rows(const struct addition *a)
                           x->codebooks, x->k, part_names[a->part], a->set->codebooks, rows->k);
     if (!x->ids || !x->labels || !x->codes)
         return dkvb__fail(DKVB_EINVAL, "codeset: rows must bring ids, labels and codes, one of them is NULL");
-    for (size_t r = 0; r < x->n; r++)
-        if (x->labels[r] < -1)
-            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, it must be -1 or more", r, x->labels[r]);
     if (a->keep_features) {
         size_t count = x->n * x->columns, bad = dkvb__row_finite(x->features, x->dtype, count);
 
@@ -228,25 +220,31 @@ static dkvb_status check_rows(const struct addition *a)
     return dkvb__check_code_range(x->codes, x->k, x->n, a->set->codebooks, a->set->keys);
 }
 
-/* Order the rows by id; an id must be new to both parts, and come once. */
-static dkvb_status order_rows(const struct addition *a)
+dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
+                                struct dkvb__keyed *scratch)
 {
-    const dkvb_codeset_rows *x = a->from;
+    for (size_t r = 0; r < n; r++)
+        order[r] = (struct dkvb__keyed){ids ? ids[r] : r, r};
+    dkvb__sort_keyed(order, scratch, n);
+    for (size_t r = 0; r < n; r++) {
+        unsigned long long id = order[r].key;
 
-    for (size_t r = 0; r < x->n; r++)
-        a->order[r] = (struct dkvb__keyed){x->ids[r], r};
-    dkvb__sort_keyed(a->order, a->scratch, x->n);
-    for (size_t r = 0; r < x->n; r++) {
-        unsigned long long id = a->order[r].key;
-
-        if (r > 0 && id == a->order[r - 1].key)
-            return dkvb__fail(DKVB_EINVAL, "codeset: rows %zu and %zu have the same id, %llu", a->order[r - 1].index,
-                              a->order[r].index, id);
+        if (r > 0 && id == order[r - 1].key)
+            return dkvb__fail(DKVB_EINVAL, "codeset: rows %zu and %zu have the same id, %llu", order[r - 1].index,
+                              order[r].index, id);
         for (uint32_t p = 0; p < DKVB__PARTS; p++)
-            if (dkvb__coderows_find(&a->set->part[p], id) < a->set->part[p].n)
+            if (dkvb__coderows_find(&set->part[p], id) < set->part[p].n)
                 return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has id %llu, which is in the %s part already",
-                                  a->order[r].index, id, part_names[p]);
+                                  order[r].index, id, part_names[p]);
     }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
+{
+    for (size_t r = 0; r < n; r++)
+        if (labels[r] < -1)
+            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, it must be -1 or more", r, labels[r]);
     return DKVB_OK;
 }
 
@@ -255,7 +253,7 @@ static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
     const dkvb_codeset_rows *x = a->from;
-    size_t code = code_size(a->set, rows), row = (size_t)dkvb__coderows_feature_size(rows);
+    size_t code = dkvb__coderows_code_size(a->set, rows), row = (size_t)dkvb__coderows_feature_size(rows);
     size_t old = rows->n, to = rows->n + x->n;
     char *features = rows->features;
 
@@ -289,7 +287,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
     dkvb_codeset_rows x = DKVB_CODESET_ROWS_INIT;
     struct addition a = {.set = set, .part = part, .from = &x};
     struct dkvb__coderows *rows;
-    dkvb_status rc = check_part(part);
+    dkvb_status rc = dkvb__codeset_check_part(part);
 
     if (!rc)
         rc = dkvb__take_options(&x, sizeof x, given, "codeset rows");
@@ -307,7 +305,9 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
     if (!rc)
         rc = check_rows(&a);
     if (!rc)
-        rc = order_rows(&a);
+        rc = dkvb__codeset_check_labels(x.labels, x.n);
+    if (!rc)
+        rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc && rows->n == 0) { /* arrays that an earlier content left behind may be of another type */
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
@@ -328,7 +328,7 @@ dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *i
                              const uint16_t *codes, size_t n)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
-    dkvb_status rc = check_part(part);
+    dkvb_status rc = dkvb__codeset_check_part(part);
 
     if (rc)
         return rc;
@@ -341,14 +341,12 @@ dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *i
     return dkvb_codeset_add_rows(set, part, &rows);
 }
 
-dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
+dkvb_status dkvb_codeset_list_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
 {
     dkvb_codeset_rows full = DKVB_CODESET_ROWS_INIT;
     const struct dkvb__coderows *rows;
-    dkvb_status rc = check_part(part);
+    dkvb_status rc = dkvb__codeset_check_part(part);
 
-    if (!rc)
-        rc = dkvb__codeset_need_codes(set, part);
     if (rc)
         return rc;
     rows = &set->part[part];
@@ -364,6 +362,15 @@ dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_c
     return dkvb__give_info(out, &full, sizeof full, "codeset rows");
 }
 
+dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
+{
+    dkvb_status rc = dkvb__codeset_check_part(part);
+
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, part);
+    return rc ? rc : dkvb_codeset_list_rows(set, part, out);
+}
+
 dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *out)
 {
     dkvb_codeset_info full = DKVB_CODESET_INFO_INIT;
@@ -374,7 +381,7 @@ dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *ou
     full.searched = 1;
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         const struct dkvb__coderows *rows = &set->part[p];
-        bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * code_size(set, rows));
+        bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * dkvb__coderows_code_size(set, rows));
 
         full.k[p] = rows->k;
         full.rows[p] = rows->n;
@@ -428,72 +435,11 @@ size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-enum { SEARCH_ROWS = 4096 }; /* rows that are widened and searched at a time */
-
-/* Codes of the features of a part, into codes that have room for them. `done` rows of `total` were searched before. */
-static dkvb_status search_part(const dkvb_codeset *set, uint32_t part, const dkvb_codebooks *cb, uint16_t *codes,
-                               const dkvb_run_options *opts, uint64_t done, uint64_t total)
+/* Rows leave where gone[r] is 1. What lies behind the last row afterwards is overwritten. */
+static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
-    const struct dkvb__coderows *rows = &set->part[part];
-    size_t columns = rows->columns, most = rows->n < SEARCH_ROWS ? rows->n : SEARCH_ROWS;
-    float *x = dkvb__alloc(&set->mem, most, columns * sizeof *x);
-    dkvb_run_options quiet = *opts;
-    dkvb_status rc = x ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows of %zu columns", most, columns);
-
-    quiet.progress = NULL; /* which would count the rows of one call of dkvb_search() */
-    for (size_t r = 0, n; !rc && r < rows->n; r += n) {
-        n = rows->n - r < most ? rows->n - r : most;
-        dkvb__widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype, n * columns);
-        rc = dkvb_search(cb, NULL, x, n, rows->k, codes + r * code_size(set, rows), NULL, &quiet);
-        if (!rc && opts->progress && opts->progress(opts->user, done + r + n, total) != 0)
-            rc = dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu rows", (unsigned long long)(done + r + n),
-                            (unsigned long long)total);
-    }
-    dkvb__free(&set->mem, x);
-    return rc;
-}
-
-dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_run_options *given)
-{
-    dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;
-    uint64_t done = 0, total = 0;
-    dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "run options");
-
-    if (!rc)
-        rc = dkvb_codeset_check(set, cb);
-    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
-        const struct dkvb__coderows *rows = &set->part[p];
-
-        if (rows->codes || rows->n == 0)
-            continue;
-        total += rows->n;
-        if (rows->columns != cb->shape.input_dim)
-            rc = dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %u columns, the codebooks take %u",
-                            rows->columns, cb->shape.input_dim);
-    }
-    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
-        struct dkvb__coderows *rows = &set->part[p];
-        uint16_t *codes;
-
-        if (rows->codes || rows->n == 0)
-            continue;
-        codes = dkvb__alloc(&set->mem, rows->capacity, code_size(set, rows) * sizeof *codes);
-        if (!codes)
-            return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
-        rc = search_part(set, p, cb, codes, &o, done, total);
-        if (rc)
-            dkvb__free(&set->mem, codes);
-        else
-            rows->codes = codes;
-        done += rows->n;
-    }
-    return rc;
-}
-
-/* Close the gaps: gone[r] rows leave. What lies behind the last row afterwards is overwritten. */
-static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
-{
-    size_t code = code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0, removed;
+    size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,
+           removed;
     char *features = rows->features;
 
     for (size_t r = 0; r < rows->n; r++) {
@@ -524,29 +470,39 @@ static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows,
     return removed;
 }
 
+uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, uint8_t *gone)
+{
+    uint64_t removed = 0;
+
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        struct dkvb__coderows *rows = &set->part[p];
+
+        memset(gone, 0, rows->n);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = dkvb__coderows_find(rows, ids[i]);
+
+            if (at < rows->n)
+                gone[at] = 1;
+        }
+        removed += drop_rows(set, rows, gone);
+    }
+    return removed;
+}
+
 dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n, uint64_t *removed)
 {
-    struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
-    uint8_t *gone = dkvb__alloc0(&set->mem, training->n + held->n, 1);
+    const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
+    uint8_t *gone = dkvb__alloc(&set->mem, training->n > held->n ? training->n : held->n, 1);
     uint64_t count;
 
     if (!gone)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
-    for (size_t i = 0; i < n; i++) {
-        size_t t = dkvb__coderows_find(training, ids[i]), h = dkvb__coderows_find(held, ids[i]);
-
-        if (t == training->n && h == held->n) {
+    for (size_t i = 0; i < n; i++)
+        if (dkvb__coderows_find(training, ids[i]) == training->n && dkvb__coderows_find(held, ids[i]) == held->n) {
             dkvb__free(&set->mem, gone);
             return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
         }
-        if (t < training->n)
-            gone[t] = 1;
-        if (h < held->n)
-            gone[training->n + h] = 1;
-    }
-    n = training->n;
-    count = close_gaps(set, training, gone);
-    count += close_gaps(set, held, gone + n);
+    count = dkvb__codeset_drop(set, ids, n, gone);
     dkvb__free(&set->mem, gone);
     if (removed)
         *removed = count;
@@ -698,7 +654,7 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
 
         o.ids = rows->ids;
         dkvb__codeset_session_labels(set, s, gone, labels);
-        dkvb__trained_extend(trained, &o, rows->codes, code_size(set, rows), labels, rows->n, run);
+        dkvb__trained_extend(trained, &o, rows->codes, dkvb__coderows_code_size(set, rows), labels, rows->n, run);
     }
 }
 
@@ -742,7 +698,7 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
     if (!codes || !logits)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", rows->n);
     for (size_t r = 0; !rc && r < rows->n; r++)
-        live_code(model, rows->codes + r * code_size(set, rows), rows->k, codes + r * size);
+        live_code(model, rows->codes + r * dkvb__coderows_code_size(set, rows), rows->k, codes + r * size);
     if (!rc)
         rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
     if (!rc)

@@ -89,6 +89,49 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     return DKVB_OK;
 }
 
+dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    size_t count;
+    dkvb_status rc;
+
+    o.top_k = m->top_k;
+    o.allocator = &m->mem;
+    rc = dkvb_model_new(out, m->codebooks, m->classes, &o);
+    if (!rc)
+        rc = dkvb_model_set_values_dtype(*out, m->values_dtype);
+    if (rc) {
+        dkvb_model_free(*out);
+        *out = NULL;
+        return rc;
+    }
+    dkvb__value_count(&count, &m->codebooks->shape, m->classes);
+    if (!m->blank)
+        memcpy((*out)->values, m->values, count * dkvb__value_size(m->values_dtype));
+    (*out)->blank = m->blank;
+    (*out)->rows_trained = m->rows_trained;
+    (*out)->trials = m->trials;
+    memcpy((*out)->trained, m->trained, sizeof m->trained);
+    (*out)->temperature = m->temperature;
+    (*out)->power = m->power;
+    memcpy((*out)->mask->bits, m->mask->bits, dkvb__word_count(&m->codebooks->shape) * sizeof *m->mask->bits);
+    return DKVB_OK;
+}
+
+void dkvb__model_become(dkvb_model *m, dkvb_model *twin)
+{
+    dkvb__free(&m->mem, m->values);
+    m->values = twin->values;
+    twin->values = NULL;
+    m->blank = twin->blank;
+    m->rows_trained = twin->rows_trained;
+    m->trials = twin->trials;
+    memcpy(m->trained, twin->trained, sizeof m->trained);
+    m->temperature = twin->temperature;
+    m->power = twin->power;
+    dkvb_model_free(twin);
+}
+
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
 {
     dkvb__free(mem, record->method);
@@ -169,6 +212,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.purged_pairs = cb.purged_pairs;
     full.journal_entries = m->journal.count;
     full.rows_trained = m->rows_trained;
+    full.trials = m->trials;
     memcpy(full.birth, cb.birth, sizeof full.birth);
     full.values_dtype = m->values_dtype;
     full.class_counts = m->counts != NULL;

@@ -70,6 +70,7 @@ struct dkvb_model {
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
+    uint32_t trials;           /* of the latest training that was tuned; 0: none was */
     uint8_t trained[16];       /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
     double temperature, power; /* of probabilities: dkvb_calibration_temperature(); 1 and 0: none */
     struct dkvb__extra *extras;
@@ -82,6 +83,12 @@ struct dkvb_model {
 /* A model with codebooks (one more owner), mask and names but no values yet. */
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
+
+/* A model of the same codebooks that answers as `model` does and may be trained in its place: its values, mask, classes
+ * and temperature, without names, counts, journal. And the way back: `model` takes values and what they learned from
+ * `twin`, which is freed. Nothing fails there; the twin must still have the classes and the type of the model. */
+dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
+void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 
 /* Number of all values; false if they do not fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);

@@ -9,6 +9,7 @@
 enum {
     DKVB__SHAPE_SIZE = 96, /* section "shape" */
     DKVB__AT_FLAGS = 24,   /* after six u32: C, K, d, m, L, k */
+    DKVB__AT_TRIALS = 28,
     DKVB__AT_ROWS = 32,
     DKVB__AT_BIRTH = 40,
     DKVB__AT_SEED = 56,

@@ -25,6 +25,7 @@ struct reading {
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
     uint64_t rows_trained, seed;
+    uint32_t trials;
     uint8_t birth[16], trained[16];
     double temperature, power;
     uint64_t *valued; /* [C][W], pairs whose rows of values the file holds; NULL: of all pairs */
@@ -65,12 +66,13 @@ static dkvb_status read_shape(struct reading *r)
     r->temperature = dkvb__read_double(b + DKVB__AT_TEMPERATURE);
     r->power = dkvb__read_double(b + DKVB__AT_POWER);
     memcpy(r->trained, b + DKVB__AT_TRAINED, sizeof r->trained);
+    r->trials = dkvb__read32(b + DKVB__AT_TRIALS);
     r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
     memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
     if (dkvb__shape_check(&r->shape, "model file") || r->classes < 1 || r->classes > DKVB__MAX_CLASSES ||
         r->top_k < 1 || r->top_k > r->shape.keys || !dkvb__value_count(&values, &r->shape, r->classes) ||
         (dkvb__read32(b + DKVB__AT_FLAGS) & ~(uint32_t)(DKVB__FLAG_NORMALIZE | DKVB__FLAG_WHITENED)) ||
-        (r->whitened && r->shape.input_dim > DKVB__MAX_WHITENED) || dkvb__read32(b + 28) != 0)
+        (r->whitened && r->shape.input_dim > DKVB__MAX_WHITENED))
         return dkvb__fail(DKVB_EFORMAT,
                           "%.300s: a model of %u codebooks x %u keys x %u, input %u, %u classes, k = %u cannot be",
                           r->file.file.path, r->shape.codebooks, r->shape.keys, r->shape.key_dim, r->shape.input_dim,
@@ -584,6 +586,7 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         return rc;
     m->mapping = dkvb__mapping_retain(r->mapping);
     m->rows_trained = r->rows_trained;
+    m->trials = r->trials;
     m->temperature = r->temperature;
     m->power = r->power;
     memcpy(m->trained, r->trained, sizeof m->trained);

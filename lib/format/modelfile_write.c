@@ -21,6 +21,7 @@ static void write_shape(const dkvb_model *m, unsigned char *to)
         dkvb__write32(to + 4 * i, sizes[i]);
     dkvb__write32(to + DKVB__AT_FLAGS, (m->codebooks->normalize ? DKVB__FLAG_NORMALIZE : 0u) |
                                            (m->codebooks->whitening ? DKVB__FLAG_WHITENED : 0u));
+    dkvb__write32(to + DKVB__AT_TRIALS, m->trials);
     dkvb__write64(to + DKVB__AT_ROWS, m->rows_trained);
     memcpy(to + DKVB__AT_BIRTH, m->codebooks->birth, sizeof m->codebooks->birth);
     dkvb__write64(to + DKVB__AT_SEED, m->codebooks->seed);

@@ -302,18 +302,13 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     if (rc)
         return rc;
     /* Nothing fails from here on. */
-    dkvb__free(&model->mem, model->values);
-    model->values = after->values;
-    after->values = NULL;
     if (model->counts) {
         dkvb__class_counts_erase(model);
         model->counts = after->counts;
         after->counts = NULL;
     }
-    model->blank = after->blank;
-    model->rows_trained = after->rows_trained;
-    memcpy(model->trained, after->trained, sizeof model->trained);
-    dkvb_model_free(after);
+    after->temperature = model->temperature; /* it may have been set since */
+    dkvb__model_become(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
     if (entry)

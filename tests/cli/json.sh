@@ -40,7 +40,7 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n held_out unlearnable unreadable rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature temperature_power calibration_error held_out_accuracy loss accuracy seconds_keys "
+             "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy loss accuracy seconds_keys "
              "seconds_search seconds_values seconds",
     "eval": "n unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
@@ -54,7 +54,7 @@ KEYS = {
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize whitened temperature seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize whitened "
-               "temperature row_lengths values_dtype rows_trained pairs_total masked_pairs purged_pairs encoder class_names head "
+               "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows subjects seconds",

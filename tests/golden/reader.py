@@ -281,10 +281,10 @@ def main():
     tool, model = sys.argv[1:3]
     found = sections(Path(model).read_bytes())
     shape = found["shape"][1]
-    codebooks, keys, key_dim, input_dim, classes, top_k, flags, zero = struct.unpack_from("<8I", shape)
+    codebooks, keys, key_dim, input_dim, classes, top_k, flags, trials = struct.unpack_from("<8I", shape)
     rows, birth, seed = struct.unpack_from("<Q16sQ", shape, 32)
     temperature, power = struct.unpack_from("<d16xd", shape, 64)
-    assert len(shape) == 96 and temperature == 1 and power == 0 and flags in (0, 1, 2, 3) and zero == 0 and rows > 0
+    assert len(shape) == 96 and temperature == 1 and power == 0 and flags in (0, 1, 2, 3) and rows > 0
     center, scales = (np.frombuffer(found[name][1], "<f4") for name in ("center", "scales"))
     values = spread(found, codebooks, keys, classes)
     mask, purged = (pairs(found[name][1], codebooks, keys) for name in ("mask", "purged"))
@@ -311,7 +311,7 @@ def main():
             theirs = np.load(Path(work) / f"{name}.npy")
             assert theirs.shape == array.shape and (theirs == array).all(), name
     told = json.loads(subprocess.run([tool, "inspect", model, "--json"], check=True, stdout=subprocess.PIPE).stdout)
-    assert told["birth"] == birth.hex() and told["top_k"] == top_k and told["normalize"] == bool(flags & 1)
+    assert told["birth"] == birth.hex() and told["top_k"] == top_k and told["trials"] == trials and told["normalize"] == bool(flags & 1)
     assert told["values_dtype"] == {9: "float16", 10: "float32", 12: "bfloat16"}[found["values"][0]]
     temperature = struct.unpack_from("<d", shape, 64)[0]
     assert (told["temperature"], told["whitened"]) == (temperature, bool(flags & 2))

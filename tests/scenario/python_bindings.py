@@ -188,6 +188,19 @@ class FitTest(Case):
         self.assertEqual(codeset.fit_temperature(model),
                          (never.model.info.temperature, never.model.info.temperature_power))
 
+    def test_rows_that_join_a_codeset_are_trained_and_recorded(self):
+        model, codeset, _ = dkvb.fit(self.x[:400], self.y[:400], codeset=True, hold_out=0.2, trials=3, **self.SMALL)
+        report = dkvb.fit_more(model, self.x[400:], self.y[400:], codeset=codeset, hold_out=0.2, epochs=1)
+        self.assertEqual((report.rows + report.held_out, report.labelled, report.epochs), (200, 200, 1))
+        self.assertEqual(sum(len(codeset.rows(part)) for part in ("training", "held_out")), 600)
+        self.assertEqual((len(codeset.sessions), model.info.trials), (2, 3))
+        again = dkvb.Model(model.codebooks, CLASSES, top_k=model.info.top_k)
+        again.replay(codeset)
+        np.testing.assert_array_equal(again.values, model.values)
+        plain = dkvb.fit(self.x, self.y, **self.SMALL).model
+        self.assertEqual(dkvb.fit_more(plain, self.x[:60], self.y[:60]).temperature_kept, "few rows")
+        self.assertEqual(dkvb.fit_more(plain, self.x, self.y).temperature_kept, "")
+
     def test_stages_epochs_and_progress_are_told(self):
         stages, epochs, ticks = [], [], []
         dkvb.fit(self.x, self.y, codeset=True, stage=stages.append, report=epochs.append,
@@ -218,7 +231,8 @@ class FitTest(Case):
         tuned = dkvb.tune(self.x, self.y, trials=3, codebooks=16, seed=4)
         self.assertEqual([trial.number for trial in tuned.trials], [1, 2, 3])
         self.assertEqual(dkvb.tune(self.x, self.y, trials=3, codebooks=16, seed=4), tuned)
-        report = dkvb.fit(self.x, self.y, **tuned.settings).report
+        model, _, report = dkvb.fit(self.x, self.y, **tuned.settings)
+        self.assertEqual(model.info.trials, 3)
         self.assertEqual((report.codebooks, report.keys, report.top_k), (16, *(tuned.settings[n] for n in ("keys", "top_k"))))
         plain = dkvb.tune(self.x, self.y, trials=3, codebooks=16, whiten="never")
         self.assertFalse(any(trial.whitened for trial in plain.trials))

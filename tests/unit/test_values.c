@@ -896,6 +896,43 @@ static void softmax_argmax_and_top_agree(void **state)
     assert_int_equal(dkvb_decode_top(logits[0], 2, 4, 0, top[0], NULL), DKVB_EINVAL);
 }
 
+struct largest {
+    size_t size;
+};
+
+static void *note_size(void *user, size_t size)
+{
+    struct largest *l = user;
+
+    l->size = size > l->size ? size : l->size;
+    return malloc(size);
+}
+
+static void note_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+static void a_batch_takes_no_more_memory_than_its_rows(void **state)
+{
+    static uint16_t own[ROWS * CODEBOOKS];
+    struct largest largest = {0};
+    dkvb_allocator a = {note_size, note_release, &largest};
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = trained_model(1, own), *other;
+
+    (void)state;
+    o.allocator = &a;
+    train.batch = 1 << 20;
+    assert_ok(dkvb_model_new(&other, dkvb_model_codebooks(model), CLASSES, &o));
+    assert_ok(dkvb_model_train(other, own, 1, labels, ROWS, &train, NULL));
+    assert_true(largest.size < 100000); /* a full batch of sums alone would take 16 MB */
+    dkvb_model_free(other);
+    dkvb_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -926,6 +963,7 @@ int main(void)
         cmocka_unit_test(the_temperature_is_kept_and_checked),
         cmocka_unit_test(bad_codes_and_labels_are_named),
         cmocka_unit_test(softmax_argmax_and_top_agree),
+        cmocka_unit_test(a_batch_takes_no_more_memory_than_its_rows),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

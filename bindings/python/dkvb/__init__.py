@@ -37,7 +37,7 @@ from .effect import Budget, ClassEffect, effect, effect_compare, effect_sample, 
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
-from .fit import Fitted, FitReport, Trial, Tuned, fit, tune
+from .fit import Fitted, FitReport, Trial, Tuned, fit, fit_more, tune
 from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
@@ -55,7 +55,7 @@ __all__ = [
     "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
-    "fit", "fit_image", "fit_temperature", "image_codecs", "kernels",
+    "fit", "fit_image", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax", "threads",
     "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
     "version", "write_npy",

@@ -110,10 +110,13 @@ class Codeset(Handle):
         """False after loading a file that keeps features: then search() finds the codes."""
         return bool(self._info().searched)
 
-    def search(self, codebooks, *, threads=0, progress=None):
-        """Find the codes of features that were loaded; nothing is done where all codes are there."""
+    def search(self, codebooks, part=None, *, threads=0, progress=None):
+        """Find the codes of features that were loaded, of both parts or one; where they are there, nothing is done."""
         with LongCall(threads, progress) as run:
-            lib.dkvb_codeset_search(self._c, codebooks._c, byref(run))
+            if part is None:
+                lib.dkvb_codeset_search(self._c, codebooks._c, byref(run))
+            else:
+                lib.dkvb_codeset_search_part(self._c, _part(part), codebooks._c, byref(run))
 
     def rows(self, part):
         """A CodesetRows of the part."""

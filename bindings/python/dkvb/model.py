@@ -64,6 +64,7 @@ class ModelInfo:
     temperature: float  # of a row whose largest logit is 1 above the mean, see softmax()
     temperature_power: float  # how it follows that distance
     trained: bytes  # fingerprint of all trainings, zeros if there was none
+    trials: int  # settings that tune() tried to find those of the latest tuned training; 0: not tuned
 
 
 @dataclass(frozen=True)
