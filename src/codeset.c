@@ -187,8 +187,10 @@ int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, 
 {
     dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
     dkvb_run_options run;
+    double began = progress_clock();
     int code = tool_check(dkvb_codeset_load(out, path, NULL));
 
+    progress_add_file(began);
     if (code == EXIT_SUCCESS)
         code = tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
     if (code == EXIT_SUCCESS)

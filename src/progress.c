@@ -92,6 +92,18 @@ double progress_clock(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static double file_seconds;
+
+void progress_add_file(double began)
+{
+    file_seconds += progress_clock() - began;
+}
+
+double progress_file_seconds(void)
+{
+    return file_seconds;
+}
+
 static void draw(double share)
 {
     char cells[BAR_WIDTH + 1];

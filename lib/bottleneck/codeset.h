@@ -57,6 +57,12 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
+/* Leave of rows[0 .. *count-1], ascending, those that a temperature of `classes` classes is fitted on: all, or as many as
+ * are decoded and looked at in about a second. They are drawn by id, so a row that leaves takes no other one along
+ * (without it, a row that had no room moves up). ids: of all rows, or NULL: row numbers. */
+dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
+                                   const dkvb_allocator *mem);
+
 /* Record a session that was checked but for its numbers: DKVB_EINVAL, DKVB_EMISMATCH, or DKVB_ESTATE without room. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
 

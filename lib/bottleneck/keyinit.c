@@ -9,7 +9,8 @@ enum {
     TILE = DKVB__LANES,
     GROUP_BYTES = 256 << 20, /* of projected rows that are held at a time */
     SCALE_ROWS = 4096,       /* rows that the scales follow from */
-    CENTER_COLUMNS = 64      /* columns in one task */
+    CENTER_COLUMNS = 64,     /* columns in one task */
+    CENTER_ROWS = 16384      /* rows between two reports */
 };
 
 void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size)
@@ -222,7 +223,8 @@ static dkvb_status place_keys(struct placement *w)
 
 struct centering {
     const struct placement *w;
-    double *sum;
+    size_t first, end; /* rows, of those that are used */
+    double *sum;       /* [m] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -232,7 +234,7 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     size_t end = (task + 1) * CENTER_COLUMNS < width ? (task + 1) * CENTER_COLUMNS : width;
 
     (void)worker;
-    for (size_t r = 0; r < s->w->n; r++) {
+    for (size_t r = s->first; r < s->end; r++) {
         const float *x = s->w->x + (s->w->pick ? s->w->pick[r] : r) * width;
 
         for (size_t i = task * CENTER_COLUMNS; i < end; i++)
@@ -245,15 +247,20 @@ static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
     size_t width = cb->shape.input_dim;
-    struct centering s = {w, dkvb__alloc0(&cb->mem, width, sizeof *s.sum)};
+    struct centering s = {.w = w, .sum = dkvb__alloc0(&cb->mem, width, sizeof *s.sum)};
+    dkvb_status rc = DKVB_OK;
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    dkvb__parallel(&w->run, (width + CENTER_COLUMNS - 1) / CENTER_COLUMNS, sum_columns, &s);
+    for (; !rc && s.end < w->n; s.first = s.end) { /* rows of a file come from the disk here: seconds for a million */
+        s.end = w->n - s.first < CENTER_ROWS ? w->n : s.first + CENTER_ROWS;
+        dkvb__parallel(&w->run, (width + CENTER_COLUMNS - 1) / CENTER_COLUMNS, sum_columns, &s);
+        rc = dkvb__report(&w->run, 0, cb->shape.codebooks);
+    }
     for (size_t i = 0; i < width; i++)
         cb->center[i] = (float)(s.sum[i] / (double)w->n);
     dkvb__free(&cb->mem, s.sum);
-    return DKVB_OK;
+    return rc;
 }
 
 /* What is done to every row before it is searched: centre, whitening, scales. */
