@@ -183,22 +183,27 @@ int codeset_is(const char *path, bool *is)
     return EXIT_SUCCESS;
 }
 
-int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads)
+int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
 {
-    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
-    dkvb_run_options run;
     double began = progress_clock();
     int code = tool_check(dkvb_codeset_load(out, path, NULL));
 
     progress_add_file(began);
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_info(*out, &info));
-    if (code || info.searched)
-        return code;
-    run = progress_start("search", threads);
-    code = tool_check_about(path, dkvb_codeset_search(*out, dkvb_model_codebooks(model), &run));
+    return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
+}
+
+int codeset_search(dkvb_codeset *set, const char *path, const dkvb_model *model, uint32_t threads)
+{
+    dkvb_run_options run = progress_start("search", threads);
+    int code = tool_check_about(path, dkvb_codeset_search(set, dkvb_model_codebooks(model), &run));
+
     progress_stop();
     return code;
+}
+
+int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads)
+{
+    int code = codeset_open(out, path, model);
+
+    return code ? code : codeset_search(*out, path, model, threads);
 }

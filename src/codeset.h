@@ -31,7 +31,11 @@ int codeset_add(dkvb_codeset *set, const struct codeset_source *source);
 /* Whether a file is a codes file, as far as its first bytes tell; a failure if it cannot be read. */
 int codeset_is(const char *path, bool *is);
 
-/* Read one, for this model; where it keeps features, they are searched. */
+/* Read one, for this model, as far as the file goes: it may keep features, whose codes a search finds. */
+int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model);
+int codeset_search(dkvb_codeset *set, const char *path, const dkvb_model *model, uint32_t threads);
+
+/* Both at once. */
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
 #endif

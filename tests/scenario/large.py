@@ -3,13 +3,15 @@
     large.py TOOL WORK_FOLDER [--rows N] [--whiten HOW]
 
 The default is 1,280,000 float32 rows of 512 columns in 1,000 classes. The rows are made chunk by chunk from a seed and
-removed at the end, as are model and codes; they take 2.6 GB, the rest about 5 GB.
+removed at the end, as are model and codes; they take 2.6 GB, the rest about 2.5 GB.
 
-Bars of time hold for two cores and the full number of rows. With fewer rows they are printed without a judgement, and
-only memory, accuracy and the gaps between signs of life decide. A sign of life is a new state of the progress bar; the
-tool looks at the same moments whether it was interrupted, so the longest gap is also how long Ctrl-C waits.
+Bars of time hold for two cores that have nothing else to do, and the full number of rows. With fewer rows they are
+printed without a judgement, and only memory and accuracy decide.
 
-Memory is anonymous memory (RssAnon), sampled every 20 ms: pages of the mapped file are not in it.
+A sign of life is a new state of the progress bar. The tool looks at the same moments whether it was interrupted, so the
+longest gap is also how long Ctrl-C waits. Files are read before the first sign and written after the last one, without
+a sign: these two gaps are judged together, less the time of files. Memory is anonymous memory (RssAnon), sampled every
+20 ms: pages of the mapped file are not in it.
 """
 import argparse
 import json
@@ -52,7 +54,7 @@ class Watched:
     """One run of the tool: its JSON, its peak of anonymous memory, its longest silence and the bar before that."""
 
     def __init__(self, *args):
-        self.peak, self.gap, self.gap_after = 0, 0.0, "start"
+        self.peak, self.gap, self.gap_after, self.edges = 0, 0.0, "start", 0.0
         self.said = ""
         ours, theirs = pty.openpty()
         began = time.monotonic()
@@ -83,23 +85,24 @@ class Watched:
         except OSError:
             return
 
-    def watch_bars(self, terminal, last):
-        bar = "start"
+    def watch_bars(self, terminal, began):
+        last, bar = began, None
         while True:
             try:
                 text = os.read(terminal, 65536).decode(errors="replace")
             except OSError:  # the tool has closed its end
                 text = ""
-            now = time.monotonic()
-            if now - last > self.gap:
-                self.gap, self.gap_after = now - last, bar
+            now, gap = time.monotonic(), time.monotonic() - last
+            if bar is None or not text:
+                self.edges += gap
+            elif gap > self.gap:
+                self.gap, self.gap_after = gap, bar
             if not text:
                 return
-            last = now
             self.said += re.sub(r"\r[^\r\n]*", "", text)
             bars = re.findall(r"\r(\S+) +\[[#.]*\] +(\d+)%", text)
             if bars:
-                bar = "%s at %s %%" % bars[-1]
+                bar, last = "%s at %s %%" % bars[-1], now
 
 
 def main():
@@ -123,7 +126,9 @@ def main():
         print(results[-1][1], flush=True)
 
     def quiet(what, run):
-        bar(f"{what}, longest gap between signs of life, s (after {run.gap_after})", run.gap, MOST_GAP)
+        bar(f"{what}, longest gap between signs of life, s (after {run.gap_after})", run.gap, MOST_GAP, full)
+        bar(f"{what}, before the first and after the last, files aside, s", run.edges - run.told["seconds_files"],
+            2 * MOST_GAP, full)
 
     try:
         began = time.monotonic()
