@@ -29,10 +29,12 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 static int take_features(struct features *out, const char *path,
                          dkvb_status (*take)(dkvb_array *, const char *, const dkvb_allocator *))
 {
+    double began = progress_clock();
     int code;
 
     *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
     code = tool_check(take(&out->array, path, NULL));
+    progress_add_file(began);
     if (code)
         return code;
     out->x = out->array.data;

