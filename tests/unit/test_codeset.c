@@ -639,6 +639,7 @@ static void a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id(void **s
     assert_int_equal(count, LEFT);
     for (size_t i = 1; i < count; i++)
         assert_true(drawn[i] > drawn[i - 1]);
+    assert_true(drawn[LEFT / 2] > MANY / 2 - 200 && drawn[LEFT / 2] < MANY / 2 + 200); /* from everywhere */
 
     /* Every third row goes: the others that were drawn are drawn again, beside rows that had no room. */
     for (size_t r = 0; r < MANY; r++)
