@@ -32,7 +32,8 @@ struct train {
     dkvb_model_info info;
     dkvb_fit_report fitted;
     dkvb_run_options run;
-    double began, stage_began, seconds_keys, seconds_search, seconds_values;
+    double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
+        seconds_codes;
     const char *stage;
 };
 
@@ -247,12 +248,18 @@ static void end_stage(struct train *t)
     const char *stage = t->stage ? t->stage : "";
 
     progress_stop();
-    if (strcmp(stage, "keys") == 0)
+    if (strcmp(stage, "whitening") == 0)
+        t->seconds_whitening = took;
+    else if (strcmp(stage, "keys") == 0)
         t->seconds_keys = took;
     else if (strcmp(stage, "search") == 0)
         t->seconds_search = took;
     else if (strcmp(stage, "values") == 0)
         t->seconds_values = took;
+    else if (strcmp(stage, "temperature") == 0)
+        t->seconds_temperature = took;
+    else if (strcmp(stage, "codes") == 0)
+        t->seconds_codes = took;
     if (t->stage && !t->args.json)
         printf("%-11s %41s %8.2f s\n", stage, "", took);
     t->stage = NULL;
@@ -585,9 +592,13 @@ static void print_json(const struct train *t)
     json_real("held_out_accuracy", r->held_out_accuracy);
     json_real("loss", r->loss);
     json_real("accuracy", r->accuracy);
+    json_real("seconds_whitening", t->seconds_whitening);
     json_real("seconds_keys", t->seconds_keys);
     json_real("seconds_search", t->seconds_search);
     json_real("seconds_values", t->seconds_values);
+    json_real("seconds_temperature", t->seconds_temperature);
+    json_real("seconds_codes", t->seconds_codes);
+    json_real("seconds_files", progress_file_seconds());
     json_real("seconds", progress_clock() - t->began);
     json_close('}');
 }

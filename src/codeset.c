@@ -31,8 +31,10 @@ int codeset_is(const char *path, bool *is)
 
 int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
 {
+    double began = progress_clock();
     int code = tool_check(dkvb_codeset_load(out, path, NULL));
 
+    progress_add_file(began);
     return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
 }
 

@@ -34,18 +34,19 @@ static int lift_earlier(struct forget *f)
 /* Effects on the rows held out, of values that are not in place yet: the model's file still has the old ones. */
 static int measure(struct forget *f, const dkvb_model *after)
 {
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_run_options run;
     dkvb_model *before = NULL;
     dkvb_model_info info;
     int code;
 
     if (f->held.n == 0)
         return EXIT_SUCCESS;
-    run.threads = f->args.threads;
+    run = progress_start("effects", f->args.threads);
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
     code = f->effects ? input_model_map(&before, f->args.args.operand[0], &info) : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_effect_compare(before, after, &f->held, f->effects, &run));
+    progress_stop();
     dkvb_model_free(before);
     return code ? code : forget_guard_effects(f);
 }
@@ -75,16 +76,20 @@ static int commit(struct forget *f, dkvb_replay *trained, const char *keys)
 }
 
 /* A temperature follows from the rows held out: it is fitted again, without those that go. */
-static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
+static int fit_temperature(const struct forget *f)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_model *model = f->model;
     double temperature, power;
     int code = tool_check(dkvb_model_get_info(model, &info));
+    dkvb_run_options run;
     dkvb_status rc;
 
     if (code || info.temperature == 1.0)
         return code;
-    rc = dkvb_codeset_fit_temperature(set, model, &temperature, &power, NULL);
+    run = progress_start("temperature", f->args.threads);
+    rc = dkvb_codeset_fit_temperature(f->codeset, model, &temperature, &power, &run);
+    progress_stop();
     if (rc == DKVB_ENOTFOUND) /* too few are left: as where there were too few at first */
         return tool_check(dkvb_model_set_temperature(model, 1.0, 0.0));
     return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature, power));
@@ -326,7 +331,7 @@ static int place_again(struct forget *f, struct again *a)
     f->codeset = a->set;
     f->keys_placed = true;
     a->set = NULL;
-    return fit_temperature(f->model, f->codeset);
+    return fit_temperature(f);
 }
 
 static void again_free(struct again *a)
@@ -366,7 +371,7 @@ int forget_exact(struct forget *f)
         if (code == EXIT_SUCCESS)
             code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
         if (code == EXIT_SUCCESS)
-            code = fit_temperature(f->model, f->codeset);
+            code = fit_temperature(f);
     }
     return code ? code : forget_refuse(f);
 }

@@ -283,7 +283,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set
 
 /**
  * Fit a temperature (calibration.h) on the rows held out, as a model answers them by the `top_k` nearest keys of their
- * codes. Training and exact forgetting call this, so that both end with the same numbers.
+ * codes. Training and exact forgetting call this, so that both end with the same numbers. Where more than 4,194,304
+ * logits and 1,024 rows would be looked at, rows are drawn by their ids until that is enough.
  *
  * @param      model        of these codebooks; neither masked nor purged pairs count.
  * @param[out] temperature  for dkvb_model_set_temperature(), and

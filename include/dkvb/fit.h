@@ -57,8 +57,8 @@ enum {
     DKVB_WHITEN_CHOOSE = 2 /**< compare both on rows held out, with a part of the codebooks */
 };
 
-/** A stage begins: "whitening", "keys", "search", "temperature", "values", "codes". Return 0 to go on. On the calling
- * thread. Progress of `dkvb_run_options` counts within a stage. */
+/** A stage begins: "whitening", "keys", "search", "values", "temperature", "codes"; without a codeset "temperature" comes
+ * before "values". Return 0 to go on. On the calling thread. Progress of `dkvb_run_options` counts within a stage. */
 typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
 /** How to fit. Start from `DKVB_FIT_OPTIONS_INIT`. */

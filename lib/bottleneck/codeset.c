@@ -17,6 +17,11 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
+enum {
+    TEMPERATURE_LOGITS = 1 << 22, /* that a temperature is fitted on: half a second's exponentials */
+    TEMPERATURE_LEAST = 1024      /* rows, however many classes there are */
+};
+
 static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
 
 void dkvb_codeset_options_init(dkvb_codeset_options *opts, size_t struct_size)
@@ -672,38 +677,82 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
     }
 }
 
+dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
+                                   const dkvb_allocator *mem)
+{
+    /* A seed of its own: the draw has nothing to do with the order of training or with holding out. */
+    static const uint64_t seed = 0x74656D7065726174; /* "temperat" */
+    size_t most = TEMPERATURE_LOGITS / classes, n = *count;
+    struct dkvb__keyed *drawn;
+
+    most = most > TEMPERATURE_LEAST ? most : TEMPERATURE_LEAST;
+    if (n <= most)
+        return DKVB_OK;
+    drawn = dkvb__alloc(mem, n, 2 * sizeof *drawn);
+    if (!drawn)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to draw among %zu rows held out", n);
+    for (size_t i = 0; i < n; i++)
+        drawn[i] = (struct dkvb__keyed){dkvb__rng_of_id(seed, 0, ids ? ids[rows[i]] : rows[i]), rows[i]};
+    dkvb__sort_keyed(drawn, drawn + n, n);
+    for (size_t i = 0; i < most; i++)
+        drawn[i].key = drawn[i].index;
+    dkvb__sort_keyed(drawn, drawn + n, most);
+    for (size_t i = 0; i < most; i++)
+        rows[i] = drawn[i].index;
+    *count = most;
+    dkvb__free(mem, drawn);
+    return DKVB_OK;
+}
+
 dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                          double *power, const dkvb_run_options *run)
 {
-    const struct dkvb__coderows *rows = &set->part[DKVB_PART_HELD_OUT];
-    size_t size = dkvb__code_size(model), labelled = 0;
+    const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+    size_t size = dkvb__code_size(model), n = 0, *rows;
     uint16_t *codes = NULL;
+    int32_t *labels = NULL;
     float *logits = NULL;
     dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
 
     if (!rc)
         rc = dkvb__codeset_need_codes(set, DKVB_PART_HELD_OUT);
-    if (!rc && model->top_k > rows->k)
-        rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", rows->k,
+    if (!rc && model->top_k > held->k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", held->k,
                         model->top_k);
-    for (size_t r = 0; !rc && r < rows->n; r++)
-        labelled += rows->labels[r] >= 0;
-    if (!rc && labelled < DKVB__TEMPERATURE_ROWS)
-        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", labelled,
-                        DKVB__TEMPERATURE_ROWS);
     if (rc)
         return rc;
-    codes = dkvb__alloc(&set->mem, rows->n, size * sizeof *codes);
-    logits = dkvb__alloc(&set->mem, rows->n, model->classes * sizeof *logits);
-    if (!codes || !logits)
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", rows->n);
-    for (size_t r = 0; !rc && r < rows->n; r++)
-        live_code(model, rows->codes + r * dkvb__coderows_code_size(set, rows), rows->k, codes + r * size);
+    rows = dkvb__alloc(&set->mem, held->n, sizeof *rows);
+    if (!rows)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the numbers of %zu rows", held->n);
+    for (size_t r = 0; r < held->n; r++)
+        if (held->labels[r] >= 0)
+            rows[n++] = r;
+    if (n < DKVB__TEMPERATURE_ROWS)
+        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", n,
+                        DKVB__TEMPERATURE_ROWS);
     if (!rc)
-        rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
+        rc = dkvb__temperature_rows(rows, &n, held->ids, model->classes, &set->mem);
+    if (rc)
+        goto end;
+    codes = dkvb__alloc(&set->mem, n, size * sizeof *codes);
+    labels = dkvb__alloc(&set->mem, n, sizeof *labels);
+    logits = dkvb__alloc(&set->mem, n, model->classes * sizeof *logits);
+    if (!codes || !labels || !logits) {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", n);
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++) {
+        live_code(model, held->codes + rows[i] * dkvb__coderows_code_size(set, held), held->k, codes + i * size);
+        labels[i] = held->labels[rows[i]];
+    }
+    rc = dkvb_model_decode(model, codes, model->top_k, n, logits, run);
     if (!rc)
-        rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature, power);
+        rc = dkvb_calibration_fit(logits, labels, n, model->classes, temperature, power);
+
+end:
+    dkvb__free(&set->mem, rows);
     dkvb__free(&set->mem, codes);
+    dkvb__free(&set->mem, labels);
     dkvb__free(&set->mem, logits);
     return rc;
 }

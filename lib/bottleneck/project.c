@@ -57,12 +57,13 @@ static dkvb_status fail_not_finite(const char *what, const float *row, size_t nu
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what)
 {
     struct scan s = {.x = x, .n = n, .width = width};
+    dkvb_status rc;
     size_t bad;
 
     atomic_init(&s.bad, n);
-    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, scan_chunk, &s);
+    rc = dkvb__parallel_rows(run, n, CHUNK, scan_chunk, &s);
     bad = atomic_load(&s.bad);
-    return bad == n ? DKVB_OK : fail_not_finite(what, x + bad * width, bad);
+    return rc || bad == n ? rc : fail_not_finite(what, x + bad * width, bad);
 }
 
 static size_t tiles_of(size_t n)

@@ -4,7 +4,8 @@
 #include "base/parallel.h"
 #include "bottleneck/codebooks.h"
 
-/* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers. */
+/* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers.
+ * Progress counts rows; DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 enum { DKVB__TILE_ROWS = 512 }; /* rows at a time, unless there is a reason for others */

@@ -253,13 +253,15 @@ dkvb_status dkvb_search_projected(const dkvb_codebooks *cb, const dkvb_mask *mas
                                   uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
 {
     struct dkvb__search s;
-    struct dkvb__run run;
+    struct dkvb__run run, quiet;
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (rc)
         return rc;
-    rc = dkvb__check_finite(&run, q, n, width, "projected rows");
+    quiet = run;
+    quiet.progress = NULL; /* progress counts the rows that are searched, once */
+    rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
     rc = dkvb__search_begin(&s, cb, mask, k, n, DKVB__TILE_ROWS, &run);

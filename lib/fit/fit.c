@@ -177,6 +177,8 @@ static dkvb_status train_values(struct fit *t, bool keeps_held_out)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes,
                                  keeps_held_out ? t->f.taught : t->f.rows.labels, &told, &t->model);
     if (!rc && keeps_held_out)
+        rc = dkvb__fit_stage(&t->o, "temperature");
+    if (!rc && keeps_held_out)
         rc = dkvb__fitting_measure(&t->f, t->model, t->codes, &measured);
     if (!rc && !keeps_held_out)
         rc = dkvb_model_set_temperature(t->model, measured.temperature, measured.power);

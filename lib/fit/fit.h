@@ -43,8 +43,8 @@ struct dkvb__measured {
     size_t rows;
 };
 
-/* Fit a temperature to the held-out rows' codes and measure at it. Where no row is held out: rows is 0, temperature 1.
- */
+/* Fit a temperature to the held-out rows' codes and measure at it, on as many rows as dkvb__temperature_rows() leaves.
+ * Where no row is held out: rows is 0, temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 

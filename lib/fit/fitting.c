@@ -108,22 +108,30 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
     }
 }
 
-/* Codes of the rows with a label that are held out, side by side, and those labels. */
+/* Codes of the rows with a label that are held out, side by side, and those labels: of all such rows, or of those that
+ * a temperature is fitted on. `*n`: how many. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
-                               int32_t **labels)
+                               int32_t **labels, size_t *n)
 {
-    size_t count = 0;
+    size_t *rows = dkvb__alloc(&f->mem, f->held_count, sizeof *rows);
+    dkvb_status rc = rows ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows held out", f->held_count);
 
-    *held_codes = dkvb__alloc(&f->mem, f->held_count, code * sizeof **held_codes);
-    *labels = dkvb__alloc(&f->mem, f->held_count, sizeof **labels);
-    if (!*held_codes || !*labels)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows held out", f->held_count);
-    for (size_t i = 0; i < f->rows.n; i++)
-        if (f->held[i] && f->rows.labels[i] >= 0) {
-            memcpy(*held_codes + count * code, codes + i * code, code * sizeof *codes);
-            (*labels)[count++] = f->rows.labels[i];
-        }
-    return DKVB_OK;
+    *n = 0;
+    for (size_t i = 0; !rc && i < f->rows.n; i++)
+        if (f->held[i] && f->rows.labels[i] >= 0)
+            rows[(*n)++] = i;
+    if (!rc)
+        rc = dkvb__temperature_rows(rows, n, f->rows.ids, f->rows.classes, &f->mem);
+    *held_codes = rc ? NULL : dkvb__alloc(&f->mem, *n, code * sizeof **held_codes);
+    *labels = rc ? NULL : dkvb__alloc(&f->mem, *n, sizeof **labels);
+    if (!rc && (!*held_codes || !*labels))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows held out", *n);
+    for (size_t i = 0; !rc && i < *n; i++) {
+        memcpy(*held_codes + i * code, codes + rows[i] * code, code * sizeof *codes);
+        (*labels)[i] = f->rows.labels[rows[i]];
+    }
+    dkvb__free(&f->mem, rows);
+    return rc;
 }
 
 /* Mean cross-entropy at the temperature, nats, and the share of right answers. */
@@ -152,17 +160,18 @@ static void measure_logits(const float *logits, const int32_t *labels, size_t n,
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out)
 {
-    size_t n = f->held_count, classes = model->classes;
+    size_t n, classes = model->classes;
     uint16_t *held_codes = NULL;
     int32_t *labels = NULL;
-    float *logits;
+    float *logits = NULL;
     dkvb_status rc;
 
     *out = (struct dkvb__measured){.temperature = 1.0, .accuracy = NAN, .loss = NAN, .calibration_error = NAN};
-    if (n == 0)
+    if (f->held_count == 0)
         return DKVB_OK;
-    rc = gather_held(f, codes, dkvb__code_size(model), &held_codes, &labels);
-    logits = dkvb__alloc(&f->mem, n, classes * sizeof *logits);
+    rc = gather_held(f, codes, dkvb__code_size(model), &held_codes, &labels, &n);
+    if (!rc)
+        logits = dkvb__alloc(&f->mem, n, classes * sizeof *logits);
     if (!rc && !logits)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows held out", n);
     if (!rc)

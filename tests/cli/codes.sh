@@ -50,8 +50,8 @@ for k in 1 2; do
         check "$dkvb" masks coded.dkvb --export coded.mask >/dev/null
         same rows.mask coded.mask
         same rows.dkvb coded.dkvb
-        [ "$(json rows.json '[v for k, v in d.items() if k != "seconds"]')" = \
-            "$(json coded.json '[v for k, v in d.items() if k != "seconds"]')" ] || fail "$(cat coded.json)"
+        [ "$(json rows.json '[v for k, v in d.items() if not k.startswith("seconds")]')" = \
+            "$(json coded.json '[v for k, v in d.items() if not k.startswith("seconds")]')" ] || fail "$(cat coded.json)"
         measure forgot coded.dkvb test_codes.npy
         claim forgot.json "d['searched_again'] == $(hits coded.dkvb test_codes.npy) > 0"
     done

@@ -40,12 +40,12 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n held_out unlearnable unreadable rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy loss accuracy seconds_keys "
-             "seconds_search seconds_values seconds",
+             "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy loss accuracy seconds_whitening "
+             "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
     "eval": "n unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
     "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
-              "keys_placed_again dry_run refused seconds",
+              "keys_placed_again dry_run refused seconds_files seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",

@@ -205,7 +205,7 @@ class FitTest(Case):
         stages, epochs, ticks = [], [], []
         dkvb.fit(self.x, self.y, codeset=True, stage=stages.append, report=epochs.append,
                  progress=lambda done, total: ticks.append(done / total), **self.SMALL)
-        self.assertEqual(stages, ["whitening", "keys", "search", "values", "codes"])
+        self.assertEqual(stages, ["whitening", "keys", "search", "values", "temperature", "codes"])
         self.assertEqual([report.epoch for report in epochs], [1, 2])
         self.assertTrue(ticks and max(ticks) <= 1)
 

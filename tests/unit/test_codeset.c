@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/half.h"
 #include "base/rng.h"
 #include "bottleneck/codes.h"
@@ -810,6 +811,79 @@ static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
     dkvb_model_free(model);
 }
 
+static void a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id(void **state)
+{
+    enum { MANY = 3000, LEFT = 1024 };
+    static size_t drawn[MANY], fewer[MANY], all[MANY];
+    static uint64_t names[MANY];
+    const dkvb_allocator mem = dkvb__allocator(NULL);
+    size_t count = MANY, without = 0, at = 0;
+
+    (void)state;
+    for (size_t r = 0; r < MANY; r++) {
+        all[r] = drawn[r] = r;
+        names[r] = 5 * r + 2;
+    }
+    assert_ok(dkvb__temperature_rows(drawn, &count, names, 1000, &mem)); /* 4,194 of 1,000 classes: all */
+    assert_true(count == MANY && memcmp(drawn, all, sizeof all) == 0);
+    assert_ok(dkvb__temperature_rows(drawn, &count, names, 65536, &mem)); /* never fewer than 1,024 */
+    assert_int_equal(count, LEFT);
+    for (size_t i = 1; i < count; i++)
+        assert_true(drawn[i] > drawn[i - 1]);
+    assert_true(drawn[LEFT / 2] > MANY / 2 - 200 && drawn[LEFT / 2] < MANY / 2 + 200); /* from everywhere */
+
+    /* Every third row goes: the others that were drawn are drawn again, beside rows that had no room. */
+    for (size_t r = 0; r < MANY; r++)
+        if (r % 3 != 0)
+            fewer[without++] = r;
+    assert_ok(dkvb__temperature_rows(fewer, &without, names, 65536, &mem));
+    assert_int_equal(without, LEFT);
+    for (size_t i = 0; i < count; i++) {
+        while (at < without && fewer[at] < drawn[i])
+            at++;
+        assert_true(drawn[i] % 3 == 0 || fewer[at] == drawn[i]);
+    }
+    assert_true(memcmp(fewer, drawn, LEFT * sizeof *fewer) != 0);
+}
+
+static void only_rows_that_effects_are_measured_on_need_to_be_searched(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_ASIDE};
+    static const uint8_t wrong[CLASSES] = {0, 9, 0, 0};
+    static int32_t sampled[ROWS];
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_AUTO, NULL), *loaded;
+    dkvb_codeset_rows whole = part(set, DKVB_PART_HELD_OUT), few;
+    size_t at = 0;
+    uint64_t before = 0, stay;
+
+    (void)state;
+    assert_ok(dkvb_effect_sample(model, &whole, marks, 7, sampled, &stay));
+    assert_true(stay < whole.n);
+    assert_ok(dkvb_codeset_save(set, temp_path("thin")));
+    assert_ok(dkvb_codeset_load(&loaded, temp_path("thin"), NULL));
+    assert_int_equal(dkvb_effect_thin(loaded, model, wrong, 7, &before), DKVB_EINVAL);
+    assert_message("class 1 is marked 9");
+    assert_ok(dkvb_effect_thin(loaded, model, marks, 7, &before));
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+    few = part(loaded, DKVB_PART_HELD_OUT);
+    assert_true(before == whole.n && few.n == stay);
+    for (size_t r = 0; r < whole.n; r++)
+        if (sampled[r] >= 0) {
+            assert_true(few.ids[at] == whole.ids[r] && few.labels[at] == whole.labels[r]);
+            assert_memory_equal(few.codes + at++ * CODEBOOKS * DEPTH, whole.codes + r * CODEBOOKS * DEPTH,
+                                CODEBOOKS * DEPTH * sizeof *few.codes);
+        }
+    assert_same_part(set, loaded, DKVB_PART_TRAINING);
+
+    /* What is searched already stays. */
+    assert_ok(dkvb_effect_thin(set, model, marks, 7, &before));
+    assert_true(before == whole.n && part(set, DKVB_PART_HELD_OUT).n == whole.n);
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 /* A small file: 3 rows, and 2 held out. */
 static void shrink(dkvb_codeset *set)
 {
@@ -940,6 +1014,8 @@ int main(void)
         cmocka_unit_test(sessions_of_other_rows_or_shapes_are_not_copied),
         cmocka_unit_test(a_session_that_cannot_be_is_not_recorded),
         cmocka_unit_test(a_temperature_is_fitted_on_the_rows_held_out),
+        cmocka_unit_test(a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id),
+        cmocka_unit_test(only_rows_that_effects_are_measured_on_need_to_be_searched),
         cmocka_unit_test(every_damaged_file_is_refused),
         cmocka_unit_test(other_codebooks_are_refused),
         cmocka_unit_test(holding_out_depends_on_the_id_alone),

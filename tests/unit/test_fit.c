@@ -770,7 +770,7 @@ static void every_stage_can_be_cancelled(void **state)
         assert_null(model);
         assert_null(set);
     }
-    assert_int_equal(c.stop_at, 5); /* whitening, keys, search, values, codes */
+    assert_int_equal(c.stop_at, 6); /* whitening, keys, search, values, temperature, codes */
     dkvb_model_free(model);
     dkvb_codeset_free(set);
 }
