@@ -98,7 +98,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 5 };
+enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 6 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
@@ -145,7 +145,6 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"scales", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->scales, s->codebooks * sizeof(float)},
         {"keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, cb->keys, s->codebooks * dkvb__key_bytes(s)},
         {"values", m->values_dtype, DKVB__SECTION_REQUIRED, gathered ? gathered : m->values, stored * row},
-        {"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence},
     };
     memcpy(parts, known, sizeof known);
     if (cb->whitening)
@@ -156,6 +155,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
             (struct dkvb__part){"valued", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, valued, words * sizeof *valued};
     if (lengths[0] > 0.0f || lengths[1] < FLT_MAX)
         parts[count++] = (struct dkvb__part){"lengths", DKVB_DTYPE_F32, 0, lengths, sizeof lengths};
+    parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
     if (m->encoder)
         parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
     if (m->counts)
