@@ -1,0 +1,54 @@
+/** How files are written: whole or not at all. Every call of the library that writes a file keeps these rules. */
+#ifndef DKVB_FILE_H
+#define DKVB_FILE_H
+
+#include <stddef.h>
+
+#include "export.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Write `size` bytes as the whole contents of a file.
+ *
+ * The bytes go to a temporary file beside the target, NAME.tmp-PROCESS-NUMBER, are
+ * flushed to disk, and then take the target's name; a failure leaves the target as it was. A
+ * symbolic link stays, and the file that it points to is replaced. Mode, owner and
+ * group of a replaced file are kept; where the system does not let this process
+ * give a file to that owner or group, the new file opens to no group or user
+ * that could not read the old one, the caller excepted. A new file gets what the process's umask leaves of mode 0666.
+ * Other hard links to a replaced file keep the old contents.
+ *
+ * Returns `DKVB_EINVAL` without a path or data, `DKVB_EIO` if the file cannot be written, or is there and not a
+ * regular file.
+ */
+DKVB_API dkvb_status dkvb_file_write(const char *path, const void *data, size_t size);
+
+/**
+ * Name a temporary file that a killed process left beside `path`. Temporary files that a live process still writes are
+ * locked by flock(), and are not told of; nor are those that this process may not read.
+ *
+ * @param      path   a file that is, was or will be written
+ * @param      index  0 for the first leftover, counted until `DKVB_ENOTFOUND`; the order is that of the folder
+ * @param[out] name   char[size], the path of the leftover
+ *
+ * Returns `DKVB_ENOTFOUND` if there are no more, `DKVB_EINVAL` if `name` is too short, `DKVB_EIO` if the folder cannot
+ * be read.
+ */
+DKVB_API dkvb_status dkvb_file_leftover(const char *path, size_t index, char *name, size_t size);
+
+/**
+ * Remove the temporary files of all calls that are writing now. For a signal handler, before it lets the signal end
+ * the process: async-signal-safe. A call whose temporary file is gone fails with `DKVB_EIO`. In a child made by fork(),
+ * files of the parent stay.
+ */
+DKVB_API void dkvb_file_remove_temporaries(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
