@@ -16,16 +16,17 @@ extern "C" {
  *
  * The bytes go to a temporary file beside the target, NAME.tmp-PROCESS-NUMBER, are
  * flushed to disk, and then take the target's name; a failure leaves the target as it was. A
- * symbolic link stays, and the file that it points to is replaced. Mode, owner and
- * group of a replaced file are kept; where the system does not let this process
- * give a file to that owner or group, the new file opens to no group or user
- * that could not read the old one, the caller excepted. A new file gets what the process's umask leaves of mode 0666.
- * Other hard links to a replaced file keep the old contents.
+ * symbolic link stays, and the file that it points to is replaced. Other hard links to a replaced file keep the old
+ * contents.
  *
- * Returns `DKVB_EINVAL` without a path or data, `DKVB_EIO` if the file cannot be written, or is there and not a
- * regular file.
+ * A replaced file keeps its mode, owner and group. Where the system does not let this process give the file away, it
+ * belongs to the process's user, or group; that group gets no more rights than everybody had. A new file gets
+ * what the umask leaves of mode 0666.
+ *
+ * @return `DKVB_EINVAL` if the path or the data is NULL, `DKVB_EIO` if the file cannot be written, or is there and is
+ * not a regular file.
  */
-DKVB_API dkvb_status dkvb_file_write(const char *path, const void *data, size_t size);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void *data, size_t size);
 
 /**
  * Name a temporary file that a killed process left beside `path`. Temporary files that a live process still writes are
@@ -35,10 +36,10 @@ DKVB_API dkvb_status dkvb_file_write(const char *path, const void *data, size_t 
  * @param      index  0 for the first leftover, counted until `DKVB_ENOTFOUND`; the order is that of the folder
  * @param[out] name   char[size], the path of the leftover
  *
- * Returns `DKVB_ENOTFOUND` if there are no more, `DKVB_EINVAL` if `name` is too short, `DKVB_EIO` if the folder cannot
+ * @return `DKVB_ENOTFOUND` if there are no more, `DKVB_EINVAL` if `name` is too short, `DKVB_EIO` if the folder cannot
  * be read.
  */
-DKVB_API dkvb_status dkvb_file_leftover(const char *path, size_t index, char *name, size_t size);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_leftover(const char *path, size_t index, char *name, size_t size);
 
 /**
  * Remove the temporary files of all calls that are writing now. For a signal handler, before it lets the signal end
