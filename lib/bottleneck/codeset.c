@@ -74,11 +74,11 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
 /* Release the arrays of a part; it is empty afterwards. */
 static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
 {
-    dkvb__free(mem, rows->ids);
-    dkvb__free(mem, rows->labels);
-    dkvb__free(mem, rows->sessions);
-    dkvb__free(mem, rows->codes);
-    dkvb__free(mem, rows->features);
+    dkvb__free_erased(mem, rows->ids);
+    dkvb__free_erased(mem, rows->labels);
+    dkvb__free_erased(mem, rows->sessions);
+    dkvb__free_erased(mem, rows->codes);
+    dkvb__free_erased(mem, rows->features);
     *rows = (struct dkvb__coderows){.k = rows->k};
 }
 
@@ -449,7 +449,7 @@ static dkvb_status search_part(const dkvb_codeset *set, uint32_t part, const dkv
             rc = dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu rows", (unsigned long long)(done + r + n),
                             (unsigned long long)total);
     }
-    dkvb__free(&set->mem, x);
+    dkvb__free_erased(&set->mem, x);
     return rc;
 }
 
@@ -482,7 +482,7 @@ dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, con
             return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
         rc = search_part(set, p, cb, codes, &o, done, total);
         if (rc)
-            dkvb__free(&set->mem, codes);
+            dkvb__free_erased(&set->mem, codes);
         else
             rows->codes = codes;
         done += rows->n;
@@ -512,13 +512,13 @@ static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows,
     }
     removed = rows->n - kept;
     if (removed > 0) {
-        memset(rows->ids + kept, 0, removed * sizeof *rows->ids);
-        memset(rows->labels + kept, 0, removed * sizeof *rows->labels);
-        memset(rows->sessions + kept, 0, removed * sizeof *rows->sessions);
+        dkvb__erase(rows->ids + kept, removed * sizeof *rows->ids);
+        dkvb__erase(rows->labels + kept, removed * sizeof *rows->labels);
+        dkvb__erase(rows->sessions + kept, removed * sizeof *rows->sessions);
         if (rows->codes)
-            memset(rows->codes + kept * code, 0, removed * code * sizeof *rows->codes);
+            dkvb__erase(rows->codes + kept * code, removed * code * sizeof *rows->codes);
         if (features)
-            memset(features + kept * row, 0, removed * row);
+            dkvb__erase(features + kept * row, removed * row);
     }
     rows->n = kept;
     return removed;
@@ -536,7 +536,7 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
         size_t t = dkvb__coderows_find(training, ids[i]), h = dkvb__coderows_find(held, ids[i]);
 
         if (t == training->n && h == held->n) {
-            dkvb__free(&set->mem, gone);
+            dkvb__free_erased(&set->mem, gone);
             return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
         }
         if (t < training->n)
@@ -547,7 +547,7 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     n = training->n;
     count = close_gaps(set, training, gone);
     count += close_gaps(set, held, gone + n);
-    dkvb__free(&set->mem, gone);
+    dkvb__free_erased(&set->mem, gone);
     if (removed)
         *removed = count;
     return DKVB_OK;
@@ -736,8 +736,8 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
         rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
     if (!rc)
         rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature);
-    dkvb__free(&set->mem, codes);
-    dkvb__free(&set->mem, logits);
+    dkvb__free_erased(&set->mem, codes);
+    dkvb__free_erased(&set->mem, logits);
     return rc;
 }
 

@@ -95,15 +95,15 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->parameters);
     dkvb__free(mem, record->effect);
-    dkvb__free(mem, record->list);
-    *record = (struct dkvb__record){0};
+    dkvb__free_erased(mem, record->list);
+    dkvb__erase(record, sizeof *record); /* the salt */
 }
 
 void dkvb__training_free(dkvb_model *model)
 {
     if (!model->training)
         return;
-    dkvb__free(&model->mem, model->training->values);
+    dkvb__free_erased(&model->mem, model->training->values);
     dkvb__free(&model->mem, model->training);
     model->training = NULL;
 }
@@ -118,17 +118,20 @@ void dkvb_model_free(dkvb_model *m)
     dkvb__training_free(m);
     for (size_t i = 0; i < m->journal.count; i++)
         dkvb__record_clear(&m->journal.records[i], &mem);
-    dkvb__free(&mem, m->journal.records);
+    dkvb__free_erased(&mem, m->journal.records);
     for (size_t i = 0; !m->mapping && i < m->extra_count; i++)
-        dkvb__free(&mem, m->extras[i].data);
+        dkvb__free_erased(&mem, m->extras[i].data);
     dkvb__free(&mem, m->extras);
     for (size_t l = 0; m->names && l < m->classes; l++)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
     dkvb__free(&mem, m->encoder);
     if (!m->mapping) {
-        dkvb__free(&mem, m->values);
-        dkvb__free(&mem, m->counts);
+        if (m->blank) /* pages that were never written to cost nothing, until they are */
+            dkvb__free(&mem, m->values);
+        else
+            dkvb__free_erased(&mem, m->values);
+        dkvb__free_erased(&mem, m->counts);
     }
     dkvb_mask_free(m->mask);
     dkvb_codebooks_free(m->codebooks);
@@ -295,9 +298,9 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
         memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
-    dkvb__free(&model->mem, model->values);
+    dkvb__free_erased(&model->mem, model->values);
     dkvb__free(&model->mem, model->names);
-    dkvb__free(&model->mem, model->counts);
+    dkvb__free_erased(&model->mem, model->counts);
     model->values = w.values;
     model->names = w.names;
     model->counts = w.counts;
@@ -352,7 +355,7 @@ dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
         dkvb__free(&model->mem, values);
         return rc;
     }
-    dkvb__free(&model->mem, model->values);
+    dkvb__free_erased(&model->mem, model->values);
     model->values = values;
     model->values_dtype = dtype;
     return DKVB_OK;

@@ -189,7 +189,7 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
         measure_logits(logits, labels, n, classes, out);
         out->rows = n;
     }
-    dkvb__free(&f->mem, held_codes);
+    dkvb__free_erased(&f->mem, held_codes);
     dkvb__free(&f->mem, labels);
     dkvb__free(&f->mem, logits);
     return rc;
@@ -247,7 +247,7 @@ dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_keyinit_
         rc = dkvb__fitting_measure(f, model, codes, out);
     dkvb_model_free(model);
     dkvb_codebooks_free(cb);
-    dkvb__free(&f->mem, codes);
+    dkvb__free_erased(&f->mem, codes);
     return rc;
 }
 
@@ -300,7 +300,7 @@ static dkvb_status check_room(const struct fit *t)
     if (!values)
         return dkvb__fail(DKVB_ENOMEM, "labels: row %zu has label %d: %u x %u x %u values do not fit in memory", row,
                           t->f.rows.labels[row], t->keyinit.codebooks, t->keyinit.keys, t->f.rows.classes);
-    dkvb__free(&t->f.mem, values);
+    dkvb__free_erased(&t->f.mem, values);
     return DKVB_OK;
 }
 
@@ -411,7 +411,7 @@ static dkvb_status choose_whitening(struct fit *t, bool keeps_held_out)
 
 end:
     dkvb__fitting_free(&part);
-    dkvb__free(&t->f.mem, x);
+    dkvb__free_erased(&t->f.mem, x);
     dkvb__free(&t->f.mem, labels);
     dkvb__free(&t->f.mem, ids);
     return rc;
@@ -531,11 +531,11 @@ static dkvb_status keep_part(struct fit *t, uint32_t part, uint32_t depth, uint3
             rc = dkvb_codeset_add_rows(t->set, part, &rows);
         count = 0;
     }
-    dkvb__free(&f->mem, codes);
+    dkvb__free_erased(&f->mem, codes);
     dkvb__free(&f->mem, ids);
     dkvb__free(&f->mem, labels);
-    dkvb__free(&f->mem, x);
-    dkvb__free(&f->mem, features);
+    dkvb__free_erased(&f->mem, x);
+    dkvb__free_erased(&f->mem, features);
     return rc;
 }
 
@@ -643,7 +643,7 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     rc = run_fit(&t, codeset != NULL);
     if (!rc && report)
         rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
-    dkvb__free(&mem, t.codes);
+    dkvb__free_erased(&mem, t.codes);
     dkvb_codebooks_free(t.cb);
     dkvb__fitting_free(&t.f);
     if (rc) {

@@ -224,9 +224,9 @@ static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *
 
 static void work_free(struct work *w)
 {
-    dkvb__free(w->mem, w->gone);
-    dkvb__free(w->mem, w->labels);
-    dkvb__free(w->mem, w->live_codes);
+    dkvb__free_erased(w->mem, w->gone);
+    dkvb__free_erased(w->mem, w->labels);
+    dkvb__free_erased(w->mem, w->live_codes);
 }
 
 /* Check everything that can be checked before the training. The caller calls work_free(), also on failure. */
@@ -301,7 +301,7 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     if (rc)
         return rc;
     /* Nothing fails from here on. */
-    dkvb__free(&model->mem, model->values);
+    dkvb__free_erased(&model->mem, model->values);
     model->values = after->values;
     after->values = NULL;
     if (model->counts) {
