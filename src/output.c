@@ -34,9 +34,10 @@ void output_leftovers(const char *path)
     char name[PATH_MAX];
 
     for (size_t i = 0; dkvb_file_leftover(path, i, name, sizeof name) == DKVB_OK; i++)
-        tool_note("%s: was left by a command that was killed while it wrote; it may hold what is deleted elsewhere, and "
-                  "no command reads it: delete it",
-                  name);
+        tool_note(
+            "%s: was left by a command that was killed while it wrote; it may hold what is deleted elsewhere, and "
+            "no command reads it: delete it",
+            name);
 }
 
 void output_wrote(const char *path)
@@ -54,12 +55,15 @@ static int written(const struct replaced *old, dkvb_status status)
     if (status != DKVB_OK)
         return tool_check(status);
     output_wrote(old->path);
-    if (old->is && stat(old->path, &now) == 0 &&
-        (now.st_uid != old->before.st_uid || now.st_gid != old->before.st_gid))
-        tool_note("%s: belonged to user %lu and group %lu, and now belongs to %lu and %lu, since this user may not give "
-                  "files away",
-                  old->path, (unsigned long)old->before.st_uid, (unsigned long)old->before.st_gid,
-                  (unsigned long)now.st_uid, (unsigned long)now.st_gid);
+    if (old->is && old->before.st_nlink > 1)
+        tool_note("%s: had %lu names; the others still lead to the old file, which stays as it was", old->path,
+                  (unsigned long)old->before.st_nlink);
+    if (old->is && stat(old->path, &now) == 0 && (now.st_uid != old->before.st_uid || now.st_gid != old->before.st_gid))
+        tool_note(
+            "%s: belonged to user %lu and group %lu, and now belongs to %lu and %lu, since this user may not give "
+            "files away",
+            old->path, (unsigned long)old->before.st_uid, (unsigned long)old->before.st_gid, (unsigned long)now.st_uid,
+            (unsigned long)now.st_gid);
     return EXIT_SUCCESS;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -203,7 +204,8 @@ static int open_to_lock(const char *path)
 }
 
 /* The lock is on the file, which saving replaces: who gets the lock of a file that is gone asks for the new one's.
- * Tries are counted, since some network file systems number files anew at each look, and no file ever stays the same. */
+ * Tries are counted, since some network file systems number files anew at each look, and no file ever stays the same.
+ */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -248,7 +250,10 @@ void paths_keep_private(const char *path)
     if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
         return; /* a pipe has a mode of its own; a failure is told when the file is opened */
     others = st.st_mode & 7;
-    group = st.st_gid == getegid() ? st.st_mode >> 3 & 7 : others; /* new files belong to the group of the process */
+    /* New files belong to the group of the process, and have no access control list, which the bits of the group would
+     * stand for. */
+    group = st.st_gid == getegid() && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
+                                                                                              : others;
     if (!(group & 2))
         closed |= group & 4 ? 020 : 070;
     if (!(others & 2))

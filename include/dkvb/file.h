@@ -19,9 +19,9 @@ extern "C" {
  * symbolic link stays, and the file that it points to is replaced. Other hard links to a replaced file keep the old
  * contents.
  *
- * A replaced file keeps its mode, owner and group. Where the system does not let this process give the file away, it
- * belongs to the process's user, or group; that group gets no more rights than everybody had. A new file gets
- * what the umask leaves of mode 0666.
+ * A replaced file keeps its mode, owner, group and access control list. Where the system does not let this process give
+ * the file away, it belongs to the process's user, or group; that group gets no more rights than everybody had. A new
+ * file gets what the umask leaves of mode 0666.
  *
  * @return `DKVB_EINVAL` if the path or the data is NULL, `DKVB_EIO` if the file cannot be written, or is there and is
  * not a regular file.

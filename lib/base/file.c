@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -227,21 +228,34 @@ static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
     return false;
 }
 
-/* Give the new file the owner, group and mode of the one that it replaces, as far as the system allows: only root gives
- * a file away, and others only to groups of their own. A group that could not be kept leaves its place to one that the
- * old mode meant nothing to, so that one gets no more than everybody. */
+/* Give an open file the access control list of another one. False if there is a list that it could not get. */
+static bool copy_acl(int fd, const char *from)
+{
+    static const char name[] = "system.posix_acl_access";
+    char list[4096];
+    ssize_t size = getxattr(from, name, list, sizeof list);
+
+    return size < 0 ? errno != ERANGE && errno != EACCES : fsetxattr(fd, name, list, (size_t)size, 0) == 0;
+}
+
+/* Give the new file the owner, group, mode and access control list of the one that it replaces, as far as the system
+ * allows: only root gives a file away, and others only to groups of their own. A group that could not be kept leaves
+ * its place to one that the old mode meant nothing to, so that one gets no more than everybody. The same goes for a
+ * list, which the bits of the group stand for: without it they would mean the group alone. */
 static dkvb_status inherit(int fd, const struct stat *old, const char *path)
 {
     struct stat now;
     mode_t mode = old->st_mode & 07777;
+    bool same_group = true;
 
     if (fstat(fd, &now) != 0)
         return dkvb__fail_errno(path, "examine the file beside it");
     if ((now.st_uid != old->st_uid || now.st_gid != old->st_gid) && fchown(fd, old->st_uid, old->st_gid) != 0) {
         mode &= 0777;
-        if (now.st_gid != old->st_gid && fchown(fd, (uid_t)-1, old->st_gid) != 0)
-            mode = (mode & ~(mode_t)070) | (mode & 07) << 3;
+        same_group = now.st_gid == old->st_gid || fchown(fd, (uid_t)-1, old->st_gid) == 0;
     }
+    if (!same_group || !copy_acl(fd, path))
+        mode = (mode & ~(mode_t)070) | (mode & 07) << 3;
     return fchmod(fd, mode) == 0 ? DKVB_OK : dkvb__fail_errno(path, "set its mode");
 }
 
@@ -269,7 +283,7 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
     if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never open to more than the old file was */
         rc = dkvb__fail_errno(path, "create a file beside it");
     else if (replaces)
-        rc = inherit(w->fd, &st, path);
+        rc = inherit(w->fd, &st, w->path);
     if (!rc)
         return DKVB_OK;
 

@@ -39,7 +39,8 @@ uint32_t dkvb_runtime_threads(const dkvb_run_options *opts)
     int available = omp_get_max_threads();
     uint32_t threads = opts && opts->threads > 0 ? opts->threads : available > 0 ? (uint32_t)available : 1;
 
-    if (dkvb__forked()) /* a child has no copy of GNU OpenMP's workers: a parallel region would wait for them for ever */
+    if (dkvb__forked()) /* a child has no copy of GNU OpenMP's workers: a parallel region would wait for them for ever
+                         */
         return 1;
     return threads < MAX_THREADS ? threads : MAX_THREADS;
 #else

@@ -82,6 +82,31 @@ check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --ke
     -o piped.dkvb >/dev/null
 mode 644 piped.dkvb
 
+# An access control list is kept with a replaced file, and never becomes rights of the group.
+cat >acl.py <<'END'
+import os, struct, sys
+rights = [(1, 6, -1), (2, 4, 4242), (4, 0, -1), (16, 4, -1), (32, 0, -1)]  # owner, user 4242, group, mask, others
+acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, bits, who & 0xFFFFFFFF) for tag, bits, who in rights)
+if sys.argv[1] == "set":
+    os.setxattr(sys.argv[2], "system.posix_acl_access", acl)
+assert os.getxattr(sys.argv[2], "system.posix_acl_access") == acl
+END
+cp open.dkvb listed.dkvb
+if "$python" acl.py set listed.dkvb 2>/dev/null; then
+    check "$dkvb" predict listed.dkvb --features x.npy -o y5.npy >/dev/null
+    mode 600 y5.npy
+    check "$dkvb" purge listed.dkvb >/dev/null
+    check "$python" acl.py get listed.dkvb
+    mode 640 listed.dkvb
+fi
+
+# Another name of a replaced file keeps the old contents, and that is said.
+cp open.dkvb twice.dkvb
+ln twice.dkvb second.dkvb
+check "$dkvb" purge twice.dkvb >/dev/null 2>err
+grep -q '^dkvb: twice.dkvb: had 2 names' err || fail "not told: $(cat err)"
+same second.dkvb open.dkvb
+
 if [ "$(id -u)" = 0 ]; then
     chown 0:4321 m.dkvb
     check "$dkvb" predict m.dkvb --features x.npy -o y4.npy >/dev/null

@@ -24,7 +24,7 @@ static struct block {
     struct block *before, *after;
     size_t size;
     uint64_t padding;
-} *blocks;
+} * blocks;
 
 static bool holds(const void *data, size_t size, const struct needle *n)
 {
