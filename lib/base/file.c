@@ -172,7 +172,7 @@ static struct {
     char name[PATH_MAX];
 } live[MAX_LIVE];
 
-enum { FREE, TAKEN, LIVE }; /* of `state`. LIVE: the name is whole, and a file of this name may be there */
+enum { FREE, TAKEN, LIVE }; /* of `state`. LIVE: the name is whole, and a file of this name may be there. */
 
 static void live_add(struct dkvb__writer *w)
 {
@@ -208,20 +208,22 @@ void dkvb_file_remove_temporaries(void)
     errno = error;
 }
 
-/* Create a new file beside the target: "<path>.tmp-<process>-<attempt>". The lock tells others that it is in use; a
- * file system without locks only makes it look like a leftover. */
+/* Create a new file beside the target: "<path>.tmp-<process>-<attempt>". It is listed before
+ * it is there, so that no signal comes in between. The lock tells dkvb_file_leftover() that it is in use; on a file
+ * system without locks, leftovers are not told of. */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
     int stem = (int)stem_size(w->path);
 
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
         snprintf(w->temporary, size, "%.*s.tmp-%ld-%u", stem, w->path, (long)getpid(), attempt);
+        live_add(w);
         w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (w->fd >= 0) {
-            live_add(w);
             (void)flock(w->fd, LOCK_EX | LOCK_NB);
             return true;
         }
+        live_remove(w);
         if (errno != EEXIST)
             return false;
     }

@@ -108,6 +108,15 @@ void dkvb__training_free(dkvb_model *model)
     model->training = NULL;
 }
 
+/* Values that are still all zero have nothing to erase, and mostly lie in pages that no memory stands behind yet. */
+static void free_values(dkvb_model *m)
+{
+    if (m->blank)
+        dkvb__free(&m->mem, m->values);
+    else
+        dkvb__free_erased(&m->mem, m->values);
+}
+
 void dkvb_model_free(dkvb_model *m)
 {
     dkvb_allocator mem;
@@ -127,10 +136,7 @@ void dkvb_model_free(dkvb_model *m)
     dkvb__free(&mem, m->names);
     dkvb__free(&mem, m->encoder);
     if (!m->mapping) {
-        if (m->blank) /* pages that were never written to cost nothing, until they are */
-            dkvb__free(&mem, m->values);
-        else
-            dkvb__free_erased(&mem, m->values);
+        free_values(m);
         dkvb__free_erased(&mem, m->counts);
     }
     dkvb_mask_free(m->mask);
@@ -298,7 +304,7 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
         memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
-    dkvb__free_erased(&model->mem, model->values);
+    free_values(model);
     dkvb__free(&model->mem, model->names);
     dkvb__free_erased(&model->mem, model->counts);
     model->values = w.values;
@@ -352,10 +358,10 @@ dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
     rc = model->blank ? DKVB_OK : convert(model, values, dtype, count);
     if (rc) {
-        dkvb__free(&model->mem, values);
+        dkvb__free_erased(&model->mem, values);
         return rc;
     }
-    dkvb__free_erased(&model->mem, model->values);
+    free_values(model);
     model->values = values;
     model->values_dtype = dtype;
     return DKVB_OK;
