@@ -203,9 +203,8 @@ static int open_to_lock(const char *path)
     return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-/* The lock is on the file, which saving replaces: who gets the lock of a file that is gone asks for the new one's.
- * Tries are counted, since some network file systems number files anew at each look, and no file ever stays the same.
- */
+/* The lock is on the file, which saving replaces: a command that gets the lock of a file that is gone asks for the new
+ * one's. Tries are counted, since some network file systems number a file anew at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};

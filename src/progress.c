@@ -53,7 +53,7 @@ static void end_by(int number)
 /* The same after a second signal, which is told. */
 static void die_of(int number)
 {
-    static const char text[] = "\ndkvb: killed by a second signal; what it was writing is removed\n";
+    static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
     size_t skip = bar.drawn == 0; /* without a bar the line is free */
     ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
 
@@ -154,7 +154,7 @@ static int step(void *user, uint64_t done, uint64_t total)
     if (!bar.label || now < bar.next_draw)
         return 0;
     bar.next_draw = now + REDRAW;
-    fflush(stdout); /* whoever reads a pipe or a log sees what is done; a failure is told at the end */
+    fflush(stdout); /* readers of a pipe or a log see what is done; a failure is told at the end */
     share = bar.from + (bar.to - bar.from) * (share < 1 ? share : 1);
     if (bar.terminal)
         draw(share);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the system refuses is a failure (1), never wrong use (2), ends at once, and leaves nothing behind.
+# A refusal of the system is a failure (1), never wrong use (2); it ends the command at once and leaves nothing behind.
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --codes-out m.codes

@@ -64,7 +64,7 @@ refused 1 'm.dkvb: cannot write' sh -c 'trap - XFSZ; ulimit -f 8; exec "$@"' sh 
 same m.dkvb kept.dkvb
 [ ! -e m.dkvb.tmp-* ] || fail "files were left: $(ls)"
 
-# What SIGKILL leaves is told by the next command that writes there, and by 'verify', until it is deleted.
+# A file that SIGKILL leaves is told of by the next command that writes there, and by 'verify', until it is deleted.
 check "$python" killed.py 9 -- m.dkvb "$dkvb" purge m.dkvb
 left=$(ls m.dkvb.tmp-*)
 check "$dkvb" verify m.dkvb >/dev/null 2>err

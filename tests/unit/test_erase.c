@@ -1,4 +1,4 @@
-/* What is known of forgotten rows is overwritten before its memory goes back to the allocator: their ids, codes and
+/* Everything known of forgotten rows is overwritten before its memory goes back to the allocator: their ids, codes and
  * features, the values and keys that they taught, salts, and which pairs were masked for them. */
 #include "fixture.h"
 
