@@ -84,8 +84,8 @@ enum {
 /**
  * What the journal is to say of a forgetting: who was meant, by which terms, and what was measured. Taken as it is told,
  * nothing of it is measured here; dkvb_forget_apply() fills it in from a plan. Later plans read these fields: what was
- * asked for earlier is set aside in their limits, and forgotten again where it comes back. Start from
- * `DKVB_FORGET_OPTIONS_INIT`.
+ * asked for earlier is set aside in their limits, and forgotten again where it comes back. All of it stays in the
+ * journal for good, also after a purge. Start from `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< sizeof(dkvb_forget_options), set by INIT */
@@ -94,16 +94,18 @@ typedef struct dkvb_forget_options {
 
     uint32_t strength;                /**< DKVB_STRENGTH_… */
     uint32_t forced;                  /**< 1: done although a limit was exceeded */
-    const uint8_t *classes;           /**< `uint8_t[classes]` of the model, DKVB_FORGET (choose.h) = asked for, all else
-                                           is not; NULL: the request was not by class */
-    const dkvb_class_effect *effects; /**< `dkvb_class_effect[classes]`, as measured; NULL: not measured */
+    const uint8_t *classes;           /**< `uint8_t[classes]` of the model, DKVB_FORGET (choose.h) = asked for, at least
+                                           one; NULL: the request was not by class */
+    const dkvb_class_effect *effects; /**< `dkvb_class_effect[classes]`, as measured; NULL: not measured. The journal
+                                           keeps the counts of classes with rows; loss and interval follow from them */
     uint64_t budget;                  /**< pairs that were chosen (method "examples": rows drawn); 0: not said */
     uint32_t found;                   /**< 1: the budget was looked for, to reach `target`; 0: it was given */
     uint32_t keys;                    /**< exact: DKVB_KEYS_… */
-    double target;                    /**< accuracy that the classes might keep, 0 to 1; used if `found` */
+    double target;                    /**< accuracy that the classes might keep, 0 to 1; read if `found` only */
     double max_retain_drop;           /**< accuracy that all others together might lose, 0 to 1 */
     double max_class_loss;            /**< accuracy that any other class might lose for certain, 0 to 1 */
-    uint64_t again;                   /**< number of the earlier entry whose classes are forgotten once more; 0: none */
+    uint64_t again;                   /**< number of the earlier forgetting, not undone, whose classes are forgotten
+                                           once more; 0: none */
     const uint8_t *after;             /**< `uint8_t[32]`: the head of the journal that this one goes on from, where new
                                            keys made a new model; or NULL */
 
@@ -135,7 +137,8 @@ DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_
  *
  * @param      mask   copied; of the model's codebooks, else `DKVB_EMISMATCH`.
  * @param[out] entry  number of the journal entry, for undo; or NULL.
- * @return `DKVB_EINVAL` (a text, a strength, or a row that is named twice), `DKVB_EIO` (no random source for the salt).
+ * @return `DKVB_EINVAL` (a field of the options that cannot be; a row that is named twice), `DKVB_EIO` (no random
+ *         source for the salt).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask,
                                                       const dkvb_forget_options *opts, uint64_t *entry);
@@ -181,7 +184,7 @@ typedef struct dkvb_journal_entry {
     uint64_t id;        /**< from 1, ascending */
     uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE or _REPLAY */
     uint32_t state;     /**< DKVB_JOURNAL_ACTIVE … */
-    uint64_t target;    /**< undo: the entry taken back; else 0 */
+    uint64_t ends;      /**< undo: the entry taken back; else 0 */
     int64_t time;       /**< seconds since 1970-01-01 00:00 UTC */
     uint64_t pairs;     /**< forget: pairs asked for; undo: pairs that came back; purge: pairs erased */
     uint64_t pairs_new; /**< forget: pairs that were not masked before; else 0 */

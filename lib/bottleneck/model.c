@@ -93,8 +93,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
 {
     dkvb__free(mem, record->method);
     dkvb__free(mem, record->reason);
-    dkvb__free(mem, record->parameters);
-    dkvb__free(mem, record->effect);
+    dkvb__free(mem, record->terms);
     dkvb__free(mem, record->list);
     *record = (struct dkvb__record){0};
 }

@@ -72,7 +72,7 @@ static unsigned char *write_record(const struct dkvb__record *r, unsigned char *
     memset(to, 0, DKVB__RECORD_SIZE);
     dkvb__write32(to, r->kind);
     dkvb__write32(to + 4, r->list ? DKVB__RECORD_HAS_LIST : 0);
-    dkvb__write64(to + DKVB__AT_TARGET, r->target);
+    dkvb__write64(to + DKVB__AT_ENDS, r->ends);
     dkvb__write64(to + DKVB__AT_TIME, (uint64_t)r->time);
     dkvb__write64(to + DKVB__AT_PAIRS, r->pairs);
     dkvb__write64(to + DKVB__AT_PAIRS_NEW, r->pairs_new);
@@ -94,14 +94,15 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 10, OPTIONAL_PARTS = 3 };
+enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 5 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
     size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s), values;
-    size_t evidence = dkvb__evidence_size(&m->journal), count = KNOWN_PARTS;
+    size_t terms = dkvb__terms_section_size(&m->journal), evidence = dkvb__evidence_size(&m->journal);
+    size_t count = KNOWN_PARTS;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
     struct dkvb__part *parts;
     dkvb_status rc;
@@ -110,7 +111,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
         return rc; /* new checksums must not vouch for old damage */
-    small = dkvb__alloc(&m->mem, names + journal + evidence, 1);
+    small = dkvb__alloc(&m->mem, names + journal + evidence + terms, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     if (!small || !parts) {
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", path);
@@ -120,6 +121,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     write_names(m, small);
     write_journal(&m->journal, small + names);
     dkvb__evidence_write(&m->journal, small + names + journal);
+    dkvb__terms_write(&m->journal, small + names + journal + evidence);
     dkvb__value_count(&values, s, m->classes);
     const struct dkvb__part known[KNOWN_PARTS] = {
         {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
@@ -131,9 +133,12 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"scales", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->scales, s->codebooks * sizeof(float)},
         {"keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, cb->keys, s->codebooks * dkvb__key_bytes(s)},
         {"values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, values * dkvb__value_size(m->values_dtype)},
-        {"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence},
     };
     memcpy(parts, known, sizeof known);
+    if (terms)
+        parts[count++] = (struct dkvb__part){"terms", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED,
+                                             small + names + journal + evidence, terms};
+    parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
     if (cb->whitening)
         parts[count++] = (struct dkvb__part){"whitening", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->whitening,
                                              dkvb__whitening_count(s) * sizeof(float)};

@@ -14,7 +14,7 @@
 static uint16_t codes[ROWS * CODEBOOKS];
 static const uint64_t forgotten[] = {7, 2, UINT64_MAX, 1000000, 3};
 static const uint64_t others[] = {7, 2, UINT64_MAX, 1000000, 4};
-enum { FORGOTTEN = 5 };
+enum { FORGOTTEN = 5, RECORD_SIZE = 144 };
 
 static const uint8_t *salt_of(uint8_t entry)
 {
@@ -33,8 +33,7 @@ static dkvb_forget_options full_options(const dkvb_model *model)
     o.method = "activations";
     o.reason = "request 17";
     o.strength = DKVB_STRENGTH_SUPPRESS;
-    o.parameters = "pairs=20";
-    o.effect = "forget=0.612>0.000 rows=5";
+    o.budget = 20;
     o.rows = forgotten;
     o.row_count = FORGOTTEN;
     o.salt = salt_of((uint8_t)(dkvb_journal_count(model) + 1));
@@ -103,8 +102,7 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
         bool said = i != 2 && i != 4 && i != 7;
 
         assert_string_equal(dkvb_strength_name(e.strength), i == 6 ? "exact" : said ? "suppress" : "");
-        assert_string_equal(e.parameters, said ? "pairs=20" : "");
-        assert_string_equal(e.effect, said ? "forget=0.612>0.000 rows=5" : "");
+        assert_int_equal(e.budget, said ? 20 : 0);
         assert_true(e.rows == (said ? FORGOTTEN : 0) && e.has_commitment == said);
         assert_true(e.salted == (i > 2 && i != 4)); /* entry 7 commits to its pairs */
         assert_true(e.has_pairs_commitment == (e.kind == DKVB_JOURNAL_FORGET));
@@ -259,7 +257,7 @@ static void a_replay_is_an_entry_that_leaves_masks_in_force(void **state)
     forget(model, 1, 20);
     replay(model);
     e = entry_at(model, 2);
-    assert_true(e.kind == DKVB_JOURNAL_REPLAY && e.state == DKVB_JOURNAL_DONE && e.pairs == 0 && e.target == 0);
+    assert_true(e.kind == DKVB_JOURNAL_REPLAY && e.state == DKVB_JOURNAL_DONE && e.pairs == 0 && e.ends == 0);
     assert_string_equal(e.method, "replay");
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_ACTIVE);
     assert_int_equal(dkvb_mask_count(model->mask), 20);
@@ -308,10 +306,10 @@ static void verify_names_the_entry_that_was_changed(void **state)
     assert_int_equal(dkvb_model_verify(model), DKVB_EFORMAT);
     assert_message("journal entry 3");
     model->journal.records[2].time--;
-    model->journal.records[4].effect[0]++;
+    model->journal.records[4].terms[8]++;
     assert_int_equal(dkvb_model_verify(model), DKVB_EFORMAT);
     assert_message("journal entry 5");
-    model->journal.records[4].effect[0]--;
+    model->journal.records[4].terms[8]--;
     model->journal.records[6].salt[5]++;
     assert_int_equal(dkvb_model_verify(model), DKVB_EFORMAT);
     assert_message("journal entry 7 lists other pairs");
@@ -324,38 +322,27 @@ static void what_cannot_be_evidence_is_refused_and_changes_nothing(void **state)
 {
     static const uint64_t twice[] = {9, 4, 9}, twice_ascending[] = {4, 9, 9};
     dkvb_model *model = trained_model(1, codes);
-    char longer[600];
     uint8_t before[32], after[32];
     dkvb_mask *mask;
 
     (void)state;
-    memset(longer, 'a', sizeof longer);
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     dkvb_journal_head(model, before);
-    for (int wrong = 0; wrong < 7; wrong++) {
-        static const char *const messages[] = {"parameters",          "effect",     "parameters",
-                                               "strength: 2",         "rows: NULL", "row 9 is named twice",
+    for (int wrong = 0; wrong < 4; wrong++) {
+        static const char *const messages[] = {"strength: 2", "rows: NULL", "row 9 is named twice",
                                                "row 9 is named twice"};
         dkvb_forget_options o = full_options(model);
 
-        longer[wrong == 0 ? 256 : 512] = '\0';
         if (wrong == 0)
-            o.parameters = longer;
-        if (wrong == 1)
-            o.effect = longer;
-        if (wrong == 2)
-            o.parameters = "two\nlines";
-        if (wrong == 3)
             o.strength = 2; /* between the two that there are */
-        if (wrong == 4)
+        if (wrong == 1)
             o.rows = NULL;
-        if (wrong >= 5) {
-            o.rows = wrong == 5 ? twice : twice_ascending;
+        if (wrong >= 2) {
+            o.rows = wrong == 2 ? twice : twice_ascending;
             o.row_count = 3;
         }
         assert_int_equal(dkvb_model_forget(model, mask, &o, NULL), DKVB_EINVAL);
         assert_message(messages[wrong]);
-        memset(longer, 'a', sizeof longer);
     }
     dkvb_journal_head(model, after);
     assert_memory_equal(before, after, 32);
@@ -430,14 +417,14 @@ static bool is_free_salt(const dkvb_model *model, size_t at)
 
         if (at >= start + 16 && at < start + 48)
             return r->salted && !r->list;
-        start += 152 + (r->parameters ? strlen(r->parameters) : 0) + (r->effect ? strlen(r->effect) : 0);
+        start += RECORD_SIZE;
     }
     return false;
 }
 
-static void every_change_of_journal_and_evidence_breaks_the_chain(void **state)
+static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **state)
 {
-    static const char *const names[] = {"journal", "evidence"};
+    static const char *const names[] = {"journal", "evidence", "terms"};
     const char *path = temp_path("m.dkvb"), *bad = temp_path("bad.dkvb");
     dkvb_model *model = eventful_model(), *m;
     unsigned char *data, *start;
@@ -446,7 +433,7 @@ static void every_change_of_journal_and_evidence_breaks_the_chain(void **state)
     (void)state;
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
-    for (size_t s = 0; s < 2; s++) {
+    for (size_t s = 0; s < 3; s++) {
         size_t section_size = (size_t)dkvb__read64(section(data, names[s], &start) + 32);
 
         for (size_t i = 0; i < section_size; i++)
@@ -472,15 +459,12 @@ static void every_change_of_journal_and_evidence_breaks_the_chain(void **state)
     dkvb_model_free(model);
 }
 
-/* A file of which only the first `kept` entries have evidence, as after an older library has added the others; the
- * section is the file's last. */
-static void cut_evidence(const char *path, size_t kept, const dkvb_model *model)
+/* A file of which only the first `kept` entries have evidence. The section is the file's last. */
+static void cut_evidence(const char *path, size_t kept)
 {
-    size_t size, section_size = 8;
+    size_t size, section_size = 8 + kept * RECORD_SIZE;
     unsigned char *data = read_file(path, &size), *start, *e = section(data, "evidence", &start);
 
-    for (size_t i = 0; i < kept; i++)
-        section_size += 152 + strlen(entry_at(model, i + 1).parameters) + strlen(entry_at(model, i + 1).effect);
     dkvb__write64(start, kept);
     dkvb__write64(e + 32, section_size);
     size = (size_t)(start - data) + section_size;
@@ -501,7 +485,7 @@ static void entries_without_evidence_are_chained_as_they_are(void **state)
         bool lost = false; /* of what is not there any more; an undo or a purge has nothing to lose */
 
         assert_ok(dkvb_model_save(model, path));
-        cut_evidence(path, kept, model);
+        cut_evidence(path, kept);
         assert_ok(dkvb_model_load(&older, path, NULL));
         for (uint64_t i = 1; i <= 7; i++) {
             dkvb_journal_entry e = entry_at(older, i);
@@ -571,7 +555,7 @@ int main(void)
         cmocka_unit_test(verify_names_the_entry_that_was_changed),
         cmocka_unit_test(what_cannot_be_evidence_is_refused_and_changes_nothing),
         cmocka_unit_test(the_same_salts_give_the_same_bytes),
-        cmocka_unit_test(every_change_of_journal_and_evidence_breaks_the_chain),
+        cmocka_unit_test(every_change_of_journal_terms_and_evidence_breaks_the_chain),
         cmocka_unit_test(entries_without_evidence_are_chained_as_they_are),
         cmocka_unit_test(more_evidence_than_entries_is_refused),
         cmocka_unit_test(a_salt_behind_a_purge_is_refused),

@@ -188,6 +188,8 @@ static unsigned char *tiny_file(const char *path, size_t *size)
 {
     static const uint64_t forgotten[] = {7, 1};
     dkvb_keyinit_options o = small_keyinit();
+    static const uint8_t classes[2] = {DKVB_KEEP, DKVB_FORGET};
+    static const dkvb_class_effect effects[2] = {{.rows = 2, .right_before = 1, .right_after = 1}};
     dkvb_forget_options forget = DKVB_FORGET_OPTIONS_INIT;
     uint16_t code[20 * 2];
     int32_t ones[20];
@@ -206,8 +208,8 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_model_set_encoder(model, "pixels"));
     assert_ok(dkvb_mask_new(&mask, cb));
     assert_ok(dkvb_mask_add(mask, 1, 3));
-    forget.parameters = "pairs=1";
-    forget.effect = "rows=2";
+    forget.classes = classes;
+    forget.effects = effects;
     forget.rows = forgotten;
     forget.row_count = 2;
     assert_ok(dkvb_model_forget(model, mask, &forget, NULL));

@@ -42,6 +42,9 @@ DKVB_JOURNAL_DONE = 3
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
 DKVB_STRENGTH_EXACT = 3
+DKVB_KEYS_UNSAID = 0
+DKVB_KEYS_KEPT = 1
+DKVB_KEYS_PLACED = 2
 
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
@@ -373,14 +376,36 @@ class TuneOptions(Structure):
     )
 
 
+class ClassEffect(Structure):
+    _fields_ = (
+        ("rows", c_uint64),
+        ("right_before", c_uint64),
+        ("right_after", c_uint64),
+        ("lost", c_uint64),
+        ("gained", c_uint64),
+        ("loss", c_double),
+        ("low", c_double),
+        ("high", c_double),
+    )
+
+
 class ForgetOptions(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         ("method", c_char_p),
         ("reason", c_char_p),
         ("strength", c_uint32),
-        ("parameters", c_char_p),
-        ("effect", c_char_p),
+        ("forced", c_uint32),
+        ("classes", POINTER(c_uint8)),
+        ("effects", POINTER(ClassEffect)),
+        ("budget", c_uint64),
+        ("found", c_uint32),
+        ("keys", c_uint32),
+        ("target", c_double),
+        ("max_retain_drop", c_double),
+        ("max_class_loss", c_double),
+        ("again", c_uint64),
+        ("after", POINTER(c_uint8)),
         ("rows", POINTER(c_uint64)),
         ("row_count", c_uint64),
         ("salt", POINTER(c_uint8)),
@@ -393,15 +418,25 @@ class JournalEntry(Structure):
         ("id", c_uint64),
         ("kind", c_uint32),
         ("state", c_uint32),
-        ("target", c_uint64),
+        ("ends", c_uint64),
         ("time", c_int64),
         ("pairs", c_uint64),
         ("pairs_new", c_uint64),
         ("method", c_char_p),
         ("reason", c_char_p),
         ("strength", c_uint32),
-        ("parameters", c_char_p),
-        ("effect", c_char_p),
+        ("by_class", c_uint32),
+        ("measured", c_uint32),
+        ("forced", c_uint32),
+        ("found", c_uint32),
+        ("keys", c_uint32),
+        ("budget", c_uint64),
+        ("target", c_double),
+        ("max_retain_drop", c_double),
+        ("max_class_loss", c_double),
+        ("again", c_uint64),
+        ("has_after", c_uint32),
+        ("after", c_uint8 * 32),
         ("rows", c_uint64),
         ("has_commitment", c_uint32),
         ("commitment", c_uint8 * 32),
@@ -600,19 +635,6 @@ class Request(Structure):
         ("rows", POINTER(c_uint8)),
         ("classes", POINTER(c_uint8)),
         ("seed", c_uint64),
-    )
-
-
-class ClassEffect(Structure):
-    _fields_ = (
-        ("rows", c_uint64),
-        ("right_before", c_uint64),
-        ("right_after", c_uint64),
-        ("lost", c_uint64),
-        ("gained", c_uint64),
-        ("loss", c_double),
-        ("low", c_double),
-        ("high", c_double),
     )
 
 
@@ -856,6 +878,8 @@ PROTOTYPES = {
     "dkvb_model_purge": (Status, (_model,)),
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
+    "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),
+    "dkvb_journal_get_effects": (Status, (_model, c_uint64, POINTER(ClassEffect))),
     "dkvb_journal_get_mask": (Status, (_model, c_uint64, POINTER(_mask))),
     "dkvb_journal_names_rows": (c_int, (_model, c_uint64, _u64, c_size_t)),
     "dkvb_journal_head": (None, (_model, _u8)),
