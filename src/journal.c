@@ -226,8 +226,8 @@ int journal_print(const dkvb_model *model)
     if (code == EXIT_SUCCESS && count == 0)
         puts("the journal is empty");
     else if (code == EXIT_SUCCESS)
-        printf("%5s  %-20s  %-9s  %-7s  %10s  %8s  %-8s  %-12s  %s\n", "entry", "time", "what", "state", "pairs", "rows",
-               "strength", "method", "reason");
+        printf("%5s  %-20s  %-9s  %-7s  %10s  %8s  %-8s  %-12s  %s\n", "entry", "time", "what", "state", "pairs",
+               "rows", "strength", "method", "reason");
     for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
         code = get_entry(model, i, &entry);
         if (code == EXIT_SUCCESS)

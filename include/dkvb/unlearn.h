@@ -82,10 +82,10 @@ enum {
 };
 
 /**
- * What the journal is to say of a forgetting: who was meant, by which terms, and what was measured. Taken as it is told,
- * nothing of it is measured here; dkvb_forget_apply() fills it in from a plan. Later plans read these fields: what was
- * asked for earlier is set aside in their limits, and forgotten again where it comes back. All of it stays in the
- * journal for good, also after a purge. Start from `DKVB_FORGET_OPTIONS_INIT`.
+ * What the journal is to say of a forgetting: who was meant, by which terms, and what was measured. Taken as it is
+ * told, nothing of it is measured here; dkvb_forget_apply() fills it in from a plan. Later plans read these fields:
+ * what was asked for earlier is set aside in their limits, and forgotten again where it comes back. All of it stays in
+ * the journal for good, also after a purge. Start from `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< sizeof(dkvb_forget_options), set by INIT */
@@ -215,7 +215,7 @@ typedef struct dkvb_journal_entry {
 
 #define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0,     \
+        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0,    \
             {0}, {0}, 0, 0,                                                                                            \
         {                                                                                                              \
             0                                                                                                          \

@@ -14,7 +14,7 @@ enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 /* One journal entry: plain data, written by unlearn/journal.c. */
 struct dkvb__record {
     uint32_t kind, state; /* DKVB_JOURNAL_…; the state follows from later entries and is not in files */
-    uint64_t ends; /* undo: the entry taken back */
+    uint64_t ends;        /* undo: the entry taken back */
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;

@@ -28,8 +28,9 @@ struct reading {
     double temperature;
 };
 
-static const char *const known_sections[] = {"shape", "classes", "journal",  "mask",      "purged",  "center", "scales",
-                                             "keys",  "values",  "terms",  "evidence", "whitening", "encoder", "counts"};
+static const char *const known_sections[] = {"shape",    "classes",   "journal", "mask",   "purged",
+                                             "center",   "scales",    "keys",    "values", "terms",
+                                             "evidence", "whitening", "encoder", "counts"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 

@@ -103,8 +103,8 @@ static dkvb_status check_again(const dkvb_model *model, uint64_t again)
     if (again > j->count)
         return dkvb__fail(DKVB_EINVAL, "again: there is no journal entry %llu, the journal has %zu",
                           (unsigned long long)again, j->count);
-    if (again > 0 && (j->records[again - 1].kind != DKVB_JOURNAL_FORGET ||
-                      j->records[again - 1].state == DKVB_JOURNAL_UNDONE))
+    if (again > 0 &&
+        (j->records[again - 1].kind != DKVB_JOURNAL_FORGET || j->records[again - 1].state == DKVB_JOURNAL_UNDONE))
         return dkvb__fail(DKVB_EINVAL, "again: journal entry %llu %s", (unsigned long long)again,
                           j->records[again - 1].kind == DKVB_JOURNAL_FORGET ? "was undone" : "is not a forgetting");
     return DKVB_OK;

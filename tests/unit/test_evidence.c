@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/checksum.h"
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "bottleneck/model.h"
@@ -377,35 +376,6 @@ static void the_same_salts_give_the_same_bytes(void **state)
 
 /* Files. */
 
-/* Make checksums right again after a change, so that the checks behind them are reached. */
-static void seal(unsigned char *data)
-{
-    size_t count = dkvb__read32(data + 24);
-
-    for (size_t i = 0; i < count; i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        dkvb__write64(e + 40, dkvb__checksum(data + dkvb__read64(e + 24), (size_t)dkvb__read64(e + 32)));
-    }
-    dkvb__write64(data + 32, 0);
-    dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
-}
-
-/* The table entry of a section; *start is where its bytes are. */
-static unsigned char *section(unsigned char *data, const char *name, unsigned char **start)
-{
-    *start = NULL;
-    for (size_t i = 0; i < dkvb__read32(data + 24); i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        *start = data + dkvb__read64(e + 24);
-        if (strcmp((const char *)e, name) == 0)
-            return e;
-    }
-    fail();
-    return NULL;
-}
-
 /* Whether a byte of the section "evidence" is of a salt that nothing in the file can be compared with: its commitment
  * is to rows alone, or the list of pairs has gone in an undo. */
 static bool is_free_salt(const dkvb_model *model, size_t at)
@@ -434,15 +404,16 @@ static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **s
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
     for (size_t s = 0; s < 3; s++) {
-        size_t section_size = (size_t)dkvb__read64(section(data, names[s], &start) + 32);
+        size_t section_size;
 
+        start = file_section(data, names[s], &section_size);
         for (size_t i = 0; i < section_size; i++)
             for (unsigned flip = 1; flip < 256; flip *= 8) {
                 bool may_load = s == 1 && is_free_salt(model, i);
                 dkvb_status rc;
 
                 start[i] ^= (unsigned char)flip;
-                seal(data);
+                seal_file(data);
                 write_file(bad, data, size);
                 start[i] ^= (unsigned char)flip;
                 rc = dkvb_model_map(&m, bad, NULL);
@@ -463,13 +434,13 @@ static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **s
 static void cut_evidence(const char *path, size_t kept)
 {
     size_t size, section_size = 8 + kept * RECORD_SIZE;
-    unsigned char *data = read_file(path, &size), *start, *e = section(data, "evidence", &start);
+    unsigned char *data = read_file(path, &size), *start = file_section(data, "evidence", &(size_t){0});
 
     dkvb__write64(start, kept);
-    dkvb__write64(e + 32, section_size);
+    dkvb__write64(file_table_line(data, "evidence") + 32, section_size);
     size = (size_t)(start - data) + section_size;
     dkvb__write64(data + 16, size);
-    seal(data);
+    seal_file(data);
     write_file(path, data, size);
     free(data);
 }
@@ -516,9 +487,9 @@ static void more_evidence_than_entries_is_refused(void **state)
     (void)state;
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
-    section(data, "evidence", &start);
+    start = file_section(data, "evidence", &(size_t){0});
     start[0]++;
-    seal(data);
+    seal_file(data);
     write_file(path, data, size);
     assert_int_equal(dkvb_model_load(&m, path, NULL), DKVB_EFORMAT);
     assert_message("does not go with a journal of 7 entries");

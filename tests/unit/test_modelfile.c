@@ -291,56 +291,23 @@ static void every_truncation_is_noticed(void **state)
     free(data);
 }
 
-/* Make checksums right again after a change, so that the checks behind them are reached. */
-static void seal(unsigned char *data)
-{
-    size_t count = dkvb__read32(data + 24);
-
-    for (size_t i = 0; i < count; i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        dkvb__write64(e + 40, dkvb__checksum(data + dkvb__read64(e + 24), (size_t)dkvb__read64(e + 32)));
-    }
-    dkvb__write64(data + 32, 0);
-    dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
-}
-
-/* Its line in the section table. */
-static unsigned char *table_line(unsigned char *data, const char *name)
-{
-    for (size_t i = 0; i < dkvb__read32(data + 24); i++)
-        if (strcmp((const char *)data + 64 + 64 * i, name) == 0)
-            return data + 64 + 64 * i;
-    fail();
-    return NULL;
-}
-
-/* Where a section starts, and its size. */
-static unsigned char *section(unsigned char *data, const char *name, size_t *size)
-{
-    const unsigned char *line = table_line(data, name);
-
-    *size = (size_t)dkvb__read64(line + 32);
-    return data + dkvb__read64(line + 24);
-}
-
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape",  "classes",  "journal",   "mask",    "purged", "center",
-                                         "scales", "evidence", "whitening", "encoder", "counts"};
+    static const char *const parsed[] = {"shape",  "classes", "journal",  "mask",      "purged",  "center",
+                                         "scales", "terms",   "evidence", "whitening", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
 
     (void)state;
     for (size_t s = 0; s < sizeof parsed / sizeof *parsed; s++) {
-        size_t at = (size_t)(section(data, parsed[s], &section_size) - data);
+        size_t at = (size_t)(file_section(data, parsed[s], &section_size) - data);
 
         for (size_t i = 0; i < section_size; i++)
             for (unsigned flip = 1; flip < 256; flip = flip * 4 + 3) {
                 memcpy(copy, data, size);
                 copy[at + i] ^= (unsigned char)flip;
-                seal(copy);
+                seal_file(copy);
                 write_file(bad, copy, size);
                 try_file(bad, false);
             }
@@ -352,7 +319,7 @@ static void forged_bytes_with_right_checksums_do_no_harm(void **state)
         copy[i] ^= 0x11;
         offset = dkvb__read64(copy + 64 + (i - 64) / 64 * 64 + 24);
         if (offset < size && dkvb__read64(copy + 64 + (i - 64) / 64 * 64 + 32) <= size - offset)
-            seal(copy);
+            seal_file(copy);
         write_file(bad, copy, size);
         try_file(bad, false);
     }
@@ -371,9 +338,9 @@ static void assert_contents_refused(unsigned char *data, size_t size, const char
     dkvb_model *m;
 
     memcpy(copy, data, size);
-    memcpy(section(copy, name, &section_size) + at, bytes, count);
+    memcpy(file_section(copy, name, &section_size) + at, bytes, count);
     assert_true(at + count <= section_size);
-    seal(copy);
+    seal_file(copy);
     write_file(bad, copy, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
     assert_message(why);
@@ -453,7 +420,7 @@ static void bytes_of_purged_keys_must_be_zero(void **state)
     data = read_file(path, &size);
     assert_contents_refused(data, size, "keys", dkvb__key_bytes(&shape) + dkvb__key_offset(3, 0, 2), &byte, 1,
                             "codebook 1, key 3 holds");
-    if (dkvb__read32(table_line(data, "values") + 16) == DKVB_DTYPE_F32)
+    if (dkvb__read32(file_table_line(data, "values") + 16) == DKVB_DTYPE_F32)
         assert_contents_refused(data, size, "values", (5 + 3) * 2 * sizeof(float), &value, sizeof value,
                                 "codebook 1, key 3 is purged, yet has values");
     free(data);
@@ -475,9 +442,9 @@ static void hostile_arrays_of_mapped_files_do_no_harm(void **state)
             unsigned char *at;
 
             memcpy(copy, data, size);
-            at = section(copy, arrays[s], &section_size);
+            at = file_section(copy, arrays[s], &section_size);
             memset(at, fills[f], section_size);
-            seal(copy);
+            seal_file(copy);
             write_file(bad, copy, size);
             try_file(bad, false);
         }
@@ -501,18 +468,18 @@ static void a_whitening_that_is_missing_or_of_the_wrong_size_is_named(void **sta
 {
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size;
-    unsigned char *data = tiny_file(path, &size), *line = table_line(data, "whitening");
+    unsigned char *data = tiny_file(path, &size), *line = file_table_line(data, "whitening");
 
     (void)state;
     assert_int_equal(dkvb__read64(line + 32), 1 * 3 * 16 * 4); /* a panel of 16 columns, 3 rows */
     dkvb__write32(line + 16, DKVB_DTYPE_U32);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "section whitening holds elements of type");
     dkvb__write32(line + 16, DKVB_DTYPE_F32);
     memcpy(line, "whitened", 9);
     dkvb__write32(line + 20, 0);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "has no section whitening");
     free(data);
@@ -523,20 +490,20 @@ static void counts_of_the_wrong_size_or_type_are_named(void **state)
     enum { SIZE = 2 * 2 * 5 * 4 }; /* classes, codebooks, keys, bytes */
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size;
-    unsigned char *data = tiny_file(path, &size), *line = table_line(data, "counts");
+    unsigned char *data = tiny_file(path, &size), *line = file_table_line(data, "counts");
 
     (void)state;
     assert_int_equal(dkvb__read64(line + 24) + SIZE, size); /* the last section */
     dkvb__write64(line + 32, SIZE - 4);
     dkvb__write64(data + 16, size - 4);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size - 4);
     assert_refused(bad, "section counts has 76 bytes, 80 are wanted");
 
     dkvb__write64(line + 32, SIZE);
     dkvb__write64(data + 16, size);
     dkvb__write32(line + 16, DKVB_DTYPE_U64);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "section counts holds elements of type 7, 5 is wanted");
     free(data);
@@ -551,7 +518,7 @@ static void damage_in_optional_sections_is_named(void **state)
 
     (void)state;
     for (size_t s = 0; s < sizeof optional / sizeof *optional; s++) {
-        unsigned char *last = section(data, optional[s], &section_size);
+        unsigned char *last = file_section(data, optional[s], &section_size);
         char why[64];
         dkvb_model *m;
 
@@ -600,7 +567,7 @@ static unsigned char *with_section(const unsigned char *data, size_t *size, cons
     dkvb__write32(copy + 24, (uint32_t)count + 1);
     *size = end + extra->size;
     dkvb__write64(copy + 16, *size);
-    seal(copy);
+    seal_file(copy);
     return copy;
 }
 
@@ -889,7 +856,7 @@ static void purge_leaves_no_trace_of_keys_and_values_in_the_saved_file(void **st
     assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
     data = read_file(path, &size);
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
-        const unsigned char *in_file = section(data, "keys", &section_size) + pair / KEYS * key_bytes;
+        const unsigned char *in_file = file_section(data, "keys", &section_size) + pair / KEYS * key_bytes;
 
         for (size_t i = 0; i < KEY_DIM; i++) {
             assert_int_equal(in_file[dkvb__key_offset(pair % KEYS, i, KEY_DIM)], 0);
