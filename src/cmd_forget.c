@@ -232,30 +232,25 @@ static int check_args(struct forget_args *args, uint8_t salt[32])
 }
 
 /* What was asked for, for the journal. */
-static const char *parameters(const struct forget *f, char text[FORGET_TEXT])
+static dkvb_forget_options request_options(const struct forget *f)
 {
-    char classes[160];
-    uint64_t pairs = f->budget.met ? dkvb_mask_count(f->mask) : f->args.pairs;
+    dkvb_forget_options o = forget_options(f, f->set.classes, f->effects);
 
-    text[0] = '\0';
     if (f->args.mask)
-        return text;
-    forget_class_text(f, f->set.classes, classes, sizeof classes);
+        return o;
+    o.found = f->budget.met;
+    o.target = f->args.target;
+    o.max_retain_drop = f->budget.met ? f->args.max_retain_drop : 0.0;
     if (forget_method(f) == DKVB_METHOD_EXAMPLES)
-        snprintf(text, FORGET_TEXT, "%sexamples=%" PRIu64 " seed=%" PRIu64, classes,
-                 f->budget.met ? f->budget.budget : f->args.examples, f->args.seed);
+        o.budget = f->budget.met ? f->budget.budget : f->args.examples;
     else
-        snprintf(text, FORGET_TEXT, "%spairs=%" PRIu64, classes, pairs);
-    if (f->budget.met)
-        snprintf(text + strlen(text), FORGET_TEXT - strlen(text), " target=%g found=%" PRIu64, f->args.target,
-                 f->budget.budget);
-    return text;
+        o.budget = f->budget.met ? dkvb_mask_count(f->mask) : f->args.pairs;
+    return o;
 }
 
 static int mask_pairs(struct forget *f)
 {
-    char text[FORGET_TEXT], effect[FORGET_TEXT];
-    dkvb_forget_options o = forget_options(f, f->effects, parameters(f, text), effect);
+    dkvb_forget_options o = request_options(f);
     uint64_t id;
     int code = forget_apply(f, f->mask, &o, &id);
 

@@ -78,15 +78,11 @@ struct forget {
 int forget_read_set(struct forget *f);
 void forget_free_set(struct forget *f);
 
-/* Classes as the journal has them, "class=3,5-9 "; "" if there are none; without the list if that does not fit, which
- * is said on stderr. */
-void forget_class_text(const struct forget *f, const uint8_t *classes, char *text, size_t size);
-
 /* Leave rows of classes to be kept out of f->held where all of them would take too long. */
 int forget_sample_held(struct forget *f);
 
-/* Mark the classes of such a text, DKVB_FORGET; false if it is none. marks: [L]. */
-bool forget_parse_classes(const struct forget *f, const char *text, uint8_t *marks);
+/* Mark the classes that an entry of the journal asked to be forgotten, DKVB_FORGET; marks: [L]. */
+int forget_add_classes(const struct forget *f, uint64_t entry, uint8_t *marks);
 
 /* Ids of all rows of the codes file that are of classes marked DKVB_FORGET; to be free()d. */
 int forget_ids_of(const struct forget *f, const uint8_t *classes, uint64_t **ids, size_t *count);
@@ -113,10 +109,8 @@ uint32_t forget_method(const struct forget *f);
 /* Write the forgetting of `mask` in the journal and put it in force. */
 int forget_apply(struct forget *f, const dkvb_mask *mask, const dkvb_forget_options *options, uint64_t *entry);
 
-/* What the journal is to say. `parameters` and `effect`, of FORGET_TEXT bytes, must outlive it. */
-enum { FORGET_TEXT = 256 };
-dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effect *effects, const char *parameters,
-                                   char *effect);
+/* What the journal is to say of classes (or NULL) and effects (or NULL), both [L], which must outlive it. */
+dkvb_forget_options forget_options(const struct forget *f, const uint8_t *classes, const dkvb_class_effect *effects);
 
 /* forget_guard.c: measure f->effects of f->mask on the rows held out, if there are any. */
 int forget_measure(struct forget *f);

@@ -9,6 +9,7 @@
 
 /* What one request with a target named, this one included. */
 struct group {
+    uint64_t entry;   /* of the journal */
     uint8_t *classes; /* [L], DKVB_FORGET where it named one */
     double target;
     bool hopeless; /* nothing helps within the limits */
@@ -26,16 +27,6 @@ static void groups_free(struct groups *g)
     free(g->all);
 }
 
-/* A number behind a word in the parameters of an entry. */
-static bool find_number(const char *parameters, const char *word, double *number)
-{
-    const char *at = strstr(parameters, word);
-
-    if (at)
-        *number = strtod(at + strlen(word), NULL);
-    return at != NULL;
-}
-
 static int read_groups(const struct forget *f, struct groups *g)
 {
     uint64_t entries = dkvb_journal_count(f->model);
@@ -49,14 +40,16 @@ static int read_groups(const struct forget *f, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(f->model, i, &entry));
-        if (code || entry.kind != DKVB_JOURNAL_FORGET || entry.state == DKVB_JOURNAL_UNDONE ||
-            !find_number(entry.parameters, " target=", &group->target))
+        if (code || entry.kind != DKVB_JOURNAL_FORGET || entry.state == DKVB_JOURNAL_UNDONE || !entry.found ||
+            entry.again)
             continue;
+        group->target = entry.target;
+        group->entry = entry.id;
         group->classes = input_memory("the classes", 1, f->info.classes, 1, 1);
         code = group->classes ? EXIT_SUCCESS : EXIT_FAILURE;
         g->count += group->classes != NULL;
         if (group->classes)
-            forget_parse_classes(f, entry.parameters, group->classes);
+            code = forget_add_classes(f, entry.id, group->classes);
     }
     return code;
 }
@@ -72,17 +65,18 @@ static bool came_back(const struct forget *f, const struct group *group, const d
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-static int write_again(struct forget *f, const uint8_t *classes, const dkvb_mask *mask)
+static int write_again(struct forget *f, const struct group *group, const uint8_t *classes, const dkvb_mask *mask)
 {
-    char parameters[FORGET_TEXT], effect[FORGET_TEXT], text[160];
-    dkvb_forget_options o;
+    dkvb_forget_options o = forget_options(f, classes, NULL);
     uint64_t *ids = NULL, entry;
     size_t count;
     int code = forget_ids_of(f, classes, &ids, &count);
 
-    forget_class_text(f, classes, text, sizeof text);
-    snprintf(parameters, sizeof parameters, "again %spairs=%" PRIu64, text, dkvb_mask_count(mask));
-    o = forget_options(f, NULL, parameters, effect);
+    o.again = group->entry;
+    o.found = 1;
+    o.target = group->target;
+    o.max_retain_drop = f->args.max_retain_drop;
+    o.budget = dkvb_mask_count(mask);
     o.rows = ids;
     o.row_count = count;
     if (code == EXIT_SUCCESS)
@@ -108,7 +102,7 @@ static int forget_group(struct forget *f, struct group *group)
     if (code == EXIT_SUCCESS)
         code = forget_find_budget(f, classes, group->target, &found, mask);
     if (code == EXIT_SUCCESS && found.met)
-        code = write_again(f, classes, mask);
+        code = write_again(f, group, classes, mask);
     group->hopeless = !found.met;
     dkvb_mask_free(mask);
     free(classes);

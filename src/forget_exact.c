@@ -52,25 +52,24 @@ static int measure(struct forget *f, const dkvb_model *after)
 }
 
 /* What the journal says of a replay. */
-static dkvb_forget_options replay_options(const struct forget *f, const char *parameters, char *effect)
+static dkvb_forget_options replay_options(const struct forget *f, uint32_t keys, const uint8_t *after)
 {
-    dkvb_forget_options o = forget_options(f, f->effects, parameters, effect);
+    dkvb_forget_options o = forget_options(f, f->set.classes, f->effects);
 
     o.method = "replay";
+    o.keys = keys;
+    o.after = after;
     return o;
 }
 
-/* Put new values in place, with an entry of the journal. `keys`: what became of the keys, for the entry. */
-static int commit(struct forget *f, dkvb_replay *trained, const char *keys)
+/* Put new values in place, with an entry of the journal. `keys`: what became of the keys; `after`: the head of the
+ * journal that this one goes on from, or NULL. */
+static int commit(struct forget *f, dkvb_replay *trained, uint32_t keys, const uint8_t *after)
 {
-    char parameters[FORGET_TEXT], effect[FORGET_TEXT], classes[96];
-    dkvb_forget_options o;
+    dkvb_forget_options o = replay_options(f, keys, after);
     uint64_t id;
     int code;
 
-    forget_class_text(f, f->set.classes, classes, sizeof classes);
-    snprintf(parameters, sizeof parameters, "%srows=%zu keys=%s", classes, f->set.id_count, keys);
-    o = replay_options(f, parameters, effect);
     code = tool_check(dkvb_replay_commit(trained, &o, &id));
     return code ? code : journal_find(f->model, id, &f->entry);
 }
@@ -109,7 +108,7 @@ static int replay(struct forget *f)
     if (code == EXIT_SUCCESS)
         code = forget_refuse(f);
     if (code == EXIT_SUCCESS)
-        code = commit(f, trained, "kept");
+        code = commit(f, trained, DKVB_KEYS_KEPT, NULL);
     dkvb_replay_free(trained);
     return code;
 }
@@ -295,7 +294,7 @@ static int judge_again(struct forget *f, const struct again *a)
 
 static int place_again(struct forget *f, struct again *a)
 {
-    char keys[24 + JOURNAL_HEAD_SIZE]; /* the new journal begins with the head of the old one */
+    uint8_t after[32]; /* the new journal begins with the head of the old one */
     dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
     dkvb_model *old = f->model;
     int code = check_no_mask(f);
@@ -321,9 +320,9 @@ static int place_again(struct forget *f, struct again *a)
         code = judge_again(f, a);
     if (code)
         return code;
-    snprintf(keys, sizeof keys, "placed-again after=%s", f->head);
+    hex_parse(f->head, after, sizeof after);
     f->model = a->model;
-    code = commit(f, a->trained, keys);
+    code = commit(f, a->trained, DKVB_KEYS_PLACED, after);
     a->model = old;
     if (code)
         return code;

@@ -147,7 +147,7 @@ int forget_put_earlier_aside(const struct forget *f, uint8_t *classes)
 
         code = tool_check(dkvb_journal_get(f->model, i, &entry));
         if (code == EXIT_SUCCESS && entry.kind == DKVB_JOURNAL_FORGET && entry.state != DKVB_JOURNAL_UNDONE)
-            forget_parse_classes(f, entry.parameters, named);
+            code = forget_add_classes(f, entry.id, named);
     }
     for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
         if (named[l] == DKVB_FORGET && classes[l] == DKVB_KEEP)
@@ -177,37 +177,17 @@ int forget_choose(struct forget *f)
     return choose_found(f);
 }
 
-static void effect_text(const struct forget *f, const dkvb_class_effect *effects, char *text)
-{
-    dkvb_class_effect sums[DKVB_ASIDE + 1] = {{0}};
-    const dkvb_class_effect *forget = &sums[DKVB_FORGET], *retain = &sums[DKVB_KEEP];
-
-    text[0] = '\0';
-    if (!effects)
-        return;
-    for (uint32_t l = 0; l < f->info.classes; l++)
-        dkvb_effect_add(&sums[f->set.classes ? f->set.classes[l] : DKVB_KEEP], &effects[l]);
-    if (forget->rows)
-        snprintf(text, FORGET_TEXT, "forget=%.4f>%.4f retain=%.4f>%.4f rows=%" PRIu64,
-                 (double)forget->right_before / (double)forget->rows,
-                 (double)forget->right_after / (double)forget->rows,
-                 retain->rows ? (double)retain->right_before / (double)retain->rows : 0.0,
-                 retain->rows ? (double)retain->right_after / (double)retain->rows : 0.0, forget->rows + retain->rows);
-    else if (retain->rows)
-        snprintf(text, FORGET_TEXT, "all=%.4f>%.4f rows=%" PRIu64, (double)retain->right_before / (double)retain->rows,
-                 (double)retain->right_after / (double)retain->rows, retain->rows);
-}
-
-dkvb_forget_options forget_options(const struct forget *f, const dkvb_class_effect *effects, const char *parameters,
-                                   char *effect)
+dkvb_forget_options forget_options(const struct forget *f, const uint8_t *classes, const dkvb_class_effect *effects)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
 
-    effect_text(f, effects, effect);
     o.reason = f->args.reason;
     o.strength = f->args.exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
-    o.parameters = parameters;
-    o.effect = effect;
+    o.forced = f->args.force && f->refusal[0];
+    o.classes = classes;
+    o.effects = effects;
+    if (f->held.n > 0) /* else no limit was looked at */
+        o.max_class_loss = f->args.max_class_loss;
     o.rows = f->set.ids;
     o.row_count = f->set.id_count;
     o.salt = f->args.salt ? f->salt : NULL;

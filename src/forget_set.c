@@ -332,51 +332,16 @@ void forget_free_set(struct forget *f)
     pictures_close(&f->pictures);
 }
 
-/* The next run of classes that are to be forgotten, from `from` on; false at the end. */
-static bool next_run(const uint8_t *classes, uint32_t count, uint32_t from, uint32_t *first, uint32_t *last)
+int forget_add_classes(const struct forget *f, uint64_t entry, uint8_t *marks)
 {
-    for (*first = from; *first < count && classes[*first] != DKVB_FORGET; ++*first)
-        ;
-    for (*last = *first; *last + 1 < count && classes[*last + 1] == DKVB_FORGET; ++*last)
-        ;
-    return *first < count;
-}
+    uint8_t *asked = input_memory("the classes", 1, f->info.classes, 1, 1);
+    int code = asked ? tool_check(dkvb_journal_get_classes(f->model, entry, asked)) : EXIT_FAILURE;
 
-void forget_class_text(const struct forget *f, const uint8_t *classes, char *text, size_t size)
-{
-    size_t length = 0, runs = 0;
-    uint32_t first, last;
-
-    text[0] = '\0';
-    for (uint32_t from = 0; classes && next_run(classes, f->info.classes, from, &first, &last); from = last + 1) {
-        if (length + 24 > size) {
-            snprintf(text, size, "many classes ");
-            tool_note("the journal has no room for the list of these classes: later requests will not know of them");
-            return;
-        }
-        length += (size_t)snprintf(text + length, size - length, "%s%" PRIu32, runs++ ? "," : "class=", first);
-        if (last > first)
-            length += (size_t)snprintf(text + length, size - length, "-%" PRIu32, last);
-    }
-    if (runs)
-        snprintf(text + length, size - length, " ");
-}
-
-bool forget_parse_classes(const struct forget *f, const char *text, uint8_t *marks)
-{
-    if (strncmp(text, "class=", 6) != 0)
-        return false;
-    for (text += 6; *text >= '0' && *text <= '9';) {
-        char *end;
-        unsigned long first = strtoul(text, &end, 10), last = first;
-
-        if (*end == '-')
-            last = strtoul(end + 1, &end, 10);
-        for (; first <= last && first < f->info.classes; first++)
-            marks[first] = DKVB_FORGET;
-        text = *end == ',' ? end + 1 : end;
-    }
-    return true;
+    for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
+        if (asked[l] == DKVB_FORGET)
+            marks[l] = DKVB_FORGET;
+    free(asked);
+    return code;
 }
 
 int forget_ids_of(const struct forget *f, const uint8_t *classes, uint64_t **ids, size_t *count)

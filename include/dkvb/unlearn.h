@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "effect.h"
 #include "export.h"
 #include "mask.h"
 #include "model.h"
@@ -73,16 +74,40 @@ enum {
 /** "suppress", "exact"; "" for DKVB_STRENGTH_NONE and for numbers that are no strength. */
 DKVB_API const char *dkvb_strength_name(uint32_t strength);
 
-/** What the journal is to say of a forgetting: taken as it is told, nothing of it is measured here. Start from
- * `DKVB_FORGET_OPTIONS_INIT`. */
+/* What became of the keys when values were trained again. Values are part of the ABI and of the file format. */
+enum {
+    DKVB_KEYS_UNSAID = 0, /**< not said, or nothing was trained */
+    DKVB_KEYS_KEPT = 1,   /**< they are as they were, also where they were placed on the rows that went */
+    DKVB_KEYS_PLACED = 2  /**< they were placed again, without the rows */
+};
+
+/**
+ * What the journal is to say of a forgetting: who was meant, by which terms, and what was measured. Taken as it is
+ * told, nothing of it is measured here; dkvb_forget_apply() fills it in from a plan. Later plans read these fields:
+ * what was asked for earlier is set aside in their limits, and forgotten again where it comes back. All of it stays in
+ * the journal for good, also after a purge. Start from `DKVB_FORGET_OPTIONS_INIT`.
+ */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< sizeof(dkvb_forget_options), set by INIT */
     const char *method; /**< "activations", "examples" or another word; UTF-8, at most 63 bytes; NULL: "mask" */
     const char *reason; /**< why; UTF-8, at most 4,095 bytes; NULL: "". Stays in the journal even after a purge */
 
-    uint32_t strength;      /**< DKVB_STRENGTH_… */
-    const char *parameters; /**< of the method: "pairs=100000"; UTF-8, at most 255 bytes; NULL: "" */
-    const char *effect;     /**< as measured: "forget=0.612>0.000 rows=5000"; UTF-8, at most 511 bytes; NULL: "" */
+    uint32_t strength;                /**< DKVB_STRENGTH_… */
+    uint32_t forced;                  /**< 1: done although a limit was exceeded */
+    const uint8_t *classes;           /**< `uint8_t[classes]` of the model, DKVB_FORGET (choose.h) = asked for, at least
+                                           one; NULL: the request was not by class */
+    const dkvb_class_effect *effects; /**< `dkvb_class_effect[classes]`, as measured; NULL: not measured. The journal
+                                           keeps the counts of classes with rows; loss and interval follow from them */
+    uint64_t budget;                  /**< pairs that were chosen (method "examples": rows drawn); 0: not said */
+    uint32_t found;                   /**< 1: the budget was looked for, to reach `target`; 0: it was given */
+    uint32_t keys;                    /**< exact: DKVB_KEYS_… */
+    double target;                    /**< accuracy that the classes might keep, 0 to 1; read if `found` only */
+    double max_retain_drop;           /**< accuracy that all others together might lose, 0 to 1 */
+    double max_class_loss;            /**< accuracy that any other class might lose for certain, 0 to 1 */
+    uint64_t again;                   /**< number of the earlier forgetting, not undone, whose classes are forgotten
+                                           once more; 0: none */
+    const uint8_t *after;             /**< `uint8_t[32]`: the head of the journal that this one goes on from, where new
+                                           keys made a new model; or NULL */
 
     /** `uint64_t[row_count]`, ids of the rows of the forget set, in any order, each once: the caller's own numbers,
      *  which it must find again if it is ever to name them. The journal keeps how many, and a commitment to them:
@@ -98,7 +123,7 @@ typedef struct dkvb_forget_options {
 
 #define DKVB_FORGET_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_forget_options), 0, 0, 0, 0, 0, 0, 0, 0                                                            \
+        sizeof(dkvb_forget_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0                           \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -112,7 +137,8 @@ DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_
  *
  * @param      mask   copied; of the model's codebooks, else `DKVB_EMISMATCH`.
  * @param[out] entry  number of the journal entry, for undo; or NULL.
- * @return `DKVB_EINVAL` (a text, a strength, or a row that is named twice), `DKVB_EIO` (no random source for the salt).
+ * @return `DKVB_EINVAL` (a field of the options that cannot be; a row that is named twice), `DKVB_EIO` (no random
+ *         source for the salt).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask,
                                                       const dkvb_forget_options *opts, uint64_t *entry);
@@ -158,7 +184,7 @@ typedef struct dkvb_journal_entry {
     uint64_t id;        /**< from 1, ascending */
     uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE or _REPLAY */
     uint32_t state;     /**< DKVB_JOURNAL_ACTIVE … */
-    uint64_t target;    /**< undo: the entry taken back; else 0 */
+    uint64_t ends;      /**< undo: the entry taken back; else 0 */
     int64_t time;       /**< seconds since 1970-01-01 00:00 UTC */
     uint64_t pairs;     /**< forget: pairs asked for; undo: pairs that came back; purge: pairs erased */
     uint64_t pairs_new; /**< forget: pairs that were not masked before; else 0 */
@@ -166,8 +192,18 @@ typedef struct dkvb_journal_entry {
     const char *reason; /**< tied to the model, until it is changed */
 
     uint32_t strength;             /**< DKVB_STRENGTH_… */
-    const char *parameters;        /**< tied to the model, until it is changed */
-    const char *effect;            /**< tied to the model, until it is changed */
+    uint32_t by_class;             /**< 1: classes were asked for: dkvb_journal_get_classes() */
+    uint32_t measured;             /**< 1: effects are recorded: dkvb_journal_get_effects() */
+    uint32_t forced;               /**< 1: done although a limit was exceeded */
+    uint32_t found;                /**< 1: the budget was looked for, to reach `target` */
+    uint32_t keys;                 /**< exact: DKVB_KEYS_… */
+    uint64_t budget;               /**< pairs that were chosen (method "examples": rows drawn); 0: not said */
+    double target;                 /**< 0 unless `found` */
+    double max_retain_drop;        /**< 0: not said */
+    double max_class_loss;         /**< 0: not said */
+    uint64_t again;                /**< the earlier entry whose classes were forgotten once more; 0: none */
+    uint32_t has_after;            /**< 1: the journal goes on from that of an older model */
+    uint8_t after[32];             /**< its head; zeros if there is none */
     uint64_t rows;                 /**< in the forget set; 0: not recorded */
     uint32_t has_commitment;       /**< 1: to the rows of the forget set */
     uint8_t commitment[32];        /**< zeros if there is none */
@@ -179,7 +215,8 @@ typedef struct dkvb_journal_entry {
 
 #define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, 0, 0,                          \
+        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0,    \
+            {0}, {0}, 0, 0,                                                                                            \
         {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \
@@ -191,6 +228,25 @@ DKVB_API uint64_t dkvb_journal_count(const dkvb_model *model);
 /** Entry at `index`, 0 = the oldest. `DKVB_ENOTFOUND` past the end. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index,
                                                      dkvb_journal_entry *entry);
+
+/**
+ * The classes that an entry asked to be forgotten.
+ *
+ * @param      entry  its number.
+ * @param[out] marks  `uint8_t[classes]`: DKVB_FORGET, or DKVB_KEEP; all DKVB_KEEP where it was not by class.
+ * @return `DKVB_ENOTFOUND` if there is no such entry.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_classes(const dkvb_model *model, uint64_t entry, uint8_t *marks);
+
+/**
+ * What an entry recorded of the effect on each class.
+ *
+ * @param      entry    its number.
+ * @param[out] effects  `dkvb_class_effect[classes]`; without rows where nothing was recorded.
+ * @return `DKVB_ENOTFOUND` if there is no such entry.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_effects(const dkvb_model *model, uint64_t entry,
+                                                             dkvb_class_effect *effects);
 
 /** The pairs that a forgetting asked for. `DKVB_ESTATE` if the list is gone (undone or purged). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);

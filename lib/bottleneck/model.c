@@ -145,8 +145,7 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
 {
     dkvb__free(mem, record->method);
     dkvb__free(mem, record->reason);
-    dkvb__free(mem, record->parameters);
-    dkvb__free(mem, record->effect);
+    dkvb__free(mem, record->terms);
     dkvb__free_erased(mem, record->list);
     dkvb__erase(record, sizeof *record); /* the salt */
 }

@@ -14,15 +14,18 @@ enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 /* One journal entry: plain data, written by unlearn/journal.c. */
 struct dkvb__record {
     uint32_t kind, state; /* DKVB_JOURNAL_…; the state follows from later entries and is not in files */
-    uint64_t target;
+    uint64_t ends;        /* undo: the entry taken back */
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;
     uint32_t *list; /* the pairs asked for, ascending, `pairs` of them; NULL once undone or purged */
 
+    /* What was meant and measured, in the bytes of the file's section "terms": unlearn/terms.c. NULL: nothing said. */
+    unsigned char *terms;
+    size_t terms_size;
+
     /* Evidence: unlearn/evidence.c. */
     uint32_t strength;
-    char *parameters, *effect; /* NULL: "" */
     uint64_t rows;
     bool salted, commits_to_rows, commits_to_pairs;
     uint8_t salt[32], rows_hash[32], pairs_hash[32]; /* zeros where there is none */

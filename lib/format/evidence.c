@@ -1,5 +1,5 @@
-/* Section "evidence" of model files: a record for each journal entry, in order. Optional, so that libraries which know
- * only format 1.0 carry it through; what they append to the journal has no record until the next save. */
+/* Section "evidence" of model files: a record for each journal entry, in order. Optional: entries without a record are
+ * chained as they are. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -8,16 +8,13 @@
 #include "unlearn/evidence.h"
 
 enum {
-    RECORD_SIZE = 152, /* the fixed part */
+    RECORD_SIZE = 144,
     AT_STRENGTH = 4,
     AT_ROWS = 8,
     AT_SALT = 16,
     AT_ROWS_HASH = 48,
     AT_PAIRS_HASH = 80,
     AT_HEAD = 112,
-    AT_PARAMETERS_SIZE = 144,
-    AT_EFFECT_SIZE = 146,
-    AT_ZERO = 148,
 };
 enum { HAS_SALT = 1, HAS_ROWS = 2, HAS_PAIRS = 4, ALL_FLAGS = 7 };
 
@@ -34,9 +31,7 @@ static const char *evidence_fault(const struct dkvb__record *r, const unsigned c
     uint32_t flags = dkvb__read32(b);
     bool plain = r->kind == DKVB_JOURNAL_UNDO || r->kind == DKVB_JOURNAL_PURGE;
 
-    if (flags > ALL_FLAGS || (r->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(r->strength)) ||
-        dkvb__read32(b + AT_ZERO) != 0 || dkvb__read16(b + AT_PARAMETERS_SIZE) > DKVB__MAX_PARAMETERS ||
-        dkvb__read16(b + AT_EFFECT_SIZE) > DKVB__MAX_EFFECT)
+    if (flags > ALL_FLAGS || (r->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(r->strength)))
         return "has evidence with fields this library does not know";
     if ((!r->salted && !is_zero(r->salt)) || (!r->commits_to_rows && !is_zero(r->rows_hash)) ||
         (!r->commits_to_pairs && !is_zero(r->pairs_hash)))
@@ -45,7 +40,7 @@ static const char *evidence_fault(const struct dkvb__record *r, const unsigned c
         return "counts rows without committing to them, or the reverse";
     if (r->commits_to_pairs && r->kind != DKVB_JOURNAL_FORGET)
         return "commits to pairs but is not a forgetting";
-    if (plain && (flags || r->strength || dkvb__read16(b + AT_PARAMETERS_SIZE) || dkvb__read16(b + AT_EFFECT_SIZE)))
+    if (plain && (flags || r->strength))
         return "has evidence of a forgetting or a replay, but is neither";
     return NULL;
 }
@@ -55,7 +50,6 @@ static dkvb_status read_record(const dkvb_model *m, struct dkvb__reader *bytes, 
     struct dkvb__record *r = &m->journal.records[index];
     const unsigned char *b = dkvb__take(bytes, RECORD_SIZE);
     const char *why = "has evidence that is cut off";
-    dkvb_status rc;
 
     if (b) {
         r->salted = dkvb__read32(b) & HAS_SALT;
@@ -71,10 +65,7 @@ static dkvb_status read_record(const dkvb_model *m, struct dkvb__reader *bytes, 
     }
     if (why)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: journal entry %zu %s", m->path, index + 1, why);
-    rc =
-        dkvb__modelfile_text(m->path, &m->mem, bytes, dkvb__read16(b + AT_PARAMETERS_SIZE), "evidence", &r->parameters);
-    return rc ? rc
-              : dkvb__modelfile_text(m->path, &m->mem, bytes, dkvb__read16(b + AT_EFFECT_SIZE), "evidence", &r->effect);
+    return DKVB_OK;
 }
 
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes)
@@ -97,19 +88,12 @@ dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes)
 
 size_t dkvb__evidence_size(const struct dkvb__journal *j)
 {
-    size_t size = 8;
-
-    for (size_t i = 0; i < j->count; i++)
-        size += RECORD_SIZE + strlen(dkvb__text(j->records[i].parameters)) + strlen(dkvb__text(j->records[i].effect));
-    return size;
+    return 8 + j->count * RECORD_SIZE;
 }
 
 /* One record; returns where the next one starts. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
-    const char *parameters = dkvb__text(r->parameters), *effect = dkvb__text(r->effect);
-    size_t parameters_size = strlen(parameters), effect_size = strlen(effect);
-
     dkvb__write32(to, (r->salted ? HAS_SALT : 0u) | (r->commits_to_rows ? HAS_ROWS : 0u) |
                           (r->commits_to_pairs ? HAS_PAIRS : 0u));
     dkvb__write32(to + AT_STRENGTH, r->strength);
@@ -118,12 +102,7 @@ static unsigned char *write_record(const struct dkvb__record *r, unsigned char *
     memcpy(to + AT_ROWS_HASH, r->rows_hash, sizeof r->rows_hash);
     memcpy(to + AT_PAIRS_HASH, r->pairs_hash, sizeof r->pairs_hash);
     memcpy(to + AT_HEAD, r->head, sizeof r->head);
-    dkvb__write16(to + AT_PARAMETERS_SIZE, (uint16_t)parameters_size);
-    dkvb__write16(to + AT_EFFECT_SIZE, (uint16_t)effect_size);
-    dkvb__write32(to + AT_ZERO, 0);
-    memcpy(to + RECORD_SIZE, parameters, parameters_size);
-    memcpy(to + RECORD_SIZE + parameters_size, effect, effect_size);
-    return to + RECORD_SIZE + parameters_size + effect_size;
+    return to + RECORD_SIZE;
 }
 
 void dkvb__evidence_write(const struct dkvb__journal *j, unsigned char *to)

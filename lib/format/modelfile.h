@@ -22,7 +22,7 @@ enum {
 
 enum {
     DKVB__RECORD_SIZE = 48, /* the fixed part of a journal record */
-    DKVB__AT_TARGET = 8,
+    DKVB__AT_ENDS = 8,
     DKVB__AT_TIME = 16,
     DKVB__AT_PAIRS = 24,
     DKVB__AT_PAIRS_NEW = 32,
@@ -39,5 +39,11 @@ dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, st
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__evidence_size(const struct dkvb__journal *j);
 void dkvb__evidence_write(const struct dkvb__journal *j, unsigned char *to);
+
+/* Section "terms": read for the journal that the model has already, before the evidence, which hashes it. The size is
+ * 0 where no entry has terms: then the section is left out. */
+dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes);
+size_t dkvb__terms_section_size(const struct dkvb__journal *j);
+void dkvb__terms_write(const struct dkvb__journal *j, unsigned char *to);
 
 #endif

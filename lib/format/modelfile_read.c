@@ -33,7 +33,7 @@ struct reading {
 };
 
 static const char *const known_sections[] = {"shape",     "classes", "journal", "mask",   "purged",
-                                             "center",    "scales",  "keys",    "values", "evidence",
+                                             "center",    "scales",  "keys",    "values", "evidence", "terms",
                                              "whitening", "encoder", "counts",  "valued", "lengths"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
@@ -403,8 +403,8 @@ static const char *record_fault(const dkvb_model *m, const struct dkvb__record *
     if (record->kind == DKVB_JOURNAL_REPLAY && record->pairs != 0)
         return "counts pairs but is a replay";
     if (record->kind != DKVB_JOURNAL_UNDO)
-        return record->target == 0 ? NULL : "has a target but is not an undo";
-    if (record->target < 1 || record->target > j->count || j->records[record->target - 1].state != DKVB_JOURNAL_ACTIVE)
+        return record->ends == 0 ? NULL : "names an entry that it ends but is not an undo";
+    if (record->ends < 1 || record->ends > j->count || j->records[record->ends - 1].state != DKVB_JOURNAL_ACTIVE)
         return "undoes an entry that was not active";
     return NULL;
 }
@@ -422,7 +422,7 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
         return bad_record(r, index, "is cut off");
     flags = dkvb__read32(b + 4);
     record->kind = dkvb__read32(b);
-    record->target = dkvb__read64(b + DKVB__AT_TARGET);
+    record->ends = dkvb__read64(b + DKVB__AT_ENDS);
     record->time = (int64_t)dkvb__read64(b + DKVB__AT_TIME);
     record->pairs = dkvb__read64(b + DKVB__AT_PAIRS);
     record->pairs_new = dkvb__read64(b + DKVB__AT_PAIRS_NEW);
@@ -493,6 +493,12 @@ static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_m
     rc = parse(r, (struct dkvb__reader){data, (size_t)s->size}, m);
     dkvb__free_erased(r->mem, data);
     return rc;
+}
+
+static dkvb_status parse_terms(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
+{
+    (void)r;
+    return dkvb__terms_read(m, bytes);
 }
 
 static dkvb_status parse_evidence(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
@@ -600,6 +606,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         rc = read_parsed(r, "classes", m, parse_names);
     if (!rc)
         rc = read_parsed(r, "journal", m, parse_journal);
+    if (!rc && dkvb__container_find(&r->file, "terms"))
+        rc = read_parsed(r, "terms", m, parse_terms);
     if (!rc && dkvb__container_find(&r->file, "evidence"))
         rc = read_parsed(r, "evidence", m, parse_evidence);
     if (!rc && dkvb__container_find(&r->file, "encoder"))

@@ -76,7 +76,7 @@ static unsigned char *write_record(const struct dkvb__record *r, unsigned char *
     memset(to, 0, DKVB__RECORD_SIZE);
     dkvb__write32(to, r->kind);
     dkvb__write32(to + 4, r->list ? DKVB__RECORD_HAS_LIST : 0);
-    dkvb__write64(to + DKVB__AT_TARGET, r->target);
+    dkvb__write64(to + DKVB__AT_ENDS, r->ends);
     dkvb__write64(to + DKVB__AT_TIME, (uint64_t)r->time);
     dkvb__write64(to + DKVB__AT_PAIRS, r->pairs);
     dkvb__write64(to + DKVB__AT_PAIRS_NEW, r->pairs_new);
@@ -98,14 +98,15 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 6 };
+enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 7 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
     size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s);
-    size_t evidence = dkvb__evidence_size(&m->journal), count = KNOWN_PARTS;
+    size_t terms = dkvb__terms_section_size(&m->journal), evidence = dkvb__evidence_size(&m->journal);
+    size_t count = KNOWN_PARTS;
     size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = pairs;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
     char *gathered = NULL; /* values, where some are left out */
@@ -118,7 +119,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
         return rc; /* new checksums must not vouch for old damage */
-    small = dkvb__alloc(&m->mem, names + journal + evidence, 1);
+    small = dkvb__alloc(&m->mem, names + journal + evidence + terms, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);
     if (valued)
@@ -133,6 +134,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     write_names(m, small);
     write_journal(&m->journal, small + names);
     dkvb__evidence_write(&m->journal, small + names + journal);
+    dkvb__terms_write(&m->journal, small + names + journal + evidence);
     if (gathered)
         dkvb__valued_gather(m, valued, gathered);
     const struct dkvb__part known[KNOWN_PARTS] = {
@@ -155,6 +157,9 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
             (struct dkvb__part){"valued", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, valued, words * sizeof *valued};
     if (lengths[0] > 0.0f || lengths[1] < FLT_MAX)
         parts[count++] = (struct dkvb__part){"lengths", DKVB_DTYPE_F32, 0, lengths, sizeof lengths};
+    if (terms)
+        parts[count++] = (struct dkvb__part){"terms", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED,
+                                             small + names + journal + evidence, terms};
     parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
     if (m->encoder)
         parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};

@@ -90,8 +90,6 @@ static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], cons
 
 static dkvb_status check_options(const dkvb_forget_options *o)
 {
-    dkvb_status rc = DKVB_OK;
-
     if (o->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(o->strength))
         return dkvb__fail(DKVB_EINVAL, "strength: %u found, it must be 0 (not said), 1 (suppress) or 3 (exact)",
                           o->strength);
@@ -99,20 +97,7 @@ static dkvb_status check_options(const dkvb_forget_options *o)
         return dkvb__fail(DKVB_EINVAL, "rows: NULL, %llu rows are wanted", (unsigned long long)o->row_count);
     if (o->row_count > SIZE_MAX / sizeof *o->rows)
         return dkvb__fail(DKVB_EINVAL, "rows: %llu do not fit in memory", (unsigned long long)o->row_count);
-    if (o->parameters)
-        rc = dkvb__check_text("parameters", o->parameters, DKVB__MAX_PARAMETERS);
-    if (!rc && o->effect)
-        rc = dkvb__check_text("effect", o->effect, DKVB__MAX_EFFECT);
-    return rc;
-}
-
-/* A copy of a text that may be left out. */
-static dkvb_status copy_text(char **copy, const char *text, const dkvb_allocator *mem)
-{
-    if (!text)
-        return DKVB_OK;
-    *copy = dkvb__strdup(mem, text);
-    return *copy ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+    return DKVB_OK;
 }
 
 /* A salt, for a record that will commit to something. */
@@ -129,10 +114,6 @@ dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_o
 {
     dkvb_status rc = check_options(o);
 
-    if (!rc)
-        rc = copy_text(&record->parameters, o->parameters, mem);
-    if (!rc)
-        rc = copy_text(&record->effect, o->effect, mem);
     if (!rc && (record->kind == DKVB_JOURNAL_FORGET || o->row_count > 0))
         rc = take_salt(record, o->salt);
     if (!rc && o->row_count > 0)
@@ -151,20 +132,21 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record)
 
 enum { HASHED_SIZE = 136 }; /* the fixed part of what a head is made of; docs/format.md, *The chain* */
 
-static void write_hashed(const struct dkvb__record *r, uint64_t number, const char *const texts[4], uint8_t *to)
+static void write_hashed(const struct dkvb__record *r, uint64_t number, uint8_t *to)
 {
     dkvb__write64(to, number);
     dkvb__write32(to + 8, r->kind);
     dkvb__write32(to + 12, r->strength);
-    dkvb__write64(to + 16, r->target);
+    dkvb__write64(to + 16, r->ends);
     dkvb__write64(to + 24, (uint64_t)r->time);
     dkvb__write64(to + 32, r->pairs);
     dkvb__write64(to + 40, r->pairs_new);
     dkvb__write64(to + 48, r->rows);
     dkvb__write32(to + 56, (r->commits_to_rows ? 2u : 0u) | (r->commits_to_pairs ? 4u : 0u));
     dkvb__write32(to + 60, 0);
-    for (size_t i = 0; i < 4; i++)
-        dkvb__write16(to + 64 + 2 * i, (uint16_t)strlen(texts[i]));
+    dkvb__write16(to + 64, (uint16_t)strlen(r->method));
+    dkvb__write16(to + 66, (uint16_t)strlen(r->reason));
+    dkvb__write32(to + 68, (uint32_t)r->terms_size);
     memcpy(to + 72, r->rows_hash, 32);
     memcpy(to + 104, r->pairs_hash, 32);
 }
@@ -181,17 +163,18 @@ static void first_head(uint8_t head[32], const dkvb_model *model)
 static void head_of(uint8_t head[32], const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];
-    const char *const texts[4] = {r->method, r->reason, dkvb__text(r->parameters), dkvb__text(r->effect)};
     uint8_t before[32], fixed[HASHED_SIZE];
-    const struct dkvb__piece pieces[] = {{before, sizeof before},      {fixed, sizeof fixed},
-                                         {texts[0], strlen(texts[0])}, {texts[1], strlen(texts[1])},
-                                         {texts[2], strlen(texts[2])}, {texts[3], strlen(texts[3])}};
+    const struct dkvb__piece pieces[] = {{before, sizeof before},
+                                         {fixed, sizeof fixed},
+                                         {r->method, strlen(r->method)},
+                                         {r->reason, strlen(r->reason)},
+                                         {r->terms, r->terms_size}};
 
     if (index > 0)
         memcpy(before, r[-1].head, sizeof before);
     else
         first_head(before, model);
-    write_hashed(r, index + 1, texts, fixed);
+    write_hashed(r, index + 1, fixed);
     dkvb__sha256(head, pieces, sizeof pieces / sizeof *pieces);
 }
 

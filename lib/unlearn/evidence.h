@@ -7,15 +7,7 @@
 /* What makes the journal evidence: commitments to rows and pairs, and a chain of hashes. docs/format.md has every byte
  * that is hashed. */
 
-enum { DKVB__MAX_PARAMETERS = 255, DKVB__MAX_EFFECT = 511 };
-
-/* Texts of a record that may be left out. */
-static inline const char *dkvb__text(const char *text)
-{
-    return text ? text : "";
-}
-
-/* Give a record strength, texts, and salt and commitment to rows, as the options say; checked. What it has when this
+/* Give a record its strength, and salt and commitment to rows, as the options say; checked. What it has when this
  * fails goes with dkvb__record_clear(). */
 dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_allocator *mem);
 

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "unlearn/evidence.h"
+#include "unlearn/terms.h"
 
 void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size)
 {
@@ -64,7 +65,7 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
     *added = *record;
     added->state = record->kind == DKVB_JOURNAL_FORGET ? DKVB_JOURNAL_ACTIVE : DKVB_JOURNAL_DONE;
     if (record->kind == DKVB_JOURNAL_UNDO)
-        j->records[record->target - 1].state = DKVB_JOURNAL_UNDONE;
+        j->records[record->ends - 1].state = DKVB_JOURNAL_UNDONE;
     for (; record->kind == DKVB_JOURNAL_PURGE && j->settled < j->count; j->settled++)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
@@ -123,6 +124,8 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     record->reason = dkvb__strdup(&model->mem, o.reason ? o.reason : "");
     rc = record->method && record->reason ? dkvb__evidence_take(record, &o, &model->mem)
                                           : dkvb__fail(DKVB_ENOMEM, "out of memory for a journal entry");
+    if (!rc)
+        rc = dkvb__terms_take(record, model, &o);
     if (rc)
         dkvb__record_clear(record, &model->mem);
     return rc;
@@ -213,7 +216,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
     record = &model->journal.records[entry - 1]; /* preparing may have moved it */
     before = dkvb_mask_count(model->mask);
     unite_active(model, model->mask, entry);
-    undo.target = entry;
+    undo.ends = entry;
     undo.pairs = before - dkvb_mask_count(model->mask);
     dkvb__free_erased(&model->mem, record->list);
     record->list = NULL;
@@ -238,15 +241,14 @@ dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index, dkvb_journ
     full.id = index + 1;
     full.kind = record->kind;
     full.state = record->state;
-    full.target = record->target;
+    full.ends = record->ends;
     full.time = record->time;
     full.pairs = record->pairs;
     full.pairs_new = record->pairs_new;
     full.method = record->method;
     full.reason = record->reason;
     full.strength = record->strength;
-    full.parameters = dkvb__text(record->parameters);
-    full.effect = dkvb__text(record->effect);
+    dkvb__terms_tell(record, &full);
     full.rows = record->rows;
     full.has_commitment = record->commits_to_rows;
     memcpy(full.commitment, record->rows_hash, sizeof full.commitment);

@@ -40,7 +40,8 @@ refused 2 '64 hexadecimal digits' "$dkvb" $forget --class 1 --salt "$newest"0
 # Who has the salt can hash the rows again; a file of before the purge has it, one of after has not.
 check "$dkvb" masks two.dkvb --json >two.json
 check "$dkvb" masks m.dkvb --json >m.json
-claim two.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["parameters"] == "class=1 pairs=20"'
+claim two.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["budget"] == 20'
+claim two.json 'd["journal"][0]["classes"] == [{"label": 1, "name": None}] and d["journal"][0]["effects"] is None'
 claim two.json 'all(e["salted"] for e in d["journal"])'
 claim m.json 'not any(e["salted"] for e in d["journal"]) and d["journal"][2]["rows"] is None'
 check "$python" - $salt <<'END2'
@@ -66,7 +67,7 @@ for copy in a b; do
 done
 [ "$(json a.json 'd["journal"][0]["rows_commitment"]')" != "$(json b.json 'd["journal"][0]["rows_commitment"]')" ] ||
     fail "a salt was used twice"
-claim a.json 'd["journal"][0]["parameters"] == "examples=3 seed=0" and d["journal"][0]["rows"] == 400'
+claim a.json 'd["journal"][0]["budget"] == 3 and d["journal"][0]["classes"] is None and d["journal"][0]["rows"] == 400'
 
 # A mask alone names no rows.
 check "$dkvb" masks a.dkvb --export a.mask --entry 1 >/dev/null

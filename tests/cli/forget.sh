@@ -33,8 +33,12 @@ forget less --class 1 --codes m.codes --pairs $((pairs - 1)) --max-class-loss 1 
 claim less.json 'd["effects"][1]["right_after"] > 0'
 check "$dkvb" masks found.dkvb --json >journal.json
 claim journal.json 'd["journal"][0]["strength"] == "suppress" and d["journal"][0]["rows"] > 60'
-claim journal.json "d['journal'][0]['parameters'] == 'class=1 pairs=%d target=0 found=$pairs' % d['masked_pairs']"
-claim journal.json 'd["journal"][0]["effect"].startswith("forget=") and ">0.0000 retain=" in d["journal"][0]["effect"]'
+claim journal.json 'd["journal"][0]["budget"] == d["masked_pairs"] and d["journal"][0]["found"] and d["journal"][0]["target"] == 0'
+claim journal.json 'd["journal"][0]["limits"] == {"max_retain_drop": 1, "max_class_loss": 1} and not d["journal"][0]["forced"]'
+claim journal.json '[one["label"] for one in d["journal"][0]["classes"]] == [1]'
+claim found.json 'd["effects"][1]["right_before"] > d["effects"][1]["right_after"] == 0'
+[ "$(json journal.json 'd["journal"][0]["effects"]')" = "$(json found.json '[e for e in d["effects"] if e["rows"]]')" ] ||
+    fail "the journal has other effects than those that forget measured"
 
 # Limits that cannot be kept: nothing changes, and the nearest is told.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 2 --keys 3 --key-dim 2 -o few.dkvb --codes-out tight.codes \
@@ -73,7 +77,7 @@ data = open(sys.argv[1], "rb").read()
 for i in range(int.from_bytes(data[24:28], "little")):
     e = data[64 + 64 * i:128 + 64 * i]
     name, at, size = e[:16].rstrip(b"\0"), int.from_bytes(e[24:32], "little"), int.from_bytes(e[32:40], "little")
-    if name not in (b"journal", b"evidence"):
+    if name not in (b"journal", b"terms", b"evidence"):
         sys.stdout.buffer.write(name + data[at:at + size])
 END
 }
@@ -103,7 +107,8 @@ same few.codes never.codes
 check "$dkvb" verify exact.dkvb >/dev/null
 check "$dkvb" masks exact.dkvb --json >journal.json
 claim journal.json 'd["journal"][0]["what"] == "replay" and d["journal"][0]["strength"] == "exact"'
-claim journal.json 'd["journal"][0]["effect"].startswith("all=") and d["journal"][0]["rows"] == 5'
+claim journal.json 'd["journal"][0]["classes"] is None and d["journal"][0]["effects"] and d["journal"][0]["rows"] == 5'
+claim journal.json 'd["journal"][0]["keys"] == "kept" and d["journal"][0]["after"] is None and d["journal"][0]["budget"] is None'
 
 # The rows are gone from the codes: who asks again is told so.
 refused 1 'row 0 asks for id 7, few.codes has no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \

@@ -20,7 +20,7 @@ data = open(sys.argv[1], "rb").read()
 for i in range(int.from_bytes(data[24:28], "little")):
     e = data[64 + 64 * i:128 + 64 * i]
     name, at, size = e[:16].rstrip(b"\0"), int.from_bytes(e[24:32], "little"), int.from_bytes(e[32:40], "little")
-    if name not in (b"journal", b"evidence"):
+    if name not in (b"journal", b"terms", b"evidence"):
         sys.stdout.buffer.write(name + data[at:at + size])
 END2
 }

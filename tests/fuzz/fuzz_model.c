@@ -40,6 +40,30 @@ static void choose(const dkvb_model *m, const dkvb_model_info *info)
     free(counts);
 }
 
+/* Terms of all entries: their classes and effects are of the model, whatever the file says. */
+static void read_terms(const dkvb_model *m, const dkvb_model_info *info)
+{
+    uint8_t *classes = calloc(info->classes, 1);
+    dkvb_class_effect *effects = calloc(info->classes, sizeof *effects);
+    dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+    for (uint64_t i = 1; classes && effects && i <= info->journal_entries; i++) {
+        uint32_t asked = 0, measured = 0;
+
+        if (dkvb_journal_get(m, i - 1, &entry) != DKVB_OK || dkvb_journal_get_classes(m, i, classes) != DKVB_OK ||
+            dkvb_journal_get_effects(m, i, effects) != DKVB_OK)
+            abort();
+        for (uint32_t l = 0; l < info->classes; l++) {
+            asked |= classes[l] == DKVB_FORGET;
+            measured |= effects[l].rows > 0;
+        }
+        if (asked != entry.by_class || measured != entry.measured || entry.again >= i)
+            abort();
+    }
+    free(classes);
+    free(effects);
+}
+
 static void use(dkvb_model *m)
 {
     static const uint64_t row_ids[] = {2, 1, 0};
@@ -56,6 +80,7 @@ static void use(dkvb_model *m)
     (void)!dkvb_model_verify(m);
     for (uint64_t i = 1; i <= info.journal_entries; i++)
         (void)!dkvb_journal_names_rows(m, i, row_ids, 3);
+    read_terms(m, &info);
     if (dkvb_model_encoder(m) && (strlen(dkvb_model_encoder(m)) < 1 || strlen(dkvb_model_encoder(m)) > 255))
         abort();
     choose(m, &info);

@@ -126,14 +126,21 @@ static dkvb_model *train_model(dkvb_codebooks *cb, const dkvb_codeset *set)
 }
 
 /* What the journal is to say; the salt is fixed, and another one for each entry. */
-static dkvb_forget_options evidence(uint8_t salt[32], const char *method, const char *parameters)
+static dkvb_forget_options evidence(uint8_t salt[32], const char *method)
 {
+    static const uint8_t classes[CLASSES] = {DKVB_FORGET, DKVB_KEEP, DKVB_FORGET};
+    static const dkvb_class_effect effects[CLASSES] = {
+        {.rows = 4, .right_before = 3, .right_after = 1, .lost = 2},
+        {.rows = 5, .right_before = 4, .right_after = 5, .gained = 1},
+    };
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
 
     o.method = method;
     o.reason = "golden";
-    o.parameters = parameters;
-    o.effect = "rows=3";
+    o.classes = classes;
+    o.effects = effects;
+    o.max_retain_drop = 0.25;
+    o.max_class_loss = 0.5;
     o.rows = forgotten;
     o.row_count = FORGOTTEN;
     o.salt = salt;
@@ -143,13 +150,15 @@ static dkvb_forget_options evidence(uint8_t salt[32], const char *method, const 
 
 static void forget(dkvb_model *model, const dkvb_codeset *set, uint64_t seed, uint8_t salt[32])
 {
-    char parameters[64];
-    dkvb_forget_options options = evidence(salt, "examples", parameters);
+    dkvb_forget_options options = evidence(salt, "examples");
     dkvb_codeset_rows rows = training_rows(set);
     dkvb_mask *mask;
 
-    snprintf(parameters, sizeof parameters, "examples=1 seed=%u", (unsigned)seed);
     options.strength = DKVB_STRENGTH_SUPPRESS;
+    options.budget = 1;
+    options.found = seed == 9; /* the second one repeats the first, for a target */
+    options.target = 0.125;
+    options.again = seed == 9;
     CHECK(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     CHECK(dkvb_unlearn_by_examples(mask, rows.codes, TOP_K, rows.n, 1, seed));
     CHECK(dkvb_model_forget(model, mask, &options, NULL));
@@ -169,8 +178,10 @@ static dkvb_model *make_model(dkvb_codebooks *cb, const dkvb_codeset *set)
     CHECK(dkvb_model_purge(model));
     forget(model, set, 9, salt);
     CHECK(dkvb_model_count_classes(model, rows.codes, TOP_K, rows.labels, rows.n, NULL));
-    options = evidence(salt, "replay", "epochs=2");
+    options = evidence(salt, "replay");
     options.strength = DKVB_STRENGTH_EXACT;
+    options.keys = DKVB_KEYS_KEPT;
+    options.after = salt; /* any 32 bytes */
     CHECK(dkvb_model_replay(model, set, forgotten, FORGOTTEN, &options, NULL, NULL));
     return model;
 }

@@ -52,30 +52,58 @@ def names(data, classes):
 def journal(data):
     count, at, entries = struct.unpack_from("<Q", data)[0], 8, []
     for _ in range(count):
-        kind, flags, target, time, n, new, method, reason, zero = struct.unpack_from("<IIQqQQHHI", data, at)
+        kind, flags, ends, time, n, new, method, reason, zero = struct.unpack_from("<IIQqQQHHI", data, at)
         at += 48
         texts = data[at:at + method], data[at + method:at + method + reason]
         at += method + reason
         pairs = data[at:at + 4 * n] if flags & 1 else None
         at += len(pairs or b"")
         assert zero == 0
-        entries.append({"kind": kind, "target": target, "time": time, "pairs": n, "new": new, "texts": texts,
+        entries.append({"kind": kind, "ends": ends, "time": time, "pairs": n, "new": new, "texts": texts,
                         "list": pairs, "strength": 0, "rows": 0, "flags": 0, "hashes": bytes(64)})
     assert at == len(data)
     return entries
+
+
+def terms(data, entries):
+    """Add to the entries what the section says of them: the bytes that are hashed, and what the tool tells of them."""
+    at = last = 0
+    while at < len(data):
+        number, flags, keys, budget, target, drop, loss, again, after, asked, measured = struct.unpack_from(
+            "<QIIQdddQ32sII", data, at)
+        size = 88 + 4 * asked + 44 * measured
+        assert last < number <= len(entries) and flags <= 7 and keys <= 2
+        labels = struct.unpack_from(f"<{asked}I", data, at + 96)
+        effects = [struct.unpack_from("<I5Q", data, at + 96 + 4 * asked + 44 * i) for i in range(measured)]
+        told = {"classes": list(labels) or None, "target": target if flags & 2 else None, "budget": budget or None,
+                "found": bool(flags & 2), "forced": bool(flags & 1), "again": again or None,
+                "limits": {"max_retain_drop": drop, "max_class_loss": loss} if drop or loss else None,
+                "effects": effects or None, "keys": (None, "kept", "placed")[keys],
+                "after": after.hex() if flags & 4 else None}
+        entries[number - 1].update(terms=data[at + 8:at + 8 + size], told=told)
+        at, last = at + 8 + size, number
+    assert at == len(data)
+
+
+COUNTS = ("label", "rows", "right_before", "right_after", "lost", "gained")
+
+
+def told_as(entry):
+    """The terms of an entry as the tool tells them, in the form of terms()."""
+    told = {key: entry[key] for key in ("target", "budget", "found", "forced", "again", "limits", "keys", "after")}
+    told["classes"] = entry["classes"] and [one["label"] for one in entry["classes"]]
+    told["effects"] = entry["effects"] and [tuple(one[key] for key in COUNTS) for one in entry["effects"]]
+    return told
 
 
 def evidence(data, entries):
     """Add to the entries what the section says of them."""
     count, at = struct.unpack_from("<Q", data)[0], 8
     for entry in entries[:count]:
-        flags, strength, rows, salt, hashes, head, parameters, effect, zero = struct.unpack_from(
-            "<IIQ32s64s32sHHI", data, at)
-        at += 152
-        texts = data[at:at + parameters], data[at + parameters:at + parameters + effect]
-        at += parameters + effect
-        assert zero == 0 and count <= len(entries)
-        entry.update(strength=strength, rows=rows, flags=flags, hashes=hashes, head=head, texts=entry["texts"] + texts)
+        flags, strength, rows, salt, hashes, head = struct.unpack_from("<IIQ32s64s32s", data, at)
+        at += 144
+        assert count <= len(entries)
+        entry.update(strength=strength, rows=rows, flags=flags, hashes=hashes, head=head)
         if flags & 4 and entry["list"] is not None:
             committed = salt + b"dkvb pairs" + struct.pack("<Q", entry["pairs"]) + entry["list"]
             assert flags & 1 and hashlib.sha256(committed).digest() == hashes[32:]
@@ -86,10 +114,10 @@ def head_of(entries, birth):
     """The head of the journal, hashed from the first entry on; those in the file must be the same."""
     head = hashlib.sha256(b"dkvb journal" + birth).digest()
     for number, e in enumerate(entries, 1):
-        texts = (*e["texts"], b"", b"")[:4]
-        fixed = struct.pack("<QIIQqQQQIIHHHH", number, e["kind"], e["strength"], e["target"], e["time"], e["pairs"],
-                            e["new"], e["rows"], e["flags"] & 6, 0, *map(len, texts))
-        head = hashlib.sha256(head + fixed + e["hashes"] + b"".join(texts)).digest()
+        hashed = *e["texts"], e.get("terms", b"")
+        fixed = struct.pack("<QIIQqQQQIIHHI", number, e["kind"], e["strength"], e["ends"], e["time"], e["pairs"],
+                            e["new"], e["rows"], e["flags"] & 6, 0, *map(len, hashed))
+        head = hashlib.sha256(head + fixed + e["hashes"] + b"".join(hashed)).digest()
         assert e.get("head", head) == head, number
     return head
 
@@ -318,6 +346,8 @@ def main():
     assert found["lengths"][0] == 10
     assert np.allclose(told["row_lengths"], np.frombuffer(found["lengths"][1], "<f4"), rtol=1e-6)
     entries = journal(found["journal"][1])
+    terms(found["terms"][1], entries)
+    assert [told_as(e) for e in told["journal"] if e["what"] != "purge"] == [e["told"] for e in entries if "told" in e]
     if "evidence" in found:
         evidence(found["evidence"][1], entries)
     assert [e["pairs"] for e in told["journal"]] == [e["pairs"] for e in entries]

@@ -183,7 +183,7 @@ def sections(path):
 def differing_sections(a, b):
     """Names of sections that are not the same bytes, but for the record of what was done."""
     a, b = sections(a), sections(b)
-    record = {"journal", "evidence"}
+    record = {"journal", "terms", "evidence"}
     return sorted(name for name in (a.keys() | b.keys()) - record if a.get(name) != b.get(name))
 
 

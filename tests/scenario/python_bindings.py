@@ -494,18 +494,16 @@ class ModelTest(Case):
         first, second = self.model.journal
         self.assertEqual((first.id, first.kind, first.state, first.pairs, first.method, first.reason),
                          (entry, "forget", "undone", len(mask), "activations", "request 17"))
-        self.assertEqual((second.kind, second.state, second.target), ("undo", "done", entry))
+        self.assertEqual((second.kind, second.state, second.ends), ("undo", "done", entry))
         self.assertGreater(first.time, 0)
 
     def test_journal_is_evidence(self):
         salt, rows = bytes(range(32)), np.array([9, 2**64 - 1, 4], np.uint64)
         empty = self.model.journal_head
-        entry = self.model.forget(self.mask_of_class(1), strength="suppress", parameters="pairs=5", effect="rows=3",
-                                  rows=rows, salt=salt)
+        entry = self.model.forget(self.mask_of_class(1), strength="suppress", rows=rows, salt=salt)
         self.model.undo(entry)
         first, second = self.model.journal
-        self.assertEqual((first.strength, first.parameters, first.effect, first.rows, first.salted),
-                         ("suppress", "pairs=5", "rows=3", 3, True))
+        self.assertEqual((first.strength, first.terms, first.rows, first.salted), ("suppress", None, 3, True))
         numbers = struct.pack("<4Q", 3, *sorted(rows))
         self.assertEqual(first.commitment, hashlib.sha256(salt + b"dkvb rows" + numbers).digest())
         self.assertEqual((second.strength, second.rows, second.commitment, second.pairs_commitment, second.salted),
@@ -520,11 +518,27 @@ class ModelTest(Case):
         self.assertFalse(self.model.journal_names_rows(entry, rows[::-1]))
         self.assertEqual(self.model.journal[0].head, first.head)
 
+    def test_terms_come_back_as_they_were_told(self):
+        mask, head = self.mask_of_class(1), self.model.journal_head
+        lost = dkvb.effect_sum([dkvb.ClassEffect(9, 8, 1, 7, 0, 0.0, 0.0, 0.0)])
+        for terms in (dkvb.Terms(classes=(0, 2), effects={1: lost, 2: lost}, budget=5, target=0.25, max_retain_drop=0.5,
+                                 max_class_loss=1.0, forced=True, keys="placed", after=head),
+                      dkvb.Terms(again=1), dkvb.Terms(target=0.0)):
+            self.model.forget(mask, terms=terms)
+            self.assertEqual(self.model.journal[-1].terms, terms)
+        self.model.forget(mask, terms=dkvb.Terms())
+        self.assertIsNone(self.model.journal[-1].terms)
+
     def test_evidence_is_checked(self):
-        mask = self.mask_of_class(1)
+        mask, none = self.mask_of_class(1), dkvb.ClassEffect(1, 0, 0, 0, 0, 0.0, 0.0, 0.0)
         for wrong, message in (({"strength": "gone"}, "strength: 'gone' found"), ({"salt": b"short"}, "5 bytes found"),
                                ({"rows": [1, 1]}, "row 1 is named twice"), ({"rows": [-1]}, "-1 to -1 found"),
-                               ({"effect": "x" * 512}, "512 bytes")):
+                               ({"terms": dkvb.Terms(target=2.0)}, "target: 2 found"),
+                               ({"terms": dkvb.Terms(keys="lost")}, "keys: 'lost' found"),
+                               ({"terms": dkvb.Terms(after=b"short")}, "5 bytes found"),
+                               ({"terms": dkvb.Terms(again=1)}, "there is no journal entry 1"),
+                               ({"terms": dkvb.Terms(classes=(CLASSES,))}, f"classes: {CLASSES} found"),
+                               ({"terms": dkvb.Terms(effects={-1: none})}, "effects: class -1 found")):
             with self.assertRaisesRegex(ValueError, message):
                 self.model.forget(mask, **wrong)
         self.assertEqual(self.model.journal, [])

@@ -6,10 +6,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
 
 static char folder[64];
 static pid_t maker; /* a forked child that exits must not take the folder away */
@@ -73,4 +77,34 @@ void write_file(const char *path, const void *data, size_t size)
     assert_non_null(f);
     assert_int_equal(fwrite(data, 1, size, f), size);
     assert_int_equal(fclose(f), 0);
+}
+
+void seal_file(unsigned char *data)
+{
+    size_t count = dkvb__read32(data + 24);
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned char *e = data + 64 + 64 * i;
+
+        dkvb__write64(e + 40, dkvb__checksum(data + dkvb__read64(e + 24), (size_t)dkvb__read64(e + 32)));
+    }
+    dkvb__write64(data + 32, 0);
+    dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
+}
+
+unsigned char *file_table_line(unsigned char *data, const char *name)
+{
+    for (size_t i = 0; i < dkvb__read32(data + 24); i++)
+        if (strcmp((const char *)data + 64 + 64 * i, name) == 0)
+            return data + 64 + 64 * i;
+    fail();
+    return NULL;
+}
+
+unsigned char *file_section(unsigned char *data, const char *name, size_t *size)
+{
+    const unsigned char *line = file_table_line(data, name);
+
+    *size = (size_t)dkvb__read64(line + 32);
+    return data + dkvb__read64(line + 24);
 }

@@ -14,4 +14,10 @@ const char *temp_path(const char *name);
 unsigned char *read_file(const char *path, size_t *size);
 void write_file(const char *path, const void *data, size_t size);
 
+/* Files of the library's own layout, in memory. Checksums made right again after a change, so that the checks behind
+ * them are reached; the line of a section in the table; where a section starts, and its size. */
+void seal_file(unsigned char *data);
+unsigned char *file_table_line(unsigned char *data, const char *name);
+unsigned char *file_section(unsigned char *data, const char *name, size_t *size);
+
 #endif

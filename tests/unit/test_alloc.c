@@ -19,10 +19,13 @@ static int setup(void **state)
 static dkvb_forget_options full_options(void)
 {
     static const uint64_t row_ids[] = {30, 20, 10};
+    static const uint8_t classes[CLASSES] = {DKVB_FORGET};
+    static const dkvb_class_effect effects[CLASSES] = {{.rows = 3}};
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
 
-    o.parameters = "pairs=50";
-    o.effect = "rows=3";
+    o.classes = classes;
+    o.effects = effects;
+    o.budget = 50;
     o.rows = row_ids;
     o.row_count = 3;
     return o;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/checksum.h"
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "bottleneck/model.h"
@@ -14,7 +13,7 @@
 static uint16_t codes[ROWS * CODEBOOKS];
 static const uint64_t forgotten[] = {7, 2, UINT64_MAX, 1000000, 3};
 static const uint64_t others[] = {7, 2, UINT64_MAX, 1000000, 4};
-enum { FORGOTTEN = 5 };
+enum { FORGOTTEN = 5, RECORD_SIZE = 144 };
 
 static const uint8_t *salt_of(uint8_t entry)
 {
@@ -33,8 +32,7 @@ static dkvb_forget_options full_options(const dkvb_model *model)
     o.method = "activations";
     o.reason = "request 17";
     o.strength = DKVB_STRENGTH_SUPPRESS;
-    o.parameters = "pairs=20";
-    o.effect = "forget=0.612>0.000 rows=5";
+    o.budget = 20;
     o.rows = forgotten;
     o.row_count = FORGOTTEN;
     o.salt = salt_of((uint8_t)(dkvb_journal_count(model) + 1));
@@ -103,8 +101,7 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
         bool said = i != 2 && i != 4 && i != 7;
 
         assert_string_equal(dkvb_strength_name(e.strength), i == 6 ? "exact" : said ? "suppress" : "");
-        assert_string_equal(e.parameters, said ? "pairs=20" : "");
-        assert_string_equal(e.effect, said ? "forget=0.612>0.000 rows=5" : "");
+        assert_int_equal(e.budget, said ? 20 : 0);
         assert_true(e.rows == (said ? FORGOTTEN : 0) && e.has_commitment == said);
         assert_true(e.salted == (i > 2 && i != 4)); /* entry 7 commits to its pairs */
         assert_true(e.has_pairs_commitment == (e.kind == DKVB_JOURNAL_FORGET));
@@ -259,7 +256,7 @@ static void a_replay_is_an_entry_that_leaves_masks_in_force(void **state)
     forget(model, 1, 20);
     replay(model);
     e = entry_at(model, 2);
-    assert_true(e.kind == DKVB_JOURNAL_REPLAY && e.state == DKVB_JOURNAL_DONE && e.pairs == 0 && e.target == 0);
+    assert_true(e.kind == DKVB_JOURNAL_REPLAY && e.state == DKVB_JOURNAL_DONE && e.pairs == 0 && e.ends == 0);
     assert_string_equal(e.method, "replay");
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_ACTIVE);
     assert_int_equal(dkvb_mask_count(model->mask), 20);
@@ -308,10 +305,10 @@ static void verify_names_the_entry_that_was_changed(void **state)
     assert_int_equal(dkvb_model_verify(model), DKVB_EFORMAT);
     assert_message("journal entry 3");
     model->journal.records[2].time--;
-    model->journal.records[4].effect[0]++;
+    model->journal.records[4].terms[8]++;
     assert_int_equal(dkvb_model_verify(model), DKVB_EFORMAT);
     assert_message("journal entry 5");
-    model->journal.records[4].effect[0]--;
+    model->journal.records[4].terms[8]--;
     model->journal.records[6].salt[5]++;
     assert_int_equal(dkvb_model_verify(model), DKVB_EFORMAT);
     assert_message("journal entry 7 lists other pairs");
@@ -324,38 +321,27 @@ static void what_cannot_be_evidence_is_refused_and_changes_nothing(void **state)
 {
     static const uint64_t twice[] = {9, 4, 9}, twice_ascending[] = {4, 9, 9};
     dkvb_model *model = trained_model(1, codes);
-    char longer[600];
     uint8_t before[32], after[32];
     dkvb_mask *mask;
 
     (void)state;
-    memset(longer, 'a', sizeof longer);
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     dkvb_journal_head(model, before);
-    for (int wrong = 0; wrong < 7; wrong++) {
-        static const char *const messages[] = {"parameters",          "effect",     "parameters",
-                                               "strength: 2",         "rows: NULL", "row 9 is named twice",
+    for (int wrong = 0; wrong < 4; wrong++) {
+        static const char *const messages[] = {"strength: 2", "rows: NULL", "row 9 is named twice",
                                                "row 9 is named twice"};
         dkvb_forget_options o = full_options(model);
 
-        longer[wrong == 0 ? 256 : 512] = '\0';
         if (wrong == 0)
-            o.parameters = longer;
-        if (wrong == 1)
-            o.effect = longer;
-        if (wrong == 2)
-            o.parameters = "two\nlines";
-        if (wrong == 3)
             o.strength = 2; /* between the two that there are */
-        if (wrong == 4)
+        if (wrong == 1)
             o.rows = NULL;
-        if (wrong >= 5) {
-            o.rows = wrong == 5 ? twice : twice_ascending;
+        if (wrong >= 2) {
+            o.rows = wrong == 2 ? twice : twice_ascending;
             o.row_count = 3;
         }
         assert_int_equal(dkvb_model_forget(model, mask, &o, NULL), DKVB_EINVAL);
         assert_message(messages[wrong]);
-        memset(longer, 'a', sizeof longer);
     }
     dkvb_journal_head(model, after);
     assert_memory_equal(before, after, 32);
@@ -390,35 +376,6 @@ static void the_same_salts_give_the_same_bytes(void **state)
 
 /* Files. */
 
-/* Make checksums right again after a change, so that the checks behind them are reached. */
-static void seal(unsigned char *data)
-{
-    size_t count = dkvb__read32(data + 24);
-
-    for (size_t i = 0; i < count; i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        dkvb__write64(e + 40, dkvb__checksum(data + dkvb__read64(e + 24), (size_t)dkvb__read64(e + 32)));
-    }
-    dkvb__write64(data + 32, 0);
-    dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
-}
-
-/* The table entry of a section; *start is where its bytes are. */
-static unsigned char *section(unsigned char *data, const char *name, unsigned char **start)
-{
-    *start = NULL;
-    for (size_t i = 0; i < dkvb__read32(data + 24); i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        *start = data + dkvb__read64(e + 24);
-        if (strcmp((const char *)e, name) == 0)
-            return e;
-    }
-    fail();
-    return NULL;
-}
-
 /* Whether a byte of the section "evidence" is of a salt that nothing in the file can be compared with: its commitment
  * is to rows alone, or the list of pairs has gone in an undo. */
 static bool is_free_salt(const dkvb_model *model, size_t at)
@@ -430,14 +387,14 @@ static bool is_free_salt(const dkvb_model *model, size_t at)
 
         if (at >= start + 16 && at < start + 48)
             return r->salted && !r->list;
-        start += 152 + (r->parameters ? strlen(r->parameters) : 0) + (r->effect ? strlen(r->effect) : 0);
+        start += RECORD_SIZE;
     }
     return false;
 }
 
-static void every_change_of_journal_and_evidence_breaks_the_chain(void **state)
+static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **state)
 {
-    static const char *const names[] = {"journal", "evidence"};
+    static const char *const names[] = {"journal", "evidence", "terms"};
     const char *path = temp_path("m.dkvb"), *bad = temp_path("bad.dkvb");
     dkvb_model *model = eventful_model(), *m;
     unsigned char *data, *start;
@@ -446,16 +403,17 @@ static void every_change_of_journal_and_evidence_breaks_the_chain(void **state)
     (void)state;
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
-    for (size_t s = 0; s < 2; s++) {
-        size_t section_size = (size_t)dkvb__read64(section(data, names[s], &start) + 32);
+    for (size_t s = 0; s < 3; s++) {
+        size_t section_size;
 
+        start = file_section(data, names[s], &section_size);
         for (size_t i = 0; i < section_size; i++)
             for (unsigned flip = 1; flip < 256; flip *= 8) {
                 bool may_load = s == 1 && is_free_salt(model, i);
                 dkvb_status rc;
 
                 start[i] ^= (unsigned char)flip;
-                seal(data);
+                seal_file(data);
                 write_file(bad, data, size);
                 start[i] ^= (unsigned char)flip;
                 rc = dkvb_model_map(&m, bad, NULL);
@@ -472,20 +430,17 @@ static void every_change_of_journal_and_evidence_breaks_the_chain(void **state)
     dkvb_model_free(model);
 }
 
-/* A file of which only the first `kept` entries have evidence, as after an older library has added the others; the
- * section is the file's last. */
-static void cut_evidence(const char *path, size_t kept, const dkvb_model *model)
+/* A file of which only the first `kept` entries have evidence. The section is the file's last. */
+static void cut_evidence(const char *path, size_t kept)
 {
-    size_t size, section_size = 8;
-    unsigned char *data = read_file(path, &size), *start, *e = section(data, "evidence", &start);
+    size_t size, section_size = 8 + kept * RECORD_SIZE;
+    unsigned char *data = read_file(path, &size), *start = file_section(data, "evidence", &(size_t){0});
 
-    for (size_t i = 0; i < kept; i++)
-        section_size += 152 + strlen(entry_at(model, i + 1).parameters) + strlen(entry_at(model, i + 1).effect);
     dkvb__write64(start, kept);
-    dkvb__write64(e + 32, section_size);
+    dkvb__write64(file_table_line(data, "evidence") + 32, section_size);
     size = (size_t)(start - data) + section_size;
     dkvb__write64(data + 16, size);
-    seal(data);
+    seal_file(data);
     write_file(path, data, size);
     free(data);
 }
@@ -501,7 +456,7 @@ static void entries_without_evidence_are_chained_as_they_are(void **state)
         bool lost = false; /* of what is not there any more; an undo or a purge has nothing to lose */
 
         assert_ok(dkvb_model_save(model, path));
-        cut_evidence(path, kept, model);
+        cut_evidence(path, kept);
         assert_ok(dkvb_model_load(&older, path, NULL));
         for (uint64_t i = 1; i <= 7; i++) {
             dkvb_journal_entry e = entry_at(older, i);
@@ -532,9 +487,9 @@ static void more_evidence_than_entries_is_refused(void **state)
     (void)state;
     assert_ok(dkvb_model_save(model, path));
     data = read_file(path, &size);
-    section(data, "evidence", &start);
+    start = file_section(data, "evidence", &(size_t){0});
     start[0]++;
-    seal(data);
+    seal_file(data);
     write_file(path, data, size);
     assert_int_equal(dkvb_model_load(&m, path, NULL), DKVB_EFORMAT);
     assert_message("does not go with a journal of 7 entries");
@@ -571,7 +526,7 @@ int main(void)
         cmocka_unit_test(verify_names_the_entry_that_was_changed),
         cmocka_unit_test(what_cannot_be_evidence_is_refused_and_changes_nothing),
         cmocka_unit_test(the_same_salts_give_the_same_bytes),
-        cmocka_unit_test(every_change_of_journal_and_evidence_breaks_the_chain),
+        cmocka_unit_test(every_change_of_journal_terms_and_evidence_breaks_the_chain),
         cmocka_unit_test(entries_without_evidence_are_chained_as_they_are),
         cmocka_unit_test(more_evidence_than_entries_is_refused),
         cmocka_unit_test(a_salt_behind_a_purge_is_refused),

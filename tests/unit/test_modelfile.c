@@ -191,6 +191,8 @@ static unsigned char *tiny_file(const char *path, size_t *size)
 {
     static const uint64_t forgotten[] = {7, 1};
     dkvb_keyinit_options o = small_keyinit();
+    static const uint8_t classes[2] = {DKVB_KEEP, DKVB_FORGET};
+    static const dkvb_class_effect effects[2] = {{.rows = 2, .right_before = 1, .right_after = 1}};
     dkvb_forget_options forget = DKVB_FORGET_OPTIONS_INIT;
     uint16_t code[20 * 2];
     int32_t ones[20];
@@ -209,8 +211,8 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_model_set_encoder(model, "pixels"));
     assert_ok(dkvb_mask_new(&mask, cb));
     assert_ok(dkvb_mask_add(mask, 1, 3));
-    forget.parameters = "pairs=1";
-    forget.effect = "rows=2";
+    forget.classes = classes;
+    forget.effects = effects;
     forget.rows = forgotten;
     forget.row_count = 2;
     assert_ok(dkvb_model_forget(model, mask, &forget, NULL));
@@ -292,56 +294,23 @@ static void every_truncation_is_noticed(void **state)
     free(data);
 }
 
-/* Make checksums right again after a change, so that the checks behind them are reached. */
-static void seal(unsigned char *data)
-{
-    size_t count = dkvb__read32(data + 24);
-
-    for (size_t i = 0; i < count; i++) {
-        unsigned char *e = data + 64 + 64 * i;
-
-        dkvb__write64(e + 40, dkvb__checksum(data + dkvb__read64(e + 24), (size_t)dkvb__read64(e + 32)));
-    }
-    dkvb__write64(data + 32, 0);
-    dkvb__write64(data + 32, dkvb__checksum(data, 64 + 64 * count));
-}
-
-/* Its line in the section table. */
-static unsigned char *table_line(unsigned char *data, const char *name)
-{
-    for (size_t i = 0; i < dkvb__read32(data + 24); i++)
-        if (strcmp((const char *)data + 64 + 64 * i, name) == 0)
-            return data + 64 + 64 * i;
-    fail();
-    return NULL;
-}
-
-/* Where a section starts, and its size. */
-static unsigned char *section(unsigned char *data, const char *name, size_t *size)
-{
-    const unsigned char *line = table_line(data, name);
-
-    *size = (size_t)dkvb__read64(line + 32);
-    return data + dkvb__read64(line + 24);
-}
-
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
     static const char *const parsed[] = {"shape",    "classes",   "journal", "mask",    "purged",  "center", "scales",
-                                         "evidence", "whitening", "valued",  "lengths", "encoder", "counts"};
+                                         "evidence", "terms", "whitening", "valued",  "lengths", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
 
     (void)state;
     for (size_t s = 0; s < sizeof parsed / sizeof *parsed; s++) {
-        size_t at = (size_t)(section(data, parsed[s], &section_size) - data);
+        size_t at = (size_t)(file_section(data, parsed[s], &section_size) - data);
 
         for (size_t i = 0; i < section_size; i++)
             for (unsigned flip = 1; flip < 256; flip = flip * 4 + 3) {
                 memcpy(copy, data, size);
                 copy[at + i] ^= (unsigned char)flip;
-                seal(copy);
+                seal_file(copy);
                 write_file(bad, copy, size);
                 try_file(bad, false);
             }
@@ -353,7 +322,7 @@ static void forged_bytes_with_right_checksums_do_no_harm(void **state)
         copy[i] ^= 0x11;
         offset = dkvb__read64(copy + 64 + (i - 64) / 64 * 64 + 24);
         if (offset < size && dkvb__read64(copy + 64 + (i - 64) / 64 * 64 + 32) <= size - offset)
-            seal(copy);
+            seal_file(copy);
         write_file(bad, copy, size);
         try_file(bad, false);
     }
@@ -372,9 +341,9 @@ static void assert_contents_refused(unsigned char *data, size_t size, const char
     dkvb_model *m;
 
     memcpy(copy, data, size);
-    memcpy(section(copy, name, &section_size) + at, bytes, count);
+    memcpy(file_section(copy, name, &section_size) + at, bytes, count);
     assert_true(at + count <= section_size);
-    seal(copy);
+    seal_file(copy);
     write_file(bad, copy, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
     assert_message(why);
@@ -413,7 +382,7 @@ static void temperatures_out_of_range_are_refused(void **state)
                  {88, NAN, "power of the temperature is nan"}};
     const char *bad = temp_path("bad");
     size_t size, shape_size = 0;
-    unsigned char *data = tiny_file(temp_path("tiny"), &size), *shape = section(data, "shape", &shape_size);
+    unsigned char *data = tiny_file(temp_path("tiny"), &size), *shape = file_section(data, "shape", &shape_size);
     unsigned char kept[96];
     dkvb_model *m;
 
@@ -423,7 +392,7 @@ static void temperatures_out_of_range_are_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         memcpy(shape, kept, sizeof kept);
         memcpy(shape + wrong[i].at, &wrong[i].number, sizeof wrong[i].number);
-        seal(data);
+        seal_file(data);
         write_file(bad, data, size);
         assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
         assert_message(wrong[i].why);
@@ -510,9 +479,9 @@ static void hostile_arrays_of_mapped_files_do_no_harm(void **state)
             unsigned char *at;
 
             memcpy(copy, data, size);
-            at = section(copy, arrays[s], &section_size);
+            at = file_section(copy, arrays[s], &section_size);
             memset(at, fills[f], section_size);
-            seal(copy);
+            seal_file(copy);
             write_file(bad, copy, size);
             try_file(bad, false);
         }
@@ -615,7 +584,7 @@ static void rows_of_zeros_are_left_out_and_come_back(void **state)
         stored = count > PLAIN_LEAST ? count : PLAIN_LEAST;
         stored = PLAIN_PAIRS - stored < PLAIN_LEAST ? PLAIN_PAIRS : stored;
         data = read_file(path, &size);
-        section(data, "values", &section_size);
+        file_section(data, "values", &section_size);
         assert_int_equal(section_size, stored * row);
         assert_int_equal(occurs(data, 64 + 64 * dkvb__read32(data + 24), "valued", 7), stored < PLAIN_PAIRS);
         free(data);
@@ -648,7 +617,7 @@ static void no_file_grows_because_rows_are_left_out(void **state)
         assert_ok(dkvb_model_new(&model, cb, classes, NULL));
         assert_ok(dkvb_model_save(model, path));
         data = read_file(path, &size);
-        section(data, "values", &section_size);
+        file_section(data, "values", &section_size);
         assert_int_equal(section_size, (classes < 3 ? 6 : 1) * classes * 2);
         free(data);
         assert_ok(dkvb_model_load(&loaded, path, NULL));
@@ -680,8 +649,8 @@ static void assert_bit_refused(const unsigned char *data, size_t size, size_t bi
     size_t section_size = 0;
 
     memcpy(copy, data, size);
-    section(copy, "valued", &section_size)[bit / 8] ^= (unsigned char)(1 << bit % 8);
-    seal(copy);
+    file_section(copy, "valued", &section_size)[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    seal_file(copy);
     write_file(bad, copy, size);
     free(copy);
     assert_refused(bad, why);
@@ -697,24 +666,24 @@ static void sets_of_rows_that_no_writer_writes_are_refused(void **state)
     assert_bit_refused(data, size, 70, "section valued names keys past the last one");
     assert_bit_refused(data, size, 69, "section values has 800 bytes, 792 are wanted");
     assert_bit_refused(data, size, 128 + 69, "section values has 800 bytes, 808 are wanted");
-    at = section(data, "values", &section_size);
+    at = file_section(data, "values", &section_size);
     memset(at + 8 * 99, 0, 8); /* a row of zeros among those that are there */
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "codebook 1, key 29 has only zeros for values");
-    at = section(data, "valued", &section_size);
+    at = file_section(data, "valued", &section_size);
     memset(at, 0, section_size);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "section valued names 0 of 210 pairs, it must be 14 or more");
     free(data);
 
     data = plain_file(path, 3, &size); /* as few as may be: eleven rows of zeros are there */
-    section(data, "values", &section_size);
+    file_section(data, "values", &section_size);
     assert_int_equal(section_size, PLAIN_LEAST * 8);
-    at = section(data, "valued", &section_size);
+    at = file_section(data, "valued", &section_size);
     at[1] = 0x5F; /* pair 14 in place of 13: the rows of zeros that are there must be the lowest */
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "codebook 0, key 14 has only zeros for values");
     free(data);
@@ -744,9 +713,9 @@ static void limits_of_lengths_come_back_and_must_be_limits(void **state)
     dkvb_model_free(model);
     data = read_file(path, &size);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        memcpy(section(data, "lengths", &section_size), wrong[i], sizeof wrong[i]);
+        memcpy(file_section(data, "lengths", &section_size), wrong[i], sizeof wrong[i]);
         assert_int_equal(section_size, sizeof wrong[i]);
-        seal(data);
+        seal_file(data);
         write_file(bad, data, size);
         assert_refused(bad, "which are no limits of lengths");
     }
@@ -772,9 +741,9 @@ static void a_file_with_rows_that_must_be_left_out_is_refused(void **state)
     dkvb_model *m;
 
     (void)state;
-    memset(section(data, "values", &section_size), 0, 8); /* one more row of zeros */
+    memset(file_section(data, "values", &section_size), 0, 8); /* one more row of zeros */
     assert_int_equal(section_size, PLAIN_PAIRS * 8);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
     assert_message("section values holds all 210 rows, 14 that are zeros must be left out");
@@ -815,18 +784,18 @@ static void a_whitening_that_is_missing_or_of_the_wrong_size_is_named(void **sta
 {
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size;
-    unsigned char *data = tiny_file(path, &size), *line = table_line(data, "whitening");
+    unsigned char *data = tiny_file(path, &size), *line = file_table_line(data, "whitening");
 
     (void)state;
     assert_int_equal(dkvb__read64(line + 32), 1 * 3 * 16 * 4); /* a panel of 16 columns, 3 rows */
     dkvb__write32(line + 16, DKVB_DTYPE_U32);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "section whitening holds elements of type");
     dkvb__write32(line + 16, DKVB_DTYPE_F32);
     memcpy(line, "whitened", 9);
     dkvb__write32(line + 20, 0);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "has no section whitening");
     free(data);
@@ -837,20 +806,20 @@ static void counts_of_the_wrong_size_or_type_are_named(void **state)
     enum { SIZE = 2 * 2 * 5 * 4 }; /* classes, codebooks, keys, bytes */
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size;
-    unsigned char *data = tiny_file(path, &size), *line = table_line(data, "counts");
+    unsigned char *data = tiny_file(path, &size), *line = file_table_line(data, "counts");
 
     (void)state;
     assert_int_equal(dkvb__read64(line + 24) + SIZE, size); /* the last section */
     dkvb__write64(line + 32, SIZE - 4);
     dkvb__write64(data + 16, size - 4);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size - 4);
     assert_refused(bad, "section counts has 76 bytes, 80 are wanted");
 
     dkvb__write64(line + 32, SIZE);
     dkvb__write64(data + 16, size);
     dkvb__write32(line + 16, DKVB_DTYPE_U64);
-    seal(data);
+    seal_file(data);
     write_file(bad, data, size);
     assert_refused(bad, "section counts holds elements of type 7, 5 is wanted");
     free(data);
@@ -865,7 +834,7 @@ static void damage_in_optional_sections_is_named(void **state)
 
     (void)state;
     for (size_t s = 0; s < sizeof optional / sizeof *optional; s++) {
-        unsigned char *last = section(data, optional[s], &section_size);
+        unsigned char *last = file_section(data, optional[s], &section_size);
         char why[64];
         dkvb_model *m;
 
@@ -914,7 +883,7 @@ static unsigned char *with_section(const unsigned char *data, size_t *size, cons
     dkvb__write32(copy + 24, (uint32_t)count + 1);
     *size = end + extra->size;
     dkvb__write64(copy + 16, *size);
-    seal(copy);
+    seal_file(copy);
     return copy;
 }
 
@@ -1194,7 +1163,7 @@ static void purge_leaves_no_trace_of_keys_and_values_in_the_saved_file(void **st
     assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
     data = read_file(path, &size);
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
-        const unsigned char *in_file = section(data, "keys", &section_size) + pair / KEYS * key_bytes;
+        const unsigned char *in_file = file_section(data, "keys", &section_size) + pair / KEYS * key_bytes;
 
         for (size_t i = 0; i < KEY_DIM; i++) {
             assert_int_equal(in_file[dkvb__key_offset(pair % KEYS, i, KEY_DIM)], 0);

@@ -252,7 +252,7 @@ static void the_journal_tells_what_was_done(void **state)
     assert_ok(dkvb_journal_get(model, 0, &e));
     assert_int_equal(e.state, DKVB_JOURNAL_UNDONE);
     assert_ok(dkvb_journal_get(model, 2, &e));
-    assert_true(e.kind == DKVB_JOURNAL_UNDO && e.target == 1 && e.pairs == 0); /* entry 2 still masks them all */
+    assert_true(e.kind == DKVB_JOURNAL_UNDO && e.ends == 1 && e.pairs == 0); /* entry 2 still masks them all */
     assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
     assert_message("undone already");
     assert_int_equal(dkvb_model_undo(model, 3), DKVB_ESTATE);

@@ -33,14 +33,15 @@ from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows, Session
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, calibration_error, fit_temperature, softmax, top
-from .effect import Budget, ClassEffect, effect, effect_compare, effect_sample, effect_sum, find_budget
+from .effect import Budget, effect, effect_compare, effect_sample, effect_sum, find_budget
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
 from .fit import Fitted, FitReport, Trial, Tuned, fit, fit_more, tune
 from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
+from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
-from .model import JournalEntry, Model, ModelInfo, TrainReport
+from .model import Model, ModelInfo, TrainReport
 from .outside import Outside
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
@@ -51,8 +52,8 @@ __all__ = [
     "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FileError", "FitReport", "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
-    "Trial", "Tuned",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "RANK_NEVER", "Separation", "Session", "StateError",
+    "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
     "fit", "fit_image", "fit_more", "fit_temperature", "image_codecs", "kernels",

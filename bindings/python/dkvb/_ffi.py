@@ -43,6 +43,9 @@ DKVB_JOURNAL_DONE = 3
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
 DKVB_STRENGTH_EXACT = 3
+DKVB_KEYS_UNSAID = 0
+DKVB_KEYS_KEPT = 1
+DKVB_KEYS_PLACED = 2
 
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
@@ -252,17 +255,35 @@ class TuneOptions(Structure):
                       (POINTER(Allocator), "allocator"))
 
 
+class ClassEffect(Structure):
+    _fields_ = (
+        ("rows", c_uint64),
+        ("right_before", c_uint64),
+        ("right_after", c_uint64),
+        ("lost", c_uint64),
+        ("gained", c_uint64),
+        ("loss", c_double),
+        ("low", c_double),
+        ("high", c_double),
+    )
+
+
 class ForgetOptions(Structure):
-    _fields_ = _sized((c_char_p, "method reason"), (c_uint32, "strength"), (c_char_p, "parameters effect"),
-                      (POINTER(c_uint64), "rows"), (c_uint64, "row_count"), (POINTER(c_uint8), "salt"))
+    _fields_ = _sized((c_char_p, "method reason"), (c_uint32, "strength forced"), (POINTER(c_uint8), "classes"),
+                      (POINTER(ClassEffect), "effects"), (c_uint64, "budget"), (c_uint32, "found keys"),
+                      (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
+                      (POINTER(c_uint8), "after"), (POINTER(c_uint64), "rows"), (c_uint64, "row_count"),
+                      (POINTER(c_uint8), "salt"))
 
 
 class JournalEntry(Structure):
-    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state"), (c_uint64, "target"), (c_int64, "time"),
-                      (c_uint64, "pairs pairs_new"), (c_char_p, "method reason"), (c_uint32, "strength"),
-                      (c_char_p, "parameters effect"), (c_uint64, "rows"), (c_uint32, "has_commitment"),
-                      (c_uint8 * 32, "commitment head"), (c_uint32, "salted has_pairs_commitment"),
-                      (c_uint8 * 32, "pairs_commitment"))
+    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state"), (c_uint64, "ends"), (c_int64, "time"),
+                      (c_uint64, "pairs pairs_new"), (c_char_p, "method reason"),
+                      (c_uint32, "strength by_class measured forced found keys"), (c_uint64, "budget"),
+                      (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
+                      (c_uint32, "has_after"), (c_uint8 * 32, "after"), (c_uint64, "rows"),
+                      (c_uint32, "has_commitment"), (c_uint8 * 32, "commitment head"),
+                      (c_uint32, "salted has_pairs_commitment"), (c_uint8 * 32, "pairs_commitment"))
 
 
 class SeparationShape(Structure):
@@ -344,10 +365,6 @@ class CodesetSession(Structure):
 class Request(Structure):
     _fields_ = _sized((c_uint32, "method k"), (POINTER(c_uint16), "codes"), (c_size_t, "n"),
                       (POINTER(c_uint8), "rows classes"), (c_uint64, "seed"))
-
-
-class ClassEffect(Structure):
-    _fields_ = _fields((c_uint64, "rows right_before right_after lost gained"), (c_double, "loss low high"))
 
 
 class BudgetOptions(Structure):
@@ -583,6 +600,8 @@ PROTOTYPES = {
     "dkvb_model_purge": (Status, (_model,)),
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
+    "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),
+    "dkvb_journal_get_effects": (Status, (_model, c_uint64, POINTER(ClassEffect))),
     "dkvb_journal_get_mask": (Status, (_model, c_uint64, POINTER(_mask))),
     "dkvb_journal_names_rows": (c_int, (_model, c_uint64, _u64, c_size_t)),
     "dkvb_journal_head": (None, (_model, _u8)),

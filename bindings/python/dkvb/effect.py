@@ -9,20 +9,7 @@ from . import _arrays, _ffi, _struct
 from ._library import lib
 from ._run import LongCall
 from .codeset import Codeset, CodesetRows, raw_rows
-
-
-@dataclass(frozen=True)
-class ClassEffect:
-    """What the rows of one class lose: accuracy before less accuracy after, with its 95 % interval (effect.h)."""
-
-    rows: int
-    right_before: int
-    right_after: int
-    lost: int  # right before, wrong after
-    gained: int  # wrong before, right after
-    loss: float
-    low: float
-    high: float
+from .journal import ClassEffect
 
 
 @dataclass(frozen=True)

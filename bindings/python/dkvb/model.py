@@ -2,7 +2,6 @@
 
 from ctypes import POINTER, byref, c_uint64
 from dataclasses import dataclass, replace
-from typing import Optional
 
 import numpy as np
 
@@ -11,25 +10,9 @@ from ._handle import Handle
 from ._library import lib
 from ._run import Callbacks, LongCall
 from .codebooks import Codebooks
+from .journal import forget_options, journal_entries
 from .mask import Mask
 
-_KINDS = {
-    _ffi.DKVB_JOURNAL_FORGET: "forget",
-    _ffi.DKVB_JOURNAL_UNDO: "undo",
-    _ffi.DKVB_JOURNAL_PURGE: "purge",
-    _ffi.DKVB_JOURNAL_REPLAY: "replay",
-}
-_STATES = {
-    _ffi.DKVB_JOURNAL_ACTIVE: "active",
-    _ffi.DKVB_JOURNAL_UNDONE: "undone",
-    _ffi.DKVB_JOURNAL_PURGED: "purged",
-    _ffi.DKVB_JOURNAL_DONE: "done",
-}
-_STRENGTHS = {
-    "": _ffi.DKVB_STRENGTH_NONE,
-    "suppress": _ffi.DKVB_STRENGTH_SUPPRESS,
-    "exact": _ffi.DKVB_STRENGTH_EXACT,
-}
 _VALUES_DTYPES = {
     _ffi.DKVB_DTYPE_F32: "float32",
     _ffi.DKVB_DTYPE_F16: "float16",
@@ -76,29 +59,6 @@ class TrainReport:
     rows: int
     loss: float
     accuracy: float
-
-
-@dataclass(frozen=True)
-class JournalEntry:
-    """One line of the journal; `time` is in seconds since 1970."""
-
-    id: int
-    kind: str  # "forget", "undo", "purge" or "replay"
-    state: str  # "active", "undone", "purged" or "done"
-    target: int
-    time: int
-    pairs: int
-    pairs_new: int
-    method: str
-    reason: str
-    strength: str  # "suppress", "exact" or ""
-    parameters: str
-    effect: str
-    rows: int  # in the forget set, 0 = not recorded
-    commitment: Optional[bytes]  # to the rows
-    pairs_commitment: Optional[bytes]
-    salted: bool  # whether the salt of the commitments is kept
-    head: bytes  # hash of this entry and all before it
 
 
 class Model(Handle):
@@ -340,20 +300,19 @@ class Model(Handle):
         lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts), None)
         return counts
 
-    def forget(self, mask, method=None, reason=None, *, strength="", parameters=None, effect=None, rows=None,
-               salt=None):
+    def forget(self, mask, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None):
         """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo().
 
-        `rows` are the caller's numbers of the rows of the forget set: the journal commits to them without naming them,
+        `terms`, a Terms, say who was meant, within which limits, and what was measured. `rows` are the caller's numbers of the rows of the forget set: the journal commits to them without naming them,
         by `salt`, 32 bytes, which are random unless given.
         """
-        opts, _kept = _forget_options(method, reason, strength, parameters, effect, rows, salt)
+        opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
         entry = c_uint64()
         lib.dkvb_model_forget(self._c, mask._c, byref(opts), byref(entry))
         return entry.value
 
-    def replay(self, codeset, without=None, method=None, reason=None, *, strength="", parameters=None, effect=None,
-               rows=None, salt=None, threads=0, progress=None):
+    def replay(self, codeset, without=None, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None,
+               threads=0, progress=None):
         """Train the values again, from zero, on the training rows of a codeset but those `without`, given by their ids:
         bit for bit the values that a training without them gives. Counts that are kept are made again too.
 
@@ -361,7 +320,7 @@ class Model(Handle):
         Codeset.remove() takes them out, once the model is saved.
         """
         without = _arrays.ids(np.empty(0, np.uint64) if without is None else without, "rows", "without")
-        opts, _kept = _forget_options(method, reason, strength, parameters, effect, rows, salt)
+        opts, _kept = forget_options(self.info.classes, method, reason, strength, terms, rows, salt)
         entry = c_uint64()
         with LongCall(threads, progress) as run:
             lib.dkvb_model_replay(self._c, codeset._c, _arrays.pointer(without), len(without), byref(opts),
@@ -398,7 +357,7 @@ class Model(Handle):
     @property
     def journal(self):
         """JournalEntry of everything that was done, oldest first."""
-        return [self._journal_entry(index) for index in range(lib.dkvb_journal_count(self._c))]
+        return journal_entries(self._c, self.info.classes)
 
     def journal_mask(self, entry):
         """The pairs that a forgetting asked for; StateError if the list is gone."""
@@ -432,17 +391,6 @@ class Model(Handle):
         return (f"<dkvb.Model: {info.input_dim} columns, {info.codebooks} codebooks of {info.keys} keys, "
                 f"{info.classes} classes, {info.masked_pairs + info.purged_pairs} pairs forgotten>")
 
-    def _journal_entry(self, index):
-        raw = _struct.sized(_ffi.JournalEntry)
-        lib.dkvb_journal_get(self._c, index, byref(raw))
-        return JournalEntry(raw.id, _KINDS.get(raw.kind, "unknown"), _STATES.get(raw.state, "unknown"), raw.target,
-                            raw.time, raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"),
-                            lib.dkvb_strength_name(raw.strength).decode("utf-8"), raw.parameters.decode("utf-8"),
-                            raw.effect.decode("utf-8"), raw.rows,
-                            bytes(raw.commitment) if raw.has_commitment else None,
-                            bytes(raw.pairs_commitment) if raw.has_pairs_commitment else None, bool(raw.salted),
-                            bytes(raw.head))
-
     @property
     def _pairs_shape(self):
         info = self.info
@@ -461,19 +409,6 @@ class Model(Handle):
 
 def _model_info(raw):
     return replace(_struct.answer(ModelInfo, raw), values_dtype=_VALUES_DTYPES[raw.values_dtype])
-
-
-def _forget_options(method, reason, strength, parameters, effect, rows, salt):
-    """The struct, and the arrays that it points to: a pointer in a struct does not keep its array."""
-    if strength not in _STRENGTHS:
-        raise ValueError(f"strength: {strength!r} found, one of {', '.join(map(repr, _STRENGTHS))} wanted")
-    rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
-    opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
-                           reason=_arrays.text(reason, "reason"), strength=_STRENGTHS[strength],
-                           parameters=_arrays.text(parameters, "parameters"), effect=_arrays.text(effect, "effect"),
-                           rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
-                           salt=_arrays.pointer(salt))
-    return opts, (rows, salt)
 
 
 def _class_weight(name):

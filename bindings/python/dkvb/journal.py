@@ -1,0 +1,150 @@
+"""The journal of a model: what was meant, what was measured, what was done."""
+
+from ctypes import byref
+from dataclasses import astuple, dataclass, field
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._library import lib
+
+_KINDS = {
+    _ffi.DKVB_JOURNAL_FORGET: "forget",
+    _ffi.DKVB_JOURNAL_UNDO: "undo",
+    _ffi.DKVB_JOURNAL_PURGE: "purge",
+    _ffi.DKVB_JOURNAL_REPLAY: "replay",
+}
+_STATES = {
+    _ffi.DKVB_JOURNAL_ACTIVE: "active",
+    _ffi.DKVB_JOURNAL_UNDONE: "undone",
+    _ffi.DKVB_JOURNAL_PURGED: "purged",
+    _ffi.DKVB_JOURNAL_DONE: "done",
+}
+STRENGTHS = {
+    "": _ffi.DKVB_STRENGTH_NONE,
+    "suppress": _ffi.DKVB_STRENGTH_SUPPRESS,
+    "exact": _ffi.DKVB_STRENGTH_EXACT,
+}
+_KEYS = {"": _ffi.DKVB_KEYS_UNSAID, "kept": _ffi.DKVB_KEYS_KEPT, "placed": _ffi.DKVB_KEYS_PLACED}
+
+
+@dataclass(frozen=True)
+class ClassEffect:
+    """What the rows of one class lose: accuracy before less accuracy after, with its 95 % interval (effect.h)."""
+
+    rows: int
+    right_before: int
+    right_after: int
+    lost: int  # right before, wrong after
+    gained: int  # wrong before, right after
+    loss: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Who was meant by a forgetting, within which limits, and what was measured. Taken as it is told; later requests
+    read it."""
+
+    classes: Tuple[int, ...] = ()  # labels that were asked for; () = not by class
+    effects: Dict[int, ClassEffect] = field(default_factory=dict)  # by label, of classes with held-out rows
+    budget: int = 0  # pairs that were chosen (method "examples": rows drawn); 0 = not said
+    target: Optional[float] = None  # the budget was looked for, to leave the classes this accuracy; None = it was given
+    max_retain_drop: float = 0.0  # accuracy that all others together might lose
+    max_class_loss: float = 0.0  # accuracy that any other class might lose for certain
+    forced: bool = False  # done although a limit was exceeded
+    again: int = 0  # the earlier entry whose classes are forgotten once more
+    keys: str = ""  # "kept", "placed" (again, without the rows) or ""
+    after: Optional[bytes] = None  # head of the journal that this one goes on from
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the journal; `time` is in seconds since 1970."""
+
+    id: int
+    kind: str  # "forget", "undo", "purge" or "replay"
+    state: str  # "active", "undone", "purged" or "done"
+    ends: int  # undo: the entry taken back; else 0
+    time: int
+    pairs: int
+    pairs_new: int
+    method: str
+    reason: str
+    strength: str  # "suppress", "exact" or ""
+    terms: Optional[Terms]  # None: nothing was said
+    rows: int  # in the forget set, 0 = not recorded
+    commitment: Optional[bytes]  # to the rows
+    pairs_commitment: Optional[bytes]
+    salted: bool  # whether the salt of the commitments is kept
+    head: bytes  # hash of this entry and all before it
+
+
+def _terms_fields(terms, classes):
+    """The members of ForgetOptions that terms stand for."""
+    fields = {name: getattr(terms, name) for name in ("budget", "max_retain_drop", "max_class_loss", "again")}
+    fields["forced"], fields["found"] = int(terms.forced), int(terms.target is not None)
+    fields["target"] = terms.target
+    fields["keys"] = _arrays.choice(terms.keys, _KEYS, "keys")
+    fields["after"] = _arrays.hash_bytes(terms.after, "after")
+    if terms.classes:
+        marks = np.zeros(classes, np.uint8)
+        for label in terms.classes:
+            if not 0 <= label < classes:
+                raise ValueError(f"classes: {label} found, the model's classes are 0 to {classes - 1}")
+            marks[label] = _ffi.DKVB_FORGET
+        fields["classes"] = marks
+    if terms.effects:
+        fields["effects"] = (_ffi.ClassEffect * classes)()
+        for label, effect in terms.effects.items():
+            if not 0 <= label < classes:
+                raise ValueError(f"effects: class {label} found, the model's classes are 0 to {classes - 1}")
+            fields["effects"][label] = _ffi.ClassEffect(*astuple(effect))
+    return fields
+
+
+def forget_options(classes, method, reason, strength, terms, rows, salt):
+    """The struct, and the arrays that it points to: a pointer in a struct does not keep its array."""
+    if strength not in STRENGTHS:
+        raise ValueError(f"strength: {strength!r} found, it must be one of {', '.join(map(repr, STRENGTHS))}")
+    rows, salt = None if rows is None else _arrays.ids(rows, "rows", "rows"), _arrays.hash_bytes(salt, "salt")
+    fields = _terms_fields(terms, classes) if terms else {}
+    kept = rows, salt, dict(fields)
+    for name in ("classes", "after"):
+        fields[name] = _arrays.pointer(fields.get(name))
+    opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
+                           reason=_arrays.text(reason, "reason"), strength=STRENGTHS[strength],
+                           rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
+                           salt=_arrays.pointer(salt), **fields)
+    return opts, kept
+
+
+def _terms(model, classes, raw):
+    """Terms of an entry; None if nothing was said."""
+    marks, effects = np.zeros(classes, np.uint8), (_ffi.ClassEffect * classes)()
+    lib.dkvb_journal_get_classes(model, raw.id, _arrays.pointer(marks))
+    lib.dkvb_journal_get_effects(model, raw.id, effects)
+    terms = Terms(classes=tuple(np.flatnonzero(marks == _ffi.DKVB_FORGET).tolist()),
+                  effects={label: _struct.answer(ClassEffect, one) for label, one in enumerate(effects) if one.rows},
+                  budget=raw.budget, target=raw.target if raw.found else None, max_retain_drop=raw.max_retain_drop,
+                  max_class_loss=raw.max_class_loss, forced=bool(raw.forced), again=raw.again,
+                  keys=_arrays.chosen(raw.keys, _KEYS), after=bytes(raw.after) if raw.has_after else None)
+    return None if terms == Terms() else terms
+
+
+def _entry(model, classes, index):
+    raw = _struct.sized(_ffi.JournalEntry)
+    lib.dkvb_journal_get(model, index, byref(raw))
+    return JournalEntry(raw.id, _KINDS.get(raw.kind, "unknown"), _STATES.get(raw.state, "unknown"), raw.ends,
+                        raw.time, raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"),
+                        lib.dkvb_strength_name(raw.strength).decode("utf-8"), _terms(model, classes, raw), raw.rows,
+                        bytes(raw.commitment) if raw.has_commitment else None,
+                        bytes(raw.pairs_commitment) if raw.has_pairs_commitment else None, bool(raw.salted),
+                        bytes(raw.head))
+
+
+def journal_entries(model, classes):
+    """All entries, oldest first."""
+    return [_entry(model, classes, index) for index in range(lib.dkvb_journal_count(model))]

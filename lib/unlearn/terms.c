@@ -1,0 +1,292 @@
+/* Terms of journal entries: from options to bytes, and from bytes to answers. */
+#include "unlearn/terms.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "dkvb/choose.h"
+
+enum {
+    AT_FLAGS = 0,
+    AT_KEYS = 4,
+    AT_BUDGET = 8,
+    AT_TARGET = 16,
+    AT_RETAIN_DROP = 24,
+    AT_CLASS_LOSS = 32,
+    AT_AGAIN = 40,
+    AT_AFTER = 48,
+    AT_CLASS_COUNT = 80,
+    AT_EFFECT_COUNT = 84,
+    CLASS_SIZE = 4,  /* u32 label */
+    EFFECT_SIZE = 44 /* u32 label, u64 rows, right before, right after, lost, gained */
+};
+enum { FORCED = 1, FOUND = 2, HAS_AFTER = 4, ALL_FLAGS = 7 };
+
+static const unsigned char zeros[DKVB__TERMS_SIZE];
+
+size_t dkvb__terms_size(const unsigned char *fixed)
+{
+    return DKVB__TERMS_SIZE + (size_t)dkvb__read32(fixed + AT_CLASS_COUNT) * CLASS_SIZE +
+           (size_t)dkvb__read32(fixed + AT_EFFECT_COUNT) * EFFECT_SIZE;
+}
+
+static const unsigned char *class_at(const unsigned char *terms, uint32_t i)
+{
+    return terms + DKVB__TERMS_SIZE + (size_t)i * CLASS_SIZE;
+}
+
+static const unsigned char *effect_at(const unsigned char *terms, uint32_t i)
+{
+    return class_at(terms, dkvb__read32(terms + AT_CLASS_COUNT)) + (size_t)i * EFFECT_SIZE;
+}
+
+/* Counts of paired answers: who was right before either still is or is lost, who is right now either was or is gained.
+ */
+static bool effect_can_be(const dkvb_class_effect *e)
+{
+    return e->right_before <= e->rows && e->lost <= e->right_before && e->gained <= e->rows - e->right_before &&
+           e->right_after == e->right_before - e->lost + e->gained;
+}
+
+static dkvb_class_effect read_effect(const unsigned char *at)
+{
+    return (dkvb_class_effect){.rows = dkvb__read64(at + 4),
+                               .right_before = dkvb__read64(at + 12),
+                               .right_after = dkvb__read64(at + 20),
+                               .lost = dkvb__read64(at + 28),
+                               .gained = dkvb__read64(at + 36)};
+}
+
+static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb_class_effect *e)
+{
+    const uint64_t counts[5] = {e->rows, e->right_before, e->right_after, e->lost, e->gained};
+
+    dkvb__write32(to, label);
+    for (size_t i = 0; i < 5; i++)
+        dkvb__write64(to + 4 + 8 * i, counts[i]);
+    return to + EFFECT_SIZE;
+}
+
+static bool is_share(double x)
+{
+    return x >= 0.0 && x <= 1.0; /* false for NaN */
+}
+
+static dkvb_status check_numbers(const dkvb_forget_options *o)
+{
+    const struct {
+        const char *name;
+        double value;
+    } shares[] = {{"target", o->found ? o->target : 0.0},
+                  {"max_retain_drop", o->max_retain_drop},
+                  {"max_class_loss", o->max_class_loss}};
+
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (!is_share(shares[i].value))
+            return dkvb__fail(DKVB_EINVAL, "%s: %g found, it must be 0 to 1", shares[i].name, shares[i].value);
+    if (o->forced > 1 || o->found > 1)
+        return dkvb__fail(DKVB_EINVAL, "%s: %u found, it must be 0 or 1", o->forced > 1 ? "forced" : "found",
+                          o->forced > 1 ? o->forced : o->found);
+    if (o->keys > DKVB_KEYS_PLACED)
+        return dkvb__fail(DKVB_EINVAL, "keys: %u found, it must be 0 (not said), 1 (kept) or 2 (placed)", o->keys);
+    return DKVB_OK;
+}
+
+/* A forgetting can only be repeated while it stands. */
+static dkvb_status check_again(const dkvb_model *model, uint64_t again)
+{
+    const struct dkvb__journal *j = &model->journal;
+
+    if (again > j->count)
+        return dkvb__fail(DKVB_EINVAL, "again: there is no journal entry %llu, the journal has %zu",
+                          (unsigned long long)again, j->count);
+    if (again > 0 &&
+        (j->records[again - 1].kind != DKVB_JOURNAL_FORGET || j->records[again - 1].state == DKVB_JOURNAL_UNDONE))
+        return dkvb__fail(DKVB_EINVAL, "again: journal entry %llu %s", (unsigned long long)again,
+                          j->records[again - 1].kind == DKVB_JOURNAL_FORGET ? "was undone" : "is not a forgetting");
+    return DKVB_OK;
+}
+
+/* Classes that were asked for, and classes with an effect, of the model's `classes`. */
+static dkvb_status count_classes(const dkvb_model *model, const dkvb_forget_options *o, uint32_t *asked,
+                                 uint32_t *measured)
+{
+    *asked = *measured = 0;
+    for (uint32_t l = 0; l < model->classes; l++) {
+        *asked += o->classes && o->classes[l] == DKVB_FORGET;
+        *measured += o->effects && o->effects[l].rows > 0;
+        if (o->effects && !effect_can_be(&o->effects[l]))
+            return dkvb__fail(DKVB_EINVAL,
+                              "effects: class %u: of %llu rows, %llu right before, %llu after, %llu lost, %llu gained "
+                              "cannot be",
+                              l, (unsigned long long)o->effects[l].rows, (unsigned long long)o->effects[l].right_before,
+                              (unsigned long long)o->effects[l].right_after, (unsigned long long)o->effects[l].lost,
+                              (unsigned long long)o->effects[l].gained);
+    }
+    if (o->classes && *asked == 0)
+        return dkvb__fail(DKVB_EINVAL, "classes: none of %u is marked %d; NULL says that nobody was asked for by class",
+                          model->classes, DKVB_FORGET);
+    return DKVB_OK;
+}
+
+static void write_fixed(unsigned char *to, const dkvb_forget_options *o, uint32_t asked, uint32_t measured)
+{
+    memset(to, 0, DKVB__TERMS_SIZE);
+    dkvb__write32(to + AT_FLAGS, (o->forced ? FORCED : 0u) | (o->found ? FOUND : 0u) | (o->after ? HAS_AFTER : 0u));
+    dkvb__write32(to + AT_KEYS, o->keys);
+    dkvb__write64(to + AT_BUDGET, o->budget);
+    /* 0 is added so that a negative 0 becomes the one that equal terms have. */
+    dkvb__write_double(to + AT_TARGET, o->found ? o->target + 0.0 : 0.0);
+    dkvb__write_double(to + AT_RETAIN_DROP, o->max_retain_drop + 0.0);
+    dkvb__write_double(to + AT_CLASS_LOSS, o->max_class_loss + 0.0);
+    dkvb__write64(to + AT_AGAIN, o->again);
+    if (o->after)
+        memcpy(to + AT_AFTER, o->after, 32);
+    dkvb__write32(to + AT_CLASS_COUNT, asked);
+    dkvb__write32(to + AT_EFFECT_COUNT, measured);
+}
+
+dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *model, const dkvb_forget_options *o)
+{
+    unsigned char fixed[DKVB__TERMS_SIZE], *to;
+    uint32_t asked, measured;
+    dkvb_status rc = check_numbers(o);
+
+    if (!rc)
+        rc = check_again(model, o->again);
+    if (!rc)
+        rc = count_classes(model, o, &asked, &measured);
+    if (rc)
+        return rc;
+    write_fixed(fixed, o, asked, measured);
+    if (memcmp(fixed, zeros, sizeof fixed) == 0)
+        return DKVB_OK; /* entries without terms have no bytes for them, neither in memory nor in files */
+    record->terms_size = dkvb__terms_size(fixed);
+    record->terms = dkvb__alloc(&model->mem, record->terms_size, 1);
+    if (!record->terms)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the terms of a journal entry");
+    memcpy(record->terms, fixed, sizeof fixed);
+    to = record->terms + sizeof fixed;
+    for (uint32_t l = 0; asked && l < model->classes; l++)
+        if (o->classes[l] == DKVB_FORGET) {
+            dkvb__write32(to, l);
+            to += CLASS_SIZE;
+        }
+    for (uint32_t l = 0; measured && l < model->classes; l++)
+        if (o->effects[l].rows > 0)
+            to = write_effect(to, l, &o->effects[l]);
+    return DKVB_OK;
+}
+
+/* Shares as they are written: 0 to 1, and 0 without a sign. */
+static bool reads_share(const unsigned char *at)
+{
+    double x = dkvb__read_double(at);
+
+    return is_share(x) && !signbit(x);
+}
+
+/* Labels ascend and are of the model; `step` bytes lie between them. */
+static bool labels_ascend(const unsigned char *at, uint32_t count, size_t step, uint32_t classes)
+{
+    for (uint32_t i = 0; i < count; i++, at += step)
+        if (dkvb__read32(at) >= classes || (i > 0 && dkvb__read32(at) <= dkvb__read32(at - step)))
+            return false;
+    return true;
+}
+
+const char *dkvb__terms_fault(const dkvb_model *model, size_t index)
+{
+    const struct dkvb__record *r = &model->journal.records[index];
+    const unsigned char *t = r->terms;
+    uint32_t flags = dkvb__read32(t + AT_FLAGS), classes = dkvb__read32(t + AT_CLASS_COUNT),
+             effects = dkvb__read32(t + AT_EFFECT_COUNT);
+    uint64_t again = dkvb__read64(t + AT_AGAIN);
+
+    if (r->kind != DKVB_JOURNAL_FORGET && r->kind != DKVB_JOURNAL_REPLAY)
+        return "has terms but is neither a forgetting nor a replay";
+    if (memcmp(t, zeros, sizeof zeros) == 0)
+        return "has terms that say nothing";
+    if (flags > ALL_FLAGS || dkvb__read32(t + AT_KEYS) > DKVB_KEYS_PLACED ||
+        (!(flags & HAS_AFTER) && memcmp(t + AT_AFTER, zeros, 32) != 0))
+        return "has terms with fields this library does not know";
+    if (!reads_share(t + AT_TARGET) || !reads_share(t + AT_RETAIN_DROP) || !reads_share(t + AT_CLASS_LOSS) ||
+        (!(flags & FOUND) && dkvb__read_double(t + AT_TARGET) > 0.0))
+        return "has limits that cannot be";
+    if (again > index || (again > 0 && model->journal.records[again - 1].kind != DKVB_JOURNAL_FORGET))
+        return "repeats an entry that is not an earlier forgetting";
+    if (!labels_ascend(class_at(t, 0), classes, CLASS_SIZE, model->classes) ||
+        !labels_ascend(effect_at(t, 0), effects, EFFECT_SIZE, model->classes))
+        return "names classes that do not exist or do not ascend";
+    for (uint32_t i = 0; i < effects; i++) {
+        dkvb_class_effect e = read_effect(effect_at(t, i));
+
+        if (e.rows == 0 || !effect_can_be(&e))
+            return "has an effect that cannot be";
+    }
+    return NULL;
+}
+
+void dkvb__terms_tell(const struct dkvb__record *record, dkvb_journal_entry *entry)
+{
+    const unsigned char *t = record->terms ? record->terms : zeros;
+    uint32_t flags = dkvb__read32(t + AT_FLAGS);
+
+    entry->by_class = dkvb__read32(t + AT_CLASS_COUNT) > 0;
+    entry->measured = dkvb__read32(t + AT_EFFECT_COUNT) > 0;
+    entry->forced = (flags & FORCED) != 0;
+    entry->found = (flags & FOUND) != 0;
+    entry->keys = dkvb__read32(t + AT_KEYS);
+    entry->budget = dkvb__read64(t + AT_BUDGET);
+    entry->target = dkvb__read_double(t + AT_TARGET);
+    entry->max_retain_drop = dkvb__read_double(t + AT_RETAIN_DROP);
+    entry->max_class_loss = dkvb__read_double(t + AT_CLASS_LOSS);
+    entry->again = dkvb__read64(t + AT_AGAIN);
+    entry->has_after = (flags & HAS_AFTER) != 0;
+    memcpy(entry->after, t + AT_AFTER, sizeof entry->after);
+}
+
+/* Terms of an entry, or zeros if it has none. */
+static dkvb_status find_terms(const dkvb_model *model, uint64_t entry, const unsigned char **terms)
+{
+    const struct dkvb__journal *j = &model->journal;
+
+    if (entry < 1 || entry > j->count)
+        return dkvb__fail(DKVB_ENOTFOUND, "there is no journal entry %llu, the journal has %zu",
+                          (unsigned long long)entry, j->count);
+    *terms = j->records[entry - 1].terms ? j->records[entry - 1].terms : zeros;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_journal_get_classes(const dkvb_model *model, uint64_t entry, uint8_t *marks)
+{
+    const unsigned char *t = zeros;
+    dkvb_status rc = find_terms(model, entry, &t);
+
+    if (rc)
+        return rc;
+    memset(marks, DKVB_KEEP, model->classes);
+    for (uint32_t i = 0; i < dkvb__read32(t + AT_CLASS_COUNT); i++)
+        marks[dkvb__read32(class_at(t, i))] = DKVB_FORGET;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_journal_get_effects(const dkvb_model *model, uint64_t entry, dkvb_class_effect *effects)
+{
+    const unsigned char *t = zeros;
+    dkvb_status rc = find_terms(model, entry, &t);
+
+    if (rc)
+        return rc;
+    memset(effects, 0, model->classes * sizeof *effects);
+    for (uint32_t i = 0; i < dkvb__read32(t + AT_EFFECT_COUNT); i++) {
+        const unsigned char *at = effect_at(t, i);
+        dkvb_class_effect e = read_effect(at);
+
+        dkvb_effect_add(&effects[dkvb__read32(at)], &e); /* works out loss and interval */
+    }
+    return DKVB_OK;
+}
