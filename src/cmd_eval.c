@@ -154,7 +154,7 @@ static int read_rows(struct eval *e)
     if (e->args.pictures.path)
         return read_pictures(e);
     code = input_features_for(&e->x, e->args.features, &e->info);
-    return code ? code : input_labels(&e->y, e->args.labels, e->x.path, e->x.rows);
+    return code ? code : input_labels_for(&e->y, e->args.labels, &e->x);
 }
 
 static int read_inputs(struct eval *e)

@@ -39,8 +39,26 @@ static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
     dkvb_status rc;
 
     if (a->dtype != DKVB_DTYPE_U8)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; pictures are uint8", set->path,
-                          dkvb_dtype_name(a->dtype));
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.200s: elements are %s; pictures must be uint8, 0 to 255: (a * 255).round().astype('uint8') "
+            "makes such of levels from 0 to 1",
+            set->path, dkvb_dtype_name(a->dtype));
+    /* One colour picture, which would be taken for grey ones that are 3 or 4 wide: nobody has such. Square ones pass.
+     */
+    if (a->ndim == 3 && (a->shape[2] == 3 || a->shape[2] == 4) && a->shape[1] != a->shape[2])
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.200s: shape (%llu, %llu, %llu) is one colour picture or %llu grey ones %llu wide: reshape it "
+            "to (1, height, width, 3) for the one, to (n, height, width, 1) for the others",
+            set->path, (unsigned long long)a->shape[0], (unsigned long long)a->shape[1],
+            (unsigned long long)a->shape[2], (unsigned long long)a->shape[0], (unsigned long long)a->shape[2]);
+    if (a->ndim == 4 && channels != 1 && channels != 3 && (a->shape[1] == 1 || a->shape[1] == 3))
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: shape (%llu, %llu, %llu, %llu) has its channels first; they must come last: "
+                          "numpy.moveaxis(a, 1, -1)",
+                          set->path, (unsigned long long)a->shape[0], (unsigned long long)a->shape[1],
+                          (unsigned long long)a->shape[2], (unsigned long long)a->shape[3]);
     if (a->ndim < 2 || a->ndim > 4 || (channels != 1 && channels != 3))
         return dkvb__fail(
             DKVB_EFORMAT,

@@ -3,7 +3,7 @@
 Nothing is loaded here, so that tests/abi can compare this file with the headers on its own.
 """
 
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int8, c_int32, c_int64, c_size_t,
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int32, c_int64, c_size_t,
                     c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
 
 ABI_MAJOR = 0
@@ -31,6 +31,8 @@ DKVB_KEYINIT_MEANS = 2
 DKVB_CODE_NONE = 0xFFFF
 
 # unlearn.h
+DKVB_FIND_NAME_OR_INDEX = 0
+DKVB_FIND_NAME = 1
 DKVB_JOURNAL_FORGET = 1
 DKVB_JOURNAL_UNDO = 2
 DKVB_JOURNAL_PURGE = 3
@@ -80,6 +82,7 @@ DKVB_DTYPE_F32 = 10
 DKVB_DTYPE_F64 = 11
 DKVB_DTYPE_BF16 = 12
 DKVB_ARRAY_MAX_NDIM = 8
+DKVB_LABELS_ANY = 0xFFFFFFFF
 
 # images.h
 DKVB_IMAGE_MAX_SIDE = 65535
@@ -93,6 +96,10 @@ DKVB_IMAGES_FILE = 2
 DKVB_IMAGES_CIFAR10 = 3
 DKVB_IMAGES_CIFAR100 = 4
 DKVB_IMAGES_ARRAY = 5
+DKVB_NESTED_NONE = 0
+DKVB_NESTED_DEEPER = 1
+DKVB_NESTED_PARTS = 2
+DKVB_NESTED_WRAPPED = 3
 
 # encoder.h
 DKVB_ENCODER_PIXELS = 1
@@ -467,13 +474,28 @@ class Array(Structure):
     )
 
 
+class LabelsInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("rows", c_uint64),
+        ("unlabelled", c_uint64),
+        ("largest_row", c_uint64),
+        ("smallest", c_int32),
+        ("largest", c_int32),
+        ("classes", c_uint32),
+        ("empty", c_uint32),
+        ("first_empty", c_uint32),
+        ("empty_list", c_char * 92),
+    )
+
+
 class Image(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         ("width", c_uint32),
         ("height", c_uint32),
         ("channels", c_uint32),
-        ("reserved", c_uint32),
+        ("orientation", c_uint32),
         ("pixels", POINTER(c_uint8)),
         ("allocator", Allocator),
     )
@@ -498,7 +520,8 @@ class ImagesetInfo(Structure):
         ("width", c_uint32),
         ("height", c_uint32),
         ("channels", c_uint32),
-        ("reserved", c_uint32),
+        ("nested", c_uint32),
+        ("turned", c_uint64),
     )
 
 
@@ -512,7 +535,7 @@ class EncoderOptions(Structure):
         ("width", c_uint32),
         ("height", c_uint32),
         ("channels", c_uint32),
-        ("reserved", c_uint32),
+        ("upright", c_uint32),
         ("allocator", POINTER(Allocator)),
     )
 
@@ -531,7 +554,7 @@ class EncoderInfo(Structure):
         ("layers", c_uint32),
         ("heads", c_uint32),
         ("activation", c_uint32),
-        ("reserved", c_uint32),
+        ("guessed", c_uint32),
     )
 
 
@@ -665,6 +688,7 @@ STRUCTURES = {
     "dkvb_imageset_info": ImagesetInfo,
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
+    "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
     "dkvb_mask_info": MaskInfo,
     "dkvb_model_info": ModelInfo,
@@ -819,6 +843,8 @@ PROTOTYPES = {
     "dkvb_model_drop_counts": (Status, (_model,)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
+    "dkvb_class_names_check": (Status, (POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
+    "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
     "dkvb_model_encoder": (c_char_p, (_model,)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
@@ -895,6 +921,7 @@ PROTOTYPES = {
     "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
     "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
 
@@ -903,6 +930,7 @@ PROTOTYPES = {
     "dkvb_image_codecs": (c_uint32, ()),
     "dkvb_image_read": (Status, (_image, c_char_p, _allocator)),
     "dkvb_image_decode": (Status, (_image, _u8, c_size_t, c_char_p, _allocator)),
+    "dkvb_image_turn_upright": (Status, (_image,)),
     "dkvb_image_resize": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
     "dkvb_image_fit": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
     "dkvb_imageset_options_init": (None, (POINTER(ImagesetOptions), c_size_t)),
@@ -910,6 +938,7 @@ PROTOTYPES = {
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
     "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),
+    "dkvb_imageset_ignored": (c_char_p, (_imageset, c_uint32, POINTER(c_uint64))),
     "dkvb_imageset_label": (c_int32, (_imageset, c_uint64)),
     "dkvb_imageset_name": (c_size_t, (_imageset, c_uint64, c_char_p, c_size_t)),
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
