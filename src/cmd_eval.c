@@ -181,6 +181,7 @@ static void print_json(const struct eval *e)
 {
     json_open(NULL, '{');
     json_count("n", e->all.rows);
+    json_count("unlabelled", e->y.rows - e->all.rows);
     json_count("unreadable", e->pictures.unreadable);
     json_real("accuracy", accuracy(&e->all));
     json_real("loss", e->loss);
@@ -238,6 +239,8 @@ static void print_text(const struct eval *e)
     if (e->all.rows)
         printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f; %" PRIu64 " rows abstained\n",
                e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature, e->abstained);
+    if (e->y.rows > e->all.rows)
+        printf("left out: %" PRIu64 " rows without a label (-1)\n", e->y.rows - e->all.rows);
     if (e->args.codes)
         printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", e->searched,
                (uint64_t)e->x.rows * e->info.codebooks);

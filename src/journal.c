@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "classes.h"
 #include "hex.h"
 #include "json.h"
 #include "output.h"
@@ -53,7 +55,30 @@ static bool has_method(const dkvb_journal_entry *entry)
     return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY;
 }
 
-static void print_entry(const dkvb_journal_entry *entry)
+/* The classes that an entry names, "class=4,7-9" in its parameters, as the model calls them. */
+static void write_classes(const dkvb_model *model, uint32_t classes, const dkvb_journal_entry *entry, bool json)
+{
+    const char *at = strstr(entry->parameters, "class=");
+    uint32_t first, last, written = 0;
+    int length;
+
+    if (json)
+        json_open("classes", '[');
+    for (at = at ? at + strlen("class=") : ""; sscanf(at, "%" SCNu32 "%n", &first, &length) == 1; at += *at == ',') {
+        at += length;
+        last = first;
+        if (*at == '-' && sscanf(at, "-%" SCNu32 "%n", &last, &length) == 1)
+            at += length;
+        for (uint32_t c = first; c <= last && c < classes; c++)
+            classes_write(model, c, written++, "       classes ", json);
+    }
+    if (json)
+        json_close(']');
+    else if (written)
+        putchar('\n');
+}
+
+static void print_entry(const dkvb_model *model, uint32_t classes, const dkvb_journal_entry *entry)
 {
     char time[32], what[32], rows[24] = "";
 
@@ -74,6 +99,14 @@ static void print_entry(const dkvb_journal_entry *entry)
         output_padded(entry->reason, 0);
     }
     putchar('\n');
+    write_classes(model, classes, entry, false);
+}
+
+static uint32_t count_classes(const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    return dkvb_model_get_info(model, &info) == DKVB_OK ? info.classes : 0;
 }
 
 int journal_print(const dkvb_model *model)
@@ -91,7 +124,7 @@ int journal_print(const dkvb_model *model)
     for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
         code = get_entry(model, i, &entry);
         if (code == EXIT_SUCCESS)
-            print_entry(&entry);
+            print_entry(model, count_classes(model), &entry);
     }
     return code;
 }
@@ -103,7 +136,7 @@ static void write_hash(const char *key, bool there, const uint8_t hash[32])
     json_text(key, there ? hex_text(hash, 32, text) : NULL);
 }
 
-static void write_entry(const dkvb_journal_entry *entry)
+static void write_entry(const dkvb_model *model, const dkvb_journal_entry *entry)
 {
     char time[32];
 
@@ -122,6 +155,7 @@ static void write_entry(const dkvb_journal_entry *entry)
     json_text("reason", entry->reason);
     json_text("strength", entry->strength ? dkvb_strength_name(entry->strength) : NULL);
     json_text("parameters", entry->parameters);
+    write_classes(model, count_classes(model), entry, true);
     json_text("effect", entry->effect);
     if (entry->rows)
         json_count("rows", entry->rows);
@@ -154,7 +188,7 @@ int journal_json(const dkvb_model *model)
     for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
         code = get_entry(model, i, &entry);
         if (code == EXIT_SUCCESS)
-            write_entry(&entry);
+            write_entry(model, &entry);
     }
     json_close(']');
     return code;

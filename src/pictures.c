@@ -133,14 +133,19 @@ static int open_encoder(struct pictures *p, uint32_t kind, bool turned)
     p->encoder_info = (dkvb_encoder_info){.struct_size = sizeof p->encoder_info};
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
-    if (code == EXIT_SUCCESS && p->encoder_info.guessed)
-        tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
-                  " heads are taken, as OpenAI's weights need, while most of OpenCLIP's need --activation gelu",
-                  o.weights, p->encoder_info.heads);
     p->upright = o.upright;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_imageset_get_info(p->set, &p->info)); /* a picture may have been read */
     return code;
+}
+
+/* A guess that nothing confirms: neither a config nor a model that remembers the encoder. */
+static void tell_guess(const struct pictures *p)
+{
+    if (p->encoder_info.guessed)
+        tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
+                  " heads are taken, as OpenAI's weights need, while most of OpenCLIP's need --activation gelu",
+                  p->args->weights, p->encoder_info.heads);
 }
 
 int pictures_open(struct pictures *p, const struct pictures_args *args)
@@ -149,7 +154,11 @@ int pictures_open(struct pictures *p, const struct pictures_args *args)
 
     *p = (struct pictures){.args = args};
     code = open_set(p);
-    return code ? code : open_encoder(p, args->encoder + 1, false);
+    if (code == EXIT_SUCCESS)
+        code = open_encoder(p, args->encoder + 1, false);
+    if (code == EXIT_SUCCESS)
+        tell_guess(p);
+    return code;
 }
 
 /* The kind of encoder that an identity begins with; 0 if it is none of ours. */
@@ -246,7 +255,11 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
         code = open_set(p);
     if (code == EXIT_SUCCESS)
         code = open_encoder(p, kind, !chosen && is_upright(dkvb_model_encoder(model)));
-    return code ? code : check_model(p, model, path);
+    if (code == EXIT_SUCCESS)
+        code = check_model(p, model, path);
+    if (code == EXIT_SUCCESS && !dkvb_model_encoder(model))
+        tell_guess(p);
+    return code;
 }
 
 int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)

@@ -135,9 +135,9 @@ DKVB_API void dkvb_imageset_options_init(dkvb_imageset_options *opts, size_t str
  *
  * A folder: each of its folders is a class, named by it; classes and, within a class, paths relative to it are in byte
  * order. Below a class folders may nest to any depth. Files that end in .png, .jpg or .jpeg (in any case) are pictures;
- * other files are left out and counted, names that begin with a dot are not looked at. Pictures that lie directly in
- * the folder come first and have no class; a folder without folders is a set without classes. Links to folders are
- * followed, except to one that the path already leads through. Pictures are not opened yet.
+ * other files are left out and counted, names that begin with a dot, __MACOSX and @eaDir are not looked at. Pictures
+ * that lie directly in the folder come first and have no class; a folder without folders is a set without classes.
+ * Links to folders are followed, except to one that the path already leads through. Pictures are not opened yet.
  *
  * CIFAR, binary version: a file, or a folder with data_batch_*.bin or train.bin, which are its training pictures. Names
  * of classes come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the file, if it is

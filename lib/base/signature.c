@@ -193,9 +193,12 @@ static const struct kind *zip_kind(const unsigned char *start, size_t size)
     return &zip;
 }
 
-/* Control characters other than white space are in no text; bytes above 0x7F may be of any encoding. */
+/* Control characters other than white space are in no text; bytes above 0x7F may be of any encoding, but text hardly
+ * begins with one that begins no character of UTF-8. */
 static bool is_text(const unsigned char *start, size_t size)
 {
+    if (size > 0 && start[0] >= 0x80 && start[0] < 0xC2)
+        return false;
     for (size_t i = 0; i < size; i++)
         if (start[i] == 0x7F || (start[i] < ' ' && !memchr("\t\n\r\f\x1A", start[i], 5)))
             return false;

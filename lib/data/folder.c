@@ -266,6 +266,12 @@ static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t de
     return DKVB_OK;
 }
 
+/* Hidden files, and folders of copies that macOS' archiver and Synology's indexer leave beside the originals. */
+static bool is_left_behind(const char *name)
+{
+    return name[0] == '.' || strcmp(name, "__MACOSX") == 0 || strcmp(name, "@eaDir") == 0;
+}
+
 static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t label)
 {
     struct dirent *entry;
@@ -273,7 +279,7 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
 
     errno = 0;
     while (!rc && (entry = readdir(d))) {
-        if (entry->d_name[0] != '.')
+        if (!is_left_behind(entry->d_name))
             rc = look_at(w, d, entry->d_name, depth, label);
         errno = 0;
     }

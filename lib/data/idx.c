@@ -170,7 +170,8 @@ static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
     if (src->packed) {
         if (unpack(src, start + 4, sizeof start - 4, &more))
             more = 0; /* damaged behind the first bytes: those alone must do */
-        kind = dkvb__signature_kind(start, 4 + more);
+        if (!dkvb__idx_sniff(start, 4))
+            kind = dkvb__signature_kind(start, 4 + more);
     }
     if (kind)
         return dkvb__fail(DKVB_EFORMAT,

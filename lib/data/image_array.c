@@ -31,6 +31,15 @@ static dkvb_status array_read(const struct dkvb_imageset *set, uint64_t index, d
 
 static const struct dkvb__images_kind kind = {.read = array_read, .name = dkvb__numbered_name, .close = array_close};
 
+/* One colour picture, whose lines would be taken for grey pictures 3 or 4 wide: hardly anybody has such. Square ones
+ * and small ones may be those. */
+static bool is_one_picture(const dkvb_array *a)
+{
+    uint64_t last = a->ndim == 3 ? a->shape[2] : 0, least = last == 3 ? 4 : 8;
+
+    return (last == 3 || last == 4) && a->shape[0] >= least && a->shape[1] >= least;
+}
+
 /* [n][h][w], [n][h][w][1 or 3], or [n][w], whose pictures are one row high. */
 static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
 {
@@ -44,9 +53,7 @@ static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
             "%.200s: elements are %s; pictures must be uint8, 0 to 255: (a * 255).round().astype('uint8') "
             "makes such of levels from 0 to 1",
             set->path, dkvb_dtype_name(a->dtype));
-    /* One colour picture, which would be taken for grey ones that are 3 or 4 wide: nobody has such. Square ones pass.
-     */
-    if (a->ndim == 3 && (a->shape[2] == 3 || a->shape[2] == 4) && a->shape[1] != a->shape[2])
+    if (is_one_picture(a))
         return dkvb__fail(
             DKVB_EFORMAT,
             "%.200s: shape (%llu, %llu, %llu) is one colour picture or %llu grey ones %llu wide: reshape it "

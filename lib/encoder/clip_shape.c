@@ -440,9 +440,10 @@ static dkvb_status load(struct config *c, const dkvb_allocator *mem)
 /* Whether a config is about a network at all: training scripts leave a config.json of their own beside weights. */
 static bool is_of_clip(const json_t *root)
 {
-    static const char *const keys[] = {"model_type", "architectures",     "vision_config", "vision_config_dict",
-                                       "model_cfg",  "hidden_size",       "image_size",    "patch_size",
-                                       "hidden_act", "num_hidden_layers", "projection_dim"};
+    static const char *const keys[] = {"model_type",     "architectures",     "vision_config",  "vision_config_dict",
+                                       "model_cfg",      "hidden_size",       "image_size",     "patch_size",
+                                       "hidden_act",     "num_hidden_layers", "projection_dim", "num_attention_heads",
+                                       "layer_norm_eps", "intermediate_size"};
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (json_object_get(root, keys[i]))

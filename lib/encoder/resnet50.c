@@ -218,7 +218,9 @@ static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
         return rc;
     t = dkvb__safetensors_find(file, "conv1.weight");
     if (!t)
-        return dkvb__safetensors_missing(file, "conv1.weight");
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: has no tensor conv1.weight: not torchvision's ResNet-50, or a shard of it",
+                          dkvb__safetensors_path(file));
     if (t->ndim != 4 || t->shape[0] < 1 || t->shape[0] > MAX_WIDTH)
         return dkvb__fail(
             DKVB_EFORMAT, "%.300s: tensor conv1.weight has %u dimensions, the first %llu; 4 are wanted, and 1 to %d",

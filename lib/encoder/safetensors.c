@@ -254,6 +254,9 @@ static dkvb_status read_header(struct dkvb__safetensors *f)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: is cut short: %zu bytes, the header alone has %llu; download or copy it again",
                           f->path, whole, (unsigned long long)size);
+    if (whole >= 10 && size > 0 && size <= whole - 8 && start[8] != '{' &&
+        !dkvb__signature_kind(start, whole < DKVB__SIGNATURE_SIZE ? whole : DKVB__SIGNATURE_SIZE))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: the header does not begin with {, so it is not safetensors", f->path);
     if (size == 0 || size > MAX_HEADER || size > whole - 8 || start[8] != '{')
         return dkvb__fail_foreign(f->path, start, whole < DKVB__SIGNATURE_SIZE ? whole : DKVB__SIGNATURE_SIZE, whole,
                                   DKVB__USE_WEIGHTS);

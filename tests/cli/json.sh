@@ -39,12 +39,12 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n held_out unlearnable unreadable encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
+    "train": "n held_out unlearnable unlabelled classes_without_rows without_rows unreadable ignored ignored_endings nested encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
              "whitened trials temperature_rows temperature calibration_error held_out_accuracy loss accuracy seconds_keys "
              "seconds_search seconds_values seconds",
-    "eval": "n unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
+    "eval": "n unlabelled unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable output predictions pictures seconds",
-    "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
+    "forget": "strength method classes pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
               "keys_placed_again dry_run refused seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
@@ -58,7 +58,7 @@ KEYS = {
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
-    "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
+    "encode": "n columns labels classes encoder dtype unreadable ignored ignored_endings nested resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
 }
@@ -71,7 +71,7 @@ FIGURES = ("membership_loss membership_fitted membership_lira accuracy_class acc
            "constant_class constant_rest probe_class probe_rest relearn_10_class relearn_10_rest relearn_20_class "
            "relearn_20_rest relearn_50_class relearn_50_rest mask_members mask_class")
 CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
-ENTRY = ("id time what state target pairs pairs_new method reason strength parameters effect rows rows_commitment "
+ENTRY = ("id time what state target pairs pairs_new method reason strength parameters classes effect rows rows_commitment "
          "pairs_commitment salted head")
 
 

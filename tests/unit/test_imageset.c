@@ -280,7 +280,7 @@ static void one_file_is_a_set(void **state)
     assert_name(set, 0, "some.thing");
     assert_readable(set, 0);
     dkvb_imageset_free(set);
-    assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT, "neither PNG nor JPEG");
+    assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT, "is text, perhaps CSV; a PNG or JPEG file must be given");
     assert_refused_set(root, DKVB_IMAGES_FILE, DKVB_EIO, "is a directory");
 }
 
@@ -463,8 +463,8 @@ static void other_arrays_are_refused(void **state)
 {
     (void)state;
     put_array("x.npy", "<f4", "2, 3, 4", 96);
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "elements are float32; pictures are uint8");
-    put_array("x.npy", "|u1", "2, 3, 4, 2", 48);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "elements are float32; pictures must be uint8");
+    put_array("x.npy", "|u1", "2, 5, 4, 2", 80);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 dimensions, the last of 2");
     put_array("x.npy", "|u1", "8,", 8);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "1 dimensions");
@@ -473,8 +473,8 @@ static void other_arrays_are_refused(void **state)
     put_array("x.npy", "|u1", "3, 0, 4", 0);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 x 0 pixels");
     put_text("x.npy", "something else");
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "PNG, JPEG, CIFAR, NumPy or IDX file is wanted");
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy or IDX file is wanted");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "PNG, JPEG, CIFAR (binary version), NumPy (.npy) or IDX file");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy (.npy) or IDX file must be given");
 }
 
 /* Every kind of set, opened and read. */
