@@ -165,6 +165,7 @@ struct train {
     char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
     struct left_out left;                     /* of the set of pictures */
     dkvb_labels_info seen;                    /* in the labels */
+    dkvb_features_info values;                /* in the rows */
     struct codes given;                       /* instead of x */
     struct labels y;
     struct ids ids;
@@ -444,6 +445,21 @@ static void say_what_was_read(const struct train *t)
     pictures_say_left_out(&t->left);
 }
 
+/* A value that dwarfs all others. */
+static int survey_rows(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    if (!t->args.codes)
+        code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns));
+    if (code == EXIT_SUCCESS && t->values.outlying > 0)
+        tool_note(
+            "%s: %" PRIu64 " values are over 1000 times as large as all others, so that rows look alike beside them: "
+            "row %" PRIu64 ", column %" PRIu64 " is %g; remove or scale them",
+            t->x.path, t->values.outlying, t->values.first_row, t->values.first_column, (double)t->values.first_value);
+    return code;
+}
+
 /* What of the labels teaches nothing. */
 static void say_labels(const struct train *t)
 {
@@ -467,6 +483,8 @@ static int read_inputs(struct train *t)
         code = count_classes(t);
     if (code == EXIT_SUCCESS)
         code = name_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = survey_rows(t);
     if (code == EXIT_SUCCESS && !t->args.json)
         say_what_was_read(t);
     if (code == EXIT_SUCCESS && !t->args.json && !t->args.continue_from)
@@ -951,6 +969,7 @@ static void print_json(const struct train *t)
     json_count("unlabelled", t->seen.unlabelled);
     json_count("classes_without_rows", t->seen.empty);
     json_text("without_rows", t->seen.empty_list);
+    json_count("outlying_values", t->values.outlying);
     pictures_json_left_out(&t->left);
     json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
@@ -1009,7 +1028,10 @@ static int train(struct train *t)
 
 int cmd_train(int argc, char **argv)
 {
-    struct train t = {.began = progress_clock(), .fitted = DKVB_FIT_REPORT_INIT, .seen = DKVB_LABELS_INFO_INIT};
+    struct train t = {.began = progress_clock(),
+                      .fitted = DKVB_FIT_REPORT_INIT,
+                      .seen = DKVB_LABELS_INFO_INIT,
+                      .values = DKVB_FEATURES_INFO_INIT};
     int code;
 
     if (!args_parse(&command, argc, argv, &t.args, &code))

@@ -116,6 +116,32 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_map(dkvb_array *out, const cha
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char *path,
                                                      const dkvb_allocator *allocator);
 
+/** What rows say together, filled in by dkvb_features_survey(). */
+typedef struct dkvb_features_info {
+    size_t struct_size;
+    uint64_t rows;
+    uint64_t columns;
+    uint64_t outlying;     /**< values of at least 1,024 times the size of all others */
+    uint64_t first_row;    /**< where the first of them is */
+    uint64_t first_column; /**< likewise */
+    float first_value;     /**< what it is */
+} dkvb_features_info;
+
+#define DKVB_FEATURES_INFO_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_features_info), 0, 0, 0, 0, 0, 0                                                                   \
+    }
+
+/**
+ * Look for values that dwarf all others: a huge number in one cell, a mark such as -9999 for "missing", a column in
+ * another unit. They move the centre of the rows so far that the rows look alike, and nothing can be learned.
+ *
+ * @param x  float[n][dim], finite.
+ * @return `DKVB_EINVAL`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_survey(dkvb_features_info *info, const float *x, size_t n,
+                                                         size_t dim);
+
 /** What the labels of rows say together, filled in by dkvb_labels_survey(). */
 typedef struct dkvb_labels_info {
     size_t struct_size;

@@ -37,6 +37,29 @@ grep -q '^left out: 40 rows without a label' said.txt || fail "$(cat said.txt)"
 check "$dkvb" eval new.dkvb --features x.npy --labels some.npy --json >said.json
 claim said.json 'd["unlabelled"] == 40 and d["n"] == 360'
 
+# One huge number makes all rows alike; a column in another unit does as well.
+"$python" - <<'END'
+import numpy as np
+x = np.load("x.npy")
+x[11, 3] = 3e38
+np.save("huge.npy", x)
+x[11, 3] = 0
+x[:, 5] = 1.7e9
+np.save("column.npy", x)
+END
+# shellcheck disable=SC2086 # $small is several words
+{
+    check "$dkvb" train --features huge.npy --labels y.npy $small -o huge.dkvb --json >said.json 2>said.txt
+    claim said.json 'd["outlying_values"] == 1'
+    grep -q '^dkvb: huge.npy: 1 values are over 1000 times as large as all others.*: row 11, column 3 is 3e+38' said.txt ||
+        fail "$(cat said.txt)"
+    check "$dkvb" train --features column.npy --labels y.npy $small -o huge.dkvb --json >said.json 2>said.txt
+    claim said.json 'd["outlying_values"] == 400'
+    check "$dkvb" train --features x.npy --labels y.npy $small -o huge.dkvb --json >said.json 2>said.txt
+    claim said.json 'd["outlying_values"] == 0'
+    [ ! -s said.txt ] || fail "$(cat said.txt)"
+}
+
 # A model that goes on has its classes already; what would be new must have rows.
 check "$dkvb" train --continue new.dkvb --features x.npy --labels more.npy -o went.dkvb --json >said.json
 claim said.json 'd["classes"] == 8'

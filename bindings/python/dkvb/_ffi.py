@@ -474,6 +474,18 @@ class Array(Structure):
     )
 
 
+class FeaturesInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("rows", c_uint64),
+        ("columns", c_uint64),
+        ("outlying", c_uint64),
+        ("first_row", c_uint64),
+        ("first_column", c_uint64),
+        ("first_value", c_float),
+    )
+
+
 class LabelsInfo(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
@@ -688,6 +700,7 @@ STRUCTURES = {
     "dkvb_imageset_info": ImagesetInfo,
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
+    "dkvb_features_info": FeaturesInfo,
     "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
     "dkvb_mask_info": MaskInfo,
@@ -921,6 +934,7 @@ PROTOTYPES = {
     "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_features_survey": (Status, (POINTER(FeaturesInfo), POINTER(c_float), c_size_t, c_size_t)),
     "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
     "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),

@@ -42,6 +42,18 @@ class FitReport:
 
 
 @dataclass(frozen=True)
+class FeaturesInfo:
+    """What survey_features() found."""
+
+    rows: int
+    columns: int
+    outlying: int  # values of at least 1,024 times the size of all others
+    first_row: int  # where the first of them is
+    first_column: int
+    first_value: float
+
+
+@dataclass(frozen=True)
 class LabelsInfo:
     """What survey_labels() found."""
 
@@ -186,6 +198,13 @@ def survey_labels(labels, classes=None, *, allow_empty=False):
     lib.dkvb_labels_survey(byref(raw), _arrays.pointer(labels), len(labels), _number(classes, "classes"),
                            _ffi.DKVB_LABELS_ANY if allow_empty else 0, None)
     return replace(_struct.answer(LabelsInfo, raw), empty_list=raw.empty_list.decode("ascii"))
+
+
+def survey_features(x):
+    """Values of `float32[n][dim]` that dwarf all others: a FeaturesInfo."""
+    x, raw = _arrays.floats(x, ("rows", "columns"), "features"), _struct.sized(_ffi.FeaturesInfo)
+    lib.dkvb_features_survey(byref(raw), _arrays.pointer(x), *x.shape)
+    return _struct.answer(FeaturesInfo, raw)
 
 
 def _classes_of(rows, labels):

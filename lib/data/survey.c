@@ -1,7 +1,9 @@
-/* What labels of rows say before anything is learned from them: classes without rows, rows without a class. Numbering
- * from 1, -1 and +1, gaps, and 255 for "none" are habits of others that would train classes nobody has. */
+/* What rows and labels say before anything is learned from them: classes without rows, rows without a class, values
+ * that dwarf all others. Numbering from 1, -1 and +1, gaps, and 255 for "none" are habits of others that would train
+ * classes nobody has; one huge number moves the centre so far that all rows look alike. */
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -115,4 +117,63 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
         rc = fail_empty(&info, seen);
     dkvb__free(&mem, seen);
     return rc;
+}
+
+/* Exponents of float32: a value in bin e is 2^(e - 127) to twice that; bin 0 has zeros and what is next to them. */
+enum { BINS = 256, GAP = 10 };
+
+static uint32_t exponent_of(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 23 & 0xFF;
+}
+
+/* The lowest bin of values that are at least 2^GAP times as large as all below, and at most a tenth of all that are not
+ * 0; BINS if there are none. */
+static uint32_t first_outlying(const uint64_t count[BINS])
+{
+    uint64_t all = 0, above = 0;
+    uint32_t empty = 0, lowest = BINS, e;
+
+    for (e = 1; e < BINS; e++)
+        all += count[e];
+    for (e = BINS - 1; e > 0 && above * 10 <= all; e--) {
+        if (count[e] == 0) {
+            empty++;
+            continue;
+        }
+        if (lowest < BINS && empty >= GAP)
+            return lowest;
+        above += count[e];
+        lowest = e;
+        empty = 0;
+    }
+    return BINS;
+}
+
+dkvb_status dkvb_features_survey(dkvb_features_info *out, const float *x, size_t n, size_t dim)
+{
+    dkvb_features_info info = DKVB_FEATURES_INFO_INIT;
+    uint64_t count[BINS] = {0};
+    uint32_t lowest;
+
+    if (!out || (n > 0 && dim > 0 && !x))
+        return dkvb__fail(DKVB_EINVAL, "features: %s is NULL", out ? "x" : "info");
+    info.rows = n;
+    info.columns = dim;
+    for (size_t i = 0; i < n * dim; i++)
+        count[exponent_of(x[i])]++;
+    lowest = first_outlying(count);
+    for (uint32_t e = lowest; e < BINS; e++)
+        info.outlying += count[e];
+    for (size_t i = 0; info.outlying > 0 && i < n * dim; i++)
+        if (exponent_of(x[i]) >= lowest) {
+            info.first_row = i / dim;
+            info.first_column = i % dim;
+            info.first_value = x[i];
+            break;
+        }
+    return dkvb__give_info(out, &info, sizeof info, "features info");
 }
