@@ -165,6 +165,7 @@ struct train {
     char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
     struct left_out left;                     /* of the set of pictures */
     dkvb_labels_info seen;                    /* in the labels */
+    dkvb_labels_info measured;                /* in the labels of rows held out */
     dkvb_features_info values;                /* in the rows */
     struct codes given;                       /* instead of x */
     struct labels y;
@@ -958,6 +959,18 @@ static int count_classes_of_rows(struct train *t)
                                                       t->y.rows, NULL));
 }
 
+/* Classes of which the codes file holds no row out: no class keeps fewer than three rows to learn from. */
+static int survey_held_out(struct train *t)
+{
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+    int code = t->set ? tool_check(dkvb_codeset_get_rows(t->set, DKVB_PART_HELD_OUT, &rows)) : EXIT_SUCCESS;
+
+    if (code == EXIT_SUCCESS && rows.n > 0)
+        code =
+            tool_check(dkvb_labels_survey(&t->measured, rows.labels, rows.n, t->info.classes, DKVB_LABELS_ANY, NULL));
+    return code;
+}
+
 static void print_json(const struct train *t)
 {
     const dkvb_fit_report *r = &t->fitted;
@@ -965,6 +978,8 @@ static void print_json(const struct train *t)
     json_open(NULL, '{');
     json_count("n", t->y.rows);
     json_count("held_out", r->held_out);
+    json_count("classes_not_held_out", t->measured.empty);
+    json_text("not_held_out", t->measured.empty_list);
     json_count("unlearnable", r->unlearnable);
     json_count("unlabelled", t->seen.unlabelled);
     json_count("classes_without_rows", t->seen.empty);
@@ -1000,6 +1015,11 @@ static void print_written(const struct train *t)
     if (t->args.codes_out)
         printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
+    if (t->measured.empty > 0)
+        printf("note    %" PRIu32 " of %" PRIu32
+               " classes are too small to hold rows out, so forgetting them cannot be "
+               "measured: %s\n",
+               t->measured.empty, t->measured.classes, t->measured.empty_list);
     printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
 }
 
@@ -1013,6 +1033,8 @@ static int train(struct train *t)
         code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
     if (code == EXIT_SUCCESS)
         code = count_classes_of_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = survey_held_out(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)
@@ -1031,6 +1053,7 @@ int cmd_train(int argc, char **argv)
     struct train t = {.began = progress_clock(),
                       .fitted = DKVB_FIT_REPORT_INIT,
                       .seen = DKVB_LABELS_INFO_INIT,
+                      .measured = DKVB_LABELS_INFO_INIT,
                       .values = DKVB_FEATURES_INFO_INIT};
     int code;
 

@@ -46,7 +46,7 @@ static bool marks_none(const dkvb_labels_info *info, const uint64_t *seen)
 {
     uint32_t others = info->classes - info->empty - 1;
 
-    if (others < 2 || info->largest < 2 * (int32_t)others)
+    if (others < 2 || (uint64_t)info->largest < 2 * (uint64_t)others)
         return false;
     for (uint32_t c = 0; c < others; c++)
         if (!is_there(seen, c))
@@ -104,7 +104,7 @@ dkvb_status dkvb_labels_survey(dkvb_labels_info *out, const int32_t *labels, siz
     if (classes > 0 && info.largest >= 0 && (uint32_t)info.largest >= classes)
         return dkvb__fail(DKVB_EMISMATCH, "row %llu has label %d, classes are 0 to %u",
                           (unsigned long long)info.largest_row, info.largest, classes - 1);
-    info.classes = classes > 0 ? classes : (uint32_t)(info.largest + 1);
+    info.classes = classes > 0 ? classes : (uint32_t)info.largest + 1u;
     seen = dkvb__alloc0(&mem, info.classes / 64 + 1, sizeof *seen);
     if (!seen)
         return dkvb__fail(DKVB_ENOMEM, "labels: out of memory for %u classes", info.classes);

@@ -60,6 +60,30 @@ END
     [ ! -s said.txt ] || fail "$(cat said.txt)"
 }
 
+# A class of one or two rows keeps them to learn from, which is said, and so is what that means for forgetting it.
+"$python" - <<'END'
+import numpy as np
+y = np.load("y.npy")
+y[5], y[[7, 9]] = 4, 5
+np.save("few.npy", y)
+END
+# shellcheck disable=SC2086 # $small is several words
+{
+    check "$dkvb" train --features x.npy --labels few.npy $small -o few.dkvb --codes-out few.codes >said.txt
+    grep -q '^note .*2 of 6 classes are too small to hold rows out, so forgetting them cannot be measured: 4..5$' said.txt ||
+        fail "$(cat said.txt)"
+    check "$dkvb" train --features x.npy --labels few.npy $small -o few.dkvb --codes-out few.codes --json >said.json
+    claim said.json 'd["classes_not_held_out"] == 2 and d["not_held_out"] == "4..5" and d["unlearnable"] == 0'
+}
+refused 1 'is of a class to be forgotten (class 4), so no effect can be measured' "$dkvb" forget few.dkvb --class 4 \
+    --codes few.codes -o no.dkvb
+grep -q -- '--pairs N, --hold-out in train, --strength exact' refused.err || fail "$(cat refused.err)"
+"$python" -c 'import numpy as np; np.save("one_y.npy", np.zeros(400, int))'
+# shellcheck disable=SC2086 # $small is several words
+check "$dkvb" train --features x.npy --labels one_y.npy $small -o one.dkvb --codes-out one.codes >/dev/null
+refused 1 'no other class has held-out rows, so what pairs cost the others cannot be measured; --pairs N' "$dkvb" forget one.dkvb \
+    --class 0 --codes one.codes -o no.dkvb
+
 # A model that goes on has its classes already; what would be new must have rows.
 check "$dkvb" train --continue new.dkvb --features x.npy --labels more.npy -o went.dkvb --json >said.json
 claim said.json 'd["classes"] == 8'

@@ -39,7 +39,7 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n held_out unlearnable unlabelled classes_without_rows without_rows outlying_values unreadable ignored ignored_endings nested encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
+    "train": "n held_out classes_not_held_out not_held_out unlearnable unlabelled classes_without_rows without_rows outlying_values unreadable ignored ignored_endings nested encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
              "whitened trials temperature_rows temperature calibration_error held_out_accuracy loss accuracy seconds_keys "
              "seconds_search seconds_values seconds",
     "eval": "n unlabelled unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",

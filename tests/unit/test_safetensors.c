@@ -132,6 +132,52 @@ static void every_tensor_of_many_is_found(void **state)
     dkvb__safetensors_close(f);
 }
 
+/* A file of tensors of these names; NULL ends the list. */
+static struct dkvb__safetensors *open_named(const char *const names[])
+{
+    struct tensor_file t;
+    struct dkvb__safetensors *f;
+
+    tensor_file_begin(&t);
+    for (size_t i = 0; names[i]; i++)
+        tensor_file_add(&t, names[i], "F32", 2, two_by_three, six, sizeof six);
+    tensor_file_write(&t, data_path);
+    assert_ok(open_file(&f));
+    return f;
+}
+
+static void a_prefix_is_found_by_one_name_and_stands_before_all(void **state)
+{
+    static const char *const prefixed[] = {"model.net.w", "model.net.v", "w", "xnet.w", NULL};
+    static const char *const bare[] = {"ema.net.w", "net.w", "old.net.w", NULL};
+    static const char *const twice[] = {"a.net.w", "b.net.w", NULL};
+    struct dkvb__safetensors *f = open_named(prefixed);
+    dkvb_status rc = DKVB_EIO;
+    float x[6];
+
+    (void)state;
+    assert_false(dkvb__safetensors_find_prefix(f, "net.u", &rc));
+    assert_true(dkvb__safetensors_find_prefix(f, "net.w", &rc));
+    assert_ok(rc);
+    assert_string_equal(dkvb__safetensors_find(f, "net.v")->name, "model.net.v");
+    assert_null(dkvb__safetensors_find(f, "w"));
+    assert_ok(dkvb__safetensors_read(f, "net.w", 2, two_by_three, x));
+    assert_int_equal(dkvb__safetensors_need_used(f, "net.", ".none"), DKVB_EFORMAT);
+    assert_int_equal(dkvb__safetensors_missing(f, "net.u"), DKVB_EFORMAT);
+    assert_message("a shard of a checkpoint that is split");
+    dkvb__safetensors_close(f);
+    f = open_named(bare);
+    assert_true(dkvb__safetensors_find_prefix(f, "net.w", &rc));
+    assert_ok(rc);
+    assert_string_equal(dkvb__safetensors_find(f, "net.w")->name, "net.w");
+    dkvb__safetensors_close(f);
+    f = open_named(twice);
+    assert_true(dkvb__safetensors_find_prefix(f, "net.w", &rc));
+    assert_int_equal(rc, DKVB_EFORMAT);
+    assert_message("holds the network twice");
+    dkvb__safetensors_close(f);
+}
+
 static void every_type_has_its_size(void **state)
 {
     static const struct {
@@ -541,6 +587,7 @@ int main(void)
         cmocka_unit_test(tensors_are_read_as_they_were_written),
         cmocka_unit_test(halves_become_the_floats_that_they_are),
         cmocka_unit_test(every_tensor_of_many_is_found),
+        cmocka_unit_test(a_prefix_is_found_by_one_name_and_stands_before_all),
         cmocka_unit_test(every_type_has_its_size),
         cmocka_unit_test(what_the_reference_accepts_is_accepted),
         cmocka_unit_test(a_header_that_is_not_an_object_of_tensors_is_refused),

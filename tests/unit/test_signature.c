@@ -82,7 +82,7 @@ static void what_no_signature_fits_is_no_kind(void **state)
 /* Every length of every start: nothing beyond the bytes is looked at, which sanitizers would tell. */
 static void no_start_makes_it_read_beyond_the_end(void **state)
 {
-    static const char *const starts[] = {"PK\3\4", "<", "{", "BM", "P6\n", "\x80\4", "\xFF\xFE", "MM\0", "ftyp"};
+    static const char starts[][5] = {"PK\3\4", "<", "{", "BM", "P6\n", "\x80\4", "\xFF\xFE", "MM\0", "ftyp"};
 
     (void)state;
     for (size_t s = 0; s < sizeof starts / sizeof *starts; s++)
