@@ -631,8 +631,8 @@ static bool has_names(const dkvb_model *model, uint32_t classes)
 }
 
 /* names: of the set's classes. */
-static int match_names(const struct names *names, const dkvb_model *model, uint32_t classes, const char *path,
-                       struct names *more, int32_t *as)
+static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, uint32_t classes,
+                       const char *path, struct names *more, int32_t *as)
 {
     int code = EXIT_SUCCESS;
 
@@ -651,7 +651,10 @@ static int match_names(const struct names *names, const dkvb_model *model, uint3
         if (rc != DKVB_ENOTFOUND)
             return tool_check(rc);
         if (!more)
-            return tool_fail("%s: class '%s': %s has no class of this name", names->path, names->line[i], path);
+            return tool_fail("%s: class '%s': %s has no class of this name%s", names->path, names->line[i], path,
+                             p->info.nested == DKVB_NESTED_PARTS || p->info.nested == DKVB_NESTED_WRAPPED
+                                 ? "; it holds folders only: are those the classes?"
+                                 : "");
         as[i] = (int32_t)more->count;
         code = input_names_add(more, names->line[i]);
     }
@@ -676,7 +679,7 @@ static int match_classes(const struct pictures *p, const dkvb_model *model, cons
     for (uint32_t i = 0; i < p->info.classes && code == EXIT_SUCCESS; i++)
         (*as)[i] = (int32_t)i;
     if (code == EXIT_SUCCESS && names.count > 0 && has_names(model, info.classes))
-        code = match_names(&names, model, info.classes, path, more, *as);
+        code = match_names(p, &names, model, info.classes, path, more, *as);
     input_names_free(&names);
     return code;
 }

@@ -390,8 +390,8 @@ static dkvb_status fail_label(const struct dkvb__stored *s, size_t row)
         snprintf(label, sizeof label, "%llu", (unsigned long long)((const uint64_t *)s->array.data)[row]);
     else
         snprintf(label, sizeof label, "%lld", (long long)integer_at(s->array.dtype, s->array.data, row));
-    return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has the label %s, -1 to %d is wanted", s->path, row, label,
-                      INT32_MAX);
+    return dkvb__fail(DKVB_EFORMAT, "%.200s: row %zu has the label %s; labels are 0 to %d, and -1 for rows without one",
+                      s->path, row, label, INT32_MAX);
 }
 
 /* Labels have one column, so Fortran order is C order. */

@@ -188,16 +188,14 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
  * way on that holds for every use. */
 static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
 {
+    static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "
+                                "row, of features astype('float32') the numbers";
     static const struct {
         char code;
         const char *name, *way;
     } others[] = {
-        {'U', "texts",
-         "give numbers: numpy.unique(a, return_inverse=True) gives a number to each text, and the texts "
-         "as names of classes"},
-        {'S', "texts",
-         "give numbers: numpy.unique(a, return_inverse=True) gives a number to each text, and the texts "
-         "as names of classes"},
+        {'U', "texts", texts},
+        {'S', "texts", texts},
         {'O', "Python objects", "make an array of numbers of them, for features numpy.stack(a).astype('float32')"},
         {'c', "complex numbers", "their parts side by side are numbers: numpy.concatenate((a.real, a.imag), axis=1)"},
         {'M', "dates", "astype('int64') makes numbers of them"},

@@ -516,9 +516,11 @@ static dkvb_status use_config(struct sizes *s, struct config *c, const char *wei
 static dkvb_status check_heads(const struct sizes *s, uint32_t asked, const char *path)
 {
     if (s->of[HEADS] == 0)
-        return dkvb__fail(DKVB_EFORMAT,
-                          "%.300s: width %llu is no multiple of a head's, so the number of heads is wanted", path,
-                          (unsigned long long)s->of[WIDTH]);
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.200s: width %llu is no multiple of a head's (64): a config.json must say how many heads there are "
+            "(num_attention_heads)",
+            path, (unsigned long long)s->of[WIDTH]);
     if (s->of[WIDTH] % s->of[HEADS] != 0)
         return dkvb__fail(asked ? DKVB_EINVAL : DKVB_EFORMAT, "%.300s: width %llu cannot be divided among %llu heads",
                           path, (unsigned long long)s->of[WIDTH], (unsigned long long)s->of[HEADS]);

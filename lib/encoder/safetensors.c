@@ -373,7 +373,7 @@ static bool has_others(const struct dkvb__safetensors *file, const char *name)
 
 dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, const char *name)
 {
-    if (strcmp(name, "visual_projection.weight") == 0)
+    if (strcmp(name, "visual_projection.weight") == 0 || strcmp(name, "visual.proj") == 0)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: has no tensor %s: saved without the projection, or a shard of a checkpoint that is "
                           "split; save CLIPVisionModelWithProjection or CLIPModel whole",

@@ -89,6 +89,12 @@ check "$dkvb" train --continue new.dkvb --features x.npy --labels more.npy -o we
 claim said.json 'd["classes"] == 8'
 refused 1 'far.npy: 5 of 13 classes have no rows: 4..8' "$dkvb" train --continue new.dkvb --features x.npy --labels far.npy -o no.dkvb --json
 
+# A model from which every class was deleted abstains.
+check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 -o all.dkvb --codes-out all.codes >/dev/null
+check "$dkvb" forget all.dkvb --class 0,1,2,3 --codes all.codes --strength exact --keep-keys >/dev/null
+check "$dkvb" predict all.dkvb --features test_x.npy --json >said.json
+claim said.json 'd["abstained"] == d["n"] == 100'
+
 # Files beside pictures by their endings; folders without pictures; parts of a data set; a folder around all.
 check "$python" "$here/make_data.py" . pictures
 if "$dkvb" encode --input train -o e.npy --json >e.json 2>/dev/null; then
@@ -116,5 +122,7 @@ if "$dkvb" encode --input train -o e.npy --json >e.json 2>/dev/null; then
     check "$dkvb" train --images wrap --codebooks 4 --keys 8 -o wrap.dkvb >one.txt 2>said.txt
     grep -q '^dkvb: wrap: its only class holds folders, no pictures; give wrap/export' said.txt || fail "$(cat said.txt)"
     grep -q '^note .*all rows are of one class' one.txt || fail "$(cat one.txt)"
+    refused 1 "class 'train': messy.dkvb has no class of this name; it holds folders only: are those the classes?" \
+        "$dkvb" eval messy.dkvb --images data
 fi
 [ ! -e no.dkvb ] || fail "a file was left"
