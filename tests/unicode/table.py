@@ -69,7 +69,7 @@ def main():
     have = {tuple(row) for row in rows if len(row) == 3}
     missing = [row for row in decompositions() if row not in have]
     if missing:
-        sys.exit(f"{sys.argv[1]}: {len(missing)} decompositions are missing or wrong, the first of U+{missing[0][0]:04X}")
+        sys.exit(f"{sys.argv[1]}: {len(missing)} decompositions are missing or wrong, first U+{missing[0][0]:04X}")
     print(f"{len(have)} lines")
 
 

@@ -223,7 +223,8 @@ static void a_header_that_is_not_idx_is_refused(void **state)
     put_packed(bytes, sizeof bytes);
     assert_idx_refused(DKVB_EFORMAT, "unpacks to the bytes 00 00 0a");
     put_packed("\x93NUMPY....", 10);
-    assert_idx_refused(DKVB_EFORMAT, "is a NumPy array (.npy) packed by gzip; only IDX is read packed: unpack it by gunzip first");
+    assert_idx_refused(DKVB_EFORMAT,
+                       "is a NumPy array (.npy) packed by gzip; only IDX is read packed: unpack it by gunzip first");
     bytes[2] = 8;
     bytes[3] = 0;
     put_file(bytes, sizeof bytes);

@@ -146,7 +146,8 @@ static void every_cut_png_is_refused(void **state)
         uint8_t *exact = malloc(cut + 1); /* so that a sanitizer sees every overrun */
 
         memcpy(exact, file, cut);
-        assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG or JPEG file must be given" : "is cut short"), DKVB_EFORMAT);
+        assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG or JPEG file must be given" : "is cut short"),
+                         DKVB_EFORMAT);
         free(exact);
     }
 }

@@ -48,15 +48,18 @@ from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_ran
 
 __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
-    "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FeaturesInfo", "FileError", "FitReport", "Fitted",
+    "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FeaturesInfo", "FileError", "FitReport",
+    "Fitted",
     "ForbiddenFile", "FormatError",
-    "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError", "MissingFile",
+    "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
+    "MissingFile",
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
     "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
     "fit", "fit_image", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax", "survey_features", "survey_labels", "threads",
+    "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax",
+    "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
     "version", "write_npy",
 ]
