@@ -232,7 +232,8 @@ static int read_names(struct names *out, FILE *file)
 
     while (code == EXIT_SUCCESS && (length = getline(&line, &size, file)) >= 0) {
         if (strlen(line) != (size_t)length)
-            code = tool_fail("%s: line %zu holds a zero byte, text is wanted", out->path, out->count + 1);
+            code = tool_fail("%s: line %zu holds a zero byte, as UTF-16 does; the names must be saved as UTF-8",
+                             out->path, out->count + 1);
         line[strcspn(line, "\r\n")] = '\0';
         if (code == EXIT_SUCCESS)
             code = input_names_add(out, out->count == 0 ? skip_mark(line) : line);

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
@@ -273,11 +274,16 @@ static dkvb_status read_header(struct dkvb__safetensors *f)
 static dkvb_status map(struct dkvb__safetensors *f)
 {
     struct dkvb__file file;
-    dkvb_status rc = dkvb__file_open(&file, f->path);
+    struct stat st;
+    dkvb_status rc;
 
+    if (stat(f->path, &st) == 0 && S_ISDIR(st.st_mode))
+        return dkvb__fail(DKVB_EIO, "%.300s: is a directory; the .safetensors file in it must be given", f->path);
+    rc = dkvb__file_open(&file, f->path);
     if (rc)
         return rc;
-    rc = dkvb__mapping_open(&f->mapping, &file, &f->mem);
+    rc = file.size > 0 ? dkvb__mapping_open(&f->mapping, &file, &f->mem)
+                       : dkvb__fail_foreign_file(&file, DKVB__USE_WEIGHTS);
     dkvb__file_close(&file);
     return rc;
 }

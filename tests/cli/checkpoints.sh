@@ -62,6 +62,8 @@ grep -q 'a shard of a checkpoint that is split' refused.err || fail "$(cat refus
 weights both 'holds the network twice, behind '
 refused 1 'other_config/config.json: has none of model_type' "$dkvb" encode --encoder clip --weights clip.safetensors \
     --config other_config/config.json --input test -o no.npy
+refused 1 'shard: is a directory; the .safetensors file in it must be given' "$dkvb" encode --encoder clip --weights shard \
+    --input test -o no.npy
 refused 2 '--activation is of --encoder clip only' "$dkvb" encode --activation gelu --input test -o no.npy
 
 # The same weights by another activation: what makes the difference is named. A model that remembers settles the guess.

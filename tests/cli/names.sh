@@ -36,6 +36,10 @@ claim said.json '[c["index"] for c in d["classes"]] == [3]'
 check "$dkvb" train --continue c.dkvb --features x.npy --labels y.npy --class-names decomposed.txt -o d.dkvb --json >/dev/null
 refused 1 "twice.txt: line 2: class name: class 0 is called" "$dkvb" train --features x.npy --labels y.npy --class-names twice.txt -o no.dkvb
 
+printf 'a\000\n\000' >wide.txt
+refused 1 'wide.txt: line 1 holds a zero byte, as UTF-16 does; the names must be saved as UTF-8' "$dkvb" train --features x.npy \
+    --labels y.npy --class-names wide.txt -o no.dkvb
+
 # A name with a comma that is a list as well.
 check "$dkvb" forget c.dkvb --class a,b --pairs 9 -o f.dkvb --json >said.json
 claim said.json '[c["index"] for c in d["classes"]] == [2]'

@@ -554,9 +554,9 @@ static void what_is_not_a_file_is_refused(void **state)
     assert_int_equal(dkvb__safetensors_open(&f, temp_path("missing"), &mem), DKVB_EIO);
     assert_message("missing: cannot open");
     assert_int_equal(dkvb__safetensors_open(&f, temp_folder(), &mem), DKVB_EIO);
-    assert_message("is a directory");
+    assert_message("is a directory; the .safetensors file in it must be given");
     put_file("", 0);
-    assert_tensors_refused("0 bytes cannot be mapped");
+    assert_tensors_refused("is empty; a .safetensors file must be given");
 }
 
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
