@@ -334,6 +334,7 @@ static void print_json(const struct forget *f, double seconds)
         json_text("refused", f->refusal);
     else
         json_null("refused");
+    json_real("seconds_files", progress_file_seconds());
     json_real("seconds", seconds);
     json_close('}');
 }
@@ -460,6 +461,8 @@ static int prepare_exact(struct forget *f)
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
+    double began;
+    dkvb_status rc;
     int code = EXIT_SUCCESS;
 
     if (f->args.mask_out)
@@ -468,7 +471,10 @@ static int write_all(struct forget *f, const char *output)
         code = output_model(f->model, output);
     if (code || !f->args.exact)
         return code;
-    if (dkvb_codeset_save(f->codeset, codes) != DKVB_OK)
+    began = progress_clock();
+    rc = dkvb_codeset_save(f->codeset, codes);
+    progress_add_file(began);
+    if (rc)
         return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
                          dkvb_last_error(), output);
     tool_wrote_file();

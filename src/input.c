@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "progress.h"
 #include "tool.h"
 
 void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
@@ -28,10 +29,12 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 static int take_features(struct features *out, const char *path,
                          dkvb_status (*take)(dkvb_array *, const char *, const dkvb_allocator *))
 {
+    double began = progress_clock();
     int code;
 
     *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
     code = tool_check(take(&out->array, path, NULL));
+    progress_add_file(began);
     if (code)
         return code;
     out->x = out->array.data;
@@ -127,15 +130,19 @@ static int input_info(const dkvb_model *model, dkvb_model_info *info)
 
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
+    double began = progress_clock();
     int code = tool_check(dkvb_model_load(out, path, NULL));
 
+    progress_add_file(began);
     return code ? code : input_info(*out, info);
 }
 
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
+    double began = progress_clock();
     int code = tool_check(dkvb_model_map(out, path, NULL));
 
+    progress_add_file(began);
     return code ? code : input_info(*out, info);
 }
 

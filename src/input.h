@@ -15,6 +15,7 @@ struct features {
     float *made;      /* of pictures, to be free()d */
     float *x;
     size_t rows, columns;
+    dkvb_outside outside; /* rows outside the scale, see outside.h */
 };
 
 /* int32_t[rows]. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "outside.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -127,5 +128,7 @@ int main(int argc, char **argv)
     code = run(argc, argv);
     progress_stop();
     output = output_finish();
+    if (code == EXIT_SUCCESS && output == EXIT_SUCCESS)
+        outside_tell();
     return code ? code : output;
 }

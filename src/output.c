@@ -11,8 +11,10 @@
 #include "progress.h"
 #include "tool.h"
 
-static int written(dkvb_status status)
+/* A file that took from `began`, a time of progress_clock(), to write. */
+static int written(double began, dkvb_status status)
 {
+    progress_add_file(began);
     if (status == DKVB_OK)
         tool_wrote_file();
     return tool_check(status);
@@ -20,30 +22,46 @@ static int written(dkvb_status status)
 
 int output_model(const dkvb_model *model, const char *path)
 {
+    double began = progress_clock();
+    dkvb_status rc;
+
     if (progress_interrupted())
         return tool_interrupted();
-    return written(dkvb_model_save(model, path));
+    rc = dkvb_model_save(model, path);
+    return written(began, rc);
 }
 
 int output_mask(const dkvb_mask *mask, const char *path)
 {
+    double began = progress_clock();
+    dkvb_status rc;
+
     if (progress_interrupted())
         return tool_interrupted();
-    return written(dkvb_mask_save(mask, path));
+    rc = dkvb_mask_save(mask, path);
+    return written(began, rc);
 }
 
 int output_codeset(const dkvb_codeset *set, const char *path)
 {
+    double began = progress_clock();
+    dkvb_status rc;
+
     if (progress_interrupted())
         return tool_interrupted();
-    return written(dkvb_codeset_save(set, path));
+    rc = dkvb_codeset_save(set, path);
+    return written(began, rc);
 }
 
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
 {
+    double began = progress_clock();
+    dkvb_status rc;
+
     if (progress_interrupted())
         return tool_interrupted();
-    return written(dkvb_npy_write(path, dtype, ndim, shape, data));
+    rc = dkvb_npy_write(path, dtype, ndim, shape, data);
+    return written(began, rc);
 }
 
 int output_width(const char *text)

@@ -11,7 +11,7 @@
 
 enum { BAR_WIDTH = 40 };
 
-static const double FIRST_DRAW = 0.5; /* seconds: shorter work shows no bar */
+static const double FIRST_DRAW = 0.5; /* seconds without a bar before one is drawn: short work shows none */
 static const double REDRAW = 0.1;
 
 static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal is meant to kill */
@@ -21,7 +21,7 @@ static atomic_uint interrupted; /* 0, or when the first signal came: millisecond
 static struct {
     const char *label; /* NULL: no bar */
     double from, to;
-    double next_draw;
+    double next_draw, last_draw;
     int drawn; /* characters on the terminal */
 } bar;
 
@@ -92,6 +92,18 @@ double progress_clock(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static double file_seconds;
+
+void progress_add_file(double began)
+{
+    file_seconds += progress_clock() - began;
+}
+
+double progress_file_seconds(void)
+{
+    return file_seconds;
+}
+
 static void draw(double share)
 {
     char cells[BAR_WIDTH + 1];
@@ -118,6 +130,7 @@ static int step(void *user, uint64_t done, uint64_t total)
     if (now < bar.next_draw)
         return 0;
     bar.next_draw = now + REDRAW;
+    bar.last_draw = now;
     draw(bar.from + (bar.to - bar.from) * (share < 1 ? share : 1));
     return 0;
 }
@@ -131,7 +144,9 @@ dkvb_run_options progress_start(const char *label, uint32_t threads)
     progress_stop();
     bar.from = 0;
     bar.to = 1;
-    bar.next_draw = progress_clock() + FIRST_DRAW;
+    if (bar.last_draw == 0)
+        bar.last_draw = progress_clock();
+    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short works one after another are long together */
     bar.label = isatty(STDERR_FILENO) ? label : NULL;
     return run;
 }

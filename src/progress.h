@@ -30,4 +30,11 @@ void progress_stop(void);
 /* Seconds of a clock that only goes forward. */
 double progress_clock(void);
 
+/* Note that a file of rows, codes, a mask or a model was read or written from `began`, a time of progress_clock(),
+ * until now. */
+void progress_add_file(double began);
+
+/* Seconds that were noted so: the disk's part in the time of a command. */
+double progress_file_seconds(void);
+
 #endif

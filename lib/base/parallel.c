@@ -39,6 +39,7 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
     run->threads = dkvb_runtime_threads(&o);
     run->progress = o.progress;
     run->user = o.user;
+    run->outside = o.outside;
     return DKVB_OK;
 }
 

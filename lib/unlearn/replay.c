@@ -218,6 +218,7 @@ static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *
     /* Where pairs were purged, training saw fewer codes than the rows have: what counts is the rows. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
+    r->after->power = model->power;
     memcpy(r->after->mask->bits, model->mask->bits, dkvb__word_count(&model->codebooks->shape) * sizeof(uint64_t));
     return DKVB_OK;
 }
@@ -301,18 +302,13 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     if (rc)
         return rc;
     /* Nothing fails from here on. */
-    dkvb__free(&model->mem, model->values);
-    model->values = after->values;
-    after->values = NULL;
     if (model->counts) {
         dkvb__class_counts_erase(model);
         model->counts = after->counts;
         after->counts = NULL;
     }
-    model->blank = after->blank;
-    model->rows_trained = after->rows_trained;
-    memcpy(model->trained, after->trained, sizeof model->trained);
-    dkvb_model_free(after);
+    after->temperature = model->temperature; /* it may have been set since */
+    dkvb__model_become(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
     if (entry)

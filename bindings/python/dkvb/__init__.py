@@ -37,11 +37,12 @@ from .effect import Budget, ClassEffect, effect, effect_compare, effect_sample, 
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
-from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit, survey_features, survey_labels,
-                  tune)
+from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit, fit_more, survey_features,
+                  survey_labels, tune)
 from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
 from .mask import Mask
 from .model import JournalEntry, Model, ModelInfo, TrainReport
+from .outside import Outside
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
@@ -53,11 +54,11 @@ __all__ = [
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "RANK_NEVER", "Separation", "Session", "StateError", "TrainReport",
     "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
-    "fit", "fit_image", "fit_temperature", "image_codecs", "kernels",
+    "fit", "fit_image", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
