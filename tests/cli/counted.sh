@@ -89,6 +89,21 @@ check "$dkvb" train --continue new.dkvb --features x.npy --labels more.npy -o we
 claim said.json 'd["classes"] == 8'
 refused 1 'far.npy: 5 of 13 classes have no rows: 4..8' "$dkvb" train --continue new.dkvb --features x.npy --labels far.npy -o no.dkvb --json
 
+# Rows in another range than those that were learned from are answered, but told of.
+"$python" - <<'END'
+import numpy as np
+u = np.clip(np.load("x.npy") * 20 + 128, 0, 255)
+np.save("bytes.npy", u.astype("u1"))
+np.save("shares.npy", (u / 255).astype("f4"))
+END
+check "$dkvb" train --features bytes.npy --labels y.npy --codebooks 8 --keys 32 -o bytes.dkvb >/dev/null
+check "$dkvb" eval bytes.dkvb --features bytes.npy --labels y.npy --json >said.json 2>said.txt
+claim said.json 'd["rows_outside_scale"] == 0'
+[ ! -s said.txt ] || fail "$(cat said.txt)"
+check "$dkvb" eval bytes.dkvb --features shares.npy --labels y.npy --json >said.json 2>said.txt
+claim said.json 'd["rows_outside_scale"] == 400'
+grep -q '^dkvb: shares.npy: ' said.txt || fail "$(cat said.txt)"
+
 # A model from which every class was deleted abstains.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 -o all.dkvb --codes-out all.codes >/dev/null
 check "$dkvb" forget all.dkvb --class 0,1,2,3 --codes all.codes --strength exact --keep-keys >/dev/null
