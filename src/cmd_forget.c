@@ -193,8 +193,12 @@ static int check_reason(const struct args_command *asking, const struct forget_a
         code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_mask_add(mask, 0, 0));
-    if (code == EXIT_SUCCESS && dkvb_model_forget(model, mask, &o, NULL) != DKVB_OK)
-        code = args_misused(asking, dkvb_last_error());
+    if (code == EXIT_SUCCESS) {
+        dkvb_status status = dkvb_model_forget(model, mask, &o, NULL);
+
+        /* Only the text can be used wrongly; memory and the random source of the salt can fail. */
+        code = status == DKVB_EINVAL ? args_misused(asking, dkvb_last_error()) : tool_check(status);
+    }
     dkvb_mask_free(mask);
     dkvb_model_free(model);
     return code;
@@ -426,7 +430,7 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
 /* The pairs, and whom taking them would hurt. */
 static int prepare_mask(struct forget *f)
 {
-    int code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : forget_read_set(f);
+    int code = f->args.mask ? input_mask(&f->mask, f->args.mask) : forget_read_set(f);
 
     if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_sample_held(f);
@@ -477,7 +481,7 @@ static int write_all(struct forget *f, const char *output)
     if (rc)
         return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
                          dkvb_last_error(), output);
-    tool_wrote_file();
+    output_wrote(codes);
     return EXIT_SUCCESS;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "outside.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -72,6 +73,7 @@ int codes_read(struct codes *out, const char *path, const dkvb_model_info *model
     int code;
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
     code = tool_check(dkvb_array_read(&out->array, path, NULL));
     take_array(out);
     if (code == EXIT_SUCCESS)
@@ -84,6 +86,7 @@ int codes_map(struct codes *out, const char *path)
     int code;
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
     code = tool_check(dkvb_array_map(&out->array, path, NULL));
     take_array(out);
     return code;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -14,6 +15,7 @@ int codeset_is(const char *path, bool *is)
     static const char magic[4] = {'D', 'K', 'V', 'B'};
     char first[sizeof magic];
     struct stat st;
+    int code = EXIT_SUCCESS;
     FILE *file;
 
     *is = false;
@@ -25,15 +27,19 @@ int codeset_is(const char *path, bool *is)
     if (!file)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     *is = fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
+    if (ferror(file)) /* a file that cannot be read is not one of another kind */
+        code = tool_fail("%s: cannot read: %s", path, strerror(errno));
     fclose(file);
-    return EXIT_SUCCESS;
+    return code;
 }
 
 int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
 {
     double began = progress_clock();
-    int code = tool_check(dkvb_codeset_load(out, path, NULL));
+    int code;
 
+    paths_keep_private(path);
+    code = tool_check(dkvb_codeset_load(out, path, NULL));
     progress_add_file(began);
     return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
 }

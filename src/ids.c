@@ -6,6 +6,7 @@
 #include <dkvb/dkvb.h>
 
 #include "input.h"
+#include "paths.h"
 #include "tool.h"
 
 /* Element i of an array of integers; false if it is negative. */
@@ -104,6 +105,7 @@ int ids_read(struct ids *out, const char *path)
     int code;
 
     *out = (struct ids){.path = path};
+    paths_keep_private(path);
     code = tool_check(dkvb_array_read(&array, path, NULL));
     if (code == EXIT_SUCCESS)
         code = take_ids(out, &array);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -33,6 +34,7 @@ static int take_features(struct features *out, const char *path,
     int code;
 
     *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
     code = tool_check(take(&out->array, path, NULL));
     progress_add_file(began);
     if (code)
@@ -78,6 +80,7 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
     int code;
 
     *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
+    paths_keep_private(path);
     code = tool_check(dkvb_labels_read(&out->array, path, NULL));
     if (code)
         return code;
@@ -131,7 +134,10 @@ static int input_info(const dkvb_model *model, dkvb_model_info *info)
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
     double began = progress_clock();
-    int code = tool_check(dkvb_model_load(out, path, NULL));
+    int code;
+
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_load(out, path, NULL));
 
     progress_add_file(began);
     return code ? code : input_info(*out, info);
@@ -140,10 +146,19 @@ int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
     double began = progress_clock();
-    int code = tool_check(dkvb_model_map(out, path, NULL));
+    int code;
+
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_map(out, path, NULL));
 
     progress_add_file(began);
     return code ? code : input_info(*out, info);
+}
+
+int input_mask(dkvb_mask **out, const char *path)
+{
+    paths_keep_private(path);
+    return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
 /* Mark the classes of a list with commas. DKVB_OK, or how looking for the first that is not there ended. */
@@ -266,6 +281,7 @@ int input_names(struct names *out, const char *path)
     int code;
 
     *out = (struct names){.path = path};
+    paths_keep_private(path);
     if (!file)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     code = read_names(out, file);

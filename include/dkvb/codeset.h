@@ -302,7 +302,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, 
 /** How the keys were placed. `DKVB_ENOTFOUND` if they were placed on other rows. The caller sets `struct_size`. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_keyinit(const dkvb_codeset *set, dkvb_keyinit_options *opts);
 
-/** Write a codes file (docs/format.md), atomically. */
+/** Write a codes file (docs/format.md), atomically (file.h). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path);
 
 /** Read a codes file; everything in it is checked. `allocator` may be NULL. */

@@ -188,7 +188,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, c
 DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
 
 /**
- * Write a `.npy` file, version 1.0, C order, little endian, atomically.
+ * Write a `.npy` file, version 1.0, C order, little endian, atomically (file.h).
  *
  * @param data  the elements, in C order; may be NULL if there is none.
  */

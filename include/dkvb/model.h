@@ -220,7 +220,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, 
 /**
  * Write the model to a file (docs/format.md), atomically: written under a
  * temporary name beside `path`, flushed to disk, renamed. An old file stays whole
- * until then. Same model, same bytes. `DKVB_ESTATE` during training. A mapped model is verified first.
+ * until then, and its mode and owner are kept (file.h). Same model, same bytes. `DKVB_ESTATE` during training. A mapped
+ * model is verified first.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, const char *path);
 

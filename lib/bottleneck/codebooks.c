@@ -174,7 +174,7 @@ dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks)
 
 static void free_growth(dkvb_codebooks *cb)
 {
-    dkvb__free(&cb->mem, cb->growing);
+    dkvb__free_erased(&cb->mem, cb->growing);
     dkvb__free(&cb->mem, cb->use);
     dkvb__free(&cb->mem, cb->options);
     cb->growing = NULL;
@@ -194,11 +194,11 @@ void dkvb_codebooks_free(dkvb_codebooks *cb)
     dkvb__free(&mem, cb->order);
     dkvb__free(&mem, cb->norms);
     if (!cb->mapping) {
-        dkvb__free(&mem, cb->center);
-        dkvb__free(&mem, cb->whitening);
-        dkvb__free(&mem, cb->scales);
-        dkvb__free(&mem, cb->keys);
-        dkvb__free(&mem, cb->purged);
+        dkvb__free_erased(&mem, cb->center);
+        dkvb__free_erased(&mem, cb->whitening);
+        dkvb__free_erased(&mem, cb->scales);
+        dkvb__free_erased(&mem, cb->keys);
+        dkvb__free_erased(&mem, cb->purged);
     }
     dkvb__mapping_free(cb->mapping);
     dkvb__free(&mem, cb);

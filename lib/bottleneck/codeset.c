@@ -79,11 +79,11 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
 /* Release the arrays of a part; it is empty afterwards. */
 static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
 {
-    dkvb__free(mem, rows->ids);
-    dkvb__free(mem, rows->labels);
-    dkvb__free(mem, rows->sessions);
-    dkvb__free(mem, rows->codes);
-    dkvb__free(mem, rows->features);
+    dkvb__free_erased(mem, rows->ids);
+    dkvb__free_erased(mem, rows->labels);
+    dkvb__free_erased(mem, rows->sessions);
+    dkvb__free_erased(mem, rows->codes);
+    dkvb__free_erased(mem, rows->features);
     *rows = (struct dkvb__coderows){.k = rows->k};
 }
 
@@ -463,13 +463,13 @@ static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, 
     }
     removed = rows->n - kept;
     if (removed > 0) {
-        memset(rows->ids + kept, 0, removed * sizeof *rows->ids);
-        memset(rows->labels + kept, 0, removed * sizeof *rows->labels);
-        memset(rows->sessions + kept, 0, removed * sizeof *rows->sessions);
+        dkvb__erase(rows->ids + kept, removed * sizeof *rows->ids);
+        dkvb__erase(rows->labels + kept, removed * sizeof *rows->labels);
+        dkvb__erase(rows->sessions + kept, removed * sizeof *rows->sessions);
         if (rows->codes)
-            memset(rows->codes + kept * code, 0, removed * code * sizeof *rows->codes);
+            dkvb__erase(rows->codes + kept * code, removed * code * sizeof *rows->codes);
         if (features)
-            memset(features + kept * row, 0, removed * row);
+            dkvb__erase(features + kept * row, removed * row);
     }
     rows->n = kept;
     return removed;
@@ -504,11 +504,11 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
     for (size_t i = 0; i < n; i++)
         if (dkvb__coderows_find(training, ids[i]) == training->n && dkvb__coderows_find(held, ids[i]) == held->n) {
-            dkvb__free(&set->mem, gone);
+            dkvb__free_erased(&set->mem, gone);
             return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
         }
     count = dkvb__codeset_drop(set, ids, n, gone);
-    dkvb__free(&set->mem, gone);
+    dkvb__free_erased(&set->mem, gone);
     if (removed)
         *removed = count;
     return DKVB_OK;
@@ -700,7 +700,7 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
     for (size_t i = 0; i < most; i++)
         rows[i] = drawn[i].index;
     *count = most;
-    dkvb__free(mem, drawn);
+    dkvb__free_erased(mem, drawn);
     return DKVB_OK;
 }
 
@@ -750,10 +750,10 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
         rc = dkvb_calibration_fit(logits, labels, n, model->classes, temperature, power);
 
 end:
-    dkvb__free(&set->mem, rows);
-    dkvb__free(&set->mem, codes);
-    dkvb__free(&set->mem, labels);
-    dkvb__free(&set->mem, logits);
+    dkvb__free_erased(&set->mem, rows);
+    dkvb__free_erased(&set->mem, codes);
+    dkvb__free_erased(&set->mem, labels);
+    dkvb__free_erased(&set->mem, logits);
     return rc;
 }
 

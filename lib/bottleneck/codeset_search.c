@@ -53,7 +53,7 @@ static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__c
         if (!rc)
             rc = tell(t, n);
     }
-    dkvb__free(&set->mem, x);
+    dkvb__free_erased(&set->mem, x);
     return rc;
 }
 
@@ -75,7 +75,7 @@ static dkvb_status search_part(dkvb_codeset *set, struct dkvb__coderows *rows, c
                            : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
 
     if (rc)
-        dkvb__free(&set->mem, codes);
+        dkvb__free_erased(&set->mem, codes);
     else
         rows->codes = codes;
     return rc;
@@ -140,14 +140,14 @@ static void filling_free(struct filling *f)
 {
     const dkvb_allocator *mem = &f->set->mem;
 
-    dkvb__free(mem, f->order);
-    dkvb__free(mem, f->gone);
-    dkvb__free(mem, f->all);
-    dkvb__free(mem, f->x);
-    dkvb__free(mem, f->ids);
-    dkvb__free(mem, f->labels);
-    dkvb__free(mem, f->codes);
-    dkvb__free(mem, f->features);
+    dkvb__free_erased(mem, f->order);
+    dkvb__free_erased(mem, f->gone);
+    dkvb__free_erased(mem, f->all);
+    dkvb__free_erased(mem, f->x);
+    dkvb__free_erased(mem, f->ids);
+    dkvb__free_erased(mem, f->labels);
+    dkvb__free_erased(mem, f->codes);
+    dkvb__free_erased(mem, f->features);
 }
 
 /* Every row is looked at before one is added, so that messages name it by its number. */
@@ -194,7 +194,7 @@ static dkvb_status filling_new(struct filling *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to keep %zu rows", n);
     for (size_t r = 0; !rc && r < n; r++)
         f->all[r] = f->order[r].key;
-    dkvb__free(mem, scratch);
+    dkvb__free_erased(mem, scratch);
     if (rc)
         filling_free(f);
     return rc;

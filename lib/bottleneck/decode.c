@@ -152,7 +152,7 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
     codes = dkvb__alloc(&model->mem, s.capacity, dkvb__code_size(model) * sizeof *codes);
     rc = codes ? predict_tiles(&s, &d, x, n, labels, logits, codes)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.capacity);
-    dkvb__free(&model->mem, codes);
+    dkvb__free_erased(&model->mem, codes);
     decoding_end(&d);
 
 end_search:

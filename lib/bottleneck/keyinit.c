@@ -106,7 +106,7 @@ static void placement_end(struct placement *w)
     for (unsigned t = 0; w->placers && t < w->run.threads; t++)
         dkvb__placer_free(&w->placers[t], mem);
     dkvb__free(mem, w->placers);
-    dkvb__free(mem, w->rows);
+    dkvb__free_erased(mem, w->rows);
     dkvb__free(mem, w->pick);
     dkvb__projector_free(&w->projector);
 }
@@ -275,7 +275,7 @@ static dkvb_status find_center(struct placement *w)
     }
     for (size_t i = 0; i < width; i++)
         cb->center[i] = (float)(s.sum[i] / (double)w->n);
-    dkvb__free(&cb->mem, s.sum);
+    dkvb__free_erased(&cb->mem, s.sum);
     return rc;
 }
 
@@ -445,7 +445,7 @@ static dkvb_status run_step(struct placement *w)
         w->growing = old_growing;
         w->use = old_use;
     }
-    dkvb__free(&cb->mem, w->growing);
+    dkvb__free_erased(&cb->mem, w->growing);
     dkvb__free(&cb->mem, w->use);
     return rc;
 }

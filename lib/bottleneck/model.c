@@ -91,6 +91,15 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     return DKVB_OK;
 }
 
+/* Values that are still all zero have nothing to erase, and mostly lie in pages that no memory stands behind yet. */
+static void free_values(dkvb_model *m)
+{
+    if (m->blank)
+        dkvb__free(&m->mem, m->values);
+    else
+        dkvb__free_erased(&m->mem, m->values);
+}
+
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -122,7 +131,7 @@ dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
 
 void dkvb__model_become(dkvb_model *m, dkvb_model *twin)
 {
-    dkvb__free(&m->mem, m->values);
+    free_values(m);
     m->values = twin->values;
     twin->values = NULL;
     m->blank = twin->blank;
@@ -140,15 +149,15 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->parameters);
     dkvb__free(mem, record->effect);
-    dkvb__free(mem, record->list);
-    *record = (struct dkvb__record){0};
+    dkvb__free_erased(mem, record->list);
+    dkvb__erase(record, sizeof *record); /* the salt */
 }
 
 void dkvb__training_free(dkvb_model *model)
 {
     if (!model->training)
         return;
-    dkvb__free(&model->mem, model->training->values);
+    dkvb__free_erased(&model->mem, model->training->values);
     dkvb__free(&model->mem, model->training);
     model->training = NULL;
 }
@@ -163,18 +172,18 @@ void dkvb_model_free(dkvb_model *m)
     dkvb__training_free(m);
     for (size_t i = 0; i < m->journal.count; i++)
         dkvb__record_clear(&m->journal.records[i], &mem);
-    dkvb__free(&mem, m->journal.records);
+    dkvb__free_erased(&mem, m->journal.records);
     for (size_t i = 0; !m->mapping && i < m->extra_count; i++)
-        dkvb__free(&mem, m->extras[i].data);
+        dkvb__free_erased(&mem, m->extras[i].data);
     dkvb__free(&mem, m->extras);
     for (size_t l = 0; m->names && l < m->classes; l++)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
     dkvb__free(&mem, m->encoder);
     if (!m->values_mapped)
-        dkvb__free(&mem, m->values);
+        free_values(m);
     if (!m->mapping)
-        dkvb__free(&mem, m->counts);
+        dkvb__free_erased(&mem, m->counts);
     dkvb_mask_free(m->mask);
     dkvb_codebooks_free(m->codebooks);
     dkvb__mapping_free(m->mapping);
@@ -342,9 +351,9 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
         memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
-    dkvb__free(&model->mem, model->values);
+    free_values(model);
     dkvb__free(&model->mem, model->names);
-    dkvb__free(&model->mem, model->counts);
+    dkvb__free_erased(&model->mem, model->counts);
     model->values = w.values;
     model->names = w.names;
     model->counts = w.counts;
@@ -396,10 +405,10 @@ dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
     rc = model->blank ? DKVB_OK : convert(model, values, dtype, count);
     if (rc) {
-        dkvb__free(&model->mem, values);
+        dkvb__free_erased(&model->mem, values);
         return rc;
     }
-    dkvb__free(&model->mem, model->values);
+    free_values(model);
     model->values = values;
     model->values_dtype = dtype;
     return DKVB_OK;

@@ -29,7 +29,7 @@ void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
     void *const parts[] = {p->keys, p->norms, p->tile, p->scores, p->sum, p->count, p->order, p->scratch};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        dkvb__free(mem, parts[i]);
+        dkvb__free_erased(mem, parts[i]);
 }
 
 bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, const struct dkvb__shape *shape, size_t n,

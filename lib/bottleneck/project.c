@@ -99,9 +99,9 @@ void dkvb__projector_free(struct dkvb__projector *p)
 {
     if (!p->cb)
         return;
-    dkvb__free(&p->cb->mem, p->prepared);
-    dkvb__free(&p->cb->mem, p->scratch);
-    dkvb__free(&p->cb->mem, p->lengths);
+    dkvb__free_erased(&p->cb->mem, p->prepared);
+    dkvb__free_erased(&p->cb->mem, p->scratch);
+    dkvb__free_erased(&p->cb->mem, p->lengths);
     p->prepared = NULL;
     p->scratch = NULL;
     p->lengths = NULL;

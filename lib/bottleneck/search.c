@@ -52,13 +52,13 @@ void dkvb__search_end(struct dkvb__search *s)
 {
     const dkvb_allocator *mem = &s->cb->mem;
 
-    dkvb__free(mem, s->rows);
-    dkvb__free(mem, s->tile);
-    dkvb__free(mem, s->q);
+    dkvb__free_erased(mem, s->rows);
+    dkvb__free_erased(mem, s->tile);
+    dkvb__free_erased(mem, s->q);
     dkvb__free(mem, s->norms);
     dkvb__free(mem, s->scores);
     dkvb__free(mem, s->dist);
-    dkvb__free(mem, s->index);
+    dkvb__free_erased(mem, s->index);
     dkvb__free(mem, s->chosen);
     dkvb__free(mem, s->cut);
     dkvb__projector_free(&s->projector);

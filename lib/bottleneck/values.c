@@ -699,7 +699,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = run_pass(&p, rows, count, 0, count, &report);
         pass_free(&p);
     }
-    dkvb__free(&model->mem, rows);
+    dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
     model->training->rows += count;

@@ -161,8 +161,8 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const fl
         rc = dkvb__report(w->run, first + rows, n);
     }
     dkvb__matrix_free(&rows_matrix, &cb->mem);
-    dkvb__free(&cb->mem, y);
-    dkvb__free(&cb->mem, a);
+    dkvb__free_erased(&cb->mem, y);
+    dkvb__free_erased(&cb->mem, a);
     for (size_t i = 0; !rc && i < m; i++)
         trace += (double)(*s)[i * m + i];
     if (!rc && !(isfinite(trace) && trace < 1e30))

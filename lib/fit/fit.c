@@ -85,7 +85,7 @@ static dkvb_status check_room(const struct fit *t)
     if (!values)
         return dkvb__fail(DKVB_ENOMEM, "labels: row %zu has label %d: %u x %u x %u values do not fit in memory", row,
                           t->f.rows.labels[row], t->s.keyinit.codebooks, t->s.keyinit.keys, t->f.rows.classes);
-    dkvb__free(&t->f.mem, values);
+    dkvb__free_erased(&t->f.mem, values);
     return DKVB_OK;
 }
 
@@ -300,7 +300,7 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
                         : run_fit(&t, codeset != NULL);
     if (!rc && report)
         rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
-    dkvb__free(&mem, t.codes);
+    dkvb__free_erased(&mem, t.codes);
     dkvb_codebooks_free(t.cb);
     dkvb__fitting_free(&t.f);
     if (rc) {

@@ -79,9 +79,9 @@ dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *give
 
 void dkvb__fitting_free(struct dkvb__fitting *f)
 {
-    dkvb__free(&f->mem, f->class_rows);
-    dkvb__free(&f->mem, f->held);
-    dkvb__free(&f->mem, f->taught);
+    dkvb__free_erased(&f->mem, f->class_rows);
+    dkvb__free_erased(&f->mem, f->held);
+    dkvb__free_erased(&f->mem, f->taught);
     f->class_rows = NULL;
     f->held = NULL;
     f->taught = NULL;
@@ -130,7 +130,7 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
         memcpy(*held_codes + i * code, codes + rows[i] * code, code * sizeof *codes);
         (*labels)[i] = f->rows.labels[rows[i]];
     }
-    dkvb__free(&f->mem, rows);
+    dkvb__free_erased(&f->mem, rows);
     return rc;
 }
 
@@ -185,9 +185,9 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
         measure_logits(logits, labels, n, classes, out);
         out->rows = n;
     }
-    dkvb__free(&f->mem, held_codes);
-    dkvb__free(&f->mem, labels);
-    dkvb__free(&f->mem, logits);
+    dkvb__free_erased(&f->mem, held_codes);
+    dkvb__free_erased(&f->mem, labels);
+    dkvb__free_erased(&f->mem, logits);
     return rc;
 }
 
@@ -242,6 +242,6 @@ dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const struct dkvb__
         rc = dkvb__fitting_measure(f, model, codes, out);
     dkvb_model_free(model);
     dkvb_codebooks_free(cb);
-    dkvb__free(&f->mem, codes);
+    dkvb__free_erased(&f->mem, codes);
     return rc;
 }

@@ -166,7 +166,7 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
         t->report.temperature_kept = t->f.held_count < DKVB__TEMPERATURE_ROWS ? DKVB_TEMPERATURE_FEW_ROWS
                                      : few_classes(t, seen)                   ? DKVB_TEMPERATURE_FEW_CLASSES
                                                                               : DKVB_TEMPERATURE_FITTED;
-    dkvb__free(&t->f.mem, seen);
+    dkvb__free_erased(&t->f.mem, seen);
     if (rc || t->report.temperature_kept != DKVB_TEMPERATURE_FITTED)
         return rc;
     quiet.report = NULL;
@@ -314,10 +314,10 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
     if (!rc && report)
         rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
     dkvb_model_free(t.after);
-    dkvb__free(&model->mem, t.ids);
-    dkvb__free(&model->mem, t.searched);
-    dkvb__free(&model->mem, t.taught);
-    dkvb__free(&model->mem, t.gone);
+    dkvb__free_erased(&model->mem, t.ids);
+    dkvb__free_erased(&model->mem, t.searched);
+    dkvb__free_erased(&model->mem, t.taught);
+    dkvb__free_erased(&model->mem, t.gone);
     dkvb__fitting_free(&t.f);
     return rc;
 }

@@ -26,9 +26,9 @@ struct part {
 static void part_free(struct part *p)
 {
     dkvb__fitting_free(&p->f);
-    dkvb__free(&p->f.mem, p->x);
-    dkvb__free(&p->f.mem, p->labels);
-    dkvb__free(&p->f.mem, p->ids);
+    dkvb__free_erased(&p->f.mem, p->x);
+    dkvb__free_erased(&p->f.mem, p->labels);
+    dkvb__free_erased(&p->f.mem, p->ids);
 }
 
 /* labels: [n] of all rows, those that may be looked at; n: rows to draw. The caller calls part_free(), also on failure.
@@ -93,7 +93,7 @@ static dkvb_status judge(struct part *p, const struct dkvb__settings *s, struct 
         out->loss /= (double)out->rows;
     }
     dkvb_codebooks_free(cb);
-    dkvb__free(&f->mem, codes);
+    dkvb__free_erased(&f->mem, codes);
     return rc;
 }
 

@@ -491,7 +491,7 @@ static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_m
     if (rc)
         return rc;
     rc = parse(r, (struct dkvb__reader){data, (size_t)s->size}, m);
-    dkvb__free(r->mem, data);
+    dkvb__free_erased(r->mem, data);
     return rc;
 }
 

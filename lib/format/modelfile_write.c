@@ -167,9 +167,9 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, count, &m->mem);
 
 end:
-    dkvb__free(&m->mem, small);
+    dkvb__free_erased(&m->mem, small);
     dkvb__free(&m->mem, parts);
     dkvb__free(&m->mem, valued);
-    dkvb__free(&m->mem, gathered);
+    dkvb__free_erased(&m->mem, gathered);
     return rc;
 }

@@ -173,9 +173,9 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
         tally(effects, model->classes, held.labels, rows, n, answers, answers + n);
     if (!rc && exhausted)
         *exhausted = out;
-    dkvb__free(&model->mem, rows);
-    dkvb__free(&model->mem, codes);
-    dkvb__free(&model->mem, answers);
+    dkvb__free_erased(&model->mem, rows);
+    dkvb__free_erased(&model->mem, codes);
+    dkvb__free_erased(&model->mem, answers);
     return rc;
 }
 
@@ -196,7 +196,7 @@ dkvb_status dkvb_effect_answer(const dkvb_model *model, const dkvb_mask *mask, c
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
     if (!rc && exhausted)
         *exhausted = out;
-    dkvb__free(&model->mem, codes);
+    dkvb__free_erased(&model->mem, codes);
     return rc;
 }
 

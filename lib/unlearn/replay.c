@@ -225,9 +225,9 @@ static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *
 
 static void work_free(struct work *w)
 {
-    dkvb__free(w->mem, w->gone);
-    dkvb__free(w->mem, w->labels);
-    dkvb__free(w->mem, w->live_codes);
+    dkvb__free_erased(w->mem, w->gone);
+    dkvb__free_erased(w->mem, w->labels);
+    dkvb__free_erased(w->mem, w->live_codes);
 }
 
 /* Check everything that can be checked before the training. The caller calls work_free(), also on failure. */
@@ -307,7 +307,8 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
         model->counts = after->counts;
         after->counts = NULL;
     }
-    after->temperature = model->temperature; /* it may have been set since */
+    after->temperature = model->temperature; /* both may have been set since */
+    after->power = model->power;
     dkvb__model_become(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);

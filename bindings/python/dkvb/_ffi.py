@@ -648,6 +648,11 @@ PROTOTYPES = {
     "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
 
+    # file.h
+    "dkvb_file_write": (Status, (c_char_p, c_void_p, c_size_t)),
+    "dkvb_file_leftover": (Status, (c_char_p, c_size_t, c_char_p, c_size_t)),
+    "dkvb_file_remove_temporaries": (None, ()),
+
     # images.h
     "dkvb_image_free": (None, (_image,)),
     "dkvb_image_codecs": (c_uint32, ()),
