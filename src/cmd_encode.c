@@ -70,6 +70,7 @@ struct encode {
     struct pictures pictures;
     struct partial partial;
     struct labels y;
+    struct left_out left;
     double began;
 };
 
@@ -263,8 +264,7 @@ static void print_json(const struct encode *e)
     json_count("classes", e->pictures.info.classes);
     json_text("encoder", dkvb_encoder_identity(e->pictures.encoder));
     json_text("dtype", dkvb_dtype_name(dtypes[e->args.dtype]));
-    json_count("unreadable", e->pictures.unreadable);
-    json_count("ignored", e->pictures.info.ignored);
+    pictures_json_left_out(&e->left);
     json_count("resumed", e->partial.resumed);
     json_real("seconds", progress_clock() - e->began);
     json_close('}');
@@ -282,10 +282,7 @@ static void print_text(const struct encode *e)
         printf("wrote %s: %" PRIu64 " names\n", e->args.names_out, e->partial.rows);
     if (e->args.class_names_out)
         printf("wrote %s: names of %" PRIu32 " classes\n", e->args.class_names_out, p->info.classes);
-    if (p->unreadable > 0)
-        printf("left out: %" PRIu64 " pictures that cannot be read\n", p->unreadable);
-    if (p->info.ignored > 0)
-        printf("left out: %" PRIu64 " files that are no pictures by their names\n", p->info.ignored);
+    pictures_say_left_out(&e->left);
 }
 
 static int encode(struct encode *e)
@@ -304,6 +301,7 @@ static int encode(struct encode *e)
         code = write_files(e);
     if (code)
         return code;
+    pictures_left_out(&e->left, &e->pictures);
     if (e->args.json)
         print_json(e);
     else

@@ -156,7 +156,7 @@ static int read_rows(struct eval *e)
     if (e->args.pictures.path)
         return read_pictures(e);
     code = input_features_for(&e->x, e->args.features, &e->info);
-    return code ? code : input_labels(&e->y, e->args.labels, e->x.path, e->x.rows);
+    return code ? code : input_labels_for(&e->y, e->args.labels, &e->x);
 }
 
 static int read_inputs(struct eval *e)
@@ -183,6 +183,7 @@ static void print_json(const struct eval *e)
 {
     json_open(NULL, '{');
     json_count("n", e->all.rows);
+    json_count("unlabelled", e->y.rows - e->all.rows);
     json_count("unreadable", e->pictures.unreadable);
     if (e->args.codes)
         json_null("rows_outside_scale");
@@ -247,6 +248,8 @@ static void print_text(const struct eval *e)
                " rows abstained\n",
                e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature,
                e->info.temperature_power, e->abstained);
+    if (e->y.rows > e->all.rows)
+        printf("left out: %" PRIu64 " rows without a label (-1)\n", e->y.rows - e->all.rows);
     if (e->args.codes)
         printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", e->searched,
                (uint64_t)e->x.rows * e->info.codebooks);

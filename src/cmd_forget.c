@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classes.h"
 #include "codeset.h"
 #include "forget.h"
 #include "hex.h"
@@ -283,6 +284,22 @@ static void json_budget(const struct forget *f)
     json_close('}');
 }
 
+/* Who is meant. */
+static void write_classes(const struct forget *f)
+{
+    uint32_t written = 0;
+
+    if (f->args.json)
+        json_open("classes", '[');
+    for (uint32_t l = 0; f->set.classes && l < f->info.classes; l++)
+        if (f->set.classes[l] == DKVB_FORGET)
+            classes_write(f->model, l, written++, "classes ", f->args.json);
+    if (f->args.json)
+        json_close(']');
+    else if (written)
+        putchar('\n');
+}
+
 static void print_json(const struct forget *f, double seconds)
 {
     bool exact = f->args.exact;
@@ -290,6 +307,7 @@ static void print_json(const struct forget *f, double seconds)
     json_open(NULL, '{');
     json_text("strength", strengths[f->args.exact]);
     json_text("method", f->args.mask ? "mask" : exact ? "replay" : dkvb_method_name(forget_method(f)));
+    write_classes(f);
     json_count("pairs_masked", f->entry.pairs_new);
     json_count("pairs_requested", f->mask ? dkvb_mask_count(f->mask) : 0);
     json_count("pairs_total", (uint64_t)f->info.codebooks * f->info.keys);
@@ -360,6 +378,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
 
 static void print_text(const struct forget *f, const char *output, double seconds)
 {
+    write_classes(f);
     if (f->args.dry_run) {
         if (f->mask)
             printf("would suppress %" PRIu64 " of %" PRIu64 " pairs by %s; nothing was changed\n",

@@ -20,7 +20,10 @@ struct train {
     struct features x, key_rows;
     struct pictures pictures;                 /* that x is of, until it is made */
     char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
-    uint64_t unreadable;                      /* pictures left out */
+    struct left_out left;                     /* of the set of pictures */
+    dkvb_labels_info seen;                    /* in the labels */
+    dkvb_labels_info measured;                /* in the labels of rows held out */
+    dkvb_features_info values;                /* in the rows */
     struct codes given;                       /* instead of x */
     struct labels y;
     struct ids ids;
@@ -57,10 +60,26 @@ static int check_classes(const struct train *t)
     return code;
 }
 
+/* Classes without rows are refused unless they are asked for, by --empty-classes or a file of names. `known`: classes
+ * that a model which goes on has already. */
+static int survey(struct train *t, uint32_t known)
+{
+    bool any = t->args.empty_classes || t->args.class_names;
+    dkvb_status rc = dkvb_labels_survey(&t->seen, t->y.y, t->y.rows, t->classes, any ? DKVB_LABELS_ANY : known, NULL);
+
+    if (rc != DKVB_EMISMATCH)
+        return tool_check_about(t->y.path, rc);
+    if (t->seen.first_empty < t->names.count)
+        return tool_fail("%s: %s ('%s' is class %" PRIu32 "); --empty-classes trains nevertheless", t->y.path,
+                         dkvb_last_error(), t->names.line[t->seen.first_empty], t->seen.first_empty);
+    return tool_fail("%s: %s; --empty-classes trains nevertheless", t->y.path, dkvb_last_error());
+}
+
 /* Classes that labels and names ask for. */
 static int count_classes(struct train *t)
 {
     size_t classes = (size_t)t->y.largest + 1;
+    int code;
 
     if (t->names.count > 0 && classes > t->names.count)
         return tool_fail("%s: row %zu has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path,
@@ -70,7 +89,10 @@ static int count_classes(struct train *t)
     if (t->names.count > UINT32_MAX)
         return tool_fail("%s: %zu names are too many", t->names.path, t->names.count);
     t->classes = (uint32_t)(t->names.count > classes ? t->names.count : classes);
-    return check_classes(t);
+    code = check_classes(t);
+    if (code == EXIT_SUCCESS && !t->args.continue_from)
+        code = survey(t, 0);
+    return code;
 }
 
 /* Pictures as rows, with their labels and ids. Then the encoder has done its work, and its memory is wanted elsewhere.
@@ -90,6 +112,12 @@ static int read_pictures(struct train *t)
                               : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as);
     if (code == EXIT_SUCCESS)
         code = ids_of_rows(&t->ids, t->args.ids, t->pictures.args->path, t->pictures.info.pictures);
+    if (code == EXIT_SUCCESS && !t->args.labels) { /* what its folders say, before all pictures are encoded */
+        code = pictures_labels(&t->pictures, as, &t->y);
+        if (code == EXIT_SUCCESS)
+            code = count_classes(t);
+        input_labels_free(&t->y);
+    }
     if (code == EXIT_SUCCESS)
         code = pictures_features(&t->pictures, t->args.threads, &t->x);
     if (code == EXIT_SUCCESS)
@@ -100,7 +128,8 @@ static int read_pictures(struct train *t)
         pictures_keep_ids(&t->pictures, &t->ids);
     if (code == EXIT_SUCCESS)
         snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
-    t->unreadable = t->pictures.unreadable;
+    if (code == EXIT_SUCCESS)
+        pictures_left_out(&t->left, &t->pictures);
     pictures_close(&t->pictures);
     return code;
 }
@@ -116,7 +145,7 @@ static int read_rows(struct train *t)
     if (code)
         return code;
     return t->args.codes ? input_labels(&t->y, t->args.labels, t->given.path, t->given.rows)
-                         : input_labels(&t->y, t->args.labels, t->x.path, t->x.rows);
+                         : input_labels_for(&t->y, t->args.labels, &t->x);
 }
 
 /* What the rows are called. */
@@ -134,6 +163,35 @@ static void say_what_was_read(const struct train *t)
     else
         printf("read    %zu rows of %zu from %s%s%s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
                t->encoder[0] ? " by " : "", t->encoder, t->classes);
+    pictures_say_left_out(&t->left);
+}
+
+/* A value that dwarfs all others. */
+static int survey_rows(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    if (!t->args.codes)
+        code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns));
+    if (code == EXIT_SUCCESS && t->values.outlying > 0)
+        tool_note(
+            "%s: %" PRIu64 " values are over 1000 times as large as all others, so that rows look alike beside them: "
+            "row %" PRIu64 ", column %" PRIu64 " is %g; remove or scale them",
+            t->x.path, t->values.outlying, t->values.first_row, t->values.first_column, (double)t->values.first_value);
+    return code;
+}
+
+/* What of the labels teaches nothing. */
+static void say_labels(const struct train *t)
+{
+    if (t->seen.unlabelled > 0)
+        printf("note    %" PRIu64 " of %" PRIu64 " rows have no label (-1), and are not learned from\n",
+               t->seen.unlabelled, t->seen.rows);
+    if (t->seen.empty > 0)
+        printf("note    %" PRIu32 " of %" PRIu32 " classes have no rows: %s\n", t->seen.empty, t->seen.classes,
+               t->seen.empty_list);
+    if (t->seen.classes - t->seen.empty == 1 && !t->args.continue_from)
+        printf("note    all rows are of one class, so there is nothing to tell apart\n");
 }
 
 static int read_inputs(struct train *t)
@@ -146,8 +204,12 @@ static int read_inputs(struct train *t)
         code = count_classes(t);
     if (code == EXIT_SUCCESS)
         code = name_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = survey_rows(t);
     if (code == EXIT_SUCCESS && !t->args.json)
         say_what_was_read(t);
+    if (code == EXIT_SUCCESS && !t->args.json && !t->args.continue_from)
+        say_labels(t);
     return code;
 }
 
@@ -180,6 +242,10 @@ static int continue_model(struct train *t)
 
     if (code == EXIT_SUCCESS)
         code = check_columns(t, t->args.continue_from, &info);
+    if (code == EXIT_SUCCESS)
+        code = survey(t, info.classes);
+    if (code == EXIT_SUCCESS && !t->args.json)
+        say_labels(t);
     if (code || info.classes >= t->classes)
         return code;
     if (!t->args.json)
@@ -188,37 +254,18 @@ static int continue_model(struct train *t)
     return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
 }
 
-/* A model that goes on may have the same name for a class that the file does not name. */
-static int check_names(const struct train *t)
-{
-    const char **names;
-    size_t first, second;
-    int code = EXIT_SUCCESS;
-
-    if (!t->args.continue_from || t->names.count == 0)
-        return EXIT_SUCCESS;
-    names = input_memory("class names", sizeof *names, t->info.classes, 1, 1);
-    if (!names)
-        return EXIT_FAILURE;
-    for (uint32_t i = 0; i < t->info.classes; i++)
-        names[i] = dkvb_model_class_name(t->model, i);
-    code = input_twice(names, t->info.classes, &first, &second);
-    if (code == EXIT_SUCCESS && first != second && first < t->names.count)
-        code = tool_fail("%s: line %zu is '%s', which is the name of class %zu in %s too", t->names.path, first + 1,
-                         names[first], second, t->args.continue_from);
-    free(names);
-    return code;
-}
-
+/* Names may change places in a model that goes on, so all are taken away before. The library refuses one that a class
+ * has which the file does not name. */
 static int name_classes(struct train *t)
 {
-    for (uint32_t i = 0; i < t->names.count; i++) {
-        int code = tool_check_about(t->names.path, dkvb_model_set_class_name(t->model, i, t->names.line[i]));
+    int code = EXIT_SUCCESS;
 
-        if (code)
-            return code;
-    }
-    return EXIT_SUCCESS;
+    for (uint32_t i = 0; i < t->names.count && code == EXIT_SUCCESS; i++)
+        code = tool_check(dkvb_model_set_class_name(t->model, i, NULL));
+    for (uint32_t i = 0; i < t->names.count && code == EXIT_SUCCESS; i++)
+        if (dkvb_model_set_class_name(t->model, i, t->names.line[i]) != DKVB_OK)
+            code = tool_fail("%s: line %" PRIu32 ": %s", t->names.path, i + 1, dkvb_last_error());
+    return code;
 }
 
 /* A model of rows of features may go on with pictures: then it is known from here on. */
@@ -529,8 +576,6 @@ static int go_on(struct train *t)
         code = tool_check(dkvb_model_set_values_dtype(t->model, train_value_types[a->values]));
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
-    if (code == EXIT_SUCCESS)
-        code = check_names(t);
     if (code == EXIT_SUCCESS && a->codes)
         code = codes_check_shape(&t->given, &t->info);
     if (code == EXIT_SUCCESS && a->codes_out)
@@ -560,6 +605,18 @@ static int go_on(struct train *t)
     return EXIT_SUCCESS;
 }
 
+/* Classes of which the codes file holds no row out: no class keeps fewer than three rows to learn from. */
+static int survey_held_out(struct train *t)
+{
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+    int code = t->set ? tool_check(dkvb_codeset_list_rows(t->set, DKVB_PART_HELD_OUT, &rows)) : EXIT_SUCCESS;
+
+    if (code == EXIT_SUCCESS && rows.n > 0)
+        code =
+            tool_check(dkvb_labels_survey(&t->measured, rows.labels, rows.n, t->info.classes, DKVB_LABELS_ANY, NULL));
+    return code;
+}
+
 static void print_json(const struct train *t)
 {
     const dkvb_fit_report *r = &t->fitted;
@@ -567,8 +624,14 @@ static void print_json(const struct train *t)
     json_open(NULL, '{');
     json_count("n", t->y.rows);
     json_count("held_out", r->held_out);
+    json_count("classes_not_held_out", t->measured.empty);
+    json_text("not_held_out", t->measured.empty_list);
     json_count("unlearnable", r->unlearnable);
-    json_count("unreadable", t->unreadable);
+    json_count("unlabelled", t->seen.unlabelled);
+    json_count("classes_without_rows", t->seen.empty);
+    json_text("without_rows", t->seen.empty_list);
+    json_count("outlying_values", t->values.outlying);
+    pictures_json_left_out(&t->left);
     if (t->args.codes)
         json_null("rows_outside_scale");
     else
@@ -608,6 +671,11 @@ static void print_written(const struct train *t)
     if (t->args.codes_out)
         printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
+    if (t->measured.empty > 0)
+        printf("note    %" PRIu32 " of %" PRIu32
+               " classes are too small to hold rows out, so forgetting them cannot be "
+               "measured: %s\n",
+               t->measured.empty, t->measured.classes, t->measured.empty_list);
     printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
 }
 
@@ -619,6 +687,8 @@ static int train(struct train *t)
         code = read_inputs(t);
     if (code == EXIT_SUCCESS)
         code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
+    if (code == EXIT_SUCCESS)
+        code = survey_held_out(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)
@@ -634,7 +704,11 @@ static int train(struct train *t)
 
 int cmd_train(int argc, char **argv)
 {
-    struct train t = {.began = progress_clock(), .fitted = DKVB_FIT_REPORT_INIT};
+    struct train t = {.began = progress_clock(),
+                      .fitted = DKVB_FIT_REPORT_INIT,
+                      .seen = DKVB_LABELS_INFO_INIT,
+                      .measured = DKVB_LABELS_INFO_INIT,
+                      .values = DKVB_FEATURES_INFO_INIT};
     int code;
 
     if (!args_parse(&train_command, argc, argv, &t.args, &code))

@@ -54,12 +54,16 @@ static int say_best(const struct forget *f)
     const dkvb_budget *b = &f->budget;
     const char *what = forget_method(f) == DKVB_METHOD_EXAMPLES ? "examples" : "pairs";
 
-    return tool_fail("%s: no number of %s brings the accuracy on %" PRIu64 " held-out rows down to %g while the others "
-                     "lose at most %g; nothing was changed. Nearest: %" PRIu64
-                     " %s, %.4f -> %.4f, others %.4f -> %.4f. "
-                     "--strength exact forgets by training again",
-                     f->args.args.operand[0], what, b->forget_rows, f->args.target, f->args.max_retain_drop, b->budget,
-                     what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
+    if (b->retain_rows == 0)
+        return tool_fail("%s: no other class has held-out rows, so what %s cost the others cannot be measured; --%s N "
+                         "masks so many, --strength exact forgets by training again, or delete the model",
+                         f->args.args.operand[0], what, what);
+    return tool_fail(
+        "%s: no number of %s brings the accuracy on %" PRIu64 " held-out rows down to %g while the others "
+        "lose at most %g; nothing was changed. Nearest: %" PRIu64 " %s, %.4f -> %.4f, others %.4f -> %.4f. "
+        "--max-retain-drop allows more, --pairs N masks so many, --strength exact forgets by training again",
+        f->args.args.operand[0], what, b->forget_rows, f->args.target, f->args.max_retain_drop, b->budget, what,
+        b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
 /* Marks of the rows of f->set, given those of the classes; to be free()d. */
@@ -122,13 +126,18 @@ int forget_find_budget(struct forget *f, const uint8_t *classes, double target, 
     dkvb_request request = make_request(f, rows, classes);
     dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
     dkvb_run_options run = progress_start("budget", f->args.threads);
+    dkvb_status rc = DKVB_OK;
     int code = rank ? tool_check(dkvb_unlearn_rank(rank, f->model, &request, &run)) : EXIT_FAILURE;
 
     o.target = target;
     o.max_retain_drop = f->args.max_retain_drop;
     *found = (dkvb_budget)DKVB_BUDGET_INIT;
     if (code == EXIT_SUCCESS)
-        code = tool_check_about(f->args.codes, dkvb_budget_find(f->model, rank, &f->held, classes, &o, found, &run));
+        rc = dkvb_budget_find(f->model, rank, &f->held, classes, &o, found, &run);
+    if (code == EXIT_SUCCESS && rc == DKVB_ENOTFOUND)
+        code = tool_fail("%s: %s: --pairs N, --hold-out in train, --strength exact", f->args.codes, dkvb_last_error());
+    else if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes, rc);
     progress_stop();
     if (code == EXIT_SUCCESS && found->met)
         code = take_with_room(f, classes, target, rank, found, mask);

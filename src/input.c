@@ -66,7 +66,11 @@ int input_features_for(struct features *out, const char *path, const dkvb_model_
 {
     int code = input_features(out, path);
 
-    if (code == EXIT_SUCCESS && out->columns != model->input_dim)
+    if (code == EXIT_SUCCESS && out->columns != model->input_dim && out->columns == 1 && out->rows == model->input_dim)
+        code = tool_fail("%s: the shape (%zu,) is %zu rows of 1 column, the model takes %" PRIu32
+                         " columns; one row has the shape (1, %zu)",
+                         path, out->rows, out->rows, model->input_dim, out->rows);
+    else if (code == EXIT_SUCCESS && out->columns != model->input_dim)
         code = tool_fail("%s: %zu columns, the model takes %" PRIu32, path, out->columns, model->input_dim);
     return code;
 }
@@ -83,9 +87,27 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
     out->y = out->array.data;
     out->rows = (size_t)out->array.shape[0];
     if (out->rows != rows)
-        return tool_fail("%s has %zu labels, %s has %zu rows: as many of both are wanted", path, out->rows, of, rows);
+        return tool_fail("%s has %zu labels, %s has %zu rows: there must be as many of both", path, out->rows, of,
+                         rows);
     input_labels_range(out);
     return EXIT_SUCCESS;
+}
+
+int input_labels_for(struct labels *out, const char *path, const struct features *x)
+{
+    int code;
+
+    if (x->columns != 1)
+        return input_labels(out, path, x->path, x->rows);
+    *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
+    code = tool_check(dkvb_labels_read(&out->array, path, NULL));
+    if (code == EXIT_SUCCESS && out->array.shape[0] != x->rows)
+        code =
+            tool_fail("%s has %" PRIu64 " labels, %s has %zu rows of 1 column; where that is one row, it must have the "
+                      "shape (1, %zu)",
+                      path, out->array.shape[0], x->path, x->rows, x->rows);
+    dkvb_array_free(&out->array);
+    return code ? code : input_labels(out, path, x->path, x->rows);
 }
 
 void input_labels_range(struct labels *labels)
@@ -139,50 +161,45 @@ int input_mask(dkvb_mask **out, const char *path)
     return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
-/* Index of the class that the `length` bytes at `word` say, or `classes` if there is none. */
-static uint32_t find_class(const char *word, size_t length, const dkvb_model *model, uint32_t classes)
+/* Mark the classes of a list with commas. DKVB_OK, or how looking for the first that is not there ended. */
+static dkvb_status find_listed(bool *chosen, const char *list, const dkvb_model *model)
 {
-    char digits[24];
-    uint64_t number;
+    char word[256];
+    uint32_t found;
+    dkvb_status rc = DKVB_OK;
 
-    if (length < sizeof digits) {
-        memcpy(digits, word, length);
-        digits[length] = '\0';
-        if (args_number(digits, &number))
-            return number < classes ? (uint32_t)number : classes;
-    }
-    for (uint32_t i = 0; i < classes; i++) {
-        const char *name = dkvb_model_class_name(model, i);
+    for (const char *at = list; !rc; at++) {
+        size_t length = strcspn(at, ",");
 
-        if (name && strlen(name) == length && memcmp(name, word, length) == 0)
-            return i;
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), at);
+        rc = dkvb_model_find_class(model, word, DKVB_FIND_NAME_OR_INDEX, &found);
+        if (!rc)
+            chosen[found] = true;
+        at += length;
+        if (*at == '\0')
+            break;
     }
-    return classes;
+    return rc;
 }
 
 int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes)
 {
-    uint32_t whole = find_class(list, strlen(list), model, classes);
+    uint32_t whole;
+    dkvb_status rc;
 
     *chosen = input_memory("the chosen classes", sizeof **chosen, classes, 1, 1);
     if (!*chosen)
         return EXIT_FAILURE;
-    if (whole < classes) { /* first, because a name may hold a comma */
+    rc = dkvb_model_find_class(model, list, DKVB_FIND_NAME_OR_INDEX,
+                               &whole); /* first, because a name may hold a comma */
+    if (rc == DKVB_OK && strchr(list, ',') && find_listed(*chosen, list, model) == DKVB_OK)
+        return tool_fail("class '%.64s': is a name, and a list of classes as well: their indices must be given", list);
+    if (rc == DKVB_OK) {
+        memset(*chosen, 0, classes * sizeof **chosen);
         (*chosen)[whole] = true;
         return EXIT_SUCCESS;
     }
-    for (const char *at = list;;) {
-        size_t length = strcspn(at, ",");
-        uint32_t found = find_class(at, length, model, classes);
-
-        if (found == classes)
-            return tool_fail("class '%.*s': the model has no such name, and its classes are 0 to %" PRIu32,
-                             (int)(length < 64 ? length : 64), at, classes - 1);
-        (*chosen)[found] = true;
-        if (at[length] == '\0')
-            return EXIT_SUCCESS;
-        at += length + 1;
-    }
+    return tool_check(strchr(list, ',') ? find_listed(*chosen, list, model) : rc);
 }
 
 int input_smallest_model(dkvb_model **out)
@@ -201,37 +218,6 @@ int input_smallest_model(dkvb_model **out)
         code = tool_check(dkvb_model_new(out, codebooks, 1, NULL));
     dkvb_codebooks_free(codebooks);
     return code;
-}
-
-/* Pointers into an array of texts: by text, then by place. */
-static int compare_texts(const void *a, const void *b)
-{
-    const char *const *text_a = *(const char *const *const *)a, *const *text_b = *(const char *const *const *)b;
-    int order = strcmp(*text_a, *text_b);
-
-    return order ? order : (text_a > text_b) - (text_a < text_b);
-}
-
-int input_twice(const char *const *texts, size_t count, size_t *first, size_t *second)
-{
-    const char *const **sorted = input_memory("texts", sizeof *sorted, count, 1, 1);
-    size_t n = 0;
-
-    *first = *second = 0;
-    if (!sorted)
-        return EXIT_FAILURE;
-    for (size_t i = 0; i < count; i++)
-        if (texts[i] && texts[i][0] != '\0')
-            sorted[n++] = &texts[i];
-    qsort(sorted, n, sizeof *sorted, compare_texts);
-    for (size_t i = 1; i < n && *first == *second; i++) {
-        if (strcmp(*sorted[i - 1], *sorted[i]) != 0)
-            continue;
-        *first = (size_t)(sorted[i - 1] - texts);
-        *second = (size_t)(sorted[i] - texts);
-    }
-    free(sorted);
-    return EXIT_SUCCESS;
 }
 
 int input_names_add(struct names *names, const char *name)
@@ -268,7 +254,8 @@ static int read_names(struct names *out, FILE *file)
 
     while (code == EXIT_SUCCESS && (length = getline(&line, &size, file)) >= 0) {
         if (strlen(line) != (size_t)length)
-            code = tool_fail("%s: line %zu holds a zero byte, text is wanted", out->path, out->count + 1);
+            code = tool_fail("%s: line %zu holds a zero byte, as UTF-16 does; the names must be saved as UTF-8",
+                             out->path, out->count + 1);
         line[strcspn(line, "\r\n")] = '\0';
         if (code == EXIT_SUCCESS)
             code = input_names_add(out, out->count == 0 ? skip_mark(line) : line);
@@ -279,27 +266,13 @@ static int read_names(struct names *out, FILE *file)
     return code;
 }
 
-int input_names_unique(const struct names *names)
-{
-    size_t first, second;
-    int code = input_twice((const char *const *)names->line, names->count, &first, &second);
-
-    if (code == EXIT_SUCCESS && first != second)
-        code = tool_fail("%s: lines %zu and %zu are both '%s': a name is wanted for one class only", names->path,
-                         first + 1, second + 1, names->line[first]);
-    return code;
-}
-
 static int check_names(const struct names *names)
 {
-    dkvb_model *model = NULL;
-    int code = input_smallest_model(&model);
+    size_t which;
 
-    for (size_t i = 0; i < names->count && code == EXIT_SUCCESS; i++)
-        if (dkvb_model_set_class_name(model, 0, names->line[i]) != DKVB_OK)
-            code = tool_fail("%s: line %zu: %s", names->path, i + 1, dkvb_last_error());
-    dkvb_model_free(model);
-    return code ? code : input_names_unique(names);
+    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+        return EXIT_SUCCESS;
+    return tool_fail("%s: line %zu: %s", names->path, which + 1, dkvb_last_error());
 }
 
 int input_names(struct names *out, const char *path)

@@ -41,6 +41,9 @@ int input_features_for(struct features *out, const char *path, const dkvb_model_
 
 /* Labels of the `rows` rows of another file, `of`: as many. */
 int input_labels(struct labels *out, const char *path, const char *of, size_t rows);
+
+/* The same of rows; a vector that may be meant as one row is told of if the numbers differ. */
+int input_labels_for(struct labels *out, const char *path, const struct features *x);
 void input_labels_free(struct labels *labels);
 
 /* Note the largest label. */
@@ -52,8 +55,8 @@ int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
 
 int input_mask(dkvb_mask **out, const char *path);
 
-/* Mark the classes of a list: an index, a name, or several of both with commas between. `chosen`, bool[classes], is to
- * be free()d. What is a number is an index. */
+/* Mark the classes of a list: a name, an index, or several of both with commas between, as dkvb_model_find_class()
+ * finds them. `chosen`, bool[classes], is to be free()d. */
 int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes);
 
 /* The smallest model there is: whether the library would take a name, a text or a number of classes can be asked of it
@@ -72,12 +75,6 @@ int input_names(struct names *out, const char *path);
 
 /* Append one, copied. */
 int input_names_add(struct names *names, const char *name);
-
-/* Fail if two are the same, by their lines. */
-int input_names_unique(const struct names *names);
-
-/* Two equal texts of `count`, NULL and empty ones left out: their indices, or twice the same if there are none. */
-int input_twice(const char *const *texts, size_t count, size_t *first, size_t *second);
 
 void input_names_free(struct names *names);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classes.h"
 #include "hex.h"
 #include "input.h"
 #include "json.h"

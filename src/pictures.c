@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "fnv.h"
+#include "json.h"
 #include "paths.h"
 #include "progress.h"
 #include "tool.h"
@@ -27,8 +28,13 @@ const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "ci
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
                                    DKVB_IMAGES_CIFAR100, DKVB_IMAGES_AUTO,   DKVB_IMAGES_ARRAY, DKVB_IMAGES_ARRAY};
 
-const char *const pictures_options[] = {"encoder",       "weights",         "config", "format",
-                                        "coarse-labels", "skip-unreadable", NULL};
+const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL}; /* index: DKVB_ACTIVATION_… */
+
+const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
+                                        "format",  "coarse-labels", "skip-unreadable", NULL};
+
+/* What ends the identity of an encoder that turns pictures upright. */
+static const char upright[] = "+exif";
 
 static bool takes_weights(uint32_t kind)
 {
@@ -52,6 +58,8 @@ int pictures_check_args(const struct args_command *command, const struct picture
     }
     if (kind != DKVB_ENCODER_CLIP && args->config)
         return args_misused(command, "--config is of --encoder clip only");
+    if (kind != DKVB_ENCODER_CLIP && args->activation)
+        return args_misused(command, "--activation is of --encoder clip only");
     return EXIT_SUCCESS;
 }
 
@@ -101,6 +109,8 @@ static int size_of_pixels(const struct pictures *p, dkvb_encoder_options *o)
     if (o->width > 0)
         return code;
     code = tool_check(dkvb_imageset_read(p->set, 0, &first, NULL));
+    if (code == EXIT_SUCCESS && o->upright)
+        code = tool_check(dkvb_image_turn_upright(&first));
     o->width = first.width;
     o->height = first.height;
     o->channels = first.channels;
@@ -108,19 +118,36 @@ static int size_of_pixels(const struct pictures *p, dkvb_encoder_options *o)
     return code;
 }
 
-static int open_encoder(struct pictures *p, uint32_t kind)
+static int open_encoder(struct pictures *p, uint32_t kind, bool turned)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
-    int code = kind == DKVB_ENCODER_PIXELS ? size_of_pixels(p, &o) : EXIT_SUCCESS;
+    int code;
 
+    o.upright = p->args->exif_orientation || turned;
+    code = kind == DKVB_ENCODER_PIXELS ? size_of_pixels(p, &o) : EXIT_SUCCESS;
     if (kind != DKVB_ENCODER_CLIP && p->args->config)
         return tool_fail("%s: encoder %s takes no config", p->args->config, dkvb_encoder_kind_name(kind));
     o.weights = p->args->weights;
     o.config = p->args->config;
+    o.activation = p->args->activation;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_encoder_open(&p->encoder, kind, &o));
     p->encoder_info = (dkvb_encoder_info){.struct_size = sizeof p->encoder_info};
-    return code ? code : tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
+    p->upright = o.upright;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_imageset_get_info(p->set, &p->info)); /* a picture may have been read */
+    return code;
+}
+
+/* A guess that nothing confirms: neither a config nor a model that remembers the encoder. */
+static void tell_guess(const struct pictures *p)
+{
+    if (p->encoder_info.guessed)
+        tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
+                  " heads are taken, as OpenAI's weights need, while most of OpenCLIP's need --activation gelu",
+                  p->args->weights, p->encoder_info.heads);
 }
 
 int pictures_open(struct pictures *p, const struct pictures_args *args)
@@ -129,13 +156,17 @@ int pictures_open(struct pictures *p, const struct pictures_args *args)
 
     *p = (struct pictures){.args = args};
     code = open_set(p);
-    return code ? code : open_encoder(p, args->encoder + 1);
+    if (code == EXIT_SUCCESS)
+        code = open_encoder(p, args->encoder + 1, false);
+    if (code == EXIT_SUCCESS)
+        tell_guess(p);
+    return code;
 }
 
 /* The kind of encoder that an identity begins with; 0 if it is none of ours. */
 static uint32_t kind_of(const char *identity)
 {
-    size_t length = strcspn(identity, ":");
+    size_t length = strcspn(identity, ":+");
 
     for (uint32_t kind = 1; dkvb_encoder_kind_name(kind); kind++)
         if (strlen(dkvb_encoder_kind_name(kind)) == length &&
@@ -159,6 +190,44 @@ static int remembered_kind(const struct pictures *p, const dkvb_model *model, co
     return EXIT_SUCCESS;
 }
 
+/* Whether the same weights with the other activation are those that a model remembers: too often it was guessed. */
+static bool differs_by_activation(const struct pictures *p, const char *remembered)
+{
+    dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
+    dkvb_encoder *other = NULL;
+    bool same = false;
+
+    o.weights = p->args->weights;
+    o.config = p->args->config;
+    o.upright = p->upright;
+    o.activation =
+        p->encoder_info.activation == DKVB_ACTIVATION_GELU ? DKVB_ACTIVATION_QUICK_GELU : DKVB_ACTIVATION_GELU;
+    if (p->encoder_info.kind == DKVB_ENCODER_CLIP && dkvb_encoder_open(&other, DKVB_ENCODER_CLIP, &o) == DKVB_OK)
+        same = strcmp(dkvb_encoder_identity(other), remembered) == 0;
+    dkvb_encoder_free(other);
+    return same;
+}
+
+static bool is_upright(const char *identity)
+{
+    size_t length = strlen(identity), end = strlen(upright);
+
+    return length > end && strcmp(identity + length - end, upright) == 0;
+}
+
+static int fail_identity(const struct pictures *p, const char *path, const char *remembered, const char *found)
+{
+    if (is_upright(remembered) != p->upright)
+        return tool_fail("%s: was trained on rows of %s, those of %s are found: --exif-orientation must be %s", path,
+                         remembered, found, p->upright ? "left out" : "given");
+    if (differs_by_activation(p, remembered))
+        return tool_fail("%s: was trained on rows of %s; %s gives those with --activation %s", path, remembered,
+                         p->args->weights, p->encoder_info.activation == DKVB_ACTIVATION_GELU ? "quick_gelu" : "gelu");
+    return tool_fail("%s: was trained on rows of %s, those of %s are found: the same encoder, weights and config must "
+                     "be given",
+                     path, remembered, found);
+}
+
 static int check_model(const struct pictures *p, const dkvb_model *model, const char *path)
 {
     const char *remembered = dkvb_model_encoder(model), *found = dkvb_encoder_identity(p->encoder);
@@ -168,7 +237,7 @@ static int check_model(const struct pictures *p, const dkvb_model *model, const 
     if (code)
         return code;
     if (remembered && strcmp(remembered, found) != 0)
-        return tool_fail("%s: was trained on rows of %s, those of %s are found", path, remembered, found);
+        return fail_identity(p, path, remembered, found);
     if (p->encoder_info.dim != info.input_dim)
         return tool_fail("%s: %" PRIu32 " columns by %s, %s takes %" PRIu32, p->args->path, p->encoder_info.dim, found,
                          path, info.input_dim);
@@ -187,8 +256,12 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
     if (code == EXIT_SUCCESS)
         code = open_set(p);
     if (code == EXIT_SUCCESS)
-        code = open_encoder(p, kind);
-    return code ? code : check_model(p, model, path);
+        code = open_encoder(p, kind, !chosen && is_upright(dkvb_model_encoder(model)));
+    if (code == EXIT_SUCCESS)
+        code = check_model(p, model, path);
+    if (code == EXIT_SUCCESS && !dkvb_model_encoder(model))
+        tell_guess(p);
+    return code;
 }
 
 int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)
@@ -324,6 +397,20 @@ static int encode_chunk(struct pictures *p, uint64_t first, size_t n, float *x, 
     return p->gave_up ? EXIT_FAILURE : tool_check(rc);
 }
 
+/* A picture that a camera noted as turned is otherwise read sideways without a word. */
+static int tell_turned(const struct pictures *p)
+{
+    dkvb_imageset_info info = {.struct_size = sizeof info};
+    int code = tool_check(dkvb_imageset_get_info(p->set, &info));
+    uint64_t turned = info.turned - p->info.turned;
+
+    if (code == EXIT_SUCCESS && turned > 0 && !p->upright)
+        tool_note("%s: %" PRIu64
+                  " pictures have an EXIF orientation that is not applied; --exif-orientation turns them",
+                  p->args->path, turned);
+    return code;
+}
+
 int pictures_each(struct pictures *p, uint64_t first, uint32_t threads, pictures_fn fn, void *user)
 {
     bool copies = p->encoder_info.kind == DKVB_ENCODER_PIXELS && p->info.width > 0; /* no faster on more threads */
@@ -339,6 +426,8 @@ int pictures_each(struct pictures *p, uint64_t first, uint32_t threads, pictures
     }
     progress_stop();
     free(x);
+    if (code == EXIT_SUCCESS)
+        code = tell_turned(p);
     return code;
 }
 
@@ -458,14 +547,57 @@ uint64_t pictures_next(const struct pictures *p, uint64_t picture)
 /* Whether a model would take the names is better known before it is trained. */
 static int check_names(const struct names *names)
 {
-    dkvb_model *model = NULL;
-    int code = input_smallest_model(&model);
+    size_t which;
 
-    for (size_t i = 0; i < names->count && code == EXIT_SUCCESS; i++)
-        if (dkvb_model_set_class_name(model, 0, names->line[i]) != DKVB_OK)
-            code = tool_fail("%s: class '%s': %s", names->path, names->line[i], dkvb_last_error());
-    dkvb_model_free(model);
-    return code ? code : input_names_unique(names);
+    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+        return EXIT_SUCCESS;
+    return tool_fail("%s: class '%s': %s", names->path, which < names->count ? names->line[which] : "",
+                     dkvb_last_error());
+}
+
+void pictures_left_out(struct left_out *out, const struct pictures *p)
+{
+    const char *ending;
+
+    *out = (struct left_out){.files = p->info.ignored, .unreadable = p->unreadable, .nested = p->info.nested};
+    while (out->kinds < LEFT_OUT_KINDS &&
+           (ending = dkvb_imageset_ignored(p->set, out->kinds, &out->kind[out->kinds].files))) {
+        snprintf(out->kind[out->kinds].ending, sizeof out->kind->ending, "%s", ending);
+        out->kinds++;
+    }
+    if (out->nested == DKVB_NESTED_PARTS)
+        tool_note(
+            "%s: train, val, test or the like are taken for classes; give one of them, if they are parts of the data",
+            p->args->path);
+    if (out->nested == DKVB_NESTED_WRAPPED)
+        tool_note("%s: its only class holds folders, no pictures; give %s/%s, if those are the classes", p->args->path,
+                  p->args->path, dkvb_imageset_class_name(p->set, 0));
+}
+
+void pictures_say_left_out(const struct left_out *l)
+{
+    if (l->unreadable > 0)
+        printf("left out: %" PRIu64 " pictures that cannot be read\n", l->unreadable);
+    if (l->files > 0)
+        printf("left out: %" PRIu64 " files that are no pictures by their names:", l->files);
+    for (uint32_t i = 0; i < l->kinds; i++)
+        printf("%s %" PRIu64 " %s", i ? "," : "", l->kind[i].files,
+               l->kind[i].ending[0] ? l->kind[i].ending : "without an ending");
+    if (l->files > 0)
+        printf("\n");
+}
+
+void pictures_json_left_out(const struct left_out *l)
+{
+    static const char *const nested[] = {NULL, "deeper", "parts", "wrapped"};
+
+    json_count("unreadable", l->unreadable);
+    json_count("ignored", l->files);
+    json_open("ignored_endings", '{');
+    for (uint32_t i = 0; i < l->kinds; i++)
+        json_count(l->kind[i].ending, l->kind[i].files);
+    json_close('}');
+    json_text("nested", nested[l->nested]);
 }
 
 int pictures_class_names(const struct pictures *p, struct names *out)
@@ -500,21 +632,9 @@ static bool has_names(const dkvb_model *model, uint32_t classes)
     return false;
 }
 
-/* The model's class of this name, or `classes`. */
-static uint32_t find_class(const dkvb_model *model, uint32_t classes, const char *name)
-{
-    for (uint32_t i = 0; i < classes; i++) {
-        const char *other = dkvb_model_class_name(model, i);
-
-        if (other && strcmp(name, other) == 0)
-            return i;
-    }
-    return classes;
-}
-
 /* names: of the set's classes. */
-static int match_names(const struct names *names, const dkvb_model *model, uint32_t classes, const char *path,
-                       struct names *more, int32_t *as)
+static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, uint32_t classes,
+                       const char *path, struct names *more, int32_t *as)
 {
     int code = EXIT_SUCCESS;
 
@@ -524,13 +644,19 @@ static int match_names(const struct names *names, const dkvb_model *model, uint3
         code = input_names_add(more, name ? name : "");
     }
     for (size_t i = 0; i < names->count && code == EXIT_SUCCESS; i++) {
-        uint32_t found = find_class(model, classes, names->line[i]);
+        uint32_t found = 0;
+        dkvb_status rc = dkvb_model_find_class(model, names->line[i], DKVB_FIND_NAME, &found);
 
         as[i] = (int32_t)found;
-        if (found < classes)
+        if (rc == DKVB_OK)
             continue;
+        if (rc != DKVB_ENOTFOUND)
+            return tool_check(rc);
         if (!more)
-            return tool_fail("%s: class '%s': %s has no class of this name", names->path, names->line[i], path);
+            return tool_fail("%s: class '%s': %s has no class of this name%s", names->path, names->line[i], path,
+                             p->info.nested == DKVB_NESTED_PARTS || p->info.nested == DKVB_NESTED_WRAPPED
+                                 ? "; it holds folders only: are those the classes?"
+                                 : "");
         as[i] = (int32_t)more->count;
         code = input_names_add(more, names->line[i]);
     }
@@ -555,7 +681,7 @@ static int match_classes(const struct pictures *p, const dkvb_model *model, cons
     for (uint32_t i = 0; i < p->info.classes && code == EXIT_SUCCESS; i++)
         (*as)[i] = (int32_t)i;
     if (code == EXIT_SUCCESS && names.count > 0 && has_names(model, info.classes))
-        code = match_names(&names, model, info.classes, path, more, *as);
+        code = match_names(p, &names, model, info.classes, path, more, *as);
     input_names_free(&names);
     return code;
 }

@@ -15,12 +15,13 @@
 /* What a command was told; a member of its struct. */
 struct pictures_args {
     const char *path, *weights, *config;
-    uint32_t encoder; /* DKVB_ENCODER_… less 1 */
-    uint32_t format;  /* index in pictures_formats */
-    bool coarse_labels, skip_unreadable;
+    uint32_t encoder;    /* DKVB_ENCODER_… less 1 */
+    uint32_t format;     /* index in pictures_formats */
+    uint32_t activation; /* DKVB_ACTIVATION_… */
+    bool exif_orientation, coarse_labels, skip_unreadable;
 };
 
-extern const char *const pictures_encoders[], *const pictures_formats[];
+extern const char *const pictures_encoders[], *const pictures_formats[], *const pictures_activations[];
 
 #define PICTURES_ENCODERS "pixels|descriptor|clip|resnet50"
 
@@ -29,6 +30,14 @@ extern const char *const pictures_encoders[], *const pictures_formats[];
     {"weights", ARGS_TEXT, AT(member.weights), "FILE", .help = "of clip and resnet50: .safetensors"},                  \
         {"config", ARGS_TEXT, AT(member.config), "FILE",                                                               \
          .help = "of clip: its config.json, if that is not beside the weights"},                                       \
+        {"activation",                                                                                                 \
+         ARGS_CHOICE,                                                                                                  \
+         AT(member.activation),                                                                                        \
+         "auto|quick_gelu|gelu",                                                                                       \
+         .help = "of clip; auto: as the config says, else quick_gelu",                                                 \
+         .choices = pictures_activations},                                                                             \
+        {"exif-orientation", ARGS_FLAG, AT(member.exif_orientation),                                                   \
+         .help = "turn pictures as the camera noted; a model remembers it"},                                           \
         {"format",                                                                                                     \
          ARGS_CHOICE,                                                                                                  \
          AT(member.format),                                                                                            \
@@ -61,7 +70,24 @@ struct pictures {
     uint8_t *readable;   /* [pictures]: 0 once it is known that one cannot be read */
     uint64_t unreadable; /* how many */
     bool gave_up;        /* at the first */
+    bool upright;        /* pictures are turned as the camera noted */
 };
+
+/* What did not become rows, for text and JSON once the set is closed. */
+enum { LEFT_OUT_KINDS = 32 };
+struct left_out {
+    uint64_t files, unreadable;
+    uint32_t nested, kinds; /* DKVB_NESTED_…; how many endings */
+    struct {
+        char ending[16];
+        uint64_t files;
+    } kind[LEFT_OUT_KINDS];
+};
+
+/* Also notes folders that are hardly classes. */
+void pictures_left_out(struct left_out *out, const struct pictures *p);
+void pictures_say_left_out(const struct left_out *left);
+void pictures_json_left_out(const struct left_out *left); /* several fields */
 
 /* Open both. pictures_close() is wanted after a failure too. */
 int pictures_open(struct pictures *p, const struct pictures_args *args);

@@ -101,6 +101,8 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"class-names", ARGS_TEXT, AT(class_names), "FILE",
      .help = "names of the classes, one a line, from class 0; --images brings its own"},
+    {"empty-classes", ARGS_FLAG, AT(empty_classes),
+     .help = "also train where classes have no rows, which is refused otherwise"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of projections, keys and the order of rows", .shows_default = true},
     {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has; results never depend on it"},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},

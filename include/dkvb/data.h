@@ -116,6 +116,74 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_map(dkvb_array *out, const cha
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char *path,
                                                      const dkvb_allocator *allocator);
 
+/** What rows say together, filled in by dkvb_features_survey(). */
+typedef struct dkvb_features_info {
+    size_t struct_size;
+    uint64_t rows;
+    uint64_t columns;
+    uint64_t outlying;     /**< values of at least 1,024 times the size of all others */
+    uint64_t first_row;    /**< where the first of them is */
+    uint64_t first_column; /**< likewise */
+    float first_value;     /**< what it is */
+} dkvb_features_info;
+
+#define DKVB_FEATURES_INFO_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_features_info), 0, 0, 0, 0, 0, 0                                                                   \
+    }
+
+/**
+ * Look for values that dwarf all others: a huge number in one cell, a mark such as -9999 for "missing", a column in
+ * another unit. They move the centre of the rows so far that the rows look alike, and nothing can be learned.
+ *
+ * @param x  float[n][dim], finite.
+ * @return `DKVB_EINVAL`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_survey(dkvb_features_info *info, const float *x, size_t n,
+                                                         size_t dim);
+
+/** What the labels of rows say together, filled in by dkvb_labels_survey(). */
+typedef struct dkvb_labels_info {
+    size_t struct_size;
+    uint64_t rows;
+    uint64_t unlabelled;  /**< of them, rows with label -1 */
+    uint64_t largest_row; /**< the first row of the largest label */
+    int32_t smallest;     /**< label of 0 or more; -1 if there is none */
+    int32_t largest;      /**< likewise */
+    uint32_t classes;     /**< that was given, or as many as the largest label says */
+    uint32_t empty;       /**< classes without a row */
+    uint32_t first_empty; /**< the first of them */
+    char empty_list[92];  /**< all of them as ranges: "0, 5..9"; cut short by "..." where there are many */
+} dkvb_labels_info;
+
+#define DKVB_LABELS_INFO_INIT                                                                                          \
+    {                                                                                                                  \
+        sizeof(dkvb_labels_info), 0, 0, 0, -1, -1, 0, 0, 0,                                                            \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
+    }
+
+/** For `known`: any class may be without rows. */
+#define DKVB_LABELS_ANY 0xFFFFFFFFu
+
+/**
+ * Look at labels before anything is trained on them: a class without rows is hardly ever meant, but follows from
+ * numbering from 1, from -1 and +1, from gaps, or from 255 for "none".
+ *
+ * @param info       filled in also where classes are refused.
+ * @param labels     int32[n], -1 = none.
+ * @param classes    how many there are; 0: as many as the largest label says.
+ * @param known      classes below this may be without rows, and are not counted as such: those that a model has
+ *                   already. DKVB_LABELS_ANY: all may be, and are counted.
+ * @param allocator  NULL: malloc and free. A bit for each class is needed.
+ * @return `DKVB_EMISMATCH` for classes without rows, with a message that says which and the likely way on, and for a
+ *         label that is not below `classes`; `DKVB_EINVAL`; `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, const int32_t *labels, size_t n,
+                                                       uint32_t classes, uint32_t known,
+                                                       const dkvb_allocator *allocator);
+
 /** `float16` of `float32`, such as dkvb_npy_write() takes: to the nearest, ties to even; too large becomes infinite. */
 DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
 

@@ -55,7 +55,7 @@ typedef struct dkvb_encoder_options {
     uint32_t width;      /**< pixels: of every picture */
     uint32_t height;     /**< likewise */
     uint32_t channels;   /**< likewise, 1 or 3 */
-    uint32_t reserved;   /**< 0 */
+    uint32_t upright;    /**< 1: turn pictures as their orientation says; the identity then ends in "+exif" */
     const dkvb_allocator *allocator; /**< NULL: malloc and free */
 } dkvb_encoder_options;
 
@@ -95,7 +95,7 @@ typedef struct dkvb_encoder_info {
     uint32_t layers;     /**< CLIP: blocks */
     uint32_t heads;      /**< CLIP: attention heads */
     uint32_t activation; /**< CLIP: DKVB_ACTIVATION_… */
-    uint32_t reserved;   /**< 0 */
+    uint32_t guessed;    /**< CLIP: 1 if no config and no option said the activation: it may be another */
 } dkvb_encoder_info;
 
 /** `struct_size` must be set. */
@@ -110,8 +110,8 @@ DKVB_API const char *dkvb_encoder_kind_name(uint32_t kind);
 /**
  * A short text that is the same for two encoders exactly if they give the same rows: kind and version, and a checksum
  * of the weights as they are used, so not of the layout they came in. Of `pixels` it is the kind alone: what size they
- * take, the number of columns and the pictures say. Owned by the encoder. A model remembers it:
- * dkvb_model_set_encoder().
+ * take, the number of columns and the pictures say. "+exif" ends it if pictures are turned upright. Owned by the
+ * encoder. A model remembers it: dkvb_model_set_encoder().
  */
 DKVB_API const char *dkvb_encoder_identity(const dkvb_encoder *encoder);
 

@@ -29,9 +29,9 @@ typedef struct dkvb_image {
     size_t struct_size;
     uint32_t width;
     uint32_t height;
-    uint32_t channels; /**< 1: grey, 3: red, green, blue */
-    uint32_t reserved; /**< 0 */
-    uint8_t *pixels;   /**< uint8[height][width][channels]; owned by the picture unless the caller put it there */
+    uint32_t channels;    /**< 1: grey, 3: red, green, blue */
+    uint32_t orientation; /**< as EXIF has it, 1 (upright) to 8; 0: not noted. Pixels are as they are stored */
+    uint8_t *pixels;      /**< uint8[height][width][channels]; owned by the picture unless the caller put it there */
     dkvb_allocator allocator; /**< that `pixels` came from; the library's business */
 } dkvb_image;
 
@@ -58,7 +58,7 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * As PIL's `Image.open(path).convert("RGB")` does, to the level: palettes are looked up, transparency is dropped, gamma
  * and colour profiles are ignored, CMYK becomes RGB by the products of the complements. 16-bit samples keep their high
  * byte (PIL clips 16-bit grey instead). Grey stays one channel, which every user of a picture takes for three equal
- * ones. The orientation that a camera noted is not applied, as PIL does not unless asked.
+ * ones. The orientation that a camera noted is not applied, as PIL does not unless asked: dkvb_image_turn_upright().
  *
  * The allocator gives all memory but what libjpeg works in, a few rows or the coefficients of a progressive picture.
  *
@@ -72,6 +72,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_read(dkvb_image *out, const char 
 /** The same from bytes in memory; `name` stands for the file in messages. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size,
                                                       const char *name, const dkvb_allocator *allocator);
+
+/**
+ * Turn a picture that was read as its `orientation` says, which is 1 then: as PIL's `ImageOps.exif_transpose`, but for
+ * notes in XMP, which are not read. `DKVB_EINVAL`; `DKVB_ENOMEM`, which leaves the picture as it was.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_turn_upright(dkvb_image *image);
 
 /* Filters of resizing, both antialiased: wider when a picture gets smaller. */
 enum {
@@ -129,9 +135,9 @@ DKVB_API void dkvb_imageset_options_init(dkvb_imageset_options *opts, size_t str
  *
  * A folder: each of its folders is a class, named by it; classes and, within a class, paths relative to it are in byte
  * order. Below a class folders may nest to any depth. Files that end in .png, .jpg or .jpeg (in any case) are pictures;
- * other files are left out and counted, names that begin with a dot are not looked at. Pictures that lie directly in
- * the folder come first and have no class; a folder without folders is a set without classes. Links to folders are
- * followed, except to one that the path already leads through. Pictures are not opened yet.
+ * other files are left out and counted, names that begin with a dot, __MACOSX and @eaDir are not looked at. Pictures
+ * that lie directly in the folder come first and have no class; a folder without folders is a set without classes.
+ * Links to folders are followed, except to one that the path already leads through. Pictures are not opened yet.
  *
  * CIFAR, binary version: a file, or a folder with data_batch_*.bin or train.bin, which are its training pictures. Names
  * of classes come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the file, if it is
@@ -147,6 +153,14 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open(dkvb_imageset **out, cons
 /** NULL is a no-op. */
 DKVB_API void dkvb_imageset_free(dkvb_imageset *set);
 
+/* How folders of classes look that may be something else: whoever trains on them should be told. */
+enum {
+    DKVB_NESTED_NONE = 0,   /**< classes hold pictures only */
+    DKVB_NESTED_DEEPER = 1, /**< pictures lie in folders of a class as well; they are of that class */
+    DKVB_NESTED_PARTS = 2,  /**< classes are called train, val, test or so, and hold folders only */
+    DKVB_NESTED_WRAPPED = 3 /**< there is one class, and it holds folders only: perhaps those are the classes */
+};
+
 typedef struct dkvb_imageset_info {
     size_t struct_size;
     uint64_t pictures;
@@ -156,7 +170,8 @@ typedef struct dkvb_imageset_info {
     uint32_t width;    /**< of every picture, where they are all of a size: CIFAR and arrays; else 0 */
     uint32_t height;   /**< likewise */
     uint32_t channels; /**< likewise */
-    uint32_t reserved; /**< 0 */
+    uint32_t nested;   /**< DKVB_NESTED_… */
+    uint64_t turned;   /**< times that a picture was read whose EXIF orientation is not upright, up to now */
 } dkvb_imageset_info;
 
 /** `struct_size` must be set. */
@@ -164,6 +179,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get_info(const dkvb_imageset *
 
 /** Name of a class, owned by the set; NULL if it has none or there is no such class. */
 DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t index);
+
+/**
+ * Files that a folder holds beside pictures, by the ending of their names: ".txt", in lower case, or "" for those that
+ * have none. The ending of the most files is `index` 0; NULL past the last. *count: how many files; may be NULL.
+ */
+DKVB_API const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t index, uint64_t *count);
 
 /** Class of a picture; -1 if it has none or there is no such picture. */
 DKVB_API int32_t dkvb_imageset_label(const dkvb_imageset *set, uint64_t index);

@@ -158,8 +158,35 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_class_counts(const dkvb_model *mo
 /** Overwrite the kept counts and keep none any more. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_counts(dkvb_model *model);
 
-/** Name a class: UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the name away. */
+/**
+ * Name a class: UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the name away.
+ *
+ * Names compare by Unicode's canonical equivalence: "ä" as one character is the same as "a" and a diaeresis.
+ * `DKVB_EINVAL` if another class is called so: take its name away first.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name);
+
+/**
+ * Whether names could be those of a model's classes: each a text as dkvb_model_set_class_name() takes it, none twice.
+ *
+ * @param names  [count]; NULL and "" are classes without a name.
+ * @param which  the place of the name that the message is about.
+ * @return `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_class_names_check(const char *const *names, size_t count, size_t *which);
+
+/* What a word may be for dkvb_model_find_class(). */
+enum { DKVB_FIND_NAME_OR_INDEX = 0, DKVB_FIND_NAME = 1 };
+
+/**
+ * The class that a word means: the one of that name or, if none is called so, the one of that index; "#3" is index 3
+ * even where a class is called "3".
+ *
+ * @param how  DKVB_FIND_…: with DKVB_FIND_NAME an index is no word for a class.
+ * @return `DKVB_ENOTFOUND`; `DKVB_EINVAL` if two classes are called so, as files of older libraries may have them.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_find_class(const dkvb_model *model, const char *word, uint32_t how,
+                                                          uint32_t *label);
 
 /** Name of a class, or NULL if it has none or does not exist. Tied to the model, until the name is changed. */
 DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);

@@ -307,9 +307,11 @@ static dkvb_status find_preparation(struct placement *w)
 static dkvb_status check_row_count(size_t n, uint32_t keys)
 {
     if (n < keys)
-        return dkvb__fail(DKVB_EINVAL,
-                          "key initialisation: %zu rows for %u keys, there must be at least as many rows as keys", n,
-                          keys);
+        return dkvb__fail(
+            DKVB_EINVAL,
+            "key initialisation: %zu rows for %u keys, there must be at least as many rows as keys: the option "
+            "keys must be at most that, or 0 for what suits the rows",
+            n, keys);
     return DKVB_OK;
 }
 

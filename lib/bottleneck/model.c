@@ -4,7 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/sort.h"
 #include "base/status.h"
+#include "base/unicode.h"
 #include "base/widen.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/calibration.h"
@@ -449,12 +451,104 @@ dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const c
         return rc;
     if (label >= model->classes)
         return dkvb__fail(DKVB_EINVAL, "class name: there is no class %u, the model has %u", label, model->classes);
+    for (uint32_t i = 0; name && *name && i < model->classes; i++)
+        if (i != label && model->names[i] && dkvb__same_name(model->names[i], name))
+            return dkvb__fail(DKVB_EINVAL,
+                              "class name: class %u is called '%.255s' already; a name is for one class only", i, name);
     return replace_text(model, &model->names[label], "class name", name, DKVB__MAX_NAME);
 }
 
 const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label)
 {
     return label < model->classes ? model->names[label] : NULL;
+}
+
+/* Two of the names that are the same, by their places; false if there are none. */
+static bool find_twice(const char *const *names, const struct dkvb__keyed *sorted, size_t n, size_t *first,
+                       size_t *second)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n && sorted[j].key == sorted[i].key; j++)
+            if (dkvb__same_name(names[sorted[i].index], names[sorted[j].index])) {
+                *first = (size_t)sorted[i].index;
+                *second = (size_t)sorted[j].index;
+                return true;
+            }
+    return false;
+}
+
+dkvb_status dkvb_class_names_check(const char *const *names, size_t count, size_t *which)
+{
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    struct dkvb__keyed *sorted;
+    size_t n = 0, first = 0, second = 0;
+    dkvb_status rc = DKVB_OK;
+
+    if (!which || (count > 0 && !names))
+        return dkvb__fail(DKVB_EINVAL, "class names: %s is NULL", which ? "names" : "which");
+    for (*which = 0; *which < count; ++*which) {
+        rc = names[*which] ? dkvb__check_text("class name", names[*which], DKVB__MAX_NAME) : DKVB_OK;
+        if (rc)
+            return rc;
+    }
+    sorted = dkvb__alloc(&mem, 2 * count, sizeof *sorted);
+    if (!sorted)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu class names", count);
+    for (size_t i = 0; i < count; i++)
+        if (names[i] && *names[i])
+            sorted[n++] = (struct dkvb__keyed){dkvb__name_key(names[i]), i};
+    dkvb__sort_keyed(sorted, sorted + count, n);
+    if (find_twice(names, sorted, n, &first, &second)) {
+        *which = second;
+        rc = dkvb__fail(DKVB_EINVAL, "class name: class %zu is called '%.255s' already; a name is for one class only",
+                        first, names[second]);
+    }
+    dkvb__free(&mem, sorted);
+    return rc;
+}
+
+/* Digits only, as an index that the model has; false for anything else. */
+static bool take_index(const dkvb_model *model, const char *word, uint32_t *label)
+{
+    uint64_t number = 0;
+    size_t i = 0;
+
+    for (; word[i] >= '0' && word[i] <= '9' && i < 10; i++)
+        number = number * 10 + (uint64_t)(word[i] - '0');
+    if (i == 0 || word[i] != '\0' || number >= model->classes)
+        return false;
+    *label = (uint32_t)number;
+    return true;
+}
+
+dkvb_status dkvb_model_find_class(const dkvb_model *model, const char *word, uint32_t how, uint32_t *label)
+{
+    uint32_t found = 0, named = UINT32_MAX;
+
+    if (!model || !word || !label)
+        return dkvb__fail(DKVB_EINVAL, "class: %s is NULL", !model ? "model" : !word ? "word" : "label");
+    if (how > DKVB_FIND_NAME)
+        return dkvb__fail(DKVB_EINVAL, "class: how is %u, it must be DKVB_FIND_…", how);
+    if (!dkvb__utf8_valid(word, strlen(word)))
+        return dkvb__fail(DKVB_EINVAL, "class: a name must be UTF-8 without control characters");
+    for (uint32_t i = 0; *word && i < model->classes; i++) {
+        if (!model->names[i] || !dkvb__same_name(model->names[i], word))
+            continue;
+        if (named != UINT32_MAX)
+            return dkvb__fail(DKVB_EINVAL, "class '%.64s': classes %u and %u are both called so; say #%u or #%u", word,
+                              named, i, named, i);
+        named = i;
+    }
+    if (named != UINT32_MAX)
+        *label = named;
+    else if (how == DKVB_FIND_NAME_OR_INDEX && take_index(model, word + (word[0] == '#'), &found))
+        *label = found;
+    else if (how == DKVB_FIND_NAME)
+        return dkvb__fail(DKVB_ENOTFOUND, "class '%.64s': the model has no such name", word);
+    else
+        return dkvb__fail(DKVB_ENOTFOUND, "class '%.64s': the model has no such name, and its classes are 0 to %u",
+                          word, model->classes - 1);
+    return DKVB_OK;
 }
 
 dkvb_status dkvb_model_set_encoder(dkvb_model *model, const char *text)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/half.h"
+#include "base/signature.h"
 #include "base/status.h"
 #include "base/widen.h"
 #include "data/idx.h"
@@ -137,10 +138,7 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
         return dkvb__npy_read(s, file);
     if (dkvb__idx_sniff(start, size))
         return dkvb__idx_read(s, file);
-    if (size < sizeof start)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes, a NumPy or IDX file is wanted", s->path, size);
-    return dkvb__fail(DKVB_EFORMAT, "%.300s: begins with the bytes %02x %02x %02x %02x, a NumPy or IDX file is wanted",
-                      s->path, start[0], start[1], start[2], start[3]);
+    return dkvb__fail_foreign_file(file, DKVB__USE_ARRAY);
 }
 
 /* What data starts on a multiple of; NumPy pads its headers to it. */
@@ -272,7 +270,9 @@ static dkvb_status check_features(const struct dkvb__stored *s)
 
     if (a->dtype != DKVB_DTYPE_U8 && a->dtype != DKVB_DTYPE_F16 && a->dtype != DKVB_DTYPE_F32 &&
         a->dtype != DKVB_DTYPE_F64)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; features are float16, float32, float64 or uint8",
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: elements are %s; features must be float16, float32, float64 or uint8: "
+                          "astype('float32') makes such of them",
                           s->path, dkvb_dtype_name(a->dtype));
     if (a->ndim == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: a single number; features have 1 to %d dimensions", s->path,
@@ -345,11 +345,14 @@ static dkvb_status check_labels(const struct dkvb__stored *s)
     const dkvb_array *a = &s->array;
 
     if (a->dtype < DKVB_DTYPE_U8 || a->dtype > DKVB_DTYPE_I64)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; labels are integers", s->path,
-                          dkvb_dtype_name(a->dtype));
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: elements are %s; labels must be integers (or bool): astype('int64') makes such of "
+                          "whole numbers",
+                          s->path, dkvb_dtype_name(a->dtype));
     if (a->ndim == 2 && a->shape[1] != 1)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu columns, labels have 1", s->path,
-                          (unsigned long long)a->shape[1]);
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: %llu columns, labels must have 1: of one-hot rows argmax(axis=1) makes labels",
+                          s->path, (unsigned long long)a->shape[1]);
     if (a->ndim < 1 || a->ndim > 2)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %u dimensions; labels are a vector or a matrix of 1 column", s->path,
                           a->ndim);
@@ -387,8 +390,8 @@ static dkvb_status fail_label(const struct dkvb__stored *s, size_t row)
         snprintf(label, sizeof label, "%llu", (unsigned long long)((const uint64_t *)s->array.data)[row]);
     else
         snprintf(label, sizeof label, "%lld", (long long)integer_at(s->array.dtype, s->array.data, row));
-    return dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has the label %s, -1 to %d is wanted", s->path, row, label,
-                      INT32_MAX);
+    return dkvb__fail(DKVB_EFORMAT, "%.200s: row %zu has the label %s; labels are 0 to %d, and -1 for rows without one",
+                      s->path, row, label, INT32_MAX);
 }
 
 /* Labels have one column, so Fortran order is C order. */

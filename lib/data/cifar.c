@@ -219,7 +219,8 @@ static const char *cifar_class_name(const struct dkvb_imageset *set, uint32_t in
     return c->name[index];
 }
 
-static const struct dkvb__images_kind kind = {cifar_read, cifar_name, cifar_label, cifar_class_name, cifar_close};
+static const struct dkvb__images_kind kind = {
+    .read = cifar_read, .name = cifar_name, .label = cifar_label, .class_name = cifar_class_name, .close = cifar_close};
 
 /* One more file: all its pictures. */
 static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const char *path)

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -12,6 +13,9 @@
 
 /* Links that lead from everywhere to everywhere would be followed in every order. */
 enum { MAX_FOLDERS = 1 << 20 };
+
+/* Endings of files that are left out: as many are told apart, and as long ones. */
+enum { MAX_ENDINGS = 32, ENDING_SIZE = 12 };
 
 /* Memory that grows. */
 struct pile {
@@ -25,7 +29,17 @@ struct entry {
     uint32_t number; /* of a class, in the order of finding */
 };
 
+/* Files left out that end in the same way: lower case with the dot, "" for none or one that is no plain word. */
+struct ending {
+    char text[ENDING_SIZE];
+    uint64_t count;
+};
+
 struct folder {
+    struct ending endings[MAX_ENDINGS]; /* the most files first, once the walk is over */
+    uint32_t ending_count;
+    bool cifar_python; /* files of CIFAR's Python version lie in the root */
+    bool nested, flat; /* a class has pictures in folders of its own; has pictures itself */
     struct pile names;
     struct pile pictures; /* struct entry, sorted */
     struct pile classes;  /* likewise */
@@ -148,7 +162,18 @@ static const char *folder_class_name(const struct dkvb_imageset *set, uint32_t i
     return f->names.data + entry_at(&f->classes, index)->path;
 }
 
-static const struct dkvb__images_kind kind = {folder_read, folder_name, folder_label, folder_class_name, folder_close};
+static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t index, uint64_t *count)
+{
+    const struct folder *f = set->state;
+
+    if (index >= f->ending_count)
+        return NULL;
+    *count = f->endings[index].count;
+    return f->endings[index].text;
+}
+
+static const struct dkvb__images_kind kind = {folder_read,       folder_name,  folder_label,
+                                              folder_class_name, folder_close, folder_ignored};
 
 /* A name below the folder at hand, in a pile: "<folder>/<name>". SIZE_MAX if out of memory. */
 static size_t put_name(const struct walk *w, struct pile *names, const char *name)
@@ -192,17 +217,59 @@ static bool is_picture(const char *name)
     return dkvb__ends_in(name, ".png") || dkvb__ends_in(name, ".jpg") || dkvb__ends_in(name, ".jpeg");
 }
 
-/* What is no folder is what its name says, also if it cannot be examined: reading it will tell. */
+/* Count a file that is left out, by the ending of its name. Endings past the last that can be told apart count as "".
+ */
+static void leave_out(struct walk *w, const char *name)
+{
+    struct folder *f = w->folder;
+    const char *dot = strrchr(name, '.');
+    char text[ENDING_SIZE] = "";
+    uint32_t i = 0;
+
+    if (dot && strlen(dot) < ENDING_SIZE)
+        for (size_t c = 0; dot[c]; c++) {
+            bool letter = (dot[c] >= 'A' && dot[c] <= 'Z') || (dot[c] >= 'a' && dot[c] <= 'z');
+
+            text[c] = (char)(letter ? dot[c] | 0x20 : dot[c]);
+            if (c > 0 && !letter && !(dot[c] >= '0' && dot[c] <= '9')) {
+                memset(text, 0, sizeof text);
+                break;
+            }
+        }
+    w->set->info.ignored++;
+    while (i < f->ending_count && strcmp(f->endings[i].text, text) != 0)
+        i++;
+    if (i == MAX_ENDINGS) {
+        i = MAX_ENDINGS - 1;
+        f->endings[i].text[0] = '\0';
+    } else if (i == f->ending_count) {
+        memcpy(f->endings[f->ending_count++].text, text, sizeof text);
+    }
+    f->endings[i].count++;
+}
+
+/* Anything that is no folder is what its name says, also if it cannot be examined: reading it will tell. */
 static dkvb_status look_at(struct walk *w, DIR *d, const char *name, uint32_t depth, int32_t label)
 {
     struct stat st;
 
     if (fstatat(dirfd(d), name, &st, 0) == 0 && S_ISDIR(st.st_mode))
         return add_task(w, name, depth + 1, label);
-    if (is_picture(name))
+    if (is_picture(name)) {
+        w->folder->nested = w->folder->nested || depth > 1;
+        w->folder->flat = w->folder->flat || depth == 1;
         return add_entry(w, &w->folder->pictures, put_name(w, &w->folder->names, name), label);
-    w->set->info.ignored++;
+    }
+    if (depth == 0 && (strcmp(name, "data_batch_1") == 0 || strcmp(name, "train") == 0))
+        w->folder->cifar_python = true;
+    leave_out(w, name);
     return DKVB_OK;
+}
+
+/* Hidden files, and folders of copies that macOS' archiver and Synology's indexer leave beside the originals. */
+static bool is_left_behind(const char *name)
+{
+    return name[0] == '.' || strcmp(name, "__MACOSX") == 0 || strcmp(name, "@eaDir") == 0;
 }
 
 static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t label)
@@ -212,7 +279,7 @@ static dkvb_status look_at_all(struct walk *w, DIR *d, uint32_t depth, int32_t l
 
     errno = 0;
     while (!rc && (entry = readdir(d))) {
-        if (entry->d_name[0] != '.')
+        if (!is_left_behind(entry->d_name))
             rc = look_at(w, d, entry->d_name, depth, label);
         errno = 0;
     }
@@ -345,6 +412,66 @@ static dkvb_status put_in_order(struct walk *w)
     return rc ? rc : sort(&f->pictures, w);
 }
 
+/* Put the endings that most files have first; of as many, in byte order. */
+static void sort_endings(struct folder *f)
+{
+    for (uint32_t i = 1; i < f->ending_count; i++)
+        for (uint32_t j = i; j > 0; j--) {
+            struct ending *a = &f->endings[j - 1], *b = &f->endings[j], other = *a;
+
+            if (a->count > b->count || (a->count == b->count && strcmp(a->text, b->text) <= 0))
+                break;
+            *a = *b;
+            *b = other;
+        }
+}
+
+/* Folders that are called like the parts of a data set are hardly classes. */
+static bool is_part(const char *name)
+{
+    static const char *const parts[] = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcasecmp(name, parts[i]) == 0)
+            return true;
+    return false;
+}
+
+/* How classes look that may be none: DKVB_NESTED_…. */
+static uint32_t find_nesting(const struct folder *f)
+{
+    size_t classes = count_of(&f->classes), parts = 0;
+
+    for (size_t i = 0; i < classes; i++)
+        parts += is_part(f->names.data + entry_at(&f->classes, i)->path);
+    if (parts > 0 && parts * 2 >= classes && f->nested && !f->flat)
+        return DKVB_NESTED_PARTS;
+    if (classes == 1 && f->nested && !f->flat)
+        return DKVB_NESTED_WRAPPED;
+    return f->nested ? DKVB_NESTED_DEEPER : DKVB_NESTED_NONE;
+}
+
+static dkvb_status fail_without_pictures(const struct walk *w)
+{
+    const struct folder *f = w->folder;
+    unsigned long long ignored = w->set->info.ignored;
+
+    if (f->cifar_python)
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: holds no picture; files of CIFAR's Python version (pickle) are not read: its binary "
+                          "version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz) must be given",
+                          w->set->path);
+    if (ignored == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture, nor any other file", w->set->path);
+    if (f->endings[0].text[0] == '\0')
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg",
+                          w->set->path, ignored);
+    return dkvb__fail(DKVB_EFORMAT,
+                      "%.200s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg; %llu end in %s, and "
+                      "pictures of other kinds must be turned into PNG first",
+                      w->set->path, ignored, (unsigned long long)f->endings[0].count, f->endings[0].text);
+}
+
 static dkvb_status fill(struct walk *w)
 {
     dkvb_imageset_info *info = &w->set->info;
@@ -354,9 +481,10 @@ static dkvb_status fill(struct walk *w)
         return rc;
     info->classes = (uint32_t)count_of(&w->folder->classes);
     info->pictures = count_of(&w->folder->pictures);
+    sort_endings(w->folder);
     if (info->pictures == 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg",
-                          w->set->path, (unsigned long long)info->ignored);
+        return fail_without_pictures(w);
+    info->nested = find_nesting(w->folder);
     return put_in_order(w);
 }
 

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "base/signature.h"
 #include "base/status.h"
 
 enum { CHUNK = 65536, MAX_STEP = 1 << 30 };
@@ -157,6 +158,30 @@ static uint32_t dtype_of(unsigned char code)
     }
 }
 
+/* A header that is not of IDX: `b` has its first 4 bytes, already taken. gzip may hold anything: more of it may tell
+ * the kind of file, which the message names then. */
+static dkvb_status fail_other_kind(struct source *src, const unsigned char b[4])
+{
+    unsigned char start[DKVB__SIGNATURE_SIZE];
+    const char *kind = NULL;
+    size_t more = 0;
+
+    memcpy(start, b, 4);
+    if (src->packed) {
+        if (unpack(src, start + 4, sizeof start - 4, &more))
+            more = 0; /* damaged behind the first bytes: those alone must do */
+        if (!dkvb__idx_sniff(start, 4))
+            kind = dkvb__signature_kind(start, 4 + more);
+    }
+    if (kind)
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: is %s packed by gzip; only IDX is read packed: unpack it by gunzip first",
+                          src->file->path, kind);
+    return dkvb__fail(DKVB_EFORMAT,
+                      "%.300s: %s the bytes %02x %02x %02x; IDX has 00 00 and a type: 08, 09, 0b, 0c, 0d or 0e",
+                      src->file->path, src->packed ? "unpacks to" : "begins with", b[0], b[1], b[2]);
+}
+
 static dkvb_status read_header(struct dkvb__stored *s, struct source *src, uint64_t *end)
 {
     unsigned char b[4], dims[DKVB_ARRAY_MAX_NDIM * 4];
@@ -166,10 +191,7 @@ static dkvb_status read_header(struct dkvb__stored *s, struct source *src, uint6
         return rc;
     s->array.dtype = dtype_of(b[2]);
     if (b[0] != 0 || b[1] != 0 || s->array.dtype == 0)
-        return dkvb__fail(DKVB_EFORMAT,
-                          "%.300s: %s the bytes %02x %02x %02x; IDX wants 00 00 and a type: 08, 09, 0b, "
-                          "0c, 0d or 0e",
-                          s->path, src->packed ? "unpacks to" : "begins with", b[0], b[1], b[2]);
+        return fail_other_kind(src, b);
     if (b[3] < 1 || b[3] > DKVB_ARRAY_MAX_NDIM)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %u dimensions, 1 to %d are wanted", s->path, b[3],
                           DKVB_ARRAY_MAX_NDIM);
@@ -242,9 +264,9 @@ static dkvb_status load_packed(struct dkvb__stored *s, struct source *src)
 
 bool dkvb__idx_sniff(const unsigned char *start, size_t size)
 {
-    if (size < 2)
-        return false;
-    return (start[0] == 0 && start[1] == 0) || (start[0] == gzip_magic[0] && start[1] == gzip_magic[1]);
+    if (size >= 3 && start[0] == 0 && start[1] == 0)
+        return start[2] >= 0x08 && start[2] <= 0x0E; /* pictures of several kinds begin with two zeros as well */
+    return size >= 2 && start[0] == gzip_magic[0] && start[1] == gzip_magic[1];
 }
 
 dkvb_status dkvb__idx_read(struct dkvb__stored *s, const struct dkvb__file *file)

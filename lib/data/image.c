@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/signature.h"
 #include "base/status.h"
 
 /* A picture of the largest size has three times 2^28 bytes at most; a file of it need not have more. */
@@ -102,25 +103,30 @@ dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc)
     return rc;
 }
 
-/* The codec that reads a file beginning so, in *out. */
-static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, const char *name)
+/* The codec that reads a file beginning so, in *out. `whole`: bytes of the file. */
+static dkvb_status find_codec(const struct codec **out, const uint8_t *start, size_t size, uint64_t whole,
+                              const char *name)
 {
     const struct codec *codec = codec_of(start, size);
-    uint8_t b[4] = {0};
 
-    if (!codec && size < DKVB__IMAGE_SNIFF)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes, a PNG or JPEG file is wanted", name, size);
-    if (!codec) {
-        memcpy(b, start, sizeof b);
-        return dkvb__fail(DKVB_EFORMAT,
-                          "%.300s: begins with the bytes %02x %02x %02x %02x, a PNG or JPEG file is wanted", name, b[0],
-                          b[1], b[2], b[3]);
-    }
+    if (!codec)
+        return dkvb__fail_foreign(name, start, size < DKVB__SIGNATURE_SIZE ? size : DKVB__SIGNATURE_SIZE, whole,
+                                  DKVB__USE_PICTURE);
     if (!codec->decode)
         return dkvb__fail(DKVB_ESTATE, "%.300s: a %s file, which this build of libdkvb does not read", name,
                           codec->name);
     *out = codec;
     return DKVB_OK;
+}
+
+/* The pixels as they are stored, and how the camera was held. */
+static dkvb_status decode(dkvb_image *out, const struct codec *codec, const struct dkvb__encoded *in)
+{
+    dkvb_status rc = codec->decode(out, in);
+
+    if (!rc)
+        out->orientation = dkvb__exif_orientation(in);
+    return rc;
 }
 
 dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size, const char *name,
@@ -133,9 +139,9 @@ dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size
         return rc;
     if (!bytes || !name)
         return dkvb__image_end(out, dkvb__fail(DKVB_EINVAL, "%s is NULL", bytes ? "name" : "bytes"));
-    rc = find_codec(&codec, bytes, size, name);
+    rc = find_codec(&codec, bytes, size, size, name);
     if (!rc)
-        rc = codec->decode(out, &(struct dkvb__encoded){bytes, size, name});
+        rc = decode(out, codec, &(struct dkvb__encoded){bytes, size, name});
     return dkvb__image_end(out, rc);
 }
 
@@ -153,14 +159,14 @@ static dkvb_status decode_file(dkvb_image *out, const struct codec *codec, const
                           (unsigned long long)file->size);
     rc = dkvb__file_read(file, 0, bytes, (size_t)file->size);
     if (!rc)
-        rc = codec->decode(out, &(struct dkvb__encoded){bytes, (size_t)file->size, file->path});
+        rc = decode(out, codec, &(struct dkvb__encoded){bytes, (size_t)file->size, file->path});
     dkvb__free(&out->allocator, bytes);
     return rc;
 }
 
 dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const dkvb_allocator *allocator)
 {
-    uint8_t start[DKVB__IMAGE_SNIFF];
+    uint8_t start[DKVB__SIGNATURE_SIZE];
     const struct codec *codec = NULL;
     struct dkvb__file file;
     size_t size;
@@ -174,7 +180,7 @@ dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const dkvb_alloca
     size = file.size < sizeof start ? (size_t)file.size : sizeof start;
     rc = dkvb__file_read(&file, 0, start, size);
     if (!rc)
-        rc = find_codec(&codec, start, size, path);
+        rc = find_codec(&codec, start, size, file.size, path);
     if (!rc)
         rc = decode_file(out, codec, &file);
     dkvb__file_close(&file);

@@ -32,6 +32,12 @@ dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 /* What a filling call ends with: after a failure the picture is empty. */
 dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc);
 
+/* The orientation that EXIF notes in a picture file, 1 to 8; 0 if there is no note. */
+uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in);
+
+/* A copy of a picture, turned as its orientation says. */
+dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb_allocator *allocator);
+
 /* One file for each library. Pixels are in `out`, which knows its allocator, also after a failure. */
 dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in);

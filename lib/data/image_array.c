@@ -31,6 +31,15 @@ static dkvb_status array_read(const struct dkvb_imageset *set, uint64_t index, d
 
 static const struct dkvb__images_kind kind = {.read = array_read, .name = dkvb__numbered_name, .close = array_close};
 
+/* One colour picture, whose lines would be taken for grey pictures 3 or 4 wide: hardly anybody has such. Square ones
+ * and small ones may be those. */
+static bool is_one_picture(const dkvb_array *a)
+{
+    uint64_t last = a->ndim == 3 ? a->shape[2] : 0, least = last == 3 ? 4 : 8;
+
+    return (last == 3 || last == 4) && a->shape[0] >= least && a->shape[1] >= least;
+}
+
 /* [n][h][w], [n][h][w][1 or 3], or [n][w], whose pictures are one row high. */
 static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
 {
@@ -39,8 +48,24 @@ static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
     dkvb_status rc;
 
     if (a->dtype != DKVB_DTYPE_U8)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are %s; pictures are uint8", set->path,
-                          dkvb_dtype_name(a->dtype));
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.200s: elements are %s; pictures must be uint8, 0 to 255: (a * 255).round().astype('uint8') "
+            "makes such of levels from 0 to 1",
+            set->path, dkvb_dtype_name(a->dtype));
+    if (is_one_picture(a))
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.200s: shape (%llu, %llu, %llu) is one colour picture or %llu grey ones %llu wide: reshape it "
+            "to (1, height, width, 3) for the one, to (n, height, width, 1) for the others",
+            set->path, (unsigned long long)a->shape[0], (unsigned long long)a->shape[1],
+            (unsigned long long)a->shape[2], (unsigned long long)a->shape[0], (unsigned long long)a->shape[2]);
+    if (a->ndim == 4 && channels != 1 && channels != 3 && (a->shape[1] == 1 || a->shape[1] == 3))
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: shape (%llu, %llu, %llu, %llu) has its channels first; they must come last: "
+                          "numpy.moveaxis(a, 1, -1)",
+                          set->path, (unsigned long long)a->shape[0], (unsigned long long)a->shape[1],
+                          (unsigned long long)a->shape[2], (unsigned long long)a->shape[3]);
     if (a->ndim < 2 || a->ndim > 4 || (channels != 1 && channels != 3))
         return dkvb__fail(
             DKVB_EFORMAT,

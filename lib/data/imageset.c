@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/signature.h"
 #include "base/status.h"
 #include "data/idx.h"
 #include "data/image.h"
@@ -53,8 +54,8 @@ static size_t file_name(const struct dkvb_imageset *set, uint64_t index, char *n
 
 static const struct dkvb__images_kind one_file = {.read = file_read, .name = file_name};
 
-/* The first bytes of a file, as many as there are. */
-static dkvb_status read_start(const char *path, uint8_t start[DKVB__IMAGE_SNIFF], size_t *got, uint64_t *size)
+/* The first bytes of a file, as many as there are, and the size of the whole. */
+static dkvb_status read_start(const char *path, uint8_t start[DKVB__SIGNATURE_SIZE], size_t *got, uint64_t *size)
 {
     struct dkvb__file file;
     dkvb_status rc = dkvb__file_open(&file, path);
@@ -62,7 +63,7 @@ static dkvb_status read_start(const char *path, uint8_t start[DKVB__IMAGE_SNIFF]
     if (rc)
         return rc;
     *size = file.size;
-    *got = file.size < DKVB__IMAGE_SNIFF ? (size_t)file.size : DKVB__IMAGE_SNIFF;
+    *got = file.size < DKVB__SIGNATURE_SIZE ? (size_t)file.size : DKVB__SIGNATURE_SIZE;
     rc = dkvb__file_read(&file, 0, start, *got);
     dkvb__file_close(&file);
     return rc;
@@ -70,7 +71,7 @@ static dkvb_status read_start(const char *path, uint8_t start[DKVB__IMAGE_SNIFF]
 
 static dkvb_status file_open(struct dkvb_imageset *set)
 {
-    uint8_t start[DKVB__IMAGE_SNIFF];
+    uint8_t start[DKVB__SIGNATURE_SIZE];
     uint64_t size;
     size_t got;
     dkvb_status rc = read_start(set->path, start, &got, &size);
@@ -78,30 +79,16 @@ static dkvb_status file_open(struct dkvb_imageset *set)
     if (rc)
         return rc;
     if (!dkvb__image_sniff(start, got))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: neither PNG nor JPEG by its first bytes", set->path);
+        return dkvb__fail_foreign(set->path, start, got, size, DKVB__USE_PICTURE);
     set->kind = &one_file;
     set->info.pictures = 1;
     return DKVB_OK;
 }
 
-/* What is none of the others has to be an array, but that is not all that was wanted. */
-static dkvb_status check_array(const char *path, const uint8_t *start, size_t size)
-{
-    if (dkvb__npy_sniff(start, size) || dkvb__idx_sniff(start, size))
-        return DKVB_OK;
-    if (size < DKVB__IMAGE_SNIFF)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes; a PNG, JPEG, CIFAR, NumPy or IDX file is wanted", path,
-                          size);
-    return dkvb__fail(
-        DKVB_EFORMAT,
-        "%.300s: begins with the bytes %02x %02x %02x %02x; a PNG, JPEG, CIFAR, NumPy or IDX file is wanted", path,
-        start[0], start[1], start[2], start[3]);
-}
-
 /* Which kind of set a path leads to. */
 static dkvb_status detect(uint32_t *format, const char *path)
 {
-    uint8_t start[DKVB__IMAGE_SNIFF];
+    uint8_t start[DKVB__SIGNATURE_SIZE];
     struct stat st;
     uint64_t size = 0;
     size_t got = 0;
@@ -119,7 +106,9 @@ static dkvb_status detect(uint32_t *format, const char *path)
     if (rc || *format != 0)
         return rc;
     *format = S_ISDIR(st.st_mode) ? DKVB_IMAGES_FOLDER : DKVB_IMAGES_ARRAY;
-    return S_ISDIR(st.st_mode) ? DKVB_OK : check_array(path, start, got);
+    if (S_ISDIR(st.st_mode) || dkvb__npy_sniff(start, got) || dkvb__idx_sniff(start, got))
+        return DKVB_OK;
+    return dkvb__fail_foreign(path, start, got, size, DKVB__USE_PICTURES);
 }
 
 static dkvb_status open_kind(struct dkvb_imageset *set, const dkvb_imageset_options *o)
@@ -205,14 +194,25 @@ void dkvb_imageset_free(dkvb_imageset *set)
 
 dkvb_status dkvb_imageset_get_info(const dkvb_imageset *set, dkvb_imageset_info *info)
 {
+    dkvb_imageset_info now;
+
     if (!set || !info)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "info" : "set");
-    return dkvb__give_info(info, &set->info, sizeof set->info, "image set info");
+    now = set->info;
+    now.turned = atomic_load_explicit(&set->turned, memory_order_relaxed);
+    return dkvb__give_info(info, &now, sizeof now, "image set info");
 }
 
 const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t index)
 {
     return set && index < set->info.classes && set->kind->class_name ? set->kind->class_name(set, index) : NULL;
+}
+
+const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t index, uint64_t *count)
+{
+    uint64_t unused;
+
+    return set && set->kind->ignored ? set->kind->ignored(set, index, count ? count : &unused) : NULL;
 }
 
 int32_t dkvb_imageset_label(const dkvb_imageset *set, uint64_t index)
@@ -241,5 +241,7 @@ dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_im
                         (unsigned long long)index, (unsigned long long)set->info.pictures);
     else
         rc = set->kind->read(set, index, out, allocator);
+    if (!rc && out->orientation > 1) /* a count of what was seen changes nothing of the set */
+        atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, 1, memory_order_relaxed);
     return dkvb__image_end(out, rc);
 }

@@ -1,6 +1,7 @@
 #ifndef DKVB_DATA_IMAGESET_H
 #define DKVB_DATA_IMAGESET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct dkvb__images_kind {
     int32_t (*label)(const struct dkvb_imageset *set, uint64_t index);
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
     void (*close)(void *state, const dkvb_allocator *mem); /* also of a state half made; NULL is a no-op */
+    const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count); /* NULL: none ever */
 };
 
 struct dkvb_imageset {
@@ -24,6 +26,7 @@ struct dkvb_imageset {
     const struct dkvb__images_kind *kind;
     void *state;
     dkvb_imageset_info info;
+    atomic_ullong turned; /* of the info: threads read pictures side by side */
 };
 
 /* Open what set->path leads to: set the kind, the state and the info but for its format. A state may be left after a

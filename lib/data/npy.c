@@ -184,10 +184,39 @@ static dkvb_status take_shape(struct parser *p, dkvb_array *a)
     return DKVB_OK;
 }
 
+/* Which types a use takes is known to whoever asked for the array, so only what the elements are is said here, and the
+ * way on that holds for every use. */
+static dkvb_status fail_type(const struct parser *p, struct slice descr, struct slice code)
+{
+    static const char texts[] = "of labels numpy.unique(a, return_inverse=True) gives the names and a number for each "
+                                "row, of features astype('float32') the numbers";
+    static const struct {
+        char code;
+        const char *name, *way;
+    } others[] = {
+        {'U', "texts", texts},
+        {'S', "texts", texts},
+        {'O', "Python objects", "make an array of numbers of them, for features numpy.stack(a).astype('float32')"},
+        {'c', "complex numbers", "their parts side by side are numbers: numpy.concatenate((a.real, a.imag), axis=1)"},
+        {'M', "dates", "astype('int64') makes numbers of them"},
+        {'m', "spans of time", "astype('int64') makes numbers of them"},
+        {'V', "raw bytes, perhaps bfloat16", "astype('float32') makes numbers of them, before numpy.save"},
+        {'f', "floats of an unusual size", "astype('float32') makes usual ones of them"},
+    };
+    int shown = descr.size < 20 ? (int)descr.size : 20;
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (code.size > 0 && code.text[0] == others[i].code)
+            return dkvb__fail(DKVB_EFORMAT, "%.150s: elements are %s ('%.*s'), which are not read: %s", p->path,
+                              others[i].name, shown, descr.text, others[i].way);
+    return dkvb__fail(DKVB_EFORMAT, "%.300s: elements are '%.*s', which are not read: save numbers", p->path, shown,
+                      descr.text);
+}
+
 static dkvb_status take_type(struct parser *p, dkvb_array *a, struct layout *layout)
 {
     struct slice s, code;
-    dkvb_status rc = take_string(p, &s, "a type in quotes (records are not taken)");
+    dkvb_status rc = take_string(p, &s, "a type in quotes (fields of records must be saved one by one)");
 
     if (rc)
         return rc;
@@ -201,10 +230,7 @@ static dkvb_status take_type(struct parser *p, dkvb_array *a, struct layout *lay
             layout->big_endian = s.text[0] == '>';
             return DKVB_OK;
         }
-    return dkvb__fail(DKVB_EFORMAT,
-                      "%.300s: elements are '%.*s'; bool, integers of 1, 2, 4 or 8 bytes and floats of "
-                      "2, 4 or 8 bytes are taken",
-                      p->path, s.size < 20 ? (int)s.size : 20, s.text);
+    return fail_type(p, s, code);
 }
 
 static const char *const keys[] = {"descr", "fortran_order", "shape"};

@@ -76,6 +76,16 @@ dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct d
 {
     uint64_t left = file->size > offset ? file->size - offset : 0;
 
+    if (left > bytes && left - bytes >= 6) {
+        unsigned char next[6] = {0};
+
+        if (dkvb__file_read(file, offset + bytes, next, sizeof next) == DKVB_OK && memcmp(next, "\x93NUMPY", 6) == 0)
+            return dkvb__fail(
+                DKVB_EFORMAT,
+                "%.200s: holds a second array from byte %llu on, where numpy.save was called twice on one "
+                "file; save each array in a file of its own",
+                s->path, (unsigned long long)(offset + bytes));
+    }
     if (left != bytes)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu bytes from byte %llu on, type and shape promise %zu", s->path,
                           (unsigned long long)left, (unsigned long long)offset, bytes);

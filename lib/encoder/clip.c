@@ -103,6 +103,7 @@ static dkvb_status open_clip(void **state, dkvb_encoder_info *info, char *identi
     info->layers = s->layers;
     info->heads = s->heads;
     info->activation = s->activation;
+    info->guessed = s->guessed;
     *state = clip;
     return DKVB_OK;
 }

@@ -34,7 +34,9 @@ enum { IMAGE_SIZE, PATCH, WIDTH, LAYERS, MLP, DIM, HEADS, SIZES };
 
 struct sizes {
     uint64_t of[SIZES];
+    uint32_t left_out; /* bits of sizes that a config does not give, so that its kind's default is meant */
     uint32_t activation;
+    bool guessed;
     double epsilon;
 };
 
@@ -66,7 +68,10 @@ static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safe
 
     *out = t;
     if (!t)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor %s", dkvb__safetensors_path(file), name);
+        return dkvb__safetensors_missing(file, name);
+    if (t->dtype == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.200s: tensor %s is of %s; F32, F16, BF16 or F64 must be given",
+                          dkvb__safetensors_path(file), name, t->code);
     if (t->ndim != ndim)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s has %u dimensions, %u are wanted",
                           dkvb__safetensors_path(file), name, t->ndim, ndim);
@@ -84,14 +89,19 @@ static dkvb_status wrong_size(const struct dkvb__safetensors *file, const char *
                       what, (unsigned long long)found, (unsigned long long)wanted);
 }
 
-static dkvb_status find_naming(const struct naming **out, const struct dkvb__safetensors *file)
+/* A checkpoint of a larger model, or of a training, has the network behind a prefix. */
+static dkvb_status find_naming(const struct naming **out, struct dkvb__safetensors *file)
 {
+    dkvb_status rc;
+
     for (size_t i = 0; i < sizeof namings / sizeof *namings; i++)
-        if (dkvb__safetensors_find(file, namings[i].class_token)) {
+        if (dkvb__safetensors_find_prefix(file, namings[i].class_token, &rc)) {
             *out = &namings[i];
-            return DKVB_OK;
+            return rc;
         }
-    return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor %s (Hugging Face) nor %s (OpenAI, OpenCLIP): not CLIP",
+    return dkvb__fail(DKVB_EFORMAT,
+                      "%.150s: has no tensor %s (Hugging Face) nor %s (OpenAI, OpenCLIP), with no prefix either: not "
+                      "CLIP, or a shard of a checkpoint that is split",
                       dkvb__safetensors_path(file), namings[0].class_token, namings[1].class_token);
 }
 
@@ -170,7 +180,7 @@ static dkvb_status find_blocks(struct sizes *s, const struct dkvb__safetensors *
     while (dkvb__safetensors_find(file, block_name(name, names, s->of[LAYERS], names->norm)))
         s->of[LAYERS]++;
     if (s->of[LAYERS] == 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor %s", dkvb__safetensors_path(file), name);
+        return dkvb__safetensors_missing(file, name);
     rc = find_side(&square, s, file, block_name(name, names, 0, names->attention), 1);
     if (!rc && square != s->of[WIDTH])
         rc = wrong_size(file, name, "height", square, s->of[WIDTH]);
@@ -283,8 +293,12 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
     dkvb_status rc = find_part(&part, c);
 
     c->keys = keys;
-    for (size_t i = 0; !rc && i < SIZES; i++)
-        rc = take_size(&said->of[i], c, i == DIM ? c->root : part, keys[i], defaults[i]);
+    for (size_t i = 0; !rc && i < SIZES; i++) {
+        const json_t *from = i == DIM ? c->root : part;
+
+        rc = take_size(&said->of[i], c, from, keys[i], defaults[i]);
+        said->left_out |= json_object_get(from, keys[i]) ? 0u : 1u << i;
+    }
     if (!rc)
         rc = take_activation(&said->activation, c, part);
     return rc ? rc : take_number(&said->epsilon, c, part, "layer_norm_eps", 1e-5, 1.0);
@@ -320,8 +334,10 @@ static dkvb_status take_openclip_part(struct sizes *said, const struct config *c
     double ratio;
     dkvb_status rc = check_part(c, part);
 
-    for (size_t i = IMAGE_SIZE; !rc && i <= LAYERS; i++)
+    for (size_t i = IMAGE_SIZE; !rc && i <= LAYERS; i++) {
         rc = take_size(&said->of[i], c, part, c->keys[i], defaults[i]);
+        said->left_out |= json_object_get(part, c->keys[i]) ? 0u : 1u << i;
+    }
     if (!rc)
         rc = take_size(&head_width, c, part, "head_width", HEAD_WIDTH);
     if (!rc)
@@ -421,27 +437,54 @@ static dkvb_status load(struct config *c, const dkvb_allocator *mem)
     return rc;
 }
 
-/* Path of a config: the one that was asked for, or one beside the weights; NULL if there is none. */
-static dkvb_status find_config(char **path, const char *asked, const char *weights, const dkvb_allocator *mem)
+/* Whether a config is about a network at all: training scripts leave a config.json of their own beside weights. */
+static bool is_of_clip(const json_t *root)
+{
+    static const char *const keys[] = {"model_type",     "architectures",     "vision_config",  "vision_config_dict",
+                                       "model_cfg",      "hidden_size",       "image_size",     "patch_size",
+                                       "hidden_act",     "num_hidden_layers", "projection_dim", "num_attention_heads",
+                                       "layer_norm_eps", "intermediate_size"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(root, keys[i]))
+            return true;
+    return false;
+}
+
+/* The config that was asked for, or one beside the weights that is of a network. If there is none, path and root are
+ * NULL; the caller releases both, also after a failure. */
+static dkvb_status find_config(struct config *c, const char *asked, const char *weights, const dkvb_allocator *mem)
 {
     static const char *const names[] = {"config.json", "open_clip_config.json"};
     const char *slash = strrchr(weights, '/');
     size_t folder = slash ? (size_t)(slash - weights) + 1 : 0;
     struct stat st;
+    dkvb_status rc;
 
-    *path = asked ? dkvb__strdup(mem, asked) : dkvb__alloc(mem, folder + 32, 1);
-    if (!*path)
+    c->path = asked ? dkvb__strdup(mem, asked) : dkvb__alloc(mem, folder + 32, 1);
+    if (!c->path)
         return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory", weights);
-    if (asked)
-        return DKVB_OK;
-    for (size_t i = 0; i < 2; i++) {
-        memcpy(*path, weights, folder);
-        snprintf(*path + folder, 32, "%s", names[i]);
-        if (stat(*path, &st) == 0)
-            return DKVB_OK;
+    if (asked) {
+        rc = load(c, mem);
+        if (!rc && !is_of_clip(c->root))
+            rc = dkvb__fail(DKVB_EFORMAT,
+                            "%.200s: has none of model_type, vision_config, image_size and so on: not a config of CLIP",
+                            c->path);
+        return rc;
     }
-    dkvb__free(mem, *path);
-    *path = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(c->path, weights, folder);
+        snprintf(c->path + folder, 32, "%s", names[i]);
+        if (stat(c->path, &st) != 0)
+            continue;
+        rc = load(c, mem);
+        if (rc || is_of_clip(c->root))
+            return rc;
+        json_decref(c->root);
+        c->root = NULL;
+    }
+    dkvb__free(mem, c->path);
+    c->path = NULL;
     return DKVB_OK;
 }
 
@@ -451,22 +494,20 @@ static dkvb_status compare(const struct sizes *found, const struct sizes *said, 
 {
     for (size_t i = 0; i < HEADS; i++)
         if (found->of[i] != said->of[i])
-            return dkvb__fail(DKVB_EFORMAT, "%.200s: %s gives %llu, the tensors of %.200s have %llu", c->path,
-                              c->keys[i], (unsigned long long)said->of[i], weights, (unsigned long long)found->of[i]);
+            return dkvb__fail(DKVB_EFORMAT, "%.150s: %s %s %llu, the tensors of %.150s have %llu", c->path, c->keys[i],
+                              said->left_out >> i & 1 ? "is not given, which means" : "gives",
+                              (unsigned long long)said->of[i], weights, (unsigned long long)found->of[i]);
     return DKVB_OK;
 }
 
 /* What a config adds to the sizes. */
-static dkvb_status use_config(struct sizes *s, struct config *c, const char *weights, const dkvb_allocator *mem)
+static dkvb_status use_config(struct sizes *s, struct config *c, const char *weights)
 {
     struct sizes said = {.activation = 0};
-    dkvb_status rc = load(c, mem);
+    dkvb_status rc = json_object_get(c->root, "model_cfg") ? read_openclip(&said, c) : read_transformers(&said, c);
 
     if (!rc)
-        rc = json_object_get(c->root, "model_cfg") ? read_openclip(&said, c) : read_transformers(&said, c);
-    if (!rc)
         rc = compare(s, &said, c, weights);
-    json_decref(c->root);
     if (!rc)
         *s = said;
     return rc;
@@ -475,9 +516,11 @@ static dkvb_status use_config(struct sizes *s, struct config *c, const char *wei
 static dkvb_status check_heads(const struct sizes *s, uint32_t asked, const char *path)
 {
     if (s->of[HEADS] == 0)
-        return dkvb__fail(DKVB_EFORMAT,
-                          "%.300s: width %llu is no multiple of a head's, so the number of heads is wanted", path,
-                          (unsigned long long)s->of[WIDTH]);
+        return dkvb__fail(
+            DKVB_EFORMAT,
+            "%.200s: width %llu is no multiple of a head's (64): a config.json must say how many heads there are "
+            "(num_attention_heads)",
+            path, (unsigned long long)s->of[WIDTH]);
     if (s->of[WIDTH] % s->of[HEADS] != 0)
         return dkvb__fail(asked ? DKVB_EINVAL : DKVB_EFORMAT, "%.300s: width %llu cannot be divided among %llu heads",
                           path, (unsigned long long)s->of[WIDTH], (unsigned long long)s->of[HEADS]);
@@ -495,25 +538,25 @@ static dkvb_status complete(struct sizes *s, const struct dkvb__safetensors *fil
     if (opts->activation > DKVB_ACTIVATION_GELU)
         return dkvb__fail(DKVB_EINVAL, "activation is %u, at most %d is wanted", opts->activation,
                           DKVB_ACTIVATION_GELU);
-    rc = find_config(&c.path, opts->config, weights, mem);
-    if (rc)
-        return rc;
+    rc = find_config(&c, opts->config, weights, mem);
     s->activation = DKVB_ACTIVATION_QUICK_GELU;
     s->epsilon = 1e-5;
     s->of[HEADS] = s->of[WIDTH] % HEAD_WIDTH ? 0 : s->of[WIDTH] / HEAD_WIDTH;
-    if (c.path)
-        rc = use_config(s, &c, weights, mem);
+    if (!rc && c.path)
+        rc = use_config(s, &c, weights);
+    s->guessed = !c.path && !opts->activation;
     if (!rc && opts->activation)
         s->activation = opts->activation;
     if (!rc && opts->heads)
         s->of[HEADS] = opts->heads;
     if (!rc)
         rc = check_heads(s, opts->heads, opts->heads || !c.path ? weights : c.path);
+    json_decref(c.root);
     dkvb__free(mem, c.path);
     return rc;
 }
 
-dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, const struct dkvb__safetensors *file,
+dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, struct dkvb__safetensors *file,
                              const dkvb_encoder_options *opts, const dkvb_allocator *mem)
 {
     const struct naming *names = NULL;
@@ -536,6 +579,7 @@ dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, const struct dkvb__sa
         .mlp = (uint32_t)s.of[MLP],
         .dim = (uint32_t)s.of[DIM],
         .activation = s.activation,
+        .guessed = s.guessed,
         .epsilon = (float)s.epsilon,
     };
     return DKVB_OK;

@@ -1,6 +1,7 @@
 #ifndef DKVB_ENCODER_CLIP_SHAPE_H
 #define DKVB_ENCODER_CLIP_SHAPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dkvb/encoder.h"
@@ -17,15 +18,17 @@ struct dkvb__clip_shape {
     uint32_t mlp;   /* width between the two matrices of a block */
     uint32_t dim;   /* of an embedding */
     uint32_t activation;
+    bool guessed;  /* activation and heads are those of OpenAI's weights: neither config nor options said */
     float epsilon; /* of the layer norms */
 };
 
 /* Of CLIP's training pictures, by colour. */
 extern const float dkvb__clip_mean[3], dkvb__clip_deviation[3];
 
-/* From the tensors and, where there is one, config.json: what both say must agree. Every size is checked against the
- * tensors that it gives the shape of, so that what is read by it cannot be too large. */
-dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, const struct dkvb__safetensors *file,
+/* Also finds what prefix the names of tensors have in the file. From the tensors and, where there is one, config.json:
+ * what both say must agree. Every size is checked against the tensors that it gives the shape of, so that what is read
+ * by it cannot be too large. */
+dkvb_status dkvb__clip_shape(struct dkvb__clip_shape *out, struct dkvb__safetensors *file,
                              const dkvb_encoder_options *opts, const dkvb_allocator *mem);
 
 #endif

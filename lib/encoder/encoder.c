@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "data/image.h"
 #include "encoder/network.h"
 
 static const struct kind {
@@ -31,6 +32,7 @@ struct dkvb_encoder {
     const struct dkvb__network *network;
     void *state;
     dkvb_encoder_info info;
+    bool upright; /* pictures of sets are turned as EXIF says */
     char identity[DKVB_ENCODER_IDENTITY_SIZE];
 };
 
@@ -56,6 +58,8 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
         return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file", kinds[kind].name);
     if (!kinds[kind].weights && o->weights)
         return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", kinds[kind].name, o->weights);
+    if (o->upright > 1)
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: upright is %u, it must be 0 or 1", kinds[kind].name, o->upright);
     if (kind != DKVB_ENCODER_CLIP && o->config)
         return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no config, %.300s found", kinds[kind].name, o->config);
     return dkvb__check_allocator(o->allocator);
@@ -64,12 +68,13 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 /* "kind", or "kind:" and what the network adds. */
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
-    char detail[DKVB_ENCODER_IDENTITY_SIZE - 16] = "";
+    char detail[DKVB_ENCODER_IDENTITY_SIZE - 20] = "";
     const char *name = kinds[e->info.kind].name;
     dkvb_status rc = e->network->open(&e->state, &e->info, detail, sizeof detail, o, &e->mem);
 
     if (!rc)
-        snprintf(e->identity, sizeof e->identity, "%s%s%s", name, *detail ? ":" : "", detail);
+        snprintf(e->identity, sizeof e->identity, "%s%s%s%s", name, *detail ? ":" : "", detail,
+                 o->upright ? "+exif" : "");
     return rc;
 }
 
@@ -94,6 +99,7 @@ dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind, const dkvb_enco
         return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", kinds[kind].name);
     e->mem = mem;
     e->network = kinds[kind].network;
+    e->upright = o.upright != 0;
     e->info = (dkvb_encoder_info){.struct_size = sizeof e->info, .kind = kind};
     rc = open_network(e, &o);
     if (rc) {
@@ -147,7 +153,8 @@ struct batch {
     size_t begin, n; /* of the call's pictures */
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
-    bool unread[DKVB__ENCODER_BATCH]; /* the status is that of reading the picture */
+    bool unread[DKVB__ENCODER_BATCH];   /* the status is that of reading the picture */
+    bool borrowed[DKVB__ENCODER_BATCH]; /* pixels of `fitted` are the caller's */
     char message[DKVB__ENCODER_BATCH][MESSAGE];
 };
 
@@ -179,12 +186,24 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     dkvb_image image = DKVB_IMAGE_INIT;
     dkvb_status rc;
 
-    if (b->from.images) { /* the caller's, so not to be released */
-        image = *image_at(b->from.images, b->begin + i);
-        rc = check(b, i, &image);
-        return rc ? rc : fit(&b->fitted[i], &image, &b->encoder->info);
+    if (b->from.images) { /* the caller's, so not to be released, unless it is a turned copy */
+        const dkvb_image *given = image_at(b->from.images, b->begin + i);
+
+        b->borrowed[i] = !b->encoder->upright || given->orientation <= 1;
+        image = *given;
+        rc = b->borrowed[i] ? DKVB_OK : dkvb__image_turned(&image, given, NULL);
+        if (!rc)
+            rc = check(b, i, &image);
+        if (!rc)
+            rc = fit(&b->fitted[i], &image, &b->encoder->info);
+        if (!b->borrowed[i])
+            dkvb_image_free(&image);
+        b->borrowed[i] = b->borrowed[i] && b->encoder->info.shorter == 0;
+        return rc;
     }
     rc = dkvb_imageset_read(b->from.set, b->from.first + b->begin + i, &image, NULL);
+    if (!rc && b->encoder->upright)
+        rc = dkvb_image_turn_upright(&image);
     b->unread[i] = rc != DKVB_OK && rc != DKVB_ENOMEM;
     if (!rc)
         rc = check(b, i, &image);
@@ -200,7 +219,7 @@ static void prepare_one(void *context, size_t task, unsigned worker)
 
     (void)worker;
     b->fitted[task] = (dkvb_image)DKVB_IMAGE_INIT;
-    b->unread[task] = false;
+    b->unread[task] = b->borrowed[task] = false;
     b->status[task] = read_and_fit(b, task);
     if (b->status[task]) /* an error is told to the thread it happens on, which need not be the caller's */
         snprintf(b->message[task], MESSAGE, "%s", dkvb_last_error());
@@ -209,10 +228,9 @@ static void prepare_one(void *context, size_t task, unsigned worker)
 /* Pixels that are the caller's stay the caller's. */
 static void release_fitted(struct batch *b)
 {
-    bool borrowed = b->from.images && b->encoder->info.shorter == 0;
-
-    for (size_t i = 0; i < b->n && !borrowed; i++)
-        dkvb_image_free(&b->fitted[i]);
+    for (size_t i = 0; i < b->n; i++)
+        if (!b->borrowed[i])
+            dkvb_image_free(&b->fitted[i]);
 }
 
 /* What the caller wants to know of pictures that could not be read. */
@@ -353,7 +371,7 @@ dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *im
 {
     struct dkvb__trace shown = {trace, user};
     struct dkvb__run run;
-    dkvb_image given, fitted = DKVB_IMAGE_INIT;
+    dkvb_image given, turned = DKVB_IMAGE_INIT, fitted = DKVB_IMAGE_INIT;
     struct dkvb__view view;
     dkvb_status rc;
 
@@ -364,14 +382,19 @@ dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *im
         rc = encoder->network->check(encoder->state, image, "0");
     if (!rc)
         rc = dkvb__run_take(&run, NULL);
-    given = *image;
+    if (!rc && encoder->upright && image->orientation > 1)
+        rc = dkvb__image_turned(&turned, image, NULL);
+    given = turned.pixels ? turned : *image;
     if (!rc)
         rc = fit(&fitted, &given, &encoder->info);
-    if (rc)
+    if (rc) {
+        dkvb_image_free(&turned);
         return rc;
+    }
     view = (struct dkvb__view){fitted.pixels, fitted.width, fitted.height, fitted.channels};
     rc = encoder->network->encode(encoder->state, &view, 1, x, &run, &shown, &encoder->mem);
     if (encoder->info.shorter > 0)
         dkvb_image_free(&fitted);
+    dkvb_image_free(&turned);
     return rc;
 }

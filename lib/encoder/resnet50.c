@@ -203,12 +203,23 @@ static dkvb_status read_all(struct resnet *net, struct reader *r)
     return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked"); /* ResNet-101 begins so */
 }
 
-static dkvb_status find_width(size_t *width, const struct dkvb__safetensors *file)
+static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)
 {
-    const struct dkvb__tensor *t = dkvb__safetensors_find(file, "conv1.weight");
+    const struct dkvb__tensor *t;
+    dkvb_status rc;
 
+    /* "conv1.weight" ends the names of many tensors, this one only that of the first block. */
+    if (!dkvb__safetensors_find_prefix(file, "layer1.0.conv1.weight", &rc))
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: has no tensor layer1.0.conv1.weight, with no prefix either: not torchvision's "
+                          "ResNet-50, or a shard of it",
+                          dkvb__safetensors_path(file));
+    if (rc)
+        return rc;
+    t = dkvb__safetensors_find(file, "conv1.weight");
     if (!t)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor conv1.weight: not torchvision's ResNet-50",
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: has no tensor conv1.weight: not torchvision's ResNet-50, or a shard of it",
                           dkvb__safetensors_path(file));
     if (t->ndim != 4 || t->shape[0] < 1 || t->shape[0] > MAX_WIDTH)
         return dkvb__fail(

@@ -11,12 +11,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/file.h"
 #include "base/half.h"
+#include "base/signature.h"
 #include "base/sort.h"
 #include "base/status.h"
 #include "data/stored.h"
@@ -43,6 +45,8 @@ struct dkvb__safetensors {
     const unsigned char *elements; /* of the mapping, behind the header */
     size_t size;                   /* of all elements, in bytes */
     char *names;                   /* of all tensors, one behind the other */
+    const char *prefix;            /* of the names that are asked for; prefix_size bytes in `names` */
+    size_t prefix_size;
     struct dkvb__tensor *tensors;
     struct dkvb__keyed *index; /* of tensors, by the checksum of their names */
     size_t count;
@@ -60,13 +64,11 @@ static dkvb_status take_type(const struct dkvb__safetensors *f, struct dkvb__ten
     if (!code)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: dtype is %s, a string is wanted", f->path,
                           dkvb__show(t->name).text, dkvb__json_kind(value));
+    snprintf(t->code, sizeof t->code, "%.11s", dkvb__show(code).text);
     for (size_t i = 0; i < TYPES; i++)
-        if (strcmp(code, types[i].code) == 0) {
+        if (strcmp(code, types[i].code) == 0)
             t->dtype = types[i].dtype;
-            return DKVB_OK;
-        }
-    return dkvb__fail(DKVB_EFORMAT, "%.150s: tensor %s: dtype is %s; F32, F16, BF16, F64, BOOL or an integer is wanted",
-                      f->path, dkvb__show(t->name).text, dkvb__show(code).text);
+    return DKVB_OK;
 }
 
 /* The integers of a list, none negative; `max` may come. */
@@ -108,13 +110,16 @@ static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__te
     if (at[0] > at[1] || at[1] > f->size)
         return dkvb__fail(DKVB_EFORMAT, "%.200s: tensor %s: bytes %llu to %llu cannot be, there are %zu", f->path,
                           dkvb__show(t->name).text, (unsigned long long)at[0], (unsigned long long)at[1], f->size);
+    t->data = f->elements + at[0];
+    t->bytes = at[1] - at[0];
+    if (t->dtype == 0) /* of how many bytes is not known, and it is not read */
+        return DKVB_OK;
     if (!dkvb__shape_bytes(&bytes, t->dtype, t->ndim, t->shape))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: the product of the %u dimensions does not fit in memory",
                           f->path, dkvb__show(t->name).text, t->ndim);
     if (bytes != at[1] - at[0])
         return dkvb__fail(DKVB_EFORMAT, "%.200s: tensor %s: %llu bytes, type and shape promise %zu", f->path,
                           dkvb__show(t->name).text, (unsigned long long)(at[1] - at[0]), bytes);
-    t->data = f->elements + at[0];
     return DKVB_OK;
 }
 
@@ -128,11 +133,13 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
                           "%.300s: tensor %s: %s of %zu keys, an object of dtype, shape and data_offsets is wanted",
                           f->path, dkvb__show(t->name).text, dkvb__json_kind(entry), json_object_size(entry));
     rc = take_type(f, t, json_object_get(entry, "dtype"));
-    if (!rc)
+    if (!rc && json_array_size(shape) > DKVB_ARRAY_MAX_NDIM)
+        t->dtype = 0;
+    else if (!rc)
         rc = take_numbers(f, t, "shape", shape, DKVB_ARRAY_MAX_NDIM, t->shape);
     if (rc)
         return rc;
-    t->ndim = (uint32_t)json_array_size(shape);
+    t->ndim = t->dtype ? (uint32_t)json_array_size(shape) : 0;
     return take_place(f, t, json_object_get(entry, "data_offsets"));
 }
 
@@ -196,14 +203,6 @@ static dkvb_status take_tensors(struct dkvb__safetensors *f, json_t *header)
     return DKVB_OK;
 }
 
-static uint64_t tensor_bytes(const struct dkvb__tensor *t)
-{
-    size_t bytes;
-
-    dkvb__shape_bytes(&bytes, t->dtype, t->ndim, t->shape);
-    return bytes;
-}
-
 /* In the order of their places, each tensor begins where the one before ends. Empty ones are first of those that begin
  * at the same place. */
 static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__keyed *scratch)
@@ -211,7 +210,7 @@ static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__
     size_t end = 0;
 
     for (size_t i = 0; i < f->count; i++)
-        f->index[i] = (struct dkvb__keyed){tensor_bytes(&f->tensors[i]), i};
+        f->index[i] = (struct dkvb__keyed){f->tensors[i].bytes, i};
     dkvb__sort_keyed(f->index, scratch, f->count);
     for (size_t i = 0; i < f->count; i++)
         f->index[i].key = (uint64_t)(f->tensors[f->index[i].index].data - f->elements);
@@ -222,7 +221,7 @@ static dkvb_status check_places(const struct dkvb__safetensors *f, struct dkvb__
         if (f->index[i].key != end)
             return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s begins at byte %llu, the one before ends at %zu",
                               f->path, dkvb__show(t->name).text, (unsigned long long)f->index[i].key, end);
-        end += (size_t)tensor_bytes(t);
+        end += (size_t)t->bytes;
     }
     if (end != f->size)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensors end at byte %zu of %zu", f->path, end, f->size);
@@ -251,14 +250,17 @@ static dkvb_status read_header(struct dkvb__safetensors *f)
     json_t *header;
     dkvb_status rc;
 
-    if (whole < 8)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: %zu bytes, 8 and a header are wanted", f->path, whole);
-    size = dkvb__read64(start);
-    if (size > MAX_HEADER || size > whole - 8)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: a file of %zu bytes with a header of %llu is not safetensors", f->path,
-                          whole, (unsigned long long)size);
-    if (size == 0 || start[8] != '{')
+    size = whole < 8 ? 0 : dkvb__read64(start);
+    if (whole >= 10 && size > whole - 8 && size <= MAX_HEADER && start[8] == '{')
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: is cut short: %zu bytes, the header alone has %llu; download or copy it again",
+                          f->path, whole, (unsigned long long)size);
+    if (whole >= 10 && size > 0 && size <= whole - 8 && start[8] != '{' &&
+        !dkvb__signature_kind(start, whole < DKVB__SIGNATURE_SIZE ? whole : DKVB__SIGNATURE_SIZE))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: the header does not begin with {, so it is not safetensors", f->path);
+    if (size == 0 || size > MAX_HEADER || size > whole - 8 || start[8] != '{')
+        return dkvb__fail_foreign(f->path, start, whole < DKVB__SIGNATURE_SIZE ? whole : DKVB__SIGNATURE_SIZE, whole,
+                                  DKVB__USE_WEIGHTS);
     f->elements = start + 8 + size;
     f->size = whole - 8 - (size_t)size;
     rc = dkvb__json_parse(&header, (const char *)start + 8, (size_t)size, f->path, "the header");
@@ -272,11 +274,16 @@ static dkvb_status read_header(struct dkvb__safetensors *f)
 static dkvb_status map(struct dkvb__safetensors *f)
 {
     struct dkvb__file file;
-    dkvb_status rc = dkvb__file_open(&file, f->path);
+    struct stat st;
+    dkvb_status rc;
 
+    if (stat(f->path, &st) == 0 && S_ISDIR(st.st_mode))
+        return dkvb__fail(DKVB_EIO, "%.300s: is a directory; the .safetensors file in it must be given", f->path);
+    rc = dkvb__file_open(&file, f->path);
     if (rc)
         return rc;
-    rc = dkvb__mapping_open(&f->mapping, &file, &f->mem);
+    rc = file.size > 0 ? dkvb__mapping_open(&f->mapping, &file, &f->mem)
+                       : dkvb__fail_foreign_file(&file, DKVB__USE_WEIGHTS);
     dkvb__file_close(&file);
     return rc;
 }
@@ -320,16 +327,86 @@ void dkvb__safetensors_close(struct dkvb__safetensors *file)
     dkvb__free(&mem, file);
 }
 
+static bool ends_in(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+
+    return length >= size && strcmp(text + length - size, end) == 0;
+}
+
+bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc)
+{
+    const struct dkvb__tensor *found = NULL;
+
+    *rc = DKVB_OK;
+    for (size_t i = 0; i < file->count; i++) {
+        const struct dkvb__tensor *t = &file->tensors[i];
+        size_t before = strlen(t->name) - strlen(name);
+
+        if (!ends_in(t->name, name) || (before > 0 && t->name[before - 1] != '.'))
+            continue;
+        if (found && before > 0 && file->prefix_size > 0)
+            *rc = dkvb__fail(DKVB_EFORMAT,
+                             "%.150s: holds the network twice, behind %.40s... and %.40s...: save the one to be used "
+                             "in a file of its own",
+                             file->path, dkvb__show(found->name).text, dkvb__show(t->name).text);
+        if (!found || before == 0) {
+            found = t;
+            file->prefix = t->name;
+            file->prefix_size = before;
+        }
+        if (before == 0) { /* the names as they are win over any prefix */
+            *rc = DKVB_OK;
+            break;
+        }
+    }
+    return found != NULL;
+}
+
+/* A name of tensors of the network that is in the file: so the rest may be elsewhere. */
+static bool has_others(const struct dkvb__safetensors *file, const char *name)
+{
+    size_t start = strcspn(name, ".");
+
+    for (size_t i = 0; i < file->count; i++) {
+        const char *other = file->tensors[i].name;
+
+        if (strlen(other) > file->prefix_size && strncmp(other + file->prefix_size, name, start) == 0)
+            return true;
+    }
+    return false;
+}
+
+dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, const char *name)
+{
+    if (strcmp(name, "visual_projection.weight") == 0 || strcmp(name, "visual.proj") == 0)
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: has no tensor %s: saved without the projection, or a shard of a checkpoint that is "
+                          "split; save CLIPVisionModelWithProjection or CLIPModel whole",
+                          file->path, name);
+    if (has_others(file, name))
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.200s: has no tensor %s, though others of the network: a shard of a checkpoint that is "
+                          "split? safetensors.torch.save_file of all shards' tensors joins them",
+                          file->path, name);
+    return dkvb__fail(DKVB_EFORMAT, "%.200s: has no tensor %s", file->path, name);
+}
+
 const char *dkvb__safetensors_path(const struct dkvb__safetensors *file)
 {
     return file->path;
 }
 
-const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors *file, const char *name)
+const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors *file, const char *asked)
 {
-    uint64_t key = dkvb__checksum(name, strlen(name));
     size_t low = 0, high = file->count;
+    char name[256];
+    uint64_t key;
 
+    if (file->prefix_size + strlen(asked) >= sizeof name)
+        return NULL;
+    snprintf(name, sizeof name, "%.*s%s", (int)file->prefix_size, file->prefix ? file->prefix : "", asked);
+    key = dkvb__checksum(name, strlen(name));
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -365,6 +442,9 @@ static void convert(float *x, const struct dkvb__tensor *t, size_t n)
 {
     if (t->dtype == DKVB_DTYPE_F32)
         memcpy(x, t->data, n * sizeof *x);
+    else if (t->dtype == DKVB_DTYPE_F64)
+        for (size_t i = 0; i < n; i++)
+            x[i] = (float)dkvb__read_double(t->data + 8 * i);
     else if (t->dtype == DKVB_DTYPE_F16)
         for (size_t i = 0; i < n; i++)
             x[i] = dkvb__half_to_float(dkvb__read16(t->data + 2 * i));
@@ -377,13 +457,14 @@ static dkvb_status check_tensor(const struct dkvb__safetensors *file, const stru
                                 uint32_t ndim, const uint64_t *shape)
 {
     if (!t)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: has no tensor %s", file->path, name);
+        return dkvb__safetensors_missing(file, name);
+    if (t->dtype != DKVB_DTYPE_F32 && t->dtype != DKVB_DTYPE_F16 && t->dtype != DKVB_DTYPE_BF16 &&
+        t->dtype != DKVB_DTYPE_F64)
+        return dkvb__fail(DKVB_EFORMAT, "%.200s: tensor %s is of %s; F32, F16, BF16 or F64 must be given", file->path,
+                          name, t->code);
     if (t->ndim != ndim || (ndim > 0 && memcmp(t->shape, shape, ndim * sizeof *shape) != 0))
         return dkvb__fail(DKVB_EFORMAT, "%.200s: tensor %s is of %.96s, %.96s is wanted", file->path, name,
                           show_shape(t->ndim, t->shape).text, show_shape(ndim, shape).text);
-    if (t->dtype != DKVB_DTYPE_F32 && t->dtype != DKVB_DTYPE_F16 && t->dtype != DKVB_DTYPE_BF16)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s is of %s; float32, float16 or bfloat16 is wanted",
-                          file->path, name, dkvb_dtype_name(t->dtype));
     return DKVB_OK;
 }
 
@@ -396,7 +477,7 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
 
     if (rc)
         return rc;
-    n = (size_t)tensor_bytes(t) / dkvb_dtype_size(t->dtype);
+    n = (size_t)t->bytes / dkvb_dtype_size(t->dtype);
     convert(to, t, n);
     file->tensors[t - file->tensors].used = true;
     for (size_t i = 0; i < n; i++)
@@ -406,19 +487,13 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
     return DKVB_OK;
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-    size_t length = strlen(text), size = strlen(end);
-
-    return length >= size && strcmp(text + length - size, end) == 0;
-}
-
 dkvb_status dkvb__safetensors_need_used(const struct dkvb__safetensors *file, const char *start, const char *but)
 {
     for (size_t i = 0; i < file->count; i++) {
         const struct dkvb__tensor *t = &file->tensors[i];
 
-        if (!t->used && strncmp(t->name, start, strlen(start)) == 0 && !ends_in(t->name, but))
+        if (!t->used && strncmp(t->name, file->prefix ? file->prefix : "", file->prefix_size) == 0 &&
+            strncmp(t->name + file->prefix_size, start, strlen(start)) == 0 && !ends_in(t->name, but))
             return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s has no place here: the weights of another network",
                               file->path, dkvb__show(t->name).text);
     }

@@ -15,8 +15,11 @@ struct dkvb__safetensors;
 /* One tensor where it lies in the file. */
 struct dkvb__tensor {
     const char *name;
-    uint32_t dtype; /* DKVB_DTYPE_F32, _F16, _BF16, or another: such tensors may be there, but not be read */
+    uint32_t dtype; /* DKVB_DTYPE_…; 0 for a type, or a number of dimensions, that this library does not know. Such
+                       tensors may be there, but are not read */
+    char code[12];  /* the type as the file has it, for messages */
     uint32_t ndim;
+    uint64_t bytes;
     uint64_t shape[DKVB_ARRAY_MAX_NDIM];
     const unsigned char *data;
     bool used; /* its elements were read */
@@ -24,6 +27,14 @@ struct dkvb__tensor {
 
 dkvb_status dkvb__safetensors_open(struct dkvb__safetensors **out, const char *path, const dkvb_allocator *mem);
 void dkvb__safetensors_close(struct dkvb__safetensors *file); /* NULL is a no-op */
+
+/* Find what stands before the network's own names in a checkpoint: "" or one prefix such as "model." or "module.", so
+ * that `name` follows it. All names are behind that prefix from here on. False if no tensor of that name is there;
+ * DKVB_EFORMAT if several are, which is in *rc. */
+bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
+
+/* DKVB_EFORMAT for a tensor that is not there, with what the others let guess. */
+dkvb_status dkvb__safetensors_missing(const struct dkvb__safetensors *file, const char *name);
 
 /* NULL if there is none of that name. */
 const struct dkvb__tensor *dkvb__safetensors_find(const struct dkvb__safetensors *file, const char *name);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/signature.h"
 #include "base/status.h"
 #include "bottleneck/model.h"
 #include "dkvb/data.h"
@@ -49,7 +50,7 @@ static dkvb_status check_header(struct dkvb__container *c, const unsigned char *
     uint32_t found = dkvb__read32(h + AT_KIND);
 
     if (memcmp(h, magic, sizeof magic) != 0)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: not a file of this library: the first bytes are wrong", path);
+        return dkvb__fail_foreign_file(&c->file, DKVB__USE_OWN);
     c->major = dkvb__read16(h + AT_VERSION);
     c->minor = dkvb__read16(h + AT_VERSION + 2);
     if (c->major != DKVB__FORMAT_MAJOR)
@@ -150,9 +151,15 @@ static dkvb_status read_head(struct dkvb__container *c, uint32_t kind)
     size_t size;
     dkvb_status rc;
 
-    if (c->file.size < HEADER_SIZE)
+    if (c->file.size < HEADER_SIZE) {
+        unsigned char start[4] = {0};
+
+        if (c->file.size < sizeof start || dkvb__file_read(&c->file, 0, start, sizeof start) ||
+            memcmp(start, magic, sizeof start) != 0)
+            return dkvb__fail_foreign_file(&c->file, DKVB__USE_OWN);
         return dkvb__fail(DKVB_EFORMAT, "%.300s: has %llu bytes, a header of %d is wanted", c->file.path,
                           (unsigned long long)c->file.size, HEADER_SIZE);
+    }
     rc = dkvb__file_read(&c->file, 0, header, sizeof header);
     if (!rc)
         rc = check_header(c, header, kind);

@@ -350,6 +350,7 @@ static dkvb_status following_new(struct following *f, unsigned threads)
 static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *held, const dkvb_budget_options *o)
 {
     bool any = false;
+    uint32_t first = 0;
     dkvb_status rc = dkvb__held_out_take(&f->held, held, f->model);
 
     if (rc)
@@ -360,10 +361,16 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
         if (f->classes[l] > DKVB_ASIDE)
             return dkvb__fail(DKVB_EINVAL, "budget: class %u is marked %u, 0 to %d is wanted", l, f->classes[l],
                               DKVB_ASIDE);
+    while (first + 1 < f->model->classes && f->classes[first] != DKVB_FORGET)
+        first++;
     for (size_t r = 0; r < f->held.n; r++)
         any = any || (f->held.labels[r] >= 0 && f->classes[f->held.labels[r]] == DKVB_FORGET);
     if (!any)
-        return dkvb__fail(DKVB_ENOTFOUND, "budget: none of %zu held-out rows is of a class to be forgotten", f->held.n);
+        return dkvb__fail(
+            DKVB_ENOTFOUND,
+            "budget: none of %zu held-out rows is of a class to be forgotten (class %u), so no effect can "
+            "be measured: give the number of pairs, hold out more rows when training, or delete exactly",
+            f->held.n, first);
     return DKVB_OK;
 }
 

@@ -42,6 +42,8 @@ def ctypes_of(c_type, ffi):
     }
     if c_type in ("const char*", "char*"):
         return ctypes.c_char_p
+    if c_type == "const char*const*":
+        return ctypes.POINTER(ctypes.c_char_p)
     if c_type in ("const void*", "void*"):
         return ctypes.c_void_p
     base = c_type.replace("const ", "").rstrip("*")

@@ -155,7 +155,7 @@ refuse "y.npy" --init-from keys.dkvb --codes y.npy
 "$python" -c 'import numpy as np; c = np.load("codes.npy"); c[3, 2, 0] = 60000; np.save("wrong.npy", c)'
 refuse "wrong.npy: codes: row 3, codebook 2 names key 60000" --init-from keys.dkvb --codes wrong.npy
 : >empty.npy
-refuse "empty.npy: 0 bytes" --init-from keys.dkvb --codes empty.npy
+refuse "empty.npy: is empty; a NumPy (.npy) or IDX file must be given" --init-from keys.dkvb --codes empty.npy
 head -c 200 codes.npy >cut.npy
 refuse "cut.npy" --init-from keys.dkvb --codes cut.npy
 refuse "none.npy" --init-from keys.dkvb --codes none.npy

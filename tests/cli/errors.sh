@@ -110,15 +110,15 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     # Found before the keys are placed, which would take for ever here.
     slow="--codebooks 64 --keys 300 --passes 4294967295"
     refused 1 'far_y.npy: row 17 has label 2147483647: ' $fit --features x.npy --labels far_y.npy $slow
-    refused 1 'twice.txt: lines 2 and 5 are both '"'red'" $fit $labelled --class-names twice.txt $slow
+    refused 1 "twice.txt: line 5: class name: class 1 is called 'red' already" $fit $labelled --class-names twice.txt $slow
     refused 1 'long.txt: line 2: class name: 256 bytes, at most 255' $fit $labelled --class-names long.txt $slow
     refused 1 'latin1.txt: line 1: class name: UTF-8' $fit $labelled --class-names latin1.txt $slow
     refused 1 'top_k is 401, there are 64 keys in a codebook' "$dkvb" train -o new.dkvb --json $labelled --top-k 401
-    refused 1 "named.txt: line 4 is 'blue', which is the name of class 4 in five.dkvb too" $fit $labelled \
+    refused 1 "named.txt: line 4: class name: class 4 is called 'blue' already" $fit $labelled \
         --continue five.dkvb --class-names named.txt --epochs 4294967295
     if sh -c 'ulimit -v 2000000 && exec "$@"' sh "$dkvb" --version >/dev/null 2>&1; then # not under sanitizers
         refused 1 'row 17 has label 999999: 64 x 300 x 1000000 values do not fit in memory' sh -c \
-            'ulimit -v 2000000 && exec "$@"' sh $fit --features x.npy --labels wide_y.npy $slow
+            'ulimit -v 2000000 && exec "$@"' sh $fit --features x.npy --labels wide_y.npy --empty-classes $slow
     fi
     late="--method activations --pairs 3 --features none.npy"
     refused 2 'reason: 4096 bytes, at most 4095' "$dkvb" forget m.dkvb $late --reason "$(printf '%4096s' x)"
@@ -149,7 +149,7 @@ refused 1 'x.npy: elements are float32' "$dkvb" encode --encoder pixels --input 
 refused 1 '(name with' "$dkvb" inspect "$(printf '(name with\nline)')"
 
 printf '\223NUMP' >five.npy
-refused 1 'five.npy: 5 bytes, a NumPy or IDX file is wanted' "$dkvb" predict m.dkvb --features five.npy
+refused 1 'five.npy: begins with the bytes 93 4e 55 4d; a NumPy (.npy) or IDX file must be given' "$dkvb" predict m.dkvb --features five.npy
 for epoch in 9223372036854775808 99999999999999999999 ' 1' +1 -1 1x yesterday; do
     for change in "undo m.dkvb" "purge m.dkvb" "forget m.dkvb --method activations --pairs 3 --features x.npy"; do
         # shellcheck disable=SC2086 # $change is several words

@@ -39,12 +39,12 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n held_out unlearnable unreadable rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
+    "train": "n held_out classes_not_held_out not_held_out unlearnable unlabelled classes_without_rows without_rows outlying_values unreadable ignored ignored_endings nested rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
              "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy loss accuracy seconds_whitening "
              "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
-    "eval": "n unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
+    "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
-    "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
+    "forget": "strength method classes pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
               "keys_placed_again dry_run refused seconds_files seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
@@ -58,7 +58,7 @@ KEYS = {
                "journal",
     "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows subjects seconds",
-    "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
+    "encode": "n columns labels classes encoder dtype unreadable ignored ignored_endings nested resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
 }

@@ -95,6 +95,8 @@ class ImageSetTest(Case):
         info = self.set.info
         self.assertEqual((len(self.set), info.pictures, info.ignored, info.format, info.classes),
                          (10, 10, 1, "folder", 3))
+        self.assertEqual(self.set.ignored, {".txt": 1})
+        self.assertEqual((info.nested, info.turned), ("none", 0))
         self.assertEqual(self.set.class_names, list(CLASSES))
         self.assertEqual(self.set.labels.dtype, np.int32)
         self.assertEqual(self.set.labels.tolist(), [0] * 3 + [1] * 4 + [2] * 3)

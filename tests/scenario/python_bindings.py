@@ -446,6 +446,40 @@ class ModelTest(Case):
         with dkvb.Model.map(self.directory / "m.dkvb") as mapped, self.assertRaises(dkvb.StateError):
             mapped.class_names = ["x"]
 
+    def test_a_name_goes_before_an_index_in_either_spelling(self):
+        self.model.class_names = ["2", "K\u00e4fer", None]
+        self.assertEqual(self.model.find_class("2"), 0)
+        self.assertEqual(self.model.find_class("#2"), 2)
+        self.assertEqual(self.model.find_class("Ka\u0308fer"), 1)
+        with self.assertRaises(dkvb.NotFound):
+            self.model.find_class("3")
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "class 1 is called"):
+            self.model.class_names = ["2", "K\u00e4fer", "Ka\u0308fer"]
+        self.model.class_names = ["K\u00e4fer", "2"]  # names may change places
+        self.assertEqual(self.model.class_names, ["K\u00e4fer", "2", None])
+
+    def test_labels_that_skip_are_refused_unless_classes_are_given(self):
+        x, y = self.x[:60], np.arange(60) % 2 + 1
+        with self.assertRaisesRegex(dkvb.MismatchError, "labels are 1 to 2: class 0 has no rows; subtract 1"):
+            dkvb.fit(x, y, codebooks=4, keys=8)
+        self.assertEqual(dkvb.fit(x, y, classes=3, codebooks=4, keys=8).model.info.classes, 3)
+        found = dkvb.survey_labels(y, allow_empty=True)
+        self.assertEqual((found.rows, found.classes, found.empty, found.empty_list), (60, 3, 1, "0"))
+        self.assertEqual(dkvb.fit(x, y == 1, codebooks=4, keys=8).model.info.classes, 2)  # booleans are labels
+
+    def test_few_rows_are_enough_unless_too_many_keys_are_asked_for(self):
+        for rows in (1, 2, 50, 400):
+            self.assertLessEqual(dkvb.Codebooks.fit(self.x[:rows]).info.keys, rows)
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "400 rows for 500 keys.*the option keys must be at most"):
+            dkvb.Codebooks.fit(self.x[:400], keys=500)
+
+    def test_values_that_dwarf_all_others_are_found(self):
+        x = self.x[:60].copy()
+        self.assertEqual(dkvb.survey_features(x).outlying, 0)
+        x[11, 3] = 3e38
+        found = dkvb.survey_features(x)
+        self.assertEqual((found.outlying, found.first_row, found.first_column), (1, 11, 3))
+
     def test_a_model_remembers_its_encoder(self):
         self.assertIsNone(self.model.encoder)
         self.model.encoder = "fünf pixels"

@@ -68,7 +68,8 @@ static void features_of_other_types_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < 7; i++) {
         put_vector(codes[i], 1, "\0\0\0\0\0\0\0", sizes[i]);
-        assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "features are float16, float32, float64 or uint8");
+        assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT,
+                       "features must be float16, float32, float64 or uint8");
     }
 }
 
@@ -215,7 +216,8 @@ static void a_label_out_of_range_is_named_by_row(void **state)
 {
     (void)state;
     put_vector("|i1", 3, (const int8_t[]){0, 1, -2}, 3);
-    assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "row 2 has the label -2, -1 to 2147483647 is wanted");
+    assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT,
+                   "row 2 has the label -2; labels are 0 to 2147483647, and -1 for rows without one");
     put_vector("<i2", 1, (const int16_t[]){-32768}, 2);
     assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "row 0 has the label -32768");
     put_vector("<u4", 2, (const uint32_t[]){0, UINT32_MAX}, 8);
@@ -236,11 +238,11 @@ static void labels_may_be_a_matrix_of_one_column(void **state)
     put_npy("{'descr': '<i8', 'fortran_order': True, 'shape': (2, 1)}", labels, sizeof labels);
     assert_labels((const int32_t[]){3, -1}, 2);
     put_npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2)}", labels, sizeof labels);
-    assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "2 columns, labels have 1");
+    assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "2 columns, labels must have 1");
     put_npy("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1, 1)}", labels, sizeof labels);
     assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "3 dimensions");
     put_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}", labels, sizeof labels);
-    assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "elements are float64; labels are integers");
+    assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "elements are float64; labels must be integers");
 }
 
 static void nothing_leaks_when_an_allocation_fails(void **state)

@@ -191,7 +191,7 @@ static void a_config_of_transformers_is_followed(void **state)
 }
 
 /* Sizes of the base model with patches of 32, which is what an empty config stands for. */
-static void an_empty_config_means_what_transformers_takes_it_for(void **state)
+static void an_absent_size_in_a_config_means_what_transformers_takes_it_for(void **state)
 {
     struct toy toy = {{768}, {768, 3, 32, 32}, {50, 768}, {768, 768}, {3072, 768}, {512, 768}, 1};
     struct dkvb__clip_shape s;
@@ -203,9 +203,32 @@ static void an_empty_config_means_what_transformers_takes_it_for(void **state)
     assert_int_equal(s.heads, 12);
     assert_int_equal(s.activation, DKVB_ACTIVATION_QUICK_GELU);
     assert_true(s.epsilon == 1e-5f);
-    assert_config_refused("{}", "num_hidden_layers gives 12, the tensors of");
-    assert_config_refused("{\"num_hidden_layers\":1,\"vision_config\":{}}", "num_hidden_layers gives 12");
+    assert_config_refused("{\"model_type\":\"clip\"}",
+                          "num_hidden_layers is not given, which means 12, the tensors of");
+    assert_config_refused("{\"num_hidden_layers\":1,\"vision_config\":{}}",
+                          "num_hidden_layers is not given, which means 12");
     assert_config_refused("{\"num_hidden_layers\":1,\"projection_dim\":513}", "projection_dim gives 513");
+}
+
+static void a_config_of_something_else_beside_the_weights_is_passed_over(void **state)
+{
+    dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
+    struct dkvb__clip_shape s;
+    char path[256];
+
+    (void)state;
+    write_usual_toy(64);
+    write_config("config.json", "{\"lr\":0.001,\"epochs\":3}");
+    assert_ok(shape_of(&s, NULL));
+    assert_true(s.guessed);
+    assert_int_equal(s.activation, DKVB_ACTIVATION_QUICK_GELU);
+    o.activation = DKVB_ACTIVATION_GELU;
+    assert_ok(shape_of(&s, &o));
+    assert_false(s.guessed);
+    snprintf(path, sizeof path, "%s", temp_path("config.json"));
+    o.config = path;
+    assert_int_equal(shape_of(&s, &o), DKVB_EFORMAT);
+    assert_message("not a config of CLIP");
 }
 
 static void a_config_that_contradicts_the_tensors_is_refused(void **state)
@@ -226,7 +249,7 @@ static void a_config_that_contradicts_the_tensors_is_refused(void **state)
         snprintf(part, sizeof part, "%s gives %u, the tensors of", keys[wrong], right[wrong] + 1);
         assert_config_refused(text, part);
     }
-    assert_config_refused("{\"vision_config\":{" PART "}}", "projection_dim gives 512");
+    assert_config_refused("{\"vision_config\":{" PART "}}", "projection_dim is not given, which means 512");
     assert_config_refused("{\"projection_dim\":6,\"vision_config\":{\"hidden_size\":8,\"intermediate_size\":16,"
                           "\"num_hidden_layers\":2,\"num_attention_heads\":3,\"image_size\":12,\"patch_size\":4}}",
                           "width 8 cannot be divided among 3 heads");
@@ -326,7 +349,7 @@ static void a_config_of_openclip_that_does_not_fit_is_refused(void **state)
         {"\"embed_dim\":6,\"vision_cfg\":{" OPENCLIP ",\"pool_type\":\"avg\"}", "vision_cfg has pool_type"},
         {"\"embed_dim\":6,\"vision_cfg\":{\"layers\":[3,4,6,3]}", "layers is a list"},
         {"\"embed_dim\":6,\"vision_cfg\":{\"mlp_ratio\":true}", "mlp_ratio is a truth"},
-        {"\"embed_dim\":6,\"vision_cfg\":{}", "image_size gives 224"},
+        {"\"embed_dim\":6,\"vision_cfg\":{}", "image_size is not given, which means 224"},
         {"\"embed_dim\":6,\"vision_cfg\":{" OPENCLIP "}", "width 8 is no multiple of a head's"},
         {"\"embed_dim\":6,\"vision_cfg\":{" OPENCLIP ",\"head_width\":1.5}", "head_width is a number, an integer"},
     };
@@ -446,7 +469,8 @@ int main(void)
         cmocka_unit_test_setup(both_layouts_show_their_sizes, without_configs),
         cmocka_unit_test_setup(options_say_what_tensors_cannot, without_configs),
         cmocka_unit_test_setup(a_config_of_transformers_is_followed, without_configs),
-        cmocka_unit_test_setup(an_empty_config_means_what_transformers_takes_it_for, without_configs),
+        cmocka_unit_test_setup(an_absent_size_in_a_config_means_what_transformers_takes_it_for, without_configs),
+        cmocka_unit_test_setup(a_config_of_something_else_beside_the_weights_is_passed_over, without_configs),
         cmocka_unit_test_setup(a_config_that_contradicts_the_tensors_is_refused, without_configs),
         cmocka_unit_test_setup(a_config_that_is_not_clips_is_refused, without_configs),
         cmocka_unit_test_setup(a_config_of_openclip_is_followed, without_configs),

@@ -905,6 +905,7 @@ static void bad_options_and_rows_are_named(void **state)
     (void)state;
     assert_int_equal(dkvb_codebooks_fit(&cb, rows, KEYS - 1, DIM, &o, NULL), DKVB_EINVAL);
     assert_message("69 rows for 70 keys");
+    assert_message("the option keys must be at most that, or 0");
     rows[17 * DIM + 3] = NAN;
     assert_int_equal(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL), DKVB_EINVAL);
     assert_message("row 17, column 3");

@@ -136,7 +136,7 @@ static void every_truncation_is_refused(void **state)
     }
     for (size_t cut = 0; cut < size; cut++) {
         put_file(packed, cut);
-        assert_idx_refused(DKVB_EFORMAT, cut < 2 ? "a NumPy or IDX file is wanted" : "gzip data is cut off");
+        assert_idx_refused(DKVB_EFORMAT, cut < 2 ? "a NumPy (.npy) or IDX file must be given" : "gzip data is cut off");
     }
 }
 
@@ -219,11 +219,12 @@ static void a_header_that_is_not_idx_is_refused(void **state)
     memcpy(bytes, small, sizeof bytes);
     bytes[2] = 0x0A;
     put_file(bytes, sizeof bytes);
-    assert_idx_refused(DKVB_EFORMAT, "begins with the bytes 00 00 0a; IDX wants 00 00 and a type");
+    assert_idx_refused(DKVB_EFORMAT, "begins with the bytes 00 00 0a; IDX has 00 00 and a type");
     put_packed(bytes, sizeof bytes);
     assert_idx_refused(DKVB_EFORMAT, "unpacks to the bytes 00 00 0a");
     put_packed("\x93NUMPY....", 10);
-    assert_idx_refused(DKVB_EFORMAT, "unpacks to the bytes 93 4e 55");
+    assert_idx_refused(DKVB_EFORMAT,
+                       "is a NumPy array (.npy) packed by gzip; only IDX is read packed: unpack it by gunzip first");
     bytes[2] = 8;
     bytes[3] = 0;
     put_file(bytes, sizeof bytes);

@@ -146,7 +146,8 @@ static void every_cut_png_is_refused(void **state)
         uint8_t *exact = malloc(cut + 1); /* so that a sanitizer sees every overrun */
 
         memcpy(exact, file, cut);
-        assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG or JPEG file is wanted" : "is cut short"), DKVB_EFORMAT);
+        assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG or JPEG file must be given" : "is cut short"),
+                         DKVB_EFORMAT);
         free(exact);
     }
 }
@@ -247,7 +248,7 @@ static void every_cut_jpeg_is_refused(void **state)
             uint8_t *exact = malloc(cut + 1);
 
             memcpy(exact, bytes, cut);
-            assert_int_equal(refused(exact, cut, cut < 3 ? "a PNG or JPEG file is wanted" : "is cut short"),
+            assert_int_equal(refused(exact, cut, cut < 3 ? "a PNG or JPEG file must be given" : "is cut short"),
                              DKVB_EFORMAT);
             free(exact);
         }
@@ -366,9 +367,9 @@ static void what_is_no_picture_is_named(void **state)
     size_t size = make_plain_png(file, 2, 2, 9, false);
 
     (void)state;
-    assert_int_equal(refused(gif, sizeof gif, "begins with the bytes 47 49 46 38, a PNG or JPEG file is wanted"),
+    assert_int_equal(refused(gif, sizeof gif, "is a GIF picture; a PNG or JPEG file must be given: PIL's Image.open"),
                      DKVB_EFORMAT);
-    assert_int_equal(refused(gif, 0, "0 bytes, a PNG or JPEG file is wanted"), DKVB_EFORMAT);
+    assert_int_equal(refused(gif, 0, "is empty; a PNG or JPEG file must be given"), DKVB_EFORMAT);
     if (!(dkvb_image_codecs() & DKVB_CODEC_PNG))
         assert_int_equal(refused(file, size, "a PNG file, which this build"), DKVB_ESTATE);
     assert_int_equal(dkvb_image_read(&image, temp_path("nowhere.png"), NULL), DKVB_EIO);

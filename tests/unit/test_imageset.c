@@ -267,6 +267,83 @@ static void a_folder_without_pictures_is_refused(void **state)
     assert_refused_set("", DKVB_IMAGES_FOLDER, DKVB_EIO, "open"); /* not the root of the system */
 }
 
+static void files_left_out_are_counted_by_their_endings(void **state)
+{
+    static const struct {
+        const char *ending;
+        uint64_t count;
+    } want[] = {{".webp", 3}, {"", 2}, {".txt", 2}, {".7z", 1}};
+    dkvb_imageset *set;
+    uint64_t count = 0;
+
+    (void)state;
+    put_folder("a");
+    put_folder("__MACOSX");
+    put_folder("a/@eaDir");
+    put_picture("a/x.png");
+    put_text("__MACOSX/x.png", "");
+    put_text("a/@eaDir/x.png", "");
+    put_text("a/.hidden.gif", "");
+    put_text("1.webp", "");
+    put_text("a/2.WebP", "");
+    put_text("a/3.WEBP", "");
+    put_text("a/4.txt", "");
+    put_text("5.Txt", "");
+    put_text("README", "");
+    put_text("6.much_too_long_for_an_ending", "");
+    put_text("7.7z", "");
+    set = open_root();
+    assert_int_equal(info_of(set).pictures, 1);
+    assert_int_equal(info_of(set).classes, 1);
+    assert_int_equal(info_of(set).ignored, 8);
+    for (uint32_t i = 0; i < 4; i++) {
+        const char *ending = dkvb_imageset_ignored(set, i, &count);
+
+        assert_non_null(ending);
+        assert_string_equal(ending, want[i].ending);
+        assert_int_equal(count, want[i].count);
+    }
+    assert_null(dkvb_imageset_ignored(set, 4, &count));
+    assert_null(dkvb_imageset_ignored(NULL, 0, NULL));
+    dkvb_imageset_free(set);
+}
+
+static uint32_t nested_of(const char *name)
+{
+    dkvb_imageset *set = open_as(below(name), DKVB_IMAGES_AUTO);
+    uint32_t nested = info_of(set).nested;
+
+    dkvb_imageset_free(set);
+    return nested;
+}
+
+static void folders_that_are_hardly_classes_are_told(void **state)
+{
+    (void)state;
+    put_folder("flat");
+    put_folder("flat/a");
+    put_picture("flat/a/x.png");
+    assert_int_equal(nested_of("flat"), DKVB_NESTED_NONE);
+    put_folder("flat/a/deep");
+    put_picture("flat/a/deep/x.png");
+    assert_int_equal(nested_of("flat"), DKVB_NESTED_DEEPER);
+    put_folder("parts");
+    put_folder("parts/Train");
+    put_folder("parts/Train/cat");
+    put_picture("parts/Train/cat/x.png");
+    put_folder("parts/val");
+    put_folder("parts/val/cat");
+    put_picture("parts/val/cat/x.png");
+    assert_int_equal(nested_of("parts"), DKVB_NESTED_PARTS);
+    put_picture("parts/val/x.png"); /* with pictures of its own it may be a class */
+    assert_int_equal(nested_of("parts"), DKVB_NESTED_DEEPER);
+    put_folder("wrapped");
+    put_folder("wrapped/export");
+    put_folder("wrapped/export/cat");
+    put_picture("wrapped/export/cat/x.png");
+    assert_int_equal(nested_of("wrapped"), DKVB_NESTED_WRAPPED);
+}
+
 static void one_file_is_a_set(void **state)
 {
     dkvb_imageset *set;
@@ -280,7 +357,8 @@ static void one_file_is_a_set(void **state)
     assert_name(set, 0, "some.thing");
     assert_readable(set, 0);
     dkvb_imageset_free(set);
-    assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT, "neither PNG nor JPEG");
+    assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT,
+                       "is text, perhaps CSV; a PNG or JPEG file must be given");
     assert_refused_set(root, DKVB_IMAGES_FILE, DKVB_EIO, "is a directory");
 }
 
@@ -463,9 +541,13 @@ static void other_arrays_are_refused(void **state)
 {
     (void)state;
     put_array("x.npy", "<f4", "2, 3, 4", 96);
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "elements are float32; pictures are uint8");
-    put_array("x.npy", "|u1", "2, 3, 4, 2", 48);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "elements are float32; pictures must be uint8");
+    put_array("x.npy", "|u1", "2, 5, 4, 2", 80);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 dimensions, the last of 2");
+    put_array("x.npy", "|u1", "8, 8, 3", 192);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "is one colour picture or 8 grey ones 3 wide");
+    put_array("x.npy", "|u1", "2, 3, 4, 5", 120);
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "has its channels first");
     put_array("x.npy", "|u1", "8,", 8);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "1 dimensions");
     put_array("x.npy", "|u1", "0, 3, 4", 0);
@@ -473,8 +555,9 @@ static void other_arrays_are_refused(void **state)
     put_array("x.npy", "|u1", "3, 0, 4", 0);
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 x 0 pixels");
     put_text("x.npy", "something else");
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "PNG, JPEG, CIFAR, NumPy or IDX file is wanted");
-    assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy or IDX file is wanted");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT,
+                       "PNG, JPEG, CIFAR (binary version), NumPy (.npy) or IDX file");
+    assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy (.npy) or IDX file must be given");
 }
 
 /* Every kind of set, opened and read. */
@@ -566,6 +649,8 @@ int main(void)
         in_a_folder(folders_nest_deeply),
         in_a_folder(many_pictures_are_sorted),
         in_a_folder(a_folder_without_pictures_is_refused),
+        in_a_folder(files_left_out_are_counted_by_their_endings),
+        in_a_folder(folders_that_are_hardly_classes_are_told),
         in_a_folder(one_file_is_a_set),
         in_a_folder(cifar_10_is_its_training_pictures),
         in_a_folder(cifar_100_has_two_kinds_of_labels),

@@ -112,7 +112,8 @@ static void a_header_that_is_not_a_plain_arrays_is_refused(void **state)
     assert_header_refused("{'descr': '<f4', 'fortran_order': 0, 'shape': (16,)}", "True or False wanted");
     assert_header_refused("{'descr': '<f4', 'fortran_order': Fals", "True or False wanted");
     assert_header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (16,)} x", "white space");
-    assert_header_refused("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (16,)}", "records are not taken");
+    assert_header_refused("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (16,)}",
+                          "fields of records must be saved one by one");
 }
 
 static void a_type_that_is_not_a_number_is_refused(void **state)
@@ -124,7 +125,7 @@ static void a_type_that_is_not_a_number_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (16,)}", codes[i]);
-        assert_header_refused(header, "elements are '");
+        assert_header_refused(header, "which are not read");
     }
 }
 
@@ -257,11 +258,12 @@ static void what_is_not_a_data_file_is_refused(void **state)
     assert_refused(dkvb_features_read, temp_folder(), DKVB_EIO, "is a directory");
     assert_refused(dkvb_labels_read, "/dev/null", DKVB_EIO, "is not a regular file");
     put_file("", 0);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "0 bytes");
+    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "is empty");
     put_file("\x93NUMP", 5);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "5 bytes");
+    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "begins with the bytes 93 4e 55 4d");
     put_file("1,2,3\n", 6);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "begins with the bytes 31 2c 32 2c");
+    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT,
+                   "is text, perhaps CSV; a NumPy (.npy) or IDX file must be given: numpy.loadtxt");
 }
 
 static void wrong_arguments_are_refused(void **state)

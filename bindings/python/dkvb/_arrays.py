@@ -71,8 +71,9 @@ def codes_of_shape(array, shape, what="codes"):
 
 
 def labels(array, rows, what="labels"):
-    """`int32[rows]`."""
-    return _integers(array, (rows,), np.int32, what)
+    """`int32[rows]`; booleans are 0 and 1."""
+    array = np.asarray(array)
+    return _integers(array.astype(np.int32) if array.dtype == np.bool_ else array, (rows,), np.int32, what)
 
 
 def ids(array, rows, what="ids"):

@@ -3,8 +3,8 @@
 Nothing is loaded here, so that tests/abi can compare this file with the headers on its own.
 """
 
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int8, c_int32, c_int64, c_size_t,
-                    c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int32,
+                    c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
 
 ABI_MAJOR = 0
 
@@ -32,6 +32,8 @@ DKVB_KEYINIT_MEANS = 2
 DKVB_CODE_NONE = 0xFFFF
 
 # unlearn.h
+DKVB_FIND_NAME_OR_INDEX = 0
+DKVB_FIND_NAME = 1
 DKVB_JOURNAL_FORGET = 1
 DKVB_JOURNAL_UNDO = 2
 DKVB_JOURNAL_PURGE = 3
@@ -87,6 +89,7 @@ DKVB_DTYPE_F32 = 10
 DKVB_DTYPE_F64 = 11
 DKVB_DTYPE_BF16 = 12
 DKVB_ARRAY_MAX_NDIM = 8
+DKVB_LABELS_ANY = 0xFFFFFFFF
 
 # images.h
 DKVB_IMAGE_MAX_SIDE = 65535
@@ -100,6 +103,10 @@ DKVB_IMAGES_FILE = 2
 DKVB_IMAGES_CIFAR10 = 3
 DKVB_IMAGES_CIFAR100 = 4
 DKVB_IMAGES_ARRAY = 5
+DKVB_NESTED_NONE = 0
+DKVB_NESTED_DEEPER = 1
+DKVB_NESTED_PARTS = 2
+DKVB_NESTED_WRAPPED = 3
 
 # encoder.h
 DKVB_ENCODER_PIXELS = 1
@@ -311,8 +318,17 @@ class Array(Structure):
                       (Allocator, "allocator"))
 
 
+class FeaturesInfo(Structure):
+    _fields_ = _sized((c_uint64, "rows columns outlying first_row first_column"), (c_float, "first_value"))
+
+
+class LabelsInfo(Structure):
+    _fields_ = _sized((c_uint64, "rows unlabelled largest_row"), (c_int32, "smallest largest"),
+                      (c_uint32, "classes empty first_empty"), (c_char * 92, "empty_list"))
+
+
 class Image(Structure):
-    _fields_ = _sized((c_uint32, "width height channels reserved"), (POINTER(c_uint8), "pixels"),
+    _fields_ = _sized((c_uint32, "width height channels orientation"), (POINTER(c_uint8), "pixels"),
                       (Allocator, "allocator"))
 
 
@@ -321,16 +337,17 @@ class ImagesetOptions(Structure):
 
 
 class ImagesetInfo(Structure):
-    _fields_ = _sized((c_uint64, "pictures ignored"), (c_uint32, "format classes width height channels reserved"))
+    _fields_ = _sized((c_uint64, "pictures ignored"), (c_uint32, "format classes width height channels nested"),
+                      (c_uint64, "turned"))
 
 
 class EncoderOptions(Structure):
-    _fields_ = _sized((c_char_p, "weights config"), (c_uint32, "activation heads width height channels reserved"),
+    _fields_ = _sized((c_char_p, "weights config"), (c_uint32, "activation heads width height channels upright"),
                       (POINTER(Allocator), "allocator"))
 
 
 class EncoderInfo(Structure):
-    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation reserved"))
+    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation guessed"))
 
 
 UnreadableFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_char_p)
@@ -403,6 +420,8 @@ STRUCTURES = {
     "dkvb_imageset_info": ImagesetInfo,
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
+    "dkvb_features_info": FeaturesInfo,
+    "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
     "dkvb_mask_info": MaskInfo,
     "dkvb_model_info": ModelInfo,
@@ -562,6 +581,8 @@ PROTOTYPES = {
     "dkvb_model_drop_counts": (Status, (_model,)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
+    "dkvb_class_names_check": (Status, (POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
+    "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
     "dkvb_model_encoder": (c_char_p, (_model,)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
@@ -641,6 +662,8 @@ PROTOTYPES = {
     "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_features_survey": (Status, (POINTER(FeaturesInfo), POINTER(c_float), c_size_t, c_size_t)),
+    "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
     "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
 
@@ -654,6 +677,7 @@ PROTOTYPES = {
     "dkvb_image_codecs": (c_uint32, ()),
     "dkvb_image_read": (Status, (_image, c_char_p, _allocator)),
     "dkvb_image_decode": (Status, (_image, _u8, c_size_t, c_char_p, _allocator)),
+    "dkvb_image_turn_upright": (Status, (_image,)),
     "dkvb_image_resize": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
     "dkvb_image_fit": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
     "dkvb_imageset_options_init": (None, (POINTER(ImagesetOptions), c_size_t)),
@@ -661,6 +685,7 @@ PROTOTYPES = {
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
     "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),
+    "dkvb_imageset_ignored": (c_char_p, (_imageset, c_uint32, POINTER(c_uint64))),
     "dkvb_imageset_label": (c_int32, (_imageset, c_uint64)),
     "dkvb_imageset_name": (c_size_t, (_imageset, c_uint64, c_char_p, c_size_t)),
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),

@@ -40,6 +40,7 @@ class EncoderInfo:
     layers: int
     heads: int
     activation: str  # "quick_gelu" or "gelu"
+    guessed: bool  # neither a config nor an argument said the activation: it may be another
 
 
 class Encoder(Handle):
@@ -49,16 +50,17 @@ class Encoder(Handle):
     _free = lib.dkvb_encoder_free
 
     def __init__(self, kind, weights=None, config=None, *, activation=None, heads=None, width=None, height=None,
-                 channels=None):
+                 channels=None, upright=False):
         """`kind`: "pixels", for pictures of one `width`, `height` and number of `channels`; "descriptor", which needs
         nothing; "clip" and "resnet50", with `weights`, a .safetensors file. CLIP's `config` is a config.json, else the
-        one beside the weights; `activation` and `heads` say what neither tells."""
+        one beside the weights; `activation` and `heads` say what neither tells. With `upright=True` pictures are
+        turned as their EXIF orientation says, which the identity tells."""
         opts = _struct.options(_ffi.EncoderOptions, lib.dkvb_encoder_options_init,
                                weights=None if weights is None else _arrays.path(weights),
                                config=None if config is None else _arrays.path(config),
                                activation=None if activation is None
                                else _arrays.choice(activation, _ACTIVATIONS, "activation"),
-                               heads=heads, width=width, height=height, channels=channels)
+                               heads=heads, width=width, height=height, channels=channels, upright=bool(upright))
         out = POINTER(_ffi.Encoder)()
         lib.dkvb_encoder_open(byref(out), _arrays.choice(kind, _KINDS, "kind"), byref(opts))
         self._own(out)

@@ -46,6 +46,33 @@ class FitReport:
     temperature_kept: str  # "": fitted; "few rows" or "few classes": why not
 
 
+@dataclass(frozen=True)
+class FeaturesInfo:
+    """What survey_features() found."""
+
+    rows: int
+    columns: int
+    outlying: int  # values of at least 1,024 times the size of all others
+    first_row: int  # where the first of them is
+    first_column: int
+    first_value: float
+
+
+@dataclass(frozen=True)
+class LabelsInfo:
+    """What survey_labels() found."""
+
+    rows: int
+    unlabelled: int  # rows of label -1
+    largest_row: int  # the first row of the largest label
+    smallest: int  # label of 0 or more, or -1
+    largest: int
+    classes: int
+    empty: int  # classes without a row
+    first_empty: int
+    empty_list: str  # all of them as ranges: "0, 5..9"
+
+
 class Fitted(NamedTuple):
     """What fit() returns: `model, codeset, report = dkvb.fit(x, labels)`."""
 
@@ -81,6 +108,8 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
         top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, threads=0, progress=None,
         report=None, stage=None, outside=None, **settings):
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
+
+    Unless `classes` says how many there are, the largest label does, and a class without rows is refused.
 
     Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train():
     method, codebooks (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart;
@@ -186,6 +215,8 @@ def _rows(x, labels, ids, classes):
     """The rows as the library takes them, and the arrays that must outlive the call."""
     x = _arrays.floats(x, ("rows", "columns"), "features")
     labels = _arrays.labels(labels, len(x))
+    if classes is None:  # that many are asked for; otherwise a class without rows is hardly meant
+        survey_labels(labels)
     ids = None if ids is None else _arrays.ids(ids, len(x))
     raw = _struct.sized(_ffi.FitRows)
     raw.x, raw.labels, raw.n, raw.dim = _arrays.pointer(x), _arrays.pointer(labels), *x.shape
@@ -193,6 +224,22 @@ def _rows(x, labels, ids, classes):
     if ids is not None:
         raw.ids = _arrays.pointer(ids)
     return raw, (x, labels, ids)
+
+
+def survey_labels(labels, classes=None, *, allow_empty=False):
+    """What labels say before anything is trained: a LabelsInfo. MismatchError for classes without rows, with the
+    likely reason, unless they are allowed."""
+    labels, raw = _arrays.labels(labels, len(labels)), _struct.sized(_ffi.LabelsInfo)
+    lib.dkvb_labels_survey(byref(raw), _arrays.pointer(labels), len(labels), _number(classes, "classes"),
+                           _ffi.DKVB_LABELS_ANY if allow_empty else 0, None)
+    return replace(_struct.answer(LabelsInfo, raw), empty_list=raw.empty_list.decode("ascii"))
+
+
+def survey_features(x):
+    """Values of `float32[n][dim]` that dwarf all others: a FeaturesInfo."""
+    x, raw = _arrays.floats(x, ("rows", "columns"), "features"), _struct.sized(_ffi.FeaturesInfo)
+    lib.dkvb_features_survey(byref(raw), _arrays.pointer(x), *x.shape)
+    return _struct.answer(FeaturesInfo, raw)
 
 
 def _classes_of(rows, labels):

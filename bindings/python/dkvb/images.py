@@ -21,6 +21,12 @@ _FORMATS = {
     "cifar100": _ffi.DKVB_IMAGES_CIFAR100,
     "array": _ffi.DKVB_IMAGES_ARRAY,
 }
+_NESTED = {
+    "none": _ffi.DKVB_NESTED_NONE,
+    "deeper": _ffi.DKVB_NESTED_DEEPER,
+    "parts": _ffi.DKVB_NESTED_PARTS,
+    "wrapped": _ffi.DKVB_NESTED_WRAPPED,
+}
 
 
 def raw_image(picture, what="picture"):
@@ -41,10 +47,13 @@ def image_codecs():
     return [name for name, bit in _CODECS.items() if lib.dkvb_image_codecs() & bit]
 
 
-def read_image(path):
-    """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue)."""
+def read_image(path, *, upright=False):
+    """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
+    `upright=True` it is turned as its EXIF orientation says."""
     raw = _struct.sized(_ffi.Image)
     lib.dkvb_image_read(byref(raw), _arrays.path(path), None)
+    if upright:
+        lib.dkvb_image_turn_upright(byref(raw))
     return _array(raw)
 
 
@@ -84,6 +93,8 @@ class ImageSetInfo:
     width: int
     height: int
     channels: int
+    nested: str  # "none", "deeper", "parts" (train, val, ...) or "wrapped": folders in the folders of classes
+    turned: int  # times that a picture was read whose EXIF orientation is not upright
 
 
 class ImageSet(Handle):
@@ -104,7 +115,16 @@ class ImageSet(Handle):
         """An ImageSetInfo."""
         raw = _struct.sized(_ffi.ImagesetInfo)
         lib.dkvb_imageset_get_info(self._c, byref(raw))
-        return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _FORMATS))
+        return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _FORMATS),
+                       nested=_arrays.chosen(raw.nested, _NESTED))
+
+    @property
+    def ignored(self):
+        """How many files were left out that are no pictures, by the ending of their names: a dict."""
+        endings, count = {}, ctypes.c_uint64()
+        while (ending := lib.dkvb_imageset_ignored(self._c, len(endings), byref(count))) is not None:
+            endings[ending.decode("ascii")] = count.value
+        return endings
 
     def __len__(self):
         return self.info.pictures

@@ -1,6 +1,6 @@
 """Models: codebooks, values, class names, the mask in force and the journal."""
 
-from ctypes import POINTER, byref, c_uint64
+from ctypes import POINTER, byref, c_uint32, c_uint64
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -159,14 +159,26 @@ class Model(Handle):
     def class_names(self, names):
         if isinstance(names, (str, bytes)):  # a sequence too, of letters
             raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
-        encoded, before, done = [_arrays.text(name, "class name") for name in names], self.class_names, 0
+        encoded = [_arrays.text(name, "class name") for name in names]
+        before = [_arrays.text(name, "class name") for name in self.class_names]
+
+        def rename(some):  # names may change places, so all are taken away first
+            for label in range(min(len(encoded), len(before))):
+                lib.dkvb_model_set_class_name(self._c, label, None)
+            for label, name in enumerate(some):
+                lib.dkvb_model_set_class_name(self._c, label, name)
+
         try:
-            for done, name in enumerate(encoded):
-                lib.dkvb_model_set_class_name(self._c, done, name)
+            rename(encoded)
         except BaseException:
-            for label in range(done):
-                lib.dkvb_model_set_class_name(self._c, label, _arrays.text(before[label], "class name"))
+            rename(before)
             raise
+
+    def find_class(self, word):
+        """The label that a name or, where no class is called so, a number in a text means. NotFound if none."""
+        label = c_uint32()
+        lib.dkvb_model_find_class(self._c, _arrays.text(word, "class"), _ffi.DKVB_FIND_NAME_OR_INDEX, byref(label))
+        return label.value
 
     @property
     def encoder(self):

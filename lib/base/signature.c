@@ -1,0 +1,307 @@
+/* Files that people have where the library needs arrays, pictures or weights. A table tells them by their first bytes,
+ * so that a message can say what was given and how to make of it what is read. A reader for one of these kinds, CSV or
+ * .npz for example, begins at its line of the table. */
+#include "base/signature.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+/* Ways to something that is read. Those of arrays are Python, where nearly all of these files come from. */
+static const char unpack[] = "unpack it first";
+static const char download[] = "download it again";
+static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
+static const char from_torch[] = "torch.load(path).numpy() and numpy.save make .npy of a tensor";
+static const char torch_weights[] =
+    "safetensors.torch.save_file(torch.load(path), 'x.safetensors') makes safetensors of a dict of tensors";
+static const char from_tensors[] = "safetensors.numpy.load_file(path)['name'] and numpy.save make .npy of a tensor";
+
+/* A kind of file. A signature is `size` bytes at offset `at`; ways are NULL where none is known for the use. */
+struct kind {
+    const char *name;
+    size_t at, size;
+    const char *bytes;
+    const char *array, *picture, *weights;
+};
+
+#define SIGNATURE(at, bytes) at, sizeof(bytes) - 1, bytes
+#define EVERY(way) way, way, way
+#define EVERY_OF(way) .array = way, .picture = way, .weights = way
+
+/* Longer signatures of one start come first. */
+static const struct kind kinds[] = {
+    {"a model of this library", SIGNATURE(0, "DKVB\r\n\x1A\n\2\0\0\0\1"), EVERY(NULL)},
+    {"a file of this library", SIGNATURE(0, "DKVB\r\n\x1A\n"), EVERY(NULL)},
+    {"a file of this library that was changed by a transfer as text", SIGNATURE(0, "DKVB\n"), EVERY(download)},
+
+    {"a NumPy array (.npy)", SIGNATURE(0, "\x93NUMPY"), NULL, NULL, "safetensors.numpy.save_file makes safetensors"},
+    {"a Parquet file", SIGNATURE(0, "PAR1"), "pandas.read_parquet(path).to_numpy() and numpy.save make .npy of it",
+     NULL, NULL},
+    {"an Arrow or Feather file", SIGNATURE(0, "ARROW1"),
+     "pandas.read_feather(path).to_numpy() and numpy.save make .npy of it", NULL, NULL},
+    {"an old Feather file", SIGNATURE(0, "FEA1"), "pandas.read_feather(path).to_numpy() and numpy.save make .npy of it",
+     NULL, NULL},
+    {"an ORC file", SIGNATURE(0, "ORC"), "pandas.read_orc(path).to_numpy() and numpy.save make .npy of it", NULL, NULL},
+    {"an Avro file", SIGNATURE(0, "Obj\1"), "fastavro and numpy.save make .npy of it", NULL, NULL},
+    {"an HDF5 file", SIGNATURE(0, "\x89HDF\r\n\x1A\n"),
+     "h5py.File(path)['name'][:] and numpy.save make .npy of a data set", NULL,
+     "weights of Keras are not read; the network's own project may offer safetensors"},
+    {"a MATLAB 7.3 file", SIGNATURE(0, "MATLAB 7.3 MAT-file"),
+     "h5py.File(path)['name'][:].T and numpy.save make .npy of a variable", NULL, NULL},
+    {"a MATLAB file", SIGNATURE(0, "MATLAB 5.0 MAT-file"),
+     "scipy.io.loadmat(path)['name'] and numpy.save make .npy of a variable", NULL, NULL},
+    {"a NetCDF file", SIGNATURE(0, "CDF"), "xarray.open_dataset(path)['name'].values and numpy.save make .npy of it",
+     NULL, NULL},
+    {"a FITS file", SIGNATURE(0, "SIMPLE  ="), "astropy.io.fits.getdata(path) and numpy.save make .npy of it",
+     "astropy.io.fits.getdata(path) reads it", NULL},
+    {"an SQLite database", SIGNATURE(0, "SQLite format 3"),
+     "pandas.read_sql(...).to_numpy() and numpy.save make .npy of a table", NULL, NULL},
+    {"an R data file", SIGNATURE(0, "RDX"), "R's reticulate or a CSV on the way leads to numpy.save", NULL, NULL},
+    {"an old Excel file", SIGNATURE(0, "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"),
+     "pandas.read_excel(path).to_numpy() and numpy.save make .npy of it", NULL, NULL},
+    {"a PyTorch file of the old kind", SIGNATURE(0, "\x80\2\x8A\nl\xFC\x9C"), from_torch, NULL, torch_weights},
+    {"a GGUF file", SIGNATURE(0, "GGUF"), NULL, NULL, "the network it was made from may be offered as safetensors"},
+
+    {"a Git LFS pointer, which stands for a file that was not fetched", SIGNATURE(0, "version https://git-lfs"),
+     EVERY("run 'git lfs pull' where it was cloned, or download the file itself")},
+    {"an AppleDouble file, which macOS leaves beside others", SIGNATURE(0, "\0\5\x16\7"),
+     EVERY("give the file of that name without the leading ._")},
+
+    {"a gzip file", SIGNATURE(0, "\x1F\x8B"), EVERY("unpack it by gunzip first")},
+    {"an xz file",
+     SIGNATURE(0, "\xFD"
+                  "7zXZ"),
+     EVERY("unpack it by unxz first")},
+    {"a bzip2 file", SIGNATURE(0, "BZh"), EVERY("unpack it by bunzip2 first")},
+    {"a Zstandard file", SIGNATURE(0, "\x28\xB5\x2F\xFD"), EVERY("unpack it by unzstd first")},
+    {"an LZ4 file", SIGNATURE(0, "\4\"M\x18"), EVERY("unpack it by unlz4 first")},
+    {"a file packed by compress", SIGNATURE(0, "\x1F\x9D"), EVERY("unpack it by gunzip first")},
+    {"a 7z archive", SIGNATURE(0, "7z\xBC\xAF\x27\x1C"), EVERY(unpack)},
+    {"a RAR archive", SIGNATURE(0, "Rar!\x1A\7"), EVERY(unpack)},
+    {"a tar archive", SIGNATURE(257, "ustar"), EVERY("unpack it by tar -xf first")},
+
+    {"a PNG picture", SIGNATURE(0, "\x89PNG\r\n\x1A\n"), "pictures become rows by 'dkvb encode'", NULL, NULL},
+    {"a JPEG picture", SIGNATURE(0, "\xFF\xD8\xFF"), "pictures become rows by 'dkvb encode'", NULL, NULL},
+    {"a WebP picture", SIGNATURE(8, "WEBP"), to_png, to_png, NULL},
+    {"a GIF picture", SIGNATURE(0, "GIF8"), to_png, to_png, NULL},
+    {"a TIFF picture", SIGNATURE(0, "II*\0"), to_png, to_png, NULL},
+    {"a TIFF picture", SIGNATURE(0, "MM\0*"), to_png, to_png, NULL},
+    {"a BigTIFF picture", SIGNATURE(0, "II+\0"), to_png, to_png, NULL},
+    {"a BigTIFF picture", SIGNATURE(0, "MM\0+"), to_png, to_png, NULL},
+    {"a Photoshop picture", SIGNATURE(0, "8BPS"), to_png, to_png, NULL},
+    {"a JPEG 2000 picture", SIGNATURE(0, "\0\0\0\x0CjP  "), to_png, to_png, NULL},
+    {"a JPEG 2000 picture", SIGNATURE(0, "\xFF\x4F\xFF\x51"), to_png, to_png, NULL},
+    {"a JPEG XL picture", SIGNATURE(0, "\0\0\0\x0CJXL "), EVERY("djxl x.jxl x.png makes PNG of it")},
+    {"a JPEG XL picture", SIGNATURE(0, "\xFF\x0A"), EVERY("djxl x.jxl x.png makes PNG of it")},
+    {"an AVIF picture", SIGNATURE(4, "ftypavif"), to_png, to_png, NULL},
+    {"a HEIC picture", SIGNATURE(4, "ftypheic"), EVERY("heif-convert x.heic x.png makes PNG of it")},
+    {"a HEIC picture", SIGNATURE(4, "ftypheix"), EVERY("heif-convert x.heic x.png makes PNG of it")},
+    {"a HEIF picture", SIGNATURE(4, "ftypmif1"), EVERY("heif-convert x.heic x.png makes PNG of it")},
+    {"a HEIF sequence", SIGNATURE(4, "ftypmsf1"), EVERY("heif-convert x.heic x.png makes PNG of it")},
+    {"a film (MP4, MOV)", SIGNATURE(4, "ftyp"), EVERY("ffmpeg -i film %05d.png makes pictures of it")},
+    {"an icon (.ico)", SIGNATURE(0, "\0\0\1\0"), to_png, to_png, NULL},
+    {"a DICOM picture", SIGNATURE(128, "DICM"), "pydicom.dcmread(path).pixel_array and numpy.save make .npy of it",
+     "pydicom.dcmread(path).pixel_array is its array; PIL makes PNG of it", NULL},
+    {"an OpenEXR picture", SIGNATURE(0, "\x76\x2F\x31\1"), to_png, to_png, NULL},
+    {"a QOI picture", SIGNATURE(0, "qoif"), to_png, to_png, NULL},
+    {"a DDS picture", SIGNATURE(0, "DDS "), to_png, to_png, NULL},
+    {"a WAVE or AVI file", SIGNATURE(0, "RIFF"), EVERY(NULL)},
+    {"a Matroska or WebM film", SIGNATURE(0, "\x1A\x45\xDF\xA3"),
+     EVERY("ffmpeg -i film %05d.png makes pictures of it")},
+    {"an Ogg file", SIGNATURE(0, "OggS"), EVERY(NULL)},
+    {"a FLAC file", SIGNATURE(0, "fLaC"), EVERY(NULL)},
+    {"an MP3 file", SIGNATURE(0, "ID3"), EVERY(NULL)},
+
+    {"a PDF document", SIGNATURE(0, "%PDF"), EVERY("pdftoppm -png makes pictures of its pages")},
+    {"a PostScript document", SIGNATURE(0, "%!PS"), EVERY(NULL)},
+    {"an RTF document", SIGNATURE(0, "{\\rtf"), EVERY(NULL)},
+    {"a program (ELF)",
+     SIGNATURE(0, "\x7F"
+                  "ELF"),
+     EVERY(NULL)},
+    {"a program (Mach-O)", SIGNATURE(0, "\xCF\xFA\xED\xFE"), EVERY(NULL)},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Kinds that more than a few fixed bytes tell. */
+static const struct kind npz = {.name = "a NumPy archive (.npz)",
+                                .array = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
+                                .picture = "numpy.load(path)['name'] and numpy.save make .npy of one of its arrays",
+                                .weights = "safetensors.numpy.save_file(dict(numpy.load(path)), 'x.safetensors')"};
+static const struct kind torch = {
+    .name = "a PyTorch file", .array = from_torch, .picture = from_torch, .weights = torch_weights};
+static const struct kind office = {.name = "an Office document",
+                                   .array = "pandas.read_excel(path).to_numpy() and numpy.save make .npy of a table"};
+static const struct kind zip = {.name = "a zip archive", EVERY_OF(unpack)};
+static const struct kind pickle = {
+    .name = "a Python pickle",
+    .array = "pickle.load, which runs code of the file, and numpy.save make .npy of an array in it",
+    .picture = "of CIFAR take the binary version, of other arrays make .npy by pickle.load and numpy.save",
+    .weights = torch_weights};
+static const struct kind safetensors = {.name = "a safetensors file", .array = from_tensors, .picture = from_tensors};
+static const struct kind idx = {.name = "an IDX file"};
+static const struct kind bmp = {.name = "a BMP picture", .array = to_png, .picture = to_png};
+static const struct kind pnm = {.name = "a PNM picture (PBM, PGM, PPM)", .array = to_png, .picture = to_png};
+static const struct kind svg = {.name = "an SVG drawing",
+                                .array = "rsvg-convert -o x.png makes PNG of it",
+                                .picture = "rsvg-convert -o x.png makes PNG of it"};
+static const struct kind html = {.name = "a web page (HTML), such as a failed download leaves", EVERY_OF(download)};
+static const struct kind xml = {.name = "XML text, such as a failed download may leave", EVERY_OF(NULL)};
+static const struct kind shards = {
+    .name = "the index of a checkpoint that is split into shards",
+    .weights = "the shards that it lists must be joined: safetensors.torch.load_file of each, save_file of all"};
+static const struct kind json = {.name = "JSON text",
+                                 .array =
+                                     "numpy.array(json.load(open(path))) and numpy.save make .npy of a list of rows",
+                                 .weights = "the tensors are in another file, usually beside it"};
+static const struct kind utf16 = {.name = "text in UTF-16",
+                                  .array = "numpy.loadtxt(path, delimiter=',', encoding='utf-16') and numpy.save make "
+                                           ".npy of numbers"};
+static const struct kind csv = {
+    .name = "text, perhaps CSV",
+    .array = "numpy.loadtxt(path, delimiter=',') and numpy.save make .npy of rows of numbers (skiprows=1 if names "
+             "stand above them)"};
+
+/* True if `text` stands in the bytes, letters in any case. */
+static bool holds(const unsigned char *start, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i + length <= size; i++)
+        if (strncasecmp((const char *)start + i, text, length) == 0)
+            return true;
+    return false;
+}
+
+/* A zip archive by the name of its first member: 30 bytes of header, whose length of the name is at 26. */
+static const struct kind *zip_kind(const unsigned char *start, size_t size)
+{
+    size_t length = size > 30 ? dkvb__read16(start + 26) : 0, end = 30 + length < size ? 30 + length : size;
+
+    if (size <= 30)
+        return &zip;
+    if (length > 4 && end == 30 + length && memcmp(start + end - 4, ".npy", 4) == 0)
+        return &npz;
+    if (holds(start + 30, end - 30, "data.pkl") || holds(start + 30, end - 30, "archive/"))
+        return &torch;
+    if (holds(start + 30, end - 30, "[Content_Types]") || holds(start + 30, end - 30, "xl/") ||
+        holds(start + 30, size - 30, "opendocument"))
+        return &office;
+    return &zip;
+}
+
+/* Control characters other than white space are in no text; bytes above 0x7F may be of any encoding, but text hardly
+ * begins with one that begins no character of UTF-8. */
+static bool is_text(const unsigned char *start, size_t size)
+{
+    if (size > 0 && start[0] >= 0x80 && start[0] < 0xC2)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (start[i] == 0x7F || (start[i] < ' ' && !memchr("\t\n\r\f\x1A", start[i], 5)))
+            return false;
+    return size > 0;
+}
+
+static const struct kind *text_kind(const unsigned char *start, size_t size)
+{
+    size_t at = size >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* behind a byte order mark */
+
+    while (at < size && memchr(" \t\r\n", start[at], 4))
+        at++;
+    if (at == size)
+        return &csv;
+    if (start[at] == '<') {
+        if (holds(start + at, size - at, "<!doctype html") || holds(start + at, size - at, "<html"))
+            return &html;
+        return holds(start + at, size - at, "<svg") ? &svg : &xml;
+    }
+    if (start[at] == '{' || start[at] == '[')
+        return holds(start + at, size - at, "\"weight_map\"") ? &shards : &json;
+    return &csv;
+}
+
+static const struct kind *find_kind(const unsigned char *start, size_t size)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        if (size >= kinds[i].at + kinds[i].size && memcmp(start + kinds[i].at, kinds[i].bytes, kinds[i].size) == 0)
+            return &kinds[i];
+    if (size >= 4 && (memcmp(start, "PK\3\4", 4) == 0 || memcmp(start, "PK\5\6", 4) == 0))
+        return zip_kind(start, size);
+    if (size >= 3 && start[0] == 'P' && start[1] >= '1' && start[1] <= '7' && memchr(" \t\r\n", start[2], 4))
+        return &pnm;
+    if (is_text(start, size))
+        return text_kind(start, size);
+    if (size >= 6 && start[0] == 'B' && start[1] == 'M')
+        return &bmp;
+    if (size >= 2 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5)
+        return &pickle;
+    if (size >= 10 && dkvb__read64(start) > 1 && dkvb__read64(start) < UINT32_MAX && start[8] == '{')
+        return &safetensors;
+    if (size >= 2 && (memcmp(start, "\xFF\xFE", 2) == 0 || memcmp(start, "\xFE\xFF", 2) == 0))
+        return &utf16;
+    if (size >= 4 && start[0] == 0 && start[1] == 0 && start[2] >= 8 && start[2] <= 0x0E && start[3] >= 1 &&
+        start[3] <= 8)
+        return &idx;
+    return NULL;
+}
+
+const char *dkvb__signature_kind(const unsigned char *start, size_t size)
+{
+    const struct kind *kind = find_kind(start, size);
+
+    return kind ? kind->name : NULL;
+}
+
+/* The way to a file that the use reads; NULL if none is known. For this library's own files only what helps for every
+ * use does. */
+static const char *way_of(const struct kind *kind, enum dkvb__use use)
+{
+    switch (use) {
+    case DKVB__USE_ARRAY:
+        return kind->array;
+    case DKVB__USE_PICTURE:
+    case DKVB__USE_PICTURES:
+        return kind->picture;
+    case DKVB__USE_WEIGHTS:
+        return kind->weights;
+    default:
+        return kind->array == kind->picture && kind->picture == kind->weights ? kind->array : NULL;
+    }
+}
+
+dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
+                               enum dkvb__use use)
+{
+    static const char *const needs[DKVB__USES] = {
+        [DKVB__USE_ARRAY] = "a NumPy (.npy) or IDX file",
+        [DKVB__USE_PICTURE] = "a PNG or JPEG file",
+        [DKVB__USE_PICTURES] = "a folder or a PNG, JPEG, CIFAR (binary version), NumPy (.npy) or IDX file",
+        [DKVB__USE_WEIGHTS] = "a .safetensors file",
+        [DKVB__USE_OWN] = "a file that this library wrote",
+    };
+    const struct kind *kind = find_kind(start, size);
+    const char *way = kind ? way_of(kind, use) : NULL;
+
+    if (whole == 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.200s: is empty; %s must be given", path, needs[use]);
+    if (kind)
+        return dkvb__fail(DKVB_EFORMAT, "%.150s: is %s; %s must be given%s%s", path, kind->name, needs[use],
+                          way ? ": " : "", way ? way : "");
+    if (size < 4)
+        return dkvb__fail(DKVB_EFORMAT, "%.200s: has %llu bytes; %s must be given", path, (unsigned long long)whole,
+                          needs[use]);
+    return dkvb__fail(DKVB_EFORMAT, "%.200s: begins with the bytes %02x %02x %02x %02x; %s must be given", path,
+                      start[0], start[1], start[2], start[3], needs[use]);
+}
+
+dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use)
+{
+    unsigned char start[DKVB__SIGNATURE_SIZE];
+    size_t size = file->size < sizeof start ? (size_t)file->size : sizeof start;
+    dkvb_status rc = dkvb__file_read(file, 0, start, size);
+
+    return rc ? rc : dkvb__fail_foreign(file->path, start, size, file->size, use);
+}

@@ -1,0 +1,34 @@
+#ifndef DKVB_BASE_SIGNATURE_H
+#define DKVB_BASE_SIGNATURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include "dkvb/status.h"
+
+/* Uses that a file is given for. The way from a foreign file to one that the library reads depends on the use. */
+enum dkvb__use {
+    DKVB__USE_ARRAY,    /* features, labels, codes: .npy or IDX */
+    DKVB__USE_PICTURE,  /* one picture: PNG or JPEG */
+    DKVB__USE_PICTURES, /* a set of pictures in one file */
+    DKVB__USE_WEIGHTS,  /* .safetensors */
+    DKVB__USE_OWN,      /* a model, a mask or a codes file of this library */
+    DKVB__USES
+};
+
+/* Bytes at the start of a file that tell every kind in the table. */
+enum { DKVB__SIGNATURE_SIZE = 512 };
+
+/* The kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits. Static. */
+const char *dkvb__signature_kind(const unsigned char *start, size_t size);
+
+/* DKVB_EFORMAT with one sentence: the kind of the file, what the use needs, and the way from one to the other. Of a
+ * kind that no signature tells, the first bytes are shown. `whole`: bytes of the whole file. */
+dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
+                               enum dkvb__use use);
+
+/* The same for an open file. The failure of reading it, if it cannot be read. */
+dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
+
+#endif
