@@ -12,7 +12,7 @@ void classes_write(const dkvb_model *model, uint32_t label, uint32_t nth, const 
 
     if (json) {
         json_open(NULL, '{');
-        json_count("index", label);
+        json_count("label", label);
         json_text("name", name);
         json_close('}');
         return;

@@ -1,17 +1,13 @@
-/* dkvb forget: suppress the pairs that a forget set selects, or those of a saved mask; or train again without its rows.
- */
+/* dkvb forget: plan a forgetting, show it or do it. What is decided and how is the library's (include/dkvb/plan.h). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "classes.h"
+#include "codes.h"
 #include "codeset.h"
 #include "forget.h"
 #include "hex.h"
-#include "journal.h"
-#include "json.h"
-#include "maskfile.h"
 #include "output.h"
 #include "paths.h"
 #include "progress.h"
@@ -50,6 +46,7 @@ static const struct args_option options[] = {
      .help = "refuse if any other class loses more for certain (95 %)", .most = 1, .shows_default = true},
     {"force", ARGS_FLAG, AT(force), .help = "whatever others lose"},
     {"dry-run", ARGS_FLAG, AT(dry_run), .help = "say what every class would lose, and change nothing"},
+    {"all-classes", ARGS_FLAG, AT(all_classes), .help = "with --dry-run: every class, also where there are many"},
     {"key-features", ARGS_TEXT, AT(key_features), "X", .help = "exact: the rows trained on, to place the keys again"},
     {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "with --key-features: what its rows are called, as in training"},
     {"keep-keys", ARGS_FLAG, AT(keep_keys), .help = "exact: leave keys that were placed on the rows as they are"},
@@ -69,11 +66,11 @@ static const struct args_option options[] = {
 static void set_defaults(void *values)
 {
     struct forget_args *args = values;
-    const dkvb_budget_options budget = DKVB_BUDGET_OPTIONS_INIT;
+    const dkvb_forget_request request = DKVB_FORGET_REQUEST_INIT;
 
-    args->target = budget.target;
-    args->max_retain_drop = budget.max_retain_drop;
-    args->max_class_loss = 0.03;
+    args->target = request.target;
+    args->max_retain_drop = request.max_retain_drop;
+    args->max_class_loss = request.max_class_loss;
 }
 
 static const struct args_command command = {
@@ -180,49 +177,17 @@ static int check_strength(const struct forget_args *args)
     return args_refuse(&command, args, not_exact, "exact masks nothing");
 }
 
-/* What the journal would refuse once all else is done, asked of the smallest model. */
-static int check_reason(const struct args_command *asking, const struct forget_args *args)
-{
-    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
-    dkvb_model *model = NULL;
-    dkvb_mask *mask = NULL;
-    int code = input_smallest_model(&model);
-
-    o.reason = args->reason;
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_mask_add(mask, 0, 0));
-    if (code == EXIT_SUCCESS) {
-        dkvb_status status = dkvb_model_forget(model, mask, &o, NULL);
-
-        /* Only the text can be used wrongly; memory and the random source of the salt can fail. */
-        code = status == DKVB_EINVAL ? args_misused(asking, dkvb_last_error()) : tool_check(status);
-    }
-    dkvb_mask_free(mask);
-    dkvb_model_free(model);
-    return code;
-}
-
-static int check_salt(const struct args_command *asking, const char *text, uint8_t salt[32])
-{
-    if (text && !hex_parse(text, salt, 32))
-        return args_misused(asking, "--salt: 64 hexadecimal digits are wanted");
-    return EXIT_SUCCESS;
-}
-
-static int check_args(struct forget_args *args, uint8_t salt[32])
+static int check_args(struct forget_args *args)
 {
     static const char *const not_mask[] = {
-        "images", "key-features", "ids",     "keep-keys",       "codes-out",      "force",  "examples", "class",
-        "rows",   "strength",     "codes",   "features",        "labels",         "method", "pairs",    "examples",
-        "target", "seed",         "dry-run", "max-retain-drop", "max-class-loss", NULL};
-    int code = check_salt(&command, args->salt, salt);
+        "images", "key-features", "ids",    "keep-keys",       "codes-out",      "examples", "class", "rows",
+        "strength", "codes",      "features", "labels",        "method",         "pairs",    "target", "seed",
+        "max-retain-drop", "max-class-loss", NULL};
+    int code;
 
     args->exact = args->strength == 1;
     args->set = args->features ? args->features : args->pictures.path;
-    if (code == EXIT_SUCCESS)
-        code = check_pictures(args);
+    code = check_pictures(args);
     if (code == EXIT_SUCCESS && args->codes && !args->mask && !args->set)
         code = codeset_is(args->codes, &args->kept);
     if (code == EXIT_SUCCESS && args->mask)
@@ -232,167 +197,194 @@ static int check_args(struct forget_args *args, uint8_t salt[32])
     return code ? code : check_strength(args);
 }
 
-/* What was asked for, for the journal. */
-static dkvb_forget_options request_options(const struct forget *f)
+/* f->request.classes from --class. */
+static int mark_classes(struct forget *f)
 {
-    dkvb_forget_options o = forget_options(f, f->set.classes, f->effects);
+    bool *chosen = NULL;
+    int code = input_classes(&chosen, f->args.classes, f->model, f->info.classes);
 
-    if (f->args.mask)
-        return o;
-    o.found = f->budget.met;
-    o.target = f->args.target;
-    o.max_retain_drop = f->budget.met ? f->args.max_retain_drop : 0.0;
-    if (forget_method(f) == DKVB_METHOD_EXAMPLES)
-        o.budget = f->budget.met ? f->budget.budget : f->args.examples;
-    else
-        o.budget = f->budget.met ? dkvb_mask_count(f->mask) : f->args.pairs;
-    return o;
+    f->classes = code ? NULL : input_memory("the classes", 1, f->info.classes, 1, 1);
+    for (uint32_t l = 0; f->classes && l < f->info.classes; l++)
+        f->classes[l] = chosen[l] ? DKVB_FORGET : DKVB_KEEP;
+    f->request.classes = f->classes;
+    free(chosen);
+    return f->classes ? EXIT_SUCCESS : code ? code : EXIT_FAILURE;
 }
 
-static int mask_pairs(struct forget *f)
+/* Rows of pictures have the pictures' numbers as ids, those of a file of features their own. */
+static int number_rows(struct forget *f)
 {
-    dkvb_forget_options o = request_options(f);
-    uint64_t id;
-    int code = forget_apply(f, f->mask, &o, &id);
+    int code = f->args.pictures.path
+                   ? ids_of_rows(&f->rows, NULL, f->args.pictures.path, f->pictures.info.pictures)
+                   : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
 
-    if (code == EXIT_SUCCESS && f->budget.met)
-        code = forget_again(f);
-    if (code == EXIT_SUCCESS && f->again_count > 0)
-        code = forget_guard_effects(f);
+    if (code == EXIT_SUCCESS && f->args.pictures.path)
+        pictures_keep_ids(&f->pictures, &f->rows);
+    return code;
+}
+
+/* Rows, and where classes are to be cut out of them their labels. */
+static int read_pictures(struct forget *f)
+{
+    const char *path = f->args.args.operand[0];
+    bool chosen = args_given(f->command, &f->args, "encoder");
+    int code = pictures_open_for(&f->pictures, &f->args.pictures, chosen, f->model, path);
+
     if (code == EXIT_SUCCESS)
-        code = forget_refuse(f);
-    return code ? code : journal_find(f->model, id, &f->entry);
+        code = pictures_spare(&f->pictures, f->args.output, f->args.mask_out);
+    if (code)
+        return code;
+    return f->args.classes ? pictures_rows(&f->pictures, f->model, path, f->args.labels, f->args.threads, &f->x, &f->y)
+                           : pictures_features(&f->pictures, f->args.threads, &f->x);
 }
 
-static void json_budget(const struct forget *f)
+/* Keep the rows of the chosen classes only, in place: the others need not be searched. */
+static int cut_out_classes(struct forget *f)
 {
-    const dkvb_budget *b = &f->budget;
+    size_t kept = 0;
 
-    if (!b->met) {
-        json_null("budget");
-        return;
+    for (size_t i = 0; i < f->x.rows; i++) {
+        if (f->y.y[i] < 0 || (uint32_t)f->y.y[i] >= f->info.classes || f->classes[f->y.y[i]] != DKVB_FORGET)
+            continue;
+        memmove(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
+        f->rows.id[kept++] = f->rows.id[i];
     }
-    json_open("budget", '{');
-    json_count("budget", b->budget);
-    json_count("roomy", b->roomy);
-    json_count("forget_rows", b->forget_rows);
-    json_count("retain_rows", b->retain_rows);
-    json_real("forget_before", b->forget_before);
-    json_real("forget_after", b->forget_after);
-    json_real("retain_before", b->retain_before);
-    json_real("retain_after", b->retain_after);
-    json_close('}');
+    f->x.rows = f->rows.n = kept;
+    return kept ? EXIT_SUCCESS
+                : tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget",
+                            f->y.path ? f->y.path : f->x.path, f->y.rows, f->args.classes);
 }
 
-/* Who is meant. */
-static void write_classes(const struct forget *f)
+static int read_features(struct forget *f)
 {
-    uint32_t written = 0;
+    int code = f->args.pictures.path ? read_pictures(f) : input_features_for(&f->x, f->args.features, &f->info);
 
-    if (f->args.json)
-        json_open("classes", '[');
-    for (uint32_t l = 0; f->set.classes && l < f->info.classes; l++)
-        if (f->set.classes[l] == DKVB_FORGET)
-            classes_write(f->model, l, written++, "classes ", f->args.json);
-    if (f->args.json)
-        json_close(']');
-    else if (written)
-        putchar('\n');
+    if (code == EXIT_SUCCESS && f->args.labels && !f->args.pictures.path)
+        code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows);
+    if (code == EXIT_SUCCESS)
+        code = number_rows(f);
+    if (code == EXIT_SUCCESS && f->args.classes)
+        code = cut_out_classes(f);
+    if (code)
+        return code;
+    f->searched = input_memory("codes", sizeof *f->searched, f->x.rows, f->info.codebooks, f->info.top_k);
+    f->request.codes = f->searched;
+    f->request.n = f->x.rows;
+    f->request.ids = f->rows.id;
+    f->request.id_count = f->rows.n;
+    return f->searched ? codes_search(f->model, &f->x, f->args.threads, f->searched, NULL) : EXIT_FAILURE;
 }
 
-static void print_json(const struct forget *f, double seconds)
+static int read_plain_codes(struct forget *f)
 {
-    bool exact = f->args.exact;
+    int code = codes_read(&f->npy, f->args.codes, &f->info);
 
-    json_open(NULL, '{');
-    json_text("strength", strengths[f->args.exact]);
-    json_text("method", f->args.mask ? "mask" : exact ? "replay" : dkvb_method_name(forget_method(f)));
-    write_classes(f);
-    json_count("pairs_masked", f->entry.pairs_new);
-    json_count("pairs_requested", f->mask ? dkvb_mask_count(f->mask) : 0);
-    json_count("pairs_total", (uint64_t)f->info.codebooks * f->info.keys);
-    json_count("examples", exact ? f->set.id_count : f->set.rows);
-    if (f->entry.id && !f->args.dry_run)
-        json_count("entry", f->entry.id);
-    else
-        json_null("entry");
-    json_budget(f);
-    forget_json_effects(f);
-    if (f->effects)
-        json_count("exhausted", f->exhausted);
-    else
-        json_null("exhausted");
-    json_open("again", '[');
-    for (size_t i = 0; i < f->again_count; i++)
-        json_count(NULL, f->again[i]);
-    json_close(']');
-    json_count("lifted", f->lifted);
-    json_bool("keys_placed_again", f->keys_placed);
-    json_bool("dry_run", f->args.dry_run);
-    if (f->refusal[0])
-        json_text("refused", f->refusal);
-    else
-        json_null("refused");
-    json_real("seconds_files", progress_file_seconds());
-    json_real("seconds", seconds);
-    json_close('}');
+    f->request.codes = f->npy.codes;
+    f->request.n = f->npy.rows;
+    if (code == EXIT_SUCCESS && f->args.labels)
+        code = input_labels(&f->y, f->args.labels, f->args.codes, f->npy.rows);
+    f->request.labels = f->y.y;
+    return code;
 }
 
-static void print_masked(const struct forget *f, const char *output, double seconds)
+/* The rows that keys were placed on, to place them again. */
+static int read_key_features(struct forget *f)
 {
-    printf("suppressed %" PRIu64 " of %" PRIu64 " pairs by %s", f->entry.pairs_new, dkvb_mask_total(f->mask),
-           f->entry.method);
-    if (f->set.rows && f->args.examples && f->args.examples < f->set.rows)
-        printf(", %" PRIu64 " of %zu rows", f->args.examples, f->set.rows);
-    else if (f->set.rows)
-        printf(" of %zu rows", f->set.rows);
-    if (f->entry.pairs_new < f->entry.pairs)
-        printf(" (%" PRIu64 " more were masked before)", f->entry.pairs - f->entry.pairs_new);
-    printf(", in %.2f s\n", seconds);
-    if (f->budget.met)
-        printf("%" PRIu64 " were enough on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n",
-               f->budget.budget, f->budget.forget_before, f->budget.forget_after, f->budget.retain_before,
-               f->budget.retain_after);
-    for (size_t i = 0; i < f->again_count; i++)
-        printf("entry %" PRIu64 ": classes forgotten before came back, and more of their pairs were suppressed\n",
-               f->again[i]);
-    printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry.id);
-    if (f->args.mask_out)
-        maskfile_say_written(f->mask, f->args.mask_out);
+    int code = input_features_for(&f->key_x, f->args.key_features, &f->info);
+
+    if (code == EXIT_SUCCESS)
+        code = ids_of_rows(&f->key_ids, f->args.ids, f->key_x.path, f->key_x.rows);
+    f->request.keys = DKVB_KEYS_PLACED;
+    f->request.features = f->key_x.x;
+    f->request.feature_rows = f->key_x.rows;
+    f->request.feature_columns = f->key_x.columns;
+    f->request.feature_ids = f->key_ids.id;
+    return code;
 }
 
-static void print_deleted(const struct forget *f, const char *output, double seconds)
+/* Everything that the options name. */
+static int read_inputs(struct forget *f)
 {
-    printf("deleted what %zu rows taught the values: trained again without them, in %.2f s\n", f->set.id_count,
-           seconds);
-    if (f->keys_placed)
-        printf("the keys were placed again without them too; the journal begins anew\n");
-    else if (f->args.keep_keys)
-        printf("the keys were placed on these rows too, and are as they were\n");
-    if (f->lifted)
-        printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", f->lifted);
-    printf("wrote %s and %s\n", output, f->args.codes_out ? f->args.codes_out : f->args.codes);
-    if (f->args.codes_out)
-        printf("%s still has the rows\n", f->args.codes);
-}
+    const struct forget_args *a = &f->args;
+    int code = EXIT_SUCCESS;
 
-static void print_text(const struct forget *f, const char *output, double seconds)
-{
-    write_classes(f);
-    if (f->args.dry_run) {
-        if (f->mask)
-            printf("would suppress %" PRIu64 " of %" PRIu64 " pairs by %s; nothing was changed\n",
-                   dkvb_mask_count(f->mask), dkvb_mask_total(f->mask), dkvb_method_name(forget_method(f)));
-        else
-            printf("would train again without %zu rows; nothing was changed\n", f->set.id_count);
-        forget_print_effects(f);
-        if (f->refusal[0])
-            printf("it would be refused without --force: %s\n", f->refusal);
-    } else if (f->args.exact) {
-        print_deleted(f, output, seconds);
-    } else {
-        print_masked(f, output, seconds);
+    if (a->mask) {
+        code = input_mask(&f->mask, a->mask);
+        f->request.mask = f->mask;
+        return code;
     }
+    if (a->classes)
+        code = mark_classes(f);
+    if (code == EXIT_SUCCESS && a->kept)
+        code = codeset_load(&f->codeset, a->codes);
+    else if (code == EXIT_SUCCESS && a->codes)
+        code = read_plain_codes(f);
+    else if (code == EXIT_SUCCESS && a->set)
+        code = read_features(f);
+    if (code == EXIT_SUCCESS && !a->kept && (a->codes || a->set) && f->request.n == 0)
+        code = tool_fail("%s: no rows, so there is nothing to forget", a->codes ? a->codes : a->set);
+    if (code == EXIT_SUCCESS && a->rows)
+        code = ids_read(&f->rows, a->rows);
+    if (code == EXIT_SUCCESS && a->rows) {
+        f->request.ids = f->rows.id;
+        f->request.id_count = f->rows.n;
+    }
+    return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
+}
+
+/* The numbers of the request, as the options say. */
+static int fill_request(struct forget *f)
+{
+    dkvb_forget_request *q = &f->request;
+    const struct forget_args *a = &f->args;
+
+    if (a->salt && !hex_parse(a->salt, f->salt, sizeof f->salt))
+        return args_misused(f->command, "--salt must be 64 hexadecimal digits");
+    if (a->reason && dkvb_journal_check_reason(a->reason) != DKVB_OK)
+        return args_misused(f->command, dkvb_last_error());
+    q->strength = a->exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
+    q->method = a->method;
+    q->budget = a->method == DKVB_METHOD_EXAMPLES ? a->examples : a->pairs;
+    q->seed = a->seed;
+    q->force = a->force;
+    q->keys = a->keep_keys ? DKVB_KEYS_KEPT : DKVB_KEYS_UNSAID;
+    q->reason = a->reason;
+    q->salt = a->salt ? f->salt : NULL;
+    if (a->mask)
+        return EXIT_SUCCESS;
+    q->target = a->target;
+    q->max_retain_drop = a->max_retain_drop;
+    q->max_class_loss = a->max_class_loss;
+    return EXIT_SUCCESS;
+}
+
+/* What a call about the model and what is known of its rows has to say. */
+static int check_call(const struct forget *f, dkvb_status status)
+{
+    const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
+
+    return known ? tool_check_both(known, f->args.args.operand[0], status)
+                 : tool_check_about(f->args.args.operand[0], status);
+}
+
+static int make_plan(struct forget *f)
+{
+    dkvb_run_options run = progress_start(f->args.exact ? "values" : "plan", f->args.threads);
+    int code = check_call(f, dkvb_forget_plan(&f->plan, f->model, f->codeset, &f->request, &run));
+
+    progress_stop();
+    f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
+    return code ? code : tool_check(dkvb_plan_get_info(f->plan, &f->found));
+}
+
+static int refuse(const struct forget *f)
+{
+    return tool_fail("%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0],
+                     dkvb_plan_refusal(f->plan),
+                     f->found.can_be_forced ? ", --force does it all the same"
+                     : f->found.refused == DKVB_REFUSED_KEYS
+                         ? ", --key-features X places them again, --keep-keys keeps them"
+                         : "");
 }
 
 /* The model, and for "exact" the codes, may be their own outputs; but a mask must not take their place. */
@@ -422,50 +414,17 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
     return code || args->dry_run ? code : paths_claim(asking, inputs, outputs);
 }
 
-/* The pairs, and whom taking them would hurt. */
-static int prepare_mask(struct forget *f)
-{
-    int code = f->args.mask ? input_mask(&f->mask, f->args.mask) : forget_read_set(f);
-
-    if (code == EXIT_SUCCESS && !f->args.mask)
-        code = forget_sample_held(f);
-    if (code == EXIT_SUCCESS && !f->args.mask)
-        code = forget_choose(f);
-    if (code == EXIT_SUCCESS && !f->args.mask)
-        code = forget_guard_mixture(f);
-    if (code == EXIT_SUCCESS && !f->args.mask)
-        code = forget_measure(f);
-    if (code == EXIT_SUCCESS && !f->args.mask)
-        code = forget_guard_effects(f);
-    if (code == EXIT_SUCCESS)
-        code = forget_refuse(f);
-    return code ? code : mask_pairs(f);
-}
-
-static int prepare_exact(struct forget *f)
-{
-    int code = forget_read_set(f);
-
-    if (code == EXIT_SUCCESS)
-        code = forget_sample_held(f);
-    if (code == EXIT_SUCCESS)
-        code = forget_guard_mixture(f);
-    if (code == EXIT_SUCCESS)
-        code = forget_refuse(f);
-    return code ? code : forget_exact(f);
-}
-
 /* Two files that belong together: a signal between them is too late. The model first: while the codes file still has
  * the rows, the same command can be given again. */
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
-    double began;
-    dkvb_status rc;
     int code = EXIT_SUCCESS;
+    dkvb_status rc;
+    double began;
 
     if (f->args.mask_out)
-        code = output_mask(f->mask, f->args.mask_out);
+        code = output_mask(dkvb_plan_mask(f->plan), f->args.mask_out);
     if (code == EXIT_SUCCESS)
         code = output_model(f->model, output);
     if (code || !f->args.exact)
@@ -480,25 +439,10 @@ static int write_all(struct forget *f, const char *output)
     return EXIT_SUCCESS;
 }
 
-/* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
-static void note_exhausted(const struct forget *f)
-{
-    uint64_t selections = f->looked_at * f->info.codebooks;
-
-    for (uint32_t l = 0; f->set.classes && l < f->info.classes; l++)
-        if (f->set.classes[l] == DKVB_ASIDE)
-            return;
-    if (f->exhausted * 200 > selections) /* half a percent */
-        tool_note("%s: %" PRIu64 " of %" PRIu64 " selections of rows held out ran out of their %" PRIu32
-                  " keys, and count for nothing in what was measured: 'train --depth' keeps more",
-                  f->args.codes, f->exhausted, selections, f->held.k);
-}
-
 static int forget(struct forget *f)
 {
     const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
-    bool exact = f->args.exact;
-    int code = check_reason(f->command, &f->args);
+    int code = fill_request(f);
 
     if (code == EXIT_SUCCESS)
         code = output_check_epoch();
@@ -506,60 +450,59 @@ static int forget(struct forget *f)
         code = claim_paths(f->command, &f->args);
     if (code == EXIT_SUCCESS)
         code = input_model_load(&f->model, model, &f->info);
-    if (code)
-        return code;
-    journal_head(f->model, f->head);
-    code = exact ? prepare_exact(f) : prepare_mask(f);
-    if (code == EXIT_SUCCESS && f->args.dry_run && !f->effects)
-        code = tool_fail(
-            "%s: --dry-run measures on rows held out, and there are none: --codes with a file of 'train --codes-out' "
-            "is wanted",
-            model);
     if (code == EXIT_SUCCESS)
-        note_exhausted(f);
+        code = read_inputs(f);
+    if (code == EXIT_SUCCESS)
+        code = make_plan(f);
+    if (code == EXIT_SUCCESS && f->found.refused && !f->found.forced && !f->args.dry_run)
+        code = refuse(f);
+    if (code == EXIT_SUCCESS && !f->args.dry_run)
+        code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry));
     if (code == EXIT_SUCCESS && !f->args.dry_run)
         code = write_all(f, output);
-    if (code)
-        return code;
-    if (f->args.json)
-        print_json(f, progress_clock() - f->began);
-    else
-        print_text(f, output, progress_clock() - f->began);
-    return EXIT_SUCCESS;
+    if (code == EXIT_SUCCESS)
+        forget_print(f, output);
+    return code;
 }
 
 static void forget_free(struct forget *f)
 {
+    dkvb_plan_free(f->plan);
     dkvb_mask_free(f->mask);
-    free(f->effects);
-    free(f->again);
-    forget_free_set(f);
+    free(f->classes);
+    free(f->searched);
+    ids_free(&f->rows);
+    ids_free(&f->key_ids);
+    dkvb_codeset_free(f->codeset);
+    input_labels_free(&f->y);
+    codes_free(&f->npy);
+    input_features_free(&f->x);
+    input_features_free(&f->key_x);
+    pictures_close(&f->pictures);
     dkvb_model_free(f->model);
 }
 
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json)
 {
-    struct forget f = {.command = asking, .held = DKVB_CODESET_ROWS_INIT, .began = progress_clock()};
+    struct forget f = {.command = asking, .request = DKVB_FORGET_REQUEST_INIT, .began = progress_clock()};
     int code;
 
     f.args = (struct forget_args){.output = output, .mask = mask, .reason = reason, .salt = salt, .json = json};
     f.args.args.operand[0] = model;
-    code = check_salt(asking, salt, f.salt);
-    if (code == EXIT_SUCCESS)
-        code = forget(&f);
+    code = forget(&f);
     forget_free(&f);
     return code;
 }
 
 int cmd_forget(int argc, char **argv)
 {
-    struct forget f = {.command = &command, .held = DKVB_CODESET_ROWS_INIT, .began = progress_clock()};
+    struct forget f = {.command = &command, .request = DKVB_FORGET_REQUEST_INIT, .began = progress_clock()};
     int code;
 
     if (!args_parse(&command, argc, argv, &f.args, &code))
         return code;
-    code = check_args(&f.args, f.salt);
+    code = check_args(&f.args);
     if (code == EXIT_SUCCESS)
         code = forget(&f);
     forget_free(&f);

@@ -68,9 +68,13 @@ static int purge(const struct purge_args *args)
         return code;
     if (args->json)
         print_json(after.purged_pairs - before.purged_pairs, &after, progress_clock() - began);
-    else
+    else if (after.purged_pairs > before.purged_pairs)
         printf("purged %" PRIu64 " pairs: their keys and values are overwritten, for good\nwrote %s\n",
                after.purged_pairs - before.purged_pairs, output);
+    else
+        printf("no pair was masked: only what the journal kept of earlier requests, salts and lists, is overwritten\n"
+               "wrote %s\n",
+               output);
     return EXIT_SUCCESS;
 }
 

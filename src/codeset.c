@@ -33,7 +33,7 @@ int codeset_is(const char *path, bool *is)
     return code;
 }
 
-int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
+int codeset_load(dkvb_codeset **out, const char *path)
 {
     double began = progress_clock();
     int code;
@@ -41,6 +41,13 @@ int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
     paths_keep_private(path);
     code = tool_check(dkvb_codeset_load(out, path, NULL));
     progress_add_file(began);
+    return code;
+}
+
+int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
+{
+    int code = codeset_load(out, path);
+
     return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
 }
 

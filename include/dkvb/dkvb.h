@@ -52,6 +52,7 @@
 #include "mask.h"
 #include "memory.h"
 #include "model.h"
+#include "plan.h"
 #include "replay.h"
 #include "runtime.h"
 #include "search.h"

@@ -27,7 +27,8 @@ enum {
     DKVB_EMISMATCH = -6,  /**< two objects disagree: shapes, other codebooks, or stale codes */
     DKVB_ECANCELLED = -7, /**< a progress or report callback asked to stop */
     DKVB_ESTATE = -8,     /**< the object cannot do this now: mapped, not frozen, in training, undone, purged */
-    DKVB_ENOTFOUND = -9   /**< no such entry */
+    DKVB_ENOTFOUND = -9,  /**< no such entry */
+    DKVB_EREFUSED = -10   /**< a plan is refused: its limits would be exceeded, or nothing would be done */
 };
 
 /** Name of a code, such as "DKVB_EINVAL"; "unknown status" for others. Static; never freed. */

@@ -159,6 +159,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t 
  *
  * Codebooks that others own too are copied first; the other owners keep the keys. Files saved
  * before, and copies elsewhere, are not touched.
+ *
+ * @return `DKVB_ESTATE` if there is nothing to erase: no pair is masked, and neither salts nor lists, counts nor unknown
+ *         sections are kept; or if the model is mapped or in training.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
@@ -221,6 +224,10 @@ typedef struct dkvb_journal_entry {
             0                                                                                                          \
         }                                                                                                              \
     }
+
+/** `DKVB_EINVAL` unless a text can stand in a journal as a reason: UTF-8 without control characters, at most 4,095
+ * bytes. For callers that want to know before they begin. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_check_reason(const char *reason);
 
 /** Number of entries in the model's journal. */
 DKVB_API uint64_t dkvb_journal_count(const dkvb_model *model);

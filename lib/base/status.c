@@ -10,7 +10,7 @@ static _Thread_local char last_error[512];
 
 static const char *const names[] = {
     "DKVB_OK",        "DKVB_ENOMEM",    "DKVB_EINVAL",     "DKVB_EIO",    "DKVB_EFORMAT",
-    "DKVB_ECHECKSUM", "DKVB_EMISMATCH", "DKVB_ECANCELLED", "DKVB_ESTATE", "DKVB_ENOTFOUND",
+    "DKVB_ECHECKSUM", "DKVB_EMISMATCH", "DKVB_ECANCELLED", "DKVB_ESTATE", "DKVB_ENOTFOUND", "DKVB_EREFUSED",
 };
 
 const char *dkvb_status_name(dkvb_status status)

@@ -224,6 +224,11 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
     return DKVB_OK;
 }
 
+dkvb_status dkvb_journal_check_reason(const char *reason)
+{
+    return dkvb__check_text("reason", reason, DKVB__MAX_REASON);
+}
+
 uint64_t dkvb_journal_count(const dkvb_model *model)
 {
     return model->journal.count;

@@ -58,6 +58,16 @@ static dkvb_status own_codebooks(dkvb_model *model)
     return DKVB_OK;
 }
 
+/* Whether anything is there that a purge erases. */
+static bool has_traces(const dkvb_model *model)
+{
+    bool any = dkvb_mask_count(model->mask) > 0 || model->extra_count > 0 || model->counts;
+
+    for (size_t i = 0; i < model->journal.count; i++)
+        any = any || model->journal.records[i].list || model->journal.records[i].salted;
+    return any;
+}
+
 dkvb_status dkvb_model_purge(dkvb_model *model)
 {
     struct dkvb__journal *j = &model->journal;
@@ -66,6 +76,8 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
 
     if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
         return rc;
+    if (!has_traces(model))
+        return dkvb__fail(DKVB_ESTATE, "there is nothing to purge: no pair is masked, and the journal keeps no salt");
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_PURGE, NULL, &record)) != DKVB_OK)
         return rc;
     if ((rc = own_codebooks(model)) != DKVB_OK) {

@@ -10,8 +10,10 @@
 #include "dkvb/search.h"
 #include "unlearn/counting.h"
 #include "unlearn/journal.h"
+#include "unlearn/replay.h"
 
 struct dkvb_replay {
+    dkvb_allocator mem;
     dkvb_model *model;
     dkvb_model *after;   /* trained again; NULL once committed */
     uint8_t trained[16]; /* fingerprint of the model when the replay was made */
@@ -265,6 +267,7 @@ dkvb_status dkvb_replay_new(dkvb_replay **out, dkvb_model *model, const dkvb_cod
         rc = r ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for a replay");
     }
     if (!rc) {
+        r->mem = model->mem;
         r->model = model;
         memcpy(r->trained, model->trained, sizeof r->trained);
         rc = make(r, &w, run);
@@ -279,6 +282,11 @@ dkvb_status dkvb_replay_new(dkvb_replay **out, dkvb_model *model, const dkvb_cod
 }
 
 const dkvb_model *dkvb_replay_model(const dkvb_replay *replay)
+{
+    return replay->after;
+}
+
+dkvb_model *dkvb__replay_after(dkvb_replay *replay)
 {
     return replay->after;
 }
@@ -323,7 +331,7 @@ void dkvb_replay_free(dkvb_replay *r)
 
     if (!r)
         return;
-    mem = r->model->mem;
+    mem = r->mem;
     dkvb_model_free(r->after);
     dkvb__free(&mem, r);
 }

@@ -38,7 +38,7 @@ def ctypes_of(c_type, ffi):
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
         "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_replay": ffi.Replay, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, **ffi.STRUCTURES,
+        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_replay": ffi.Replay, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):
         return ctypes.c_char_p

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/common.sh"
 make_data
 train_small m.dkvb --codes-out m.codes
+check "$dkvb" forget m.dkvb --class 3 --pairs 1 >/dev/null # so that there is something to purge
 cp m.dkvb kept.dkvb
 "$python" -c 'import numpy as np; np.save("images.npy", np.zeros((9, 4, 4), "u1"))'
 encode="$dkvb encode --encoder pixels --input images.npy"

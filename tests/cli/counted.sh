@@ -75,13 +75,13 @@ END
     check "$dkvb" train --features x.npy --labels few.npy $small -o few.dkvb --codes-out few.codes --json >said.json
     claim said.json 'd["classes_not_held_out"] == 2 and d["not_held_out"] == "4..5" and d["unlearnable"] == 0'
 }
-refused 1 'is of a class to be forgotten (class 4), so no effect can be measured' "$dkvb" forget few.dkvb --class 4 \
+refused 1 'only 0 of 0 held-out rows of what is to be forgotten are answered rightly now' "$dkvb" forget few.dkvb --class 4 \
     --codes few.codes -o no.dkvb
-grep -q -- '--pairs N, --hold-out in train, --strength exact' refused.err || fail "$(cat refused.err)"
+grep -q 'hold out more rows in training, give the number of pairs, or train again' refused.err || fail "$(cat refused.err)"
 "$python" -c 'import numpy as np; np.save("one_y.npy", np.zeros(400, int))'
 # shellcheck disable=SC2086 # $small is several words
 check "$dkvb" train --features x.npy --labels one_y.npy $small -o one.dkvb --codes-out one.codes >/dev/null
-refused 1 'no other class has held-out rows, so what pairs cost the others cannot be measured; --pairs N' "$dkvb" forget one.dkvb \
+refused 1 'no other class has held-out rows, so what pairs cost the others cannot be measured: give the number' "$dkvb" forget one.dkvb \
     --class 0 --codes one.codes -o no.dkvb
 
 # A model that goes on has its classes already; what would be new must have rows.

@@ -44,7 +44,7 @@ claim found.json 'd["effects"][1]["right_before"] > d["effects"][1]["right_after
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 2 --keys 3 --key-dim 2 -o few.dkvb --codes-out tight.codes \
     --hold-out 0.4 >/dev/null
 cp few.dkvb few_before.dkvb
-refused 1 'nothing was changed. Nearest: ' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --method activations \
+refused 1 'Nearest: ' "$dkvb" forget few.dkvb --class 2 --codes tight.codes --method activations \
     --target 0 --max-retain-drop 0
 same few.dkvb few_before.dkvb
 
@@ -111,7 +111,7 @@ claim journal.json 'd["journal"][0]["classes"] is None and d["journal"][0]["effe
 claim journal.json 'd["journal"][0]["keys"] == "kept" and d["journal"][0]["after"] is None and d["journal"][0]["budget"] is None'
 
 # The rows are gone from the codes: who asks again is told so.
-refused 1 'row 0 asks for id 7, few.codes has no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \
+refused 1 'few.codes and exact.dkvb: row 0 asks for id 7, the codes have no such row' "$dkvb" forget exact.dkvb --rows rows.npy --codes few.codes \
     --strength exact
 
 # A masking of the same rows is taken back by an exact request, one of others is not.
@@ -165,7 +165,8 @@ refused 2 '--codes-out is missing' "$dkvb" forget m.dkvb --class 1 --strength ex
 refused 2 '--pairs does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.codes --strength exact --pairs 3
 refused 2 '--target does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.codes --pairs 3 --target 0.1
 refused 2 'only --strength exact takes it' "$dkvb" forget m.dkvb --class 1 --codes m.codes --keep-keys
-refused 1 '--dry-run measures on rows held out' "$dkvb" forget m.dkvb --class 1 --pairs 10 --dry-run
+check "$dkvb" forget m.dkvb --class 1 --pairs 10 --dry-run >said.txt
+grep -q 'was not measured: no rows are held out' said.txt || fail "$(cat said.txt)"
 refused 1 'belong to other codebooks' "$dkvb" forget own.dkvb --class 1 --codes m.codes
 refused 2 '--hold-out, --depth and --keep need --codes-out' "$dkvb" train --features x.npy --labels y.npy -o x.dkvb --hold-out 0.1
 "$python" -c 'import numpy as np; np.save("twice.npy", np.array([4, 9, 4])); np.save("minus.npy", np.array([4, -9]))'
@@ -187,7 +188,7 @@ check "$dkvb" train --features x.npy --labels y.npy --init-from m.dkvb -o mine.d
 refused 1 'the codes are not what the model was trained on' "$dkvb" forget mine.dkvb --class 1 --codes turned.codes \
     --strength exact
 check "$dkvb" train --features x.npy --labels more.npy --empty-classes --init-from m.dkvb -o more.dkvb --codes-out more.codes >/dev/null
-refused 1 'the classes of m.dkvb are 0 to 3' "$dkvb" forget m.dkvb --class 1 --codes more.codes
+refused 1 'the classes of the model are 0 to 3' "$dkvb" forget m.dkvb --class 1 --codes more.codes
 
 # Files that are none, and rows that taught nothing.
 refused 1 'nothere: cannot open' "$dkvb" forget m.dkvb --class 1 --codes nothere

@@ -16,7 +16,8 @@ object forget forget m.dkvb --method activations --pairs 9 --features x.npy --re
 object undo undo m.dkvb
 object purge purge m.dkvb
 object masks masks m.dkvb
-object mask-export mask export m.dkvb -o m.mask
+check "$dkvb" forget m.dkvb --method activations --pairs 9 --features x.npy -o f.dkvb >/dev/null
+object mask-export mask export f.dkvb -o m.mask
 object mask-union mask union m.mask m.mask -o u.mask
 object mask-info mask info u.mask
 object mask-import mask import m.dkvb m.mask -o imported.dkvb
@@ -44,8 +45,8 @@ KEYS = {
              "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
     "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
-    "forget": "strength method classes pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
-              "keys_placed_again dry_run refused seconds_files seconds",
+    "forget": "strength method classes pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again "
+              "not_again lifted keys_placed_again resumed dry_run refused forced seconds_files seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",

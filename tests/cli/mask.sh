@@ -135,7 +135,7 @@ refused 2 '--output does not go with mask info' "$dkvb" mask info a.mask -o none
 refused 2 '--entry does not go with mask import' "$dkvb" mask import m.dkvb a.mask --entry 1
 refused 2 '--reason does not go with mask union' "$dkvb" mask union a.mask b.mask -o none.mask --reason x
 refused 2 '--salt does not go with mask export' "$dkvb" mask export m.dkvb -o none.mask --salt $salt
-refused 2 '--salt: 64 hexadecimal digits' "$dkvb" mask import m.dkvb a.mask --salt 12
+refused 2 '--salt must be 64 hexadecimal digits' "$dkvb" mask import m.dkvb a.mask --salt 12
 refused 2 'reason: ' "$dkvb" mask import m.dkvb a.mask --reason "$(printf 'a\tb')"
 refused 1 'm.dkvb' "$dkvb" mask info m.dkvb
 refused 1 'x.npy' "$dkvb" mask union a.mask x.npy -o none.mask

@@ -18,21 +18,21 @@ check "$dkvb" train --features x.npy --labels twelve.npy --class-names numbers.t
 check "$dkvb" forget n.dkvb --class 2 --pairs 9 -o f.dkvb >said.txt
 grep -q "^classes 4 '2'\$" said.txt || fail "$(cat said.txt)"
 check "$dkvb" forget n.dkvb --class '#2' --pairs 9 -o g.dkvb --json >said.json
-claim said.json 'd["classes"] == [{"index": 2, "name": "10"}]'
+claim said.json 'd["classes"] == [{"label": 2, "name": "10"}]'
 check "$dkvb" forget n.dkvb --class 10,11 --pairs 9 -o h.dkvb --json >said.json
-claim said.json 'd["classes"] == [{"index": 2, "name": "10"}, {"index": 3, "name": "11"}]'
+claim said.json 'd["classes"] == [{"label": 2, "name": "10"}, {"label": 3, "name": "11"}]'
 check "$dkvb" masks h.dkvb --json >said.json
-claim said.json 'd["journal"][0]["classes"] == [{"index": 2, "name": "10"}, {"index": 3, "name": "11"}]'
+claim said.json 'd["journal"][0]["classes"] == [{"label": 2, "name": "10"}, {"label": 3, "name": "11"}]'
 check "$dkvb" masks h.dkvb >said.txt
-grep -q "classes 2 '10', 3 '11'" said.txt || fail "$(cat said.txt)"
+grep -q 'asked for: 2 10, 3 11' said.txt || fail "$(cat said.txt)"
 refused 1 "class '12': the model has no such name, and its classes are 0 to 11" "$dkvb" forget n.dkvb --class 12 --pairs 9 -o no.dkvb
 
 # One name in two spellings.
 train_small c.dkvb --class-names composed.txt
 check "$dkvb" forget c.dkvb --class "$(printf 'Ka\314\210fer')" --pairs 9 -o f.dkvb --json >said.json
-claim said.json '[c["index"] for c in d["classes"]] == [0]'
+claim said.json '[c["label"] for c in d["classes"]] == [0]'
 check "$dkvb" forget c.dkvb --class "$(printf '\341\204\200\341\205\241\341\206\250')" --pairs 9 -o f.dkvb --json >said.json
-claim said.json '[c["index"] for c in d["classes"]] == [3]'
+claim said.json '[c["label"] for c in d["classes"]] == [3]'
 check "$dkvb" train --continue c.dkvb --features x.npy --labels y.npy --class-names decomposed.txt -o d.dkvb --json >/dev/null
 refused 1 "twice.txt: line 2: class name: class 0 is called" "$dkvb" train --features x.npy --labels y.npy --class-names twice.txt -o no.dkvb
 
@@ -42,7 +42,7 @@ refused 1 'wide.txt: line 1 holds a zero byte, as UTF-16 does; the names must be
 
 # A name with a comma that is a list as well.
 check "$dkvb" forget c.dkvb --class a,b --pairs 9 -o f.dkvb --json >said.json
-claim said.json '[c["index"] for c in d["classes"]] == [2]'
+claim said.json '[c["label"] for c in d["classes"]] == [2]'
 train_small l.dkvb --class-names comma.txt
 refused 1 "class 'a,b': is a name, and a list of classes as well" "$dkvb" forget l.dkvb --class a,b --pairs 9 -o no.dkvb
 [ ! -e no.dkvb ] || fail "a file was left"

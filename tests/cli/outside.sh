@@ -52,8 +52,9 @@ claim out.txt 'd["rows_outside_scale"] == 100'
 told 'odd.npy: 1 of 100 rows is outside the scale of the keys; the first, row 7, has length 0, usual are' \
     "$dkvb" predict m.dkvb --features odd.npy --json
 claim out.txt 'd["rows_outside_scale"] == 1'
-told 'wrong.npy: 1 of 400 rows is outside the scale of the keys; the first, row 11, has length 3e+38, usual are' \
-    "$dkvb" train --features wrong.npy --labels y.npy -o wrong.dkvb --codes-out wrong.codes --json
+check "$dkvb" train --features wrong.npy --labels y.npy -o wrong.dkvb --codes-out wrong.codes --json >out.txt 2>err.txt
+grep -qF 'wrong.npy: 1 of 400 rows is outside the scale of the keys; the first, row 11, has length 3e+38, usual are' err.txt ||
+    fail "$(cat err.txt)"
 claim out.txt 'd["rows_outside_scale"] == 1'
 
 # Rows as they are have their lengths in their codes: numbers at the ends of the scale tell before the length does.

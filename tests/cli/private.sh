@@ -3,7 +3,7 @@
 . "$(dirname "$0")/common.sh"
 umask 022
 make_data
-train_small open.dkvb --codes-out open.codes
+train_small open.dkvb --codes-out open.codes --keep-counts # which a purge drops
 "$python" -c 'import numpy as np; np.save("ids.npy", np.arange(10)); np.save("images.npy", np.zeros((9, 4, 4), "u1"))'
 printf 'a\nb\nc\nd\n' >names.txt
 pick="--method activations --pairs 5 --features x.npy"

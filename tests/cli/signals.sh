@@ -6,6 +6,7 @@
 ulimit -c 0
 make_data
 train_small m.dkvb
+check "$dkvb" forget m.dkvb --class 3 --pairs 1 >/dev/null # so that there is something to purge
 cp m.dkvb kept.dkvb
 cat >killed.py <<'END'
 """killed.py NUMBER... -- OUTPUT COMMAND...: send signals when OUTPUT is being written, and look at what is left."""
@@ -72,5 +73,5 @@ grep -qF "$left: was left by a command that was killed" err || fail "not told: $
 check "$dkvb" purge m.dkvb -o ./m.dkvb >/dev/null 2>err
 [ "$(grep -cF "$left: was left by a command that was killed" err)" = 1 ] || fail "not told once: $(cat err)"
 rm "$left"
-check "$dkvb" purge m.dkvb >/dev/null 2>err
+check "$dkvb" forget m.dkvb --class 2 --pairs 1 >/dev/null 2>err
 [ ! -s err ] || fail "told of nothing: $(cat err)"

@@ -846,44 +846,6 @@ static void a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id(void **s
     assert_true(memcmp(fewer, drawn, LEFT * sizeof *fewer) != 0);
 }
 
-static void only_rows_that_effects_are_measured_on_need_to_be_searched(void **state)
-{
-    static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_ASIDE};
-    static const uint8_t wrong[CLASSES] = {0, 9, 0, 0};
-    static int32_t sampled[ROWS];
-    dkvb_model *model = model_with_ids();
-    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_AUTO, NULL), *loaded;
-    dkvb_codeset_rows whole = part(set, DKVB_PART_HELD_OUT), few;
-    size_t at = 0;
-    uint64_t before = 0, stay;
-
-    (void)state;
-    assert_ok(dkvb_effect_sample(model, &whole, marks, 7, sampled, &stay));
-    assert_true(stay < whole.n);
-    assert_ok(dkvb_codeset_save(set, temp_path("thin")));
-    assert_ok(dkvb_codeset_load(&loaded, temp_path("thin"), NULL));
-    assert_int_equal(dkvb_effect_thin(loaded, model, wrong, 7, &before), DKVB_EINVAL);
-    assert_message("class 1 is marked 9");
-    assert_ok(dkvb_effect_thin(loaded, model, marks, 7, &before));
-    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
-    few = part(loaded, DKVB_PART_HELD_OUT);
-    assert_true(before == whole.n && few.n == stay);
-    for (size_t r = 0; r < whole.n; r++)
-        if (sampled[r] >= 0) {
-            assert_true(few.ids[at] == whole.ids[r] && few.labels[at] == whole.labels[r]);
-            assert_memory_equal(few.codes + at++ * CODEBOOKS * DEPTH, whole.codes + r * CODEBOOKS * DEPTH,
-                                CODEBOOKS * DEPTH * sizeof *few.codes);
-        }
-    assert_same_part(set, loaded, DKVB_PART_TRAINING);
-
-    /* What is searched already stays. */
-    assert_ok(dkvb_effect_thin(set, model, marks, 7, &before));
-    assert_true(before == whole.n && part(set, DKVB_PART_HELD_OUT).n == whole.n);
-    dkvb_codeset_free(loaded);
-    dkvb_codeset_free(set);
-    dkvb_model_free(model);
-}
-
 /* A small file: 3 rows, and 2 held out. */
 static void shrink(dkvb_codeset *set)
 {
@@ -1015,7 +977,6 @@ int main(void)
         cmocka_unit_test(a_session_that_cannot_be_is_not_recorded),
         cmocka_unit_test(a_temperature_is_fitted_on_the_rows_held_out),
         cmocka_unit_test(a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id),
-        cmocka_unit_test(only_rows_that_effects_are_measured_on_need_to_be_searched),
         cmocka_unit_test(every_damaged_file_is_refused),
         cmocka_unit_test(other_codebooks_are_refused),
         cmocka_unit_test(holding_out_depends_on_the_id_alone),

@@ -8,10 +8,9 @@
     model.train(codes, labels)
     model.predict(x_new)
 
-    mask = dkvb.Mask(codebooks)
-    counts = model.count_activations(codes[labels == 3])   # which pairs does class 3 use most?
-    dkvb.unlearn_by_activations(mask, counts, 100_000)
-    entry = model.forget(mask, reason="request 17")        # suppressed, and written in the journal
+    plan = model.plan_forget(classes=["cat"], codeset=codeset)
+    plan.effects, plan.refusal                             # what each class would lose, and whether it should be done
+    entry = model.apply(plan, codeset)                     # suppressed, and written in the journal
     model.undo(entry)                                      # taken back, bit for bit
     model.purge()                                          # or made permanent
     model.save("m.dkvb")
@@ -36,7 +35,7 @@ from .decode import argmax, calibration_error, fit_temperature, softmax, top
 from .effect import Budget, effect, effect_compare, effect_sample, effect_sum, find_budget
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
-                     MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
+                     MismatchError, MissingFile, NotFound, OutOfMemory, Refused, StateError)
 from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit, fit_more, survey_features,
                   survey_labels, tune)
 from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
@@ -44,6 +43,7 @@ from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
 from .model import Model, ModelInfo, TrainReport
 from .outside import Outside
+from .plan import Plan, PlanInfo
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
@@ -55,8 +55,8 @@ __all__ = [
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "RANK_NEVER", "Separation", "Session", "StateError",
-    "Terms", "TrainReport", "Trial", "Tuned",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "RANK_NEVER", "Refused",
+    "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
     "fit", "fit_image", "fit_more", "fit_temperature", "image_codecs", "kernels",

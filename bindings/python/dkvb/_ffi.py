@@ -19,6 +19,7 @@ DKVB_EMISMATCH = -6
 DKVB_ECANCELLED = -7
 DKVB_ESTATE = -8
 DKVB_ENOTFOUND = -9
+DKVB_EREFUSED = -10
 
 # codebooks.h, search.h
 DKVB_TEMPERATURE_MIN = 1e-3
@@ -66,6 +67,20 @@ DKVB_KEEP = 0
 DKVB_FORGET = 1
 DKVB_ASIDE = 2
 DKVB_RANK_NEVER = 0xFFFFFFFF
+
+# plan.h
+DKVB_PLAN_LEAST_ROWS = 5
+DKVB_KEYS_UNSAID = 0
+DKVB_KEYS_KEPT = 1
+DKVB_KEYS_PLACED = 2
+DKVB_REFUSED_NOT = 0
+DKVB_REFUSED_NOTHING = 1
+DKVB_REFUSED_ROWS = 2
+DKVB_REFUSED_TARGET = 3
+DKVB_REFUSED_CLASS = 4
+DKVB_REFUSED_MIXED = 5
+DKVB_REFUSED_AGAIN = 6
+DKVB_REFUSED_KEYS = 7
 
 # fit.h
 DKVB_WHITEN_NEVER = 0
@@ -137,6 +152,10 @@ class Codeset(Structure):
 
 class Encoder(Structure):
     """dkvb_encoder, opaque."""
+
+
+class Plan(Structure):
+    """dkvb_plan, opaque."""
 
 
 class Replay(Structure):
@@ -393,6 +412,45 @@ class Budget(Structure):
                       (c_double, "forget_before forget_after retain_before retain_after"), (c_uint64, "roomy"))
 
 
+class ForgetRequest(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        ("strength", c_uint32),
+        ("method", c_uint32),
+        ("classes", POINTER(c_uint8)),
+        ("ids", POINTER(c_uint64)),
+        ("id_count", c_uint64),
+        ("codes", POINTER(c_uint16)),
+        ("n", c_size_t),
+        ("labels", POINTER(c_int32)),
+        ("mask", POINTER(Mask)),
+        ("budget", c_uint64),
+        ("seed", c_uint64),
+        ("target", c_double),
+        ("max_retain_drop", c_double),
+        ("max_class_loss", c_double),
+        ("force", c_uint32),
+        ("keys", c_uint32),
+        ("features", POINTER(c_float)),
+        ("feature_rows", c_size_t),
+        ("feature_columns", c_size_t),
+        ("feature_ids", POINTER(c_uint64)),
+        ("reason", c_char_p),
+        ("salt", POINTER(c_uint8)),
+    )
+
+
+class PlanInfo(Structure):
+    _fields_ = (
+        ("struct_size", c_size_t),
+        *((name, c_uint32) for name in ("strength", "method", "refused", "can_be_forced", "forced", "refused_class",
+                                        "measured", "budget_found", "keys", "resumed")),
+        *((name, c_uint64) for name in ("pairs", "pairs_new", "pairs_total", "rows", "ids", "looked_at", "held_out",
+                                        "exhausted", "again", "not_again", "lifted")),
+        ("budget", Budget),
+    )
+
+
 STRUCTURES = {
     "dkvb_allocator": Allocator,
     "dkvb_array": Array,
@@ -416,6 +474,7 @@ STRUCTURES = {
     "dkvb_fit_report": FitReport,
     "dkvb_fit_rows": FitRows,
     "dkvb_forget_options": ForgetOptions,
+    "dkvb_forget_request": ForgetRequest,
     "dkvb_image": Image,
     "dkvb_imageset_info": ImagesetInfo,
     "dkvb_imageset_options": ImagesetOptions,
@@ -426,6 +485,7 @@ STRUCTURES = {
     "dkvb_mask_info": MaskInfo,
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
+    "dkvb_plan_info": PlanInfo,
     "dkvb_request": Request,
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
@@ -443,6 +503,7 @@ _encoder = POINTER(Encoder)
 _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
 _model = POINTER(Model)
+_plan = POINTER(Plan)
 _allocator = POINTER(Allocator)
 _array = POINTER(Array)
 _image = POINTER(Image)
@@ -530,11 +591,21 @@ PROTOTYPES = {
     "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
     "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
-    "dkvb_effect_thin": (Status, (_codeset, _model, _u8, c_uint64, _u64)),
     "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
     "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
                                   _run)),
+
+    # plan.h
+    "dkvb_forget_request_init": (None, (POINTER(ForgetRequest), c_size_t)),
+    "dkvb_forget_plan": (Status, (POINTER(_plan), _model, _codeset, POINTER(ForgetRequest), _run)),
+    "dkvb_plan_get_info": (Status, (_plan, POINTER(PlanInfo))),
+    "dkvb_plan_refusal": (c_char_p, (_plan,)),
+    "dkvb_plan_effects": (POINTER(ClassEffect), (_plan,)),
+    "dkvb_plan_classes": (_u8, (_plan,)),
+    "dkvb_plan_mask": (_mask, (_plan,)),
+    "dkvb_forget_apply": (Status, (_plan, _model, _codeset, _u64)),
+    "dkvb_plan_free": (None, (_plan,)),
 
     # replay.h
     "dkvb_replay_check": (Status, (_model, _codeset, _u64, c_size_t, _run)),
@@ -619,6 +690,7 @@ PROTOTYPES = {
     "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
     "dkvb_model_undo": (Status, (_model, c_uint64)),
     "dkvb_model_purge": (Status, (_model,)),
+    "dkvb_journal_check_reason": (Status, (c_char_p,)),
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
     "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),

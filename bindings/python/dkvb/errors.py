@@ -65,6 +65,12 @@ class NotFound(Error, LookupError):
     status = _ffi.DKVB_ENOTFOUND
 
 
+class Refused(Error):
+    """A plan would exceed its limits, or nothing would be done."""
+
+    status = _ffi.DKVB_EREFUSED
+
+
 def _errno(message):
     """The error whose words end a message: the library says "PATH: cannot open: WORDS OF THE SYSTEM"."""
     words = message.rpartition(": ")[2]

@@ -1,0 +1,162 @@
+"""Plans: what a request to forget would do, before it is done."""
+
+from ctypes import POINTER, byref, c_uint64
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._handle import Handle
+from ._library import lib
+from ._run import LongCall
+from .effect import Budget, ClassEffect
+from .mask import Mask
+
+METHODS = {
+    None: 0,
+    "activations": _ffi.DKVB_METHOD_ACTIVATIONS,
+    "contrast": _ffi.DKVB_METHOD_CONTRAST,
+    "examples": _ffi.DKVB_METHOD_EXAMPLES,
+    "values": _ffi.DKVB_METHOD_VALUES,
+    "every": _ffi.DKVB_METHOD_EVERY,
+}
+_STRENGTHS = {"suppress": _ffi.DKVB_STRENGTH_SUPPRESS, "exact": _ffi.DKVB_STRENGTH_EXACT}
+_KEYS = {None: _ffi.DKVB_KEYS_UNSAID, "keep": _ffi.DKVB_KEYS_KEPT, "place": _ffi.DKVB_KEYS_PLACED}
+_WHY = {
+    _ffi.DKVB_REFUSED_NOT: None,
+    _ffi.DKVB_REFUSED_NOTHING: "nothing",
+    _ffi.DKVB_REFUSED_ROWS: "rows",
+    _ffi.DKVB_REFUSED_TARGET: "target",
+    _ffi.DKVB_REFUSED_CLASS: "class",
+    _ffi.DKVB_REFUSED_MIXED: "mixed",
+    _ffi.DKVB_REFUSED_AGAIN: "again",
+    _ffi.DKVB_REFUSED_KEYS: "keys",
+}
+
+
+@dataclass(frozen=True)
+class PlanInfo:
+    """What a plan has found (plan.h)."""
+
+    strength: str
+    method: str  # "" where a mask was given, or exact
+    refused: Optional[str]  # "nothing", "rows", "target", "class", "mixed", "again" or "keys"; None: it is not
+    can_be_forced: bool
+    forced: bool
+    pairs: int
+    pairs_new: int
+    pairs_total: int
+    rows: int
+    ids: int
+    looked_at: int
+    held_out: int
+    exhausted: int
+    again: int
+    not_again: int
+    lifted: int
+    keys_placed: bool
+    resumed: bool
+    budget: Optional[Budget]  # None: it was given
+
+
+class Plan(Handle):
+    """What forgetting would do: made by Model.plan_forget(), done by Model.apply()."""
+
+    _free = staticmethod(lib.dkvb_plan_free)
+
+    @property
+    def info(self):
+        raw = _struct.sized(_ffi.PlanInfo)
+        raw.budget.struct_size = _struct.sized(_ffi.Budget).struct_size
+        lib.dkvb_plan_get_info(self._c, byref(raw))
+        return PlanInfo(lib.dkvb_strength_name(raw.strength).decode("utf-8"),
+                        lib.dkvb_method_name(raw.method).decode("utf-8"), _WHY.get(raw.refused, "unknown"),
+                        bool(raw.can_be_forced), bool(raw.forced), raw.pairs, raw.pairs_new, raw.pairs_total, raw.rows,
+                        raw.ids, raw.looked_at, raw.held_out, raw.exhausted, raw.again, raw.not_again, raw.lifted,
+                        raw.keys == _ffi.DKVB_KEYS_PLACED, bool(raw.resumed),
+                        _struct.answer(Budget, raw.budget) if raw.budget_found else None)
+
+    @property
+    def refusal(self):
+        """Why the plan is refused and what would help; None if it is not."""
+        return lib.dkvb_plan_refusal(self._c).decode("utf-8") or None
+
+    @property
+    def effects(self):
+        """A ClassEffect for each class, measured on rows held out; None where there are none."""
+        found = lib.dkvb_plan_effects(self._c)
+        return [_struct.answer(ClassEffect, found[label]) for label in range(self._classes)] if found else None
+
+    @property
+    def classes(self):
+        """Labels of the classes that are asked for."""
+        marks = lib.dkvb_plan_classes(self._c)
+        return [label for label in range(self._classes) if marks[label] == _ffi.DKVB_FORGET] if marks else []
+
+    @property
+    def mask(self):
+        """The pairs of the request, a copy; None for exact."""
+        found = lib.dkvb_plan_mask(self._c)
+        if not found:
+            return None
+        out = POINTER(_ffi.Mask)()
+        lib.dkvb_mask_copy(byref(out), found)
+        return Mask._adopt_shaped(out, self._pairs_shape)
+
+
+def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=None, codeset=None,
+                strength="suppress", method=None, budget=None, seed=None, target=None, max_retain_drop=None,
+                max_class_loss=None, force=False, keys=None, features=None, feature_ids=None, reason=None, salt=None,
+                threads=0, progress=None):
+    for value, allowed, name in ((strength, _STRENGTHS, "strength"), (method, METHODS, "method"),
+                                 (keys, _KEYS, "keys")):
+        if value not in allowed:
+            raise ValueError(f"{name}: {value!r} found, it must be one of {', '.join(map(repr, allowed))}")
+    info = model.info
+    if classes is not None:
+        marks = np.zeros(info.classes, np.uint8)
+        for one in classes:
+            marks[model.find_class(one) if isinstance(one, str) else _label(one, info.classes)] = _ffi.DKVB_FORGET
+        classes = marks
+    if codes is not None:
+        codes, k = _arrays.codes(codes, info.codebooks)
+        if k != info.top_k:
+            raise ValueError(f"codes: k = {k} found, it must be {info.top_k}")
+        labels = None if labels is None else _arrays.labels(labels, len(codes))
+    elif labels is not None:
+        raise ValueError("labels: they are of codes, which are missing")
+    ids = None if ids is None else _arrays.ids(ids, "rows" if codes is None else len(codes), "ids")
+    if features is not None:
+        features = _arrays.floats(features, ("rows", info.input_dim), "features")
+        feature_ids = None if feature_ids is None else _arrays.ids(feature_ids, len(features), "feature_ids")
+        keys = keys or "place"
+    salt = _arrays.hash_bytes(salt, "salt")
+    request = _struct.options(
+        _ffi.ForgetRequest, lib.dkvb_forget_request_init, strength=_STRENGTHS[strength], method=METHODS[method],
+        classes=_arrays.pointer(classes), ids=_arrays.pointer(ids), id_count=None if ids is None else len(ids),
+        codes=_arrays.pointer(codes), n=None if codes is None else len(codes), labels=_arrays.pointer(labels),
+        mask=None if mask is None else mask._c, budget=budget, seed=seed, target=target,
+        max_retain_drop=max_retain_drop, max_class_loss=max_class_loss, force=int(bool(force)), keys=_KEYS[keys],
+        features=_arrays.pointer(features), feature_rows=None if features is None else len(features),
+        feature_columns=None if features is None else info.input_dim, feature_ids=_arrays.pointer(feature_ids),
+        reason=_arrays.text(reason, "reason"), salt=_arrays.pointer(salt))
+    out = POINTER(_ffi.Plan)()
+    with LongCall(threads, progress) as run:
+        lib.dkvb_forget_plan(byref(out), model._c, None if codeset is None else codeset._c, byref(request), byref(run))
+    plan = Plan._adopt(out)
+    plan._classes, plan._pairs_shape = info.classes, (info.codebooks, info.keys)
+    return plan
+
+
+def _label(number, classes):
+    label = _arrays.integer(number, 32, "classes")
+    if label >= classes:
+        raise ValueError(f"classes: {label} found, the model has classes 0 to {classes - 1}")
+    return label
+
+
+def apply(model, plan, codeset):
+    entry = c_uint64()
+    lib.dkvb_forget_apply(plan._c, model._c, None if codeset is None else codeset._c, byref(entry))
+    return entry.value or None

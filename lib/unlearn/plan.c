@@ -1,0 +1,686 @@
+/* A plan: who is meant, what forgetting them would do, and doing it (include/dkvb/plan.h). */
+#include "unlearn/plan.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checksum.h"
+#include "base/entropy.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "base/widen.h"
+#include "bottleneck/codes.h"
+#include "bottleneck/value_types.h"
+#include "dkvb/search.h"
+#include "unlearn/evidence.h"
+#include "unlearn/held_out.h"
+#include "unlearn/journal.h"
+
+void dkvb_forget_request_init(dkvb_forget_request *request, size_t struct_size)
+{
+    static const dkvb_forget_request defaults = DKVB_FORGET_REQUEST_INIT;
+
+    dkvb__init_options(request, struct_size, &defaults, sizeof defaults);
+}
+
+static dkvb_status check_share(const char *what, double share)
+{
+    if (share >= 0.0 && share <= 1.0)
+        return DKVB_OK;
+    return dkvb__fail(DKVB_EINVAL, "forget request: %s is %g, it must be 0 to 1", what, share);
+}
+
+/* What contradicts itself, whatever the model. */
+static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
+{
+    bool exact = q->strength == DKVB_STRENGTH_EXACT;
+    dkvb_status rc = check_share("target", q->target);
+
+    if (!rc)
+        rc = check_share("max_retain_drop", q->max_retain_drop);
+    if (!rc)
+        rc = check_share("max_class_loss", q->max_class_loss);
+    if (!rc && q->reason)
+        rc = dkvb__check_text("reason", q->reason, DKVB__MAX_REASON);
+    if (rc)
+        return rc;
+    if (q->strength != DKVB_STRENGTH_SUPPRESS && !exact)
+        return dkvb__fail(DKVB_EINVAL, "forget request: strength is %u, it must be %d (suppress) or %d (exact)",
+                          q->strength, DKVB_STRENGTH_SUPPRESS, DKVB_STRENGTH_EXACT);
+    if (q->method > DKVB_METHOD_EVERY)
+        return dkvb__fail(DKVB_EINVAL, "forget request: method is %u, it must be 0 to %d", q->method,
+                          DKVB_METHOD_EVERY);
+    if (q->keys > DKVB_KEYS_PLACED)
+        return dkvb__fail(DKVB_EINVAL, "forget request: keys is %u, it must be 0 to %d", q->keys, DKVB_KEYS_PLACED);
+    if (q->mask && (q->classes || q->ids || q->codes || exact))
+        return dkvb__fail(DKVB_EINVAL, "forget request: a mask says which pairs go, so classes, ids, codes and the "
+                                       "strength exact do not go with it");
+    if (!q->mask && !q->classes && !q->ids && !q->codes)
+        return dkvb__fail(DKVB_EINVAL, "forget request: nobody is named: classes, ids, codes or a mask must be given");
+    if (set && q->codes)
+        return dkvb__fail(DKVB_EINVAL, "forget request: codes and a codeset are given, only one can say what is known");
+    if (set && q->classes && q->ids)
+        return dkvb__fail(DKVB_EINVAL, "forget request: classes and ids are given, only one can say who is meant");
+    if (!set && q->ids && !q->codes)
+        return dkvb__fail(DKVB_EINVAL, "forget request: ids name rows of a codeset, and none is given");
+    if (q->codes && q->ids && q->id_count != q->n)
+        return dkvb__fail(DKVB_EINVAL, "forget request: %llu ids for codes of %zu rows",
+                          (unsigned long long)q->id_count, q->n);
+    if (exact && !set)
+        return dkvb__fail(DKVB_EINVAL, "forget request: the strength exact trains again from a codeset, and none is "
+                                       "given");
+    if (q->keys == DKVB_KEYS_PLACED && !q->features)
+        return dkvb__fail(DKVB_EINVAL, "forget request: placing keys again needs the rows that were trained on, as "
+                                       "features");
+    return DKVB_OK;
+}
+
+/* plan->marks from the request. */
+static dkvb_status mark_classes(dkvb_plan *plan)
+{
+    const uint8_t *classes = plan->request.classes;
+    bool any = false;
+
+    plan->marks = dkvb__alloc(&plan->mem, plan->classes, 1);
+    if (!plan->marks)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    for (uint32_t l = 0; l < plan->classes; l++) {
+        plan->marks[l] = classes[l] == DKVB_FORGET ? DKVB_FORGET : DKVB_KEEP;
+        any = any || classes[l] == DKVB_FORGET;
+    }
+    return any ? DKVB_OK : dkvb__fail(DKVB_EINVAL, "forget request: none of %u classes is marked", plan->classes);
+}
+
+static bool is_asked_for(const dkvb_plan *plan, int32_t label)
+{
+    return label >= 0 && (uint32_t)label < plan->classes && plan->marks[label] == DKVB_FORGET;
+}
+
+dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *classes, uint64_t **ids, size_t *count)
+{
+    size_t all = p->set->part[DKVB_PART_TRAINING].n + p->set->part[DKVB_PART_HELD_OUT].n;
+
+    *count = 0;
+    *ids = dkvb__alloc(&p->plan->mem, all, sizeof **ids);
+    if (!*ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", all);
+    for (size_t part = 0; part < DKVB__PARTS; part++) {
+        const struct dkvb__coderows *rows = &p->set->part[part];
+
+        for (size_t i = 0; i < rows->n; i++)
+            if (rows->labels[i] >= 0 && classes[rows->labels[i]] == DKVB_FORGET)
+                (*ids)[(*count)++] = rows->ids[i];
+    }
+    return DKVB_OK;
+}
+
+/* The codeset belongs to the model; its labels are those of the model's classes. */
+static dkvb_status check_set(const struct dkvb__planning *p)
+{
+    const dkvb_forget_request *q = &p->plan->request;
+    bool placing = q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED;
+    dkvb_status rc = placing ? DKVB_OK : dkvb_codeset_check(p->set, p->model->codebooks);
+
+    if (rc)
+        return rc;
+    for (size_t part = 0; part < DKVB__PARTS; part++) {
+        const struct dkvb__coderows *rows = &p->set->part[part];
+
+        for (size_t i = 0; i < rows->n; i++)
+            if (rows->labels[i] >= 0 && (uint32_t)rows->labels[i] >= p->plan->classes)
+                return dkvb__fail(DKVB_EMISMATCH,
+                                  "the row of the codes with id %llu has label %d, the classes of the model are 0 to %u",
+                                  (unsigned long long)rows->ids[i], rows->labels[i], p->plan->classes - 1);
+    }
+    if (p->set->part[DKVB_PART_TRAINING].k != p->model->top_k)
+        return dkvb__fail(DKVB_EMISMATCH, "the codes have k = %u, the model selects %u",
+                          p->set->part[DKVB_PART_TRAINING].k, p->model->top_k);
+    return DKVB_OK;
+}
+
+/* Mark the rows of the training part that the request names; count them. */
+static dkvb_status mark_ids(struct dkvb__planning *p)
+{
+    const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
+    dkvb_plan *plan = p->plan;
+    uint8_t *seen = dkvb__alloc0(&plan->mem, held->n, 1);
+    dkvb_status rc = seen ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", held->n);
+
+    for (size_t i = 0; !rc && i < plan->id_count; i++) {
+        size_t at = dkvb__coderows_find(training, plan->ids[i]), h = dkvb__coderows_find(held, plan->ids[i]);
+        uint8_t *mark = at < training->n ? &p->rows[at] : h < held->n ? &seen[h] : NULL;
+
+        if (!mark)
+            rc = dkvb__fail(DKVB_ENOTFOUND, "row %zu asks for id %llu, the codes have no such row (any more)", i,
+                            (unsigned long long)plan->ids[i]);
+        else if (*mark == DKVB_FORGET)
+            rc = dkvb__fail(DKVB_EINVAL, "row %zu asks for id %llu, as a row before it does", i,
+                            (unsigned long long)plan->ids[i]);
+        else
+            *mark = DKVB_FORGET;
+        plan->info.rows += at < training->n;
+    }
+    dkvb__free(&plan->mem, seen);
+    return rc;
+}
+
+/* Who is meant, of a codeset. */
+static dkvb_status find_rows(struct dkvb__planning *p)
+{
+    const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
+    dkvb_plan *plan = p->plan;
+    dkvb_status rc = check_set(p);
+
+    if (rc)
+        return rc;
+    p->labels = training->labels;
+    p->n = training->n;
+    p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
+    if (!p->rows)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
+    if (plan->marks) {
+        rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
+        for (size_t i = 0; !rc && i < p->n; i++) {
+            p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
+            plan->info.rows += p->rows[i] == DKVB_FORGET;
+        }
+    } else {
+        rc = mark_ids(p);
+    }
+    if (!rc && plan->id_count == 0)
+        rc = dkvb__fail(DKVB_ENOTFOUND, plan->marks ? "no row of the codes is of the classes that are asked for"
+                                                    : "no id is given, so there is nothing to forget");
+    return rc;
+}
+
+/* Who is meant, of codes alone: all of them, or those of the classes. */
+static dkvb_status find_codes(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    const dkvb_forget_request *q = &plan->request;
+    dkvb_status rc = dkvb__check_code_range(q->codes, p->model->top_k, q->n, p->model->codebooks->shape.codebooks,
+                                            p->model->codebooks->shape.keys);
+    bool cut = plan->marks && q->labels;
+    size_t count = 0;
+
+    if (rc)
+        return rc;
+    p->codes = q->codes;
+    p->labels = q->labels;
+    p->n = q->n;
+    if (cut)
+        p->rows = dkvb__alloc(&plan->mem, p->n, 1);
+    if (!plan->ids)
+        plan->ids = dkvb__alloc(&plan->mem, p->n, sizeof *plan->ids);
+    if (!plan->ids || (cut && !p->rows))
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        bool forget = !cut || is_asked_for(plan, p->labels[i]);
+
+        if (cut)
+            p->rows[i] = forget ? DKVB_FORGET : DKVB_KEEP;
+        if (forget)
+            plan->ids[count++] = q->ids ? q->ids[i] : i;
+    }
+    plan->id_count = plan->info.rows = count;
+    if (count == 0)
+        return cut ? dkvb__fail(DKVB_ENOTFOUND, "none of %zu rows is of the classes that are asked for", p->n)
+                   : dkvb__fail(DKVB_ENOTFOUND, "the codes have no rows, so there is nothing to forget");
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
+{
+    return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search_part(p->set, part, p->model->codebooks, p->run);
+}
+
+/* Codes of those rows held out that have a label in p->sampled, where the codeset keeps features of all: they are searched
+ * deep, so only what is looked at. */
+static dkvb_status search_sample(struct dkvb__planning *p)
+{
+    const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
+    const dkvb_codebooks *cb = p->model->codebooks;
+    const dkvb_allocator *mem = &p->plan->mem;
+    size_t columns = held->columns, row = (size_t)dkvb__coderows_feature_size(held), n = 0;
+    size_t stay = (size_t)p->plan->info.looked_at;
+    float *x = dkvb__alloc(mem, stay, columns * sizeof *x);
+    dkvb_status rc;
+
+    p->sampled_ids = dkvb__alloc(mem, stay, sizeof *p->sampled_ids);
+    p->searched = dkvb__alloc(mem, stay, (size_t)cb->shape.codebooks * held->k * sizeof *p->searched);
+    rc = x && p->sampled_ids && p->searched ? DKVB_OK
+                                            : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows held out", stay);
+    if (!rc && columns != cb->shape.input_dim)
+        rc = dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %zu columns, the model takes %u", columns,
+                        cb->shape.input_dim);
+    for (size_t r = 0; !rc && r < held->n; r++) {
+        if (p->sampled[r] < 0)
+            continue;
+        dkvb__widen(x + n * columns, (const char *)held->features + r * row, held->dtype, columns);
+        p->sampled_ids[n] = held->ids[r];
+        p->sampled[n++] = p->sampled[r];
+    }
+    if (!rc)
+        rc = dkvb_search(cb, NULL, x, n, held->k, p->searched, NULL, p->run);
+    dkvb__free_erased(mem, x);
+    p->held.n = rc ? 0 : n;
+    p->held.codebooks = cb->shape.codebooks;
+    p->held.k = held->k;
+    p->held.ids = p->sampled_ids;
+    p->held.codes = p->searched;
+    return rc;
+}
+
+/* Rows to measure on: all that are held out of the classes asked for or forgotten before, and of the others as many as
+ * can be looked at in reasonable time. Without classes, and where values are trained again: all. */
+static dkvb_status take_held_out(struct dkvb__planning *p)
+{
+    const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
+    dkvb_plan *plan = p->plan;
+    uint8_t *marks;
+    dkvb_status rc = DKVB_OK;
+
+    if (!held || held->n == 0)
+        return DKVB_OK;
+    plan->info.held_out = plan->info.looked_at = held->n;
+    if (!plan->marks || plan->request.strength == DKVB_STRENGTH_EXACT)
+        rc = dkvb__plan_need_codes(p, DKVB_PART_HELD_OUT);
+    if (!rc && held->codes)
+        rc = dkvb_codeset_get_rows(p->set, DKVB_PART_HELD_OUT, &p->held);
+    if (rc || !plan->marks)
+        return rc;
+    marks = dkvb__alloc(&plan->mem, plan->classes, 1);
+    p->sampled = dkvb__alloc(&plan->mem, held->n, sizeof *p->sampled);
+    if (!marks || !p->sampled)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows held out", held->n);
+    if (!rc) {
+        memcpy(marks, plan->marks, plan->classes);
+        memcpy(p->sampled, held->labels, held->n * sizeof *p->sampled);
+        rc = dkvb__plan_set_aside(p, marks);
+    }
+    if (!rc)
+        rc = dkvb__effect_draw(p->model, held->ids, held->n, marks, 0, p->sampled, &plan->info.looked_at);
+    if (!rc && !held->codes)
+        rc = search_sample(p);
+    p->held.labels = p->sampled;
+    dkvb__free(&plan->mem, marks);
+    return rc;
+}
+
+/* The best method that what is known allows. The values say whom a pair serves: where whole classes are to go that takes
+ * the fewest pairs and costs others least (docs/unlearning.md). Single rows go by what they select. */
+static uint32_t choose_method(const struct dkvb__planning *p)
+{
+    if (p->plan->request.method)
+        return p->plan->request.method;
+    if (p->plan->marks && (p->set || !p->codes))
+        return DKVB_METHOD_VALUES;
+    return p->rows ? DKVB_METHOD_CONTRAST : DKVB_METHOD_ACTIVATIONS;
+}
+
+static dkvb_status count_pairs(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    dkvb_mask *both = NULL;
+    dkvb_status rc = dkvb_mask_copy(&both, p->model->mask);
+
+    if (!rc)
+        rc = dkvb_mask_union(both, plan->mask);
+    if (!rc) {
+        dkvb__drop_purged(both, p->model->codebooks);
+        plan->info.pairs = dkvb_mask_count(plan->mask);
+        plan->info.pairs_new = dkvb_mask_count(both) - dkvb_mask_count(p->model->mask);
+    }
+    dkvb_mask_free(both);
+    return rc;
+}
+
+/* A mask that changes nothing forgets nobody. Where it names pairs all the same, force records it: another request may
+ * be undone, and then they stay. */
+static void refuse_nothing(dkvb_plan *plan)
+{
+    if (plan->info.pairs == 0)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
+                          "nothing would be done: no pair of the model speaks for what is to be forgotten");
+    else if (plan->info.pairs_new == 0)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
+                          "nothing would be done: all %llu pairs are masked or purged already. Force records the "
+                          "request, so that the pairs stay masked when an earlier one is undone",
+                          (unsigned long long)plan->info.pairs);
+}
+
+static dkvb_status plan_mask(struct dkvb__planning *p)
+{
+    dkvb_status rc = dkvb__mask_check(p->plan->request.mask, p->model->codebooks);
+
+    if (!rc)
+        rc = dkvb_mask_copy(&p->plan->mask, p->plan->request.mask);
+    if (!rc)
+        rc = count_pairs(p);
+    if (!rc)
+        refuse_nothing(p->plan);
+    return rc;
+}
+
+static dkvb_status measure(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+
+    if (p->held.n == 0 || plan->info.measured)
+        return DKVB_OK;
+    plan->info.measured = 1;
+    return dkvb_effect_measure(&p->view, NULL, plan->mask, &p->held, plan->effects, &plan->info.exhausted, p->run);
+}
+
+static dkvb_status plan_suppress(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    bool found = plan->request.budget == 0;
+    dkvb_status rc = DKVB_OK;
+
+    plan->info.method = choose_method(p);
+    if (p->set && plan->info.rows == 0)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
+                          "all %zu rows to be forgotten are held out: the values never learned from them, and there is "
+                          "nothing to mask",
+                          plan->id_count);
+    if (p->set && plan->info.rows == 0)
+        return DKVB_OK;
+    if (found && !p->set)
+        return dkvb__fail(DKVB_EINVAL, "forget request: a budget is found on rows held out, which a codeset has; without "
+                                       "one it must be given");
+    if (found && !plan->marks)
+        return dkvb__fail(DKVB_EINVAL, "forget request: a budget is found for classes; for single rows it must be given");
+    if (p->set && plan->info.method != DKVB_METHOD_VALUES) {
+        rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
+        p->codes = p->set->part[DKVB_PART_TRAINING].codes;
+    }
+    if (!rc)
+        rc = take_held_out(p);
+    if (!rc)
+        rc = dkvb__guard_mixture(p);
+    if (!rc && found)
+        rc = dkvb__guard_evidence(p);
+    if (rc || (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force))
+        return rc;
+    rc = dkvb__plan_pairs(p);
+    if (rc || plan->info.refused == DKVB_REFUSED_TARGET)
+        return rc;
+    rc = count_pairs(p);
+    if (!rc)
+        refuse_nothing(plan);
+    if (!rc)
+        rc = measure(p);
+    if (!rc)
+        rc = dkvb__guard_effects(p);
+    if (!rc && plan->info.budget_found && plan->info.pairs_new > 0)
+        rc = dkvb__plan_again(p);
+    return rc;
+}
+
+/* Everything of the request that outlives the call. */
+static dkvb_status copy_request(dkvb_plan *plan)
+{
+    dkvb_forget_request *q = &plan->request;
+    dkvb_status rc = DKVB_OK;
+
+    plan->salted = q->salt != NULL;
+    if (q->salt)
+        memcpy(plan->salt, q->salt, sizeof plan->salt);
+    if (q->reason) {
+        plan->reason = dkvb__strdup(&plan->mem, q->reason);
+        rc = plan->reason ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the reason");
+    }
+    if (!rc && q->ids) {
+        plan->id_count = (size_t)q->id_count;
+        plan->ids = dkvb__alloc(&plan->mem, plan->id_count, sizeof *plan->ids);
+        if (!plan->ids)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", plan->id_count);
+        if (plan->id_count > 0)
+            memcpy(plan->ids, q->ids, plan->id_count * sizeof *plan->ids);
+    }
+    if (!rc && q->classes)
+        rc = mark_classes(plan);
+    if (!rc) {
+        plan->effects = dkvb__alloc0(&plan->mem, plan->classes, sizeof *plan->effects);
+        rc = plan->effects ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    }
+    return rc;
+}
+
+static uint64_t sum_of_values(const dkvb_model *model)
+{
+    return dkvb__checksum(model->values,
+                          dkvb__pair_count(model) * model->classes * dkvb__value_size(model->values_dtype));
+}
+
+/* Force does what would hurt others, or what too little is known of; it cannot do what is not there. */
+static bool can_be_forced(const dkvb_plan *plan)
+{
+    if (plan->info.strength == DKVB_STRENGTH_EXACT)
+        return plan->info.refused != DKVB_REFUSED_NOT && plan->info.refused != DKVB_REFUSED_KEYS;
+    return plan->info.refused == DKVB_REFUSED_ROWS || (plan->info.refused != DKVB_REFUSED_NOT && plan->info.pairs > 0);
+}
+
+static dkvb_status make(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    dkvb_status rc = copy_request(plan);
+
+    plan->info.strength = plan->request.strength;
+    plan->info.pairs_total = dkvb__pair_count(p->model);
+    if (!rc)
+        rc = dkvb_mask_copy(&p->view.mask, p->model->mask);
+    if (!rc && p->set)
+        rc = find_rows(p);
+    else if (!rc && plan->request.codes)
+        rc = find_codes(p);
+    plan->info.ids = plan->id_count;
+    if (!rc && plan->request.mask)
+        rc = plan_mask(p);
+    else if (!rc && plan->request.strength == DKVB_STRENGTH_EXACT) {
+        if (dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK)
+            rc = take_held_out(p);
+        if (!rc)
+            rc = dkvb__plan_exact(p);
+    } else if (!rc)
+        rc = plan_suppress(p);
+    plan->info.can_be_forced = can_be_forced(plan);
+    plan->info.forced = plan->request.force && plan->info.can_be_forced;
+    return rc;
+}
+
+dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *given,
+                             const dkvb_run_options *run)
+{
+    struct dkvb__planning p = {
+        .model = model, .view = *model, .set = set, .run = run, .held = DKVB_CODESET_ROWS_INIT};
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_status rc = dkvb__take_options(&q, sizeof q, given, "forget request");
+
+    *out = NULL;
+    p.view.mask = NULL;
+    if (!rc)
+        rc = dkvb__model_need_mutable(model);
+    if (!rc)
+        rc = check_request(&q, set);
+    if (rc)
+        return rc;
+    p.plan = dkvb__alloc0(&model->mem, 1, sizeof *p.plan);
+    if (!p.plan)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a plan");
+    p.plan->mem = model->mem;
+    p.plan->info = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
+    p.plan->classes = model->classes;
+    p.plan->request = q;
+    dkvb_journal_head(model, p.plan->head);
+    p.plan->values = sum_of_values(model);
+    rc = make(&p);
+    dkvb_mask_free(p.view.mask);
+    dkvb__free_erased(&model->mem, p.rows);
+    dkvb__free_erased(&model->mem, p.sampled);
+    dkvb__free_erased(&model->mem, p.sampled_ids);
+    dkvb__free_erased(&model->mem, p.searched);
+    p.plan->request.classes = NULL; /* what the caller owns is not looked at again */
+    p.plan->request.ids = NULL;
+    p.plan->request.codes = NULL;
+    p.plan->request.labels = NULL;
+    p.plan->request.mask = NULL;
+    p.plan->request.features = NULL;
+    p.plan->request.feature_ids = NULL;
+    p.plan->request.reason = NULL;
+    p.plan->request.salt = NULL;
+    if (rc) {
+        dkvb_plan_free(p.plan);
+        return rc;
+    }
+    *out = p.plan;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info)
+{
+    return dkvb__give_info(info, &plan->info, sizeof plan->info, "plan info");
+}
+
+const char *dkvb_plan_refusal(const dkvb_plan *plan)
+{
+    return plan->refusal;
+}
+
+const dkvb_class_effect *dkvb_plan_effects(const dkvb_plan *plan)
+{
+    return plan->info.measured ? plan->effects : NULL;
+}
+
+const uint8_t *dkvb_plan_classes(const dkvb_plan *plan)
+{
+    return plan->marks;
+}
+
+const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan)
+{
+    return plan->mask;
+}
+
+/* What the journal is to say of the request. */
+static dkvb_forget_options terms_of(const dkvb_plan *plan)
+{
+    static const char *const replayed = "replay";
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
+
+    o.method = exact ? replayed : plan->info.method ? dkvb_method_name(plan->info.method) : NULL;
+    o.reason = plan->reason;
+    o.strength = plan->info.strength;
+    o.forced = plan->info.forced;
+    o.classes = plan->marks;
+    o.effects = plan->info.measured ? plan->effects : NULL;
+    o.budget = plan->budget;
+    o.found = plan->info.budget_found;
+    o.keys = plan->info.keys;
+    o.target = o.found ? plan->request.target : 0.0;
+    if (plan->info.measured) {
+        o.max_retain_drop = plan->request.max_retain_drop;
+        o.max_class_loss = plan->request.max_class_loss;
+    }
+    o.rows = plan->id_count ? plan->ids : NULL;
+    o.row_count = plan->id_count;
+    o.salt = plan->salted ? plan->salt : NULL;
+    return o;
+}
+
+/* A salt of its own for each further entry, so that no two commitments can be compared. */
+static void salt_again(uint8_t salt[32], const uint8_t first[32], uint64_t index)
+{
+    const struct dkvb__piece pieces[] = {{first, 32}, {"dkvb again", 10}, {&index, sizeof index}};
+
+    dkvb__sha256(salt, pieces, sizeof pieces / sizeof *pieces);
+}
+
+static dkvb_status apply_again(dkvb_plan *plan, dkvb_model *model, size_t index, uint64_t first)
+{
+    const struct dkvb__again *again = &plan->again[index];
+    dkvb_forget_options o = terms_of(plan);
+    uint8_t salt[32];
+
+    o.classes = again->classes;
+    o.effects = NULL;
+    o.budget = again->budget;
+    o.target = again->target;
+    o.rows = again->ids;
+    o.row_count = again->id_count;
+    o.again = again->entry ? again->entry : first;
+    if (o.salt) {
+        salt_again(salt, plan->salt, index);
+        o.salt = salt;
+    }
+    return dkvb_model_forget(model, again->mask, &o, NULL);
+}
+
+/* The model is what was planned on. */
+static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
+{
+    uint8_t head[32];
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    dkvb_journal_head(model, head);
+    if (memcmp(head, plan->head, sizeof head) != 0)
+        return dkvb__fail(DKVB_EMISMATCH, "the model's journal is not what it was when this was planned: plan again");
+    if (model->classes != plan->classes || sum_of_values(model) != plan->values)
+        return dkvb__fail(DKVB_EMISMATCH, "the model's values are not what they were when this was planned: plan again");
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, uint64_t *entry)
+{
+    dkvb_forget_options o = terms_of(plan);
+    uint64_t id = 0;
+    dkvb_status rc;
+
+    if (plan->applied)
+        return dkvb__fail(DKVB_ESTATE, "the plan was applied already: a new one is made by dkvb_forget_plan()");
+    if (plan->info.refused && !plan->info.forced)
+        return dkvb__fail(DKVB_EREFUSED, "%s", plan->refusal);
+    rc = check_same(plan, model);
+    if (!rc && plan->info.strength == DKVB_STRENGTH_EXACT)
+        rc = dkvb__apply_exact(plan, model, set, &o, &id);
+    else if (!rc) {
+        rc = dkvb_model_forget(model, plan->mask, &o, &id);
+        for (size_t i = 0; !rc && i < plan->info.again; i++)
+            rc = apply_again(plan, model, i, id);
+    }
+    if (rc)
+        return rc;
+    plan->applied = true;
+    if (entry)
+        *entry = id;
+    return DKVB_OK;
+}
+
+void dkvb_plan_free(dkvb_plan *plan)
+{
+    dkvb_allocator mem;
+
+    if (!plan)
+        return;
+    mem = plan->mem;
+    for (size_t i = 0; i < plan->info.again; i++) {
+        dkvb__free(&mem, plan->again[i].classes);
+        dkvb__free_erased(&mem, plan->again[i].ids);
+        dkvb_mask_free(plan->again[i].mask);
+    }
+    dkvb__free(&mem, plan->again);
+    dkvb_replay_free(plan->replay); /* before the model that it is of */
+    dkvb_model_free(plan->placed);
+    dkvb_codeset_free(plan->placed_set);
+    dkvb_mask_free(plan->mask);
+    dkvb__free(&mem, plan->lifted);
+    dkvb__free(&mem, plan->effects);
+    dkvb__free(&mem, plan->marks);
+    dkvb__free_erased(&mem, plan->ids);
+    dkvb__free(&mem, plan->reason);
+    dkvb__free_erased(&mem, plan); /* the salt */
+}

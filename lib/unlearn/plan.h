@@ -1,0 +1,107 @@
+#ifndef DKVB_UNLEARN_PLAN_H
+#define DKVB_UNLEARN_PLAN_H
+
+#include "bottleneck/codeset.h"
+#include "bottleneck/model.h"
+#include "dkvb/plan.h"
+#include "dkvb/replay.h"
+
+/* A request that an earlier entry made, to be forgotten once more. */
+struct dkvb__again {
+    uint64_t entry;   /* 0: of the request that is being planned */
+    uint8_t *classes; /* [L], DKVB_FORGET … */
+    dkvb_mask *mask;
+    uint64_t *ids; /* [id_count], rows of the classes */
+    size_t id_count;
+    double target;
+    uint64_t budget;
+};
+
+struct dkvb_plan {
+    dkvb_allocator mem;
+    dkvb_plan_info info;
+    char refusal[512];
+    bool applied;
+
+    /* The model that it was made for. */
+    uint32_t classes;
+    uint8_t head[32];
+    uint64_t values; /* checksum */
+
+    /* The request: its numbers, and copies of what it points to. */
+    dkvb_forget_request request;
+    uint8_t *marks; /* [L], or NULL */
+    uint64_t *ids;  /* [id_count] */
+    size_t id_count;
+    char *reason;
+    bool salted;
+    uint8_t salt[32];
+
+    dkvb_class_effect *effects; /* [L]; NULL: not measured */
+    dkvb_mask *mask;            /* suppress */
+    uint64_t budget;            /* that chose the mask, for the journal */
+    struct dkvb__again *again;  /* [info.again] */
+
+    uint64_t *lifted;         /* exact: [info.lifted], entries */
+    dkvb_replay *replay;      /* exact: of the model, or of `placed` */
+    dkvb_model *placed;       /* exact: on new keys, else NULL; takes the place of the model */
+    dkvb_codeset *placed_set; /* its codeset */
+};
+
+/* What is at hand while a plan is made. */
+struct dkvb__planning {
+    dkvb_plan *plan;
+    dkvb_model *model;      /* as it was given */
+    struct dkvb_model view; /* the same, all of it shared but the mask: what has been planned so far is in force here */
+    dkvb_codeset *set;      /* or NULL */
+    const dkvb_run_options *run;
+    dkvb_codeset_rows held; /* labels: -1 where a row is not looked at; n = 0 without rows held out */
+    int32_t *sampled;       /* [held.n], those labels */
+    uint64_t *sampled_ids;  /* [held.n], and codes, where the codeset keeps features of more rows than are looked at */
+    uint16_t *searched;
+    const uint16_t *codes;  /* [n][C][k], rows that pairs are chosen by; NULL: not at hand */
+    const int32_t *labels;  /* [n], or NULL */
+    size_t n;
+    uint8_t *rows; /* [n], DKVB_FORGET …; NULL: all are to be forgotten */
+};
+
+/* plan_guard.c. Refuse a plan, with a sentence; the first reason stays. `label`: whom it would hurt. */
+void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Refuse if a class that nobody asked for loses too much by plan->effects. */
+dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
+
+/* Refuse if rows of other classes among those to be forgotten by id would cost their class. */
+dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
+
+/* Refuse if too few rows held out can tell when the classes asked for are forgotten. */
+dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
+
+/* plan_budget.c. The pairs of the request, by the budget given or found, in plan->mask; what each class loses. */
+dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
+
+/* The smallest budget that brings classes (DKVB_FORGET) down to a target under the mask of the view, and, if one was
+ * met, its pairs, with room; effects: [L], what each class would lose, or NULL. */
+dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
+                                   dkvb_mask *mask, dkvb_class_effect *effects);
+
+/* plan_again.c. Classes that forgettings in force asked for, other than those marked, become DKVB_ASIDE. */
+dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
+
+/* What earlier requests with a target forgot comes back where later ones weaken what it competes with: forget it again,
+ * until all keep their targets or nothing helps. plan->effects become those of all together. */
+dkvb_status dkvb__plan_again(struct dkvb__planning *p);
+
+/* plan_exact.c. */
+dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
+dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
+                              uint64_t *entry);
+
+/* The codes of a part are there, searched now if they were loaded as features. */
+dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part);
+
+/* Ids of all rows of a codeset that are of classes marked DKVB_FORGET, in new memory. */
+dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *classes, uint64_t **ids, size_t *count);
+
+#endif

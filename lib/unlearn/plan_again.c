@@ -1,0 +1,197 @@
+/* What was forgotten earlier and comes back: forgotten again, and everything measured together. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "unlearn/plan.h"
+
+/* What one request with a target asked for. */
+struct group {
+    uint64_t entry; /* 0: what is being planned */
+    uint8_t *classes;
+    double target;
+    bool hopeless; /* nothing helps within the limits */
+};
+
+struct groups {
+    struct group *all;
+    size_t count;
+};
+
+enum { ROUNDS = 5 }; /* each weakens the others a little less */
+
+/* A forgetting in force that asked for classes. */
+static bool in_force(const dkvb_journal_entry *e)
+{
+    return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
+           e->by_class;
+}
+
+dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
+{
+    const dkvb_model *model = p->model;
+    uint8_t *named = dkvb__alloc(&p->plan->mem, p->plan->classes, 1);
+    dkvb_status rc = named ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", p->plan->classes);
+
+    for (uint64_t i = 0; !rc && i < dkvb_journal_count(model); i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        rc = dkvb_journal_get(model, i, &entry);
+        if (rc || !in_force(&entry))
+            continue;
+        rc = dkvb_journal_get_classes(model, entry.id, named);
+        for (uint32_t l = 0; !rc && l < p->plan->classes; l++)
+            if (named[l] == DKVB_FORGET && marks[l] == DKVB_KEEP)
+                marks[l] = DKVB_ASIDE;
+    }
+    dkvb__free(&p->plan->mem, named);
+    return rc;
+}
+
+static void groups_free(struct groups *g, const dkvb_allocator *mem)
+{
+    for (size_t i = 0; i < g->count; i++)
+        dkvb__free(mem, g->all[i].classes);
+    dkvb__free(mem, g->all);
+}
+
+static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, uint64_t entry, double target)
+{
+    struct group *group = &g->all[g->count];
+
+    *group = (struct group){.entry = entry, .target = target};
+    group->classes = dkvb__alloc(&p->plan->mem, p->plan->classes, 1);
+    if (!group->classes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", p->plan->classes);
+    g->count++;
+    if (entry)
+        return dkvb_journal_get_classes(p->model, entry, group->classes);
+    memcpy(group->classes, p->plan->marks, p->plan->classes);
+    return DKVB_OK;
+}
+
+/* Those of the journal, and the request itself, which the others may bring back. */
+static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
+{
+    uint64_t entries = dkvb_journal_count(p->model);
+    dkvb_status rc = DKVB_OK;
+
+    g->all = dkvb__alloc(&p->plan->mem, (size_t)entries + 1, sizeof *g->all);
+    if (!g->all)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %llu entries", (unsigned long long)entries);
+    for (uint64_t i = 0; !rc && i < entries; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        rc = dkvb_journal_get(p->model, i, &entry);
+        /* What was forgotten again is asked for by the entry that it was forgotten for. */
+        if (!rc && in_force(&entry) && entry.found && entry.again == 0)
+            rc = add_group(g, p, entry.id, entry.target);
+    }
+    return rc ? rc : add_group(g, p, 0, p->plan->request.target);
+}
+
+/* Whether the rows of a group, taken together, keep more accuracy than it asked for. */
+static bool came_back(const struct dkvb__planning *p, const struct group *group, const dkvb_class_effect *now)
+{
+    dkvb_class_effect sum = {0};
+
+    for (uint32_t l = 0; l < p->plan->classes; l++)
+        if (group->classes[l] == DKVB_FORGET)
+            dkvb_effect_add(&sum, &now[l]);
+    return (double)sum.right_after > group->target * (double)sum.rows;
+}
+
+/* Forget a group once more, if that keeps the limits. */
+static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
+{
+    dkvb_plan *plan = p->plan;
+    struct dkvb__again *again = &plan->again[plan->info.again];
+    dkvb_budget found;
+    dkvb_status rc = dkvb_mask_new(&again->mask, p->model->codebooks);
+
+    again->classes = dkvb__alloc(&plan->mem, plan->classes, 1);
+    if (!rc && !again->classes)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    for (uint32_t l = 0; !rc && l < plan->classes; l++)
+        again->classes[l] = group->classes[l] == DKVB_FORGET ? DKVB_FORGET
+                            : plan->marks[l] == DKVB_KEEP    ? DKVB_KEEP
+                                                             : DKVB_ASIDE;
+    if (!rc)
+        rc = dkvb__plan_find_budget(p, again->classes, group->target, &found, again->mask, NULL);
+    if (!rc && found.met)
+        rc = dkvb__plan_ids_of(p, again->classes, &again->ids, &again->id_count);
+    if (!rc && found.met)
+        rc = dkvb_mask_union(p->view.mask, again->mask);
+    group->hopeless = !rc && !found.met;
+    if (rc || !found.met) {
+        dkvb_mask_free(again->mask);
+        dkvb__free(&plan->mem, again->classes);
+        dkvb__free(&plan->mem, again->ids);
+        *again = (struct dkvb__again){0};
+        return rc;
+    }
+    again->entry = group->entry;
+    again->target = group->target;
+    again->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? found.budget : dkvb_mask_count(again->mask);
+    plan->info.again++;
+    dkvb__drop_purged(p->view.mask, p->model->codebooks);
+    return DKVB_OK;
+}
+
+static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkvb_class_effect *now)
+{
+    bool any = true;
+    dkvb_status rc = DKVB_OK;
+
+    for (int round = 0; !rc && any && round < ROUNDS; round++) {
+        any = false;
+        rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
+        for (size_t i = 0; !rc && i < g->count; i++)
+            if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
+                any = true;
+                rc = forget_group(p, &g->all[i]);
+            }
+    }
+    return rc;
+}
+
+/* All masks together against the model as it is. */
+static dkvb_status measure_all(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    dkvb_class_effect others = {0};
+    dkvb_status rc = dkvb_effect_compare(p->model, &p->view, &p->held, plan->effects, p->run);
+
+    for (uint32_t l = 0; !rc && l < plan->classes; l++)
+        if (plan->marks[l] == DKVB_KEEP)
+            dkvb_effect_add(&others, &plan->effects[l]);
+    if (!rc && others.loss > plan->request.max_retain_drop)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_AGAIN, 0,
+                          "what was forgotten before comes back, and forgetting it again too would cost the others %.4f, "
+                          "at most %g is allowed. The strength exact forgets all of them by training again; a given "
+                          "number of pairs or a larger limit may do",
+                          others.loss, plan->request.max_retain_drop);
+    return rc ? rc : dkvb__guard_effects(p);
+}
+
+dkvb_status dkvb__plan_again(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    struct groups groups = {0};
+    dkvb_class_effect *now = dkvb__alloc(&plan->mem, plan->classes, sizeof *now);
+    dkvb_status rc = now ? find_groups(p, &groups) : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+
+    if (!rc)
+        rc = dkvb_mask_union(p->view.mask, plan->mask);
+    if (!rc) {
+        dkvb__drop_purged(p->view.mask, p->model->codebooks);
+        plan->again = dkvb__alloc0(&plan->mem, groups.count * ROUNDS, sizeof *plan->again);
+        rc = plan->again ? forget_groups(p, &groups, now)
+                         : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu requests", groups.count);
+    }
+    for (size_t i = 0; !rc && i < groups.count; i++)
+        plan->info.not_again += groups.all[i].hopeless;
+    groups_free(&groups, &plan->mem);
+    dkvb__free(&plan->mem, now);
+    return !rc && plan->info.again > 0 ? measure_all(p) : rc;
+}

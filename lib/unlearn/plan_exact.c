@@ -1,0 +1,426 @@
+/*
+ * The strength exact: the values are trained again from a codeset without the rows. Where the keys were placed on those
+ * rows too, they can be placed again without them, and every row is searched again.
+ *
+ * Model and codeset are two files. The model is saved first; a codeset that still has the rows afterwards is told by the
+ * journal, which commits to them, and by the fingerprint of the training, and the same request then only finishes it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/codes.h"
+#include "dkvb/search.h"
+#include "unlearn/journal.h"
+#include "unlearn/plan.h"
+#include "unlearn/replay.h"
+
+/* Earlier maskings of these very rows would only be a trace of them: they are taken back. mask: what stays in force. */
+static dkvb_status lift_earlier(struct dkvb__planning *p)
+{
+    const struct dkvb__journal *j = &p->model->journal;
+    dkvb_plan *plan = p->plan;
+
+    plan->lifted = dkvb__alloc(&plan->mem, j->count, sizeof *plan->lifted);
+    if (!plan->lifted)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu entries", j->count);
+    dkvb_mask_clear(p->view.mask);
+    for (size_t i = 0; i < j->count; i++) {
+        if (j->records[i].state != DKVB_JOURNAL_ACTIVE)
+            continue;
+        if (dkvb_journal_names_rows(p->model, i + 1, plan->ids, plan->id_count))
+            plan->lifted[plan->info.lifted++] = i + 1;
+        else
+            dkvb__record_add_to(&j->records[i], p->view.mask);
+    }
+    dkvb__drop_purged(p->view.mask, p->model->codebooks);
+    return DKVB_OK;
+}
+
+/* Whether a replay that left keys so is in the journal, of exactly these rows. */
+static bool was_done(const struct dkvb__planning *p, uint32_t keys)
+{
+    const dkvb_plan *plan = p->plan;
+
+    for (uint64_t i = dkvb_journal_count(p->model); i-- > 0;) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        if (dkvb_journal_get(p->model, i, &entry) == DKVB_OK && entry.kind == DKVB_JOURNAL_REPLAY &&
+            (keys == DKVB_KEYS_PLACED) == (entry.keys == DKVB_KEYS_PLACED) &&
+            dkvb_journal_names_rows(p->model, entry.id, plan->ids, plan->id_count))
+            return true;
+    }
+    return false;
+}
+
+/* Values trained once without the rows, on the keys as they are. */
+static dkvb_status replay(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    dkvb_model *after;
+    dkvb_status rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
+
+    if (!rc)
+        rc = lift_earlier(p);
+    if (!rc)
+        rc = dkvb_replay_new(&plan->replay, p->model, p->set, plan->ids, plan->id_count, p->run);
+    if (rc)
+        return rc;
+    after = dkvb__replay_after(plan->replay);
+    dkvb_mask_clear(after->mask);
+    rc = dkvb_mask_union(after->mask, p->view.mask);
+    plan->info.resumed =
+        memcmp(p->model->trained, after->trained, sizeof after->trained) == 0 && was_done(p, DKVB_KEYS_KEPT);
+    if (rc || p->held.n == 0)
+        return rc;
+    plan->info.measured = 1;
+    rc = dkvb_effect_compare(p->model, after, &p->held, plan->effects, p->run);
+    return rc ? rc : dkvb__guard_effects(p);
+}
+
+/* The rows that were trained on, those that are left: moved together, in the order of the features. */
+struct left {
+    float *x;
+    uint64_t *ids;
+    int32_t *labels;
+    uint8_t *held_out;
+    size_t n;
+};
+
+static void left_free(struct left *l, const dkvb_allocator *mem)
+{
+    dkvb__free_erased(mem, l->x);
+    dkvb__free_erased(mem, l->ids);
+    dkvb__free_erased(mem, l->labels);
+    dkvb__free_erased(mem, l->held_out);
+}
+
+static uint64_t feature_id(const dkvb_forget_request *q, size_t i)
+{
+    return q->feature_ids ? q->feature_ids[i] : i;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
+{
+    const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
+    const dkvb_forget_request *q = &p->plan->request;
+    const dkvb_allocator *mem = &p->plan->mem;
+    size_t all = training->n + held->n, known = 0;
+    uint64_t *gone = dkvb__alloc(mem, p->plan->id_count, sizeof *gone);
+
+    l->x = dkvb__alloc(mem, all, q->feature_columns * sizeof *l->x);
+    l->ids = dkvb__alloc(mem, all, sizeof *l->ids);
+    l->labels = dkvb__alloc(mem, all, sizeof *l->labels);
+    l->held_out = dkvb__alloc(mem, all, 1);
+    if (!gone || !l->x || !l->ids || !l->labels || !l->held_out) {
+        dkvb__free_erased(mem, gone);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
+    }
+    memcpy(gone, p->plan->ids, p->plan->id_count * sizeof *gone);
+    qsort(gone, p->plan->id_count, sizeof *gone, compare_ids);
+    for (size_t i = 0; i < q->feature_rows && known <= all; i++) {
+        uint64_t id = feature_id(q, i);
+        size_t t = dkvb__coderows_find(training, id), h = dkvb__coderows_find(held, id);
+
+        if (t == training->n && h == held->n)
+            continue;
+        if (++known > all || bsearch(&id, gone, p->plan->id_count, sizeof *gone, compare_ids))
+            continue;
+        memcpy(l->x + l->n * q->feature_columns, q->features + i * q->feature_columns,
+               q->feature_columns * sizeof *l->x);
+        l->held_out[l->n] = t == training->n;
+        l->labels[l->n] = t < training->n ? training->labels[t] : held->labels[h];
+        l->ids[l->n++] = id;
+    }
+    dkvb__free_erased(mem, gone);
+    if (known != all)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "%zu rows of the features are in the codes, which have %zu: all rows that were trained on are "
+                          "needed, each once, to place the keys again",
+                          known, all);
+    return DKVB_OK;
+}
+
+/* Features are what the codes were made of: the numbers that a part keeps, or what a search of the old keys finds. */
+enum { CHECKED_AT_ONCE = 1024 };
+
+static dkvb_status check_features(struct dkvb__planning *p)
+{
+    const dkvb_forget_request *q = &p->plan->request;
+    const dkvb_codebooks *cb = p->model->codebooks;
+    size_t code = (size_t)cb->shape.codebooks * p->model->top_k;
+    uint16_t *codes = dkvb__alloc(&p->plan->mem, CHECKED_AT_ONCE, code * sizeof *codes);
+    dkvb_status rc = codes ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to check features");
+
+    for (size_t first = 0; !rc && first < q->feature_rows; first += CHECKED_AT_ONCE) {
+        size_t n = q->feature_rows - first < CHECKED_AT_ONCE ? q->feature_rows - first : CHECKED_AT_ONCE;
+
+        rc = dkvb_search(cb, NULL, q->features + first * q->feature_columns, n, p->model->top_k, codes, NULL, p->run);
+        for (size_t i = 0; !rc && i < n; i++)
+            for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
+                const struct dkvb__coderows *rows = &p->set->part[part];
+                size_t at = dkvb__coderows_find(rows, feature_id(q, first + i));
+
+                for (size_t c = 0; at < rows->n && !rc && c < cb->shape.codebooks; c++)
+                    if (memcmp(codes + i * code + c * p->model->top_k,
+                               rows->codes + (at * cb->shape.codebooks + c) * rows->k,
+                               p->model->top_k * sizeof *codes) != 0)
+                        rc = dkvb__fail(DKVB_EMISMATCH,
+                                        "row %zu of the features is not what the row of the codes with id %llu was made "
+                                        "of: other rows than those trained on, or in another order",
+                                        first + i, (unsigned long long)feature_id(q, first + i));
+            }
+    }
+    dkvb__free_erased(&p->plan->mem, codes);
+    return rc;
+}
+
+/* A codeset of the rows that are left, on the keys of a model, with the sessions of the old one. */
+static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
+                            const struct left *left)
+{
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
+    const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
+    bool features = training->features || training[1].features;
+    dkvb_plan *plan = p->plan;
+    dkvb_status rc;
+
+    o.top_k = model->top_k;
+    o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
+    o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file that has no features is not to get them now */
+    o.allocator = &plan->mem;
+    source.x = left->x;
+    source.n = left->n;
+    source.dim = plan->request.feature_columns;
+    source.ids = left->ids;
+    source.labels = left->labels;
+    source.held_out = left->held_out;
+    rc = dkvb_codeset_new(&plan->placed_set, model->codebooks, &o);
+    if (!rc)
+        rc = dkvb_codeset_add_features(plan->placed_set, model->codebooks, &source, p->run);
+    if (!rc)
+        rc = dkvb_codeset_set_keyinit(plan->placed_set, keyinit);
+    return rc ? rc : dkvb_codeset_copy_sessions(plan->placed_set, p->set);
+}
+
+/* A model on new keys that is like the old one but for its values, which are still to be trained. */
+static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
+{
+    const dkvb_model *old = p->model;
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_codebooks *cb = NULL;
+    dkvb_plan *plan = p->plan;
+    dkvb_status rc = dkvb_codebooks_fit(&cb, left->x, left->n, plan->request.feature_columns, keyinit, p->run);
+
+    o.top_k = old->top_k;
+    o.allocator = &plan->mem;
+    if (!rc)
+        rc = dkvb_model_new(&plan->placed, cb, old->classes, &o);
+    dkvb_codebooks_free(cb);
+    for (uint32_t l = 0; !rc && l < old->classes; l++)
+        rc = dkvb_model_set_class_name(plan->placed, l, old->names[l]);
+    if (!rc)
+        rc = dkvb_model_set_values_dtype(plan->placed, old->values_dtype);
+    if (!rc)
+        rc = dkvb_model_set_temperature(plan->placed, old->temperature, old->power);
+    if (!rc && old->encoder)
+        rc = dkvb_model_set_encoder(plan->placed, old->encoder);
+    if (!rc && old->counts) /* of no row yet, so that the replay counts */
+        rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
+    return rc;
+}
+
+/* What each class loses by new keys and values, on the rows held out that are left; the others are lost by intent. */
+static dkvb_status compare_placed(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    dkvb_codeset_rows left = DKVB_CODESET_ROWS_INIT;
+    int32_t *before = dkvb__alloc(&plan->mem, p->held.n, sizeof *before);
+    int32_t *after = dkvb__alloc(&plan->mem, p->held.n, sizeof *after);
+    dkvb_status rc = before && after ? dkvb_codeset_get_rows(plan->placed_set, DKVB_PART_HELD_OUT, &left)
+                                     : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu answers", p->held.n);
+
+    if (!rc)
+        rc = dkvb_effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
+    if (!rc && left.n > 0)
+        rc = dkvb_effect_answer(dkvb_replay_model(plan->replay), NULL, &left, after, NULL, p->run);
+    memset(plan->effects, 0, plan->classes * sizeof *plan->effects);
+    for (size_t i = 0; !rc && i < left.n; i++) {
+        size_t was = dkvb_codeset_find(&p->held, left.ids[i]);
+        bool right_before = before[was] == left.labels[i], right_after = after[i] == left.labels[i];
+        dkvb_class_effect *e;
+
+        if (left.labels[i] < 0)
+            continue;
+        e = &plan->effects[left.labels[i]];
+        e->rows++;
+        e->right_before += right_before;
+        e->right_after += right_after;
+        e->lost += right_before && !right_after;
+        e->gained += right_after && !right_before;
+    }
+    for (uint32_t l = 0; !rc && l < plan->classes; l++)
+        dkvb_effect_add(&plan->effects[l], &(dkvb_class_effect){0});
+    dkvb__free_erased(&plan->mem, before);
+    dkvb__free_erased(&plan->mem, after);
+    if (rc)
+        return rc;
+    plan->info.measured = 1;
+    return dkvb__guard_effects(p);
+}
+
+/* The model has new keys already, and only the codeset is of the old ones. */
+static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_options *keyinit, const struct left *left)
+{
+    dkvb_status rc;
+
+    if (!was_done(p, DKVB_KEYS_PLACED))
+        return dkvb_codeset_check(p->set, p->model->codebooks);
+    rc = make_set(p, p->model, keyinit, left);
+    if (!rc)
+        rc = dkvb_replay_check(p->model, p->plan->placed_set, NULL, 0, p->run);
+    p->plan->info.resumed = !rc;
+    return rc;
+}
+
+static dkvb_status place_again(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    const dkvb_forget_request *q = &plan->request;
+    dkvb_keyinit_options keyinit = p->set->keyinit;
+    struct left left = {0};
+    bool of_model = dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_status rc = DKVB_OK;
+
+    if (q->feature_columns != p->model->codebooks->shape.input_dim)
+        return dkvb__fail(DKVB_EMISMATCH, "the features have %zu columns, the model takes %u", q->feature_columns,
+                          p->model->codebooks->shape.input_dim);
+    keyinit.allocator = &plan->mem;
+    if (of_model)
+        rc = lift_earlier(p);
+    if (!rc)
+        rc = dkvb_model_get_info(p->model, &info);
+    if (!rc && of_model && dkvb_mask_count(p->view.mask) + info.purged_pairs > 0)
+        rc = dkvb__fail(DKVB_ESTATE,
+                        "%llu pairs are masked or purged for other rows, and new keys would bring those back: undo what "
+                        "can be undone and name its rows here too, or keep the keys",
+                        (unsigned long long)(dkvb_mask_count(p->view.mask) + info.purged_pairs));
+    if (!rc && of_model)
+        rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
+    if (!rc && of_model)
+        rc = dkvb_replay_check(p->model, p->set, plan->ids, plan->id_count, p->run);
+    if (!rc && of_model)
+        rc = check_features(p);
+    if (!rc)
+        rc = take_left(p, &left);
+    if (!rc && !of_model)
+        rc = finish_placed(p, &keyinit, &left);
+    if (!rc && of_model)
+        rc = make_model(p, &keyinit, &left);
+    if (!rc && of_model)
+        rc = make_set(p, plan->placed, &keyinit, &left);
+    if (!rc && of_model)
+        rc = dkvb_replay_new(&plan->replay, plan->placed, plan->placed_set, NULL, 0, p->run);
+    left_free(&left, &plan->mem);
+    return !rc && of_model && p->held.n > 0 ? compare_placed(p) : rc;
+}
+
+dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    uint32_t keys = plan->request.keys;
+    dkvb_status rc = DKVB_OK;
+
+    if (!p->set->own_keys && keys == DKVB_KEYS_PLACED)
+        return dkvb__fail(DKVB_EINVAL, "the keys were placed on other rows than these: they need not be placed again");
+    plan->info.keys = keys == DKVB_KEYS_PLACED ? keys : DKVB_KEYS_KEPT;
+    if (p->set->own_keys && keys == DKVB_KEYS_UNSAID) {
+        plan->info.keys = DKVB_KEYS_UNSAID;
+        dkvb__plan_refuse(plan, DKVB_REFUSED_KEYS, 0,
+                          "the keys were placed on rows that are to be forgotten too. Features (the rows that were "
+                          "trained on) place them again without those; keeping the keys leaves what they show of the "
+                          "rows as it is");
+        return DKVB_OK;
+    }
+    if (dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK)
+        rc = dkvb__guard_mixture(p);
+    if (!rc)
+        rc = keys == DKVB_KEYS_PLACED ? place_again(p) : replay(p);
+    return rc;
+}
+
+/* A temperature follows from the rows held out: it is fitted again, without those that went. */
+static dkvb_status fit_temperature(const dkvb_codeset *set, const dkvb_model *after, double *temperature, double *power)
+{
+    dkvb_status rc;
+
+    *temperature = 1.0;
+    *power = 0.0;
+    if (after->temperature == 1.0)
+        return DKVB_OK;
+    rc = dkvb_codeset_fit_temperature(set, after, temperature, power, NULL);
+    return rc == DKVB_ENOTFOUND ? DKVB_OK : rc; /* too few are left: as where there were too few at first */
+}
+
+static dkvb_status apply_kept(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
+                              uint64_t *entry)
+{
+    double temperature, power;
+    dkvb_status rc = dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
+
+    if (rc || plan->info.resumed)
+        return rc;
+    rc = fit_temperature(set, dkvb_replay_model(plan->replay), &temperature, &power);
+    for (size_t i = 0; !rc && i < plan->info.lifted; i++)
+        rc = dkvb_model_undo(model, plan->lifted[i]);
+    if (!rc)
+        rc = dkvb_replay_commit(plan->replay, terms, entry);
+    return rc ? rc : dkvb_model_set_temperature(model, temperature, power);
+}
+
+static dkvb_status apply_placed(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
+                                uint64_t *entry)
+{
+    double temperature, power;
+    struct dkvb_model old_model = *model;
+    struct dkvb_codeset old_set = *set;
+    dkvb_status rc;
+
+    if (plan->info.resumed) {
+        *set = *plan->placed_set;
+        *plan->placed_set = old_set;
+        return DKVB_OK;
+    }
+    terms->after = plan->head;
+    rc = fit_temperature(plan->placed_set, dkvb_replay_model(plan->replay), &temperature, &power);
+    if (!rc)
+        rc = dkvb_replay_commit(plan->replay, terms, entry);
+    if (!rc)
+        rc = dkvb_model_set_temperature(plan->placed, temperature, power);
+    if (rc)
+        return rc;
+    *model = *plan->placed;
+    *plan->placed = old_model;
+    *set = *plan->placed_set;
+    *plan->placed_set = old_set;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
+                              uint64_t *entry)
+{
+    if (!set)
+        return dkvb__fail(DKVB_EINVAL, "apply: the plan was made with a codeset, and none is given");
+    return plan->info.keys == DKVB_KEYS_PLACED ? apply_placed(plan, model, set, terms, entry)
+                                               : apply_kept(plan, model, set, terms, entry);
+}

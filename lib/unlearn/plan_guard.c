@@ -1,0 +1,197 @@
+/* Guards of a plan: what would hurt others, and what too little is known of. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "unlearn/plan.h"
+
+/* Rows of another class among those to be forgotten matter if they are so many, of so large a share of the request, and
+ * would cost their class anything for certain. Chosen on requests with rows slipped in and on honest ones
+ * (docs/unlearning.md). */
+static const double share_that_matters = 0.02;
+enum { ROWS_THAT_MATTER = 25 };
+
+void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
+{
+    va_list arguments;
+
+    if (plan->info.refused)
+        return;
+    plan->info.refused = why;
+    plan->info.refused_class = label;
+    va_start(arguments, format);
+    vsnprintf(plan->refusal, sizeof plan->refusal, format, arguments);
+    va_end(arguments);
+}
+
+/* "3 cat", or "3" for a class without a name. */
+static const char *class_text(const dkvb_model *model, uint32_t label, char *text, size_t size)
+{
+    const char *name = dkvb_model_class_name(model, label);
+
+    snprintf(text, size, "%u%s%s", label, name ? " " : "", name ? name : "");
+    return text;
+}
+
+static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label, const dkvb_class_effect *e,
+                         double limit, const char *how)
+{
+    char text[300];
+
+    dkvb__plan_refuse(p->plan, why, label,
+                      "class %s would lose %.4f of its accuracy (95 %%: %.4f to %.4f, on %llu held-out rows)%s; more "
+                      "than %g for certain is refused%s",
+                      class_text(p->model, label, text, sizeof text), e->loss, e->low, e->high,
+                      (unsigned long long)e->rows, how, limit,
+                      p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
+                          ? ". The strength exact trains again without the rows instead"
+                          : "");
+}
+
+/* Rows to be forgotten of each class, [L]. Those held out taught nothing and are not counted. */
+static uint64_t *count_requested(const struct dkvb__planning *p)
+{
+    uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
+
+    for (size_t i = 0; rows && p->labels && i < p->n; i++)
+        if ((!p->rows || p->rows[i] == DKVB_FORGET) && p->labels[i] >= 0 && (uint32_t)p->labels[i] < p->plan->classes)
+            rows[p->labels[i]]++;
+    return rows;
+}
+
+static uint32_t largest(const uint64_t *rows, uint32_t classes)
+{
+    uint32_t best = 0;
+
+    for (uint32_t l = 1; l < classes; l++)
+        best = rows[l] > rows[best] ? l : best;
+    return best;
+}
+
+dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    uint64_t *requested;
+    uint32_t main_class;
+
+    if (!plan->info.measured)
+        return DKVB_OK;
+    requested = count_requested(p);
+    if (!requested)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    main_class = largest(requested, plan->classes);
+    for (uint32_t l = 0; l < plan->classes; l++) {
+        /* What is asked for loses because it is to; without classes, that is the class of most rows. */
+        bool asked_for = plan->marks ? plan->marks[l] != DKVB_KEEP : l == main_class && requested[l] > 0;
+
+        if (!asked_for && plan->effects[l].low > plan->request.max_class_loss)
+            refuse_class(p, DKVB_REFUSED_CLASS, l, &plan->effects[l], plan->request.max_class_loss, "");
+    }
+    dkvb__free(&plan->mem, requested);
+    return DKVB_OK;
+}
+
+/* Every pair that the rows of one class among those to be forgotten select (label), or all of them (-1). */
+static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
+{
+    dkvb_request request = DKVB_REQUEST_INIT;
+    uint8_t *marks = dkvb__alloc(&p->plan->mem, p->n, 1);
+    dkvb_status rc = marks ? dkvb_mask_new(mask, p->model->codebooks)
+                           : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
+
+    for (size_t i = 0; !rc && i < p->n; i++)
+        marks[i] = p->rows[i] == DKVB_FORGET && (label < 0 || p->labels[i] == label) ? DKVB_FORGET : DKVB_KEEP;
+    request.method = DKVB_METHOD_EVERY;
+    request.k = p->model->top_k;
+    request.codes = p->codes;
+    request.n = p->n;
+    request.rows = marks;
+    if (!rc)
+        rc = dkvb_unlearn_choose(*mask, p->model, &request, 1, p->run);
+    dkvb__free_erased(&p->plan->mem, marks);
+    return rc;
+}
+
+/*
+ * What the rows of other classes in the request would cost their classes, beyond what the rows of the main class cost,
+ * if every pair went that a row selects: rows slipped in to hurt a class show here, whatever the method.
+ */
+dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    dkvb_mask *own = NULL, *all = NULL;
+    uint64_t *requested;
+    dkvb_class_effect *effects;
+    uint32_t main_class;
+    dkvb_status rc = DKVB_OK;
+
+    if (p->held.n == 0 || plan->marks || plan->info.rows == 0)
+        return DKVB_OK;
+    if (!p->codes) {
+        rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
+        p->codes = p->set->part[DKVB_PART_TRAINING].codes;
+    }
+    requested = count_requested(p);
+    effects = dkvb__alloc(&plan->mem, plan->classes, sizeof *effects);
+    if (!rc && (!requested || !effects))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    main_class = rc ? 0 : largest(requested, plan->classes);
+    if (!rc)
+        rc = every_pair(p, (int32_t)main_class, &own);
+    if (!rc)
+        rc = every_pair(p, -1, &all);
+    if (!rc)
+        rc = dkvb_effect_measure(p->model, own, all, &p->held, effects, NULL, p->run);
+    for (uint32_t l = 0; !rc && l < plan->classes; l++) {
+        char how[128];
+
+        if (l == main_class || requested[l] < ROWS_THAT_MATTER ||
+            (double)requested[l] < share_that_matters * (double)plan->info.rows || !(effects[l].low > 0.0))
+            continue;
+        snprintf(how, sizeof how, " by %llu of the %llu rows, which are its own while most are of class %u",
+                 (unsigned long long)requested[l], (unsigned long long)plan->info.rows, main_class);
+        refuse_class(p, DKVB_REFUSED_MIXED, l, &effects[l], 0.0, how);
+    }
+    dkvb_mask_free(own);
+    dkvb_mask_free(all);
+    dkvb__free(&plan->mem, requested);
+    dkvb__free(&plan->mem, effects);
+    return rc;
+}
+
+dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    uint64_t rows = 0, right = 0;
+    uint32_t silent = plan->classes; /* the first class without a row that would show it */
+    char text[300];
+    dkvb_status rc;
+
+    if (p->held.n > 0) {
+        rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, plan->effects, NULL, p->run);
+        if (rc)
+            return rc;
+    }
+    for (uint32_t l = 0; l < plan->classes; l++)
+        if (plan->marks[l] == DKVB_FORGET) {
+            rows += plan->effects[l].rows;
+            right += plan->effects[l].right_before;
+            if (plan->effects[l].right_before == 0 && silent == plan->classes)
+                silent = l;
+        }
+    if (right < DKVB_PLAN_LEAST_ROWS)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_ROWS, 0,
+                          "only %llu of %llu held-out rows of what is to be forgotten are answered rightly now, and at "
+                          "least %u would tell how many pairs are enough: hold out more rows in training, give the "
+                          "number of pairs, or train again without the rows (strength exact)",
+                          (unsigned long long)right, (unsigned long long)rows, DKVB_PLAN_LEAST_ROWS);
+    else if (silent < plan->classes)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_ROWS, silent,
+                          "none of %llu held-out rows of class %s is answered rightly now, so that none would tell when "
+                          "the class is forgotten: give the number of pairs, or train again without the rows (strength "
+                          "exact)",
+                          (unsigned long long)plan->effects[silent].rows,
+                          class_text(p->model, silent, text, sizeof text));
+    return DKVB_OK;
+}
