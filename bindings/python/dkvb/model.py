@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import _arrays, _ffi, _struct, plan
+from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
 from ._run import Callbacks, LongCall
@@ -333,6 +333,8 @@ class Model(Handle):
         only those of the classes; or a `mask`. `keys`, for strength "exact" where keys were placed on these rows too:
         "keep" leaves them, "place" places them again on `features`, the rows that were trained on.
         """
+        from . import plan  # which needs codesets, and they models
+
         return plan.plan_forget(self, classes=classes, ids=ids, codes=codes, labels=labels, mask=mask, codeset=codeset,
                                 strength=strength, method=method, budget=budget, seed=seed, target=target,
                                 max_retain_drop=max_retain_drop, max_class_loss=max_class_loss, force=force, keys=keys,
@@ -342,6 +344,8 @@ class Model(Handle):
     def apply(self, planned, codeset=None):
         """Do what a Plan says, with the codeset that it was made with. Returns the number of its entry in the journal;
         raises Refused, with the reason, where the plan is refused and not forced."""
+        from . import plan
+
         return plan.apply(self, planned, codeset)
 
     def replay(self, codeset, without=None, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None,
