@@ -9,6 +9,7 @@
 #include "codeset.h"
 #include "ids.h"
 #include "input.h"
+#include "journal.h"
 #include "json.h"
 #include "output.h"
 #include "paths.h"
@@ -26,7 +27,7 @@ struct train_args {
     uint64_t seed, most_bytes;
     double hold_out, tune_seconds;
     uint32_t top_k, preset, whiten, keep, depth, values, trials, threads;
-    bool as_they_are, tune, keep_counts, json;
+    bool as_they_are, tune, keep_counts, relearn, json;
 };
 
 static const char *const methods[] = {
@@ -105,6 +106,8 @@ static const struct args_option options[] = {
     {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
      .help = "share the keys of this model instead of placing new ones"},
     {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
+    {"relearn", ARGS_FLAG, AT(relearn),
+     .help = "with --continue: also on classes and rows that were forgotten; ends those forgettings"},
     {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows; what suits the data if not given",
      .least = 1},
     {"lr", ARGS_REAL, AT(train.learning_rate), "R",
@@ -168,6 +171,11 @@ struct train {
     dkvb_codeset *set;
     uint8_t *held_out; /* [rows], of a training that goes on with a codes file */
     int32_t *taught;   /* [rows], the labels, -1 for rows held out */
+    uint64_t *back;    /* [back_count], ids that were removed from the codes file, and come back */
+    size_t back_count;
+    uint64_t entries_before; /* of the journal of a model that goes on */
+    uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
+    uint64_t relearned_count;
     struct names names;
     uint32_t classes, trials;
     dkvb_codebooks *codebooks; /* of --init-from */
@@ -258,6 +266,8 @@ static int check_args(struct train_args *args)
         code = args_refuse(&command, args, placing, "--continue: the keys are there already");
     if (args->continue_from && code == EXIT_SUCCESS)
         code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
+    if (args->relearn && !args->continue_from && code == EXIT_SUCCESS)
+        code = args_misused(&command, "--relearn needs --continue: only a model with a journal has forgotten anything");
     if (args->codes_out && code == EXIT_SUCCESS)
         code = check_codes_out(args);
     else if ((args_given(&command, args, "hold-out") || args_given(&command, args, "depth") ||
@@ -291,6 +301,7 @@ static int check_args(struct train_args *args)
     args->keyinit.normalize = !args->as_they_are;
     args->keyinit.seed = args->seed;
     args->train.seed = args->seed;
+    args->train.relearn = args->relearn;
     return code;
 }
 
@@ -767,8 +778,11 @@ static int read_known_rows(struct train *t)
     if (code == EXIT_SUCCESS && !t->args.ids) {
         if (t->ids.n > 0 && first + (t->ids.id[t->ids.n - 1]) < first)
             return tool_fail("%s: no ids are left above the largest there: --ids gives them", path);
-        for (size_t i = 0; i < t->ids.n; i++)
+        for (size_t i = 0; i < t->ids.n; i++) { /* numbers of removed rows stay theirs */
+            while (dkvb_codeset_was_removed(t->set, t->ids.id[i] + first))
+                first++;
             t->ids.id[i] += first;
+        }
     }
     for (size_t i = 0; code == EXIT_SUCCESS && t->args.ids && i < t->ids.n; i++)
         for (uint32_t p = DKVB_PART_TRAINING; code == EXIT_SUCCESS && p <= DKVB_PART_HELD_OUT; p++)
@@ -776,6 +790,58 @@ static int read_known_rows(struct train *t)
                 code = tool_fail("%s: row %zu has id %" PRIu64 ", which a row of %s has already", t->args.ids, i,
                                  t->ids.id[i], path);
     return code ? code : hold_out(t, &part[DKVB_PART_TRAINING]);
+}
+
+/* Let the ids of removed rows come back, as asked. */
+static int readmit(struct train *t)
+{
+    t->back = input_memory("row ids", sizeof *t->back, t->ids.n, 1, 1);
+    for (size_t i = 0; t->back && i < t->ids.n; i++)
+        if (dkvb_codeset_was_removed(t->set, t->ids.id[i]))
+            t->back[t->back_count++] = t->ids.id[i];
+    return t->back ? tool_check(dkvb_codeset_readmit(t->set, t->back, t->back_count)) : EXIT_FAILURE;
+}
+
+/* Forgettings of exactly the rows that came back are over. Classes that came back were noted in training. */
+static int end_forgettings_of_rows(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t id = 1; id <= t->entries_before && t->back_count > 0 && code == EXIT_SUCCESS; id++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, id - 1, &entry));
+        if (code == EXIT_SUCCESS && journal_in_force(&entry) &&
+            dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
+            code = tool_check(dkvb_model_relearn(t->model, id, NULL, NULL));
+    }
+    return code;
+}
+
+/* Forgettings of rows, of which this training cannot tell whether it brings them back. */
+static int note_unchecked(const struct train *t)
+{
+    const char *model = t->args.continue_from;
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, i, &e));
+        if (code || !journal_in_force(&e) || !e.rows || e.by_class)
+            continue;
+        if (e.salted)
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
+                      " rows by their ids; whether they are among these "
+                      "rows is not checked without the codes file that they were taken out of (--codes-out)",
+                      model, e.id, e.rows);
+        else
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
+                      " rows by their ids, and their salt is gone: nobody "
+                      "can check whether they are among these rows",
+                      model, e.id, e.rows);
+    }
+    return code;
 }
 
 /* The new rows, among those of earlier trainings: before they are trained on, since they may be refused. */
@@ -789,7 +855,9 @@ static int keep_new_rows(struct train *t)
                                           .codes = t->codes,
                                           .threads = t->args.threads};
 
-    return codeset_add(t->set, &source);
+    int code = t->args.relearn ? readmit(t) : EXIT_SUCCESS;
+
+    return code ? code : codeset_add(t->set, &source);
 }
 
 /* How the new rows were trained, for the codes file; then a temperature of all rows held out. */
@@ -837,6 +905,8 @@ static int train_on_codes(struct train *t, const uint16_t *codes)
                             dkvb_model_train(t->model, codes, t->info.top_k, labels, t->y.rows, o, &run));
     progress_stop();
     t->seconds_values = progress_clock() - start;
+    if (code == EXIT_SUCCESS)
+        code = end_forgettings_of_rows(t);
     return code || !t->set ? code : record_session(t);
 }
 
@@ -871,6 +941,9 @@ static int go_on(struct train *t)
         code =
             tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
                       t->args.continue_from, t->info.rows_trained);
+    t->entries_before = t->model ? dkvb_journal_count(t->model) : 0;
+    if (code == EXIT_SUCCESS)
+        code = note_unchecked(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = read_known_rows(t);
     if (code)
@@ -912,6 +985,26 @@ static int count_classes_of_rows(struct train *t)
                                                       t->y.rows, NULL));
 }
 
+/* What the journal says of forgettings that are over, in the entries that this training added. */
+static int read_relearned(struct train *t)
+{
+    uint64_t count = dkvb_journal_count(t->model), added = count - t->entries_before;
+    int code = EXIT_SUCCESS;
+
+    if (added == 0)
+        return code;
+    t->relearned = input_memory("entries", sizeof *t->relearned, (size_t)added, 1, 1);
+    if (!t->relearned)
+        return EXIT_FAILURE;
+    for (uint64_t i = t->entries_before; i < count && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, i, &entry));
+        t->relearned[t->relearned_count++] = entry.ends;
+    }
+    return code;
+}
+
 static void print_json(const struct train *t)
 {
     const dkvb_fit_report *r = &t->fitted;
@@ -936,6 +1029,10 @@ static void print_json(const struct train *t)
     json_real("temperature", t->info.temperature);
     json_real("calibration_error", r->calibration_error);
     json_real("held_out_accuracy", r->held_out_accuracy);
+    json_open("relearned", '[');
+    for (uint64_t i = 0; i < t->relearned_count; i++)
+        json_count(NULL, t->relearned[i]);
+    json_close(']');
     json_real("loss", r->loss);
     json_real("accuracy", r->accuracy);
     json_real("seconds_keys", t->seconds_keys);
@@ -947,6 +1044,8 @@ static void print_json(const struct train *t)
 
 static void print_written(const struct train *t)
 {
+    for (uint64_t i = 0; i < t->relearned_count; i++)
+        printf("journal entry %" PRIu64 " is over: what it forgot was taught again\n", t->relearned[i]);
     if (t->args.codes_out)
         printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
@@ -963,6 +1062,8 @@ static int train(struct train *t)
         code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
     if (code == EXIT_SUCCESS)
         code = count_classes_of_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = read_relearned(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)
@@ -989,6 +1090,8 @@ int cmd_train(int argc, char **argv)
     free(t.codes);
     free(t.held_out);
     free(t.taught);
+    free(t.back);
+    free(t.relearned);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
     dkvb_codeset_free(t.set);

@@ -40,8 +40,7 @@ static int read_groups(const struct forget *f, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(f->model, i, &entry));
-        if (code || entry.kind != DKVB_JOURNAL_FORGET || entry.state == DKVB_JOURNAL_UNDONE || !entry.found ||
-            entry.again)
+        if (code || entry.kind != DKVB_JOURNAL_FORGET || !journal_in_force(&entry) || !entry.found || entry.again)
             continue;
         group->target = entry.target;
         group->entry = entry.id;

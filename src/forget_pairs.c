@@ -147,7 +147,7 @@ int forget_put_earlier_aside(const struct forget *f, uint8_t *classes)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(f->model, i, &entry));
-        if (code == EXIT_SUCCESS && entry.kind == DKVB_JOURNAL_FORGET && entry.state != DKVB_JOURNAL_UNDONE)
+        if (code == EXIT_SUCCESS && entry.kind == DKVB_JOURNAL_FORGET && journal_in_force(&entry))
             code = forget_add_classes(f, entry.id, named);
     }
     for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)

@@ -22,6 +22,8 @@ static const char *kind_name(uint32_t kind)
         return "purge";
     case DKVB_JOURNAL_REPLAY:
         return "replay";
+    case DKVB_JOURNAL_RELEARN:
+        return "relearn";
     default:
         return "unknown";
     }
@@ -38,9 +40,18 @@ static const char *state_name(uint32_t state)
         return "purged";
     case DKVB_JOURNAL_DONE:
         return "done";
+    case DKVB_JOURNAL_RELEARNED:
+        return "relearned";
     default:
         return "unknown";
     }
+}
+
+bool journal_in_force(const dkvb_journal_entry *e)
+{
+    if (e->kind == DKVB_JOURNAL_FORGET)
+        return e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED;
+    return e->kind == DKVB_JOURNAL_REPLAY && e->state == DKVB_JOURNAL_DONE;
 }
 
 static int get_entry(const dkvb_model *model, uint64_t index, dkvb_journal_entry *entry)
@@ -55,7 +66,8 @@ static const char *const key_names[] = {
 /* Entries of which the method says more than the kind does. */
 static bool has_method(const dkvb_journal_entry *entry)
 {
-    return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY;
+    return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY ||
+           entry->kind == DKVB_JOURNAL_RELEARN;
 }
 
 /* Room for what an entry says of each class. */
@@ -104,12 +116,12 @@ static void print_class(const dkvb_model *model, uint32_t label)
 
 enum { CLASSES_SHOWN = 8 };
 
-/* The first of the classes that were asked for. */
-static void print_classes(const dkvb_model *model, const struct by_class *c)
+/* The first of the classes that an entry is about. */
+static void print_classes(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
 {
     uint32_t asked = 0;
 
-    printf("       asked for: ");
+    printf("       %s: ", entry->kind == DKVB_JOURNAL_RELEARN ? "taught again" : "asked for");
     for (uint32_t l = 0; l < c->count; l++) {
         if (c->asked[l] != DKVB_FORGET || asked++ >= CLASSES_SHOWN)
             continue;
@@ -210,7 +222,7 @@ static void print_entry(const dkvb_model *model, const dkvb_journal_entry *entry
     }
     putchar('\n');
     if (entry->by_class)
-        print_classes(model, c);
+        print_classes(model, entry, c);
     print_limits(entry);
     if (entry->measured)
         print_effects(model, entry, c);

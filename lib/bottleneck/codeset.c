@@ -91,6 +91,7 @@ void dkvb_codeset_free(dkvb_codeset *set)
     mem = set->mem;
     for (size_t p = 0; p < DKVB__PARTS; p++)
         rows_free(&set->part[p], &mem);
+    dkvb__removed_free(&set->removed, &mem);
     dkvb__free(&mem, set);
 }
 
@@ -218,6 +219,12 @@ static dkvb_status check_rows(const struct addition *a)
     for (size_t r = 0; r < x->n; r++)
         if (x->labels[r] < -1)
             return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, it must be -1 or more", r, x->labels[r]);
+    for (size_t r = 0; r < x->n; r++)
+        if (dkvb__removed_has(&a->set->removed, x->ids[r]))
+            return dkvb__fail(DKVB_ESTATE,
+                              "codeset: row %zu has id %llu, a row that was removed from these codes: leave it out, or "
+                              "readmit the id",
+                              r, (unsigned long long)x->ids[r]);
     if (a->keep_features) {
         size_t count = x->n * x->columns, bad = dkvb__row_finite(x->features, x->dtype, count);
 
@@ -528,7 +535,9 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
 {
     struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
     uint8_t *gone = dkvb__alloc0(&set->mem, training->n + held->n, 1);
+    struct dkvb__removed remembered;
     uint64_t count;
+    dkvb_status rc;
 
     if (!gone)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
@@ -543,6 +552,15 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
             gone[t] = 1;
         if (h < held->n)
             gone[training->n + h] = 1;
+    }
+    if (n > 0) {
+        rc = dkvb__removed_with(&remembered, set, ids, n);
+        if (rc) {
+            dkvb__free(&set->mem, gone);
+            return rc;
+        }
+        dkvb__removed_free(&set->removed, &set->mem);
+        set->removed = remembered;
     }
     n = training->n;
     count = close_gaps(set, training, gone);
@@ -597,6 +615,7 @@ dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__s
     session->training.report = NULL;
     session->training.user = NULL;
     session->training.ids = NULL;
+    session->training.relearn = 0; /* of the model's journal, not of how values are trained */
     set->sessions++;
     return DKVB_OK;
 }
@@ -654,10 +673,17 @@ dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *fr
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
     const struct dkvb__coderows *other = &from->part[DKVB_PART_TRAINING];
+    struct dkvb__removed removed;
+    dkvb_status rc;
 
     if (set->sessions > 0)
         return dkvb__fail(DKVB_ESTATE, "codeset: %u sessions are recorded already, copies need a codeset without any",
                           set->sessions);
+    rc = dkvb__removed_copy(&removed, &from->removed, &set->mem);
+    if (rc)
+        return rc;
+    dkvb__removed_free(&set->removed, &set->mem);
+    set->removed = removed;
     memcpy(set->session, from->session, sizeof set->session);
     set->sessions = from->sessions;
     for (size_t r = 0; r < rows->n; r++) {

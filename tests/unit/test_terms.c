@@ -298,7 +298,7 @@ static void forged_terms_name_the_entry_and_the_fault(void **state)
     } forged[] = {
         {0, 8, 4, "has entry 4 after 0, of a journal of 3"},
         {0, 8, 3, "has entry 3 after 3"},
-        {0, 8, 2, "journal entry 2 has terms but is neither"},
+        {0, 8, 2, "journal entry 2 has terms but is an undo"},
         {8, 4, 8, "journal entry 1 has terms with fields"},
         {12, 4, 3, "journal entry 1 has terms with fields"},
         {8, 4, 1, "journal entry 1 has limits"},                   /* a target, though nothing was found */

@@ -35,10 +35,12 @@ DKVB_JOURNAL_FORGET = 1
 DKVB_JOURNAL_UNDO = 2
 DKVB_JOURNAL_PURGE = 3
 DKVB_JOURNAL_REPLAY = 4
+DKVB_JOURNAL_RELEARN = 5
 DKVB_JOURNAL_ACTIVE = 0
 DKVB_JOURNAL_UNDONE = 1
 DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
+DKVB_JOURNAL_RELEARNED = 4
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
 DKVB_STRENGTH_EXACT = 3
@@ -282,6 +284,7 @@ class TrainOptions(Structure):
         ("report", ReportFn),
         ("user", c_void_p),
         ("ids", POINTER(c_uint64)),
+        ("relearn", c_uint32),
     )
 
 
@@ -770,6 +773,8 @@ PROTOTYPES = {
     "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
     "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
+    "dkvb_codeset_was_removed": (c_int, (_codeset, c_uint64)),
+    "dkvb_codeset_readmit": (Status, (_codeset, _u64, c_size_t)),
     "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
     "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
     "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
@@ -876,6 +881,7 @@ PROTOTYPES = {
     "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
     "dkvb_model_undo": (Status, (_model, c_uint64)),
     "dkvb_model_purge": (Status, (_model,)),
+    "dkvb_model_relearn": (Status, (_model, c_uint64, POINTER(ForgetOptions), _u64)),
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
     "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),
