@@ -942,8 +942,6 @@ static int go_on(struct train *t)
             tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
                       t->args.continue_from, t->info.rows_trained);
     t->entries_before = t->model ? dkvb_journal_count(t->model) : 0;
-    if (code == EXIT_SUCCESS)
-        code = note_unchecked(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = read_known_rows(t);
     if (code)
@@ -1064,6 +1062,8 @@ static int train(struct train *t)
         code = count_classes_of_rows(t);
     if (code == EXIT_SUCCESS)
         code = read_relearned(t);
+    if (code == EXIT_SUCCESS)
+        code = note_unchecked(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)

@@ -40,7 +40,7 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n held_out unlearnable unreadable encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature calibration_error held_out_accuracy loss accuracy seconds_keys "
+             "whitened trials temperature_rows temperature calibration_error held_out_accuracy relearned loss accuracy seconds_keys "
              "seconds_search seconds_values seconds",
     "eval": "n unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable output predictions pictures seconds",
@@ -56,7 +56,7 @@ KEYS = {
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
                "rows_trained pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
-    "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
+    "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
