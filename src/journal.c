@@ -190,7 +190,9 @@ static void print_effects(const dkvb_model *model, const dkvb_journal_entry *ent
     if (entry->by_class)
         printf("asked for %.4f -> %.4f (%" PRIu64 " rows)%s", share(asked.right_before, asked.rows),
                share(asked.right_after, asked.rows), asked.rows, worst < c->count ? ", others: " : "");
-    if (worst < c->count) {
+    if (worst < c->count && !(c->effects[worst].loss > 0.0)) {
+        printf("no class lost");
+    } else if (worst < c->count) {
         const dkvb_class_effect *e = &c->effects[worst];
 
         printf("largest loss %.4f -> %.4f (%" PRIu64 " rows), class ", share(e->right_before, e->rows),
