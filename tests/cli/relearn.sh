@@ -75,6 +75,13 @@ check "$dkvb" verify rows.dkvb --json >verify.json
 claim verify.json 'd["relearned"] == [1]'
 cmp -s rows.codes rows_before.codes && fail 'the rows did not come back'
 
+# So does one whose keys were placed again without the rows.
+train_small own.dkvb --codes-out own.codes --ids ids.npy
+check "$dkvb" forget own.dkvb --rows gone.npy --codes own.codes --strength exact --key-features x.npy --ids ids.npy >/dev/null
+# shellcheck disable=SC2086 # $back is several words
+refused 1 'has id 1003, a row that was removed from these codes' "$dkvb" train --continue own.dkvb $back --codes-out own.codes \
+    --json
+
 # Numbers that are given to new rows are never those of removed ones, not even of the last.
 cp rows_before.dkvb new.dkvb
 cp rows_before.codes new.codes
