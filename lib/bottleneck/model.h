@@ -55,7 +55,7 @@ struct dkvb__training {
     uint8_t trained[16];
     uint64_t rows; /* trained so far */
     uint32_t steps;
-    uint8_t *taught; /* [L], 1 for classes of the rows so far */
+    uint8_t *taught; /* [L], with `relearn` 1 for classes of the rows so far; else scratch */
 };
 
 struct dkvb_model {
@@ -132,8 +132,11 @@ void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 /* Training asks the journal, which lies above it: unlearn/relearn.c. */
 
 /* DKVB_ESTATE if the training under way does not `relearn` and a row has a class that a forgetting in force is about.
- * The classes of the rows are noted in its `taught`. Labels are checked. */
+ * Labels are checked already. */
 dkvb_status dkvb__relearn_check(dkvb_model *model, const int32_t *labels, size_t n);
+
+/* Note the classes of rows that were trained on, where the training may `relearn`. */
+void dkvb__relearn_note(dkvb_model *model, const int32_t *labels, size_t n);
 
 /* Entries that end the forgettings whose classes were taught: made before the values are put in place, since that may
  * fail, and appended after. `made` is NULL where none is to be written; who does not append drops. */

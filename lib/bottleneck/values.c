@@ -645,6 +645,7 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     if (!rc) {
         dkvb__trained_extend(t->trained, o, codes, dkvb__code_size(model), labels, n, run);
         p.weights = weights;
+        dkvb__relearn_note(model, labels, n);
         for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
             p.rate = rate_of(o, epoch);
             shuffle_rows(&s, count, o, epoch);
@@ -713,6 +714,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free(&model->mem, rows);
     if (rc)
         return rc;
+    dkvb__relearn_note(model, labels, n); /* a step that failed brought nothing back */
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return tell(&model->training->options, &report);

@@ -38,15 +38,21 @@ dkvb_status dkvb__relearn_check(dkvb_model *model, const int32_t *labels, size_t
     struct dkvb__training *t = model->training;
     uint32_t label;
 
+    if (t->options.relearn)
+        return DKVB_OK;
+    /* Without `relearn` no entry is written, and `taught` is free for the classes of these rows alone. */
+    memset(t->taught, 0, model->classes);
     note_classes(t->taught, labels, n);
-    for (size_t i = 0; !t->options.relearn && i < j->count; i++)
-        if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], t->taught, &label)) {
-            dkvb_status rc = refuse(model, labels, label, i);
-
-            memset(t->taught, 0, model->classes); /* earlier steps brought none, or they would have been refused */
-            return rc;
-        }
+    for (size_t i = 0; i < j->count; i++)
+        if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], t->taught, &label))
+            return refuse(model, labels, label, i);
     return DKVB_OK;
+}
+
+void dkvb__relearn_note(dkvb_model *model, const int32_t *labels, size_t n)
+{
+    if (model->training->options.relearn)
+        note_classes(model->training->taught, labels, n);
 }
 
 /* A record that ends the entry at `index`: all that may fail. */
@@ -82,7 +88,7 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, struct dkvb__relearning *r)
     dkvb_status rc = DKVB_OK;
 
     *r = (struct dkvb__relearning){0};
-    for (size_t i = 0; i < j->count; i++)
+    for (size_t i = 0; model->training->options.relearn && i < j->count; i++)
         over += dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], taught, &label);
     if (over == 0)
         return DKVB_OK;

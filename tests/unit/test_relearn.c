@@ -257,6 +257,36 @@ static void a_step_that_brings_a_class_back_did_nothing(void **state)
     dkvb_model_free(other);
 }
 
+static void a_step_that_failed_ends_no_forgetting(void **state)
+{
+    const char *path = temp_path("m.dkvb");
+    struct failing_alloc mem;
+    dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = trained_model(1, codes), *loaded;
+
+    (void)state;
+    forget(model, 1, 1);
+    assert_ok(dkvb_model_save(model, path));
+    o.allocator = &a;
+    assert_ok(dkvb_model_load(&loaded, path, &o));
+    assert_ok(dkvb_search(dkvb_model_codebooks(loaded), loaded->mask, rows, ROWS, 1, live, NULL, NULL));
+    train.relearn = 1;
+    assert_ok(dkvb_model_train_begin(loaded, &train));
+    for (size_t later = 0; later < 3; later++) {
+        mem.fail_at = mem.calls + later;
+        assert_int_equal(dkvb_model_train_step(loaded, live, 1, labels_of(2), ROWS, NULL), DKVB_ENOMEM);
+        mem.fail_at = SIZE_MAX;
+    }
+    assert_ok(dkvb_model_train_step(loaded, live, 1, labels_of(4), ROWS, NULL));
+    assert_ok(dkvb_model_train_end(loaded));
+    assert_int_equal(dkvb_journal_count(loaded), 1);
+    dkvb_model_free(loaded);
+    dkvb_model_free(model);
+    assert_int_equal(mem.live, 0);
+}
+
 static void classes_that_came_later_are_free(void **state)
 {
     dkvb_model *model = trained_model(1, codes);
@@ -371,6 +401,7 @@ int main(void)
         cmocka_unit_test(what_is_over_can_be_undone_or_purged_but_not_repeated_or_ended_twice),
         cmocka_unit_test(rows_that_were_forgotten_by_their_ids_are_ended_by_hand),
         cmocka_unit_test(a_step_that_brings_a_class_back_did_nothing),
+        cmocka_unit_test(a_step_that_failed_ends_no_forgetting),
         cmocka_unit_test(classes_that_came_later_are_free),
         cmocka_unit_test(forged_relearnings_are_refused),
         cmocka_unit_test(each_allocation_of_a_relearning_may_fail),
