@@ -129,14 +129,14 @@ void dkvb__training_free(dkvb_model *model);
 /* unlearn/ has the rest of the journal; the model frees it. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
-/* Training asks the journal, which lies above it: unlearn/relearn.c. */
+/* Training asks the journal, which lies above it: unlearn/relearn.c. Whoever puts values in place that were trained on
+ * a copy of the model asks for the model itself. */
 
-/* DKVB_ESTATE if the training under way does not `relearn` and a row has a class that a forgetting in force is about.
- * Labels are checked already. */
-dkvb_status dkvb__relearn_check(dkvb_model *model, const int32_t *labels, size_t n);
+/* DKVB_ESTATE if a row has a class that a forgetting in force is about. Labels are checked already. scratch: [L]. */
+dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
 
-/* Note the classes of rows that were trained on, where the training may `relearn`. */
-void dkvb__relearn_note(dkvb_model *model, const int32_t *labels, size_t n);
+/* Note the classes of rows that were trained on; taught: [L], 1 where there was one. */
+void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
 /* Entries that end the forgettings whose classes were taught: made before the values are put in place, since that may
  * fail, and appended after. `made` is NULL where none is to be written; who does not append drops. */
@@ -144,7 +144,7 @@ struct dkvb__relearning {
     struct dkvb__record *made; /* [count] */
     size_t count;
 };
-dkvb_status dkvb__relearn_prepare(dkvb_model *model, struct dkvb__relearning *r);
+dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, struct dkvb__relearning *r);
 void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r);
 void dkvb__relearn_drop(dkvb_model *model, struct dkvb__relearning *r);
 

@@ -230,7 +230,7 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     if (bad < SIZE_MAX)
         return dkvb__fail_narrow(model, model->values_dtype, bad,
                                  t->values[bad / model->classes * t->stride + bad % model->classes]);
-    rc = dkvb__relearn_prepare(model, &over);
+    rc = dkvb__relearn_prepare(model, t->taught, &over);
     if (rc)
         return rc;
     e.write = true;
@@ -631,8 +631,8 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     if (rc)
         return rc;
     rc = labelled_rows(model, labels, n, s.rows, &count);
-    if (!rc)
-        rc = dkvb__relearn_check(model, labels, n);
+    if (!rc && !o->relearn)
+        rc = dkvb__relearn_check(model, labels, n, t->taught);
     if (!rc && o->class_weight == DKVB_CLASS_WEIGHT_BALANCED) {
         weights = dkvb__alloc(&model->mem, model->classes, sizeof *weights);
         if (weights)
@@ -645,7 +645,7 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     if (!rc) {
         dkvb__trained_extend(t->trained, o, codes, dkvb__code_size(model), labels, n, run);
         p.weights = weights;
-        dkvb__relearn_note(model, labels, n);
+        dkvb__relearn_note(t->taught, labels, n);
         for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
             p.rate = rate_of(o, epoch);
             shuffle_rows(&s, count, o, epoch);
@@ -701,8 +701,8 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
-    if (!rc)
-        rc = dkvb__relearn_check(model, labels, n);
+    if (!rc && !model->training->options.relearn)
+        rc = dkvb__relearn_check(model, labels, n, model->training->taught);
     if (!rc)
         rc = pass_new(&p, model, &run, codes, labels);
     if (!rc) {
@@ -714,7 +714,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free(&model->mem, rows);
     if (rc)
         return rc;
-    dkvb__relearn_note(model, labels, n); /* a step that failed brought nothing back */
+    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed brought nothing back */
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return tell(&model->training->options, &report);

@@ -7,8 +7,7 @@
 #include "unlearn/journal.h"
 #include "unlearn/terms.h"
 
-/* Note the classes of rows; taught: [L]. */
-static void note_classes(uint8_t *taught, const int32_t *labels, size_t n)
+void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
 {
     for (size_t r = 0; r < n; r++)
         if (labels[r] >= 0)
@@ -32,27 +31,19 @@ static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32
         record->list ? ", undo the entry" : "");
 }
 
-dkvb_status dkvb__relearn_check(dkvb_model *model, const int32_t *labels, size_t n)
+dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch)
 {
     const struct dkvb__journal *j = &model->journal;
-    struct dkvb__training *t = model->training;
     uint32_t label;
 
-    if (t->options.relearn)
-        return DKVB_OK;
-    /* Without `relearn` no entry is written, and `taught` is free for the classes of these rows alone. */
-    memset(t->taught, 0, model->classes);
-    note_classes(t->taught, labels, n);
+    memset(scratch, 0, model->classes);
+    dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
-        if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], t->taught, &label))
+        if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
+            memset(scratch, 0, model->classes); /* where it is the caller's list of what was taught, this was not */
             return refuse(model, labels, label, i);
+        }
     return DKVB_OK;
-}
-
-void dkvb__relearn_note(dkvb_model *model, const int32_t *labels, size_t n)
-{
-    if (model->training->options.relearn)
-        note_classes(model->training->taught, labels, n);
 }
 
 /* A record that ends the entry at `index`: all that may fail. */
@@ -66,29 +57,29 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
 }
 
 /* The same, with those of its classes that were taught. marks: [L], scratch. */
-static dkvb_status make_for_classes(dkvb_model *model, size_t index, uint8_t *marks, struct dkvb__record *record)
+static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
+                                    struct dkvb__record *record)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     dkvb_status rc = dkvb_journal_get_classes(model, index + 1, marks);
 
     for (uint32_t l = 0; !rc && l < model->classes; l++)
-        if (!model->training->taught[l])
+        if (!taught[l])
             marks[l] = DKVB_KEEP;
     o.classes = marks;
     return rc ? rc : make(model, index, &o, record);
 }
 
-dkvb_status dkvb__relearn_prepare(dkvb_model *model, struct dkvb__relearning *r)
+dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, struct dkvb__relearning *r)
 {
     const struct dkvb__journal *j = &model->journal;
-    const uint8_t *taught = model->training->taught;
     uint8_t *marks = NULL;
     size_t over = 0;
     uint32_t label;
     dkvb_status rc = DKVB_OK;
 
     *r = (struct dkvb__relearning){0};
-    for (size_t i = 0; model->training->options.relearn && i < j->count; i++)
+    for (size_t i = 0; i < j->count; i++)
         over += dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], taught, &label);
     if (over == 0)
         return DKVB_OK;
@@ -101,7 +92,7 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, struct dkvb__relearning *r)
     for (size_t i = 0; !rc && i < j->count; i++) {
         if (!dkvb__record_in_force(&j->records[i]) || !dkvb__terms_find_class(&j->records[i], taught, &label))
             continue;
-        rc = make_for_classes(model, i, marks, &r->made[r->count]);
+        rc = make_for_classes(model, i, taught, marks, &r->made[r->count]);
         r->count += !rc;
     }
     dkvb__free(&model->mem, marks);
