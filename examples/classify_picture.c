@@ -89,7 +89,7 @@ static void answer(const dkvb_model *model, const float *x, char **paths, size_t
     int32_t *labels = array(n, sizeof *labels), best[LIKELIEST];
 
     must(dkvb_model_predict(model, x, n, labels, logits, NULL));
-    dkvb_decode_softmax(logits, n, classes, 1.0, logits);
+    must(dkvb_decode_softmax(logits, n, classes, 1.0, 0.0, logits));
     for (size_t i = 0; i < n; i++) {
         printf("%s:", paths[i]);
         must(dkvb_decode_top(logits + i * classes, 1, classes, top, best, likely));

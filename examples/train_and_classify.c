@@ -77,7 +77,7 @@ static void explain(const dkvb_model *model, const float *row)
 
     must(dkvb_model_predict(model, row, 1, NULL, logits, NULL));
     must(dkvb_decode_top(logits, 1, CLASSES, 2, best, NULL));
-    dkvb_decode_softmax(logits, 1, CLASSES, 1.0, probs);
+    must(dkvb_decode_softmax(logits, 1, CLASSES, 1.0, 0.0, probs));
     for (size_t j = 0; j < 2; j++)
         printf("  %-8s %.3f\n", dkvb_model_class_name(model, (uint32_t)best[j]), (double)probs[best[j]]);
 }

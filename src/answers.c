@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "outside.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -17,7 +18,7 @@ struct block {
 struct asked {
     const dkvb_model *model;
     dkvb_model_info info;
-    const struct features *features;
+    struct features *features;
     struct codes *codes; /* of the rows, or NULL */
     uint64_t searched;   /* (row, codebook) pairs whose codes were out of date */
 };
@@ -74,6 +75,7 @@ static int answer_all(struct asked *a, const struct block *block, uint32_t threa
     dkvb_run_options run = progress_start("predict", threads);
     size_t n, rows = a->features->rows;
 
+    run.outside = a->codes ? NULL : outside_count(a->features);
     for (size_t first = 0; first < rows; first += n) {
         int code;
 
@@ -86,6 +88,8 @@ static int answer_all(struct asked *a, const struct block *block, uint32_t threa
             return code;
     }
     progress_stop();
+    if (run.outside)
+        outside_note(a->features->path, run.outside);
     return EXIT_SUCCESS;
 }
 
@@ -107,14 +111,14 @@ static int answer(struct asked *a, uint32_t threads, answers_fn fn, void *user)
     return code;
 }
 
-int answers_each(const dkvb_model *model, const struct features *features, uint32_t threads, answers_fn fn, void *user)
+int answers_each(const dkvb_model *model, struct features *features, uint32_t threads, answers_fn fn, void *user)
 {
     struct asked a = {.model = model, .features = features};
 
     return answer(&a, threads, fn, user);
 }
 
-int answers_from_codes(const dkvb_model *model, const struct features *features, struct codes *codes, uint32_t threads,
+int answers_from_codes(const dkvb_model *model, struct features *features, struct codes *codes, uint32_t threads,
                        uint64_t *searched, answers_fn fn, void *user)
 {
     struct asked a = {.model = model, .features = features, .codes = codes};

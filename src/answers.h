@@ -12,11 +12,13 @@
  * Returns an exit code. */
 typedef int (*answers_fn)(void *user, size_t first, size_t n, const int32_t *labels, const float *logits);
 
-int answers_each(const dkvb_model *model, const struct features *features, uint32_t threads, answers_fn fn, void *user);
+/* Rows outside the scale are counted in `features`, and told. */
+int answers_each(const dkvb_model *model, struct features *features, uint32_t threads, answers_fn fn, void *user);
 
 /* The same from codes of these rows that were right under a mask which the present one contains: they are brought up to
- * date. `searched`: how many (row, codebook) pairs were searched again. */
-int answers_from_codes(const dkvb_model *model, const struct features *features, struct codes *codes, uint32_t threads,
+ * date. Rows outside the scale were told when the codes were made. `searched`: how many (row, codebook) pairs were
+ * searched again. */
+int answers_from_codes(const dkvb_model *model, struct features *features, struct codes *codes, uint32_t threads,
                        uint64_t *searched, answers_fn fn, void *user);
 
 #endif

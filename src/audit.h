@@ -74,6 +74,7 @@ struct audit {
     struct features x;
     struct labels y;
     float *test_x;                            /* [tests][columns] */
+    dkvb_outside test_outside;                /* test rows outside the scale */
     int32_t *test_y;                          /* [tests] */
     size_t tests, class_tests;                /* class_tests are also the others of membership */
     uint8_t *forgotten;                       /* [x.rows] */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit.h"
+#include "outside.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -88,12 +89,17 @@ static double *figure_rows(const struct work *w, enum audit_subject who, size_t 
     return *rows;
 }
 
-static int search_rows(const struct work *w, const float *x, size_t n, uint16_t *codes, const char *path)
+static int search_rows(const struct work *w, const float *x, size_t n, uint16_t *codes, const char *path,
+                       dkvb_outside *outside)
 {
     dkvb_run_options run = progress_start("search", w->a->args.threads);
-    int code = tool_check_about(path, dkvb_search(dkvb_model_codebooks(w->base), NULL, x, n, w->k, codes, NULL, &run));
+    int code;
 
+    run.outside = outside;
+    code = tool_check_about(path, dkvb_search(dkvb_model_codebooks(w->base), NULL, x, n, w->k, codes, NULL, &run));
     progress_stop();
+    if (code == EXIT_SUCCESS)
+        outside_note(path, outside);
     return code;
 }
 
@@ -105,9 +111,11 @@ static int search_first(struct work *w)
     w->first.all = input_memory("codes", sizeof *w->first.all, w->rows + a->tests, w->code, 1);
     if (!w->first.all)
         return EXIT_FAILURE;
-    code = search_rows(w, a->x.x, w->rows, w->first.all, a->x.path);
+    a->test_outside = (dkvb_outside)DKVB_OUTSIDE_INIT;
+    code = search_rows(w, a->x.x, w->rows, w->first.all, a->x.path, outside_count(&a->x));
     if (code == EXIT_SUCCESS)
-        code = search_rows(w, a->test_x, a->tests, w->first.all + w->rows * w->code, a->args.test_features);
+        code = search_rows(w, a->test_x, a->tests, w->first.all + w->rows * w->code, a->args.test_features,
+                           &a->test_outside);
     return code;
 }
 

@@ -91,6 +91,7 @@ void audit_print_json(const struct audit *a, double seconds)
     json_count("others", a->class_tests);
     json_count("class_rows", a->class_tests);
     json_count("rest_rows", a->tests - a->class_tests);
+    json_count("rows_outside_scale", a->x.outside.rows + a->test_outside.rows);
     json_count("masked_pairs", a->info.masked_pairs);
     json_count("purged_pairs", a->info.purged_pairs);
     json_count("shadows", a->args.shadows);

@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "codeset.h"
 #include "input.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -189,8 +190,10 @@ static int mark_row(struct audit *a, size_t at, int32_t row)
 static int mark_rows(struct audit *a)
 {
     dkvb_array ids = DKVB_ARRAY_INIT;
-    int code = tool_check(dkvb_labels_read(&ids, a->args.rows, NULL));
+    int code;
 
+    paths_keep_private(a->args.rows);
+    code = tool_check(dkvb_labels_read(&ids, a->args.rows, NULL));
     for (size_t i = 0; code == EXIT_SUCCESS && i < ids.shape[0]; i++)
         code = mark_row(a, i, ((const int32_t *)ids.data)[i]);
     dkvb_array_free(&ids);

@@ -85,7 +85,7 @@ static void count(struct tally *t, bool right)
     t->right += right;
 }
 
-/* -log softmax(logits / temperature)[label], with the largest logit taken off first so that no power overflows. */
+/* -log of the probability of a label, with the largest logit taken off first so that no power overflows. */
 static double cross_entropy(const float *logits, uint32_t classes, int32_t label, double temperature)
 {
     double largest = logits[0], sum = 0;
@@ -113,10 +113,12 @@ static int take_answers(void *user, size_t first, size_t n, const int32_t *label
         if (e->forgotten)
             count(e->forgotten[wanted] ? &e->forget : &e->retain, right);
         e->abstained += labels[i] < 0;
-        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted, e->info.temperature);
+        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted,
+                                 dkvb_calibration_temperature(logits + i * e->info.classes, e->info.classes,
+                                                              e->info.temperature, e->info.temperature_power));
     }
-    return tool_check(dkvb_calibration_add(logits, e->y.y + first, n, e->info.classes, e->info.temperature, BINS,
-                                           e->gaps, &e->calibrated));
+    return tool_check(dkvb_calibration_add(logits, e->y.y + first, n, e->info.classes, e->info.temperature,
+                                           e->info.temperature_power, BINS, e->gaps, &e->calibrated));
 }
 
 static int read_codes(struct eval *e)
@@ -182,9 +184,14 @@ static void print_json(const struct eval *e)
     json_open(NULL, '{');
     json_count("n", e->all.rows);
     json_count("unreadable", e->pictures.unreadable);
+    if (e->args.codes)
+        json_null("rows_outside_scale");
+    else
+        json_count("rows_outside_scale", e->x.outside.rows);
     json_real("accuracy", accuracy(&e->all));
     json_real("loss", e->loss);
     json_real("temperature", e->info.temperature);
+    json_real("temperature_power", e->info.temperature_power);
     json_real("calibration_error", e->all.rows ? dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated) : NAN);
     json_open("per_class", '[');
     for (uint32_t i = 0; i < e->info.classes; i++)
@@ -236,8 +243,10 @@ static void print_text(const struct eval *e)
     }
     print_tally("all classes", &e->all, width);
     if (e->all.rows)
-        printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f; %" PRIu64 " rows abstained\n",
-               e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature, e->abstained);
+        printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f x spread^%.3f; %" PRIu64
+               " rows abstained\n",
+               e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature,
+               e->info.temperature_power, e->abstained);
     if (e->args.codes)
         printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", e->searched,
                (uint64_t)e->x.rows * e->info.codebooks);

@@ -1,7 +1,9 @@
 /* dkvb export: a model as plain arrays, enough to recompute every answer elsewhere. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "args.h"
 #include "input.h"
@@ -47,7 +49,7 @@ struct part {
     char *path; /* of the file, ours */
     uint32_t dtype, ndim;
     uint64_t shape[3];
-    dkvb_status (*copy)(const dkvb_model *model, void *out);
+    dkvb_status (*copy)(const dkvb_model *model, void *out); /* NULL: the model has none */
 };
 
 /* Signs and order come from one call; each file keeps its own half. */
@@ -136,6 +138,17 @@ static int write_part(const struct part *part, const dkvb_model *model)
     return code;
 }
 
+/* An array that this model does not have, left by an export of another: with it the others would tell a lie. */
+static int remove_part(const struct part *part)
+{
+    if (remove(part->path) == 0)
+        tool_note("%s: removed, since it is of an earlier export and this model does not whiten rows", part->path);
+    else if (errno != ENOENT)
+        return tool_fail("%s: cannot remove: %s; it is of an earlier export and does not belong to this model",
+                         part->path, strerror(errno));
+    return EXIT_SUCCESS;
+}
+
 /* The model may lie in the folder, under the name of an array. */
 static int check_paths(const struct export_args *args, const struct part *parts)
 {
@@ -147,10 +160,13 @@ static int check_paths(const struct export_args *args, const struct part *parts)
     return paths_check_in_folder(&command, args->dir, inputs, outputs);
 }
 
-static void report(const struct export_args *args, const dkvb_model_info *info, double seconds)
+static void report(const struct export_args *args, const dkvb_model_info *info, bool whitened, double seconds)
 {
     if (!args->json) {
-        printf("wrote the arrays to %s\n", args->dir);
+        printf("wrote the arrays to %s: rows are centred%s%s, top %" PRIu32 " keys selected, logits for probabilities "
+               "divided by %.6g\n",
+               args->dir, whitened ? ", half whitened" : "", info->normalize ? ", scaled to length 1" : "", info->top_k,
+               info->temperature);
         return;
     }
     json_open(NULL, '{');
@@ -161,6 +177,8 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
     json_count("classes", info->classes);
     json_count("top_k", info->top_k);
     json_bool("normalize", info->normalize != 0);
+    json_bool("whitened", whitened);
+    json_real("temperature", info->temperature);
     json_real("seconds", seconds);
     json_close('}');
 }
@@ -178,11 +196,12 @@ static int write_parts(const struct export_args *args, const dkvb_model *model, 
     if (code == EXIT_SUCCESS)
         code = paths_make_folder(args->dir);
     for (size_t i = 0; parts[i].name && code == EXIT_SUCCESS; i++)
-        code = write_part(&parts[i], model);
+        code = parts[i].copy ? write_part(&parts[i], model) : remove_part(&parts[i]);
     return code;
 }
 
-static int export_parts(const struct export_args *args, const dkvb_model *model, const dkvb_model_info *info)
+static int export_parts(const struct export_args *args, const dkvb_model *model, const dkvb_model_info *info,
+                        bool *whitened)
 {
     dkvb_codebooks_info cb = DKVB_CODEBOOKS_INFO_INIT;
     dkvb_status status = dkvb_codebooks_get_info(dkvb_model_codebooks(model), &cb);
@@ -195,11 +214,12 @@ static int export_parts(const struct export_args *args, const dkvb_model *model,
         {"keys.npy", NULL, DKVB_DTYPE_I8, 3, {c, k, d}, copy_keys},
         {"values.npy", NULL, DKVB_DTYPE_F32, 3, {c, k, l}, copy_values},
         {"mask.npy", NULL, DKVB_DTYPE_U8, 2, {c, k, 0}, copy_mask},
-        {cb.whitened ? "whitening.npy" : NULL, NULL, DKVB_DTYPE_F32, 2, {m, m, 0}, copy_whitening},
+        {"whitening.npy", NULL, DKVB_DTYPE_F32, 2, {m, m, 0}, cb.whitened ? copy_whitening : NULL},
         {0},
     };
     int code = tool_check(status);
 
+    *whitened = cb.whitened != 0;
     if (code == EXIT_SUCCESS)
         code = write_parts(args, model, parts);
     for (size_t i = 0; parts[i].name; i++)
@@ -212,6 +232,7 @@ int cmd_export(int argc, char **argv)
     struct export_args args;
     dkvb_model *model = NULL;
     dkvb_model_info info;
+    bool whitened = false;
     double began = progress_clock();
     int code;
 
@@ -219,9 +240,9 @@ int cmd_export(int argc, char **argv)
         return code;
     code = input_model_map(&model, args.args.operand[0], &info);
     if (code == EXIT_SUCCESS)
-        code = export_parts(&args, model, &info);
+        code = export_parts(&args, model, &info, &whitened);
     if (code == EXIT_SUCCESS)
-        report(&args, &info, progress_clock() - began);
+        report(&args, &info, whitened, progress_clock() - began);
     dkvb_model_free(model);
     return code;
 }

@@ -192,8 +192,12 @@ static int check_reason(const struct args_command *asking, const struct forget_a
         code = tool_check(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_mask_add(mask, 0, 0));
-    if (code == EXIT_SUCCESS && dkvb_model_forget(model, mask, &o, NULL) != DKVB_OK)
-        code = args_misused(asking, dkvb_last_error());
+    if (code == EXIT_SUCCESS) {
+        dkvb_status status = dkvb_model_forget(model, mask, &o, NULL);
+
+        /* Only the text can be used wrongly; memory and the random source of the salt can fail. */
+        code = status == DKVB_EINVAL ? args_misused(asking, dkvb_last_error()) : tool_check(status);
+    }
     dkvb_mask_free(mask);
     dkvb_model_free(model);
     return code;
@@ -311,6 +315,7 @@ static void print_json(const struct forget *f, double seconds)
         json_text("refused", f->refusal);
     else
         json_null("refused");
+    json_real("seconds_files", progress_file_seconds());
     json_real("seconds", seconds);
     json_close('}');
 }
@@ -401,7 +406,7 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
 /* The pairs, and whom taking them would hurt. */
 static int prepare_mask(struct forget *f)
 {
-    int code = f->args.mask ? tool_check(dkvb_mask_load(&f->mask, f->args.mask, NULL)) : forget_read_set(f);
+    int code = f->args.mask ? input_mask(&f->mask, f->args.mask) : forget_read_set(f);
 
     if (code == EXIT_SUCCESS && !f->args.mask)
         code = forget_sample_held(f);
@@ -436,6 +441,8 @@ static int prepare_exact(struct forget *f)
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
+    double began;
+    dkvb_status rc;
     int code = EXIT_SUCCESS;
 
     if (f->args.mask_out)
@@ -444,10 +451,13 @@ static int write_all(struct forget *f, const char *output)
         code = output_model(f->model, output);
     if (code || !f->args.exact)
         return code;
-    if (dkvb_codeset_save(f->codeset, codes) != DKVB_OK)
+    began = progress_clock();
+    rc = dkvb_codeset_save(f->codeset, codes);
+    progress_add_file(began);
+    if (rc)
         return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
                          dkvb_last_error(), output);
-    tool_wrote_file();
+    output_wrote(codes);
     return EXIT_SUCCESS;
 }
 

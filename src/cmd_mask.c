@@ -128,7 +128,7 @@ static int check_combined(const struct mask_args *args, const char *const *opera
 static int combine_with(const struct work *work, dkvb_mask *mask, const char *first, const char *path)
 {
     dkvb_mask *other = NULL;
-    int code = tool_check(dkvb_mask_load(&other, path, NULL));
+    int code = input_mask(&other, path);
 
     if (code == EXIT_SUCCESS)
         code = tool_check_both(path, first, work->combine(mask, other));
@@ -142,7 +142,7 @@ static int combine(const struct work *work, const struct mask_args *args, const 
     int code = check_combined(args, operand, operands);
 
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_mask_load(&mask, operand[0], NULL));
+        code = input_mask(&mask, operand[0]);
     for (int i = 1; i < operands && code == EXIT_SUCCESS; i++)
         code = combine_with(work, mask, operand[0], operand[i]);
     if (code == EXIT_SUCCESS)
@@ -169,7 +169,7 @@ static int print_info(const dkvb_mask *mask)
 static int inform(const struct work *work, const struct mask_args *args, const char *const *operand, int operands)
 {
     dkvb_mask *mask = NULL;
-    int code = tool_check(dkvb_mask_load(&mask, operand[0], NULL));
+    int code = input_mask(&mask, operand[0]);
 
     (void)work;
     (void)operands;

@@ -84,8 +84,8 @@ static int rank_row(struct predict *p, size_t row, const float *logits)
 
     if (code || !p->probabilities)
         return code;
-    dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->logits);
-    for (uint32_t i = 0; i < p->top; i++)
+    code = tool_check(dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->info.temperature_power, p->logits));
+    for (uint32_t i = 0; i < p->top && code == EXIT_SUCCESS; i++)
         p->probabilities[row * p->top + i] = p->logits[labels[i]];
     return code;
 }
@@ -195,6 +195,7 @@ static void print_json(const struct predict *p)
     json_count("n", p->x.rows);
     json_count("abstained", p->abstained);
     json_count("unreadable", p->pictures.unreadable);
+    json_count("rows_outside_scale", p->x.outside.rows);
     json_text("output", p->args.output);
     if (p->args.output)
         json_null("predictions");

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "args.h"
 #include "codes.h"
 #include "codeset.h"
 #include "ids.h"
@@ -12,152 +11,10 @@
 #include "journal.h"
 #include "json.h"
 #include "output.h"
-#include "paths.h"
-#include "pictures.h"
+#include "outside.h"
 #include "progress.h"
 #include "tool.h"
-
-struct train_args {
-    struct args args;
-    const char *features, *codes, *labels, *output;
-    const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out, *size;
-    struct pictures_args pictures;
-    dkvb_keyinit_options keyinit; /* 0: what suits the data */
-    dkvb_train_options train;     /* the same of epochs and rate */
-    uint64_t seed, most_bytes;
-    double hold_out, tune_seconds;
-    uint32_t top_k, preset, whiten, keep, depth, values, trials, threads;
-    bool as_they_are, tune, keep_counts, relearn, json;
-};
-
-static const char *const methods[] = {
-    [DKVB_KEYINIT_EMA] = "ema", [DKVB_KEYINIT_SAMPLE] = "sample", [DKVB_KEYINIT_MEANS] = "means", NULL};
-
-enum { PRESET_NONE, PRESET_PAPER, PRESET_SMALL };
-static const char *const presets[] = {"none", "paper", "small", NULL};
-static const uint64_t small_bytes = 8000000;
-
-static const char *const whitenings[] = {
-    [DKVB_WHITEN_NEVER] = "never", [DKVB_WHITEN_ALWAYS] = "always", [DKVB_WHITEN_CHOOSE] = "choose", NULL};
-
-static const char *const keeps[] = {
-    [DKVB_KEPT_AUTO] = "auto", [DKVB_KEPT_CODES] = "codes", [DKVB_KEPT_FEATURES] = "features", NULL};
-
-enum { DEFAULT_VALUES = 1 }; /* f16 */
-static const char *const value_names[] = {"f32", "f16", "bf16", NULL};
-static const uint32_t value_types[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16, DKVB_DTYPE_BF16};
-
-static const char *const class_weights[] = {
-    [DKVB_CLASS_WEIGHT_NONE] = "none", [DKVB_CLASS_WEIGHT_BALANCED] = "balanced", NULL};
-
-#define AT(member) offsetof(struct train_args, member)
-
-static const struct args_option options[] = {
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows to learn from: .npy or IDX (.gz)"},
-    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures instead, see 'dkvb encode'"},
-    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
-     .help = "what makes rows of them; the model remembers it", .choices = pictures_encoders, .shows_default = true},
-    PICTURES_OPTIONS(AT, pictures),
-    {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
-     .help = "codes of rows instead, as `dkvb search` wrote them; with --init-from or --continue"},
-    {"labels", ARGS_TEXT, AT(labels), "Y",
-     .help = "their labels, -1 = ignore: .npy or IDX (.gz); --images brings its own"},
-    {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
-     .letter = 'o'},
-    {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
-     .help = "keep what forgetting needs of the rows; with --continue, add to it"},
-    {"hold-out", ARGS_REAL, AT(hold_out), "R",
-     .help = "with --codes-out: share of the rows kept out of training, to measure on", .below = 1,
-     .shows_default = true},
-    {"depth", ARGS_U32, AT(depth), "N", .help = "with --codes-out: keys a codebook that codes of those rows go deep",
-     .least = 1, .shows_default = true},
-    {"keep", ARGS_CHOICE, AT(keep), "auto|codes|features",
-     .help = "with --codes-out: what it keeps of rows; auto: whichever is less", .choices = keeps,
-     .shows_default = true},
-    {"ids", ARGS_TEXT, AT(ids), "IDS.npy",
-     .help = "what the rows are called, integers; row or picture numbers if not given"},
-    {"keep-counts", ARGS_FLAG, AT(keep_counts),
-     .help = "keep in the model how often each class selects each pair, to forget by name alone"},
-    {"preset", ARGS_CHOICE, AT(preset), "none|paper|small",
-     .help = "the paper: 256 codebooks of 4096 keys, one selected; small: at most 8 MB", .choices = presets},
-    {"size", ARGS_TEXT, AT(size), "BYTES", .help = "a model of at most so many bytes, as 500K, 8M or 1G"},
-    {"tune", ARGS_FLAG, AT(tune), .help = "try a list of settings on rows held out, and keep the best"},
-    {"tune-seconds", ARGS_REAL, AT(tune_seconds), "S", .help = "with --tune: begin no trial after so long",
-     .positive = true, .shows_default = true},
-    {"trials", ARGS_U32, AT(trials), "N", .help = "tune by just so many trials: the same again on any machine",
-     .least = 1},
-    {"whiten", ARGS_CHOICE, AT(whiten), "never|always|choose",
-     .help = "half whitening of rows; choose: compare on rows held out", .choices = whitenings, .shows_default = true},
-    {"as-they-are", ARGS_FLAG, AT(as_they_are), .help = "do not scale rows to length 1"},
-    {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
-    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|sample|means", .help = "how keys are placed", .choices = methods,
-     .shows_default = true},
-    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks; what suits the data if not given",
-     .least = 1, .most = 65535},
-    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook; the same", .least = 1, .most = 65535},
-    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key; the same", .least = 1, .most = 4096},
-    {"top-k", ARGS_U32, AT(top_k), "N", .help = "keys selected in a codebook; the same", .least = 1, .most = 65535},
-    {"passes", ARGS_U32, AT(keyinit.passes), "N", .help = "passes of ema or means over the rows they use; 0: usual"},
-    {"rows-per-key", ARGS_U32, AT(keyinit.rows_per_key), "N",
-     .help = "rows that keys are placed on, drawn by seed, for each key; 0: all rows", .shows_default = true},
-    {"decay", ARGS_REAL, AT(keyinit.decay), "R", .help = "ema: share of the old average kept in a step, below 1",
-     .below = 1, .shows_default = true},
-    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "ema: rows in a step; 0: 2,048"},
-    {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
-     .help = "share the keys of this model instead of placing new ones"},
-    {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
-    {"relearn", ARGS_FLAG, AT(relearn),
-     .help = "with --continue: also on classes and rows that were forgotten; ends those forgettings"},
-    {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows; what suits the data if not given",
-     .least = 1},
-    {"lr", ARGS_REAL, AT(train.learning_rate), "R",
-     .help = "learning rate on the pooled logits in the first epoch; the same", .most = 1000000, .positive = true},
-    {"lr-last", ARGS_REAL, AT(train.rate_last), "R",
-     .help = "the same in the last epoch, geometric in between; 0: as --lr, or what suits", .most = 1000000},
-    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch; what suits the data if not given", .least = 1,
-     .most = 1048576},
-    {"label-smoothing", ARGS_REAL, AT(train.label_smoothing), "R",
-     .help = "share of a row's target that is spread over all classes", .below = 1, .shows_default = true},
-    {"class-weight", ARGS_CHOICE, AT(train.class_weight), "none|balanced",
-     .help = "how much rows count: all the same, or every class the same", .choices = class_weights,
-     .shows_default = true},
-    {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
-     .help = "what values are stored in; with --continue, as they are if not given", .choices = value_names,
-     .shows_default = true},
-    {"class-names", ARGS_TEXT, AT(class_names), "FILE",
-     .help = "names of the classes, one a line, from class 0; --images brings its own"},
-    {"seed", ARGS_U64, AT(seed), "N", .help = "of projections, keys and the order of rows", .shows_default = true},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has; results never depend on it"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
-};
-
-static void set_defaults(void *values)
-{
-    struct train_args *args = values;
-
-    dkvb_keyinit_options_init(&args->keyinit, sizeof args->keyinit);
-    dkvb_train_options_init(&args->train, sizeof args->train);
-    args->train.epochs = args->train.batch = 0;
-    args->train.learning_rate = args->train.rate_last = 0;
-    args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;
-    args->hold_out = 0.1;
-    args->tune_seconds = 600;
-    args->whiten = DKVB_WHITEN_CHOOSE;
-    args->depth = DKVB_CODESET_DEPTH;
-    args->values = DEFAULT_VALUES;
-}
-
-static const struct args_command command = {
-    .name = "train",
-    .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH -o MODEL [options]",
-    .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
-             "Settings that are not given follow from the data. There are as many classes as the largest label says,\n"
-             "or as there are names.",
-    .options = options,
-    .size = sizeof(struct train_args),
-    .defaults = set_defaults,
-};
+#include "train.h"
 
 struct train {
     struct train_args args;
@@ -169,162 +26,22 @@ struct train {
     struct labels y;
     struct ids ids;
     dkvb_codeset *set;
-    uint8_t *held_out; /* [rows], of a training that goes on with a codes file */
-    int32_t *taught;   /* [rows], the labels, -1 for rows held out */
-    uint64_t *back;    /* [back_count], ids that were removed from the codes file, and come back */
-    size_t back_count;
-    uint64_t entries_before; /* of the journal of a model that goes on */
-    uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
-    uint64_t relearned_count;
     struct names names;
     uint32_t classes, trials;
     dkvb_codebooks *codebooks; /* of --init-from */
     dkvb_model *model;
     dkvb_model_info info;
     dkvb_fit_report fitted;
-    uint16_t *codes; /* of a training that goes on */
     dkvb_run_options run;
-    double began, stage_began, seconds_keys, seconds_search, seconds_values;
+    double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
+        seconds_codes;
     const char *stage;
+    uint64_t *back; /* [back_count], ids that were removed from the codes file, and come back */
+    size_t back_count;
+    uint64_t entries_before; /* of the journal of a model that goes on */
+    uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
+    uint64_t relearned_count;
 };
-
-/* "8M" and the like, in powers of 1000. */
-static int read_size(struct train_args *args)
-{
-    char *end;
-    double number = args->size ? strtod(args->size, &end) : 0;
-    double unit = !args->size ? 1 : *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'G' ? 1e9 : *end == '\0' ? 1 : 0;
-
-    args->most_bytes = args->preset == PRESET_SMALL ? small_bytes : 0;
-    if (!args->size)
-        return EXIT_SUCCESS;
-    if (unit == 0 || (*end && end[1]) || !(number * unit >= 1) || number * unit > 1e15)
-        return args_misused(&command, "--size takes a number of bytes, as 500K, 8M or 1G");
-    args->most_bytes = (uint64_t)(number * unit);
-    return EXIT_SUCCESS;
-}
-
-/* Settings of the paper, where none is given. */
-static void apply_paper(struct train_args *args)
-{
-    struct train_args paper = *args;
-
-    dkvb_fit_paper(&paper.keyinit, &paper.train, &paper.top_k);
-    for (const struct args_option *o = options; o->name; o++)
-        if (args_given(&command, args, o->name) && o->at >= AT(keyinit) && o->at < AT(seed))
-            memcpy((char *)&paper + o->at, (const char *)args + o->at,
-                   o->kind == ARGS_REAL ? sizeof(double) : sizeof(uint32_t));
-    args->keyinit = paper.keyinit;
-    args->train = paper.train;
-    args->top_k = args->top_k ? args->top_k : paper.top_k;
-    args->as_they_are = true;
-    if (!args_given(&command, args, "whiten"))
-        args->whiten = DKVB_WHITEN_NEVER;
-}
-
-/* A codes file tells how to train its rows again: all of them, from the start. */
-static int check_codes_out(const struct train_args *args)
-{
-    static const char *const kept[] = {"depth", "keep", NULL};
-
-    if (args->codes)
-        return args_misused(&command, "--codes-out: the rows themselves are wanted, by --features or --images");
-    if (args->continue_from)
-        return args_refuse(&command, args, kept, "--continue: the codes file says it already");
-    return EXIT_SUCCESS;
-}
-
-/* Where the rows come from. */
-static int check_rows(const struct train_args *args)
-{
-    bool told = args_given(&command, args, "encoder") || (!args->init_from && !args->continue_from);
-
-    if (!args->features + !args->codes + !args->pictures.path != 2)
-        return args_misused(&command, "one of --features, --images and --codes is wanted");
-    if (!args->pictures.path && !args->labels)
-        return args_misused(&command, "--labels is missing");
-    if (args->codes && !args->init_from && !args->continue_from)
-        return args_misused(&command,
-                            "--codes: the model whose keys they name is wanted, by --init-from or --continue");
-    if (!args->pictures.path)
-        return args_refuse(&command, args, pictures_options, "rows that are there: it is of --images");
-    return told ? pictures_check_args(&command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
-}
-
-static int check_args(struct train_args *args)
-{
-    static const char *const placing[] = {"init",      "codebooks",    "keys",         "key-dim", "passes", "decay",
-                                          "key-batch", "key-features", "as-they-are",  "whiten",  "preset", "size",
-                                          "tune",      "trials",       "rows-per-key", NULL};
-    static const char *const continuing[] = {"init-from", "top-k", NULL};
-    static const char *const larger[] = {"keep-counts", NULL};
-    int code = check_rows(args);
-
-    if (args->init_from && code == EXIT_SUCCESS)
-        code = args_refuse(&command, args, placing, "--init-from: the keys are there already");
-    if (args->continue_from && code == EXIT_SUCCESS)
-        code = args_refuse(&command, args, placing, "--continue: the keys are there already");
-    if (args->continue_from && code == EXIT_SUCCESS)
-        code = args_refuse(&command, args, continuing, "--continue: the model brings its own");
-    if (args->relearn && !args->continue_from && code == EXIT_SUCCESS)
-        code = args_misused(&command, "--relearn needs --continue: only a model with a journal has forgotten anything");
-    if (args->codes_out && code == EXIT_SUCCESS)
-        code = check_codes_out(args);
-    else if ((args_given(&command, args, "hold-out") || args_given(&command, args, "depth") ||
-              args_given(&command, args, "keep")) &&
-             code == EXIT_SUCCESS)
-        code = args_misused(&command, "--hold-out, --depth and --keep need --codes-out, where those rows are kept");
-    if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
-        code = args_misused(&command, "--output is missing");
-    if (code == EXIT_SUCCESS)
-        code = read_size(args);
-    if (code == EXIT_SUCCESS && args->most_bytes > 0 && value_types[args->values] == DKVB_DTYPE_F32)
-        code = args_misused(&command,
-                            "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16");
-    if (code == EXIT_SUCCESS && args->top_k > args->keyinit.keys && args->keyinit.keys > 0) {
-        char message[128];
-
-        snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->top_k,
-                 args->keyinit.keys);
-        code = args_misused(&command, message);
-    }
-    if (code == EXIT_SUCCESS && args->most_bytes > 0)
-        code = args_refuse(&command, args, larger, "--size and --preset small, which leave no room for counts");
-    if (code == EXIT_SUCCESS && args->most_bytes > 0 && value_types[args->values] == DKVB_DTYPE_F32)
-        code =
-            args_misused(&command, "--size and --preset small need values of 16 bits: --values f32 is not supported");
-    if (args->preset == PRESET_PAPER)
-        apply_paper(args);
-    if (!args->output)
-        args->output = args->continue_from;
-    args->tune = args->tune || args->trials > 0;
-    args->keyinit.normalize = !args->as_they_are;
-    args->keyinit.seed = args->seed;
-    args->train.seed = args->seed;
-    args->train.relearn = args->relearn;
-    return code;
-}
-
-/* Only the model that goes on may be its own output. */
-static int claim_paths(const struct train_args *args)
-{
-    const struct path inputs[] = {{"--features", args->features},
-                                  {"--images", args->pictures.path},
-                                  {"--weights", args->pictures.weights},
-                                  {"--config", args->pictures.config},
-                                  {"--codes", args->codes},
-                                  {"--labels", args->labels},
-                                  {"--key-features", args->key_features},
-                                  {"--class-names", args->class_names},
-                                  {"--init-from", args->init_from},
-                                  {"--ids", args->ids},
-                                  {0}};
-    const struct path outputs[] = {{args->output == args->continue_from ? "--continue" : "--output", args->output},
-                                   {"--codes-out", args->codes_out},
-                                   {0}};
-
-    return paths_claim(&command, inputs, outputs);
-}
 
 /* Whether any model has room for so many: asked of the smallest, before there is the real one. */
 static int check_classes(const struct train *t)
@@ -367,7 +84,7 @@ static int count_classes(struct train *t)
 static int read_pictures(struct train *t)
 {
     const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
-    bool chosen = args_given(&command, &t->args, "encoder");
+    bool chosen = args_given(&train_command, &t->args, "encoder");
     struct names *names = t->args.class_names ? NULL : &t->names;
     int32_t *as = NULL;
     int code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model);
@@ -537,12 +254,18 @@ static void end_stage(struct train *t)
     const char *stage = t->stage ? t->stage : "";
 
     progress_stop();
-    if (strcmp(stage, "keys") == 0)
+    if (strcmp(stage, "whitening") == 0)
+        t->seconds_whitening = took;
+    else if (strcmp(stage, "keys") == 0)
         t->seconds_keys = took;
     else if (strcmp(stage, "search") == 0)
         t->seconds_search = took;
     else if (strcmp(stage, "values") == 0)
         t->seconds_values = took;
+    else if (strcmp(stage, "temperature") == 0)
+        t->seconds_temperature = took;
+    else if (strcmp(stage, "codes") == 0)
+        t->seconds_codes = took;
     if (t->stage && !t->args.json)
         printf("%-11s %41s %8.2f s\n", stage, "", took);
     t->stage = NULL;
@@ -592,22 +315,19 @@ static int report_trial(void *user, const dkvb_trial *trial)
 /* A shape that fits --size; --tune may still choose everything else. */
 static int fit_size(struct train_args *a, const struct train *t)
 {
-    uint64_t whitening = (uint64_t)t->x.columns * t->x.columns * sizeof(float);
     dkvb_keyinit_options keyinit = a->keyinit;
     dkvb_train_options train = a->train;
     uint32_t top_k = a->top_k;
     uint64_t bytes = a->most_bytes;
-    bool whitened;
+    size_t labelled = 0;
     int code;
 
-    /* A whitening that takes much of the room leaves too few keys to be worth a comparison. */
-    if (a->whiten == DKVB_WHITEN_CHOOSE && (whitening > bytes / 4 || t->x.columns > 2048))
-        a->whiten = DKVB_WHITEN_NEVER;
-    whitened = a->whiten != DKVB_WHITEN_NEVER; /* room for it, should it be chosen */
     for (size_t i = 0; i < t->names.count; i++)
         bytes -= bytes < strlen(t->names.line[i]) ? bytes : strlen(t->names.line[i]);
+    for (size_t i = 0; i < t->y.rows; i++)
+        labelled += t->y.y[i] >= 0;
     code = tool_check_about(
-        "--size", dkvb_fit_within(&keyinit, &train, &top_k, t->x.rows, t->x.columns, t->classes, whitened, bytes));
+        "--size", dkvb_fit_within(&keyinit, &train, &top_k, &a->whiten, labelled, t->x.columns, t->classes, bytes));
     if (code)
         return code;
     a->keyinit = keyinit;
@@ -658,138 +378,149 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
     return code;
 }
 
+/* What the rows held out say, or why the temperature does not come from them. */
+static void say_held_out(const struct train *t)
+{
+    static const char *const kept[] = {[DKVB_TEMPERATURE_FEW_ROWS] = "too few rows can be held out",
+                                       [DKVB_TEMPERATURE_FEW_CLASSES] =
+                                           "rows held out are of less than half of the classes"};
+    const dkvb_fit_report *r = &t->fitted;
+
+    if (t->args.json)
+        return;
+    if (r->temperature_rows > 0)
+        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f x spread^%.3f, calibration error %.4f\n",
+               r->temperature_rows, r->held_out_accuracy, r->temperature, r->temperature_power, r->calibration_error);
+    else
+        printf("temperature %.3f is %s: %s\n", t->info.temperature, t->args.continue_from ? "kept" : "not fitted",
+               kept[r->temperature_kept]);
+}
+
 static void say_settings(const struct train *t)
 {
     const dkvb_fit_report *r = &t->fitted;
 
     if (t->args.json)
         return;
-    printf("model   %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, top %" PRIu32 "%s, because %zu rows\n",
-           r->codebooks, r->keys, r->key_dim, r->top_k, r->whitened ? ", rows half whitened" : "", t->x.rows);
+    printf("model   %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, top %" PRIu32 "%s, because %" PRIu64
+           " rows\n",
+           r->codebooks, r->keys, r->key_dim, r->top_k, r->whitened ? ", rows half whitened" : "", r->labelled);
     if (r->accuracy_plain >= 0)
         printf("whiten  %s: accuracy on rows held out %.4f with it, %.4f without (by few codebooks)\n",
                r->whitened ? "yes" : "no", r->accuracy_whitened, r->accuracy_plain);
     if (r->unlearnable > 0)
         printf("note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
-    if (r->temperature_rows > 0)
-        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f, calibration error %.4f\n",
-               r->temperature_rows, r->held_out_accuracy, r->temperature, r->calibration_error);
+}
+
+static dkvb_fit_rows fit_rows(const struct train *t)
+{
+    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
+
+    rows.x = t->x.x;
+    rows.labels = t->y.y;
+    rows.ids = t->ids.id;
+    rows.n = t->y.rows;
+    rows.dim = t->x.columns;
+    rows.classes = t->classes;
+    return rows;
+}
+
+/* As the options say; they are read when the fit begins, so tuning may still change them. */
+static dkvb_fit_options fit_options(struct train *t)
+{
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
+    struct train_args *a = &t->args;
+
+    a->train.report = report_epoch;
+    a->train.user = t;
+    o.keyinit = &a->keyinit;
+    o.train = &a->train;
+    o.values_dtype = train_value_types[a->values];
+    o.keep = a->keep;
+    o.depth = a->depth;
+    o.hold_out = a->hold_out;
+    o.count_classes = a->keep_counts;
+    o.stage = begin_stage;
+    o.user = t;
+    return o;
+}
+
+/* A failure of the library about rows: of codes, of features, or of a model and its codes file. */
+static int told_about(const struct train *t, dkvb_status rc)
+{
+    const struct train_args *a = &t->args;
+
+    if (rc == DKVB_EMISMATCH && t->set)
+        return tool_check_both(a->continue_from, a->codes_out, rc);
+    if (rc == DKVB_ESTATE && a->continue_from)
+        return tool_check_about(a->continue_from, rc);
+    return tool_check_about(a->codes ? a->codes : t->x.path, rc);
 }
 
 /* A new model. */
 static int fit(struct train *t)
 {
     struct train_args *a = &t->args;
-    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
-    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
-    int code;
+    dkvb_fit_rows rows = fit_rows(t);
+    dkvb_fit_options o = fit_options(t);
+    int code = settle(t, &rows);
 
-    rows.x = t->x.x;
-    rows.labels = t->y.y;
-    rows.ids = t->ids.id;
-    rows.n = t->x.rows;
-    rows.dim = t->x.columns;
-    rows.classes = t->classes;
-    code = settle(t, &rows);
     if (code)
         return code;
-    a->train.report = report_epoch;
-    a->train.user = t;
-    o.keyinit = &a->keyinit;
-    o.train = &a->train;
     o.top_k = a->top_k;
     o.whiten = a->whiten;
-    o.values_dtype = value_types[a->values];
-    o.keep = a->keep;
-    o.depth = a->depth;
-    o.hold_out = a->hold_out;
     o.codebooks = t->codebooks;
     o.key_rows = t->key_rows.x;
     o.key_row_count = t->key_rows.rows;
-    o.stage = begin_stage;
-    o.user = t;
     t->run = progress_start("fit", a->threads);
+    t->run.outside = outside_count(&t->x);
     t->stage_began = progress_clock();
     code =
         tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
-    if (code == EXIT_SUCCESS)
-        say_settings(t);
+    if (code)
+        return code;
+    say_settings(t);
+    say_held_out(t);
+    outside_note(t->x.path, &t->x.outside);
     return code;
 }
 
-/* Mark rows by id and share; no class keeps fewer than three rows to learn from, those of earlier trainings included.
- */
-static int hold_out(struct train *t, const dkvb_codeset_rows *known)
+/* A model without values for codes that were searched before. */
+static int make_model_of_codes(struct train *t)
 {
-    uint64_t *left = input_memory("classes", sizeof *left, t->info.classes, 1, 1);
+    const dkvb_array *codes = &t->given.array;
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    int code = share_keys(t);
 
-    t->held_out = input_memory("rows held out", 1, t->y.rows, 1, 1);
-    t->taught = input_memory("labels", sizeof *t->taught, t->y.rows, 1, 1);
-    if (!left || !t->held_out || !t->taught) {
-        free(left);
-        return EXIT_FAILURE;
-    }
-    memset(left, 0, t->info.classes * sizeof *left);
-    for (size_t i = 0; i < known->n; i++)
-        if (known->labels[i] >= 0 && (uint32_t)known->labels[i] < t->info.classes)
-            left[known->labels[i]]++;
-    for (size_t i = 0; i < t->y.rows; i++)
-        if (t->y.y[i] >= 0)
-            left[t->y.y[i]]++;
-    for (size_t i = 0; i < t->y.rows; i++) {
-        int32_t label = t->y.y[i];
-        bool held = dkvb_codeset_holds_out(t->ids.id[i], t->args.hold_out) && (label < 0 || left[label] > 3);
-
-        if (held && label >= 0)
-            left[label]--;
-        t->held_out[i] = held;
-        t->taught[i] = held ? -1 : label;
-        t->fitted.held_out += held;
-    }
-    free(left);
-    return EXIT_SUCCESS;
+    if (t->args.top_k)
+        o.top_k = t->args.top_k;
+    else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX) /* else the shape is refused */
+        o.top_k = (uint32_t)codes->shape[2];
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &o));
+    return code;
 }
 
-/* The codes file of a model that goes on, before anything is trained: it must be what the model was trained on, and
- * what it records must stay enough to train again. */
-static int read_known_rows(struct train *t)
+/* Rows are numbered on from those of the codes file by the library; but pictures that could not be read count too. */
+static int number_on(struct train *t)
 {
-    const char *model = t->args.continue_from, *path = t->args.codes_out;
-    dkvb_codeset_rows part[2] = {DKVB_CODESET_ROWS_INIT, DKVB_CODESET_ROWS_INIT};
     uint64_t first = 0;
-    int code;
 
-    if (t->info.masked_pairs + t->info.purged_pairs > 0)
-        return tool_fail("%s: %" PRIu64
-                         " pairs are masked or purged, and codes know no mask: undo what can be undone, or "
-                         "continue without --codes-out",
-                         model, t->info.masked_pairs + t->info.purged_pairs);
-    code = codeset_read(&t->set, path, t->model, t->args.threads);
-    if (code == EXIT_SUCCESS)
-        code = tool_check_both(model, path, dkvb_replay_check(t->model, t->set, NULL, 0, NULL));
-    for (uint32_t p = DKVB_PART_TRAINING; code == EXIT_SUCCESS && p <= DKVB_PART_HELD_OUT; p++) {
-        code = tool_check(dkvb_codeset_get_rows(t->set, p, &part[p]));
-        if (code == EXIT_SUCCESS && part[p].n > 0 && part[p].ids[part[p].n - 1] >= first)
-            first = part[p].ids[part[p].n - 1] + 1; /* 0 past the largest number there is */
+    for (uint32_t p = DKVB_PART_TRAINING; t->args.pictures.path && p <= DKVB_PART_HELD_OUT; p++) {
+        dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+        int code = tool_check(dkvb_codeset_list_rows(t->set, p, &part));
+
+        if (code)
+            return code;
+        if (part.n > 0 && part.ids[part.n - 1] >= first)
+            first = part.ids[part.n - 1] + 1;
     }
-    if (code == EXIT_SUCCESS && !t->args.ids) {
-        if (t->ids.n > 0 && first + (t->ids.id[t->ids.n - 1]) < first)
-            return tool_fail("%s: no ids are left above the largest there: --ids gives them", path);
-        for (size_t i = 0; i < t->ids.n; i++) { /* numbers of removed rows stay theirs */
-            while (dkvb_codeset_was_removed(t->set, t->ids.id[i] + first))
-                first++;
-            t->ids.id[i] += first;
-        }
-    }
-    for (size_t i = 0; code == EXIT_SUCCESS && t->args.ids && i < t->ids.n; i++)
-        for (uint32_t p = DKVB_PART_TRAINING; code == EXIT_SUCCESS && p <= DKVB_PART_HELD_OUT; p++)
-            if (dkvb_codeset_find(&part[p], t->ids.id[i]) < part[p].n)
-                code = tool_fail("%s: row %zu has id %" PRIu64 ", which a row of %s has already", t->args.ids, i,
-                                 t->ids.id[i], path);
-    return code ? code : hold_out(t, &part[DKVB_PART_TRAINING]);
+    for (size_t i = 0; i < t->ids.n; i++)
+        t->ids.id[i] += first;
+    return EXIT_SUCCESS;
 }
 
 /* Let the ids of removed rows come back, as asked. */
@@ -844,143 +575,54 @@ static int note_unchecked(const struct train *t)
     return code;
 }
 
-/* The new rows, among those of earlier trainings: before they are trained on, since they may be refused. */
-static int keep_new_rows(struct train *t)
-{
-    const struct codeset_source source = {.model = t->model,
-                                          .x = &t->x,
-                                          .ids = &t->ids,
-                                          .labels = t->y.y,
-                                          .held_out = t->held_out,
-                                          .codes = t->codes,
-                                          .threads = t->args.threads};
-
-    int code = t->args.relearn ? readmit(t) : EXIT_SUCCESS;
-
-    return code ? code : codeset_add(t->set, &source);
-}
-
-/* How the new rows were trained, for the codes file; then a temperature of all rows held out. */
-static int record_session(struct train *t)
-{
-    uint64_t *taught = input_memory("row ids", sizeof *taught, t->ids.n, 1, 1);
-    size_t count = 0;
-    double temperature = 1.0;
-    dkvb_status rc;
-    int code = taught ? EXIT_SUCCESS : EXIT_FAILURE;
-
-    for (size_t i = 0; code == EXIT_SUCCESS && i < t->ids.n; i++)
-        if (!t->held_out[i])
-            taught[count++] = t->ids.id[i];
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(t->args.codes_out,
-                                dkvb_codeset_add_session(t->set, t->model, &t->args.train, taught, count));
-    free(taught);
-    if (code)
-        return code;
-    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, NULL);
-    if (rc && rc != DKVB_ENOTFOUND) /* which says that too few rows are held out: the temperature is 1 then */
-        return tool_check(rc);
-    code = tool_check(dkvb_model_set_temperature(t->model, temperature));
-    return code ? code : tool_check(dkvb_model_get_info(t->model, &t->info));
-}
-
-/* Values of codes, by the options given: of a model that goes on, or of codes that were searched before. */
-static int train_on_codes(struct train *t, const uint16_t *codes)
-{
-    const int32_t *labels = t->taught ? t->taught : t->y.y;
-    dkvb_run_options run = progress_start("values", t->args.threads);
-    dkvb_train_options *o = &t->args.train;
-    dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
-    uint32_t top_k = t->info.top_k;
-    double start = progress_clock();
-    int code;
-
-    keyinit.keys = t->info.keys;
-    dkvb_fit_suit(&keyinit, o, &top_k, t->y.rows, t->info.input_dim, t->info.classes);
-    o->report = report_epoch;
-    o->user = t;
-    o->ids = t->ids.id;
-    code = tool_check_about(t->args.codes ? t->args.codes : t->x.path,
-                            dkvb_model_train(t->model, codes, t->info.top_k, labels, t->y.rows, o, &run));
-    progress_stop();
-    t->seconds_values = progress_clock() - start;
-    if (code == EXIT_SUCCESS)
-        code = end_forgettings_of_rows(t);
-    return code || !t->set ? code : record_session(t);
-}
-
-static int make_model_of_codes(struct train *t)
-{
-    const dkvb_array *codes = &t->given.array;
-    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
-    int code = share_keys(t);
-
-    if (t->args.top_k)
-        o.top_k = t->args.top_k;
-    else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX) /* else the shape is refused */
-        o.top_k = (uint32_t)codes->shape[2];
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &o));
-    return code;
-}
-
 /* A model that goes on, or codes instead of rows. */
 static int go_on(struct train *t)
 {
-    double start = progress_clock();
-    int code = t->args.continue_from ? continue_model(t) : make_model_of_codes(t);
+    struct train_args *a = &t->args;
+    dkvb_fit_rows rows = fit_rows(t);
+    dkvb_fit_options o = fit_options(t);
+    int code = a->continue_from ? continue_model(t) : make_model_of_codes(t);
 
-    if (code == EXIT_SUCCESS && args_given(&command, &t->args, "values"))
-        code = tool_check(dkvb_model_set_values_dtype(t->model, value_types[t->args.values]));
+    if (code == EXIT_SUCCESS && args_given(&train_command, a, "values"))
+        code = tool_check(dkvb_model_set_values_dtype(t->model, train_value_types[a->values]));
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
     if (code == EXIT_SUCCESS)
         code = check_names(t);
-    if (code == EXIT_SUCCESS && t->args.keep_counts && t->info.rows_trained > 0 && !t->info.class_counts)
-        code =
-            tool_fail("%s was trained on %" PRIu64 " rows without counting them: counts would be of the new rows only",
-                      t->args.continue_from, t->info.rows_trained);
-    t->entries_before = t->model ? dkvb_journal_count(t->model) : 0;
-    if (code == EXIT_SUCCESS && t->args.codes_out)
-        code = read_known_rows(t);
+    if (code == EXIT_SUCCESS && a->codes)
+        code = codes_check_shape(&t->given, &t->info);
+    if (code == EXIT_SUCCESS && a->codes_out)
+        code = codeset_read(&t->set, a->codes_out, t->model, a->threads);
     if (code)
         return code;
-    if (t->args.codes) {
-        code = codes_check_shape(&t->given, &t->info);
-        return code ? code : train_on_codes(t, t->given.codes);
+    if (a->codes_out && !a->ids) {
+        code = number_on(t);
+        rows.ids = a->pictures.path ? t->ids.id : NULL;
     }
-    t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
-    code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
-    t->seconds_search = progress_clock() - start;
-    if (code == EXIT_SUCCESS && t->set)
-        code = keep_new_rows(t);
-    return code ? code : train_on_codes(t, t->codes);
-}
-
-/* Counts of classes are of the rows that the values learned from: those of this training, counted once. */
-static int count_classes_of_rows(struct train *t)
-{
-    const uint16_t *codes = t->args.codes ? t->given.codes : t->codes;
-    int code = EXIT_SUCCESS;
-
-    if (!t->args.keep_counts && !t->info.class_counts)
+    if (code)
         return code;
-    if (t->set && !t->taught) {
-        dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
-
-        code = tool_check(dkvb_codeset_get_rows(t->set, DKVB_PART_TRAINING, &rows));
-        return code ? code
-                    : tool_check(dkvb_model_count_classes(t->model, rows.codes, rows.k, rows.labels, rows.n, NULL));
-    }
-    if (!codes) {
-        t->codes = input_memory("codes", sizeof *t->codes, t->x.rows, t->info.codebooks, t->info.top_k);
-        code = t->codes ? codes_search(t->model, &t->x, t->args.threads, t->codes, NULL) : EXIT_FAILURE;
-        codes = t->codes;
-    }
-    return code ? code
-                : tool_check(dkvb_model_count_classes(t->model, codes, t->info.top_k, t->taught ? t->taught : t->y.y,
-                                                      t->y.rows, NULL));
+    if (a->codes_out && a->ids && a->relearn)
+        code = readmit(t);
+    if (code)
+        return code;
+    t->entries_before = dkvb_journal_count(t->model);
+    rows.codes = t->given.codes;
+    rows.k = a->codes ? t->info.top_k : 0;
+    t->run = progress_start("search", a->threads);
+    t->run.outside = a->codes ? NULL : outside_count(&t->x);
+    t->stage_began = progress_clock();
+    code = told_about(t, dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &t->run));
+    end_stage(t);
+    if (code == EXIT_SUCCESS)
+        code = end_forgettings_of_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = describe_model(t);
+    if (code)
+        return code;
+    say_held_out(t);
+    if (!a->codes)
+        outside_note(t->x.path, &t->x.outside);
+    return EXIT_SUCCESS;
 }
 
 /* What the journal says of forgettings that are over, in the entries that this training added. */
@@ -1012,19 +654,25 @@ static void print_json(const struct train *t)
     json_count("held_out", r->held_out);
     json_count("unlearnable", r->unlearnable);
     json_count("unreadable", t->unreadable);
+    if (t->args.codes)
+        json_null("rows_outside_scale");
+    else
+        json_count("rows_outside_scale", t->x.outside.rows);
     json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
     json_count("codebooks", t->info.codebooks);
     json_count("keys", t->info.keys);
     json_count("key_dim", t->info.key_dim);
     json_count("top_k", t->info.top_k);
-    json_count("epochs", t->args.train.epochs ? t->args.train.epochs : r->epochs);
+    json_count("epochs", r->epochs);
     json_real("whitened_accuracy", r->accuracy_whitened);
     json_real("plain_accuracy", r->accuracy_plain);
     json_bool("whitened", r->whitened != 0);
     json_count("trials", t->trials);
     json_count("temperature_rows", r->temperature_rows);
     json_real("temperature", t->info.temperature);
+    json_real("temperature_power", t->info.temperature_power);
+    json_bool("temperature_kept", r->temperature_kept != 0 && t->args.continue_from);
     json_real("calibration_error", r->calibration_error);
     json_real("held_out_accuracy", r->held_out_accuracy);
     json_open("relearned", '[');
@@ -1033,9 +681,13 @@ static void print_json(const struct train *t)
     json_close(']');
     json_real("loss", r->loss);
     json_real("accuracy", r->accuracy);
+    json_real("seconds_whitening", t->seconds_whitening);
     json_real("seconds_keys", t->seconds_keys);
     json_real("seconds_search", t->seconds_search);
     json_real("seconds_values", t->seconds_values);
+    json_real("seconds_temperature", t->seconds_temperature);
+    json_real("seconds_codes", t->seconds_codes);
+    json_real("seconds_files", progress_file_seconds());
     json_real("seconds", progress_clock() - t->began);
     json_close('}');
 }
@@ -1052,14 +704,12 @@ static void print_written(const struct train *t)
 
 static int train(struct train *t)
 {
-    int code = claim_paths(&t->args);
+    int code = train_claim_paths(&t->args);
 
     if (code == EXIT_SUCCESS)
         code = read_inputs(t);
     if (code == EXIT_SUCCESS)
         code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
-    if (code == EXIT_SUCCESS)
-        code = count_classes_of_rows(t);
     if (code == EXIT_SUCCESS)
         code = read_relearned(t);
     if (code == EXIT_SUCCESS)
@@ -1082,14 +732,11 @@ int cmd_train(int argc, char **argv)
     struct train t = {.began = progress_clock(), .fitted = DKVB_FIT_REPORT_INIT};
     int code;
 
-    if (!args_parse(&command, argc, argv, &t.args, &code))
+    if (!args_parse(&train_command, argc, argv, &t.args, &code))
         return code;
-    code = check_args(&t.args);
+    code = train_check_args(&t.args);
     if (code == EXIT_SUCCESS)
         code = train(&t);
-    free(t.codes);
-    free(t.held_out);
-    free(t.taught);
     free(t.back);
     free(t.relearned);
     dkvb_model_free(t.model);

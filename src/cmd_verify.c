@@ -8,6 +8,7 @@
 #include "input.h"
 #include "journal.h"
 #include "json.h"
+#include "output.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -143,6 +144,7 @@ int cmd_verify(int argc, char **argv)
         return code;
     if (args.head && !hex_parse(args.head, earlier, sizeof earlier))
         return args_misused(&command, "--head: 64 hexadecimal digits are wanted");
+    output_leftovers(args.args.operand[0]);
     code = input_model_map(&model, args.args.operand[0], &v.info);
     if (code == EXIT_SUCCESS)
         code = verify(&args, earlier, model, &v);

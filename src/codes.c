@@ -4,35 +4,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "outside.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
-int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, uint16_t *codes,
-                 int32_t *distances)
+int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes, int32_t *distances)
 {
     dkvb_run_options run = progress_start("search", threads);
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_mask *mask = NULL;
     int code = tool_check(dkvb_model_get_info(model, &info));
 
+    run.outside = outside_count(rows);
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_mask(model, &mask));
     if (code == EXIT_SUCCESS)
         code = tool_check_about(rows->path, dkvb_search(dkvb_model_codebooks(model), mask, rows->x, rows->rows,
                                                         info.top_k, codes, distances, &run));
     progress_stop();
+    if (code == EXIT_SUCCESS && run.outside)
+        outside_note(rows->path, &rows->outside);
     dkvb_mask_free(mask);
-    return code;
-}
-
-int codes_search_deep(const dkvb_model *model, const struct features *rows, uint32_t depth, uint32_t threads,
-                      uint16_t *codes)
-{
-    dkvb_run_options run = progress_start("search", threads);
-    int code = tool_check_about(
-        rows->path, dkvb_search(dkvb_model_codebooks(model), NULL, rows->x, rows->rows, depth, codes, NULL, &run));
-
-    progress_stop();
     return code;
 }
 
@@ -80,6 +73,7 @@ int codes_read(struct codes *out, const char *path, const dkvb_model_info *model
     int code;
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
     code = tool_check(dkvb_array_read(&out->array, path, NULL));
     take_array(out);
     if (code == EXIT_SUCCESS)
@@ -92,6 +86,7 @@ int codes_map(struct codes *out, const char *path)
     int code;
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
     code = tool_check(dkvb_array_map(&out->array, path, NULL));
     take_array(out);
     return code;

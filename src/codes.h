@@ -8,12 +8,7 @@
 
 /* Search every row with the model's own k; pairs that are masked or purged are not found.
  * codes: uint16_t[rows][codebooks][k]; distances: int32_t[rows][codebooks][k], or NULL. */
-int codes_search(const dkvb_model *model, const struct features *rows, uint32_t threads, uint16_t *codes,
-                 int32_t *distances);
-
-/* The `depth` nearest keys of each codebook, whatever is masked: uint16_t[rows][codebooks][depth]. */
-int codes_search_deep(const dkvb_model *model, const struct features *rows, uint32_t depth, uint32_t threads,
-                      uint16_t *codes);
+int codes_search(const dkvb_model *model, struct features *rows, uint32_t threads, uint16_t *codes, int32_t *distances);
 
 /* uint16_t[rows][codebooks][k] of a file, for this model as far as the file tells: it names neither model nor mask. */
 struct codes {

@@ -55,6 +55,7 @@ struct forget {
     dkvb_codeset *codeset;  /* if --codes is a codes file */
     dkvb_codeset_rows held; /* n = 0 without one */
     int32_t *sampled;       /* [held.n], in the place of its labels where not all rows are looked at; or NULL */
+    uint64_t held_all;      /* rows of held before others than those looked at were taken out; 0: none were */
     uint64_t looked_at;     /* rows of held */
     uint16_t *searched;
     struct forget_set set;

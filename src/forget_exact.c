@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codeset.h"
 #include "forget.h"
 #include "hex.h"
 #include "journal.h"
@@ -35,18 +34,19 @@ static int lift_earlier(struct forget *f)
 /* Effects on the rows held out, of values that are not in place yet: the model's file still has the old ones. */
 static int measure(struct forget *f, const dkvb_model *after)
 {
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_run_options run;
     dkvb_model *before = NULL;
     dkvb_model_info info;
     int code;
 
     if (f->held.n == 0)
         return EXIT_SUCCESS;
-    run.threads = f->args.threads;
+    run = progress_start("effects", f->args.threads);
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
     code = f->effects ? input_model_map(&before, f->args.args.operand[0], &info) : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_effect_compare(before, after, &f->held, f->effects, &run));
+    progress_stop();
     dkvb_model_free(before);
     return code ? code : forget_guard_effects(f);
 }
@@ -75,19 +75,23 @@ static int commit(struct forget *f, dkvb_replay *trained, uint32_t keys, const u
 }
 
 /* A temperature follows from the rows held out: it is fitted again, without those that go. */
-static int fit_temperature(dkvb_model *model, const dkvb_codeset *set)
+static int fit_temperature(const struct forget *f)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    double temperature;
+    dkvb_model *model = f->model;
+    double temperature, power;
     int code = tool_check(dkvb_model_get_info(model, &info));
+    dkvb_run_options run;
     dkvb_status rc;
 
     if (code || info.temperature == 1.0)
         return code;
-    rc = dkvb_codeset_fit_temperature(set, model, &temperature, NULL);
+    run = progress_start("temperature", f->args.threads);
+    rc = dkvb_codeset_fit_temperature(f->codeset, model, &temperature, &power, &run);
+    progress_stop();
     if (rc == DKVB_ENOTFOUND) /* too few are left: as where there were too few at first */
-        return tool_check(dkvb_model_set_temperature(model, 1.0));
-    return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature));
+        return tool_check(dkvb_model_set_temperature(model, 1.0, 0.0));
+    return rc ? tool_check(rc) : tool_check(dkvb_model_set_temperature(model, temperature, power));
 }
 
 /* Values trained once without the rows, on the keys as they are: measured, judged, and put in place. */
@@ -114,7 +118,6 @@ struct again {
     struct ids ids;
     int32_t *labels;
     uint8_t *held_out;
-    uint16_t *codes;
     dkvb_codebooks *codebooks;
     dkvb_model *model;
     dkvb_codeset *set;
@@ -174,13 +177,12 @@ static int read_again(struct forget *f, struct again *a)
         return code;
     a->labels = input_memory("labels", sizeof *a->labels, a->x.rows, 1, 1);
     a->held_out = input_memory("rows held out", 1, a->x.rows, 1, 1);
-    a->codes = input_memory("codes", sizeof *a->codes, a->x.rows, f->info.codebooks, f->info.top_k);
-    if (!a->labels || !a->held_out || !a->codes)
+    if (!a->labels || !a->held_out)
         return EXIT_FAILURE;
     return keep_known_rows(f, a);
 }
 
-/* Keys and codes of the rows that are left, as they were made at first; nothing is trained yet. */
+/* Keys of the rows that are left, as they were placed at first, and a model that has learned nothing yet. */
 static int key_again(struct forget *f, struct again *a)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -198,27 +200,33 @@ static int key_again(struct forget *f, struct again *a)
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_set_values_dtype(a->model, f->info.values_dtype));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_set_temperature(a->model, f->info.temperature));
+        code = tool_check(dkvb_model_set_temperature(a->model, f->info.temperature, f->info.temperature_power));
     if (code == EXIT_SUCCESS && f->info.class_counts) /* of no row yet, so that the replay counts */
-        code = tool_check(dkvb_model_count_classes(a->model, a->codes, o.top_k, a->labels, 0, NULL));
-    return code ? code : codes_search(a->model, &a->x, f->args.threads, a->codes, NULL);
+        code = tool_check(dkvb_model_count_classes(a->model, NULL, o.top_k, NULL, 0, NULL));
+    return code;
 }
 
 /* A codes file of the new codes with the old sessions, and the values that they train. */
 static int train_again(struct forget *f, struct again *a, uint32_t keep)
 {
-    const struct codeset_source source = {.model = a->model,
-                                          .x = &a->x,
-                                          .ids = &a->ids,
-                                          .labels = a->labels,
-                                          .held_out = a->held_out,
-                                          .codes = a->codes,
-                                          .depth = f->held.k,
-                                          .keep = keep,
-                                          .threads = f->args.threads};
-    dkvb_run_options run;
-    int code = codeset_make(&a->set, &source);
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
+    dkvb_run_options run = progress_start("search", f->args.threads);
+    int code;
 
+    o.top_k = f->info.top_k;
+    o.depth = f->held.k;
+    o.keep = keep;
+    source.x = a->x.x;
+    source.n = a->x.rows;
+    source.dim = a->x.columns;
+    source.ids = a->ids.id;
+    source.labels = a->labels;
+    source.held_out = a->held_out;
+    code = tool_check(dkvb_codeset_new(&a->set, a->codebooks, &o));
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(a->x.path, dkvb_codeset_add_features(a->set, a->codebooks, &source, &run));
+    progress_stop();
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_set_keyinit(a->set, &a->keyinit));
     if (code == EXIT_SUCCESS)
@@ -322,7 +330,7 @@ static int place_again(struct forget *f, struct again *a)
     f->codeset = a->set;
     f->keys_placed = true;
     a->set = NULL;
-    return fit_temperature(f->model, f->codeset);
+    return fit_temperature(f);
 }
 
 static void again_free(struct again *a)
@@ -331,7 +339,6 @@ static void again_free(struct again *a)
     ids_free(&a->ids);
     free(a->labels);
     free(a->held_out);
-    free(a->codes);
     free(a->before);
     free(a->before_ids);
     dkvb_replay_free(a->trained); /* before the model that it is of */
@@ -363,7 +370,7 @@ int forget_exact(struct forget *f)
         if (code == EXIT_SUCCESS)
             code = tool_check(dkvb_codeset_remove(f->codeset, f->set.ids, f->set.id_count, NULL));
         if (code == EXIT_SUCCESS)
-            code = fit_temperature(f->model, f->codeset);
+            code = fit_temperature(f);
     }
     return code ? code : forget_refuse(f);
 }

@@ -7,6 +7,7 @@
 #include "forget.h"
 #include "json.h"
 #include "output.h"
+#include "progress.h"
 #include "tool.h"
 
 /* Rows of another class among those to be forgotten matter if they are so many, of so large a share of the request, and
@@ -17,16 +18,19 @@ static const uint64_t rows_that_matter = 25;
 
 int forget_measure(struct forget *f)
 {
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_run_options run;
+    int code;
 
     if (f->held.n == 0 || f->effects)
         return EXIT_SUCCESS;
-    run.threads = f->args.threads;
     f->effects = input_memory("effects", sizeof *f->effects, f->info.classes, 1, 1);
     if (!f->effects)
         return EXIT_FAILURE;
-    return tool_check_about(f->args.codes,
+    run = progress_start("effects", f->args.threads);
+    code = tool_check_about(f->args.codes,
                             dkvb_effect_measure(f->model, NULL, f->mask, &f->held, f->effects, &f->exhausted, &run));
+    progress_stop();
+    return code;
 }
 
 static const char *class_text(const struct forget *f, uint32_t label, char *text, size_t size)

@@ -77,13 +77,12 @@ static uint8_t *marks_by_class(const struct forget *f, const uint8_t *classes)
 static int keeps_limits(const struct forget *f, const uint8_t *classes, double target, const dkvb_mask *mask,
                         dkvb_class_effect *effects, uint64_t *exhausted, bool *keeps)
 {
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("effects", f->args.threads);
     dkvb_class_effect sums[DKVB_ASIDE + 1] = {{0}};
-    int code;
-
-    run.threads = f->args.threads;
-    code =
+    int code =
         tool_check_about(f->args.codes, dkvb_effect_measure(f->model, NULL, mask, &f->held, effects, exhausted, &run));
+
+    progress_stop();
     for (uint32_t l = 0; code == EXIT_SUCCESS && l < f->info.classes; l++)
         dkvb_effect_add(&sums[classes[l]], &effects[l]);
     *keeps = sums[DKVB_KEEP].loss <= f->args.max_retain_drop &&

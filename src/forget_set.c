@@ -102,14 +102,50 @@ static int check_taught(const struct forget *f)
         f->args.codes, f->set.id_count);
 }
 
+/* The method `values` looks at no code of a row that was trained on: where features are kept, most of the search is
+ * saved. */
+static bool needs_codes(const struct forget *f)
+{
+    return f->args.exact || f->args.rows || forget_method(f) != DKVB_METHOD_VALUES;
+}
+
+/* Marks of the classes for the sample of rows held out: classes forgotten earlier are looked at in full too. To be
+ * free()d. */
+static int mark_for_sample(const struct forget *f, uint8_t **classes)
+{
+    *classes = input_memory("the classes", 1, f->info.classes, 1, 1);
+    if (!*classes)
+        return EXIT_FAILURE;
+    memcpy(*classes, f->set.classes, f->info.classes);
+    return forget_put_earlier_aside(f, *classes);
+}
+
+/* Where features are kept, rows held out are searched deep: only those that are looked at. Training again needs all. */
+static int thin_held_out(struct forget *f)
+{
+    uint8_t *classes;
+    int code = mark_for_sample(f, &classes);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(f->args.codes, dkvb_effect_thin(f->codeset, f->model, classes, 0, &f->held_all));
+    free(classes);
+    return code;
+}
+
 static int read_codeset(struct forget *f)
 {
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
     struct forget_set *set = &f->set;
-    int code = codeset_read(&f->codeset, f->args.codes, f->model, f->args.threads);
+    int code = codeset_open(&f->codeset, f->args.codes, f->model);
 
+    if (code == EXIT_SUCCESS && f->args.classes && !f->args.exact)
+        code = thin_held_out(f);
+    if (code == EXIT_SUCCESS && needs_codes(f))
+        code = codeset_search(f->codeset, DKVB_PART_TRAINING, f->args.codes, f->model, f->args.threads);
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_TRAINING, &training));
+        code = codeset_search(f->codeset, DKVB_PART_HELD_OUT, f->args.codes, f->model, f->args.threads);
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_codeset_list_rows(f->codeset, DKVB_PART_TRAINING, &training));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_codeset_get_rows(f->codeset, DKVB_PART_HELD_OUT, &f->held));
     if (code == EXIT_SUCCESS)
@@ -261,25 +297,21 @@ int forget_read_set(struct forget *f)
 
 int forget_sample_held(struct forget *f)
 {
-    uint8_t *classes = f->held.n && f->set.classes ? input_memory("the classes", 1, f->info.classes, 1, 1) : NULL;
-    int code = EXIT_SUCCESS;
+    uint64_t all = f->held_all > f->held.n ? f->held_all : f->held.n;
+    uint8_t *classes = NULL;
+    int code;
 
     f->looked_at = f->held.n;
     if (f->held.n == 0 || !f->set.classes)
         return EXIT_SUCCESS;
-    f->sampled = classes ? input_memory("labels", sizeof *f->sampled, f->held.n, 1, 1) : NULL;
-    if (!f->sampled)
-        code = EXIT_FAILURE;
-    else
-        memcpy(classes, f->set.classes, f->info.classes);
-    if (code == EXIT_SUCCESS)
-        code = forget_put_earlier_aside(f, classes);
+    f->sampled = input_memory("labels", sizeof *f->sampled, f->held.n, 1, 1);
+    code = f->sampled ? mark_for_sample(f, &classes) : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = tool_check_about(f->args.codes,
                                 dkvb_effect_sample(f->model, &f->held, classes, 0, f->sampled, &f->looked_at));
-    if (code == EXIT_SUCCESS && f->looked_at < f->held.n)
-        tool_note("%s: effects are measured on %" PRIu64 " of the %zu rows held out", f->args.codes, f->looked_at,
-                  f->held.n);
+    if (code == EXIT_SUCCESS && f->looked_at < all)
+        tool_note("%s: effects are measured on %" PRIu64 " of the %" PRIu64 " rows held out", f->args.codes,
+                  f->looked_at, all);
     f->held.labels = f->sampled;
     free(classes);
     return code;
@@ -322,7 +354,7 @@ int forget_ids_of(const struct forget *f, const uint8_t *classes, uint64_t **ids
     if (!*ids)
         return EXIT_FAILURE;
     for (uint32_t p = DKVB_PART_TRAINING; p <= DKVB_PART_HELD_OUT && code == EXIT_SUCCESS; p++) {
-        code = tool_check(dkvb_codeset_get_rows(f->codeset, p, &part));
+        code = tool_check(dkvb_codeset_list_rows(f->codeset, p, &part));
         for (size_t i = 0; i < part.n && code == EXIT_SUCCESS; i++)
             if (part.labels[i] >= 0 && classes[part.labels[i]] == DKVB_FORGET)
                 (*ids)[(*count)++] = part.ids[i];

@@ -6,6 +6,7 @@
 #include <dkvb/dkvb.h>
 
 #include "input.h"
+#include "paths.h"
 #include "tool.h"
 
 /* Element i of an array of integers; false if it is negative. */
@@ -57,6 +58,34 @@ static int take_ids(struct ids *out, const dkvb_array *a)
     return EXIT_SUCCESS;
 }
 
+struct numbered {
+    uint64_t id;
+    size_t index;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct numbered *p = a, *q = b;
+
+    return p->id != q->id ? (p->id > q->id ? 1 : -1) : (p->index > q->index) - (p->index < q->index);
+}
+
+/* order[i] = index of the i-th smallest id; to be free()d. NULL after it has been said that memory is short. */
+static size_t *ids_order(const struct ids *ids)
+{
+    struct numbered *numbered = input_memory("row ids", sizeof *numbered, ids->n, 1, 1);
+    size_t *order = numbered ? input_memory("row ids", sizeof *order, ids->n, 1, 1) : NULL;
+
+    for (size_t i = 0; order && i < ids->n; i++)
+        numbered[i] = (struct numbered){ids->id[i], i};
+    if (order)
+        qsort(numbered, ids->n, sizeof *numbered, compare);
+    for (size_t i = 0; order && i < ids->n; i++)
+        order[i] = numbered[i].index;
+    free(numbered);
+    return order;
+}
+
 static int check_once(const struct ids *ids)
 {
     size_t *order = ids_order(ids);
@@ -76,6 +105,7 @@ int ids_read(struct ids *out, const char *path)
     int code;
 
     *out = (struct ids){.path = path};
+    paths_keep_private(path);
     code = tool_check(dkvb_array_read(&array, path, NULL));
     if (code == EXIT_SUCCESS)
         code = take_ids(out, &array);
@@ -103,31 +133,4 @@ void ids_free(struct ids *ids)
 {
     free(ids->id);
     ids->id = NULL;
-}
-
-struct numbered {
-    uint64_t id;
-    size_t index;
-};
-
-static int compare(const void *a, const void *b)
-{
-    const struct numbered *p = a, *q = b;
-
-    return p->id != q->id ? (p->id > q->id ? 1 : -1) : (p->index > q->index) - (p->index < q->index);
-}
-
-size_t *ids_order(const struct ids *ids)
-{
-    struct numbered *numbered = input_memory("row ids", sizeof *numbered, ids->n, 1, 1);
-    size_t *order = numbered ? input_memory("row ids", sizeof *order, ids->n, 1, 1) : NULL;
-
-    for (size_t i = 0; order && i < ids->n; i++)
-        numbered[i] = (struct numbered){ids->id[i], i};
-    if (order)
-        qsort(numbered, ids->n, sizeof *numbered, compare);
-    for (size_t i = 0; order && i < ids->n; i++)
-        order[i] = numbered[i].index;
-    free(numbered);
-    return order;
 }

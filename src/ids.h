@@ -18,7 +18,4 @@ int ids_read(struct ids *out, const char *path);
 int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows);
 void ids_free(struct ids *ids);
 
-/* order[i] = index of the i-th smallest id; to be free()d. NULL after it has been said that memory is short. */
-size_t *ids_order(const struct ids *ids);
-
 #endif

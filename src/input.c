@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "args.h"
+#include "paths.h"
+#include "progress.h"
 #include "tool.h"
 
 void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
@@ -28,10 +30,13 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
 static int take_features(struct features *out, const char *path,
                          dkvb_status (*take)(dkvb_array *, const char *, const dkvb_allocator *))
 {
+    double began = progress_clock();
     int code;
 
     *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
     code = tool_check(take(&out->array, path, NULL));
+    progress_add_file(began);
     if (code)
         return code;
     out->x = out->array.data;
@@ -71,6 +76,7 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
     int code;
 
     *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
+    paths_keep_private(path);
     code = tool_check(dkvb_labels_read(&out->array, path, NULL));
     if (code)
         return code;
@@ -105,16 +111,32 @@ static int input_info(const dkvb_model *model, dkvb_model_info *info)
 
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
-    int code = tool_check(dkvb_model_load(out, path, NULL));
+    double began = progress_clock();
+    int code;
 
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_load(out, path, NULL));
+
+    progress_add_file(began);
     return code ? code : input_info(*out, info);
 }
 
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
-    int code = tool_check(dkvb_model_map(out, path, NULL));
+    double began = progress_clock();
+    int code;
 
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_map(out, path, NULL));
+
+    progress_add_file(began);
     return code ? code : input_info(*out, info);
+}
+
+int input_mask(dkvb_mask **out, const char *path)
+{
+    paths_keep_private(path);
+    return tool_check(dkvb_mask_load(out, path, NULL));
 }
 
 /* Index of the class that the `length` bytes at `word` say, or `classes` if there is none. */
@@ -286,6 +308,7 @@ int input_names(struct names *out, const char *path)
     int code;
 
     *out = (struct names){.path = path};
+    paths_keep_private(path);
     if (!file)
         return tool_fail("%s: cannot open: %s", path, strerror(errno));
     code = read_names(out, file);

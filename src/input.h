@@ -1,4 +1,5 @@
-/* What a command is given: models, features, labels, class names, and memory for what it makes of them. */
+/* What a command is given: models, masks, features, labels, class names, and memory for what it makes of them. Each
+ * reader keeps later outputs as private as its file: paths_keep_private(). */
 #ifndef DKVB_TOOL_INPUT_H
 #define DKVB_TOOL_INPUT_H
 
@@ -15,6 +16,7 @@ struct features {
     float *made;      /* of pictures, to be free()d */
     float *x;
     size_t rows, columns;
+    dkvb_outside outside; /* rows outside the scale, see outside.h */
 };
 
 /* int32_t[rows]. */
@@ -47,6 +49,8 @@ void input_labels_range(struct labels *labels);
 /* A model to change, or (map) to use only; and what it is. */
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
+
+int input_mask(dkvb_mask **out, const char *path);
 
 /* Mark the classes of a list: an index, a name, or several of both with commas between. `chosen`, bool[classes], is to
  * be free()d. What is a number is an index. */

@@ -1,13 +1,13 @@
 /* dkvb: the library at a shell. One file a command; only the public header is used. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "output.h"
+#include "outside.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -122,10 +122,13 @@ int main(int argc, char **argv)
     int code, output;
 
     hold_standard_streams();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, told like any other */
     progress_catch_signals();
-    code = run(argc, argv);
+    code = progress_begin();
+    if (code == EXIT_SUCCESS)
+        code = run(argc, argv);
     progress_stop();
     output = output_finish();
+    if (code == EXIT_SUCCESS && output == EXIT_SUCCESS)
+        outside_tell();
     return code ? code : output;
 }

@@ -12,6 +12,13 @@ int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_codeset(const dkvb_codeset *set, const char *path);
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
+int output_bytes(const char *path, const void *data, size_t size);
+
+/* One more file is on disk: counted for the line that an interrupt prints, and leftovers beside it are told of. */
+void output_wrote(const char *path);
+
+/* Tell on stderr of each temporary file that a killed command left beside `path`. */
+void output_leftovers(const char *path);
 
 /* `text` in at least `width` columns, left-justified. Control characters become '?'. */
 void output_padded(const char *text, int width);

@@ -13,6 +13,7 @@
 
 #include "fnv.h"
 #include "input.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -114,35 +115,71 @@ char *partial_path(const char *output)
     return path;
 }
 
+/* Rows go only into a file that nobody else put here: not through a link, and not into a file that another user owns or
+ * that has a second name, where they would stay readable. */
+static int check_ours(const struct partial *p)
+{
+    struct stat st;
+
+    if (fstat(p->fd, &st) != 0)
+        return fail_errno(p, "examine");
+    if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
+        return tool_fail("%s: %s, and rows are not written into it: delete it, or choose another --output", p->path,
+                         !S_ISREG(st.st_mode) ? "is not a regular file"
+                         : st.st_nlink > 1    ? "is a hard link to another file"
+                                              : "belongs to another user");
+    return EXIT_SUCCESS;
+}
+
 /* Open and lock. A file that another command has just finished with is gone from the folder: then a new one is made. */
 static int open_file(struct partial *p)
 {
-    struct stat opened, now;
+    enum { TRIES = 100 };
 
-    for (;;) {
-        p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    for (int tries = 0; tries < TRIES; tries++) {
+        bool there;
+        int code;
+
+        p->fd = open(p->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        p->created = p->fd >= 0;
+        if (p->fd < 0 && errno == EEXIST)
+            p->fd = open(p->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+        if (p->fd < 0 && errno == ENOENT)
+            continue;
+        if (p->fd < 0 && errno == ELOOP)
+            return tool_fail("%s: is a symbolic link, and rows are not written through it: delete it, or choose "
+                             "another --output",
+                             p->path);
         if (p->fd < 0)
             return fail_errno(p, "open");
-        if (flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-            close(p->fd);
-            p->fd = -1;
+        if (flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
             return tool_fail("%s: another command is at work on it", p->path);
-        }
-        if (fstat(p->fd, &opened) == 0 && stat(p->path, &now) == 0 && opened.st_ino == now.st_ino &&
-            opened.st_dev == now.st_dev)
-            return EXIT_SUCCESS;
+        code = paths_still_there(p->fd, p->path, &there);
+        if (code == EXIT_SUCCESS && there)
+            return p->created ? EXIT_SUCCESS : check_ours(p);
+        if (code)
+            return code;
         close(p->fd);
+        p->fd = -1;
     }
+    return tool_fail("%s: was another file at each of %d looks, so it cannot be locked", p->path, TRIES);
 }
 
+/* Write a file without rows. If that fails there is nothing in it to go on with, and it is removed, unless it still has
+ * the rows of an earlier command. */
 static int begin(struct partial *p)
 {
     struct header h = make_header(&p->key);
-    int code = ftruncate(p->fd, 0) == 0 ? put(p, 0, &h, sizeof h) : fail_errno(p, "empty");
+    bool empty = p->created || ftruncate(p->fd, 0) == 0;
+    int code = empty ? put(p, 0, &h, sizeof h) : fail_errno(p, "empty");
 
     if (code == EXIT_SUCCESS && ftruncate(p->fd, (off_t)p->rows_at) != 0)
         code = fail_errno(p, "make room in");
-    return code ? code : sync_data(p);
+    if (code == EXIT_SUCCESS)
+        code = sync_data(p);
+    if (code && empty)
+        unlink(p->path);
+    return code;
 }
 
 static int refuse(const struct partial *p, const char *found, const char *wanted)

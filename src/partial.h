@@ -24,6 +24,7 @@ struct partial {
     char *path; /* of the file beside the output */
     struct partial_key key;
     int fd;
+    bool created;   /* by this command: the file was not there */
     uint8_t *marks; /* [pictures], PARTIAL_… */
     uint16_t *half; /* rows on their way, of F16 */
     size_t room;    /* rows that fit into `half` */

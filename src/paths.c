@@ -7,12 +7,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "input.h"
 #include "progress.h"
 #include "tool.h"
+
+enum { LOCK_TRIES = 250 }; /* looks at a file that another one replaces again and again */
 
 static int fail_errno(const char *path, const char *what)
 {
@@ -179,6 +182,19 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
+int paths_still_there(int fd, const char *path, bool *there)
+{
+    struct stat opened, now;
+
+    *there = false;
+    if (fstat(fd, &opened) != 0)
+        return fail_errno(path, "cannot be examined");
+    if (stat(path, &now) != 0)
+        return errno == ENOENT ? EXIT_SUCCESS : fail_errno(path, "cannot be examined");
+    *there = same_inode(&opened, &now);
+    return EXIT_SUCCESS;
+}
+
 /* -1 if there is no such file. Some network file systems lock only what is open for writing. */
 static int open_to_lock(const char *path)
 {
@@ -187,26 +203,29 @@ static int open_to_lock(const char *path)
     return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-/* Whether the path still names the open file: saving puts a new file in its place. */
-static bool still_there(int fd, const char *path)
-{
-    struct stat opened, now;
-
-    return fstat(fd, &opened) == 0 && stat(path, &now) == 0 && same_inode(&opened, &now);
-}
-
-/* The lock is on the file, which saving replaces: who gets the lock of a file that is gone asks for the new one's. */
+/* The lock is on the file, which saving replaces: a command that gets the lock of a file that is gone asks for the new
+ * one's. Tries are counted, since some network file systems number a file anew at each look. */
 static int lock_file(const char *path)
 {
-    bool waiting = false;
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    bool waiting = false, there;
     int fd;
 
-    while ((fd = open_to_lock(path)) >= 0) {
+    for (int tries = 0; (fd = open_to_lock(path)) >= 0; tries++) {
         int code = wait_for_lock(fd, path, &waiting);
 
-        if (code || still_there(fd, path))
+        if (code == EXIT_SUCCESS)
+            code = paths_still_there(fd, path, &there);
+        if (code || there)
             return code; /* the file stays open: the system gives the lock back when the process ends */
         close(fd);
+        if (progress_interrupted())
+            return tool_interrupted();
+        if (tries == LOCK_TRIES)
+            return tool_fail("%s: was another file at each of %d looks, so it cannot be locked: copy it to another "
+                             "file system, or write elsewhere by --output",
+                             path, tries);
+        nanosleep(&pause, NULL);
     }
     return EXIT_SUCCESS;
 }
@@ -220,6 +239,25 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
         if (outputs->path)
             code = lock_file(outputs->path);
     return code;
+}
+
+void paths_keep_private(const char *path)
+{
+    struct stat st;
+    mode_t group, others, closed = 0;
+
+    if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return; /* a pipe has a mode of its own; a failure is told when the file is opened */
+    others = st.st_mode & 7;
+    /* New files belong to the group of the process, and have no access control list, which the bits of the group would
+     * stand for. */
+    group = st.st_gid == getegid() && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
+                                                                                              : others;
+    if (!(group & 2))
+        closed |= group & 4 ? 020 : 070;
+    if (!(others & 2))
+        closed |= others & 4 ? 02 : 07;
+    umask(umask(077) | closed);
 }
 
 static bool is_folder(const char *path)

@@ -3,6 +3,8 @@
 #ifndef DKVB_TOOL_PATHS_H
 #define DKVB_TOOL_PATHS_H
 
+#include <stdbool.h>
+
 #include "args.h"
 
 /* A file that a command was told of. Lists of them end with a NULL name; a NULL path was not given. */
@@ -19,6 +21,13 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
  * is about to replace. Models come first in the list. Waits, and says so, while another has one. Held until the process
  * ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
+
+/* *there: whether the path still names the open file, or another one took its place. */
+int paths_still_there(int fd, const char *path, bool *there);
+
+/* Narrow the umask, so that no file or folder that this process makes from now on is open to a group or to others who
+ * may not read or write the input `path`. */
+void paths_keep_private(const char *path);
 
 /* The same as paths_check() for outputs in a folder: one that is not there yet holds nothing, and is left to
  * paths_make_folder(), which makes it, or says what stands in its place. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "fnv.h"
+#include "paths.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -71,6 +72,7 @@ static int open_set(struct pictures *p)
 
     o.format = formats[p->args->format];
     o.coarse_labels = p->args->coarse_labels;
+    paths_keep_private(p->args->path);
     code = tool_check(dkvb_imageset_open(&p->set, p->args->path, &o));
     p->info = (dkvb_imageset_info){.struct_size = sizeof p->info};
     if (code == EXIT_SUCCESS)

@@ -1,19 +1,21 @@
-/* Files of text, whole or not at all, as everything that commands write. */
+/* Files of text: printed into memory, then written whole or not at all, as everything that commands write. */
 #ifndef DKVB_TOOL_TEXTFILE_H
 #define DKVB_TOOL_TEXTFILE_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 struct textfile {
     const char *path;
-    char *target, *temporary; /* what the path names, links followed, and the file beside it */
-    FILE *file;
+    FILE *file; /* to print into */
+    char *text; /* what was printed, once the file is closed */
+    size_t size;
 };
 
 /* To be ended also after a failure. */
 int textfile_begin(struct textfile *text, const char *path);
 
-/* Put the file in its place if `code` is EXIT_SUCCESS and no signal came, else leave no trace of it. */
+/* Write the file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the failure to write. */
 int textfile_end(struct textfile *text, int code);
 
 #endif

@@ -1,10 +1,12 @@
 /**
  * Calibration: probabilities that can be believed.
  *
- * A model that is right in 80 of 100 answers should say .8 of them on average. Logits are divided by one positive
- * number, the temperature, before the softmax; it is fitted on rows that the model was not trained on, and changes no
- * answer. dkvb_model_set_temperature() keeps it in the model, and dkvb_decode_softmax() uses it.
- * Source: Guo et al. 2017, *On Calibration of Modern Neural Networks*.
+ * A model that is right in 80 of 100 answers should say .8 of them on average. Logits are divided by a positive number,
+ * the row's temperature, before the softmax. It is `temperature * spread^power`, where the row's spread is its largest
+ * logit less the mean of its logits. Both numbers are fitted on rows that the model was not trained on, and change no
+ * answer. dkvb_model_set_temperature() keeps them in the model, and dkvb_decode_softmax() uses them.
+ * Sources: Guo et al. 2017, *On Calibration of Modern Neural Networks* (one temperature for all rows, power 0); Balanya
+ * et al. 2024, *Adaptive temperature scaling for robust calibration of deep neural networks* (one for each row).
  *
  * Labels are `int32_t`, 0 to classes - 1; -1 means "ignore this row". Give -1 to rows on which the model abstains,
  * whose logits say nothing.
@@ -22,36 +24,46 @@
 extern "C" {
 #endif
 
-/** Smallest and largest temperature. */
+/** Smallest and largest temperature of a row of spread 1; the power is at most so far from 0. */
 #define DKVB_TEMPERATURE_MIN 1e-3
 #define DKVB_TEMPERATURE_MAX 1e3
+#define DKVB_TEMPERATURE_POWER 1.0
 
 /**
- * The temperature at which the mean of the rows' largest probabilities is their accuracy, within DKVB_TEMPERATURE_MIN
- * to DKVB_TEMPERATURE_MAX. (The least cross-entropy would be another choice; it weighs the few rows that are wrong with
- * certainty, and leaves a larger calibration error: docs/method.md.) The accuracy counts as (right + 1) / (rows + 2).
- * Same logits and labels: same bits, on every machine.
+ * A row's own temperature, `temperature * spread^power`; `temperature` where all of its logits are the same.
+ *
+ * @param row  `float[classes]`.
+ */
+DKVB_API double dkvb_calibration_temperature(const float *row, uint32_t classes, double temperature, double power);
+
+/**
+ * The temperature and the power at which the mean of the rows' largest probabilities is their accuracy, and what the
+ * probabilities have too much does not go up or down with the spread. (The least cross-entropy would be another choice;
+ * it weighs the few rows that are wrong with certainty, and leaves a larger calibration error: docs/method.md.) The
+ * accuracy counts as (right + 1) / (rows + 2), and few rows leave the power near 0. Rows whose logits are all the same
+ * do not count. Same logits and labels: same bits, on every machine.
  *
  * @param      logits       `float[n][classes]`, finite, of rows that the model was not trained on.
  * @param      labels       `int32_t[n]`, -1 = ignore.
- * @param[out] temperature  1 if none matters, for example where all logits are 0.
+ * @param[out] temperature  DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX; 1 if all logits of every row are the same.
+ * @param[out] power        -DKVB_TEMPERATURE_POWER to DKVB_TEMPERATURE_POWER.
  * @return `DKVB_EINVAL` naming a row with a label out of range or a logit that is not finite; `DKVB_ENOTFOUND` if no
  * row has a label.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n,
-                                                         uint32_t classes, double *temperature);
+                                                         uint32_t classes, double *temperature, double *power);
 
 /**
- * Expected calibration error of softmax(logits / temperature). Rows are put in bins of equal width by their largest
+ * Expected calibration error of dkvb_decode_softmax(). Rows are put in bins of equal width by their largest
  * probability; the error is the mean, over rows, of the difference between a bin's accuracy and its mean probability.
  *
  * @param      bins   1 to 1,000; 15 is usual.
  * @param[out] error  0 (best) to 1.
- * @return as dkvb_calibration_fit(); `DKVB_EINVAL` too for a temperature or a number of bins out of range.
+ * @return as dkvb_calibration_fit(); `DKVB_EINVAL` too for a temperature, a power or a number of bins out of range.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, size_t n,
-                                                           uint32_t classes, double temperature, uint32_t bins,
-                                                           double *error);
+                                                           uint32_t classes, double temperature, double power,
+                                                           uint32_t bins, double *error);
 
 /**
  * The same for rows that come in parts: add the gaps of a part, then ask for the error. A part may have no labels.
@@ -60,8 +72,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_error(const float *logits, 
  * @param[in,out] rows  rows with a label so far, 0 at first.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_add(const float *logits, const int32_t *labels, size_t n,
-                                                         uint32_t classes, double temperature, uint32_t bins,
-                                                         double *gaps, uint64_t *rows);
+                                                         uint32_t classes, double temperature, double power,
+                                                         uint32_t bins, double *gaps, uint64_t *rows);
 
 /** The error of all rows that were added; 0 if there were none. */
 DKVB_API double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows);

@@ -78,25 +78,24 @@ DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struc
 /** Shapes and nature of codebooks. The caller sets `struct_size`. */
 typedef struct dkvb_codebooks_info {
     size_t struct_size;
-    uint32_t codebooks;    /**< C */
-    uint32_t keys;         /**< K, purged ones included */
-    uint32_t key_dim;      /**< d */
-    uint32_t input_dim;    /**< m, the width of a row */
-    uint32_t normalize;    /**< 1: rows are scaled to length 1 */
-    uint32_t whitened;     /**< 1: rows are half whitened before that */
-    uint32_t rounds;       /**< transforms that project a row */
-    uint32_t round_size;   /**< outputs of one: the power of two from `input_dim` on */
-    uint32_t frozen;       /**< 0 while they still grow */
-    uint64_t purged_pairs; /**< (codebook, key) pairs erased for good */
-    uint8_t birth[16];     /**< who they are: set when they are frozen, kept by copies, files and purges */
+    uint32_t codebooks;     /**< C */
+    uint32_t keys;          /**< K, purged ones included */
+    uint32_t key_dim;       /**< d */
+    uint32_t input_dim;     /**< m, the width of a row */
+    uint32_t normalize;     /**< 1: rows are scaled to length 1 */
+    uint32_t whitened;      /**< 1: rows are half whitened before that */
+    uint32_t rounds;        /**< transforms that project a row */
+    uint32_t round_size;    /**< outputs of one: the power of two from `input_dim` on */
+    uint32_t frozen;        /**< 0 while they still grow */
+    uint64_t purged_pairs;  /**< (codebook, key) pairs erased for good */
+    uint8_t birth[16];      /**< who they are: set when they are frozen, kept by copies, files and purges */
+    double least_length;    /**< of rows that are not outside the scale (search.h); 0 if no key row told */
+    double greatest_length; /**< the same; the greatest float if none told */
 } dkvb_codebooks_info;
 
 #define DKVB_CODEBOOKS_INFO_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                                                     \
-        {                                                                                                              \
-            0                                                                                                          \
-        }                                                                                                              \
+        sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0                                           \
     }
 
 /**

@@ -132,6 +132,37 @@ DKVB_API uint32_t dkvb_codeset_narrowest(const float *x, size_t count);
 /** Numbers in such a type, `to` having room for `count` of them. */
 DKVB_API void dkvb_codeset_narrow(void *to, uint32_t dtype, const float *from, size_t count);
 
+/** Rows on their way into a codeset. Start from `DKVB_CODESET_SOURCE_INIT`. Read during the call only. */
+typedef struct dkvb_codeset_source {
+    size_t struct_size;      /**< sizeof(dkvb_codeset_source), set by INIT */
+    const float *x;          /**< `float[n][dim]`, row-major, finite */
+    size_t n;                /**< rows */
+    size_t dim;              /**< columns */
+    const uint64_t *ids;     /**< `uint64_t[n]`, that neither part has; NULL: their numbers, 0 to n - 1 */
+    const int32_t *labels;   /**< `int32_t[n]`, -1 or more */
+    const uint8_t *held_out; /**< `uint8_t[n]`, 1 = of the part held out, else 0; NULL: none is */
+    const uint16_t *codes;   /**< `uint16_t[n][codebooks][k]` with the k of the training part, searched without a mask;
+                                  NULL: rows of that part are searched too */
+} dkvb_codeset_source;
+
+#define DKVB_CODESET_SOURCE_INIT                                                                                       \
+    {                                                                                                                  \
+        sizeof(dkvb_codeset_source), 0, 0, 0, 0, 0, 0, 0                                                               \
+    }
+
+/**
+ * Add rows by their features to both parts: searches what must be searched, rows held out as deep as their part goes,
+ * and keeps features, where a part does, in its type, or if these are its first in the smallest that holds them all.
+ *
+ * @param codebooks  of the codeset.
+ * @param run        NULL for the defaults. Progress counts rows.
+ * @return as dkvb_codeset_add_rows() and dkvb_search(); `DKVB_EINVAL` too if the type that a part keeps does not hold
+ *         the features exactly. Nothing was added then.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *codebooks,
+                                                              const dkvb_codeset_source *source,
+                                                              const dkvb_run_options *run);
+
 /** dkvb_codeset_add_rows() of rows of which only the codes are at hand. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids,
                                                      const int32_t *labels, const uint16_t *codes, size_t n);
@@ -139,6 +170,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t
 /** Look at a part. `DKVB_ESTATE` if it was loaded as features: dkvb_codeset_search() finds the codes. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,
                                                           dkvb_codeset_rows *rows);
+
+/** The same, but a part that was loaded as features is shown with its ids, labels and features, and `codes` is NULL. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_list_rows(const dkvb_codeset *set, uint32_t part,
+                                                           dkvb_codeset_rows *rows);
 
 /** Index of the row with this id; `rows->n` if there is none. */
 DKVB_API size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
@@ -180,6 +215,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_check(const dkvb_codeset *set, 
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *codebooks,
                                                         const dkvb_run_options *run);
+
+/** The same of one part, for callers that need no codes of the other. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search_part(dkvb_codeset *set, uint32_t part,
+                                                             const dkvb_codebooks *codebooks,
+                                                             const dkvb_run_options *run);
 
 /**
  * Take rows out, of both parts and of all sessions. What they left is overwritten, features included. Their ids are
@@ -246,21 +286,29 @@ typedef struct dkvb_codeset_session {
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index,
                                                              dkvb_codeset_session *session, uint8_t *took_part);
 
-/** Record the sessions of `from` in a codeset without any, for the rows that both have, by id; and which ids were
- * removed. */
+/**
+ * Record the sessions of `from` in a codeset without any: of the same rows, or some of them, searched on other keys; and
+ * which ids were removed.
+ *
+ * @return `DKVB_EMISMATCH` unless both have as many codebooks and keys, the same `top_k`, and every row of the training
+ *         part of `set`, by id, is in that of `from`, with the same label; `DKVB_ESTATE`. Nothing was recorded then.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
 
 /**
  * Fit a temperature (calibration.h) on the rows held out, as a model answers them by the `top_k` nearest keys of their
- * codes. Training and exact forgetting call this, so that both end with the same number.
+ * codes. Training and exact forgetting call this, so that both end with the same numbers. Where more than 4,194,304
+ * logits and 1,024 rows would be looked at, rows are drawn by their ids until that is enough.
  *
  * @param      model        of these codebooks; neither masked nor purged pairs count.
- * @param[out] temperature  for dkvb_model_set_temperature().
+ * @param[out] temperature  for dkvb_model_set_temperature(), and
+ * @param[out] power        the same.
  * @return `DKVB_ENOTFOUND` if no row with a label is held out; `DKVB_EMISMATCH`; `DKVB_ESTATE` (not searched yet);
  *         `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model,
-                                                                 double *temperature, const dkvb_run_options *run);
+                                                                 double *temperature, double *power,
+                                                                 const dkvb_run_options *run);
 
 /** Say that the keys were placed on these very rows, and how; all of the options but `allocator`. NULL: on others. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
@@ -268,7 +316,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, 
 /** How the keys were placed. `DKVB_ENOTFOUND` if they were placed on other rows. The caller sets `struct_size`. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_keyinit(const dkvb_codeset *set, dkvb_keyinit_options *opts);
 
-/** Write a codes file (docs/format.md), atomically. */
+/** Write a codes file (docs/format.md), atomically (file.h). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path);
 
 /** Read a codes file; everything in it is checked. `allocator` may be NULL. */

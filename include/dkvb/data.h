@@ -120,7 +120,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char
 DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
 
 /**
- * Write a `.npy` file, version 1.0, C order, little endian, atomically.
+ * Write a `.npy` file, version 1.0, C order, little endian, atomically (file.h).
  *
  * @param data  the elements, in C order; may be NULL if there is none.
  */

@@ -46,6 +46,7 @@
 #include "effect.h"
 #include "encoder.h"
 #include "export.h"
+#include "file.h"
 #include "fit.h"
 #include "images.h"
 #include "mask.h"

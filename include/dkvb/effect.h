@@ -92,6 +92,18 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_sample(const dkvb_model *model, 
                                                        const uint8_t *classes, uint64_t most, int32_t *labels,
                                                        uint64_t *rows);
 
+/**
+ * The same before rows are searched: where the held-out part of a codeset keeps features and has no codes yet, take
+ * the rows out of it that dkvb_effect_sample() would leave out, so that dkvb_codeset_search() is done with the others.
+ * A part that has its codes stays as it is, and so does one with a label that the model does not have, which measuring
+ * refuses. The codeset is no longer that of its file then: do not save it.
+ *
+ * @param[out] before  rows of the held-out part before any were taken out.
+ * @return `DKVB_EINVAL` (a mark), `DKVB_EMISMATCH` (other codebooks), `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_effect_thin(dkvb_codeset *set, const dkvb_model *model, const uint8_t *classes,
+                                                     uint64_t most, uint64_t *before);
+
 /** What a budget must reach. Start from `DKVB_BUDGET_OPTIONS_INIT`. */
 typedef struct dkvb_budget_options {
     size_t struct_size;     /**< sizeof(dkvb_budget_options), set by INIT */

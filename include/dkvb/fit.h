@@ -41,11 +41,13 @@ typedef struct dkvb_fit_rows {
     size_t n;              /**< rows, 1 or more, at least one of them with a label */
     size_t dim;            /**< columns */
     uint32_t classes;      /**< 0: one more than the largest label */
+    uint32_t k;            /**< keys a codebook in `codes` */
+    const uint16_t *codes; /**< `uint16_t[n][codebooks][k]` in place of x, for dkvb_fit_more(); NULL: x is there */
 } dkvb_fit_rows;
 
 #define DKVB_FIT_ROWS_INIT                                                                                             \
     {                                                                                                                  \
-        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0                                                                        \
+        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0                                                                  \
     }
 
 /** Whether rows are half whitened. Values are part of the ABI. */
@@ -55,8 +57,8 @@ enum {
     DKVB_WHITEN_CHOOSE = 2 /**< compare both on rows held out, with a part of the codebooks */
 };
 
-/** A stage begins: "whitening", "keys", "search", "temperature", "values", "codes". Return 0 to go on. On the calling
- * thread. Progress of `dkvb_run_options` counts within a stage. */
+/** A stage begins: "whitening", "keys", "search", "values", "temperature", "codes"; without a codeset "temperature" comes
+ * before "values". Return 0 to go on. On the calling thread. Progress of `dkvb_run_options` counts within a stage. */
 typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
 /** How to fit. Start from `DKVB_FIT_OPTIONS_INIT`. */
@@ -76,12 +78,13 @@ typedef struct dkvb_fit_options {
     dkvb_stage_fn stage;             /**< or NULL */
     void *user;                      /**< handed to `stage` */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
+    uint32_t count_classes;          /**< 1: the model keeps what each class selects: dkvb_model_count_classes() */
 } dkvb_fit_options;
 
 #define DKVB_FIT_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
         sizeof(dkvb_fit_options), 0, 0, 0, DKVB_WHITEN_CHOOSE, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, \
-            0, 0                                                                                                       \
+            0, 0, 0                                                                                                    \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -91,27 +94,39 @@ DKVB_API void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size);
  * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit()
  * does. Rows of a single column are not scaled to length 1 (`normalize` becomes 0), since only a sign would be left.
  *
- * @param rows     to learn from.
- * @param classes  1 or more.
+ * @param keyinit, train  read and written as far as their `struct_size` says, by every call of this header.
+ * @param rows            to learn from: those with a label.
+ * @param classes         1 or more.
+ * @return `DKVB_EINVAL` if a struct does not know its size.
  */
-DKVB_API void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
-                            size_t columns, uint32_t classes);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
+                                                  uint32_t *top_k, size_t rows, size_t columns, uint32_t classes);
 
 /** The paper's own shape and recipe: 256 codebooks of 4,096 keys 32 wide by moving averages, one selected, one epoch at
- * one rate, rows as they come (docs/method.md). */
-DKVB_API void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k);
+ * one rate, rows as they come (docs/method.md). Fields that the paper leaves open stay. Returns as dkvb_fit_suit(). */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
+                                                   uint32_t *top_k);
 
 /**
  * Choose codebooks and keys so that a model file takes at most `bytes`, as near to what suits the data as that allows.
  * Numbers of codebooks and keys that are not 0 stay. Other fields that are 0 are filled in as by dkvb_fit_suit().
  * Counted are values of 16 bits; class names, the name of the encoder and counts of classes come on top.
  *
- * @param whitened  1 if the file is to hold a whitening of `columns` by `columns`.
+ * @param[in,out] whiten  DKVB_WHITEN_…: unless never, there is room for a whitening of `columns` by `columns`. To
+ * choose becomes never where it would take over a quarter of the bytes, which leaves too few keys to be worth a
+ * comparison, or has more columns than are compared.
  * @return `DKVB_EINVAL` naming the least number of bytes (16 codebooks of 64 keys, where both may be chosen).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
-                                                    uint32_t *top_k, size_t rows, size_t columns, uint32_t classes,
-                                                    uint32_t whitened, uint64_t bytes);
+                                                    uint32_t *top_k, uint32_t *whiten, size_t rows, size_t columns,
+                                                    uint32_t classes, uint64_t bytes);
+
+/** Why a temperature was not fitted to the rows. Values are part of the ABI. */
+enum {
+    DKVB_TEMPERATURE_FITTED = 0,
+    DKVB_TEMPERATURE_FEW_ROWS = 1,   /**< fewer than 50 rows with a label can be held out */
+    DKVB_TEMPERATURE_FEW_CLASSES = 2 /**< they are of less than half of the model's classes */
+};
 
 /** What was chosen and found. The caller sets `struct_size`. */
 typedef struct dkvb_fit_report {
@@ -130,16 +145,19 @@ typedef struct dkvb_fit_report {
     double accuracy_plain;     /**< on rows held out, without whitening; NaN if that was not compared */
     double accuracy_whitened;  /**< the same with it */
     uint64_t temperature_rows; /**< rows that the temperature was fitted on; 0: too few, it is 1 */
-    double temperature;        /**< logits are divided by it */
-    double calibration_error;  /**< expected calibration error (15 bins) on those rows, at that temperature; or NaN */
+    double temperature;        /**< of a row of spread 1, see calibration.h */
+    double temperature_power;  /**< how it follows the spread */
+    double calibration_error;  /**< expected calibration error (15 bins) on those rows, at their temperatures; or NaN */
     double held_out_accuracy;  /**< on those rows, by values that had not seen them; or NaN */
     double loss;               /**< of the last epoch, see dkvb_train_report */
     double accuracy;           /**< the same */
+    uint64_t labelled;         /**< rows with a label: what the settings suit */
+    uint32_t temperature_kept; /**< DKVB_TEMPERATURE_…: why the temperature is as it was */
 } dkvb_fit_report;
 
 #define DKVB_FIT_REPORT_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_fit_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                               \
+        sizeof(dkvb_fit_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                      \
     }
 
 /**
@@ -165,6 +183,31 @@ typedef struct dkvb_fit_report {
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_rows *rows,
                                              const dkvb_fit_options *opts, dkvb_fit_report *report,
                                              const dkvb_run_options *run);
+
+/**
+ * Go on with a model: search more rows by its keys under its mask, and train its values on them. Its classes, `top_k`,
+ * whitening and type of values stay; epochs, batch and rate that are left open follow from the new rows.
+ *
+ * With a codeset, which must be what the model was trained on (dkvb_replay_check()), the rows join those of it: a share
+ * of them is held out, the training is recorded as one more session, and the temperature is fitted on all rows held
+ * out, so that exact forgetting stays exact. Rows without ids are numbered on from the largest id of the codeset; no
+ * class keeps fewer than three rows to learn from, those of earlier trainings included. Codes know no mask, so nothing
+ * may be masked or purged then.
+ *
+ * Without one, the temperature comes from a copy of the model that goes on without a tenth of the rows, if these are 50
+ * or more and of half of the classes at least; else it stays, and the report says why.
+ *
+ * @param[in,out] model    not mapped. Unchanged on failure.
+ * @param[in,out] codeset  with all its codes (dkvb_codeset_search()); or NULL. Unchanged on failure.
+ * @param         rows     x, or codes with the k of the model; labels below its number of classes.
+ * @param         opts     `train`, `hold_out`, `count_classes`, `stage` and `user` count; `hold_out` with a codeset.
+ * Counts that the model keeps are always added to.
+ * @return `DKVB_EINVAL`, `DKVB_EMISMATCH`, `DKVB_ESTATE` (mapped, masked, counts of only some of the rows),
+ * `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_fit_rows *rows,
+                                                  const dkvb_fit_options *opts, dkvb_fit_report *report,
+                                                  const dkvb_run_options *run);
 
 /** One trial of dkvb_tune(). */
 typedef struct dkvb_trial {
@@ -208,8 +251,8 @@ DKVB_API void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size
  * them, a quarter of fewer than 1,000), and fill in the best. Settings that the caller has fixed (not 0) stay. The
  * winner then goes to dkvb_fit(), with `whiten` of its options as `keyinit->whiten` says.
  *
- * @param[in,out] keyinit, train, top_k  as for dkvb_fit_suit(); the best settings, `whiten` among them. Unchanged on
- *                                       failure.
+ * @param[in,out] keyinit, train, top_k  as for dkvb_fit_suit(); the best settings, `whiten` among them, and in
+ *                                       `train->trials` how many were tried. Unchanged on failure.
  * @param[out]    trials                 trials made: the same number again gives the same winner. Or NULL.
  * @return as dkvb_fit(); `DKVB_EINVAL` where too few rows can be held out to tell settings apart.
  */

@@ -95,7 +95,7 @@ DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair
 /** Copy to `out`, `uint8_t[codebooks][keys]`, 1 = in the mask. */
 DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
 
-/** Write a mask file (docs/format.md), atomically: the old file stays until the new one is whole and on disk. */
+/** Write a mask file (docs/format.md), atomically (file.h): the old file stays until the new one is on disk. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
 
 /** Read a mask file; everything in it is checked. `allocator` may be NULL. */

@@ -56,20 +56,19 @@ typedef struct dkvb_model_info {
     uint64_t masked_pairs; /**< in force, purged ones not counted */
     uint64_t purged_pairs; /**< erased for good */
     uint64_t journal_entries;
-    uint64_t rows_trained; /**< rows seen in training, each epoch counted */
-    uint8_t birth[16];     /**< birth id of the codebooks */
-    uint32_t values_dtype; /**< how values are stored: DKVB_DTYPE_F32, _F16 or _BF16 */
-    uint32_t class_counts; /**< 1: counts of each class are kept, see dkvb_model_count_classes() */
-    double temperature;    /**< logits are divided by it for probabilities; 1: as they are */
-    uint8_t trained[16];   /**< fingerprint of all trainings, zeros if there was none: see dkvb_model_set_values() */
+    uint64_t rows_trained;    /**< rows seen in training, each epoch counted */
+    uint8_t birth[16];        /**< birth id of the codebooks */
+    uint32_t values_dtype;    /**< how values are stored: DKVB_DTYPE_F32, _F16 or _BF16 */
+    uint32_t class_counts;    /**< 1: counts of each class are kept, see dkvb_model_count_classes() */
+    double temperature;       /**< of a row of spread 1, see calibration.h; 1 with power 0: logits as they are */
+    double temperature_power; /**< how it follows the spread */
+    uint8_t trained[16];      /**< fingerprint of all trainings, zeros if there was none: see dkvb_model_set_values() */
+    uint32_t trials;          /**< settings tried to find those of the latest tuned training (fit.h); 0: not tuned */
 } dkvb_model_info;
 
 #define DKVB_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0,                               \
-        {                                                                                                              \
-            0                                                                                                          \
-        }                                                                                                              \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, {0}, 0                     \
     }
 
 /**
@@ -120,12 +119,13 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, con
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype);
 
 /**
- * Keep the temperature that logits are divided by for probabilities (calibration.h); 1 in a new model. It changes no
- * logits and no label.
+ * Keep what makes the temperatures of rows for probabilities (calibration.h); 1 and 0 in a new model, which leave
+ * logits as they are. They change no logits and no label.
  *
- * @return `DKVB_EINVAL` unless it is DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX, `DKVB_ESTATE`.
+ * @return `DKVB_EINVAL` unless they are DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX, and at most
+ *         DKVB_TEMPERATURE_POWER from 0; `DKVB_ESTATE`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, double power);
 
 /** Append `count` classes with values 0 and no names. Training can go on with them. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count);
@@ -193,7 +193,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, 
 /**
  * Write the model to a file (docs/format.md), atomically: written under a
  * temporary name beside `path`, flushed to disk, renamed. An old file stays whole
- * until then. Same model, same bytes. `DKVB_ESTATE` during training. A mapped model is verified first.
+ * until then, and its mode and owner are kept (file.h). Same model, same bytes. `DKVB_ESTATE` during training. A mapped
+ * model is verified first.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, const char *path);
 
@@ -209,10 +210,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char
 /**
  * Open a model in place, to use only: calls that would change it return
  * `DKVB_ESTATE`. Many processes share one copy in memory. Header, section table
- * and the small sections are checked; projections, keys and values are not read until they are needed, and
+ * and the small sections are checked; keys and values are not read until they are needed, and
  * whatever lies in them cannot make the library touch memory outside:
- * dkvb_model_verify() checks them on request. The file must not shrink meanwhile
- * (replacing it by dkvb_model_save() is fine).
+ * dkvb_model_verify() checks them on request. A file that leaves out rows of values, because many keys
+ * were never selected or are purged, has its values read into memory of the model's own. The file must not shrink
+ * meanwhile (replacing it by dkvb_model_save() is fine).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 

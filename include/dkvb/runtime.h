@@ -20,17 +20,20 @@ extern "C" {
  */
 typedef int (*dkvb_progress_fn)(void *user, uint64_t done, uint64_t total);
 
+struct dkvb_outside; /* search.h */
+
 /** How to run a long call. NULL stands for the defaults. Results never depend on it. */
 typedef struct dkvb_run_options {
-    size_t struct_size;        /**< sizeof(dkvb_run_options), set by INIT */
-    uint32_t threads;          /**< workers, the caller included, at most 1,024; 0: as many as OpenMP would use */
-    dkvb_progress_fn progress; /**< or NULL */
-    void *user;                /**< handed to `progress` */
+    size_t struct_size;           /**< sizeof(dkvb_run_options), set by INIT */
+    uint32_t threads;             /**< workers, the caller included, at most 1,024; 0: as many as OpenMP would use */
+    dkvb_progress_fn progress;    /**< or NULL */
+    void *user;                   /**< handed to `progress` */
+    struct dkvb_outside *outside; /**< searches count rows outside the scale here, see search.h; or NULL */
 } dkvb_run_options;
 
 #define DKVB_RUN_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_run_options), 0, 0, 0                                                                              \
+        sizeof(dkvb_run_options), 0, 0, 0, 0                                                                           \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */

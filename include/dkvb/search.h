@@ -33,6 +33,37 @@ extern "C" {
 #define DKVB_CODE_NONE 0xFFFFu
 
 /**
+ * Rows outside the scale: such as these codebooks were not made for. They get codes and answers like all others, which
+ * mean little; so whoever asks is told how many there are.
+ *
+ * A row is outside if its length, as it is handed over, is below a quarter of the usual lengths of key rows or above
+ * four times those, or if it is not
+ * scaled to length 1 and more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of the
+ * kind that the keys were placed on are hardly ever: it takes a wrong number in a row, or rows of another type (0..255
+ * for 0..1), scaling or encoder (docs/numerics.md, *Rows outside the scale*).
+ *
+ * To count them, hand one to a call in its run options: dkvb_search(), dkvb_model_predict(), and dkvb_fit() for the
+ * rows that it learns from. Calls add to what it holds, so that batches count as one. Undefined on failure.
+ */
+typedef struct dkvb_outside {
+    size_t struct_size; /**< sizeof(dkvb_outside), set by INIT */
+    uint64_t searched;  /**< rows that were looked at */
+    uint64_t rows;      /**< of them outside the scale */
+    uint64_t shorter;   /**< of those, rows whose length is below `least` */
+    uint64_t longer;    /**< rows whose length is above `greatest` */
+    uint64_t first;     /**< number of the first row outside, counted through all calls */
+    double length;      /**< of the first row */
+    double cut;         /**< share of its projected numbers that lie at an end of the scale; 0 if rows have length 1 */
+    double least;       /**< lengths that rows may have; 0 */
+    double greatest;    /**< and the greatest float where codebooks remember none */
+} dkvb_outside;
+
+#define DKVB_OUTSIDE_INIT                                                                                              \
+    {                                                                                                                  \
+        sizeof(dkvb_outside), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                \
+    }
+
+/**
  * Nearest keys of each row of `x`, nearest first.
  *
  * @param      codebooks  frozen.

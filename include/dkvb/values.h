@@ -63,13 +63,14 @@ typedef struct dkvb_train_options {
     dkvb_report_fn report;  /**< or NULL */
     void *user;             /**< handed to `report` */
     const uint64_t *ids;    /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
+    uint32_t trials;        /**< settings that dkvb_tune() tried to find these, kept in the model; 0: not tuned */
     uint32_t relearn;       /**< 1: rows of classes that were forgotten (unlearn.h) may be trained on; the journal then
                                  says that those forgettings are over. 0: such rows are refused */
 } dkvb_train_options;
 
 #define DKVB_TRAIN_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 0                                         \
+        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 0, 0                                      \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -134,7 +135,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);
 DKVB_API void dkvb_model_train_abort(dkvb_model *model);
 
 /**
- * Logits of codes, not yet divided by the model's temperature. Sums run in one defined order (docs/numerics.md).
+ * Logits of codes, not yet divided by a temperature. Sums run in one defined order (docs/numerics.md).
  *
  * @param      codes   `uint16_t[n][codebooks][k]`.
  * @param[out] logits  `float[n][classes]`; all 0 for a row that abstains. Undefined on failure.
@@ -151,12 +152,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model,
                                                         size_t n, int32_t *labels, const dkvb_run_options *run);
 
 /**
- * Probabilities softmax(logits / temperature) of each row.
+ * Probabilities of each row: softmax of its logits, divided by dkvb_calibration_temperature() of the row.
  *
- * @param      temperature  of the model (dkvb_model_info), or 1; above 0.
+ * @param      temperature  of the model (dkvb_model_info), or 1; finite and above 0.
+ * @param      power        the same, or 0; finite.
  * @param[out] probs        `float[n][classes]`, may be `logits`.
+ * @return `DKVB_EINVAL` for another temperature; `probs` is unchanged then.
  */
-DKVB_API void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, float *probs);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
+                                                        double temperature, double power, float *probs);
 
 /** Class with the largest logit of each row, the lowest on a tie. Knows nothing of abstaining. `classes` >= 1. */
 DKVB_API void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels);

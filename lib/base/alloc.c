@@ -34,25 +34,31 @@ dkvb_status dkvb__check_allocator(const dkvb_allocator *given)
     return DKVB_OK;
 }
 
-/* What to ask the allocator for: the block, room to align it, and the pointer that the allocator gave, which lies in
- * the word before the aligned block. False if that is too much. */
+/* In front of each block: the pointer that the allocator gave, and the size that was asked for. */
+struct head {
+    char *raw;
+    size_t size;
+};
+
+/* What to ask the allocator for: the block, its head, and room to align it. False if that is too much. */
 static bool raw_size(size_t *raw, size_t count, size_t size)
 {
-    if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(char *))
+    if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(struct head))
         return false;
-    *raw += ALIGNMENT + sizeof(char *);
+    *raw += ALIGNMENT + sizeof(struct head);
     return true;
 }
 
-static void *align(char *raw)
+static void *align(char *raw, size_t size)
 {
+    struct head head = {raw, size - ALIGNMENT - sizeof head};
     char *aligned;
 
     if (!raw)
         return NULL;
-    aligned = raw + sizeof raw;
+    aligned = raw + sizeof head;
     aligned += ALIGNMENT - (uintptr_t)aligned % ALIGNMENT;
-    memcpy(aligned - sizeof raw, &raw, sizeof raw);
+    memcpy(aligned - sizeof head, &head, sizeof head);
     return aligned;
 }
 
@@ -60,7 +66,7 @@ void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size)
 {
     size_t raw;
 
-    return raw_size(&raw, count, size) ? align(mem->alloc(mem->user, raw)) : NULL;
+    return raw_size(&raw, count, size) ? align(mem->alloc(mem->user, raw), raw) : NULL;
 }
 
 void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
@@ -69,21 +75,39 @@ void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size)
     void *ptr;
 
     if (mem->alloc == default_alloc) /* large blocks come cleared from the system, and cost nothing until touched */
-        return raw_size(&raw, count, size) ? align(calloc(raw, 1)) : NULL;
+        return raw_size(&raw, count, size) ? align(calloc(raw, 1), raw) : NULL;
     ptr = dkvb__alloc(mem, count, size);
     if (ptr)
         memset(ptr, 0, count * size);
     return ptr;
 }
 
+static struct head head_of(const void *ptr)
+{
+    struct head head;
+
+    memcpy(&head, (const char *)ptr - sizeof head, sizeof head);
+    return head;
+}
+
 void dkvb__free(const dkvb_allocator *mem, void *ptr)
 {
-    char *raw;
+    if (ptr)
+        mem->release(mem->user, head_of(ptr).raw);
+}
 
-    if (!ptr)
-        return;
-    memcpy(&raw, (char *)ptr - sizeof raw, sizeof raw);
-    mem->release(mem->user, raw);
+void dkvb__erase(void *ptr, size_t size)
+{
+    if (size > 0)
+        memset(ptr, 0, size);
+    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* as if somebody read it now */
+}
+
+void dkvb__free_erased(const dkvb_allocator *mem, void *ptr)
+{
+    if (ptr)
+        dkvb__erase(ptr, head_of(ptr).size);
+    dkvb__free(mem, ptr);
 }
 
 char *dkvb__strdup(const dkvb_allocator *mem, const char *text)

@@ -33,6 +33,13 @@ void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size);
 /* NULL is a no-op. */
 void dkvb__free(const dkvb_allocator *mem, void *ptr);
 
+/* Overwrite memory with zeros, also where the compiler can see that nobody reads it again. Everything that values,
+ * keys, codes, ids or salts of rows leave behind ends this way: rows that were forgotten are in no freed block. */
+void dkvb__erase(void *ptr, size_t size);
+
+/* Erase a whole block and free it. NULL is a no-op. */
+void dkvb__free_erased(const dkvb_allocator *mem, void *ptr);
+
 /* A copy of a string, NULL if out of memory. */
 char *dkvb__strdup(const dkvb_allocator *mem, const char *text);
 

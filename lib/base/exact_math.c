@@ -15,10 +15,16 @@ static double from_bits(uint64_t bits)
     return x;
 }
 
-/* e^x = 2^k e^r with r = x - k ln 2, |r| <= ln 2 / 2; e^r by its Taylor series, whose 14th term is below 2^-55. */
+/* 1 / i!, the coefficients of e^r. Products with them are several times as fast as the divisions they stand for. */
+static const double inverse_factorial[] = {
+    1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
+    1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800,
+};
+
+/* e^x = 2^k e^r with r = x - k ln 2, |r| <= ln 2 / 2; e^r by its Taylor series, whose 14th term is below 2^-57. */
 double dkvb__exp(double x)
 {
-    double k_real, r, sum = 1.0;
+    double k_real, r, sum = inverse_factorial[13];
     int64_t k;
 
     if (!(x > -708.0))
@@ -28,8 +34,8 @@ double dkvb__exp(double x)
     k = (int64_t)(x * 1.4426950408889634 + (x < 0.0 ? -0.5 : 0.5));
     k_real = (double)k;
     r = (x - k_real * ln2_high) - k_real * ln2_low;
-    for (int i = 14; i > 0; i--)
-        sum = 1.0 + sum * r / i;
+    for (int i = 12; i >= 0; i--)
+        sum = sum * r + inverse_factorial[i];
     return sum * from_bits((uint64_t)(k + 1023) << 52);
 }
 

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,16 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/process.h"
 #include "base/status.h"
+#include "dkvb/file.h"
 
 enum {
     MAX_TRANSFER = 1 << 30, /* some systems refuse larger single reads and writes */
-    MAX_STEM = 200          /* bytes of a file's name in that of its temporary file */
+    MAX_STEM = 200,         /* bytes of a file's name in that of its temporary file */
+    MAX_LIVE = 16           /* temporary files at a time that a signal handler removes */
 };
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path)
@@ -138,32 +144,121 @@ static char *target_path(const char *path, const dkvb_allocator *mem)
     return dkvb__strdup(mem, realpath(path, resolved) ? resolved : path);
 }
 
+static size_t folder_size(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? (size_t)(slash + 1 - path) : 0;
+}
+
 /* How much of a path a temporary name begins with: a file's name has at most 255 bytes on most systems, so that of a
  * long one is cut, before a whole character. */
 static size_t stem_size(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    size_t length = strlen(name);
+    size_t folder = folder_size(path), length = strlen(path + folder);
 
     if (length > MAX_STEM)
-        for (length = MAX_STEM; length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80;)
+        for (length = MAX_STEM; length > 0 && ((unsigned char)path[folder + length] & 0xC0) == 0x80;)
             length--;
-    return (size_t)(name - path) + length;
+    return folder + length;
 }
 
-/* Create a new file beside the target: "<path>.tmp-<process>-<attempt>". */
+/* Temporary files of this process, for a signal handler that removes them. The list is fixed and its names are copies,
+ * since a handler may run on any thread at any instant: it can neither take a lock nor follow a pointer that another
+ * thread is about to free. */
+static struct {
+    atomic_int state;
+    uint64_t owner; /* a forked child has a copy of the list, but the files are its parent's */
+    char name[PATH_MAX];
+} live[MAX_LIVE];
+
+enum { FREE, TAKEN, LIVE }; /* of `state`. LIVE: the name is whole, and a file of this name may be there. */
+
+static void live_add(struct dkvb__writer *w)
+{
+    size_t size = strlen(w->temporary) + 1;
+
+    for (int i = 0; i < MAX_LIVE && size <= sizeof live[i].name; i++) {
+        int expected = FREE;
+
+        if (!atomic_compare_exchange_strong(&live[i].state, &expected, TAKEN))
+            continue;
+        memcpy(live[i].name, w->temporary, size);
+        live[i].owner = dkvb__process();
+        atomic_store(&live[i].state, LIVE);
+        w->live = i;
+        return;
+    }
+}
+
+static void live_remove(struct dkvb__writer *w)
+{
+    if (w->live >= 0)
+        atomic_store(&live[w->live].state, FREE);
+    w->live = -1;
+}
+
+void dkvb_file_remove_temporaries(void)
+{
+    int error = errno;
+
+    for (int i = 0; i < MAX_LIVE; i++)
+        if (atomic_load(&live[i].state) == LIVE && live[i].owner == dkvb__process())
+            unlink(live[i].name);
+    errno = error;
+}
+
+/* Create a new file beside the target: "<path>.tmp-<process>-<attempt>". It is listed before
+ * it is there, so that no signal comes in between. The lock tells dkvb_file_leftover() that it is in use; on a file
+ * system without locks, leftovers are not told of. */
 static bool create_temporary(struct dkvb__writer *w, size_t size, mode_t mode)
 {
     int stem = (int)stem_size(w->path);
 
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
         snprintf(w->temporary, size, "%.*s.tmp-%ld-%u", stem, w->path, (long)getpid(), attempt);
+        live_add(w);
         w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        w->created = w->fd >= 0;
-        if (w->created || errno != EEXIST)
-            break;
+        if (w->fd >= 0) {
+            (void)flock(w->fd, LOCK_EX | LOCK_NB);
+            return true;
+        }
+        live_remove(w);
+        if (errno != EEXIST)
+            return false;
     }
-    return w->created;
+    return false;
+}
+
+/* Give an open file the access control list of another one. False if there is a list that it could not get. */
+static bool copy_acl(int fd, const char *from)
+{
+    static const char name[] = "system.posix_acl_access";
+    char list[4096];
+    ssize_t size = getxattr(from, name, list, sizeof list);
+
+    return size < 0 ? errno != ERANGE && errno != EACCES : fsetxattr(fd, name, list, (size_t)size, 0) == 0;
+}
+
+/* Give the new file the owner, group, mode and access control list of the one that it replaces, as far as the system
+ * allows: only root gives a file away, and others only to groups of their own. A group that could not be kept leaves
+ * its place to one that the old mode meant nothing to, so that one gets no more than everybody. The same goes for a
+ * list, which the bits of the group stand for: without it they would mean the group alone. */
+static dkvb_status inherit(int fd, const struct stat *old, const char *path)
+{
+    struct stat now;
+    mode_t mode = old->st_mode & 07777;
+    bool same_group = true;
+
+    if (fstat(fd, &now) != 0)
+        return dkvb__fail_errno(path, "examine the file beside it");
+    if ((now.st_uid != old->st_uid || now.st_gid != old->st_gid) && fchown(fd, old->st_uid, old->st_gid) != 0) {
+        mode &= 0777;
+        same_group = now.st_gid == old->st_gid || fchown(fd, (uid_t)-1, old->st_gid) == 0;
+    }
+    if (!same_group || !copy_acl(fd, path))
+        mode = (mode & ~(mode_t)070) | (mode & 07) << 3;
+    return fchmod(fd, mode) == 0 ? DKVB_OK : dkvb__fail_errno(path, "set its mode");
 }
 
 dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const dkvb_allocator *mem)
@@ -171,9 +266,9 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
     struct stat st;
     size_t size;
     bool replaces;
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
-    *w = (struct dkvb__writer){.mem = mem, .fd = -1};
+    *w = (struct dkvb__writer){.mem = mem, .fd = -1, .live = -1};
     w->path = target_path(path, mem);
     size = w->path ? strlen(w->path) + 48 : 0;
     w->temporary = size ? dkvb__alloc(mem, size, 1) : NULL;
@@ -187,15 +282,12 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never open to more than the old file was */ {
+    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never open to more than the old file was */
         rc = dkvb__fail_errno(path, "create a file beside it");
-        goto fail;
-    }
-    if (replaces && fchmod(w->fd, st.st_mode & 07777) != 0) {
-        rc = dkvb__fail_errno(path, "set its mode");
-        goto fail;
-    }
-    return DKVB_OK;
+    else if (replaces)
+        rc = inherit(w->fd, &st, w->path);
+    if (!rc)
+        return DKVB_OK;
 
 fail:
     dkvb__writer_abort(w);
@@ -235,41 +327,114 @@ static void sync_folder(char *path)
     close(fd);
 }
 
+static void release(struct dkvb__writer *w)
+{
+    if (w->fd >= 0)
+        close(w->fd); /* its result says nothing more: a committed file was flushed, another one is removed */
+    live_remove(w);
+    dkvb__free(w->mem, w->temporary);
+    dkvb__free(w->mem, w->path);
+    *w = (struct dkvb__writer){.fd = -1, .live = -1};
+}
+
 dkvb_status dkvb__writer_commit(struct dkvb__writer *w)
 {
-    dkvb_status rc;
+    dkvb_status rc = fsync(w->fd) == 0 ? DKVB_OK : dkvb__fail_errno(w->path, "flush to disk");
 
-    if (fsync(w->fd) != 0) {
-        rc = dkvb__fail_errno(w->path, "flush to disk");
-        goto fail;
-    }
-    if (close(w->fd) != 0) {
-        w->fd = -1;
-        rc = dkvb__fail_errno(w->path, "close");
-        goto fail;
-    }
-    w->fd = -1;
-    if (rename(w->temporary, w->path) != 0) {
+    /* The file is renamed while it is open, and so locked: its temporary name never looks like a leftover. */
+    if (!rc && rename(w->temporary, w->path) != 0)
         rc = dkvb__fail_errno(w->path, "put in place");
-        goto fail;
+    if (rc) {
+        dkvb__writer_abort(w);
+        return rc;
     }
-    w->created = false;
     sync_folder(w->path);
-    dkvb__writer_abort(w); /* nothing is left to undo: releases the names */
+    release(w);
     return DKVB_OK;
-
-fail:
-    dkvb__writer_abort(w);
-    return rc;
 }
 
 void dkvb__writer_abort(struct dkvb__writer *w)
 {
     if (w->fd >= 0)
-        close(w->fd);
-    if (w->created)
         unlink(w->temporary);
-    dkvb__free(w->mem, w->temporary);
-    dkvb__free(w->mem, w->path);
-    *w = (struct dkvb__writer){.fd = -1};
+    release(w);
+}
+
+dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
+{
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    struct dkvb__writer w;
+    dkvb_status rc;
+
+    if (!path || (!data && size > 0))
+        return dkvb__fail(DKVB_EINVAL, "file: %s is NULL", path ? "data" : "path");
+    rc = dkvb__writer_begin(&w, path, &mem);
+    if (rc)
+        return rc;
+    rc = dkvb__writer_put(&w, data, size);
+    if (!rc)
+        return dkvb__writer_commit(&w);
+    dkvb__writer_abort(&w);
+    return rc;
+}
+
+/* Whether the rest of a name, after the stem, is what create_temporary() adds: ".tmp-<digits>-<digits>". */
+static bool is_temporary(const char *rest)
+{
+    static const char mark[] = ".tmp-";
+    size_t process, attempt;
+
+    if (strncmp(rest, mark, sizeof mark - 1) != 0)
+        return false;
+    rest += sizeof mark - 1;
+    process = strspn(rest, "0123456789");
+    if (process == 0 || rest[process] != '-')
+        return false;
+    attempt = strspn(rest + process + 1, "0123456789");
+    return attempt > 0 && rest[process + 1 + attempt] == '\0';
+}
+
+/* Whether a file is there that nobody holds the writer's lock of. */
+static bool is_abandoned(const char *name)
+{
+    int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    bool abandoned = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_SH | LOCK_NB) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return abandoned;
+}
+
+dkvb_status dkvb_file_leftover(const char *path, size_t index, char *name, size_t size)
+{
+    char target[PATH_MAX], folder[PATH_MAX];
+    size_t stem, before;
+    struct dirent *entry;
+    DIR *dir;
+    dkvb_status rc = DKVB_ENOTFOUND;
+
+    if (!path || !name || strlen(path) >= sizeof target)
+        return dkvb__fail(DKVB_EINVAL, "leftover: %s", path && name ? "the path is too long" : "a name is NULL");
+    if (!realpath(path, target))
+        memcpy(target, path, strlen(path) + 1);
+    stem = stem_size(target);
+    before = folder_size(target);
+    snprintf(folder, sizeof folder, "%.*s", (int)before, before > 0 ? target : "");
+    dir = opendir(before > 0 ? folder : ".");
+    if (!dir)
+        return dkvb__fail_errno(path, "read the folder of");
+    while (rc == DKVB_ENOTFOUND && (entry = readdir(dir)) != NULL) {
+        int length;
+
+        if (strncmp(entry->d_name, target + before, stem - before) != 0 || !is_temporary(entry->d_name + stem - before))
+            continue;
+        length = snprintf(name, size, "%s%s", folder, entry->d_name);
+        if (length < 0 || (size_t)length >= size)
+            rc = dkvb__fail(DKVB_EINVAL, "leftover: %zu bytes are too few for %.300s", size, entry->d_name);
+        else if (is_abandoned(name) && index-- == 0)
+            rc = DKVB_OK;
+    }
+    closedir(dir);
+    return rc == DKVB_ENOTFOUND ? dkvb__fail(rc, "%.300s: nothing is left over beside it", path) : rc;
 }

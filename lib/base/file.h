@@ -39,14 +39,14 @@ dkvb_status dkvb__mapping_open(struct dkvb__mapping **out, const struct dkvb__fi
 struct dkvb__mapping *dkvb__mapping_retain(struct dkvb__mapping *mapping);
 void dkvb__mapping_free(struct dkvb__mapping *mapping); /* NULL is a no-op */
 
-/* A file that appears under its name only when it is whole and on disk. Begin, write, commit; or abort. Replaces what a
- * symbolic link points to, and keeps the mode of a file that it replaces. */
+/* A file that appears under its name only when it is whole and on disk, by the rules of dkvb/file.h. Begin, write,
+ * commit; or abort. */
 struct dkvb__writer {
     const dkvb_allocator *mem;
     int fd;
     char *path;      /* symbolic links resolved */
-    char *temporary; /* beside it */
-    bool created;    /* a file of that name is ours to remove */
+    char *temporary; /* beside it; a file of that name is there exactly while `fd` is open */
+    int live;        /* place in the list that a signal handler removes temporaries by; -1: the list is full */
     uint64_t written;
 };
 

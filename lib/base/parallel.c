@@ -1,8 +1,8 @@
 #include "base/parallel.h"
 
 #include <stdatomic.h>
-#include <unistd.h>
 
+#include "base/process.h"
 #include "base/status.h"
 
 #ifdef _OPENMP
@@ -10,15 +10,6 @@
 #endif
 
 enum { MAX_THREADS = 1024 };
-
-/* GNU OpenMP keeps its worker threads, which do not exist in a forked child: a parallel region there would wait for
- * them for ever. So a process other than the one that loaded the library works on one thread. */
-static pid_t loaded_in;
-
-__attribute__((constructor)) static void remember_process(void)
-{
-    loaded_in = getpid();
-}
 
 void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size)
 {
@@ -39,6 +30,7 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
     run->threads = dkvb_runtime_threads(&o);
     run->progress = o.progress;
     run->user = o.user;
+    run->outside = o.outside;
     return DKVB_OK;
 }
 
@@ -48,7 +40,8 @@ uint32_t dkvb_runtime_threads(const dkvb_run_options *opts)
     int available = omp_get_max_threads();
     uint32_t threads = opts && opts->threads > 0 ? opts->threads : available > 0 ? (uint32_t)available : 1;
 
-    if (getpid() != loaded_in)
+    if (dkvb__forked()) /* a child has no copy of GNU OpenMP's workers: a parallel region would wait for them for ever
+                         */
         return 1;
     return threads < MAX_THREADS ? threads : MAX_THREADS;
 #else

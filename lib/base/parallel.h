@@ -17,6 +17,7 @@ struct dkvb__run {
     unsigned threads;
     dkvb_progress_fn progress;
     void *user;
+    struct dkvb_outside *outside; /* or NULL */
 };
 
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given);

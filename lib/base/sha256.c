@@ -2,6 +2,8 @@
 
 #include <sha2.h>
 
+#include "base/alloc.h"
+
 void dkvb__sha256(uint8_t hash[DKVB__SHA256_SIZE], const struct dkvb__piece *pieces, size_t count)
 {
     SHA2_CTX state;
@@ -10,4 +12,5 @@ void dkvb__sha256(uint8_t hash[DKVB__SHA256_SIZE], const struct dkvb__piece *pie
     for (size_t i = 0; i < count; i++)
         SHA256Update(&state, pieces[i].data, pieces[i].size);
     SHA256Final(hash, &state);
+    dkvb__erase(&state, sizeof state); /* its buffer holds the salt of a commitment */
 }

@@ -1,11 +1,29 @@
 #include "dkvb/calibration.h"
 
+#include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/exact_math.h"
 #include "base/status.h"
+#include "bottleneck/model.h"
 
-enum { MAX_BINS = 1000, STEPS = 100 };
+enum { MAX_BINS = 1000, STEPS = 60 };
+
+/* The power is drawn to 0 as by a normal distribution around it with a standard deviation of 1/2: some tens of rows say
+ * nothing of it, thousands outweigh this. */
+static const double power_pull = 4.0;
+
+dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
+{
+    if (!(temperature >= DKVB_TEMPERATURE_MIN && temperature <= DKVB_TEMPERATURE_MAX))
+        return dkvb__fail(code, "%.300s: temperature is %g, it must be %g to %g", what, temperature,
+                          DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
+    if (!(power >= -DKVB_TEMPERATURE_POWER && power <= DKVB_TEMPERATURE_POWER))
+        return dkvb__fail(code, "%.300s: power of the temperature is %g, it must be %g to %g", what, power,
+                          -DKVB_TEMPERATURE_POWER, DKVB_TEMPERATURE_POWER);
+    return DKVB_OK;
+}
 
 static dkvb_status check_rows(const float *logits, const int32_t *labels, size_t n, uint32_t classes)
 {
@@ -36,112 +54,162 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/* Mean over rows of the largest probability of softmax(logits / temperature), and how many rows are right. */
-static double mean_confidence(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                              double temperature, double *rows, double *right)
+/* Mean distance of the other logits, and itself, from the largest; 0: all are the same, or one is not finite. */
+static double spread(const float *row, uint32_t classes)
 {
-    double sum = 0.0;
+    double most = (double)row[largest(row, classes)], sum = 0.0;
 
-    *rows = *right = 0.0;
-    for (size_t r = 0; r < n; r++) {
-        const float *row = logits + r * classes;
-        double total = 0.0;
-        size_t best;
+    for (size_t l = 0; l < classes; l++)
+        sum += most - (double)row[l];
+    return __builtin_isfinite(sum) ? sum / (double)classes : 0.0;
+}
 
-        if (labels[r] < 0)
-            continue;
-        best = largest(row, classes);
-        for (size_t l = 0; l < classes; l++)
-            total += dkvb__exp(((double)row[l] - (double)row[best]) / temperature);
-        sum += 1.0 / total;
-        *rows += 1.0;
-        *right += best == (size_t)labels[r];
+double dkvb_calibration_temperature(const float *row, uint32_t classes, double temperature, double power)
+{
+    double s = power != 0.0 ? spread(row, classes) : 0.0;
+
+    return s > 0.0 ? temperature * dkvb__exp(power * dkvb__log(s)) : temperature;
+}
+
+/* Largest probability at a temperature; `fall`: how fast it falls as the logarithm of the temperature rises. */
+static double confidence(const float *row, uint32_t classes, size_t best, double temperature, double *fall)
+{
+    double total = 0.0, moment = 0.0;
+
+    for (size_t l = 0; l < classes; l++) {
+        double gap = ((double)row[best] - (double)row[l]) / temperature, e = dkvb__exp(-gap);
+
+        total += e;
+        moment += e * gap;
     }
-    return sum / *rows;
+    *fall = moment / (total * total);
+    return 1.0 / total;
+}
+
+/* Rows that a temperature matters to: their logits are not all the same. */
+struct fitting {
+    const float *logits;
+    const int32_t *labels;
+    size_t n;
+    uint32_t classes;
+    double rows, mean;             /* how many; mean of the logarithms of their spreads */
+    double excess[2], slope[2][2]; /* of confidence; how it falls with the temperature and with the power */
+};
+
+static double log_spread(const struct fitting *f, size_t r)
+{
+    double s = f->labels[r] < 0 ? 0.0 : spread(f->logits + r * f->classes, f->classes);
+
+    return s > 0.0 ? dkvb__log(s) : NAN;
+}
+
+/* Sums over rows at temperatures of e^(at + power x), x the row's log(spread) less the mean of all. */
+static void add_up(struct fitting *f, double at, double power)
+{
+    memset(f->excess, 0, sizeof f->excess);
+    memset(f->slope, 0, sizeof f->slope);
+    for (size_t r = 0; r < f->n; r++) {
+        const float *row = f->logits + r * f->classes;
+        size_t best = largest(row, f->classes);
+        double x = log_spread(f, r) - f->mean, fall, excess;
+
+        if (isnan(x))
+            continue;
+        excess = confidence(row, f->classes, best, dkvb__exp(at + power * x), &fall);
+        /* Right counts as a little less than 1, wrong as a little more than 0: (right + 1) / (rows + 2) in all. */
+        excess -= ((best == (size_t)f->labels[r] ? f->rows : 0.0) + 1.0) / (f->rows + 2.0);
+        f->excess[0] += excess;
+        f->excess[1] += excess * x;
+        f->slope[0][0] += fall;
+        f->slope[0][1] += fall * x;
+        f->slope[1][1] += fall * x * x;
+    }
+    f->excess[1] -= power_pull * power;
+    f->slope[0][0] += 1e-9; /* all certain, or all undecided: a long way in the direction of the excess */
+    f->slope[1][1] += power_pull;
+}
+
+static double within(double x, double least, double most)
+{
+    return x < least ? least : x > most ? most : x;
 }
 
 /*
- * Confidence falls as the temperature rises, so there is one where it equals the accuracy. It is looked for by false
- * position on a logarithmic scale: the interval is cut where a line through its ends crosses the wanted
- * value, the end that stays twice counting half (the Illinois rule), which takes about ten steps.
+ * Both sums of excess are 0 in one place only: they are the slopes of a function of (at, power) that is concave, since
+ * confidence falls as a row's temperature rises and the logarithm of that is linear in both. Newton's method finds it
+ * in five to seven steps. Steps are limited, and the limit is halved where one went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                 double *temperature)
+                                 double *temperature, double *power)
 {
-    double low = DKVB_TEMPERATURE_MIN, high = DKVB_TEMPERATURE_MAX, rows, right, wanted, at_low, at_high;
-    int side = 0;
+    const double low = dkvb__log(DKVB_TEMPERATURE_MIN), high = dkvb__log(DKVB_TEMPERATURE_MAX);
+    struct fitting f = {.logits = logits, .labels = labels, .n = n, .classes = classes};
+    double at, p = 0.0, limit = 1.0, before = 0.0;
     dkvb_status rc = check_rows(logits, labels, n, classes);
 
     if (rc)
         return rc;
-    at_low = mean_confidence(logits, labels, n, classes, low, &rows, &right);
-    wanted = (right + 1.0) / (rows + 2.0); /* rows that are all right are no proof of certainty */
-    at_low -= wanted;
-    at_high = mean_confidence(logits, labels, n, classes, high, &rows, &right) - wanted;
-    if (at_low - at_high < 1e-12) { /* no temperature matters, as where all logits are 0 */
-        *temperature = 1.0;
-        return DKVB_OK;
-    }
-    *temperature = at_low <= 0.0 ? low : high;
-    if (at_low <= 0.0 || at_high >= 0.0)
-        return DKVB_OK;
-    for (int step = 0; step < STEPS; step++) {
-        double share = at_low / (at_low - at_high),
-               middle = dkvb__exp(dkvb__log(low) + share * (dkvb__log(high) - dkvb__log(low))), at;
+    for (size_t r = 0; r < n; r++) {
+        double x = log_spread(&f, r);
 
-        at = mean_confidence(logits, labels, n, classes, middle, &rows, &right) - wanted;
-        *temperature = middle;
-        if ((at < 1e-9 && at > -1e-9) || high < low * (1.0 + 1e-9))
-            break;
-        if (at > 0.0) {
-            low = middle;
-            at_low = at;
-            at_high = side > 0 ? at_high / 2.0 : at_high;
-            side = 1;
-        } else {
-            high = middle;
-            at_high = at;
-            at_low = side < 0 ? at_low / 2.0 : at_low;
-            side = -1;
-        }
+        f.rows += !isnan(x);
+        f.mean += isnan(x) ? 0.0 : x;
     }
+    f.mean /= f.rows > 0.0 ? f.rows : 1.0;
+    at = f.rows > 0.0 ? within(f.mean - dkvb__log(dkvb__log(classes) + 1.0), low, high) : 0.0;
+    for (int step = 0; f.rows > 0.0 && step < STEPS; step++) {
+        double last_at = at, last_p = p, ratio;
+
+        add_up(&f, at, p);
+        limit = f.excess[0] * before < 0.0 ? limit / 2.0 : limit;
+        before = f.excess[0];
+        ratio = f.slope[0][1] / f.slope[0][0];
+        p += within((f.excess[1] - f.excess[0] * ratio) / (f.slope[1][1] - f.slope[0][1] * ratio), -limit, limit);
+        p = within(p, -DKVB_TEMPERATURE_POWER, DKVB_TEMPERATURE_POWER);
+        at += within(f.excess[0] / f.slope[0][0] - (p - last_p) * ratio, -limit, limit);
+        at = within(at, low + p * f.mean, high + p * f.mean);
+        if (fabs(at - last_at) + fabs(p - last_p) < 1e-10)
+            break;
+    }
+    *temperature = within(dkvb__exp(at - p * f.mean), DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
+    *power = p;
     return DKVB_OK;
 }
 
 /* Bins of rows are added up: right answers less their probabilities. */
 static dkvb_status add_gaps(const float *logits, const int32_t *labels, size_t n, uint32_t classes, double temperature,
-                            uint32_t bins, double *gap, uint64_t *rows)
+                            double power, uint32_t bins, double *gap, uint64_t *rows)
 {
-    if (!(temperature >= DKVB_TEMPERATURE_MIN && temperature <= DKVB_TEMPERATURE_MAX))
-        return dkvb__fail(DKVB_EINVAL, "calibration: temperature is %g, it must be %g to %g", temperature,
-                          DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
+    dkvb_status rc = dkvb__temperature_check(temperature, power, DKVB_EINVAL, "calibration");
+
+    if (rc)
+        return rc;
     if (bins < 1 || bins > MAX_BINS)
         return dkvb__fail(DKVB_EINVAL, "calibration: %u bins, there must be 1 to %d", bins, MAX_BINS);
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
         size_t best, bin;
-        double total = 0.0;
+        double top, fall;
 
         if (labels[r] < 0)
             continue;
         best = largest(row, classes);
-        for (size_t l = 0; l < classes; l++)
-            total += dkvb__exp(((double)row[l] - (double)row[best]) / temperature);
-        bin = (size_t)((double)bins / total); /* the largest probability is 1 / total */
-        gap[bin < bins ? bin : bins - 1] += (best == (size_t)labels[r] ? 1.0 : 0.0) - 1.0 / total;
+        top = confidence(row, classes, best, dkvb_calibration_temperature(row, classes, temperature, power), &fall);
+        bin = (size_t)(top * (double)bins);
+        gap[bin < bins ? bin : bins - 1] += (best == (size_t)labels[r] ? 1.0 : 0.0) - top;
         ++*rows;
     }
     return DKVB_OK;
 }
 
 dkvb_status dkvb_calibration_add(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                 double temperature, uint32_t bins, double *gaps, uint64_t *rows)
+                                 double temperature, double power, uint32_t bins, double *gaps, uint64_t *rows)
 {
     dkvb_status rc = check_rows(logits, labels, n, classes);
 
     if (rc == DKVB_ENOTFOUND)
         return DKVB_OK; /* other rows have labels */
-    return rc ? rc : add_gaps(logits, labels, n, classes, temperature, bins, gaps, rows);
+    return rc ? rc : add_gaps(logits, labels, n, classes, temperature, power, bins, gaps, rows);
 }
 
 double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows)
@@ -154,14 +222,14 @@ double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows
 }
 
 dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                   double temperature, uint32_t bins, double *error)
+                                   double temperature, double power, uint32_t bins, double *error)
 {
     double gap[MAX_BINS] = {0.0};
     uint64_t rows = 0;
     dkvb_status rc = check_rows(logits, labels, n, classes);
 
     if (!rc)
-        rc = add_gaps(logits, labels, n, classes, temperature, bins, gap, &rows);
+        rc = add_gaps(logits, labels, n, classes, temperature, power, bins, gap, &rows);
     if (!rc)
         *error = dkvb_calibration_of_gaps(gap, bins, rows);
     return rc;

@@ -1,5 +1,6 @@
 #include "bottleneck/codebooks.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -110,6 +111,7 @@ dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape
     atomic_init(&cb->owners, 1);
     cb->shape = *shape;
     cb->seed = seed;
+    cb->greatest = FLT_MAX;
     cb->norms = dkvb__alloc(mem, shape->codebooks, dkvb__norm_count(shape) * sizeof *cb->norms);
     rc = cb->norms ? draw_projection(cb) : dkvb__fail(DKVB_ENOMEM, "out of memory for the norms of keys");
     if (rc)
@@ -150,6 +152,8 @@ dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *fro
         return rc;
     cb->normalize = from->normalize;
     cb->frozen = from->frozen;
+    cb->least = from->least;
+    cb->greatest = from->greatest;
     memcpy(cb->birth, from->birth, sizeof cb->birth);
     memcpy(cb->center, from->center, s->input_dim * sizeof *cb->center);
     if (cb->whitening)
@@ -170,7 +174,7 @@ dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks)
 
 static void free_growth(dkvb_codebooks *cb)
 {
-    dkvb__free(&cb->mem, cb->growing);
+    dkvb__free_erased(&cb->mem, cb->growing);
     dkvb__free(&cb->mem, cb->use);
     dkvb__free(&cb->mem, cb->options);
     cb->growing = NULL;
@@ -190,11 +194,11 @@ void dkvb_codebooks_free(dkvb_codebooks *cb)
     dkvb__free(&mem, cb->order);
     dkvb__free(&mem, cb->norms);
     if (!cb->mapping) {
-        dkvb__free(&mem, cb->center);
-        dkvb__free(&mem, cb->whitening);
-        dkvb__free(&mem, cb->scales);
-        dkvb__free(&mem, cb->keys);
-        dkvb__free(&mem, cb->purged);
+        dkvb__free_erased(&mem, cb->center);
+        dkvb__free_erased(&mem, cb->whitening);
+        dkvb__free_erased(&mem, cb->scales);
+        dkvb__free_erased(&mem, cb->keys);
+        dkvb__free_erased(&mem, cb->purged);
     }
     dkvb__mapping_free(cb->mapping);
     dkvb__free(&mem, cb);
@@ -381,6 +385,8 @@ dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *cb, dkvb_codebooks_inf
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         full.purged_pairs += (uint64_t)__builtin_popcountll(cb->purged[w]);
     memcpy(full.birth, cb->birth, sizeof full.birth);
+    full.least_length = (double)cb->least;
+    full.greatest_length = (double)cb->greatest;
     return dkvb__give_info(info, &full, sizeof full, "codebooks info");
 }
 

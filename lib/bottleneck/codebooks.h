@@ -37,6 +37,7 @@ struct dkvb_codebooks {
     struct dkvb__shape shape;
     bool normalize;
     bool frozen;
+    float least, greatest; /* lengths of rows that are not outside the scale: outside.c */
     uint8_t birth[16];
     uint64_t seed; /* of the projection */
     /* These five are owned, or all lie in `mapping`. */

@@ -17,6 +17,11 @@
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
+enum {
+    TEMPERATURE_LOGITS = 1 << 22, /* that a temperature is fitted on: half a second's exponentials */
+    TEMPERATURE_LEAST = 1024      /* rows, however many classes there are */
+};
+
 static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
 
 void dkvb_codeset_options_init(dkvb_codeset_options *opts, size_t struct_size)
@@ -74,11 +79,11 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
 /* Release the arrays of a part; it is empty afterwards. */
 static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
 {
-    dkvb__free(mem, rows->ids);
-    dkvb__free(mem, rows->labels);
-    dkvb__free(mem, rows->sessions);
-    dkvb__free(mem, rows->codes);
-    dkvb__free(mem, rows->features);
+    dkvb__free_erased(mem, rows->ids);
+    dkvb__free_erased(mem, rows->labels);
+    dkvb__free_erased(mem, rows->sessions);
+    dkvb__free_erased(mem, rows->codes);
+    dkvb__free_erased(mem, rows->features);
     *rows = (struct dkvb__coderows){.k = rows->k};
 }
 
@@ -103,15 +108,9 @@ int dkvb_codeset_holds_out(uint64_t id, double share)
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53 < share;
 }
 
-/* Codes of a row. */
-static size_t code_size(const dkvb_codeset *set, const struct dkvb__coderows *rows)
-{
-    return (size_t)set->codebooks * rows->k;
-}
-
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits)
 {
-    return dkvb__packed_size(code_size(set, rows), bits);
+    return dkvb__packed_size(dkvb__coderows_code_size(set, rows), bits);
 }
 
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows)
@@ -122,7 +121,8 @@ uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows)
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features)
 {
     struct dkvb__coderows *rows = &set->part[part], more = *rows;
-    size_t code = code_size(set, rows) * sizeof *rows->codes, row = (size_t)dkvb__coderows_feature_size(rows);
+    size_t code = dkvb__coderows_code_size(set, rows) * sizeof *rows->codes,
+           row = (size_t)dkvb__coderows_feature_size(rows);
 
     if (n <= rows->capacity)
         return DKVB_OK;
@@ -150,7 +150,7 @@ dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bo
     return DKVB_OK;
 }
 
-static dkvb_status check_part(uint32_t part)
+dkvb_status dkvb__codeset_check_part(uint32_t part)
 {
     if (part < DKVB__PARTS)
         return DKVB_OK;
@@ -217,9 +217,6 @@ static dkvb_status check_rows(const struct addition *a)
     if (!x->ids || !x->labels || !x->codes)
         return dkvb__fail(DKVB_EINVAL, "codeset: rows must bring ids, labels and codes, one of them is NULL");
     for (size_t r = 0; r < x->n; r++)
-        if (x->labels[r] < -1)
-            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, it must be -1 or more", r, x->labels[r]);
-    for (size_t r = 0; r < x->n; r++)
         if (dkvb__removed_has(&a->set->removed, x->ids[r]))
             return dkvb__fail(DKVB_ESTATE,
                               "codeset: row %zu has id %llu, a row that was removed from these codes: leave it out, or "
@@ -235,25 +232,31 @@ static dkvb_status check_rows(const struct addition *a)
     return dkvb__check_code_range(x->codes, x->k, x->n, a->set->codebooks, a->set->keys);
 }
 
-/* Order the rows by id; an id must be new to both parts, and come once. */
-static dkvb_status order_rows(const struct addition *a)
+dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
+                                struct dkvb__keyed *scratch)
 {
-    const dkvb_codeset_rows *x = a->from;
+    for (size_t r = 0; r < n; r++)
+        order[r] = (struct dkvb__keyed){ids ? ids[r] : r, r};
+    dkvb__sort_keyed(order, scratch, n);
+    for (size_t r = 0; r < n; r++) {
+        unsigned long long id = order[r].key;
 
-    for (size_t r = 0; r < x->n; r++)
-        a->order[r] = (struct dkvb__keyed){x->ids[r], r};
-    dkvb__sort_keyed(a->order, a->scratch, x->n);
-    for (size_t r = 0; r < x->n; r++) {
-        unsigned long long id = a->order[r].key;
-
-        if (r > 0 && id == a->order[r - 1].key)
-            return dkvb__fail(DKVB_EINVAL, "codeset: rows %zu and %zu have the same id, %llu", a->order[r - 1].index,
-                              a->order[r].index, id);
+        if (r > 0 && id == order[r - 1].key)
+            return dkvb__fail(DKVB_EINVAL, "codeset: rows %zu and %zu have the same id, %llu", order[r - 1].index,
+                              order[r].index, id);
         for (uint32_t p = 0; p < DKVB__PARTS; p++)
-            if (dkvb__coderows_find(&a->set->part[p], id) < a->set->part[p].n)
+            if (dkvb__coderows_find(&set->part[p], id) < set->part[p].n)
                 return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has id %llu, which is in the %s part already",
-                                  a->order[r].index, id, part_names[p]);
+                                  order[r].index, id, part_names[p]);
     }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n)
+{
+    for (size_t r = 0; r < n; r++)
+        if (labels[r] < -1)
+            return dkvb__fail(DKVB_EINVAL, "codeset: row %zu has label %d, it must be -1 or more", r, labels[r]);
     return DKVB_OK;
 }
 
@@ -262,7 +265,7 @@ static void merge_rows(const struct addition *a)
 {
     struct dkvb__coderows *rows = &a->set->part[a->part];
     const dkvb_codeset_rows *x = a->from;
-    size_t code = code_size(a->set, rows), row = (size_t)dkvb__coderows_feature_size(rows);
+    size_t code = dkvb__coderows_code_size(a->set, rows), row = (size_t)dkvb__coderows_feature_size(rows);
     size_t old = rows->n, to = rows->n + x->n;
     char *features = rows->features;
 
@@ -296,7 +299,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
     dkvb_codeset_rows x = DKVB_CODESET_ROWS_INIT;
     struct addition a = {.set = set, .part = part, .from = &x};
     struct dkvb__coderows *rows;
-    dkvb_status rc = check_part(part);
+    dkvb_status rc = dkvb__codeset_check_part(part);
 
     if (!rc)
         rc = dkvb__take_options(&x, sizeof x, given, "codeset rows");
@@ -314,7 +317,9 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
     if (!rc)
         rc = check_rows(&a);
     if (!rc)
-        rc = order_rows(&a);
+        rc = dkvb__codeset_check_labels(x.labels, x.n);
+    if (!rc)
+        rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc && rows->n == 0) { /* arrays that an earlier content left behind may be of another type */
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
@@ -335,7 +340,7 @@ dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *i
                              const uint16_t *codes, size_t n)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
-    dkvb_status rc = check_part(part);
+    dkvb_status rc = dkvb__codeset_check_part(part);
 
     if (rc)
         return rc;
@@ -348,14 +353,12 @@ dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *i
     return dkvb_codeset_add_rows(set, part, &rows);
 }
 
-dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
+dkvb_status dkvb_codeset_list_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
 {
     dkvb_codeset_rows full = DKVB_CODESET_ROWS_INIT;
     const struct dkvb__coderows *rows;
-    dkvb_status rc = check_part(part);
+    dkvb_status rc = dkvb__codeset_check_part(part);
 
-    if (!rc)
-        rc = dkvb__codeset_need_codes(set, part);
     if (rc)
         return rc;
     rows = &set->part[part];
@@ -371,6 +374,15 @@ dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_c
     return dkvb__give_info(out, &full, sizeof full, "codeset rows");
 }
 
+dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
+{
+    dkvb_status rc = dkvb__codeset_check_part(part);
+
+    if (!rc)
+        rc = dkvb__codeset_need_codes(set, part);
+    return rc ? rc : dkvb_codeset_list_rows(set, part, out);
+}
+
 dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *out)
 {
     dkvb_codeset_info full = DKVB_CODESET_INFO_INIT;
@@ -381,7 +393,7 @@ dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *ou
     full.searched = 1;
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         const struct dkvb__coderows *rows = &set->part[p];
-        bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * code_size(set, rows));
+        bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * dkvb__coderows_code_size(set, rows));
 
         full.k[p] = rows->k;
         full.rows[p] = rows->n;
@@ -435,72 +447,11 @@ size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-enum { SEARCH_ROWS = 4096 }; /* rows that are widened and searched at a time */
-
-/* Codes of the features of a part, into codes that have room for them. `done` rows of `total` were searched before. */
-static dkvb_status search_part(const dkvb_codeset *set, uint32_t part, const dkvb_codebooks *cb, uint16_t *codes,
-                               const dkvb_run_options *opts, uint64_t done, uint64_t total)
+/* Rows leave where gone[r] is 1. What lies behind the last row afterwards is overwritten. */
+static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
 {
-    const struct dkvb__coderows *rows = &set->part[part];
-    size_t columns = rows->columns, most = rows->n < SEARCH_ROWS ? rows->n : SEARCH_ROWS;
-    float *x = dkvb__alloc(&set->mem, most, columns * sizeof *x);
-    dkvb_run_options quiet = *opts;
-    dkvb_status rc = x ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows of %zu columns", most, columns);
-
-    quiet.progress = NULL; /* which would count the rows of one call of dkvb_search() */
-    for (size_t r = 0, n; !rc && r < rows->n; r += n) {
-        n = rows->n - r < most ? rows->n - r : most;
-        dkvb__widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype, n * columns);
-        rc = dkvb_search(cb, NULL, x, n, rows->k, codes + r * code_size(set, rows), NULL, &quiet);
-        if (!rc && opts->progress && opts->progress(opts->user, done + r + n, total) != 0)
-            rc = dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu rows", (unsigned long long)(done + r + n),
-                            (unsigned long long)total);
-    }
-    dkvb__free(&set->mem, x);
-    return rc;
-}
-
-dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_run_options *given)
-{
-    dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;
-    uint64_t done = 0, total = 0;
-    dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "run options");
-
-    if (!rc)
-        rc = dkvb_codeset_check(set, cb);
-    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
-        const struct dkvb__coderows *rows = &set->part[p];
-
-        if (rows->codes || rows->n == 0)
-            continue;
-        total += rows->n;
-        if (rows->columns != cb->shape.input_dim)
-            rc = dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %u columns, the codebooks take %u",
-                            rows->columns, cb->shape.input_dim);
-    }
-    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
-        struct dkvb__coderows *rows = &set->part[p];
-        uint16_t *codes;
-
-        if (rows->codes || rows->n == 0)
-            continue;
-        codes = dkvb__alloc(&set->mem, rows->capacity, code_size(set, rows) * sizeof *codes);
-        if (!codes)
-            return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
-        rc = search_part(set, p, cb, codes, &o, done, total);
-        if (rc)
-            dkvb__free(&set->mem, codes);
-        else
-            rows->codes = codes;
-        done += rows->n;
-    }
-    return rc;
-}
-
-/* Close the gaps: gone[r] rows leave. What lies behind the last row afterwards is overwritten. */
-static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows, const uint8_t *gone)
-{
-    size_t code = code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0, removed;
+    size_t code = dkvb__coderows_code_size(set, rows), row = (size_t)dkvb__coderows_feature_size(rows), kept = 0,
+           removed;
     char *features = rows->features;
 
     for (size_t r = 0; r < rows->n; r++) {
@@ -519,53 +470,63 @@ static uint64_t close_gaps(const dkvb_codeset *set, struct dkvb__coderows *rows,
     }
     removed = rows->n - kept;
     if (removed > 0) {
-        memset(rows->ids + kept, 0, removed * sizeof *rows->ids);
-        memset(rows->labels + kept, 0, removed * sizeof *rows->labels);
-        memset(rows->sessions + kept, 0, removed * sizeof *rows->sessions);
+        dkvb__erase(rows->ids + kept, removed * sizeof *rows->ids);
+        dkvb__erase(rows->labels + kept, removed * sizeof *rows->labels);
+        dkvb__erase(rows->sessions + kept, removed * sizeof *rows->sessions);
         if (rows->codes)
-            memset(rows->codes + kept * code, 0, removed * code * sizeof *rows->codes);
+            dkvb__erase(rows->codes + kept * code, removed * code * sizeof *rows->codes);
         if (features)
-            memset(features + kept * row, 0, removed * row);
+            dkvb__erase(features + kept * row, removed * row);
     }
     rows->n = kept;
     return removed;
 }
 
+uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, uint8_t *gone)
+{
+    uint64_t removed = 0;
+
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        struct dkvb__coderows *rows = &set->part[p];
+
+        memset(gone, 0, rows->n);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = dkvb__coderows_find(rows, ids[i]);
+
+            if (at < rows->n)
+                gone[at] = 1;
+        }
+        removed += drop_rows(set, rows, gone);
+    }
+    return removed;
+}
+
 dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n, uint64_t *removed)
 {
-    struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
-    uint8_t *gone = dkvb__alloc0(&set->mem, training->n + held->n, 1);
+    const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
+    uint8_t *gone = dkvb__alloc(&set->mem, training->n > held->n ? training->n : held->n, 1);
     struct dkvb__removed remembered;
     uint64_t count;
     dkvb_status rc;
 
     if (!gone)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
-    for (size_t i = 0; i < n; i++) {
-        size_t t = dkvb__coderows_find(training, ids[i]), h = dkvb__coderows_find(held, ids[i]);
-
-        if (t == training->n && h == held->n) {
-            dkvb__free(&set->mem, gone);
+    for (size_t i = 0; i < n; i++)
+        if (dkvb__coderows_find(training, ids[i]) == training->n && dkvb__coderows_find(held, ids[i]) == held->n) {
+            dkvb__free_erased(&set->mem, gone);
             return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
         }
-        if (t < training->n)
-            gone[t] = 1;
-        if (h < held->n)
-            gone[training->n + h] = 1;
-    }
     if (n > 0) {
         rc = dkvb__removed_with(&remembered, set, ids, n);
         if (rc) {
-            dkvb__free(&set->mem, gone);
+            dkvb__free_erased(&set->mem, gone);
             return rc;
         }
         dkvb__removed_free(&set->removed, &set->mem);
         set->removed = remembered;
     }
-    n = training->n;
-    count = close_gaps(set, training, gone);
-    count += close_gaps(set, held, gone + n);
-    dkvb__free(&set->mem, gone);
+    count = dkvb__codeset_drop(set, ids, n, gone);
+    dkvb__free_erased(&set->mem, gone);
     if (removed)
         *removed = count;
     return DKVB_OK;
@@ -679,6 +640,20 @@ dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *fr
     if (set->sessions > 0)
         return dkvb__fail(DKVB_ESTATE, "codeset: %u sessions are recorded already, copies need a codeset without any",
                           set->sessions);
+    if (set->codebooks != from->codebooks || set->keys != from->keys || rows->k != other->k)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "codeset: sessions of %u codebooks of %u keys with k = %u, this one has %u of %u with %u",
+                          from->codebooks, from->keys, other->k, set->codebooks, set->keys, rows->k);
+    for (size_t r = 0; r < rows->n; r++) {
+        unsigned long long id = rows->ids[r];
+        size_t at = dkvb__coderows_find(other, id);
+
+        if (at == other->n)
+            return dkvb__fail(DKVB_EMISMATCH, "codeset: the sessions are of other rows, none of them has id %llu", id);
+        if (other->labels[at] != rows->labels[r])
+            return dkvb__fail(DKVB_EMISMATCH, "codeset: the row with id %llu has label %d in the sessions, here %d", id,
+                              other->labels[at], rows->labels[r]);
+    }
     rc = dkvb__removed_copy(&removed, &from->removed, &set->mem);
     if (rc)
         return rc;
@@ -686,11 +661,8 @@ dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *fr
     set->removed = removed;
     memcpy(set->session, from->session, sizeof set->session);
     set->sessions = from->sessions;
-    for (size_t r = 0; r < rows->n; r++) {
-        size_t at = dkvb__coderows_find(other, rows->ids[r]);
-
-        rows->sessions[r] = at < other->n ? other->sessions[at] : 0;
-    }
+    for (size_t r = 0; r < rows->n; r++)
+        rows->sessions[r] = other->sessions[dkvb__coderows_find(other, rows->ids[r])];
     return DKVB_OK;
 }
 
@@ -713,7 +685,7 @@ void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int
 
         o.ids = rows->ids;
         dkvb__codeset_session_labels(set, s, gone, labels);
-        dkvb__trained_extend(trained, &o, rows->codes, code_size(set, rows), labels, rows->n, run);
+        dkvb__trained_extend(trained, &o, rows->codes, dkvb__coderows_code_size(set, rows), labels, rows->n, run);
     }
 }
 
@@ -731,39 +703,83 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
     }
 }
 
-dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
-                                         const dkvb_run_options *run)
+dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
+                                   const dkvb_allocator *mem)
 {
-    const struct dkvb__coderows *rows = &set->part[DKVB_PART_HELD_OUT];
-    size_t size = dkvb__code_size(model), labelled = 0;
+    /* A seed of its own: the draw has nothing to do with the order of training or with holding out. */
+    static const uint64_t seed = 0x74656D7065726174; /* "temperat" */
+    size_t most = TEMPERATURE_LOGITS / classes, n = *count;
+    struct dkvb__keyed *drawn;
+
+    most = most > TEMPERATURE_LEAST ? most : TEMPERATURE_LEAST;
+    if (n <= most)
+        return DKVB_OK;
+    drawn = dkvb__alloc(mem, n, 2 * sizeof *drawn);
+    if (!drawn)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to draw among %zu rows held out", n);
+    for (size_t i = 0; i < n; i++)
+        drawn[i] = (struct dkvb__keyed){dkvb__rng_of_id(seed, 0, ids ? ids[rows[i]] : rows[i]), rows[i]};
+    dkvb__sort_keyed(drawn, drawn + n, n);
+    for (size_t i = 0; i < most; i++)
+        drawn[i].key = drawn[i].index;
+    dkvb__sort_keyed(drawn, drawn + n, most);
+    for (size_t i = 0; i < most; i++)
+        rows[i] = drawn[i].index;
+    *count = most;
+    dkvb__free_erased(mem, drawn);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
+                                         double *power, const dkvb_run_options *run)
+{
+    const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+    size_t size = dkvb__code_size(model), n = 0, *rows;
     uint16_t *codes = NULL;
+    int32_t *labels = NULL;
     float *logits = NULL;
     dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
 
     if (!rc)
         rc = dkvb__codeset_need_codes(set, DKVB_PART_HELD_OUT);
-    if (!rc && model->top_k > rows->k)
-        rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", rows->k,
+    if (!rc && model->top_k > held->k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", held->k,
                         model->top_k);
-    for (size_t r = 0; !rc && r < rows->n; r++)
-        labelled += rows->labels[r] >= 0;
-    if (!rc && labelled < DKVB__TEMPERATURE_ROWS)
-        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", labelled,
-                        DKVB__TEMPERATURE_ROWS);
     if (rc)
         return rc;
-    codes = dkvb__alloc(&set->mem, rows->n, size * sizeof *codes);
-    logits = dkvb__alloc(&set->mem, rows->n, model->classes * sizeof *logits);
-    if (!codes || !logits)
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", rows->n);
-    for (size_t r = 0; !rc && r < rows->n; r++)
-        live_code(model, rows->codes + r * code_size(set, rows), rows->k, codes + r * size);
+    rows = dkvb__alloc(&set->mem, held->n, sizeof *rows);
+    if (!rows)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the numbers of %zu rows", held->n);
+    for (size_t r = 0; r < held->n; r++)
+        if (held->labels[r] >= 0)
+            rows[n++] = r;
+    if (n < DKVB__TEMPERATURE_ROWS)
+        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", n,
+                        DKVB__TEMPERATURE_ROWS);
     if (!rc)
-        rc = dkvb_model_decode(model, codes, model->top_k, rows->n, logits, run);
+        rc = dkvb__temperature_rows(rows, &n, held->ids, model->classes, &set->mem);
+    if (rc)
+        goto end;
+    codes = dkvb__alloc(&set->mem, n, size * sizeof *codes);
+    labels = dkvb__alloc(&set->mem, n, sizeof *labels);
+    logits = dkvb__alloc(&set->mem, n, model->classes * sizeof *logits);
+    if (!codes || !labels || !logits) {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows", n);
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++) {
+        live_code(model, held->codes + rows[i] * dkvb__coderows_code_size(set, held), held->k, codes + i * size);
+        labels[i] = held->labels[rows[i]];
+    }
+    rc = dkvb_model_decode(model, codes, model->top_k, n, logits, run);
     if (!rc)
-        rc = dkvb_calibration_fit(logits, rows->labels, rows->n, model->classes, temperature);
-    dkvb__free(&set->mem, codes);
-    dkvb__free(&set->mem, logits);
+        rc = dkvb_calibration_fit(logits, labels, n, model->classes, temperature, power);
+
+end:
+    dkvb__free_erased(&set->mem, rows);
+    dkvb__free_erased(&set->mem, codes);
+    dkvb__free_erased(&set->mem, labels);
+    dkvb__free_erased(&set->mem, logits);
     return rc;
 }
 

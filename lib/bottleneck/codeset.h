@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "base/parallel.h"
+#include "base/sort.h"
 #include "bottleneck/codebooks.h"
 #include "bottleneck/train_record.h"
 #include "dkvb/codeset.h"
@@ -55,6 +56,24 @@ dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint3
  * features have `dtype` and `columns` already. */
 dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bool codes, bool features);
 
+/* Codes of a row. */
+static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const struct dkvb__coderows *part)
+{
+    return (size_t)set->codebooks * part->k;
+}
+
+/* Rows on their way in, ordered by ascending id (ids NULL: their numbers), which must be new to both parts and come
+ * once; and their labels. order, scratch: [n]. DKVB_EINVAL names the row. */
+dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
+                                struct dkvb__keyed *scratch);
+dkvb_status dkvb__codeset_check_labels(const int32_t *labels, size_t n);
+
+/* Take out rows that are there, of these ids, and pass over other ids. gone: [rows of the larger part], scratch. */
+uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, uint8_t *gone);
+
+/* DKVB_EINVAL unless it is DKVB_PART_TRAINING or _HELD_OUT. */
+dkvb_status dkvb__codeset_check_part(uint32_t part);
+
 /* Index of the row with this id, or n. */
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
 
@@ -64,6 +83,13 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 /* Bytes of a row in a file: its packed codes, or its features. */
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
+
+/* Shorten rows[0 .. *count-1], ascending row numbers, to those that a temperature of `classes` classes is fitted on: all,
+ * or as many as are decoded and looked at in about a second. They are drawn by id: where some rows are missing, the
+ * others that were drawn are drawn again, and rows that had no room take the free places. ids: of all rows; NULL: row
+ * numbers. */
+dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
+                                   const dkvb_allocator *mem);
 
 /* Record a session that was checked but for its numbers: DKVB_EINVAL, DKVB_EMISMATCH, or DKVB_ESTATE without room. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);

@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/status.h"
@@ -5,6 +7,7 @@
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
+#include "dkvb/calibration.h"
 
 enum { CHUNK = 32 }; /* rows in one task */
 
@@ -149,7 +152,7 @@ dkvb_status dkvb_model_predict(const dkvb_model *model, const float *x, size_t n
     codes = dkvb__alloc(&model->mem, s.capacity, dkvb__code_size(model) * sizeof *codes);
     rc = codes ? predict_tiles(&s, &d, x, n, labels, logits, codes)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", s.capacity);
-    dkvb__free(&model->mem, codes);
+    dkvb__free_erased(&model->mem, codes);
     decoding_end(&d);
 
 end_search:
@@ -157,18 +160,25 @@ end_search:
     return rc;
 }
 
-void dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, float *probs)
+dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes, double temperature, double power,
+                                float *probs)
 {
+    if (!isfinite(power))
+        return dkvb__fail(DKVB_EINVAL, "softmax: power is %g, it must be finite", power);
+    if (!(temperature > 0.0) || !isfinite(temperature))
+        return dkvb__fail(DKVB_EINVAL, "softmax: temperature is %g, it must be finite and above 0", temperature);
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
         float *out = probs + r * classes;
         double most = (double)row[argmax(row, classes)], sum = 0.0;
+        double own = dkvb_calibration_temperature(row, classes, temperature, power);
 
         for (size_t l = 0; l < classes; l++)
-            sum += dkvb__exp(((double)row[l] - most) / temperature);
+            sum += dkvb__exp(((double)row[l] - most) / own);
         for (size_t l = 0; l < classes; l++)
-            out[l] = (float)(dkvb__exp(((double)row[l] - most) / temperature) / sum);
+            out[l] = (float)(dkvb__exp(((double)row[l] - most) / own) / sum);
     }
+    return DKVB_OK;
 }
 
 void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels)

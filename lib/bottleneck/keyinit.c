@@ -4,12 +4,14 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/outside.h"
 
 enum {
     TILE = DKVB__LANES,
     GROUP_BYTES = 256 << 20, /* of projected rows that are held at a time */
     SCALE_ROWS = 4096,       /* rows that the scales follow from */
-    CENTER_COLUMNS = 64      /* columns in one task */
+    CENTER_COLUMNS = 64,     /* columns in one task */
+    CENTER_ROWS = 16384      /* rows between two reports */
 };
 
 void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size)
@@ -93,6 +95,8 @@ struct placement {
     size_t first;                 /* codebook that the present group begins with */
     float *growing, *use;         /* keys being placed, [C][K][d], and their use, [C][K] */
     bool step;                    /* all rows are one step of keys that grow */
+    atomic_size_t placed;         /* codebooks of the present group */
+    atomic_bool stop;             /* the caller wants to cancel */
 };
 
 static void placement_end(struct placement *w)
@@ -102,7 +106,7 @@ static void placement_end(struct placement *w)
     for (unsigned t = 0; w->placers && t < w->run.threads; t++)
         dkvb__placer_free(&w->placers[t], mem);
     dkvb__free(mem, w->placers);
-    dkvb__free(mem, w->rows);
+    dkvb__free_erased(mem, w->rows);
     dkvb__free(mem, w->pick);
     dkvb__projector_free(&w->projector);
 }
@@ -136,6 +140,8 @@ static dkvb_status placement_begin(struct placement *w, dkvb_codebooks *cb, cons
     dkvb_status rc;
 
     *w = (struct placement){.cb = cb, .options = o, .run = *run, .x = x, .growing = cb->growing, .use = cb->use};
+    atomic_init(&w->placed, 0);
+    atomic_init(&w->stop, false);
     rc = draw_rows(w, n);
     if (!rc)
         rc = dkvb__projector_new(&w->projector, cb, w->n, SCALE_ROWS, run);
@@ -169,20 +175,27 @@ static void place_codebook(void *context, size_t i, unsigned worker)
     float *key = w->growing + c * s->keys * s->key_dim, *use = w->use + c * s->keys;
     struct dkvb__rng rng;
 
+    if (atomic_load_explicit(&w->stop, memory_order_relaxed))
+        return;
+    p->run = worker == 0 ? &w->run : NULL; /* the calling thread */
+    p->codebooks_done = w->first + atomic_load_explicit(&w->placed, memory_order_relaxed);
+    p->codebooks = s->codebooks;
+    p->stop = &w->stop;
     if (w->step) {
         dkvb__seed_stream(&rng, w->options->seed, DKVB__FOR_FIRST_STEP + (uint32_t)w->cb->steps, c);
         for (size_t r = 0; r < w->n; r++)
             p->order[r] = r;
         dkvb__ema_step(p, rows, p->order, w->n, w->options->decay, key, use, &rng);
-        return;
+    } else {
+        dkvb__seed_stream(&rng, w->options->seed, DKVB__FOR_KEYS, c);
+        if (w->options->method == DKVB_KEYINIT_SAMPLE)
+            dkvb__place_sample(p, rows, key, use, &rng);
+        else if (w->options->method == DKVB_KEYINIT_MEANS)
+            dkvb__place_means(p, rows, key, use, &rng);
+        else
+            dkvb__place_ema(p, rows, key, use, &rng);
     }
-    dkvb__seed_stream(&rng, w->options->seed, DKVB__FOR_KEYS, c);
-    if (w->options->method == DKVB_KEYINIT_SAMPLE)
-        dkvb__place_sample(p, rows, key, use, &rng);
-    else if (w->options->method == DKVB_KEYINIT_MEANS)
-        dkvb__place_means(p, rows, key, use, &rng);
-    else
-        dkvb__place_ema(p, rows, key, use, &rng);
+    atomic_fetch_add_explicit(&w->placed, 1, memory_order_relaxed);
 }
 
 /* Units [first, first + group): all rows are projected, then keys placed codebook by codebook. */
@@ -191,13 +204,12 @@ static dkvb_status place_group(struct placement *w, size_t first_unit)
     const struct dkvb__projector *p = &w->projector;
     struct dkvb__projected to = {first_unit, first_unit + w->group, w->rows, w->codebook_bytes, NULL};
     size_t codebooks = w->cb->shape.codebooks, end;
+    dkvb_status rc;
 
     to.end_unit = to.end_unit < p->units ? to.end_unit : p->units;
     w->first = first_unit * p->unit_codebooks;
     end = to.end_unit * p->unit_codebooks < codebooks ? to.end_unit * p->unit_codebooks : codebooks;
     for (size_t first = 0, n; first < w->n; first += n) {
-        dkvb_status rc;
-
         n = w->n - first < p->capacity ? w->n - first : p->capacity;
         rc = dkvb__projector_prepare(&w->projector, w->pick ? w->x : w->x + first * w->cb->shape.input_dim,
                                      w->pick ? w->pick + first : NULL, n, w->pick ? 0 : first);
@@ -208,7 +220,12 @@ static dkvb_status place_group(struct placement *w, size_t first_unit)
         to.rows = w->rows + first / TILE * p->tile_bytes;
         dkvb__projector_run(&w->projector, n, &to);
     }
-    return dkvb__parallel_long(&w->run, end - w->first, place_codebook, w, w->first, codebooks);
+    atomic_store(&w->placed, 0);
+    rc = dkvb__parallel_long(&w->run, end - w->first, place_codebook, w, w->first, codebooks);
+    if (!rc && atomic_load(&w->stop))
+        rc = dkvb__fail(DKVB_ECANCELLED, "cancelled while keys were placed, after %zu of %zu codebooks",
+                        w->first + atomic_load(&w->placed), codebooks);
+    return rc;
 }
 
 static dkvb_status place_keys(struct placement *w)
@@ -222,7 +239,8 @@ static dkvb_status place_keys(struct placement *w)
 
 struct centering {
     const struct placement *w;
-    double *sum;
+    size_t first, end; /* rows, of those that are used */
+    double *sum;       /* [m] */
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -232,7 +250,7 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     size_t end = (task + 1) * CENTER_COLUMNS < width ? (task + 1) * CENTER_COLUMNS : width;
 
     (void)worker;
-    for (size_t r = 0; r < s->w->n; r++) {
+    for (size_t r = s->first; r < s->end; r++) {
         const float *x = s->w->x + (s->w->pick ? s->w->pick[r] : r) * width;
 
         for (size_t i = task * CENTER_COLUMNS; i < end; i++)
@@ -245,18 +263,23 @@ static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
     size_t width = cb->shape.input_dim;
-    struct centering s = {w, dkvb__alloc0(&cb->mem, width, sizeof *s.sum)};
+    struct centering s = {.w = w, .sum = dkvb__alloc0(&cb->mem, width, sizeof *s.sum)};
+    dkvb_status rc = DKVB_OK;
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    dkvb__parallel(&w->run, (width + CENTER_COLUMNS - 1) / CENTER_COLUMNS, sum_columns, &s);
+    for (; !rc && s.end < w->n; s.first = s.end) { /* rows of a file come from the disk here: seconds for a million */
+        s.end = w->n - s.first < CENTER_ROWS ? w->n : s.first + CENTER_ROWS;
+        dkvb__parallel(&w->run, (width + CENTER_COLUMNS - 1) / CENTER_COLUMNS, sum_columns, &s);
+        rc = dkvb__report(&w->run, 0, cb->shape.codebooks);
+    }
     for (size_t i = 0; i < width; i++)
         cb->center[i] = (float)(s.sum[i] / (double)w->n);
-    dkvb__free(&cb->mem, s.sum);
-    return DKVB_OK;
+    dkvb__free_erased(&cb->mem, s.sum);
+    return rc;
 }
 
-/* What is done to every row before it is searched: centre, whitening, scales. */
+/* What is done to every row before it is searched: centre, whitening, scales; and how long rows usually are. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity;
@@ -276,6 +299,8 @@ static dkvb_status find_preparation(struct placement *w)
         rc = dkvb__whitening_fit(w->cb, w->x, w->pick, w->n, &w->run);
     if (!rc)
         rc = dkvb__projector_prepare(&w->projector, w->x, w->pick, n, 0);
+    if (!rc)
+        rc = dkvb__limits_set(w->cb, w->projector.lengths, n);
     return rc ? rc : dkvb__projector_set_scales(&w->projector, w->cb, n);
 }
 
@@ -418,7 +443,7 @@ static dkvb_status run_step(struct placement *w)
         w->growing = old_growing;
         w->use = old_use;
     }
-    dkvb__free(&cb->mem, w->growing);
+    dkvb__free_erased(&cb->mem, w->growing);
     dkvb__free(&cb->mem, w->use);
     return rc;
 }

@@ -1,6 +1,9 @@
 #ifndef DKVB_BOTTLENECK_KEYINIT_H
 #define DKVB_BOTTLENECK_KEYINIT_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "base/rng.h"
 #include "bottleneck/project.h"
 
@@ -31,6 +34,11 @@ struct dkvb__placer {
     int64_t *sum;            /* [K][d], of the rows that chose a key, times -2 */
     uint32_t *count;         /* [K] */
     size_t *order, *scratch; /* [n] */
+
+    /* A codebook may take many seconds, so its progress is told within: */
+    const struct dkvb__run *run;        /* of the calling thread's placer, which alone may report; or NULL */
+    uint64_t codebooks_done, codebooks; /* for reports */
+    atomic_bool *stop;                  /* shared: somebody wants to cancel, and what is placed will be thrown away */
 };
 
 /* place.c: scratch memory for n rows. False if out of memory; free it then too. */

@@ -76,7 +76,7 @@ void dkvb_mask_free(dkvb_mask *mask)
     if (!mask)
         return;
     mem = mask->mem;
-    dkvb__free(&mem, mask->bits);
+    dkvb__free_erased(&mem, mask->bits);
     dkvb__free(&mem, mask);
 }
 

@@ -89,20 +89,72 @@ dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *cb, uint32_t classe
     return DKVB_OK;
 }
 
+/* Values that are still all zero have nothing to erase, and mostly lie in pages that no memory stands behind yet. */
+static void free_values(dkvb_model *m)
+{
+    if (m->blank)
+        dkvb__free(&m->mem, m->values);
+    else
+        dkvb__free_erased(&m->mem, m->values);
+}
+
+dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    size_t count;
+    dkvb_status rc;
+
+    o.top_k = m->top_k;
+    o.allocator = &m->mem;
+    rc = dkvb_model_new(out, m->codebooks, m->classes, &o);
+    if (!rc)
+        rc = dkvb_model_set_values_dtype(*out, m->values_dtype);
+    if (rc) {
+        dkvb_model_free(*out);
+        *out = NULL;
+        return rc;
+    }
+    dkvb__value_count(&count, &m->codebooks->shape, m->classes);
+    if (!m->blank)
+        memcpy((*out)->values, m->values, count * dkvb__value_size(m->values_dtype));
+    (*out)->blank = m->blank;
+    (*out)->rows_trained = m->rows_trained;
+    (*out)->trials = m->trials;
+    memcpy((*out)->trained, m->trained, sizeof m->trained);
+    (*out)->temperature = m->temperature;
+    (*out)->power = m->power;
+    memcpy((*out)->mask->bits, m->mask->bits, dkvb__word_count(&m->codebooks->shape) * sizeof *m->mask->bits);
+    return DKVB_OK;
+}
+
+void dkvb__model_become(dkvb_model *m, dkvb_model *twin)
+{
+    free_values(m);
+    m->values = twin->values;
+    twin->values = NULL;
+    m->blank = twin->blank;
+    m->rows_trained = twin->rows_trained;
+    m->trials = twin->trials;
+    memcpy(m->trained, twin->trained, sizeof m->trained);
+    m->temperature = twin->temperature;
+    m->power = twin->power;
+    dkvb_model_free(twin);
+}
+
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem)
 {
     dkvb__free(mem, record->method);
     dkvb__free(mem, record->reason);
     dkvb__free(mem, record->terms);
-    dkvb__free(mem, record->list);
-    *record = (struct dkvb__record){0};
+    dkvb__free_erased(mem, record->list);
+    dkvb__erase(record, sizeof *record); /* the salt */
 }
 
 void dkvb__training_free(dkvb_model *model)
 {
     if (!model->training)
         return;
-    dkvb__free(&model->mem, model->training->values);
+    dkvb__free_erased(&model->mem, model->training->values);
     dkvb__free(&model->mem, model->training->taught);
     dkvb__free(&model->mem, model->training);
     model->training = NULL;
@@ -118,18 +170,18 @@ void dkvb_model_free(dkvb_model *m)
     dkvb__training_free(m);
     for (size_t i = 0; i < m->journal.count; i++)
         dkvb__record_clear(&m->journal.records[i], &mem);
-    dkvb__free(&mem, m->journal.records);
+    dkvb__free_erased(&mem, m->journal.records);
     for (size_t i = 0; !m->mapping && i < m->extra_count; i++)
-        dkvb__free(&mem, m->extras[i].data);
+        dkvb__free_erased(&mem, m->extras[i].data);
     dkvb__free(&mem, m->extras);
     for (size_t l = 0; m->names && l < m->classes; l++)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
     dkvb__free(&mem, m->encoder);
-    if (!m->mapping) {
-        dkvb__free(&mem, m->values);
-        dkvb__free(&mem, m->counts);
-    }
+    if (!m->values_mapped)
+        free_values(m);
+    if (!m->mapping)
+        dkvb__free_erased(&mem, m->counts);
     dkvb_mask_free(m->mask);
     dkvb_codebooks_free(m->codebooks);
     dkvb__mapping_free(m->mapping);
@@ -169,10 +221,12 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.purged_pairs = cb.purged_pairs;
     full.journal_entries = m->journal.count;
     full.rows_trained = m->rows_trained;
+    full.trials = m->trials;
     memcpy(full.birth, cb.birth, sizeof full.birth);
     full.values_dtype = m->values_dtype;
     full.class_counts = m->counts != NULL;
     full.temperature = m->temperature;
+    full.temperature_power = m->power;
     memcpy(full.trained, m->trained, sizeof full.trained);
     return dkvb__give_info(info, &full, sizeof full, "model info");
 }
@@ -229,16 +283,16 @@ dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature)
+dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, double power)
 {
     dkvb_status rc = dkvb__model_need_mutable(model);
 
+    if (!rc)
+        rc = dkvb__temperature_check(temperature, power, DKVB_EINVAL, "model");
     if (rc)
         return rc;
-    if (!(temperature >= DKVB_TEMPERATURE_MIN && temperature <= DKVB_TEMPERATURE_MAX))
-        return dkvb__fail(DKVB_EINVAL, "model: temperature is %g, it must be %g to %g", temperature,
-                          DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
     model->temperature = temperature;
+    model->power = power;
     return DKVB_OK;
 }
 
@@ -295,9 +349,9 @@ dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count)
     memcpy(w.names, model->names, model->classes * sizeof *w.names);
     if (model->counts)
         memcpy(w.counts, model->counts, model->classes * pairs * sizeof *w.counts);
-    dkvb__free(&model->mem, model->values);
+    free_values(model);
     dkvb__free(&model->mem, model->names);
-    dkvb__free(&model->mem, model->counts);
+    dkvb__free_erased(&model->mem, model->counts);
     model->values = w.values;
     model->names = w.names;
     model->counts = w.counts;
@@ -349,10 +403,10 @@ dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
     rc = model->blank ? DKVB_OK : convert(model, values, dtype, count);
     if (rc) {
-        dkvb__free(&model->mem, values);
+        dkvb__free_erased(&model->mem, values);
         return rc;
     }
-    dkvb__free(&model->mem, model->values);
+    free_values(model);
     model->values = values;
     model->values_dtype = dtype;
     return DKVB_OK;

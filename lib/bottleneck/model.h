@@ -62,7 +62,8 @@ struct dkvb_model {
     dkvb_allocator mem;
     dkvb_codebooks *codebooks;
     uint32_t classes, top_k;
-    void *values; /* [C][K][L] of values_dtype; in `mapping` if there is one, else owned */
+    void *values; /* [C][K][L] of values_dtype; owned, or in `mapping` */
+    bool values_mapped;
     uint32_t values_dtype;
     bool blank; /* values are 0, all of them: nothing was ever put there */
     uint32_t
@@ -73,8 +74,9 @@ struct dkvb_model {
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
-    uint8_t trained[16]; /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
-    double temperature;  /* 1: none */
+    uint32_t trials;           /* of the latest training that was tuned; 0: none was */
+    uint8_t trained[16];       /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
+    double temperature, power; /* of probabilities: dkvb_calibration_temperature(); 1 and 0: none */
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
@@ -86,11 +88,20 @@ struct dkvb_model {
 dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t classes, uint32_t top_k,
                               const dkvb_allocator *mem);
 
+/* A model of the same codebooks that answers as `model` does and may be trained in its place: its values, mask, classes
+ * and temperature, without names, counts, journal. And the way back: `model` takes values and what they learned from
+ * `twin`, which is freed. Nothing fails there; the twin must still have the classes and the type of the model. */
+dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
+void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
+
 /* Number of all values; false if they do not fit in memory as floats. */
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes);
 
 /* DKVB_EINVAL: value number `at` is too large for this type. */
 dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
+
+/* `code` unless these are within the limits of calibration.h; `what` begins the message. */
+dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what);
 
 /* DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);

@@ -19,14 +19,17 @@
 #include "base/alloc.h"
 #include "bottleneck/keyinit.h"
 
-enum { TILE = DKVB__LANES };
+enum {
+    TILE = DKVB__LANES,
+    PULSE_ROWS = 1024 /* between two reports: some hundredths of a second at the most keys */
+};
 
 void dkvb__placer_free(struct dkvb__placer *p, const dkvb_allocator *mem)
 {
     void *const parts[] = {p->keys, p->norms, p->tile, p->scores, p->sum, p->count, p->order, p->scratch};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        dkvb__free(mem, parts[i]);
+        dkvb__free_erased(mem, parts[i]);
 }
 
 bool dkvb__placer_new(struct dkvb__placer *p, const dkvb_keyinit_options *o, const struct dkvb__shape *shape, size_t n,
@@ -71,6 +74,16 @@ void dkvb__place_sample(struct dkvb__placer *p, const int8_t *rows, float *key, 
     }
 }
 
+/* Tell how far all is, and whether to go on. */
+static bool goes_on(const struct dkvb__placer *p)
+{
+    if (atomic_load_explicit(p->stop, memory_order_relaxed))
+        return false;
+    if (p->run && p->run->progress && p->run->progress(p->run->user, p->codebooks_done, p->codebooks) != 0)
+        atomic_store_explicit(p->stop, true, memory_order_relaxed);
+    return !atomic_load_explicit(p->stop, memory_order_relaxed);
+}
+
 /* Nearest key of each row of the batch; their numbers and sums by key. */
 static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *order, size_t n, const float *key)
 {
@@ -94,6 +107,8 @@ static void assign(struct dkvb__placer *p, const int8_t *rows, const size_t *ord
                                       .k = 1,
                                       .scores = p->scores};
 
+        if (first % PULSE_ROWS == 0 && !goes_on(p))
+            return;
         for (size_t r = 0; r < count; r++) {
             const int8_t *row = row_at(p, rows, order[first + r]);
 

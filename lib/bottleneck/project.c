@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "bottleneck/outside.h"
 #include "kernels/matrix.h"
 
 enum {
@@ -56,12 +57,13 @@ static dkvb_status fail_not_finite(const char *what, const float *row, size_t nu
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what)
 {
     struct scan s = {.x = x, .n = n, .width = width};
+    dkvb_status rc;
     size_t bad;
 
     atomic_init(&s.bad, n);
-    dkvb__parallel(run, (n + CHUNK - 1) / CHUNK, scan_chunk, &s);
+    rc = dkvb__parallel_rows(run, n, CHUNK, scan_chunk, &s);
     bad = atomic_load(&s.bad);
-    return bad == n ? DKVB_OK : fail_not_finite(what, x + bad * width, bad);
+    return rc || bad == n ? rc : fail_not_finite(what, x + bad * width, bad);
 }
 
 static size_t tiles_of(size_t n)
@@ -85,7 +87,8 @@ dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks 
     p->scratch_size = (2 * width > size + dim ? 2 * width : size + dim) * TILE;
     p->prepared = dkvb__alloc(&cb->mem, p->capacity, size * sizeof *p->prepared);
     p->scratch = dkvb__alloc(&cb->mem, p->run.threads, p->scratch_size * sizeof *p->scratch);
-    if (p->prepared && p->scratch)
+    p->lengths = dkvb__alloc(&cb->mem, p->capacity, sizeof *p->lengths);
+    if (p->prepared && p->scratch && p->lengths)
         return DKVB_OK;
     dkvb__projector_free(p);
     return dkvb__fail(DKVB_ENOMEM, "out of memory to project %zu rows of %u columns at a time", p->capacity,
@@ -96,10 +99,12 @@ void dkvb__projector_free(struct dkvb__projector *p)
 {
     if (!p->cb)
         return;
-    dkvb__free(&p->cb->mem, p->prepared);
-    dkvb__free(&p->cb->mem, p->scratch);
+    dkvb__free_erased(&p->cb->mem, p->prepared);
+    dkvb__free_erased(&p->cb->mem, p->scratch);
+    dkvb__free_erased(&p->cb->mem, p->lengths);
     p->prepared = NULL;
     p->scratch = NULL;
+    p->lengths = NULL;
 }
 
 /* What products of a whitening start from. */
@@ -175,6 +180,8 @@ static void prepare_tile(void *context, size_t tile, unsigned worker)
             lower(&j->not_finite, first + r);
             return;
         }
+    for (size_t r = 0; r < rows; r++)
+        p->lengths[first + r] = dkvb__row_length(row_of(j, first + r), m);
     y = center_tile(j, first, rows, p->scratch + worker * p->scratch_size);
     for (size_t r = 0; r < rows; r++)
         if (!scale_row(p->cb, y + r * m))
@@ -208,22 +215,18 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;
-    size_t size = cb->round_size;
     const uint32_t *order = cb->order + c * cb->shape.key_dim;
+    size_t size = cb->round_size;
+    int shift = __builtin_ctzll(size); /* a power of two: dividing by it would take longer than the rest */
 
     for (size_t i = 0; i < cb->shape.key_dim; i++) {
-        size_t round = order[i] / size;
+        size_t round = order[i] >> shift;
 
         if (round != *done) {
-            const float *y = p->prepared + tile * size * TILE, *signs = cb->signs + round * size;
-
-            for (size_t o = 0; o < size; o++)
-                for (size_t r = 0; r < TILE; r++)
-                    h[o * TILE + r] = signs[o] * y[o * TILE + r];
-            dkvb__kernels()->hadamard(h, size);
+            dkvb__kernels()->hadamard(h, p->prepared + tile * size * TILE, cb->signs + round * size, size);
             *done = round;
         }
-        memcpy(q + i * TILE, h + order[i] % size * TILE, TILE * sizeof *q);
+        memcpy(q + i * TILE, h + (order[i] & (size - 1)) * TILE, TILE * sizeof *q);
     }
 }
 
@@ -349,12 +352,51 @@ dkvb_status dkvb__projector_set_scales(struct dkvb__projector *p, dkvb_codebooks
     return DKVB_OK;
 }
 
+/* Bytes in tiles on their way to int8_t[n][C][d]. */
+struct copying {
+    const struct dkvb__projector *p;
+    const int8_t *tiles; /* [C][capacity / 16][quads][16][4], each number times -2 */
+    int8_t *rows;
+    size_t n;
+};
+
+/* Some codebooks at a time, so that a row's part fills whole lines of the cache. A byte s = -2 r becomes r four at a
+ * time: 192 - (s + 128) / 2 is r + 128, and no byte borrows from the next. */
+static void copy_tile(void *context, size_t tile, unsigned worker)
+{
+    enum { CODEBOOKS = 8 };
+    const struct copying *j = context;
+    const struct dkvb__projector *p = j->p;
+    size_t codebooks = p->cb->shape.codebooks, dim = p->cb->shape.key_dim, bytes = p->capacity / TILE * p->tile_bytes;
+    size_t rows = j->n - tile * TILE < TILE ? j->n - tile * TILE : TILE;
+
+    (void)worker;
+    for (size_t first = 0; first < codebooks; first += CODEBOOKS)
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = first; c < first + CODEBOOKS && c < codebooks; c++) {
+                const int8_t *from = j->tiles + c * bytes + tile * p->tile_bytes + r * 4;
+                int8_t *to = j->rows + ((tile * TILE + r) * codebooks + c) * dim;
+
+                for (size_t i = 0; i < dim; i += 4) {
+                    uint32_t quad;
+
+                    memcpy(&quad, from + dkvb__row_offset(0, i), 4);
+                    quad = (0xC0C0C0C0 - ((quad ^ 0x80808080) >> 1)) ^ 0x80808080;
+                    if (i + 4 <= dim)
+                        memcpy(to + i, &quad, 4);
+                    else
+                        memcpy(to + i, &quad, dim - i);
+                }
+            }
+}
+
 dkvb_status dkvb_codebooks_project(const dkvb_codebooks *cb, const float *x, size_t n, int8_t *rows,
                                    uint32_t *saturated, const dkvb_run_options *opts)
 {
     const struct dkvb__shape *s = &cb->shape;
     size_t codebook, row = (size_t)s->codebooks * s->key_dim;
     struct dkvb__projector p;
+    struct copying copy = {.p = &p};
     struct dkvb__run run;
     int8_t *tiles;
     dkvb_status rc = dkvb__run_take(&run, opts);
@@ -366,7 +408,7 @@ dkvb_status dkvb_codebooks_project(const dkvb_codebooks *cb, const float *x, siz
     if (rc)
         return rc;
     codebook = p.capacity / TILE * p.tile_bytes;
-    tiles = dkvb__alloc(&cb->mem, s->codebooks, codebook);
+    copy.tiles = tiles = dkvb__alloc(&cb->mem, s->codebooks, codebook);
     if (!tiles)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to project %zu rows at a time", p.capacity);
     if (saturated && n > 0)
@@ -379,11 +421,9 @@ dkvb_status dkvb_codebooks_project(const dkvb_codebooks *cb, const float *x, siz
         if (rc)
             break;
         dkvb__projector_run(&p, count, &to);
-        for (size_t c = 0; c < s->codebooks; c++)
-            for (size_t r = 0; r < count; r++)
-                for (size_t i = 0; i < s->key_dim; i++)
-                    rows[(first + r) * row + c * s->key_dim + i] =
-                        (int8_t)(tiles[c * codebook + r / TILE * p.tile_bytes + dkvb__row_offset(r % TILE, i)] / -2);
+        copy.rows = rows + first * row;
+        copy.n = count;
+        dkvb__parallel(&run, tiles_of(count), copy_tile, &copy);
         rc = dkvb__report(&run, first + count, n);
     }
     dkvb__free(&cb->mem, tiles);

@@ -4,7 +4,8 @@
 #include "base/parallel.h"
 #include "bottleneck/codebooks.h"
 
-/* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers. */
+/* DKVB_EINVAL for the first row of float[n][width] that holds a number that is not finite; `what` names the numbers.
+ * Progress counts rows; DKVB_ECANCELLED. */
 dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size_t n, size_t width, const char *what);
 
 enum { DKVB__TILE_ROWS = 512 }; /* rows at a time, unless there is a reason for others */
@@ -21,6 +22,7 @@ struct dkvb__projector {
     size_t unit_codebooks; /* of a unit, but for the last */
     size_t tile_bytes;     /* of a tile in one codebook: int8_t[quads][16][4] */
     float *prepared;       /* [capacity / 16][round_size][16] */
+    double *lengths;       /* [capacity], of the rows as they were handed over */
     float *scratch;        /* [threads][scratch_size] */
     size_t scratch_size;
 };

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
+#include "bottleneck/outside.h"
 
 enum { TILE = DKVB__LANES };
 
@@ -13,6 +14,7 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
 {
     const dkvb_allocator *mem = &cb->mem;
     size_t norms = dkvb__norm_count(&cb->shape);
+    bool counts_cut = run->outside && !cb->normalize; /* rows of length 1 never have many numbers at an end */
     dkvb_status rc = dkvb__codebooks_need_frozen(cb);
 
     if (rc)
@@ -22,8 +24,11 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     rc = mask ? dkvb__mask_check(mask, cb) : DKVB_OK;
     if (rc)
         return rc;
-    *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k};
-    rc = dkvb__projector_new(&s->projector, cb, n, most, run);
+    *s = (struct dkvb__search){.cb = cb, .mask = mask, .run = *run, .k = k, .found = DKVB_OUTSIDE_INIT};
+    if (run->outside)
+        rc = dkvb__take_options(&s->found, sizeof s->found, run->outside, "rows outside the scale");
+    if (!rc)
+        rc = dkvb__projector_new(&s->projector, cb, n, most, run);
     if (rc)
         return rc;
     s->capacity = s->projector.capacity;
@@ -35,7 +40,9 @@ dkvb_status dkvb__search_begin(struct dkvb__search *s, const dkvb_codebooks *cb,
     s->dist = dkvb__alloc(mem, run->threads, (size_t)TILE * k * sizeof *s->dist);
     s->index = dkvb__alloc(mem, run->threads, (size_t)TILE * k * sizeof *s->index);
     s->chosen = dkvb__alloc(mem, run->threads, s->capacity * sizeof *s->chosen);
-    if (s->rows && s->tile && s->q && s->norms && s->scores && s->dist && s->index && s->chosen)
+    s->cut = counts_cut ? dkvb__alloc(mem, s->capacity, sizeof *s->cut) : NULL;
+    if (s->rows && s->tile && s->q && s->norms && s->scores && s->dist && s->index && s->chosen &&
+        (s->cut || !counts_cut))
         return DKVB_OK;
     dkvb__search_end(s);
     return dkvb__fail(DKVB_ENOMEM, "out of memory to search %zu rows at a time", s->capacity);
@@ -45,14 +52,15 @@ void dkvb__search_end(struct dkvb__search *s)
 {
     const dkvb_allocator *mem = &s->cb->mem;
 
-    dkvb__free(mem, s->rows);
-    dkvb__free(mem, s->tile);
-    dkvb__free(mem, s->q);
+    dkvb__free_erased(mem, s->rows);
+    dkvb__free_erased(mem, s->tile);
+    dkvb__free_erased(mem, s->q);
     dkvb__free(mem, s->norms);
     dkvb__free(mem, s->scores);
     dkvb__free(mem, s->dist);
-    dkvb__free(mem, s->index);
+    dkvb__free_erased(mem, s->index);
     dkvb__free(mem, s->chosen);
+    dkvb__free(mem, s->cut);
     dkvb__projector_free(&s->projector);
 }
 
@@ -170,16 +178,35 @@ static void run_job(struct job *job)
     dkvb__parallel(&job->s->run, codebooks * job->parts, search_task, job);
 }
 
-/* Prepare and project rows into the search's own memory. */
+static void count_cut(void *context, size_t tile, unsigned worker)
+{
+    const struct dkvb__search *s = context;
+    size_t bytes = s->projector.tile_bytes;
+
+    (void)worker;
+    memset(s->cut + tile * TILE, 0, TILE * sizeof *s->cut);
+    for (size_t c = 0; c < s->cb->shape.codebooks; c++)
+        dkvb__cut_add(s->cut + tile * TILE, s->rows + (c * (s->capacity / TILE) + tile) * bytes,
+                      dkvb__quads(s->cb->shape.key_dim));
+}
+
+/* Prepare and project rows into the search's own memory, and count those outside the scale if the run asks for it. */
 static dkvb_status project(struct dkvb__search *s, const float *x, size_t n, size_t first_row)
 {
     const struct dkvb__projected to = {0, s->projector.units, s->rows, s->capacity / TILE * s->projector.tile_bytes,
                                        NULL};
     dkvb_status rc = dkvb__projector_prepare(&s->projector, x, NULL, n, first_row);
 
-    if (!rc)
-        dkvb__projector_run(&s->projector, n, &to);
-    return rc;
+    if (rc)
+        return rc;
+    dkvb__projector_run(&s->projector, n, &to);
+    if (s->run.outside) {
+        if (s->cut)
+            dkvb__parallel(&s->run, (n + TILE - 1) / TILE, count_cut, s);
+        dkvb__outside_add(&s->found, s->cb, s->projector.lengths, s->cut, n);
+        return dkvb__give_info(s->run.outside, &s->found, sizeof s->found, "rows outside the scale");
+    }
+    return DKVB_OK;
 }
 
 dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, size_t first_row, uint16_t *codes,
@@ -226,13 +253,15 @@ dkvb_status dkvb_search_projected(const dkvb_codebooks *cb, const dkvb_mask *mas
                                   uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
 {
     struct dkvb__search s;
-    struct dkvb__run run;
+    struct dkvb__run run, quiet;
     size_t code = (size_t)cb->shape.codebooks * k, width = (size_t)cb->shape.codebooks * cb->shape.key_dim;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (rc)
         return rc;
-    rc = dkvb__check_finite(&run, q, n, width, "projected rows");
+    quiet = run;
+    quiet.progress = NULL; /* progress counts the rows that are searched, once */
+    rc = dkvb__check_finite(&quiet, q, n, width, "projected rows");
     if (rc)
         return rc;
     rc = dkvb__search_begin(&s, cb, mask, k, n, DKVB__TILE_ROWS, &run);
@@ -288,6 +317,7 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
+    run.outside = NULL; /* few of the rows are searched, and they were before */
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)
         return rc;

@@ -14,7 +14,9 @@ struct dkvb__search {
     uint32_t k;
     size_t capacity; /* rows in a call of dkvb__search_tile() at most */
     struct dkvb__projector projector;
-    int8_t *rows; /* [C][capacity / 16][quads][16][4], projected */
+    int8_t *rows;       /* [C][capacity / 16][quads][16][4], projected */
+    dkvb_outside found; /* rows outside the scale, where the run counts them */
+    uint32_t *cut;      /* [capacity], a row's numbers at an end of the scale; NULL where they tell nothing */
     /* One of each for every worker: */
     int8_t *tile;     /* [quads][16][4], rows that do not lie side by side */
     float *q;         /* [d][16], the same before they are rounded */

@@ -15,7 +15,8 @@ enum {
     AT_LEARNING_RATE = 16,
     AT_RATE_LAST = 24,
     AT_LABEL_SMOOTHING = 32,
-    AT_SEED = 40
+    AT_SEED = 40,
+    AT_TRIALS = 48
 };
 
 void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE])
@@ -29,6 +30,7 @@ void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB
     dkvb__write_double(to + AT_RATE_LAST, o->rate_last);
     dkvb__write_double(to + AT_LABEL_SMOOTHING, o->label_smoothing);
     dkvb__write64(to + AT_SEED, o->seed);
+    dkvb__write32(to + AT_TRIALS, o->trials);
 }
 
 dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned char from[DKVB__TRAINING_SIZE])
@@ -45,6 +47,7 @@ dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned cha
     given.rate_last = dkvb__read_double(from + AT_RATE_LAST);
     given.label_smoothing = dkvb__read_double(from + AT_LABEL_SMOOTHING);
     given.seed = dkvb__read64(from + AT_SEED);
+    given.trials = dkvb__read32(from + AT_TRIALS);
     *o = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
     rc = dkvb__train_options_take(o, &given);
     if (rc)

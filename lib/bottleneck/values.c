@@ -237,6 +237,8 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     dkvb__parallel(run, codebooks, narrow_codebook, &e);
     model->blank = false;
     model->rows_trained += t->rows;
+    if (t->options.trials > 0) /* a training that goes on with a tuned model is not tuned itself */
+        model->trials = t->options.trials;
     memcpy(model->trained, t->trained, sizeof model->trained);
     dkvb__training_free(model);
     dkvb__relearn_append(model, &over);
@@ -263,6 +265,7 @@ struct pass {
     const double *weights; /* [L], or NULL: all 1 */
     double rate;           /* learning rate of this pass */
     const size_t *order;   /* rows to visit, in this order */
+    size_t batch;          /* most rows in a batch: no more memory than the rows need */
     size_t first, rows;    /* the present batch: order[first] … */
     size_t rows_before;    /* in the batch before, whose errors are still to be added */
     uint16_t *columns[2];  /* [C][column], codes of the present batch and of the one before, codebook by codebook */
@@ -397,7 +400,7 @@ static void move_group(void *context, size_t group, unsigned worker)
     const struct pass *p = context;
     size_t codebooks = p->model->codebooks->shape.codebooks, stride = p->training->stride, c = group * DKVB__GROUP;
     size_t end = codebooks - c < DKVB__GROUP ? codebooks : c + DKVB__GROUP;
-    float *sums = p->sums + group * p->training->options.batch * stride;
+    float *sums = p->sums + group * p->batch * stride;
 
     (void)worker;
     turn_codes(p, c, end);
@@ -443,7 +446,7 @@ static void find_errors(void *context, size_t task, unsigned worker)
 
         memset(exps, 0, classes * sizeof *exps);
         for (size_t g = 0; g < groups; g++) {
-            const float *sums = p->sums + (g * t->options.batch + i) * t->stride;
+            const float *sums = p->sums + (g * p->batch + i) * t->stride;
 
             for (size_t l = 0; l < classes; l++)
                 exps[l] += (double)sums[l];
@@ -491,15 +494,18 @@ static void pass_free(struct pass *p)
     dkvb__free(mem, p->right);
 }
 
+/* n: rows that will be visited. */
 static dkvb_status pass_new(struct pass *p, dkvb_model *model, const struct dkvb__run *run, const uint16_t *codes,
-                            const int32_t *labels)
+                            const int32_t *labels, size_t n)
 {
     const dkvb_allocator *mem = &model->mem;
     const struct dkvb__training *t = model->training;
-    size_t batch = t->options.batch, codebooks = model->codebooks->shape.codebooks, row = t->stride * sizeof(float);
+    size_t batch = n < t->options.batch ? n : t->options.batch, codebooks = model->codebooks->shape.codebooks,
+           row = t->stride * sizeof(float);
 
     *p = (struct pass){.model = model, .training = model->training, .run = run, .codes = codes, .labels = labels};
     p->rate = t->options.learning_rate;
+    p->batch = batch;
     p->column = batch * model->top_k + COLUMN_EXTRA;
     p->columns[0] = dkvb__alloc(mem, codebooks, p->column * sizeof *p->columns[0]);
     p->columns[1] = dkvb__alloc(mem, codebooks, p->column * sizeof *p->columns[1]);
@@ -525,7 +531,7 @@ static dkvb_status run_pass(struct pass *p, const size_t *order, size_t n, uint6
 
     p->order = order;
     for (p->first = 0; !rc && p->first < n; p->first += p->rows) {
-        train_batch(p, n - p->first < p->training->options.batch ? n - p->first : p->training->options.batch);
+        train_batch(p, n - p->first < p->batch ? n - p->first : p->batch);
         for (size_t i = 0; i < p->rows; i++) {
             loss += p->loss[i];
             right += p->right[i];
@@ -641,7 +647,7 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
             rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the weights of %u classes", model->classes);
     }
     if (!rc)
-        rc = pass_new(&p, model, run, codes, labels);
+        rc = pass_new(&p, model, run, codes, labels, count);
     if (!rc) {
         dkvb__trained_extend(t->trained, o, codes, dkvb__code_size(model), labels, n, run);
         p.weights = weights;
@@ -704,14 +710,14 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     if (!rc && !model->training->options.relearn)
         rc = dkvb__relearn_check(model, labels, n, model->training->taught);
     if (!rc)
-        rc = pass_new(&p, model, &run, codes, labels);
+        rc = pass_new(&p, model, &run, codes, labels, count);
     if (!rc) {
         dkvb__trained_extend(model->training->trained, &model->training->options, codes, dkvb__code_size(model), labels,
                              n, &run);
         rc = run_pass(&p, rows, count, 0, count, &report);
         pass_free(&p);
     }
-    dkvb__free(&model->mem, rows);
+    dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
     dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed brought nothing back */

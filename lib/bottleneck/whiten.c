@@ -21,6 +21,7 @@
 
 enum {
     CHUNK = 1024,       /* rows whose products are added at a time */
+    PART_ROWS = 1024,   /* rows of a product between two reports */
     MOST_STEPS = 60,    /* small eigenvalues grow by 2.4 a step, so 25 are usual */
     ROWS_A_COLUMN = 16, /* rows used, and */
     LEAST_ROWS = 16384  /* at least, if there are so many */
@@ -34,20 +35,27 @@ struct root {
     size_t m;
     struct dkvb__matrix packed; /* the right factor of a product */
     float *x, *t, *power, *spare;
+    uint64_t step; /* of the iteration, for reports */
     const struct dkvb__run *run;
 };
 
-/* out = a b, all float[m][m]. */
-static void multiply(struct root *w, float *out, const float *a, const float *b)
+/* out = a b, all float[m][m]. Rows are taken in parts, which changes no sum: a product of 4,096 columns takes seconds,
+ * and the caller may want to cancel. */
+static dkvb_status multiply(struct root *w, float *out, const float *a, const float *b)
 {
     struct dkvb__product product;
+    dkvb_status rc = DKVB_OK;
 
     dkvb__matrix_set(&w->packed, 0, w->m, b, false);
     product = dkvb__matrix_product(&w->packed);
-    product.out = out;
-    product.a = a;
-    product.rows = w->m;
-    dkvb__multiply(&product, w->run);
+    for (size_t first = 0; !rc && first < w->m; first += product.rows) {
+        product.out = out + first * w->m;
+        product.a = a + first * w->m;
+        product.rows = w->m - first < PART_ROWS ? w->m - first : PART_ROWS;
+        dkvb__multiply(&product, w->run);
+        rc = dkvb__report(w->run, w->step, MOST_STEPS);
+    }
+    return rc;
 }
 
 static void swap(float **a, float **b)
@@ -77,6 +85,7 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
 {
     size_t m = w->m, count = m * m;
     double norm = 0.0, scale;
+    dkvb_status rc = DKVB_OK;
 
     for (size_t i = 0; i < count; i++)
         norm += (double)s[i] * (double)s[i];
@@ -86,19 +95,21 @@ static dkvb_status inverse_fourth_root(struct root *w, float *s)
     memset(w->x, 0, count * sizeof *w->x);
     for (size_t i = 0; i < m; i++)
         w->x[i * m + i] = 1.0f;
-    for (size_t step = 0; step < MOST_STEPS && distance_from_identity(s, m) > 1e-4; step++) {
-        dkvb_status rc = dkvb__report(w->run, step, MOST_STEPS);
-
-        if (rc)
-            return rc;
+    for (w->step = 0; w->step < MOST_STEPS && distance_from_identity(s, m) > 1e-4; w->step++) {
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < m; j++)
                 w->t[i * m + j] = 0.25f * ((i == j ? 5.0f : 0.0f) - s[i * m + j]);
-        multiply(w, w->spare, w->x, w->t);
+        rc = multiply(w, w->spare, w->x, w->t);
+        if (rc)
+            return rc;
         swap(&w->x, &w->spare);
-        multiply(w, w->power, w->t, w->t);
-        multiply(w, w->spare, w->power, w->power);
-        multiply(w, w->t, w->spare, s);
+        rc = multiply(w, w->power, w->t, w->t);
+        if (!rc)
+            rc = multiply(w, w->spare, w->power, w->power);
+        if (!rc)
+            rc = multiply(w, w->t, w->spare, s);
+        if (rc)
+            return rc;
         memcpy(s, w->t, count * sizeof *s);
     }
     scale = 1.0 / sqrt(sqrt(norm));
@@ -150,8 +161,8 @@ static dkvb_status covariance(struct root *w, const dkvb_codebooks *cb, const fl
         rc = dkvb__report(w->run, first + rows, n);
     }
     dkvb__matrix_free(&rows_matrix, &cb->mem);
-    dkvb__free(&cb->mem, y);
-    dkvb__free(&cb->mem, a);
+    dkvb__free_erased(&cb->mem, y);
+    dkvb__free_erased(&cb->mem, a);
     for (size_t i = 0; !rc && i < m; i++)
         trace += (double)(*s)[i * m + i];
     if (!rc && !(isfinite(trace) && trace < 1e30))

@@ -5,12 +5,14 @@
 #include "bottleneck/model.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__ECE_BINS = 15 };
+enum { DKVB__ECE_BINS = 15, DKVB__MOST_COMPARED = 2048 /* columns, with and without whitening */ };
 
 /* Rows to learn from, checked, and which of them are held out. */
 struct dkvb__fitting {
     dkvb_allocator mem;
-    const dkvb_run_options *run;
+    const dkvb_run_options *run;      /* of everything but the one search that counts rows outside the scale: */
+    const dkvb_run_options *counting; /* the caller's */
+    dkvb_run_options uncounted;
     dkvb_fit_rows rows;   /* `classes` settled */
     size_t labelled;      /* rows with a label */
     size_t largest_row;   /* the first with the largest label */
@@ -23,25 +25,74 @@ struct dkvb__fitting {
 /* Check rows and labels, hold none out. DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const dkvb_allocator *mem);
+
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
-/* Hold out a share of the rows by id; classes with fewer than four rows lose none, and no class loses all. */
-void dkvb__fitting_hold_out(struct dkvb__fitting *f, double share);
+/* Hold out the rows whose place between 0 and 1, by id, is `from` to below `to`, and no others; classes with fewer than
+ * four rows lose none, and no class loses all. */
+void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
+
+static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
+{
+    return f->rows.ids ? f->rows.ids[row] : row;
+}
 
 /* How well rows that are held out are answered. */
 struct dkvb__measured {
-    double temperature, accuracy, loss, calibration_error; /* loss and error at that temperature */
+    double temperature, power, accuracy, loss, calibration_error; /* loss and error at that temperature */
     size_t rows;
 };
 
-/* Fit a temperature to the held-out rows' codes and measure at it. Where no row is held out: rows is 0, temperature 1.
- */
+/* Fit a temperature to the held-out rows' codes and measure at it, on as many rows as dkvb__temperature_rows() leaves.
+ * Where no row is held out: rows is 0, temperature 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
+/* Codes of all rows, [n][C][top_k], under a mask (NULL: none); freed by the caller. run: f->run or f->counting. */
+dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
+                                 uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
+
+/* A new model of these codebooks that learned `labels`, [n]; its values of type `dtype`, or 0: as usual. */
+dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
+                                const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
+                                dkvb_model **out);
+
+/* What a caller may leave open: see dkvb_fit_suit(). */
+struct dkvb__settings {
+    dkvb_keyinit_options keyinit;
+    dkvb_train_options train;
+    uint32_t top_k;
+};
+
+/* The structs of a caller, read and written as far as the caller knows them. `s` is filled in whole; give() writes
+ * nothing that take() would refuse. */
+dkvb_status dkvb__settings_take(struct dkvb__settings *s, const dkvb_keyinit_options *keyinit,
+                                const dkvb_train_options *train, const uint32_t *top_k);
+dkvb_status dkvb__settings_give(const struct dkvb__settings *s, dkvb_keyinit_options *keyinit,
+                                dkvb_train_options *train, uint32_t *top_k);
+
+/* Fill in what is 0. */
+void dkvb__settings_suit(struct dkvb__settings *s, size_t rows, size_t columns, uint32_t classes);
+
 /* Keys on the rows, codes of all of them, values of those that are not held out, measured on the others; all thrown
  * away again. */
-dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_keyinit_options *keyinit,
-                              const dkvb_train_options *train, uint32_t top_k, struct dkvb__measured *out);
+dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
+                              struct dkvb__measured *out);
+
+/* Whether rows are to be half whitened: both ways tried on rows held out, `measured` plain and whitened. Rows that stay
+ * held out for good take no part. Nothing is measured (`compared` false) where rows are too few or too wide. */
+dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
+                                           bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
+                                           bool *whiten);
+
+/* The options of a caller, checked, with what he left open as 0 in `s`. */
+dkvb_status dkvb__fit_take(dkvb_fit_options *o, struct dkvb__settings *s, const dkvb_fit_options *given);
+
+/* Tell that a stage begins; DKVB_ECANCELLED. */
+dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const char *name);
+
+/* What the rows and their settings say of a report. */
+void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const struct dkvb__settings *s,
+                        const dkvb_codebooks *cb);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 #include "bottleneck/codebooks.h"
-#include "dkvb/fit.h"
+#include "fit/fit.h"
 
 enum {
     TOP_K = 8,              /* keys that are selected, */
@@ -22,9 +22,31 @@ static double first_rate(uint32_t classes)
     return rate < 2.0 ? 2.0 : rate > 8.0 ? 8.0 : rate;
 }
 
-void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
-                   size_t columns, uint32_t classes)
+dkvb_status dkvb__settings_take(struct dkvb__settings *s, const dkvb_keyinit_options *keyinit,
+                                const dkvb_train_options *train, const uint32_t *top_k)
 {
+    dkvb_status rc;
+
+    s->keyinit = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
+    s->train = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
+    s->top_k = *top_k;
+    rc = dkvb__take_options(&s->keyinit, sizeof s->keyinit, keyinit, "key initialisation options");
+    return rc ? rc : dkvb__take_options(&s->train, sizeof s->train, train, "training options");
+}
+
+dkvb_status dkvb__settings_give(const struct dkvb__settings *s, dkvb_keyinit_options *keyinit,
+                                dkvb_train_options *train, uint32_t *top_k)
+{
+    dkvb_status rc = dkvb__give_info(keyinit, &s->keyinit, sizeof s->keyinit, "key initialisation options");
+
+    *top_k = s->top_k;
+    return rc ? rc : dkvb__give_info(train, &s->train, sizeof s->train, "training options");
+}
+
+void dkvb__settings_suit(struct dkvb__settings *s, size_t rows, size_t columns, uint32_t classes)
+{
+    dkvb_keyinit_options *keyinit = &s->keyinit;
+    dkvb_train_options *train = &s->train;
     bool keys_open = keyinit->keys == 0;
 
     classes = classes > 0 ? classes : 1;
@@ -38,10 +60,10 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
         most = most > LEAST_KEYS ? most : LEAST_KEYS;
         keyinit->keys = keyinit->keys < most ? keyinit->keys : (uint32_t)most;
     }
-    if (*top_k == 0)
-        *top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
-                 : keyinit->keys < KEYS_A_TOP       ? 1
-                                                    : keyinit->keys / KEYS_A_TOP;
+    if (s->top_k == 0)
+        s->top_k = keyinit->keys / KEYS_A_TOP > TOP_K ? TOP_K
+                   : keyinit->keys < KEYS_A_TOP       ? 1
+                                                      : keyinit->keys / KEYS_A_TOP;
     /* Few rows make up for few steps by more epochs and smaller batches. */
     if (train->epochs == 0)
         train->epochs = rows > 10000 ? 2 : rows < 2500 ? 8 : (uint32_t)((20000 + rows / 2) / rows);
@@ -55,43 +77,70 @@ void dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uin
     }
 }
 
-void dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k)
+dkvb_status dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
+                          size_t columns, uint32_t classes)
 {
-    keyinit->method = DKVB_KEYINIT_EMA;
-    keyinit->codebooks = 256;
-    keyinit->keys = 4096;
-    keyinit->key_dim = 32;
-    keyinit->passes = 2;
-    keyinit->batch = 2048;
-    keyinit->decay = 0.95;
-    keyinit->rows_per_key = 64;
-    keyinit->normalize = 0;
-    *top_k = 1;
-    train->epochs = 1;
-    train->learning_rate = 6.0;
-    train->rate_last = 0.0; /* constant, also where a caller then sets another rate or more epochs */
-    train->label_smoothing = 0.0;
-    train->batch = 256;
+    struct dkvb__settings s;
+    dkvb_status rc = dkvb__settings_take(&s, keyinit, train, top_k);
+
+    if (rc)
+        return rc;
+    dkvb__settings_suit(&s, rows, columns, classes);
+    return dkvb__settings_give(&s, keyinit, train, top_k);
+}
+
+dkvb_status dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k)
+{
+    struct dkvb__settings s;
+    dkvb_status rc = dkvb__settings_take(&s, keyinit, train, top_k);
+
+    if (rc)
+        return rc;
+    s.keyinit.method = DKVB_KEYINIT_EMA;
+    s.keyinit.codebooks = 256;
+    s.keyinit.keys = 4096;
+    s.keyinit.key_dim = 32;
+    s.keyinit.passes = 2;
+    s.keyinit.batch = 2048;
+    s.keyinit.decay = 0.95;
+    s.keyinit.rows_per_key = 64;
+    s.keyinit.normalize = 0;
+    s.top_k = 1;
+    s.train.epochs = 1;
+    s.train.learning_rate = 6.0;
+    s.train.rate_last = 0.0; /* constant, also where a caller then sets another rate or more epochs */
+    s.train.label_smoothing = 0.0;
+    s.train.batch = 256;
+    return dkvb__settings_give(&s, keyinit, train, top_k);
 }
 
 /* Bytes of a model file, sections and all; names, journal and counts aside, which begin small. */
-static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, uint32_t whitened)
+static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool whitened)
 {
     uint64_t pairs = (uint64_t)s->codebooks * s->keys;
 
     return (uint64_t)s->codebooks * dkvb__key_bytes(s) + pairs * classes * 2 + 2 * dkvb__word_count(s) * 8 +
-           s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 16 * 64;
+           s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 20 * 64;
 }
 
-dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
-                            size_t columns, uint32_t classes, uint32_t whitened, uint64_t bytes)
+dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, uint32_t *whiten,
+                            size_t rows, size_t columns, uint32_t classes, uint64_t bytes)
 {
-    bool keys_open = keyinit->keys == 0, codebooks_open = keyinit->codebooks == 0;
+    uint64_t whitening = (uint64_t)columns * columns * sizeof(float);
+    bool chooses = *whiten == DKVB_WHITEN_CHOOSE && whitening <= bytes / 4 && columns <= DKVB__MOST_COMPARED;
+    bool whitened = *whiten == DKVB_WHITEN_ALWAYS || chooses;
+    struct dkvb__settings s;
     struct dkvb__shape shape;
     uint32_t keys, codebooks;
+    bool keys_open, codebooks_open;
+    dkvb_status rc = dkvb__settings_take(&s, keyinit, train, top_k);
 
-    dkvb_fit_suit(keyinit, train, top_k, rows, columns, classes);
-    shape = (struct dkvb__shape){keyinit->codebooks, keyinit->keys, keyinit->key_dim, (uint32_t)columns};
+    if (rc)
+        return rc;
+    keys_open = s.keyinit.keys == 0;
+    codebooks_open = s.keyinit.codebooks == 0;
+    dkvb__settings_suit(&s, rows, columns, classes);
+    shape = (struct dkvb__shape){s.keyinit.codebooks, s.keyinit.keys, s.keyinit.key_dim, (uint32_t)columns};
     keys = shape.keys;
     codebooks = shape.codebooks;
     /* Fewer keys cost less accuracy than fewer codebooks, down to 256 of them. */
@@ -125,8 +174,9 @@ dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *t
         fits = more.codebooks <= codebooks && file_bytes(&more, classes, whitened) <= bytes;
         shape = fits ? more : shape;
     }
-    keyinit->codebooks = shape.codebooks;
-    keyinit->keys = shape.keys;
-    *top_k = *top_k < shape.keys ? *top_k : shape.keys;
-    return DKVB_OK;
+    s.keyinit.codebooks = shape.codebooks;
+    s.keyinit.keys = shape.keys;
+    s.top_k = s.top_k < shape.keys ? s.top_k : shape.keys;
+    *whiten = chooses ? DKVB_WHITEN_CHOOSE : whitened ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
+    return dkvb__settings_give(&s, keyinit, train, top_k);
 }

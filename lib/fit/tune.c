@@ -1,5 +1,4 @@
 /* Settings tried on rows held out: a fixed list, so that the same number of trials gives the same winner anywhere. */
-#include <string.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -7,9 +6,8 @@
 #include "fit/fit.h"
 
 enum {
-    LEAST_HELD = 20,     /* rows that tell settings apart */
-    FEW_ROWS = 1000,     /* of which more are held out */
-    MOST_WHITENED = 2048 /* columns, unless whitening is asked for */
+    LEAST_HELD = 20, /* rows that tell settings apart */
+    FEW_ROWS = 1000  /* of which more are held out */
 };
 
 /* One setting to try; 0 = what suits the data. Cheap ones first, as far as they were ever the best on some data. */
@@ -41,39 +39,38 @@ void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size)
 
 /* The setting where the caller left something open. False if it asks for what the caller has fixed, or for what the
  * data cannot give. */
-static bool apply(const struct setting *s, uint32_t whiten, const struct dkvb__fitting *f,
-                  dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k)
+static bool apply(const struct setting *s, uint32_t whiten, const struct dkvb__fitting *f, struct dkvb__settings *to)
 {
-    bool rate_open = train->learning_rate == 0.0;
+    bool rate_open = to->train.learning_rate == 0.0;
 
-    if ((s->keys && (keyinit->keys || s->keys > f->labelled / 3)) || (s->top_k && *top_k) ||
-        (s->epochs && train->epochs) || (s->rate != 1.0 && !rate_open))
+    if ((s->keys && (to->keyinit.keys || s->keys > f->labelled / 3)) || (s->top_k && to->top_k) ||
+        (s->epochs && to->train.epochs) || (s->rate != 1.0 && !rate_open))
         return false;
-    if (whiten == DKVB_WHITEN_CHOOSE ? s->whiten && f->rows.dim > MOST_WHITENED : s->whiten != whiten)
+    if (whiten == DKVB_WHITEN_CHOOSE ? s->whiten && f->rows.dim > DKVB__MOST_COMPARED : s->whiten != whiten)
         return false;
-    keyinit->keys = s->keys ? s->keys : keyinit->keys;
-    keyinit->whiten = s->whiten;
-    *top_k = s->top_k ? s->top_k : *top_k;
-    train->epochs = s->epochs ? s->epochs : train->epochs;
-    dkvb_fit_suit(keyinit, train, top_k, f->rows.n, f->rows.dim, f->rows.classes);
+    to->keyinit.keys = s->keys ? s->keys : to->keyinit.keys;
+    to->keyinit.whiten = s->whiten;
+    to->top_k = s->top_k ? s->top_k : to->top_k;
+    to->train.epochs = s->epochs ? s->epochs : to->train.epochs;
+    dkvb__settings_suit(to, f->labelled, f->rows.dim, f->rows.classes);
     if (rate_open) {
-        train->learning_rate *= s->rate;
-        train->rate_last *= s->rate;
+        to->train.learning_rate *= s->rate;
+        to->train.rate_last *= s->rate;
     }
-    return *top_k <= keyinit->keys;
+    return to->top_k <= to->keyinit.keys;
 }
 
-static dkvb_status tell(const dkvb_tune_options *o, uint32_t number, const dkvb_keyinit_options *keyinit,
-                        const dkvb_train_options *train, uint32_t top_k, const struct dkvb__measured *measured)
+static dkvb_status tell(const dkvb_tune_options *o, uint32_t number, const struct dkvb__settings *s,
+                        const struct dkvb__measured *measured)
 {
     dkvb_trial trial = {.struct_size = sizeof trial,
                         .number = number,
-                        .keys = keyinit->keys,
-                        .key_dim = keyinit->key_dim,
-                        .top_k = top_k,
-                        .whitened = keyinit->whiten,
-                        .epochs = train->epochs,
-                        .learning_rate = train->learning_rate,
+                        .keys = s->keyinit.keys,
+                        .key_dim = s->keyinit.key_dim,
+                        .top_k = s->top_k,
+                        .whitened = s->keyinit.whiten,
+                        .epochs = s->train.epochs,
+                        .learning_rate = s->train.learning_rate,
                         .accuracy = measured->accuracy,
                         .loss = measured->loss,
                         .held_out = measured->rows};
@@ -87,9 +84,8 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
                       const dkvb_fit_rows *rows, const dkvb_tune_options *given, const dkvb_run_options *run)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
-    dkvb_keyinit_options best_keyinit = *keyinit;
-    dkvb_train_options best_train = *train;
-    uint32_t best_k = *top_k, made = 0;
+    struct dkvb__settings open, winner;
+    uint32_t made = 0;
     double began = seconds_now(), best = -1.0;
     dkvb_allocator mem;
     struct dkvb__fitting f;
@@ -101,35 +97,34 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
         rc = dkvb__fail(DKVB_EINVAL, "tune options: whiten is %u, it must be 0 to %d", o.whiten, DKVB_WHITEN_CHOOSE);
     if (!rc && !(o.seconds >= 0.0))
         rc = dkvb__fail(DKVB_EINVAL, "tune options: seconds is %g, it must be 0 or more", o.seconds);
+    if (!rc)
+        rc = dkvb__settings_take(&open, keyinit, train, top_k);
     if (rc)
         return rc;
+    winner = open;
     mem = dkvb__allocator(o.allocator);
     rc = dkvb__fitting_new(&f, rows, run, &mem);
     if (rc)
         return rc;
-    dkvb__fitting_hold_out(&f, f.labelled < FEW_ROWS ? 0.25 : 0.1);
+    dkvb__fitting_hold_out(&f, 0.0, f.labelled < FEW_ROWS ? 0.25 : 0.1);
     if (f.held_count < LEAST_HELD)
         rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",
                         f.held_count, LEAST_HELD);
     for (size_t i = 0; !rc && i < sizeof settings / sizeof *settings && (o.trials == 0 || made < o.trials); i++) {
-        dkvb_keyinit_options this_keyinit = *keyinit;
-        dkvb_train_options this_train = *train;
-        uint32_t this_k = *top_k;
+        struct dkvb__settings this = open;
         struct dkvb__measured measured;
 
         if (o.trials == 0 && made > 0 && o.seconds > 0.0 && seconds_now() - began > o.seconds)
             break;
-        if (!apply(&settings[i], o.whiten, &f, &this_keyinit, &this_train, &this_k))
+        if (!apply(&settings[i], o.whiten, &f, &this))
             continue;
-        this_keyinit.allocator = o.allocator;
-        rc = dkvb__fitting_try(&f, &this_keyinit, &this_train, this_k, &measured);
+        this.keyinit.allocator = o.allocator;
+        rc = dkvb__fitting_try(&f, &this, &measured);
         if (!rc)
-            rc = tell(&o, ++made, &this_keyinit, &this_train, this_k, &measured);
+            rc = tell(&o, ++made, &this, &measured);
         if (!rc && measured.accuracy > best) {
             best = measured.accuracy;
-            best_keyinit = this_keyinit;
-            best_train = this_train;
-            best_k = this_k;
+            winner = this;
         }
     }
     dkvb__fitting_free(&f);
@@ -137,11 +132,9 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
         rc = dkvb__fail(DKVB_EINVAL, "tune: top_k is %u, which is more than the keys of a codebook", *top_k);
     if (rc)
         return rc;
-    best_keyinit.allocator = keyinit->allocator;
-    *keyinit = best_keyinit;
-    *train = best_train;
-    *top_k = best_k;
+    winner.keyinit.allocator = open.keyinit.allocator;
+    winner.train.trials = made;
     if (trials)
         *trials = made;
-    return DKVB_OK;
+    return dkvb__settings_give(&winner, keyinit, train, top_k);
 }

@@ -182,10 +182,10 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
 
     if (!rc)
         rc = dkvb__container_write(path, DKVB__KIND_CODES, f.parts, f.count, &set->mem);
-    dkvb__free(&set->mem, f.session_rows);
-    dkvb__free(&set->mem, f.removed);
+    dkvb__free_erased(&set->mem, f.session_rows);
+    dkvb__free_erased(&set->mem, f.removed);
     for (size_t p = 0; p < DKVB__PARTS; p++)
-        dkvb__free(&set->mem, f.packed[p]);
+        dkvb__free_erased(&set->mem, f.packed[p]);
     return rc;
 }
 
@@ -324,7 +324,7 @@ static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb
     if (rc)
         return rc;
     rc = bad_contents(c, dkvb__codes_unpack(rows->codes, packed, n, &packing, &run));
-    dkvb__free(c->mem, packed);
+    dkvb__free_erased(c->mem, packed);
     return rc;
 }
 
@@ -439,7 +439,7 @@ static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codes
             rows->sessions[r] |= in << i;
         }
     }
-    dkvb__free(c->mem, data);
+    dkvb__free_erased(c->mem, data);
     return rc;
 }
 

@@ -7,13 +7,15 @@
 /* What reader and writer of model files share: docs/format.md says it in words. */
 
 enum {
-    DKVB__SHAPE_SIZE = 88, /* section "shape" */
+    DKVB__SHAPE_SIZE = 96, /* section "shape" */
     DKVB__AT_FLAGS = 24,   /* after six u32: C, K, d, m, L, k */
+    DKVB__AT_TRIALS = 28,
     DKVB__AT_ROWS = 32,
     DKVB__AT_BIRTH = 40,
     DKVB__AT_SEED = 56,
     DKVB__AT_TEMPERATURE = 64,
     DKVB__AT_TRAINED = 72,
+    DKVB__AT_POWER = 88,
     DKVB__FLAG_NORMALIZE = 1,
     DKVB__FLAG_WHITENED = 2
 };

@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -7,10 +8,10 @@
 #include "bottleneck/model.h"
 #include "bottleneck/project.h"
 #include "bottleneck/value_types.h"
-#include "dkvb/calibration.h"
 #include "dkvb/data.h"
 #include "format/container.h"
 #include "format/modelfile.h"
+#include "format/valued.h"
 #include "kernels/kernels.h"
 #include "unlearn/journal.h"
 
@@ -19,18 +20,21 @@ struct reading {
     struct dkvb__container file;
     struct dkvb__mapping *mapping; /* NULL: copy */
     const dkvb_allocator *mem;
-    bool inspect; /* nothing is searched: keys are not read */
+    bool inspect; /* nothing is searched: keys and values are not read */
     struct dkvb__shape shape;
     uint32_t classes, top_k, values_dtype;
     bool normalize, whitened;
     uint64_t rows_trained, seed;
+    uint32_t trials;
     uint8_t birth[16], trained[16];
-    double temperature;
+    double temperature, power;
+    uint64_t *valued; /* [C][W], pairs whose rows of values the file holds; NULL: of all pairs */
+    size_t stored;    /* how many those are */
 };
 
-static const char *const known_sections[] = {"shape",    "classes",   "journal", "mask",   "purged",
-                                             "center",   "scales",    "keys",    "values", "terms",
-                                             "evidence", "whitening", "encoder", "counts"};
+static const char *const known_sections[] = {"shape",  "classes", "journal", "mask",     "purged",    "center",
+                                             "scales", "keys",    "values",  "evidence", "whitening", "encoder",
+                                             "counts", "valued",  "lengths", "terms"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -60,21 +64,20 @@ static dkvb_status read_shape(struct reading *r)
     r->whitened = dkvb__read32(b + DKVB__AT_FLAGS) & DKVB__FLAG_WHITENED;
     r->seed = dkvb__read64(b + DKVB__AT_SEED);
     r->temperature = dkvb__read_double(b + DKVB__AT_TEMPERATURE);
+    r->power = dkvb__read_double(b + DKVB__AT_POWER);
     memcpy(r->trained, b + DKVB__AT_TRAINED, sizeof r->trained);
+    r->trials = dkvb__read32(b + DKVB__AT_TRIALS);
     r->rows_trained = dkvb__read64(b + DKVB__AT_ROWS);
     memcpy(r->birth, b + DKVB__AT_BIRTH, sizeof r->birth);
     if (dkvb__shape_check(&r->shape, "model file") || r->classes < 1 || r->classes > DKVB__MAX_CLASSES ||
         r->top_k < 1 || r->top_k > r->shape.keys || !dkvb__value_count(&values, &r->shape, r->classes) ||
         (dkvb__read32(b + DKVB__AT_FLAGS) & ~(uint32_t)(DKVB__FLAG_NORMALIZE | DKVB__FLAG_WHITENED)) ||
-        (r->whitened && r->shape.input_dim > DKVB__MAX_WHITENED) || dkvb__read32(b + 28) != 0)
+        (r->whitened && r->shape.input_dim > DKVB__MAX_WHITENED))
         return dkvb__fail(DKVB_EFORMAT,
                           "%.300s: a model of %u codebooks x %u keys x %u, input %u, %u classes, k = %u cannot be",
                           r->file.file.path, r->shape.codebooks, r->shape.keys, r->shape.key_dim, r->shape.input_dim,
                           r->classes, r->top_k);
-    if (!(r->temperature >= DKVB_TEMPERATURE_MIN && r->temperature <= DKVB_TEMPERATURE_MAX))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: the temperature is %g, it must be %g to %g", r->file.file.path,
-                          r->temperature, DKVB_TEMPERATURE_MIN, DKVB_TEMPERATURE_MAX);
-    return DKVB_OK;
+    return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
 /* An array section: its size is checked; then it is mapped in place, or read into `*array`, which has been allocated.
@@ -113,14 +116,50 @@ static dkvb_status read_values_type(struct reading *r)
     return DKVB_OK;
 }
 
+static size_t row_bytes(const struct reading *r)
+{
+    return r->classes * dkvb__value_size(r->values_dtype);
+}
+
+/* Which rows of values the file holds, and that it holds as many. The sizes of other sets of pairs have been checked.
+ */
+static dkvb_status read_valued(struct reading *r)
+{
+    size_t pairs = (size_t)r->shape.codebooks * r->shape.keys, words = dkvb__word_count(&r->shape);
+    const struct dkvb__section *s;
+    dkvb_status rc;
+
+    r->stored = pairs;
+    if (dkvb__container_find(&r->file, "valued")) {
+        rc = dkvb__container_need(&r->file, "valued", DKVB_DTYPE_U64, words * sizeof *r->valued, &s);
+        if (rc)
+            return rc;
+        r->valued = dkvb__alloc(r->mem, words, sizeof *r->valued);
+        if (!r->valued)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for a set of %zu pairs", pairs);
+        rc = dkvb__section_read(&r->file, s, r->valued);
+        if (rc)
+            return rc;
+        if (!dkvb__bits_in_range(r->valued, r->shape.codebooks, r->shape.keys))
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: section valued names keys past the last one", r->file.file.path);
+        r->stored = 0;
+        for (size_t w = 0; w < words; w++)
+            r->stored += (size_t)__builtin_popcountll(r->valued[w]);
+        if (r->stored < dkvb__valued_least(pairs) || !dkvb__valued_pays(&r->shape, row_bytes(r), r->stored))
+            return dkvb__fail(DKVB_EFORMAT,
+                              "%.300s: section valued names %zu of %zu pairs, it must be %zu or more and leave out as "
+                              "many",
+                              r->file.file.path, r->stored, pairs, dkvb__valued_least(pairs));
+    }
+    return dkvb__container_need(&r->file, "values", r->values_dtype, (uint64_t)r->stored * row_bytes(r), &s);
+}
+
 /* Sizes of all arrays, before memory is asked for: a small file cannot make us reserve much. */
 static dkvb_status check_sizes(const struct reading *r)
 {
     const struct dkvb__section *s;
-    size_t values;
     dkvb_status rc;
 
-    dkvb__value_count(&values, &r->shape, r->classes);
     const struct {
         const char *name;
         uint32_t dtype;
@@ -131,7 +170,6 @@ static dkvb_status check_sizes(const struct reading *r)
         {"keys", DKVB__DTYPE_BYTES, (uint64_t)r->shape.codebooks * dkvb__key_bytes(&r->shape)},
         {"purged", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
         {"mask", DKVB_DTYPE_U64, (uint64_t)dkvb__word_count(&r->shape) * sizeof(uint64_t)},
-        {"values", r->values_dtype, (uint64_t)values * dkvb__value_size(r->values_dtype)},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if ((rc = dkvb__container_need(&r->file, arrays[i].name, arrays[i].dtype, arrays[i].size, &s)) != DKVB_OK)
@@ -145,6 +183,29 @@ static dkvb_status check_sizes(const struct reading *r)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section classes has %llu bytes for %u classes", r->file.file.path,
                         (unsigned long long)s->size, r->classes);
     return rc;
+}
+
+/* Lengths that rows of the usual kind have, if the codebooks remember any. */
+static dkvb_status read_lengths(const struct reading *r, dkvb_codebooks *cb)
+{
+    float lengths[2];
+    const struct dkvb__section *s;
+    dkvb_status rc;
+
+    if (!dkvb__container_find(&r->file, "lengths"))
+        return DKVB_OK;
+    rc = dkvb__container_need(&r->file, "lengths", DKVB_DTYPE_F32, sizeof lengths, &s);
+    if (!rc)
+        rc = dkvb__section_read(&r->file, s, lengths);
+    if (rc)
+        return rc;
+    if (!(lengths[0] >= 0.0f && lengths[0] <= lengths[1] && lengths[1] <= FLT_MAX) || signbit(lengths[0]) ||
+        (lengths[0] == 0.0f && lengths[1] == FLT_MAX))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section lengths says %g to %g, which are no limits of lengths",
+                          r->file.file.path, (double)lengths[0], (double)lengths[1]);
+    cb->least = lengths[0];
+    cb->greatest = lengths[1];
+    return DKVB_OK;
 }
 
 static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
@@ -171,6 +232,8 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
     if (!rc)
         rc = take_floats(r, "scales", r->shape.codebooks, &cb->scales);
     if (!rc)
+        rc = read_lengths(r, cb);
+    if (!rc)
         rc = take_array(r, "keys", DKVB__DTYPE_BYTES, r->shape.codebooks * dkvb__key_bytes(&r->shape), &keys);
     if (!rc)
         rc = take_array(r, "purged", DKVB_DTYPE_U64, words * sizeof(uint64_t), &purged);
@@ -195,18 +258,52 @@ static dkvb_status read_codebooks(const struct reading *r, dkvb_codebooks **out)
     return DKVB_OK;
 }
 
+/* A file that holds all rows though leaving some out would pay is not as writers make it. */
+static dkvb_status check_all_stored(const dkvb_model *m)
+{
+    size_t pairs = dkvb__pair_count(m), stored;
+    uint64_t *bits = dkvb__alloc(&m->mem, dkvb__word_count(&m->codebooks->shape), sizeof *bits);
+
+    if (!bits)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a set of %zu pairs", pairs);
+    stored = dkvb__valued_choose(m, bits);
+    dkvb__free(&m->mem, bits);
+    if (stored < pairs)
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: section values holds all %zu rows, %zu that are zeros must be left out", m->path,
+                          pairs, pairs - stored);
+    return DKVB_OK;
+}
+
+/* Values are used in place where the file holds all of them; else they are spread out in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
-    size_t count, size = dkvb__value_size(r->values_dtype);
+    size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;
+    const struct dkvb__section *s = dkvb__container_find(&r->file, "values");
+    char *last;
+    dkvb_status rc;
 
-    dkvb__value_count(&count, &r->shape, r->classes);
     m->values_dtype = r->values_dtype;
-    if (!r->mapping) {
-        m->values = dkvb__alloc(r->mem, count, size);
-        if (!m->values)
-            return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu values", r->file.file.path, count);
+    m->values_mapped = r->mapping && !r->valued;
+    if (m->values_mapped) {
+        m->values = (void *)(uintptr_t)(r->mapping->data + s->offset);
+        return DKVB_OK;
     }
-    return take_array(r, "values", r->values_dtype, (uint64_t)count * size, &m->values);
+    if (r->inspect)
+        return DKVB_OK;
+    m->values = dkvb__alloc(r->mem, pairs, row);
+    if (!m->values)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for the values of %zu pairs", r->file.file.path, pairs);
+    last = (char *)m->values + (pairs - r->stored) * row;
+    rc = dkvb__section_read(&r->file, s, last);
+    if (rc || !r->valued)
+        return rc ? rc : check_all_stored(m);
+    wrong = dkvb__valued_spread(&r->shape, r->valued, r->stored, row, m->values);
+    if (wrong < pairs)
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: codebook %zu, key %zu has only zeros for values, which must be left out",
+                          r->file.file.path, wrong / r->shape.keys, wrong % r->shape.keys);
+    return DKVB_OK;
 }
 
 static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
@@ -396,7 +493,7 @@ static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_m
     if (rc)
         return rc;
     rc = parse(r, (struct dkvb__reader){data, (size_t)s->size}, m);
-    dkvb__free(r->mem, data);
+    dkvb__free_erased(r->mem, data);
     return rc;
 }
 
@@ -487,6 +584,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         return rc;
     if ((rc = check_sizes(r)) != DKVB_OK)
         return rc;
+    if ((rc = read_valued(r)) != DKVB_OK)
+        return rc;
     if ((rc = read_codebooks(r, &cb)) != DKVB_OK)
         return rc;
     rc = dkvb__model_shell(&m, cb, r->classes, r->top_k, r->mem);
@@ -495,7 +594,9 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         return rc;
     m->mapping = dkvb__mapping_retain(r->mapping);
     m->rows_trained = r->rows_trained;
+    m->trials = r->trials;
     m->temperature = r->temperature;
+    m->power = r->power;
     memcpy(m->trained, r->trained, sizeof m->trained);
     m->format_major = r->file.major;
     m->format_minor = r->file.minor;
@@ -550,6 +651,7 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
         rc = dkvb__mapping_open(&r.mapping, &r.file.file, &mem);
     if (!rc)
         rc = read_model(&r, out);
+    dkvb__free(&mem, r.valued);
     dkvb__mapping_free(r.mapping);
     dkvb__container_close(&r.file);
     return rc;
@@ -652,5 +754,7 @@ dkvb_status dkvb_model_verify(const dkvb_model *m)
 
     if (!rc)
         rc = check_contents(m);
+    if (!rc && m->values_mapped)
+        rc = check_all_stored(m);
     return rc ? rc : dkvb__journal_check(m);
 }

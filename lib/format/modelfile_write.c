@@ -1,3 +1,4 @@
+#include <float.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -8,6 +9,7 @@
 #include "dkvb/data.h"
 #include "format/container.h"
 #include "format/modelfile.h"
+#include "format/valued.h"
 
 static void write_shape(const dkvb_model *m, unsigned char *to)
 {
@@ -19,10 +21,12 @@ static void write_shape(const dkvb_model *m, unsigned char *to)
         dkvb__write32(to + 4 * i, sizes[i]);
     dkvb__write32(to + DKVB__AT_FLAGS, (m->codebooks->normalize ? DKVB__FLAG_NORMALIZE : 0u) |
                                            (m->codebooks->whitening ? DKVB__FLAG_WHITENED : 0u));
+    dkvb__write32(to + DKVB__AT_TRIALS, m->trials);
     dkvb__write64(to + DKVB__AT_ROWS, m->rows_trained);
     memcpy(to + DKVB__AT_BIRTH, m->codebooks->birth, sizeof m->codebooks->birth);
     dkvb__write64(to + DKVB__AT_SEED, m->codebooks->seed);
     dkvb__write_double(to + DKVB__AT_TEMPERATURE, m->temperature);
+    dkvb__write_double(to + DKVB__AT_POWER, m->power);
     memcpy(to + DKVB__AT_TRAINED, m->trained, sizeof m->trained);
 }
 
@@ -94,16 +98,20 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 5 };
+enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 7 };
 
 dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
-    size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s), values;
+    size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s);
     size_t terms = dkvb__terms_section_size(&m->journal), evidence = dkvb__evidence_size(&m->journal);
     size_t count = KNOWN_PARTS;
+    size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = pairs;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
+    char *gathered = NULL; /* values, where some are left out */
+    uint64_t *valued;
+    const float lengths[2] = {cb->least, cb->greatest};
     struct dkvb__part *parts;
     dkvb_status rc;
 
@@ -113,7 +121,12 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         return rc; /* new checksums must not vouch for old damage */
     small = dkvb__alloc(&m->mem, names + journal + evidence + terms, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
-    if (!small || !parts) {
+    valued = dkvb__alloc(&m->mem, words, sizeof *valued);
+    if (valued)
+        stored = dkvb__valued_choose(m, valued);
+    if (stored < pairs)
+        gathered = dkvb__alloc(&m->mem, stored, row);
+    if (!small || !parts || !valued || (stored < pairs && !gathered)) {
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", path);
         goto end;
     }
@@ -122,7 +135,8 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     write_journal(&m->journal, small + names);
     dkvb__evidence_write(&m->journal, small + names + journal);
     dkvb__terms_write(&m->journal, small + names + journal + evidence);
-    dkvb__value_count(&values, s, m->classes);
+    if (gathered)
+        dkvb__valued_gather(m, valued, gathered);
     const struct dkvb__part known[KNOWN_PARTS] = {
         {"shape", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, shape, sizeof shape},
         {"classes", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, small, names},
@@ -132,16 +146,21 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
         {"center", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->center, s->input_dim * sizeof(float)},
         {"scales", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->scales, s->codebooks * sizeof(float)},
         {"keys", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED, cb->keys, s->codebooks * dkvb__key_bytes(s)},
-        {"values", m->values_dtype, DKVB__SECTION_REQUIRED, m->values, values * dkvb__value_size(m->values_dtype)},
+        {"values", m->values_dtype, DKVB__SECTION_REQUIRED, gathered ? gathered : m->values, stored * row},
     };
     memcpy(parts, known, sizeof known);
     if (terms)
         parts[count++] = (struct dkvb__part){"terms", DKVB__DTYPE_BYTES, DKVB__SECTION_REQUIRED,
                                              small + names + journal + evidence, terms};
-    parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
     if (cb->whitening)
         parts[count++] = (struct dkvb__part){"whitening", DKVB_DTYPE_F32, DKVB__SECTION_REQUIRED, cb->whitening,
                                              dkvb__whitening_count(s) * sizeof(float)};
+    if (gathered)
+        parts[count++] =
+            (struct dkvb__part){"valued", DKVB_DTYPE_U64, DKVB__SECTION_REQUIRED, valued, words * sizeof *valued};
+    if (lengths[0] > 0.0f || lengths[1] < FLT_MAX)
+        parts[count++] = (struct dkvb__part){"lengths", DKVB_DTYPE_F32, 0, lengths, sizeof lengths};
+    parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
     if (m->encoder)
         parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
     if (m->counts)
@@ -153,7 +172,9 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, count, &m->mem);
 
 end:
-    dkvb__free(&m->mem, small);
+    dkvb__free_erased(&m->mem, small);
     dkvb__free(&m->mem, parts);
+    dkvb__free(&m->mem, valued);
+    dkvb__free_erased(&m->mem, gathered);
     return rc;
 }

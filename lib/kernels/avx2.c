@@ -7,7 +7,8 @@
 static bool supported(void)
 {
     __builtin_cpu_init(); /* all with AVX2 convert float16 too (F16C), which clang 14 cannot be asked for */
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("popcnt");
 }
 
 typedef struct {
@@ -30,68 +31,159 @@ static inline lanes lanes_min(lanes a, lanes b)
     return (lanes){_mm256_min_epi32(a.low, b.low), _mm256_min_epi32(a.high, b.high)};
 }
 
-static inline uint32_t bits_of(__m256i low, __m256i high)
+/* Loads one by one: instructions that gather are slow on many of these processors. */
+static inline lanes lanes_gather(const int32_t *p, const int32_t *i)
 {
-    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(low)) |
-           (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(high)) << 8;
+    return (lanes){_mm256_setr_epi32(p[i[0]], p[i[1]], p[i[2]], p[i[3]], p[i[4]], p[i[5]], p[i[6]], p[i[7]]),
+                   _mm256_setr_epi32(p[i[8]], p[i[9]], p[i[10]], p[i[11]], p[i[12]], p[i[13]], p[i[14]], p[i[15]])};
 }
 
-static inline uint32_t lanes_below(lanes v, int32_t x)
+static inline lanes lanes_all(int32_t x)
+{
+    return (lanes){_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
+}
+
+static inline lanes lanes_count_above(lanes count, lanes v, int32_t x)
 {
     __m256i all = _mm256_set1_epi32(x);
 
-    return bits_of(_mm256_cmpgt_epi32(all, v.low), _mm256_cmpgt_epi32(all, v.high));
+    return (lanes){_mm256_sub_epi32(count.low, _mm256_cmpgt_epi32(v.low, all)),
+                   _mm256_sub_epi32(count.high, _mm256_cmpgt_epi32(v.high, all))};
 }
 
-static inline uint32_t lanes_not_above(lanes v, int32_t x)
+/* Packing halves of vectors puts fours of keys out of order, which one permutation puts right. */
+static inline uint32_t half_word_above(const int32_t *p, __m256i x)
+{
+    __m256i a = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)p), x);
+    __m256i b = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)(p + 8)), x);
+    __m256i c = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)(p + 16)), x);
+    __m256i d = _mm256_cmpgt_epi32(_mm256_loadu_si256((const void *)(p + 24)), x);
+    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+
+    return (uint32_t)_mm256_movemask_epi8(
+        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+}
+
+static inline lanes lanes_where_above(lanes v, lanes count, int32_t x)
+{
+    __m256i all = _mm256_set1_epi32(x), none = _mm256_set1_epi32(INT32_MAX);
+
+    return (lanes){_mm256_blendv_epi8(none, v.low, _mm256_cmpgt_epi32(count.low, all)),
+                   _mm256_blendv_epi8(none, v.high, _mm256_cmpgt_epi32(count.high, all))};
+}
+
+static inline int32_t first_bit(uint64_t word)
+{
+    return (int32_t)_tzcnt_u64(word);
+}
+
+static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 {
     __m256i all = _mm256_set1_epi32(x);
 
-    return bits_of(_mm256_cmpgt_epi32(v.low, all), _mm256_cmpgt_epi32(v.high, all)) ^ 0xFFFF;
+    return ~((uint64_t)half_word_above(p, all) | (uint64_t)half_word_above(p + 32, all) << 32);
 }
 
-/* sum + products of four bytes: vpmaddubsw adds two of them in 16 bits, which they cannot overflow (kernels.h), and the
- * product with ones adds two of those. */
-static inline __m256i add_products(__m256i sum, __m256i key, __m256i row)
+/*
+ * Sums in 16 bits. vpmaddubsw adds two products u s in 16 bits, which they cannot overflow (kernels.h). Adding those up
+ * takes one instruction in 16 bits and two in 32, so runs of quads are added up in 16 bits, and the sums of runs in 32.
+ *
+ * A 16-bit sum of a run begins at -64 sum s, modulo 2^16. Additions of u s = k s + 64 s may wrap around on the way; in
+ * the end the sum is congruent to sum k s modulo 2^16. Since |k| <= 63, |sum k s| <= 63 sum |s|; where that is below
+ * 2^15 the 16 bits, read with a sign, are sum k s itself, whatever the key. So a run ends before sum |s| of any row
+ * would exceed MOST_IN_RUN = 520 in either half of its quads (vpmaddubsw keeps the halves apart). A quad adds at most 2
+ * * 126 to a half, so every run but the last has two quads or more; usual rows have runs of eight.
+ */
+enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
+
+struct runs {
+    size_t count, end[MOST_RUNS];               /* quads */
+    int32_t start[MOST_RUNS][DKVB__SCORE_ROWS]; /* -64 sum s of each row and both halves, two numbers of 16 bits */
+};
+
+/* The run that ends before quad `quads`; `sum`: sum s of each row and half. */
+static void end_run(struct runs *runs, size_t quads, __m128i sum)
 {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(key, row), _mm256_set1_epi16(1)));
+    _mm_storeu_si128((void *)runs->start[runs->count], _mm_sub_epi16(_mm_setzero_si128(), _mm_slli_epi16(sum, 6)));
+    runs->end[runs->count++] = quads;
+}
+
+/* Runs of DKVB__SCORE_ROWS rows, or of one. */
+static void find_runs(struct runs *runs, const int8_t *rows, size_t quads, bool all)
+{
+    const __m128i ones = _mm_set1_epi8(1), most = _mm_set1_epi16(MOST_IN_RUN);
+    __m128i sum = _mm_setzero_si128(), size = sum;
+
+    runs->count = 0;
+    for (size_t q = 0; q < quads; q++) {
+        __m128i x = all ? _mm_loadu_si128((const void *)(rows + q * 64)) : _mm_loadu_si32(rows + q * 64);
+        __m128i more = _mm_maddubs_epi16(ones, _mm_abs_epi8(x));
+
+        size = _mm_add_epi16(size, more);
+        if (_mm_movemask_epi8(_mm_cmpgt_epi16(size, most))) {
+            end_run(runs, q, sum);
+            size = more;
+            sum = _mm_setzero_si128();
+        }
+        sum = _mm_add_epi16(sum, _mm_maddubs_epi16(ones, x));
+    }
+    end_run(runs, quads, sum);
 }
 
 /* `rows` by one block: a constant where this is inlined, so that all sums are registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
-                                                             const uint8_t *keys, const int32_t *norms, size_t quads,
-                                                             size_t rows)
+                                                             const uint8_t *keys, const int32_t *norms,
+                                                             const struct runs *runs, size_t rows)
 {
-    __m256i sums[4][2];
+    const __m256i ones = _mm256_set1_epi16(1);
+    size_t q = 0;
+
+    for (size_t n = 0; n < runs->count; n++) {
+        __m256i sums[DKVB__SCORE_ROWS][2];
 
 #pragma GCC unroll 4
-    for (size_t r = 0; r < rows; r++) {
-        sums[r][0] = _mm256_loadu_si256((const void *)norms);
-        sums[r][1] = _mm256_loadu_si256((const void *)(norms + 8));
-    }
-    for (size_t q = 0; q < quads; q++) {
-        __m256i low = _mm256_loadu_si256((const void *)(keys + q * 64));
-        __m256i high = _mm256_loadu_si256((const void *)(keys + q * 64 + 32));
+        for (size_t r = 0; r < rows; r++)
+            sums[r][0] = sums[r][1] = _mm256_set1_epi32(runs->start[n][r]);
+        for (; q < runs->end[n]; q++) {
+            __m256i low = _mm256_loadu_si256((const void *)(keys + q * 64));
+            __m256i high = _mm256_loadu_si256((const void *)(keys + q * 64 + 32));
 
 #pragma GCC unroll 4
-        for (size_t r = 0; r < rows; r++) {
-            int32_t quad;
-            __m256i x;
+            for (size_t r = 0; r < rows; r++) {
+                int32_t quad;
+                __m256i x;
 
-            memcpy(&quad, row + (q * DKVB__LANES + r) * 4, sizeof quad);
-            x = _mm256_set1_epi32(quad);
-            sums[r][0] = add_products(sums[r][0], low, x);
-            sums[r][1] = add_products(sums[r][1], high, x);
+                memcpy(&quad, row + (q * DKVB__LANES + r) * 4, sizeof quad);
+                x = _mm256_set1_epi32(quad);
+                sums[r][0] = _mm256_add_epi16(sums[r][0], _mm256_maddubs_epi16(low, x));
+                sums[r][1] = _mm256_add_epi16(sums[r][1], _mm256_maddubs_epi16(high, x));
+            }
         }
-    }
 #pragma GCC unroll 4
-    for (size_t r = 0; r < rows; r++) {
-        _mm256_storeu_si256((void *)(scores + r * stride), sums[r][0]);
-        _mm256_storeu_si256((void *)(scores + r * stride + 8), sums[r][1]);
+        for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 2
+            for (size_t h = 0; h < 2; h++) {
+                int32_t *to = scores + r * stride + 8 * h;
+                __m256i before = _mm256_loadu_si256((const void *)(n == 0 ? norms + 8 * h : to));
+
+                _mm256_storeu_si256((void *)to, _mm256_add_epi32(before, _mm256_madd_epi16(sums[r][h], ones)));
+            }
     }
 }
 
-#include "kernels/score.h"   /* score_rows(), score_row() from score_tile() */
+static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t count, const uint8_t *keys,
+                  const int32_t *norms, size_t blocks, size_t quads)
+{
+    struct runs runs;
+
+    find_runs(&runs, rows, quads, count > 1);
+    for (size_t b = 0; b < blocks; b++, scores += DKVB__LANES, keys += quads * 64, norms += DKVB__LANES)
+        if (count == 1)
+            score_tile(scores, stride, rows, keys, norms, &runs, 1);
+        else
+            score_tile(scores, stride, rows, keys, norms, &runs, DKVB__SCORE_ROWS);
+}
+
 #include "kernels/nearest.h" /* nearest() from the functions above */
 
 enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 12 sums, 2 columns and a row's number in 16 registers */

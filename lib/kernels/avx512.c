@@ -28,35 +28,61 @@ static inline lanes lanes_min(lanes a, lanes b)
     return _mm512_min_epi32(a, b);
 }
 
-static inline uint32_t lanes_below(lanes v, int32_t x)
+static inline lanes lanes_gather(const int32_t *p, const int32_t *i)
 {
-    return _mm512_cmplt_epi32_mask(v, _mm512_set1_epi32(x));
+    return _mm512_i32gather_epi32(_mm512_loadu_si512(i), p, 4);
 }
 
-static inline uint32_t lanes_not_above(lanes v, int32_t x)
+static inline lanes lanes_all(int32_t x)
 {
-    return _mm512_cmple_epi32_mask(v, _mm512_set1_epi32(x));
+    return _mm512_set1_epi32(x);
 }
 
-/* `rows` by `blocks`: constants where this is inlined, so that all sums are registers. */
+static inline lanes lanes_count_above(lanes count, lanes v, int32_t x)
+{
+    return _mm512_mask_add_epi32(count, _mm512_cmpgt_epi32_mask(v, lanes_all(x)), count, lanes_all(1));
+}
+
+static inline lanes lanes_where_above(lanes v, lanes count, int32_t x)
+{
+    return _mm512_mask_mov_epi32(lanes_all(INT32_MAX), _mm512_cmpgt_epi32_mask(count, lanes_all(x)), v);
+}
+
+static inline int32_t first_bit(uint64_t word)
+{
+    return (int32_t)_tzcnt_u64(word);
+}
+
+static inline uint64_t word_not_above(const int32_t *p, int32_t x)
+{
+    lanes all = lanes_all(x);
+    __mmask32 low =
+        _mm512_kunpackw(_mm512_cmple_epi32_mask(lanes_load(p + 16), all), _mm512_cmple_epi32_mask(lanes_load(p), all));
+    __mmask32 high = _mm512_kunpackw(_mm512_cmple_epi32_mask(lanes_load(p + 48), all),
+                                     _mm512_cmple_epi32_mask(lanes_load(p + 32), all));
+
+    return _cvtmask64_u64(_mm512_kunpackd(high, low));
+}
+
+/* `rows` by four blocks: a constant where this is inlined, so that all sums are registers. */
 static inline __attribute__((always_inline)) void score_tile(int32_t *scores, size_t stride, const int8_t *row,
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
-                                                             size_t rows, size_t blocks)
+                                                             size_t rows)
 {
-    __m512i sums[8][4];
+    __m512i sums[DKVB__SCORE_ROWS][4];
 
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t b = 0; b < blocks; b++)
+        for (size_t b = 0; b < 4; b++)
             sums[r][b] = _mm512_loadu_si512(norms + b * DKVB__LANES);
     for (size_t q = 0; q < quads; q++) {
         __m512i key[4];
 
 #pragma GCC unroll 4
-        for (size_t b = 0; b < blocks; b++)
+        for (size_t b = 0; b < 4; b++)
             key[b] = _mm512_loadu_si512(keys + (b * quads + q) * 64);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (size_t r = 0; r < rows; r++) {
             int32_t quad;
             __m512i x;
@@ -64,26 +90,27 @@ static inline __attribute__((always_inline)) void score_tile(int32_t *scores, si
             memcpy(&quad, row + (q * DKVB__LANES + r) * 4, sizeof quad);
             x = _mm512_set1_epi32(quad);
 #pragma GCC unroll 4
-            for (size_t b = 0; b < blocks; b++)
+            for (size_t b = 0; b < 4; b++)
                 sums[r][b] = _mm512_dpbusd_epi32(sums[r][b], key[b], x);
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t b = 0; b < blocks; b++)
+        for (size_t b = 0; b < 4; b++)
             _mm512_storeu_si512(scores + r * stride + b * DKVB__LANES, sums[r][b]);
 }
 
-static void score_rows(int32_t *scores, size_t stride, const int8_t *rows, const uint8_t *keys, const int32_t *norms,
-                       size_t quads)
-{
-    score_tile(scores, stride, rows, keys, norms, quads, 8, 2);
-}
+enum { SCORE_ZERO = DKVB__KEY_ZERO };
 
-static void score_row(int32_t *scores, const int8_t *rows, const uint8_t *keys, const int32_t *norms, size_t quads)
+static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t count, const uint8_t *keys,
+                  const int32_t *norms, size_t blocks, size_t quads)
 {
-    score_tile(scores, 0, rows, keys, norms, quads, 1, 4);
+    for (size_t b = 0; b < blocks; b += 4, scores += 64, norms += 64, keys += 4 * quads * 64)
+        if (count == 1)
+            score_tile(scores, stride, rows, keys, norms, quads, 1);
+        else
+            score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
 }
 
 #include "kernels/nearest.h" /* nearest() from the functions above */

@@ -36,19 +36,23 @@ static inline void hadamard_stages(float *restrict a, float *restrict b, float *
     }
 }
 
-static void hadamard(float *x, size_t size)
+static void hadamard(float *h, const float *x, const float *signs, size_t size)
 {
     size_t step = 1;
 
+    for (size_t i = 0; i < size; i++)
+#pragma omp simd
+        for (size_t l = 0; l < DKVB__LANES; l++)
+            h[i * DKVB__LANES + l] = signs[i] * x[i * DKVB__LANES + l];
     for (; step * 4 <= size; step *= 4)
         for (size_t i = 0; i < size; i += 4 * step) {
-            float *at = x + i * DKVB__LANES;
+            float *at = h + i * DKVB__LANES;
 
             hadamard_stages(at, at + step * DKVB__LANES, at + 2 * step * DKVB__LANES, at + 3 * step * DKVB__LANES,
                             step);
         }
     if (step < size)
-        hadamard_stage(x, x + step * DKVB__LANES, step);
+        hadamard_stage(h, h + step * DKVB__LANES, step);
 }
 
 /* The number of a row that a quad holds: -2 r. Adding half a step and 64 makes truncation round, with halves up. */

@@ -14,7 +14,7 @@
  * The range is chosen so that twice a row's number (-126 to 126) fits in 8 bits, and the sum of two products with a
  * key's number (1 to 127) in 16 bits: 2 * 126 * 127 < 32768, which is what vpmaddubsw can hold.
  */
-enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64 };
+enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
 /* Norm of a key that is never found: masked, purged, or past the last one. Larger than any score of a key of 4,096
  * dimensions, by more than scores can differ. */
@@ -59,7 +59,7 @@ struct dkvb__lookup {
     size_t words, quads, k;
     int32_t *scores; /* scratch, [DKVB__SCORE_ROWS][words * 64] */
 };
-enum { DKVB__SCORE_ROWS = 8 };
+enum { DKVB__SCORE_ROWS = 4 };
 
 /* A matrix to multiply by lies in panels of 16 columns, column by column of each: float[panels][depth][16]. Lanes past
  * the last column are zeros. */
@@ -99,9 +99,9 @@ struct dkvb__kernels {
     /* The k nearest keys of each row of a tile: sum over dimensions of (row - key)^2. */
     void (*nearest)(const struct dkvb__lookup *lookup);
 
-    /* The transform of Walsh and Hadamard of 16 rows side by side, float[size][16], `size` a power of two, in place:
-     * stages of sums and differences of neighbours at distance 1, 2, 4, … */
-    void (*hadamard)(float *x, size_t size);
+    /* h = the transform of Walsh and Hadamard of signs[i] x[i], of 16 rows side by side: h and x are float[size][16],
+     * `size` a power of two, signs float[size]. Stages of sums and differences of neighbours at distance 1, 2, 4, … */
+    void (*hadamard)(float *h, const float *x, const float *signs, size_t size);
 
     /* rows[...] = -2 r of float[dim][16], r = x * scale rounded to the nearest (halves up) and cut to -63 .. 63. */
     void (*round_rows)(int8_t *rows, const float *x, size_t dim, float scale);
@@ -143,7 +143,8 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 /* The table in use: see dkvb_runtime_kernels(). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* The k best so far of one row, ascending; unused places hold INT32_MAX and 0xFFFF. */
+/* The k nearest keys so far of one row: a heap with the farthest on top until it is sorted. Unused places hold
+ * INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {
@@ -152,19 +153,43 @@ static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Put key j, which comes after all that are there, in its place if it is nearer than the last. */
-static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
+/* Put key j in the place of the farthest, and let it sink below those that are farther. */
+static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int32_t d, uint16_t j)
 {
-    size_t i = k - 1;
+    size_t i = 0;
 
-    if (d >= dist[i])
-        return;
-    for (; i > 0 && dist[i - 1] > d; i--) {
-        dist[i] = dist[i - 1];
-        index[i] = index[i - 1];
+    for (size_t child; (child = 2 * i + 1) < k; i = child) {
+        size_t other = child + 1 < k ? child + 1 : child;
+
+        if (dist[other] > dist[child] || (dist[other] == dist[child] && index[other] > index[child]))
+            child = other;
+        if (dist[child] < d || (dist[child] == d && index[child] < j))
+            break;
+        dist[i] = dist[child];
+        index[i] = index[child];
     }
     dist[i] = d;
-    index[i] = (uint16_t)j;
+    index[i] = j;
+}
+
+/* Take key j, which comes after all that were looked at, if it is nearer than the farthest. */
+static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
+{
+    if (d < dist[0])
+        dkvb__top_sink(dist, index, k, d, (uint16_t)j);
+}
+
+/* Order the heap: distances ascending, equal ones by key. */
+static inline void dkvb__top_sort(int32_t *dist, uint16_t *index, size_t k)
+{
+    while (k-- > 1) {
+        int32_t d = dist[k];
+        uint16_t j = index[k];
+
+        dist[k] = dist[0];
+        index[k] = index[0];
+        dkvb__top_sink(dist, index, k, d, j);
+    }
 }
 
 #endif

@@ -4,11 +4,17 @@
  */
 /* clang-format off */
 /*
- *     lanes                                         16 numbers of 32 bits
- *     lanes_load(p), lanes_store(p, v), lanes_min(a, b)
- *     lanes_below(v, x), lanes_not_above(v, x)      a bit for each lane that is < x, or <= x
- *     score_rows(scores, stride, rows, keys, norms, quads)   scores of 8 rows and two blocks
- *     score_row(scores, rows, keys, norms, quads)            scores of one row and four blocks
+ *     lanes                             16 numbers of 32 bits
+ *     lanes_load(p), lanes_store(p, v), lanes_all(x), lanes_min(a, b)
+ *     lanes_gather(p, i)                p[i[0]], p[i[1]], ...
+ *     lanes_count_above(count, v, x)    count + 1 in each lane whose v > x
+ *     lanes_where_above(v, count, x)    v in each lane whose count > x, INT32_MAX in the others
+ *     word_not_above(scores, x)         a bit for each of 64 scores that is <= x
+ *     first_bit(word)                   number of the lowest bit; 63 or 64 if there is none
+ *     score(scores, stride, rows, count, keys, norms, blocks, quads)
+ *                                       scores of `count` rows, 1 or DKVB__SCORE_ROWS, and all blocks; the number of
+ *                                       blocks is a multiple of 4
+ *     SCORE_ZERO                        number that score() takes a key's byte for 0 by: 0 or DKVB__KEY_ZERO
  */
 /* clang-format on */
 #ifndef DKVB_KERNELS_NEAREST_H
@@ -17,25 +23,30 @@
 #include "kernels/kernels.h"
 
 /*
- * A score is the squared distance less what is the same for all keys of a row. With row r, key k, and what is stored,
- * s = -2 r and u = k + 64:
+ * A score is the squared distance less a number that is the same for all keys of a row. With row r, key k, and the
+ * bytes that are stored, s = -2 r and u = k + 64:
  *
- *     |r - k|^2 = |k|^2 + sum u s + (|r|^2 + 128 sum r),   128 sum r = -64 sum s,   |r|^2 = sum s^2 / 4
+ *     |r - k|^2 = |k|^2 + sum k s + |r|^2,   sum k s = sum u s - 64 sum s,   |r|^2 = sum s^2 / 4
  *
- * so a score starts from the key's norm and adds products of bytes. All sums are exact: at 4,096 dimensions they stay
- * below 2^27.
+ * so a score starts from the key's norm and adds products of bytes, of u (SCORE_ZERO 64) or of k (SCORE_ZERO 0). All
+ * sums are exact: at 4,096 dimensions they stay below 2^27.
  */
-static int32_t row_constant(const int8_t *rows, size_t r, size_t quads)
+static void row_constants(int32_t *constant, const int8_t *rows, size_t quads)
 {
-    int32_t sum = 0;
+    for (size_t r = 0; r < DKVB__LANES; r++)
+        constant[r] = 0;
+    for (size_t q = 0; q < quads; q++) {
+        int32_t quad[DKVB__LANES];
 
-    for (size_t q = 0; q < quads; q++)
-        for (size_t i = 0; i < 4; i++) {
-            int32_t s = rows[(q * DKVB__LANES + r) * 4 + i];
+        memcpy(quad, rows + q * sizeof quad, sizeof quad);
+#pragma omp simd
+        for (size_t r = 0; r < DKVB__LANES; r++)
+            for (unsigned shift = 0; shift < 32; shift += 8) {
+                int32_t s = (int8_t)(quad[r] >> shift);
 
-            sum += s * s / 4 - DKVB__KEY_ZERO * s;
-        }
-    return sum;
+                constant[r] += s * s / 4 - SCORE_ZERO * s;
+            }
+    }
 }
 
 /* Sums wrap around where a mapped file that nobody verified holds bytes that no key has. */
@@ -44,22 +55,28 @@ static inline int32_t add(int32_t a, int32_t b)
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
-/* Candidates that are ranked by counting; where there are more, as when many keys are equally far, they are inserted
- * one by one. Least scores are kept in so many groups of lanes: twice as many as keys are wanted leaves few more
- * candidates than wanted keys. */
-enum { CANDIDATES = 128, LEAST_VECTORS = 4 };
+static inline int32_t lanes_least(lanes v)
+{
+    int32_t x[DKVB__LANES], least = INT32_MAX;
+
+    lanes_store(x, v);
+#pragma omp simd reduction(min : least)
+    for (size_t l = 0; l < DKVB__LANES; l++)
+        least = x[l] < least ? x[l] : least;
+    return least;
+}
 
 /*
- * The least scores of 16 `vectors` groups of keys, twice k groups and more, give the bound: the least of them that k of
- * them do not exceed. Only the first half of them is looked at, which costs a candidate or two; it is k and more, so it
- * holds one that is not among the k - 1 least. `vectors` is a constant where this is inlined, so that all of them are
+ * Bound on the k-th least score from the least scores of 16 `vectors` groups of keys: the least of the first 16 of them
+ * that k - 1 others are below. So at least k scores are not above it, and with twice k groups and more only a few more
+ * than k. DKVB__ALIVE or more if there is none. `vectors` is a constant where this is inlined, so that all groups are
  * registers. No branch depends on a score: none could be foreseen.
  */
 static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32_t *scores, size_t count, size_t k,
                                                                      size_t vectors)
 {
-    int32_t least[LEAST_VECTORS * DKVB__LANES], bound = DKVB__ALIVE - 1;
-    lanes low[LEAST_VECTORS];
+    int32_t least[4 * DKVB__LANES];
+    lanes low[4], below = lanes_all(0);
 
 #pragma GCC unroll 4
     for (size_t v = 0; v < vectors; v++)
@@ -71,148 +88,167 @@ static inline __attribute__((always_inline)) int32_t bound_of_groups(const int32
 #pragma GCC unroll 4
     for (size_t v = 0; v < vectors; v++)
         lanes_store(least + v * DKVB__LANES, low[v]);
-    for (size_t i = 0; i < vectors * DKVB__LANES / 2; i++) {
-        size_t lower = 0;
-        int32_t candidate;
-
-#pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++)
-            lower += (size_t)__builtin_popcount(lanes_not_above(low[v], least[i]));
-        candidate = lower >= k ? least[i] : INT32_MAX;
-        bound = candidate < bound ? candidate : bound;
-    }
-    return bound;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < vectors * DKVB__LANES; i++)
+        below = lanes_count_above(below, low[0], least[i]);
+    return lanes_least(lanes_where_above(low[0], below, (int32_t)k - 2));
 }
 
-/* A bound that at least k live scores do not exceed, if so many are alive. */
+enum { MOST_BY_GROUPS = 32 };
+
 static int32_t bound_of(const int32_t *scores, size_t count, size_t k)
 {
-    if (k <= DKVB__LANES / 2)
+    if (k <= 8)
         return bound_of_groups(scores, count, k, 1);
-    if (k <= DKVB__LANES)
-        return bound_of_groups(scores, count, k, 2);
-    return k <= LEAST_VECTORS * DKVB__LANES / 2 ? bound_of_groups(scores, count, k, LEAST_VECTORS) : DKVB__ALIVE - 1;
+    return k <= 16 ? bound_of_groups(scores, count, k, 2) : bound_of_groups(scores, count, k, 4);
 }
 
-/* Each candidate's place is the number of candidates before it: nearer ones, and equally near ones of a lower key. */
-static inline void rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
-                                   size_t count, int32_t constant)
+static int32_t least_of(const int32_t *scores, size_t count)
 {
-    size_t vectors = (count + DKVB__LANES - 1) / DKVB__LANES;
-    int32_t score[CANDIDATES], ranked[CANDIDATES];
-    uint16_t ranked_key[CANDIDATES];
+    lanes low = lanes_load(scores);
 
-    for (size_t i = 0; i < count; i++)
-        score[i] = scores[key[i]];
-    for (size_t i = count; i < vectors * DKVB__LANES; i++)
-        score[i] = INT32_MAX;
-    for (size_t i = 0; i < count; i++) {
-        size_t own = i / DKVB__LANES, place = 0, v = 0;
-        lanes all = lanes_load(score + own * DKVB__LANES);
-        uint32_t below = lanes_below(all, score[i]);
+    for (size_t j = DKVB__LANES; j < count; j += DKVB__LANES)
+        low = lanes_min(low, lanes_load(scores + j));
+    return lanes_least(low);
+}
 
-        place = (size_t)__builtin_popcount(below | (lanes_not_above(all, score[i]) & ((1u << i % DKVB__LANES) - 1)));
-        for (; v < own; v++)
-            place += (size_t)__builtin_popcount(lanes_not_above(lanes_load(score + v * DKVB__LANES), score[i]));
-        for (v++; v < vectors; v++)
-            place += (size_t)__builtin_popcount(lanes_below(lanes_load(score + v * DKVB__LANES), score[i]));
-        ranked[place] = add(score[i], constant);
-        ranked_key[place] = (uint16_t)key[i];
+/* The k-th least score itself, by halving the range that scores of living keys can span, 63,504 a quad; where fewer
+ * than k are alive, a bound on all of those. Takes some 20 passes, whatever k is. */
+static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t quads)
+{
+    int32_t below = add(least_of(scores, count), -1);
+
+    for (int32_t step = 1 << (79 - __builtin_clzll(quads)); step > 0; step /= 2) {
+        size_t found = 0;
+
+        for (size_t j = 0; j < count; j += 64)
+            found += (size_t)__builtin_popcountll(word_not_above(scores + j, add(below, step)));
+        below = found < k ? add(below, step) : below;
     }
-    count = count < k ? count : k;
-    for (size_t i = 0; i < count; i++) {
-        dist[i] = ranked[i];
-        index[i] = ranked_key[i];
+    return below < DKVB__ALIVE - 1 ? below + 1 : DKVB__ALIVE - 1;
+}
+
+/* Keys that are ranked by counting at most; a word of 64 may be collected beyond, and two vectors that fill up. */
+enum { CANDIDATES = 128, CANDIDATES_ROOM = CANDIDATES + 64 + 2 * DKVB__LANES, TAKEN = 4 };
+
+/* Keys whose scores are not above the bound, until there are too many. The first four of a word are stored without
+ * looking how many there are, since that could not be foreseen; more are rare. */
+static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t bound)
+{
+    size_t found = 0;
+
+    for (size_t j = 0; j < count && found <= CANDIDATES; j += 64) {
+        uint64_t word = word_not_above(scores + j, bound);
+        int32_t *to = key + found;
+
+        found += (size_t)__builtin_popcountll(word);
+#pragma GCC unroll 4
+        for (size_t i = 0; i < TAKEN; i++, word &= word - 1)
+            to[i] = (int32_t)j + first_bit(word);
+        for (to += TAKEN; word; word &= word - 1)
+            *to++ = (int32_t)j + first_bit(word);
     }
-    dkvb__top_clear(dist + count, index + count, k - count);
+    lanes_store(key + found, lanes_all(key[0]));
+    lanes_store(key + found + DKVB__LANES, lanes_all(key[0]));
+    return found;
+}
+
+/*
+ * Order candidates. How far a score is below the bound, in the upper half, and the key in the lower half make one
+ * number, so that no two are equal; the place of a candidate is the count of those below it. Copies of the first
+ * candidate fill up vectors: nobody counts them, and they fall into its place. False, and nothing done, if a score is
+ * too far below the bound for half a number.
+ */
+static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
+                            size_t found, int32_t bound, int32_t constant)
+{
+    int32_t packed[CANDIDATES], place[CANDIDATES], sorted[CANDIDATES], wide = 0;
+    size_t padded = (found + 31) / 32 * 32;
+
+    for (size_t i = 0; i < padded; i += DKVB__LANES)
+        lanes_store(packed + i, lanes_gather(scores, key + i));
+#pragma omp simd reduction(| : wide)
+    for (size_t i = 0; i < padded; i++) {
+        int32_t under = bound - packed[i];
+
+        wide |= under;
+        packed[i] = (int32_t)((uint32_t)key[i] - ((uint32_t)under << 16));
+    }
+    if (wide >> 15)
+        return false;
+    for (size_t v = 0; v < padded; v += 32) {
+        lanes low = lanes_load(packed + v), high = lanes_load(packed + v + DKVB__LANES);
+        lanes low_place = lanes_all(0), high_place = lanes_all(0);
+
+        for (size_t i = 0; i < found; i++) {
+            low_place = lanes_count_above(low_place, low, packed[i]);
+            high_place = lanes_count_above(high_place, high, packed[i]);
+        }
+        lanes_store(place + v, low_place);
+        lanes_store(place + v + DKVB__LANES, high_place);
+    }
+    for (size_t i = 0; i < padded; i++)
+        sorted[place[i]] = packed[i];
+    found = found < k ? found : k;
+#pragma omp simd
+    for (size_t i = 0; i < found; i++) {
+        dist[i] = add(add(bound, constant), sorted[i] >> 16);
+        index[i] = (uint16_t)sorted[i];
+    }
+    dkvb__top_clear(dist + found, index + found, k - found);
+    return true;
+}
+
+static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, size_t count, size_t quads,
+                           int32_t constant)
+{
+    int32_t key[CANDIDATES_ROOM], bound = k <= MOST_BY_GROUPS ? bound_of(scores, count, k) : INT32_MAX;
+    size_t found = bound < DKVB__ALIVE ? collect(key, scores, count, bound) : CANDIDATES + 1;
+
+    if (found > CANDIDATES) {
+        bound = kth_score(scores, count, k, quads); /* many are equally far, many are dead, or k is large */
+        found = collect(key, scores, count, bound);
+    }
+    if (found <= CANDIDATES && rank_candidates(dist, index, k, scores, key, found, bound, constant))
+        return;
+    dkvb__top_clear(dist, index, k);
+    for (size_t j = 0; j < count; j++)
+        if (scores[j] <= bound)
+            dkvb__top_insert(dist, index, k, add(scores[j], constant), j);
+    dkvb__top_sort(dist, index, k);
 }
 
 /* The first key with the least score. */
 static void select_one(int32_t *dist, uint16_t *index, const int32_t *scores, size_t count, int32_t constant)
 {
-    lanes low = lanes_load(scores);
-    int32_t least[DKVB__LANES], bound = DKVB__ALIVE - 1;
-    uint32_t found = 0;
+    int32_t least = least_of(scores, count);
+    uint64_t found = 0;
     size_t j = 0;
 
-    for (j = DKVB__LANES; j < count; j += DKVB__LANES)
-        low = lanes_min(low, lanes_load(scores + j));
-    lanes_store(least, low);
-    for (size_t l = 0; l < DKVB__LANES; l++)
-        bound = least[l] < bound ? least[l] : bound;
-    for (j = 0; !found && j < count; j += DKVB__LANES)
-        found = lanes_not_above(lanes_load(scores + j), bound);
-    *dist = INT32_MAX;
-    *index = 0xFFFF;
-    if (found) {
-        j += (size_t)__builtin_ctz(found) - DKVB__LANES;
-        *dist = add(scores[j], constant);
-        *index = (uint16_t)j;
-    }
-}
-
-/* Numbers of the keys of a word whose scores are not above the bound. The first four are stored without looking how
- * many there are, since that could not be foreseen; more are rare. */
-static inline size_t collect_word(int32_t *key, const int32_t *scores, int32_t bound, int32_t first)
-{
-    uint64_t found = (uint64_t)lanes_not_above(lanes_load(scores), bound) |
-                     (uint64_t)lanes_not_above(lanes_load(scores + 16), bound) << 16 |
-                     (uint64_t)lanes_not_above(lanes_load(scores + 32), bound) << 32 |
-                     (uint64_t)lanes_not_above(lanes_load(scores + 48), bound) << 48;
-    size_t count = (size_t)__builtin_popcountll(found);
-
-#pragma GCC unroll 4
-    for (size_t i = 0; i < 4; i++) {
-        key[i] = first + __builtin_ctzll(found | (uint64_t)1 << 63);
-        found &= found - 1;
-    }
-    for (size_t i = 4; i < count; i++, found &= found - 1)
-        key[i] = first + __builtin_ctzll(found);
-    return count;
-}
-
-static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, size_t count,
-                           int32_t constant)
-{
-    int32_t key[CANDIDATES + 64], bound = bound_of(scores, count, k);
-    size_t found = 0, j = 0;
-
-    for (; j < count && found <= CANDIDATES; j += 64)
-        found += collect_word(key + found, scores + j, bound, (int32_t)j);
-    if (found <= CANDIDATES) {
-        rank_candidates(dist, index, k, scores, key, found, constant);
+    dkvb__top_clear(dist, index, 1);
+    if (least >= DKVB__ALIVE)
         return;
-    }
-    dkvb__top_clear(dist, index, k);
-    for (j = 0; j < count; j++)
-        if (scores[j] <= bound)
-            dkvb__top_insert(dist, index, k, add(scores[j], constant), j);
+    for (; !found; j += 64)
+        found = word_not_above(scores + j, least);
+    *dist = add(least, constant);
+    *index = (uint16_t)(j - 64 + (size_t)__builtin_ctzll(found));
 }
 
 static void nearest(const struct dkvb__lookup *l)
 {
-    size_t keys = l->words * 64, block = l->quads * DKVB__LANES * 4;
+    size_t keys = l->words * 64;
+    int32_t constant[DKVB__LANES];
 
+    row_constants(constant, l->rows, l->quads);
     for (size_t r = 0, rows; r < l->n; r += rows) {
-        const int8_t *at = l->rows + r * 4;
-
         rows = l->n - r > DKVB__SCORE_ROWS / 2 ? DKVB__SCORE_ROWS : 1;
-        if (rows == 1)
-            for (size_t b = 0; b < l->words * 4; b += 4)
-                score_row(l->scores + b * DKVB__LANES, at, l->keys + b * block, l->norms + b * DKVB__LANES, l->quads);
-        else
-            for (size_t b = 0; b < l->words * 4; b += 2)
-                score_rows(l->scores + b * DKVB__LANES, keys, at, l->keys + b * block, l->norms + b * DKVB__LANES,
-                           l->quads);
-        for (size_t i = 0; i < rows && r + i < l->n; i++) {
-            int32_t *dist = l->dist + (r + i) * l->k, constant = row_constant(l->rows, r + i, l->quads);
-            uint16_t *index = l->index + (r + i) * l->k;
-
+        score(l->scores, keys, l->rows + r * 4, rows, l->keys, l->norms, l->words * 4, l->quads);
+        for (size_t i = r; i < r + rows && i < l->n; i++)
             if (l->k == 1)
-                select_one(dist, index, l->scores + i * keys, keys, constant);
+                select_one(l->dist + i, l->index + i, l->scores + (i - r) * keys, keys, constant[i]);
             else
-                select_nearest(dist, index, l->k, l->scores + i * keys, keys, constant);
-        }
+                select_nearest(l->dist + i * l->k, l->index + i * l->k, l->k, l->scores + (i - r) * keys, keys,
+                               l->quads, constant[i]);
     }
 }
 

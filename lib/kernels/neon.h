@@ -34,29 +34,49 @@ static inline lanes lanes_min(lanes a, lanes b)
     return a;
 }
 
-/* A bit for each lane of four, at `shift`. */
-static inline uint32_t bits_of(uint32x4_t all, unsigned shift)
+static inline lanes lanes_gather(const int32_t *p, const int32_t *i)
 {
-    static const uint32_t bit[4] = {1, 2, 4, 8};
+    int32_t x[DKVB__LANES];
 
-    return vaddvq_u32(vandq_u32(all, vld1q_u32(bit))) << shift;
+    for (size_t l = 0; l < DKVB__LANES; l++)
+        x[l] = p[i[l]];
+    return lanes_load(x);
 }
 
-static inline uint32_t lanes_below(lanes v, int32_t x)
+static inline lanes lanes_all(int32_t x)
 {
-    uint32_t bits = 0;
-
-    for (unsigned i = 0; i < 4; i++)
-        bits |= bits_of(vcltq_s32(v.val[i], vdupq_n_s32(x)), 4 * i);
-    return bits;
+    return (lanes){{vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x)}};
 }
 
-static inline uint32_t lanes_not_above(lanes v, int32_t x)
+static inline lanes lanes_count_above(lanes count, lanes v, int32_t x)
 {
-    uint32_t bits = 0;
+    for (size_t i = 0; i < 4; i++)
+        count.val[i] = vsubq_s32(count.val[i], vreinterpretq_s32_u32(vcgtq_s32(v.val[i], vdupq_n_s32(x))));
+    return count;
+}
 
-    for (unsigned i = 0; i < 4; i++)
-        bits |= bits_of(vcleq_s32(v.val[i], vdupq_n_s32(x)), 4 * i);
+static inline lanes lanes_where_above(lanes v, lanes count, int32_t x)
+{
+    for (size_t i = 0; i < 4; i++)
+        v.val[i] = vbslq_s32(vcgtq_s32(count.val[i], vdupq_n_s32(x)), v.val[i], vdupq_n_s32(INT32_MAX));
+    return v;
+}
+
+static inline int32_t first_bit(uint64_t word)
+{
+    return word ? __builtin_ctzll(word) : 64;
+}
+
+static inline uint64_t word_not_above(const int32_t *p, int32_t x)
+{
+    static const uint16_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < 64; i += 8) {
+        uint32x4_t a = vcleq_s32(vld1q_s32(p + i), vdupq_n_s32(x)), b = vcleq_s32(vld1q_s32(p + i + 4), vdupq_n_s32(x));
+
+        bits |= (uint64_t)vaddvq_u16(vandq_u16(vcombine_u16(vmovn_u32(a), vmovn_u32(b)), vld1q_u16(bit))) << i;
+    }
     return bits;
 }
 
@@ -65,7 +85,7 @@ static inline __attribute__((always_inline)) void score_tile(int32_t *scores, si
                                                              const uint8_t *keys, const int32_t *norms, size_t quads,
                                                              size_t rows)
 {
-    int32x4_t sums[4][4];
+    int32x4_t sums[DKVB__SCORE_ROWS][4];
 
 #pragma GCC unroll 4
     for (size_t r = 0; r < rows; r++)
@@ -97,7 +117,18 @@ static inline __attribute__((always_inline)) void score_tile(int32_t *scores, si
             vst1q_s32(scores + r * stride + 4 * i, sums[r][i]);
 }
 
-#include "kernels/score.h"   /* score_rows(), score_row() from score_tile() */
+enum { SCORE_ZERO = DKVB__KEY_ZERO };
+
+static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t count, const uint8_t *keys,
+                  const int32_t *norms, size_t blocks, size_t quads)
+{
+    for (size_t b = 0; b < blocks; b++, scores += DKVB__LANES, keys += quads * 64, norms += DKVB__LANES)
+        if (count == 1)
+            score_tile(scores, stride, rows, keys, norms, quads, 1);
+        else
+            score_tile(scores, stride, rows, keys, norms, quads, DKVB__SCORE_ROWS);
+}
+
 #include "kernels/nearest.h" /* nearest() from the functions above */
 
 enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 }; /* 24 sums, 4 columns and a row's number in 32 registers */

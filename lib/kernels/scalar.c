@@ -31,6 +31,7 @@ static void nearest(const struct dkvb__lookup *l)
             }
             dkvb__top_insert(dist, index, l->k, sum, j);
         }
+        dkvb__top_sort(dist, index, l->k);
     }
 }
 

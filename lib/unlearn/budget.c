@@ -43,7 +43,7 @@ struct follower {
     double *sums;          /* [L] */
     float *value, *logits; /* [L], scratch */
     struct turns turns;
-    bool failed;
+    bool full; /* a row had more turns than there was room for: it is followed again, with more room */
 };
 
 struct following {
@@ -54,6 +54,8 @@ struct following {
     uint64_t limit;             /* the largest budget that rows are followed to */
     struct follower *followers; /* [threads] */
     uint8_t *right;             /* [n], at budget 0 */
+    size_t *open, open_count;   /* [n] rows that were not followed to the limit yet */
+    uint8_t *followed;          /* [n] */
 };
 
 static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
@@ -145,42 +147,18 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Room for one more turn. */
-static bool turns_reserve(struct turns *t, const dkvb_allocator *mem)
-{
-    struct dkvb__keyed *more;
-
-    if (t->count < t->capacity)
-        return true;
-    more = dkvb__alloc(mem, 2 * t->capacity + 256, sizeof *more);
-    if (!more)
-        return false;
-    if (t->count > 0)
-        memcpy(more, t->at, t->count * sizeof *more);
-    dkvb__free(mem, t->at);
-    t->at = more;
-    t->capacity = 2 * t->capacity + 256;
-    return true;
-}
-
-static void note_turn(const struct following *f, struct follower *w, uint64_t budget, size_t row, bool right)
-{
-    if (turns_reserve(&w->turns, &f->model->mem))
-        w->turns.at[w->turns.count++] = (struct dkvb__keyed){budget, 2 * row + right};
-    else
-        w->failed = true;
-}
-
-/* Where the answer to one row turns. */
-static void follow_row(void *context, size_t row, unsigned worker)
+/* Where the answer to one row turns. A worker never allocates: without room for the turns of a row it drops them, and
+ * leaves this row and all later ones open for the next pass. */
+static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
     struct follower *w = &f->followers[worker];
+    size_t row = f->open[task], first = w->turns.count;
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
     int32_t label = f->held.labels[row];
     bool right;
 
-    if (label < 0 || f->classes[label] == DKVB_ASIDE)
+    if (w->full)
         return;
     w->changed = w->learned = 0;
     for (size_t c = 0; c < f->held.codebooks; c++)
@@ -197,11 +175,42 @@ static void follow_row(void *context, size_t row, unsigned worker)
 
             add_value(f, w, w->changes[i].index / 2, comes ? 1.0 : -1.0);
         }
-        if (is_right(f, w, label) != right) {
-            right = !right;
-            note_turn(f, w, budget, row, right);
+        if (is_right(f, w, label) == right)
+            continue;
+        right = !right;
+        if (w->turns.count == w->turns.capacity) {
+            w->turns.count = first;
+            w->full = true;
+            return;
         }
+        w->turns.at[w->turns.count++] = (struct dkvb__keyed){budget, 2 * row + right};
     }
+    f->followed[row] = 1;
+}
+
+/* More room for the turns of every worker that ran full, on the thread that called the library. */
+static dkvb_status grow_turns(struct following *f, unsigned threads)
+{
+    const dkvb_allocator *mem = &f->model->mem;
+
+    for (unsigned t = 0; t < threads; t++) {
+        struct turns *turns = &f->followers[t].turns;
+        size_t capacity = 2 * turns->capacity + 256;
+        struct dkvb__keyed *more;
+
+        if (turns->capacity > 0 && !f->followers[t].full)
+            continue;
+        more = dkvb__alloc(mem, capacity, sizeof *more);
+        if (!more)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", f->held.n);
+        if (turns->count > 0)
+            memcpy(more, turns->at, turns->count * sizeof *more);
+        dkvb__free(mem, turns->at);
+        turns->at = more;
+        turns->capacity = capacity;
+        f->followers[t].full = false;
+    }
+    return DKVB_OK;
 }
 
 /* Rows of one kind: right answers now, and in all. */
@@ -274,14 +283,11 @@ static void sweep(const struct following *f, const struct turns *turns, const dk
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     size_t count = 0;
-    bool failed = false;
 
-    for (unsigned t = 0; t < threads; t++) {
+    for (unsigned t = 0; t < threads; t++)
         count += f->followers[t].turns.count;
-        failed = failed || f->followers[t].failed;
-    }
     *all = (struct turns){.capacity = count};
-    all->at = failed ? NULL : dkvb__alloc(&f->model->mem, count, 2 * sizeof *all->at);
+    all->at = dkvb__alloc(&f->model->mem, count, 2 * sizeof *all->at);
     if (!all->at)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", f->held.n);
     for (unsigned t = 0; t < threads; t++) {
@@ -311,6 +317,8 @@ static void following_free(struct following *f, unsigned threads)
     }
     dkvb__free(mem, f->followers);
     dkvb__free(mem, f->right);
+    dkvb__free(mem, f->open);
+    dkvb__free(mem, f->followed);
 }
 
 static dkvb_status following_new(struct following *f, unsigned threads)
@@ -320,8 +328,10 @@ static dkvb_status following_new(struct following *f, unsigned threads)
     bool ok;
 
     f->right = dkvb__alloc0(mem, f->held.n, 1);
+    f->open = dkvb__alloc(mem, f->held.n, sizeof *f->open);
+    f->followed = dkvb__alloc(mem, f->held.n, 1);
     f->followers = dkvb__alloc0(mem, threads, sizeof *f->followers);
-    ok = f->right && f->followers;
+    ok = f->right && f->open && f->followed && f->followers;
     for (unsigned t = 0; ok && t < threads; t++) {
         struct follower *w = &f->followers[t];
 
@@ -371,16 +381,33 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
+/* List the rows that are not followed yet. */
+static size_t find_open(struct following *f)
+{
+    f->open_count = 0;
+    for (size_t r = 0; r < f->held.n; r++)
+        if (!f->followed[r])
+            f->open[f->open_count++] = r;
+    return f->open_count;
+}
+
 /* Follow all rows to f->limit and look for the first budget that keeps both limits. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run, const dkvb_budget_options *o,
                                    size_t round, dkvb_budget *found)
 {
     struct turns turns = {0};
-    dkvb_status rc;
+    dkvb_status rc = DKVB_OK;
 
     for (unsigned t = 0; t < run->threads; t++)
         f->followers[t].turns.count = 0;
-    rc = dkvb__parallel_long(run, f->held.n, follow_row, f, round * f->held.n, ROUNDS * f->held.n);
+    for (size_t r = 0; r < f->held.n; r++)
+        f->followed[r] = f->held.labels[r] < 0 || f->classes[f->held.labels[r]] == DKVB_ASIDE;
+    while (!rc && find_open(f) > 0) {
+        rc = grow_turns(f, run->threads);
+        if (!rc)
+            rc = dkvb__parallel_long(run, f->open_count, follow_row, f, (round + 1) * f->held.n - f->open_count,
+                                     ROUNDS * f->held.n);
+    }
     if (!rc)
         rc = gather_turns(f, run->threads, &turns);
     if (!rc)

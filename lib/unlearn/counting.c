@@ -94,9 +94,7 @@ uint32_t *dkvb__class_counts_new(const dkvb_model *model)
 
 void dkvb__class_counts_erase(dkvb_model *model)
 {
-    if (model->counts)
-        memset(model->counts, 0, model->classes * dkvb__pair_count(model) * sizeof *model->counts);
-    dkvb__free(&model->mem, model->counts);
+    dkvb__free_erased(&model->mem, model->counts);
     model->counts = NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "base/sort.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
+#include "bottleneck/codeset.h"
 #include "dkvb/choose.h"
 #include "dkvb/search.h"
 #include "unlearn/held_out.h"
@@ -19,6 +20,8 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
 
     if (rc)
         return rc;
+    if (out->n > 0 && !out->codes)
+        return dkvb__fail(DKVB_EINVAL, "held-out rows: codes are missing");
     if (out->codebooks != shape->codebooks || out->k < model->top_k)
         return dkvb__fail(DKVB_EMISMATCH,
                           "held-out rows: codes of %u codebooks, %u deep; the model has %u and selects %u",
@@ -170,9 +173,9 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
         tally(effects, model->classes, held.labels, rows, n, answers, answers + n);
     if (!rc && exhausted)
         *exhausted = out;
-    dkvb__free(&model->mem, rows);
-    dkvb__free(&model->mem, codes);
-    dkvb__free(&model->mem, answers);
+    dkvb__free_erased(&model->mem, rows);
+    dkvb__free_erased(&model->mem, codes);
+    dkvb__free_erased(&model->mem, answers);
     return rc;
 }
 
@@ -193,7 +196,7 @@ dkvb_status dkvb_effect_answer(const dkvb_model *model, const dkvb_mask *mask, c
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
     if (!rc && exhausted)
         *exhausted = out;
-    dkvb__free(&model->mem, codes);
+    dkvb__free_erased(&model->mem, codes);
     return rc;
 }
 
@@ -222,38 +225,97 @@ enum {
     SAMPLE_STREAM = 0x5A17 /* of the draw by id, apart from those of training and of holding out */
 };
 
+/* labels[r] = -1 for rows of kept classes that are not among the `most` whose draw by id is lowest; how many stay with
+ * a label. */
+static dkvb_status draw_rows(const uint64_t *ids, size_t n, const uint8_t *classes, uint64_t most, int32_t *labels,
+                             uint64_t *stay, const dkvb_allocator *mem)
+{
+    struct dkvb__keyed *others = dkvb__alloc(mem, n, 2 * sizeof *others);
+    size_t count = 0;
+
+    *stay = 0;
+    if (!others)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", n);
+    for (size_t r = 0; r < n; r++) {
+        *stay += labels[r] >= 0;
+        if (labels[r] >= 0 && classes[labels[r]] == DKVB_KEEP)
+            others[count++] = (struct dkvb__keyed){dkvb__rng_of_id(0, SAMPLE_STREAM, ids[r]), r};
+    }
+    dkvb__sort_keyed(others, others + n, count);
+    for (size_t i = most; i < count; i++, --*stay)
+        labels[others[i].index] = -1;
+    dkvb__free(mem, others);
+    return DKVB_OK;
+}
+
+static dkvb_status check_marks(const dkvb_model *model, const uint8_t *classes)
+{
+    for (uint32_t l = 0; l < model->classes; l++)
+        if (classes[l] > DKVB_ASIDE)
+            return dkvb__fail(DKVB_EINVAL, "sample: class %u is marked %u, it must be 0 to %d", l, classes[l],
+                              DKVB_ASIDE);
+    return DKVB_OK;
+}
+
+/* So many rows of kept classes are looked at if the caller names no number. */
+static uint64_t affordable(const dkvb_model *model, uint64_t most)
+{
+    uint64_t rows = additions / ((uint64_t)dkvb__code_size(model) * model->classes);
+
+    return most > 0 ? most : rows > LEAST_SAMPLE ? rows : LEAST_SAMPLE;
+}
+
 dkvb_status dkvb_effect_sample(const dkvb_model *model, const dkvb_codeset_rows *given, const uint8_t *classes,
                                uint64_t most, int32_t *labels, uint64_t *rows)
 {
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
-    uint64_t affordable = additions / ((uint64_t)dkvb__code_size(model) * model->classes);
-    struct dkvb__keyed *others;
-    uint64_t stay = 0;
-    size_t count = 0;
+    uint64_t stay;
     dkvb_status rc = dkvb__held_out_take(&held, given, model);
 
-    for (uint32_t l = 0; !rc && l < model->classes; l++)
-        if (classes[l] > DKVB_ASIDE)
-            rc =
-                dkvb__fail(DKVB_EINVAL, "sample: class %u is marked %u, it must be 0 to %d", l, classes[l], DKVB_ASIDE);
+    if (!rc)
+        rc = check_marks(model, classes);
     if (rc)
         return rc;
-    others = dkvb__alloc(&model->mem, held.n, 2 * sizeof *others);
-    if (!others)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", held.n);
-    if (most == 0)
-        most = affordable > LEAST_SAMPLE ? affordable : LEAST_SAMPLE;
-    for (size_t r = 0; r < held.n; r++) {
-        labels[r] = held.labels[r];
-        stay += labels[r] >= 0;
-        if (labels[r] >= 0 && classes[labels[r]] == DKVB_KEEP)
-            others[count++] = (struct dkvb__keyed){dkvb__rng_of_id(0, SAMPLE_STREAM, held.ids[r]), r};
-    }
-    dkvb__sort_keyed(others, others + held.n, count);
-    for (size_t i = most; i < count; i++, stay--)
-        labels[others[i].index] = -1;
-    if (rows)
+    if (held.n > 0)
+        memcpy(labels, held.labels, held.n * sizeof *labels);
+    rc = draw_rows(held.ids, held.n, classes, affordable(model, most), labels, &stay, &model->mem);
+    if (!rc && rows)
         *rows = stay;
-    dkvb__free(&model->mem, others);
-    return DKVB_OK;
+    return rc;
+}
+
+dkvb_status dkvb_effect_thin(dkvb_codeset *set, const dkvb_model *model, const uint8_t *classes, uint64_t most,
+                             uint64_t *before)
+{
+    const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+    int32_t *labels;
+    uint64_t *out, stay;
+    size_t count = 0;
+    dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
+
+    if (!rc)
+        rc = check_marks(model, classes);
+    if (rc)
+        return rc;
+    *before = held->n;
+    if (held->n == 0 || held->codes)
+        return DKVB_OK;
+    for (size_t r = 0; r < held->n; r++)
+        if (held->labels[r] >= 0 && (uint32_t)held->labels[r] >= model->classes)
+            return DKVB_OK; /* whoever looks at the rows will refuse them and name this one */
+    labels = dkvb__alloc(&set->mem, held->n, sizeof *labels);
+    out = dkvb__alloc(&set->mem, held->n, sizeof *out);
+    rc = labels && out ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", held->n);
+    if (!rc) {
+        memcpy(labels, held->labels, held->n * sizeof *labels);
+        rc = draw_rows(held->ids, held->n, classes, affordable(model, most), labels, &stay, &set->mem);
+    }
+    for (size_t r = 0; !rc && r < held->n; r++)
+        if (labels[r] < 0)
+            out[count++] = held->ids[r];
+    if (!rc)
+        rc = dkvb_codeset_remove(set, out, count, NULL);
+    dkvb__free(&set->mem, labels);
+    dkvb__free(&set->mem, out);
+    return rc;
 }

@@ -56,11 +56,11 @@ static uint64_t *sorted_copy(const uint64_t *ids, size_t n, const dkvb_allocator
         for (size_t i = 0; i < n; i++)
             sorted[i] = items[i].key;
     } else {
-        dkvb__free(mem, sorted);
+        dkvb__free_erased(mem, sorted);
         sorted = NULL;
     }
-    dkvb__free(mem, items);
-    dkvb__free(mem, scratch);
+    dkvb__free_erased(mem, items);
+    dkvb__free_erased(mem, scratch);
     return sorted;
 }
 
@@ -80,11 +80,11 @@ static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], cons
         if (rows[i] == rows[i - 1]) {
             dkvb_status rc = dkvb__fail(DKVB_EINVAL, "rows: row %llu is named twice", (unsigned long long)rows[i]);
 
-            dkvb__free(mem, sorted);
+            dkvb__free_erased(mem, sorted);
             return rc;
         }
     commit(hash, salt, "dkvb rows", n, rows, n * sizeof *rows);
-    dkvb__free(mem, sorted);
+    dkvb__free_erased(mem, sorted);
     return DKVB_OK;
 }
 
@@ -188,7 +188,7 @@ void dkvb__evidence_drop_salts(dkvb_model *model)
     for (size_t i = 0; i < model->journal.count; i++) {
         struct dkvb__record *record = &model->journal.records[i];
 
-        memset(record->salt, 0, sizeof record->salt);
+        dkvb__erase(record->salt, sizeof record->salt);
         record->salted = false;
     }
 }

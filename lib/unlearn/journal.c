@@ -52,17 +52,15 @@ dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more)
     records = dkvb__alloc(&model->mem, capacity, sizeof *records);
     if (!records)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the journal");
-    if (j->count > 0) {
+    if (j->count > 0)
         memcpy(records, j->records, j->count * sizeof *records);
-        memset(j->records, 0, j->count * sizeof *records); /* a later purge does not find these salts */
-    }
-    dkvb__free(&model->mem, j->records);
+    dkvb__free_erased(&model->mem, j->records);
     j->records = records;
     j->capacity = capacity;
     return DKVB_OK;
 }
 
-uint64_t dkvb__journal_append(dkvb_model *model, const struct dkvb__record *record)
+uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
 {
     struct dkvb__journal *j = &model->journal;
     struct dkvb__record *added = &j->records[j->count++];
@@ -77,6 +75,7 @@ uint64_t dkvb__journal_append(dkvb_model *model, const struct dkvb__record *reco
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
+    dkvb__erase(record, sizeof *record); /* a later purge does not find the salt on the stack */
     return j->count;
 }
 
@@ -225,7 +224,7 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
     unite_lists(model, model->mask, entry);
     undo.ends = entry;
     undo.pairs = before - dkvb_mask_count(model->mask);
-    dkvb__free(&model->mem, record->list);
+    dkvb__free_erased(&model->mem, record->list);
     record->list = NULL;
     dkvb__journal_append(model, &undo);
     return DKVB_OK;

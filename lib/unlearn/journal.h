@@ -34,9 +34,10 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
                                   struct dkvb__record *record);
 
 /* Append a record, chain it to the one before, and settle what it means for earlier ones; the journal takes over what
- * it points to. An undo ends an entry that has its list, a relearning one in force. Returns the record's number. Room
- * must be reserved. */
-uint64_t dkvb__journal_append(dkvb_model *model, const struct dkvb__record *record);
+ * it points to, and the caller's copy is erased. An undo ends an entry that has its list, a
+ * relearning one in force. Returns the record's number.
+ * Room must be reserved. */
+uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Add the pairs of a record's list to a mask. */
 void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask);

@@ -26,7 +26,7 @@ static void erase_pairs(dkvb_model *model)
         size_t c = (size_t)(pair / cb->shape.keys), j = (size_t)(pair % cb->shape.keys);
 
         erase_key(cb, c, j);
-        memset((char *)model->values + pair * row, 0, row);
+        dkvb__erase((char *)model->values + pair * row, row);
     }
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         cb->purged[w] |= model->mask->bits[w];
@@ -37,8 +37,7 @@ static void erase_pairs(dkvb_model *model)
 static void erase_extras(dkvb_model *model)
 {
     for (size_t i = 0; i < model->extra_count; i++) {
-        memset(model->extras[i].data, 0, model->extras[i].size);
-        dkvb__free(&model->mem, model->extras[i].data);
+        dkvb__free_erased(&model->mem, model->extras[i].data);
     }
     model->extra_count = 0;
 }
@@ -78,12 +77,8 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
     erase_extras(model);
     dkvb__class_counts_erase(model);
     for (size_t i = 0; i < j->count; i++) {
-        struct dkvb__record *old = &j->records[i];
-
-        if (old->list)
-            memset(old->list, 0, (size_t)old->pairs * sizeof *old->list);
-        dkvb__free(&model->mem, old->list);
-        old->list = NULL;
+        dkvb__free_erased(&model->mem, j->records[i].list);
+        j->records[i].list = NULL;
     }
     dkvb__evidence_drop_salts(model);
     dkvb__journal_append(model, &record);

@@ -218,15 +218,16 @@ static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *
     /* Where pairs were purged, training saw fewer codes than the rows have: what counts is the rows. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
+    r->after->power = model->power;
     memcpy(r->after->mask->bits, model->mask->bits, dkvb__word_count(&model->codebooks->shape) * sizeof(uint64_t));
     return DKVB_OK;
 }
 
 static void work_free(struct work *w)
 {
-    dkvb__free(w->mem, w->gone);
-    dkvb__free(w->mem, w->labels);
-    dkvb__free(w->mem, w->live_codes);
+    dkvb__free_erased(w->mem, w->gone);
+    dkvb__free_erased(w->mem, w->labels);
+    dkvb__free_erased(w->mem, w->live_codes);
 }
 
 /* Check everything that can be checked before the training. The caller calls work_free(), also on failure. */
@@ -301,18 +302,14 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     if (rc)
         return rc;
     /* Nothing fails from here on. */
-    dkvb__free(&model->mem, model->values);
-    model->values = after->values;
-    after->values = NULL;
     if (model->counts) {
         dkvb__class_counts_erase(model);
         model->counts = after->counts;
         after->counts = NULL;
     }
-    model->blank = after->blank;
-    model->rows_trained = after->rows_trained;
-    memcpy(model->trained, after->trained, sizeof model->trained);
-    dkvb_model_free(after);
+    after->temperature = model->temperature; /* both may have been set since */
+    after->power = model->power;
+    dkvb__model_become(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
     if (entry)

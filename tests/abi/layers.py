@@ -13,7 +13,7 @@ from headers_text import without_comments
 ROWS = (
     ("base", "kernels", "bottleneck", "unlearn", "format"),
     ("base", "kernels", "bottleneck", "unlearn", "audit"),
-    ("base", "kernels", "bottleneck", "fit"),
+    ("base", "kernels", "bottleneck", "unlearn", "fit"),
     ("base", "kernels", "data", "encoder"),
 )
 FOLDERS = {folder for row in ROWS for folder in row}

@@ -53,3 +53,25 @@ refused 1 "half_x.npy" "$dkvb" train --features half_x.npy --labels half_x.npy -
 check "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --key-dim 3 -o few.dkvb >few.txt
 grep -q '^model  *4 codebooks of [0-9]* keys, 3 wide, .*, because 20 rows$' few.txt || fail "the number of keys is not explained: $(cat few.txt)"
 refused 1 '20' "$dkvb" train --features half_x.npy --labels half_y.npy --codebooks 4 --keys 21 -o few.dkvb --json
+
+# What was tuned, whitened and calibrated is still so afterwards, and is told; what cannot be fitted again is said.
+check "$dkvb" train --features x.npy --labels y.npy --trials 2 --whiten always --codebooks 8 -o tuned.dkvb --json >tuned.json
+check "$dkvb" inspect tuned.dkvb --json >inspect.json
+claim inspect.json 'd["trials"] == 2'
+check "$dkvb" inspect tuned.dkvb >inspect.txt
+grep -q '^tuned  *by 2 trials: --trials 2 repeats them$' inspect.txt || fail "the trials are not told: $(cat inspect.txt)"
+check "$dkvb" train --continue tuned.dkvb --features half_x.npy --labels half_y.npy -o kept.dkvb --json >kept.json
+claim kept.json 'd["whitened"] and d["temperature_kept"] and d["temperature_rows"] == 0'
+check "$dkvb" train --continue tuned.dkvb --features half_x.npy --labels half_y.npy -o kept.dkvb >kept.txt
+grep -q '^temperature [0-9.]* is kept: too few rows can be held out$' kept.txt || fail "not told: $(cat kept.txt)"
+check "$dkvb" inspect kept.dkvb --json >inspect.json
+claim inspect.json 'd["trials"] == 2'
+"$python" -c 'import numpy as np; np.save("many_x.npy", np.tile(np.load("x.npy"), (2, 1))); np.save("many_y.npy", np.tile(np.load("y.npy"), 2))'
+check "$dkvb" train --continue tuned.dkvb --features many_x.npy --labels many_y.npy -o again.dkvb --json >again.json
+claim again.json 'd["whitened"] and not d["temperature_kept"] and d["temperature_rows"] >= 50'
+
+# Counts are made of the search that trained, and are those of a codes file.
+check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keep-counts -o counts.dkvb >/dev/null
+check "$dkvb" inspect counts.dkvb >/dev/null
+check "$dkvb" forget counts.dkvb --class 1 --method contrast --pairs 5 --json >forget.json
+claim forget.json 'd["pairs_masked"] == 5'

@@ -6,8 +6,12 @@ for options in "" "--top-k 3 --whiten always" "--as-they-are"; do
     # shellcheck disable=SC2086 # several words or none
     train_small m.dkvb $options
     check "$dkvb" forget m.dkvb --method activations --pairs 50 --features x.npy --labels y.npy --class 1 >/dev/null
-    rm -rf arrays # an export without whitening leaves the file of one before
-    check "$dkvb" export m.dkvb --dir arrays --json >export.json
+    whitened=no # the third export finds a whitening of the second, which goes
+    [ ! -e arrays/whitening.npy ] || whitened=yes
+    check "$dkvb" export m.dkvb --dir arrays --json >export.json 2>removed.txt
+    [ "$whitened" = no ] || grep -q '^dkvb: arrays/whitening.npy: removed' removed.txt || fail "removed without a word"
+    [ "$whitened" = yes ] || [ ! -s removed.txt ] || fail "a word too much: $(cat removed.txt)"
+    check "$dkvb" inspect m.dkvb --json >inspect.json
     check "$dkvb" search m.dkvb --features test_x.npy -o codes.npy --distances dist.npy >/dev/null
     check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.npy >/dev/null
     check "$python" - <<'END'
@@ -20,7 +24,10 @@ arrays = {file.stem: np.load(file) for file in pathlib.Path("arrays").glob("*.np
 T, M = arrays["signs"].shape
 shapes = {"center": ("f4", (m,)), "signs": ("i1", (T, M)), "order": ("u4", (C, d)), "scales": ("f4", (C,)),
           "keys": ("i1", (C, K, d)), "values": ("f4", (C, K, L)), "mask": ("u1", (C, K))}
-if "whitening" in arrays:
+inspected = json.load(open("inspect.json"))
+assert all(shape[name] == inspected[name] for name in ("normalize", "whitened", "temperature"))
+assert shape["whitened"] == ("whitening" in arrays) and shape["temperature"] > 0
+if shape["whitened"]:
     shapes["whitening"] = ("f4", (m, m))
 assert {name: (array.dtype.str[1:], array.shape) for name, array in arrays.items()} == shapes
 mask = arrays["mask"]

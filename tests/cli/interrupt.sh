@@ -60,7 +60,7 @@ if float(pause) < 1:
     open("names", "w").write("a\nb\nc\nd\n")
     wanted = 130, "dkvb: interrupted; nothing was written\n"
 else:
-    wanted = -signal.SIGINT, "dkvb: killed by a second signal; beside an output a file NAME.tmp-... may be left\n"
+    wanted = -signal.SIGINT, "dkvb: killed by a second signal; half-written files are removed\n"
 try:
     err = work.communicate(timeout=60)[1]
 finally:

@@ -39,25 +39,25 @@ check "$python" - "$here/../../docs/cli.md" <<'END'
 import json, os, re, sys
 
 KEYS = {
-    "train": "n held_out unlearnable unreadable encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature calibration_error held_out_accuracy relearned loss accuracy seconds_keys "
-             "seconds_search seconds_values seconds",
-    "eval": "n unreadable accuracy loss temperature calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
-    "predict": "n abstained unreadable output predictions pictures seconds",
+    "train": "n held_out unlearnable unreadable rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
+             "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy relearned loss accuracy seconds_whitening "
+             "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
+    "eval": "n unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
+    "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
     "forget": "strength method pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again lifted "
-              "keys_placed_again dry_run refused seconds",
+              "keys_placed_again dry_run refused seconds_files seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
     "purge": "pairs_purged purged_pairs pairs_total seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",
     "mask": "birth codebooks keys pairs pairs_total output",
-    "search": "n codebooks top_k seconds",
+    "search": "n codebooks top_k rows_outside_scale seconds",
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
-    "export": "codebooks keys key_dim input_dim classes top_k normalize seconds",
-    "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize values_dtype "
-               "rows_trained pairs_total masked_pairs purged_pairs encoder class_names head "
+    "export": "codebooks keys key_dim input_dim classes top_k normalize whitened temperature seconds",
+    "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize whitened "
+               "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
-    "audit": "classes members others class_rows rest_rows masked_pairs purged_pairs shadows subjects seconds",
+    "audit": "classes members others class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows subjects seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",

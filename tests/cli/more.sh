@@ -91,7 +91,7 @@ more="--json --features test_x.npy --labels test_y.npy"
     refused 1 'none.codes' "$dkvb" train --continue n.dkvb $more --codes-out none.codes
     refused 1 'kept.codes' "$dkvb" train --continue n.dkvb $more --codes-out kept.codes
     "$python" -c 'import numpy as np; np.save("twice.npy", np.arange(300, 400))'
-    refused 1 'twice.npy: row 0 has id 300, which a row of n.codes has already' "$dkvb" train --continue n.dkvb $more \
+    refused 1 'test_x.npy: row 0 has id 300, which a row of the codes has already' "$dkvb" train --continue n.dkvb $more \
         --ids twice.npy --codes-out n.codes
     refused 2 '--depth does not go with --continue' "$dkvb" train --continue n.dkvb $more --codes-out n.codes --depth 9
     cp n.codes old.codes

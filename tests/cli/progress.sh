@@ -1,8 +1,35 @@
 #!/bin/sh
-# Long work shows a bar on a terminal, and takes it away when it ends; anything else than a terminal gets nothing.
+# Long work shows a bar on a terminal, and takes it away when it ends; a log gets a line now and then, and what is
+# printed on stdout as it comes.
 . "$(dirname "$0")/common.sh"
-"$python" -c "import pty; pty.openpty()" 2>/dev/null || { echo "skipped: there are no pseudo-terminals here"; exit 77; }
 make_data
+long="train --features x.npy --labels y.npy $small --epochs 10000000 --threads 1"
+cat >log.py <<'END'
+"""Train for ever with a file as stdout and a pipe as stderr: both get lines while the work goes on."""
+import os, re, signal, subprocess, sys
+
+signal.alarm(60)
+with open("log", "w") as log:
+    work = subprocess.Popen(sys.argv[1:], stdout=log, stderr=subprocess.PIPE, text=True,
+                            env=os.environ | {"DKVB_PROGRESS": "1"},
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+for _ in range(2):
+    line = work.stderr.readline()
+    assert re.fullmatch(r"dkvb: values: \d+ % done, \d+ seconds after the command began\n", line), line
+lines = open("log").read().splitlines()
+assert lines[0].startswith("read ") and any("epoch   1 of" in line for line in lines), lines[:5]
+assert work.poll() is None
+work.send_signal(signal.SIGINT)
+assert work.communicate()[1].endswith("dkvb: interrupted; nothing was written\n")
+assert work.returncode == 130
+END
+# shellcheck disable=SC2086 # $long is several words
+check "$python" log.py "$dkvb" $long -o m.dkvb
+DKVB_PROGRESS=soon refused 1 "DKVB_PROGRESS 'soon': must be a whole number of seconds" "$dkvb" inspect m.dkvb
+check "$dkvb" bench forget --codebooks 4 --keys 16 --key-dim 3 --rows 20000 --repeats 10 2>err >/dev/null
+[ ! -s err ] || fail "text on stderr within a minute: $(cat err)"
+
+"$python" -c "import pty; pty.openpty()" 2>/dev/null || { echo "skipped: there are no pseudo-terminals here"; exit 77; }
 cat >terminal.py <<'END'
 """Train for ever with a terminal as stderr; when bars have been seen, interrupt, and look at what the terminal got."""
 import os, pty, signal, subprocess, sys
@@ -36,8 +63,5 @@ for bar in (part for part in parts if "[" in part):
 assert "[" in parts[-4] and parts[-3] == " " * len(parts[-4]), parts[-4:]
 assert parts[-2:] == ["dkvb: interrupted; nothing was written", "\n"], parts[-4:]
 END
-# shellcheck disable=SC2086 # $small is several words
-check "$python" terminal.py "$dkvb" train --features x.npy --labels y.npy $small --epochs 10000000 --threads 1 -o m.dkvb
-
-check "$dkvb" bench forget --codebooks 4 --keys 16 --key-dim 3 --rows 20000 --repeats 10 2>err >/dev/null
-[ ! -s err ] || fail "text on stderr: $(cat err)"
+# shellcheck disable=SC2086
+check "$python" terminal.py "$dkvb" $long -o m.dkvb

@@ -68,6 +68,7 @@ static dkvb_train_options train_options(void)
     o.batch = 7;
     o.learning_rate = 2.0;
     o.label_smoothing = 0.05;
+    o.trials = 5;
     return o;
 }
 

@@ -129,6 +129,26 @@ def widened(dtype, data):
     return np.frombuffer(data, {9: "<f2", 10: "<f4"}[dtype]).astype("<f4")
 
 
+def spread(found, codebooks, keys, classes):
+    """Values [C * K][L]: rows of pairs that the file leaves out are zeros."""
+    stored = widened(*found["values"]).reshape(-1, classes)
+    total = codebooks * keys
+    if "valued" not in found:
+        assert len(stored) == total
+        return stored
+    there = pairs(found["valued"][1], codebooks, keys).ravel().astype(bool)
+    least = -(-total // 16)
+    assert len(stored) == there.sum() >= least and total - len(stored) >= least
+    row = len(found["values"][1]) // len(stored)
+    assert (total - len(stored)) * row > len(found["valued"][1])
+    blank = np.frombuffer(found["values"][1], "u1").reshape(len(stored), -1).any(axis=1) == 0
+    places = np.flatnonzero(there)[blank]  # of rows of zeros: only the lowest, and only where few others are there
+    assert not blank.any() or (len(stored) == least and there[:places[-1]].all())
+    values = np.zeros((total, classes), "f4")
+    values[there] = stored
+    return values
+
+
 def packed(data, rows, numbers, bits, keys):
     """Packed codes, [rows][numbers]; 65,535 for none."""
     size = -(-numbers * bits // 8)
@@ -291,11 +311,12 @@ def main():
     tool, model = sys.argv[1:3]
     found = sections(Path(model).read_bytes())
     shape = found["shape"][1]
-    codebooks, keys, key_dim, input_dim, classes, top_k, flags, zero = struct.unpack_from("<8I", shape)
+    codebooks, keys, key_dim, input_dim, classes, top_k, flags, trials = struct.unpack_from("<8I", shape)
     rows, birth, seed = struct.unpack_from("<Q16sQ", shape, 32)
-    assert len(shape) == 88 and flags in (0, 1, 2, 3) and zero == 0 and rows > 0
+    temperature, power = struct.unpack_from("<d16xd", shape, 64)
+    assert len(shape) == 96 and temperature == 1 and power == 0 and flags in (0, 1, 2, 3) and rows > 0
     center, scales = (np.frombuffer(found[name][1], "<f4") for name in ("center", "scales"))
-    values = widened(*found["values"])
+    values = spread(found, codebooks, keys, classes)
     mask, purged = (pairs(found[name][1], codebooks, keys) for name in ("mask", "purged"))
     assert not (mask & purged).any()
     quads = -(-key_dim // 4)
@@ -320,8 +341,12 @@ def main():
             theirs = np.load(Path(work) / f"{name}.npy")
             assert theirs.shape == array.shape and (theirs == array).all(), name
     told = json.loads(subprocess.run([tool, "inspect", model, "--json"], check=True, stdout=subprocess.PIPE).stdout)
-    assert told["birth"] == birth.hex() and told["top_k"] == top_k and told["normalize"] == bool(flags & 1)
+    assert told["birth"] == birth.hex() and told["top_k"] == top_k and told["trials"] == trials and told["normalize"] == bool(flags & 1)
     assert told["values_dtype"] == {9: "float16", 10: "float32", 12: "bfloat16"}[found["values"][0]]
+    temperature = struct.unpack_from("<d", shape, 64)[0]
+    assert (told["temperature"], told["whitened"]) == (temperature, bool(flags & 2))
+    assert found["lengths"][0] == 10
+    assert np.allclose(told["row_lengths"], np.frombuffer(found["lengths"][1], "<f4"), rtol=1e-6)
     entries = journal(found["journal"][1])
     terms(found["terms"][1], entries)
     assert [told_as(e) for e in told["journal"] if e["what"] != "purge"] == [e["told"] for e in entries if "told" in e]

@@ -153,7 +153,8 @@ class FitTest(Case):
         self.assertGreater((model.predict(self.x) == self.y).mean(), 0.95)
         self.assertEqual((report.rows, report.classes, report.held_out), (600, CLASSES, 0))
         self.assertEqual((model.info.codebooks, model.info.keys), (report.codebooks, report.keys))
-        self.assertEqual(model.info.temperature, report.temperature)
+        self.assertEqual((model.info.temperature, model.info.temperature_power),
+                         (report.temperature, report.temperature_power))
         self.assertGreater(report.held_out_accuracy, 0.9)
 
     def test_settings_are_those_of_the_single_steps(self):
@@ -184,13 +185,27 @@ class FitTest(Case):
         model.replay(codeset, ids[~rest])
         codeset.remove(ids[~rest])
         np.testing.assert_array_equal(model.values, never.model.values)
-        self.assertEqual(codeset.fit_temperature(model), never.model.info.temperature)
+        self.assertEqual(codeset.fit_temperature(model),
+                         (never.model.info.temperature, never.model.info.temperature_power))
+
+    def test_rows_that_join_a_codeset_are_trained_and_recorded(self):
+        model, codeset, _ = dkvb.fit(self.x[:400], self.y[:400], codeset=True, hold_out=0.2, trials=3, **self.SMALL)
+        report = dkvb.fit_more(model, self.x[400:], self.y[400:], codeset=codeset, hold_out=0.2, epochs=1)
+        self.assertEqual((report.rows + report.held_out, report.labelled, report.epochs), (200, 200, 1))
+        self.assertEqual(sum(len(codeset.rows(part)) for part in ("training", "held_out")), 600)
+        self.assertEqual((len(codeset.sessions), model.info.trials), (2, 3))
+        again = dkvb.Model(model.codebooks, CLASSES, top_k=model.info.top_k)
+        again.replay(codeset)
+        np.testing.assert_array_equal(again.values, model.values)
+        plain = dkvb.fit(self.x, self.y, **self.SMALL).model
+        self.assertEqual(dkvb.fit_more(plain, self.x[:60], self.y[:60]).temperature_kept, "few rows")
+        self.assertEqual(dkvb.fit_more(plain, self.x, self.y).temperature_kept, "")
 
     def test_stages_epochs_and_progress_are_told(self):
         stages, epochs, ticks = [], [], []
         dkvb.fit(self.x, self.y, codeset=True, stage=stages.append, report=epochs.append,
                  progress=lambda done, total: ticks.append(done / total), **self.SMALL)
-        self.assertEqual(stages, ["whitening", "keys", "search", "values", "codes"])
+        self.assertEqual(stages, ["whitening", "keys", "search", "values", "temperature", "codes"])
         self.assertEqual([report.epoch for report in epochs], [1, 2])
         self.assertTrue(ticks and max(ticks) <= 1)
 
@@ -216,7 +231,8 @@ class FitTest(Case):
         tuned = dkvb.tune(self.x, self.y, trials=3, codebooks=16, seed=4)
         self.assertEqual([trial.number for trial in tuned.trials], [1, 2, 3])
         self.assertEqual(dkvb.tune(self.x, self.y, trials=3, codebooks=16, seed=4), tuned)
-        report = dkvb.fit(self.x, self.y, **tuned.settings).report
+        model, _, report = dkvb.fit(self.x, self.y, **tuned.settings)
+        self.assertEqual(model.info.trials, 3)
         self.assertEqual((report.codebooks, report.keys, report.top_k), (16, *(tuned.settings[n] for n in ("keys", "top_k"))))
         plain = dkvb.tune(self.x, self.y, trials=3, codebooks=16, whiten="never")
         self.assertFalse(any(trial.whitened for trial in plain.trials))
@@ -353,18 +369,35 @@ class ModelTest(Case):
 
     def test_temperature_is_fitted_kept_and_used(self):
         logits = self.model.decode(self.codes)
-        temperature = dkvb.fit_temperature(logits, self.y)
+        temperature, power = dkvb.fit_temperature(logits, self.y)
         self.assertEqual(self.model.info.temperature, 1.0)
-        self.model.set_temperature(temperature)
-        self.assertEqual(self.model.info.temperature, temperature)
+        self.model.set_temperature(temperature, power)
+        self.assertEqual((self.model.info.temperature, self.model.info.temperature_power), (temperature, power))
         np.testing.assert_allclose(dkvb.softmax(logits, temperature), dkvb.softmax(logits / temperature), rtol=1e-4,
                                    atol=1e-6)
-        self.assertLessEqual(dkvb.calibration_error(logits, self.y, temperature), 1.0)
+        self.assertLessEqual(dkvb.calibration_error(logits, self.y, temperature, power), 1.0)
         self.assertAlmostEqual(dkvb.calibration_error(np.zeros((2, 2), np.float32), np.array([0, 0], np.int32)), 0.5)
         with self.assertRaises(ValueError):
             self.model.set_temperature(0)
         with self.assertRaises(ValueError):
             dkvb.softmax(logits, 0)
+        with self.assertRaises(ValueError):
+            dkvb.softmax(logits, float("nan"))
+
+    def test_rows_outside_the_scale_are_counted_through_all_calls(self):
+        outside = dkvb.Outside()
+        self.model.predict(self.x, outside=outside)
+        self.assertEqual((outside.searched, outside.rows, outside.first), (len(self.x), 0, None))
+        self.model.search(self.x[:7] * 255, outside=outside)
+        self.model.codebooks.search(self.x[:5] * 0, outside=outside)
+        self.assertEqual((outside.searched, outside.rows, outside.first), (len(self.x) + 12, 12, len(self.x)))
+        self.assertEqual((outside.longer, outside.shorter), (7, 5))
+        info = self.model.codebooks.info
+        self.assertEqual(outside.lengths, (info.least_length, info.greatest_length))
+        self.assertGreater(outside.length, info.greatest_length)
+        again = dkvb.Outside()
+        dkvb.fit(self.x * 255, self.y, codebooks=self.model.codebooks, codeset=True, outside=again)
+        self.assertEqual((again.searched, again.rows), (len(self.x), len(self.x)))
 
     def test_classes_of_few_rows_can_weigh_as_much(self):
         few = np.where(np.arange(len(self.y)) % 20 < 18, 0, self.y).astype(np.int32)

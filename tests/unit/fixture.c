@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,11 +72,20 @@ dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_
     return mask;
 }
 
+static void check_thread(const struct failing_alloc *state)
+{
+    if (pthread_equal(state->home, pthread_self()))
+        return;
+    fputs("the allocator is called on a worker thread\n", stderr);
+    abort();
+}
+
 static void *counting_alloc(void *user, size_t size)
 {
     struct failing_alloc *state = user;
     void *ptr;
 
+    check_thread(state);
     if (state->calls++ >= state->fail_at)
         return NULL;
     ptr = malloc(size);
@@ -90,12 +100,13 @@ static void counting_release(void *user, void *ptr)
 {
     struct failing_alloc *state = user;
 
+    check_thread(state);
     state->live--;
     free(ptr);
 }
 
 dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail_at)
 {
-    *state = (struct failing_alloc){.fail_at = fail_at};
+    *state = (struct failing_alloc){.fail_at = fail_at, .home = pthread_self()};
     return (dkvb_allocator){counting_alloc, counting_release, state};
 }

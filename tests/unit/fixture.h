@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pthread.h>
+
 #include <cmocka.h>
 
 #include "dkvb/dkvb.h"
@@ -30,10 +32,12 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes);
 /* The pairs that rows of one class use most. */
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs);
 
-/* malloc that fails from its `fail_at`-th call on, and counts what is live. */
+/* malloc that fails from its `fail_at`-th call on, and counts what is live. A call on another thread than the one that
+ * made the allocator ends the program: the library promises never to allocate on its workers. */
 struct failing_alloc {
     size_t calls, fail_at;
     long live;
+    pthread_t home;
 };
 dkvb_allocator failing_allocator(struct failing_alloc *state, size_t fail_at);
 

@@ -1,4 +1,4 @@
-/* The temperature that fits best is found; the calibration error is what its definition says. */
+/* The temperatures that fit best are found; the calibration error is what its definition says. */
 #include "fixture.h"
 
 #include <math.h>
@@ -34,22 +34,27 @@ static int setup(void **state)
     return 0;
 }
 
-/* Mean of the largest probabilities, as plainly as it can be said. */
-static double mean_confidence(const float *z, double temperature)
+/* Largest probability of a row, and the logarithm of its spread, as plainly as they can be said. */
+static double confidence(const float *row, double temperature, double power, double *x)
 {
-    double sum = 0.0;
+    double most = -INFINITY, mean = 0.0, total = 0.0;
 
-    for (size_t r = 0; r < N; r++) {
-        double total = 0.0, most = 0.0;
-
-        for (size_t l = 0; l < L; l++) {
-            double p = exp((double)z[r * L + l] / temperature);
-
-            total += p;
-            most = p > most ? p : most;
-        }
-        sum += most / total;
+    for (size_t l = 0; l < L; l++) {
+        most = (double)row[l] > most ? (double)row[l] : most;
+        mean += (double)row[l] / L;
     }
+    *x = log(most - mean);
+    for (size_t l = 0; l < L; l++)
+        total += exp(((double)row[l] - most) / (temperature * pow(most - mean, power)));
+    return 1.0 / total;
+}
+
+static double mean_confidence(const float *z, double temperature, double power)
+{
+    double sum = 0.0, x;
+
+    for (size_t r = 0; r < N; r++)
+        sum += confidence(z + r * L, temperature, power, &x);
     return sum / N;
 }
 
@@ -70,57 +75,98 @@ static double accuracy_of(const float *z, const int32_t *y)
 static void the_temperature_makes_confidence_equal_to_accuracy(void **state)
 {
     static float scaled[N * L];
-    double t, other, wanted = accuracy_of(logits, truth), slope;
+    double t, p, other, q, wanted = accuracy_of(logits, truth), slope;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t));
-    assert_true(fabs(mean_confidence(logits, t) - wanted) < 1e-8);
-    /* Labels were drawn at temperature 1: what is found is as far from it as the accuracy of N draws is from its mean,
-     * four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
-    slope = (mean_confidence(logits, exp(-0.01)) - mean_confidence(logits, exp(0.01))) / 0.02;
-    assert_true(fabs(log(t)) * slope < 4.0 * sqrt(0.25 / N));
-    for (int e = -7; e <= 7; e++) { /* powers of two scale exactly */
+    assert_ok(dkvb_calibration_fit(logits, truth, N, L, &t, &p));
+    assert_true(fabs(mean_confidence(logits, t, p) - wanted) < 1e-8);
+    /* Labels were drawn at temperature 1, power 0: what is found there is as far from the accuracy as that of N draws
+     * is from its mean, four standard errors of at most sqrt(1 / 4 N), on the line that confidence follows. */
+    slope = (mean_confidence(logits, exp(-0.01), 0.0) - mean_confidence(logits, exp(0.01), 0.0)) / 0.02;
+    assert_true(fabs(log(t) + p * log(2.0)) * slope < 4.0 * sqrt(0.25 / N)); /* 2: a usual spread */
+    assert_true(fabs(p) < 0.3);
+    for (int e = -3; e <= 3; e++) { /* powers of two scale exactly */
         for (size_t i = 0; i < N * L; i++)
             scaled[i] = ldexpf(logits[i], e);
-        assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other));
-        assert_true(fabs(other / ldexp(t, e) - 1.0) < 1e-6);
+        assert_ok(dkvb_calibration_fit(scaled, truth, N, L, &other, &q));
+        assert_true(fabs(q - p) < 1e-6 && fabs(other / (t * pow(2.0, e * (1.0 - p))) - 1.0) < 1e-6);
     }
+}
+
+/* Rows are made too sure where their spread is large, by a known power, which is found again. */
+static void the_power_follows_the_spread(void **state)
+{
+    static float warped[N * L];
+    const double power = 0.6;
+    double t, p, q, first, sum = 0.0, correlated = 0.0, mean = 0.0, x;
+
+    (void)state;
+    /* Spread s becomes s^(1 / (1 - power)), and the temperature that undoes this is s'^power. */
+    for (size_t r = 0; r < N; r++) {
+        confidence(logits + r * L, 1.0, 0.0, &x);
+        for (size_t l = 0; l < L; l++)
+            warped[r * L + l] = (float)((double)logits[r * L + l] * exp(x * power / (1.0 - power)));
+    }
+    assert_ok(dkvb_calibration_fit(warped, truth, N, L, &t, &p));
+    assert_ok(dkvb_calibration_fit(warped, truth, 20, L, &first, &q));
+    assert_true(fabs(p - power) < 0.1 && fabs(t - 1.0) < 0.2);
+    assert_true(fabs(q) < fabs(p) && q != 0.0); /* a few rows say less */
+    for (size_t r = 0; r < N; r++) {
+        confidence(warped + r * L, t, p, &x);
+        mean += x / N;
+    }
+    for (size_t r = 0; r < N; r++) {
+        size_t best = 0;
+        double c = confidence(warped + r * L, t, p, &x);
+
+        for (size_t l = 1; l < L; l++)
+            best = warped[r * L + l] > warped[r * L + best] ? l : best;
+        c -= ((int32_t)best == truth[r] ? (N + 1.0) : 1.0) / (N + 2.0);
+        sum += c;
+        correlated += c * (x - mean);
+    }
+    assert_true(fabs(sum) < 1e-6 && fabs(correlated - 4.0 * p) < 1e-6);
 }
 
 static void rows_without_a_label_do_not_count(void **state)
 {
     static int32_t half[N];
-    double some, first, error_some, error_first;
+    double some, first, p, q, error_some, error_first;
 
     (void)state;
     for (size_t r = 0; r < N; r++)
         half[r] = r < N / 2 ? truth[r] : -1;
-    assert_ok(dkvb_calibration_fit(logits, half, N, L, &some));
-    assert_ok(dkvb_calibration_fit(logits, truth, N / 2, L, &first));
-    assert_true(some == first);
-    assert_ok(dkvb_calibration_error(logits, half, N, L, 1.5, 15, &error_some));
-    assert_ok(dkvb_calibration_error(logits, truth, N / 2, L, 1.5, 15, &error_first));
+    assert_ok(dkvb_calibration_fit(logits, half, N, L, &some, &p));
+    assert_ok(dkvb_calibration_fit(logits, truth, N / 2, L, &first, &q));
+    assert_true(some == first && p == q);
+    assert_ok(dkvb_calibration_error(logits, half, N, L, 1.5, 0.5, 15, &error_some));
+    assert_ok(dkvb_calibration_error(logits, truth, N / 2, L, 1.5, 0.5, 15, &error_first));
     assert_true(error_some == error_first);
 }
 
 static void extremes_stay_within_the_limits(void **state)
 {
     const float sure[2][2] = {{3.0f, 0.0f}, {0.0f, 3.0f}}, huge[2][2] = {{3e38f, -3e38f}, {-3e38f, 3e38f}};
+    const float tiny[2][2] = {{1e-30f, 0.0f}, {0.0f, 1e-30f}}, far[2][2] = {{3e38f, -3e38f}, {0.0f, 1e-45f}};
     const float zeros[2][2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};
     const int32_t right[2] = {0, 1}, wrong[2] = {1, 0}, mixed[2] = {0, 0};
-    double t;
+    double t, p;
 
     (void)state;
-    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t)); /* two of two right count as three of four */
+    assert_ok(dkvb_calibration_fit(sure[0], right, 2, 2, &t, &p)); /* two of two right count as three of four */
     assert_true(fabs(t - 3.0 / log(3.0)) < 1e-6);
-    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t)); /* no temperature is unsure enough */
+    assert_ok(dkvb_calibration_fit(sure[0], wrong, 2, 2, &t, &p)); /* no temperature is unsure enough */
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
-    assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t));
+    assert_ok(dkvb_calibration_fit(sure[0], mixed, 2, 2, &t, &p));
     assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0);
-    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t)); /* certain at every temperature */
-    assert_true(t == 1.0);
-    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t)); /* all the same */
-    assert_true(t == 1.0);
+    assert_ok(dkvb_calibration_fit(huge[0], wrong, 2, 2, &t, &p)); /* certain at every temperature */
+    assert_true(t <= DKVB_TEMPERATURE_MAX && t > 990.0 && p == 0.0);
+    assert_ok(dkvb_calibration_fit(tiny[0], right, 2, 2, &t, &p)); /* undecided at every temperature */
+    assert_true(t >= DKVB_TEMPERATURE_MIN && t < 1.01e-3 && p == 0.0);
+    assert_ok(dkvb_calibration_fit(far[0], mixed, 2, 2, &t, &p)); /* spreads as far apart as floats can be */
+    assert_true(t >= DKVB_TEMPERATURE_MIN && t <= DKVB_TEMPERATURE_MAX && fabs(p) <= DKVB_TEMPERATURE_POWER);
+    assert_ok(dkvb_calibration_fit(zeros[0], right, 2, 2, &t, &p)); /* all the same */
+    assert_true(t == 1.0 && p == 0.0);
 }
 
 /* Four rows in two bins: probabilities .6, .7 of one right and one wrong; .9, .8, both right. */
@@ -136,27 +182,27 @@ static void the_error_is_that_of_the_definition(void **state)
         z[r][0] = (float)log(p[r] / (1.0 - p[r]));
         z[r][1] = 0.0f;
     }
-    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1.0, 4, &error)); /* bins [.5, .75) and [.75, 1] */
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1.0, 0.0, 4, &error)); /* bins [.5, .75) and [.75, 1] */
     assert_true(fabs(error - (fabs(0.5 - 0.65) * 2 + fabs(1.0 - 0.85) * 2) / 4) < 1e-6);
-    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1.0, 1, &error));
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1.0, 0.0, 1, &error));
     assert_true(fabs(error - fabs(0.75 - 0.75)) < 1e-6);
-    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1e3, 15, &error)); /* all .5, three of four right */
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1e3, 0.0, 15, &error)); /* all .5, three of four right */
     assert_true(fabs(error - 0.25) < 1e-3);
-    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1e-3, 15, &error)); /* all 1: the last bin has its end */
+    assert_ok(dkvb_calibration_error(z[0], y, 4, 2, 1e-3, 0.0, 15, &error)); /* all 1: the last bin has its end */
     assert_true(fabs(error - 0.25) < 1e-6);
 }
 
 static void fitting_makes_overconfident_answers_honest(void **state)
 {
     static float loud[N * L];
-    double t, before, after;
+    double t, p, before, after;
 
     (void)state;
     for (size_t i = 0; i < N * L; i++)
         loud[i] = 3.0f * logits[i];
-    assert_ok(dkvb_calibration_fit(loud, truth, N, L, &t));
-    assert_ok(dkvb_calibration_error(loud, truth, N, L, 1.0, 15, &before));
-    assert_ok(dkvb_calibration_error(loud, truth, N, L, t, 15, &after));
+    assert_ok(dkvb_calibration_fit(loud, truth, N, L, &t, &p));
+    assert_ok(dkvb_calibration_error(loud, truth, N, L, 1.0, 0.0, 15, &before));
+    assert_ok(dkvb_calibration_error(loud, truth, N, L, t, p, 15, &after));
     assert_true(before > 0.1);
     /* Chance: 15 bins of N / 15 rows, each off by half a root of its rows. */
     assert_true(after < 3.0 * sqrt(15.0 / N) / 2.0);
@@ -169,20 +215,22 @@ static void bad_arguments_are_named(void **state)
     double out = 7.0;
 
     (void)state;
-    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out), DKVB_EINVAL);
+    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out, &out), DKVB_EINVAL);
     assert_message("row 1 is 2");
     y[1] = -1;
     z[1] = INFINITY;
-    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out), DKVB_EINVAL);
+    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out, &out), DKVB_EINVAL);
     assert_message("row 0, class 1 is not finite");
     y[0] = -1;
-    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out), DKVB_ENOTFOUND);
-    assert_int_equal(dkvb_calibration_fit(z, y, 0, 2, &out), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_calibration_fit(z, y, 2, 2, &out, &out), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_calibration_fit(z, y, 0, 2, &out, &out), DKVB_ENOTFOUND);
     y[1] = 1;
-    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 0.0, 15, &out), DKVB_EINVAL);
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 0.0, 0.0, 15, &out), DKVB_EINVAL);
     assert_message("temperature is 0");
-    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 0, &out), DKVB_EINVAL);
-    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 1001, &out), DKVB_EINVAL);
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 1.5, 15, &out), DKVB_EINVAL);
+    assert_message("power of the temperature is 1.5");
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 0.0, 0, &out), DKVB_EINVAL);
+    assert_int_equal(dkvb_calibration_error(z, y, 2, 2, 1.0, 0.0, 1001, &out), DKVB_EINVAL);
     assert_message("1001 bins");
     assert_true(out == 7.0);
 }
@@ -191,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_temperature_makes_confidence_equal_to_accuracy),
+        cmocka_unit_test(the_power_follows_the_spread),
         cmocka_unit_test(rows_without_a_label_do_not_count),
         cmocka_unit_test(extremes_stay_within_the_limits),
         cmocka_unit_test(the_error_is_that_of_the_definition),

@@ -727,6 +727,50 @@ static void a_cancelled_fit_gives_nothing(void **state)
     assert_null(cb);
 }
 
+struct ticks {
+    uint64_t calls, stop_at, last;
+};
+
+static int stop_at_tick(void *user, uint64_t done, uint64_t total)
+{
+    struct ticks *t = user;
+
+    assert_true(done <= total && done >= t->last);
+    t->last = done;
+    return t->calls++ == t->stop_at;
+}
+
+/* One codebook of a million rows may take many seconds. */
+static void progress_is_told_while_a_codebook_is_placed(void **state)
+{
+    static const uint32_t methods[] = {DKVB_KEYINIT_MEANS, DKVB_KEYINIT_EMA};
+
+    (void)state;
+    for (size_t m = 0; m < 2; m++)
+        for (uint32_t threads = 1; threads <= 2; threads++) {
+            dkvb_keyinit_options o = small_keyinit();
+            dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+            struct ticks all = {0, UINT64_MAX, 0}, some = {0, 30, 0};
+            dkvb_codebooks *cb;
+
+            o.codebooks = threads; /* one for each, so that the calling thread has one */
+            o.method = methods[m];
+            o.passes = 100;
+            run.threads = threads;
+            run.progress = stop_at_tick;
+            run.user = &all;
+            assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, &run));
+            dkvb_codebooks_free(cb);
+            if (threads == 1) {
+                assert_true(all.calls > 100);
+                run.user = &some;
+                assert_int_equal(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, &run), DKVB_ECANCELLED);
+                assert_null(cb);
+                assert_true(some.calls < 40);
+            }
+        }
+}
+
 /* Keys of an export, in units of projected rows. */
 static float *keys_in_units(const struct exported *e)
 {
@@ -948,6 +992,7 @@ int main(void)
         cmocka_unit_test(growing_codebooks_come_near_the_rows_and_then_freeze),
         cmocka_unit_test(a_cancelled_step_changes_nothing),
         cmocka_unit_test(a_cancelled_fit_gives_nothing),
+        cmocka_unit_test(progress_is_told_while_a_codebook_is_placed),
         cmocka_unit_test(arrays_come_back_as_they_went_in),
         cmocka_unit_test(arrays_that_cannot_be_codebooks_are_refused),
         cmocka_unit_test(keys_alone_make_codebooks),

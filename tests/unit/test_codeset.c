@@ -1,10 +1,12 @@
 /* Codesets: rows' ids, labels, codes and features in two parts, sessions of training, and their files. */
 #include "fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/half.h"
 #include "base/rng.h"
 #include "bottleneck/codes.h"
@@ -402,6 +404,164 @@ static void kept_features_are_searched_to_the_same_codes(void **state)
     dkvb_model_free(model);
 }
 
+/* The same rows in another order. The codes of those to train on are given, or searched. */
+static dkvb_status add_features(dkvb_codeset *set, const dkvb_model *model, bool searched, const dkvb_run_options *run)
+{
+    static float x[ROWS * DIM];
+    static uint64_t mixed_ids[ROWS];
+    static int32_t mixed_labels[ROWS];
+    static uint8_t held[ROWS];
+    static uint16_t mixed_codes[ROWS * CODEBOOKS];
+    dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
+    size_t order[ROWS];
+
+    mix(order, ROWS);
+    for (size_t i = 0; i < ROWS; i++) {
+        memcpy(x + i * DIM, rows + order[i] * DIM, DIM * sizeof *x);
+        memcpy(mixed_codes + i * CODEBOOKS, codes + order[i] * CODEBOOKS, CODEBOOKS * sizeof *codes);
+        mixed_ids[i] = ids[order[i]];
+        mixed_labels[i] = labels[order[i]];
+        held[i] = order[i] >= TRAINED;
+    }
+    source.x = x;
+    source.n = ROWS;
+    source.dim = DIM;
+    source.ids = mixed_ids;
+    source.labels = mixed_labels;
+    source.held_out = held;
+    source.codes = searched ? NULL : mixed_codes;
+    return dkvb_codeset_add_features(set, dkvb_model_codebooks(model), &source, run);
+}
+
+static dkvb_codeset *empty_set(const dkvb_model *model, uint32_t keep, const dkvb_allocator *allocator)
+{
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_codeset *set;
+
+    o.depth = DEPTH;
+    o.keep = keep;
+    o.allocator = allocator;
+    assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
+    return set;
+}
+
+static void rows_join_both_parts_by_their_features(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *by_hand = filled(model, NULL);
+
+    (void)state;
+    for (uint32_t keep = DKVB_KEPT_AUTO; keep <= DKVB_KEPT_FEATURES; keep++)
+        for (int searched = 0; searched < 2; searched++) {
+            dkvb_codeset *set = empty_set(model, keep, NULL);
+
+            assert_ok(add_features(set, model, searched, NULL));
+            for (uint32_t p = 0; p < DKVB__PARTS; p++) {
+                assert_same_part(by_hand, set, p);
+                assert_true(keep != DKVB_KEPT_FEATURES ||
+                            memcmp(part(set, p).features, rows + p * TRAINED * DIM, part(set, p).n * DIM * 4) == 0);
+            }
+            dkvb_codeset_free(set);
+        }
+    dkvb_codeset_free(by_hand);
+    dkvb_model_free(model);
+}
+
+static int stop_at_once(void *user, uint64_t done, uint64_t total)
+{
+    (void)user;
+    return done == TRAINED && total == ROWS; /* the first part is in, the other is not */
+}
+
+static void rows_that_cannot_join_leave_the_codeset_as_it_was(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codebooks *cb = dkvb_model_codebooks(model);
+    dkvb_codeset *set = empty_set(model, DKVB_KEPT_FEATURES, NULL), *bytes = empty_set(model, DKVB_KEPT_FEATURES, NULL);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    float x[3 * DIM] = {0}, nan_x[3 * DIM] = {0}, half[3 * DIM] = {0.1f};
+    uint64_t three[3] = {5000, 1, 5001}, twice[3] = {5000, 5001, 5000};
+    int32_t y[3] = {0, 1, -2};
+    dkvb_codeset_source s = DKVB_CODESET_SOURCE_INIT;
+
+    (void)state;
+    s.x = x;
+    s.n = 3;
+    s.dim = DIM;
+    s.labels = labels;
+    s.ids = three;
+    assert_ok(dkvb_codeset_add_features(bytes, cb, &s, NULL)); /* whole numbers: kept as bytes */
+    assert_ok(add_features(set, model, true, NULL));
+    assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EINVAL);
+    assert_message("row 1 has id 1, which is in the training part already");
+    s.ids = twice;
+    assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EINVAL);
+    assert_message("rows 0 and 2 have the same id, 5000");
+    s.ids = NULL;
+    s.labels = y;
+    assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EINVAL);
+    assert_message("row 2 has label -2");
+    s.labels = labels;
+    nan_x[2 * DIM] = NAN;
+    s.x = nan_x;
+    s.ids = (uint64_t[]){6000, 6001, 6002};
+    assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EINVAL);
+    assert_message("row 2");
+    s.x = half;
+    s.held_out = (uint8_t[]){0, 2, 0};
+    assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EINVAL);
+    assert_message("held_out of row 1 is 2");
+    s.held_out = NULL;
+    assert_int_equal(dkvb_codeset_add_features(bytes, cb, &s, NULL), DKVB_EINVAL);
+    assert_message("not exact in uint8");
+    s.dim = DIM - 1;
+    assert_int_equal(dkvb_codeset_add_features(set, cb, &s, NULL), DKVB_EMISMATCH);
+    assert_true(part(set, 0).n == TRAINED && part(set, 1).n == ROWS - TRAINED && part(bytes, 0).n == 3);
+    dkvb_codeset_free(set);
+
+    set = empty_set(model, DKVB_KEPT_FEATURES, NULL);
+    run.progress = stop_at_once;
+    assert_int_equal(add_features(set, model, true, &run), DKVB_ECANCELLED);
+    assert_true(part(set, 0).n == 0 && part(set, 1).n == 0);
+    dkvb_codeset_free(set);
+    for (size_t fail_at = 1;; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, fail_at);
+        dkvb_status rc;
+
+        set = empty_set(model, DKVB_KEPT_AUTO, &a);
+        rc = add_features(set, model, true, NULL);
+        assert_true(part(set, 0).n == (rc ? 0 : TRAINED) && (rc == DKVB_OK || rc == DKVB_ENOMEM));
+        dkvb_codeset_free(set);
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK)
+            break;
+    }
+    dkvb_codeset_free(bytes);
+    dkvb_model_free(model);
+}
+
+static void one_part_alone_can_be_searched(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F32, DKVB_KEPT_FEATURES, NULL), *loaded;
+    dkvb_codeset_rows listed = DKVB_CODESET_ROWS_INIT;
+    const char *path = temp_path("one-part");
+
+    (void)state;
+    assert_ok(dkvb_codeset_save(set, path));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_search_part(loaded, DKVB_PART_HELD_OUT, dkvb_model_codebooks(model), NULL));
+    assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
+    assert_int_equal(dkvb_codeset_get_rows(loaded, DKVB_PART_TRAINING, &listed), DKVB_ESTATE);
+    assert_ok(dkvb_codeset_list_rows(loaded, DKVB_PART_TRAINING, &listed));
+    assert_true(listed.n == TRAINED && !listed.codes && listed.ids[3] == ids[3] && listed.labels[3] == labels[3]);
+    assert_int_equal(dkvb_codeset_search_part(loaded, 2, dkvb_model_codebooks(model), NULL), DKVB_EINVAL);
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 /* Codes of 70 keys take 7 bytes a row in the training part, and 35 in the one held out; features take 20. */
 static void a_file_keeps_what_is_smaller(void **state)
 {
@@ -569,6 +729,37 @@ static void sessions_say_who_took_part(void **state)
     dkvb_model_free(model);
 }
 
+static void sessions_of_other_rows_or_shapes_are_not_copied(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL), *copy;
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    int32_t other = labels[60] == 0 ? 1 : 0;
+
+    (void)state;
+    o.top_k = 2; /* codes of twice as many keys */
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), &o));
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_message("k = 1, this one has 8 of 70 with 2");
+    dkvb_codeset_free(copy);
+
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + 60, &other, codes + 60 * CODEBOOKS, 1));
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_message("in the sessions, here");
+    assert_int_equal(info_of(copy).sessions, 0);
+    dkvb_codeset_free(copy);
+
+    assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
+    assert_ok(
+        dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + TRAINED, labels + TRAINED, codes + TRAINED * CODEBOOKS, 1));
+    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_message("none of them has id");
+    dkvb_codeset_free(copy);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void a_session_that_cannot_be_is_not_recorded(void **state)
 {
     dkvb_model *model = model_with_ids(), *fewer;
@@ -601,20 +792,94 @@ static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
     dkvb_model *model = model_with_ids();
     dkvb_codeset *set = filled(model, NULL);
     dkvb_mask *mask = mask_for_class(model, codes, 1, 12);
-    double fitted = 0.0, expected = 0.0;
+    double fitted = 0.0, power = 0.0, expected = 0.0, expected_power;
     uint64_t all[ROWS - TRAINED];
 
     (void)state;
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
-    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, NULL));
+    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, &power, NULL));
     assert_ok(dkvb_search(dkvb_model_codebooks(model), mask, rows, ROWS, 1, found, NULL, NULL));
     assert_ok(dkvb_model_decode(model, found, 1, ROWS, logits, NULL));
-    assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected));
-    assert_true(fitted == expected && fitted != 1.0);
+    assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected,
+                                   &expected_power));
+    assert_true(fitted == expected && power == expected_power && fitted != 1.0 && power != 0.0);
     memcpy(all, ids + TRAINED, sizeof all);
     assert_ok(dkvb_codeset_remove(set, all, ROWS - TRAINED, NULL));
-    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, &power, NULL), DKVB_ENOTFOUND);
     dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id(void **state)
+{
+    enum { MANY = 3000, LEFT = 1024 };
+    static size_t drawn[MANY], fewer[MANY], all[MANY];
+    static uint64_t names[MANY];
+    const dkvb_allocator mem = dkvb__allocator(NULL);
+    size_t count = MANY, without = 0, at = 0;
+
+    (void)state;
+    for (size_t r = 0; r < MANY; r++) {
+        all[r] = drawn[r] = r;
+        names[r] = 5 * r + 2;
+    }
+    assert_ok(dkvb__temperature_rows(drawn, &count, names, 1000, &mem)); /* 4,194 of 1,000 classes: all */
+    assert_true(count == MANY && memcmp(drawn, all, sizeof all) == 0);
+    assert_ok(dkvb__temperature_rows(drawn, &count, names, 65536, &mem)); /* never fewer than 1,024 */
+    assert_int_equal(count, LEFT);
+    for (size_t i = 1; i < count; i++)
+        assert_true(drawn[i] > drawn[i - 1]);
+    assert_true(drawn[LEFT / 2] > MANY / 2 - 200 && drawn[LEFT / 2] < MANY / 2 + 200); /* from everywhere */
+
+    /* Every third row goes: the others that were drawn are drawn again, beside rows that had no room. */
+    for (size_t r = 0; r < MANY; r++)
+        if (r % 3 != 0)
+            fewer[without++] = r;
+    assert_ok(dkvb__temperature_rows(fewer, &without, names, 65536, &mem));
+    assert_int_equal(without, LEFT);
+    for (size_t i = 0; i < count; i++) {
+        while (at < without && fewer[at] < drawn[i])
+            at++;
+        assert_true(drawn[i] % 3 == 0 || fewer[at] == drawn[i]);
+    }
+    assert_true(memcmp(fewer, drawn, LEFT * sizeof *fewer) != 0);
+}
+
+static void only_rows_that_effects_are_measured_on_need_to_be_searched(void **state)
+{
+    static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_ASIDE};
+    static const uint8_t wrong[CLASSES] = {0, 9, 0, 0};
+    static int32_t sampled[ROWS];
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_AUTO, NULL), *loaded;
+    dkvb_codeset_rows whole = part(set, DKVB_PART_HELD_OUT), few;
+    size_t at = 0;
+    uint64_t before = 0, stay;
+
+    (void)state;
+    assert_ok(dkvb_effect_sample(model, &whole, marks, 7, sampled, &stay));
+    assert_true(stay < whole.n);
+    assert_ok(dkvb_codeset_save(set, temp_path("thin")));
+    assert_ok(dkvb_codeset_load(&loaded, temp_path("thin"), NULL));
+    assert_int_equal(dkvb_effect_thin(loaded, model, wrong, 7, &before), DKVB_EINVAL);
+    assert_message("class 1 is marked 9");
+    assert_ok(dkvb_effect_thin(loaded, model, marks, 7, &before));
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+    few = part(loaded, DKVB_PART_HELD_OUT);
+    assert_true(before == whole.n && few.n == stay);
+    for (size_t r = 0; r < whole.n; r++)
+        if (sampled[r] >= 0) {
+            assert_true(few.ids[at] == whole.ids[r] && few.labels[at] == whole.labels[r]);
+            assert_memory_equal(few.codes + at++ * CODEBOOKS * DEPTH, whole.codes + r * CODEBOOKS * DEPTH,
+                                CODEBOOKS * DEPTH * sizeof *few.codes);
+        }
+    assert_same_part(set, loaded, DKVB_PART_TRAINING);
+
+    /* What is searched already stays. */
+    assert_ok(dkvb_effect_thin(set, model, marks, 7, &before));
+    assert_true(before == whole.n && part(set, DKVB_PART_HELD_OUT).n == whole.n);
+    dkvb_codeset_free(loaded);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -826,6 +1091,9 @@ int main(void)
         cmocka_unit_test(packed_codes_have_the_bits_that_the_format_says_and_come_back),
         cmocka_unit_test(packed_keys_that_do_not_exist_and_stray_bits_are_refused),
         cmocka_unit_test(kept_features_are_searched_to_the_same_codes),
+        cmocka_unit_test(rows_join_both_parts_by_their_features),
+        cmocka_unit_test(rows_that_cannot_join_leave_the_codeset_as_it_was),
+        cmocka_unit_test(one_part_alone_can_be_searched),
         cmocka_unit_test(a_file_keeps_what_is_smaller),
         cmocka_unit_test(rows_bring_features_of_the_same_kind),
         cmocka_unit_test(the_narrowest_type_holds_every_number_exactly),
@@ -835,8 +1103,11 @@ int main(void)
         cmocka_unit_test(forged_lists_of_removed_rows_are_refused),
         cmocka_unit_test(a_search_that_fails_leaves_no_codes),
         cmocka_unit_test(sessions_say_who_took_part),
+        cmocka_unit_test(sessions_of_other_rows_or_shapes_are_not_copied),
         cmocka_unit_test(a_session_that_cannot_be_is_not_recorded),
         cmocka_unit_test(a_temperature_is_fitted_on_the_rows_held_out),
+        cmocka_unit_test(a_temperature_of_many_classes_is_fitted_on_rows_drawn_by_id),
+        cmocka_unit_test(only_rows_that_effects_are_measured_on_need_to_be_searched),
         cmocka_unit_test(every_damaged_file_is_refused),
         cmocka_unit_test(other_codebooks_are_refused),
         cmocka_unit_test(holding_out_depends_on_the_id_alone),

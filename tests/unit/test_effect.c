@@ -359,7 +359,7 @@ static void each_allocation_may_fail(void **state)
         struct failing_alloc mem;
         dkvb_allocator a = failing_allocator(&mem, fail_at);
         dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
-        dkvb_run_options alone = DKVB_RUN_OPTIONS_INIT;
+        dkvb_run_options shared = DKVB_RUN_OPTIONS_INIT;
         dkvb_class_effect effects[CLASSES];
         dkvb_budget found = DKVB_BUDGET_INIT;
         dkvb_model *model;
@@ -367,16 +367,16 @@ static void each_allocation_may_fail(void **state)
 
         o.allocator = &a;
         o.top_k = 2;
-        alone.threads = 1;
+        shared.threads = 3;
         rc = dkvb_model_new(&model, dkvb_model_codebooks(plain), CLASSES, &o);
         if (!rc)
-            rc = dkvb_model_train(model, codes, 2, labels, ROWS, NULL, &alone);
+            rc = dkvb_model_train(model, codes, 2, labels, ROWS, NULL, &shared);
         if (!rc)
             rc = dkvb_effect_sample(model, &held, marks, 30, sampled, NULL);
         if (!rc)
-            rc = dkvb_effect_measure(model, NULL, NULL, &held, effects, NULL, &alone);
+            rc = dkvb_effect_measure(model, NULL, NULL, &held, effects, NULL, &shared);
         if (!rc)
-            rc = dkvb_budget_find(model, rank, &held, marks, NULL, &found, &alone);
+            rc = dkvb_budget_find(model, rank, &held, marks, NULL, &found, &shared);
         dkvb_model_free(model);
         assert_int_equal(mem.live, 0);
         if (rc == DKVB_OK)

@@ -78,6 +78,26 @@ static void assert_same_model(const dkvb_model *a, const dkvb_model *b)
     free(b_bytes);
 }
 
+struct cancelling {
+    size_t calls, stop_at;
+};
+
+static int stop_at_stage(void *user, const char *stage)
+{
+    struct cancelling *c = user;
+
+    (void)stage;
+    return c->calls++ == c->stop_at;
+}
+
+static int stop_at_tick(void *user, uint64_t done, uint64_t total)
+{
+    struct cancelling *c = user;
+
+    assert_true(done <= total);
+    return c->calls++ == c->stop_at;
+}
+
 static double accuracy(const dkvb_model *model, const dkvb_fit_rows *r)
 {
     int32_t *answers = malloc(r->n * sizeof *answers);
@@ -224,7 +244,7 @@ static void what_cannot_work_is_refused_with_the_number_that_is_wrong(void **sta
     assert_refused(&r, &o, "0 columns");
     r = all_rows();
     r.x = NULL;
-    assert_refused(&r, &o, "x or labels are missing");
+    assert_refused(&r, &o, "they must bring labels, and either x or codes");
     r = all_rows();
     r.classes = 3;
     assert_refused(&r, &o, "labels: row 3 is 3, the classes are 0 to 2");
@@ -292,7 +312,7 @@ static void no_class_is_held_out_down_to_its_last_rows(void **state)
     (void)state;
     mem = dkvb__allocator(NULL);
     assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
-    dkvb__fitting_hold_out(&f, 0.99);
+    dkvb__fitting_hold_out(&f, 0.0, 0.99);
     for (size_t i = 0; i < ROWS; i++) {
         assert_int_equal(f.taught[i], f.held[i] ? -1 : labels[i]);
         left[labels[i]] += !f.held[i];
@@ -303,6 +323,363 @@ static void no_class_is_held_out_down_to_its_last_rows(void **state)
     assert_int_equal(held, f.held_count);
     assert_true(held > 550);
     dkvb__fitting_free(&f);
+}
+
+static void every_row_is_held_out_in_one_of_the_folds(void **state)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    dkvb_fit_rows r = all_rows();
+    struct dkvb__fitting f;
+    size_t times[ROWS] = {0};
+
+    (void)state;
+    assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
+    for (int fold = 0; fold < 5; fold++) {
+        dkvb__fitting_hold_out(&f, fold / 5.0, (fold + 1) / 5.0);
+        assert_true(f.held_count > 60 && f.held_count < 180);
+        for (size_t i = 0; i < ROWS; i++)
+            times[i] += f.held[i];
+    }
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(times[i], 1);
+    dkvb__fitting_free(&f);
+}
+
+static void all_rows_judge_the_whitening(void **state)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    dkvb_fit_options o, given = small_fit();
+    struct dkvb__settings s;
+    dkvb_fit_rows r = all_rows();
+    struct dkvb__fitting f;
+    struct dkvb__measured measured[2];
+    bool compared, whiten;
+
+    (void)state;
+    assert_ok(dkvb__fit_take(&o, &s, &given));
+    assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
+    dkvb__settings_suit(&s, ROWS, DIM, CLASSES);
+    assert_ok(dkvb__fitting_choose_whitening(&f, &s, false, measured, &compared, &whiten));
+    assert_true(compared && measured[0].rows == ROWS && measured[1].rows == ROWS);
+    assert_true(whiten ==
+                (measured[1].loss <= 0.95 * measured[0].loss && measured[1].accuracy >= measured[0].accuracy));
+    dkvb__fitting_hold_out(&f, 0.0, 0.1); /* for good: these do not judge */
+    assert_ok(dkvb__fitting_choose_whitening(&f, &s, true, measured, &compared, &whiten));
+    assert_int_equal(measured[0].rows, ROWS - f.held_count);
+    dkvb__fitting_free(&f);
+}
+
+static void settings_suit_the_rows_that_have_a_label(void **state)
+{
+    static int32_t few[ROWS];
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
+    dkvb_fit_rows r = all_rows();
+    dkvb_fit_report report = DKVB_FIT_REPORT_INIT, of_few = DKVB_FIT_REPORT_INIT;
+    dkvb_model *model;
+
+    (void)state;
+    o.whiten = DKVB_WHITEN_NEVER;
+    for (size_t i = 0; i < ROWS; i++)
+        few[i] = i % 10 ? -1 : labels[i];
+    r.labels = few;
+    assert_ok(dkvb_fit(&model, NULL, &r, &o, &report, NULL));
+    dkvb_model_free(model);
+    r = all_rows();
+    r.n = 60;
+    assert_ok(dkvb_fit(&model, NULL, &r, &o, &of_few, NULL));
+    dkvb_model_free(model);
+    assert_int_equal(report.labelled, 60);
+    assert_true(report.keys == of_few.keys && report.top_k == of_few.top_k && report.epochs == of_few.epochs);
+}
+
+/* What an older caller does not know of is neither read nor written. */
+static void structs_are_read_and_written_as_far_as_their_size_says(void **state)
+{
+    dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
+    dkvb_fit_rows r = all_rows();
+    uint32_t top_k = 0, never = DKVB_WHITEN_NEVER;
+
+    (void)state;
+    k.struct_size = offsetof(dkvb_keyinit_options, normalize);
+    k.normalize = 99; /* lies behind what the caller knows */
+    t.struct_size = offsetof(dkvb_train_options, trials);
+    t.trials = 99;
+    t.epochs = 0;
+    assert_ok(dkvb_fit_suit(&k, &t, &top_k, ROWS, 1, CLASSES));
+    assert_true(k.keys > 0 && k.normalize == 99 && t.epochs > 0);
+    assert_ok(dkvb_fit_paper(&k, &t, &top_k));
+    assert_true(k.keys == 4096 && k.normalize == 99);
+    k.keys = 0;
+    assert_ok(dkvb_fit_within(&k, &t, &top_k, &never, ROWS, DIM, CLASSES, 2000000));
+    assert_true(k.keys > 0 && k.normalize == 99);
+    k.codebooks = k.keys = 4;
+    k.key_dim = 4;
+    o.trials = 1;
+    assert_ok(dkvb_tune(&k, &t, &top_k, NULL, &r, &o, NULL));
+    assert_true(k.normalize == 99 && t.trials == 99);
+    assert_true(k.struct_size == offsetof(dkvb_keyinit_options, normalize) &&
+                t.struct_size == offsetof(dkvb_train_options, trials));
+    k.struct_size = 3;
+    assert_int_equal(dkvb_fit_suit(&k, &t, &top_k, ROWS, DIM, CLASSES), DKVB_EINVAL);
+    assert_message("struct_size is 3");
+    assert_int_equal(dkvb_fit_paper(&k, &t, &top_k), DKVB_EINVAL);
+    assert_int_equal(dkvb_tune(&k, &t, &top_k, NULL, &r, &o, NULL), DKVB_EINVAL);
+}
+
+static dkvb_model_info info_of(const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    assert_ok(dkvb_model_get_info(model, &info));
+    return info;
+}
+
+static void the_number_of_trials_stays_with_the_model(void **state)
+{
+    dkvb_fit_options o = small_fit();
+    dkvb_tune_options tuning = DKVB_TUNE_OPTIONS_INIT;
+    dkvb_fit_rows r = all_rows(), first = all_rows(), second = all_rows();
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    const char *path = temp_path("trials");
+    dkvb_codeset *set;
+    dkvb_model *model, *again;
+    uint32_t trials;
+
+    (void)state;
+    o.whiten = DKVB_WHITEN_NEVER;
+    tuning.trials = 3;
+    tuning.whiten = DKVB_WHITEN_NEVER;
+    keyinit.keys = o.top_k = 0;
+    train.learning_rate = 0.0;
+    assert_ok(dkvb_tune(&keyinit, &train, &o.top_k, &trials, &r, &tuning, NULL));
+    assert_true(trials == 3 && train.trials == 3);
+    first.n = 400;
+    second.x += 400 * DIM;
+    second.labels += 400;
+    second.n = 200;
+    assert_ok(dkvb_fit(&model, &set, &first, &o, NULL, NULL));
+    assert_int_equal(info_of(model).trials, 3);
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_inspect(path, &info));
+    assert_int_equal(info.trials, 3);
+    o.train = NULL; /* goes on untuned */
+    assert_ok(dkvb_fit_more(model, set, &second, &o, NULL, NULL));
+    assert_int_equal(info_of(model).trials, 3);
+    assert_ok(dkvb_codeset_save(set, path));
+    dkvb_codeset_free(set);
+    assert_ok(dkvb_codeset_load(&set, path, NULL));
+    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_get_session(set, 0, &session, NULL));
+    assert_int_equal(session.training.trials, 3);
+    assert_ok(dkvb_codeset_get_session(set, 1, &session, NULL));
+    assert_int_equal(session.training.trials, 0);
+    assert_ok(dkvb_model_replay(model, set, (uint64_t[]){17, 431}, 2, NULL, NULL, NULL));
+    assert_int_equal(info_of(model).trials, 3);
+    assert_ok(dkvb_model_new(&again, dkvb_model_codebooks(model), CLASSES,
+                             &(dkvb_model_options){.struct_size = sizeof(dkvb_model_options), .top_k = o.top_k}));
+    assert_ok(dkvb_model_replay(again, set, (uint64_t[]){17, 431}, 2, NULL, NULL, NULL));
+    assert_int_equal(info_of(again).trials, 3);
+    dkvb_model_free(again);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* The first 400 rows, and the 200 that join them. */
+static void fit_first(dkvb_model **model, dkvb_codeset **set, dkvb_fit_rows *more)
+{
+    dkvb_fit_options o = small_fit();
+    dkvb_fit_rows first = all_rows();
+
+    o.whiten = DKVB_WHITEN_ALWAYS;
+    o.hold_out = 0.3;
+    first.n = 400;
+    assert_ok(dkvb_fit(model, set, &first, &o, NULL, NULL));
+    *more = all_rows();
+    more->x += 400 * DIM;
+    more->labels += 400;
+    more->n = 200;
+}
+
+static void rows_that_join_a_codeset_are_replayed_with_the_others(void **state)
+{
+    dkvb_fit_options o = small_fit();
+    dkvb_fit_rows more;
+    dkvb_fit_report report = DKVB_FIT_REPORT_INIT;
+    dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+    dkvb_codeset *set;
+    dkvb_model *model, *again;
+    double temperature, power;
+    size_t kept;
+
+    (void)state;
+    fit_first(&model, &set, &more);
+    assert_ok(dkvb_model_new(&again, dkvb_model_codebooks(model), CLASSES,
+                             &(dkvb_model_options){.struct_size = sizeof(dkvb_model_options), .top_k = 2}));
+    o.hold_out = 0.3;
+    o.count_classes = 1;
+    assert_int_equal(dkvb_fit_more(model, set, &more, &o, &report, NULL), DKVB_ESTATE);
+    assert_message("without counting them");
+    o.count_classes = 0;
+    assert_ok(dkvb_fit_more(model, set, &more, &o, &report, NULL));
+    assert_true(report.held_out > 30 && report.held_out < 90 && report.rows + report.held_out == 200);
+    assert_true(report.whitened == 1 && report.keys == 12 && report.top_k == 2 && report.labelled == 200);
+    assert_true(report.temperature_rows > 100 && report.temperature == info_of(model).temperature);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &part));
+    kept = part.n;
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &part));
+    assert_int_equal(kept + part.n, ROWS); /* numbered on from 400, or an id would be there twice */
+    assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL));
+    assert_ok(dkvb_model_replay(again, set, NULL, 0, NULL, NULL, NULL));
+    assert_memory_equal(info_of(again).trained, info_of(model).trained, 16);
+    assert_ok(dkvb_codeset_fit_temperature(set, again, &temperature, &power, NULL));
+    assert_true(temperature == info_of(model).temperature && power == info_of(model).temperature_power);
+    more.ids = (uint64_t[]){7};
+    more.n = 1;
+    assert_int_equal(dkvb_fit_more(model, set, &more, &o, NULL, NULL), DKVB_EINVAL);
+    assert_message("row 0 has id 7, which a row of the codes has already");
+    dkvb_model_free(again);
+    dkvb_model_free(model);
+    dkvb_codeset_free(set);
+}
+
+static void a_temperature_is_fitted_again_where_the_new_rows_can_tell(void **state)
+{
+    static int32_t one_class[ROWS];
+    dkvb_fit_options o = small_fit();
+    dkvb_fit_rows r = all_rows();
+    dkvb_fit_report report = DKVB_FIT_REPORT_INIT;
+    dkvb_model *model;
+    double before;
+
+    (void)state;
+    assert_ok(dkvb_fit(&model, NULL, &r, &o, NULL, NULL));
+    before = info_of(model).temperature;
+    train.epochs = 3;
+    r.n = 100;
+    assert_ok(dkvb_fit_more(model, NULL, &r, &o, &report, NULL));
+    assert_true(info_of(model).temperature == before && report.temperature_kept == DKVB_TEMPERATURE_FEW_ROWS);
+    assert_true(report.temperature_rows == 0 && report.temperature == before && report.held_out == 0);
+    r.n = ROWS;
+    r.labels = one_class;
+    assert_ok(dkvb_fit_more(model, NULL, &r, &o, &report, NULL));
+    assert_true(info_of(model).temperature == before && report.temperature_kept == DKVB_TEMPERATURE_FEW_CLASSES);
+    r.labels = labels;
+    assert_ok(dkvb_fit_more(model, NULL, &r, &o, &report, NULL));
+    assert_true(info_of(model).temperature != before && report.temperature_kept == DKVB_TEMPERATURE_FITTED);
+    assert_true(report.temperature_rows >= 50 && report.rows == ROWS && report.held_out_accuracy > 0.8);
+    dkvb_model_free(model);
+}
+
+static void codes_take_the_place_of_rows_where_the_keys_are_there(void **state)
+{
+    static uint16_t codes[ROWS * 4 * 2];
+    dkvb_fit_options o = small_fit();
+    dkvb_fit_rows r = all_rows();
+    dkvb_model *by_rows, *by_codes;
+
+    (void)state;
+    o.count_classes = 1;
+    assert_ok(dkvb_fit(&by_rows, NULL, &r, &o, NULL, NULL));
+    assert_true(info_of(by_rows).class_counts == 1);
+    assert_ok(dkvb_model_new(&by_codes, dkvb_model_codebooks(by_rows), CLASSES,
+                             &(dkvb_model_options){.struct_size = sizeof(dkvb_model_options), .top_k = 2}));
+    assert_ok(dkvb_search(dkvb_model_codebooks(by_rows), NULL, rows, ROWS, 2, codes, NULL, NULL));
+    r.x = NULL;
+    r.codes = codes;
+    r.k = 3;
+    assert_int_equal(dkvb_fit_more(by_codes, NULL, &r, &o, NULL, NULL), DKVB_EMISMATCH);
+    r.k = 2;
+    assert_ok(dkvb_fit_more(by_codes, NULL, &r, &o, NULL, NULL));
+    assert_same_model(by_rows, by_codes);
+    dkvb_model_free(by_codes);
+    assert_int_equal(dkvb_fit(&by_codes, NULL, &r, &o, NULL, NULL), DKVB_EINVAL);
+    assert_message("dkvb_fit_more() takes them");
+    dkvb_model_free(by_rows);
+}
+
+/* Bytes of the file of a codeset, to be free()d. */
+static unsigned char *bytes_of_set(const dkvb_codeset *set, size_t *size)
+{
+    const char *path = temp_path("set");
+
+    assert_ok(dkvb_codeset_save(set, path));
+    return read_file(path, size);
+}
+
+static void going_on_fails_whole_wherever_it_fails(void **state)
+{
+    struct cancelling c = {0, 0};
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_fit_options o = small_fit();
+    dkvb_status rc = DKVB_ECANCELLED;
+    dkvb_fit_rows more;
+    dkvb_codeset *set;
+    dkvb_model *model;
+    unsigned char *set_bytes;
+    char *model_bytes;
+    size_t set_size, model_size;
+
+    (void)state;
+    fit_first(&model, &set, &more);
+    model_bytes = bytes_of(model, &model_size);
+    set_bytes = bytes_of_set(set, &set_size);
+    run.progress = stop_at_tick;
+    run.user = &c;
+    for (; rc != DKVB_OK; c.stop_at++, c.calls = 0) {
+        size_t size;
+        unsigned char *now;
+        char *now_model;
+
+        rc = dkvb_fit_more(model, set, &more, &o, NULL, &run);
+        assert_true(rc == DKVB_OK || rc == DKVB_ECANCELLED);
+        now = bytes_of_set(set, &size);
+        assert_true((size == set_size && memcmp(now, set_bytes, size) == 0) == (rc == DKVB_ECANCELLED));
+        free(now);
+        now_model = bytes_of(model, &size);
+        assert_true((size == model_size && memcmp(now_model, model_bytes, size) == 0) == (rc == DKVB_ECANCELLED));
+        free(now_model);
+    }
+    assert_true(c.stop_at > 3);
+    free(model_bytes);
+    free(set_bytes);
+    dkvb_model_free(model);
+    dkvb_codeset_free(set);
+}
+
+static void every_allocation_of_going_on_may_fail(void **state)
+{
+    dkvb_fit_options o = small_fit();
+    dkvb_status rc = DKVB_ENOMEM;
+
+    (void)state;
+    o.whiten = DKVB_WHITEN_NEVER;
+    for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+        dkvb_fit_rows first = all_rows(), more = all_rows();
+        dkvb_codeset *set;
+        dkvb_model *model;
+
+        first.n = 200;
+        more.x += 200 * DIM;
+        more.labels += 200;
+        more.n = 100;
+        o.allocator = &a;
+        assert_ok(dkvb_fit(&model, &set, &first, &o, NULL, NULL));
+        mem.fail_at = mem.calls + fail_at;
+        rc = dkvb_fit_more(model, set, &more, &o, NULL, NULL);
+        assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at > 30));
+        mem.fail_at = SIZE_MAX;
+        assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL)); /* both as before, or both as after */
+        dkvb_model_free(model);
+        dkvb_codeset_free(set);
+        assert_int_equal(mem.live, 0);
+    }
 }
 
 static void threads_change_no_byte(void **state)
@@ -335,7 +712,7 @@ static void codes_that_were_kept_give_the_model_without_the_rows(void **state)
     dkvb_codeset *set, *never_set;
     dkvb_model *model, *never;
     float values[4 * 12 * CLASSES], never_values[4 * 12 * CLASSES];
-    double temperature;
+    double temperature, power;
     size_t n = 0;
 
     (void)state;
@@ -359,38 +736,18 @@ static void codes_that_were_kept_give_the_model_without_the_rows(void **state)
     assert_ok(dkvb_fit(&never, &never_set, &without, &o, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, gone, 4, NULL, NULL, NULL));
     assert_ok(dkvb_codeset_remove(set, gone, 4, NULL));
-    assert_ok(dkvb_codeset_fit_temperature(set, model, &temperature, NULL));
+    assert_ok(dkvb_codeset_fit_temperature(set, model, &temperature, &power, NULL));
     assert_ok(dkvb_model_get_info(model, &info));
     assert_ok(dkvb_model_get_info(never, &never_info));
     assert_ok(dkvb_model_get_values(model, values));
     assert_ok(dkvb_model_get_values(never, never_values));
     assert_memory_equal(values, never_values, sizeof values);
     assert_memory_equal(info.trained, never_info.trained, sizeof info.trained);
-    assert_true(temperature == never_info.temperature);
+    assert_true(temperature == never_info.temperature && power == never_info.temperature_power);
     dkvb_model_free(never);
     dkvb_model_free(model);
     dkvb_codeset_free(set);
     dkvb_codeset_free(never_set);
-}
-
-struct cancelling {
-    size_t calls, stop_at;
-};
-
-static int stop_at_stage(void *user, const char *stage)
-{
-    struct cancelling *c = user;
-
-    (void)stage;
-    return c->calls++ == c->stop_at;
-}
-
-static int stop_at_tick(void *user, uint64_t done, uint64_t total)
-{
-    struct cancelling *c = user;
-
-    assert_true(done <= total);
-    return c->calls++ == c->stop_at;
 }
 
 static void every_stage_can_be_cancelled(void **state)
@@ -413,7 +770,7 @@ static void every_stage_can_be_cancelled(void **state)
         assert_null(model);
         assert_null(set);
     }
-    assert_int_equal(c.stop_at, 5); /* whitening, keys, search, values, codes */
+    assert_int_equal(c.stop_at, 6); /* whitening, keys, search, values, temperature, codes */
     dkvb_model_free(model);
     dkvb_codeset_free(set);
 }
@@ -427,9 +784,11 @@ static void progress_can_cancel_at_any_time(void **state)
     dkvb_model *model;
 
     (void)state;
+    keyinit.codebooks = 1; /* it is made some hundred times */
+    keyinit.keys = 4;
     run.progress = stop_at_tick;
     run.user = &c;
-    for (;; c.stop_at++, c.calls = 0) {
+    for (;; c.stop_at += 7, c.calls = 0) { /* of some hundred times */
         dkvb_status rc = dkvb_fit(&model, NULL, &r, &o, NULL, &run);
 
         if (rc == DKVB_OK)
@@ -447,16 +806,19 @@ static void every_allocation_of_a_fit_may_fail(void **state)
     dkvb_fit_options o = small_fit();
 
     (void)state;
+    keyinit.codebooks = 1; /* it is made some hundred times */
+    keyinit.keys = 4;
     for (int with_codes = 0; with_codes < 2; with_codes++) {
         dkvb_status rc = DKVB_ENOMEM;
 
-        for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
+        for (size_t fail_at = 0; rc != DKVB_OK; fail_at += fail_at < 100 ? 1 : 3) { /* folds are alike */
             struct failing_alloc mem;
             dkvb_allocator a = failing_allocator(&mem, fail_at);
             dkvb_codeset *set = NULL;
             dkvb_model *model;
 
             o.allocator = &a;
+            o.whiten = with_codes ? DKVB_WHITEN_NEVER : DKVB_WHITEN_CHOOSE;
             rc = dkvb_fit(&model, with_codes ? &set : NULL, &r, &o, NULL, NULL);
             assert_true(rc == DKVB_ENOMEM ? !model && !set : rc == DKVB_OK && fail_at > 60);
             dkvb_model_free(model);
@@ -481,7 +843,7 @@ static void sizes_are_kept(void **state)
             size_t size;
 
             t.epochs = 1;
-            assert_ok(dkvb_fit_within(&k, &t, &top_k, ROWS, DIM, CLASSES, whiten, limit));
+            assert_ok(dkvb_fit_within(&k, &t, &top_k, &whiten, ROWS, DIM, CLASSES, limit));
             o.keyinit = &k;
             o.train = &t;
             o.top_k = top_k;
@@ -497,21 +859,47 @@ static void a_size_that_is_too_small_names_the_least_one(void **state)
 {
     dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
     dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
-    uint32_t top_k = 0, at;
+    uint32_t top_k = 0, never = DKVB_WHITEN_NEVER, at;
     unsigned long long least;
 
     (void)state;
-    assert_int_equal(dkvb_fit_within(&k, &t, &top_k, 50000, 512, 10, 0, 1000), DKVB_EINVAL);
+    assert_int_equal(dkvb_fit_within(&k, &t, &top_k, &never, 50000, 512, 10, 1000), DKVB_EINVAL);
     assert_message("a model of 16 codebooks of 64 keys for 10 classes takes ");
     least = strtoull(strstr(dkvb_last_error(), "takes ") + 6, NULL, 10);
     k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    assert_ok(dkvb_fit_within(&k, &t, &top_k, 50000, 512, 10, 0, least));
+    assert_ok(dkvb_fit_within(&k, &t, &top_k, &never, 50000, 512, 10, least));
     assert_true(k.codebooks == 16 && k.keys == 64);
     for (at = 0; at < 2; at++) { /* what is given stays */
         k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
         *(at ? &k.keys : &k.codebooks) = at ? 1000 : 100;
-        assert_ok(dkvb_fit_within(&k, &t, &top_k, 50000, 512, 10, 0, 2000000));
+        assert_ok(dkvb_fit_within(&k, &t, &top_k, &never, 50000, 512, 10, 2000000));
         assert_int_equal(at ? k.keys : k.codebooks, at ? 1000 : 100);
+    }
+}
+
+static void a_whitening_that_takes_much_of_the_size_is_not_compared(void **state)
+{
+    static const struct {
+        uint32_t given;
+        size_t columns;
+        uint64_t bytes;
+        uint32_t comes;
+    } cases[] = {
+        {DKVB_WHITEN_CHOOSE, 512, 4 << 20, DKVB_WHITEN_CHOOSE},
+        {DKVB_WHITEN_CHOOSE, 512, (4 << 20) - 4, DKVB_WHITEN_NEVER},
+        {DKVB_WHITEN_ALWAYS, 512, 3 << 20, DKVB_WHITEN_ALWAYS},
+        {DKVB_WHITEN_NEVER, 16, 4 << 20, DKVB_WHITEN_NEVER},
+        {DKVB_WHITEN_CHOOSE, 2049, UINT64_C(1) << 30, DKVB_WHITEN_NEVER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
+        dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
+        uint32_t top_k = 0, whiten = cases[i].given;
+
+        assert_ok(dkvb_fit_within(&k, &t, &top_k, &whiten, 50000, cases[i].columns, 10, cases[i].bytes));
+        assert_int_equal(whiten, cases[i].comes);
     }
 }
 
@@ -522,12 +910,12 @@ static void the_papers_shape_is_one_call_away(void **state)
     uint32_t top_k = 0;
 
     (void)state;
-    dkvb_fit_paper(&k, &t, &top_k);
-    dkvb_fit_suit(&k, &t, &top_k, 50000, 512, 10);
+    assert_ok(dkvb_fit_paper(&k, &t, &top_k));
+    assert_ok(dkvb_fit_suit(&k, &t, &top_k, 50000, 512, 10));
     assert_true(k.codebooks == 256 && k.keys == 4096 && top_k == 1 && t.epochs == 1 && k.normalize == 0);
     k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT; /* no rows, columns and classes are nothing to divide by */
     t.epochs = t.batch = top_k = 0;
-    dkvb_fit_suit(&k, &t, &top_k, 0, 0, 0);
+    assert_ok(dkvb_fit_suit(&k, &t, &top_k, 0, 0, 0));
     assert_true(k.codebooks > 0 && k.keys > 0 && k.key_dim > 0 && top_k > 0 && t.epochs > 0 && t.batch > 0);
 }
 
@@ -654,6 +1042,16 @@ int main(void)
         cmocka_unit_test(what_cannot_work_is_refused_with_the_number_that_is_wrong),
         cmocka_unit_test(a_number_that_is_not_finite_is_named_by_its_own_row),
         cmocka_unit_test(no_class_is_held_out_down_to_its_last_rows),
+        cmocka_unit_test(every_row_is_held_out_in_one_of_the_folds),
+        cmocka_unit_test(all_rows_judge_the_whitening),
+        cmocka_unit_test(settings_suit_the_rows_that_have_a_label),
+        cmocka_unit_test(structs_are_read_and_written_as_far_as_their_size_says),
+        cmocka_unit_test(the_number_of_trials_stays_with_the_model),
+        cmocka_unit_test(rows_that_join_a_codeset_are_replayed_with_the_others),
+        cmocka_unit_test(a_temperature_is_fitted_again_where_the_new_rows_can_tell),
+        cmocka_unit_test(codes_take_the_place_of_rows_where_the_keys_are_there),
+        cmocka_unit_test(going_on_fails_whole_wherever_it_fails),
+        cmocka_unit_test(every_allocation_of_going_on_may_fail),
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(codes_that_were_kept_give_the_model_without_the_rows),
         cmocka_unit_test(every_stage_can_be_cancelled),
@@ -661,6 +1059,7 @@ int main(void)
         cmocka_unit_test(every_allocation_of_a_fit_may_fail),
         cmocka_unit_test(sizes_are_kept),
         cmocka_unit_test(a_size_that_is_too_small_names_the_least_one),
+        cmocka_unit_test(a_whitening_that_takes_much_of_the_size_is_not_compared),
         cmocka_unit_test(the_papers_shape_is_one_call_away),
         cmocka_unit_test(the_same_number_of_trials_gives_the_same_settings),
         cmocka_unit_test(tuning_minds_the_whitening_that_is_given),

@@ -18,9 +18,9 @@ static bool runs(const struct dkvb__kernels *k)
     return false;
 }
 
-/* Numbers of rows and keys: a usual spread, few values (many equal distances), the ends of the range, or all the same.
- */
-enum { USUAL, FEW_VALUES, ENDS, ALL_EQUAL, KINDS };
+/* Numbers of rows and keys: a usual spread, few values (many equal distances), the ends of the range, all the same, or
+ * rows of any spread and keys at the ends that have the first row's signs, or all of them reversed. */
+enum { USUAL, FEW_VALUES, ENDS, ALL_EQUAL, KINDS, ALONG_A_ROW = KINDS };
 
 static int number(struct dkvb__rng *rng, int kind)
 {
@@ -51,6 +51,7 @@ struct problem {
 static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int dead)
 {
     size_t words = dkvb__key_words(p->keys), quads = dkvb__quads(p->dim);
+    int spread = 1 + (int)dkvb__rng_below(rng, DKVB__STEPS);
 
     p->row = malloc(DKVB__LANES * p->dim * sizeof *p->row);
     p->key = malloc(p->keys * p->dim * sizeof *p->key);
@@ -61,7 +62,8 @@ static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int
     p->scores = malloc(DKVB__SCORE_ROWS * words * 64 * sizeof *p->scores);
     for (size_t r = 0; r < DKVB__LANES; r++) /* rows from n on may hold anything */
         for (size_t i = 0; i < p->dim; i++) {
-            p->row[r * p->dim + i] = number(rng, kind);
+            p->row[r * p->dim + i] =
+                kind == ALONG_A_ROW ? (int)dkvb__rng_below(rng, 2 * (uint64_t)spread + 1) - spread : number(rng, kind);
             p->rows[dkvb__row_offset(r, i)] = (int8_t)(-2 * p->row[r * p->dim + i]);
         }
     for (size_t j = 0; j < words * 64; j++)
@@ -70,8 +72,10 @@ static void make_problem(struct problem *p, struct dkvb__rng *rng, int kind, int
         int32_t norm = 0;
 
         for (size_t i = 0; i < quads * 4; i++) {
-            int x = i < p->dim ? number(rng, kind) : 0;
+            int x = i < p->dim ? number(rng, kind == ALONG_A_ROW ? ENDS : kind) : 0;
 
+            if (kind == ALONG_A_ROW && i < p->dim)
+                x = (p->row[i] < 0) == (j % 2 == 0) ? DKVB__STEPS : -DKVB__STEPS;
             if (i < p->dim)
                 p->key[j * p->dim + i] = x;
             p->packed[dkvb__key_offset(j, i, p->dim)] = (uint8_t)(x + DKVB__KEY_ZERO);
@@ -196,7 +200,45 @@ static void every_kernel_finds_the_keys_of_a_plain_loop(void **state)
         }
 }
 
-/* Lists of candidates are ranked by counting up to 128 of them and by insertion beyond. */
+/* More keys than are ranked by counting are ordered by a heap; so are those whose distances are far apart. */
+static void many_keys_are_ordered_however_far_apart_they_are(void **state)
+{
+    static const size_t wanted[] = {33, 64, 128, 129, 200, 700};
+    struct dkvb__rng rng;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 8, 0);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        for (int kind = 0; kind < KINDS; kind++)
+            for (int dead = NONE_DEAD; dead < DEAD_KINDS; dead++) {
+                struct problem p = {.n = between(&rng, 1, 16), .keys = 700, .dim = 11, .k = wanted[i]};
+
+                check_nearest(&p, &rng, kind, dead);
+            }
+    for (size_t dim = 1; dim <= 40; dim++) {
+        struct problem fewer_alive = {.n = 2, .keys = 70, .dim = dim, .k = 60};
+        struct problem far_apart = {.n = 5, .keys = 500, .dim = 8 * dim, .k = 16};
+
+        check_nearest(&fewer_alive, &rng, ENDS, HALF_DEAD);
+        check_nearest(&far_apart, &rng, ENDS, NONE_DEAD);
+    }
+}
+
+/* Products of the largest size and the same sign, at sums of |s| on both sides of what is added up in 16 bits. */
+static void sums_in_16_bits_are_those_in_32_bits(void **state)
+{
+    struct dkvb__rng rng;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 9, 0);
+    for (int round = 0; round < 400; round++) {
+        struct problem p = {.n = between(&rng, 1, 16), .keys = 20, .dim = between(&rng, 1, 90), .k = 20};
+
+        check_nearest(&p, &rng, ALONG_A_ROW, NONE_DEAD);
+    }
+}
+
+/* Lists of candidates are ranked by counting up to 128 of them and by a heap beyond. */
 static void hundreds_of_equally_near_keys_are_ordered_by_index(void **state)
 {
     static const size_t counts[] = {112, 113, 127, 128, 129, 144, 1000};
@@ -276,7 +318,8 @@ static float awkward(struct dkvb__rng *rng)
 
 static void every_kernel_transforms_to_the_same_bits_as_scalar(void **state)
 {
-    static float x[MOST_SIZE * DKVB__LANES], expected[MOST_SIZE * DKVB__LANES], got[MOST_SIZE * DKVB__LANES];
+    static float x[MOST_SIZE * DKVB__LANES], signs[MOST_SIZE];
+    static float expected[MOST_SIZE * DKVB__LANES], got[MOST_SIZE * DKVB__LANES];
     struct dkvb__rng rng;
 
     (void)state;
@@ -287,10 +330,10 @@ static void every_kernel_transforms_to_the_same_bits_as_scalar(void **state)
                 continue;
             for (size_t i = 0; i < size * DKVB__LANES; i++)
                 x[i] = awkward(&rng);
-            memcpy(expected, x, sizeof x);
-            memcpy(got, x, sizeof x);
-            dkvb__kernels_scalar.hadamard(expected, size);
-            dkvb__kernel_tables[t]->hadamard(got, size);
+            for (size_t i = 0; i < size; i++)
+                signs[i] = dkvb__rng_below(&rng, 2) ? 1.0f : -1.0f;
+            dkvb__kernels_scalar.hadamard(expected, x, signs, size);
+            dkvb__kernel_tables[t]->hadamard(got, x, signs, size);
             assert_memory_equal(expected, got, size * DKVB__LANES * sizeof *x);
         }
 }
@@ -299,7 +342,7 @@ static void every_kernel_transforms_to_the_same_bits_as_scalar(void **state)
  * the sum of sizes, so a float is off by at most log2(size) 2^-24 of that sum. */
 static void the_transform_is_that_of_walsh_and_hadamard(void **state)
 {
-    static float x[MOST_SIZE * DKVB__LANES], h[MOST_SIZE * DKVB__LANES];
+    static float x[MOST_SIZE * DKVB__LANES], h[MOST_SIZE * DKVB__LANES], signs[MOST_SIZE];
     struct dkvb__rng rng;
     size_t stages = 0;
 
@@ -308,14 +351,15 @@ static void the_transform_is_that_of_walsh_and_hadamard(void **state)
     for (size_t size = 1; size <= MOST_SIZE; size *= 2, stages++) {
         for (size_t i = 0; i < size * DKVB__LANES; i++)
             x[i] = (float)dkvb__rng_gauss(&rng);
-        memcpy(h, x, sizeof x);
-        dkvb__kernels()->hadamard(h, size);
+        for (size_t i = 0; i < size; i++)
+            signs[i] = i % 3 ? 1.0f : -1.0f;
+        dkvb__kernels()->hadamard(h, x, signs, size);
         for (size_t r = 0; r < DKVB__LANES; r++)
             for (size_t i = 0; i < size; i++) {
                 double sum = 0.0, sizes = 0.0;
 
                 for (size_t j = 0; j < size; j++) {
-                    double term = (double)x[j * DKVB__LANES + r];
+                    double term = (double)signs[j] * (double)x[j * DKVB__LANES + r];
 
                     sum += __builtin_parityll(i & j) ? -term : term;
                     sizes += fabs(term);
@@ -388,6 +432,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_finds_the_keys_of_a_plain_loop),
+        cmocka_unit_test(many_keys_are_ordered_however_far_apart_they_are),
+        cmocka_unit_test(sums_in_16_bits_are_those_in_32_bits),
         cmocka_unit_test(hundreds_of_equally_near_keys_are_ordered_by_index),
         cmocka_unit_test(the_widest_keys_at_the_ends_of_the_range_do_not_overflow),
         cmocka_unit_test(bytes_that_no_key_has_do_no_harm),

@@ -239,6 +239,140 @@ static void search_reports_rows_and_can_be_cancelled(void **state)
     assert_int_equal(calls, 2);
 }
 
+/* Rows times a number, and what a search of them counts; 0 rows of an earlier call are in `found`. */
+static void count_scaled(const dkvb_codebooks *cb, float factor, size_t n, uint32_t threads, dkvb_outside *found)
+{
+    static float scaled[ROWS * DIM];
+    static uint16_t codes[ROWS * CODEBOOKS];
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    for (size_t i = 0; i < n * DIM; i++)
+        scaled[i] = rows[i] * factor;
+    run.outside = found;
+    run.threads = threads;
+    assert_ok(dkvb_search(cb, NULL, scaled, n, 1, codes, NULL, &run));
+}
+
+static void rows_of_another_length_are_counted(void **state)
+{
+    dkvb_codebooks *cb = dkvb_model_codebooks(model);
+    dkvb_codebooks_info info = DKVB_CODEBOOKS_INFO_INIT;
+    dkvb_outside found = DKVB_OUTSIDE_INIT;
+
+    (void)state;
+    assert_ok(dkvb_codebooks_get_info(cb, &info));
+    count_scaled(cb, 1.0f, ROWS, 1, &found);
+    assert_true(found.searched == ROWS && found.rows == 0 && found.least == info.least_length);
+    count_scaled(cb, 255.0f, 100, 2, &found);
+    assert_true(found.searched == ROWS + 100 && found.rows == 100 && found.longer == 100 && found.shorter == 0);
+    assert_true(found.first == ROWS && found.length > info.greatest_length && found.greatest == info.greatest_length);
+    count_scaled(cb, 0.004f, 40, 1, &found);
+    count_scaled(cb, 0.0f, 3, 1, &found);
+    assert_true(found.searched == ROWS + 143 && found.rows == 143 && found.longer == 100 && found.shorter == 43);
+    assert_true(found.first == ROWS); /* the first of all calls */
+}
+
+/* Rows as they are, whose length says nothing: only numbers at an end of the scale are left to tell. */
+static void rows_with_many_numbers_at_an_end_of_the_scale_are_counted(void **state)
+{
+    static float keys[CODEBOOKS * KEYS * KEY_DIM];
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
+    dkvb_keyinit_options o = small_keyinit();
+    uint32_t saturated[ROWS], inside = 0;
+    static int8_t projected[ROWS * CODEBOOKS * KEY_DIM];
+    dkvb_outside found = DKVB_OUTSIDE_INIT, one = DKVB_OUTSIDE_INIT;
+    dkvb_codebooks *cb;
+
+    (void)state;
+    o.normalize = 0;
+    for (size_t i = 0; i < CODEBOOKS * KEYS * KEY_DIM; i++)
+        keys[i] = (float)(i * 7919 % 1009) / 504.5f - 1.0f;
+    arrays.dim = DIM;
+    arrays.keys = keys;
+    assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
+    count_scaled(cb, 0.3f, ROWS, 2, &found);
+    for (size_t i = 0; i < ROWS * DIM; i++)
+        rows[i] *= 0.3f;
+    assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, saturated, NULL));
+    for (size_t r = 0; r < ROWS; r++) {
+        uint32_t ends = 0;
+
+        for (size_t i = 0; i < CODEBOOKS * KEY_DIM; i++)
+            ends += abs(projected[r * CODEBOOKS * KEY_DIM + i]) == 63;
+        assert_true(ends >= saturated[r]);
+        inside += ends * 5 <= CODEBOOKS * KEY_DIM;
+        if (r > 0 || ends * 5 <= CODEBOOKS * KEY_DIM)
+            continue;
+        count_scaled(cb, 1.0f, 1, 1, &one);
+        assert_true(one.rows == 1 && one.cut == (double)ends / (CODEBOOKS * KEY_DIM));
+    }
+    make_rows();
+    assert_true(inside > 10 && inside < ROWS - 10); /* both kinds are there */
+    assert_true(found.rows == ROWS - inside && found.longer == 0 && found.shorter == 0);
+    dkvb_codebooks_free(cb);
+}
+
+static void one_wrong_number_in_the_key_rows_is_told_of(void **state)
+{
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_outside found = DKVB_OUTSIDE_INIT;
+    float kept = rows[11 * DIM + 3];
+    dkvb_codebooks *cb;
+
+    (void)state;
+    rows[11 * DIM + 3] = 3e38f;
+    assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL));
+    count_scaled(cb, 1.0f, ROWS, 1, &found);
+    assert_true(found.rows == 1 && found.first == 11 && found.longer == 1 && found.length > 2e38);
+    rows[11 * DIM + 3] = kept;
+    dkvb_codebooks_free(cb);
+}
+
+static void predictions_and_fits_count_each_row_once_and_refreshes_none(void **state)
+{
+    static uint16_t codes[ROWS * CODEBOOKS];
+    static float scaled[ROWS * DIM];
+    static int32_t answers[ROWS];
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_outside found = DKVB_OUTSIDE_INIT;
+    dkvb_fit_rows x = DKVB_FIT_ROWS_INIT;
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
+    dkvb_codeset *set;
+    dkvb_model *fitted;
+    dkvb_mask *mask;
+    uint64_t entry, again;
+
+    (void)state;
+    for (size_t i = 0; i < ROWS * DIM; i++)
+        scaled[i] = rows[i] * 100.0f;
+    run.outside = &found;
+    assert_ok(dkvb_model_predict(model, scaled, ROWS, answers, NULL, &run));
+    assert_true(found.searched == ROWS && found.rows == ROWS);
+    memset(codes, 0, sizeof codes);
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_mask_add(mask, 0, 0));
+    assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
+    assert_ok(dkvb_search_refresh(model, scaled, ROWS, 1, codes, &again, &run));
+    assert_true(again == ROWS && found.searched == ROWS);
+    assert_ok(dkvb_model_undo(model, entry));
+    dkvb_mask_free(mask);
+
+    found = (dkvb_outside)DKVB_OUTSIDE_INIT;
+    x.x = scaled;
+    x.labels = labels;
+    x.n = ROWS;
+    x.dim = DIM;
+    o.codebooks = dkvb_model_codebooks(model);
+    assert_ok(dkvb_fit(&fitted, &set, &x, &o, NULL, &run)); /* rows held out are searched again, more deeply */
+    assert_true(found.searched == ROWS && found.rows == ROWS);
+    dkvb_codeset_free(set);
+    dkvb_model_free(fitted);
+
+    found.struct_size = 0;
+    assert_int_equal(dkvb_model_predict(model, rows, 1, answers, NULL, &run), DKVB_EINVAL);
+    assert_message("rows outside the scale: struct_size is 0");
+}
+
 static void bad_arguments_are_refused(void **state)
 {
     dkvb_keyinit_options o = small_keyinit();
@@ -270,6 +404,10 @@ int main(void)
         cmocka_unit_test(refreshed_codes_equal_a_full_search),
         cmocka_unit_test(masks_and_refreshes_hold_for_every_k),
         cmocka_unit_test(search_reports_rows_and_can_be_cancelled),
+        cmocka_unit_test(rows_of_another_length_are_counted),
+        cmocka_unit_test(rows_with_many_numbers_at_an_end_of_the_scale_are_counted),
+        cmocka_unit_test(one_wrong_number_in_the_key_rows_is_told_of),
+        cmocka_unit_test(predictions_and_fits_count_each_row_once_and_refreshes_none),
         cmocka_unit_test(bad_arguments_are_refused),
     };
 

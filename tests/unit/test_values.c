@@ -825,13 +825,16 @@ static void the_temperature_is_kept_and_checked(void **state)
     (void)state;
     assert_ok(dkvb_model_get_info(model, &info));
     assert_true(info.temperature == 1.0);
-    assert_ok(dkvb_model_set_temperature(model, 0.75));
-    assert_int_equal(dkvb_model_set_temperature(model, 0.0), DKVB_EINVAL);
+    assert_ok(dkvb_model_set_temperature(model, 0.75, -0.25));
+    assert_int_equal(dkvb_model_set_temperature(model, 0.0, 0.0), DKVB_EINVAL);
     assert_message("temperature is 0");
-    assert_int_equal(dkvb_model_set_temperature(model, NAN), DKVB_EINVAL);
-    assert_int_equal(dkvb_model_set_temperature(model, 1e4), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_temperature(model, NAN, 0.0), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_temperature(model, 1e4, 0.0), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_temperature(model, 1.0, NAN), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_temperature(model, 1.0, -1.5), DKVB_EINVAL);
+    assert_message("power of the temperature is -1.5");
     assert_ok(dkvb_model_get_info(model, &info));
-    assert_true(info.temperature == 0.75);
+    assert_true(info.temperature == 0.75 && info.temperature_power == -0.25);
     dkvb_model_free(model);
 }
 
@@ -856,18 +859,30 @@ static void bad_codes_and_labels_are_named(void **state)
 static void softmax_argmax_and_top_agree(void **state)
 {
     const float logits[2][4] = {{1.0f, 3.0f, 3.0f, -100.0f}, {0.0f, -1.0f, 2.0f, 5.0f}};
+    const float same[4] = {7.0f, 7.0f, 7.0f, 7.0f};
+    const double wrong[] = {0.0, -0.0, -1.0, NAN, INFINITY, -INFINITY};
     float probs[2][4], scores[2][4];
     int32_t best[2], top[2][4];
     double sum = 0.0;
 
     (void)state;
-    dkvb_decode_softmax(logits[0], 2, 4, 1.0, probs[0]);
+    assert_ok(dkvb_decode_softmax(logits[0], 2, 4, 1.0, 0.0, probs[0]));
     for (size_t l = 0; l < 4; l++)
         sum += (double)probs[0][l];
     assert_true(fabs(sum - 1.0) < 1e-6);
     assert_true(fabs((double)probs[0][0] - exp(-2.0) / (exp(-2.0) + 2.0)) < 1e-7);
-    dkvb_decode_softmax(logits[0], 2, 4, 2.0, scores[0]); /* half the distances */
+    assert_ok(dkvb_decode_softmax(logits[0], 2, 4, 2.0, 0.0, scores[0])); /* half the distances */
     assert_true(fabs((double)scores[0][0] - exp(-1.0) / (exp(-1.0) + 2.0 + exp(-51.5))) < 1e-7);
+    assert_ok(dkvb_decode_softmax(logits[0], 1, 4, 2.0, 0.5, scores[0])); /* spread (2 + 103) / 4 */
+    assert_true(fabs((double)scores[0][0] / (double)scores[0][1] - exp(-1.0 / sqrt(26.25))) < 1e-6);
+    assert_true(scores[0][1] == scores[0][2]); /* a tie stays one */
+    assert_ok(dkvb_decode_softmax(same, 1, 4, 2.0, 0.5, scores[0]));
+    assert_true(scores[0][0] == 0.25f && scores[0][3] == 0.25f); /* a spread of 0 */
+    assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, 1.0, NAN, scores[0]), DKVB_EINVAL);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, wrong[i], 0.0, scores[0]), DKVB_EINVAL);
+        assert_message("it must be finite and above 0");
+    }
     dkvb_decode_argmax(logits[0], 2, 4, best);
     assert_int_equal(best[0], 1); /* the lower of two equal */
     assert_int_equal(best[1], 3);
@@ -879,6 +894,43 @@ static void softmax_argmax_and_top_agree(void **state)
     assert_int_equal(top[0][1], 2);
     assert_int_equal(dkvb_decode_top(logits[0], 2, 4, 5, top[0], NULL), DKVB_EINVAL);
     assert_int_equal(dkvb_decode_top(logits[0], 2, 4, 0, top[0], NULL), DKVB_EINVAL);
+}
+
+struct largest {
+    size_t size;
+};
+
+static void *note_size(void *user, size_t size)
+{
+    struct largest *l = user;
+
+    l->size = size > l->size ? size : l->size;
+    return malloc(size);
+}
+
+static void note_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+static void a_batch_takes_no_more_memory_than_its_rows(void **state)
+{
+    static uint16_t own[ROWS * CODEBOOKS];
+    struct largest largest = {0};
+    dkvb_allocator a = {note_size, note_release, &largest};
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_model *model = trained_model(1, own), *other;
+
+    (void)state;
+    o.allocator = &a;
+    train.batch = 1 << 20;
+    assert_ok(dkvb_model_new(&other, dkvb_model_codebooks(model), CLASSES, &o));
+    assert_ok(dkvb_model_train(other, own, 1, labels, ROWS, &train, NULL));
+    assert_true(largest.size < 100000); /* a full batch of sums alone would take 16 MB */
+    dkvb_model_free(other);
+    dkvb_model_free(model);
 }
 
 int main(void)
@@ -911,6 +963,7 @@ int main(void)
         cmocka_unit_test(the_temperature_is_kept_and_checked),
         cmocka_unit_test(bad_codes_and_labels_are_named),
         cmocka_unit_test(softmax_argmax_and_top_agree),
+        cmocka_unit_test(a_batch_takes_no_more_memory_than_its_rows),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -37,11 +37,12 @@ from .effect import Budget, effect, effect_compare, effect_sample, effect_sum, f
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, StateError)
-from .fit import Fitted, FitReport, Trial, Tuned, fit, tune
+from .fit import Fitted, FitReport, Trial, Tuned, fit, fit_more, tune
 from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
 from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
 from .model import Model, ModelInfo, TrainReport
+from .outside import Outside
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
@@ -51,11 +52,11 @@ __all__ = [
     "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FileError", "FitReport", "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "Mask", "MismatchError", "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "RANK_NEVER", "Separation", "Session", "StateError", "Terms",
-    "TrainReport", "Trial", "Tuned",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "RANK_NEVER", "Separation", "Session", "StateError",
+    "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
-    "fit", "fit_image", "fit_temperature", "image_codecs", "kernels",
+    "fit", "fit_image", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax", "threads",
     "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
     "version", "write_npy",

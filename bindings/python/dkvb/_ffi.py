@@ -23,6 +23,7 @@ DKVB_ENOTFOUND = -9
 # codebooks.h, search.h
 DKVB_TEMPERATURE_MIN = 1e-3
 DKVB_TEMPERATURE_MAX = 1e3
+DKVB_TEMPERATURE_POWER = 1.0
 DKVB_CLASS_WEIGHT_NONE = 0
 DKVB_CLASS_WEIGHT_BALANCED = 1
 DKVB_KEYINIT_EMA = 0
@@ -70,6 +71,9 @@ DKVB_RANK_NEVER = 0xFFFFFFFF
 DKVB_WHITEN_NEVER = 0
 DKVB_WHITEN_ALWAYS = 1
 DKVB_WHITEN_CHOOSE = 2
+DKVB_TEMPERATURE_FITTED = 0
+DKVB_TEMPERATURE_FEW_ROWS = 1
+DKVB_TEMPERATURE_FEW_CLASSES = 2
 
 # data.h
 DKVB_DTYPE_U8 = 1
@@ -146,237 +150,111 @@ class Model(Structure):
     """dkvb_model, opaque."""
 
 
+def _fields(*groups):
+    """Fields of a struct, group by group: a type, and the names of its fields that follow each other."""
+    return tuple((name, of) for of, names in groups for name in names.split())
+
+
+def _sized(*groups):
+    """The same of a struct that begins with its own size."""
+    return _fields((c_size_t, "struct_size"), *groups)
+
+
 class Allocator(Structure):
-    _fields_ = (
-        ("alloc", CFUNCTYPE(c_void_p, c_void_p, c_size_t)),
-        ("release", CFUNCTYPE(None, c_void_p, c_void_p)),
-        ("user", c_void_p),
-    )
+    _fields_ = _fields((CFUNCTYPE(c_void_p, c_void_p, c_size_t), "alloc"),
+                       (CFUNCTYPE(None, c_void_p, c_void_p), "release"), (c_void_p, "user"))
 
 
 ProgressFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
 
 
+class Outside(Structure):
+    _fields_ = _sized((c_uint64, "searched rows shorter longer first"), (c_double, "length cut least greatest"))
+
+
 class RunOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("threads", c_uint32),
-        ("progress", ProgressFn),
-        ("user", c_void_p),
-    )
+    _fields_ = _sized((c_uint32, "threads"), (ProgressFn, "progress"), (c_void_p, "user"), (POINTER(Outside), "outside"))
 
 
 class KeyinitOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("method", c_uint32),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("key_dim", c_uint32),
-        ("passes", c_uint32),
-        ("batch", c_uint32),
-        ("rows_per_key", c_uint32),
-        ("normalize", c_uint32),
-        ("whiten", c_uint32),
-        ("decay", c_double),
-        ("restart", c_double),
-        ("seed", c_uint64),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((c_uint32, "method codebooks keys key_dim passes batch rows_per_key normalize whiten"),
+                      (c_double, "decay restart"), (c_uint64, "seed"), (POINTER(Allocator), "allocator"))
 
 
 class CodebooksInfo(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("key_dim", c_uint32),
-        ("input_dim", c_uint32),
-        ("normalize", c_uint32),
-        ("whitened", c_uint32),
-        ("rounds", c_uint32),
-        ("round_size", c_uint32),
-        ("frozen", c_uint32),
-        ("purged_pairs", c_uint64),
-        ("birth", c_uint8 * 16),
-    )
+    _fields_ = _sized((c_uint32, "codebooks keys key_dim input_dim normalize whitened rounds round_size frozen"),
+                      (c_uint64, "purged_pairs"), (c_uint8 * 16, "birth"),
+                      (c_double, "least_length greatest_length"))
 
 
 class CodebooksArrays(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("dim", c_size_t),
-        ("center", POINTER(c_float)),
-        ("whitening", POINTER(c_float)),
-        ("scales", POINTER(c_float)),
-        ("keys", POINTER(c_float)),
-    )
+    _fields_ = _sized((c_size_t, "dim"), (POINTER(c_float), "center whitening scales keys"))
 
 
 class MaskInfo(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("pairs", c_uint64),
-        ("birth", c_uint8 * 16),
-    )
+    _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint64, "pairs"), (c_uint8 * 16, "birth"))
 
 
 class ModelOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("top_k", c_uint32),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"))
 
 
 class ModelInfo(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("key_dim", c_uint32),
-        ("input_dim", c_uint32),
-        ("classes", c_uint32),
-        ("top_k", c_uint32),
-        ("normalize", c_uint32),
-        ("mapped", c_uint32),
-        ("format_major", c_uint32),
-        ("format_minor", c_uint32),
-        ("masked_pairs", c_uint64),
-        ("purged_pairs", c_uint64),
-        ("journal_entries", c_uint64),
-        ("rows_trained", c_uint64),
-        ("birth", c_uint8 * 16),
-        ("values_dtype", c_uint32),
-        ("class_counts", c_uint32),
-        ("temperature", c_double),
-        ("trained", c_uint8 * 16),
-    )
+    _fields_ = _sized((c_uint32, "codebooks keys key_dim input_dim classes top_k normalize mapped"),
+                      (c_uint32, "format_major format_minor"),
+                      (c_uint64, "masked_pairs purged_pairs journal_entries rows_trained"), (c_uint8 * 16, "birth"),
+                      (c_uint32, "values_dtype class_counts"), (c_double, "temperature temperature_power"), (c_uint8 * 16, "trained"),
+                      (c_uint32, "trials"))
 
 
 class TrainReport(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("epoch", c_uint32),
-        ("epochs", c_uint32),
-        ("rows", c_uint64),
-        ("loss", c_double),
-        ("accuracy", c_double),
-    )
+    _fields_ = _sized((c_uint32, "epoch epochs"), (c_uint64, "rows"), (c_double, "loss accuracy"))
 
 
 ReportFn = CFUNCTYPE(c_int, c_void_p, POINTER(TrainReport))
 
 
 class TrainOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("epochs", c_uint32),
-        ("batch", c_uint32),
-        ("learning_rate", c_double),
-        ("rate_last", c_double),
-        ("label_smoothing", c_double),
-        ("seed", c_uint64),
-        ("no_shuffle", c_uint32),
-        ("class_weight", c_uint32),
-        ("report", ReportFn),
-        ("user", c_void_p),
-        ("ids", POINTER(c_uint64)),
-        ("relearn", c_uint32),
-    )
+    _fields_ = _sized((c_uint32, "epochs batch"), (c_double, "learning_rate rate_last label_smoothing"),
+                      (c_uint64, "seed"), (c_uint32, "no_shuffle class_weight"), (ReportFn, "report"),
+                      (c_void_p, "user"), (POINTER(c_uint64), "ids"), (c_uint32, "trials relearn"))
 
 
 class FitRows(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("x", POINTER(c_float)),
-        ("labels", POINTER(c_int32)),
-        ("ids", POINTER(c_uint64)),
-        ("n", c_size_t),
-        ("dim", c_size_t),
-        ("classes", c_uint32),
-    )
+    _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
+                      (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"))
 
 
 StageFn = CFUNCTYPE(c_int, c_void_p, c_char_p)
 
 
 class FitOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("keyinit", POINTER(KeyinitOptions)),
-        ("train", POINTER(TrainOptions)),
-        ("top_k", c_uint32),
-        ("whiten", c_uint32),
-        ("values_dtype", c_uint32),
-        ("keep", c_uint32),
-        ("depth", c_uint32),
-        ("hold_out", c_double),
-        ("codebooks", POINTER(Codebooks)),
-        ("key_rows", POINTER(c_float)),
-        ("key_row_count", c_size_t),
-        ("stage", StageFn),
-        ("user", c_void_p),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((POINTER(KeyinitOptions), "keyinit"), (POINTER(TrainOptions), "train"),
+                      (c_uint32, "top_k whiten values_dtype keep depth"), (c_double, "hold_out"),
+                      (POINTER(Codebooks), "codebooks"), (POINTER(c_float), "key_rows"), (c_size_t, "key_row_count"),
+                      (StageFn, "stage"), (c_void_p, "user"), (POINTER(Allocator), "allocator"),
+                      (c_uint32, "count_classes"))
 
 
 class FitReport(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("rows", c_uint64),
-        ("held_out", c_uint64),
-        ("unlearnable", c_uint64),
-        ("classes", c_uint32),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("key_dim", c_uint32),
-        ("top_k", c_uint32),
-        ("whitened", c_uint32),
-        ("epochs", c_uint32),
-        ("learning_rate", c_double),
-        ("accuracy_plain", c_double),
-        ("accuracy_whitened", c_double),
-        ("temperature_rows", c_uint64),
-        ("temperature", c_double),
-        ("calibration_error", c_double),
-        ("held_out_accuracy", c_double),
-        ("loss", c_double),
-        ("accuracy", c_double),
-    )
+    _fields_ = _sized((c_uint64, "rows held_out unlearnable"),
+                      (c_uint32, "classes codebooks keys key_dim top_k whitened epochs"),
+                      (c_double, "learning_rate accuracy_plain accuracy_whitened"), (c_uint64, "temperature_rows"),
+                      (c_double, "temperature temperature_power calibration_error held_out_accuracy loss accuracy"),
+                      (c_uint64, "labelled"), (c_uint32, "temperature_kept"))
 
 
 class Trial(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("number", c_uint32),
-        ("keys", c_uint32),
-        ("key_dim", c_uint32),
-        ("top_k", c_uint32),
-        ("whitened", c_uint32),
-        ("epochs", c_uint32),
-        ("learning_rate", c_double),
-        ("accuracy", c_double),
-        ("loss", c_double),
-        ("held_out", c_uint64),
-    )
+    _fields_ = _sized((c_uint32, "number keys key_dim top_k whitened epochs"),
+                      (c_double, "learning_rate accuracy loss"), (c_uint64, "held_out"))
 
 
 TrialFn = CFUNCTYPE(c_int, c_void_p, POINTER(Trial))
 
 
 class TuneOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("trials", c_uint32),
-        ("whiten", c_uint32),
-        ("seconds", c_double),
-        ("report", TrialFn),
-        ("user", c_void_p),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((c_uint32, "trials whiten"), (c_double, "seconds"), (TrialFn, "report"), (c_void_p, "user"),
+                      (POINTER(Allocator), "allocator"))
 
 
 class ClassEffect(Structure):
@@ -393,184 +271,68 @@ class ClassEffect(Structure):
 
 
 class ForgetOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("method", c_char_p),
-        ("reason", c_char_p),
-        ("strength", c_uint32),
-        ("forced", c_uint32),
-        ("classes", POINTER(c_uint8)),
-        ("effects", POINTER(ClassEffect)),
-        ("budget", c_uint64),
-        ("found", c_uint32),
-        ("keys", c_uint32),
-        ("target", c_double),
-        ("max_retain_drop", c_double),
-        ("max_class_loss", c_double),
-        ("again", c_uint64),
-        ("after", POINTER(c_uint8)),
-        ("rows", POINTER(c_uint64)),
-        ("row_count", c_uint64),
-        ("salt", POINTER(c_uint8)),
-    )
+    _fields_ = _sized((c_char_p, "method reason"), (c_uint32, "strength forced"), (POINTER(c_uint8), "classes"),
+                      (POINTER(ClassEffect), "effects"), (c_uint64, "budget"), (c_uint32, "found keys"),
+                      (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
+                      (POINTER(c_uint8), "after"), (POINTER(c_uint64), "rows"), (c_uint64, "row_count"),
+                      (POINTER(c_uint8), "salt"))
 
 
 class JournalEntry(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("id", c_uint64),
-        ("kind", c_uint32),
-        ("state", c_uint32),
-        ("ends", c_uint64),
-        ("time", c_int64),
-        ("pairs", c_uint64),
-        ("pairs_new", c_uint64),
-        ("method", c_char_p),
-        ("reason", c_char_p),
-        ("strength", c_uint32),
-        ("by_class", c_uint32),
-        ("measured", c_uint32),
-        ("forced", c_uint32),
-        ("found", c_uint32),
-        ("keys", c_uint32),
-        ("budget", c_uint64),
-        ("target", c_double),
-        ("max_retain_drop", c_double),
-        ("max_class_loss", c_double),
-        ("again", c_uint64),
-        ("has_after", c_uint32),
-        ("after", c_uint8 * 32),
-        ("rows", c_uint64),
-        ("has_commitment", c_uint32),
-        ("commitment", c_uint8 * 32),
-        ("head", c_uint8 * 32),
-        ("salted", c_uint32),
-        ("has_pairs_commitment", c_uint32),
-        ("pairs_commitment", c_uint8 * 32),
-    )
+    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state"), (c_uint64, "ends"), (c_int64, "time"),
+                      (c_uint64, "pairs pairs_new"), (c_char_p, "method reason"),
+                      (c_uint32, "strength by_class measured forced found keys"), (c_uint64, "budget"),
+                      (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
+                      (c_uint32, "has_after"), (c_uint8 * 32, "after"), (c_uint64, "rows"),
+                      (c_uint32, "has_commitment"), (c_uint8 * 32, "commitment head"),
+                      (c_uint32, "salted has_pairs_commitment"), (c_uint8 * 32, "pairs_commitment"))
 
 
 class SeparationShape(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("top_k", c_uint32),
-        ("classes", c_uint32),
-    )
+    _fields_ = _sized((c_uint32, "codebooks keys top_k classes"))
 
 
 class AuditEstimate(Structure):
-    _fields_ = (
-        ("value", c_double),
-        ("low", c_double),
-        ("high", c_double),
-    )
+    _fields_ = _fields((c_double, "value low high"))
 
 
 class AuditFitOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("folds", c_uint32),
-        ("l2", c_double),
-        ("seed", c_uint64),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((c_uint32, "folds"), (c_double, "l2"), (c_uint64, "seed"), (POINTER(Allocator), "allocator"))
 
 
 class AuditView(Structure):
-    _fields_ = (
-        ("codes", POINTER(c_uint16)),
-        ("dropped", POINTER(c_uint8)),
-    )
+    _fields_ = _fields((POINTER(c_uint16), "codes"), (POINTER(c_uint8), "dropped"))
 
 
 class AuditShadowOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("shadows", c_uint32),
-        ("seed", c_uint64),
-        ("train", POINTER(TrainOptions)),
-    )
+    _fields_ = _sized((c_uint32, "shadows"), (c_uint64, "seed"), (POINTER(TrainOptions), "train"))
 
 
 class Array(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("dtype", c_uint32),
-        ("ndim", c_uint32),
-        ("shape", c_uint64 * DKVB_ARRAY_MAX_NDIM),
-        ("data", c_void_p),
-        ("allocator", Allocator),
-    )
+    _fields_ = _sized((c_uint32, "dtype ndim"), (c_uint64 * DKVB_ARRAY_MAX_NDIM, "shape"), (c_void_p, "data"),
+                      (Allocator, "allocator"))
 
 
 class Image(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("width", c_uint32),
-        ("height", c_uint32),
-        ("channels", c_uint32),
-        ("reserved", c_uint32),
-        ("pixels", POINTER(c_uint8)),
-        ("allocator", Allocator),
-    )
+    _fields_ = _sized((c_uint32, "width height channels reserved"), (POINTER(c_uint8), "pixels"),
+                      (Allocator, "allocator"))
 
 
 class ImagesetOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("format", c_uint32),
-        ("coarse_labels", c_uint32),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((c_uint32, "format coarse_labels"), (POINTER(Allocator), "allocator"))
 
 
 class ImagesetInfo(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("pictures", c_uint64),
-        ("ignored", c_uint64),
-        ("format", c_uint32),
-        ("classes", c_uint32),
-        ("width", c_uint32),
-        ("height", c_uint32),
-        ("channels", c_uint32),
-        ("reserved", c_uint32),
-    )
+    _fields_ = _sized((c_uint64, "pictures ignored"), (c_uint32, "format classes width height channels reserved"))
 
 
 class EncoderOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("weights", c_char_p),
-        ("config", c_char_p),
-        ("activation", c_uint32),
-        ("heads", c_uint32),
-        ("width", c_uint32),
-        ("height", c_uint32),
-        ("channels", c_uint32),
-        ("reserved", c_uint32),
-        ("allocator", POINTER(Allocator)),
-    )
+    _fields_ = _sized((c_char_p, "weights config"), (c_uint32, "activation heads width height channels reserved"),
+                      (POINTER(Allocator), "allocator"))
 
 
 class EncoderInfo(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("kind", c_uint32),
-        ("dim", c_uint32),
-        ("shorter", c_uint32),
-        ("crop", c_uint32),
-        ("filter", c_uint32),
-        ("layout", c_uint32),
-        ("patch", c_uint32),
-        ("width", c_uint32),
-        ("layers", c_uint32),
-        ("heads", c_uint32),
-        ("activation", c_uint32),
-        ("reserved", c_uint32),
-    )
+    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation reserved"))
 
 
 UnreadableFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_char_p)
@@ -578,90 +340,42 @@ TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_flo
 
 
 class CodesetOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("top_k", c_uint32),
-        ("depth", c_uint32),
-        ("allocator", POINTER(Allocator)),
-        ("keep", c_uint32),
-    )
+    _fields_ = _sized((c_uint32, "top_k depth"), (POINTER(Allocator), "allocator"), (c_uint32, "keep"))
 
 
 class CodesetRows(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("n", c_size_t),
-        ("codebooks", c_uint32),
-        ("k", c_uint32),
-        ("ids", POINTER(c_uint64)),
-        ("labels", POINTER(c_int32)),
-        ("codes", POINTER(c_uint16)),
-        ("features", c_void_p),
-        ("dtype", c_uint32),
-        ("columns", c_uint32),
-    )
+    _fields_ = _sized((c_size_t, "n"), (c_uint32, "codebooks k"), (POINTER(c_uint64), "ids"),
+                      (POINTER(c_int32), "labels"), (POINTER(c_uint16), "codes"), (c_void_p, "features"),
+                      (c_uint32, "dtype columns"))
+
+
+class CodesetSource(Structure):
+    _fields_ = _sized((POINTER(c_float), "x"), (c_size_t, "n dim"), (POINTER(c_uint64), "ids"),
+                      (POINTER(c_int32), "labels"), (POINTER(c_uint8), "held_out"), (POINTER(c_uint16), "codes"))
 
 
 class CodesetInfo(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("codebooks", c_uint32),
-        ("keys", c_uint32),
-        ("k", c_uint32 * 2),
-        ("rows", c_uint64 * 2),
-        ("kept", c_uint32 * 2),
-        ("dtype", c_uint32 * 2),
-        ("columns", c_uint32 * 2),
-        ("row_bytes", c_uint64 * 2),
-        ("sessions", c_uint32),
-        ("searched", c_uint32),
-    )
+    _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint32 * 2, "k"), (c_uint64 * 2, "rows"),
+                      (c_uint32 * 2, "kept dtype columns"), (c_uint64 * 2, "row_bytes"),
+                      (c_uint32, "sessions searched"))
 
 
 class CodesetSession(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("classes", c_uint32),
-        ("values_dtype", c_uint32),
-        ("rows", c_uint64),
-        ("training", TrainOptions),
-    )
+    _fields_ = _sized((c_uint32, "classes values_dtype"), (c_uint64, "rows"), (TrainOptions, "training"))
 
 
 class Request(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("method", c_uint32),
-        ("k", c_uint32),
-        ("codes", POINTER(c_uint16)),
-        ("n", c_size_t),
-        ("rows", POINTER(c_uint8)),
-        ("classes", POINTER(c_uint8)),
-        ("seed", c_uint64),
-    )
+    _fields_ = _sized((c_uint32, "method k"), (POINTER(c_uint16), "codes"), (c_size_t, "n"),
+                      (POINTER(c_uint8), "rows classes"), (c_uint64, "seed"))
 
 
 class BudgetOptions(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("target", c_double),
-        ("max_retain_drop", c_double),
-    )
+    _fields_ = _sized((c_double, "target max_retain_drop"))
 
 
 class Budget(Structure):
-    _fields_ = (
-        ("struct_size", c_size_t),
-        ("met", c_uint32),
-        ("budget", c_uint64),
-        ("forget_rows", c_uint64),
-        ("retain_rows", c_uint64),
-        ("forget_before", c_double),
-        ("forget_after", c_double),
-        ("retain_before", c_double),
-        ("retain_after", c_double),
-        ("roomy", c_uint64),
-    )
+    _fields_ = _sized((c_uint32, "met"), (c_uint64, "budget forget_rows retain_rows"),
+                      (c_double, "forget_before forget_after retain_before retain_after"), (c_uint64, "roomy"))
 
 
 STRUCTURES = {
@@ -680,6 +394,7 @@ STRUCTURES = {
     "dkvb_codeset_options": CodesetOptions,
     "dkvb_codeset_rows": CodesetRows,
     "dkvb_codeset_session": CodesetSession,
+    "dkvb_codeset_source": CodesetSource,
     "dkvb_encoder_info": EncoderInfo,
     "dkvb_encoder_options": EncoderOptions,
     "dkvb_fit_options": FitOptions,
@@ -695,6 +410,7 @@ STRUCTURES = {
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
     "dkvb_request": Request,
+    "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
     "dkvb_separation_shape": SeparationShape,
     "dkvb_train_options": TrainOptions,
@@ -765,10 +481,13 @@ PROTOTYPES = {
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
     "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
     "dkvb_codeset_add_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_add_features": (Status, (_codeset, _codebooks, POINTER(CodesetSource), _run)),
     "dkvb_codeset_narrowest": (c_uint32, (_f32, c_size_t)),
     "dkvb_codeset_narrow": (None, (c_void_p, c_uint32, _f32, c_size_t)),
     "dkvb_codeset_get_info": (Status, (_codeset, POINTER(CodesetInfo))),
     "dkvb_codeset_search": (Status, (_codeset, _codebooks, _run)),
+    "dkvb_codeset_search_part": (Status, (_codeset, c_uint32, _codebooks, _run)),
+    "dkvb_codeset_list_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
     "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
     "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
     "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
@@ -778,7 +497,7 @@ PROTOTYPES = {
     "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
     "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
     "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
-    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), _run)),
+    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), POINTER(c_double), _run)),
     "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
@@ -796,6 +515,7 @@ PROTOTYPES = {
     "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
     "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
+    "dkvb_effect_thin": (Status, (_codeset, _model, _u8, c_uint64, _u64)),
     "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
     "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
@@ -837,7 +557,7 @@ PROTOTYPES = {
     "dkvb_model_codebooks": (_codebooks, (_model,)),
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
-    "dkvb_model_set_temperature": (Status, (_model, c_double)),
+    "dkvb_model_set_temperature": (Status, (_model, c_double, c_double)),
     "dkvb_model_set_values": (Status, (_model, _f32)),
     "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
@@ -864,11 +584,12 @@ PROTOTYPES = {
     "dkvb_model_train_abort": (None, (_model,)),
     "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
     "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
-    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, _f64, _u64)),
+    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, _f64, _u64)),
     "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
-    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_uint32, POINTER(c_double))),
-    "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double))),
-    "dkvb_decode_softmax": (None, (_f32, c_size_t, c_uint32, c_double, _f32)),
+    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, POINTER(c_double))),
+    "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double), POINTER(c_double))),
+    "dkvb_calibration_temperature": (c_double, (_f32, c_uint32, c_double, c_double)),
+    "dkvb_decode_softmax": (Status, (_f32, c_size_t, c_uint32, c_double, c_double, _f32)),
     "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 
@@ -928,6 +649,11 @@ PROTOTYPES = {
     "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
 
+    # file.h
+    "dkvb_file_write": (Status, (c_char_p, c_void_p, c_size_t)),
+    "dkvb_file_leftover": (Status, (c_char_p, c_size_t, c_char_p, c_size_t)),
+    "dkvb_file_remove_temporaries": (None, ()),
+
     # images.h
     "dkvb_image_free": (None, (_image,)),
     "dkvb_image_codecs": (c_uint32, ()),
@@ -958,12 +684,13 @@ PROTOTYPES = {
 
     # fit.h
     "dkvb_fit_options_init": (None, (POINTER(FitOptions), c_size_t)),
-    "dkvb_fit_suit": (None, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32)),
-    "dkvb_fit_paper": (None, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32)),
-    "dkvb_fit_within": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32,
+    "dkvb_fit_suit": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32)),
+    "dkvb_fit_paper": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32)),
+    "dkvb_fit_within": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, c_size_t, c_size_t,
                                  c_uint32, c_uint64)),
     "dkvb_fit": (Status, (POINTER(_model), POINTER(_codeset), POINTER(FitRows), POINTER(FitOptions),
                           POINTER(FitReport), _run)),
+    "dkvb_fit_more": (Status, (_model, _codeset, POINTER(FitRows), POINTER(FitOptions), POINTER(FitReport), _run)),
     "dkvb_tune_options_init": (None, (POINTER(TuneOptions), c_size_t)),
     "dkvb_tune": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, POINTER(FitRows),
                            POINTER(TuneOptions), _run)),

@@ -83,7 +83,7 @@ class LongCall:
     @contextmanager: a StopIteration of the user's would change into something else in it.)
     """
 
-    def __init__(self, threads=0, progress=None, callbacks=None):
+    def __init__(self, threads=0, progress=None, callbacks=None, outside=None):
         self._callbacks = callbacks or Callbacks()
         self._interrupt = interrupt = _Interrupt()
 
@@ -95,6 +95,8 @@ class LongCall:
         self._options = _ffi.RunOptions(struct_size=ctypes.sizeof(_ffi.RunOptions),
                                         threads=_arrays.integer(threads, 32, "threads"),
                                         progress=self._callbacks.wrap(_ffi.ProgressFn, tick))
+        if outside is not None:
+            self._options.outside = ctypes.pointer(outside._raw)
 
     def __enter__(self):
         self._callbacks.clear()

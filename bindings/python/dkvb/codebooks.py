@@ -32,6 +32,8 @@ class CodebooksInfo:
     frozen: bool
     purged_pairs: int
     birth: bytes
+    least_length: float  # of rows that are not outside the scale
+    greatest_length: float
 
 
 def _keyinit(method=None, **given):
@@ -180,9 +182,12 @@ class Codebooks(Handle):
                                        byref(run))
         return (out, cut) if saturated else out
 
-    def search(self, x, k=1, mask=None, *, distances=False, threads=0, progress=None):
-        """Codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`."""
-        return self._search(lib.dkvb_search, self._rows(x), k, mask, distances, threads, progress)
+    def search(self, x, k=1, mask=None, *, distances=False, outside=None, threads=0, progress=None):
+        """Codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`.
+
+        `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
+        """
+        return self._search(lib.dkvb_search, self._rows(x), k, mask, distances, threads, progress, outside)
 
     def search_projected(self, q, k=1, mask=None, *, distances=False, threads=0, progress=None):
         """The same for rows that are projected but not rounded yet, `float32[n][C][d]`."""
@@ -198,7 +203,7 @@ class Codebooks(Handle):
         return (f"<dkvb.Codebooks: {info.input_dim} columns, {info.codebooks} codebooks of {info.keys} keys, "
                 f"{info.key_dim} wide{growing}>")
 
-    def _search(self, function, rows, k, mask, distances, threads, progress):
+    def _search(self, function, rows, k, mask, distances, threads, progress, outside=None):
         info = self.info
         k = _arrays.integer(k, 32, "k")
         if k > info.keys:  # checked here since k shapes the output
@@ -206,7 +211,7 @@ class Codebooks(Handle):
         shape = (len(rows), info.codebooks, k)
         codes = np.empty(shape, np.uint16)
         dist = np.empty(shape, np.int32) if distances else None
-        with LongCall(threads, progress) as run:
+        with LongCall(threads, progress, outside=outside) as run:
             function(self._c, None if mask is None else mask._c, _arrays.pointer(rows), len(rows), k,
                      _arrays.pointer(codes), _arrays.pointer(dist), byref(run))
         return (codes, dist) if distances else codes

@@ -110,10 +110,13 @@ class Codeset(Handle):
         """False after loading a file that keeps features: then search() finds the codes."""
         return bool(self._info().searched)
 
-    def search(self, codebooks, *, threads=0, progress=None):
-        """Find the codes of features that were loaded; nothing is done where all codes are there."""
+    def search(self, codebooks, part=None, *, threads=0, progress=None):
+        """Find the codes of features that were loaded, of both parts or one; where they are there, nothing is done."""
         with LongCall(threads, progress) as run:
-            lib.dkvb_codeset_search(self._c, codebooks._c, byref(run))
+            if part is None:
+                lib.dkvb_codeset_search(self._c, codebooks._c, byref(run))
+            else:
+                lib.dkvb_codeset_search_part(self._c, _part(part), codebooks._c, byref(run))
 
     def rows(self, part):
         """A CodesetRows of the part."""
@@ -161,15 +164,15 @@ class Codeset(Handle):
         return rows.astype(np.bool_)
 
     def copy_sessions(self, other):
-        """Record the sessions of another codeset in this one, which has none, for the rows that both have."""
+        """Record the sessions of another codeset, of the same rows or more, in this one, which has none."""
         lib.dkvb_codeset_copy_sessions(self._c, other._c)
 
     def fit_temperature(self, model, *, threads=0):
-        """The temperature of a model that fits the rows held out best."""
-        temperature = c_double()
+        """Temperature and power of a model that fit the rows held out best, for Model.set_temperature()."""
+        temperature, power = c_double(), c_double()
         with LongCall(threads) as run:
-            lib.dkvb_codeset_fit_temperature(self._c, model._c, byref(temperature), byref(run))
-        return temperature.value
+            lib.dkvb_codeset_fit_temperature(self._c, model._c, byref(temperature), byref(power), byref(run))
+        return temperature.value, power.value
 
     @property
     def keyinit(self):

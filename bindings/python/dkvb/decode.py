@@ -8,13 +8,14 @@ from . import _arrays
 from ._library import lib
 
 
-def softmax(logits, temperature=1.0):
-    """Probabilities of each row, `float32[n][L]`: softmax of logits / temperature."""
-    if not temperature > 0:
-        raise ValueError(f"temperature: {temperature} found, it must be above 0")
+def softmax(logits, temperature=1.0, power=0.0):
+    """Probabilities of each row, `float32[n][L]`: softmax of logits / (temperature * spread ** power).
+
+    The spread of a row is its largest logit less the mean of its logits.
+    """
     logits = _arrays.floats(logits, ("rows", "classes"), "logits")
     out = np.empty_like(logits)
-    lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, temperature, _arrays.pointer(out))
+    lib.dkvb_decode_softmax(_arrays.pointer(logits), *logits.shape, temperature, power, _arrays.pointer(out))
     return out
 
 
@@ -40,19 +41,20 @@ def top(logits, count):
 
 
 def fit_temperature(logits, labels):
-    """The temperature that makes softmax(logits / temperature) fit labels (-1 = ignore) of rows held out best."""
-    logits, out = _with_classes(logits), c_double()
+    """Temperature and power that make softmax() fit labels (-1 = ignore) of rows held out best."""
+    logits, temperature, power = _with_classes(logits), c_double(), c_double()
     labels = _arrays.labels(labels, len(logits))
-    lib.dkvb_calibration_fit(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape, byref(out))
-    return out.value
+    lib.dkvb_calibration_fit(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape,
+                             byref(temperature), byref(power))
+    return temperature.value, power.value
 
 
-def calibration_error(logits, labels, temperature=1.0, bins=15):
-    """Expected calibration error of softmax(logits / temperature), in bins of equal width; labels: -1 = ignore."""
+def calibration_error(logits, labels, temperature=1.0, power=0.0, bins=15):
+    """Expected calibration error of softmax(), in bins of equal width; labels: -1 = ignore."""
     logits, out = _with_classes(logits), c_double()
     labels = _arrays.labels(labels, len(logits))
     lib.dkvb_calibration_error(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape, float(temperature),
-                               _arrays.integer(bins, 32, "bins"), byref(out))
+                               float(power), _arrays.integer(bins, 32, "bins"), byref(out))
     return out.value
 
 

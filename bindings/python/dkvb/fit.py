@@ -1,7 +1,7 @@
 """Fit: from rows and labels to a model, with settings that suit the data."""
 
 from ctypes import POINTER, byref, c_uint32
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 from . import _arrays, _ffi, _struct
@@ -12,8 +12,10 @@ from .codeset import _KEPT, Codeset
 from .model import _VALUES_DTYPES, Model, _class_weight, _train_options
 
 _WHITEN = {"never": _ffi.DKVB_WHITEN_NEVER, "always": _ffi.DKVB_WHITEN_ALWAYS, "choose": _ffi.DKVB_WHITEN_CHOOSE}
+_KEPT_BECAUSE = {_ffi.DKVB_TEMPERATURE_FITTED: "", _ffi.DKVB_TEMPERATURE_FEW_ROWS: "few rows",
+                 _ffi.DKVB_TEMPERATURE_FEW_CLASSES: "few classes"}
 _PLACING = ("method", "codebooks", "keys", "key_dim", "passes", "rows_per_key", "normalize", "decay", "restart")
-_TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing", "class_weight", "shuffle")
+_TRAINING = ("epochs", "batch", "learning_rate", "rate_last", "label_smoothing", "class_weight", "shuffle", "trials")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,13 @@ class FitReport:
     accuracy_whitened: float  # the same with it
     temperature_rows: int  # that the temperature was fitted on; 0: too few, it is 1
     temperature: float
+    temperature_power: float
     calibration_error: float  # on those rows, or NaN
     held_out_accuracy: float  # on those rows, by values that had not seen them; or NaN
     loss: float  # of the last epoch
     accuracy: float  # the same
+    labelled: int  # rows with a label: what the settings suit
+    temperature_kept: str  # "": fitted; "few rows" or "few classes": why not
 
 
 class Fitted(NamedTuple):
@@ -69,22 +74,23 @@ class Tuned(NamedTuple):
     """What tune() returns: `dkvb.fit(x, labels, **tuned.settings)` trains the winner."""
 
     settings: dict
-    trials: list  # of Trial; as many again give the same settings
+    trials: list  # of Trial; as many again give the same settings, so their number is one of these
 
 
 def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, depth=None, keep="auto", whiten="choose",
         top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, threads=0, progress=None,
-        report=None, stage=None, **settings):
+        report=None, stage=None, outside=None, **settings):
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
-    Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train(): method, codebooks
-    (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart; epochs, batch,
-    learning_rate, rate_last, label_smoothing, class_weight, shuffle; and seed, of both. `preset="paper"` is the paper's
-    own shape; `max_bytes` limits the file.
+    Settings that are not given follow from the data. `settings` are those of Codebooks.fit() and Model.train():
+    method, codebooks (a number, or Codebooks to share), keys, key_dim, rows_per_key, passes, normalize, decay, restart;
+    epochs, batch, learning_rate, rate_last, label_smoothing, class_weight, shuffle, trials (how many tune() made); and
+    seed, of both. `preset="paper"` is the paper's own shape; `max_bytes` limits the file.
 
     `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
     `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
-    `progress` with what is done of a stage; what they raise cancels.
+    `progress` with what is done of a stage; what they raise cancels. `outside`, an Outside, counts rows that are not of
+    the kind that the keys were placed on.
     """
     rows, kept = _rows(x, labels, ids, classes)
     callbacks = Callbacks()
@@ -98,8 +104,10 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
         whiten = "never" if whiten == "choose" else whiten
     whitening = _arrays.choice(whiten, _WHITEN, "whiten")
     if max_bytes is not None:
-        lib.dkvb_fit_within(byref(keyinit), byref(train), byref(k), rows.n, rows.dim, _classes_of(rows, kept[1]),
-                            int(whitening != _ffi.DKVB_WHITEN_NEVER), _arrays.integer(max_bytes, 64, "max_bytes"))
+        chosen = c_uint32(whitening)
+        lib.dkvb_fit_within(byref(keyinit), byref(train), byref(k), byref(chosen), int((kept[1] >= 0).sum()), rows.dim,
+                            _classes_of(rows, kept[1]), _arrays.integer(max_bytes, 64, "max_bytes"))
+        whitening = chosen.value
     if key_rows is not None:
         key_rows = _arrays.floats(key_rows, ("rows", rows.dim), "key_rows")
     opts = _struct.options(_ffi.FitOptions, lib.dkvb_fit_options_init, top_k=k.value, whiten=whitening,
@@ -112,9 +120,32 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     if stage is not None:
         opts.stage = callbacks.wrap(_ffi.StageFn, lambda _user, name: stage(name.decode("ascii")))
     model, made, raw = POINTER(_ffi.Model)(), POINTER(_ffi.Codeset)(), _struct.sized(_ffi.FitReport)
-    with LongCall(threads, progress, callbacks) as run:
+    with LongCall(threads, progress, callbacks, outside) as run:
         lib.dkvb_fit(byref(model), byref(made) if codeset else None, byref(rows), byref(opts), byref(raw), byref(run))
-    return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _struct.answer(FitReport, raw))
+    return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _fit_report(raw))
+
+
+def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_classes=False, threads=0, progress=None,
+             report=None, stage=None, **settings):
+    """Go on with a model: search rows by its keys, train its values on them, fit the temperature again (fit.h).
+
+    Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. Settings
+    are those of Model.train(), of which epochs, batch and rate follow from the rows. Returns a FitReport.
+    """
+    rows, kept = _rows(x, labels, ids, None)
+    callbacks = Callbacks()
+    _, train = _settings(settings, callbacks, report, None)
+    opts = _struct.options(_ffi.FitOptions, lib.dkvb_fit_options_init, hold_out=hold_out,
+                           count_classes=int(count_classes))
+    opts.train = POINTER(_ffi.TrainOptions)(train)
+    if stage is not None:
+        opts.stage = callbacks.wrap(_ffi.StageFn, lambda _user, name: stage(name.decode("ascii")))
+    raw = _struct.sized(_ffi.FitReport)
+    with LongCall(threads, progress, callbacks) as run:
+        lib.dkvb_fit_more(model._c, None if codeset is None else codeset._c, byref(rows), byref(opts), byref(raw),
+                          byref(run))
+    del kept
+    return _fit_report(raw)
 
 
 def tune(x, labels, *, trials=None, seconds=None, ids=None, classes=None, whiten="choose", top_k=None, threads=0,
@@ -142,9 +173,13 @@ def tune(x, labels, *, trials=None, seconds=None, ids=None, classes=None, whiten
         lib.dkvb_tune(byref(keyinit), byref(train), byref(k), byref(count), byref(rows), byref(opts), byref(run))
     del kept
     found = {name: getattr(keyinit, name) for name in ("codebooks", "keys", "key_dim")}
-    found.update({name: getattr(train, name) for name in ("epochs", "batch", "learning_rate", "rate_last")},
+    found.update({name: getattr(train, name) for name in ("epochs", "batch", "learning_rate", "rate_last", "trials")},
                  top_k=k.value, whiten="always" if keyinit.whiten else "never")
     return Tuned({**given, **found}, made)
+
+
+def _fit_report(raw):
+    return replace(_struct.answer(FitReport, raw), temperature_kept=_KEPT_BECAUSE[raw.temperature_kept])
 
 
 def _rows(x, labels, ids, classes):

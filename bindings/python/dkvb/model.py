@@ -44,8 +44,10 @@ class ModelInfo:
     birth: bytes
     values_dtype: str  # "float32", "float16" or "bfloat16"
     class_counts: bool
-    temperature: float  # logits are divided by it for probabilities
+    temperature: float  # of a row whose largest logit is 1 above the mean, see softmax()
+    temperature_power: float  # how it follows that distance
     trained: bytes  # fingerprint of all trainings, zeros if there was none
+    trials: int  # settings that tune() tried to find those of the latest tuned training; 0: not tuned
 
 
 @dataclass(frozen=True)
@@ -180,9 +182,9 @@ class Model(Handle):
         """Append classes, untrained and unnamed."""
         lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))
 
-    def set_temperature(self, temperature):
-        """Keep the temperature that logits are divided by for probabilities: see fit_temperature()."""
-        lib.dkvb_model_set_temperature(self._c, float(temperature))
+    def set_temperature(self, temperature, power=0.0):
+        """Keep what makes the temperatures of rows for probabilities: see softmax() and fit_temperature()."""
+        lib.dkvb_model_set_temperature(self._c, float(temperature), float(power))
 
     # Learning
 
@@ -245,10 +247,11 @@ class Model(Handle):
 
     # Answering
 
-    def search(self, x, *, distances=False, threads=0, progress=None):
+    def search(self, x, *, distances=False, outside=None, threads=0, progress=None):
         """Codes of rows under the mask in force, `uint16[n][C][top_k]`."""
         with self.codebooks as codebooks, self.mask as mask:
-            return codebooks.search(x, self.info.top_k, mask, distances=distances, threads=threads, progress=progress)
+            return codebooks.search(x, self.info.top_k, mask, distances=distances, outside=outside, threads=threads,
+                                    progress=progress)
 
     def refresh(self, x, codes, *, threads=0, progress=None):
         """New codes for rows whose codes may name masked pairs; cheaper than a search (search.h)."""
@@ -261,12 +264,15 @@ class Model(Handle):
             lib.dkvb_search_refresh(self._c, _arrays.pointer(x), len(x), k, _arrays.pointer(codes), None, byref(run))
         return codes
 
-    def predict(self, x, *, logits=False, threads=0, progress=None):
-        """Labels of rows, `int32[n]`, -1 = abstain; with `logits=True` also `float32[n][L]`."""
+    def predict(self, x, *, logits=False, outside=None, threads=0, progress=None):
+        """Labels of rows, `int32[n]`, -1 = abstain; with `logits=True` also `float32[n][L]`.
+
+        `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
+        """
         x = self._rows(x)
         labels = np.empty(len(x), np.int32)
         scores = np.empty((len(x), self.info.classes), np.float32) if logits else None
-        with LongCall(threads, progress) as run:
+        with LongCall(threads, progress, outside=outside) as run:
             lib.dkvb_model_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels),
                                    _arrays.pointer(scores), byref(run))
         return (labels, scores) if logits else labels

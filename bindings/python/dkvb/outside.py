@@ -1,0 +1,60 @@
+"""Rows outside the scale: how many of them are not of the kind that the keys were placed on."""
+
+from . import _ffi, _struct
+
+
+class Outside:
+    """Counts rows outside the scale for the calls that it is handed to (search.h, `dkvb_outside`).
+
+        outside = dkvb.Outside()
+        model.predict(x, outside=outside)
+        if outside.rows: ...
+
+    Calls add to it, so batches count as one.
+    """
+
+    def __init__(self):
+        self._raw = _struct.sized(_ffi.Outside)
+
+    @property
+    def searched(self):
+        """Rows that were looked at."""
+        return self._raw.searched
+
+    @property
+    def rows(self):
+        """Rows of those that lie outside the scale."""
+        return self._raw.rows
+
+    @property
+    def shorter(self):
+        """Rows whose length is below `lengths`."""
+        return self._raw.shorter
+
+    @property
+    def longer(self):
+        """Rows whose length is above `lengths`."""
+        return self._raw.longer
+
+    @property
+    def first(self):
+        """Number of the first row outside, counted through all calls, or None."""
+        return self._raw.first if self._raw.rows else None
+
+    @property
+    def length(self):
+        """Length of the first row outside."""
+        return self._raw.length
+
+    @property
+    def cut(self):
+        """Share of the first row's projected numbers that lie at an end of the scale."""
+        return self._raw.cut
+
+    @property
+    def lengths(self):
+        """The least and the greatest length that rows may have."""
+        return self._raw.least, self._raw.greatest
+
+    def __repr__(self):
+        return f"<dkvb.Outside: {self.rows} of {self.searched} rows>"

@@ -1,0 +1,292 @@
+/* Codesets of features: rows are searched on their way in, or once more when a file kept nothing but their features. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/widen.h"
+#include "bottleneck/codes.h"
+#include "bottleneck/codeset.h"
+#include "bottleneck/project.h"
+#include "dkvb/data.h"
+#include "dkvb/search.h"
+
+enum { CHUNK = 4096 }; /* rows that are searched, or handed on, at a time */
+
+/* Progress of several searches told as one: `done` rows of `total`. Each search by itself is quiet. */
+struct told {
+    dkvb_run_options all, quiet;
+    uint64_t done, total;
+};
+
+static dkvb_status told_new(struct told *t, const dkvb_run_options *given)
+{
+    dkvb_status rc;
+
+    *t = (struct told){.all = DKVB_RUN_OPTIONS_INIT};
+    rc = dkvb__take_options(&t->all, sizeof t->all, given, "run options");
+    t->quiet = t->all;
+    t->quiet.progress = NULL;
+    return rc;
+}
+
+static dkvb_status tell(struct told *t, size_t n)
+{
+    t->done += n;
+    if (t->all.progress && t->all.progress(t->all.user, t->done, t->total) != 0)
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled after %llu of %llu rows", (unsigned long long)t->done,
+                          (unsigned long long)t->total);
+    return DKVB_OK;
+}
+
+/* Codes of the features of a part, into codes that have room for them. */
+static dkvb_status search_features(const dkvb_codeset *set, const struct dkvb__coderows *rows, const dkvb_codebooks *cb,
+                                   uint16_t *codes, struct told *t)
+{
+    size_t columns = rows->columns, most = rows->n < CHUNK ? rows->n : CHUNK;
+    float *x = dkvb__alloc(&set->mem, most, columns * sizeof *x);
+    dkvb_status rc = x ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows of %zu columns", most, columns);
+
+    for (size_t r = 0, n; !rc && r < rows->n; r += n) {
+        n = rows->n - r < most ? rows->n - r : most;
+        dkvb__widen(x, (const char *)rows->features + r * dkvb__coderows_feature_size(rows), rows->dtype, n * columns);
+        rc = dkvb_search(cb, NULL, x, n, rows->k, codes + r * dkvb__coderows_code_size(set, rows), NULL, &t->quiet);
+        if (!rc)
+            rc = tell(t, n);
+    }
+    dkvb__free_erased(&set->mem, x);
+    return rc;
+}
+
+/* Whether a part is to be searched; DKVB_EMISMATCH if it cannot be. */
+static dkvb_status is_open(const struct dkvb__coderows *rows, const dkvb_codebooks *cb, bool *open)
+{
+    *open = !rows->codes && rows->n > 0;
+    if (*open && rows->columns != cb->shape.input_dim)
+        return dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %u columns, the codebooks take %u",
+                          rows->columns, cb->shape.input_dim);
+    return DKVB_OK;
+}
+
+static dkvb_status search_part(dkvb_codeset *set, struct dkvb__coderows *rows, const dkvb_codebooks *cb, struct told *t)
+{
+    size_t size = dkvb__coderows_code_size(set, rows);
+    uint16_t *codes = dkvb__alloc(&set->mem, rows->capacity, size * sizeof *codes);
+    dkvb_status rc = codes ? search_features(set, rows, cb, codes, t)
+                           : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows->n);
+
+    if (rc)
+        dkvb__free_erased(&set->mem, codes);
+    else
+        rows->codes = codes;
+    return rc;
+}
+
+dkvb_status dkvb_codeset_search_part(dkvb_codeset *set, uint32_t part, const dkvb_codebooks *cb,
+                                     const dkvb_run_options *given)
+{
+    struct told t;
+    bool open;
+    dkvb_status rc = told_new(&t, given);
+
+    if (!rc)
+        rc = dkvb__codeset_check_part(part);
+    if (!rc)
+        rc = dkvb_codeset_check(set, cb);
+    if (!rc)
+        rc = is_open(&set->part[part], cb, &open);
+    if (rc || !open)
+        return rc;
+    t.total = set->part[part].n;
+    return search_part(set, &set->part[part], cb, &t);
+}
+
+dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_run_options *given)
+{
+    struct told t;
+    bool open[DKVB__PARTS];
+    dkvb_status rc = told_new(&t, given);
+
+    if (!rc)
+        rc = dkvb_codeset_check(set, cb);
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
+        rc = is_open(&set->part[p], cb, &open[p]);
+        t.total += open[p] ? set->part[p].n : 0;
+    }
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
+        if (open[p])
+            rc = search_part(set, &set->part[p], cb, &t);
+    return rc;
+}
+
+/* Rows with features on their way in. */
+struct filling {
+    dkvb_codeset *set;
+    const dkvb_codebooks *cb;
+    dkvb_codeset_source from;
+    struct told told;
+    struct dkvb__keyed *order; /* [n], by ascending id: added in this order, no row is moved twice */
+    uint8_t *gone;             /* [rows of the larger part, new ones included], scratch */
+    uint64_t *all;             /* [n], ids, to take rows out again after a failure */
+
+    /* One chunk. */
+    float *x;
+    uint64_t *ids;
+    int32_t *labels;
+    uint16_t *codes;
+    char *features;
+};
+
+static void filling_free(struct filling *f)
+{
+    const dkvb_allocator *mem = &f->set->mem;
+
+    dkvb__free_erased(mem, f->order);
+    dkvb__free_erased(mem, f->gone);
+    dkvb__free_erased(mem, f->all);
+    dkvb__free_erased(mem, f->x);
+    dkvb__free_erased(mem, f->ids);
+    dkvb__free_erased(mem, f->labels);
+    dkvb__free_erased(mem, f->codes);
+    dkvb__free_erased(mem, f->features);
+}
+
+/* Every row is looked at before one is added, so that messages name it by its number. */
+static dkvb_status check_source(const struct filling *f, struct dkvb__keyed *scratch)
+{
+    const dkvb_codeset_source *from = &f->from;
+    const struct dkvb__coderows *training = &f->set->part[DKVB_PART_TRAINING];
+    struct dkvb__run run;
+    dkvb_status rc = dkvb__run_take(&run, &f->told.quiet);
+
+    for (size_t r = 0; !rc && from->held_out && r < from->n; r++)
+        if (from->held_out[r] > 1)
+            rc = dkvb__fail(DKVB_EINVAL, "codeset: held_out of row %zu is %u, it must be 0 or 1", r, from->held_out[r]);
+    if (!rc)
+        rc = dkvb__codeset_check_labels(from->labels, from->n);
+    if (!rc)
+        rc = dkvb__codeset_order(f->set, from->ids, from->n, f->order, scratch);
+    if (!rc && from->codes)
+        rc = dkvb__check_code_range(from->codes, training->k, from->n, f->set->codebooks, f->set->keys);
+    return rc ? rc : dkvb__check_finite(&run, from->x, from->n, from->dim, "features");
+}
+
+static dkvb_status filling_new(struct filling *f)
+{
+    const dkvb_codeset *set = f->set;
+    const dkvb_allocator *mem = &set->mem;
+    const struct dkvb__coderows *a = &set->part[DKVB_PART_TRAINING], *b = &set->part[DKVB_PART_HELD_OUT];
+    size_t n = f->from.n, chunk = n < CHUNK ? n : CHUNK;
+    size_t code = (size_t)set->codebooks * (a->k > b->k ? a->k : b->k);
+    struct dkvb__keyed *scratch = dkvb__alloc(mem, n, sizeof *scratch);
+    dkvb_status rc;
+
+    f->order = dkvb__alloc(mem, n, sizeof *f->order);
+    f->gone = dkvb__alloc(mem, (a->n > b->n ? a->n : b->n) + n, 1);
+    f->all = dkvb__alloc(mem, n, sizeof *f->all);
+    f->x = dkvb__alloc(mem, chunk, f->from.dim * sizeof *f->x);
+    f->ids = dkvb__alloc(mem, chunk, sizeof *f->ids);
+    f->labels = dkvb__alloc(mem, chunk, sizeof *f->labels);
+    f->codes = dkvb__alloc(mem, chunk, code * sizeof *f->codes);
+    f->features = dkvb__alloc(mem, chunk, f->from.dim * sizeof(float));
+    if (scratch && f->order && f->gone && f->all && f->x && f->ids && f->labels && f->codes && f->features)
+        rc = check_source(f, scratch);
+    else
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to keep %zu rows", n);
+    for (size_t r = 0; !rc && r < n; r++)
+        f->all[r] = f->order[r].key;
+    dkvb__free_erased(mem, scratch);
+    if (rc)
+        filling_free(f);
+    return rc;
+}
+
+static bool is_of(const struct filling *f, size_t row, uint32_t part)
+{
+    return f->from.held_out ? f->from.held_out[row] == part : part == DKVB_PART_TRAINING;
+}
+
+/* The first `count` rows of a chunk are those to add. */
+static dkvb_status add_chunk(struct filling *f, uint32_t part, size_t count, uint32_t dtype)
+{
+    const struct dkvb__coderows *to = &f->set->part[part];
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+    dkvb_status rc = DKVB_OK;
+
+    if (!f->from.codes || part == DKVB_PART_HELD_OUT)
+        rc = dkvb_search(f->cb, NULL, f->x, count, to->k, f->codes, NULL, &f->told.quiet);
+    dkvb_codeset_narrow(f->features, dtype, f->x, count * f->from.dim);
+    rows.n = count;
+    rows.codebooks = f->set->codebooks;
+    rows.k = to->k;
+    rows.ids = f->ids;
+    rows.labels = f->labels;
+    rows.codes = f->codes;
+    rows.features = f->features;
+    rows.dtype = dtype;
+    rows.columns = (uint32_t)f->from.dim;
+    if (!rc)
+        rc = dkvb_codeset_add_rows(f->set, part, &rows);
+    return rc ? rc : tell(&f->told, count);
+}
+
+static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest)
+{
+    const struct dkvb__coderows *to = &f->set->part[part];
+    size_t dim = f->from.dim, code = dkvb__coderows_code_size(f->set, to), count = 0;
+    uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
+    dkvb_status rc = DKVB_OK;
+
+    if (narrowest > dtype) /* types are numbered by what they hold */
+        return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
+                          dkvb_dtype_name(dtype));
+    for (size_t i = 0; !rc && i < f->from.n; i++) {
+        size_t r = f->order[i].index;
+
+        if (is_of(f, r, part)) {
+            f->ids[count] = f->order[i].key;
+            f->labels[count] = f->from.labels[r];
+            memcpy(f->x + count * dim, f->from.x + r * dim, dim * sizeof *f->x);
+            if (f->from.codes && part == DKVB_PART_TRAINING)
+                memcpy(f->codes + count * code, f->from.codes + r * code, code * sizeof *f->codes);
+            count++;
+        }
+        if (count == 0 || (count < CHUNK && i + 1 < f->from.n))
+            continue;
+        rc = add_chunk(f, part, count, dtype);
+        count = 0;
+    }
+    return rc;
+}
+
+dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *given,
+                                      const dkvb_run_options *run)
+{
+    struct filling f = {.set = set, .cb = cb, .from = DKVB_CODESET_SOURCE_INIT};
+    uint32_t narrowest;
+    dkvb_status rc = told_new(&f.told, run);
+
+    if (!rc)
+        rc = dkvb__take_options(&f.from, sizeof f.from, given, "codeset source");
+    if (!rc)
+        rc = dkvb_codeset_check(set, cb);
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
+        rc = dkvb__codeset_need_codes(set, p);
+    if (!rc && f.from.n > 0 && (!f.from.x || !f.from.labels))
+        rc = dkvb__fail(DKVB_EINVAL, "codeset: rows must bring features and labels, one of them is NULL");
+    if (!rc && f.from.dim != cb->shape.input_dim)
+        rc =
+            dkvb__fail(DKVB_EMISMATCH, "rows have %zu columns, the codebooks take %u", f.from.dim, cb->shape.input_dim);
+    if (rc || f.from.n == 0)
+        return rc;
+    rc = filling_new(&f);
+    if (rc)
+        return rc;
+    f.told.total = f.from.n;
+    narrowest = dkvb_codeset_narrowest(f.from.x, f.from.n * f.from.dim);
+    for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
+        rc = add_part(&f, p, narrowest);
+    if (rc) /* all ids were new, so these are rows that were added here */
+        (void)dkvb__codeset_drop(set, f.all, f.from.n, f.gone);
+    filling_free(&f);
+    return rc;
+}

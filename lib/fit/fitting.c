@@ -1,0 +1,247 @@
+/* Rows to learn from: checked, some of them held out, trained on and measured. */
+#include "fit/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/exact_math.h"
+#include "base/status.h"
+#include "bottleneck/codeset.h"
+#include "dkvb/calibration.h"
+#include "dkvb/search.h"
+
+enum { LEAST_CLASS = 4 /* rows of a class of which some may be held out */ };
+
+static dkvb_status check_labels(struct dkvb__fitting *f)
+{
+    const dkvb_fit_rows *r = &f->rows;
+    int32_t largest = -1;
+    size_t at = 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->labels[i] < -1)
+            return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, it must be -1 (ignore) or more", i, r->labels[i]);
+        f->labelled += r->labels[i] >= 0;
+        if (r->labels[i] > largest) {
+            largest = r->labels[i];
+            at = i;
+        }
+    }
+    if (f->labelled == 0)
+        return dkvb__fail(DKVB_EINVAL, "labels: none of %zu rows has a label, so there is nothing to learn", r->n);
+    if (r->classes > 0 && largest >= (int64_t)r->classes)
+        return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, the classes are 0 to %u", at, largest, r->classes - 1);
+    f->largest_row = at;
+    f->rows.classes = r->classes > 0 ? r->classes : (uint32_t)largest + 1;
+    if (f->rows.classes > DKVB__MAX_CLASSES)
+        return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, at most %d classes are supported", at, largest,
+                          DKVB__MAX_CLASSES);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
+                              const dkvb_allocator *mem)
+{
+    dkvb_status rc;
+
+    *f = (struct dkvb__fitting){.mem = *mem, .counting = run, .rows = DKVB_FIT_ROWS_INIT};
+    f->uncounted = (dkvb_run_options)DKVB_RUN_OPTIONS_INIT;
+    f->run = &f->uncounted;
+    rc = dkvb__take_options(&f->uncounted, sizeof f->uncounted, run, "run options");
+    f->uncounted.outside = NULL;
+    if (!rc)
+        rc = dkvb__take_options(&f->rows, sizeof f->rows, given, "rows to fit");
+    if (!rc && f->rows.n == 0)
+        rc = dkvb__fail(DKVB_EINVAL, "rows to fit: there are none");
+    if (!rc && !f->rows.codes && (f->rows.dim == 0 || f->rows.dim > DKVB__MAX_INPUT_DIM))
+        rc = dkvb__fail(DKVB_EINVAL, "rows to fit: %zu columns, there must be 1 to %d", f->rows.dim,
+                        DKVB__MAX_INPUT_DIM);
+    if (!rc && (!f->rows.x == !f->rows.codes || !f->rows.labels))
+        rc = dkvb__fail(DKVB_EINVAL, "rows to fit: they must bring labels, and either x or codes");
+    if (!rc)
+        rc = check_labels(f);
+    if (rc)
+        return rc;
+    f->class_rows = dkvb__alloc0(mem, f->rows.classes, sizeof *f->class_rows);
+    f->held = dkvb__alloc0(mem, f->rows.n, 1);
+    f->taught = dkvb__alloc(mem, f->rows.n, sizeof *f->taught);
+    if (!f->class_rows || !f->held || !f->taught) {
+        dkvb__fitting_free(f);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the labels of %zu rows", f->rows.n);
+    }
+    memcpy(f->taught, f->rows.labels, f->rows.n * sizeof *f->taught);
+    for (size_t i = 0; i < f->rows.n; i++)
+        if (f->rows.labels[i] >= 0)
+            f->class_rows[f->rows.labels[i]]++;
+    return DKVB_OK;
+}
+
+void dkvb__fitting_free(struct dkvb__fitting *f)
+{
+    dkvb__free_erased(&f->mem, f->class_rows);
+    dkvb__free_erased(&f->mem, f->held);
+    dkvb__free_erased(&f->mem, f->taught);
+    f->class_rows = NULL;
+    f->held = NULL;
+    f->taught = NULL;
+}
+
+void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
+{
+    const int32_t *labels = f->rows.labels;
+
+    for (size_t i = 0; i < f->rows.n; i++)
+        f->class_rows[labels[i] < 0 ? 0 : labels[i]] += f->held[i] && labels[i] >= 0;
+    f->held_count = 0;
+    for (size_t i = 0; i < f->rows.n; i++) {
+        uint64_t id = dkvb__fitting_id(f, i);
+        bool held = dkvb_codeset_holds_out(id, to) && !dkvb_codeset_holds_out(id, from);
+
+        if (labels[i] >= 0 && held) {
+            held = f->class_rows[labels[i]] >= LEAST_CLASS;
+            f->class_rows[labels[i]] -= held;
+            f->held_count += held;
+        }
+        f->held[i] = held;
+        f->taught[i] = held ? -1 : labels[i];
+    }
+}
+
+/* Codes of the rows with a label that are held out, side by side, and those labels: of all such rows, or of those that
+ * a temperature is fitted on. `*n`: how many. */
+static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
+                               int32_t **labels, size_t *n)
+{
+    size_t *rows = dkvb__alloc(&f->mem, f->held_count, sizeof *rows);
+    dkvb_status rc = rows ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows held out", f->held_count);
+
+    *n = 0;
+    for (size_t i = 0; !rc && i < f->rows.n; i++)
+        if (f->held[i] && f->rows.labels[i] >= 0)
+            rows[(*n)++] = i;
+    if (!rc)
+        rc = dkvb__temperature_rows(rows, n, f->rows.ids, f->rows.classes, &f->mem);
+    *held_codes = rc ? NULL : dkvb__alloc(&f->mem, *n, code * sizeof **held_codes);
+    *labels = rc ? NULL : dkvb__alloc(&f->mem, *n, sizeof **labels);
+    if (!rc && (!*held_codes || !*labels))
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows held out", *n);
+    for (size_t i = 0; !rc && i < *n; i++) {
+        memcpy(*held_codes + i * code, codes + rows[i] * code, code * sizeof *codes);
+        (*labels)[i] = f->rows.labels[rows[i]];
+    }
+    dkvb__free_erased(&f->mem, rows);
+    return rc;
+}
+
+/* Mean cross-entropy at the temperature, nats, and the share of right answers. */
+static void measure_logits(const float *logits, const int32_t *labels, size_t n, size_t classes,
+                           struct dkvb__measured *out)
+{
+    double loss = 0.0;
+    size_t right = 0;
+
+    for (size_t r = 0; r < n; r++) {
+        const float *row = logits + r * classes;
+        double sum = 0.0, own = dkvb_calibration_temperature(row, (uint32_t)classes, out->temperature, out->power);
+        size_t best = 0;
+
+        for (size_t l = 1; l < classes; l++)
+            best = row[l] > row[best] ? l : best;
+        for (size_t l = 0; l < classes; l++)
+            sum += dkvb__exp(((double)row[l] - (double)row[best]) / own);
+        loss += dkvb__log(sum) - ((double)row[labels[r]] - (double)row[best]) / own;
+        right += best == (size_t)labels[r];
+    }
+    out->loss = loss / (double)n;
+    out->accuracy = (double)right / (double)n;
+}
+
+dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
+                                  struct dkvb__measured *out)
+{
+    size_t n, classes = model->classes;
+    uint16_t *held_codes = NULL;
+    int32_t *labels = NULL;
+    float *logits = NULL;
+    dkvb_status rc;
+
+    *out = (struct dkvb__measured){.temperature = 1.0, .accuracy = NAN, .loss = NAN, .calibration_error = NAN};
+    if (f->held_count == 0)
+        return DKVB_OK;
+    rc = gather_held(f, codes, dkvb__code_size(model), &held_codes, &labels, &n);
+    if (!rc)
+        logits = dkvb__alloc(&f->mem, n, classes * sizeof *logits);
+    if (!rc && !logits)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows held out", n);
+    if (!rc)
+        rc = dkvb_model_decode(model, held_codes, model->top_k, n, logits, f->run);
+    if (!rc && n >= DKVB__TEMPERATURE_ROWS)
+        rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature, &out->power);
+    if (!rc)
+        rc = dkvb_calibration_error(logits, labels, n, (uint32_t)classes, out->temperature, out->power, DKVB__ECE_BINS,
+                                    &out->calibration_error);
+    if (!rc) {
+        measure_logits(logits, labels, n, classes, out);
+        out->rows = n;
+    }
+    dkvb__free_erased(&f->mem, held_codes);
+    dkvb__free_erased(&f->mem, labels);
+    dkvb__free_erased(&f->mem, logits);
+    return rc;
+}
+
+dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *cb, uint32_t top_k, uint32_t dtype,
+                                const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
+                                dkvb_model **out)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options with_ids = *train;
+    dkvb_status rc;
+
+    o.top_k = top_k;
+    o.allocator = &f->mem;
+    with_ids.ids = f->rows.ids;
+    rc = dkvb_model_new(out, cb, f->rows.classes, &o);
+    if (!rc && dtype)
+        rc = dkvb_model_set_values_dtype(*out, dtype);
+    if (!rc)
+        rc = dkvb_model_train(*out, codes, top_k, labels, f->rows.n, &with_ids, f->run);
+    if (rc) {
+        dkvb_model_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
+                                 uint32_t top_k, uint16_t **codes, const dkvb_run_options *run)
+{
+    *codes = dkvb__alloc(&f->mem, f->rows.n, (size_t)cb->shape.codebooks * top_k * sizeof **codes);
+    if (!*codes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", f->rows.n);
+    return dkvb_search(cb, mask, f->rows.x, f->rows.n, top_k, *codes, NULL, run);
+}
+
+dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
+                              struct dkvb__measured *out)
+{
+    dkvb_train_options quiet = settings->train;
+    dkvb_codebooks *cb = NULL;
+    dkvb_model *model = NULL;
+    uint16_t *codes = NULL;
+    dkvb_status rc;
+
+    quiet.report = NULL;
+    rc = dkvb_codebooks_fit(&cb, f->rows.x, f->rows.n, f->rows.dim, &settings->keyinit, f->run);
+    if (!rc)
+        rc = dkvb__fitting_search(f, cb, NULL, settings->top_k, &codes, f->run);
+    if (!rc)
+        rc = dkvb__fitting_train(f, cb, settings->top_k, 0, codes, f->taught, &quiet, &model);
+    if (!rc)
+        rc = dkvb__fitting_measure(f, model, codes, out);
+    dkvb_model_free(model);
+    dkvb_codebooks_free(cb);
+    dkvb__free_erased(&f->mem, codes);
+    return rc;
+}

@@ -1,0 +1,351 @@
+/* A training that goes on with a model, and with what is kept of the rows that it knows. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/codes.h"
+#include "bottleneck/codeset.h"
+#include "dkvb/replay.h"
+#include "dkvb/search.h"
+#include "fit/fit.h"
+
+/* `after` is what the model becomes at the end, when nothing can fail any more. */
+struct more {
+    struct dkvb__fitting f;
+    dkvb_fit_options o;
+    struct dkvb__settings s;
+    dkvb_fit_report report;
+    dkvb_model *model, *after;
+    dkvb_codeset *set;
+    uint64_t *ids;           /* [n], of rows without ids that join a codeset */
+    uint16_t *searched;      /* [n][C][k], of rows that bring no codes */
+    const uint16_t *codes;   /* the same, from whichever side */
+    uint64_t *taught;        /* [n], ids of the rows that take part in the session */
+    uint8_t *gone;           /* [rows of the larger part, new ones included], scratch */
+    bool joined;             /* the rows are in the codeset */
+    uint8_t *classes_taught; /* [L], 1 for classes of the new rows, where those may be relearned */
+};
+
+/* A codeset records what gives the model's values from nothing: so it must before, and will afterwards. */
+static dkvb_status check_codeset(const struct more *t)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_status rc = dkvb_model_get_info(t->model, &info);
+
+    if (rc)
+        return rc;
+    if (t->f.rows.codes)
+        return dkvb__fail(DKVB_EINVAL, "rows that join a codeset must bring x: rows held out are searched deeper");
+    if (info.masked_pairs + info.purged_pairs > 0)
+        return dkvb__fail(DKVB_ESTATE,
+                          "%llu pairs are masked or purged, and codes know no mask: undo what can be undone, or go on "
+                          "without the codes",
+                          (unsigned long long)(info.masked_pairs + info.purged_pairs));
+    if (t->set->sessions == DKVB_CODESET_SESSIONS)
+        return dkvb__fail(
+            DKVB_ESTATE, "codeset: %u sessions are recorded, there is room for no more: train a model anew on all rows",
+            t->set->sessions);
+    rc = dkvb__codeset_need_codes(t->set, DKVB_PART_HELD_OUT);
+    return rc ? rc : dkvb_replay_check(t->model, t->set, NULL, 0, t->f.run);
+}
+
+/* Rows without ids are numbered on from the largest id; those with ids must be new. */
+static dkvb_status name_rows(struct more *t)
+{
+    size_t n = t->f.rows.n;
+    uint64_t first = 0;
+
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        const struct dkvb__coderows *rows = &t->set->part[p];
+
+        for (size_t i = 0; t->f.rows.ids && i < n; i++)
+            if (dkvb__coderows_find(rows, t->f.rows.ids[i]) < rows->n)
+                return dkvb__fail(DKVB_EINVAL, "row %zu has id %llu, which a row of the codes has already", i,
+                                  (unsigned long long)t->f.rows.ids[i]);
+        if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
+            first = rows->ids[rows->n - 1] + 1; /* 0 past the largest number there is */
+    }
+    if (t->f.rows.ids)
+        return DKVB_OK;
+    if ((first == 0 && t->set->part[0].n + t->set->part[1].n > 0) || first + (n - 1) < first)
+        return dkvb__fail(DKVB_EINVAL, "no ids are left above the largest of the codes: give the rows ids");
+    t->ids = dkvb__alloc(&t->f.mem, n, sizeof *t->ids);
+    if (!t->ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
+    for (size_t i = 0; i < n; i++) { /* numbers of removed rows stay theirs */
+        while (dkvb__removed_has(&t->set->removed, first + i))
+            first++;
+        t->ids[i] = first + i;
+    }
+    t->f.rows.ids = t->ids;
+    return DKVB_OK;
+}
+
+static const int32_t *labels_to_teach(const struct more *t)
+{
+    return t->set ? t->f.taught : t->f.rows.labels;
+}
+
+/* The copy that is trained has no journal: what was forgotten is asked of the model itself. */
+static dkvb_status check_forgotten(struct more *t)
+{
+    t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
+    if (!t->classes_taught)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", t->model->classes);
+    if (!t->s.train.relearn)
+        return dkvb__relearn_check(t->model, labels_to_teach(t), t->f.rows.n, t->classes_taught);
+    dkvb__relearn_note(t->classes_taught, labels_to_teach(t), t->f.rows.n);
+    return DKVB_OK;
+}
+
+static dkvb_status settle(struct more *t)
+{
+    const struct dkvb__shape *shape = &t->model->codebooks->shape;
+    const struct dkvb__coderows *known = t->set ? &t->set->part[DKVB_PART_TRAINING] : NULL;
+    dkvb_status rc = dkvb__model_need_mutable(t->model);
+
+    if (!rc && t->f.rows.codes && t->f.rows.k != t->model->top_k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "codes have k = %u, the model selects %u keys", t->f.rows.k, t->model->top_k);
+    if (!rc && !t->f.rows.codes && t->f.rows.dim != shape->input_dim)
+        rc = dkvb__fail(DKVB_EMISMATCH, "rows have %zu columns, the model takes %u", t->f.rows.dim, shape->input_dim);
+    if (!rc && t->o.count_classes && t->model->rows_trained > 0 && !t->model->counts)
+        rc = dkvb__fail(DKVB_ESTATE,
+                        "the model was trained on %llu rows without counting them: counts would be of the new rows "
+                        "only",
+                        (unsigned long long)t->model->rows_trained);
+    if (!rc && t->set)
+        rc = check_codeset(t);
+    if (!rc && t->set)
+        rc = name_rows(t);
+    if (rc)
+        return rc;
+    t->s.keyinit.codebooks = shape->codebooks;
+    t->s.keyinit.keys = shape->keys;
+    t->s.keyinit.key_dim = shape->key_dim;
+    t->s.top_k = t->model->top_k;
+    dkvb__settings_suit(&t->s, t->f.labelled, shape->input_dim, t->f.rows.classes);
+    for (size_t i = 0; known && i < known->n; i++)
+        if (known->labels[i] >= 0 && (uint32_t)known->labels[i] < t->f.rows.classes)
+            t->f.class_rows[known->labels[i]]++;
+    dkvb__fitting_hold_out(&t->f, 0.0, t->set ? t->o.hold_out : 0.1);
+    rc = dkvb__train_options_take(&(dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT, &t->s.train);
+    return rc ? rc : check_forgotten(t);
+}
+
+static dkvb_status find_codes(struct more *t)
+{
+    dkvb_mask *mask = NULL;
+    dkvb_status rc = dkvb__fit_stage(&t->o, "search");
+
+    t->codes = t->f.rows.codes;
+    if (rc || t->codes)
+        return rc;
+    rc = dkvb_model_get_mask(t->model, &mask);
+    if (!rc)
+        rc = dkvb__fitting_search(&t->f, t->model->codebooks, mask, t->s.top_k, &t->searched, t->f.counting);
+    dkvb_mask_free(mask);
+    t->codes = t->searched;
+    return rc;
+}
+
+static dkvb_status train_twin(const struct more *t, const int32_t *labels, const dkvb_train_options *train,
+                              dkvb_model **out)
+{
+    dkvb_train_options o = *train;
+    dkvb_status rc = dkvb__model_twin(out, t->model);
+
+    o.ids = t->f.rows.ids;
+    return rc ? rc : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
+}
+
+/* Of less than half of the classes, rows would say little of the others' answers. */
+static bool few_classes(const struct more *t, uint8_t *seen)
+{
+    uint32_t count = 0;
+
+    memset(seen, 0, t->f.rows.classes);
+    for (size_t i = 0; i < t->f.rows.n; i++)
+        if (t->f.held[i] && t->f.rows.labels[i] >= 0 && !seen[t->f.rows.labels[i]]) {
+            seen[t->f.rows.labels[i]] = 1;
+            count++;
+        }
+    return count < t->f.rows.classes / 2 + t->f.rows.classes % 2;
+}
+
+/* Without a codeset: the temperature of a copy that goes on without the rows held out. */
+static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured)
+{
+    dkvb_train_options quiet = t->s.train;
+    dkvb_model *apart = NULL;
+    uint8_t *seen = dkvb__alloc(&t->f.mem, t->f.rows.classes, 1);
+    dkvb_status rc = seen ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", t->f.rows.classes);
+
+    *measured = (struct dkvb__measured){
+        .temperature = t->model->temperature, .power = t->model->power, .accuracy = NAN, .calibration_error = NAN};
+    if (!rc)
+        t->report.temperature_kept = t->f.held_count < DKVB__TEMPERATURE_ROWS ? DKVB_TEMPERATURE_FEW_ROWS
+                                     : few_classes(t, seen)                   ? DKVB_TEMPERATURE_FEW_CLASSES
+                                                                              : DKVB_TEMPERATURE_FITTED;
+    dkvb__free_erased(&t->f.mem, seen);
+    if (rc || t->report.temperature_kept != DKVB_TEMPERATURE_FITTED)
+        return rc;
+    quiet.report = NULL;
+    rc = dkvb__fit_stage(&t->o, "temperature");
+    if (!rc)
+        rc = train_twin(t, t->f.taught, &quiet, &apart);
+    if (!rc)
+        rc = dkvb__fitting_measure(&t->f, apart, t->codes, measured);
+    dkvb_model_free(apart);
+    return rc;
+}
+
+static dkvb_status join_codeset(struct more *t)
+{
+    const struct dkvb__coderows *a = &t->set->part[DKVB_PART_TRAINING], *b = &t->set->part[DKVB_PART_HELD_OUT];
+    dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
+    dkvb_status rc = dkvb__fit_stage(&t->o, "codes");
+
+    if (rc)
+        return rc;
+    t->gone = dkvb__alloc(&t->f.mem, (a->n > b->n ? a->n : b->n) + t->f.rows.n, 1);
+    t->taught = dkvb__alloc(&t->f.mem, t->f.rows.n, sizeof *t->taught);
+    if (!t->gone || !t->taught)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", t->f.rows.n);
+    source.x = t->f.rows.x;
+    source.n = t->f.rows.n;
+    source.dim = t->f.rows.dim;
+    source.ids = t->f.rows.ids;
+    source.labels = t->f.rows.labels;
+    source.held_out = t->f.held;
+    source.codes = t->codes;
+    rc = dkvb_codeset_add_features(t->set, t->model->codebooks, &source, t->f.run);
+    t->joined = !rc;
+    return rc;
+}
+
+/* A temperature of all rows held out, of earlier trainings too; 1 where they are too few, as exact forgetting has it.
+ */
+static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
+{
+    const struct dkvb__coderows *held = &t->set->part[DKVB_PART_HELD_OUT];
+    double temperature = 1.0, power = 0.0;
+    dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
+
+    if (rc)
+        return rc;
+    rc = dkvb_codeset_fit_temperature(t->set, t->after, &temperature, &power, t->f.run);
+    if (rc && rc != DKVB_ENOTFOUND)
+        return rc;
+    t->report.temperature_kept = rc ? DKVB_TEMPERATURE_FEW_ROWS : DKVB_TEMPERATURE_FITTED;
+    measured->temperature = temperature;
+    measured->power = power;
+    measured->rows = 0;
+    for (size_t i = 0; i < held->n; i++)
+        measured->rows += held->labels[i] >= 0;
+    return DKVB_OK;
+}
+
+static int keep_report(void *user, const dkvb_train_report *report)
+{
+    struct more *t = user;
+
+    t->report.loss = report->loss;
+    t->report.accuracy = report->accuracy;
+    t->report.rows = report->rows;
+    return t->s.train.report ? t->s.train.report(t->s.train.user, report) : 0;
+}
+
+/* The last step, of which nothing else can fail. */
+static dkvb_status record_session(struct more *t)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < t->f.rows.n; i++)
+        if (!t->f.held[i])
+            t->taught[count++] = t->f.rows.ids[i];
+    return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
+}
+
+static dkvb_status run_more(struct more *t)
+{
+    const int32_t *labels = labels_to_teach(t);
+    struct dkvb__relearning over = {0};
+    dkvb_run_options quiet = DKVB_RUN_OPTIONS_INIT;
+    dkvb_train_options told = t->s.train;
+    struct dkvb__measured measured;
+    dkvb_status rc = find_codes(t);
+
+    if (!rc)
+        rc = t->set ? join_codeset(t) : measure_apart(t, &measured);
+    if (!rc)
+        rc = dkvb__fit_stage(&t->o, "values");
+    told.report = keep_report;
+    told.user = t;
+    if (!rc)
+        rc = train_twin(t, labels, &told, &t->after);
+    if (!rc && t->set)
+        rc = fit_temperature(t, &measured);
+    if (!rc)
+        rc = dkvb_model_set_temperature(t->after, measured.temperature, measured.power);
+    if (!rc && (t->o.count_classes || t->model->counts)) /* quiet: it must not stop half way */
+        rc = dkvb_model_count_classes(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &quiet);
+    if (!rc)
+        rc = dkvb__relearn_prepare(t->model, t->classes_taught, &over);
+    if (!rc && t->set)
+        rc = record_session(t);
+    if (rc) {
+        dkvb__relearn_drop(t->model, &over);
+        return rc;
+    }
+    dkvb__model_become(t->model, t->after);
+    dkvb__relearn_append(t->model, &over);
+    t->after = NULL;
+    t->report.temperature = measured.temperature;
+    t->report.temperature_power = measured.power;
+    t->report.temperature_rows = t->report.temperature_kept == DKVB_TEMPERATURE_FITTED ? measured.rows : 0;
+    t->report.calibration_error = measured.calibration_error;
+    t->report.held_out_accuracy = measured.accuracy;
+    for (size_t i = 0; t->set && i < t->f.rows.n; i++)
+        t->report.held_out += t->f.held[i];
+    dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
+    if (!t->set) /* what the other classes learned from is not known */
+        t->report.unlearnable = 0;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_fit_rows *given,
+                          const dkvb_fit_options *opts, dkvb_fit_report *report, const dkvb_run_options *run)
+{
+    struct more t = {.model = model, .set = codeset, .report = DKVB_FIT_REPORT_INIT};
+    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
+    dkvb_status rc = dkvb__fit_take(&t.o, &t.s, opts);
+
+    if (!rc)
+        rc = dkvb__take_options(&rows, sizeof rows, given, "rows to fit");
+    if (!rc && rows.classes > model->classes)
+        rc = dkvb__fail(DKVB_EMISMATCH, "rows to fit: %u classes, the model has %u: dkvb_model_add_classes() adds some",
+                        rows.classes, model->classes);
+    if (rc)
+        return rc;
+    rows.classes = model->classes;
+    t.report.accuracy_plain = t.report.accuracy_whitened = NAN;
+    rc = dkvb__fitting_new(&t.f, &rows, run, &model->mem);
+    if (rc)
+        return rc;
+    rc = settle(&t);
+    if (!rc)
+        rc = run_more(&t);
+    if (rc && t.joined)
+        (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
+    if (!rc && report)
+        rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
+    dkvb_model_free(t.after);
+    dkvb__free_erased(&model->mem, t.ids);
+    dkvb__free_erased(&model->mem, t.searched);
+    dkvb__free_erased(&model->mem, t.taught);
+    dkvb__free_erased(&model->mem, t.gone);
+    dkvb__free(&model->mem, t.classes_taught);
+    dkvb__fitting_free(&t.f);
+    return rc;
+}

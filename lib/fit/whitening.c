@@ -1,0 +1,133 @@
+/* Whether half whitening helps: tried on rows held out, since it helps some data and costs others (docs/method.md). */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "bottleneck/keyinit.h"
+#include "bottleneck/project.h"
+#include "fit/fit.h"
+
+enum {
+    LEAST_ROWS = 500, /* with a label, that can tell whether whitening helps */
+    MOST_ROWS = 20480,
+    CODEBOOKS = 64, /* few of them tell as much as many, if enough rows judge */
+    KEYS = 512,
+    FOLDS = 5
+};
+
+/* Rows drawn for the comparison; `part` then points into the three arrays, which part_free() frees. */
+struct part {
+    struct dkvb__fitting f;
+    float *x;
+    int32_t *labels;
+    uint64_t *ids;
+};
+
+static void part_free(struct part *p)
+{
+    dkvb__fitting_free(&p->f);
+    dkvb__free_erased(&p->f.mem, p->x);
+    dkvb__free_erased(&p->f.mem, p->labels);
+    dkvb__free_erased(&p->f.mem, p->ids);
+}
+
+/* labels: [n] of all rows, those that may be looked at; n: rows to draw. The caller calls part_free(), also on failure.
+ */
+static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
+                            size_t n)
+{
+    size_t dim = f->rows.dim, taken = 0;
+    dkvb_fit_rows rows = f->rows;
+    struct dkvb__rng rng;
+
+    p->x = dkvb__alloc(&f->mem, n, dim * sizeof *p->x);
+    p->labels = dkvb__alloc(&f->mem, n, sizeof *p->labels);
+    p->ids = dkvb__alloc(&f->mem, n, sizeof *p->ids);
+    if (!p->x || !p->labels || !p->ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows to choose the whitening on", n);
+    dkvb__seed_stream(&rng, seed, DKVB__FOR_ROWS, 1);
+    for (size_t r = 0; r < f->rows.n && taken < n; r++)
+        if (dkvb__rng_below(&rng, f->rows.n - r) < n - taken) {
+            memcpy(p->x + taken * dim, f->rows.x + r * dim, dim * sizeof *p->x);
+            p->labels[taken] = labels[r];
+            p->ids[taken++] = dkvb__fitting_id(f, r);
+        }
+    rows.x = p->x;
+    rows.labels = p->labels;
+    rows.ids = p->ids;
+    rows.n = n;
+    return dkvb__fitting_new(&p->f, &rows, f->run, &f->mem);
+}
+
+/* Keys are placed and rows searched once, since neither looks at labels; then each fifth of the rows is answered by
+ * values that learned from the others. So all rows judge: a fifth alone is wrong too often, by its noise. */
+static dkvb_status judge(struct part *p, const struct dkvb__settings *s, struct dkvb__measured *out)
+{
+    struct dkvb__fitting *f = &p->f;
+    dkvb_train_options quiet = s->train;
+    dkvb_codebooks *cb = NULL;
+    uint16_t *codes = NULL;
+    dkvb_status rc = dkvb_codebooks_fit(&cb, f->rows.x, f->rows.n, f->rows.dim, &s->keyinit, f->run);
+
+    *out = (struct dkvb__measured){.rows = 0};
+    quiet.report = NULL;
+    if (!rc)
+        rc = dkvb__fitting_search(f, cb, NULL, s->top_k, &codes, f->run);
+    for (unsigned fold = 0; !rc && fold < FOLDS; fold++) {
+        struct dkvb__measured measured;
+        dkvb_model *model = NULL;
+
+        dkvb__fitting_hold_out(f, (double)fold / FOLDS, (double)(fold + 1) / FOLDS);
+        rc = dkvb__fitting_train(f, cb, s->top_k, 0, codes, f->taught, &quiet, &model);
+        if (!rc)
+            rc = dkvb__fitting_measure(f, model, codes, &measured);
+        dkvb_model_free(model);
+        if (rc || measured.rows == 0)
+            continue;
+        out->accuracy += measured.accuracy * (double)measured.rows;
+        out->loss += measured.loss * (double)measured.rows;
+        out->rows += measured.rows;
+    }
+    if (out->rows > 0) {
+        out->accuracy /= (double)out->rows;
+        out->loss /= (double)out->rows;
+    }
+    dkvb_codebooks_free(cb);
+    dkvb__free_erased(&f->mem, codes);
+    return rc;
+}
+
+dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
+                                           bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
+                                           bool *whiten)
+{
+    size_t n = f->rows.n < MOST_ROWS ? f->rows.n : MOST_ROWS;
+    uint32_t most = n < KEYS ? (uint32_t)n : KEYS;
+    struct dkvb__settings s = *settings;
+    struct part part = {.f = {.rows = DKVB_FIT_ROWS_INIT, .mem = f->mem}};
+    struct dkvb__run run;
+    dkvb_status rc;
+
+    *compared = *whiten = false;
+    if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
+        return DKVB_OK;
+    rc = dkvb__run_take(&run, f->run);
+    if (!rc &&
+        n < f->rows.n) /* of all rows, since a message about a part of them would name rows by their place there */
+        rc = dkvb__check_finite(&run, f->rows.x, f->rows.n, f->rows.dim, "features");
+    if (!rc)
+        rc = part_new(&part, f, keeps_held_out ? f->taught : f->rows.labels, s.keyinit.seed, n);
+    s.keyinit.codebooks = s.keyinit.codebooks < CODEBOOKS ? s.keyinit.codebooks : CODEBOOKS;
+    s.keyinit.keys = s.keyinit.keys < most ? s.keyinit.keys : most;
+    s.top_k = s.top_k < s.keyinit.keys ? s.top_k : s.keyinit.keys;
+    for (uint32_t way = 0; !rc && way < 2; way++) {
+        s.keyinit.whiten = way;
+        rc = judge(&part, &s, &measured[way]);
+    }
+    if (!rc && measured[0].rows >= LEAST_ROWS / 2) {
+        *compared = true;
+        *whiten = measured[1].loss <= 0.95 * measured[0].loss && measured[1].accuracy >= measured[0].accuracy;
+    }
+    part_free(&part);
+    return rc;
+}

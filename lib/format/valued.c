@@ -1,0 +1,89 @@
+#include "format/valued.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "bottleneck/value_types.h"
+
+enum { SHARE = 16 }; /* of the rows: what leaving out has to save, and what stays */
+
+bool dkvb__valued_pays(const struct dkvb__shape *s, size_t row, size_t stored)
+{
+    size_t pairs = (size_t)s->codebooks * s->keys, left_out = pairs - stored;
+
+    return left_out >= (pairs + SHARE - 1) / SHARE && left_out * row > dkvb__word_count(s) * sizeof(uint64_t);
+}
+
+size_t dkvb__valued_least(size_t pairs)
+{
+    return (pairs + SHARE - 1) / SHARE;
+}
+
+/* By bytes, so that a row with a -0 stays, and a model comes back as it was. */
+static bool is_blank(const char *row, size_t size)
+{
+    return row[0] == 0 && memcmp(row, row + 1, size - 1) == 0;
+}
+
+static uint64_t *word_of(const struct dkvb__shape *s, uint64_t *bits, size_t pair)
+{
+    return bits + pair / s->keys * dkvb__key_words(s->keys) + pair % s->keys / 64;
+}
+
+static bool has(const struct dkvb__shape *s, const uint64_t *bits, size_t pair)
+{
+    return dkvb__bit(bits + pair / s->keys * dkvb__key_words(s->keys), pair % s->keys);
+}
+
+size_t dkvb__valued_choose(const dkvb_model *m, uint64_t *bits)
+{
+    const struct dkvb__shape *s = &m->codebooks->shape;
+    size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = 0;
+
+    memset(bits, 0, dkvb__word_count(s) * sizeof *bits);
+    for (size_t pair = 0; pair < pairs; pair++)
+        if (!is_blank((const char *)m->values + pair * row, row)) {
+            *word_of(s, bits, pair) |= (uint64_t)1 << (pair % s->keys % 64);
+            stored++;
+        }
+    for (size_t pair = 0; stored < dkvb__valued_least(pairs); pair++)
+        if (!has(s, bits, pair)) {
+            *word_of(s, bits, pair) |= (uint64_t)1 << (pair % s->keys % 64);
+            stored++;
+        }
+    return dkvb__valued_pays(s, row, stored) ? stored : pairs;
+}
+
+void dkvb__valued_gather(const dkvb_model *m, const uint64_t *bits, char *to)
+{
+    size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype);
+
+    for (size_t pair = 0; pair < pairs; pair++)
+        if (has(&m->codebooks->shape, bits, pair)) {
+            memcpy(to, (const char *)m->values + pair * row, row);
+            to += row;
+        }
+}
+
+size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, size_t stored, size_t row, char *values)
+{
+    size_t pairs = (size_t)s->codebooks * s->keys, wrong = pairs;
+    const char *from = values + (pairs - stored) * row;
+    bool left_out = false, least = stored == dkvb__valued_least(pairs);
+
+    /* No row is overwritten before it was moved: behind a pair there are at least as many places as rows to come. */
+    for (size_t pair = 0; pair < pairs; pair++) {
+        char *to = values + pair * row;
+
+        if (!has(s, bits, pair)) {
+            memset(to, 0, row);
+            left_out = true;
+            continue;
+        }
+        memmove(to, from, row);
+        from += row;
+        if (wrong == pairs && (left_out || !least) && is_blank(to, row))
+            wrong = pair;
+    }
+    return wrong;
+}
