@@ -287,8 +287,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset 
                                                              dkvb_codeset_session *session, uint8_t *took_part);
 
 /**
- * Record the sessions of `from` in a codeset without any: of the same rows, or some of them, searched on other keys; and
- * which ids were removed.
+ * Record the sessions of `from` in a codeset without any: of the same rows, or some of them, searched on other keys;
+ * and which ids were removed.
  *
  * @return `DKVB_EMISMATCH` unless both have as many codebooks and keys, the same `top_k`, and every row of the training
  *         part of `set`, by id, is in that of `from`, with the same label; `DKVB_ESTATE`. Nothing was recorded then.

@@ -84,10 +84,10 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
-/* Shorten rows[0 .. *count-1], ascending row numbers, to those that a temperature of `classes` classes is fitted on: all,
- * or as many as are decoded and looked at in about a second. They are drawn by id: where some rows are missing, the
- * others that were drawn are drawn again, and rows that had no room take the free places. ids: of all rows; NULL: row
- * numbers. */
+/* Shorten rows[0 .. *count-1], ascending row numbers, to those that a temperature of `classes` classes is fitted on:
+ * all, or as many as are decoded and looked at in about a second. They are drawn by id: where some rows are missing,
+ * the others that were drawn are drawn again, and rows that had no room take the free places. ids: of all rows; NULL:
+ * row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 

@@ -288,8 +288,10 @@ dkvb_status dkvb_effect_thin(dkvb_codeset *set, const dkvb_model *model, const u
                              uint64_t *before)
 {
     const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+    size_t larger = set->part[DKVB_PART_TRAINING].n > held->n ? set->part[DKVB_PART_TRAINING].n : held->n;
     int32_t *labels;
     uint64_t *out, stay;
+    uint8_t *gone;
     size_t count = 0;
     dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
 
@@ -305,7 +307,8 @@ dkvb_status dkvb_effect_thin(dkvb_codeset *set, const dkvb_model *model, const u
             return DKVB_OK; /* whoever looks at the rows will refuse them and name this one */
     labels = dkvb__alloc(&set->mem, held->n, sizeof *labels);
     out = dkvb__alloc(&set->mem, held->n, sizeof *out);
-    rc = labels && out ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", held->n);
+    gone = dkvb__alloc(&set->mem, larger, 1);
+    rc = labels && out && gone ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", held->n);
     if (!rc) {
         memcpy(labels, held->labels, held->n * sizeof *labels);
         rc = draw_rows(held->ids, held->n, classes, affordable(model, most), labels, &stay, &set->mem);
@@ -314,7 +317,8 @@ dkvb_status dkvb_effect_thin(dkvb_codeset *set, const dkvb_model *model, const u
         if (labels[r] < 0)
             out[count++] = held->ids[r];
     if (!rc)
-        rc = dkvb_codeset_remove(set, out, count, NULL);
+        (void)dkvb__codeset_drop(set, out, count, gone); /* not removed for good: their ids are not remembered */
+    dkvb__free(&set->mem, gone);
     dkvb__free(&set->mem, labels);
     dkvb__free(&set->mem, out);
     return rc;
