@@ -402,6 +402,7 @@ static int relearn_once(struct work *w, const struct subject *s, size_t size, in
     o.learning_rate = RELEARN_RATE / (double)audit_fews[size];
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
+    o.relearn = 1; /* the attack teaches what was forgotten; the journal in memory is not kept */
     if (code == EXIT_SUCCESS)
         code = train(w, s->model, few->codes, few->labels, few->count, &o);
     if (code == EXIT_SUCCESS)

@@ -8,6 +8,7 @@
 #include "codeset.h"
 #include "ids.h"
 #include "input.h"
+#include "journal.h"
 #include "json.h"
 #include "output.h"
 #include "outside.h"
@@ -38,6 +39,11 @@ struct train {
     double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
         seconds_codes;
     const char *stage;
+    uint64_t *back; /* [back_count], ids that were removed from the codes file, and come back */
+    size_t back_count;
+    uint64_t entries_before; /* of the journal of a model that goes on */
+    uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
+    uint64_t relearned_count;
 };
 
 /* Whether any model has room for so many: asked of the smallest, before there is the real one. */
@@ -564,6 +570,58 @@ static int number_on(struct train *t)
     return EXIT_SUCCESS;
 }
 
+/* Let the ids of removed rows come back, as asked. */
+static int readmit(struct train *t)
+{
+    t->back = input_memory("row ids", sizeof *t->back, t->ids.n, 1, 1);
+    for (size_t i = 0; t->back && i < t->ids.n; i++)
+        if (dkvb_codeset_was_removed(t->set, t->ids.id[i]))
+            t->back[t->back_count++] = t->ids.id[i];
+    return t->back ? tool_check(dkvb_codeset_readmit(t->set, t->back, t->back_count)) : EXIT_FAILURE;
+}
+
+/* Forgettings of exactly the rows that came back are over. Classes that came back were noted in training. */
+static int end_forgettings_of_rows(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t id = 1; id <= t->entries_before && t->back_count > 0 && code == EXIT_SUCCESS; id++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, id - 1, &entry));
+        if (code == EXIT_SUCCESS && journal_in_force(&entry) &&
+            dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
+            code = tool_check(dkvb_model_relearn(t->model, id, NULL, NULL));
+    }
+    return code;
+}
+
+/* Forgettings of rows, of which this training cannot tell whether it brings them back. */
+static int note_unchecked(const struct train *t)
+{
+    const char *model = t->args.continue_from;
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, i, &e));
+        if (code || !journal_in_force(&e) || !e.rows || e.by_class)
+            continue;
+        if (e.salted)
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
+                      " rows by their ids; whether they are among these "
+                      "rows is not checked without the codes file that they were taken out of (--codes-out)",
+                      model, e.id, e.rows);
+        else
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
+                      " rows by their ids, and their salt is gone: nobody "
+                      "can check whether they are among these rows",
+                      model, e.id, e.rows);
+    }
+    return code;
+}
+
 /* A model that goes on, or codes instead of rows. */
 static int go_on(struct train *t)
 {
@@ -588,6 +646,11 @@ static int go_on(struct train *t)
     }
     if (code)
         return code;
+    if (a->codes_out && a->ids && a->relearn)
+        code = readmit(t);
+    if (code)
+        return code;
+    t->entries_before = dkvb_journal_count(t->model);
     rows.codes = t->given.codes;
     rows.k = a->codes ? t->info.top_k : 0;
     t->run = progress_start("search", a->threads);
@@ -595,6 +658,8 @@ static int go_on(struct train *t)
     t->stage_began = progress_clock();
     code = told_about(t, dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
+    if (code == EXIT_SUCCESS)
+        code = end_forgettings_of_rows(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
     if (code)
@@ -614,6 +679,26 @@ static int survey_held_out(struct train *t)
     if (code == EXIT_SUCCESS && rows.n > 0)
         code =
             tool_check(dkvb_labels_survey(&t->measured, rows.labels, rows.n, t->info.classes, DKVB_LABELS_ANY, NULL));
+    return code;
+}
+
+/* What the journal says of forgettings that are over, in the entries that this training added. */
+static int read_relearned(struct train *t)
+{
+    uint64_t count = dkvb_journal_count(t->model), added = count - t->entries_before;
+    int code = EXIT_SUCCESS;
+
+    if (added == 0)
+        return code;
+    t->relearned = input_memory("entries", sizeof *t->relearned, (size_t)added, 1, 1);
+    if (!t->relearned)
+        return EXIT_FAILURE;
+    for (uint64_t i = t->entries_before; i < count && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, i, &entry));
+        t->relearned[t->relearned_count++] = entry.ends;
+    }
     return code;
 }
 
@@ -653,6 +738,10 @@ static void print_json(const struct train *t)
     json_bool("temperature_kept", r->temperature_kept != 0 && t->args.continue_from);
     json_real("calibration_error", r->calibration_error);
     json_real("held_out_accuracy", r->held_out_accuracy);
+    json_open("relearned", '[');
+    for (uint64_t i = 0; i < t->relearned_count; i++)
+        json_count(NULL, t->relearned[i]);
+    json_close(']');
     json_real("loss", r->loss);
     json_real("accuracy", r->accuracy);
     json_real("seconds_whitening", t->seconds_whitening);
@@ -668,6 +757,8 @@ static void print_json(const struct train *t)
 
 static void print_written(const struct train *t)
 {
+    for (uint64_t i = 0; i < t->relearned_count; i++)
+        printf("journal entry %" PRIu64 " is over: what it forgot was taught again\n", t->relearned[i]);
     if (t->args.codes_out)
         printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
@@ -689,6 +780,10 @@ static int train(struct train *t)
         code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
     if (code == EXIT_SUCCESS)
         code = survey_held_out(t);
+    if (code == EXIT_SUCCESS)
+        code = read_relearned(t);
+    if (code == EXIT_SUCCESS)
+        code = note_unchecked(t);
     if (code == EXIT_SUCCESS && t->args.codes_out)
         code = output_codeset(t->set, t->args.codes_out);
     if (code == EXIT_SUCCESS)
@@ -716,6 +811,8 @@ int cmd_train(int argc, char **argv)
     code = train_check_args(&t.args);
     if (code == EXIT_SUCCESS)
         code = train(&t);
+    free(t.back);
+    free(t.relearned);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
     dkvb_codeset_free(t.set);

@@ -42,9 +42,20 @@ static const struct args_command command = {
 struct verified {
     char head[JOURNAL_HEAD_SIZE];
     dkvb_model_info info;
-    uint64_t entry; /* that --head is the head of */
+    uint64_t entry;  /* that --head is the head of */
+    uint64_t *over;  /* [over_count], forgettings whose classes or rows were taught again */
+    uint64_t *blind; /* [blind_count], forgettings of rows whose salt is gone */
+    size_t over_count, blind_count;
     double seconds;
 };
+
+static void json_entries(const char *key, const uint64_t *entries, size_t count)
+{
+    json_open(key, '[');
+    for (size_t i = 0; i < count; i++)
+        json_count(NULL, entries[i]);
+    json_close(']');
+}
 
 static void print_json(const struct verify_args *args, const struct verified *v)
 {
@@ -56,6 +67,8 @@ static void print_json(const struct verify_args *args, const struct verified *v)
         json_count("head_entry", v->entry);
     else
         json_null("head_entry");
+    json_entries("relearned", v->over, v->over_count);
+    json_entries("unchecked", v->blind, v->blind_count);
     json_count("masked_pairs", v->info.masked_pairs);
     json_count("purged_pairs", v->info.purged_pairs);
     json_real("seconds", v->seconds);
@@ -73,6 +86,34 @@ static void print_text(const struct verify_args *args, const struct verified *v)
     else if (args->head)
         printf("head found at entry %" PRIu64 "; the journal has only grown since, entries that came: %" PRIu64 "\n",
                v->entry, v->info.journal_entries - v->entry);
+    for (size_t i = 0; i < v->over_count; i++)
+        printf("entry %" PRIu64 " is over: what it forgot was taught again\n", v->over[i]);
+    for (size_t i = 0; i < v->blind_count; i++)
+        printf("entry %" PRIu64 " forgot rows by their ids, and their salt is gone: nobody can check whether they were "
+               "taught again\n",
+               v->blind[i]);
+}
+
+/* Forgettings that are over, and those of which nobody can tell any more. */
+static int read_journal(const dkvb_model *model, struct verified *v)
+{
+    uint64_t count = v->info.journal_entries;
+    int code = EXIT_SUCCESS;
+
+    v->over = input_memory("entries", sizeof *v->over, (size_t)count, 1, 1);
+    v->blind = input_memory("entries", sizeof *v->blind, (size_t)count, 1, 1);
+    if (!v->over || !v->blind)
+        return EXIT_FAILURE;
+    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(model, i, &e));
+        if (code == EXIT_SUCCESS && e.state == DKVB_JOURNAL_RELEARNED)
+            v->over[v->over_count++] = e.id;
+        if (code == EXIT_SUCCESS && journal_in_force(&e) && e.rows && !e.by_class && !e.salted)
+            v->blind[v->blind_count++] = e.id;
+    }
+    return code;
 }
 
 static int verify(const struct verify_args *args, const uint8_t earlier[32], const dkvb_model *model,
@@ -107,9 +148,13 @@ int cmd_verify(int argc, char **argv)
     code = input_model_map(&model, args.args.operand[0], &v.info);
     if (code == EXIT_SUCCESS)
         code = verify(&args, earlier, model, &v);
+    if (code == EXIT_SUCCESS)
+        code = read_journal(model, &v);
     v.seconds = progress_clock() - began;
     if (code == EXIT_SUCCESS)
         args.json ? print_json(&args, &v) : print_text(&args, &v);
+    free(v.over);
+    free(v.blind);
     dkvb_model_free(model);
     return code;
 }

@@ -23,6 +23,8 @@ static const char *kind_name(uint32_t kind)
         return "purge";
     case DKVB_JOURNAL_REPLAY:
         return "replay";
+    case DKVB_JOURNAL_RELEARN:
+        return "relearn";
     default:
         return "unknown";
     }
@@ -39,9 +41,18 @@ static const char *state_name(uint32_t state)
         return "purged";
     case DKVB_JOURNAL_DONE:
         return "done";
+    case DKVB_JOURNAL_RELEARNED:
+        return "relearned";
     default:
         return "unknown";
     }
+}
+
+bool journal_in_force(const dkvb_journal_entry *e)
+{
+    if (e->kind == DKVB_JOURNAL_FORGET)
+        return e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED;
+    return e->kind == DKVB_JOURNAL_REPLAY && e->state == DKVB_JOURNAL_DONE;
 }
 
 static int get_entry(const dkvb_model *model, uint64_t index, dkvb_journal_entry *entry)
@@ -56,7 +67,8 @@ static const char *const key_names[] = {
 /* Entries of which the method says more than the kind does. */
 static bool has_method(const dkvb_journal_entry *entry)
 {
-    return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY;
+    return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY ||
+           entry->kind == DKVB_JOURNAL_RELEARN;
 }
 
 /* Room for what an entry says of each class. */
@@ -105,12 +117,12 @@ static void print_class(const dkvb_model *model, uint32_t label)
 
 enum { CLASSES_SHOWN = 8 };
 
-/* The first of the classes that were asked for. */
-static void print_classes(const dkvb_model *model, const struct by_class *c)
+/* The first of the classes that an entry is about. */
+static void print_classes(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
 {
     uint32_t asked = 0;
 
-    printf("       asked for: ");
+    printf("       %s: ", entry->kind == DKVB_JOURNAL_RELEARN ? "taught again" : "asked for");
     for (uint32_t l = 0; l < c->count; l++) {
         if (c->asked[l] != DKVB_FORGET || asked++ >= CLASSES_SHOWN)
             continue;
@@ -179,7 +191,9 @@ static void print_effects(const dkvb_model *model, const dkvb_journal_entry *ent
     if (entry->by_class)
         printf("asked for %.4f -> %.4f (%" PRIu64 " rows)%s", share(asked.right_before, asked.rows),
                share(asked.right_after, asked.rows), asked.rows, worst < c->count ? ", others: " : "");
-    if (worst < c->count) {
+    if (worst < c->count && !(c->effects[worst].loss > 0.0)) {
+        printf("no class lost");
+    } else if (worst < c->count) {
         const dkvb_class_effect *e = &c->effects[worst];
 
         printf("largest loss %.4f -> %.4f (%" PRIu64 " rows), class ", share(e->right_before, e->rows),
@@ -211,7 +225,7 @@ static void print_entry(const dkvb_model *model, const dkvb_journal_entry *entry
     }
     putchar('\n');
     if (entry->by_class)
-        print_classes(model, c);
+        print_classes(model, entry, c);
     print_limits(entry);
     if (entry->measured)
         print_effects(model, entry, c);

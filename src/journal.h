@@ -2,9 +2,13 @@
 #ifndef DKVB_TOOL_JOURNAL_H
 #define DKVB_TOOL_JOURNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <dkvb/dkvb.h>
+
+/* Whether an entry is a forgetting or a replay that holds: neither undone nor over. */
+bool journal_in_force(const dkvb_journal_entry *entry);
 
 /* A table, or one line if the journal is empty. */
 int journal_print(const dkvb_model *model);

@@ -19,7 +19,7 @@ struct train_args {
     uint64_t seed, most_bytes;
     double hold_out, tune_seconds;
     uint32_t top_k, preset, whiten, keep, depth, values, trials, threads;
-    bool as_they_are, tune, keep_counts, empty_classes, json;
+    bool as_they_are, tune, keep_counts, relearn, empty_classes, json;
 };
 
 extern const struct args_command train_command;

@@ -83,6 +83,8 @@ static const struct args_option options[] = {
     {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
      .help = "share the keys of this model instead of placing new ones"},
     {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
+    {"relearn", ARGS_FLAG, AT(relearn),
+     .help = "with --continue: also on classes and rows that were forgotten; ends those forgettings"},
     {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows; what suits the data if not given",
      .least = 1},
     {"lr", ARGS_REAL, AT(train.learning_rate), "R",
@@ -215,6 +217,9 @@ int train_check_args(struct train_args *args)
         code = args_refuse(&train_command, args, placing, "--continue: the keys are there already");
     if (args->continue_from && code == EXIT_SUCCESS)
         code = args_refuse(&train_command, args, continuing, "--continue: the model brings its own");
+    if (args->relearn && !args->continue_from && code == EXIT_SUCCESS)
+        code = args_misused(&train_command,
+                            "--relearn needs --continue: only a model with a journal has forgotten anything");
     if (args->codes_out && code == EXIT_SUCCESS)
         code = check_codes_out(args);
     else if ((args_given(&train_command, args, "hold-out") || args_given(&train_command, args, "depth") ||
@@ -249,6 +254,7 @@ int train_check_args(struct train_args *args)
     args->keyinit.normalize = !args->as_they_are;
     args->keyinit.seed = args->seed;
     args->train.seed = args->seed;
+    args->train.relearn = args->relearn;
     return code;
 }
 

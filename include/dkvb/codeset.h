@@ -117,7 +117,7 @@ typedef struct dkvb_codeset_rows {
  *              the first rows settle by the option `keep`; rows added later must then bring them too, of the same type
  *              and width.
  * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ESTATE` (loaded from features and not
- *         searched yet). Nothing was added then.
+ *         searched yet; an id that was removed before, see dkvb_codeset_readmit()). Nothing was added then.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part,
                                                           const dkvb_codeset_rows *rows);
@@ -222,14 +222,27 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search_part(dkvb_codeset *set, 
                                                              const dkvb_run_options *run);
 
 /**
- * Take rows out, of both parts and of all sessions. What they left is overwritten, features included.
+ * Take rows out, of both parts and of all sessions. What they left is overwritten, features included. Their ids are
+ * remembered by salted hashes, so that they are not added again by mistake.
  *
  * @param ids          `uint64_t[n]`, in any order.
  * @param[out] removed how many were there; or NULL.
- * @return `DKVB_ENOTFOUND` naming the first that is in neither part: then nothing is taken out.
+ * @return `DKVB_ENOTFOUND` naming the first that is in neither part, `DKVB_ENOMEM`: then nothing is taken out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n,
                                                         uint64_t *removed);
+
+/** Whether a row with this id was removed, and not readmitted since: 1 or 0. */
+DKVB_API int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id);
+
+/**
+ * Let removed ids be added again. The list of removed ids is a trace of its own: whoever has the file can try ids one
+ * by one. With `ids` NULL the whole list is overwritten with its salt, and nobody can check any more who comes back.
+ *
+ * @param ids  `uint64_t[n]`, in any order; ids that were not removed are passed over. NULL: all.
+ * @return `DKVB_ENOMEM`: nothing has changed then.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, const uint64_t *ids, size_t n);
 
 /**
  * Record a session: one dkvb_model_train() of rows of the training part. Sessions are recorded in the order in which
@@ -274,7 +287,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset 
                                                              dkvb_codeset_session *session, uint8_t *took_part);
 
 /**
- * Record the sessions of `from` in a codeset without any: of the same rows, or some of them, searched on other keys.
+ * Record the sessions of `from` in a codeset without any: of the same rows, or some of them, searched on other keys;
+ * and which ids were removed.
  *
  * @return `DKVB_EMISMATCH` unless both have as many codebooks and keys, the same `top_k`, and every row of the training
  *         part of `set`, by id, is in that of `from`, with the same label; `DKVB_ESTATE`. Nothing was recorded then.

@@ -147,9 +147,27 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const d
  * Take back one forgetting. The mask becomes the union of the entries that remain: undoing the
  * latest restores the mask, and so every score, bit for bit. Values that were trained since stay trained.
  *
+ * A forgetting that is over because it was taught again is taken back the same way.
+ *
  * @return `DKVB_ENOTFOUND` (no such entry), `DKVB_ESTATE` (not a forgetting, undone already, or purged).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry);
+
+/**
+ * Say in the journal that what a forgetting, or a replay, was about is taught again: it is over. No later request sets
+ * its classes aside or forgets them again, and training takes them. Pairs that it masked stay masked; undo is still
+ * possible.
+ *
+ * dkvb_model_train() does this by itself, with `relearn`, where classes come back. This is for what the library cannot
+ * see: rows that were forgotten by their ids, values that were trained elsewhere.
+ *
+ * @param      entry  its number.
+ * @param      opts   what the journal is to say; NULL: the defaults.
+ * @param[out] added  number of the new entry; or NULL.
+ * @return `DKVB_ENOTFOUND` (no such entry), `DKVB_ESTATE` (neither a forgetting nor a replay, undone, or over already).
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64_t entry,
+                                                       const dkvb_forget_options *opts, uint64_t *added);
 
 /**
  * Make the mask in force permanent: overwrite masked keys and their values with zeros, drop the lists of pairs and all
@@ -170,24 +188,27 @@ enum {
     DKVB_JOURNAL_FORGET = 1,
     DKVB_JOURNAL_UNDO = 2,
     DKVB_JOURNAL_PURGE = 3,
-    DKVB_JOURNAL_REPLAY = 4 /**< values were trained again without rows; masks stay in force */
+    DKVB_JOURNAL_REPLAY = 4, /**< values were trained again without rows; masks stay in force */
+    DKVB_JOURNAL_RELEARN = 5 /**< what a forgetting or a replay was about was taught again: that one is over */
 };
 
 /* What became of a forgetting. */
 enum {
     DKVB_JOURNAL_ACTIVE = 0, /**< in force, can be undone */
     DKVB_JOURNAL_UNDONE = 1,
-    DKVB_JOURNAL_PURGED = 2, /**< in force for good */
-    DKVB_JOURNAL_DONE = 3    /**< an undo, a purge or a replay */
+    DKVB_JOURNAL_PURGED = 2,   /**< in force for good */
+    DKVB_JOURNAL_DONE = 3,     /**< an undo, a purge, a replay in force, or a relearning */
+    DKVB_JOURNAL_RELEARNED = 4 /**< a forgetting or a replay that is over: what it was about was taught again. Pairs
+                                  that it masked stay masked until an undo or for good */
 };
 
 /** One entry of the journal. The caller sets `struct_size`. */
 typedef struct dkvb_journal_entry {
     size_t struct_size;
     uint64_t id;        /**< from 1, ascending */
-    uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE or _REPLAY */
+    uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE, _REPLAY or _RELEARN */
     uint32_t state;     /**< DKVB_JOURNAL_ACTIVE … */
-    uint64_t ends;      /**< undo: the entry taken back; else 0 */
+    uint64_t ends;      /**< undo: the entry taken back; relearn: the forgetting that is over; else 0 */
     int64_t time;       /**< seconds since 1970-01-01 00:00 UTC */
     uint64_t pairs;     /**< forget: pairs asked for; undo: pairs that came back; purge: pairs erased */
     uint64_t pairs_new; /**< forget: pairs that were not masked before; else 0 */

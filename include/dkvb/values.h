@@ -64,11 +64,13 @@ typedef struct dkvb_train_options {
     void *user;             /**< handed to `report` */
     const uint64_t *ids;    /**< `uint64_t[n]`, of the rows, each once; NULL: their numbers, 0 to n - 1 */
     uint32_t trials;        /**< settings that dkvb_tune() tried to find these, kept in the model; 0: not tuned */
+    uint32_t relearn;       /**< 1: rows of classes that were forgotten (unlearn.h) may be trained on; the journal then
+                                 says that those forgettings are over. 0: such rows are refused */
 } dkvb_train_options;
 
 #define DKVB_TRAIN_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 0                                         \
+        sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 0, 0                                      \
     }
 
 /** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
@@ -103,7 +105,8 @@ DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_si
  * @param run     NULL for the defaults. Progress counts rows over all epochs.
  * @return `DKVB_EINVAL` (a label out of range: the row is named; a value too large for the type that the model
  *         stores), `DKVB_EMISMATCH`,
- *         `DKVB_ESTATE` (mapped, or between begin and end), `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ *         `DKVB_ESTATE` (mapped, or between begin and end; a row of a class that a forgetting of the journal is about:
+ *         row, class and entry are named), `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                      const int32_t *labels, size_t n, const dkvb_train_options *opts,

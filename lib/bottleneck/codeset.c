@@ -96,6 +96,7 @@ void dkvb_codeset_free(dkvb_codeset *set)
     mem = set->mem;
     for (size_t p = 0; p < DKVB__PARTS; p++)
         rows_free(&set->part[p], &mem);
+    dkvb__removed_free(&set->removed, &mem);
     dkvb__free(&mem, set);
 }
 
@@ -215,6 +216,12 @@ static dkvb_status check_rows(const struct addition *a)
                           x->codebooks, x->k, part_names[a->part], a->set->codebooks, rows->k);
     if (!x->ids || !x->labels || !x->codes)
         return dkvb__fail(DKVB_EINVAL, "codeset: rows must bring ids, labels and codes, one of them is NULL");
+    for (size_t r = 0; r < x->n; r++)
+        if (dkvb__removed_has(&a->set->removed, x->ids[r]))
+            return dkvb__fail(DKVB_ESTATE,
+                              "codeset: row %zu has id %llu, a row that was removed from these codes: leave it out, or "
+                              "readmit the id",
+                              r, (unsigned long long)x->ids[r]);
     if (a->keep_features) {
         size_t count = x->n * x->columns, bad = dkvb__row_finite(x->features, x->dtype, count);
 
@@ -498,7 +505,9 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
 {
     const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING], *held = &set->part[DKVB_PART_HELD_OUT];
     uint8_t *gone = dkvb__alloc(&set->mem, training->n > held->n ? training->n : held->n, 1);
+    struct dkvb__removed remembered;
     uint64_t count;
+    dkvb_status rc;
 
     if (!gone)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
@@ -507,6 +516,15 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
             dkvb__free_erased(&set->mem, gone);
             return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
         }
+    if (n > 0) {
+        rc = dkvb__removed_with(&remembered, set, ids, n);
+        if (rc) {
+            dkvb__free_erased(&set->mem, gone);
+            return rc;
+        }
+        dkvb__removed_free(&set->removed, &set->mem);
+        set->removed = remembered;
+    }
     count = dkvb__codeset_drop(set, ids, n, gone);
     dkvb__free_erased(&set->mem, gone);
     if (removed)
@@ -558,6 +576,7 @@ dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__s
     session->training.report = NULL;
     session->training.user = NULL;
     session->training.ids = NULL;
+    session->training.relearn = 0; /* of the model's journal, not of how values are trained */
     set->sessions++;
     return DKVB_OK;
 }
@@ -615,6 +634,8 @@ dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *fr
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
     const struct dkvb__coderows *other = &from->part[DKVB_PART_TRAINING];
+    struct dkvb__removed removed;
+    dkvb_status rc;
 
     if (set->sessions > 0)
         return dkvb__fail(DKVB_ESTATE, "codeset: %u sessions are recorded already, copies need a codeset without any",
@@ -633,6 +654,11 @@ dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *fr
             return dkvb__fail(DKVB_EMISMATCH, "codeset: the row with id %llu has label %d in the sessions, here %d", id,
                               other->labels[at], rows->labels[r]);
     }
+    rc = dkvb__removed_copy(&removed, &from->removed, &set->mem);
+    if (rc)
+        return rc;
+    dkvb__removed_free(&set->removed, &set->mem);
+    set->removed = removed;
     memcpy(set->session, from->session, sizeof set->session);
     set->sessions = from->sessions;
     for (size_t r = 0; r < rows->n; r++)

@@ -29,6 +29,13 @@ struct dkvb__coderows {
     uint32_t dtype, columns;
 };
 
+/* Rows that were removed: the first 8 bytes of SHA-256(salt, "dkvb removed", id), ascending. Zeros without rows. */
+struct dkvb__removed {
+    uint8_t salt[32];
+    uint64_t *hash; /* [n] */
+    size_t n;
+};
+
 struct dkvb_codeset {
     dkvb_allocator mem;
     uint8_t birth[16]; /* of the codebooks */
@@ -38,6 +45,7 @@ struct dkvb_codeset {
     struct dkvb__session session[DKVB_CODESET_SESSIONS];
     uint32_t sessions;
     struct dkvb__coderows part[DKVB__PARTS];
+    struct dkvb__removed removed;
 };
 
 /* Empty, of this shape, both parts with their k. */
@@ -76,10 +84,10 @@ dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits);
 uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
 
-/* Shorten rows[0 .. *count-1], ascending row numbers, to those that a temperature of `classes` classes is fitted on: all,
- * or as many as are decoded and looked at in about a second. They are drawn by id: where some rows are missing, the
- * others that were drawn are drawn again, and rows that had no room take the free places. ids: of all rows; NULL: row
- * numbers. */
+/* Shorten rows[0 .. *count-1], ascending row numbers, to those that a temperature of `classes` classes is fitted on:
+ * all, or as many as are decoded and looked at in about a second. They are drawn by id: where some rows are missing,
+ * the others that were drawn are drawn again, and rows that had no room take the free places. ids: of all rows; NULL:
+ * row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
 
@@ -94,5 +102,12 @@ void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uin
  * codes. labels: [n], scratch. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
+
+/* removed.c. A list with more rows than the codeset has, which may then take its place; a copy; whether an id is on it.
+ */
+dkvb_status dkvb__removed_with(struct dkvb__removed *out, const dkvb_codeset *set, const uint64_t *ids, size_t n);
+dkvb_status dkvb__removed_copy(struct dkvb__removed *out, const struct dkvb__removed *from, const dkvb_allocator *mem);
+bool dkvb__removed_has(const struct dkvb__removed *removed, uint64_t id);
+void dkvb__removed_free(struct dkvb__removed *removed, const dkvb_allocator *mem);
 
 #endif

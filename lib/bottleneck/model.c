@@ -157,6 +157,7 @@ void dkvb__training_free(dkvb_model *model)
     if (!model->training)
         return;
     dkvb__free_erased(&model->mem, model->training->values);
+    dkvb__free(&model->mem, model->training->taught);
     dkvb__free(&model->mem, model->training);
     model->training = NULL;
 }

@@ -14,11 +14,11 @@ enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
 /* One journal entry: plain data, written by unlearn/journal.c. */
 struct dkvb__record {
     uint32_t kind, state; /* DKVB_JOURNAL_…; the state follows from later entries and is not in files */
-    uint64_t ends;        /* undo: the entry taken back */
+    uint64_t ends;        /* undo: the entry taken back; relearn: the forgetting that is over */
     int64_t time;
     uint64_t pairs, pairs_new;
     char *method, *reason;
-    uint32_t *list; /* the pairs asked for, ascending, `pairs` of them; NULL once undone or purged */
+    uint32_t *list; /* the pairs asked for, ascending, `pairs` of them: masked. NULL once undone or purged */
 
     /* What was meant and measured, in the bytes of the file's section "terms": unlearn/terms.c. NULL: nothing said. */
     unsigned char *terms;
@@ -55,6 +55,7 @@ struct dkvb__training {
     uint8_t trained[16];
     uint64_t rows; /* trained so far */
     uint32_t steps;
+    uint8_t *taught; /* [L], with `relearn` 1 for classes of the rows so far; else scratch */
 };
 
 struct dkvb_model {
@@ -138,5 +139,24 @@ void dkvb__training_free(dkvb_model *model);
 
 /* unlearn/ has the rest of the journal; the model frees it. */
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
+
+/* Training asks the journal, which lies above it: unlearn/relearn.c. Whoever puts values in place that were trained on
+ * a copy of the model asks for the model itself. */
+
+/* DKVB_ESTATE if a row has a class that a forgetting in force is about. Labels are checked already. scratch: [L]. */
+dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch);
+
+/* Note the classes of rows that were trained on; taught: [L], 1 where there was one. */
+void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
+
+/* Entries that end the forgettings whose classes were taught: made before the values are put in place, since that may
+ * fail, and appended after. `made` is NULL where none is to be written; who does not append drops. */
+struct dkvb__relearning {
+    struct dkvb__record *made; /* [count] */
+    size_t count;
+};
+dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, struct dkvb__relearning *r);
+void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r);
+void dkvb__relearn_drop(dkvb_model *model, struct dkvb__relearning *r);
 
 #endif

@@ -71,6 +71,8 @@ dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_opt
                           o->class_weight);
     if (o->no_shuffle > 1)
         return dkvb__fail(DKVB_EINVAL, "training: no_shuffle is %u, it must be 0 or 1", o->no_shuffle);
+    if (o->relearn > 1)
+        return dkvb__fail(DKVB_EINVAL, "training: relearn is %u, it must be 0 or 1", o->relearn);
     return DKVB_OK;
 }
 
@@ -133,8 +135,13 @@ static dkvb_status begin(dkvb_model *model, const dkvb_train_options *given, con
     if (t) {
         t->stride = model->classes <= NARROW ? (model->classes + 3u) / 4 * 4 : (model->classes + 15u) / 16 * 16;
         t->values = dkvb__alloc(&model->mem, dkvb__pair_count(model), t->stride * sizeof *t->values);
+        t->taught = dkvb__alloc0(&model->mem, model->classes, 1);
     }
-    if (!t || !t->values) {
+    if (!t || !t->values || !t->taught) {
+        if (t)
+            dkvb__free(&model->mem, t->values);
+        if (t)
+            dkvb__free(&model->mem, t->taught);
         dkvb__free(&model->mem, t);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a copy of the values");
     }
@@ -213,7 +220,9 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
 {
     struct dkvb__training *t = model->training;
     struct ending e = {.model = model};
+    struct dkvb__relearning over;
     size_t codebooks = model->codebooks->shape.codebooks, bad;
+    dkvb_status rc;
 
     atomic_init(&e.bad, SIZE_MAX);
     dkvb__parallel(run, codebooks, narrow_codebook, &e);
@@ -221,6 +230,9 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     if (bad < SIZE_MAX)
         return dkvb__fail_narrow(model, model->values_dtype, bad,
                                  t->values[bad / model->classes * t->stride + bad % model->classes]);
+    rc = dkvb__relearn_prepare(model, t->taught, &over);
+    if (rc)
+        return rc;
     e.write = true;
     dkvb__parallel(run, codebooks, narrow_codebook, &e);
     model->blank = false;
@@ -229,6 +241,7 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
         model->trials = t->options.trials;
     memcpy(model->trained, t->trained, sizeof model->trained);
     dkvb__training_free(model);
+    dkvb__relearn_append(model, &over);
     return DKVB_OK;
 }
 
@@ -624,6 +637,8 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     if (rc)
         return rc;
     rc = labelled_rows(model, labels, n, s.rows, &count);
+    if (!rc && !o->relearn)
+        rc = dkvb__relearn_check(model, labels, n, t->taught);
     if (!rc && o->class_weight == DKVB_CLASS_WEIGHT_BALANCED) {
         weights = dkvb__alloc(&model->mem, model->classes, sizeof *weights);
         if (weights)
@@ -636,6 +651,7 @@ static dkvb_status train_rows(dkvb_model *model, const struct dkvb__run *run, co
     if (!rc) {
         dkvb__trained_extend(t->trained, o, codes, dkvb__code_size(model), labels, n, run);
         p.weights = weights;
+        dkvb__relearn_note(t->taught, labels, n);
         for (uint32_t epoch = 0; !rc && epoch < o->epochs; epoch++) {
             p.rate = rate_of(o, epoch);
             shuffle_rows(&s, count, o, epoch);
@@ -691,6 +707,8 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);
+    if (!rc && !model->training->options.relearn)
+        rc = dkvb__relearn_check(model, labels, n, model->training->taught);
     if (!rc)
         rc = pass_new(&p, model, &run, codes, labels, count);
     if (!rc) {
@@ -702,6 +720,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
     dkvb__free_erased(&model->mem, rows);
     if (rc)
         return rc;
+    dkvb__relearn_note(model->training->taught, labels, n); /* a step that failed brought nothing back */
     model->training->rows += count;
     report.epoch = ++model->training->steps;
     return tell(&model->training->options, &report);

@@ -18,12 +18,13 @@ struct more {
     dkvb_fit_report report;
     dkvb_model *model, *after;
     dkvb_codeset *set;
-    uint64_t *ids;         /* [n], of rows without ids that join a codeset */
-    uint16_t *searched;    /* [n][C][k], of rows that bring no codes */
-    const uint16_t *codes; /* the same, from whichever side */
-    uint64_t *taught;      /* [n], ids of the rows that take part in the session */
-    uint8_t *gone;         /* [rows of the larger part, new ones included], scratch */
-    bool joined;           /* the rows are in the codeset */
+    uint64_t *ids;           /* [n], of rows without ids that join a codeset */
+    uint16_t *searched;      /* [n][C][k], of rows that bring no codes */
+    const uint16_t *codes;   /* the same, from whichever side */
+    uint64_t *taught;        /* [n], ids of the rows that take part in the session */
+    uint8_t *gone;           /* [rows of the larger part, new ones included], scratch */
+    bool joined;             /* the rows are in the codeset */
+    uint8_t *classes_taught; /* [L], 1 for classes of the new rows, where those may be relearned */
 };
 
 /* A codeset records what gives the model's values from nothing: so it must before, and will afterwards. */
@@ -72,9 +73,29 @@ static dkvb_status name_rows(struct more *t)
     t->ids = dkvb__alloc(&t->f.mem, n, sizeof *t->ids);
     if (!t->ids)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) { /* numbers of removed rows stay theirs */
+        while (dkvb__removed_has(&t->set->removed, first + i))
+            first++;
         t->ids[i] = first + i;
+    }
     t->f.rows.ids = t->ids;
+    return DKVB_OK;
+}
+
+static const int32_t *labels_to_teach(const struct more *t)
+{
+    return t->set ? t->f.taught : t->f.rows.labels;
+}
+
+/* The copy that is trained has no journal: what was forgotten is asked of the model itself. */
+static dkvb_status check_forgotten(struct more *t)
+{
+    t->classes_taught = dkvb__alloc0(&t->f.mem, t->model->classes, 1);
+    if (!t->classes_taught)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", t->model->classes);
+    if (!t->s.train.relearn)
+        return dkvb__relearn_check(t->model, labels_to_teach(t), t->f.rows.n, t->classes_taught);
+    dkvb__relearn_note(t->classes_taught, labels_to_teach(t), t->f.rows.n);
     return DKVB_OK;
 }
 
@@ -108,7 +129,8 @@ static dkvb_status settle(struct more *t)
         if (known->labels[i] >= 0 && (uint32_t)known->labels[i] < t->f.rows.classes)
             t->f.class_rows[known->labels[i]]++;
     dkvb__fitting_hold_out(&t->f, 0.0, t->set ? t->o.hold_out : 0.1);
-    return dkvb__train_options_take(&(dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT, &t->s.train);
+    rc = dkvb__train_options_take(&(dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT, &t->s.train);
+    return rc ? rc : check_forgotten(t);
 }
 
 static dkvb_status find_codes(struct more *t)
@@ -159,9 +181,8 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
     uint8_t *seen = dkvb__alloc(&t->f.mem, t->f.rows.classes, 1);
     dkvb_status rc = seen ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", t->f.rows.classes);
 
-    *measured =
-        (struct dkvb__measured){.temperature = t->model->temperature, .power = t->model->power, .accuracy = NAN,
-                                .calibration_error = NAN};
+    *measured = (struct dkvb__measured){
+        .temperature = t->model->temperature, .power = t->model->power, .accuracy = NAN, .calibration_error = NAN};
     if (!rc)
         t->report.temperature_kept = t->f.held_count < DKVB__TEMPERATURE_ROWS ? DKVB_TEMPERATURE_FEW_ROWS
                                      : few_classes(t, seen)                   ? DKVB_TEMPERATURE_FEW_CLASSES
@@ -248,7 +269,8 @@ static dkvb_status record_session(struct more *t)
 
 static dkvb_status run_more(struct more *t)
 {
-    const int32_t *labels = t->set ? t->f.taught : t->f.rows.labels;
+    const int32_t *labels = labels_to_teach(t);
+    struct dkvb__relearning over = {0};
     dkvb_run_options quiet = DKVB_RUN_OPTIONS_INIT;
     dkvb_train_options told = t->s.train;
     struct dkvb__measured measured;
@@ -268,11 +290,16 @@ static dkvb_status run_more(struct more *t)
         rc = dkvb_model_set_temperature(t->after, measured.temperature, measured.power);
     if (!rc && (t->o.count_classes || t->model->counts)) /* quiet: it must not stop half way */
         rc = dkvb_model_count_classes(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &quiet);
+    if (!rc)
+        rc = dkvb__relearn_prepare(t->model, t->classes_taught, &over);
     if (!rc && t->set)
         rc = record_session(t);
-    if (rc)
+    if (rc) {
+        dkvb__relearn_drop(t->model, &over);
         return rc;
+    }
     dkvb__model_become(t->model, t->after);
+    dkvb__relearn_append(t->model, &over);
     t->after = NULL;
     t->report.temperature = measured.temperature;
     t->report.temperature_power = measured.power;
@@ -318,6 +345,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
     dkvb__free_erased(&model->mem, t.searched);
     dkvb__free_erased(&model->mem, t.taught);
     dkvb__free_erased(&model->mem, t.gone);
+    dkvb__free(&model->mem, t.classes_taught);
     dkvb__fitting_free(&t.f);
     return rc;
 }

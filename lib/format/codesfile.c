@@ -12,7 +12,7 @@
 #include "format/container.h"
 
 enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
-enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE };
+enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
 enum { KEYINIT_SIZE = 56, AT_DECAY = 32, AT_RESTART = 40, AT_KEYINIT_SEED = 48, FLAG_NORMALIZE = 1, FLAG_WHITEN = 2 };
 
 /* Sections of a part. One of codes and features is there. */
@@ -96,7 +96,8 @@ struct image {
     unsigned char shape[SHAPE_SIZE], keyinit[KEYINIT_SIZE], sessions[DKVB_CODESET_SESSIONS * SESSION_SIZE];
     uint64_t *session_rows;
     unsigned char *packed[DKVB__PARTS];
-    struct dkvb__part parts[4 + 3 * DKVB__PARTS];
+    unsigned char *removed;
+    struct dkvb__part parts[5 + 3 * DKVB__PARTS];
     size_t count;
 };
 
@@ -128,6 +129,23 @@ static dkvb_status add_rows(struct image *f, const dkvb_codeset *set, uint32_t p
     return DKVB_OK;
 }
 
+/* Salt and hashes of removed rows, where there are any. */
+static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
+{
+    const struct dkvb__removed *removed = &set->removed;
+    size_t size = removed->n * sizeof *removed->hash;
+
+    if (removed->n == 0)
+        return DKVB_OK;
+    f->removed = dkvb__alloc(&set->mem, SALT_SIZE + size, 1);
+    if (!f->removed)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the list of %zu removed rows", removed->n);
+    memcpy(f->removed, removed->salt, SALT_SIZE);
+    memcpy(f->removed + SALT_SIZE, removed->hash, size);
+    add_part(f, "removed", DKVB__DTYPE_BYTES, f->removed, SALT_SIZE + size);
+    return DKVB_OK;
+}
+
 static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
 {
     size_t words = session_words(set);
@@ -150,6 +168,8 @@ static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
     }
     add_part(f, "sessions", DKVB__DTYPE_BYTES, f->sessions, set->sessions * SESSION_SIZE);
     add_part(f, "session_rows", DKVB_DTYPE_U64, f->session_rows, set->sessions * words * sizeof *f->session_rows);
+    if (!rc)
+        rc = add_removed(f, set);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
         rc = add_rows(f, set, p, bits[p], &run);
     return rc;
@@ -163,6 +183,7 @@ dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
     if (!rc)
         rc = dkvb__container_write(path, DKVB__KIND_CODES, f.parts, f.count, &set->mem);
     dkvb__free_erased(&set->mem, f.session_rows);
+    dkvb__free_erased(&set->mem, f.removed);
     for (size_t p = 0; p < DKVB__PARTS; p++)
         dkvb__free_erased(&set->mem, f.packed[p]);
     return rc;
@@ -422,6 +443,41 @@ static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codes
     return rc;
 }
 
+/* Hashes of removed rows, ascending; the section is there if there are any. */
+static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
+{
+    const struct dkvb__section *s = dkvb__container_find(c, "removed");
+    struct dkvb__removed *removed = &set->removed;
+    void *data;
+    dkvb_status rc;
+
+    if (!s)
+        return DKVB_OK;
+    rc = dkvb__container_need(c, "removed", DKVB__DTYPE_BYTES, UINT64_MAX, &s);
+    if (rc)
+        return rc;
+    if (s->size <= SALT_SIZE || s->size % sizeof *removed->hash)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section removed has %llu bytes, it must have a salt of %d and 8 a row",
+                          c->file.path, (unsigned long long)s->size, SALT_SIZE);
+    rc = dkvb__section_read_new(c, s, &data);
+    if (rc)
+        return rc;
+    removed->n = ((size_t)s->size - SALT_SIZE) / sizeof *removed->hash;
+    removed->hash = dkvb__alloc(c->mem, removed->n, sizeof *removed->hash);
+    if (removed->hash) {
+        memcpy(removed->salt, data, SALT_SIZE);
+        memcpy(removed->hash, (char *)data + SALT_SIZE, removed->n * sizeof *removed->hash);
+    } else {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the list of %zu removed rows", removed->n);
+        removed->n = 0;
+    }
+    dkvb__free(c->mem, data);
+    for (size_t i = 1; !rc && i < removed->n; i++)
+        if (removed->hash[i] <= removed->hash[i - 1])
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section removed: hash %zu does not ascend", c->file.path, i);
+    return rc;
+}
+
 /* A row is in one of the parts. */
 static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codeset *set)
 {
@@ -436,8 +492,9 @@ static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codes
 
 static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **out)
 {
-    static const char *const names[] = {"shape", "keyinit",  "sessions", "session_rows", "ids",        "labels",
-                                        "codes", "features", "held_ids", "held_labels",  "held_codes", "held_features"};
+    static const char *const names[] = {"shape",       "keyinit",    "sessions",     "session_rows", "removed",
+                                        "ids",         "labels",     "codes",        "features",     "held_ids",
+                                        "held_labels", "held_codes", "held_features"};
     struct shape shape;
     dkvb_status rc = dkvb__container_need_only(c, names, sizeof names / sizeof *names);
 
@@ -451,6 +508,8 @@ static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **
         rc = read_rows(c, *out, part, &shape);
     if (!rc)
         rc = read_session_rows(c, *out);
+    if (!rc)
+        rc = read_removed(c, *out);
     return rc ? rc : check_parts(c, *out);
 }
 

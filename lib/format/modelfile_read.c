@@ -394,19 +394,21 @@ static const char *record_fault(const dkvb_model *m, const struct dkvb__record *
 {
     const struct dkvb__journal *j = &m->journal;
 
-    if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_REPLAY)
+    if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_RELEARN)
         return "is of an unknown kind";
     if (record->pairs > dkvb_mask_total(m->mask) || record->pairs_new > record->pairs || record->time < 0)
         return "has numbers that cannot be";
     if (record->kind != DKVB_JOURNAL_FORGET && (record->list || record->pairs_new != 0))
         return "lists pairs but is not a forgetting";
-    if (record->kind == DKVB_JOURNAL_REPLAY && record->pairs != 0)
-        return "counts pairs but is a replay";
-    if (record->kind != DKVB_JOURNAL_UNDO)
-        return record->ends == 0 ? NULL : "names an entry that it ends but is not an undo";
-    if (record->ends < 1 || record->ends > j->count || j->records[record->ends - 1].state != DKVB_JOURNAL_ACTIVE)
-        return "undoes an entry that was not active";
-    return NULL;
+    if (record->kind >= DKVB_JOURNAL_REPLAY && record->pairs != 0)
+        return "counts pairs but is a replay or a relearning";
+    if (record->kind != DKVB_JOURNAL_UNDO && record->kind != DKVB_JOURNAL_RELEARN)
+        return record->ends == 0 ? NULL : "names an entry that it ends but is neither an undo nor a relearning";
+    if (record->ends < 1 || record->ends > j->count)
+        return "ends an entry that is not there";
+    if (record->kind == DKVB_JOURNAL_RELEARN)
+        return dkvb__record_in_force(&j->records[record->ends - 1]) ? NULL : "ends an entry that was not in force";
+    return dkvb__journal_masks(j, (size_t)record->ends - 1) ? NULL : "undoes an entry that masked nothing any more";
 }
 
 static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *bytes, const dkvb_model *m,
@@ -441,14 +443,14 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
     return fault ? bad_record(r, index, fault) : DKVB_OK;
 }
 
-/* Exactly the active forgettings keep their lists. */
+/* Exactly the forgettings whose pairs are masked keep their lists. */
 static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
 {
     for (size_t i = 0; i < m->journal.count; i++) {
-        const struct dkvb__record *record = &m->journal.records[i];
+        bool lists = m->journal.records[i].list != NULL;
 
-        if ((record->state == DKVB_JOURNAL_ACTIVE) != (record->list != NULL))
-            return bad_record(r, i, record->list ? "lists pairs but is not active" : "is active but lists no pairs");
+        if (dkvb__journal_masks(&m->journal, i) != lists)
+            return bad_record(r, i, lists ? "lists pairs but masks none" : "masks pairs but lists none");
     }
     return DKVB_OK;
 }
@@ -464,7 +466,7 @@ static dkvb_status parse_journal(const struct reading *r, struct dkvb__reader by
     for (uint64_t i = 0; !rc && i < count; i++) {
         struct dkvb__record record = {0};
 
-        rc = dkvb__journal_reserve(m);
+        rc = dkvb__journal_reserve(m, 1);
         if (!rc)
             rc = parse_record(r, &bytes, m, &record);
         if (rc)

@@ -1,6 +1,7 @@
 /*
- * The journal only grows: an undo is an entry of its own. The mask in force is the union of the forgettings that were
- * neither undone nor purged, so requests may come in any order.
+ * The journal only grows: an undo is an entry of its own, and so is a relearning. The mask in force is the union of the
+ * forgettings that were neither undone nor purged, so requests may come in any order. One that is over keeps its pairs
+ * masked.
  */
 #include "unlearn/journal.h"
 
@@ -38,14 +39,16 @@ static int64_t now(void)
     return fixed > 0 ? fixed : 0; /* a clock before 1970 is no reason to write a file that cannot be read */
 }
 
-dkvb_status dkvb__journal_reserve(dkvb_model *model)
+dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more)
 {
     struct dkvb__journal *j = &model->journal;
-    size_t capacity = j->capacity ? 2 * j->capacity : 8;
+    size_t capacity = j->capacity ? j->capacity : 8;
     struct dkvb__record *records;
 
-    if (j->count < j->capacity)
+    if (more <= j->capacity - j->count)
         return DKVB_OK;
+    while (capacity - j->count < more)
+        capacity *= 2;
     records = dkvb__alloc(&model->mem, capacity, sizeof *records);
     if (!records)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the journal");
@@ -66,6 +69,8 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
     added->state = record->kind == DKVB_JOURNAL_FORGET ? DKVB_JOURNAL_ACTIVE : DKVB_JOURNAL_DONE;
     if (record->kind == DKVB_JOURNAL_UNDO)
         j->records[record->ends - 1].state = DKVB_JOURNAL_UNDONE;
+    if (record->kind == DKVB_JOURNAL_RELEARN)
+        j->records[record->ends - 1].state = DKVB_JOURNAL_RELEARNED;
     for (; record->kind == DKVB_JOURNAL_PURGE && j->settled < j->count; j->settled++)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
@@ -109,7 +114,8 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     static const char *const methods[] = {[DKVB_JOURNAL_FORGET] = "mask",
                                           [DKVB_JOURNAL_UNDO] = "undo",
                                           [DKVB_JOURNAL_PURGE] = "purge",
-                                          [DKVB_JOURNAL_REPLAY] = "replay"};
+                                          [DKVB_JOURNAL_REPLAY] = "replay",
+                                          [DKVB_JOURNAL_RELEARN] = "relearn"};
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     dkvb_status rc = dkvb__take_options(&o, sizeof o, given, "forget options");
 
@@ -117,7 +123,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
     if (!rc)
         rc = check_options(&o);
     if (!rc)
-        rc = dkvb__journal_reserve(model);
+        rc = dkvb__journal_reserve(model, 1);
     if (rc)
         return rc;
     record->method = dkvb__strdup(&model->mem, o.method ? o.method : methods[kind]);
@@ -170,8 +176,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* The record that an undo may take back, or why not. */
-static dkvb_status find_active(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
+/* The record that an undo may take back, or why not: its pairs are masked by its list. */
+static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
     uint32_t state;
@@ -180,23 +186,23 @@ static dkvb_status find_active(const dkvb_model *model, uint64_t entry, struct d
         return dkvb__fail(DKVB_ENOTFOUND, "there is no journal entry %llu, the journal has %zu",
                           (unsigned long long)entry, j->count);
     state = j->records[entry - 1].state;
-    if (state != DKVB_JOURNAL_ACTIVE)
+    if (!j->records[entry - 1].list)
         return dkvb__fail(DKVB_ESTATE, "journal entry %llu %s", (unsigned long long)entry,
-                          state == DKVB_JOURNAL_UNDONE   ? "was undone already"
-                          : state == DKVB_JOURNAL_PURGED ? "was purged: its pairs are gone for good"
-                                                         : "is not a forgetting");
+                          j->records[entry - 1].kind != DKVB_JOURNAL_FORGET ? "is not a forgetting"
+                          : state == DKVB_JOURNAL_UNDONE                    ? "was undone already"
+                                                         : "was purged: its pairs are gone for good");
     *found = &j->records[entry - 1];
     return DKVB_OK;
 }
 
-/* mask = union of the active records but one. */
-static void unite_active(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
+/* mask = union of the records' lists, but that of one record. */
+static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
 {
     const struct dkvb__journal *j = &model->journal;
 
     dkvb_mask_clear(mask);
     for (size_t i = 0; i < j->count; i++)
-        if (i + 1 != except && j->records[i].state == DKVB_JOURNAL_ACTIVE)
+        if (i + 1 != except)
             dkvb__record_add_to(&j->records[i], mask);
     dkvb__drop_purged(mask, model->codebooks);
 }
@@ -209,13 +215,13 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
 
     if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
         return rc;
-    if ((rc = find_active(model, entry, &record)) != DKVB_OK)
+    if ((rc = find_masking(model, entry, &record)) != DKVB_OK)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
     record = &model->journal.records[entry - 1]; /* preparing may have moved it */
     before = dkvb_mask_count(model->mask);
-    unite_active(model, model->mask, entry);
+    unite_lists(model, model->mask, entry);
     undo.ends = entry;
     undo.pairs = before - dkvb_mask_count(model->mask);
     dkvb__free_erased(&model->mem, record->list);
@@ -270,7 +276,7 @@ dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_
     dkvb_status rc;
 
     *out = NULL;
-    rc = find_active(model, entry, &record);
+    rc = find_masking(model, entry, &record);
     if (!rc)
         rc = dkvb__mask_new(out, model->mask->birth, model->mask->codebooks, model->mask->keys, &model->mem);
     if (!rc)
@@ -286,10 +292,11 @@ dkvb_status dkvb__journal_check(const dkvb_model *model)
 
     if (rc)
         return rc;
-    unite_active(model, expected, 0);
+    unite_lists(model, expected, 0);
     equal = dkvb_mask_equal(expected, model->mask);
     dkvb_mask_free(expected);
     if (!equal)
-        return dkvb__fail(DKVB_EFORMAT, "the mask in force is not the union of the journal's active entries");
+        return dkvb__fail(DKVB_EFORMAT,
+                          "the mask in force is not the union of the pairs that entries of the journal list");
     return dkvb__evidence_check(model);
 }

@@ -27,7 +27,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu entries", j->count);
     dkvb_mask_clear(p->view.mask);
     for (size_t i = 0; i < j->count; i++) {
-        if (j->records[i].state != DKVB_JOURNAL_ACTIVE)
+        if (!dkvb__journal_masks(j, i))
             continue;
         if (dkvb_journal_names_rows(p->model, i + 1, plan->ids, plan->id_count))
             plan->lifted[plan->info.lifted++] = i + 1;
@@ -183,6 +183,24 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
+/* The new codeset remembers which ids are gone, as the old one will. */
+static dkvb_status remember_removed(struct dkvb__planning *p)
+{
+    dkvb_codeset *placed = p->plan->placed_set;
+    struct dkvb__removed gone, copy;
+    dkvb_status rc = dkvb__removed_with(&gone, p->set, p->plan->ids, p->plan->id_count);
+
+    if (rc)
+        return rc;
+    rc = dkvb__removed_copy(&copy, &gone, &placed->mem);
+    dkvb__removed_free(&gone, &p->set->mem);
+    if (rc)
+        return rc;
+    dkvb__removed_free(&placed->removed, &placed->mem);
+    placed->removed = copy;
+    return DKVB_OK;
+}
+
 /* A codeset of the rows that are left, on the keys of a model, with the sessions of the old one. */
 static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, const dkvb_keyinit_options *keyinit,
                             const struct left *left)
@@ -209,7 +227,9 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
         rc = dkvb_codeset_add_features(plan->placed_set, model->codebooks, &source, p->run);
     if (!rc)
         rc = dkvb_codeset_set_keyinit(plan->placed_set, keyinit);
-    return rc ? rc : dkvb_codeset_copy_sessions(plan->placed_set, p->set);
+    if (!rc)
+        rc = dkvb_codeset_copy_sessions(plan->placed_set, p->set);
+    return rc ? rc : remember_removed(p);
 }
 
 /* A model on new keys that is like the old one but for its values, which are still to be trained. */

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "dkvb/choose.h"
+#include "unlearn/journal.h"
 
 enum {
     AT_FLAGS = 0,
@@ -104,9 +105,11 @@ static dkvb_status check_again(const dkvb_model *model, uint64_t again)
         return dkvb__fail(DKVB_EINVAL, "again: there is no journal entry %llu, the journal has %zu",
                           (unsigned long long)again, j->count);
     if (again > 0 &&
-        (j->records[again - 1].kind != DKVB_JOURNAL_FORGET || j->records[again - 1].state == DKVB_JOURNAL_UNDONE))
+        (j->records[again - 1].kind != DKVB_JOURNAL_FORGET || !dkvb__record_in_force(&j->records[again - 1])))
         return dkvb__fail(DKVB_EINVAL, "again: journal entry %llu %s", (unsigned long long)again,
-                          j->records[again - 1].kind == DKVB_JOURNAL_FORGET ? "was undone" : "is not a forgetting");
+                          j->records[again - 1].kind != DKVB_JOURNAL_FORGET    ? "is not a forgetting"
+                          : j->records[again - 1].state == DKVB_JOURNAL_UNDONE ? "was undone"
+                                                                               : "is over: it was taught again");
     return DKVB_OK;
 }
 
@@ -206,8 +209,8 @@ const char *dkvb__terms_fault(const dkvb_model *model, size_t index)
              effects = dkvb__read32(t + AT_EFFECT_COUNT);
     uint64_t again = dkvb__read64(t + AT_AGAIN);
 
-    if (r->kind != DKVB_JOURNAL_FORGET && r->kind != DKVB_JOURNAL_REPLAY)
-        return "has terms but is neither a forgetting nor a replay";
+    if (r->kind == DKVB_JOURNAL_UNDO || r->kind == DKVB_JOURNAL_PURGE)
+        return "has terms but is an undo or a purge";
     if (memcmp(t, zeros, sizeof zeros) == 0)
         return "has terms that say nothing";
     if (flags > ALL_FLAGS || dkvb__read32(t + AT_KEYS) > DKVB_KEYS_PLACED ||
@@ -228,6 +231,16 @@ const char *dkvb__terms_fault(const dkvb_model *model, size_t index)
             return "has an effect that cannot be";
     }
     return NULL;
+}
+
+bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label)
+{
+    for (uint32_t i = 0; record->terms && i < dkvb__read32(record->terms + AT_CLASS_COUNT); i++) {
+        *label = dkvb__read32(class_at(record->terms, i));
+        if (marks[*label])
+            return true;
+    }
+    return false;
 }
 
 void dkvb__terms_tell(const struct dkvb__record *record, dkvb_journal_entry *entry)

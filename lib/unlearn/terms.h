@@ -18,6 +18,9 @@ size_t dkvb__terms_size(const unsigned char *fixed);
 /* The reason why the terms of the entry at `index` cannot be, or NULL. The record has its bytes, of the right size. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
+/* Find a class that a record asked for among those that are marked with 1; marks: [L]. False if there is none. */
+bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
+
 /* Fill in the members of a public entry that are about terms. */
 void dkvb__terms_tell(const struct dkvb__record *record, dkvb_journal_entry *entry);
 

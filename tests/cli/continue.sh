@@ -30,7 +30,7 @@ claim eval.json 'd["accuracy"] > 0.9 and d["per_class"][4] is None'
 # Training under a mask never teaches masked pairs, so undo afterwards shows the old values of those pairs.
 check "$dkvb" forget four.dkvb --method examples --examples 2 --features x.npy --labels y.npy --class d >/dev/null
 check "$dkvb" export four.dkvb --dir before >/dev/null
-check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy >/dev/null
+check "$dkvb" train --continue four.dkvb --features x.npy --labels y.npy --relearn >/dev/null
 check "$dkvb" export four.dkvb --dir after >/dev/null
 check "$python" - <<'END'
 import numpy as np

@@ -70,14 +70,14 @@ check "$dkvb" forget plain.dkvb --class 2 --pairs 40 --json >values.json
 claim values.json 'd["method"] == "values" and d["pairs_masked"] == 40'
 
 # Exact, for classes and for rows: but for the journal, the bytes of a model that never saw them.
-sections() { # MODEL: its sections but those of the journal
+sections() { # MODEL or CODES: its sections but those that say what was forgotten
     "$python" - "$1" <<'END'
 import sys
 data = open(sys.argv[1], "rb").read()
 for i in range(int.from_bytes(data[24:28], "little")):
     e = data[64 + 64 * i:128 + 64 * i]
     name, at, size = e[:16].rstrip(b"\0"), int.from_bytes(e[24:32], "little"), int.from_bytes(e[32:40], "little")
-    if name not in (b"journal", b"terms", b"evidence"):
+    if name not in (b"journal", b"terms", b"evidence", b"removed"):
         sys.stdout.buffer.write(name + data[at:at + size])
 END
 }
@@ -103,7 +103,9 @@ train_small never.dkvb --key-features test_x.npy --codes-out never.codes --hold-
     --features x_kept.npy --labels y_kept.npy --ids ids_kept.npy
 sections never.dkvb >never.bytes
 same exact.bytes never.bytes
-same few.codes never.codes
+sections few.codes >few.bytes
+sections never.codes >never.few_codes.bytes
+same few.bytes never.few_codes.bytes
 check "$dkvb" verify exact.dkvb >/dev/null
 check "$dkvb" masks exact.dkvb --json >journal.json
 claim journal.json 'd["journal"][0]["what"] == "replay" and d["journal"][0]["strength"] == "exact"'
@@ -137,7 +139,9 @@ train_small never.dkvb --codes-out never.codes --hold-out 0.25 --features x_kept
 sections again.dkvb >again.bytes
 sections never.dkvb >never.bytes
 same again.bytes never.bytes
-same again.codes never.codes
+sections again.codes >again.bytes
+sections never.codes >never.bytes
+same again.bytes never.bytes
 check "$dkvb" forget own.dkvb --rows rows.npy --codes own.codes --strength exact --keep-keys >said.txt
 grep -q 'the keys were placed on these rows too, and are as they were' said.txt || fail "$(cat said.txt)"
 cmp -s own.codes x.codes && fail 'the codes kept the rows'

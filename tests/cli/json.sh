@@ -41,7 +41,7 @@ import json, os, re, sys
 
 KEYS = {
     "train": "n held_out classes_not_held_out not_held_out unlearnable unlabelled classes_without_rows without_rows outlying_values unreadable ignored ignored_endings nested rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
-             "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy loss accuracy seconds_whitening "
+             "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy relearned loss accuracy seconds_whitening "
              "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
     "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
@@ -57,7 +57,7 @@ KEYS = {
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize whitened "
                "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
-    "verify": "ok journal_entries head head_entry masked_pairs purged_pairs seconds",
+    "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
     "audit": "classes members others class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows subjects seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored ignored_endings nested resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "

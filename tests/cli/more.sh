@@ -13,14 +13,14 @@ for name, rows in (("old", old), ("new", new), ("old_kept", np.setdiff1d(old, go
     np.save(name + "_y.npy", y[rows])
     np.save(name + "_ids.npy", rows)
 END2
-sections() { # MODEL: its sections but those of the journal
+sections() { # MODEL or CODES: its sections but those that say what was forgotten
     "$python" - "$1" <<'END2'
 import sys
 data = open(sys.argv[1], "rb").read()
 for i in range(int.from_bytes(data[24:28], "little")):
     e = data[64 + 64 * i:128 + 64 * i]
     name, at, size = e[:16].rstrip(b"\0"), int.from_bytes(e[24:32], "little"), int.from_bytes(e[32:40], "little")
-    if name not in (b"journal", b"terms", b"evidence"):
+    if name not in (b"journal", b"terms", b"evidence", b"removed"):
         sys.stdout.buffer.write(name + data[at:at + size])
 END2
 }
@@ -52,7 +52,9 @@ for options in "" "--class-weight balanced" "features"; do
     sections all.dkvb >all.bytes
     sections kept.dkvb >kept.bytes
     same all.bytes kept.bytes
-    same all.codes kept.codes
+    sections all.codes >all.bytes
+    sections kept.codes >kept.bytes
+    same all.bytes kept.bytes
 done
 # Keys that were placed on the rows are placed again on all that are left, those of later trainings too.
 first=""

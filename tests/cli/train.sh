@@ -124,7 +124,7 @@ for options in "" "--class-weight balanced --init ema" "--rows-per-key 4 --as-th
     }
     claim never.json 'd["whitened"] and d["temperature"] != 1'
     check "$dkvb" forget all.dkvb --rows gone.npy --codes all.codes --strength exact --key-features x.npy >/dev/null
-    check "$python" - all.dkvb never.dkvb <<'END2'
+    check "$python" - all.dkvb never.dkvb all.codes never.codes <<'END2'
 import sys
 def sections(path):
     data, found = open(path, "rb").read(), {}
@@ -132,10 +132,10 @@ def sections(path):
         e = data[64 + 64 * i:128 + 64 * i]
         name, at, size = e[:16].rstrip(b"\0"), int.from_bytes(e[24:32], "little"), int.from_bytes(e[32:40], "little")
         found[name] = data[at:at + size]
-    return {name: of for name, of in found.items() if name not in (b"journal", b"terms", b"evidence")}
-a, b = map(sections, sys.argv[1:])
-assert a.keys() == b.keys(), (a.keys(), b.keys())
-assert [name for name in a if a[name] != b[name]] == []
+    return {name: of for name, of in found.items() if name not in (b"journal", b"terms", b"evidence", b"removed")}
+for pair in sys.argv[1:3], sys.argv[3:]:
+    a, b = map(sections, pair)
+    assert a.keys() == b.keys(), (a.keys(), b.keys())
+    assert [name for name in a if a[name] != b[name]] == []
 END2
-    same all.codes never.codes
 done

@@ -79,6 +79,8 @@ static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const flo
     dkvb_keyinit_options keyinit = keyinit_options(whiten);
     dkvb_train_options train = train_options();
     dkvb_model_options model_options = DKVB_MODEL_OPTIONS_INIT;
+    const uint64_t removed = 1000;
+    uint16_t code[CODEBOOKS * DEPTH];
     dkvb_codeset *set;
     dkvb_model *model;
 
@@ -89,11 +91,13 @@ static dkvb_codeset *make_codeset(dkvb_codebooks *cb, uint32_t whiten, const flo
     for (int r = 0; r < N; r++) {
         uint64_t id = 3 * (uint64_t)r;
         uint32_t held_out = (uint32_t)dkvb_codeset_holds_out(id, 0.25);
-        uint16_t code[CODEBOOKS * DEPTH];
 
         CHECK(dkvb_search(cb, NULL, x + r * DIM, 1, held_out ? DEPTH : TOP_K, code, NULL, NULL));
         CHECK(dkvb_codeset_add(set, held_out ? DKVB_PART_HELD_OUT : DKVB_PART_TRAINING, &id, &y[r], code, 1));
     }
+    CHECK(dkvb_search(cb, NULL, x, 1, TOP_K, code, NULL, NULL));
+    CHECK(dkvb_codeset_add(set, DKVB_PART_TRAINING, &removed, &y[0], code, 1));
+    CHECK(dkvb_codeset_remove(set, &removed, 1, NULL)); /* remembered, so that it does not come back */
     model_options.top_k = TOP_K;
     CHECK(dkvb_model_new(&model, cb, CLASSES, &model_options)); /* of the shape that will be trained */
     CHECK(dkvb_codeset_add_session(set, model, &train, NULL, 0));
@@ -277,6 +281,7 @@ static void read_codes(const char *path, dkvb_codebooks *cb, const float *x, con
 
     CHECK(dkvb_codeset_load(&loaded, path, NULL));
     CHECK(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
+    require(dkvb_codeset_was_removed(loaded, 1000) && !dkvb_codeset_was_removed(loaded, 999), "id 1000 was removed");
     CHECK(dkvb_codeset_remove(loaded, forgotten, FORGOTTEN, NULL));
     CHECK(dkvb_model_replay(model, loaded, NULL, 0, NULL, NULL, NULL));
     same_answers(model, expected, x);

@@ -179,7 +179,9 @@ def codes(data):
         parts.append((ids.astype("i8"), labels, part.reshape(len(ids), codebooks, k)))
     taken = np.unpackbits(np.frombuffer(found["session_rows"][1], "u1"), bitorder="little")
     assert taken[:len(parts[0][0])].all() and not taken[len(parts[0][0]):].any()
-    assert len(found) == 10
+    salt, *removed = struct.unpack("<32sQ", found["removed"][1])
+    assert removed == [struct.unpack("<Q", hashlib.sha256(salt + b"dkvb removed" + struct.pack("<Q", 1000)).digest()[:8])[0]]
+    assert len(found) == 11
     return birth, (codebooks, keys, top_k), parts
 
 

@@ -563,6 +563,22 @@ class ModelTest(Case):
         self.model.forget(mask, terms=dkvb.Terms())
         self.assertIsNone(self.model.journal[-1].terms)
 
+    def test_what_was_forgotten_is_not_trained_on_unless_asked_for(self):
+        entry = self.model.forget(self.mask_of_class(1), terms=dkvb.Terms(classes=(1,)))
+        codes = self.model.search(self.x)
+        with self.assertRaisesRegex(dkvb.StateError, f"is of class 1, which journal entry {entry} forgot"):
+            self.model.train(codes, self.y)
+        self.model.train(codes, np.where(self.y == 1, -1, self.y))
+        self.assertEqual(len(self.model.journal), 1)
+        self.model.train(codes, self.y, relearn=True)
+        first, second = self.model.journal
+        self.assertEqual((first.state, second.kind, second.ends, second.terms.classes), ("relearned", "relearn", 1, (1,)))
+        entry = self.model.forget(self.mask_of_class(1), rows=[4, 9])
+        self.assertEqual(self.model.relearn(entry, "consent given"), entry + 1)
+        self.assertEqual(self.model.journal[-1].reason, "consent given")
+        with self.assertRaises(dkvb.StateError):
+            self.model.relearn(entry)
+
     def test_evidence_is_checked(self):
         mask, none = self.mask_of_class(1), dkvb.ClassEffect(1, 0, 0, 0, 0, 0.0, 0.0, 0.0)
         for wrong, message in (({"strength": "gone"}, "strength: 'gone' found"), ({"salt": b"short"}, "5 bytes found"),
@@ -729,6 +745,19 @@ class CodesetTest(CodesetCase):
             self.assertFalse(np.isin(gone, self.codeset.rows(part).ids).any())
         self.assertEqual(repr(self.codeset), f"<dkvb.Codeset: {(~self.held).sum() - 1} rows to train on, "
                                              f"{self.held.sum() - 1} held out, 16 codebooks, 1 and 28 keys in each>")
+
+    def test_removed_rows_come_back_only_when_they_are_readmitted(self):
+        gone = self.ids[~self.held][:2]
+        code = self.codeset.rows("training").codes[:1]
+        self.codeset.remove(gone)
+        self.assertTrue(self.codeset.was_removed(gone[0]))
+        with self.assertRaisesRegex(dkvb.StateError, f"has id {gone[0]}, a row that was removed"):
+            self.codeset.add("training", gone[:1], [0], code)
+        self.codeset.readmit(gone[:1])
+        self.codeset.add("training", gone[:1], [0], code)
+        self.assertEqual([self.codeset.was_removed(one) for one in gone], [False, True])
+        self.codeset.readmit()
+        self.assertFalse(self.codeset.was_removed(gone[1]))
 
     def test_what_is_held_out_follows_from_the_id(self):
         np.testing.assert_array_equal(dkvb.Codeset.holds_out(self.ids[::-1], 0.25), self.held[::-1])

@@ -856,6 +856,88 @@ static void shrink(dkvb_codeset *set)
     assert_ok(dkvb_codeset_remove(set, most, ROWS - 5, NULL));
 }
 
+static void removed_rows_are_not_added_again_unless_they_are_readmitted(void **state)
+{
+    const char *path = temp_path("removed");
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL), *other = filled(model, NULL), *loaded;
+    uint64_t gone[3] = {ids[TRAINED + 7], ids[0], ids[0]}, new_id = 2;
+
+    (void)state;
+    assert_ok(dkvb_codeset_remove(set, NULL, 0, NULL)); /* nothing to remember */
+    assert_null(set->removed.hash);
+    assert_ok(dkvb_codeset_remove(set, gone, 3, NULL));
+    assert_ok(dkvb_codeset_remove(other, gone, 2, NULL));
+    assert_int_equal(set->removed.n, 2);
+    assert_memory_equal(set->removed.salt, other->removed.salt, 32); /* the same calls, the same bytes */
+    assert_ok(dkvb_codeset_remove(set, ids + 1, 1, NULL));
+    assert_ok(dkvb_codeset_save(set, path));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    for (size_t r = 0; r < ROWS; r++)
+        assert_int_equal(dkvb_codeset_was_removed(loaded, ids[r]), r < 2 || r == TRAINED + 7);
+    assert_int_equal(dkvb_codeset_was_removed(loaded, new_id), 0);
+    for (uint32_t p = 0; p < 2; p++) { /* whatever the part */
+        assert_int_equal(dkvb_codeset_add(loaded, p, gone, labels, p ? deep : codes, 1), DKVB_ESTATE);
+        assert_message("row 0 has id 1222, a row that was removed");
+    }
+    assert_ok(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, &new_id, labels, codes, 1));
+    assert_ok(dkvb_codeset_readmit(loaded, gone, 1));
+    assert_int_equal(dkvb_codeset_was_removed(loaded, gone[0]), 0);
+    assert_int_equal(dkvb_codeset_was_removed(loaded, gone[1]), 1);
+    assert_ok(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, gone, labels, codes, 1));
+    assert_ok(dkvb_codeset_readmit(loaded, NULL, 0));
+    assert_int_equal(loaded->removed.n, 0);
+    assert_memory_equal(loaded->removed.salt, (uint8_t[32]){0}, 32);
+    assert_ok(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, gone + 1, labels, codes, 1));
+    dkvb_codeset_free(loaded);
+    dkvb_codeset_free(set);
+    dkvb_codeset_free(other);
+    dkvb_model_free(model);
+}
+
+static void removed_rows_are_remembered_where_sessions_are_copied(void **state)
+{
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
+    dkvb_codeset *from = filled(model, NULL), *set;
+
+    (void)state;
+    assert_ok(dkvb_codeset_remove(from, ids + 4, 2, NULL));
+    assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
+    assert_ok(dkvb_codeset_copy_sessions(set, from));
+    for (size_t r = 0; r < 10; r++)
+        assert_int_equal(dkvb_codeset_was_removed(set, ids[r]), r == 4 || r == 5);
+    dkvb_codeset_free(from);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void forged_lists_of_removed_rows_are_refused(void **state)
+{
+    const char *path = temp_path("removed");
+    dkvb_model *model = model_with_ids();
+    dkvb_codeset *set = filled(model, NULL), *loaded;
+    unsigned char *data, *removed;
+    size_t size, removed_size;
+    uint64_t hash;
+
+    (void)state;
+    assert_ok(dkvb_codeset_remove(set, ids, 3, NULL));
+    assert_ok(dkvb_codeset_save(set, path));
+    data = read_file(path, &size);
+    removed = file_section(data, "removed", &removed_size);
+    assert_int_equal(removed_size, 32 + 3 * 8);
+    memcpy(&hash, removed + 32, 8);
+    memcpy(removed + 40, &hash, 8); /* twice */
+    seal_file(data);
+    write_file(path, data, size);
+    assert_int_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_EFORMAT);
+    assert_message("section removed: hash 1 does not ascend");
+    free(data);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void every_damaged_file_is_refused(void **state)
 {
     dkvb_model *model = model_with_ids();
@@ -923,14 +1005,14 @@ static void each_allocation_may_fail(void **state)
 {
     dkvb_model *model = model_with_ids();
     dkvb_codeset *good = with_features(model, DKVB_DTYPE_F16, DKVB_KEPT_AUTO, NULL);
-    const char *path = temp_path("alloc");
+    const char *path = temp_path("alloc"), *other = temp_path("alloc2");
 
     (void)state;
     assert_ok(dkvb_codeset_save(good, path));
     for (size_t fail_at = 0;; fail_at++) {
         struct failing_alloc mem;
         dkvb_allocator a = failing_allocator(&mem, fail_at);
-        dkvb_codeset *set;
+        dkvb_codeset *set, *again = NULL;
         dkvb_status rc = dkvb_codeset_load(&set, path, &a);
 
         if (!rc)
@@ -942,7 +1024,14 @@ static void each_allocation_may_fail(void **state)
         if (!rc)
             rc = dkvb_codeset_remove(set, (uint64_t[]){90000}, 1, NULL);
         if (!rc)
-            rc = dkvb_codeset_save(set, path);
+            rc = dkvb_codeset_remove(set, ids, 1, NULL);
+        if (!rc)
+            rc = dkvb_codeset_readmit(set, ids, 1);
+        if (!rc)
+            rc = dkvb_codeset_save(set, other);
+        if (!rc)
+            rc = dkvb_codeset_load(&again, other, &a);
+        dkvb_codeset_free(again);
         dkvb_codeset_free(set);
         assert_int_equal(mem.live, 0);
         if (rc == DKVB_OK)
@@ -971,6 +1060,9 @@ int main(void)
         cmocka_unit_test(rows_bring_features_of_the_same_kind),
         cmocka_unit_test(the_narrowest_type_holds_every_number_exactly),
         cmocka_unit_test(removed_features_are_overwritten),
+        cmocka_unit_test(removed_rows_are_not_added_again_unless_they_are_readmitted),
+        cmocka_unit_test(removed_rows_are_remembered_where_sessions_are_copied),
+        cmocka_unit_test(forged_lists_of_removed_rows_are_refused),
         cmocka_unit_test(a_search_that_fails_leaves_no_codes),
         cmocka_unit_test(sessions_say_who_took_part),
         cmocka_unit_test(sessions_of_other_rows_or_shapes_are_not_copied),

@@ -15,7 +15,7 @@ static const dkvb_class_effect measured[CLASSES] = {
     {.rows = 9, .right_before = 8, .right_after = 7, .lost = 2, .gained = 1},
     {.rows = 6, .right_before = 6, .lost = 6},
     {0},
-    {.rows = 5, .right_before = 1, .right_after = 1},
+    {.rows = 5},
 };
 
 /* Every field said; `again` and `after` by the caller. */
@@ -241,8 +241,10 @@ static unsigned char *file_without_chain(const char *path, size_t *size)
     o.classes = NULL;
     o.found = 0;
     assert_int_equal(forget(model, &o), DKVB_EINVAL); /* undone */
-    o.again = 0;
+    o = (dkvb_forget_options)DKVB_FORGET_OPTIONS_INIT;
+    o.budget = 1; /* and nothing else */
     assert_ok(forget(model, &o));
+    assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_save(model, path));
     dkvb_model_free(model);
     data = read_file(path, size);
@@ -296,9 +298,10 @@ static void forged_terms_name_the_entry_and_the_fault(void **state)
         uint64_t bytes;
         const char *message;
     } forged[] = {
-        {0, 8, 4, "has entry 4 after 0, of a journal of 3"},
+        {0, 8, 5, "has entry 5 after 0, of a journal of 4"},
+        {0, 8, 4, "journal entry 4 has terms but is an undo or a purge"},
         {0, 8, 3, "has entry 3 after 3"},
-        {0, 8, 2, "journal entry 2 has terms but is neither"},
+        {0, 8, 2, "journal entry 2 has terms but is an undo"},
         {8, 4, 8, "journal entry 1 has terms with fields"},
         {12, 4, 3, "journal entry 1 has terms with fields"},
         {8, 4, 1, "journal entry 1 has limits"},                   /* a target, though nothing was found */
@@ -312,7 +315,8 @@ static void forged_terms_name_the_entry_and_the_fault(void **state)
         {100, 4, CLASSES, "journal entry 1 names classes"},
         {100, 4, 1, "journal entry 1 names classes"}, /* twice */
         {104, 4, 1, "journal entry 1 names classes"}, /* of the effects, twice */
-        {108, 8, 0, "journal entry 1 has an effect"},
+        {236 + 16, 8, 0, "journal entry 3 has terms that say nothing"},
+        {196, 8, 0, "journal entry 1 has an effect"},
         {108, 8, 7, "journal entry 1 has an effect"}, /* fewer rows than right ones */
     };
     const char *path = temp_path("forged.dkvb");

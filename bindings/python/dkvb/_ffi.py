@@ -39,10 +39,12 @@ DKVB_JOURNAL_FORGET = 1
 DKVB_JOURNAL_UNDO = 2
 DKVB_JOURNAL_PURGE = 3
 DKVB_JOURNAL_REPLAY = 4
+DKVB_JOURNAL_RELEARN = 5
 DKVB_JOURNAL_ACTIVE = 0
 DKVB_JOURNAL_UNDONE = 1
 DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
+DKVB_JOURNAL_RELEARNED = 4
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
 DKVB_STRENGTH_EXACT = 3
@@ -241,7 +243,7 @@ ReportFn = CFUNCTYPE(c_int, c_void_p, POINTER(TrainReport))
 class TrainOptions(Structure):
     _fields_ = _sized((c_uint32, "epochs batch"), (c_double, "learning_rate rate_last label_smoothing"),
                       (c_uint64, "seed"), (c_uint32, "no_shuffle class_weight"), (ReportFn, "report"),
-                      (c_void_p, "user"), (POINTER(c_uint64), "ids"), (c_uint32, "trials"))
+                      (c_void_p, "user"), (POINTER(c_uint64), "ids"), (c_uint32, "trials relearn"))
 
 
 class FitRows(Structure):
@@ -570,6 +572,8 @@ PROTOTYPES = {
     "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
     "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
+    "dkvb_codeset_was_removed": (c_int, (_codeset, c_uint64)),
+    "dkvb_codeset_readmit": (Status, (_codeset, _u64, c_size_t)),
     "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
     "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
     "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
@@ -691,6 +695,7 @@ PROTOTYPES = {
     "dkvb_model_undo": (Status, (_model, c_uint64)),
     "dkvb_model_purge": (Status, (_model,)),
     "dkvb_journal_check_reason": (Status, (c_char_p,)),
+    "dkvb_model_relearn": (Status, (_model, c_uint64, POINTER(ForgetOptions), _u64)),
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
     "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),

@@ -133,6 +133,15 @@ class Codeset(Handle):
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value
 
+    def was_removed(self, row_id):
+        """Whether the row with this id was removed, and not readmitted since: add() refuses it."""
+        return bool(lib.dkvb_codeset_was_removed(self._c, _arrays.integer(row_id, 64, "row_id")))
+
+    def readmit(self, ids=None):
+        """Let removed ids be added again; None: all, and the list of them is overwritten."""
+        ids = None if ids is None else _arrays.ids(ids, "rows")
+        lib.dkvb_codeset_readmit(self._c, _arrays.pointer(ids), 0 if ids is None else len(ids))
+
     def add_session(self, model, ids=None, **training):
         """Record one Model.train(), of the training rows with these ids (all that are there, if not given), with the
         arguments that it was given. The model's number of classes and type of values are noted."""

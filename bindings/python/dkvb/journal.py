@@ -14,12 +14,14 @@ _KINDS = {
     _ffi.DKVB_JOURNAL_UNDO: "undo",
     _ffi.DKVB_JOURNAL_PURGE: "purge",
     _ffi.DKVB_JOURNAL_REPLAY: "replay",
+    _ffi.DKVB_JOURNAL_RELEARN: "relearn",
 }
 _STATES = {
     _ffi.DKVB_JOURNAL_ACTIVE: "active",
     _ffi.DKVB_JOURNAL_UNDONE: "undone",
     _ffi.DKVB_JOURNAL_PURGED: "purged",
     _ffi.DKVB_JOURNAL_DONE: "done",
+    _ffi.DKVB_JOURNAL_RELEARNED: "relearned",
 }
 STRENGTHS = {
     "": _ffi.DKVB_STRENGTH_NONE,
@@ -65,9 +67,9 @@ class JournalEntry:
     """One line of the journal; `time` is in seconds since 1970."""
 
     id: int
-    kind: str  # "forget", "undo", "purge" or "replay"
-    state: str  # "active", "undone", "purged" or "done"
-    ends: int  # undo: the entry taken back; else 0
+    kind: str  # "forget", "undo", "purge", "replay" or "relearn"
+    state: str  # "active", "undone", "purged", "done" or "relearned"
+    ends: int  # undo: the entry taken back; relearn: the forgetting that is over; else 0
     time: int
     pairs: int
     pairs_new: int

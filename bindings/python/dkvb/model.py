@@ -201,11 +201,15 @@ class Model(Handle):
     # Learning
 
     def train(self, codes, labels, *, epochs=None, batch=None, learning_rate=None, rate_last=None,
-              label_smoothing=None, class_weight=None, seed=None, shuffle=True, ids=None, threads=0, progress=None, report=None):
+              label_smoothing=None, class_weight=None, seed=None, shuffle=True, ids=None, relearn=False, threads=0,
+              progress=None, report=None):
         """Train the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
 
         The order of rows follows from their `ids` (each once; None: their numbers), so rows that are left out do not
         change the order of the others. `class_weight` is "balanced" for classes that count alike, or None.
+
+        Rows of a class that was forgotten are refused with StateError; with `relearn` they are trained on, and the
+        journal says that those forgettings are over.
 
         `report` is called with each of them; `progress` with rows done and rows in all. What they raise cancels.
         """
@@ -217,17 +221,18 @@ class Model(Handle):
         ids = None if ids is None else _arrays.ids(ids, len(codes))
         opts = _train_options(callbacks, reports, report, epochs=epochs, batch=batch, learning_rate=learning_rate,
                               rate_last=rate_last, label_smoothing=label_smoothing,
-                              class_weight=_class_weight(class_weight), seed=seed, no_shuffle=not shuffle, ids=_arrays.pointer(ids))
+                              class_weight=_class_weight(class_weight), seed=seed, no_shuffle=not shuffle,
+                              ids=_arrays.pointer(ids), relearn=bool(relearn))
         with LongCall(threads, progress, callbacks) as run:
             lib.dkvb_model_train(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes), byref(opts),
                                  byref(run))
         return reports
 
-    def train_begin(self, *, batch=None, learning_rate=None, label_smoothing=None, report=None):
+    def train_begin(self, *, batch=None, learning_rate=None, label_smoothing=None, relearn=False, report=None):
         """Begin training on rows that are never all in memory: then train_step() for each part, and train_end()."""
         callbacks, reports = Callbacks(), []
         opts = _train_options(callbacks, reports, report, batch=batch, learning_rate=learning_rate,
-                              label_smoothing=label_smoothing)
+                              label_smoothing=label_smoothing, relearn=bool(relearn))
         lib.dkvb_model_train_begin(self._c, byref(opts))
         self._training = callbacks, reports, opts  # the library calls them in every step
 
@@ -386,6 +391,14 @@ class Model(Handle):
     def undo(self, entry):
         """Take back one forgetting."""
         lib.dkvb_model_undo(self._c, _arrays.integer(entry, 64, "entry"))
+
+    def relearn(self, entry, reason=None, *, terms=None, rows=None, salt=None):
+        """Say in the journal that what an entry forgot is taught again, so that it is over: for what train() cannot
+        see, such as rows that were forgotten by their ids. Returns the number of the new entry."""
+        opts, _kept = forget_options(self.info.classes, None, reason, "", terms, rows, salt)
+        added = c_uint64()
+        lib.dkvb_model_relearn(self._c, _arrays.integer(entry, 64, "entry"), byref(opts), byref(added))
+        return added.value
 
     def purge(self):
         """Erase what is masked, for good."""

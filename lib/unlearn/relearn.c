@@ -1,0 +1,144 @@
+/* Relearning: training that would bring back what a forgetting of the journal is about is refused, or ends it. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "dkvb/choose.h"
+#include "unlearn/journal.h"
+#include "unlearn/terms.h"
+
+void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
+{
+    for (size_t r = 0; r < n; r++)
+        if (labels[r] >= 0)
+            taught[labels[r]] = 1;
+}
+
+/* Names the first row of a class that came back, the class, the entry, and the ways on. */
+static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32_t label, size_t index)
+{
+    const struct dkvb__record *record = &model->journal.records[index];
+    const char *name = model->names[label];
+    size_t row = 0;
+
+    while (labels[row] != (int32_t)label)
+        row++;
+    return dkvb__fail(
+        DKVB_ESTATE,
+        "labels: row %zu is of class %u%s%s%s, which journal entry %zu forgot: leave the rows of this class "
+        "out%s, or ask to relearn it, which ends that forgetting",
+        row, label, name ? " (" : "", name ? name : "", name ? ")" : "", index + 1,
+        record->list ? ", undo the entry" : "");
+}
+
+dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, size_t n, uint8_t *scratch)
+{
+    const struct dkvb__journal *j = &model->journal;
+    uint32_t label;
+
+    memset(scratch, 0, model->classes);
+    dkvb__relearn_note(scratch, labels, n);
+    for (size_t i = 0; i < j->count; i++)
+        if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
+            memset(scratch, 0, model->classes); /* where it is the caller's list of what was taught, this was not */
+            return refuse(model, labels, label, i);
+        }
+    return DKVB_OK;
+}
+
+/* A record that ends the entry at `index`: all that may fail. */
+static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_options *opts, struct dkvb__record *record)
+{
+    dkvb_status rc = dkvb__journal_prepare(model, DKVB_JOURNAL_RELEARN, opts, record);
+
+    if (!rc)
+        record->ends = index + 1;
+    return rc;
+}
+
+/* The same, with those of its classes that were taught. marks: [L], scratch. */
+static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
+                                    struct dkvb__record *record)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_status rc = dkvb_journal_get_classes(model, index + 1, marks);
+
+    for (uint32_t l = 0; !rc && l < model->classes; l++)
+        if (!taught[l])
+            marks[l] = DKVB_KEEP;
+    o.classes = marks;
+    return rc ? rc : make(model, index, &o, record);
+}
+
+dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, struct dkvb__relearning *r)
+{
+    const struct dkvb__journal *j = &model->journal;
+    uint8_t *marks = NULL;
+    size_t over = 0;
+    uint32_t label;
+    dkvb_status rc = DKVB_OK;
+
+    *r = (struct dkvb__relearning){0};
+    for (size_t i = 0; i < j->count; i++)
+        over += dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], taught, &label);
+    if (over == 0)
+        return DKVB_OK;
+    r->made = dkvb__alloc(&model->mem, over, sizeof *r->made);
+    marks = dkvb__alloc(&model->mem, model->classes, 1);
+    if (!r->made || !marks)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for journal entries");
+    if (!rc)
+        rc = dkvb__journal_reserve(model, over);
+    for (size_t i = 0; !rc && i < j->count; i++) {
+        if (!dkvb__record_in_force(&j->records[i]) || !dkvb__terms_find_class(&j->records[i], taught, &label))
+            continue;
+        rc = make_for_classes(model, i, taught, marks, &r->made[r->count]);
+        r->count += !rc;
+    }
+    dkvb__free(&model->mem, marks);
+    if (rc)
+        dkvb__relearn_drop(model, r);
+    return rc;
+}
+
+void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        dkvb__journal_append(model, &r->made[i]);
+    r->count = 0; /* the journal has them */
+    dkvb__relearn_drop(model, r);
+}
+
+void dkvb__relearn_drop(dkvb_model *model, struct dkvb__relearning *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        dkvb__record_clear(&r->made[i], &model->mem);
+    dkvb__free(&model->mem, r->made);
+    *r = (struct dkvb__relearning){0};
+}
+
+dkvb_status dkvb_model_relearn(dkvb_model *model, uint64_t entry, const dkvb_forget_options *opts, uint64_t *added)
+{
+    const struct dkvb__journal *j = &model->journal;
+    struct dkvb__record record;
+    uint64_t id;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    if (entry < 1 || entry > j->count)
+        return dkvb__fail(DKVB_ENOTFOUND, "there is no journal entry %llu, the journal has %zu",
+                          (unsigned long long)entry, j->count);
+    if (!dkvb__record_in_force(&j->records[entry - 1]))
+        return dkvb__fail(DKVB_ESTATE, "journal entry %llu %s", (unsigned long long)entry,
+                          j->records[entry - 1].state == DKVB_JOURNAL_UNDONE      ? "was undone already"
+                          : j->records[entry - 1].state == DKVB_JOURNAL_RELEARNED ? "is over already"
+                                                                                  : "forgets nothing");
+    rc = make(model, (size_t)entry - 1, opts, &record);
+    if (rc)
+        return rc;
+    id = dkvb__journal_append(model, &record);
+    if (added)
+        *added = id;
+    return DKVB_OK;
+}
