@@ -49,6 +49,7 @@ static const struct args_option options[] = {
     {"all-classes", ARGS_FLAG, AT(all_classes), .help = "with --dry-run: every class, also where there are many"},
     {"key-features", ARGS_TEXT, AT(key_features), "X", .help = "exact: the rows trained on, to place the keys again"},
     {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "with --key-features: what its rows are called, as in training"},
+    {"drop-name", ARGS_FLAG, AT(drop_name), .help = "exact: also take away the names of classes that are forgotten"},
     {"keep-keys", ARGS_FLAG, AT(keep_keys), .help = "exact: leave keys that were placed on the rows as they are"},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
      .help = "exact: the codes file without the rows; with -o wanted, else CODES itself"},
@@ -157,7 +158,7 @@ static int check_pictures(const struct forget_args *args)
 static int check_strength(const struct forget_args *args)
 {
     static const char *const of_suppress[] = {"method", "pairs", "examples", "seed", "target", "max-retain-drop", NULL};
-    static const char *const of_exact[] = {"key-features", "ids", "keep-keys", "codes-out", NULL};
+    static const char *const of_exact[] = {"key-features", "ids", "keep-keys", "codes-out", "drop-name", NULL};
     static const char *const not_exact[] = {"mask-out", NULL};
     int code;
 
@@ -180,7 +181,7 @@ static int check_strength(const struct forget_args *args)
 static int check_args(struct forget_args *args)
 {
     static const char *const not_mask[] = {
-        "images", "key-features", "ids",    "keep-keys",       "codes-out",      "examples", "class", "rows",
+        "images", "key-features", "ids",    "keep-keys",       "codes-out",      "drop-name", "examples", "class", "rows",
         "strength", "codes",      "features", "labels",        "method",         "pairs",    "target", "seed",
         "max-retain-drop", "max-class-loss", NULL};
     int code;
@@ -458,6 +459,8 @@ static int forget(struct forget *f)
         code = refuse(f);
     if (code == EXIT_SUCCESS && !f->args.dry_run)
         code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry));
+    if (code == EXIT_SUCCESS && !f->args.dry_run && f->args.drop_name)
+        code = tool_check(dkvb_model_drop_forgotten_names(f->model, &f->names_dropped));
     if (code == EXIT_SUCCESS && !f->args.dry_run)
         code = write_all(f, output);
     if (code == EXIT_SUCCESS)

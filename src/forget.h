@@ -21,7 +21,7 @@ struct forget_args {
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
     uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
-    bool dry_run, force, keep_keys, all_classes, json;
+    bool dry_run, force, keep_keys, drop_name, all_classes, json;
     bool exact; /* the strength is "exact", else "suppress" */
     bool kept;  /* --codes is a codes file */
 };
@@ -45,6 +45,7 @@ struct forget {
     dkvb_plan *plan;
     dkvb_plan_info found;
     uint64_t entry; /* of the journal, once applied */
+    uint32_t names_dropped;
     double began;
 };
 

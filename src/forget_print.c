@@ -109,6 +109,7 @@ static void print_json(const struct forget *f, double seconds)
     json_count("not_again", p->not_again);
     json_count("lifted", p->lifted);
     json_bool("keys_placed_again", p->keys == DKVB_KEYS_PLACED);
+    json_count("names_dropped", f->names_dropped);
     json_bool("resumed", p->resumed != 0);
     json_bool("dry_run", f->args.dry_run);
     json_text("refused", p->refused ? dkvb_plan_refusal(f->plan) : NULL);
@@ -239,6 +240,17 @@ static void print_masked(const struct forget *f, const char *output, double seco
         maskfile_say_written(dkvb_plan_mask(f->plan), f->args.mask_out);
 }
 
+/* Whether a class that is asked for is still called something. */
+static bool has_name(const struct forget *f)
+{
+    const uint8_t *classes = dkvb_plan_classes(f->plan);
+
+    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+        if (classes[l] == DKVB_FORGET && dkvb_model_class_name(f->model, l))
+            return true;
+    return false;
+}
+
 static void print_deleted(const struct forget *f, const char *output, double seconds)
 {
     const dkvb_plan_info *p = &f->found;
@@ -255,6 +267,10 @@ static void print_deleted(const struct forget *f, const char *output, double sec
         printf("the keys were placed on these rows too, and are as they were\n");
     if (p->lifted)
         printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", p->lifted);
+    if (f->names_dropped)
+        puts("the names of the classes were taken away");
+    else if (has_name(f))
+        puts("the names of the classes stay in the model: --drop-name takes them away");
     printf("wrote %s and %s\n", output, f->args.codes_out ? f->args.codes_out : f->args.codes);
     if (f->args.codes_out)
         printf("%s still has the rows\n", f->args.codes);

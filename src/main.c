@@ -24,6 +24,7 @@ static const struct command {
     {"forget", cmd_forget, "suppress what a forget set selects"},
     {"undo", cmd_undo, "take a forgetting back"},
     {"purge", cmd_purge, "make forgetting permanent"},
+    {"rename", cmd_rename, "give a class another name, or none"},
     {"masks", cmd_masks, "list what was forgotten, undone and purged; save masks"},
     {"mask", cmd_mask, "masks as files: save, apply, combine, describe"},
     {"search", cmd_search, "write the codes of features"},

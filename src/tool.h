@@ -50,6 +50,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_forget(int argc, char **argv);
 int cmd_undo(int argc, char **argv);
+int cmd_rename(int argc, char **argv);
 int cmd_purge(int argc, char **argv);
 int cmd_masks(int argc, char **argv);
 int cmd_mask(int argc, char **argv);

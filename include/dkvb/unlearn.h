@@ -183,6 +183,16 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
+/**
+ * Take away the names of all classes that forgettings in force asked for, purged and exact ones included: the name of a
+ * class is personal where a class is a person. Names stand in the list of classes only, the journal has indices; copies
+ * of the model elsewhere keep them.
+ *
+ * @param[out] dropped  how many classes lost a name; or NULL.
+ * @return `DKVB_ESTATE` if the model is mapped or in training, `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped);
+
 /* What a journal entry records. Values are part of the ABI and of the file format. */
 enum {
     DKVB_JOURNAL_FORGET = 1,

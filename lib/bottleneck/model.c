@@ -439,7 +439,7 @@ static dkvb_status replace_text(const dkvb_model *model, char **slot, const char
         if (!copy)
             return dkvb__fail(DKVB_ENOMEM, "out of memory for a text: %s", what);
     }
-    dkvb__free(&model->mem, *slot);
+    dkvb__free_erased(&model->mem, *slot);
     *slot = copy;
     return DKVB_OK;
 }

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "dkvb/choose.h"
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
@@ -233,6 +234,30 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
 dkvb_status dkvb_journal_check_reason(const char *reason)
 {
     return dkvb__check_text("reason", reason, DKVB__MAX_REASON);
+}
+
+dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped)
+{
+    const struct dkvb__journal *j = &model->journal;
+    uint8_t *marks = dkvb__alloc(&model->mem, model->classes, 1);
+    uint32_t count = 0;
+    dkvb_status rc = marks ? dkvb__model_need_mutable(model)
+                           : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", model->classes);
+
+    for (size_t i = 0; !rc && i < j->count; i++) {
+        if (!dkvb__record_in_force(&j->records[i]))
+            continue;
+        rc = dkvb_journal_get_classes(model, i + 1, marks);
+        for (uint32_t l = 0; !rc && l < model->classes; l++)
+            if (marks[l] == DKVB_FORGET && model->names[l]) {
+                rc = dkvb_model_set_class_name(model, l, NULL);
+                count++;
+            }
+    }
+    dkvb__free(&model->mem, marks);
+    if (!rc && dropped)
+        *dropped = count;
+    return rc;
 }
 
 uint64_t dkvb_journal_count(const dkvb_model *model)

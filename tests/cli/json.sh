@@ -15,6 +15,7 @@ object predict predict m.dkvb --features test_x.npy
 object forget forget m.dkvb --method activations --pairs 9 --features x.npy --reason "tab: \"why\" \\ ä€😀"
 object undo undo m.dkvb
 object purge purge m.dkvb
+object rename rename m.dkvb two deux -o renamed.dkvb
 object masks masks m.dkvb
 check "$dkvb" forget m.dkvb --method activations --pairs 9 --features x.npy -o f.dkvb >/dev/null
 object mask-export mask export f.dkvb -o m.mask
@@ -46,9 +47,10 @@ KEYS = {
     "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
     "forget": "strength method classes pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again "
-              "not_again lifted keys_placed_again resumed dry_run refused forced seconds_files seconds",
+              "not_again lifted keys_placed_again names_dropped resumed dry_run refused forced seconds_files seconds",
     "undo": "entry pairs_restored masked_pairs seconds",
-    "purge": "pairs_purged purged_pairs pairs_total seconds",
+    "rename": "label name seconds",
+    "purge": "pairs_purged purged_pairs pairs_total names_dropped seconds",
     "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",
     "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k rows_outside_scale seconds",

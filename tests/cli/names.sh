@@ -56,3 +56,23 @@ if "$dkvb" encode --input train -o e.npy >/dev/null 2>&1; then
     check "$dkvb" eval p.dkvb --images test --json >said.json
     claim said.json 'd["n"] == 18'
 fi
+
+# The name of a class that was forgotten: it stays, which is said, until it is taken away.
+train_small own.dkvb --key-features test_x.npy --codes-out own.codes --hold-out 0.25
+"$dkvb" rename own.dkvb 1 bob >said.txt || fail 'rename failed'
+grep -q "class 1 is called 'bob'" said.txt || fail "$(cat said.txt)"
+refused 1 'has no such name' "$dkvb" rename own.dkvb nobody x
+cp own.dkvb kept.dkvb
+cp own.codes kept.codes
+check "$dkvb" forget kept.dkvb --class bob --codes kept.codes --strength exact --force >said.txt
+grep -q 'the names of the classes stay in the model' said.txt || fail "$(cat said.txt)"
+grep -qa bob kept.dkvb || fail 'the name is gone'
+check "$dkvb" purge kept.dkvb --drop-name --json >said.json
+claim said.json 'd["names_dropped"] == 1'
+grep -qa bob kept.dkvb && fail 'the name is still in the file'
+check "$dkvb" forget own.dkvb --class bob --codes own.codes --strength exact --force --drop-name --json >said.json
+claim said.json 'd["names_dropped"] == 1'
+grep -qa bob own.dkvb && fail 'the name is still in the file'
+check "$dkvb" rename kept.dkvb 0 zoe >/dev/null
+check "$dkvb" rename kept.dkvb zoe --json >said.json
+claim said.json 'd["label"] == 0 and d["name"] is None'

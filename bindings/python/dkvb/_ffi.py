@@ -695,6 +695,7 @@ PROTOTYPES = {
     "dkvb_model_undo": (Status, (_model, c_uint64)),
     "dkvb_model_purge": (Status, (_model,)),
     "dkvb_journal_check_reason": (Status, (c_char_p,)),
+    "dkvb_model_drop_forgotten_names": (Status, (_model, _u32)),
     "dkvb_model_relearn": (Status, (_model, c_uint64, POINTER(ForgetOptions), _u64)),
     "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),

@@ -400,6 +400,12 @@ class Model(Handle):
         lib.dkvb_model_relearn(self._c, _arrays.integer(entry, 64, "entry"), byref(opts), byref(added))
         return added.value
 
+    def drop_forgotten_names(self):
+        """Take away the names of all classes that forgettings in force asked for. Returns how many lost one."""
+        dropped = c_uint32()
+        lib.dkvb_model_drop_forgotten_names(self._c, byref(dropped))
+        return dropped.value
+
     def purge(self):
         """Erase what is masked, for good."""
         lib.dkvb_model_purge(self._c)
