@@ -1,10 +1,12 @@
 /* Loaded before the C library (LD_PRELOAD): calls that a test names fail, or wait until the test has sent a signal.
  *
- * FAULT="CALL FIRST LAST HOW": calls number FIRST to LAST of fsync, ftruncate, stat, getrandom, fread, fchown or malloc
- * (with calloc and realloc) fail as the errno HOW says; HOW 0 waits for half a minute instead. Numbers begin at 1. */
+ * FAULT="CALL FIRST LAST HOW": calls number FIRST to LAST of write, fsync, rename, ftruncate, stat, getrandom, fread,
+ * fchown or malloc (with calloc and realloc) fail as the errno HOW says; HOW 0 waits for half a minute instead, and HOW -1
+ * kills the process by SIGKILL. Numbers begin at 1. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,6 +45,8 @@ static int faulty(const char *name)
     number = atomic_fetch_add(&calls, 1) + 1;
     if (number < first || number > last)
         return 0;
+    if (how < 0)
+        raise(SIGKILL);
     if (how == 0) {
         while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
             ;
@@ -69,6 +73,20 @@ void *realloc(void *ptr, size_t size)
 
 /* The function of the C library that one of this file takes the place of. */
 #define REAL(name) __typeof__(name) *real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
+
+ssize_t write(int fd, const void *from, size_t size)
+{
+    REAL(write);
+
+    return fd > STDERR_FILENO && faulty("write") ? -1 : real(fd, from, size);
+}
+
+int rename(const char *from, const char *to)
+{
+    REAL(rename);
+
+    return faulty("rename") ? -1 : real(from, to);
+}
 
 int fsync(int fd)
 {
