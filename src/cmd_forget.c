@@ -173,6 +173,8 @@ static int check_strength(const struct forget_args *args)
         return misused("--strength exact needs --codes with a file of 'train --codes-out', to train again from");
     if (args->output && !args->codes_out && !args->dry_run)
         return misused("--output: --codes-out is missing, where the codes without the rows go");
+    if (args->keep_keys && args->key_features)
+        return misused("--keep-keys does not go with --key-features: the keys stay, or they are placed again");
     if (args->ids && !args->key_features)
         return misused("--ids names rows of --key-features, which is missing");
     return args_refuse(&command, args, not_exact, "exact masks nothing");

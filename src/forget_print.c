@@ -179,10 +179,10 @@ static void print_effects(const struct forget *f)
     uint32_t hidden = 0;
     bool *shown;
 
-    if (!effects) {
+    if (!effects && f->found.held_out == 0)
         puts("what each class would lose was not measured: no rows are held out ('train --codes-out' holds some out)");
+    if (!effects)
         return;
-    }
     shown = choose_shown(f, effects, classes);
     printf("%-24s  %8s  %8s  %8s  %8s  %s\n", "class", "held out", "before", "after", "loss", "95 % interval");
     for (uint32_t l = 0; l < f->info.classes; l++) {
@@ -232,9 +232,9 @@ static void print_masked(const struct forget *f, const char *output, double seco
                p->budget.budget, p->budget.forget_before, p->budget.forget_after, p->budget.retain_before,
                p->budget.retain_after);
     if (p->again)
-        printf("%" PRIu64 " requests came back, and more of their pairs were suppressed: entries %" PRIu64
-               " to %" PRIu64 "\n",
-               p->again, f->entry + 1, f->entry + p->again);
+        printf("earlier requests came back, and more of their pairs were suppressed: entries %" PRIu64 " to %" PRIu64
+               ", each undone by itself\n",
+               f->entry + 1, f->entry + p->again);
     printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry);
     if (f->args.mask_out)
         maskfile_say_written(dkvb_plan_mask(f->plan), f->args.mask_out);
@@ -254,6 +254,7 @@ static bool has_name(const struct forget *f)
 static void print_deleted(const struct forget *f, const char *output, double seconds)
 {
     const dkvb_plan_info *p = &f->found;
+    dkvb_keyinit_options placed = DKVB_KEYINIT_OPTIONS_INIT;
 
     if (p->resumed)
         printf("%s was without the %" PRIu64 " rows already; now the codes are too, in %.2f s\n", output, p->ids,
@@ -263,7 +264,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
                seconds);
     if (p->keys == DKVB_KEYS_PLACED)
         printf("the keys were placed again without them too; the journal begins anew\n");
-    else if (f->args.keep_keys)
+    else if (f->args.keep_keys && dkvb_codeset_get_keyinit(f->codeset, &placed) == DKVB_OK)
         printf("the keys were placed on these rows too, and are as they were\n");
     if (p->lifted)
         printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", p->lifted);

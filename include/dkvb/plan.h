@@ -120,7 +120,7 @@ typedef struct dkvb_plan_info {
     uint64_t looked_at;      /**< rows held out that effects were measured on */
     uint64_t held_out;       /**< rows held out */
     uint64_t exhausted;      /**< (row, codebook) pairs among them that ran out of keys (effect.h) */
-    uint64_t again;          /**< requests that would be forgotten once more */
+    uint64_t again;          /**< further entries, of earlier requests that would be forgotten once more */
     uint64_t not_again;      /**< requests that come back in part, and that nothing forgets again within the limits */
     uint64_t lifted;         /**< exact: earlier maskings of the same rows that would be taken back */
     dkvb_budget budget;      /**< if `budget_found`, or refused for the target: the nearest */
@@ -153,7 +153,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dk
 DKVB_API const char *dkvb_plan_refusal(const dkvb_plan *plan);
 
 /** `dkvb_class_effect[classes]`: what each class would lose on rows held out, by everything that the plan does together;
- * NULL: not measured, since no rows are held out. Tied to the plan. */
+ * NULL: not measured, since no rows are held out or the plan was refused before. Tied to the plan. */
 DKVB_API const dkvb_class_effect *dkvb_plan_effects(const dkvb_plan *plan);
 
 /** `uint8_t[classes]`: DKVB_FORGET for what is asked for, DKVB_ASIDE for what earlier requests forgot, else DKVB_KEEP;
@@ -169,12 +169,14 @@ DKVB_API const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan);
  * the model and the codeset become those of the new keys, with a journal that begins anew and names the old head.
  * Afterwards the plan can only be looked at and freed.
  *
- * @param      model    that was planned on: `DKVB_EMISMATCH` unless its journal, classes and values are as they were.
- * @param      codeset  that was planned on; NULL if there was none.
+ * @param      model    that was planned on: `DKVB_EMISMATCH` unless its journal, classes and values are as they were. A
+ *                      plan of exact is for the very object that it was made with, which must live until then.
+ * @param      codeset  that was planned on, the very object; NULL if there was none.
  * @param[out] entry    number of the entry of the request; 0 if the plan is resumed and one is there already; or NULL.
  * @return `DKVB_EREFUSED` with the sentence of dkvb_plan_refusal(), unless forced; `DKVB_ESTATE` (applied already),
- *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`. A file is changed by none of this: save the model,
- *         then the codeset. Where saving the second fails, the same request finishes it (`resumed`).
+ *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`: where several entries are to be written, those that
+ *         were written until then stay. A file is changed by none of this: save the model, then the codeset. Where saving
+ *         the second fails, the same request finishes it (`resumed`).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *codeset,
                                                       uint64_t *entry);

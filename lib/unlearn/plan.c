@@ -401,10 +401,10 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
         rc = dkvb__guard_mixture(p);
     if (!rc && found)
         rc = dkvb__guard_evidence(p);
-    if (rc || (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force))
+    if (rc || (plan->info.refused == DKVB_REFUSED_ROWS && (plan->unknown || !plan->request.force)))
         return rc;
     rc = dkvb__plan_pairs(p);
-    if (rc || plan->info.refused == DKVB_REFUSED_TARGET)
+    if (rc || (found && !plan->info.budget_found))
         return rc;
     rc = count_pairs(p);
     if (!rc)
@@ -457,9 +457,11 @@ static uint64_t sum_of_values(const dkvb_model *model)
 /* Force does what would hurt others, or what too little is known of; it cannot do what is not there. */
 static bool can_be_forced(const dkvb_plan *plan)
 {
-    if (plan->info.strength == DKVB_STRENGTH_EXACT)
-        return plan->info.refused != DKVB_REFUSED_NOT && plan->info.refused != DKVB_REFUSED_KEYS;
-    return plan->info.refused == DKVB_REFUSED_ROWS || (plan->info.refused != DKVB_REFUSED_NOT && plan->info.pairs > 0);
+    if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
+        return false;
+    if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
+        return !plan->unknown; /* what would come of it is not known yet */
+    return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
 
 static dkvb_status make(struct dkvb__planning *p)
@@ -471,7 +473,9 @@ static dkvb_status make(struct dkvb__planning *p)
     plan->info.pairs_total = dkvb__pair_count(p->model);
     if (!rc)
         rc = dkvb_mask_copy(&p->view.mask, p->model->mask);
-    if (!rc && p->set)
+    if (p->set)
+        plan->info.held_out = p->set->part[DKVB_PART_HELD_OUT].n;
+    if (!rc && p->set && !plan->request.mask)
         rc = find_rows(p);
     else if (!rc && plan->request.codes)
         rc = find_codes(p);
@@ -515,6 +519,10 @@ dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *s
     p.plan->request = q;
     dkvb_journal_head(model, p.plan->head);
     p.plan->values = sum_of_values(model);
+    p.plan->values_dtype = model->values_dtype;
+    p.plan->counted = model->counts != NULL;
+    p.plan->model = model;
+    p.plan->set = set;
     rc = make(&p);
     dkvb_mask_free(p.view.mask);
     dkvb__free_erased(&model->mem, p.rows);
@@ -629,7 +637,10 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
     dkvb_journal_head(model, head);
     if (memcmp(head, plan->head, sizeof head) != 0)
         return dkvb__fail(DKVB_EMISMATCH, "the model's journal is not what it was when this was planned: plan again");
-    if (model->classes != plan->classes || sum_of_values(model) != plan->values)
+    if (plan->replay && model != plan->model)
+        return dkvb__fail(DKVB_EMISMATCH, "new values were planned for another model object: plan on this one");
+    if (model->classes != plan->classes || model->values_dtype != plan->values_dtype ||
+        (model->counts != NULL) != plan->counted || sum_of_values(model) != plan->values)
         return dkvb__fail(DKVB_EMISMATCH, "the model's values are not what they were when this was planned: plan again");
     return DKVB_OK;
 }
@@ -647,7 +658,9 @@ dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
     rc = check_same(plan, model);
     if (!rc && plan->info.strength == DKVB_STRENGTH_EXACT)
         rc = dkvb__apply_exact(plan, model, set, &o, &id);
-    else if (!rc) {
+    else if (!rc)
+        rc = dkvb__journal_reserve(model, (size_t)plan->info.again + 1);
+    if (!rc && plan->info.strength != DKVB_STRENGTH_EXACT) {
         rc = dkvb_model_forget(model, plan->mask, &o, &id);
         for (size_t i = 0; !rc && i < plan->info.again; i++)
             rc = apply_again(plan, model, i, id);

@@ -25,8 +25,12 @@ struct dkvb_plan {
 
     /* The model that it was made for. */
     uint32_t classes;
+    const dkvb_model *model; /* exact: the only one that it can be applied to, with this codeset */
+    const dkvb_codeset *set;
     uint8_t head[32];
     uint64_t values; /* checksum */
+    uint32_t values_dtype;
+    bool counted;
 
     /* The request: its numbers, and copies of what it points to. */
     dkvb_forget_request request;
@@ -39,6 +43,7 @@ struct dkvb_plan {
 
     dkvb_class_effect *effects; /* [L]; NULL: not measured */
     dkvb_mask *mask;            /* suppress */
+    bool unknown;               /* no row is held out that a budget could be found on */
     uint64_t budget;            /* that chose the mask, for the journal */
     struct dkvb__again *again;  /* [info.again] */
 

@@ -126,7 +126,7 @@ static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
     if (rc || !found.met) {
         dkvb_mask_free(again->mask);
         dkvb__free(&plan->mem, again->classes);
-        dkvb__free(&plan->mem, again->ids);
+        dkvb__free_erased(&plan->mem, again->ids);
         *again = (struct dkvb__again){0};
         return rc;
     }
@@ -150,6 +150,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
+                if (!rc) /* which may have helped others too */
+                    rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
     }
     return rc;

@@ -83,11 +83,13 @@ end:
     return rc;
 }
 
+/* In the place of too few rows, if the request was to be forced in spite of them. */
 static void refuse_target(dkvb_plan *plan)
 {
     const dkvb_budget *b = &plan->info.budget;
     const char *what = plan->info.method == DKVB_METHOD_EXAMPLES ? "examples" : "pairs";
 
+    plan->info.refused = DKVB_REFUSED_NOT;
     if (b->retain_rows == 0)
         dkvb__plan_refuse(plan, DKVB_REFUSED_TARGET, 0,
                           "no number of %s brings the accuracy on %llu held-out rows down to %g, and no other class has "

@@ -115,24 +115,29 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     const dkvb_allocator *mem = &p->plan->mem;
     size_t all = training->n + held->n, known = 0;
     uint64_t *gone = dkvb__alloc(mem, p->plan->id_count, sizeof *gone);
+    uint8_t *seen = dkvb__alloc0(mem, all, 1);
 
     l->x = dkvb__alloc(mem, all, q->feature_columns * sizeof *l->x);
     l->ids = dkvb__alloc(mem, all, sizeof *l->ids);
     l->labels = dkvb__alloc(mem, all, sizeof *l->labels);
     l->held_out = dkvb__alloc(mem, all, 1);
-    if (!gone || !l->x || !l->ids || !l->labels || !l->held_out) {
+    if (!gone || !seen || !l->x || !l->ids || !l->labels || !l->held_out) {
         dkvb__free_erased(mem, gone);
+        dkvb__free_erased(mem, seen);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
     }
     memcpy(gone, p->plan->ids, p->plan->id_count * sizeof *gone);
     qsort(gone, p->plan->id_count, sizeof *gone, compare_ids);
-    for (size_t i = 0; i < q->feature_rows && known <= all; i++) {
+    for (size_t i = 0; i < q->feature_rows; i++) {
         uint64_t id = feature_id(q, i);
         size_t t = dkvb__coderows_find(training, id), h = dkvb__coderows_find(held, id);
+        size_t at = t < training->n ? t : training->n + h;
 
-        if (t == training->n && h == held->n)
+        if (at == all || seen[at])
             continue;
-        if (++known > all || bsearch(&id, gone, p->plan->id_count, sizeof *gone, compare_ids))
+        seen[at] = 1;
+        known++;
+        if (bsearch(&id, gone, p->plan->id_count, sizeof *gone, compare_ids))
             continue;
         memcpy(l->x + l->n * q->feature_columns, q->features + i * q->feature_columns,
                q->feature_columns * sizeof *l->x);
@@ -141,10 +146,11 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
         l->ids[l->n++] = id;
     }
     dkvb__free_erased(mem, gone);
+    dkvb__free_erased(mem, seen);
     if (known != all)
         return dkvb__fail(DKVB_EMISMATCH,
-                          "%zu rows of the features are in the codes, which have %zu: all rows that were trained on are "
-                          "needed, each once, to place the keys again",
+                          "%zu rows of the codes are among the features, the codes have %zu: all rows that were trained on "
+                          "are needed to place the keys again",
                           known, all);
     return DKVB_OK;
 }
@@ -215,7 +221,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file that has no features is not to get them now */
-    o.allocator = &plan->mem;
+    o.allocator = &p->set->mem; /* the codeset takes the place of the old one */
     source.x = left->x;
     source.n = left->n;
     source.dim = plan->request.feature_columns;
@@ -295,6 +301,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     if (rc)
         return rc;
     plan->info.measured = 1;
+    plan->info.looked_at = left.n;
     return dkvb__guard_effects(p);
 }
 
@@ -392,20 +399,50 @@ static dkvb_status fit_temperature(const dkvb_codeset *set, const dkvb_model *af
     return rc == DKVB_ENOTFOUND ? DKVB_OK : rc; /* too few are left: as where there were too few at first */
 }
 
+/* The same of a codeset that still has the rows: they are without a label meanwhile. */
+static dkvb_status fit_temperature_without(const dkvb_plan *plan, dkvb_codeset *set, double *temperature, double *power)
+{
+    struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+    int32_t *labels = dkvb__alloc(&plan->mem, held->n, sizeof *labels);
+    dkvb_status rc;
+
+    if (!labels)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu labels", held->n);
+    if (held->n > 0)
+        memcpy(labels, held->labels, held->n * sizeof *labels);
+    for (size_t i = 0; i < plan->id_count; i++) {
+        size_t at = dkvb__coderows_find(held, plan->ids[i]);
+
+        if (at < held->n)
+            held->labels[at] = -1;
+    }
+    rc = fit_temperature(set, dkvb_replay_model(plan->replay), temperature, power);
+    if (held->n > 0)
+        memcpy(held->labels, labels, held->n * sizeof *labels);
+    dkvb__free_erased(&plan->mem, labels);
+    return rc;
+}
+
+/* What can fail comes before the values change, and the codeset last: one that still has the rows is finished by the same
+ * request. */
 static dkvb_status apply_kept(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
                               uint64_t *entry)
 {
     double temperature, power;
-    dkvb_status rc = dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
+    dkvb_status rc = DKVB_OK;
 
-    if (rc || plan->info.resumed)
-        return rc;
-    rc = fit_temperature(set, dkvb_replay_model(plan->replay), &temperature, &power);
+    if (plan->info.resumed)
+        return dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
+    rc = fit_temperature_without(plan, set, &temperature, &power);
+    if (!rc)
+        rc = dkvb__journal_reserve(model, (size_t)plan->info.lifted + 1);
     for (size_t i = 0; !rc && i < plan->info.lifted; i++)
         rc = dkvb_model_undo(model, plan->lifted[i]);
     if (!rc)
         rc = dkvb_replay_commit(plan->replay, terms, entry);
-    return rc ? rc : dkvb_model_set_temperature(model, temperature, power);
+    if (!rc)
+        rc = dkvb_model_set_temperature(model, temperature, power);
+    return rc ? rc : dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
 }
 
 static dkvb_status apply_placed(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
@@ -439,8 +476,8 @@ static dkvb_status apply_placed(dkvb_plan *plan, dkvb_model *model, dkvb_codeset
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
                               uint64_t *entry)
 {
-    if (!set)
-        return dkvb__fail(DKVB_EINVAL, "apply: the plan was made with a codeset, and none is given");
+    if (!set || set != plan->set)
+        return dkvb__fail(DKVB_EINVAL, "apply: the plan was made with a codeset, and that is not the one given");
     return plan->info.keys == DKVB_KEYS_PLACED ? apply_placed(plan, model, set, terms, entry)
                                                : apply_kept(plan, model, set, terms, entry);
 }

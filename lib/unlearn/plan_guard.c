@@ -137,6 +137,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
     if (!rc && (!requested || !effects))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     main_class = rc ? 0 : largest(requested, plan->classes);
+    if (!rc && requested[main_class] == 0) /* rows without a label are of no class */
+        goto end;
     if (!rc)
         rc = every_pair(p, (int32_t)main_class, &own);
     if (!rc)
@@ -153,6 +155,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
                  (unsigned long long)requested[l], (unsigned long long)plan->info.rows, main_class);
         refuse_class(p, DKVB_REFUSED_MIXED, l, &effects[l], 0.0, how);
     }
+
+end:
     dkvb_mask_free(own);
     dkvb_mask_free(all);
     dkvb__free(&plan->mem, requested);
@@ -180,6 +184,7 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
             if (plan->effects[l].right_before == 0 && silent == plan->classes)
                 silent = l;
         }
+    plan->unknown = rows == 0;
     if (right < DKVB_PLAN_LEAST_ROWS)
         dkvb__plan_refuse(plan, DKVB_REFUSED_ROWS, 0,
                           "only %llu of %llu held-out rows of what is to be forgotten are answered rightly now, and at "

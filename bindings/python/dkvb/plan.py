@@ -127,6 +127,8 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
     elif labels is not None:
         raise ValueError("labels: they are of codes, which are missing")
     ids = None if ids is None else _arrays.ids(ids, "rows" if codes is None else len(codes), "ids")
+    if features is None and feature_ids is not None:
+        raise ValueError("feature_ids: they are of features, which are missing")
     if features is not None:
         features = _arrays.floats(features, ("rows", info.input_dim), "features")
         feature_ids = None if feature_ids is None else _arrays.ids(feature_ids, len(features), "feature_ids")
@@ -136,7 +138,7 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         _ffi.ForgetRequest, lib.dkvb_forget_request_init, strength=_STRENGTHS[strength], method=METHODS[method],
         classes=_arrays.pointer(classes), ids=_arrays.pointer(ids), id_count=None if ids is None else len(ids),
         codes=_arrays.pointer(codes), n=None if codes is None else len(codes), labels=_arrays.pointer(labels),
-        mask=None if mask is None else mask._c, budget=budget, seed=seed, target=target,
+        mask=None if mask is None else mask._c._as_parameter_, budget=budget, seed=seed, target=target,
         max_retain_drop=max_retain_drop, max_class_loss=max_class_loss, force=int(bool(force)), keys=_KEYS[keys],
         features=_arrays.pointer(features), feature_rows=None if features is None else len(features),
         feature_columns=None if features is None else info.input_dim, feature_ids=_arrays.pointer(feature_ids),
@@ -145,6 +147,7 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
     with LongCall(threads, progress) as run:
         lib.dkvb_forget_plan(byref(out), model._c, None if codeset is None else codeset._c, byref(request), byref(run))
     plan = Plan._adopt(out)
+    plan._planned_on = model, codeset  # which the new values of an exact plan are for
     plan._classes, plan._pairs_shape = info.classes, (info.codebooks, info.keys)
     return plan
 
