@@ -81,6 +81,7 @@ each_fails() {
     for n in $(seq 1 "$most"); do
         code=0
         fault "malloc $n $n $enomem" "$@" >out 2>err || code=$?
+        ! grep -q '^OMP: Error' err || continue # LLVM's OpenMP ends the process even so
         [ $code = 0 ] || [ $code = 1 ] || fail "malloc $n: exit code $code: $*: $(cat err)"
         [ $code = 0 ] || grep -q '^dkvb: ' err || fail "malloc $n: nothing said: $*"
     done
