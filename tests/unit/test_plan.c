@@ -389,6 +389,9 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     assert_non_null(strstr(dkvb_plan_refusal(plan), "Nearest: "));
     dkvb_plan_free(plan);
     q.max_retain_drop = 1.0;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_true(info_of(plan).budget_found);
+    dkvb_plan_free(plan);
     q.max_class_loss = 0.0;
     q.budget = 5; /* of 6 pairs */
     plan = assert_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
@@ -468,7 +471,9 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
 
     (void)state;
     /* Somewhere a class comes back when those that it competes with go. */
-    for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
+    for (size_t turn = 0; turn < 2 * sizeof orders / sizeof *orders; turn++) {
+        size_t o = turn / 2;
+        double first_target = turn % 2 ? 0.1 : 0.0;
         uint8_t classes[CLASSES];
         dkvb_model *model;
         dkvb_codeset *set;
@@ -479,6 +484,7 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
             uint64_t entries = dkvb_journal_count(model);
             dkvb_plan *plan;
 
+            q.target = i == 0 ? first_target : 0.0;
             assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
             assert_string_equal(dkvb_plan_refusal(plan), "");
             for (size_t j = 0; j < i; j++)
@@ -489,8 +495,12 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
             assert_int_equal(dkvb_journal_count(model), entries + 1 + info_of(plan).again);
             for (uint64_t j = entries + 1; j < dkvb_journal_count(model); j++)
                 assert_forgotten_again(model, set, j, entries);
-            for (size_t j = 0; j <= i; j++)
-                assert_int_equal(right_rows(model, set, orders[o][j]), 0);
+            for (size_t j = 0; j <= i; j++) {
+                const dkvb_class_effect *e = &dkvb_plan_effects(plan)[orders[o][j]];
+
+                assert_int_equal(e->right_after, right_rows(model, set, orders[o][j]));
+                assert_true((double)e->right_after <= (j == 0 ? first_target : 0.0) * (double)e->rows);
+            }
             dkvb_plan_free(plan);
         }
         dkvb_codeset_free(set);
@@ -1285,6 +1295,207 @@ static void nothing_else_is_forgotten_again_for_a_given_budget(void **state)
     dkvb_model_free(model);
 }
 
+static void a_codeset_of_features_gives_the_same_plan(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set, *copy;
+    dkvb_plan *plan, *same;
+    size_t unlabelled = 0;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (size_t r = 0; r < set->part[DKVB_PART_HELD_OUT].n; r += 3, unlabelled++)
+        set->part[DKVB_PART_HELD_OUT].labels[r] = -1; /* which are not looked at */
+    copy = copy_of(set);
+    assert_null(copy->part[DKVB_PART_HELD_OUT].codes);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(info_of(plan).looked_at, info_of(plan).held_out - unlabelled);
+    assert_ok(dkvb_forget_plan(&same, model, copy, &q, NULL));
+    assert_int_equal(info_of(same).looked_at, info_of(plan).looked_at);
+    assert_true(dkvb_mask_equal(dkvb_plan_mask(plan), dkvb_plan_mask(same)));
+    assert_memory_equal(dkvb_plan_effects(plan), dkvb_plan_effects(same), CLASSES * sizeof(dkvb_class_effect));
+    dkvb_plan_free(plan);
+    dkvb_plan_free(same);
+    dkvb_codeset_free(copy);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void pairs_that_were_purged_are_not_new(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *mask;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    q.mask = mask;
+    plan = assert_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, false);
+    assert_non_null(strstr(dkvb_plan_refusal(plan), "no pair of the model speaks"));
+    dkvb_plan_free(plan);
+    assert_ok(dkvb_mask_add(mask, 3, 5));
+    dkvb_plan_free(apply_request(model, NULL, &q));
+    assert_ok(dkvb_model_purge(model));
+    dkvb_plan_free(assert_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, true));
+    assert_ok(dkvb_mask_add(mask, 4, 6));
+    plan = apply_request(model, NULL, &q);
+    assert_int_equal(info_of(plan).pairs, 2);
+    assert_int_equal(info_of(plan).pairs_new, 1);
+    dkvb_plan_free(plan);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Classes as they are now and after what was planned. */
+static void placed_keys_are_compared_on_the_rows_that_are_left(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = placing(classes, 1);
+    dkvb_class_effect effects[CLASSES];
+    uint64_t before[CLASSES];
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, true, hard, labels, NULL, ROWS);
+    for (uint32_t l = 0; l < CLASSES; l++)
+        before[l] = right_rows(model, set, l);
+    q.features = hard;
+    plan = apply_request(model, set, &q);
+    memcpy(effects, dkvb_plan_effects(plan), sizeof effects);
+    dkvb_plan_free(plan);
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        assert_int_equal(effects[l].right_before, l == 1 ? 0 : before[l]);
+        assert_int_equal(effects[l].right_after, right_rows(model, set, l));
+        assert_true(effects[l].right_before + effects[l].gained == effects[l].right_after + effects[l].lost);
+    }
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void exact_must_be_applied_with_its_codeset(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model, *never;
+    dkvb_codeset *set, *never_set;
+    dkvb_plan *plan;
+    static float x[ROWS * DIM];
+    static int32_t y[ROWS];
+    static uint64_t ids[ROWS];
+    size_t n = 0;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.strength = DKVB_STRENGTH_EXACT;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(dkvb_forget_apply(plan, model, NULL, NULL), DKVB_EINVAL);
+    assert_message("made with a codeset");
+    assert_int_equal(dkvb_journal_count(model), 0);
+    dkvb_plan_free(plan);
+    /* A model that never had the rows has no entry to go by: the request is new to it. */
+    for (size_t r = 0; r < ROWS; r++)
+        if (labels[r] != 1) {
+            memcpy(x + n * DIM, rows + r * DIM, DIM * sizeof *x);
+            y[n] = labels[r];
+            ids[n++] = r;
+        }
+    fit(&never, &never_set, false, x, y, ids, n);
+    assert_ok(dkvb_forget_plan(&plan, never, set, &q, NULL));
+    assert_false(info_of(plan).resumed);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_codeset_free(never_set);
+    dkvb_model_free(model);
+    dkvb_model_free(never);
+}
+
+static double loss_of_others(const dkvb_class_effect *effects, const uint8_t *classes)
+{
+    dkvb_class_effect sum = {0};
+
+    for (uint32_t l = 0; l < CLASSES; l++)
+        if (classes[l] == DKVB_KEEP)
+            dkvb_effect_add(&sum, &effects[l]);
+    return sum.loss;
+}
+
+static void room_is_left_where_the_limits_allow_it(void **state)
+{
+    dkvb_model *model;
+    dkvb_codeset *set;
+    size_t without = 0;
+
+    (void)state;
+    fit(&model, &set, false, hard, labels, NULL, ROWS);
+    for (uint32_t i = 0; i < CLASSES * DKVB_METHOD_VALUES; i++) {
+        uint8_t classes[CLASSES];
+        dkvb_forget_request q = request_for(classes, i % CLASSES);
+        dkvb_class_effect effects[CLASSES];
+        dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+        dkvb_plan *plan;
+        dkvb_plan_info info;
+        uint64_t roomy;
+        double loss;
+
+        q.method = 1 + i / CLASSES;
+        if (q.method == DKVB_METHOD_EXAMPLES)
+            continue;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        roomy = info_of(plan).pairs;
+        assert_int_equal(roomy, info_of(plan).budget.roomy);
+        loss = loss_of_others(dkvb_plan_effects(plan), classes);
+        dkvb_plan_free(plan);
+        /* A limit that the pairs of the room are too many for: only those that reach the target go. */
+        q.max_retain_drop = loss - 1e-6;
+        if (q.max_retain_drop <= 0.0)
+            continue;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        if (info.refused == DKVB_REFUSED_NOT && info.again == 0 && info.budget.budget < info.budget.roomy &&
+            info.budget.roomy == roomy) {
+            without++;
+            assert_int_equal(info.pairs, info.budget.budget);
+            assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+            assert_ok(dkvb_effect_measure(model, NULL, dkvb_plan_mask(plan), &held, effects, NULL, NULL));
+            assert_memory_equal(effects, dkvb_plan_effects(plan), sizeof effects);
+            assert_true(loss_of_others(effects, classes) <= q.max_retain_drop);
+        }
+        dkvb_plan_free(plan);
+    }
+    assert_true(without > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_larger_target_takes_fewer_pairs(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *all, *half;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_forget_plan(&all, model, set, &q, NULL));
+    q.target = 0.5;
+    assert_ok(dkvb_forget_plan(&half, model, set, &q, NULL));
+    assert_true(info_of(half).budget.budget < info_of(all).budget.budget);
+    assert_true(info_of(half).budget.forget_after > 0.0 && info_of(half).budget.forget_after <= 0.5);
+    dkvb_plan_free(all);
+    dkvb_plan_free(half);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1316,6 +1527,12 @@ int main(void)
         cmocka_unit_test(exact_is_refused_where_it_costs_a_class_nobody_asked_for),
         cmocka_unit_test(a_given_number_of_examples_is_drawn_by_its_seed),
         cmocka_unit_test(nothing_else_is_forgotten_again_for_a_given_budget),
+        cmocka_unit_test(a_codeset_of_features_gives_the_same_plan),
+        cmocka_unit_test(pairs_that_were_purged_are_not_new),
+        cmocka_unit_test(placed_keys_are_compared_on_the_rows_that_are_left),
+        cmocka_unit_test(exact_must_be_applied_with_its_codeset),
+        cmocka_unit_test(room_is_left_where_the_limits_allow_it),
+        cmocka_unit_test(a_larger_target_takes_fewer_pairs),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
