@@ -419,10 +419,13 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     q.ids = ids;
     q.id_count = n;
     q.budget = 60;
-    q.max_class_loss = 0.0; /* which the first reason goes before */
+    q.max_class_loss = 0.0; /* the first reason stays all the same */
     plan = assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
     assert_int_equal(info_of(plan).refused_class, 2);
     dkvb_plan_free(plan);
+    q.method = DKVB_METHOD_ACTIVATIONS; /* so many pairs that class 0 is lost too */
+    q.budget = 700;
+    dkvb_plan_free(assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true));
     assert_forced(model, set, q);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -1077,6 +1080,7 @@ static void only_what_is_in_force_is_set_aside(void **state)
     q = request_for(classes, 2);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     assert_int_equal(dkvb_plan_classes(plan)[1], DKVB_KEEP);
+    assert_int_equal(info_of(plan).again, 0);
     dkvb_plan_free(plan);
     q = request_for(classes, 1);
     dkvb_plan_free(apply_request(model, set, &q));
@@ -1496,6 +1500,56 @@ static void a_larger_target_takes_fewer_pairs(void **state)
     dkvb_model_free(model);
 }
 
+static void a_mapped_model_is_not_planned_on(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    const char *path = temp_path("mapped");
+    dkvb_model *model, *mapped;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.budget = 5;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_fails(mapped, NULL, &q, DKVB_ESTATE, "");
+    assert_ok(dkvb_forget_plan(&plan, model, NULL, &q, NULL));
+    assert_int_equal(dkvb_forget_apply(plan, mapped, NULL, NULL), DKVB_ESTATE);
+    assert_ok(dkvb_model_add_classes(model, 1));
+    assert_int_equal(dkvb_forget_apply(plan, model, NULL, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_journal_count(model), 0);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(mapped);
+    dkvb_model_free(model);
+}
+
+static void exact_notices_rows_of_another_class_slipped_in(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    uint64_t ids[ROWS];
+    size_t n = 0, slipped = 0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (size_t r = 0; r < ROWS; r++)
+        if (labels[r] == 1 || (labels[r] == 2 && slipped++ < 60))
+            ids[n++] = r;
+    q.ids = ids;
+    q.id_count = n;
+    q.strength = DKVB_STRENGTH_EXACT;
+    plan = assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
+    assert_int_equal(info_of(plan).refused_class, 2);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1527,6 +1581,8 @@ int main(void)
         cmocka_unit_test(exact_is_refused_where_it_costs_a_class_nobody_asked_for),
         cmocka_unit_test(a_given_number_of_examples_is_drawn_by_its_seed),
         cmocka_unit_test(nothing_else_is_forgotten_again_for_a_given_budget),
+        cmocka_unit_test(a_mapped_model_is_not_planned_on),
+        cmocka_unit_test(exact_notices_rows_of_another_class_slipped_in),
         cmocka_unit_test(a_codeset_of_features_gives_the_same_plan),
         cmocka_unit_test(pairs_that_were_purged_are_not_new),
         cmocka_unit_test(placed_keys_are_compared_on_the_rows_that_are_left),
