@@ -339,7 +339,12 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
  * be undone, and then they stay. */
 static void refuse_nothing(dkvb_plan *plan)
 {
-    if (plan->info.pairs == 0)
+    if (plan->info.pairs == 0 && plan->info.budget_found)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
+                          "nothing would be done: the accuracy on held-out rows is down to %g already. A number of pairs "
+                          "that is given is masked all the same",
+                          plan->request.target);
+    else if (plan->info.pairs == 0)
         dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
                           "nothing would be done: no pair of the model speaks for what is to be forgotten");
     else if (plan->info.pairs_new == 0)

@@ -70,7 +70,8 @@ struct dkvb__planning {
     uint8_t *rows; /* [n], DKVB_FORGET …; NULL: all are to be forgotten */
 };
 
-/* plan_guard.c. Refuse a plan, with a sentence; the first reason stays. `label`: whom it would hurt. */
+/* plan_guard.c. Refuse a plan, with a sentence; the first reason stays, unless force was to pass over it and cannot do the
+ * rest. `label`: whom it would hurt. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

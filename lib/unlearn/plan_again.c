@@ -150,7 +150,7 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                if (!rc) /* which may have helped others too */
+                if (!rc && !g->all[i].hopeless) /* which may do for the next ones too */
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
     }

@@ -14,9 +14,11 @@ enum { ROWS_THAT_MATTER = 25 };
 
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
 {
+    bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    if (plan->info.refused)
+    /* Force passes over how little is known, and may find then that there is nothing to do. */
+    if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
     plan->info.refused_class = label;

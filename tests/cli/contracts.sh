@@ -71,6 +71,9 @@ for first in 1 2 3 4 5 6; do
 done
 cp kept.dkvb m.dkvb
 
+# OpenMP of LLVM ends the process, or waits for ever, where it gets no memory: nothing that the tool could mend.
+! ldd "$dkvb" | grep -q 'libomp\.' || exit 0
+
 # Each allocation of a command fails once: never wrong use, and nothing is left. On one thread, since OpenMP ends the
 # process when it cannot have its own.
 OMP_NUM_THREADS=1
@@ -81,7 +84,6 @@ each_fails() {
     for n in $(seq 1 "$most"); do
         code=0
         fault "malloc $n $n $enomem" "$@" >out 2>err || code=$?
-        ! grep -q '^OMP: Error' err || continue # LLVM's OpenMP ends the process even so
         [ $code = 0 ] || [ $code = 1 ] || fail "malloc $n: exit code $code: $*: $(cat err)"
         [ $code = 0 ] || grep -q '^dkvb: ' err || fail "malloc $n: nothing said: $*"
     done

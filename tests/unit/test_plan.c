@@ -389,6 +389,9 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     assert_non_null(strstr(dkvb_plan_refusal(plan), "Nearest: "));
     dkvb_plan_free(plan);
     q.max_retain_drop = 1.0;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_true(info_of(plan).budget_found);
+    dkvb_plan_free(plan);
     q.max_class_loss = 0.0;
     q.budget = 5; /* of 6 pairs */
     plan = assert_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
@@ -416,10 +419,13 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     q.ids = ids;
     q.id_count = n;
     q.budget = 60;
-    q.max_class_loss = 1.0;
+    q.max_class_loss = 0.0; /* the first reason stays all the same */
     plan = assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
     assert_int_equal(info_of(plan).refused_class, 2);
     dkvb_plan_free(plan);
+    q.method = DKVB_METHOD_ACTIVATIONS; /* so many pairs that class 0 is lost too */
+    q.budget = 700;
+    dkvb_plan_free(assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true));
     assert_forced(model, set, q);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -435,6 +441,32 @@ static uint64_t right_rows(const dkvb_model *model, const dkvb_codeset *set, uin
     return effects[label].right_before;
 }
 
+/* The entry at `index` says all that the request which it repeats asked for, under a salt of its own. */
+static void assert_forgotten_again(const dkvb_model *model, const dkvb_codeset *set, uint64_t index, uint64_t entries)
+{
+    dkvb_journal_entry again = entry_at(model, index), first;
+    uint8_t marks[CLASSES], asked[CLASSES];
+    uint64_t ids[ROWS];
+    size_t n = 0;
+
+    assert_in_range(again.again, 1, entries + 1);
+    first = entry_at(model, again.again - 1);
+    assert_int_equal(first.again, 0);
+    assert_true(again.found && !again.measured && again.target == first.target);
+    assert_true(again.pairs_new > 0 && again.budget == again.pairs);
+    assert_ok(dkvb_journal_get_classes(model, again.id, marks));
+    assert_ok(dkvb_journal_get_classes(model, first.id, asked));
+    for (uint32_t l = 0; l < CLASSES; l++)
+        assert_int_equal(marks[l] == DKVB_FORGET, asked[l] == DKVB_FORGET);
+    for (size_t part = 0; part < DKVB__PARTS; part++)
+        for (size_t r = 0; r < set->part[part].n; r++)
+            if (marks[set->part[part].labels[r]] == DKVB_FORGET)
+                ids[n++] = set->part[part].ids[r];
+    assert_true(dkvb_journal_names_rows(model, again.id, ids, n));
+    for (uint64_t i = entries; i < index; i++)
+        assert_memory_not_equal(model->journal.records[i].salt, model->journal.records[index].salt, 32);
+}
+
 static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
 {
     static const uint32_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -442,7 +474,9 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
 
     (void)state;
     /* Somewhere a class comes back when those that it competes with go. */
-    for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
+    for (size_t turn = 0; turn < 2 * sizeof orders / sizeof *orders; turn++) {
+        size_t o = turn / 2;
+        double first_target = turn % 2 ? 0.1 : 0.0;
         uint8_t classes[CLASSES];
         dkvb_model *model;
         dkvb_codeset *set;
@@ -453,6 +487,7 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
             uint64_t entries = dkvb_journal_count(model);
             dkvb_plan *plan;
 
+            q.target = i == 0 ? first_target : 0.0;
             assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
             assert_string_equal(dkvb_plan_refusal(plan), "");
             for (size_t j = 0; j < i; j++)
@@ -462,9 +497,13 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
             assert_ok(dkvb_forget_apply(plan, model, set, NULL));
             assert_int_equal(dkvb_journal_count(model), entries + 1 + info_of(plan).again);
             for (uint64_t j = entries + 1; j < dkvb_journal_count(model); j++)
-                assert_in_range(entry_at(model, j).again, 1, entries + 1);
-            for (size_t j = 0; j <= i; j++)
-                assert_int_equal(right_rows(model, set, orders[o][j]), 0);
+                assert_forgotten_again(model, set, j, entries);
+            for (size_t j = 0; j <= i; j++) {
+                const dkvb_class_effect *e = &dkvb_plan_effects(plan)[orders[o][j]];
+
+                assert_int_equal(e->right_after, right_rows(model, set, orders[o][j]));
+                assert_true((double)e->right_after <= (j == 0 ? first_target : 0.0) * (double)e->rows);
+            }
             dkvb_plan_free(plan);
         }
         dkvb_codeset_free(set);
@@ -726,6 +765,791 @@ static void classes_alone_and_codes_alone_are_planned_too(void **state)
     dkvb_model_free(model);
 }
 
+/* The plan fails with this status, and the message has this part. */
+static void assert_fails(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, dkvb_status status,
+                         const char *part)
+{
+    dkvb_plan *plan = NULL;
+
+    assert_int_equal(dkvb_forget_plan(&plan, model, set, q, NULL), status);
+    assert_message(part);
+    assert_null(plan);
+}
+
+static dkvb_plan *apply_request(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q)
+{
+    dkvb_plan *plan;
+
+    assert_ok(dkvb_forget_plan(&plan, model, set, q, NULL));
+    assert_string_equal(dkvb_plan_refusal(plan), "");
+    assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+    return plan;
+}
+
+static void every_contradiction_of_a_request_has_its_message(void **state)
+{
+    static const uint64_t one[] = {4};
+    static const uint16_t codes[2 * 16 * 2];
+    static char long_reason[5000];
+    uint8_t classes[CLASSES];
+    dkvb_forget_request good = request_for(classes, 1), q;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *mask;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    q = good;
+    q.max_retain_drop = -0.1;
+    assert_fails(model, set, &q, DKVB_EINVAL, "max_retain_drop is -0.1");
+    q = good;
+    q.max_class_loss = 1.1;
+    assert_fails(model, set, &q, DKVB_EINVAL, "max_class_loss is 1.1");
+    q = good;
+    q.reason = memset(long_reason, 'x', sizeof long_reason - 1);
+    assert_fails(model, set, &q, DKVB_EINVAL, "reason");
+    q = good;
+    q.method = DKVB_METHOD_EVERY + 1;
+    assert_fails(model, set, &q, DKVB_EINVAL, "forget request: method is 6");
+    q = good;
+    q.keys = DKVB_KEYS_PLACED + 1;
+    assert_fails(model, set, &q, DKVB_EINVAL, "forget request: keys is");
+    q = good;
+    q.mask = mask;
+    assert_fails(model, set, &q, DKVB_EINVAL, "a mask says which pairs go");
+    q = good;
+    q.ids = one;
+    q.id_count = 1;
+    assert_fails(model, set, &q, DKVB_EINVAL, "classes and ids are given");
+    q.classes = NULL;
+    q.budget = 5;
+    assert_fails(model, NULL, &q, DKVB_EINVAL, "ids name rows of a codeset");
+    q.codes = codes;
+    q.n = 2;
+    assert_fails(model, NULL, &q, DKVB_EINVAL, "1 ids for codes of 2 rows");
+    q = good;
+    q.codes = codes;
+    q.n = 2;
+    assert_fails(model, set, &q, DKVB_EINVAL, "codes and a codeset are given");
+    q = good;
+    q.strength = DKVB_STRENGTH_EXACT;
+    assert_fails(model, NULL, &q, DKVB_EINVAL, "trains again from a codeset");
+    q.keys = DKVB_KEYS_PLACED;
+    assert_fails(model, set, &q, DKVB_EINVAL, "needs the rows that were trained on");
+    q.features = rows;
+    q.feature_rows = ROWS;
+    q.feature_columns = DIM;
+    assert_fails(model, set, &q, DKVB_EINVAL, "the keys were placed on other rows");
+    q = good;
+    q.classes = NULL;
+    q.ids = one;
+    q.budget = 5;
+    assert_fails(model, set, &q, DKVB_ENOTFOUND, "no id is given");
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_codeset_codes_or_a_mask_of_another_model_are_refused(void **state)
+{
+    static uint16_t codes[2 * 16 * 2];
+    static const int32_t others[2] = {0, 2};
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1), by_mask = DKVB_FORGET_REQUEST_INIT;
+    dkvb_model *model, *other;
+    dkvb_codeset *set, *other_set;
+    dkvb_mask *mask;
+    uint32_t k;
+    int32_t label;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    fit(&other, &other_set, true, rows, labels, NULL, ROWS);
+    assert_fails(model, other_set, &q, DKVB_EMISMATCH, "");
+    few_keys = true;
+    dkvb_codeset_free(other_set);
+    dkvb_model_free(other);
+    fit(&other, &other_set, false, rows, labels, NULL, ROWS);
+    few_keys = false;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(other)));
+    assert_ok(dkvb_mask_add(mask, 1, 1));
+    by_mask.mask = mask;
+    assert_fails(model, NULL, &by_mask, DKVB_EMISMATCH, "");
+    label = set->part[DKVB_PART_HELD_OUT].labels[0];
+    set->part[DKVB_PART_HELD_OUT].labels[0] = CLASSES;
+    assert_fails(model, set, &q, DKVB_EMISMATCH, "has label 4, the classes of the model are 0 to 3");
+    set->part[DKVB_PART_HELD_OUT].labels[0] = label;
+    k = model->top_k;
+    model->top_k = 1;
+    assert_fails(model, set, &q, DKVB_EMISMATCH, "the codes have k = 2, the model selects 1");
+    model->top_k = k;
+    q.codes = codes;
+    q.n = 2;
+    q.labels = others;
+    q.budget = 5;
+    assert_fails(model, NULL, &q, DKVB_ENOTFOUND, "none of 2 rows is of the classes");
+    codes[3] = 48;
+    assert_fails(model, NULL, &q, DKVB_EINVAL, "names key 48");
+    q.classes = NULL;
+    q.labels = NULL;
+    q.n = 0;
+    assert_fails(model, NULL, &q, DKVB_ENOTFOUND, "the codes have no rows");
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_codeset_free(other_set);
+    dkvb_model_free(model);
+    dkvb_model_free(other);
+}
+
+static void held_out_rows_are_named_too_but_taught_nothing(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT, taught = DKVB_CODESET_ROWS_INIT;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    uint64_t ids[2], of_class = 0;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (size_t r = 0; r < ROWS; r++)
+        of_class += labels[r] == 1;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(info_of(plan).ids, of_class);
+    assert_true(info_of(plan).rows < of_class);
+    dkvb_plan_free(plan);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &taught));
+    q.classes = NULL;
+    q.ids = ids;
+    q.id_count = 2;
+    q.budget = 5;
+    ids[0] = ids[1] = held.ids[0];
+    assert_fails(model, set, &q, DKVB_EINVAL, "as a row before it does");
+    ids[1] = taught.ids[0];
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(info_of(plan).ids, 2);
+    assert_int_equal(info_of(plan).rows, 1);
+    dkvb_plan_free(plan);
+    ids[1] = held.ids[1];
+    plan = assert_refused(model, set, &q, DKVB_REFUSED_NOTHING, false);
+    assert_non_null(strstr(dkvb_plan_refusal(plan), "all 2 rows to be forgotten are held out"));
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void the_journal_has_the_terms_of_the_plan(void **state)
+{
+    static const uint64_t ids[] = {7, 11};
+    static uint16_t codes[2 * 16 * 2];
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    dkvb_journal_entry entry;
+    dkvb_plan_info info;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.method = DKVB_METHOD_CONTRAST;
+    q.target = 0.25;
+    q.max_retain_drop = 0.5;
+    q.max_class_loss = 0.75;
+    plan = apply_request(model, set, &q);
+    info = info_of(plan);
+    assert_int_equal(info.method, DKVB_METHOD_CONTRAST);
+    assert_int_equal(info.looked_at, info.held_out);
+    assert_true(info.budget.forget_after <= 0.25);
+    entry = entry_at(model, 0);
+    assert_string_equal(entry.method, "contrast");
+    assert_int_equal(entry.strength, DKVB_STRENGTH_SUPPRESS);
+    assert_true(entry.found && entry.target == 0.25 && entry.max_retain_drop == 0.5 && entry.max_class_loss == 0.75);
+    assert_int_equal(entry.budget, dkvb_mask_count(dkvb_plan_mask(plan)));
+    assert_true(entry.has_commitment && entry.salted);
+    dkvb_plan_free(plan);
+    /* A budget that was given has no target, and codes without labels no classes. */
+    q = (dkvb_forget_request)DKVB_FORGET_REQUEST_INIT;
+    assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, 2, 2, codes, NULL, NULL));
+    q.codes = codes;
+    q.n = 2;
+    q.ids = ids;
+    q.id_count = 2;
+    q.budget = 12;
+    q.target = 0.25;
+    plan = apply_request(model, NULL, &q);
+    entry = entry_at(model, 1);
+    assert_true(!entry.found && entry.target == 0.0 && !entry.measured && !entry.by_class && !entry.forced);
+    assert_true(entry.max_retain_drop == 0.0 && entry.max_class_loss == 0.0);
+    assert_int_equal(entry.budget, 12);
+    assert_true(dkvb_journal_names_rows(model, 2, ids, 2));
+    dkvb_plan_free(plan);
+    q = request_for(classes, 2);
+    q.strength = DKVB_STRENGTH_EXACT;
+    plan = apply_request(model, set, &q);
+    assert_string_equal(entry_at(model, 2).method, "replay");
+    assert_int_equal(entry_at(model, 2).strength, DKVB_STRENGTH_EXACT);
+    assert_true(entry_at(model, 2).by_class && entry_at(model, 2).measured);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void force_is_recorded_only_where_it_was_needed(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.force = 1;
+    plan = apply_request(model, set, &q);
+    assert_true(!info_of(plan).forced && !info_of(plan).can_be_forced && !entry_at(model, 0).forced);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void force_does_not_record_a_request_without_a_pair(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    dkvb_plan_free(apply_request(model, set, &q));
+    /* All its held-out rows are wrong already: without force that is too little to go by, with it no pair is found. */
+    dkvb_plan_free(assert_refused(model, set, &q, DKVB_REFUSED_ROWS, true));
+    q.force = 1;
+    dkvb_plan_free(assert_refused(model, set, &q, DKVB_REFUSED_NOTHING, false));
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_class_without_rows_that_would_show_it_is_refused(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint64_t out[ROWS];
+    size_t n = 0, left = 0;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    for (size_t i = 0; i < held.n; i++)
+        if (held.labels[i] == 2 || (held.labels[i] == 1 && left++ >= DKVB_PLAN_LEAST_ROWS))
+            out[n++] = held.ids[i];
+    assert_ok(dkvb_codeset_remove(set, out, n, NULL));
+    assert_int_equal(right_rows(model, set, 1), DKVB_PLAN_LEAST_ROWS);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* five are enough */
+    assert_string_equal(dkvb_plan_refusal(plan), "");
+    dkvb_plan_free(plan);
+    classes[2] = DKVB_FORGET;
+    plan = assert_refused(model, set, &q, DKVB_REFUSED_ROWS, true);
+    assert_int_equal(info_of(plan).refused_class, 2);
+    assert_non_null(strstr(dkvb_plan_refusal(plan), "none of 0 held-out rows of class 2"));
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void only_what_is_in_force_is_set_aside(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    dkvb_plan_free(apply_request(model, set, &q));
+    assert_ok(dkvb_model_undo(model, 1));
+    q = request_for(classes, 2);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(dkvb_plan_classes(plan)[1], DKVB_KEEP);
+    assert_int_equal(info_of(plan).again, 0);
+    dkvb_plan_free(plan);
+    q = request_for(classes, 1);
+    dkvb_plan_free(apply_request(model, set, &q));
+    assert_ok(dkvb_model_purge(model));
+    q = request_for(classes, 2);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(dkvb_plan_classes(plan)[1], DKVB_ASIDE);
+    assert_int_equal(dkvb_plan_classes(plan)[2], DKVB_FORGET);
+    assert_int_equal(dkvb_plan_classes(plan)[0], DKVB_KEEP);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void exact_keeps_what_is_masked_for_other_rows(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *before = NULL;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    dkvb_plan_free(apply_request(model, set, &q));
+    assert_ok(dkvb_mask_copy(&before, model->mask));
+    q = request_for(classes, 2);
+    q.strength = DKVB_STRENGTH_EXACT;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(info_of(plan).lifted, 0);
+    assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+    assert_int_equal(entry_at(model, 0).state, DKVB_JOURNAL_ACTIVE);
+    assert_true(dkvb_mask_equal(model->mask, before));
+    for (uint32_t l = 0; l < CLASSES; l++) /* measured under that mask */
+        if (l != 2)
+            assert_int_equal(dkvb_plan_effects(plan)[l].right_after, right_rows(model, set, l));
+    dkvb_plan_free(plan);
+    dkvb_mask_free(before);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static dkvb_forget_request placing(uint8_t classes[CLASSES], uint32_t label)
+{
+    dkvb_forget_request q = request_for(classes, label);
+
+    q.strength = DKVB_STRENGTH_EXACT;
+    q.keys = DKVB_KEYS_PLACED;
+    q.features = rows;
+    q.feature_rows = ROWS;
+    q.feature_columns = DIM;
+    return q;
+}
+
+static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
+{
+    static uint64_t ids[ROWS];
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = placing(classes, 1);
+    dkvb_codeset_rows taught = DKVB_CODESET_ROWS_INIT;
+    dkvb_model *model;
+    dkvb_codeset *set, *behind;
+    uint32_t dtype;
+
+    (void)state;
+    for (size_t r = 0; r < ROWS; r++)
+        ids[r] = r + 1000;
+    fit(&model, &set, true, rows, labels, ids, ROWS);
+    behind = copy_of(set);
+    assert_ok(dkvb_model_set_class_name(model, 2, "cat"));
+    assert_ok(dkvb_model_set_encoder(model, "some encoder"));
+    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+    dtype = model->values_dtype;
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &taught));
+    assert_ok(dkvb_model_count_classes(model, taught.codes, taught.k, taught.labels, taught.n, NULL));
+    q.feature_ids = ids;
+    q.feature_columns = DIM - 1;
+    assert_fails(model, set, &q, DKVB_EMISMATCH, "the features have 9 columns");
+    q.feature_columns = DIM;
+    dkvb_plan_free(apply_request(model, set, &q));
+    assert_string_equal(dkvb_model_class_name(model, 2), "cat");
+    assert_string_equal(model->encoder, "some encoder");
+    assert_int_equal(model->values_dtype, dtype);
+    assert_non_null(model->counts);
+    assert_true(dkvb_codeset_was_removed(set, ids[1]) == (labels[1] == 1));
+    /* The old codeset can only finish this request, not begin another. */
+    q = placing(classes, 3);
+    q.feature_ids = ids;
+    assert_fails(model, behind, &q, DKVB_EMISMATCH, "");
+    dkvb_plan_free(apply_request(model, set, &q));
+    for (size_t r = 0; r < ROWS; r++)
+        assert_int_equal(dkvb_codeset_was_removed(set, ids[r]), labels[r] == 1 || labels[r] == 3);
+    dkvb_codeset_free(behind);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void keys_are_not_placed_again_where_that_brings_back_other_rows(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+
+    (void)state;
+    fit(&model, &set, true, rows, labels, NULL, ROWS);
+    dkvb_plan_free(apply_request(model, set, &q));
+    q = placing(classes, 2);
+    assert_fails(model, set, &q, DKVB_ESTATE, "new keys would bring those back");
+    assert_ok(dkvb_model_purge(model));
+    assert_fails(model, set, &q, DKVB_ESTATE, "new keys would bring those back");
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **state)
+{
+    static float x[ROWS * DIM];
+    static int32_t y[ROWS];
+    static uint64_t ids[ROWS], gone[ROWS];
+
+    (void)state;
+    for (uint32_t keys = DKVB_KEYS_KEPT; keys <= DKVB_KEYS_PLACED; keys++) {
+        dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+        size_t n = 0, count = 0, rare = 0;
+        dkvb_model *model;
+        dkvb_codeset *set;
+        dkvb_plan *plan;
+
+        /* Class 2 has too few rows to be noticed as slipped in. */
+        for (size_t r = 0; r < ROWS; r++) {
+            if (labels[r] == 2 && rare++ >= 30)
+                continue;
+            memcpy(x + n * DIM, rows + r * DIM, DIM * sizeof *x);
+            y[n] = labels[r];
+            ids[n++] = r;
+            if (labels[r] == 1 || labels[r] == 2)
+                gone[count++] = r;
+        }
+        fit(&model, &set, keys == DKVB_KEYS_PLACED, x, y, ids, n);
+        q.strength = DKVB_STRENGTH_EXACT;
+        q.ids = gone;
+        q.id_count = count;
+        q.keys = keys;
+        q.features = x;
+        q.feature_ids = ids;
+        q.feature_rows = n;
+        q.feature_columns = DIM;
+        if (keys == DKVB_KEYS_KEPT) { /* where keys are placed again, only rows that are left are compared */
+            plan = assert_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+            assert_int_equal(info_of(plan).refused_class, 2);
+            dkvb_plan_free(plan);
+            assert_forced(model, set, q);
+        } else {
+            assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+            assert_int_equal(dkvb_plan_effects(plan)[2].rows, 0);
+            dkvb_plan_free(plan);
+        }
+        dkvb_codeset_free(set);
+        dkvb_model_free(model);
+    }
+}
+
+static void a_given_number_of_examples_is_drawn_by_its_seed(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *one, *other;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.method = DKVB_METHOD_EXAMPLES;
+    q.budget = 3;
+    assert_ok(dkvb_forget_plan(&one, model, set, &q, NULL));
+    q.seed = 1;
+    assert_ok(dkvb_forget_plan(&other, model, set, &q, NULL));
+    assert_false(dkvb_mask_equal(dkvb_plan_mask(one), dkvb_plan_mask(other)));
+    dkvb_plan_free(one);
+    dkvb_plan_free(other);
+    q.budget = 0;
+    one = apply_request(model, set, &q);
+    assert_int_equal(entry_at(model, 0).budget, info_of(one).budget.budget); /* rows drawn, not pairs */
+    assert_true(info_of(one).pairs > info_of(one).budget.budget);
+    dkvb_plan_free(one);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void nothing_else_is_forgotten_again_for_a_given_budget(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 0);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, hard, labels, NULL, ROWS);
+    q.budget = 5;
+    dkvb_plan_free(apply_request(model, set, &q));
+    assert_true(right_rows(model, set, 0) > 0);
+    q = request_for(classes, 1); /* what had no target does not come back */
+    plan = apply_request(model, set, &q);
+    for (uint64_t i = 1; i < dkvb_journal_count(model); i++)
+        assert_int_not_equal(entry_at(model, i).again, 1);
+    dkvb_plan_free(plan);
+    q = request_for(classes, 2);
+    q.budget = 5;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(info_of(plan).again, 0);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_codeset_of_features_gives_the_same_plan(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set, *copy;
+    dkvb_plan *plan, *same;
+    size_t unlabelled = 0;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (size_t r = 0; r < set->part[DKVB_PART_HELD_OUT].n; r += 3, unlabelled++)
+        set->part[DKVB_PART_HELD_OUT].labels[r] = -1; /* which are not looked at */
+    copy = copy_of(set);
+    assert_null(copy->part[DKVB_PART_HELD_OUT].codes);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(info_of(plan).looked_at, info_of(plan).held_out - unlabelled);
+    assert_ok(dkvb_forget_plan(&same, model, copy, &q, NULL));
+    assert_int_equal(info_of(same).looked_at, info_of(plan).looked_at);
+    assert_true(dkvb_mask_equal(dkvb_plan_mask(plan), dkvb_plan_mask(same)));
+    assert_memory_equal(dkvb_plan_effects(plan), dkvb_plan_effects(same), CLASSES * sizeof(dkvb_class_effect));
+    dkvb_plan_free(plan);
+    dkvb_plan_free(same);
+    dkvb_codeset_free(copy);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void pairs_that_were_purged_are_not_new(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *mask;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    q.mask = mask;
+    plan = assert_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, false);
+    assert_non_null(strstr(dkvb_plan_refusal(plan), "no pair of the model speaks"));
+    dkvb_plan_free(plan);
+    assert_ok(dkvb_mask_add(mask, 3, 5));
+    dkvb_plan_free(apply_request(model, NULL, &q));
+    assert_ok(dkvb_model_purge(model));
+    dkvb_plan_free(assert_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, true));
+    assert_ok(dkvb_mask_add(mask, 4, 6));
+    plan = apply_request(model, NULL, &q);
+    assert_int_equal(info_of(plan).pairs, 2);
+    assert_int_equal(info_of(plan).pairs_new, 1);
+    dkvb_plan_free(plan);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Classes as they are now and after what was planned. */
+static void placed_keys_are_compared_on_the_rows_that_are_left(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = placing(classes, 1);
+    dkvb_class_effect effects[CLASSES];
+    uint64_t before[CLASSES];
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, true, hard, labels, NULL, ROWS);
+    for (uint32_t l = 0; l < CLASSES; l++)
+        before[l] = right_rows(model, set, l);
+    q.features = hard;
+    plan = apply_request(model, set, &q);
+    memcpy(effects, dkvb_plan_effects(plan), sizeof effects);
+    dkvb_plan_free(plan);
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        assert_int_equal(effects[l].right_before, l == 1 ? 0 : before[l]);
+        assert_int_equal(effects[l].right_after, right_rows(model, set, l));
+        assert_true(effects[l].right_before + effects[l].gained == effects[l].right_after + effects[l].lost);
+    }
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void exact_must_be_applied_with_its_codeset(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model, *never;
+    dkvb_codeset *set, *never_set;
+    dkvb_plan *plan;
+    static float x[ROWS * DIM];
+    static int32_t y[ROWS];
+    static uint64_t ids[ROWS];
+    size_t n = 0;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.strength = DKVB_STRENGTH_EXACT;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_int_equal(dkvb_forget_apply(plan, model, NULL, NULL), DKVB_EINVAL);
+    assert_message("made with a codeset");
+    assert_int_equal(dkvb_journal_count(model), 0);
+    dkvb_plan_free(plan);
+    /* A model that never had the rows has no entry to go by: the request is new to it. */
+    for (size_t r = 0; r < ROWS; r++)
+        if (labels[r] != 1) {
+            memcpy(x + n * DIM, rows + r * DIM, DIM * sizeof *x);
+            y[n] = labels[r];
+            ids[n++] = r;
+        }
+    fit(&never, &never_set, false, x, y, ids, n);
+    assert_ok(dkvb_forget_plan(&plan, never, set, &q, NULL));
+    assert_false(info_of(plan).resumed);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_codeset_free(never_set);
+    dkvb_model_free(model);
+    dkvb_model_free(never);
+}
+
+static double loss_of_others(const dkvb_class_effect *effects, const uint8_t *classes)
+{
+    dkvb_class_effect sum = {0};
+
+    for (uint32_t l = 0; l < CLASSES; l++)
+        if (classes[l] == DKVB_KEEP)
+            dkvb_effect_add(&sum, &effects[l]);
+    return sum.loss;
+}
+
+static void room_is_left_where_the_limits_allow_it(void **state)
+{
+    dkvb_model *model;
+    dkvb_codeset *set;
+    size_t without = 0;
+
+    (void)state;
+    fit(&model, &set, false, hard, labels, NULL, ROWS);
+    for (uint32_t i = 0; i < CLASSES * DKVB_METHOD_VALUES; i++) {
+        uint8_t classes[CLASSES];
+        dkvb_forget_request q = request_for(classes, i % CLASSES);
+        dkvb_class_effect effects[CLASSES];
+        dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+        dkvb_plan *plan;
+        dkvb_plan_info info;
+        uint64_t roomy;
+        double loss;
+
+        q.method = 1 + i / CLASSES;
+        if (q.method == DKVB_METHOD_EXAMPLES)
+            continue;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        roomy = info_of(plan).pairs;
+        assert_int_equal(roomy, info_of(plan).budget.roomy);
+        loss = loss_of_others(dkvb_plan_effects(plan), classes);
+        dkvb_plan_free(plan);
+        /* A limit that the pairs of the room are too many for: only those that reach the target go. */
+        q.max_retain_drop = loss - 1e-6;
+        if (q.max_retain_drop <= 0.0)
+            continue;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        if (info.refused == DKVB_REFUSED_NOT && info.again == 0 && info.budget.budget < info.budget.roomy &&
+            info.budget.roomy == roomy) {
+            without++;
+            assert_int_equal(info.pairs, info.budget.budget);
+            assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+            assert_ok(dkvb_effect_measure(model, NULL, dkvb_plan_mask(plan), &held, effects, NULL, NULL));
+            assert_memory_equal(effects, dkvb_plan_effects(plan), sizeof effects);
+            assert_true(loss_of_others(effects, classes) <= q.max_retain_drop);
+        }
+        dkvb_plan_free(plan);
+    }
+    assert_true(without > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_larger_target_takes_fewer_pairs(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *all, *half;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_forget_plan(&all, model, set, &q, NULL));
+    q.target = 0.5;
+    assert_ok(dkvb_forget_plan(&half, model, set, &q, NULL));
+    assert_true(info_of(half).budget.budget < info_of(all).budget.budget);
+    assert_true(info_of(half).budget.forget_after > 0.0 && info_of(half).budget.forget_after <= 0.5);
+    dkvb_plan_free(all);
+    dkvb_plan_free(half);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_mapped_model_is_not_planned_on(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    const char *path = temp_path("mapped");
+    dkvb_model *model, *mapped;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    q.budget = 5;
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_fails(mapped, NULL, &q, DKVB_ESTATE, "");
+    assert_ok(dkvb_forget_plan(&plan, model, NULL, &q, NULL));
+    assert_int_equal(dkvb_forget_apply(plan, mapped, NULL, NULL), DKVB_ESTATE);
+    assert_ok(dkvb_model_add_classes(model, 1));
+    assert_int_equal(dkvb_forget_apply(plan, model, NULL, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_journal_count(model), 0);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(mapped);
+    dkvb_model_free(model);
+}
+
+static void exact_notices_rows_of_another_class_slipped_in(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    uint64_t ids[ROWS];
+    size_t n = 0, slipped = 0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (size_t r = 0; r < ROWS; r++)
+        if (labels[r] == 1 || (labels[r] == 2 && slipped++ < 60))
+            ids[n++] = r;
+    q.ids = ids;
+    q.id_count = n;
+    q.strength = DKVB_STRENGTH_EXACT;
+    plan = assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
+    assert_int_equal(info_of(plan).refused_class, 2);
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -743,6 +1567,28 @@ int main(void)
         cmocka_unit_test(the_same_request_gives_the_same_bytes),
         cmocka_unit_test(requests_that_contradict_themselves_are_refused),
         cmocka_unit_test(classes_alone_and_codes_alone_are_planned_too),
+        cmocka_unit_test(every_contradiction_of_a_request_has_its_message),
+        cmocka_unit_test(a_codeset_codes_or_a_mask_of_another_model_are_refused),
+        cmocka_unit_test(held_out_rows_are_named_too_but_taught_nothing),
+        cmocka_unit_test(the_journal_has_the_terms_of_the_plan),
+        cmocka_unit_test(force_is_recorded_only_where_it_was_needed),
+        cmocka_unit_test(force_does_not_record_a_request_without_a_pair),
+        cmocka_unit_test(a_class_without_rows_that_would_show_it_is_refused),
+        cmocka_unit_test(only_what_is_in_force_is_set_aside),
+        cmocka_unit_test(exact_keeps_what_is_masked_for_other_rows),
+        cmocka_unit_test(placing_keys_again_keeps_the_rest_of_the_model),
+        cmocka_unit_test(keys_are_not_placed_again_where_that_brings_back_other_rows),
+        cmocka_unit_test(exact_is_refused_where_it_costs_a_class_nobody_asked_for),
+        cmocka_unit_test(a_given_number_of_examples_is_drawn_by_its_seed),
+        cmocka_unit_test(nothing_else_is_forgotten_again_for_a_given_budget),
+        cmocka_unit_test(a_mapped_model_is_not_planned_on),
+        cmocka_unit_test(exact_notices_rows_of_another_class_slipped_in),
+        cmocka_unit_test(a_codeset_of_features_gives_the_same_plan),
+        cmocka_unit_test(pairs_that_were_purged_are_not_new),
+        cmocka_unit_test(placed_keys_are_compared_on_the_rows_that_are_left),
+        cmocka_unit_test(exact_must_be_applied_with_its_codeset),
+        cmocka_unit_test(room_is_left_where_the_limits_allow_it),
+        cmocka_unit_test(a_larger_target_takes_fewer_pairs),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
