@@ -26,8 +26,9 @@ END
 # shellcheck disable=SC2086 # $long is several words
 check "$python" log.py "$dkvb" $long -o m.dkvb
 DKVB_PROGRESS=soon refused 1 "DKVB_PROGRESS 'soon': must be a whole number of seconds" "$dkvb" inspect m.dkvb
-check "$dkvb" bench forget --codebooks 4 --keys 16 --key-dim 3 --rows 20000 --repeats 10 2>err >/dev/null
-[ ! -s err ] || fail "text on stderr within a minute: $(cat err)"
+DKVB_PROGRESS=86400 "$dkvb" bench forget --codebooks 4 --keys 16 --key-dim 3 --rows 2000 2>err >/dev/null ||
+    fail "bench forget: $(cat err)"
+[ ! -s err ] || fail "text on stderr before the first line is due: $(cat err)"
 
 "$python" -c "import pty; pty.openpty()" 2>/dev/null || { echo "skipped: there are no pseudo-terminals here"; exit 77; }
 cat >terminal.py <<'END'
