@@ -192,13 +192,13 @@ def train_from_codes(lab, keys_of, codes, labels, *options):
     output = lab.scratch("fresh.dkvb")
     np.save(lab.scratch("fresh-codes.npy"), codes)
     np.save(lab.scratch("fresh-labels.npy"), labels)
-    lab.run("train", "--init-from", keys_of, "--codes", lab.scratch("fresh-codes.npy"), "--labels",
+    lab.run("train", "--empty-classes", "--init-from", keys_of, "--codes", lab.scratch("fresh-codes.npy"), "--labels",
             lab.scratch("fresh-labels.npy"), "-o", output, "--seed", lab.seed, "--keep-counts", *options)
     return output
 
 
 def compare(lab, replayed, fresh):
-    differ = lab_module.differing_sections(replayed, fresh)
+    differ = lab_module.differing_sections(replayed, fresh, temperature=False)  # codes alone hold no rows out
     accuracies = [lab.run("eval", m, "--features", lab.data.test_x, "--labels", lab.data.test_y, "--codes",
                           lab.others_test_codes)["accuracy"] for m in (replayed, fresh)]
     return {"differ": differ, "accuracies": accuracies}
@@ -262,12 +262,13 @@ def replay_with_keys(lab, rows=8000):
     np.save(y, lab.data.y[:rows])
     np.save(ids, forgotten)
     before, codes, fresh = lab.scratch("before.dkvb"), lab.scratch("before.codes"), lab.scratch("fresh.dkvb")
-    lab.run("train", "--features", x, "--labels", y, "-o", before, "--codes-out", codes, *options)
+    lab.run("train", "--empty-classes", "--features", x, "--labels", y, "-o", before, "--codes-out", codes, *options)
     replayed, _, seconds = exact(lab, before, codes, "replayed-0", "--rows", ids, "--key-features", x)
     np.save(x, lab.train_x[left])
     np.save(y, lab.data.y[left])
     np.save(ids, left)
-    lab.run("train", "--features", x, "--labels", y, "--ids", ids, "-o", fresh, "--codes-out", codes, *options)
+    lab.run("train", "--empty-classes", "--features", x, "--labels", y, "--ids", ids, "-o", fresh, "--codes-out", codes,
+            *options)
     found = {"differ": lab_module.differing_sections(replayed, fresh), "seconds": seconds}
     log(f"  {lab.data.name} seed {lab.seed} own keys, {rows} rows: {found}")
     return found
