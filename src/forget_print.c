@@ -5,6 +5,7 @@
 
 #include "classes.h"
 #include "forget.h"
+#include "journal.h"
 #include "json.h"
 #include "maskfile.h"
 #include "output.h"
@@ -47,22 +48,8 @@ static void json_effects(const struct forget *f)
         return;
     }
     json_open("effects", '[');
-    for (uint32_t l = 0; l < f->info.classes; l++) {
-        const dkvb_class_effect *e = &effects[l];
-
-        json_open(NULL, '{');
-        json_count("label", l);
-        json_text("name", dkvb_model_class_name(f->model, l));
-        json_count("rows", e->rows);
-        json_count("right_before", e->right_before);
-        json_count("right_after", e->right_after);
-        json_count("lost", e->lost);
-        json_count("gained", e->gained);
-        json_real("loss", e->loss);
-        json_real("low", e->low);
-        json_real("high", e->high);
-        json_close('}');
-    }
+    for (uint32_t l = 0; l < f->info.classes; l++)
+        journal_json_effect(f->model, l, &effects[l]);
     json_close(']');
 }
 

@@ -277,14 +277,9 @@ static void write_classes(const dkvb_model *model, const dkvb_journal_entry *ent
         return;
     }
     json_open("classes", '[');
-    for (uint32_t l = 0; l < c->count; l++) {
-        if (c->asked[l] != DKVB_FORGET)
-            continue;
-        json_open(NULL, '{');
-        json_count("label", l);
-        json_text("name", dkvb_model_class_name(model, l));
-        json_close('}');
-    }
+    for (uint32_t l = 0; l < c->count; l++)
+        if (c->asked[l] == DKVB_FORGET)
+            classes_write(model, l, 0, "", true);
     json_close(']');
 }
 
@@ -394,19 +389,6 @@ int journal_json(const dkvb_model *model)
     json_close(']');
     by_class_free(&c);
     return code;
-}
-
-int journal_find(const dkvb_model *model, uint64_t id, dkvb_journal_entry *entry)
-{
-    uint64_t count = dkvb_journal_count(model);
-
-    for (uint64_t i = 0; i < count; i++) {
-        int code = get_entry(model, i, entry);
-
-        if (code || entry->id == id)
-            return code;
-    }
-    return tool_fail("entry %" PRIu64 ": the journal has no such entry, it has %" PRIu64, id, count);
 }
 
 int journal_newest(const dkvb_model *model, dkvb_journal_entry *entry)

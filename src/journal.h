@@ -23,9 +23,6 @@ int journal_json(const dkvb_model *model);
 /* An object of what one class lost, inside an open array. */
 void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_class_effect *effect);
 
-/* The entry with this number. */
-int journal_find(const dkvb_model *model, uint64_t id, dkvb_journal_entry *entry);
-
 /* The newest entry. */
 int journal_newest(const dkvb_model *model, dkvb_journal_entry *entry);
 

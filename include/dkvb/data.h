@@ -116,7 +116,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_map(dkvb_array *out, const cha
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char *path,
                                                      const dkvb_allocator *allocator);
 
-/** What rows say together, filled in by dkvb_features_survey(). */
+/** The values that stand out among all rows, filled in by dkvb_features_survey(). */
 typedef struct dkvb_features_info {
     size_t struct_size;
     uint64_t rows;
@@ -142,7 +142,7 @@ typedef struct dkvb_features_info {
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_survey(dkvb_features_info *info, const float *x, size_t n,
                                                          size_t dim);
 
-/** What the labels of rows say together, filled in by dkvb_labels_survey(). */
+/** Classes with and without rows, counted by dkvb_labels_survey(). */
 typedef struct dkvb_labels_info {
     size_t struct_size;
     uint64_t rows;

@@ -51,20 +51,9 @@ static dkvb_fit_options small_fit(void)
 static char *bytes_of(const dkvb_model *model, size_t *size)
 {
     const char *path = temp_path("bytes");
-    FILE *file;
-    char *bytes;
 
     assert_ok(dkvb_model_save(model, path));
-    file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    bytes = malloc(*size);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
-    return bytes;
+    return (char *)read_file(path, size);
 }
 
 static void assert_same_model(const dkvb_model *a, const dkvb_model *b)

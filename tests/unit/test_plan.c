@@ -102,23 +102,12 @@ static dkvb_journal_entry entry_at(const dkvb_model *model, uint64_t index)
 static char *bytes_of(const dkvb_model *model, const dkvb_codeset *set, size_t *size)
 {
     const char *path = temp_path("bytes");
-    FILE *file;
-    char *bytes;
 
     if (model)
         assert_ok(dkvb_model_save(model, path));
     else
         assert_ok(dkvb_codeset_save(set, path));
-    file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    bytes = malloc(*size);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
-    return bytes;
+    return (char *)read_file(path, size);
 }
 
 static void assert_same_bytes(const char *a, size_t a_size, const char *b, size_t b_size)
@@ -402,22 +391,29 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     dkvb_model_free(model);
 }
 
+/* All rows of class 1, and 60 of class 2 among them. */
+static void ask_for_slipped_in(dkvb_forget_request *q, uint64_t ids[ROWS])
+{
+    size_t n = 0, slipped = 0;
+
+    for (size_t r = 0; r < ROWS; r++)
+        if (labels[r] == 1 || (labels[r] == 2 && slipped++ < 60))
+            ids[n++] = r;
+    q->ids = ids;
+    q->id_count = n;
+}
+
 static void rows_of_another_class_slipped_in_are_noticed(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     uint64_t ids[ROWS];
-    size_t n = 0, slipped = 0;
     dkvb_model *model;
     dkvb_codeset *set;
     dkvb_plan *plan;
 
     (void)state;
     fit(&model, &set, false, rows, labels, NULL, ROWS);
-    for (size_t r = 0; r < ROWS; r++)
-        if (labels[r] == 1 || (labels[r] == 2 && slipped++ < 60))
-            ids[n++] = r;
-    q.ids = ids;
-    q.id_count = n;
+    ask_for_slipped_in(&q, ids);
     q.budget = 60;
     q.max_class_loss = 0.0; /* the first reason stays all the same */
     plan = assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
@@ -1530,18 +1526,13 @@ static void exact_notices_rows_of_another_class_slipped_in(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     uint64_t ids[ROWS];
-    size_t n = 0, slipped = 0;
     dkvb_model *model;
     dkvb_codeset *set;
     dkvb_plan *plan;
 
     (void)state;
     fit(&model, &set, false, rows, labels, NULL, ROWS);
-    for (size_t r = 0; r < ROWS; r++)
-        if (labels[r] == 1 || (labels[r] == 2 && slipped++ < 60))
-            ids[n++] = r;
-    q.ids = ids;
-    q.id_count = n;
+    ask_for_slipped_in(&q, ids);
     q.strength = DKVB_STRENGTH_EXACT;
     plan = assert_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
     assert_int_equal(info_of(plan).refused_class, 2);
