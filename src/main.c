@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "output.h"
-#include "outside.h"
-#include "progress.h"
+#include "io/output.h"
+#include "io/outside.h"
+#include "io/progress.h"
 #include "tool.h"
 
 typedef int (*command_fn)(int argc, char **argv);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "progress.h"
+#include "io/progress.h"
 
 /* File names may hold anything; a message stays one line and does not steer the terminal. */
 static void say(const char *format, va_list arguments)

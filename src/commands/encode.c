@@ -1,0 +1,329 @@
+/* dkvb encode: pictures to features. Rows are kept in a file beside the output while the work goes on (partial.h). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/args.h"
+#include "io/input.h"
+#include "io/json.h"
+#include "io/output.h"
+#include "io/partial.h"
+#include "io/paths.h"
+#include "io/pictures.h"
+#include "io/progress.h"
+#include "io/textfile.h"
+#include "tool.h"
+
+struct encode_args {
+    struct args args;
+    struct pictures_args pictures;
+    const char *output, *labels, *labels_out, *names_out, *class_names_out;
+    uint32_t dtype, threads;
+    bool restart, json;
+};
+
+static const char *const dtype_names[] = {"f32", "f16", NULL};
+static const uint32_t dtypes[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16};
+
+#define AT(member) offsetof(struct encode_args, member)
+
+static const struct args_option options[] = {
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS, .help = "what makes the rows",
+     .choices = pictures_encoders, .shows_default = true},
+    {"input", ARGS_TEXT, AT(pictures.path), "PATH",
+     .help = "pictures: a folder of classes, PNG, JPEG, CIFAR, IDX (.gz) or .npy of uint8", .required = true},
+    {"output", ARGS_TEXT, AT(output), "X.npy", .help = "a row for each picture", .letter = 'o', .required = true},
+    PICTURES_OPTIONS(AT, pictures),
+    {"dtype", ARGS_CHOICE, AT(dtype), "f32|f16", .help = "what rows are stored in", .choices = dtype_names,
+     .shows_default = true},
+    {"labels-out", ARGS_TEXT, AT(labels_out), "Y.npy", .help = "int32[n]: classes of the pictures, -1 = none"},
+    {"labels", ARGS_TEXT, AT(labels), "LABELS", .help = "take those of this file, IDX (.gz) or .npy"},
+    {"names-out", ARGS_TEXT, AT(names_out), "FILE", .help = "names of the pictures, one a line"},
+    {"class-names-out", ARGS_TEXT, AT(class_names_out), "FILE", .help = "names of the classes, for --class-names"},
+    {"restart", ARGS_FLAG, AT(restart), .help = "begin anew, whatever an interrupted command has left"},
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has; results never depend on it"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static void set_defaults(void *values)
+{
+    struct encode_args *args = values;
+
+    args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;
+}
+
+static const struct args_command command = {
+    .name = "encode",
+    .synopsis = "--input PATH -o X.npy [--encoder ENCODER --weights FILE] [--labels-out Y.npy] [options]",
+    .about = "Turn pictures into rows of features for the other commands. Interrupted, it keeps what it has in\n"
+             "X.npy.part, and the same command goes on from there.",
+    .options = options,
+    .size = sizeof(struct encode_args),
+    .defaults = set_defaults,
+};
+
+struct encode {
+    struct encode_args args;
+    char *partial_path; /* until partial_open() has it */
+    struct pictures pictures;
+    struct partial partial;
+    struct labels y;
+    struct left_out left;
+    double began;
+};
+
+static int check_args(const struct encode_args *args)
+{
+    if (args->labels && !args->labels_out)
+        return args_misused(&command, "--labels and --labels-out go together: --labels-out is missing");
+    return pictures_check_args(&command, &args->pictures);
+}
+
+/* The partial file is one more output, but not one to wait for. */
+static int claim_paths(struct encode *e)
+{
+    const struct encode_args *args = &e->args;
+    const struct path inputs[] = {{"--input", args->pictures.path},
+                                  {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config},
+                                  {"--labels", args->labels},
+                                  {0}};
+    const struct path outputs[] = {{"--output", args->output},
+                                   {"--labels-out", args->labels_out},
+                                   {"--names-out", args->names_out},
+                                   {"--class-names-out", args->class_names_out},
+                                   {"what --output keeps", e->partial_path},
+                                   {0}};
+    struct path claimed[sizeof outputs / sizeof *outputs] = {{0}};
+    int code = paths_check(&command, inputs, outputs);
+
+    memcpy(claimed, outputs, sizeof outputs - 2 * sizeof *outputs);
+    return code ? code : paths_claim(&command, inputs, claimed);
+}
+
+/* What the outputs need must be there before the work. */
+static int check_outputs(struct encode *e)
+{
+    const struct encode_args *args = &e->args;
+    const char *path = args->pictures.path;
+    struct names names;
+    int code = pictures_spare(&e->pictures, args->output, args->labels_out);
+
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&e->pictures, args->names_out, args->class_names_out);
+    if (code)
+        return code;
+    if (args->labels)
+        return input_labels(&e->y, args->labels, path, e->pictures.info.pictures);
+    if (args->labels_out && e->pictures.info.classes == 0)
+        return tool_fail("%s: has no classes, so --labels-out needs --labels", path);
+    if (!args->class_names_out)
+        return EXIT_SUCCESS;
+    code = pictures_class_names(&e->pictures, &names);
+    if (code == EXIT_SUCCESS && names.count == 0)
+        code = tool_fail("%s: has no names of classes for --class-names-out", path);
+    input_names_free(&names);
+    return code;
+}
+
+/* What an earlier command found unreadable stays left out; without --skip-unreadable there must be nothing of it. */
+static int take_up(struct encode *e)
+{
+    struct pictures *p = &e->pictures;
+    char *name;
+
+    for (uint64_t i = 0; i < e->partial.done; i++) {
+        p->readable[i] = e->partial.marks[i] == PARTIAL_ROW;
+        if (p->readable[i])
+            continue;
+        p->unreadable++;
+        if (p->args->skip_unreadable)
+            continue;
+        name = pictures_name(p, i);
+        if (name)
+            tool_fail("%s: picture %s could not be read: --skip-unreadable goes on without it, --restart tries again",
+                      e->partial.path, name);
+        free(name);
+        return EXIT_FAILURE;
+    }
+    if (e->partial.resumed > 0 && !e->args.json)
+        printf("going on after %" PRIu64 " of %" PRIu64 " pictures\n", e->partial.resumed, p->info.pictures);
+    tool_kept(e->partial.done, p->info.pictures);
+    return EXIT_SUCCESS;
+}
+
+static int open_partial(struct encode *e)
+{
+    struct partial_key key = {.encoder = dkvb_encoder_identity(e->pictures.encoder),
+                              .dtype = dtypes[e->args.dtype],
+                              .columns = e->pictures.encoder_info.dim,
+                              .pictures = e->pictures.info.pictures};
+    char *path = e->partial_path;
+    int code = pictures_checksum(&e->pictures, &key.set);
+
+    if (code)
+        return code;
+    e->partial_path = NULL;
+    code = partial_open(&e->partial, path, &key, e->args.restart);
+    return code ? code : take_up(e);
+}
+
+static int keep_rows(void *user, uint64_t first, size_t n, const float *x, const uint8_t *readable)
+{
+    struct encode *e = user;
+    int code = partial_add(&e->partial, x, readable, n);
+
+    (void)first;
+    if (code == EXIT_SUCCESS)
+        tool_kept(e->partial.done, e->pictures.info.pictures);
+    return code;
+}
+
+static int write_rows(struct encode *e)
+{
+    const uint64_t shape[2] = {e->partial.rows, e->pictures.encoder_info.dim};
+    const void *rows;
+    int code;
+
+    if (e->partial.rows == 0)
+        return tool_fail("%s: none of %" PRIu64 " pictures can be read", e->args.pictures.path,
+                         e->pictures.info.pictures);
+    code = partial_map(&e->partial, &rows);
+    return code ? code : output_npy(e->args.output, dtypes[e->args.dtype], 2, shape, rows);
+}
+
+static int write_labels(struct encode *e)
+{
+    uint64_t shape[1];
+    int code;
+
+    input_labels_free(&e->y);
+    code = e->args.labels ? pictures_labels_of_file(&e->pictures, e->args.labels, &e->y)
+                          : pictures_labels(&e->pictures, NULL, &e->y);
+    shape[0] = e->y.rows;
+    return code ? code : output_npy(e->args.labels_out, DKVB_DTYPE_I32, 1, shape, e->y.y);
+}
+
+static int write_names(const struct encode *e)
+{
+    const struct pictures *p = &e->pictures;
+    struct textfile text;
+    int code = textfile_begin(&text, e->args.names_out);
+
+    for (uint64_t i = pictures_next(p, 0); i < p->info.pictures && code == EXIT_SUCCESS; i = pictures_next(p, i + 1)) {
+        char *name = pictures_name(p, i);
+
+        code = name ? EXIT_SUCCESS : EXIT_FAILURE;
+        if (name)
+            fprintf(text.file, "%s\n", name);
+        free(name);
+    }
+    return textfile_end(&text, code);
+}
+
+static int write_class_names(const struct encode *e)
+{
+    struct textfile text;
+    struct names names;
+    int code = textfile_begin(&text, e->args.class_names_out);
+
+    if (code == EXIT_SUCCESS)
+        code = pictures_class_names(&e->pictures, &names);
+    if (code == EXIT_SUCCESS) {
+        for (size_t i = 0; i < names.count; i++)
+            fprintf(text.file, "%s\n", names.line[i]);
+        input_names_free(&names);
+    }
+    return textfile_end(&text, code);
+}
+
+static int write_files(struct encode *e)
+{
+    int code = write_rows(e);
+
+    if (code == EXIT_SUCCESS && e->args.labels_out)
+        code = write_labels(e);
+    if (code == EXIT_SUCCESS && e->args.names_out)
+        code = write_names(e);
+    if (code == EXIT_SUCCESS && e->args.class_names_out)
+        code = write_class_names(e);
+    return code;
+}
+
+static void print_json(const struct encode *e)
+{
+    json_open(NULL, '{');
+    json_count("n", e->partial.rows);
+    json_count("columns", e->pictures.encoder_info.dim);
+    if (e->args.labels_out)
+        json_count("labels", e->y.rows);
+    else
+        json_null("labels");
+    json_count("classes", e->pictures.info.classes);
+    json_text("encoder", dkvb_encoder_identity(e->pictures.encoder));
+    json_text("dtype", dkvb_dtype_name(dtypes[e->args.dtype]));
+    pictures_json_left_out(&e->left);
+    json_count("resumed", e->partial.resumed);
+    json_real("seconds", progress_clock() - e->began);
+    json_close('}');
+}
+
+static void print_text(const struct encode *e)
+{
+    const struct pictures *p = &e->pictures;
+
+    printf("wrote %s: %" PRIu64 " rows of %" PRIu32 " by %s\n", e->args.output, e->partial.rows, p->encoder_info.dim,
+           dkvb_encoder_identity(p->encoder));
+    if (e->args.labels_out)
+        printf("wrote %s: %zu labels\n", e->args.labels_out, e->y.rows);
+    if (e->args.names_out)
+        printf("wrote %s: %" PRIu64 " names\n", e->args.names_out, e->partial.rows);
+    if (e->args.class_names_out)
+        printf("wrote %s: names of %" PRIu32 " classes\n", e->args.class_names_out, p->info.classes);
+    pictures_say_left_out(&e->left);
+}
+
+static int encode(struct encode *e)
+{
+    int code = claim_paths(e);
+
+    if (code == EXIT_SUCCESS)
+        code = pictures_open(&e->pictures, &e->args.pictures);
+    if (code == EXIT_SUCCESS)
+        code = check_outputs(e);
+    if (code == EXIT_SUCCESS)
+        code = open_partial(e);
+    if (code == EXIT_SUCCESS)
+        code = pictures_each(&e->pictures, e->partial.done, e->args.threads, keep_rows, e);
+    if (code == EXIT_SUCCESS)
+        code = write_files(e);
+    if (code)
+        return code;
+    pictures_left_out(&e->left, &e->pictures);
+    if (e->args.json)
+        print_json(e);
+    else
+        print_text(e);
+    return EXIT_SUCCESS;
+}
+
+int cmd_encode(int argc, char **argv)
+{
+    struct encode e = {.partial.fd = -1, .began = progress_clock()};
+    int code;
+
+    if (!args_parse(&command, argc, argv, &e.args, &code))
+        return code;
+    code = check_args(&e.args);
+    if (code == EXIT_SUCCESS) {
+        e.partial_path = partial_path(e.args.output);
+        code = e.partial_path ? encode(&e) : EXIT_FAILURE;
+    }
+    code = partial_end(&e.partial, code);
+    free(e.partial_path);
+    input_labels_free(&e.y);
+    pictures_close(&e.pictures);
+    return code;
+}

@@ -1,0 +1,515 @@
+/* dkvb forget: plan a forgetting, show it or do it. What is decided and how is the library's (include/dkvb/plan.h). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/codes.h"
+#include "io/codeset.h"
+#include "commands/forget.h"
+#include "io/hex.h"
+#include "io/output.h"
+#include "io/paths.h"
+#include "io/progress.h"
+#include "tool.h"
+
+static const char *const strengths[] = {"suppress", "exact", NULL};
+static const char *const methods[] = {"auto", "activations", "contrast", "examples", "values", NULL};
+
+#define AT(member) offsetof(struct forget_args, member)
+
+static const struct args_option options[] = {
+    {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
+    {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
+    {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "the rows of a codes file to forget, by id"},
+    {"strength", ARGS_CHOICE, AT(strength), "suppress|exact",
+     .help = "suppress: mask pairs; exact: train again without the rows", .choices = strengths, .shows_default = true},
+    {"codes", ARGS_TEXT, AT(codes), "CODES",
+     .help = "what is known of the rows: of 'train --codes-out', or plain as of 'dkvb search'"},
+    {"features", ARGS_TEXT, AT(features), "F", .help = "instead of CODES: the forget set, .npy or IDX (.gz)"},
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH",
+     .help = "instead of CODES: the forget set as pictures, see 'dkvb encode'"},
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
+     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
+    PICTURES_OPTIONS(AT, pictures),
+    {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of the rows, where CODES has none, for --class"},
+    {"method", ARGS_CHOICE, AT(method), "activations|contrast|examples|values",
+     .help = "suppress: how pairs are chosen; if not given, by what is known", .choices = methods},
+    {"pairs", ARGS_U64, AT(pairs), "NA", .help = "mask so many pairs, instead of as few as reach the target",
+     .least = 1},
+    {"examples", ARGS_U64, AT(examples), "NE", .help = "examples: mask what NE rows of the set select", .least = 1},
+    {"target", ARGS_REAL, AT(target), "A", .help = "accuracy that the classes may keep, on rows held out", .most = 1,
+     .shows_default = true},
+    {"max-retain-drop", ARGS_REAL, AT(max_retain_drop), "D", .help = "accuracy that all others together may lose",
+     .most = 1, .shows_default = true},
+    {"max-class-loss", ARGS_REAL, AT(max_class_loss), "L",
+     .help = "refuse if any other class loses more for certain (95 %)", .most = 1, .shows_default = true},
+    {"force", ARGS_FLAG, AT(force), .help = "whatever others lose"},
+    {"dry-run", ARGS_FLAG, AT(dry_run), .help = "say what every class would lose, and change nothing"},
+    {"all-classes", ARGS_FLAG, AT(all_classes), .help = "with --dry-run: every class, also where there are many"},
+    {"key-features", ARGS_TEXT, AT(key_features), "X", .help = "exact: the rows trained on, to place the keys again"},
+    {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "with --key-features: what its rows are called, as in training"},
+    {"drop-name", ARGS_FLAG, AT(drop_name), .help = "exact: also take away the names of classes that are forgotten"},
+    {"keep-keys", ARGS_FLAG, AT(keep_keys), .help = "exact: leave keys that were placed on the rows as they are"},
+    {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
+     .help = "exact: the codes file without the rows; with -o wanted, else CODES itself"},
+    {"seed", ARGS_U64, AT(seed), "N", .help = "examples: of the draw", .shows_default = true},
+    {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file, whoever they serve"},
+    {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "why, for the journal; stays there for good"},
+    {"salt", ARGS_TEXT, AT(salt), "HEX",
+     .help = "64 digits that hide which rows and pairs; without it: from the system's random source"},
+    {"mask-out", ARGS_TEXT, AT(mask_out), "FILE", .help = "also save the pairs of this request as a mask file"},
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static void set_defaults(void *values)
+{
+    struct forget_args *args = values;
+    const dkvb_forget_request request = DKVB_FORGET_REQUEST_INIT;
+
+    args->target = request.target;
+    args->max_retain_drop = request.max_retain_drop;
+    args->max_class_loss = request.max_class_loss;
+}
+
+static const struct args_command command = {
+    .name = "forget",
+    .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --features F|--images PATH | --mask FILE) ...",
+    .about = "Forget classes or rows. 'suppress' masks (codebook, key) pairs: rows select other keys "
+             "from\n"
+             "then on, while the values of the pairs stay in the model, and what the rows taught other values stays in "
+             "those.\n"
+             "'exact' trains the values again from stored codes without the rows, which deletes what they taught.\n"
+             "Written in the journal; 'dkvb undo' takes a masking back, 'dkvb purge' makes it permanent.",
+    .options = options,
+    .size = sizeof(struct forget_args),
+    .defaults = set_defaults,
+    .least_operands = 1,
+    .most_operands = 1,
+};
+
+static int misused(const char *message)
+{
+    return args_misused(&command, message);
+}
+
+/* Who is meant, and by which file. */
+static int check_who(const struct forget_args *args)
+{
+    bool codeset = args->kept;
+
+    if (!args->classes && !args->rows && !args->set && !args->codes)
+        return misused("nobody is named: --class, --rows, --features, --images, --codes or --mask is missing");
+    if (args->set && args->codes)
+        return misused(args->features ? "--codes does not go with --features: one of them gives the rows to forget"
+                                      : "--codes does not go with --images: one of them gives the rows to forget");
+    if (args->classes && args->rows)
+        return misused("--rows does not go with --class: one of them says who is to be forgotten");
+    if (args->rows && !codeset)
+        return misused("--rows needs --codes with a file of 'train --codes-out', where ids are kept");
+    if (codeset && !args->classes && !args->rows)
+        return misused("--codes: the file has all rows; --class or --rows is missing to say which are to be forgotten");
+    if (codeset && args->labels)
+        return misused("--labels: the codes file has them");
+    if (args->labels && (!args->classes || (!args->set && !args->codes)))
+        return misused("--labels go with --class and the rows that they are of");
+    if (args->classes && !args->labels && !codeset && (args->features || args->codes))
+        return misused("--class needs --labels, to cut its rows out");
+    return EXIT_SUCCESS;
+}
+
+/* How many pairs, and what would be without effect. */
+static int check_suppress(const struct forget_args *args)
+{
+    static const char *const not_pairs[] = {"examples", "seed", NULL};
+    static const char *const not_examples[] = {"pairs", NULL};
+    static const char *const not_given[] = {"target", "max-retain-drop", NULL};
+    bool held_out = args->kept, given = args->pairs > 0 || args->examples > 0;
+    bool examples = args->method == DKVB_METHOD_EXAMPLES;
+    int code = examples ? args_refuse(&command, args, not_examples, "--method examples")
+                        : args_refuse(&command, args, not_pairs, "not --method examples");
+
+    if (code == EXIT_SUCCESS && given)
+        code = args_refuse(&command, args, not_given, "the number is given");
+    if (code || given)
+        return code;
+    if (!held_out)
+        return misused(examples ? "--method examples needs --examples, or a codes file with rows held out to find it"
+                                : "--pairs is missing: to find how many, --codes with a file of 'train --codes-out' is "
+                                  "wanted, where rows are held out");
+    if (!args->classes)
+        return misused(
+            "--pairs is missing: how many can be found for classes only; for rows, --strength exact needs none");
+    return EXIT_SUCCESS;
+}
+
+/* What is said of pictures, and that there are any. */
+static int check_pictures(const struct forget_args *args)
+{
+    if (args->features && args->pictures.path)
+        return misused("--images does not go with --features: one of them gives the rows to forget");
+    if (!args->pictures.path)
+        return args_refuse(&command, args, pictures_options, "no pictures: it is of --images");
+    return args_given(&command, args, "encoder") ? pictures_check_args(&command, &args->pictures) : EXIT_SUCCESS;
+}
+
+static int check_strength(const struct forget_args *args)
+{
+    static const char *const of_suppress[] = {"method", "pairs", "examples", "seed", "target", "max-retain-drop", NULL};
+    static const char *const of_exact[] = {"key-features", "ids", "keep-keys", "codes-out", "drop-name", NULL};
+    static const char *const not_exact[] = {"mask-out", NULL};
+    int code;
+
+    if (!args->exact) {
+        code = check_suppress(args);
+        return code ? code : args_refuse(&command, args, of_exact, "only --strength exact takes it");
+    }
+    code = args_refuse(&command, args, of_suppress, "nothing is to be chosen");
+    if (code)
+        return code;
+    if (!args->kept)
+        return misused("--strength exact needs --codes with a file of 'train --codes-out', to train again from");
+    if (args->output && !args->codes_out && !args->dry_run)
+        return misused("--output: --codes-out is missing, where the codes without the rows go");
+    if (args->keep_keys && args->key_features)
+        return misused("--keep-keys does not go with --key-features: the keys stay, or they are placed again");
+    if (args->ids && !args->key_features)
+        return misused("--ids names rows of --key-features, which is missing");
+    return args_refuse(&command, args, not_exact, "exact masks nothing");
+}
+
+static int check_args(struct forget_args *args)
+{
+    static const char *const not_mask[] = {
+        "images", "key-features", "ids",    "keep-keys",       "codes-out",      "drop-name", "examples", "class", "rows",
+        "strength", "codes",      "features", "labels",        "method",         "pairs",    "target", "seed",
+        "max-retain-drop", "max-class-loss", NULL};
+    int code;
+
+    args->exact = args->strength == 1;
+    args->set = args->features ? args->features : args->pictures.path;
+    code = check_pictures(args);
+    if (code == EXIT_SUCCESS && args->codes && !args->mask && !args->set)
+        code = codeset_is(args->codes, &args->kept);
+    if (code == EXIT_SUCCESS && args->mask)
+        return args_refuse(&command, args, not_mask, "--mask: the pairs are there already");
+    if (code == EXIT_SUCCESS)
+        code = check_who(args);
+    return code ? code : check_strength(args);
+}
+
+/* f->request.classes from --class. */
+static int mark_classes(struct forget *f)
+{
+    bool *chosen = NULL;
+    int code = input_classes(&chosen, f->args.classes, f->model, f->info.classes);
+
+    f->classes = code ? NULL : input_memory("the classes", 1, f->info.classes, 1, 1);
+    for (uint32_t l = 0; f->classes && l < f->info.classes; l++)
+        f->classes[l] = chosen[l] ? DKVB_FORGET : DKVB_KEEP;
+    f->request.classes = f->classes;
+    free(chosen);
+    return f->classes ? EXIT_SUCCESS : code ? code : EXIT_FAILURE;
+}
+
+/* Rows of pictures have the pictures' numbers as ids, those of a file of features their own. */
+static int number_rows(struct forget *f)
+{
+    int code = f->args.pictures.path
+                   ? ids_of_rows(&f->rows, NULL, f->args.pictures.path, f->pictures.info.pictures)
+                   : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
+
+    if (code == EXIT_SUCCESS && f->args.pictures.path)
+        pictures_keep_ids(&f->pictures, &f->rows);
+    return code;
+}
+
+/* Rows, and where classes are to be cut out of them their labels. */
+static int read_pictures(struct forget *f)
+{
+    const char *path = f->args.args.operand[0];
+    bool chosen = args_given(f->command, &f->args, "encoder");
+    int code = pictures_open_for(&f->pictures, &f->args.pictures, chosen, f->model, path);
+
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&f->pictures, f->args.output, f->args.mask_out);
+    if (code)
+        return code;
+    return f->args.classes ? pictures_rows(&f->pictures, f->model, path, f->args.labels, f->args.threads, &f->x, &f->y)
+                           : pictures_features(&f->pictures, f->args.threads, &f->x);
+}
+
+/* Keep the rows of the chosen classes only, in place: the others need not be searched. */
+static int cut_out_classes(struct forget *f)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < f->x.rows; i++) {
+        if (f->y.y[i] < 0 || (uint32_t)f->y.y[i] >= f->info.classes || f->classes[f->y.y[i]] != DKVB_FORGET)
+            continue;
+        memmove(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
+        f->rows.id[kept++] = f->rows.id[i];
+    }
+    f->x.rows = f->rows.n = kept;
+    return kept ? EXIT_SUCCESS
+                : tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget",
+                            f->y.path ? f->y.path : f->x.path, f->y.rows, f->args.classes);
+}
+
+static int read_features(struct forget *f)
+{
+    int code = f->args.pictures.path ? read_pictures(f) : input_features_for(&f->x, f->args.features, &f->info);
+
+    if (code == EXIT_SUCCESS && f->args.labels && !f->args.pictures.path)
+        code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows);
+    if (code == EXIT_SUCCESS)
+        code = number_rows(f);
+    if (code == EXIT_SUCCESS && f->args.classes)
+        code = cut_out_classes(f);
+    if (code)
+        return code;
+    f->searched = input_memory("codes", sizeof *f->searched, f->x.rows, f->info.codebooks, f->info.top_k);
+    f->request.codes = f->searched;
+    f->request.n = f->x.rows;
+    f->request.ids = f->rows.id;
+    f->request.id_count = f->rows.n;
+    return f->searched ? codes_search(f->model, &f->x, f->args.threads, f->searched, NULL) : EXIT_FAILURE;
+}
+
+static int read_plain_codes(struct forget *f)
+{
+    int code = codes_read(&f->npy, f->args.codes, &f->info);
+
+    f->request.codes = f->npy.codes;
+    f->request.n = f->npy.rows;
+    if (code == EXIT_SUCCESS && f->args.labels)
+        code = input_labels(&f->y, f->args.labels, f->args.codes, f->npy.rows);
+    f->request.labels = f->y.y;
+    return code;
+}
+
+/* The rows that keys were placed on, to place them again. */
+static int read_key_features(struct forget *f)
+{
+    int code = input_features_for(&f->key_x, f->args.key_features, &f->info);
+
+    if (code == EXIT_SUCCESS)
+        code = ids_of_rows(&f->key_ids, f->args.ids, f->key_x.path, f->key_x.rows);
+    f->request.keys = DKVB_KEYS_PLACED;
+    f->request.features = f->key_x.x;
+    f->request.feature_rows = f->key_x.rows;
+    f->request.feature_columns = f->key_x.columns;
+    f->request.feature_ids = f->key_ids.id;
+    return code;
+}
+
+/* Everything that the options name. */
+static int read_inputs(struct forget *f)
+{
+    const struct forget_args *a = &f->args;
+    int code = EXIT_SUCCESS;
+
+    if (a->mask) {
+        code = input_mask(&f->mask, a->mask);
+        f->request.mask = f->mask;
+        return code;
+    }
+    if (a->classes)
+        code = mark_classes(f);
+    if (code == EXIT_SUCCESS && a->kept)
+        code = codeset_load(&f->codeset, a->codes);
+    else if (code == EXIT_SUCCESS && a->codes)
+        code = read_plain_codes(f);
+    else if (code == EXIT_SUCCESS && a->set)
+        code = read_features(f);
+    if (code == EXIT_SUCCESS && !a->kept && (a->codes || a->set) && f->request.n == 0)
+        code = tool_fail("%s: no rows, so there is nothing to forget", a->codes ? a->codes : a->set);
+    if (code == EXIT_SUCCESS && a->rows)
+        code = ids_read(&f->rows, a->rows);
+    if (code == EXIT_SUCCESS && a->rows) {
+        f->request.ids = f->rows.id;
+        f->request.id_count = f->rows.n;
+    }
+    return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
+}
+
+/* The numbers of the request, as the options say. */
+static int fill_request(struct forget *f)
+{
+    dkvb_forget_request *q = &f->request;
+    const struct forget_args *a = &f->args;
+
+    if (a->salt && !hex_parse(a->salt, f->salt, sizeof f->salt))
+        return args_misused(f->command, "--salt must be 64 hexadecimal digits");
+    if (a->reason && dkvb_journal_check_reason(a->reason) != DKVB_OK)
+        return args_misused(f->command, dkvb_last_error());
+    q->strength = a->exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
+    q->method = a->method;
+    q->budget = a->method == DKVB_METHOD_EXAMPLES ? a->examples : a->pairs;
+    q->seed = a->seed;
+    q->force = a->force;
+    q->keys = a->keep_keys ? DKVB_KEYS_KEPT : DKVB_KEYS_UNSAID;
+    q->reason = a->reason;
+    q->salt = a->salt ? f->salt : NULL;
+    if (a->mask)
+        return EXIT_SUCCESS;
+    q->target = a->target;
+    q->max_retain_drop = a->max_retain_drop;
+    q->max_class_loss = a->max_class_loss;
+    return EXIT_SUCCESS;
+}
+
+/* What a call about the model and what is known of its rows has to say. */
+static int check_call(const struct forget *f, dkvb_status status)
+{
+    const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
+
+    return known ? tool_check_both(known, f->args.args.operand[0], status)
+                 : tool_check_about(f->args.args.operand[0], status);
+}
+
+static int make_plan(struct forget *f)
+{
+    dkvb_run_options run = progress_start(f->args.exact ? "values" : "plan", f->args.threads);
+    int code = check_call(f, dkvb_forget_plan(&f->plan, f->model, f->codeset, &f->request, &run));
+
+    progress_stop();
+    f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
+    return code ? code : tool_check(dkvb_plan_get_info(f->plan, &f->found));
+}
+
+static int refuse(const struct forget *f)
+{
+    return tool_fail("%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0],
+                     dkvb_plan_refusal(f->plan),
+                     f->found.can_be_forced ? ", --force does it all the same"
+                     : f->found.refused == DKVB_REFUSED_KEYS
+                         ? ", --key-features X places them again, --keep-keys keeps them"
+                         : "");
+}
+
+/* The model, and for "exact" the codes, may be their own outputs; but a mask must not take their place. */
+static int claim_paths(const struct args_command *asking, const struct forget_args *args)
+{
+    const char *model = args->args.operand[0];
+    bool rewrites = args->exact && !args->codes_out;
+    const struct path inputs[] = {{"--features", args->features},
+                                  {"--images", args->pictures.path},
+                                  {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config},
+                                  {"--codes", rewrites ? NULL : args->codes},
+                                  {"--labels", args->labels},
+                                  {"--rows", args->rows},
+                                  {"--key-features", args->key_features},
+                                  {"--ids", args->ids},
+                                  {asking == &command ? "--mask" : "FILE", args->mask},
+                                  {0}};
+    const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
+                                   {"--mask-out", args->mask_out},
+                                   {rewrites ? "--codes" : "--codes-out", rewrites ? args->codes : args->codes_out},
+                                   {0}};
+    const struct path read[] = {{"MODEL", model}, {0}};
+    const struct path others[] = {{"--mask-out", args->mask_out}, {"--codes-out", args->codes_out}, {0}};
+    int code = paths_check(asking, read, others);
+
+    return code || args->dry_run ? code : paths_claim(asking, inputs, outputs);
+}
+
+/* Two files that belong together: a signal between them is too late. The model first: while the codes file still has
+ * the rows, the same command can be given again. */
+static int write_all(struct forget *f, const char *output)
+{
+    const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
+    int code = EXIT_SUCCESS;
+    dkvb_status rc;
+    double began;
+
+    if (f->args.mask_out)
+        code = output_mask(dkvb_plan_mask(f->plan), f->args.mask_out);
+    if (code == EXIT_SUCCESS)
+        code = output_model(f->model, output);
+    if (code || !f->args.exact)
+        return code;
+    began = progress_clock();
+    rc = dkvb_codeset_save(f->codeset, codes);
+    progress_add_file(began);
+    if (rc)
+        return tool_fail("%s; %s was written without the rows, the codes still have them: give the same command again",
+                         dkvb_last_error(), output);
+    output_wrote(codes);
+    return EXIT_SUCCESS;
+}
+
+static int forget(struct forget *f)
+{
+    const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
+    int code = fill_request(f);
+
+    if (code == EXIT_SUCCESS)
+        code = output_check_epoch();
+    if (code == EXIT_SUCCESS)
+        code = claim_paths(f->command, &f->args);
+    if (code == EXIT_SUCCESS)
+        code = input_model_load(&f->model, model, &f->info);
+    if (code == EXIT_SUCCESS)
+        code = read_inputs(f);
+    if (code == EXIT_SUCCESS)
+        code = make_plan(f);
+    if (code == EXIT_SUCCESS && f->found.refused && !f->found.forced && !f->args.dry_run)
+        code = refuse(f);
+    if (code == EXIT_SUCCESS && !f->args.dry_run)
+        code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry));
+    if (code == EXIT_SUCCESS && !f->args.dry_run && f->args.drop_name)
+        code = tool_check(dkvb_model_drop_forgotten_names(f->model, &f->names_dropped));
+    if (code == EXIT_SUCCESS && !f->args.dry_run)
+        code = write_all(f, output);
+    if (code == EXIT_SUCCESS)
+        forget_print(f, output);
+    return code;
+}
+
+static void forget_free(struct forget *f)
+{
+    dkvb_plan_free(f->plan);
+    dkvb_mask_free(f->mask);
+    free(f->classes);
+    free(f->searched);
+    ids_free(&f->rows);
+    ids_free(&f->key_ids);
+    dkvb_codeset_free(f->codeset);
+    input_labels_free(&f->y);
+    codes_free(&f->npy);
+    input_features_free(&f->x);
+    input_features_free(&f->key_x);
+    pictures_close(&f->pictures);
+    dkvb_model_free(f->model);
+}
+
+int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
+                   const char *reason, const char *salt, bool json)
+{
+    struct forget f = {.command = asking, .request = DKVB_FORGET_REQUEST_INIT, .began = progress_clock()};
+    int code;
+
+    f.args = (struct forget_args){.output = output, .mask = mask, .reason = reason, .salt = salt, .json = json};
+    f.args.args.operand[0] = model;
+    code = forget(&f);
+    forget_free(&f);
+    return code;
+}
+
+int cmd_forget(int argc, char **argv)
+{
+    struct forget f = {.command = &command, .request = DKVB_FORGET_REQUEST_INIT, .began = progress_clock()};
+    int code;
+
+    if (!args_parse(&command, argc, argv, &f.args, &code))
+        return code;
+    code = check_args(&f.args);
+    if (code == EXIT_SUCCESS)
+        code = forget(&f);
+    forget_free(&f);
+    return code;
+}

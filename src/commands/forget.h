@@ -1,0 +1,60 @@
+/* What `dkvb forget` was told and what it read: cmd_forget.c asks the library for a plan and applies it, forget_print.c
+ * shows it. */
+#ifndef DKVB_TOOL_FORGET_H
+#define DKVB_TOOL_FORGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/args.h"
+#include "io/codes.h"
+#include "io/ids.h"
+#include "io/input.h"
+#include "io/pictures.h"
+
+struct forget_args {
+    struct args args;
+    struct pictures_args pictures;
+    const char *set; /* --features or --images, if one was given */
+    const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
+    const char *codes_out, *key_features, *ids;
+    uint64_t pairs, examples, seed;
+    double target, max_retain_drop, max_class_loss;
+    uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
+    bool dry_run, force, keep_keys, drop_name, all_classes, json;
+    bool exact; /* the strength is "exact", else "suppress" */
+    bool kept;  /* --codes is a codes file */
+};
+
+struct forget {
+    const struct args_command *command; /* whose usage and operands are named: "forget", or who forgets by a mask */
+    struct forget_args args;
+    dkvb_model *model;
+    dkvb_model_info info;
+    dkvb_codeset *codeset; /* if --codes is a codes file */
+    dkvb_mask *mask;       /* of --mask */
+    uint8_t *classes;      /* [L], of --class */
+    struct features x, key_x;
+    struct pictures pictures; /* that x is of */
+    struct codes npy;
+    struct labels y;
+    struct ids rows, key_ids;
+    uint16_t *searched;
+    uint8_t salt[32];
+    dkvb_forget_request request;
+    dkvb_plan *plan;
+    dkvb_plan_info found;
+    uint64_t entry; /* of the journal, once applied */
+    uint32_t names_dropped;
+    double began;
+};
+
+/* Say what was done, or with --dry-run what would be; as JSON with --json. */
+void forget_print(const struct forget *f, const char *output);
+
+/* What `dkvb forget MODEL --mask MASK` does and says, its JSON too; wrong use is told as `asking`'s. `output` NULL: the
+ * model is replaced; `reason` and `salt` may be NULL. */
+int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
+                   const char *reason, const char *salt, bool json);
+
+#endif

@@ -1,0 +1,308 @@
+/* A plan of forgetting on standard output: before it is applied, and after. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "io/classes.h"
+#include "commands/forget.h"
+#include "io/journal.h"
+#include "io/json.h"
+#include "io/maskfile.h"
+#include "io/output.h"
+#include "io/progress.h"
+#include "tool.h"
+
+static const char *method_name(const struct forget *f)
+{
+    if (f->args.mask)
+        return "mask";
+    return f->args.exact ? "replay" : dkvb_method_name(f->found.method);
+}
+
+static void json_budget(const dkvb_plan_info *found)
+{
+    const dkvb_budget *b = &found->budget;
+
+    if (!found->budget_found) {
+        json_null("budget");
+        return;
+    }
+    json_open("budget", '{');
+    json_count("budget", b->budget);
+    json_count("roomy", b->roomy);
+    json_count("forget_rows", b->forget_rows);
+    json_count("retain_rows", b->retain_rows);
+    json_real("forget_before", b->forget_before);
+    json_real("forget_after", b->forget_after);
+    json_real("retain_before", b->retain_before);
+    json_real("retain_after", b->retain_after);
+    json_close('}');
+}
+
+static void json_effects(const struct forget *f)
+{
+    const dkvb_class_effect *effects = dkvb_plan_effects(f->plan);
+
+    if (!effects) {
+        json_null("effects");
+        return;
+    }
+    json_open("effects", '[');
+    for (uint32_t l = 0; l < f->info.classes; l++)
+        journal_json_effect(f->model, l, &effects[l]);
+    json_close(']');
+}
+
+/* Who is meant, by index and name; in text nothing where the request is not by class. */
+static void write_classes(const struct forget *f)
+{
+    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    uint32_t written = 0;
+
+    if (f->args.json)
+        json_open("classes", '[');
+    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+        if (classes[l] == DKVB_FORGET)
+            classes_write(f->model, l, written++, "classes ", f->args.json);
+    if (f->args.json)
+        json_close(']');
+    else if (written)
+        putchar('\n');
+}
+
+static void print_json(const struct forget *f, double seconds)
+{
+    const dkvb_plan_info *p = &f->found;
+
+    json_open(NULL, '{');
+    json_text("strength", dkvb_strength_name(p->strength));
+    json_text("method", method_name(f));
+    write_classes(f);
+    json_count("pairs_masked", p->pairs_new);
+    json_count("pairs_requested", p->pairs);
+    json_count("pairs_total", p->pairs_total);
+    json_count("examples", f->args.exact ? p->ids : p->rows);
+    if (f->entry)
+        json_count("entry", f->entry);
+    else
+        json_null("entry");
+    json_budget(p);
+    json_effects(f);
+    if (p->measured)
+        json_count("exhausted", p->exhausted);
+    else
+        json_null("exhausted");
+    json_count("again", p->again);
+    json_count("not_again", p->not_again);
+    json_count("lifted", p->lifted);
+    json_bool("keys_placed_again", p->keys == DKVB_KEYS_PLACED);
+    json_count("names_dropped", f->names_dropped);
+    json_bool("resumed", p->resumed != 0);
+    json_bool("dry_run", f->args.dry_run);
+    json_text("refused", p->refused ? dkvb_plan_refusal(f->plan) : NULL);
+    json_bool("forced", p->forced != 0);
+    json_real("seconds_files", progress_file_seconds());
+    json_real("seconds", seconds);
+    json_close('}');
+}
+
+static const char *class_text(const struct forget *f, uint32_t label, char *text, size_t size)
+{
+    const char *name = dkvb_model_class_name(f->model, label);
+
+    snprintf(text, size, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
+    return text;
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0.0;
+}
+
+enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
+
+/* Where there are many classes, those that matter: who is asked for, and of the others who changes most. The marks, to
+ * be free()d; NULL: all. */
+static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
+{
+    uint32_t count = f->info.classes;
+    bool *shown = count > ALL_SHOWN && !f->args.all_classes ? input_memory("the classes", 1, count, 1, 1) : NULL;
+
+    for (uint32_t l = 0; shown && classes && l < count; l++)
+        shown[l] = classes[l] == DKVB_FORGET;
+    for (int i = 0; shown && i < MOST_SHOWN; i++) {
+        uint32_t best = count;
+
+        for (uint32_t l = 0; l < count; l++)
+            if (!shown[l] && effects[l].rows && effects[l].loss != 0.0 &&
+                (best == count || effects[l].loss > effects[best].loss))
+                best = l;
+        if (best < count)
+            shown[best] = true;
+    }
+    return shown;
+}
+
+static void print_effect(const struct forget *f, const dkvb_class_effect *e, uint32_t label, uint8_t mark)
+{
+    char text[300];
+
+    output_padded(class_text(f, label, text, sizeof text), 24);
+    if (e->rows)
+        printf("  %8" PRIu64 "  %8.4f  %8.4f  %8.4f  %.4f to %.4f%s\n", e->rows, share(e->right_before, e->rows),
+               share(e->right_after, e->rows), e->loss, e->low, e->high,
+               mark == DKVB_FORGET  ? "  to be forgotten"
+               : mark == DKVB_ASIDE ? "  forgotten before"
+                                    : "");
+    else
+        printf("  %8d  %8s  %8s  %8s\n", 0, "-", "-", "-");
+}
+
+static void print_effects(const struct forget *f)
+{
+    const dkvb_class_effect *effects = dkvb_plan_effects(f->plan);
+    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    dkvb_class_effect rest = {0};
+    uint32_t hidden = 0;
+    bool *shown;
+
+    if (!effects && f->found.held_out == 0)
+        puts("what each class would lose was not measured: no rows are held out ('train --codes-out' holds some out)");
+    if (!effects)
+        return;
+    shown = choose_shown(f, effects, classes);
+    printf("%-24s  %8s  %8s  %8s  %8s  %s\n", "class", "held out", "before", "after", "loss", "95 % interval");
+    for (uint32_t l = 0; l < f->info.classes; l++) {
+        if (!shown || shown[l]) {
+            print_effect(f, &effects[l], l, classes ? classes[l] : DKVB_KEEP);
+            continue;
+        }
+        dkvb_effect_add(&rest, &effects[l]);
+        hidden++;
+    }
+    if (hidden)
+        printf("the other %" PRIu32 " classes together lose %.4f (%.4f to %.4f); --all-classes shows each\n", hidden,
+               rest.loss, rest.low, rest.high);
+    free(shown);
+}
+
+static void print_planned(const struct forget *f)
+{
+    const dkvb_plan_info *p = &f->found;
+
+    if (!f->args.exact)
+        printf("would suppress %" PRIu64 " of %" PRIu64 " pairs by %s; nothing was changed\n", p->pairs_new,
+               p->pairs_total, method_name(f));
+    else
+        printf("would train again without %" PRIu64 " rows; nothing was changed\n", p->ids);
+    print_effects(f);
+    if (p->again)
+        printf("requests that would be forgotten once more, because they come back: %" PRIu64 "\n", p->again);
+    if (p->refused)
+        printf("it would be refused%s: %s\n", p->can_be_forced ? " without --force" : "", dkvb_plan_refusal(f->plan));
+}
+
+static void print_masked(const struct forget *f, const char *output, double seconds)
+{
+    const dkvb_plan_info *p = &f->found;
+
+    printf("suppressed %" PRIu64 " of %" PRIu64 " pairs by %s", p->pairs_new, p->pairs_total, method_name(f));
+    if (p->rows && f->args.examples && f->args.examples < p->rows)
+        printf(", %" PRIu64 " of %" PRIu64 " rows", f->args.examples, p->rows);
+    else if (p->rows)
+        printf(" of %" PRIu64 " rows", p->rows);
+    if (p->pairs_new < p->pairs)
+        printf(" (%" PRIu64 " more were masked before)", p->pairs - p->pairs_new);
+    printf(", in %.2f s\n", seconds);
+    if (p->budget_found)
+        printf("%" PRIu64 " were enough on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n",
+               p->budget.budget, p->budget.forget_before, p->budget.forget_after, p->budget.retain_before,
+               p->budget.retain_after);
+    if (p->again)
+        printf("earlier requests came back, and more of their pairs were suppressed: entries %" PRIu64 " to %" PRIu64
+               ", each undone by itself\n",
+               f->entry + 1, f->entry + p->again);
+    printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry);
+    if (f->args.mask_out)
+        maskfile_say_written(dkvb_plan_mask(f->plan), f->args.mask_out);
+}
+
+/* Whether a class that is asked for is still called something. */
+static bool has_name(const struct forget *f)
+{
+    const uint8_t *classes = dkvb_plan_classes(f->plan);
+
+    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+        if (classes[l] == DKVB_FORGET && dkvb_model_class_name(f->model, l))
+            return true;
+    return false;
+}
+
+static void print_deleted(const struct forget *f, const char *output, double seconds)
+{
+    const dkvb_plan_info *p = &f->found;
+    dkvb_keyinit_options placed = DKVB_KEYINIT_OPTIONS_INIT;
+
+    if (p->resumed)
+        printf("%s was without the %" PRIu64 " rows already; now the codes are too, in %.2f s\n", output, p->ids,
+               seconds);
+    else
+        printf("deleted what %" PRIu64 " rows taught the values: trained again without them, in %.2f s\n", p->ids,
+               seconds);
+    if (p->keys == DKVB_KEYS_PLACED)
+        printf("the keys were placed again without them too; the journal begins anew\n");
+    else if (f->args.keep_keys && dkvb_codeset_get_keyinit(f->codeset, &placed) == DKVB_OK)
+        printf("the keys were placed on these rows too, and are as they were\n");
+    if (p->lifted)
+        printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", p->lifted);
+    if (f->names_dropped)
+        puts("the names of the classes were taken away");
+    else if (has_name(f))
+        puts("the names of the classes stay in the model: --drop-name takes them away");
+    printf("wrote %s and %s\n", output, f->args.codes_out ? f->args.codes_out : f->args.codes);
+    if (f->args.codes_out)
+        printf("%s still has the rows\n", f->args.codes);
+}
+
+/* What whoever relies on the figures should know. */
+static void note(const struct forget *f)
+{
+    const dkvb_plan_info *p = &f->found;
+    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    uint64_t selections = p->looked_at * f->info.codebooks;
+    bool aside = false;
+
+    /* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
+    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+        aside = aside || classes[l] == DKVB_ASIDE;
+    if (p->looked_at < p->held_out)
+        tool_note("%s: effects are measured on %" PRIu64 " of the %" PRIu64 " rows held out", f->args.codes,
+                  p->looked_at, p->held_out);
+    if (p->measured && !aside && p->exhausted * 200 > selections) /* half a percent */
+        tool_note("%s: %" PRIu64 " of %" PRIu64
+                  " selections of rows held out ran out of keys, and count for nothing in what was measured: 'train "
+                  "--depth' keeps more",
+                  f->args.codes, p->exhausted, selections);
+    if (p->not_again)
+        tool_note("%s: classes forgotten before came back in part, and no number of pairs forgets them again within the "
+                  "limits: see --dry-run, or --strength exact, which trains again without them",
+                  f->args.args.operand[0]);
+}
+
+void forget_print(const struct forget *f, const char *output)
+{
+    double seconds = progress_clock() - f->began;
+
+    note(f);
+    if (f->args.json) {
+        print_json(f, seconds);
+        return;
+    }
+    write_classes(f);
+    if (f->args.dry_run)
+        print_planned(f);
+    else if (f->args.exact)
+        print_deleted(f, output, seconds);
+    else
+        print_masked(f, output, seconds);
+}

@@ -1,0 +1,365 @@
+/* dkvb predict: classes of rows, to a file or to the reader. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/answers.h"
+#include "io/args.h"
+#include "io/input.h"
+#include "io/json.h"
+#include "io/output.h"
+#include "io/paths.h"
+#include "io/pictures.h"
+#include "io/progress.h"
+#include "tool.h"
+
+struct predict_args {
+    struct args args;
+    struct pictures_args pictures;
+    const char *features, *output;
+    uint32_t top, threads;
+    bool scores, json;
+};
+
+#define AT(member) offsetof(struct predict_args, member)
+
+static const struct args_option options[] = {
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
+     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
+    PICTURES_OPTIONS(AT, pictures),
+    {"output", ARGS_TEXT, AT(output), "OUT.npy", .help = "int32[n] of labels, -1 = abstained", .letter = 'o'},
+    {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; the file is int32[n][N]", .least = 1},
+    {"scores", ARGS_FLAG, AT(scores), .help = "write the logits, float32[n][classes], instead of labels"},
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
+    {0},
+};
+
+static const struct args_command command = {
+    .name = "predict",
+    .synopsis = "MODEL --features X|--images PATH [-o OUT.npy] [options]",
+    .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.",
+    .options = options,
+    .size = sizeof(struct predict_args),
+    .least_operands = 1,
+    .most_operands = 1,
+};
+
+struct predict {
+    struct predict_args args;
+    dkvb_model *model;
+    dkvb_model_info info;
+    struct features x;
+    struct pictures pictures; /* that x is of */
+    uint32_t top;
+    int32_t *labels;      /* [n][top], with --scores NULL */
+    float *probabilities; /* [n][top], where they are printed */
+    float *logits;        /* [n][classes] with --scores, else [classes] to work in */
+    uint64_t abstained;
+    double began;
+};
+
+static int check_args(const struct predict_args *args)
+{
+    static const char *const with_scores[] = {"top", NULL};
+    int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
+
+    if (code)
+        return code;
+    if (!args->scores)
+        return EXIT_SUCCESS;
+    if (!args->output)
+        return args_misused(&command, "--scores needs --output: logits are not printed");
+    return args_refuse(&command, args, with_scores, "--scores: all logits are written");
+}
+
+/* The likeliest classes of one row that did not abstain, and what softmax gives them. */
+static int rank_row(struct predict *p, size_t row, const float *logits)
+{
+    int32_t *labels = p->labels + row * p->top;
+    int code = tool_check(dkvb_decode_top(logits, 1, p->info.classes, p->top, labels, NULL));
+
+    if (code || !p->probabilities)
+        return code;
+    code = tool_check(dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->info.temperature_power, p->logits));
+    for (uint32_t i = 0; i < p->top && code == EXIT_SUCCESS; i++)
+        p->probabilities[row * p->top + i] = p->logits[labels[i]];
+    return code;
+}
+
+static int take_answers(void *user, size_t first, size_t n, const int32_t *labels, const float *logits)
+{
+    struct predict *p = user;
+    int code = EXIT_SUCCESS;
+
+    for (size_t i = 0; i < n; i++)
+        p->abstained += labels[i] < 0;
+    if (p->args.scores) {
+        memcpy(p->logits + first * p->info.classes, logits, n * p->info.classes * sizeof *logits);
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
+        if (labels[i] >= 0)
+            code = rank_row(p, first + i, logits + i * p->info.classes);
+        else
+            for (uint32_t rank = 0; rank < p->top; rank++)
+                p->labels[(first + i) * p->top + rank] = -1;
+    }
+    return code;
+}
+
+static int make_room(struct predict *p)
+{
+    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? p->x.rows : 1, p->info.classes, 1);
+    if (!p->logits)
+        return EXIT_FAILURE;
+    if (p->args.scores)
+        return EXIT_SUCCESS;
+    p->labels = input_memory("labels", sizeof *p->labels, p->x.rows, p->top, 1);
+    if (!p->labels)
+        return EXIT_FAILURE;
+    if (p->args.output)
+        return EXIT_SUCCESS;
+    p->probabilities = input_memory("probabilities", sizeof *p->probabilities, p->x.rows, p->top, 1);
+    return p->probabilities ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int write_file(const struct predict *p)
+{
+    uint64_t shape[2] = {p->x.rows, p->args.scores ? p->info.classes : p->top};
+
+    if (p->args.scores)
+        return output_npy(p->args.output, DKVB_DTYPE_F32, 2, shape, p->logits);
+    return output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
+}
+
+static void json_prediction(const struct predict *p, size_t at)
+{
+    json_open(NULL, '{');
+    json_label("label", p->labels[at]);
+    json_text("name", dkvb_model_class_name(p->model, (uint32_t)p->labels[at]));
+    json_real("probability", (double)p->probabilities[at]);
+    json_close('}');
+}
+
+/* "predictions": of each row a list, likeliest first; empty for a row that abstained. */
+static void json_predictions(const struct predict *p)
+{
+    json_open("predictions", '[');
+    for (size_t row = 0; row < p->x.rows; row++) {
+        json_open(NULL, '[');
+        for (uint32_t i = 0; i < p->top && p->labels[row * p->top] >= 0; i++)
+            json_prediction(p, row * p->top + i);
+        json_close(']');
+    }
+    json_close(']');
+}
+
+/* The name of the next row's picture, to be free()d; NULL if rows are of none. */
+static char *next_name(const struct predict *p, uint64_t *picture)
+{
+    char *name;
+
+    if (!p->args.pictures.path)
+        return NULL;
+    *picture = pictures_next(&p->pictures, *picture);
+    name = pictures_name(&p->pictures, *picture);
+    ++*picture;
+    return name;
+}
+
+static void json_pictures(const struct predict *p)
+{
+    uint64_t picture = 0;
+
+    if (!p->args.pictures.path) {
+        json_null("pictures");
+        return;
+    }
+    json_open("pictures", '[');
+    for (size_t row = 0; row < p->x.rows; row++) {
+        char *name = next_name(p, &picture);
+
+        json_text(NULL, name);
+        free(name);
+    }
+    json_close(']');
+}
+
+static void print_json(const struct predict *p)
+{
+    json_open(NULL, '{');
+    json_count("n", p->x.rows);
+    json_count("abstained", p->abstained);
+    json_count("unreadable", p->pictures.unreadable);
+    json_count("rows_outside_scale", p->x.outside.rows);
+    json_text("output", p->args.output);
+    if (p->args.output)
+        json_null("predictions");
+    else
+        json_predictions(p);
+    json_pictures(p);
+    json_real("seconds", progress_clock() - p->began);
+    json_close('}');
+}
+
+static const char *class_text(const struct predict *p, int32_t label, char *text, size_t size)
+{
+    const char *name = dkvb_model_class_name(p->model, (uint32_t)label);
+
+    if (name)
+        return name;
+    snprintf(text, size, "%" PRId32, label);
+    return text;
+}
+
+static int class_width(const struct predict *p)
+{
+    char text[16];
+    int width = output_width("abstained");
+
+    for (int32_t label = 0; (uint32_t)label < p->info.classes; label++) {
+        int wide = output_width(class_text(p, label, text, sizeof text));
+
+        width = wide > width ? wide : width;
+    }
+    return width;
+}
+
+/* Columns that the names of pictures take. */
+static int name_width(const struct predict *p)
+{
+    uint64_t picture = 0;
+    int width = output_width("picture");
+
+    for (size_t row = 0; row < p->x.rows; row++) {
+        char *name = next_name(p, &picture);
+        int wide = name ? output_width(name) : 0;
+
+        width = wide > width ? wide : width;
+        free(name);
+    }
+    return width;
+}
+
+static void print_answers(const struct predict *p, size_t row, int width)
+{
+    char text[16];
+
+    if (p->labels[row * p->top] < 0)
+        fputs("  abstained", stdout);
+    for (uint32_t i = 0; i < p->top && p->labels[row * p->top] >= 0; i++) {
+        fputs("  ", stdout);
+        output_padded(class_text(p, p->labels[row * p->top + i], text, sizeof text), width);
+        printf("  %.4f", (double)p->probabilities[row * p->top + i]);
+    }
+    putchar('\n');
+}
+
+static void print_rows(const struct predict *p)
+{
+    int width = class_width(p);
+
+    printf("%8s  %-*s  probability\n", "row", width, "class");
+    for (size_t row = 0; row < p->x.rows; row++) {
+        printf("%8zu", row);
+        print_answers(p, row, width);
+    }
+}
+
+static void print_pictures(const struct predict *p)
+{
+    int width = class_width(p), wide = name_width(p);
+    uint64_t picture = 0;
+
+    printf("%-*s  %-*s  probability\n", wide, "picture", width, "class");
+    for (size_t row = 0; row < p->x.rows; row++) {
+        char *name = next_name(p, &picture);
+
+        output_padded(name ? name : "", wide);
+        print_answers(p, row, width);
+        free(name);
+    }
+}
+
+static void print_text(const struct predict *p)
+{
+    if (p->args.output)
+        printf("wrote %s: %s of %zu rows, %" PRIu64 " abstained\n", p->args.output,
+               p->args.scores ? "logits" : "labels", p->x.rows, p->abstained);
+    else if (p->args.pictures.path)
+        print_pictures(p);
+    else
+        print_rows(p);
+}
+
+static int check_paths(const struct predict_args *args)
+{
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]},    {"--features", args->features},
+                                  {"--images", args->pictures.path},   {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config}, {0}};
+    const struct path outputs[] = {{"--output", args->output}, {0}};
+
+    return paths_check(&command, inputs, outputs);
+}
+
+static int read_rows(struct predict *p)
+{
+    bool chosen = args_given(&command, &p->args, "encoder");
+    int code;
+
+    if (!p->args.pictures.path)
+        return input_features_for(&p->x, p->args.features, &p->info);
+    code = pictures_open_for(&p->pictures, &p->args.pictures, chosen, p->model, p->args.args.operand[0]);
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&p->pictures, p->args.output, NULL);
+    return code ? code : pictures_features(&p->pictures, p->args.threads, &p->x);
+}
+
+static int predict(struct predict *p)
+{
+    int code = input_model_map(&p->model, p->args.args.operand[0], &p->info);
+
+    if (code == EXIT_SUCCESS && p->args.top > p->info.classes)
+        code = tool_fail("--top %" PRIu32 ": the model has %" PRIu32 " classes", p->args.top, p->info.classes);
+    p->top = p->args.top ? p->args.top : 1;
+    if (code == EXIT_SUCCESS)
+        code = read_rows(p);
+    if (code == EXIT_SUCCESS)
+        code = make_room(p);
+    if (code == EXIT_SUCCESS)
+        code = answers_each(p->model, &p->x, p->args.threads, take_answers, p);
+    if (code == EXIT_SUCCESS && p->args.output)
+        code = write_file(p);
+    if (code)
+        return code;
+    if (p->args.json)
+        print_json(p);
+    else
+        print_text(p);
+    return EXIT_SUCCESS;
+}
+
+int cmd_predict(int argc, char **argv)
+{
+    struct predict p = {.began = progress_clock()};
+    int code;
+
+    if (!args_parse(&command, argc, argv, &p.args, &code))
+        return code;
+    code = check_args(&p.args);
+    if (code == EXIT_SUCCESS)
+        code = check_paths(&p.args);
+    if (code == EXIT_SUCCESS)
+        code = predict(&p);
+    free(p.logits);
+    free(p.probabilities);
+    free(p.labels);
+    input_features_free(&p.x);
+    pictures_close(&p.pictures);
+    dkvb_model_free(p.model);
+    return code;
+}

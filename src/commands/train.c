@@ -1,0 +1,826 @@
+/* dkvb train: place the keys (or take those of another model), search every row once, train the values, save. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/codes.h"
+#include "io/codeset.h"
+#include "io/ids.h"
+#include "io/input.h"
+#include "io/journal.h"
+#include "io/json.h"
+#include "io/output.h"
+#include "io/outside.h"
+#include "io/progress.h"
+#include "tool.h"
+#include "commands/train.h"
+
+struct train {
+    struct train_args args;
+    struct features x, key_rows;
+    struct pictures pictures;                 /* that x is of, until it is made */
+    char encoder[DKVB_ENCODER_IDENTITY_SIZE]; /* that made x; "" if that is not known */
+    struct left_out left;                     /* of the set of pictures */
+    dkvb_labels_info seen;                    /* in the labels */
+    dkvb_labels_info measured;                /* in the labels of rows held out */
+    dkvb_features_info values;                /* in the rows */
+    struct codes given;                       /* instead of x */
+    struct labels y;
+    struct ids ids;
+    dkvb_codeset *set;
+    struct names names;
+    uint32_t classes, trials;
+    dkvb_codebooks *codebooks; /* of --init-from */
+    dkvb_model *model;
+    dkvb_model_info info;
+    dkvb_fit_report fitted;
+    dkvb_run_options run;
+    double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
+        seconds_codes;
+    const char *stage;
+    uint64_t *back; /* [back_count], ids that were removed from the codes file, and come back */
+    size_t back_count;
+    uint64_t entries_before; /* of the journal of a model that goes on */
+    uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
+    uint64_t relearned_count;
+};
+
+/* Whether any model has room for so many: asked of the smallest, before there is the real one. */
+static int check_classes(const struct train *t)
+{
+    dkvb_model *smallest = NULL, *model = NULL;
+    int code = input_smallest_model(&smallest);
+
+    if (code)
+        return code;
+    if (dkvb_model_new(&model, dkvb_model_codebooks(smallest), t->classes, NULL) == DKVB_OK)
+        code = EXIT_SUCCESS;
+    else if (t->names.count > 0)
+        code = tool_fail("%s: %zu names: %s", t->names.path, t->names.count, dkvb_last_error());
+    else
+        code = tool_fail("%s: row %zu has label %" PRId32 ": %s", t->y.path, t->y.largest_row, t->y.largest,
+                         dkvb_last_error());
+    dkvb_model_free(model);
+    dkvb_model_free(smallest);
+    return code;
+}
+
+/* Classes without rows are refused unless they are asked for, by --empty-classes or a file of names. `known`: classes
+ * that a model which goes on has already. */
+static int survey(struct train *t, uint32_t known)
+{
+    bool any = t->args.empty_classes || t->args.class_names;
+    dkvb_status rc = dkvb_labels_survey(&t->seen, t->y.y, t->y.rows, t->classes, any ? DKVB_LABELS_ANY : known, NULL);
+
+    if (rc != DKVB_EMISMATCH)
+        return tool_check_about(t->y.path, rc);
+    if (t->seen.first_empty < t->names.count)
+        return tool_fail("%s: %s ('%s' is class %" PRIu32 "); --empty-classes trains nevertheless", t->y.path,
+                         dkvb_last_error(), t->names.line[t->seen.first_empty], t->seen.first_empty);
+    return tool_fail("%s: %s; --empty-classes trains nevertheless", t->y.path, dkvb_last_error());
+}
+
+/* Classes that labels and names ask for. */
+static int count_classes(struct train *t)
+{
+    size_t classes = (size_t)t->y.largest + 1;
+    int code;
+
+    if (t->names.count > 0 && classes > t->names.count)
+        return tool_fail("%s: row %zu has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path,
+                         t->y.largest_row, t->y.largest, t->names.path, t->names.count, t->names.count - 1);
+    if (t->y.largest < 0)
+        return tool_fail("%s: %zu labels and none of 0 or more, so there is nothing to learn", t->y.path, t->y.rows);
+    if (t->names.count > UINT32_MAX)
+        return tool_fail("%s: %zu names are too many", t->names.path, t->names.count);
+    t->classes = (uint32_t)(t->names.count > classes ? t->names.count : classes);
+    code = check_classes(t);
+    if (code == EXIT_SUCCESS && !t->args.continue_from)
+        code = survey(t, 0);
+    return code;
+}
+
+/* Pictures as rows, with their labels and ids. Then the encoder has done its work, and its memory is wanted elsewhere.
+ */
+static int read_pictures(struct train *t)
+{
+    const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
+    bool chosen = args_given(&train_command, &t->args, "encoder");
+    struct names *names = t->args.class_names ? NULL : &t->names;
+    int32_t *as = NULL;
+    int code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model);
+
+    if (code == EXIT_SUCCESS)
+        code = pictures_spare(&t->pictures, t->args.output, t->args.codes_out);
+    if (code == EXIT_SUCCESS)
+        code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
+                              : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as);
+    if (code == EXIT_SUCCESS)
+        code = ids_of_rows(&t->ids, t->args.ids, t->pictures.args->path, t->pictures.info.pictures);
+    if (code == EXIT_SUCCESS && !t->args.labels) { /* what its folders say, before all pictures are encoded */
+        code = pictures_labels(&t->pictures, as, &t->y);
+        if (code == EXIT_SUCCESS)
+            code = count_classes(t);
+        input_labels_free(&t->y);
+    }
+    if (code == EXIT_SUCCESS)
+        code = pictures_features(&t->pictures, t->args.threads, &t->x);
+    if (code == EXIT_SUCCESS)
+        code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
+                              : pictures_labels(&t->pictures, as, &t->y);
+    free(as);
+    if (code == EXIT_SUCCESS)
+        pictures_keep_ids(&t->pictures, &t->ids);
+    if (code == EXIT_SUCCESS)
+        snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
+    if (code == EXIT_SUCCESS)
+        pictures_left_out(&t->left, &t->pictures);
+    pictures_close(&t->pictures);
+    return code;
+}
+
+/* Rows or their codes, and as many labels. */
+static int read_rows(struct train *t)
+{
+    int code;
+
+    if (t->args.pictures.path)
+        return read_pictures(t);
+    code = t->args.codes ? codes_map(&t->given, t->args.codes) : input_features_map(&t->x, t->args.features);
+    if (code)
+        return code;
+    return t->args.codes ? input_labels(&t->y, t->args.labels, t->given.path, t->given.rows)
+                         : input_labels_for(&t->y, t->args.labels, &t->x);
+}
+
+/* What the rows are called. */
+static int name_rows(struct train *t)
+{
+    const char *of = t->args.codes ? t->given.path : t->x.path;
+
+    return t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
+}
+
+static void say_what_was_read(const struct train *t)
+{
+    if (t->args.codes)
+        printf("read    codes of %zu rows from %s, %" PRIu32 " classes\n", t->given.rows, t->given.path, t->classes);
+    else
+        printf("read    %zu rows of %zu from %s%s%s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
+               t->encoder[0] ? " by " : "", t->encoder, t->classes);
+    pictures_say_left_out(&t->left);
+}
+
+/* A value that dwarfs all others. */
+static int survey_rows(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    if (!t->args.codes)
+        code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns));
+    if (code == EXIT_SUCCESS && t->values.outlying > 0)
+        tool_note(
+            "%s: %" PRIu64 " values are over 1000 times as large as all others, so that rows look alike beside them: "
+            "row %" PRIu64 ", column %" PRIu64 " is %g; remove or scale them",
+            t->x.path, t->values.outlying, t->values.first_row, t->values.first_column, (double)t->values.first_value);
+    return code;
+}
+
+/* What of the labels teaches nothing. */
+static void say_labels(const struct train *t)
+{
+    if (t->seen.unlabelled > 0)
+        printf("note    %" PRIu64 " of %" PRIu64 " rows have no label (-1), and are not learned from\n",
+               t->seen.unlabelled, t->seen.rows);
+    if (t->seen.empty > 0)
+        printf("note    %" PRIu32 " of %" PRIu32 " classes have no rows: %s\n", t->seen.empty, t->seen.classes,
+               t->seen.empty_list);
+    if (t->seen.classes - t->seen.empty == 1 && !t->args.continue_from)
+        printf("note    all rows are of one class, so there is nothing to tell apart\n");
+}
+
+static int read_inputs(struct train *t)
+{
+    int code = t->args.class_names ? input_names(&t->names, t->args.class_names) : EXIT_SUCCESS;
+
+    if (code == EXIT_SUCCESS)
+        code = read_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = count_classes(t);
+    if (code == EXIT_SUCCESS)
+        code = name_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = survey_rows(t);
+    if (code == EXIT_SUCCESS && !t->args.json)
+        say_what_was_read(t);
+    if (code == EXIT_SUCCESS && !t->args.json && !t->args.continue_from)
+        say_labels(t);
+    return code;
+}
+
+static int check_columns(const struct train *t, const char *path, const dkvb_model_info *info)
+{
+    if (t->args.codes || t->x.columns == info->input_dim)
+        return EXIT_SUCCESS;
+    return tool_fail("%s: %zu columns, %s takes %" PRIu32, t->x.path, t->x.columns, path, info->input_dim);
+}
+
+static int share_keys(struct train *t)
+{
+    dkvb_model *other = NULL;
+    dkvb_model_info info;
+    int code = input_model_load(&other, t->args.init_from, &info);
+
+    if (code == EXIT_SUCCESS)
+        code = check_columns(t, t->args.init_from, &info);
+    if (code == EXIT_SUCCESS)
+        t->codebooks = dkvb_codebooks_retain(dkvb_model_codebooks(other));
+    dkvb_model_free(other);
+    return code;
+}
+
+/* The model may know more classes than these labels use, or need more. */
+static int continue_model(struct train *t)
+{
+    dkvb_model_info info;
+    int code = input_model_load(&t->model, t->args.continue_from, &info);
+
+    if (code == EXIT_SUCCESS)
+        code = check_columns(t, t->args.continue_from, &info);
+    if (code == EXIT_SUCCESS)
+        code = survey(t, info.classes);
+    if (code == EXIT_SUCCESS && !t->args.json)
+        say_labels(t);
+    if (code || info.classes >= t->classes)
+        return code;
+    if (!t->args.json)
+        printf("classes %" PRIu32 " more than the %" PRIu32 " of %s\n", t->classes - info.classes, info.classes,
+               t->args.continue_from);
+    return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
+}
+
+/* Names may change places in a model that goes on, so all are taken away before. The library refuses one that a class
+ * has which the file does not name. */
+static int name_classes(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    for (uint32_t i = 0; i < t->names.count && code == EXIT_SUCCESS; i++)
+        code = tool_check(dkvb_model_set_class_name(t->model, i, NULL));
+    for (uint32_t i = 0; i < t->names.count && code == EXIT_SUCCESS; i++)
+        if (dkvb_model_set_class_name(t->model, i, t->names.line[i]) != DKVB_OK)
+            code = tool_fail("%s: line %" PRIu32 ": %s", t->names.path, i + 1, dkvb_last_error());
+    return code;
+}
+
+/* A model of rows of features may go on with pictures: then it is known from here on. */
+static int note_encoder(struct train *t)
+{
+    if (t->encoder[0] == '\0' || dkvb_model_encoder(t->model))
+        return EXIT_SUCCESS;
+    return tool_check(dkvb_model_set_encoder(t->model, t->encoder));
+}
+
+static int describe_model(struct train *t)
+{
+    int code = name_classes(t);
+
+    if (code == EXIT_SUCCESS)
+        code = note_encoder(t);
+    t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_get_info(t->model, &t->info));
+    return code;
+}
+
+/* The stage that ended, with its time. */
+static void end_stage(struct train *t)
+{
+    double now = progress_clock(), took = now - t->stage_began;
+    const char *stage = t->stage ? t->stage : "";
+
+    progress_stop();
+    if (strcmp(stage, "whitening") == 0)
+        t->seconds_whitening = took;
+    else if (strcmp(stage, "keys") == 0)
+        t->seconds_keys = took;
+    else if (strcmp(stage, "search") == 0)
+        t->seconds_search = took;
+    else if (strcmp(stage, "values") == 0)
+        t->seconds_values = took;
+    else if (strcmp(stage, "temperature") == 0)
+        t->seconds_temperature = took;
+    else if (strcmp(stage, "codes") == 0)
+        t->seconds_codes = took;
+    if (t->stage && !t->args.json)
+        printf("%-11s %41s %8.2f s\n", stage, "", took);
+    t->stage = NULL;
+    t->stage_began = now;
+}
+
+static int begin_stage(void *user, const char *stage)
+{
+    struct train *t = user;
+
+    end_stage(t);
+    t->stage = stage;
+    (void)progress_start(stage, t->args.threads);
+    return progress_interrupted();
+}
+
+static int report_epoch(void *user, const dkvb_train_report *report)
+{
+    struct train *t = user;
+
+    t->fitted.loss = report->loss;
+    t->fitted.accuracy = report->accuracy;
+    if (!t->args.json) {
+        progress_hide();
+        printf("epoch   %" PRIu32 " of %" PRIu32 ": loss %.4f, accuracy %.4f\n", report->epoch, report->epochs,
+               report->loss, report->accuracy);
+        fflush(stdout);
+    }
+    return progress_interrupted();
+}
+
+static int report_trial(void *user, const dkvb_trial *trial)
+{
+    const struct train *t = user;
+
+    if (!t->args.json) {
+        progress_hide();
+        printf("trial   %2" PRIu32 ": keys %5" PRIu32 ", top %2" PRIu32 ", %s, epochs %2" PRIu32
+               ", rate %4.1f: accuracy %.4f, loss %.4f on %" PRIu64 " rows held out\n",
+               trial->number, trial->keys, trial->top_k, trial->whitened ? "whitened" : "plain   ", trial->epochs,
+               trial->learning_rate, trial->accuracy, trial->loss, trial->held_out);
+        fflush(stdout);
+    }
+    return progress_interrupted();
+}
+
+/* A shape that fits --size; --tune may still choose everything else. */
+static int fit_size(struct train_args *a, const struct train *t)
+{
+    dkvb_keyinit_options keyinit = a->keyinit;
+    dkvb_train_options train = a->train;
+    uint32_t top_k = a->top_k;
+    uint64_t bytes = a->most_bytes;
+    size_t labelled = 0;
+    int code;
+
+    for (size_t i = 0; i < t->names.count; i++)
+        bytes -= bytes < strlen(t->names.line[i]) ? bytes : strlen(t->names.line[i]);
+    for (size_t i = 0; i < t->y.rows; i++)
+        labelled += t->y.y[i] >= 0;
+    code = tool_check_about(
+        "--size", dkvb_fit_within(&keyinit, &train, &top_k, &a->whiten, labelled, t->x.columns, t->classes, bytes));
+    if (code)
+        return code;
+    a->keyinit = keyinit;
+    if (!a->tune) {
+        a->train = train;
+        a->top_k = top_k;
+    }
+    return EXIT_SUCCESS;
+}
+
+static int tune(struct train *t, const dkvb_fit_rows *rows)
+{
+    dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
+    dkvb_run_options run = progress_start("tune", t->args.threads);
+    int code;
+
+    o.trials = t->args.trials;
+    o.whiten = t->args.whiten;
+    o.seconds = t->args.tune_seconds;
+    o.report = report_trial;
+    o.user = t;
+    code = tool_check_about(t->x.path,
+                            dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
+    progress_stop();
+    if (code == EXIT_SUCCESS && !t->args.json)
+        printf("tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
+               t->trials, t->trials);
+    t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
+    return code;
+}
+
+static int settle(struct train *t, const dkvb_fit_rows *rows)
+{
+    struct train_args *a = &t->args;
+    int code = EXIT_SUCCESS;
+
+    if (a->most_bytes > 0)
+        code = fit_size(a, t);
+    if (code == EXIT_SUCCESS && a->tune)
+        code = tune(t, rows);
+    if (code == EXIT_SUCCESS && a->init_from)
+        code = share_keys(t);
+    if (code == EXIT_SUCCESS && a->key_features)
+        code = input_features_map(&t->key_rows, a->key_features);
+    if (code == EXIT_SUCCESS && a->key_features && t->key_rows.columns != t->x.columns)
+        code = tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
+                         t->key_rows.columns, t->x.path, t->x.columns);
+    return code;
+}
+
+/* What the rows held out say, or why the temperature does not come from them. */
+static void say_held_out(const struct train *t)
+{
+    static const char *const kept[] = {[DKVB_TEMPERATURE_FEW_ROWS] = "too few rows can be held out",
+                                       [DKVB_TEMPERATURE_FEW_CLASSES] =
+                                           "rows held out are of less than half of the classes"};
+    const dkvb_fit_report *r = &t->fitted;
+
+    if (t->args.json)
+        return;
+    if (r->temperature_rows > 0)
+        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f x spread^%.3f, calibration error %.4f\n",
+               r->temperature_rows, r->held_out_accuracy, r->temperature, r->temperature_power, r->calibration_error);
+    else
+        printf("temperature %.3f is %s: %s\n", t->info.temperature, t->args.continue_from ? "kept" : "not fitted",
+               kept[r->temperature_kept]);
+}
+
+static void say_settings(const struct train *t)
+{
+    const dkvb_fit_report *r = &t->fitted;
+
+    if (t->args.json)
+        return;
+    printf("model   %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, top %" PRIu32 "%s, because %" PRIu64
+           " rows\n",
+           r->codebooks, r->keys, r->key_dim, r->top_k, r->whitened ? ", rows half whitened" : "", r->labelled);
+    if (r->accuracy_plain >= 0)
+        printf("whiten  %s: accuracy on rows held out %.4f with it, %.4f without (by few codebooks)\n",
+               r->whitened ? "yes" : "no", r->accuracy_whitened, r->accuracy_plain);
+    if (r->unlearnable > 0)
+        printf("note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
+}
+
+static dkvb_fit_rows fit_rows(const struct train *t)
+{
+    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
+
+    rows.x = t->x.x;
+    rows.labels = t->y.y;
+    rows.ids = t->ids.id;
+    rows.n = t->y.rows;
+    rows.dim = t->x.columns;
+    rows.classes = t->classes;
+    return rows;
+}
+
+/* As the options say; they are read when the fit begins, so tuning may still change them. */
+static dkvb_fit_options fit_options(struct train *t)
+{
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
+    struct train_args *a = &t->args;
+
+    a->train.report = report_epoch;
+    a->train.user = t;
+    o.keyinit = &a->keyinit;
+    o.train = &a->train;
+    o.values_dtype = train_value_types[a->values];
+    o.keep = a->keep;
+    o.depth = a->depth;
+    o.hold_out = a->hold_out;
+    o.count_classes = a->keep_counts;
+    o.stage = begin_stage;
+    o.user = t;
+    return o;
+}
+
+/* A failure of the library about rows: of codes, of features, or of a model and its codes file. */
+static int told_about(const struct train *t, dkvb_status rc)
+{
+    const struct train_args *a = &t->args;
+
+    if (rc == DKVB_EMISMATCH && t->set)
+        return tool_check_both(a->continue_from, a->codes_out, rc);
+    if (rc == DKVB_ESTATE && a->continue_from)
+        return tool_check_about(a->continue_from, rc);
+    return tool_check_about(a->codes ? a->codes : t->x.path, rc);
+}
+
+/* A new model. */
+static int fit(struct train *t)
+{
+    struct train_args *a = &t->args;
+    dkvb_fit_rows rows = fit_rows(t);
+    dkvb_fit_options o = fit_options(t);
+    int code = settle(t, &rows);
+
+    if (code)
+        return code;
+    o.top_k = a->top_k;
+    o.whiten = a->whiten;
+    o.codebooks = t->codebooks;
+    o.key_rows = t->key_rows.x;
+    o.key_row_count = t->key_rows.rows;
+    t->run = progress_start("fit", a->threads);
+    t->run.outside = outside_count(&t->x);
+    t->stage_began = progress_clock();
+    code =
+        tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
+    end_stage(t);
+    if (code == EXIT_SUCCESS)
+        code = describe_model(t);
+    if (code)
+        return code;
+    say_settings(t);
+    say_held_out(t);
+    outside_note(t->x.path, &t->x.outside);
+    return code;
+}
+
+/* A model without values for codes that were searched before. */
+static int make_model_of_codes(struct train *t)
+{
+    const dkvb_array *codes = &t->given.array;
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    int code = share_keys(t);
+
+    if (t->args.top_k)
+        o.top_k = t->args.top_k;
+    else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX) /* else the shape is refused */
+        o.top_k = (uint32_t)codes->shape[2];
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(&t->model, t->codebooks, t->classes, &o));
+    return code;
+}
+
+/* Rows are numbered on from those of the codes file by the library; but pictures that could not be read count too. */
+static int number_on(struct train *t)
+{
+    uint64_t first = 0;
+
+    for (uint32_t p = DKVB_PART_TRAINING; t->args.pictures.path && p <= DKVB_PART_HELD_OUT; p++) {
+        dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+        int code = tool_check(dkvb_codeset_list_rows(t->set, p, &part));
+
+        if (code)
+            return code;
+        if (part.n > 0 && part.ids[part.n - 1] >= first)
+            first = part.ids[part.n - 1] + 1;
+    }
+    for (size_t i = 0; i < t->ids.n; i++)
+        t->ids.id[i] += first;
+    return EXIT_SUCCESS;
+}
+
+/* Let the ids of removed rows come back, as asked. */
+static int readmit(struct train *t)
+{
+    t->back = input_memory("row ids", sizeof *t->back, t->ids.n, 1, 1);
+    for (size_t i = 0; t->back && i < t->ids.n; i++)
+        if (dkvb_codeset_was_removed(t->set, t->ids.id[i]))
+            t->back[t->back_count++] = t->ids.id[i];
+    return t->back ? tool_check(dkvb_codeset_readmit(t->set, t->back, t->back_count)) : EXIT_FAILURE;
+}
+
+/* Forgettings of exactly the rows that came back are over. Classes that came back were noted in training. */
+static int end_forgettings_of_rows(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t id = 1; id <= t->entries_before && t->back_count > 0 && code == EXIT_SUCCESS; id++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, id - 1, &entry));
+        if (code == EXIT_SUCCESS && journal_in_force(&entry) &&
+            dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
+            code = tool_check(dkvb_model_relearn(t->model, id, NULL, NULL));
+    }
+    return code;
+}
+
+/* Forgettings of rows, of which this training cannot tell whether it brings them back. */
+static int note_unchecked(const struct train *t)
+{
+    const char *model = t->args.continue_from;
+    int code = EXIT_SUCCESS;
+
+    for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, i, &e));
+        if (code || !journal_in_force(&e) || !e.rows || e.by_class)
+            continue;
+        if (e.salted)
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
+                      " rows by their ids; whether they are among these "
+                      "rows is not checked without the codes file that they were taken out of (--codes-out)",
+                      model, e.id, e.rows);
+        else
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
+                      " rows by their ids, and their salt is gone: nobody "
+                      "can check whether they are among these rows",
+                      model, e.id, e.rows);
+    }
+    return code;
+}
+
+/* A model that goes on, or codes instead of rows. */
+static int go_on(struct train *t)
+{
+    struct train_args *a = &t->args;
+    dkvb_fit_rows rows = fit_rows(t);
+    dkvb_fit_options o = fit_options(t);
+    int code = a->continue_from ? continue_model(t) : make_model_of_codes(t);
+
+    if (code == EXIT_SUCCESS && args_given(&train_command, a, "values"))
+        code = tool_check(dkvb_model_set_values_dtype(t->model, train_value_types[a->values]));
+    if (code == EXIT_SUCCESS)
+        code = describe_model(t);
+    if (code == EXIT_SUCCESS && a->codes)
+        code = codes_check_shape(&t->given, &t->info);
+    if (code == EXIT_SUCCESS && a->codes_out)
+        code = codeset_read(&t->set, a->codes_out, t->model, a->threads);
+    if (code)
+        return code;
+    if (a->codes_out && !a->ids) {
+        code = number_on(t);
+        rows.ids = a->pictures.path ? t->ids.id : NULL;
+    }
+    if (code)
+        return code;
+    if (a->codes_out && a->ids && a->relearn)
+        code = readmit(t);
+    if (code)
+        return code;
+    t->entries_before = dkvb_journal_count(t->model);
+    rows.codes = t->given.codes;
+    rows.k = a->codes ? t->info.top_k : 0;
+    t->run = progress_start("search", a->threads);
+    t->run.outside = a->codes ? NULL : outside_count(&t->x);
+    t->stage_began = progress_clock();
+    code = told_about(t, dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &t->run));
+    end_stage(t);
+    if (code == EXIT_SUCCESS)
+        code = end_forgettings_of_rows(t);
+    if (code == EXIT_SUCCESS)
+        code = describe_model(t);
+    if (code)
+        return code;
+    say_held_out(t);
+    if (!a->codes)
+        outside_note(t->x.path, &t->x.outside);
+    return EXIT_SUCCESS;
+}
+
+/* Classes of which the codes file holds no row out: no class keeps fewer than three rows to learn from. */
+static int survey_held_out(struct train *t)
+{
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+    int code = t->set ? tool_check(dkvb_codeset_list_rows(t->set, DKVB_PART_HELD_OUT, &rows)) : EXIT_SUCCESS;
+
+    if (code == EXIT_SUCCESS && rows.n > 0)
+        code =
+            tool_check(dkvb_labels_survey(&t->measured, rows.labels, rows.n, t->info.classes, DKVB_LABELS_ANY, NULL));
+    return code;
+}
+
+/* What the journal says of forgettings that are over, in the entries that this training added. */
+static int read_relearned(struct train *t)
+{
+    uint64_t count = dkvb_journal_count(t->model), added = count - t->entries_before;
+    int code = EXIT_SUCCESS;
+
+    if (added == 0)
+        return code;
+    t->relearned = input_memory("entries", sizeof *t->relearned, (size_t)added, 1, 1);
+    if (!t->relearned)
+        return EXIT_FAILURE;
+    for (uint64_t i = t->entries_before; i < count && code == EXIT_SUCCESS; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        code = tool_check(dkvb_journal_get(t->model, i, &entry));
+        t->relearned[t->relearned_count++] = entry.ends;
+    }
+    return code;
+}
+
+static void print_json(const struct train *t)
+{
+    const dkvb_fit_report *r = &t->fitted;
+
+    json_open(NULL, '{');
+    json_count("n", t->y.rows);
+    json_count("held_out", r->held_out);
+    json_count("classes_not_held_out", t->measured.empty);
+    json_text("not_held_out", t->measured.empty_list);
+    json_count("unlearnable", r->unlearnable);
+    json_count("unlabelled", t->seen.unlabelled);
+    json_count("classes_without_rows", t->seen.empty);
+    json_text("without_rows", t->seen.empty_list);
+    json_count("outlying_values", t->values.outlying);
+    pictures_json_left_out(&t->left);
+    if (t->args.codes)
+        json_null("rows_outside_scale");
+    else
+        json_count("rows_outside_scale", t->x.outside.rows);
+    json_text("encoder", t->encoder[0] ? t->encoder : NULL);
+    json_count("classes", t->info.classes);
+    json_count("codebooks", t->info.codebooks);
+    json_count("keys", t->info.keys);
+    json_count("key_dim", t->info.key_dim);
+    json_count("top_k", t->info.top_k);
+    json_count("epochs", r->epochs);
+    json_real("whitened_accuracy", r->accuracy_whitened);
+    json_real("plain_accuracy", r->accuracy_plain);
+    json_bool("whitened", r->whitened != 0);
+    json_count("trials", t->trials);
+    json_count("temperature_rows", r->temperature_rows);
+    json_real("temperature", t->info.temperature);
+    json_real("temperature_power", t->info.temperature_power);
+    json_bool("temperature_kept", r->temperature_kept != 0 && t->args.continue_from);
+    json_real("calibration_error", r->calibration_error);
+    json_real("held_out_accuracy", r->held_out_accuracy);
+    json_open("relearned", '[');
+    for (uint64_t i = 0; i < t->relearned_count; i++)
+        json_count(NULL, t->relearned[i]);
+    json_close(']');
+    json_real("loss", r->loss);
+    json_real("accuracy", r->accuracy);
+    json_real("seconds_whitening", t->seconds_whitening);
+    json_real("seconds_keys", t->seconds_keys);
+    json_real("seconds_search", t->seconds_search);
+    json_real("seconds_values", t->seconds_values);
+    json_real("seconds_temperature", t->seconds_temperature);
+    json_real("seconds_codes", t->seconds_codes);
+    json_real("seconds_files", progress_file_seconds());
+    json_real("seconds", progress_clock() - t->began);
+    json_close('}');
+}
+
+static void print_written(const struct train *t)
+{
+    for (uint64_t i = 0; i < t->relearned_count; i++)
+        printf("journal entry %" PRIu64 " is over: what it forgot was taught again\n", t->relearned[i]);
+    if (t->args.codes_out)
+        printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
+               t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
+    if (t->measured.empty > 0)
+        printf("note    %" PRIu32 " of %" PRIu32
+               " classes are too small to hold rows out, so forgetting them cannot be "
+               "measured: %s\n",
+               t->measured.empty, t->measured.classes, t->measured.empty_list);
+    printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
+}
+
+static int train(struct train *t)
+{
+    int code = train_claim_paths(&t->args);
+
+    if (code == EXIT_SUCCESS)
+        code = read_inputs(t);
+    if (code == EXIT_SUCCESS)
+        code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
+    if (code == EXIT_SUCCESS)
+        code = survey_held_out(t);
+    if (code == EXIT_SUCCESS)
+        code = read_relearned(t);
+    if (code == EXIT_SUCCESS)
+        code = note_unchecked(t);
+    if (code == EXIT_SUCCESS && t->args.codes_out)
+        code = output_codeset(t->set, t->args.codes_out);
+    if (code == EXIT_SUCCESS)
+        code = output_model(t->model, t->args.output);
+    if (code)
+        return code;
+    if (t->args.json)
+        print_json(t);
+    else
+        print_written(t);
+    return code;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct train t = {.began = progress_clock(),
+                      .fitted = DKVB_FIT_REPORT_INIT,
+                      .seen = DKVB_LABELS_INFO_INIT,
+                      .measured = DKVB_LABELS_INFO_INIT,
+                      .values = DKVB_FEATURES_INFO_INIT};
+    int code;
+
+    if (!args_parse(&train_command, argc, argv, &t.args, &code))
+        return code;
+    code = train_check_args(&t.args);
+    if (code == EXIT_SUCCESS)
+        code = train(&t);
+    free(t.back);
+    free(t.relearned);
+    dkvb_model_free(t.model);
+    dkvb_codebooks_free(t.codebooks);
+    dkvb_codeset_free(t.set);
+    ids_free(&t.ids);
+    input_names_free(&t.names);
+    input_labels_free(&t.y);
+    input_features_free(&t.x);
+    input_features_free(&t.key_rows);
+    codes_free(&t.given);
+    return code;
+}

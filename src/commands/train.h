@@ -1,0 +1,34 @@
+/* The options of `dkvb train`, apart from what is done with them. */
+#ifndef DKVB_TOOL_TRAIN_H
+#define DKVB_TOOL_TRAIN_H
+
+#include <stdbool.h>
+
+#include <dkvb/dkvb.h>
+
+#include "io/args.h"
+#include "io/pictures.h"
+
+struct train_args {
+    struct args args;
+    const char *features, *codes, *labels, *output;
+    const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out, *size;
+    struct pictures_args pictures;
+    dkvb_keyinit_options keyinit; /* 0: what suits the data */
+    dkvb_train_options train;     /* the same of epochs and rate */
+    uint64_t seed, most_bytes;
+    double hold_out, tune_seconds;
+    uint32_t top_k, preset, whiten, keep, depth, values, trials, threads;
+    bool as_they_are, tune, keep_counts, relearn, empty_classes, json;
+};
+
+extern const struct args_command train_command;
+
+/* By train_args.values. */
+extern const uint32_t train_value_types[];
+
+/* Options that go together, and what follows from them; then that no file is claimed twice. */
+int train_check_args(struct train_args *args);
+int train_claim_paths(const struct train_args *args);
+
+#endif

@@ -1,0 +1,353 @@
+#include "io/args.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+enum { OPERAND = 1, FIRST_LONG = 256 }; /* what getopt_long returns: option i of the table is FIRST_LONG + i */
+
+static void print_usage(FILE *to, const struct args_command *command)
+{
+    fprintf(to, "usage: dkvb %s %s\n", command->name, command->synopsis);
+}
+
+int args_misused(const struct args_command *command, const char *message)
+{
+    tool_misused("%s: %s", command->name, message);
+    print_usage(stderr, command);
+    fprintf(stderr, "'dkvb help %s' explains the options.\n", command->name);
+    return EXIT_USAGE;
+}
+
+static size_t count_options(const struct args_command *command)
+{
+    size_t n = 0;
+
+    while (command->options[n].name)
+        n++;
+    return n;
+}
+
+static bool is_given(const void *values, size_t option)
+{
+    return ((const struct args *)values)->given >> option & 1;
+}
+
+bool args_given(const struct args_command *command, const void *values, const char *name)
+{
+    for (size_t i = 0; command->options[i].name; i++)
+        if (strcmp(command->options[i].name, name) == 0)
+            return is_given(values, i);
+    return false;
+}
+
+int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason)
+{
+    char message[256];
+
+    for (size_t i = 0; names[i]; i++) {
+        if (!args_given(command, values, names[i]))
+            continue;
+        snprintf(message, sizeof message, "--%s does not go with %s", names[i], reason);
+        return args_misused(command, message);
+    }
+    return EXIT_SUCCESS;
+}
+
+bool args_number(const char *text, uint64_t *out)
+{
+    char *end;
+    unsigned long long number;
+
+    if (!isdigit((unsigned char)text[0])) /* strtoull would take blanks and signs */
+        return false;
+    errno = 0;
+    number = strtoull(text, &end, 10);
+    if (errno != 0 || *end != '\0')
+        return false;
+    *out = number;
+    return true;
+}
+
+static uint64_t largest(const struct args_option *option)
+{
+    if (option->most)
+        return option->most;
+    return option->kind == ARGS_U32 ? UINT32_MAX : UINT64_MAX;
+}
+
+static bool parse_whole(const struct args_option *option, const char *text, void *to)
+{
+    uint64_t number;
+
+    if (!args_number(text, &number) || number < option->least || number > largest(option))
+        return false;
+    if (option->kind == ARGS_U32)
+        *(uint32_t *)to = (uint32_t)number;
+    else
+        *(uint64_t *)to = number;
+    return true;
+}
+
+static bool in_range(const struct args_option *option, double number)
+{
+    return isfinite(number) && !(option->positive && number == 0.0) &&
+           !(option->most && number > (double)option->most) && !(option->below > 0.0 && number >= option->below);
+}
+
+static bool parse_real(const struct args_option *option, const char *text, double *to)
+{
+    char *end;
+    double number;
+
+    /* Plain decimal only: strtod would also take blanks, "nan", "inf" and hexadecimal. */
+    if (!(isdigit((unsigned char)text[0]) || text[0] == '.') || text[strspn(text, "0123456789.eE+-")] != '\0')
+        return false;
+    number = strtod(text, &end);
+    if (*end != '\0' || !in_range(option, number))
+        return false;
+    *to = number;
+    return true;
+}
+
+static bool parse_choice(const struct args_option *option, const char *text, uint32_t *to)
+{
+    for (uint32_t i = 0; option->choices[i]; i++) {
+        if (strcmp(option->choices[i], text) == 0) {
+            *to = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_value(const struct args_option *option, const char *text, void *values)
+{
+    void *to = (char *)values + option->at;
+
+    switch (option->kind) {
+    case ARGS_FLAG:
+        *(bool *)to = true;
+        return true;
+    case ARGS_TEXT:
+        *(const char **)to = text;
+        return true;
+    case ARGS_REAL:
+        return parse_real(option, text, to);
+    case ARGS_CHOICE:
+        return parse_choice(option, text, to);
+    default:
+        return parse_whole(option, text, to);
+    }
+}
+
+static void describe_real(const struct args_option *option, char *text, size_t size)
+{
+    const char *from = option->positive ? "a number above 0" : "a number of 0 or more";
+
+    if (option->most)
+        snprintf(text, size, "%s, at most %" PRIu64 ",", from, option->most);
+    else if (option->below > 0.0)
+        snprintf(text, size, "%s, below %g,", from, option->below);
+    else
+        snprintf(text, size, "%s", from);
+}
+
+/* What parse_value() would have taken, for its message. */
+static void describe_value(const struct args_option *option, char *text, size_t size)
+{
+    if (option->kind == ARGS_REAL)
+        describe_real(option, text, size);
+    else if (option->kind == ARGS_CHOICE)
+        snprintf(text, size, "%s", option->value);
+    else
+        snprintf(text, size, "a whole number from %" PRIu64 " to %" PRIu64, option->least, largest(option));
+}
+
+static int refuse_value(const struct args_command *command, const struct args_option *option, const char *found)
+{
+    char wanted[128], message[512];
+
+    describe_value(option, wanted, sizeof wanted);
+    snprintf(message, sizeof message, "--%s '%.128s': %s is wanted", option->name, found, wanted);
+    return args_misused(command, message);
+}
+
+/* The words getopt_long() would use, less its own prefix. `argv[optind - 1]` is the word it stumbled over. */
+static int refuse_word(const struct args_command *command, int found, char **argv)
+{
+    char message[256];
+    const char *word = argv[optind - 1];
+
+    if (found == ':')
+        snprintf(message, sizeof message, "%.128s: a value is missing", word);
+    else if (optopt >= FIRST_LONG)
+        snprintf(message, sizeof message, "--%s takes no value", command->options[optopt - FIRST_LONG].name);
+    else if (optopt != 0)
+        snprintf(message, sizeof message, "unknown option '-%c'", optopt);
+    else
+        snprintf(message, sizeof message, "unknown or ambiguous option '%.128s'", word);
+    return args_misused(command, message);
+}
+
+static int take_operand(const struct args_command *command, struct args *args, int *count, const char *word)
+{
+    char message[256];
+
+    if (*count == command->most_operands) {
+        snprintf(message, sizeof message, "unexpected '%.128s'", word);
+        return args_misused(command, message);
+    }
+    args->operand[(*count)++] = word;
+    return EXIT_SUCCESS;
+}
+
+/* The table as getopt_long() wants it. */
+struct grammar {
+    struct option longs[ARGS_MAX_OPTIONS + 2];
+    char letters[2 * ARGS_MAX_OPTIONS + 4];
+};
+
+static void build_grammar(struct grammar *g, const struct args_command *command)
+{
+    size_t n = count_options(command);
+    char *letter = g->letters;
+
+    /* '-': operands come in order, whatever POSIXLY_CORRECT says; ':': a missing value is not an unknown option. */
+    *letter++ = '-';
+    *letter++ = ':';
+    *letter++ = 'h';
+    for (size_t i = 0; i < n; i++) {
+        const struct args_option *o = &command->options[i];
+
+        g->longs[i] =
+            (struct option){o->name, o->kind == ARGS_FLAG ? no_argument : required_argument, NULL, FIRST_LONG + (int)i};
+        if (o->letter) {
+            *letter++ = o->letter;
+            *letter++ = ':';
+        }
+    }
+    *letter = '\0';
+    g->longs[n] = (struct option){"help", no_argument, NULL, 'h'};
+    g->longs[n + 1] = (struct option){NULL, 0, NULL, 0};
+}
+
+static size_t option_of(const struct args_command *command, int found)
+{
+    size_t i = 0;
+
+    if (found >= FIRST_LONG)
+        return (size_t)(found - FIRST_LONG);
+    while (command->options[i].letter != found)
+        i++;
+    return i;
+}
+
+static int take_option(const struct args_command *command, void *values, int found)
+{
+    size_t i = option_of(command, found);
+
+    if (!parse_value(&command->options[i], optarg, values))
+        return refuse_value(command, &command->options[i], optarg);
+    ((struct args *)values)->given |= UINT64_C(1) << i;
+    return EXIT_SUCCESS;
+}
+
+static int check_complete(const struct args_command *command, const void *values, int operands)
+{
+    char message[128];
+
+    if (operands < command->least_operands) {
+        snprintf(message, sizeof message, "%d of %d operands given", operands, command->least_operands);
+        return args_misused(command, message);
+    }
+    for (size_t i = 0; command->options[i].name; i++) {
+        if (!command->options[i].required || is_given(values, i))
+            continue;
+        snprintf(message, sizeof message, "--%s is missing", command->options[i].name);
+        return args_misused(command, message);
+    }
+    return EXIT_SUCCESS;
+}
+
+static void print_default(const struct args_option *option, const void *values)
+{
+    const void *at = (const char *)values + option->at;
+
+    if (!option->shows_default)
+        return;
+    if (option->kind == ARGS_U32)
+        printf(" (default %" PRIu32 ")", *(const uint32_t *)at);
+    else if (option->kind == ARGS_U64)
+        printf(" (default %" PRIu64 ")", *(const uint64_t *)at);
+    else if (option->kind == ARGS_REAL)
+        printf(" (default %g)", *(const double *)at);
+    else if (option->kind == ARGS_CHOICE)
+        printf(" (default %s)", option->choices[*(const uint32_t *)at]);
+}
+
+static void print_option(const struct args_option *option, const void *values)
+{
+    char left[64], letter[8] = "";
+
+    if (option->letter)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
+             option->value ? option->value : "");
+    printf("  %-31s %s", left, option->help);
+    print_default(option, values);
+    putchar('\n');
+}
+
+/* `values` holds the defaults. */
+static void print_help(const struct args_command *command, const void *values)
+{
+    print_usage(stdout, command);
+    printf("\n%s\n\noptions:\n", command->about);
+    for (size_t i = 0; command->options[i].name; i++)
+        print_option(&command->options[i], values);
+    printf("  %-31s %s\n", "-h, --help", "print this and exit");
+}
+
+static void set_defaults(const struct args_command *command, void *values)
+{
+    memset(values, 0, command->size);
+    if (command->defaults)
+        command->defaults(values);
+}
+
+bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code)
+{
+    struct grammar g;
+    int found, operands = 0;
+
+    set_defaults(command, values);
+    build_grammar(&g, command);
+    *code = EXIT_SUCCESS;
+    opterr = 0;
+    while (*code == EXIT_SUCCESS && (found = getopt_long(argc, argv, g.letters, g.longs, NULL)) != -1) {
+        if (found == 'h') {
+            set_defaults(command, values);
+            print_help(command, values);
+            return false;
+        }
+        if (found == ':' || found == '?')
+            *code = refuse_word(command, found, argv);
+        else if (found == OPERAND)
+            *code = take_operand(command, values, &operands, optarg);
+        else
+            *code = take_option(command, values, found);
+    }
+    while (*code == EXIT_SUCCESS && optind < argc) /* behind "--" */
+        *code = take_operand(command, values, &operands, argv[optind++]);
+    if (*code == EXIT_SUCCESS)
+        *code = check_complete(command, values, operands);
+    return *code == EXIT_SUCCESS;
+}

@@ -1,0 +1,302 @@
+#include "io/input.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/args.h"
+#include "io/paths.h"
+#include "io/progress.h"
+#include "tool.h"
+
+void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
+{
+    size_t count = a;
+    void *memory = NULL;
+    bool fits = (b == 0 || count <= SIZE_MAX / b);
+
+    count *= b;
+    fits = fits && (c == 0 || count <= SIZE_MAX / c);
+    count *= c;
+    if (fits)
+        memory = calloc(count ? count : 1, size);
+    if (!memory)
+        tool_fail("out of memory for %s: %zu x %zu x %zu of %zu bytes", what, a, b, c, size);
+    return memory;
+}
+
+static int take_features(struct features *out, const char *path,
+                         dkvb_status (*take)(dkvb_array *, const char *, const dkvb_allocator *))
+{
+    double began = progress_clock();
+    int code;
+
+    *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
+    paths_keep_private(path);
+    code = tool_check(take(&out->array, path, NULL));
+    progress_add_file(began);
+    if (code)
+        return code;
+    out->x = out->array.data;
+    out->rows = (size_t)out->array.shape[0];
+    out->columns = (size_t)out->array.shape[1];
+    return EXIT_SUCCESS;
+}
+
+int input_features(struct features *out, const char *path)
+{
+    return take_features(out, path, dkvb_features_read);
+}
+
+int input_features_map(struct features *out, const char *path)
+{
+    return take_features(out, path, dkvb_features_map);
+}
+
+void input_features_free(struct features *features)
+{
+    dkvb_array_free(&features->array);
+    free(features->made);
+    features->x = features->made = NULL;
+}
+
+int input_features_for(struct features *out, const char *path, const dkvb_model_info *model)
+{
+    int code = input_features(out, path);
+
+    if (code == EXIT_SUCCESS && out->columns != model->input_dim && out->columns == 1 && out->rows == model->input_dim)
+        code = tool_fail("%s: the shape (%zu,) is %zu rows of 1 column, the model takes %" PRIu32
+                         " columns; one row has the shape (1, %zu)",
+                         path, out->rows, out->rows, model->input_dim, out->rows);
+    else if (code == EXIT_SUCCESS && out->columns != model->input_dim)
+        code = tool_fail("%s: %zu columns, the model takes %" PRIu32, path, out->columns, model->input_dim);
+    return code;
+}
+
+int input_labels(struct labels *out, const char *path, const char *of, size_t rows)
+{
+    int code;
+
+    *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
+    paths_keep_private(path);
+    code = tool_check(dkvb_labels_read(&out->array, path, NULL));
+    if (code)
+        return code;
+    out->y = out->array.data;
+    out->rows = (size_t)out->array.shape[0];
+    if (out->rows != rows)
+        return tool_fail("%s has %zu labels, %s has %zu rows: there must be as many of both", path, out->rows, of,
+                         rows);
+    input_labels_range(out);
+    return EXIT_SUCCESS;
+}
+
+int input_labels_for(struct labels *out, const char *path, const struct features *x)
+{
+    int code;
+
+    if (x->columns != 1)
+        return input_labels(out, path, x->path, x->rows);
+    *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
+    code = tool_check(dkvb_labels_read(&out->array, path, NULL));
+    if (code == EXIT_SUCCESS && out->array.shape[0] != x->rows)
+        code =
+            tool_fail("%s has %" PRIu64 " labels, %s has %zu rows of 1 column; where that is one row, it must have the "
+                      "shape (1, %zu)",
+                      path, out->array.shape[0], x->path, x->rows, x->rows);
+    dkvb_array_free(&out->array);
+    return code ? code : input_labels(out, path, x->path, x->rows);
+}
+
+void input_labels_range(struct labels *labels)
+{
+    labels->largest = -1;
+    for (size_t i = 0; i < labels->rows; i++)
+        if (labels->y[i] > labels->largest)
+            labels->largest = labels->y[labels->largest_row = i];
+}
+
+void input_labels_free(struct labels *labels)
+{
+    dkvb_array_free(&labels->array);
+    free(labels->made);
+    labels->y = labels->made = NULL;
+}
+
+static int input_info(const dkvb_model *model, dkvb_model_info *info)
+{
+    *info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
+    return tool_check(dkvb_model_get_info(model, info));
+}
+
+int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
+{
+    double began = progress_clock();
+    int code;
+
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_load(out, path, NULL));
+
+    progress_add_file(began);
+    return code ? code : input_info(*out, info);
+}
+
+int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
+{
+    double began = progress_clock();
+    int code;
+
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_map(out, path, NULL));
+
+    progress_add_file(began);
+    return code ? code : input_info(*out, info);
+}
+
+int input_mask(dkvb_mask **out, const char *path)
+{
+    paths_keep_private(path);
+    return tool_check(dkvb_mask_load(out, path, NULL));
+}
+
+/* Mark the classes of a list with commas. DKVB_OK, or how looking for the first that is not there ended. */
+static dkvb_status find_listed(bool *chosen, const char *list, const dkvb_model *model)
+{
+    char word[256];
+    uint32_t found;
+    dkvb_status rc = DKVB_OK;
+
+    for (const char *at = list; !rc; at++) {
+        size_t length = strcspn(at, ",");
+
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), at);
+        rc = dkvb_model_find_class(model, word, DKVB_FIND_NAME_OR_INDEX, &found);
+        if (!rc)
+            chosen[found] = true;
+        at += length;
+        if (*at == '\0')
+            break;
+    }
+    return rc;
+}
+
+int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes)
+{
+    uint32_t whole;
+    dkvb_status rc;
+
+    *chosen = input_memory("the chosen classes", sizeof **chosen, classes, 1, 1);
+    if (!*chosen)
+        return EXIT_FAILURE;
+    rc = dkvb_model_find_class(model, list, DKVB_FIND_NAME_OR_INDEX,
+                               &whole); /* first, because a name may hold a comma */
+    if (rc == DKVB_OK && strchr(list, ',') && find_listed(*chosen, list, model) == DKVB_OK)
+        return tool_fail("class '%.64s': is a name, and a list of classes as well: their indices must be given", list);
+    if (rc == DKVB_OK) {
+        memset(*chosen, 0, classes * sizeof **chosen);
+        (*chosen)[whole] = true;
+        return EXIT_SUCCESS;
+    }
+    return tool_check(strchr(list, ',') ? find_listed(*chosen, list, model) : rc);
+}
+
+int input_smallest_model(dkvb_model **out)
+{
+    const float one = 1.0f;
+    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
+    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codebooks *codebooks = NULL;
+    int code;
+
+    o.codebooks = o.keys = o.key_dim = 1;
+    arrays.dim = 1;
+    arrays.keys = &one;
+    code = tool_check(dkvb_codebooks_from_arrays(&codebooks, &arrays, &o));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_new(out, codebooks, 1, NULL));
+    dkvb_codebooks_free(codebooks);
+    return code;
+}
+
+int input_names_add(struct names *names, const char *name)
+{
+    if (names->count == names->room) {
+        size_t more = names->room ? 2 * names->room : 64;
+        char **grown = realloc(names->line, more * sizeof *grown);
+
+        if (!grown)
+            return tool_fail("out of memory for %zu class names", more);
+        names->line = grown;
+        names->room = more;
+    }
+    names->line[names->count] = strdup(name);
+    if (!names->line[names->count])
+        return tool_fail("out of memory for class name %zu", names->count);
+    names->count++;
+    return EXIT_SUCCESS;
+}
+
+/* Text of editors that begin a file with a byte order mark: it is no part of the first name. */
+static const char *skip_mark(const char *line)
+{
+    return strncmp(line, "\xEF\xBB\xBF", 3) == 0 ? line + 3 : line;
+}
+
+/* Lines end in \n or \r\n. */
+static int read_names(struct names *out, FILE *file)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+    int code = EXIT_SUCCESS;
+
+    while (code == EXIT_SUCCESS && (length = getline(&line, &size, file)) >= 0) {
+        if (strlen(line) != (size_t)length)
+            code = tool_fail("%s: line %zu holds a zero byte, as UTF-16 does; the names must be saved as UTF-8",
+                             out->path, out->count + 1);
+        line[strcspn(line, "\r\n")] = '\0';
+        if (code == EXIT_SUCCESS)
+            code = input_names_add(out, out->count == 0 ? skip_mark(line) : line);
+    }
+    if (code == EXIT_SUCCESS && ferror(file))
+        code = tool_fail("%s: %s", out->path, strerror(errno));
+    free(line);
+    return code;
+}
+
+static int check_names(const struct names *names)
+{
+    size_t which;
+
+    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+        return EXIT_SUCCESS;
+    return tool_fail("%s: line %zu: %s", names->path, which + 1, dkvb_last_error());
+}
+
+int input_names(struct names *out, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    int code;
+
+    *out = (struct names){.path = path};
+    paths_keep_private(path);
+    if (!file)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    code = read_names(out, file);
+    fclose(file);
+    while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* blank lines at the end */
+        free(out->line[--out->count]);
+    if (code == EXIT_SUCCESS && out->count == 0)
+        code = tool_fail("%s: no line with a name", path);
+    return code ? code : check_names(out);
+}
+
+void input_names_free(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->line[i]);
+    free(names->line);
+    *names = (struct names){0};
+}

@@ -1,0 +1,117 @@
+#include "io/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+/* Whether a value has been written since the innermost bracket opened, and how many brackets are open. */
+static bool follows;
+static int depth;
+
+static void begin_value(const char *key)
+{
+    if (follows)
+        fputs(", ", stdout);
+    if (key)
+        printf("\"%s\": ", key);
+    follows = true;
+}
+
+void json_open(const char *key, char bracket)
+{
+    begin_value(key);
+    putchar(bracket);
+    follows = false;
+    depth++;
+}
+
+void json_close(char bracket)
+{
+    putchar(bracket);
+    follows = true;
+    if (--depth == 0) {
+        putchar('\n');
+        follows = false;
+    }
+}
+
+/* Bytes of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF); 0 if there is
+ * none. The byte after the last is a NUL, which no check takes for a continuation. */
+static int utf8_length(const unsigned char *text)
+{
+    int length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
+
+    if ((text[0] >= 0x80 && text[0] < 0xC2) || text[0] > 0xF4)
+        return 0;
+    for (int i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80)
+            return 0;
+    if ((text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) ||
+        (text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))
+        return 0;
+    return length;
+}
+
+static int put_character(const unsigned char *text)
+{
+    int length = utf8_length(text);
+
+    if (length == 0) {
+        fputs("\\ufffd", stdout);
+        return 1;
+    }
+    if (*text < 0x20 || *text == 0x7F)
+        printf("\\u%04x", *text);
+    else if (*text == '"' || *text == '\\')
+        printf("\\%c", *text);
+    else
+        fwrite(text, 1, (size_t)length, stdout);
+    return length;
+}
+
+void json_text(const char *key, const char *value)
+{
+    if (!value) {
+        json_null(key);
+        return;
+    }
+    begin_value(key);
+    putchar('"');
+    for (const unsigned char *at = (const unsigned char *)value; *at;)
+        at += put_character(at);
+    putchar('"');
+}
+
+void json_count(const char *key, uint64_t value)
+{
+    begin_value(key);
+    printf("%" PRIu64, value);
+}
+
+void json_label(const char *key, int32_t value)
+{
+    begin_value(key);
+    printf("%" PRId32, value);
+}
+
+void json_real(const char *key, double value)
+{
+    if (!isfinite(value)) {
+        json_null(key);
+        return;
+    }
+    begin_value(key);
+    printf("%.10g", value);
+}
+
+void json_bool(const char *key, bool value)
+{
+    begin_value(key);
+    fputs(value ? "true" : "false", stdout);
+}
+
+void json_null(const char *key)
+{
+    begin_value(key);
+    fputs("null", stdout);
+}

@@ -1,0 +1,159 @@
+#include "io/output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "io/args.h"
+#include "io/progress.h"
+#include "tool.h"
+
+/* A file about to be written: since when, whether it is there already, and whose it is. */
+struct replaced {
+    double began;
+    const char *path;
+    bool is;
+    struct stat before;
+};
+
+/* Look for a signal before writing. False if one came: it has been said, and is in `code`. */
+static bool begin(struct replaced *old, const char *path, int *code)
+{
+    *old = (struct replaced){.path = path, .began = progress_clock()};
+    old->is = stat(path, &old->before) == 0;
+    *code = progress_interrupted() ? tool_interrupted() : EXIT_SUCCESS;
+    return *code == EXIT_SUCCESS;
+}
+
+void output_leftovers(const char *path)
+{
+    char name[PATH_MAX];
+
+    for (size_t i = 0; dkvb_file_leftover(path, i, name, sizeof name) == DKVB_OK; i++)
+        tool_note(
+            "%s: was left by a command that was killed while it wrote; it may hold what is deleted elsewhere, and "
+            "no command reads it: delete it",
+            name);
+}
+
+void output_wrote(const char *path)
+{
+    tool_wrote_file();
+    output_leftovers(path);
+}
+
+/* Outcome of writing. The library keeps owner and group where the system lets it; elsewhere whoever runs the service
+ * that reads the file must hear of it. */
+static int written(const struct replaced *old, dkvb_status status)
+{
+    struct stat now;
+
+    progress_add_file(old->began);
+    if (status != DKVB_OK)
+        return tool_check(status);
+    output_wrote(old->path);
+    if (old->is && old->before.st_nlink > 1)
+        tool_note("%s: had %lu names; the others still lead to the old file, which stays as it was", old->path,
+                  (unsigned long)old->before.st_nlink);
+    if (old->is && stat(old->path, &now) == 0 && (now.st_uid != old->before.st_uid || now.st_gid != old->before.st_gid))
+        tool_note(
+            "%s: belonged to user %lu and group %lu, and now belongs to %lu and %lu, since this user may not give "
+            "files away",
+            old->path, (unsigned long)old->before.st_uid, (unsigned long)old->before.st_gid, (unsigned long)now.st_uid,
+            (unsigned long)now.st_gid);
+    return EXIT_SUCCESS;
+}
+
+int output_model(const dkvb_model *model, const char *path)
+{
+    struct replaced old;
+    int code;
+
+    return begin(&old, path, &code) ? written(&old, dkvb_model_save(model, path)) : code;
+}
+
+int output_mask(const dkvb_mask *mask, const char *path)
+{
+    struct replaced old;
+    int code;
+
+    return begin(&old, path, &code) ? written(&old, dkvb_mask_save(mask, path)) : code;
+}
+
+int output_codeset(const dkvb_codeset *set, const char *path)
+{
+    struct replaced old;
+    int code;
+
+    return begin(&old, path, &code) ? written(&old, dkvb_codeset_save(set, path)) : code;
+}
+
+int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
+{
+    struct replaced old;
+    int code;
+
+    return begin(&old, path, &code) ? written(&old, dkvb_npy_write(path, dtype, ndim, shape, data)) : code;
+}
+
+int output_bytes(const char *path, const void *data, size_t size)
+{
+    struct replaced old;
+    int code;
+
+    return begin(&old, path, &code) ? written(&old, dkvb_file_write(path, data, size)) : code;
+}
+
+int output_width(const char *text)
+{
+    int width = 0;
+
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80; /* continuation bytes of UTF-8 */
+    return width;
+}
+
+void output_padded(const char *text, int width)
+{
+    int left = width - output_width(text);
+
+    for (; *text; text++)
+        putchar((unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
+    for (; left > 0; left--)
+        putchar(' ');
+}
+
+const char *output_time(int64_t seconds, char *text, size_t size)
+{
+    time_t at = (time_t)seconds;
+    struct tm calendar;
+
+    if ((int64_t)at != seconds || !gmtime_r(&at, &calendar) ||
+        strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &calendar) == 0)
+        snprintf(text, size, "@%" PRId64, seconds);
+    return text;
+}
+
+int output_check_epoch(void)
+{
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    uint64_t seconds;
+
+    if (!epoch || !*epoch || (args_number(epoch, &seconds) && seconds <= INT64_MAX))
+        return EXIT_SUCCESS;
+    return tool_fail("SOURCE_DATE_EPOCH '%.64s': seconds since 1970 are wanted, in digits only", epoch);
+}
+
+int output_finish(void)
+{
+    if (fflush(stdout) != 0)
+        return tool_fail("standard output: %s", strerror(errno));
+    if (ferror(stdout)) /* an earlier flush failed, and its errno is gone */
+        return tool_fail("standard output: not everything could be written");
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,293 @@
+#include "io/paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/input.h"
+#include "io/progress.h"
+#include "tool.h"
+
+enum { LOCK_TRIES = 250 }; /* looks at a file that another one replaces again and again */
+
+static int fail_errno(const char *path, const char *what)
+{
+    return tool_fail("%s: %s: %s", path, what, strerror(errno));
+}
+
+/* The folder that a file is in and its name there; `folder` is to be free()d. NULL if out of memory. */
+static char *split_path(const char *path, const char **name)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    char *folder = input_memory("a file name", length + 2, 1, 1, 1);
+
+    *name = slash ? slash + 1 : path;
+    if (!folder)
+        return NULL;
+    memcpy(folder, path, length);
+    if (length == 0)
+        folder[0] = slash ? '/' : '.';
+    return folder;
+}
+
+static bool same_inode(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Files that are not there yet are the same if they are to have one name in one folder. */
+static int same_new_file(const char *a, const char *b, bool *same)
+{
+    const char *name_a, *name_b;
+    char *folder_a = split_path(a, &name_a), *folder_b = folder_a ? split_path(b, &name_b) : NULL;
+    struct stat at_a, at_b;
+
+    if (folder_b && strcmp(name_a, name_b) == 0 && stat(folder_a, &at_a) == 0 && stat(folder_b, &at_b) == 0)
+        *same = same_inode(&at_a, &at_b);
+    free(folder_a);
+    if (!folder_b)
+        return EXIT_FAILURE;
+    free(folder_b);
+    return EXIT_SUCCESS;
+}
+
+/* By device and inode, so that links and other spellings of a path do not hide it. */
+static int same_file(const char *a, const char *b, bool *same)
+{
+    struct stat at_a, at_b;
+    bool is_a = stat(a, &at_a) == 0, is_b = stat(b, &at_b) == 0;
+
+    *same = is_a && is_b && same_inode(&at_a, &at_b);
+    return is_a || is_b ? EXIT_SUCCESS : same_new_file(a, b, same);
+}
+
+static int refuse_same(const struct args_command *command, const struct path *output, const struct path *other)
+{
+    char message[512];
+    bool same;
+    int code;
+
+    if (!other->path)
+        return EXIT_SUCCESS;
+    code = same_file(output->path, other->path, &same);
+    if (code || !same)
+        return code;
+    snprintf(message, sizeof message, "%s and %s are the same file, '%.256s'", output->name, other->name, output->path);
+    return args_misused(command, message);
+}
+
+static int refuse_same_as(const struct args_command *command, const struct path *output, const struct path *others)
+{
+    int code = EXIT_SUCCESS;
+
+    for (size_t i = 0; others[i].name && code == EXIT_SUCCESS; i++)
+        code = refuse_same(command, output, &others[i]);
+    return code;
+}
+
+/* A file is written beside the old one first, so it is the folder that must be writable. */
+static int check_folder(const char *path)
+{
+    const char *name;
+    char *folder = split_path(path, &name);
+    struct stat st;
+    int code = EXIT_SUCCESS;
+
+    if (!folder)
+        return EXIT_FAILURE;
+    if (stat(folder, &st) != 0)
+        code = tool_fail("%s: cannot be written: folder %s: %s", path, folder, strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        code = tool_fail("%s: cannot be written: %s is not a folder", path, folder);
+    else if (access(folder, W_OK | X_OK) != 0)
+        code = tool_fail("%s: cannot be written: no new file can be made in %s: %s", path, folder, strerror(errno));
+    free(folder);
+    return code;
+}
+
+/* What saving would say in the end. A link is followed: the file it names is replaced, the link stays. */
+static int check_writable(const char *path)
+{
+    struct stat st;
+    char *target;
+    int code;
+
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? check_folder(path) : fail_errno(path, "cannot be written");
+    if (!S_ISREG(st.st_mode))
+        return tool_fail("%s: %s, cannot be replaced by a file", path,
+                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
+    target = realpath(path, NULL);
+    if (!target)
+        return fail_errno(path, "cannot be written");
+    code = check_folder(target);
+    free(target);
+    return code;
+}
+
+static int check_output(const struct args_command *command, const struct path *inputs, const struct path *outputs,
+                        const struct path *output)
+{
+    char message[128];
+    int code;
+
+    if (output->path[0] == '\0') {
+        snprintf(message, sizeof message, "%s '': the name of a file is wanted", output->name);
+        return args_misused(command, message);
+    }
+    code = refuse_same_as(command, output, inputs);
+    if (code == EXIT_SUCCESS)
+        code = refuse_same_as(command, output, &outputs[output - outputs + 1]);
+    return code;
+}
+
+int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs)
+{
+    int code = EXIT_SUCCESS;
+
+    for (const struct path *o = outputs; o->name && code == EXIT_SUCCESS; o++)
+        if (o->path)
+            code = check_output(command, inputs, outputs, o);
+    for (const struct path *o = outputs; o->name && code == EXIT_SUCCESS; o++)
+        if (o->path)
+            code = check_writable(o->path);
+    return code;
+}
+
+/* Ask again and again instead of sleeping in flock(), which a signal would not end for good. */
+static int wait_for_lock(int fd, const char *path, bool *waiting)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (progress_interrupted())
+            return tool_interrupted();
+        if (errno != EWOULDBLOCK && errno != EINTR) { /* a file system without locks is no reason to stop */
+            tool_note("%s: cannot be locked, so no other command may change it now: %s", path, strerror(errno));
+            return EXIT_SUCCESS;
+        }
+        if (!*waiting)
+            tool_note("%s: waiting for another command that is changing it", path);
+        *waiting = true;
+        nanosleep(&pause, NULL);
+    }
+    return EXIT_SUCCESS;
+}
+
+int paths_still_there(int fd, const char *path, bool *there)
+{
+    struct stat opened, now;
+
+    *there = false;
+    if (fstat(fd, &opened) != 0)
+        return fail_errno(path, "cannot be examined");
+    if (stat(path, &now) != 0)
+        return errno == ENOENT ? EXIT_SUCCESS : fail_errno(path, "cannot be examined");
+    *there = same_inode(&opened, &now);
+    return EXIT_SUCCESS;
+}
+
+/* -1 if there is no such file. Some network file systems lock only what is open for writing. */
+static int open_to_lock(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+    return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+/* The lock is on the file, which saving replaces: a command that gets the lock of a file that is gone asks for the new
+ * one's. Tries are counted, since some network file systems number a file anew at each look. */
+static int lock_file(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    bool waiting = false, there;
+    int fd;
+
+    for (int tries = 0; (fd = open_to_lock(path)) >= 0; tries++) {
+        int code = wait_for_lock(fd, path, &waiting);
+
+        if (code == EXIT_SUCCESS)
+            code = paths_still_there(fd, path, &there);
+        if (code || there)
+            return code; /* the file stays open: the system gives the lock back when the process ends */
+        close(fd);
+        if (progress_interrupted())
+            return tool_interrupted();
+        if (tries == LOCK_TRIES)
+            return tool_fail("%s: was another file at each of %d looks, so it cannot be locked: copy it to another "
+                             "file system, or write elsewhere by --output",
+                             path, tries);
+        nanosleep(&pause, NULL);
+    }
+    return EXIT_SUCCESS;
+}
+
+int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs)
+{
+    int code = paths_check(command, inputs, outputs);
+
+    /* Always in the order in which a command lists them, models first: two commands never wait for each other. */
+    for (; code == EXIT_SUCCESS && outputs->name; outputs++)
+        if (outputs->path)
+            code = lock_file(outputs->path);
+    return code;
+}
+
+void paths_keep_private(const char *path)
+{
+    struct stat st;
+    mode_t group, others, closed = 0;
+
+    if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return; /* a pipe has a mode of its own; a failure is told when the file is opened */
+    others = st.st_mode & 7;
+    /* New files belong to the group of the process, and have no access control list, which the bits of the group would
+     * stand for. */
+    group = st.st_gid == getegid() && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0 ? st.st_mode >> 3 & 7
+                                                                                              : others;
+    if (!(group & 2))
+        closed |= group & 4 ? 020 : 070;
+    if (!(others & 2))
+        closed |= others & 4 ? 02 : 07;
+    umask(umask(077) | closed);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
+                          const struct path *outputs)
+{
+    return is_folder(folder) ? paths_check(command, inputs, outputs) : EXIT_SUCCESS;
+}
+
+int paths_make_folder(const char *folder)
+{
+    if (mkdir(folder, 0777) == 0)
+        return EXIT_SUCCESS;
+    if (errno != EEXIST)
+        return tool_fail("%s: cannot make the folder: %s", folder, strerror(errno));
+    return is_folder(folder) ? EXIT_SUCCESS : tool_fail("%s: is not a folder", folder);
+}
+
+char *paths_join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = input_memory("a file name", size, 1, 1, 1);
+
+    if (path)
+        snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}

@@ -1,0 +1,155 @@
+/* Pictures and the encoder that turns them into rows: for `encode`, and for --images of other commands. */
+#ifndef DKVB_TOOL_PICTURES_H
+#define DKVB_TOOL_PICTURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dkvb/dkvb.h>
+
+#include "io/args.h"
+#include "io/ids.h"
+#include "io/input.h"
+
+/* What a command was told; a member of its struct. */
+struct pictures_args {
+    const char *path, *weights, *config;
+    uint32_t encoder;    /* DKVB_ENCODER_… less 1 */
+    uint32_t format;     /* index in pictures_formats */
+    uint32_t activation; /* DKVB_ACTIVATION_… */
+    bool exif_orientation, coarse_labels, skip_unreadable;
+};
+
+extern const char *const pictures_encoders[], *const pictures_formats[], *const pictures_activations[];
+
+#define PICTURES_ENCODERS "pixels|descriptor|clip|resnet50"
+
+/* Lines for the table of options; AT() gives the offset of a member. That of --encoder is the command's own. */
+#define PICTURES_OPTIONS(AT, member)                                                                                   \
+    {"weights", ARGS_TEXT, AT(member.weights), "FILE", .help = "of clip and resnet50: .safetensors"},                  \
+        {"config", ARGS_TEXT, AT(member.config), "FILE",                                                               \
+         .help = "of clip: its config.json, if that is not beside the weights"},                                       \
+        {"activation",                                                                                                 \
+         ARGS_CHOICE,                                                                                                  \
+         AT(member.activation),                                                                                        \
+         "auto|quick_gelu|gelu",                                                                                       \
+         .help = "of clip; auto: as the config says, else quick_gelu",                                                 \
+         .choices = pictures_activations},                                                                             \
+        {"exif-orientation", ARGS_FLAG, AT(member.exif_orientation),                                                   \
+         .help = "turn pictures as the camera noted; a model remembers it"},                                           \
+        {"format",                                                                                                     \
+         ARGS_CHOICE,                                                                                                  \
+         AT(member.format),                                                                                            \
+         "auto|folder|file|cifar10|cifar100|cifar|idx|npy",                                                            \
+         .help = "of the pictures; auto: told by the first bytes",                                                     \
+         .choices = pictures_formats},                                                                                 \
+        {"coarse-labels", ARGS_FLAG, AT(member.coarse_labels), .help = "the 20 superclasses of CIFAR-100"},            \
+    {                                                                                                                  \
+        "skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"     \
+    }
+
+/* The options that go with --images only, for args_refuse(). */
+extern const char *const pictures_options[];
+
+/* Whether the encoder got what it needs and nothing else. EXIT_USAGE if not. */
+int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
+
+/* The same for a command that takes --features too, and has a model that may remember its encoder: one of both is
+ * given, and what goes with --images goes with that only. `values` is the command's struct. */
+int pictures_check_rows(const struct args_command *command, const struct args *values, const char *features,
+                        const struct pictures_args *args);
+
+/* A set and its encoder. */
+struct pictures {
+    const struct pictures_args *args;
+    dkvb_imageset *set;
+    dkvb_imageset_info info;
+    dkvb_encoder *encoder;
+    dkvb_encoder_info encoder_info;
+    uint8_t *readable;   /* [pictures]: 0 once it is known that one cannot be read */
+    uint64_t unreadable; /* how many */
+    bool gave_up;        /* at the first */
+    bool upright;        /* pictures are turned as the camera noted */
+};
+
+/* What did not become rows, for text and JSON once the set is closed. */
+enum { LEFT_OUT_KINDS = 32 };
+struct left_out {
+    uint64_t files, unreadable;
+    uint32_t nested, kinds; /* DKVB_NESTED_…; how many endings */
+    struct {
+        char ending[16];
+        uint64_t files;
+    } kind[LEFT_OUT_KINDS];
+};
+
+/* Also notes folders that are hardly classes. */
+void pictures_left_out(struct left_out *out, const struct pictures *p);
+void pictures_say_left_out(const struct left_out *left);
+void pictures_json_left_out(const struct left_out *left); /* several fields */
+
+/* Open both. pictures_close() is wanted after a failure too. */
+int pictures_open(struct pictures *p, const struct pictures_args *args);
+
+/* The same for a model's rows: with the encoder that it remembers, unless one was `chosen`; refused if it remembers
+ * another, or takes rows of another width. `path` is the model's. */
+int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
+                      const char *path);
+
+/* The same before a model is trained, on the keys of the one at `path` if it is not NULL: one that remembers no encoder
+ * takes that of `args`. */
+int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path);
+
+void pictures_close(struct pictures *p);
+
+/* Refuse to write over a file of the set; NULL is no output. */
+int pictures_spare(const struct pictures *p, const char *output, const char *other);
+
+/* A checksum that changes with the pictures: over names, labels, sizes and times, not over contents. */
+int pictures_checksum(const struct pictures *p, uint64_t *sum);
+
+/* Takes the rows of pictures `first` to `first + n - 1`, x: float[n][dim]; those that cannot be read are zeros, and
+ * readable[i] is 0. Returns an exit code. */
+typedef int (*pictures_fn)(void *user, uint64_t first, size_t n, const float *x, const uint8_t *readable);
+
+/* Encode all pictures from `first` on, a few at a time. One that cannot be read ends it, or is told of and left out. */
+int pictures_each(struct pictures *p, uint64_t first, uint32_t threads, pictures_fn fn, void *user);
+
+/* Rows of all that can be read, in memory. */
+int pictures_features(struct pictures *p, uint32_t threads, struct features *out);
+
+/* Whether labels of a file are as many as all pictures: better known before they are encoded. */
+int pictures_check_labels(const struct pictures *p, const char *path);
+
+/* After the pictures were encoded, for those that could be read. `as`: int32_t[classes], what the set's classes are to
+ * be called; NULL: as they are. Labels of a file are as many as all pictures. */
+int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
+int pictures_labels_of_file(const struct pictures *p, const char *path, struct labels *out);
+
+/* After the pictures were encoded: of ids of all pictures keep those of pictures that could be read. So what one is
+ * called does not depend on whether another can be read. */
+void pictures_keep_ids(const struct pictures *p, struct ids *ids);
+
+/* Rows of all that can be read, and their labels as the model has them: of the file `labels` or, if that is NULL, by
+ * the set's classes. `path` is the model's. */
+int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path, const char *labels, uint32_t threads,
+                  struct features *x, struct labels *y);
+
+/* Names of the set's classes as a model takes them, in one line as those of pictures; none if it has none. */
+int pictures_class_names(const struct pictures *p, struct names *out);
+
+/* The same for a model to be trained, which if `path` is not NULL goes on from that one: where both have names the
+ * set's classes go by them, and `names` are those of the model and then of classes that are new to it. *as, to be
+ * free()d, is what the set's classes are to the model, or NULL for what they are in the set. One that has none is
+ * refused. `names` may be NULL. */
+int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as);
+
+/* The name of a picture in one line: a backslash and each control character are \xHH. To be free()d; NULL if out of
+ * memory, which has been said. */
+char *pictures_name(const struct pictures *p, uint64_t picture);
+
+/* The first picture from this one on that could be read: those that rows are of, in order. */
+uint64_t pictures_next(const struct pictures *p, uint64_t picture);
+
+#endif

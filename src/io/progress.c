@@ -1,0 +1,231 @@
+#include "io/progress.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/args.h"
+#include "tool.h"
+
+enum { BAR_WIDTH = 40, LINE_EACH = 60 /* seconds */ };
+
+static const double FIRST_DRAW = 0.5; /* seconds without a bar before one is drawn: short work shows none */
+static const double REDRAW = 0.1;
+
+static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal is meant to kill */
+
+static atomic_uint interrupted; /* 0, or when the first signal came: millisecond(), made odd */
+
+static struct {
+    const char *label; /* NULL: no work is under way */
+    bool terminal;     /* stderr is one: a bar is drawn; else a line is printed now and then */
+    double from, to;
+    double next_draw, last_draw;
+    int drawn; /* characters on the terminal */
+} bar;
+
+static double began, line_each, next_line; /* of the command; seconds between lines; when the next one is due */
+
+/* Of a clock that wraps round, for differences. Async-signal-safe. */
+static unsigned millisecond(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned)now.tv_sec * 1000 + (unsigned)(now.tv_nsec / 1000000);
+}
+
+/* Remove what is half written, then die of the signal as if it had not been caught. It is blocked until the handler
+ * returns: a fault in the program then has its own place in a core file. */
+static void end_by(int number)
+{
+    dkvb_file_remove_temporaries();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* The same after a second signal, which is told. */
+static void die_of(int number)
+{
+    static const char text[] = "\ndkvb: killed by a second signal; half-written files are removed\n";
+    size_t skip = bar.drawn == 0; /* without a bar the line is free */
+    ssize_t ignored = write(STDERR_FILENO, text + skip, sizeof text - 1 - skip);
+
+    (void)ignored;
+    end_by(number);
+}
+
+/* Ctrl-C is often pressed twice, and some programs pass on a signal that the terminal has sent already: what comes soon
+ * after the first is the same wish. */
+static void raise_flag(int number)
+{
+    unsigned now = millisecond() | 1, first = 0;
+    int error = errno;
+
+    if (!atomic_compare_exchange_strong(&interrupted, &first, now) && now - first >= IMPATIENCE)
+        die_of(number);
+    errno = error;
+}
+
+/* A signal that is ignored by the parent (nohup, background jobs) or has a handler already (of a sanitizer, a profiler)
+ * stays so. */
+static void catch_signal(int number, void (*handler)(int))
+{
+    struct sigaction action, old;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        sigaction(number, &action, NULL);
+}
+
+void progress_catch_signals(void)
+{
+    /* These end no process: they are ignored by default, stop it, or let it go on. */
+    static const int others[] = {SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGSTOP, SIGKILL};
+    enum { OTHERS = sizeof others / sizeof *others };
+
+    catch_signal(SIGINT, raise_flag);
+    catch_signal(SIGTERM, raise_flag);
+    catch_signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, told like any other, */
+    catch_signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        bool ends = true;
+
+        for (int i = 0; i < OTHERS; i++)
+            ends = ends && number != others[i];
+        if (ends)
+            catch_signal(number, end_by); /* a signal that is caught or ignored by now stays so */
+    }
+}
+
+bool progress_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+double progress_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double file_seconds;
+
+void progress_add_file(double since)
+{
+    file_seconds += progress_clock() - since;
+}
+
+double progress_file_seconds(void)
+{
+    return file_seconds;
+}
+
+static void draw(double share)
+{
+    char cells[BAR_WIDTH + 1];
+    int full = (int)(share * BAR_WIDTH);
+
+    for (int i = 0; i < BAR_WIDTH; i++)
+        cells[i] = i < full ? '#' : '.';
+    cells[BAR_WIDTH] = '\0';
+    fputc('\r', stderr);
+    bar.drawn = fprintf(stderr, "%-8s [%s] %3d%%", bar.label, cells, (int)(share * 100));
+    fflush(stderr);
+}
+
+/* For logs, where a bar would be drawn over and over again. */
+static void print_line(double share, double now)
+{
+    fprintf(stderr, "dkvb: %s: %d %% done, %.0f seconds after the command began\n", bar.label, (int)(share * 100),
+            now - began);
+    next_line = now + line_each;
+}
+
+static int step(void *user, uint64_t done, uint64_t total)
+{
+    double now, share = total ? (double)done / (double)total : 1;
+
+    (void)user;
+    if (interrupted)
+        return 1;
+    now = progress_clock();
+    if (!bar.label || now < bar.next_draw)
+        return 0;
+    bar.next_draw = now + REDRAW;
+    bar.last_draw = now;
+    fflush(stdout); /* readers of a pipe or a log see what is done; a failure is told at the end */
+    share = bar.from + (bar.to - bar.from) * (share < 1 ? share : 1);
+    if (bar.terminal)
+        draw(share);
+    else if (line_each > 0 && now >= next_line)
+        print_line(share, now);
+    return 0;
+}
+
+int progress_begin(void)
+{
+    const char *seconds = getenv("DKVB_PROGRESS");
+    uint64_t number = LINE_EACH;
+
+    if (seconds && *seconds && !args_number(seconds, &number))
+        return tool_fail("DKVB_PROGRESS '%.64s': must be a whole number of seconds between lines of progress, or 0 for "
+                         "none",
+                         seconds);
+    began = progress_clock();
+    line_each = (double)number;
+    next_line = began + line_each;
+    return EXIT_SUCCESS;
+}
+
+dkvb_run_options progress_start(const char *label, uint32_t threads)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    run.threads = threads;
+    run.progress = step;
+    progress_stop();
+    bar.from = 0;
+    bar.to = 1;
+    if (bar.last_draw == 0)
+        bar.last_draw = progress_clock();
+    bar.next_draw = bar.last_draw + FIRST_DRAW; /* many short works one after another are long together */
+    bar.label = label;
+    bar.terminal = isatty(STDERR_FILENO);
+    fflush(stdout);
+    return run;
+}
+
+void progress_span(double from, double to)
+{
+    bar.from = from;
+    bar.to = to;
+}
+
+void progress_hide(void)
+{
+    if (bar.drawn > 0) {
+        fprintf(stderr, "\r%*s\r", bar.drawn, "");
+        fflush(stderr);
+    }
+    bar.drawn = 0;
+}
+
+void progress_stop(void)
+{
+    progress_hide();
+    bar.label = NULL;
+}
