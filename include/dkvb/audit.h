@@ -123,9 +123,7 @@ typedef struct dkvb_audit_fit_options {
     {                                                                                                                  \
         sizeof(dkvb_audit_fit_options), 5, 1.0, 0, 0                                                                   \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_audit_fit_options_init(dkvb_audit_fit_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_audit_fit_options, DKVB_AUDIT_FIT_OPTIONS_INIT)
 
 /**
  * An attack that is fitted to what it attacks: the strongest line through a row's outputs that somebody could draw who
@@ -165,9 +163,7 @@ typedef struct dkvb_audit_shadow_options {
     {                                                                                                                  \
         sizeof(dkvb_audit_shadow_options), 64, 0, 0                                                                    \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_audit_shadow_options_init(dkvb_audit_shadow_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_audit_shadow_options, DKVB_AUDIT_SHADOW_OPTIONS_INIT)
 
 /**
  * Train shadow models and look at the targets through each. A shadow learns all rows that are no targets and half of

@@ -74,9 +74,7 @@ typedef struct dkvb_request {
     {                                                                                                                  \
         sizeof(dkvb_request), DKVB_METHOD_ACTIVATIONS, 1, 0, 0, 0, 0, 0                                                \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_request_init(dkvb_request *request, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
 
 /**
  * Add to `mask` the pairs that a request chooses: the `budget` pairs with the highest scores, all codebooks together,

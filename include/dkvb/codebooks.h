@@ -65,15 +65,13 @@ typedef struct dkvb_keyinit_options {
     {                                                                                                                  \
         sizeof(dkvb_keyinit_options), DKVB_KEYINIT_MEANS, 0, 0, 0, 0, 0, 16, 1, 0, 0.95, 0.1, 0, 0                     \
     }
+DKVB_INIT_FUNCTION(dkvb_keyinit_options, DKVB_KEYINIT_OPTIONS_INIT)
 
 /**
  * Fill in what is 0 among `codebooks`, `keys` and `key_dim` from the data: what dkvb_codebooks_fit() does with it.
  * docs/method.md has the rule and the measurements behind it.
  */
 DKVB_API void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size);
 
 /** Shapes and nature of codebooks. The caller sets `struct_size`. */
 typedef struct dkvb_codebooks_info {
@@ -97,6 +95,7 @@ typedef struct dkvb_codebooks_info {
     {                                                                                                                  \
         sizeof(dkvb_codebooks_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0                                           \
     }
+DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
 
 /**
  * Build codebooks from key rows: draw projections, place keys, freeze.
@@ -162,6 +161,7 @@ typedef struct dkvb_codebooks_arrays {
     {                                                                                                                  \
         sizeof(dkvb_codebooks_arrays), 0, 0, 0, 0, 0                                                                   \
     }
+DKVB_INIT_FUNCTION(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT)
 
 /**
  * Codebooks from arrays made elsewhere (another library, an export): copied, checked to be finite, rounded, frozen.

@@ -70,9 +70,7 @@ typedef struct dkvb_codeset_options {
     {                                                                                                                  \
         sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0, DKVB_KEPT_AUTO                                         \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_codeset_options_init(dkvb_codeset_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
 
 /** An empty codeset for these frozen codebooks. Keeps no reference to them. NULL for the defaults. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *codebooks,
@@ -108,6 +106,7 @@ typedef struct dkvb_codeset_rows {
     {                                                                                                                  \
         sizeof(dkvb_codeset_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                           \
     }
+DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
 
 /**
  * Add rows to a part. Ids come in any order; the part stays sorted by id.
@@ -149,6 +148,7 @@ typedef struct dkvb_codeset_source {
     {                                                                                                                  \
         sizeof(dkvb_codeset_source), 0, 0, 0, 0, 0, 0, 0                                                               \
     }
+DKVB_INIT_FUNCTION(dkvb_codeset_source, DKVB_CODESET_SOURCE_INIT)
 
 /**
  * Add rows by their features to both parts: searches what must be searched, rows held out as deep as their part goes,
@@ -197,6 +197,7 @@ typedef struct dkvb_codeset_info {
     {                                                                                                                  \
         sizeof(dkvb_codeset_info), 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0                          \
     }
+DKVB_INIT_FUNCTION(dkvb_codeset_info, DKVB_CODESET_INFO_INIT)
 
 /** Fill in what is known of a codeset. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *info);
@@ -276,6 +277,7 @@ typedef struct dkvb_codeset_session {
     {                                                                                                                  \
         sizeof(dkvb_codeset_session), 0, 0, 0, DKVB_TRAIN_OPTIONS_INIT                                                 \
     }
+DKVB_INIT_FUNCTION(dkvb_codeset_session, DKVB_CODESET_SESSION_INIT)
 
 /**
  * Look at a session, 0 to `sessions - 1`.

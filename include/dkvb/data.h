@@ -57,6 +57,7 @@ typedef struct dkvb_array {
             0, 0, 0                                                                                                    \
         }                                                                                                              \
     }
+DKVB_INIT_FUNCTION(dkvb_array, DKVB_ARRAY_INIT)
 
 /** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
 DKVB_API void dkvb_array_free(dkvb_array *array);
@@ -131,6 +132,7 @@ typedef struct dkvb_features_info {
     {                                                                                                                  \
         sizeof(dkvb_features_info), 0, 0, 0, 0, 0, 0                                                                   \
     }
+DKVB_INIT_FUNCTION(dkvb_features_info, DKVB_FEATURES_INFO_INIT)
 
 /**
  * Look for values that dwarf all others: a huge number in one cell, a mark such as -9999 for "missing", a column in
@@ -163,6 +165,7 @@ typedef struct dkvb_labels_info {
             0                                                                                                          \
         }                                                                                                              \
     }
+DKVB_INIT_FUNCTION(dkvb_labels_info, DKVB_LABELS_INFO_INIT)
 
 /** For `known`: any class may be without rows. */
 #define DKVB_LABELS_ANY 0xFFFFFFFFu

@@ -49,6 +49,7 @@
 #include "file.h"
 #include "fit.h"
 #include "images.h"
+#include "init.h"
 #include "mask.h"
 #include "memory.h"
 #include "model.h"

@@ -103,9 +103,7 @@ typedef struct dkvb_budget_options {
     {                                                                                                                  \
         sizeof(dkvb_budget_options), 0.0, 0.005                                                                        \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_budget_options_init(dkvb_budget_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_budget_options, DKVB_BUDGET_OPTIONS_INIT)
 
 /** What was found. The caller sets `struct_size`. */
 typedef struct dkvb_budget {
@@ -127,6 +125,7 @@ typedef struct dkvb_budget {
     {                                                                                                                  \
         sizeof(dkvb_budget), 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0                                                         \
     }
+DKVB_INIT_FUNCTION(dkvb_budget, DKVB_BUDGET_INIT)
 
 /**
  * The smallest budget that brings the accuracy of some classes down to a target while the others lose no more than

@@ -63,9 +63,7 @@ typedef struct dkvb_encoder_options {
     {                                                                                                                  \
         sizeof(dkvb_encoder_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                        \
     }
-
-/** Fill in the defaults. `struct_size`: sizeof the caller's struct. */
-DKVB_API void dkvb_encoder_options_init(dkvb_encoder_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_encoder_options, DKVB_ENCODER_OPTIONS_INIT)
 
 /**
  * Open an encoder.
@@ -97,6 +95,12 @@ typedef struct dkvb_encoder_info {
     uint32_t activation; /**< CLIP: DKVB_ACTIVATION_… */
     uint32_t guessed;    /**< CLIP: 1 if no config and no option said the activation: it may be another */
 } dkvb_encoder_info;
+
+#define DKVB_ENCODER_INFO_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(dkvb_encoder_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                  \
+    }
+DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 
 /** `struct_size` must be set. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);

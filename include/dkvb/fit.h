@@ -49,6 +49,7 @@ typedef struct dkvb_fit_rows {
     {                                                                                                                  \
         sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0                                                                  \
     }
+DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 
 /** Whether rows are half whitened. Values are part of the ABI. */
 enum {
@@ -57,8 +58,9 @@ enum {
     DKVB_WHITEN_CHOOSE = 2 /**< compare both on rows held out, with a part of the codebooks */
 };
 
-/** A stage begins: "whitening", "keys", "search", "values", "temperature", "codes"; without a codeset "temperature" comes
- * before "values". Return 0 to go on. On the calling thread. Progress of `dkvb_run_options` counts within a stage. */
+/** A stage begins: "whitening", "keys", "search", "values", "temperature", "codes"; without a codeset "temperature"
+ * comes before "values". Return 0 to go on. On the calling thread. Progress of `dkvb_run_options` counts within a
+ * stage. */
 typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
 /** How to fit. Start from `DKVB_FIT_OPTIONS_INIT`. */
@@ -86,9 +88,7 @@ typedef struct dkvb_fit_options {
         sizeof(dkvb_fit_options), 0, 0, 0, DKVB_WHITEN_CHOOSE, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, \
             0, 0, 0                                                                                                    \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 
 /**
  * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit()
@@ -159,6 +159,7 @@ typedef struct dkvb_fit_report {
     {                                                                                                                  \
         sizeof(dkvb_fit_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                      \
     }
+DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
 
 /**
  * Fit a model.
@@ -224,6 +225,12 @@ typedef struct dkvb_trial {
     uint64_t held_out;    /**< how many there were */
 } dkvb_trial;
 
+#define DKVB_TRIAL_INIT                                                                                                \
+    {                                                                                                                  \
+        sizeof(dkvb_trial), 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0                                                         \
+    }
+DKVB_INIT_FUNCTION(dkvb_trial, DKVB_TRIAL_INIT)
+
 /** A trial is done. Return 0 to go on; anything else cancels. On the calling thread. */
 typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
 
@@ -242,9 +249,7 @@ typedef struct dkvb_tune_options {
     {                                                                                                                  \
         sizeof(dkvb_tune_options), 0, DKVB_WHITEN_CHOOSE, 600.0, 0, 0, 0                                               \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
 
 /**
  * Go through a fixed list of settings (docs/method.md), each tried on rows that its values did not see (a tenth of

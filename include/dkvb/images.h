@@ -42,6 +42,7 @@ typedef struct dkvb_image {
             0, 0, 0                                                                                                    \
         }                                                                                                              \
     }
+DKVB_INIT_FUNCTION(dkvb_image, DKVB_IMAGE_INIT)
 
 /** Release what a call filled in, and clear the picture. NULL and an empty picture are no-ops. */
 DKVB_API void dkvb_image_free(dkvb_image *image);
@@ -126,9 +127,7 @@ typedef struct dkvb_imageset_options {
     {                                                                                                                  \
         sizeof(dkvb_imageset_options), DKVB_IMAGES_AUTO, 0, 0                                                          \
     }
-
-/** Fill in the defaults. `struct_size`: sizeof the caller's struct. */
-DKVB_API void dkvb_imageset_options_init(dkvb_imageset_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
 
 /**
  * Open a set of pictures.
@@ -173,6 +172,12 @@ typedef struct dkvb_imageset_info {
     uint32_t nested;   /**< DKVB_NESTED_… */
     uint64_t turned;   /**< times that a picture was read whose EXIF orientation is not upright, up to now */
 } dkvb_imageset_info;
+
+#define DKVB_IMAGESET_INFO_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_imageset_info), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                          \
+    }
+DKVB_INIT_FUNCTION(dkvb_imageset_info, DKVB_IMAGESET_INFO_INIT)
 
 /** `struct_size` must be set. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get_info(const dkvb_imageset *set, dkvb_imageset_info *info);

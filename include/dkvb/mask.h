@@ -61,6 +61,7 @@ typedef struct dkvb_mask_info {
             0                                                                                                          \
         }                                                                                                              \
     }
+DKVB_INIT_FUNCTION(dkvb_mask_info, DKVB_MASK_INFO_INIT)
 
 /** Shape, number of pairs, and whose mask it is. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);

@@ -36,9 +36,7 @@ typedef struct dkvb_model_options {
     {                                                                                                                  \
         sizeof(dkvb_model_options), 1, 0                                                                               \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_model_options, DKVB_MODEL_OPTIONS_INIT)
 
 /** What a model is. The caller sets `struct_size`. */
 typedef struct dkvb_model_info {
@@ -70,6 +68,7 @@ typedef struct dkvb_model_info {
     {                                                                                                                  \
         sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, {0}, 0                     \
     }
+DKVB_INIT_FUNCTION(dkvb_model_info, DKVB_MODEL_INFO_INIT)
 
 /**
  * An untrained model: all values are 0.

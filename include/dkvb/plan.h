@@ -48,34 +48,34 @@ typedef struct dkvb_plan dkvb_plan;
  * - `mask`: whoever selects its pairs.
  */
 typedef struct dkvb_forget_request {
-    size_t struct_size;       /**< sizeof(dkvb_forget_request), set by INIT */
-    uint32_t strength;        /**< DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT, which needs a codeset */
-    uint32_t method;          /**< suppress: DKVB_METHOD_…; 0: the best that what is known allows: `values` where
-                                   classes are named and their other rows are not at hand or in a codeset, else
-                                   `contrast`, or `activations` where only rows to be forgotten are given */
-    const uint8_t *classes;   /**< `uint8_t[classes]` of the model, DKVB_FORGET where one is asked for; or NULL */
-    const uint64_t *ids;      /**< `uint64_t[id_count]`; or NULL. With `codes`: what those rows are called in the
-                                   journal, one a row; NULL: row numbers */
-    uint64_t id_count;        /**< number of ids */
-    const uint16_t *codes;    /**< `uint16_t[n][codebooks][top_k]`, searched without a mask; or NULL */
-    size_t n;                 /**< rows of codes */
-    const int32_t *labels;    /**< `int32_t[n]`, labels of the codes; or NULL */
-    const dkvb_mask *mask;    /**< of the model's codebooks; or NULL */
-    uint64_t budget;          /**< suppress: so many pairs (method `examples`: rows drawn); 0: as few as reach the
-                                   target, which needs a codeset with rows held out */
-    uint64_t seed;            /**< method `examples`: of the draw */
-    double target;            /**< accuracy that the classes may keep on rows held out, 0 to 1 */
-    double max_retain_drop;   /**< accuracy that all others together may lose, 0 to 1 */
-    double max_class_loss;    /**< accuracy that any other class may lose for certain (low end of its 95 % interval) */
-    uint32_t force;           /**< 1: whatever others lose, and however little is known; nothing at all is refused still */
-    uint32_t keys;            /**< exact, where keys were placed on these rows too: DKVB_KEYS_KEPT leaves them,
-                                   DKVB_KEYS_PLACED places them again on `features` without the rows */
-    const float *features;    /**< `float[feature_rows][columns]`: the rows that were trained on, in their order */
-    size_t feature_rows;      /**< rows of features */
-    size_t feature_columns;   /**< columns of features: the model's */
+    size_t struct_size;     /**< sizeof(dkvb_forget_request), set by INIT */
+    uint32_t strength;      /**< DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT, which needs a codeset */
+    uint32_t method;        /**< suppress: DKVB_METHOD_…; 0: the best that what is known allows: `values` where
+                                 classes are named and their other rows are not at hand or in a codeset, else
+                                 `contrast`, or `activations` where only rows to be forgotten are given */
+    const uint8_t *classes; /**< `uint8_t[classes]` of the model, DKVB_FORGET where one is asked for; or NULL */
+    const uint64_t *ids;    /**< `uint64_t[id_count]`; or NULL. With `codes`: what those rows are called in the
+                                 journal, one a row; NULL: row numbers */
+    uint64_t id_count;      /**< number of ids */
+    const uint16_t *codes;  /**< `uint16_t[n][codebooks][top_k]`, searched without a mask; or NULL */
+    size_t n;               /**< rows of codes */
+    const int32_t *labels;  /**< `int32_t[n]`, labels of the codes; or NULL */
+    const dkvb_mask *mask;  /**< of the model's codebooks; or NULL */
+    uint64_t budget;        /**< suppress: so many pairs (method `examples`: rows drawn); 0: as few as reach the
+                                 target, which needs a codeset with rows held out */
+    uint64_t seed;          /**< method `examples`: of the draw */
+    double target;          /**< accuracy that the classes may keep on rows held out, 0 to 1 */
+    double max_retain_drop; /**< accuracy that all others together may lose, 0 to 1 */
+    double max_class_loss;  /**< accuracy that any other class may lose for certain (low end of its 95 % interval) */
+    uint32_t force;        /**< 1: whatever others lose, and however little is known; nothing at all is refused still */
+    uint32_t keys;         /**< exact, where keys were placed on these rows too: DKVB_KEYS_KEPT leaves them,
+                                DKVB_KEYS_PLACED places them again on `features` without the rows */
+    const float *features; /**< `float[feature_rows][columns]`: the rows that were trained on, in their order */
+    size_t feature_rows;   /**< rows of features */
+    size_t feature_columns;      /**< columns of features: the model's */
     const uint64_t *feature_ids; /**< `uint64_t[feature_rows]`, as in training; NULL: row numbers */
-    const char *reason;       /**< why, for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
-    const uint8_t *salt;      /**< `uint8_t[32]`, as in dkvb_forget_options; NULL: from the system's random source */
+    const char *reason;          /**< why, for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
+    const uint8_t *salt;         /**< `uint8_t[32]`, as in dkvb_forget_options; NULL: from the system's random source */
 } dkvb_forget_request;
 
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
@@ -83,9 +83,7 @@ typedef struct dkvb_forget_request {
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
             DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0                                                                         \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_forget_request_init(dkvb_forget_request *request, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 
 /* Why a plan is refused. Values are part of the ABI. */
 enum {
@@ -102,34 +100,35 @@ enum {
 /** What a plan has found. The caller sets `struct_size`. */
 typedef struct dkvb_plan_info {
     size_t struct_size;
-    uint32_t strength;       /**< DKVB_STRENGTH_… */
-    uint32_t method;         /**< DKVB_METHOD_… in use; 0: a mask was given, or exact */
-    uint32_t refused;        /**< DKVB_REFUSED_…; dkvb_plan_refusal() has the sentence */
-    uint32_t can_be_forced;  /**< 1: refused, and `force` would have it done all the same */
-    uint32_t forced;         /**< 1: refused, and yet to be done */
-    uint32_t refused_class;  /**< _CLASS, _MIXED: the class that would be hurt */
-    uint32_t measured;       /**< 1: dkvb_plan_effects() has what each class would lose */
-    uint32_t budget_found;   /**< 1: `budget` was looked for; 0: it was given, or there is none */
-    uint32_t keys;           /**< exact: DKVB_KEYS_… as it would be done */
-    uint32_t resumed;        /**< exact: 1 if the model is without the rows already, and only the codeset has them */
-    uint64_t pairs;          /**< suppress: pairs asked for */
-    uint64_t pairs_new;      /**< of which so many are not masked yet */
-    uint64_t pairs_total;    /**< pairs of the model */
-    uint64_t rows;           /**< rows to be forgotten that taught the values, as far as they are known */
-    uint64_t ids;            /**< rows that the journal would commit to */
-    uint64_t looked_at;      /**< rows held out that effects were measured on */
-    uint64_t held_out;       /**< rows held out */
-    uint64_t exhausted;      /**< (row, codebook) pairs among them that ran out of keys (effect.h) */
-    uint64_t again;          /**< further entries, of earlier requests that would be forgotten once more */
-    uint64_t not_again;      /**< requests that come back in part, and that nothing forgets again within the limits */
-    uint64_t lifted;         /**< exact: earlier maskings of the same rows that would be taken back */
-    dkvb_budget budget;      /**< if `budget_found`, or refused for the target: the nearest */
+    uint32_t strength;      /**< DKVB_STRENGTH_… */
+    uint32_t method;        /**< DKVB_METHOD_… in use; 0: a mask was given, or exact */
+    uint32_t refused;       /**< DKVB_REFUSED_…; dkvb_plan_refusal() has the sentence */
+    uint32_t can_be_forced; /**< 1: refused, and `force` would have it done all the same */
+    uint32_t forced;        /**< 1: refused, and yet to be done */
+    uint32_t refused_class; /**< _CLASS, _MIXED: the class that would be hurt */
+    uint32_t measured;      /**< 1: dkvb_plan_effects() has what each class would lose */
+    uint32_t budget_found;  /**< 1: `budget` was looked for; 0: it was given, or there is none */
+    uint32_t keys;          /**< exact: DKVB_KEYS_… as it would be done */
+    uint32_t resumed;       /**< exact: 1 if the model is without the rows already, and only the codeset has them */
+    uint64_t pairs;         /**< suppress: pairs asked for */
+    uint64_t pairs_new;     /**< of which so many are not masked yet */
+    uint64_t pairs_total;   /**< pairs of the model */
+    uint64_t rows;          /**< rows to be forgotten that taught the values, as far as they are known */
+    uint64_t ids;           /**< rows that the journal would commit to */
+    uint64_t looked_at;     /**< rows held out that effects were measured on */
+    uint64_t held_out;      /**< rows held out */
+    uint64_t exhausted;     /**< (row, codebook) pairs among them that ran out of keys (effect.h) */
+    uint64_t again;         /**< further entries, of earlier requests that would be forgotten once more */
+    uint64_t not_again;     /**< requests that come back in part, and that nothing forgets again within the limits */
+    uint64_t lifted;        /**< exact: earlier maskings of the same rows that would be taken back */
+    dkvb_budget budget;     /**< if `budget_found`, or refused for the target: the nearest */
 } dkvb_plan_info;
 
 #define DKVB_PLAN_INFO_INIT                                                                                            \
     {                                                                                                                  \
-        sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT           \
+        sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT        \
     }
+DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 
 /**
  * Plan a forgetting. The model is not changed; a codeset that was loaded from features is searched as far as the plan
@@ -152,8 +151,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dk
 /** Why the plan is refused and what would help, in one sentence or two; "" if it is not. Tied to the plan. */
 DKVB_API const char *dkvb_plan_refusal(const dkvb_plan *plan);
 
-/** `dkvb_class_effect[classes]`: what each class would lose on rows held out, by everything that the plan does together;
- * NULL: not measured, since no rows are held out or the plan was refused before. Tied to the plan. */
+/** `dkvb_class_effect[classes]`: what each class would lose on rows held out, by everything that the plan does
+ * together; NULL: not measured, since no rows are held out or the plan was refused before. Tied to the plan. */
 DKVB_API const dkvb_class_effect *dkvb_plan_effects(const dkvb_plan *plan);
 
 /** `uint8_t[classes]`: DKVB_FORGET for what is asked for, DKVB_ASIDE for what earlier requests forgot, else DKVB_KEEP;
@@ -174,8 +173,8 @@ DKVB_API const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan);
  * @param      codeset  that was planned on, the very object; NULL if there was none.
  * @param[out] entry    number of the entry of the request; 0 if the plan is resumed and one is there already; or NULL.
  * @return `DKVB_EREFUSED` with the sentence of dkvb_plan_refusal(), unless forced; `DKVB_ESTATE` (applied already),
- *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`: where several entries are to be written, those that
- *         were written until then stay. A file is changed by none of this: save the model, then the codeset. Where saving
+ *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`: where several entries are to be written, those
+ * that were written until then stay. A file is changed by none of this: save the model, then the codeset. Where saving
  *         the second fails, the same request finishes it (`resumed`).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *codeset,

@@ -35,9 +35,7 @@ typedef struct dkvb_run_options {
     {                                                                                                                  \
         sizeof(dkvb_run_options), 0, 0, 0, 0                                                                           \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_run_options, DKVB_RUN_OPTIONS_INIT)
 
 /**
  * Name of the kernels in use: "scalar", "avx2", "avx512" or "neon". Chosen once, at the

@@ -62,6 +62,7 @@ typedef struct dkvb_outside {
     {                                                                                                                  \
         sizeof(dkvb_outside), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                \
     }
+DKVB_INIT_FUNCTION(dkvb_outside, DKVB_OUTSIDE_INIT)
 
 /**
  * Nearest keys of each row of `x`, nearest first.

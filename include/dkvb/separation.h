@@ -47,9 +47,7 @@ typedef struct dkvb_separation_shape {
     {                                                                                                                  \
         sizeof(dkvb_separation_shape), 0, 0, 1, 0                                                                      \
     }
-
-/** Fill in what the macro does, for callers that cannot use it. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_separation_shape_init(dkvb_separation_shape *shape, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_separation_shape, DKVB_SEPARATION_SHAPE_INIT)
 
 /**
  * Count the rows of each class, and how many of them select each pair. Added to what is there.

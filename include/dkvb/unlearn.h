@@ -125,9 +125,7 @@ typedef struct dkvb_forget_options {
     {                                                                                                                  \
         sizeof(dkvb_forget_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0                           \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_forget_options, DKVB_FORGET_OPTIONS_INIT)
 
 /**
  * Mask pairs in a model, and write it in the journal. The mask in force is the union of all entries that were
@@ -178,8 +176,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
  * Codebooks that others own too are copied first; the other owners keep the keys. Files saved
  * before, and copies elsewhere, are not touched.
  *
- * @return `DKVB_ESTATE` if there is nothing to erase: no pair is masked, and neither salts nor lists, counts nor unknown
- *         sections are kept; or if the model is mapped or in training.
+ * @return `DKVB_ESTATE` if there is nothing to erase: no pair is masked, and neither salts nor lists, counts nor
+ * unknown sections are kept; or if the model is mapped or in training.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
@@ -255,6 +253,7 @@ typedef struct dkvb_journal_entry {
             0                                                                                                          \
         }                                                                                                              \
     }
+DKVB_INIT_FUNCTION(dkvb_journal_entry, DKVB_JOURNAL_ENTRY_INIT)
 
 /** `DKVB_EINVAL` unless a text can stand in a journal as a reason: UTF-8 without control characters, at most 4,095
  * bytes. For callers that want to know before they begin. */

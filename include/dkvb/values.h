@@ -40,6 +40,12 @@ typedef struct dkvb_train_report {
     double accuracy; /**< share of rows whose class was right before their own update */
 } dkvb_train_report;
 
+#define DKVB_TRAIN_REPORT_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(dkvb_train_report), 0, 0, 0, 0.0, 0.0                                                                   \
+    }
+DKVB_INIT_FUNCTION(dkvb_train_report, DKVB_TRAIN_REPORT_INIT)
+
 /** Return 0 to go on; anything else cancels, and nothing has changed. On the calling thread. */
 typedef int (*dkvb_report_fn)(void *user, const dkvb_train_report *report);
 
@@ -72,9 +78,7 @@ typedef struct dkvb_train_options {
     {                                                                                                                  \
         sizeof(dkvb_train_options), 2, 256, 3.0, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 0, 0                                      \
     }
-
-/** Fill in the defaults, for callers that cannot use the macro. `struct_size`: sizeof their struct. */
-DKVB_API void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size);
+DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
 
 /**
  * Train the values on stored codes by stochastic gradient descent. Values start from what they are, so training

@@ -21,13 +21,6 @@ enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30, MAX_FO
 
 static const double smallest_step = 1e-8;
 
-void dkvb_audit_fit_options_init(dkvb_audit_fit_options *opts, size_t struct_size)
-{
-    static const dkvb_audit_fit_options defaults = DKVB_AUDIT_FIT_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 static dkvb_status take_options(dkvb_audit_fit_options *o, const dkvb_audit_fit_options *given)
 {
     dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "fit options");

@@ -15,13 +15,6 @@ enum { MOST_SHADOWS = 65536, ENOUGH_FOR_OWN_VARIANCE = 64 };
 
 static const double smallest_variance = 1e-12; /* of margins that do not vary, as of rows without a live key */
 
-void dkvb_audit_shadow_options_init(dkvb_audit_shadow_options *opts, size_t struct_size)
-{
-    static const dkvb_audit_shadow_options defaults = DKVB_AUDIT_SHADOW_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 struct shadows {
     const dkvb_model *model;
     const uint16_t *codes;

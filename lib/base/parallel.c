@@ -11,13 +11,6 @@
 
 enum { MAX_THREADS = 1024 };
 
-void dkvb_run_options_init(dkvb_run_options *opts, size_t struct_size)
-{
-    static const dkvb_run_options defaults = DKVB_RUN_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
 {
     dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;

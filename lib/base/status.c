@@ -63,15 +63,6 @@ dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, 
     return DKVB_OK;
 }
 
-void dkvb__init_options(void *out, size_t size, const void *defaults, size_t defaults_size)
-{
-    if (size < sizeof size)
-        return;
-    memset(out, 0, size);
-    memcpy(out, defaults, size < defaults_size ? size : defaults_size);
-    memcpy(out, &size, sizeof size);
-}
-
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what)
 {
     size_t size;

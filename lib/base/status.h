@@ -16,9 +16,6 @@ dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
  * what this library knows must be zero. Both structs begin with `size_t struct_size`. */
 dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, const char *what);
 
-/* Fill a caller's options of `size` bytes with defaults; bytes that this library does not know become zero. */
-void dkvb__init_options(void *out, size_t size, const void *defaults, size_t defaults_size);
-
 /* For structs that the library fills in: copies at most the caller's struct_size bytes and keeps it. */
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what);
 

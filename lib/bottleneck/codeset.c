@@ -24,13 +24,6 @@ enum {
 
 static const char *const part_names[DKVB__PARTS] = {"training", "held-out"};
 
-void dkvb_codeset_options_init(dkvb_codeset_options *opts, size_t struct_size)
-{
-    static const dkvb_codeset_options defaults = DKVB_CODESET_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                               uint32_t top_k, uint32_t depth, const dkvb_allocator *mem)
 {

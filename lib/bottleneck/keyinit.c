@@ -14,13 +14,6 @@ enum {
     CENTER_ROWS = 16384      /* rows between two reports */
 };
 
-void dkvb_keyinit_options_init(dkvb_keyinit_options *opts, size_t struct_size)
-{
-    static const dkvb_keyinit_options defaults = DKVB_KEYINIT_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 {
     uint32_t keys = 1024, dim = 16;

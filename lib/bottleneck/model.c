@@ -12,13 +12,6 @@
 #include "dkvb/calibration.h"
 #include "dkvb/data.h"
 
-void dkvb_model_options_init(dkvb_model_options *opts, size_t struct_size)
-{
-    static const dkvb_model_options defaults = DKVB_MODEL_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t classes)
 {
     size_t bytes;

@@ -41,13 +41,6 @@ enum {
 /* Four floats added at once; elementwise, so the same bits as one by one. */
 typedef float four __attribute__((vector_size(16)));
 
-void dkvb_train_options_init(dkvb_train_options *opts, size_t struct_size)
-{
-    static const dkvb_train_options defaults = DKVB_TRAIN_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 dkvb_status dkvb__train_options_take(dkvb_train_options *o, const dkvb_train_options *given)
 {
     dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "training options");

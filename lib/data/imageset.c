@@ -15,11 +15,6 @@
 
 static const dkvb_imageset_options defaults = DKVB_IMAGESET_OPTIONS_INIT;
 
-void dkvb_imageset_options_init(dkvb_imageset_options *opts, size_t struct_size)
-{
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 const char *dkvb__base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -41,13 +41,6 @@ const char *dkvb_encoder_kind_name(uint32_t kind)
     return kind < KINDS ? kinds[kind].name : NULL;
 }
 
-void dkvb_encoder_options_init(dkvb_encoder_options *opts, size_t struct_size)
-{
-    static const dkvb_encoder_options defaults = DKVB_ENCODER_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 {
     if (kind == 0 || kind >= KINDS)

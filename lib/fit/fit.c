@@ -7,13 +7,6 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-void dkvb_fit_options_init(dkvb_fit_options *opts, size_t struct_size)
-{
-    static const dkvb_fit_options defaults = DKVB_FIT_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 /* One fit under way. */
 struct fit {
     struct dkvb__fitting f;

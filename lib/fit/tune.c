@@ -30,13 +30,6 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void dkvb_tune_options_init(dkvb_tune_options *opts, size_t struct_size)
-{
-    static const dkvb_tune_options defaults = DKVB_TUNE_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 /* The setting where the caller left something open. False if it asks for what the caller has fixed, or for what the
  * data cannot give. */
 static bool apply(const struct setting *s, uint32_t whiten, const struct dkvb__fitting *f, struct dkvb__settings *to)

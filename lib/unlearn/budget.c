@@ -17,13 +17,6 @@
 #include "dkvb/search.h"
 #include "unlearn/held_out.h"
 
-void dkvb_budget_options_init(dkvb_budget_options *opts, size_t struct_size)
-{
-    static const dkvb_budget_options defaults = DKVB_BUDGET_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 /* Rounds of the search, each of which follows rows so many powers of two further than the one before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 

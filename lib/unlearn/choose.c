@@ -21,13 +21,6 @@ const char *dkvb_method_name(uint32_t method)
     return method > 0 && method < METHODS ? methods[method]->name : "";
 }
 
-void dkvb_request_init(dkvb_request *request, size_t struct_size)
-{
-    static const dkvb_request defaults = DKVB_REQUEST_INIT;
-
-    dkvb__init_options(request, struct_size, &defaults, sizeof defaults);
-}
-
 /* Marks of rows or classes: each of the three, and one of them to be forgotten. */
 static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 {

@@ -16,13 +16,6 @@
 #include "unlearn/evidence.h"
 #include "unlearn/terms.h"
 
-void dkvb_forget_options_init(dkvb_forget_options *opts, size_t struct_size)
-{
-    static const dkvb_forget_options defaults = DKVB_FORGET_OPTIONS_INIT;
-
-    dkvb__init_options(opts, struct_size, &defaults, sizeof defaults);
-}
-
 /* The present, or SOURCE_DATE_EPOCH. */
 static int64_t now(void)
 {

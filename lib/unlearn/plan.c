@@ -16,13 +16,6 @@
 #include "unlearn/held_out.h"
 #include "unlearn/journal.h"
 
-void dkvb_forget_request_init(dkvb_forget_request *request, size_t struct_size)
-{
-    static const dkvb_forget_request defaults = DKVB_FORGET_REQUEST_INIT;
-
-    dkvb__init_options(request, struct_size, &defaults, sizeof defaults);
-}
-
 static dkvb_status check_share(const char *what, double share)
 {
     if (share >= 0.0 && share <= 1.0)

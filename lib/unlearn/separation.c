@@ -23,18 +23,11 @@ enum {
     NOT_COUNTED = -2  /* instead of a silhouette, which is -1 to 1 */
 };
 
-void dkvb_separation_shape_init(dkvb_separation_shape *shape, size_t struct_size)
-{
-    static const dkvb_separation_shape defaults = DKVB_SEPARATION_SHAPE_INIT;
-
-    dkvb__init_options(shape, struct_size, &defaults, sizeof defaults);
-}
-
 static dkvb_status take_shape(dkvb_separation_shape *shape, const dkvb_separation_shape *given)
 {
     dkvb_status rc;
 
-    dkvb_separation_shape_init(shape, sizeof *shape);
+    dkvb_separation_shape_init(shape);
     rc = dkvb__take_options(shape, sizeof *shape, given, "separation shape");
     if (rc)
         return rc;

@@ -44,8 +44,8 @@ static void set_defaults(void *values)
     dkvb_keyinit_options o;
     dkvb_model_options m;
 
-    dkvb_keyinit_options_init(&o, sizeof o);
-    dkvb_model_options_init(&m, sizeof m);
+    dkvb_keyinit_options_init(&o);
+    dkvb_model_options_init(&m);
     dkvb_keyinit_options_suit(&o, 50000, 512);
     args->codebooks = o.codebooks;
     args->keys = o.keys;

@@ -96,7 +96,7 @@ int bench_make_codebooks(struct bench *b)
         b->keys = b->random_keys = bench_draw_gaussian(b, "keys", a->codebooks, a->keys, a->key_dim);
     if (!b->keys)
         return EXIT_FAILURE;
-    dkvb_keyinit_options_init(&o, sizeof o);
+    dkvb_keyinit_options_init(&o);
     o.codebooks = a->codebooks;
     o.keys = a->keys;
     o.key_dim = a->key_dim;
@@ -109,7 +109,7 @@ int bench_make_model(struct bench *b)
 {
     dkvb_model_options o;
 
-    dkvb_model_options_init(&o, sizeof o);
+    dkvb_model_options_init(&o);
     o.top_k = b->args.top_k;
     return tool_check(dkvb_model_new(&b->model, b->codebooks, b->args.classes, &o));
 }

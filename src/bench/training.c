@@ -50,7 +50,7 @@ static int measure(struct bench *b, uint32_t series, const dkvb_run_options *run
     int code;
 
     (void)series;
-    dkvb_train_options_init(&o, sizeof o);
+    dkvb_train_options_init(&o);
     o.epochs = 1;
     code = tool_check(dkvb_model_train(b->model, b->codes, b->args.top_k, b->labels, (size_t)b->args.rows, &o, run));
     *seconds = progress_clock() - start;

@@ -54,7 +54,7 @@ static void set_defaults(void *values)
 {
     struct audit_args *args = values;
 
-    dkvb_train_options_init(&args->train, sizeof args->train);
+    dkvb_train_options_init(&args->train);
     args->shadows = 64;
 }
 

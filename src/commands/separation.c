@@ -150,7 +150,7 @@ static int make_tables(struct separation *s)
 {
     size_t l = s->info.classes;
 
-    dkvb_separation_shape_init(&s->shape, sizeof s->shape);
+    dkvb_separation_shape_init(&s->shape);
     s->shape.codebooks = s->info.codebooks;
     s->shape.keys = s->info.keys;
     s->shape.top_k = s->info.top_k;

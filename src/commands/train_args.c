@@ -115,8 +115,8 @@ static void set_defaults(void *values)
 {
     struct train_args *args = values;
 
-    dkvb_keyinit_options_init(&args->keyinit, sizeof args->keyinit);
-    dkvb_train_options_init(&args->train, sizeof args->train);
+    dkvb_keyinit_options_init(&args->keyinit);
+    dkvb_train_options_init(&args->train);
     args->train.epochs = args->train.batch = 0;
     args->train.learning_rate = args->train.rate_last = 0;
     args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;

@@ -511,7 +511,7 @@ def forget_milliseconds(model, labels, codes, method, alone, repeats=21):
     class are given."""
     codes = np.ascontiguousarray(codes[labels == 3] if alone else codes)
     marks = None if alone else (labels == 3).astype(np.uint8)
-    request = _struct.options(_ffi.Request, lib.dkvb_request_init, method=method, codes=_arrays.pointer(codes),
+    request = _struct.options(_ffi.Request, method=method, codes=_arrays.pointer(codes),
                               k=codes.shape[2], n=len(codes), rows=_arrays.pointer(marks))
     pairs = int(SHARE * model.info.codebooks * model.info.keys)
     found = []

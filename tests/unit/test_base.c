@@ -195,12 +195,14 @@ static void defaults_fit_structs_of_another_length(void **state)
 
     (void)state;
     memset(&newer, 0xFF, sizeof newer);
-    dkvb_keyinit_options_init(&newer.known, sizeof newer);
+    assert_int_equal(dkvb_init("dkvb_keyinit_options", &newer, sizeof newer), DKVB_OK);
     assert_true(newer.known.struct_size == sizeof newer && newer.known.method == DKVB_KEYINIT_MEANS &&
                 newer.later == 0);
     memset(&older, 0xFF, sizeof older);
-    dkvb_keyinit_options_init((dkvb_keyinit_options *)(void *)&older, sizeof older - sizeof older.beyond);
+    assert_int_equal(dkvb_init("dkvb_keyinit_options", &older, sizeof older - sizeof older.beyond), DKVB_OK);
     assert_true(older.codebooks == 0 && older.beyond == UINT64_MAX);
+    assert_int_equal(dkvb_init("dkvb_keyinit_options", &older, sizeof older.struct_size - 1), DKVB_EINVAL);
+    assert_int_equal(dkvb_init("dkvb_allocator", &older, sizeof older), DKVB_ENOTFOUND);
 }
 
 static void status_names_cover_every_code(void **state)

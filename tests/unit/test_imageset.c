@@ -616,7 +616,7 @@ static void options_are_checked(void **state)
     dkvb_imageset *set;
 
     (void)state;
-    dkvb_imageset_options_init(&initial, sizeof initial);
+    dkvb_imageset_options_init(&initial);
     assert_memory_equal(&initial, &o, sizeof o);
     put_picture("x.png");
     o.format = 6;

@@ -522,17 +522,16 @@ _separation = POINTER(SeparationShape)
 _estimate = POINTER(AuditEstimate)
 
 PROTOTYPES = {
-    # version.h, status.h, runtime.h
+    # version.h, status.h, init.h, runtime.h
     "dkvb_version_number": (c_uint32, ()),
     "dkvb_version_string": (c_char_p, ()),
     "dkvb_status_name": (c_char_p, (Status,)),
     "dkvb_last_error": (c_char_p, ()),
-    "dkvb_run_options_init": (None, (_run, c_size_t)),
+    "dkvb_init": (Status, (c_char_p, c_void_p, c_size_t)),
     "dkvb_runtime_kernels": (c_char_p, ()),
     "dkvb_runtime_threads": (c_uint32, (_run,)),
 
     # codebooks.h
-    "dkvb_keyinit_options_init": (None, (POINTER(KeyinitOptions), c_size_t)),
     "dkvb_keyinit_options_suit": (None, (POINTER(KeyinitOptions), c_size_t, c_size_t)),
     "dkvb_codebooks_fit": (Status, (POINTER(_codebooks), _f32, c_size_t, c_size_t, POINTER(KeyinitOptions), _run)),
     "dkvb_codebooks_begin": (Status, (POINTER(_codebooks), c_size_t, POINTER(KeyinitOptions))),
@@ -555,7 +554,6 @@ PROTOTYPES = {
     "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
 
     # codeset.h
-    "dkvb_codeset_options_init": (None, (POINTER(CodesetOptions), c_size_t)),
     "dkvb_codeset_new": (Status, (POINTER(_codeset), _codebooks, POINTER(CodesetOptions))),
     "dkvb_codeset_free": (None, (_codeset,)),
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
@@ -585,7 +583,6 @@ PROTOTYPES = {
 
     # choose.h
     "dkvb_method_name": (c_char_p, (c_uint32,)),
-    "dkvb_request_init": (None, (POINTER(Request), c_size_t)),
     "dkvb_unlearn_choose": (Status, (_mask, _model, POINTER(Request), c_uint64, _run)),
     "dkvb_unlearn_rank": (Status, (_u32, _model, POINTER(Request), _run)),
     "dkvb_unlearn_by_rank": (Status, (_mask, _u32, c_uint64)),
@@ -596,12 +593,10 @@ PROTOTYPES = {
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
     "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
     "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
-    "dkvb_budget_options_init": (None, (POINTER(BudgetOptions), c_size_t)),
     "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
                                   _run)),
 
     # plan.h
-    "dkvb_forget_request_init": (None, (POINTER(ForgetRequest), c_size_t)),
     "dkvb_forget_plan": (Status, (POINTER(_plan), _model, _codeset, POINTER(ForgetRequest), _run)),
     "dkvb_plan_get_info": (Status, (_plan, POINTER(PlanInfo))),
     "dkvb_plan_refusal": (c_char_p, (_plan,)),
@@ -640,7 +635,6 @@ PROTOTYPES = {
     "dkvb_mask_load": (Status, (POINTER(_mask), c_char_p, _allocator)),
 
     # model.h
-    "dkvb_model_options_init": (None, (POINTER(ModelOptions), c_size_t)),
     "dkvb_model_new": (Status, (POINTER(_model), _codebooks, c_uint32, POINTER(ModelOptions))),
     "dkvb_model_free": (None, (_model,)),
     "dkvb_model_get_info": (Status, (_model, POINTER(ModelInfo))),
@@ -668,7 +662,6 @@ PROTOTYPES = {
     "dkvb_model_verify": (Status, (_model,)),
 
     # values.h
-    "dkvb_train_options_init": (None, (POINTER(TrainOptions), c_size_t)),
     "dkvb_model_train": (Status, (_model, _u16, c_uint32, _i32, c_size_t, POINTER(TrainOptions), _run)),
     "dkvb_model_train_begin": (Status, (_model, POINTER(TrainOptions))),
     "dkvb_model_train_step": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
@@ -690,7 +683,6 @@ PROTOTYPES = {
     "dkvb_unlearn_by_activations": (Status, (_mask, _u64, c_uint64)),
     "dkvb_unlearn_by_examples": (Status, (_mask, _u16, c_uint32, c_size_t, c_size_t, c_uint64)),
     "dkvb_strength_name": (c_char_p, (c_uint32,)),
-    "dkvb_forget_options_init": (None, (POINTER(ForgetOptions), c_size_t)),
     "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
     "dkvb_model_undo": (Status, (_model, c_uint64)),
     "dkvb_model_purge": (Status, (_model,)),
@@ -707,7 +699,6 @@ PROTOTYPES = {
     "dkvb_journal_find_head": (Status, (_model, _u8, _u64)),
 
     # separation.h
-    "dkvb_separation_shape_init": (None, (_separation, c_size_t)),
     "dkvb_separation_count": (Status, (_separation, _u16, _i32, c_size_t, _u32, _u64, _run)),
     "dkvb_separation_pairs": (Status, (_separation, _u32, _u64, _u64)),
     "dkvb_separation_overlap": (Status, (_separation, _u32, _u64, _f64, _f64, _run)),
@@ -720,10 +711,8 @@ PROTOTYPES = {
     "dkvb_audit_share": (None, (_f64, c_size_t, _estimate)),
     "dkvb_audit_share_difference": (None, (_f64, _f64, c_size_t, _estimate)),
     "dkvb_audit_margins": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _f64)),
-    "dkvb_audit_fit_options_init": (None, (POINTER(AuditFitOptions), c_size_t)),
     "dkvb_audit_fitted_scores": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _u8, POINTER(AuditFitOptions), _f64,
                                           _run)),
-    "dkvb_audit_shadow_options_init": (None, (POINTER(AuditShadowOptions), c_size_t)),
     "dkvb_audit_shadows": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _u64, c_size_t, POINTER(AuditView),
                                     c_uint32, POINTER(AuditShadowOptions), _f64, _u8, _run)),
     "dkvb_audit_lira": (Status, (_f64, _u8, c_uint32, c_size_t, _f64, _f64)),
@@ -758,7 +747,6 @@ PROTOTYPES = {
     "dkvb_image_turn_upright": (Status, (_image,)),
     "dkvb_image_resize": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
     "dkvb_image_fit": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
-    "dkvb_imageset_options_init": (None, (POINTER(ImagesetOptions), c_size_t)),
     "dkvb_imageset_open": (Status, (POINTER(_imageset), c_char_p, POINTER(ImagesetOptions))),
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
@@ -769,7 +757,6 @@ PROTOTYPES = {
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
 
     # encoder.h
-    "dkvb_encoder_options_init": (None, (POINTER(EncoderOptions), c_size_t)),
     "dkvb_encoder_open": (Status, (POINTER(_encoder), c_uint32, POINTER(EncoderOptions))),
     "dkvb_encoder_free": (None, (_encoder,)),
     "dkvb_encoder_get_info": (Status, (_encoder, POINTER(EncoderInfo))),
@@ -781,7 +768,6 @@ PROTOTYPES = {
     "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
 
     # fit.h
-    "dkvb_fit_options_init": (None, (POINTER(FitOptions), c_size_t)),
     "dkvb_fit_suit": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32)),
     "dkvb_fit_paper": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32)),
     "dkvb_fit_within": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, c_size_t, c_size_t,
@@ -789,7 +775,6 @@ PROTOTYPES = {
     "dkvb_fit": (Status, (POINTER(_model), POINTER(_codeset), POINTER(FitRows), POINTER(FitOptions),
                           POINTER(FitReport), _run)),
     "dkvb_fit_more": (Status, (_model, _codeset, POINTER(FitRows), POINTER(FitOptions), POINTER(FitReport), _run)),
-    "dkvb_tune_options_init": (None, (POINTER(TuneOptions), c_size_t)),
     "dkvb_tune": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, POINTER(FitRows),
                            POINTER(TuneOptions), _run)),
 }

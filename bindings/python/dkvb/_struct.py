@@ -3,7 +3,10 @@
 from ctypes import byref, c_double, c_uint32, c_uint64, sizeof
 from dataclasses import fields
 
-from . import _arrays
+from . import _arrays, _ffi
+from ._library import lib
+
+_NAMES = {structure: name.encode("ascii") for name, structure in _ffi.STRUCTURES.items()}
 
 
 def sized(structure):
@@ -21,10 +24,10 @@ def _field(ctype, value, name):
     return value
 
 
-def options(structure, init, **given):
+def options(structure, **given):
     """The library's defaults, and what the caller gave in place of None."""
     raw = structure()
-    init(byref(raw), sizeof(structure))
+    lib.dkvb_init(_NAMES[structure], byref(raw), sizeof(structure))
     types = dict(structure._fields_)
     for name, value in given.items():
         if value is not None:

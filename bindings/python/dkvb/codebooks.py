@@ -41,7 +41,7 @@ def _keyinit(method=None, **given):
         if method not in _METHODS:
             raise ValueError(f"method: {method!r} found, one of {', '.join(_METHODS)} wanted")
         method = _METHODS[method]
-    return _struct.options(_ffi.KeyinitOptions, lib.dkvb_keyinit_options_init, method=method, **given)
+    return _struct.options(_ffi.KeyinitOptions, method=method, **given)
 
 
 class Codebooks(Handle):

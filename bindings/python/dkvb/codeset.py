@@ -49,7 +49,7 @@ class Codeset(Handle):
     _free = lib.dkvb_codeset_free
 
     def __init__(self, codebooks, top_k=None, depth=None, keep="auto"):
-        opts = _struct.options(_ffi.CodesetOptions, lib.dkvb_codeset_options_init, top_k=top_k, depth=depth,
+        opts = _struct.options(_ffi.CodesetOptions, top_k=top_k, depth=depth,
                                keep=_arrays.choice(keep, _KEPT, "keep"))
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_new(byref(out), codebooks._c, byref(opts))
@@ -146,7 +146,7 @@ class Codeset(Handle):
         """Record one Model.train(), of the training rows with these ids (all that are there, if not given), with the
         arguments that it was given. The model's number of classes and type of values are noted."""
         given = _known(training, (*_TRAINING, "class_weight", "shuffle"), "training")
-        opts = _struct.options(_ffi.TrainOptions, lib.dkvb_train_options_init,
+        opts = _struct.options(_ffi.TrainOptions,
                                no_shuffle=not given.pop("shuffle", True),
                                class_weight=_class_weight(given.pop("class_weight", None)), **given)
         ids = None if ids is None else _arrays.ids(ids, "rows")

@@ -83,7 +83,7 @@ def find_budget(model, rank, held, classes, *, target=None, max_retain_drop=None
     rank = _arrays.ranks(rank, (info.codebooks, info.keys))
     classes = _arrays.marks(classes, info.classes, "classes")
     raw, _kept = _held(model, held)
-    opts = _struct.options(_ffi.BudgetOptions, lib.dkvb_budget_options_init, target=target,
+    opts = _struct.options(_ffi.BudgetOptions, target=target,
                            max_retain_drop=max_retain_drop)
     found = _struct.sized(_ffi.Budget)
     with LongCall(threads, progress) as run:

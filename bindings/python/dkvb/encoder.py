@@ -55,7 +55,7 @@ class Encoder(Handle):
         nothing; "clip" and "resnet50", with `weights`, a .safetensors file. CLIP's `config` is a config.json, else the
         one beside the weights; `activation` and `heads` say what neither tells. With `upright=True` pictures are
         turned as their EXIF orientation says, which the identity tells."""
-        opts = _struct.options(_ffi.EncoderOptions, lib.dkvb_encoder_options_init,
+        opts = _struct.options(_ffi.EncoderOptions,
                                weights=None if weights is None else _arrays.path(weights),
                                config=None if config is None else _arrays.path(config),
                                activation=None if activation is None

@@ -139,7 +139,7 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
         whitening = chosen.value
     if key_rows is not None:
         key_rows = _arrays.floats(key_rows, ("rows", rows.dim), "key_rows")
-    opts = _struct.options(_ffi.FitOptions, lib.dkvb_fit_options_init, top_k=k.value, whiten=whitening,
+    opts = _struct.options(_ffi.FitOptions, top_k=k.value, whiten=whitening,
                            values_dtype=_values_dtype(values_dtype), keep=_arrays.choice(keep, _KEPT, "keep"),
                            depth=depth, hold_out=hold_out)
     opts.keyinit, opts.train = POINTER(_ffi.KeyinitOptions)(keyinit), POINTER(_ffi.TrainOptions)(train)
@@ -164,7 +164,7 @@ def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_c
     rows, kept = _rows(x, labels, ids, None)
     callbacks = Callbacks()
     _, train = _settings(settings, callbacks, report, None)
-    opts = _struct.options(_ffi.FitOptions, lib.dkvb_fit_options_init, hold_out=hold_out,
+    opts = _struct.options(_ffi.FitOptions, hold_out=hold_out,
                            count_classes=int(count_classes))
     opts.train = POINTER(_ffi.TrainOptions)(train)
     if stage is not None:
@@ -195,7 +195,7 @@ def tune(x, labels, *, trials=None, seconds=None, ids=None, classes=None, whiten
         if report:
             report(made[-1])
 
-    opts = _struct.options(_ffi.TuneOptions, lib.dkvb_tune_options_init, trials=trials, seconds=seconds,
+    opts = _struct.options(_ffi.TuneOptions, trials=trials, seconds=seconds,
                            whiten=_arrays.choice(whiten, _WHITEN, "whiten"))
     opts.report = callbacks.wrap(_ffi.TrialFn, note)
     with LongCall(threads, progress, callbacks) as run:

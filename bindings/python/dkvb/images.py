@@ -104,7 +104,7 @@ class ImageSet(Handle):
     _free = lib.dkvb_imageset_free
 
     def __init__(self, path, format="auto", *, coarse_labels=False):
-        opts = _struct.options(_ffi.ImagesetOptions, lib.dkvb_imageset_options_init,
+        opts = _struct.options(_ffi.ImagesetOptions,
                                format=_arrays.choice(format, _FORMATS, "format"), coarse_labels=bool(coarse_labels))
         out = POINTER(_ffi.Imageset)()
         lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))

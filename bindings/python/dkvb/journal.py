@@ -116,7 +116,7 @@ def forget_options(classes, method, reason, strength, terms, rows, salt):
     kept = rows, salt, dict(fields)
     for name in ("classes", "after"):
         fields[name] = _arrays.pointer(fields.get(name))
-    opts = _struct.options(_ffi.ForgetOptions, lib.dkvb_forget_options_init, method=_arrays.text(method, "method"),
+    opts = _struct.options(_ffi.ForgetOptions, method=_arrays.text(method, "method"),
                            reason=_arrays.text(reason, "reason"), strength=STRENGTHS[strength],
                            rows=_arrays.pointer(rows), row_count=0 if rows is None else len(rows),
                            salt=_arrays.pointer(salt), **fields)

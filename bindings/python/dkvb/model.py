@@ -68,7 +68,7 @@ class Model(Handle):
     _training = None
 
     def __init__(self, codebooks, classes, top_k=None):
-        opts = _struct.options(_ffi.ModelOptions, lib.dkvb_model_options_init, top_k=top_k)
+        opts = _struct.options(_ffi.ModelOptions, top_k=top_k)
         out = POINTER(_ffi.Model)()
         lib.dkvb_model_new(byref(out), codebooks._c, _arrays.integer(classes, 32, "classes"), byref(opts))
         self._own(out)
@@ -479,6 +479,6 @@ def _train_options(callbacks, reports, report, **given):
         if report:
             report(reports[-1])
 
-    opts = _struct.options(_ffi.TrainOptions, lib.dkvb_train_options_init, **given)
+    opts = _struct.options(_ffi.TrainOptions, **given)
     opts.report = callbacks.wrap(_ffi.ReportFn, note)
     return opts

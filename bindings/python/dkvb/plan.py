@@ -135,7 +135,7 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         keys = keys or "place"
     salt = _arrays.hash_bytes(salt, "salt")
     request = _struct.options(
-        _ffi.ForgetRequest, lib.dkvb_forget_request_init, strength=_STRENGTHS[strength], method=METHODS[method],
+        _ffi.ForgetRequest, strength=_STRENGTHS[strength], method=METHODS[method],
         classes=_arrays.pointer(classes), ids=_arrays.pointer(ids), id_count=None if ids is None else len(ids),
         codes=_arrays.pointer(codes), n=None if codes is None else len(codes), labels=_arrays.pointer(labels),
         mask=None if mask is None else mask._c._as_parameter_, budget=budget, seed=seed, target=target,

@@ -18,5 +18,5 @@ def kernels():
 
 def threads(wanted=0):
     """How many threads a call with `threads=wanted` uses at most."""
-    opts = _struct.options(_ffi.RunOptions, lib.dkvb_run_options_init, threads=wanted)
+    opts = _struct.options(_ffi.RunOptions, threads=wanted)
     return lib.dkvb_runtime_threads(byref(opts))

@@ -35,7 +35,7 @@ def separation(codes, labels, keys, classes=None, threads=0, progress=None):
     labels = _arrays.labels(labels, len(codes))
     if classes is None:
         classes = int(labels.max(initial=-1)) + 1
-    shape = _struct.options(_ffi.SeparationShape, lib.dkvb_separation_shape_init, codebooks=codes.shape[1], keys=keys,
+    shape = _struct.options(_ffi.SeparationShape, codebooks=codes.shape[1], keys=keys,
                             top_k=k, classes=classes)
     rows, counts = _count(shape, codes, labels, threads)
     selected, exclusive = np.empty_like(rows), np.empty_like(rows)

@@ -85,7 +85,7 @@ def _request(model, method, codes, rows, classes, seed):
         raise ValueError("rows: marks without codes found, codes wanted too")
     rows = None if rows is None else _arrays.marks(rows, n, "rows")
     classes = None if classes is None else _arrays.marks(classes, info.classes, "classes")
-    request = _struct.options(_ffi.Request, lib.dkvb_request_init, method=_METHODS[method], k=k, n=n, seed=seed,
+    request = _struct.options(_ffi.Request, method=_METHODS[method], k=k, n=n, seed=seed,
                               codes=_arrays.pointer(codes), rows=_arrays.pointer(rows),
                               classes=_arrays.pointer(classes))
     return request, (codes, rows, classes)
