@@ -1,8 +1,9 @@
 /* Loaded before the C library (LD_PRELOAD): calls that a test names fail, or wait until the test has sent a signal.
  *
  * FAULT="CALL FIRST LAST HOW": calls number FIRST to LAST of write, fsync, rename, ftruncate, stat, getrandom, fread,
- * fchown or malloc (with calloc and realloc) fail as the errno HOW says; HOW 0 waits for half a minute instead, and HOW -1
- * kills the process by SIGKILL. Numbers begin at 1. */
+ * fchown or malloc (with calloc and realloc) fail as the errno HOW says; HOW 0 waits for half a minute instead, HOW -1
+ * kills the process by SIGKILL before the call, and HOW -2 kills it in the middle of a write, half of whose bytes are
+ * written, or after an fsync or a rename. Numbers begin at 1. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -45,8 +46,10 @@ static int faulty(const char *name)
     number = atomic_fetch_add(&calls, 1) + 1;
     if (number < first || number > last)
         return 0;
-    if (how < 0)
+    if (how == -1)
         raise(SIGKILL);
+    if (how == -2)
+        return 1;
     if (how == 0) {
         while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
             ;
@@ -78,21 +81,39 @@ ssize_t write(int fd, const void *from, size_t size)
 {
     REAL(write);
 
-    return fd > STDERR_FILENO && faulty("write") ? -1 : real(fd, from, size);
+    if (fd <= STDERR_FILENO || !faulty("write"))
+        return real(fd, from, size);
+    if (how == -2) {
+        (void)!real(fd, from, size / 2);
+        raise(SIGKILL);
+    }
+    return -1;
 }
 
 int rename(const char *from, const char *to)
 {
     REAL(rename);
 
-    return faulty("rename") ? -1 : real(from, to);
+    if (!faulty("rename"))
+        return real(from, to);
+    if (how == -2) {
+        (void)real(from, to);
+        raise(SIGKILL);
+    }
+    return -1;
 }
 
 int fsync(int fd)
 {
     REAL(fsync);
 
-    return faulty("fsync") ? -1 : real(fd);
+    if (!faulty("fsync"))
+        return real(fd);
+    if (how == -2) {
+        (void)real(fd);
+        raise(SIGKILL);
+    }
+    return -1;
 }
 
 int ftruncate(int fd, off_t size)

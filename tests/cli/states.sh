@@ -1,38 +1,42 @@
 #!/bin/sh
-# Exact forgetting changes two files. Stopped at any write, flush or rename, by a failure or a kill, the same command
-# finishes it, and both files have the bytes of a run that was not disturbed; with keys that stay and keys placed again.
+# Exact forgetting changes two files. Stopped at any write, flush or rename, by a failure or by a kill before or within
+# it, the same command finishes it, and both files have the bytes of a run that was not disturbed; with keys that stay
+# and keys placed again, with codes files that keep features and that keep codes.
 . "$(dirname "$0")/common.sh"
 [ -n "${DKVB_FAULTS:-}" ] || exit 0
 SOURCE_DATE_EPOCH=1700000000
 export SOURCE_DATE_EPOCH
 make_data
 "$python" -c 'import numpy as np; np.save("rows.npy", np.array([7, 3, 399, 250, 0]))'
-train_small first.dkvb --codes-out first.codes --hold-out 0.25 --codebooks 4
-enospc=28 kill=-1 states=0
+train_small features.dkvb --codes-out features.codes --hold-out 0.25 --codebooks 4 --keep features
+train_small codes.dkvb --codes-out codes.codes --hold-out 0.25 --codebooks 4 --keep codes
+enospc=28 kill=-1 within=-2 states=0
 
-for keys in --keep-keys '--key-features x.npy'; do
+# What the codes file keeps, and what becomes of the keys.
+for kind in 'features --keep-keys' 'features --key-features x.npy' 'codes --keep-keys'; do
+    first=${kind%% *} keys=${kind#* }
     command="forget m.dkvb --rows rows.npy --codes m.codes --strength exact --force --salt $salt $keys"
-    cp first.dkvb m.dkvb
-    cp first.codes m.codes
+    cp "$first.dkvb" m.dkvb
+    cp "$first.codes" m.codes
     # shellcheck disable=SC2086 # words, as below
     check "$dkvb" $command >/dev/null
     cp m.dkvb wanted.dkvb
     cp m.codes wanted.codes
-    for how in $enospc $kill; do
+    for how in $enospc $kill $within; do
         for call in write fsync rename; do
             number=1
             while :; do
-                cp first.dkvb m.dkvb
-                cp first.codes m.codes
+                cp "$first.dkvb" m.dkvb
+                cp "$first.codes" m.codes
                 code=0
                 # shellcheck disable=SC2086
                 FAULT="$call $number $number $how" LD_PRELOAD=$DKVB_FAULTS "$dkvb" $command >/dev/null 2>err || code=$?
                 [ $code != 0 ] || break # there is no such call any more
                 if ! cmp -s m.codes wanted.codes; then
                     # shellcheck disable=SC2086
-                    "$dkvb" $command >/dev/null 2>err || fail "$keys, $call $number, $how: $(cat err)"
+                    "$dkvb" $command >/dev/null 2>err || fail "$kind, $call $number, $how: $(cat err)"
                 fi
-                cmp m.dkvb wanted.dkvb && cmp m.codes wanted.codes || fail "$keys, $call $number, $how: other bytes"
+                cmp m.dkvb wanted.dkvb && cmp m.codes wanted.codes || fail "$kind, $call $number, $how: other bytes"
                 rm -f m.dkvb.tmp-* m.codes.tmp-*
                 number=$((number + 1))
                 states=$((states + 1))
