@@ -284,9 +284,10 @@ static void note(const struct forget *f)
                   "--depth' keeps more",
                   f->args.codes, p->exhausted, selections);
     if (p->not_again)
-        tool_note("%s: classes forgotten before came back in part, and no number of pairs forgets them again within the "
-                  "limits: see --dry-run, or --strength exact, which trains again without them",
-                  f->args.args.operand[0]);
+        tool_note(
+            "%s: classes forgotten before came back in part, and no number of pairs forgets them again within the "
+            "limits: see --dry-run, or --strength exact, which trains again without them",
+            f->args.args.operand[0]);
 }
 
 void forget_print(const struct forget *f, const char *output)
