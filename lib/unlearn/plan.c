@@ -367,9 +367,9 @@ static dkvb_status measure(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
 
-    if (p->held.n == 0 || plan->info.measured)
+    if (p->held.n == 0 || plan->measured)
         return DKVB_OK;
-    plan->info.measured = 1;
+    plan->measured = 1;
     return dkvb_effect_measure(&p->view, NULL, plan->mask, &p->held, plan->effects, &plan->info.exhausted, p->run);
 }
 
@@ -550,27 +550,14 @@ dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *s
 
 dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info)
 {
-    return dkvb__give_info(info, &plan->info, sizeof plan->info, "plan info");
-}
+    dkvb_plan_info full = plan->info;
 
-const char *dkvb_plan_refusal(const dkvb_plan *plan)
-{
-    return plan->refusal;
-}
-
-const dkvb_class_effect *dkvb_plan_effects(const dkvb_plan *plan)
-{
-    return plan->info.measured ? plan->effects : NULL;
-}
-
-const uint8_t *dkvb_plan_classes(const dkvb_plan *plan)
-{
-    return plan->marks;
-}
-
-const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan)
-{
-    return plan->mask;
+    full.class_count = plan->classes;
+    full.refusal = plan->refusal;
+    full.effects = plan->measured ? plan->effects : NULL;
+    full.classes = plan->marks;
+    full.mask = plan->mask;
+    return dkvb__give_info(info, &full, sizeof full, "plan info");
 }
 
 /* What the journal is to say of the request. */
@@ -585,12 +572,12 @@ static dkvb_forget_options terms_of(const dkvb_plan *plan)
     o.strength = plan->info.strength;
     o.forced = plan->info.forced;
     o.classes = plan->marks;
-    o.effects = plan->info.measured ? plan->effects : NULL;
+    o.effects = plan->measured ? plan->effects : NULL;
     o.budget = plan->budget;
     o.found = plan->info.budget_found;
     o.keys = plan->info.keys;
     o.target = o.found ? plan->request.target : 0.0;
-    if (plan->info.measured) {
+    if (plan->measured) {
         o.max_retain_drop = plan->request.max_retain_drop;
         o.max_class_loss = plan->request.max_class_loss;
     }

@@ -43,6 +43,7 @@ struct dkvb_plan {
 
     dkvb_class_effect *effects; /* [L]; NULL: not measured */
     dkvb_mask *mask;            /* suppress */
+    bool measured;              /* effects are */
     bool unknown;               /* no row is held out that a budget could be found on */
     uint64_t budget;            /* that chose the mask, for the journal */
     struct dkvb__again *again;  /* [info.again] */

@@ -121,7 +121,7 @@ static dkvb_status find(struct dkvb__planning *p)
         refuse_target(plan);
         return DKVB_OK;
     }
-    plan->info.budget_found = plan->info.measured = !rc;
+    plan->info.budget_found = plan->measured = !rc;
     plan->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? plan->info.budget.budget : dkvb_mask_count(plan->mask);
     return rc;
 }

@@ -75,7 +75,7 @@ static dkvb_status replay(struct dkvb__planning *p)
         memcmp(p->model->trained, after->trained, sizeof after->trained) == 0 && was_done(p, DKVB_KEYS_KEPT);
     if (rc || p->held.n == 0)
         return rc;
-    plan->info.measured = 1;
+    plan->measured = 1;
     rc = dkvb_effect_compare(p->model, after, &p->held, plan->effects, p->run);
     return rc ? rc : dkvb__guard_effects(p);
 }
@@ -303,7 +303,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     dkvb__free_erased(&plan->mem, after);
     if (rc)
         return rc;
-    plan->info.measured = 1;
+    plan->measured = 1;
     plan->info.looked_at = left.n;
     return dkvb__guard_effects(p);
 }

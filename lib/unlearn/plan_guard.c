@@ -77,7 +77,7 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     uint64_t *requested;
     uint32_t main_class;
 
-    if (!plan->info.measured)
+    if (!plan->measured)
         return DKVB_OK;
     requested = count_requested(p);
     if (!requested)

@@ -381,11 +381,11 @@ static int make_plan(struct forget *f)
 
 static int refuse(const struct forget *f)
 {
-    return tool_fail(
-        "%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0], dkvb_plan_refusal(f->plan),
-        f->found.can_be_forced                  ? ", --force does it all the same"
-        : f->found.refused == DKVB_REFUSED_KEYS ? ", --key-features X places them again, --keep-keys keeps them"
-                                                : "");
+    return tool_fail("%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0], f->found.refusal,
+                     f->found.can_be_forced ? ", --force does it all the same"
+                     : f->found.refused == DKVB_REFUSED_KEYS
+                         ? ", --key-features X places them again, --keep-keys keeps them"
+                         : "");
 }
 
 /* The model, and for "exact" the codes, may be their own outputs; but a mask must not take their place. */
@@ -425,7 +425,7 @@ static int write_all(struct forget *f, const char *output)
     double began;
 
     if (f->args.mask_out)
-        code = output_mask(dkvb_plan_mask(f->plan), f->args.mask_out);
+        code = output_mask(f->found.mask, f->args.mask_out);
     if (code == EXIT_SUCCESS)
         code = output_model(f->model, output);
     if (code || !f->args.exact)

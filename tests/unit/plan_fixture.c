@@ -155,9 +155,9 @@ dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_
     info = info_of(plan);
     assert_int_equal(info.refused, why);
     assert_int_equal(info.can_be_forced, can_be_forced);
-    assert_true(dkvb_plan_refusal(plan)[0] != '\0');
+    assert_true(info_of(plan).refusal[0] != '\0');
     assert_int_equal(dkvb_forget_apply(plan, model, set, NULL), DKVB_EREFUSED);
-    assert_string_equal(dkvb_last_error(), dkvb_plan_refusal(plan));
+    assert_string_equal(dkvb_last_error(), info_of(plan).refusal);
     assert_int_equal(dkvb_journal_count(model), entries);
     return plan;
 }
@@ -211,7 +211,7 @@ dkvb_plan *apply_request(dkvb_model *model, dkvb_codeset *set, const dkvb_forget
     dkvb_plan *plan;
 
     assert_ok(dkvb_forget_plan(&plan, model, set, q, NULL));
-    assert_string_equal(dkvb_plan_refusal(plan), "");
+    assert_string_equal(info_of(plan).refusal, "");
     assert_ok(dkvb_forget_apply(plan, model, set, NULL));
     return plan;
 }

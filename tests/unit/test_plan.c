@@ -25,7 +25,7 @@ static void a_plan_changes_nothing(void **state)
     for (uint32_t strength = DKVB_STRENGTH_SUPPRESS; strength <= DKVB_STRENGTH_EXACT; strength += 2) {
         q.strength = strength;
         assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-        assert_string_equal(dkvb_plan_refusal(plan), "");
+        assert_string_equal(info_of(plan).refusal, "");
         dkvb_plan_free(plan);
         after = bytes_of(model, NULL, &after_size);
         assert_same_bytes(before, before_size, after, after_size);
@@ -53,12 +53,12 @@ static void applying_does_what_was_planned_and_records_it(void **state)
     q.reason = "request 17";
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     info = info_of(plan);
-    assert_true(info.budget_found && info.budget.met && info.measured && info.pairs > 0);
+    assert_true(info.budget_found && info.budget.met && info.effects && info.pairs > 0);
     assert_int_equal(info.method, DKVB_METHOD_VALUES);
-    assert_true(dkvb_plan_effects(plan)[1].right_after == 0 && dkvb_plan_effects(plan)[1].right_before > 0);
+    assert_true(info_of(plan).effects[1].right_after == 0 && info_of(plan).effects[1].right_before > 0);
     assert_ok(dkvb_forget_apply(plan, model, set, &id));
     assert_int_equal(id, 1);
-    assert_true(dkvb_mask_equal(model->mask, dkvb_plan_mask(plan)));
+    assert_true(dkvb_mask_equal(model->mask, info_of(plan).mask));
     assert_int_equal(dkvb_mask_count(model->mask), info.pairs_new);
     entry = entry_at(model, 0);
     assert_string_equal(entry.method, "values");
@@ -68,7 +68,7 @@ static void applying_does_what_was_planned_and_records_it(void **state)
     assert_ok(dkvb_journal_get_classes(model, 1, marks));
     assert_memory_equal(marks, classes, CLASSES);
     assert_ok(dkvb_journal_get_effects(model, 1, effects));
-    assert_memory_equal(effects, dkvb_plan_effects(plan), sizeof effects);
+    assert_memory_equal(effects, info_of(plan).effects, sizeof effects);
     assert_int_equal(dkvb_forget_apply(plan, model, set, NULL), DKVB_ESTATE);
     assert_message("applied already");
     dkvb_plan_free(plan);
@@ -168,8 +168,8 @@ static void too_few_rows_to_find_a_budget_on_are_said(void **state)
             out[n++] = held.ids[i];
     assert_ok(dkvb_codeset_remove(set, out, n, NULL));
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_ROWS, true);
-    assert_non_null(strstr(dkvb_plan_refusal(plan), "at least 5 would tell"));
-    assert_null(dkvb_plan_mask(plan));
+    assert_non_null(strstr(info_of(plan).refusal, "at least 5 would tell"));
+    assert_null(info_of(plan).mask);
     dkvb_plan_free(plan);
     assert_plan_forced(model, set, q);
     dkvb_codeset_free(set);
@@ -201,7 +201,7 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     assert_true(label < CLASSES);
     dkvb_plan_free(plan);
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_TARGET, false);
-    assert_non_null(strstr(dkvb_plan_refusal(plan), "Nearest: "));
+    assert_non_null(strstr(info_of(plan).refusal, "Nearest: "));
     dkvb_plan_free(plan);
     q.max_retain_drop = 1.0;
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
@@ -289,9 +289,9 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
 
             q.target = i == 0 ? first_target : 0.0;
             assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-            assert_string_equal(dkvb_plan_refusal(plan), "");
+            assert_string_equal(info_of(plan).refusal, "");
             for (size_t j = 0; j < i; j++)
-                assert_int_equal(dkvb_plan_classes(plan)[orders[o][j]], DKVB_ASIDE);
+                assert_int_equal(info_of(plan).classes[orders[o][j]], DKVB_ASIDE);
             again += info_of(plan).again;
             assert_int_equal(info_of(plan).not_again, 0);
             assert_ok(dkvb_forget_apply(plan, model, set, NULL));
@@ -299,7 +299,7 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
             for (uint64_t j = entries + 1; j < dkvb_journal_count(model); j++)
                 assert_forgotten_again(model, set, j, entries);
             for (size_t j = 0; j <= i; j++) {
-                const dkvb_class_effect *e = &dkvb_plan_effects(plan)[orders[o][j]];
+                const dkvb_class_effect *e = &info_of(plan).effects[orders[o][j]];
 
                 assert_int_equal(e->right_after, right_rows(model, set, orders[o][j]));
                 assert_true((double)e->right_after <= (j == 0 ? first_target : 0.0) * (double)e->rows);
@@ -404,8 +404,8 @@ static void classes_alone_and_codes_alone_are_planned_too(void **state)
     q.budget = 30;
     assert_ok(dkvb_forget_plan(&plan, model, NULL, &q, NULL));
     info = info_of(plan);
-    assert_true(info.method == DKVB_METHOD_VALUES && info.pairs == 30 && info.ids == 0 && !info.measured);
-    assert_null(dkvb_plan_effects(plan));
+    assert_true(info.method == DKVB_METHOD_VALUES && info.pairs == 30 && info.ids == 0 && !info.effects);
+    assert_null(info_of(plan).effects);
     dkvb_plan_free(plan);
     assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 2, codes, NULL, NULL));
     q.codes = codes;
@@ -574,7 +574,7 @@ static void held_out_rows_are_named_too_but_taught_nothing(void **state)
     dkvb_plan_free(plan);
     ids[1] = held.ids[1];
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_NOTHING, false);
-    assert_non_null(strstr(dkvb_plan_refusal(plan), "all 2 rows to be forgotten are held out"));
+    assert_non_null(strstr(info_of(plan).refusal, "all 2 rows to be forgotten are held out"));
     dkvb_plan_free(plan);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -607,7 +607,7 @@ static void the_journal_has_the_terms_of_the_plan(void **state)
     assert_string_equal(entry.method, "contrast");
     assert_int_equal(entry.strength, DKVB_STRENGTH_SUPPRESS);
     assert_true(entry.found && entry.target == 0.25 && entry.max_retain_drop == 0.5 && entry.max_class_loss == 0.75);
-    assert_int_equal(entry.budget, dkvb_mask_count(dkvb_plan_mask(plan)));
+    assert_int_equal(entry.budget, dkvb_mask_count(info_of(plan).mask));
     assert_true(entry.has_commitment && entry.salted);
     dkvb_plan_free(plan);
     /* A budget that was given has no target, and codes without labels no classes. */
@@ -693,12 +693,12 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
     assert_ok(dkvb_codeset_remove(set, out, n, NULL));
     assert_int_equal(right_rows(model, set, 1), DKVB_PLAN_LEAST_ROWS);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* five are enough */
-    assert_string_equal(dkvb_plan_refusal(plan), "");
+    assert_string_equal(info_of(plan).refusal, "");
     dkvb_plan_free(plan);
     classes[2] = DKVB_FORGET;
     plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_ROWS, true);
     assert_int_equal(info_of(plan).refused_class, 2);
-    assert_non_null(strstr(dkvb_plan_refusal(plan), "none of 0 held-out rows of class 2"));
+    assert_non_null(strstr(info_of(plan).refusal, "none of 0 held-out rows of class 2"));
     dkvb_plan_free(plan);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -718,7 +718,7 @@ static void only_what_is_in_force_is_set_aside(void **state)
     assert_ok(dkvb_model_undo(model, 1));
     q = request_for(classes, 2);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-    assert_int_equal(dkvb_plan_classes(plan)[1], DKVB_KEEP);
+    assert_int_equal(info_of(plan).classes[1], DKVB_KEEP);
     assert_int_equal(info_of(plan).again, 0);
     dkvb_plan_free(plan);
     q = request_for(classes, 1);
@@ -726,9 +726,9 @@ static void only_what_is_in_force_is_set_aside(void **state)
     assert_ok(dkvb_model_purge(model));
     q = request_for(classes, 2);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-    assert_int_equal(dkvb_plan_classes(plan)[1], DKVB_ASIDE);
-    assert_int_equal(dkvb_plan_classes(plan)[2], DKVB_FORGET);
-    assert_int_equal(dkvb_plan_classes(plan)[0], DKVB_KEEP);
+    assert_int_equal(info_of(plan).classes[1], DKVB_ASIDE);
+    assert_int_equal(info_of(plan).classes[2], DKVB_FORGET);
+    assert_int_equal(info_of(plan).classes[0], DKVB_KEEP);
     dkvb_plan_free(plan);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -749,7 +749,7 @@ static void a_given_number_of_examples_is_drawn_by_its_seed(void **state)
     assert_ok(dkvb_forget_plan(&one, model, set, &q, NULL));
     q.seed = 1;
     assert_ok(dkvb_forget_plan(&other, model, set, &q, NULL));
-    assert_false(dkvb_mask_equal(dkvb_plan_mask(one), dkvb_plan_mask(other)));
+    assert_false(dkvb_mask_equal(info_of(one).mask, info_of(other).mask));
     dkvb_plan_free(one);
     dkvb_plan_free(other);
     q.budget = 0;
@@ -807,8 +807,8 @@ static void a_codeset_of_features_gives_the_same_plan(void **state)
     assert_int_equal(info_of(plan).looked_at, info_of(plan).held_out - unlabelled);
     assert_ok(dkvb_forget_plan(&same, model, copy, &q, NULL));
     assert_int_equal(info_of(same).looked_at, info_of(plan).looked_at);
-    assert_true(dkvb_mask_equal(dkvb_plan_mask(plan), dkvb_plan_mask(same)));
-    assert_memory_equal(dkvb_plan_effects(plan), dkvb_plan_effects(same), CLASSES * sizeof(dkvb_class_effect));
+    assert_true(dkvb_mask_equal(info_of(plan).mask, info_of(same).mask));
+    assert_memory_equal(info_of(plan).effects, info_of(same).effects, CLASSES * sizeof(dkvb_class_effect));
     dkvb_plan_free(plan);
     dkvb_plan_free(same);
     dkvb_codeset_free(copy);
@@ -829,7 +829,7 @@ static void pairs_that_were_purged_are_not_new(void **state)
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     q.mask = mask;
     plan = assert_plan_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, false);
-    assert_non_null(strstr(dkvb_plan_refusal(plan), "no pair of the model speaks"));
+    assert_non_null(strstr(info_of(plan).refusal, "no pair of the model speaks"));
     dkvb_plan_free(plan);
     assert_ok(dkvb_mask_add(mask, 3, 5));
     dkvb_plan_free(apply_request(model, NULL, &q));
@@ -879,7 +879,7 @@ static void room_is_left_where_the_limits_allow_it(void **state)
         assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
         roomy = info_of(plan).pairs;
         assert_int_equal(roomy, info_of(plan).budget.roomy);
-        loss = loss_of_others(dkvb_plan_effects(plan), classes);
+        loss = loss_of_others(info_of(plan).effects, classes);
         dkvb_plan_free(plan);
         /* A limit that the pairs of the room are too many for: only those that reach the target go. */
         q.max_retain_drop = loss - 1e-6;
@@ -892,8 +892,8 @@ static void room_is_left_where_the_limits_allow_it(void **state)
             without++;
             assert_int_equal(info.pairs, info.budget.budget);
             assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
-            assert_ok(dkvb_effect_measure(model, NULL, dkvb_plan_mask(plan), &held, effects, NULL, NULL));
-            assert_memory_equal(effects, dkvb_plan_effects(plan), sizeof effects);
+            assert_ok(dkvb_effect_measure(model, NULL, info_of(plan).mask, &held, effects, NULL, NULL));
+            assert_memory_equal(effects, info_of(plan).effects, sizeof effects);
             assert_true(loss_of_others(effects, classes) <= q.max_retain_drop);
         }
         dkvb_plan_free(plan);

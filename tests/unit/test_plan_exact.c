@@ -172,7 +172,7 @@ static void exact_keeps_what_is_masked_for_other_rows(void **state)
     assert_true(dkvb_mask_equal(model->mask, before));
     for (uint32_t l = 0; l < CLASSES; l++) /* measured under that mask */
         if (l != 2)
-            assert_int_equal(dkvb_plan_effects(plan)[l].right_after, right_rows(model, set, l));
+            assert_int_equal(info_of(plan).effects[l].right_after, right_rows(model, set, l));
     dkvb_plan_free(plan);
     dkvb_mask_free(before);
     dkvb_codeset_free(set);
@@ -292,7 +292,7 @@ static void exact_is_refused_where_it_costs_a_class_nobody_asked_for(void **stat
             assert_plan_forced(model, set, q);
         } else {
             assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-            assert_int_equal(dkvb_plan_effects(plan)[2].rows, 0);
+            assert_int_equal(info_of(plan).effects[2].rows, 0);
             dkvb_plan_free(plan);
         }
         dkvb_codeset_free(set);
@@ -317,7 +317,7 @@ static void placed_keys_are_compared_on_the_rows_that_are_left(void **state)
         before[l] = right_rows(model, set, l);
     q.features = hard;
     plan = apply_request(model, set, &q);
-    memcpy(effects, dkvb_plan_effects(plan), sizeof effects);
+    memcpy(effects, info_of(plan).effects, sizeof effects);
     dkvb_plan_free(plan);
     for (uint32_t l = 0; l < CLASSES; l++) {
         assert_int_equal(effects[l].right_before, l == 1 ? 0 : before[l]);
