@@ -102,11 +102,10 @@ typedef struct dkvb_plan_info {
     size_t struct_size;
     uint32_t strength;      /**< DKVB_STRENGTH_… */
     uint32_t method;        /**< DKVB_METHOD_… in use; 0: a mask was given, or exact */
-    uint32_t refused;       /**< DKVB_REFUSED_…; dkvb_plan_refusal() has the sentence */
+    uint32_t refused;       /**< DKVB_REFUSED_…; `refusal` has the sentence */
     uint32_t can_be_forced; /**< 1: refused, and `force` would have it done all the same */
     uint32_t forced;        /**< 1: refused, and yet to be done */
     uint32_t refused_class; /**< _CLASS, _MIXED: the class that would be hurt */
-    uint32_t measured;      /**< 1: dkvb_plan_effects() has what each class would lose */
     uint32_t budget_found;  /**< 1: `budget` was looked for; 0: it was given, or there is none */
     uint32_t keys;          /**< exact: DKVB_KEYS_… as it would be done */
     uint32_t resumed;       /**< exact: 1 if the model is without the rows already, and only the codeset has them */
@@ -122,11 +121,22 @@ typedef struct dkvb_plan_info {
     uint64_t not_again;     /**< requests that come back in part, and that nothing forgets again within the limits */
     uint64_t lifted;        /**< exact: earlier maskings of the same rows that would be taken back */
     dkvb_budget budget;     /**< if `budget_found`, or refused for the target: the nearest */
+    uint32_t class_count;   /**< classes of the model: elements of `effects` and `classes` */
+
+    /* Pointers are tied to the plan. */
+    const char *refusal;              /**< why the plan is refused and what would help; "" if it is not */
+    const dkvb_class_effect *effects; /**< what each class would lose on rows held out, by everything that the plan does
+                                           together; NULL: not measured, since no rows are held out or the plan was
+                                           refused before */
+    const uint8_t *classes;           /**< DKVB_FORGET for classes that are asked for, DKVB_ASIDE for those that earlier
+                                           requests forgot, else DKVB_KEEP; NULL: not by class */
+    const dkvb_mask *mask;            /**< pairs of the request, without those forgotten again; NULL: exact */
 } dkvb_plan_info;
 
 #define DKVB_PLAN_INFO_INIT                                                                                            \
     {                                                                                                                  \
-        sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT        \
+        sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT, 0, "",   \
+            0, 0, 0                                                                                                    \
     }
 DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 
@@ -145,22 +155,8 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *codeset,
                                                      const dkvb_forget_request *request, const dkvb_run_options *run);
 
-/** What was found. */
+/** Everything that was found. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info);
-
-/** Why the plan is refused and what would help, in one sentence or two; "" if it is not. Tied to the plan. */
-DKVB_API const char *dkvb_plan_refusal(const dkvb_plan *plan);
-
-/** `dkvb_class_effect[classes]`: what each class would lose on rows held out, by everything that the plan does
- * together; NULL: not measured, since no rows are held out or the plan was refused before. Tied to the plan. */
-DKVB_API const dkvb_class_effect *dkvb_plan_effects(const dkvb_plan *plan);
-
-/** `uint8_t[classes]`: DKVB_FORGET for what is asked for, DKVB_ASIDE for what earlier requests forgot, else DKVB_KEEP;
- * NULL: not by class. Tied to the plan. */
-DKVB_API const uint8_t *dkvb_plan_classes(const dkvb_plan *plan);
-
-/** The pairs of the request, without those that are forgotten again; NULL: exact. Tied to the plan. */
-DKVB_API const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan);
 
 /**
  * Do what was planned, and write it in the journal: one entry for the request, one for each that is forgotten again.
@@ -172,7 +168,7 @@ DKVB_API const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan);
  *                      plan of exact is for the very object that it was made with, which must live until then.
  * @param      codeset  that was planned on, the very object; NULL if there was none.
  * @param[out] entry    number of the entry of the request; 0 if the plan is resumed and one is there already; or NULL.
- * @return `DKVB_EREFUSED` with the sentence of dkvb_plan_refusal(), unless forced; `DKVB_ESTATE` (applied already),
+ * @return `DKVB_EREFUSED` with the sentence of the refusal, unless forced; `DKVB_ESTATE` (applied already),
  *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`: where several entries are to be written, those
  * that were written until then stay. A file is changed by none of this: save the model, then the codeset. Where saving
  *         the second fails, the same request finishes it (`resumed`).

@@ -121,9 +121,10 @@ static dkvb_status check_set(const struct dkvb__planning *p)
 
         for (size_t i = 0; i < rows->n; i++)
             if (rows->labels[i] >= 0 && (uint32_t)rows->labels[i] >= p->plan->classes)
-                return dkvb__fail(DKVB_EMISMATCH,
-                                  "the row of the codes with id %llu has label %d, the classes of the model are 0 to %u",
-                                  (unsigned long long)rows->ids[i], rows->labels[i], p->plan->classes - 1);
+                return dkvb__fail(
+                    DKVB_EMISMATCH,
+                    "the row of the codes with id %llu has label %d, the classes of the model are 0 to %u",
+                    (unsigned long long)rows->ids[i], rows->labels[i], p->plan->classes - 1);
     }
     if (p->set->part[DKVB_PART_TRAINING].k != p->model->top_k)
         return dkvb__fail(DKVB_EMISMATCH, "the codes have k = %u, the model selects %u",
@@ -227,8 +228,8 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
     return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search_part(p->set, part, p->model->codebooks, p->run);
 }
 
-/* Codes of those rows held out that have a label in p->sampled, where the codeset keeps features of all: they are searched
- * deep, so only what is looked at. */
+/* Codes of those rows held out that have a label in p->sampled, where the codeset keeps features of all: they are
+ * searched deep, so only what is looked at. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -265,8 +266,8 @@ static dkvb_status search_sample(struct dkvb__planning *p)
 }
 
 /* Rows to measure on: all that are held out of the classes asked for or forgotten before, and of the others as many as
- * can be looked at in reasonable time; all of them without classes. Where values are trained again every row is searched,
- * since the temperature follows from all. */
+ * can be looked at in reasonable time; all of them without classes. Where values are trained again every row is
+ * searched, since the temperature follows from all. */
 static dkvb_status take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -301,8 +302,8 @@ static dkvb_status take_held_out(struct dkvb__planning *p)
     return rc;
 }
 
-/* The best method that what is known allows. The values say whom a pair serves: where whole classes are to go that takes
- * the fewest pairs and costs others least (docs/unlearning.md). Single rows go by what they select. */
+/* The best method that what is known allows. The values say whom a pair serves: where whole classes are to go that
+ * takes the fewest pairs and costs others least (docs/unlearning.md). Single rows go by what they select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)
@@ -334,10 +335,11 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
-        dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
-                          "nothing would be done: the accuracy on held-out rows is down to %g already. A number of pairs "
-                          "that is given is masked all the same",
-                          plan->request.target);
+        dkvb__plan_refuse(
+            plan, DKVB_REFUSED_NOTHING, 0,
+            "nothing would be done: the accuracy on held-out rows is down to %g already. A number of pairs "
+            "that is given is masked all the same",
+            plan->request.target);
     else if (plan->info.pairs == 0)
         dkvb__plan_refuse(plan, DKVB_REFUSED_NOTHING, 0,
                           "nothing would be done: no pair of the model speaks for what is to be forgotten");
@@ -365,9 +367,9 @@ static dkvb_status measure(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
 
-    if (p->held.n == 0 || plan->info.measured)
+    if (p->held.n == 0 || plan->measured)
         return DKVB_OK;
-    plan->info.measured = 1;
+    plan->measured = 1;
     return dkvb_effect_measure(&p->view, NULL, plan->mask, &p->held, plan->effects, &plan->info.exhausted, p->run);
 }
 
@@ -386,10 +388,12 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     if (p->set && plan->info.rows == 0)
         return DKVB_OK;
     if (found && !p->set)
-        return dkvb__fail(DKVB_EINVAL, "forget request: a budget is found on rows held out, which a codeset has; without "
-                                       "one it must be given");
+        return dkvb__fail(DKVB_EINVAL,
+                          "forget request: a budget is found on rows held out, which a codeset has; without "
+                          "one it must be given");
     if (found && !plan->marks)
-        return dkvb__fail(DKVB_EINVAL, "forget request: a budget is found for classes; for single rows it must be given");
+        return dkvb__fail(DKVB_EINVAL,
+                          "forget request: a budget is found for classes; for single rows it must be given");
     if (p->set && plan->info.method != DKVB_METHOD_VALUES) {
         rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
         p->codes = p->set->part[DKVB_PART_TRAINING].codes;
@@ -496,8 +500,7 @@ static dkvb_status make(struct dkvb__planning *p)
 dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *given,
                              const dkvb_run_options *run)
 {
-    struct dkvb__planning p = {
-        .model = model, .view = *model, .set = set, .run = run, .held = DKVB_CODESET_ROWS_INIT};
+    struct dkvb__planning p = {.model = model, .view = *model, .set = set, .run = run, .held = DKVB_CODESET_ROWS_INIT};
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_status rc = dkvb__take_options(&q, sizeof q, given, "forget request");
 
@@ -547,27 +550,14 @@ dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *s
 
 dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info)
 {
-    return dkvb__give_info(info, &plan->info, sizeof plan->info, "plan info");
-}
+    dkvb_plan_info full = plan->info;
 
-const char *dkvb_plan_refusal(const dkvb_plan *plan)
-{
-    return plan->refusal;
-}
-
-const dkvb_class_effect *dkvb_plan_effects(const dkvb_plan *plan)
-{
-    return plan->info.measured ? plan->effects : NULL;
-}
-
-const uint8_t *dkvb_plan_classes(const dkvb_plan *plan)
-{
-    return plan->marks;
-}
-
-const dkvb_mask *dkvb_plan_mask(const dkvb_plan *plan)
-{
-    return plan->mask;
+    full.class_count = plan->classes;
+    full.refusal = plan->refusal;
+    full.effects = plan->measured ? plan->effects : NULL;
+    full.classes = plan->marks;
+    full.mask = plan->mask;
+    return dkvb__give_info(info, &full, sizeof full, "plan info");
 }
 
 /* What the journal is to say of the request. */
@@ -582,12 +572,12 @@ static dkvb_forget_options terms_of(const dkvb_plan *plan)
     o.strength = plan->info.strength;
     o.forced = plan->info.forced;
     o.classes = plan->marks;
-    o.effects = plan->info.measured ? plan->effects : NULL;
+    o.effects = plan->measured ? plan->effects : NULL;
     o.budget = plan->budget;
     o.found = plan->info.budget_found;
     o.keys = plan->info.keys;
     o.target = o.found ? plan->request.target : 0.0;
-    if (plan->info.measured) {
+    if (plan->measured) {
         o.max_retain_drop = plan->request.max_retain_drop;
         o.max_class_loss = plan->request.max_class_loss;
     }
@@ -640,7 +630,8 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
         return dkvb__fail(DKVB_EMISMATCH, "new values were planned for another model object: plan on this one");
     if (model->classes != plan->classes || model->values_dtype != plan->values_dtype ||
         (model->counts != NULL) != plan->counted || sum_of_values(model) != plan->values)
-        return dkvb__fail(DKVB_EMISMATCH, "the model's values are not what they were when this was planned: plan again");
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "the model's values are not what they were when this was planned: plan again");
     return DKVB_OK;
 }
 

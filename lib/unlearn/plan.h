@@ -43,6 +43,7 @@ struct dkvb_plan {
 
     dkvb_class_effect *effects; /* [L]; NULL: not measured */
     dkvb_mask *mask;            /* suppress */
+    bool measured;              /* effects are */
     bool unknown;               /* no row is held out that a budget could be found on */
     uint64_t budget;            /* that chose the mask, for the journal */
     struct dkvb__again *again;  /* [info.again] */
@@ -64,14 +65,14 @@ struct dkvb__planning {
     int32_t *sampled;       /* [held.n], those labels */
     uint64_t *sampled_ids;  /* [held.n], and codes, where the codeset keeps features of more rows than are looked at */
     uint16_t *searched;
-    const uint16_t *codes;  /* [n][C][k], rows that pairs are chosen by; NULL: not at hand */
-    const int32_t *labels;  /* [n], or NULL */
+    const uint16_t *codes; /* [n][C][k], rows that pairs are chosen by; NULL: not at hand */
+    const int32_t *labels; /* [n], or NULL */
     size_t n;
     uint8_t *rows; /* [n], DKVB_FORGET …; NULL: all are to be forgotten */
 };
 
-/* plan_guard.c. Refuse a plan, with a sentence; the first reason stays, unless force was to pass over it and cannot do the
- * rest. `label`: whom it would hurt. */
+/* plan_guard.c. Refuse a plan, with a sentence; the first reason stays, unless force was to pass over it and cannot do
+ * the rest. `label`: whom it would hurt. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -168,11 +168,12 @@ static dkvb_status measure_all(struct dkvb__planning *p)
         if (plan->marks[l] == DKVB_KEEP)
             dkvb_effect_add(&others, &plan->effects[l]);
     if (!rc && others.loss > plan->request.max_retain_drop)
-        dkvb__plan_refuse(plan, DKVB_REFUSED_AGAIN, 0,
-                          "what was forgotten before comes back, and forgetting it again too would cost the others %.4f, "
-                          "at most %g is allowed. The strength exact forgets all of them by training again; a given "
-                          "number of pairs or a larger limit may do",
-                          others.loss, plan->request.max_retain_drop);
+        dkvb__plan_refuse(
+            plan, DKVB_REFUSED_AGAIN, 0,
+            "what was forgotten before comes back, and forgetting it again too would cost the others %.4f, "
+            "at most %g is allowed. The strength exact forgets all of them by training again; a given "
+            "number of pairs or a larger limit may do",
+            others.loss, plan->request.max_retain_drop);
     return rc ? rc : dkvb__guard_effects(p);
 }
 
@@ -181,7 +182,8 @@ dkvb_status dkvb__plan_again(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     struct groups groups = {0};
     dkvb_class_effect *now = dkvb__alloc(&plan->mem, plan->classes, sizeof *now);
-    dkvb_status rc = now ? find_groups(p, &groups) : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    dkvb_status rc =
+        now ? find_groups(p, &groups) : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
 
     if (!rc)
         rc = dkvb_mask_union(p->view.mask, plan->mask);

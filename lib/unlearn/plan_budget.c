@@ -26,8 +26,7 @@ static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes
 {
     const dkvb_forget_request *q = &p->plan->request;
     dkvb_class_effect sums[DKVB_ASIDE + 1] = {{0}};
-    dkvb_status rc =
-        dkvb_effect_measure(&p->view, NULL, mask, &p->held, effects, &p->plan->info.exhausted, p->run);
+    dkvb_status rc = dkvb_effect_measure(&p->view, NULL, mask, &p->held, effects, &p->plan->info.exhausted, p->run);
 
     *keeps = false;
     if (rc)
@@ -91,18 +90,19 @@ static void refuse_target(dkvb_plan *plan)
 
     plan->info.refused = DKVB_REFUSED_NOT;
     if (b->retain_rows == 0)
-        dkvb__plan_refuse(plan, DKVB_REFUSED_TARGET, 0,
-                          "no number of %s brings the accuracy on %llu held-out rows down to %g, and no other class has "
-                          "held-out rows, so what %s cost the others cannot be measured: give the number of %s, or train "
-                          "again without the rows (strength exact)",
-                          what, (unsigned long long)b->forget_rows, plan->request.target, what, what);
-    dkvb__plan_refuse(plan, DKVB_REFUSED_TARGET, 0,
-                      "no number of %s brings the accuracy on %llu held-out rows down to %g while the others lose at most "
-                      "%g. Nearest: %llu %s, %.4f -> %.4f, others %.4f -> %.4f. The strength exact forgets by training "
-                      "again",
-                      what, (unsigned long long)b->forget_rows, plan->request.target, plan->request.max_retain_drop,
-                      (unsigned long long)b->budget, what, b->forget_before, b->forget_after, b->retain_before,
-                      b->retain_after);
+        dkvb__plan_refuse(
+            plan, DKVB_REFUSED_TARGET, 0,
+            "no number of %s brings the accuracy on %llu held-out rows down to %g, and no other class has "
+            "held-out rows, so what %s cost the others cannot be measured: give the number of %s, or train "
+            "again without the rows (strength exact)",
+            what, (unsigned long long)b->forget_rows, plan->request.target, what, what);
+    dkvb__plan_refuse(
+        plan, DKVB_REFUSED_TARGET, 0,
+        "no number of %s brings the accuracy on %llu held-out rows down to %g while the others lose at most "
+        "%g. Nearest: %llu %s, %.4f -> %.4f, others %.4f -> %.4f. The strength exact forgets by training "
+        "again",
+        what, (unsigned long long)b->forget_rows, plan->request.target, plan->request.max_retain_drop,
+        (unsigned long long)b->budget, what, b->forget_before, b->forget_after, b->retain_before, b->retain_after);
 }
 
 /* Classes forgotten earlier count neither as kept nor as forgotten: pairs that served them are free to go. */
@@ -112,8 +112,8 @@ static dkvb_status find(struct dkvb__planning *p)
     dkvb_status rc = dkvb__plan_set_aside(p, plan->marks);
 
     if (!rc)
-        rc = dkvb__plan_find_budget(p, plan->marks, plan->request.target, &plan->info.budget, plan->mask,
-                                    plan->effects);
+        rc =
+            dkvb__plan_find_budget(p, plan->marks, plan->request.target, &plan->info.budget, plan->mask, plan->effects);
     if (rc == DKVB_ENOTFOUND)
         return dkvb__fail(DKVB_EINVAL, "no row of what is to be forgotten is held out, to find the number of pairs on: "
                                        "it must be given");
@@ -121,7 +121,7 @@ static dkvb_status find(struct dkvb__planning *p)
         refuse_target(plan);
         return DKVB_OK;
     }
-    plan->info.budget_found = plan->info.measured = !rc;
+    plan->info.budget_found = plan->measured = !rc;
     plan->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? plan->info.budget.budget : dkvb_mask_count(plan->mask);
     return rc;
 }

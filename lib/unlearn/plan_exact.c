@@ -2,8 +2,9 @@
  * The strength exact: the values are trained again from a codeset without the rows. Where the keys were placed on those
  * rows too, they can be placed again without them, and every row is searched again.
  *
- * Model and codeset are two files. The model is saved first; a codeset that still has the rows afterwards is told by the
- * journal, which commits to them, and by the fingerprint of the training, and the same request then only finishes it.
+ * Model and codeset are two files. The model is saved first; a codeset that still has the rows afterwards is told by
+ * the journal, which commits to them, and by the fingerprint of the training, and the same request then only finishes
+ * it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static dkvb_status replay(struct dkvb__planning *p)
         memcmp(p->model->trained, after->trained, sizeof after->trained) == 0 && was_done(p, DKVB_KEYS_KEPT);
     if (rc || p->held.n == 0)
         return rc;
-    plan->info.measured = 1;
+    plan->measured = 1;
     rc = dkvb_effect_compare(p->model, after, &p->held, plan->effects, p->run);
     return rc ? rc : dkvb__guard_effects(p);
 }
@@ -148,10 +149,11 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     dkvb__free_erased(mem, gone);
     dkvb__free_erased(mem, seen);
     if (known != all)
-        return dkvb__fail(DKVB_EMISMATCH,
-                          "%zu rows of the codes are among the features, the codes have %zu: all rows that were trained on "
-                          "are needed to place the keys again",
-                          known, all);
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "%zu rows of the codes are among the features, the codes have %zu: all rows that were trained on "
+            "are needed to place the keys again",
+            known, all);
     return DKVB_OK;
 }
 
@@ -179,10 +181,11 @@ static dkvb_status check_features(struct dkvb__planning *p)
                     if (memcmp(codes + i * code + c * p->model->top_k,
                                rows->codes + (at * cb->shape.codebooks + c) * rows->k,
                                p->model->top_k * sizeof *codes) != 0)
-                        rc = dkvb__fail(DKVB_EMISMATCH,
-                                        "row %zu of the features is not what the row of the codes with id %llu was made "
-                                        "of: other rows than those trained on, or in another order",
-                                        first + i, (unsigned long long)feature_id(q, first + i));
+                        rc =
+                            dkvb__fail(DKVB_EMISMATCH,
+                                       "row %zu of the features is not what the row of the codes with id %llu was made "
+                                       "of: other rows than those trained on, or in another order",
+                                       first + i, (unsigned long long)feature_id(q, first + i));
             }
     }
     dkvb__free_erased(&p->plan->mem, codes);
@@ -221,7 +224,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file that has no features is not to get them now */
-    o.allocator = &p->set->mem; /* the codeset takes the place of the old one */
+    o.allocator = &p->set->mem;                           /* the codeset takes the place of the old one */
     source.x = left->x;
     source.n = left->n;
     source.dim = plan->request.feature_columns;
@@ -300,7 +303,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     dkvb__free_erased(&plan->mem, after);
     if (rc)
         return rc;
-    plan->info.measured = 1;
+    plan->measured = 1;
     plan->info.looked_at = left.n;
     return dkvb__guard_effects(p);
 }
@@ -338,10 +341,11 @@ static dkvb_status place_again(struct dkvb__planning *p)
     if (!rc)
         rc = dkvb_model_get_info(p->model, &info);
     if (!rc && of_model && dkvb_mask_count(p->view.mask) + info.purged_pairs > 0)
-        rc = dkvb__fail(DKVB_ESTATE,
-                        "%llu pairs are masked or purged for other rows, and new keys would bring those back: undo what "
-                        "can be undone and name its rows here too, or keep the keys",
-                        (unsigned long long)(dkvb_mask_count(p->view.mask) + info.purged_pairs));
+        rc =
+            dkvb__fail(DKVB_ESTATE,
+                       "%llu pairs are masked or purged for other rows, and new keys would bring those back: undo what "
+                       "can be undone and name its rows here too, or keep the keys",
+                       (unsigned long long)(dkvb_mask_count(p->view.mask) + info.purged_pairs));
     if (!rc && of_model)
         rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
     if (!rc && of_model)
@@ -423,8 +427,8 @@ static dkvb_status fit_temperature_without(const dkvb_plan *plan, dkvb_codeset *
     return rc;
 }
 
-/* What can fail comes before the values change, and the codeset last: one that still has the rows is finished by the same
- * request. */
+/* What can fail comes before the values change, and the codeset last: one that still has the rows is finished by the
+ * same request. */
 static dkvb_status apply_kept(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
                               uint64_t *entry)
 {

@@ -77,7 +77,7 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     uint64_t *requested;
     uint32_t main_class;
 
-    if (!plan->info.measured)
+    if (!plan->measured)
         return DKVB_OK;
     requested = count_requested(p);
     if (!requested)
@@ -99,8 +99,8 @@ static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask
 {
     dkvb_request request = DKVB_REQUEST_INIT;
     uint8_t *marks = dkvb__alloc(&p->plan->mem, p->n, 1);
-    dkvb_status rc = marks ? dkvb_mask_new(mask, p->model->codebooks)
-                           : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
+    dkvb_status rc =
+        marks ? dkvb_mask_new(mask, p->model->codebooks) : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
 
     for (size_t i = 0; !rc && i < p->n; i++)
         marks[i] = p->rows[i] == DKVB_FORGET && (label < 0 || p->labels[i] == label) ? DKVB_FORGET : DKVB_KEEP;
@@ -194,11 +194,11 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
                           "number of pairs, or train again without the rows (strength exact)",
                           (unsigned long long)right, (unsigned long long)rows, DKVB_PLAN_LEAST_ROWS);
     else if (silent < plan->classes)
-        dkvb__plan_refuse(plan, DKVB_REFUSED_ROWS, silent,
-                          "none of %llu held-out rows of class %s is answered rightly now, so that none would tell when "
-                          "the class is forgotten: give the number of pairs, or train again without the rows (strength "
-                          "exact)",
-                          (unsigned long long)plan->effects[silent].rows,
-                          class_text(p->model, silent, text, sizeof text));
+        dkvb__plan_refuse(
+            plan, DKVB_REFUSED_ROWS, silent,
+            "none of %llu held-out rows of class %s is answered rightly now, so that none would tell when "
+            "the class is forgotten: give the number of pairs, or train again without the rows (strength "
+            "exact)",
+            (unsigned long long)plan->effects[silent].rows, class_text(p->model, silent, text, sizeof text));
     return DKVB_OK;
 }

@@ -183,9 +183,9 @@ static int check_strength(const struct forget_args *args)
 static int check_args(struct forget_args *args)
 {
     static const char *const not_mask[] = {
-        "images", "key-features", "ids",    "keep-keys",       "codes-out",      "drop-name", "examples", "class", "rows",
-        "strength", "codes",      "features", "labels",        "method",         "pairs",    "target", "seed",
-        "max-retain-drop", "max-class-loss", NULL};
+        "images", "key-features", "ids",      "keep-keys",       "codes-out",      "drop-name", "examples",
+        "class",  "rows",         "strength", "codes",           "features",       "labels",    "method",
+        "pairs",  "target",       "seed",     "max-retain-drop", "max-class-loss", NULL};
     int code;
 
     args->exact = args->strength == 1;
@@ -217,9 +217,8 @@ static int mark_classes(struct forget *f)
 /* Rows of pictures have the pictures' numbers as ids, those of a file of features their own. */
 static int number_rows(struct forget *f)
 {
-    int code = f->args.pictures.path
-                   ? ids_of_rows(&f->rows, NULL, f->args.pictures.path, f->pictures.info.pictures)
-                   : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
+    int code = f->args.pictures.path ? ids_of_rows(&f->rows, NULL, f->args.pictures.path, f->pictures.info.pictures)
+                                     : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
 
     if (code == EXIT_SUCCESS && f->args.pictures.path)
         pictures_keep_ids(&f->pictures, &f->rows);
@@ -382,8 +381,7 @@ static int make_plan(struct forget *f)
 
 static int refuse(const struct forget *f)
 {
-    return tool_fail("%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0],
-                     dkvb_plan_refusal(f->plan),
+    return tool_fail("%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0], f->found.refusal,
                      f->found.can_be_forced ? ", --force does it all the same"
                      : f->found.refused == DKVB_REFUSED_KEYS
                          ? ", --key-features X places them again, --keep-keys keeps them"
@@ -427,7 +425,7 @@ static int write_all(struct forget *f, const char *output)
     double began;
 
     if (f->args.mask_out)
-        code = output_mask(dkvb_plan_mask(f->plan), f->args.mask_out);
+        code = output_mask(f->found.mask, f->args.mask_out);
     if (code == EXIT_SUCCESS)
         code = output_model(f->model, output);
     if (code || !f->args.exact)

@@ -41,7 +41,7 @@ static void json_budget(const dkvb_plan_info *found)
 
 static void json_effects(const struct forget *f)
 {
-    const dkvb_class_effect *effects = dkvb_plan_effects(f->plan);
+    const dkvb_class_effect *effects = f->found.effects;
 
     if (!effects) {
         json_null("effects");
@@ -56,7 +56,7 @@ static void json_effects(const struct forget *f)
 /* Who is meant, by index and name; in text nothing where the request is not by class. */
 static void write_classes(const struct forget *f)
 {
-    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    const uint8_t *classes = f->found.classes;
     uint32_t written = 0;
 
     if (f->args.json)
@@ -88,7 +88,7 @@ static void print_json(const struct forget *f, double seconds)
         json_null("entry");
     json_budget(p);
     json_effects(f);
-    if (p->measured)
+    if (p->effects)
         json_count("exhausted", p->exhausted);
     else
         json_null("exhausted");
@@ -99,7 +99,7 @@ static void print_json(const struct forget *f, double seconds)
     json_count("names_dropped", f->names_dropped);
     json_bool("resumed", p->resumed != 0);
     json_bool("dry_run", f->args.dry_run);
-    json_text("refused", p->refused ? dkvb_plan_refusal(f->plan) : NULL);
+    json_text("refused", p->refused ? f->found.refusal : NULL);
     json_bool("forced", p->forced != 0);
     json_real("seconds_files", progress_file_seconds());
     json_real("seconds", seconds);
@@ -160,8 +160,8 @@ static void print_effect(const struct forget *f, const dkvb_class_effect *e, uin
 
 static void print_effects(const struct forget *f)
 {
-    const dkvb_class_effect *effects = dkvb_plan_effects(f->plan);
-    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    const dkvb_class_effect *effects = f->found.effects;
+    const uint8_t *classes = f->found.classes;
     dkvb_class_effect rest = {0};
     uint32_t hidden = 0;
     bool *shown;
@@ -199,7 +199,7 @@ static void print_planned(const struct forget *f)
     if (p->again)
         printf("requests that would be forgotten once more, because they come back: %" PRIu64 "\n", p->again);
     if (p->refused)
-        printf("it would be refused%s: %s\n", p->can_be_forced ? " without --force" : "", dkvb_plan_refusal(f->plan));
+        printf("it would be refused%s: %s\n", p->can_be_forced ? " without --force" : "", f->found.refusal);
 }
 
 static void print_masked(const struct forget *f, const char *output, double seconds)
@@ -224,13 +224,13 @@ static void print_masked(const struct forget *f, const char *output, double seco
                f->entry + 1, f->entry + p->again);
     printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry);
     if (f->args.mask_out)
-        maskfile_say_written(dkvb_plan_mask(f->plan), f->args.mask_out);
+        maskfile_say_written(f->found.mask, f->args.mask_out);
 }
 
 /* Whether a class that is asked for is still called something. */
 static bool has_name(const struct forget *f)
 {
-    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    const uint8_t *classes = f->found.classes;
 
     for (uint32_t l = 0; classes && l < f->info.classes; l++)
         if (classes[l] == DKVB_FORGET && dkvb_model_class_name(f->model, l))
@@ -268,7 +268,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
 static void note(const struct forget *f)
 {
     const dkvb_plan_info *p = &f->found;
-    const uint8_t *classes = dkvb_plan_classes(f->plan);
+    const uint8_t *classes = f->found.classes;
     uint64_t selections = p->looked_at * f->info.codebooks;
     bool aside = false;
 
@@ -278,15 +278,16 @@ static void note(const struct forget *f)
     if (p->looked_at < p->held_out)
         tool_note("%s: effects are measured on %" PRIu64 " of the %" PRIu64 " rows held out", f->args.codes,
                   p->looked_at, p->held_out);
-    if (p->measured && !aside && p->exhausted * 200 > selections) /* half a percent */
+    if (p->effects && !aside && p->exhausted * 200 > selections) /* half a percent */
         tool_note("%s: %" PRIu64 " of %" PRIu64
                   " selections of rows held out ran out of keys, and count for nothing in what was measured: 'train "
                   "--depth' keeps more",
                   f->args.codes, p->exhausted, selections);
     if (p->not_again)
-        tool_note("%s: classes forgotten before came back in part, and no number of pairs forgets them again within the "
-                  "limits: see --dry-run, or --strength exact, which trains again without them",
-                  f->args.args.operand[0]);
+        tool_note(
+            "%s: classes forgotten before came back in part, and no number of pairs forgets them again within the "
+            "limits: see --dry-run, or --strength exact, which trains again without them",
+            f->args.args.operand[0]);
 }
 
 void forget_print(const struct forget *f, const char *output)

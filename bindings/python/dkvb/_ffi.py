@@ -446,10 +446,15 @@ class PlanInfo(Structure):
     _fields_ = (
         ("struct_size", c_size_t),
         *((name, c_uint32) for name in ("strength", "method", "refused", "can_be_forced", "forced", "refused_class",
-                                        "measured", "budget_found", "keys", "resumed")),
+                                        "budget_found", "keys", "resumed")),
         *((name, c_uint64) for name in ("pairs", "pairs_new", "pairs_total", "rows", "ids", "looked_at", "held_out",
                                         "exhausted", "again", "not_again", "lifted")),
         ("budget", Budget),
+        ("class_count", c_uint32),
+        ("refusal", c_char_p),
+        ("effects", POINTER(ClassEffect)),
+        ("classes", POINTER(c_uint8)),
+        ("mask", POINTER(Mask)),
     )
 
 
@@ -599,10 +604,6 @@ PROTOTYPES = {
     # plan.h
     "dkvb_forget_plan": (Status, (POINTER(_plan), _model, _codeset, POINTER(ForgetRequest), _run)),
     "dkvb_plan_get_info": (Status, (_plan, POINTER(PlanInfo))),
-    "dkvb_plan_refusal": (c_char_p, (_plan,)),
-    "dkvb_plan_effects": (POINTER(ClassEffect), (_plan,)),
-    "dkvb_plan_classes": (_u8, (_plan,)),
-    "dkvb_plan_mask": (_mask, (_plan,)),
     "dkvb_forget_apply": (Status, (_plan, _model, _codeset, _u64)),
     "dkvb_plan_free": (None, (_plan,)),
 

@@ -66,10 +66,16 @@ class Plan(Handle):
     _free = staticmethod(lib.dkvb_plan_free)
 
     @property
-    def info(self):
+    def _raw(self):
+        """The struct, whose pointers are tied to the plan."""
         raw = _struct.sized(_ffi.PlanInfo)
         raw.budget.struct_size = _struct.sized(_ffi.Budget).struct_size
         lib.dkvb_plan_get_info(self._c, byref(raw))
+        return raw
+
+    @property
+    def info(self):
+        raw = self._raw
         return PlanInfo(lib.dkvb_strength_name(raw.strength).decode("utf-8"),
                         lib.dkvb_method_name(raw.method).decode("utf-8"), _WHY.get(raw.refused, "unknown"),
                         bool(raw.can_be_forced), bool(raw.forced), raw.pairs, raw.pairs_new, raw.pairs_total, raw.rows,
@@ -80,24 +86,26 @@ class Plan(Handle):
     @property
     def refusal(self):
         """Why the plan is refused and what would help; None if it is not."""
-        return lib.dkvb_plan_refusal(self._c).decode("utf-8") or None
+        return self._raw.refusal.decode("utf-8") or None
 
     @property
     def effects(self):
         """A ClassEffect for each class, measured on rows held out; None where there are none."""
-        found = lib.dkvb_plan_effects(self._c)
-        return [_struct.answer(ClassEffect, found[label]) for label in range(self._classes)] if found else None
+        raw = self._raw
+        return ([_struct.answer(ClassEffect, raw.effects[label]) for label in range(raw.class_count)]
+                if raw.effects else None)
 
     @property
     def classes(self):
         """Labels of the classes that are asked for."""
-        marks = lib.dkvb_plan_classes(self._c)
-        return [label for label in range(self._classes) if marks[label] == _ffi.DKVB_FORGET] if marks else []
+        raw = self._raw
+        return ([label for label in range(raw.class_count) if raw.classes[label] == _ffi.DKVB_FORGET]
+                if raw.classes else [])
 
     @property
     def mask(self):
         """The pairs of the request, a copy; None for exact."""
-        found = lib.dkvb_plan_mask(self._c)
+        found = self._raw.mask
         if not found:
             return None
         out = POINTER(_ffi.Mask)()
@@ -148,7 +156,7 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         lib.dkvb_forget_plan(byref(out), model._c, None if codeset is None else codeset._c, byref(request), byref(run))
     plan = Plan._adopt(out)
     plan._planned_on = model, codeset  # which the new values of an exact plan are for
-    plan._classes, plan._pairs_shape = info.classes, (info.codebooks, info.keys)
+    plan._pairs_shape = info.codebooks, info.keys
     return plan
 
 
