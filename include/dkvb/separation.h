@@ -5,20 +5,18 @@
  * none. Which these are can be known before anything is masked, from codes and labels alone: docs/separation.md has the
  * formulas, and what they foretold on real data.
  *
- * Everything works on plain arrays, and allocates nothing. Counts add up over batches, so rows need not be in memory
- * all at once:
+ *     dkvb_separation_rows rows = DKVB_SEPARATION_ROWS_INIT;
+ *     dkvb_separation *found;
  *
- *     uint32_t *counts = calloc(L * C * K, sizeof *counts);   // [classes][codebooks][keys]
- *     uint64_t *rows = calloc(L, sizeof *rows);               // [classes]
- *     dkvb_separation_count(&shape, codes, labels, n, counts, rows, NULL);                 // each batch
- *     dkvb_separation_overlap(&shape, counts, rows, jaccard, weighted, NULL);              // then from counts
- *     dkvb_separation_silhouette(&shape, counts, rows, codes, labels, n, each, sums, NULL); // each batch again
+ *     rows.codes = codes, rows.labels = labels, rows.n = n;
+ *     rows.codebooks = info.codebooks, rows.keys = info.keys, rows.k = info.top_k;
+ *     rc = dkvb_separation_measure(&found, &rows, NULL);      // found->weighted[a * found->classes + b], …
+ *     dkvb_separation_free(found);
  *
  * Letters: n rows, C codebooks, K keys, k selected, L classes. A *pair* is a (codebook, key); a row *selects* the
  * pairs that its code names. Labels are 0 to L - 1, or -1 for rows that are left out.
  *
- * Threads: functions read all but their outputs. Results are the same bits for any number of threads, and for rows at
- * once or in batches of the same order.
+ * Threads: rows are only read. Results are the same bits for any number of threads.
  */
 #ifndef DKVB_SEPARATION_H
 #define DKVB_SEPARATION_H
@@ -27,6 +25,7 @@
 #include <stdint.h>
 
 #include "export.h"
+#include "memory.h"
 #include "runtime.h"
 #include "status.h"
 
@@ -34,89 +33,79 @@
 extern "C" {
 #endif
 
-/** What codes and labels are. Start from `DKVB_SEPARATION_SHAPE_INIT`, then set all of it. */
-typedef struct dkvb_separation_shape {
-    size_t struct_size; /**< sizeof(dkvb_separation_shape), set by INIT */
-    uint32_t codebooks; /**< C, at most 65,535 */
-    uint32_t keys;      /**< K, at most 65,535 */
-    uint32_t top_k;     /**< k, 1 to K */
-    uint32_t classes;   /**< L, at most 2^31 - 1 */
-} dkvb_separation_shape;
+/** Codes of rows and their labels. Start from `DKVB_SEPARATION_ROWS_INIT`. Read during the call only. */
+typedef struct dkvb_separation_rows {
+    size_t struct_size;              /**< sizeof(dkvb_separation_rows), set by INIT */
+    const uint16_t *codes;           /**< `uint16_t[n][C][k]`; DKVB_CODE_NONE selects nothing; in one codebook no key
+                                          twice. Stale codes are as good as others: nothing is masked here */
+    const int32_t *labels;           /**< `int32_t[n]` */
+    size_t n;                        /**< rows, at least one of them with a label */
+    uint32_t codebooks;              /**< C, at most 65,535 */
+    uint32_t keys;                   /**< K, at most 65,535 */
+    uint32_t k;                      /**< keys a codebook in a code, 1 to K */
+    uint32_t classes;                /**< L; 0: one more than the largest label */
+    const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
+} dkvb_separation_rows;
 
-#define DKVB_SEPARATION_SHAPE_INIT                                                                                     \
+#define DKVB_SEPARATION_ROWS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_separation_shape), 0, 0, 1, 0                                                                      \
+        sizeof(dkvb_separation_rows), 0, 0, 0, 0, 0, 1, 0, 0                                                           \
     }
-DKVB_INIT_FUNCTION(dkvb_separation_shape, DKVB_SEPARATION_SHAPE_INIT)
+DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
 
 /**
- * Count the rows of each class, and how many of them select each pair. Added to what is there.
+ * What was found. The library makes it and takes it back; later versions add members at its end.
  *
- * @param         codes   `uint16_t[n][C][k]`; DKVB_CODE_NONE selects nothing; in one codebook no key twice. Stale codes
- *                        are as good as others: nothing is masked here.
- * @param         labels  `int32_t[n]`.
- * @param[in,out] counts  `uint32_t[L][C][K]`; nothing is added on failure.
- * @param[in,out] rows    `uint64_t[L]`; nothing is added on failure.
- * @param         run     NULL for the defaults. Progress is not called: this takes milliseconds.
- * @return `DKVB_EINVAL` naming the row whose code or label does not exist; or if a class gets more than
- *         (2^31 - 1) / k rows.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_count(const dkvb_separation_shape *shape, const uint16_t *codes,
-                                                          const int32_t *labels, size_t n, uint32_t *counts,
-                                                          uint64_t *rows, const dkvb_run_options *run);
-
-/**
- * How many pairs each class selects at all, and how many of them no other class does.
- *
- * @param      counts     `uint32_t[L][C][K]`, from dkvb_separation_count().
- * @param[out] selected   `uint64_t[L]`.
- * @param[out] exclusive  `uint64_t[L]`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_pairs(const dkvb_separation_shape *shape, const uint32_t *counts,
-                                                          uint64_t *selected, uint64_t *exclusive);
-
-/**
- * Overlap of each two classes: 0, no pair in common, to 1, the same pairs. Symmetric; NaN where a class has no rows, or
+ * Overlap of two classes: 0, no pair in common, to 1, the same pairs. Symmetric; NaN where a class has no rows, or
  * neither selects anything.
  *
  *     jaccard(A, B)  = |A and B| / |A or B|                      of the sets of pairs that they select (Jaccard 1912)
  *     weighted(A, B) = sum min(a, b) / sum max(a, b)             over pairs; a, b: the shares of the rows of A and of B
  *                                                                that select the pair (Ruzicka 1958)
  *
- * @param      counts    `uint32_t[L][C][K]`.
- * @param      rows      `uint64_t[L]`.
- * @param[out] jaccard   `double[L][L]`, or NULL.
- * @param[out] weighted  `double[L][L]`, or NULL.
- * @param      run       NULL for the defaults. Progress counts classes.
- *
- * Outputs are undefined on failure.
+ * Silhouette of a row (Rousseeuw 1987): (b - a) / max(a, b), a: the mean distance to the other rows of its class, b: to
+ * those of the nearest other class. 1: far from all others; 0: between two; below: nearer to another class. Distance of
+ * two rows: 1 less the share of their selections that they have in common, 1 - |common| / (C k). 0 for the only row of
+ * a class; NaN if no other class has rows. Exact, in O(n C k L).
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_overlap(const dkvb_separation_shape *shape, const uint32_t *counts,
-                                                            const uint64_t *rows, double *jaccard, double *weighted,
-                                                            const dkvb_run_options *run);
+typedef struct dkvb_separation {
+    uint32_t classes;              /**< L */
+    uint32_t codebooks;            /**< C */
+    uint32_t keys;                 /**< K */
+    uint64_t n;                    /**< rows that were given */
+    uint64_t labelled;             /**< rows with a label */
+    uint64_t all_selected;         /**< pairs that any class selects */
+    uint64_t all_exclusive;        /**< of them, those that one class alone selects */
+    double silhouette;             /**< mean over all rows with a label; or NaN */
+    const uint64_t *rows;          /**< `uint64_t[L]`: rows of each class */
+    const uint64_t *selected;      /**< `uint64_t[L]`: pairs that any row of the class selects */
+    const uint64_t *exclusive;     /**< `uint64_t[L]`: of them, those that no other class selects */
+    const int32_t *nearest;        /**< `int32_t[L]`: the other class of largest weighted overlap, the lowest of equals;
+                                        -1: there is none */
+    const double *overlap;         /**< `double[L]`: weighted overlap with that; or NaN */
+    const double *silhouettes;     /**< `double[L]`: mean over the rows of the class; NaN without rows */
+    const double *jaccard;         /**< `double[L][L]` */
+    const double *weighted;        /**< `double[L][L]` */
+    const double *row_silhouettes; /**< `double[n]`; NaN for rows that are left out */
+    const uint32_t *counts;        /**< `uint32_t[L][C][K]`: rows of a class that select a pair */
+} dkvb_separation;
 
 /**
- * Silhouettes of rows among all that were counted (Rousseeuw 1987): (b - a) / max(a, b), a: the mean distance to the
- * other rows of its class, b: to those of the nearest other class. 1: far from all others; 0: between two; below:
- * nearer to another class. Distance of two rows: 1 less the share of their selections that they have in common, 1 -
- * |common| / (C k). 0 for the only row of a class; NaN if no other class has rows. Exact, in O(n C k L).
+ * Compare the classes of some codes.
  *
- * The mean of a class is `sums[label] / rows[label]` after all counted rows have come by once; that of all rows is the
- * sum of `sums` over that of `rows`.
+ * Memory: 4 bytes for each class, codebook and key, and 8 for each row.
  *
- * @param         counts  `uint32_t[L][C][K]`, all rows counted.
- * @param         rows    `uint64_t[L]`.
- * @param         codes   `uint16_t[n][C][k]`, all or some of the rows that were counted.
- * @param         labels  `int32_t[n]`.
- * @param[out]    each    `double[n]`; NaN for rows that are left out. Undefined on failure.
- * @param[in,out] sums    `double[L]`, added to in the order of rows; nothing is added on failure. Or NULL.
- * @param         run     NULL for the defaults. Progress counts rows.
- * @return `DKVB_EINVAL` naming the row, also if it cannot be among those counted.
+ * @param[out] out   owned by the caller: dkvb_separation_free(). NULL on failure.
+ * @param      rows  codes and labels.
+ * @param      run   NULL for the defaults. Progress counts classes and groups of 64 rows together.
+ * @return `DKVB_EINVAL` naming the row whose code or label does not exist; a shape that cannot be; no label; or a class
+ *         of more than (2^31 - 1) / k rows. `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_silhouette(const dkvb_separation_shape *shape,
-                                                               const uint32_t *counts, const uint64_t *rows,
-                                                               const uint16_t *codes, const int32_t *labels, size_t n,
-                                                               double *each, double *sums, const dkvb_run_options *run);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_separation_measure(dkvb_separation **out, const dkvb_separation_rows *rows,
+                                                            const dkvb_run_options *run);
+
+/** Release what was found. NULL is a no-op. */
+DKVB_API void dkvb_separation_free(dkvb_separation *separation);
 
 #ifdef __cplusplus
 }

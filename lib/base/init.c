@@ -49,7 +49,7 @@ static const struct {
     ROW(dkvb_plan_info, DKVB_PLAN_INFO_INIT),
     ROW(dkvb_request, DKVB_REQUEST_INIT),
     ROW(dkvb_run_options, DKVB_RUN_OPTIONS_INIT),
-    ROW(dkvb_separation_shape, DKVB_SEPARATION_SHAPE_INIT),
+    ROW(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT),
     ROW(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT),
     ROW(dkvb_train_report, DKVB_TRAIN_REPORT_INIT),
     ROW(dkvb_trial, DKVB_TRIAL_INIT),

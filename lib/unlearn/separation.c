@@ -5,119 +5,100 @@
  * Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13 (1958); P. J. Rousseeuw,
  * Silhouettes, J. Comput. Appl. Math. 20 (1987).
  */
-#include "dkvb/separation.h"
+#include "unlearn/separation.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "base/parallel.h"
+#include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
 
 enum {
-    CODEBOOKS = 16,   /* counted in one sweep over the rows, as activations are */
-    BLOCK = 1024,     /* pairs whose owners are looked for at once */
-    CHUNK = 64,       /* rows in one task */
-    MAX_SIZE = 65535, /* of codebooks and keys: codes are 16 bits wide, and 65535 stands for none */
-    NOT_COUNTED = -2  /* instead of a silhouette, which is -1 to 1 */
+    CODEBOOKS = 16,  /* counted in one sweep over the rows, as activations are */
+    BLOCK = 1024,    /* pairs whose owners are looked for at once */
+    CHUNK = 64,      /* rows in one task */
+    MAX_SIZE = 65535 /* of codebooks and keys: codes are 16 bits wide, and 65535 stands for none */
 };
 
-static dkvb_status take_shape(dkvb_separation_shape *shape, const dkvb_separation_shape *given)
+static size_t code_size(const dkvb_separation_rows *in)
 {
-    dkvb_status rc;
+    return (size_t)in->codebooks * in->k;
+}
 
-    dkvb_separation_shape_init(shape);
-    rc = dkvb__take_options(shape, sizeof *shape, given, "separation shape");
-    if (rc)
-        return rc;
-    if (shape->codebooks < 1 || shape->codebooks > MAX_SIZE)
-        return dkvb__fail(DKVB_EINVAL, "separation shape: %u codebooks, 1 to %d are wanted", shape->codebooks,
-                          MAX_SIZE);
-    if (shape->keys < 1 || shape->keys > MAX_SIZE)
-        return dkvb__fail(DKVB_EINVAL, "separation shape: %u keys, 1 to %d are wanted", shape->keys, MAX_SIZE);
-    if (shape->top_k < 1 || shape->top_k > shape->keys)
-        return dkvb__fail(DKVB_EINVAL, "separation shape: top_k is %u, 1 to %u is wanted", shape->top_k, shape->keys);
-    if (shape->classes < 1 || shape->classes > INT32_MAX)
-        return dkvb__fail(DKVB_EINVAL, "separation shape: %u classes, 1 to %d are wanted", shape->classes, INT32_MAX);
+static size_t pairs_of(const dkvb_separation_rows *in)
+{
+    return (size_t)in->codebooks * in->keys;
+}
+
+static size_t chunks_of(const dkvb_separation_rows *in)
+{
+    return in->n / CHUNK + (in->n % CHUNK != 0);
+}
+
+static dkvb_status check_shape(const dkvb_separation_rows *in)
+{
+    if (in->n > 0 && (!in->codes || !in->labels))
+        return dkvb__fail(DKVB_EINVAL, "separation: %zu rows, but no %s", in->n, in->codes ? "labels" : "codes");
+    if (in->codebooks < 1 || in->codebooks > MAX_SIZE)
+        return dkvb__fail(DKVB_EINVAL, "separation: %u codebooks, there must be 1 to %d", in->codebooks, MAX_SIZE);
+    if (in->keys < 1 || in->keys > MAX_SIZE)
+        return dkvb__fail(DKVB_EINVAL, "separation: %u keys, there must be 1 to %d", in->keys, MAX_SIZE);
+    if (in->k < 1 || in->k > in->keys)
+        return dkvb__fail(DKVB_EINVAL, "separation: k is %u, it must be 1 to %u", in->k, in->keys);
+    if (in->classes > INT32_MAX)
+        return dkvb__fail(DKVB_EINVAL, "separation: %u classes, there must be 1 to %d", in->classes, INT32_MAX);
+    return dkvb__check_allocator(in->allocator);
+}
+
+/* Labels, and with them the number of classes where it is left open. */
+static dkvb_status settle_classes(dkvb_separation_rows *in)
+{
+    int32_t largest = -1;
+
+    for (size_t r = 0; r < in->n; r++)
+        if (in->labels[r] < -1 || (in->classes > 0 && in->labels[r] >= (int32_t)in->classes))
+            return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, it must be -1 to %d", r, in->labels[r],
+                              in->classes > 0 ? (int32_t)in->classes - 1 : INT32_MAX - 1);
+        else if (in->labels[r] > largest)
+            largest = in->labels[r];
+    if (largest < 0)
+        return dkvb__fail(DKVB_EINVAL, "labels: %zu rows and no label of 0 or more: there must be rows of a class",
+                          in->n);
+    if (largest == INT32_MAX)
+        return dkvb__fail(DKVB_EINVAL, "labels: the largest is %d, it must be %d at most", largest, INT32_MAX - 1);
+    if (in->classes == 0)
+        in->classes = (uint32_t)largest + 1;
     return DKVB_OK;
 }
 
-static dkvb_status check_labels(const dkvb_separation_shape *shape, const int32_t *labels, size_t n)
+static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_rows *given)
 {
-    for (size_t r = 0; r < n; r++)
-        if (labels[r] < -1 || (labels[r] >= 0 && (uint32_t)labels[r] >= shape->classes))
-            return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, -1 to %u is wanted", r, labels[r],
-                              shape->classes - 1);
-    return DKVB_OK;
+    dkvb_status rc = dkvb__take_options(in, sizeof *in, given, "separation rows");
+
+    if (!rc)
+        rc = check_shape(in);
+    if (!rc)
+        rc = dkvb__check_code_range(in->codes, in->k, in->n, in->codebooks, in->keys);
+    return rc ? rc : settle_classes(in);
 }
 
 /* Rows that counts, and sums of products of counts, have room for: counts of a class in a codebook add up to k times
  * its rows, so products of two such sums stay below 2^62. */
-static uint64_t most_rows(const dkvb_separation_shape *shape)
+static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
-    return INT32_MAX / shape->top_k;
-}
+    uint64_t most = INT32_MAX / in->k;
 
-static dkvb_status check_rows(const dkvb_separation_shape *shape, const uint64_t *rows)
-{
-    for (uint32_t l = 0; l < shape->classes; l++)
-        if (rows[l] > most_rows(shape))
-            return dkvb__fail(DKVB_EINVAL, "class %u has %llu rows, at most %llu are wanted", l,
-                              (unsigned long long)rows[l], (unsigned long long)most_rows(shape));
+    for (uint32_t l = 0; l < in->classes; l++)
+        if (rows[l] > most)
+            return dkvb__fail(DKVB_EINVAL, "class %u has %llu rows, there must be %llu at most", l,
+                              (unsigned long long)rows[l], (unsigned long long)most);
     return DKVB_OK;
 }
 
-/* Rows of a class, once these rows are added, must be most_rows() at most. Adds; takes all back if they are more. */
-static dkvb_status add_rows(const dkvb_separation_shape *shape, const int32_t *labels, size_t n, uint64_t *rows)
-{
-    dkvb_status rc;
-
-    for (size_t r = 0; r < n; r++)
-        if (labels[r] >= 0)
-            rows[labels[r]]++;
-    rc = check_rows(shape, rows);
-    for (size_t r = 0; rc && r < n; r++)
-        if (labels[r] >= 0)
-            rows[labels[r]]--;
-    return rc;
-}
-
-static size_t code_size(const dkvb_separation_shape *shape)
-{
-    return (size_t)shape->codebooks * shape->top_k;
-}
-
-static size_t pairs_of(const dkvb_separation_shape *shape)
-{
-    return (size_t)shape->codebooks * shape->keys;
-}
-
-/* Codes and labels of all rows of a call, checked. */
-struct labelled {
-    dkvb_separation_shape shape;
-    const uint16_t *codes;
-    const int32_t *labels;
-    size_t n;
-};
-
-static dkvb_status take_labelled(struct labelled *in, const dkvb_separation_shape *shape, const uint16_t *codes,
-                                 const int32_t *labels, size_t n)
-{
-    dkvb_status rc = take_shape(&in->shape, shape);
-
-    if (!rc)
-        rc = dkvb__check_code_range(codes, in->shape.top_k, n, in->shape.codebooks, in->shape.keys);
-    if (!rc)
-        rc = check_labels(&in->shape, labels, n);
-    in->codes = codes;
-    in->labels = labels;
-    in->n = n;
-    return rc;
-}
-
 struct counting {
-    struct labelled in;
+    const dkvb_separation_rows *in;
     uint32_t *counts;
 };
 
@@ -125,101 +106,95 @@ struct counting {
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
-    const dkvb_separation_shape *shape = &s->in.shape;
-    size_t first = task * CODEBOOKS, k = shape->top_k;
-    size_t end = shape->codebooks - first < CODEBOOKS ? shape->codebooks : first + CODEBOOKS;
+    const dkvb_separation_rows *in = s->in;
+    size_t first = task * CODEBOOKS, k = in->k;
+    size_t end = in->codebooks - first < CODEBOOKS ? in->codebooks : first + CODEBOOKS;
 
     (void)worker;
-    for (size_t r = 0; r < s->in.n; r++) {
-        const uint16_t *code = s->in.codes + r * code_size(shape) + first * k;
+    for (size_t r = 0; r < in->n; r++) {
+        const uint16_t *code = in->codes + r * code_size(in) + first * k;
         uint32_t *counts;
 
-        if (s->in.labels[r] < 0)
+        if (in->labels[r] < 0)
             continue;
-        counts = s->counts + (size_t)s->in.labels[r] * pairs_of(shape);
+        counts = s->counts + (size_t)in->labels[r] * pairs_of(in);
         for (size_t c = first; c < end; c++)
             for (size_t j = 0; j < k; j++, code++)
                 if (*code != DKVB_CODE_NONE)
-                    counts[c * shape->keys + *code]++;
+                    counts[c * in->keys + *code]++;
     }
 }
 
-dkvb_status dkvb_separation_count(const dkvb_separation_shape *shape, const uint16_t *codes, const int32_t *labels,
-                                  size_t n, uint32_t *counts, uint64_t *rows, const dkvb_run_options *opts)
+dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *counts, uint64_t *rows,
+                                   const struct dkvb__run *run)
 {
-    struct counting s = {.counts = counts};
-    struct dkvb__run run;
-    dkvb_status rc = dkvb__run_take(&run, opts);
+    struct counting s = {in, counts};
+    dkvb_status rc;
 
+    for (size_t r = 0; r < in->n; r++)
+        if (in->labels[r] >= 0)
+            rows[in->labels[r]]++;
+    rc = check_rows(in, rows);
+    for (size_t r = 0; rc && r < in->n; r++)
+        if (in->labels[r] >= 0)
+            rows[in->labels[r]]--;
     if (!rc)
-        rc = take_labelled(&s.in, shape, codes, labels, n);
-    if (!rc)
-        rc = add_rows(&s.in.shape, labels, n, rows);
-    if (rc)
-        return rc;
-    dkvb__parallel(&run, (s.in.shape.codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
-    return DKVB_OK;
+        dkvb__parallel(run, (in->codebooks + CODEBOOKS - 1) / CODEBOOKS, count_codebooks, &s);
+    return rc;
 }
 
-/* Pairs `first` to `first + size` of all classes. */
-static void count_owned(const dkvb_separation_shape *shape, const uint32_t *counts, size_t first, size_t size,
-                        uint64_t *selected, uint64_t *exclusive)
+/* Pairs `first` to `first + size` of all classes; returns how many of them are selected. */
+static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
+                          uint64_t *selected, uint64_t *exclusive)
 {
     uint32_t owners[BLOCK] = {0}; /* classes that select the pair */
+    size_t any = 0;
 
-    for (size_t l = 0; l < shape->classes; l++)
+    for (size_t l = 0; l < in->classes; l++)
         for (size_t i = 0; i < size; i++)
-            owners[i] += counts[l * pairs_of(shape) + first + i] > 0;
-    for (size_t l = 0; l < shape->classes; l++)
+            owners[i] += counts[l * pairs_of(in) + first + i] > 0;
+    for (size_t l = 0; l < in->classes; l++)
         for (size_t i = 0; i < size; i++) {
-            bool selects = counts[l * pairs_of(shape) + first + i] > 0;
+            bool selects = counts[l * pairs_of(in) + first + i] > 0;
 
             selected[l] += selects;
             exclusive[l] += selects && owners[i] == 1;
         }
+    for (size_t i = 0; i < size; i++)
+        any += owners[i] > 0;
+    return any;
 }
 
-dkvb_status dkvb_separation_pairs(const dkvb_separation_shape *given, const uint32_t *counts, uint64_t *selected,
-                                  uint64_t *exclusive)
+uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
+                                uint64_t *exclusive)
 {
-    dkvb_separation_shape shape;
-    dkvb_status rc = take_shape(&shape, given);
+    uint64_t any = 0;
 
-    if (rc)
-        return rc;
-    memset(selected, 0, shape.classes * sizeof *selected);
-    memset(exclusive, 0, shape.classes * sizeof *exclusive);
-    for (size_t first = 0; first < pairs_of(&shape); first += BLOCK)
-        count_owned(&shape, counts, first, pairs_of(&shape) - first < BLOCK ? pairs_of(&shape) - first : BLOCK,
-                    selected, exclusive);
-    return DKVB_OK;
+    memset(selected, 0, in->classes * sizeof *selected);
+    memset(exclusive, 0, in->classes * sizeof *exclusive);
+    for (size_t first = 0; first < pairs_of(in); first += BLOCK)
+        any += count_owned(in, counts, first, pairs_of(in) - first < BLOCK ? pairs_of(in) - first : BLOCK, selected,
+                           exclusive);
+    return any;
 }
 
 struct comparing {
-    dkvb_separation_shape shape;
+    const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
-    double *jaccard, *weighted; /* [L][L], or NULL */
+    double *jaccard, *weighted; /* [L][L] */
 };
-
-static void set_both(double *matrix, size_t classes, size_t a, size_t b, double value)
-{
-    if (!matrix)
-        return;
-    matrix[a * classes + b] = value;
-    matrix[b * classes + a] = value;
-}
 
 /* The shares count_a / rows_a and count_b / rows_b are compared as count_a rows_b and count_b rows_a: whole numbers,
  * exact whatever the order, whose common factor rows_a rows_b the quotient does not see. */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
-    size_t classes = s->shape.classes, keys = s->shape.keys;
-    const uint32_t *in_a = s->counts + a * pairs_of(&s->shape), *in_b = s->counts + b * pairs_of(&s->shape);
+    size_t classes = s->in->classes, keys = s->in->keys;
+    const uint32_t *in_a = s->counts + a * pairs_of(s->in), *in_b = s->counts + b * pairs_of(s->in);
     uint64_t both = 0, any = 0;
     double least = 0.0, most = 0.0;
 
-    for (size_t c = 0; c < s->shape.codebooks; c++, in_a += keys, in_b += keys) {
+    for (size_t c = 0; c < s->in->codebooks; c++, in_a += keys, in_b += keys) {
         uint64_t least_here = 0, most_here = 0;
 
         for (size_t j = 0; j < keys; j++) {
@@ -235,8 +210,8 @@ static void compare(const struct comparing *s, size_t a, size_t b)
     }
     if (s->rows[a] == 0 || s->rows[b] == 0)
         any = 0;
-    set_both(s->jaccard, classes, a, b, any ? (double)both / (double)any : NAN);
-    set_both(s->weighted, classes, a, b, any ? least / most : NAN);
+    s->jaccard[a * classes + b] = s->jaccard[b * classes + a] = any ? (double)both / (double)any : NAN;
+    s->weighted[a * classes + b] = s->weighted[b * classes + a] = any ? least / most : NAN;
 }
 
 /* One class with itself and those behind it. */
@@ -245,28 +220,20 @@ static void compare_class(void *context, size_t task, unsigned worker)
     const struct comparing *s = context;
 
     (void)worker;
-    for (size_t b = task; b < s->shape.classes; b++)
+    for (size_t b = task; b < s->in->classes; b++)
         compare(s, task, b);
 }
 
-dkvb_status dkvb_separation_overlap(const dkvb_separation_shape *shape, const uint32_t *counts, const uint64_t *rows,
-                                    double *jaccard, double *weighted, const dkvb_run_options *opts)
+dkvb_status dkvb__separation_overlap(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
+                                     double *jaccard, double *weighted, const struct dkvb__run *run)
 {
-    struct comparing s = {.counts = counts, .rows = rows, .jaccard = jaccard, .weighted = weighted};
-    struct dkvb__run run;
-    dkvb_status rc = dkvb__run_take(&run, opts);
+    struct comparing s = {in, counts, rows, jaccard, weighted};
 
-    if (!rc)
-        rc = take_shape(&s.shape, shape);
-    if (!rc)
-        rc = check_rows(&s.shape, rows);
-    if (rc)
-        return rc;
-    return dkvb__parallel_long(&run, s.shape.classes, compare_class, &s, 0, s.shape.classes);
+    return dkvb__parallel_long(run, in->classes, compare_class, &s, 0, in->classes + chunks_of(in));
 }
 
 struct measuring {
-    struct labelled in;
+    const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
     double *each;
@@ -276,11 +243,11 @@ struct measuring {
  */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
-    const uint32_t *counts = s->counts + label * pairs_of(&s->in.shape);
+    const uint32_t *counts = s->counts + label * pairs_of(s->in);
     uint64_t common = 0, own = 0;
 
-    for (size_t c = 0; c < s->in.shape.codebooks; c++, counts += s->in.shape.keys)
-        for (size_t j = 0; j < s->in.shape.top_k; j++, code++)
+    for (size_t c = 0; c < s->in->codebooks; c++, counts += s->in->keys)
+        for (size_t j = 0; j < s->in->k; j++, code++)
             if (*code != DKVB_CODE_NONE) {
                 common += counts[*code];
                 own++;
@@ -300,33 +267,17 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {
-    return 1.0 - (double)common / ((double)code_size(&s->in.shape) * (double)rows);
-}
-
-static double nearest_other(const struct measuring *s, const uint16_t *code, size_t label)
-{
-    double nearest = INFINITY;
-    uint64_t selections;
-
-    for (size_t l = 0; l < s->in.shape.classes; l++) {
-        double distance;
-
-        if (l == label || s->rows[l] == 0)
-            continue;
-        distance = mean_distance(s, common_with(s, code, l, &selections), s->rows[l]);
-        nearest = distance < nearest ? distance : nearest;
-    }
-    return nearest;
+    return 1.0 - (double)common / ((double)code_size(s->in) * (double)rows);
 }
 
 static double silhouette(const struct measuring *s, const uint16_t *code, size_t label)
 {
-    uint64_t selections, common = common_with(s, code, label, &selections), rows = s->rows[label];
-    double within, between, larger;
+    uint64_t selections, common = common_with(s, code, label, &selections), rows = s->rows[label], other;
+    double within, between = INFINITY, larger;
 
-    if (rows == 0 || common < selections)
-        return NOT_COUNTED;
-    between = nearest_other(s, code, label);
+    for (size_t l = 0; l < s->in->classes; l++)
+        if (l != label && s->rows[l] > 0)
+            between = fmin(between, mean_distance(s, common_with(s, code, l, &other), s->rows[l]));
     if (isinf(between))
         return NAN;
     if (rows == 1)
@@ -339,43 +290,156 @@ static double silhouette(const struct measuring *s, const uint16_t *code, size_t
 static void measure_chunk(void *context, size_t task, unsigned worker)
 {
     const struct measuring *s = context;
-    size_t end = s->in.n - task * CHUNK < CHUNK ? s->in.n : (task + 1) * CHUNK;
+    size_t end = s->in->n - task * CHUNK < CHUNK ? s->in->n : (task + 1) * CHUNK;
 
     (void)worker;
     for (size_t r = task * CHUNK; r < end; r++) {
-        int32_t label = s->in.labels[r];
+        int32_t label = s->in->labels[r];
 
-        s->each[r] = label < 0 ? NAN : silhouette(s, s->in.codes + r * code_size(&s->in.shape), (size_t)label);
+        s->each[r] = label < 0 ? NAN : silhouette(s, s->in->codes + r * code_size(s->in), (size_t)label);
     }
 }
 
-static dkvb_status check_counted(const struct measuring *s)
+dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
+                                         double *each, const struct dkvb__run *run)
 {
-    for (size_t r = 0; r < s->in.n; r++)
-        if (s->each[r] == NOT_COUNTED)
-            return dkvb__fail(DKVB_EINVAL, "codes: row %zu is not among the rows that were counted of class %d", r,
-                              s->in.labels[r]);
-    return DKVB_OK;
+    struct measuring s = {in, counts, rows, each};
+
+    return dkvb__parallel_long(run, chunks_of(in), measure_chunk, &s, in->classes, in->classes + chunks_of(in));
 }
 
-dkvb_status dkvb_separation_silhouette(const dkvb_separation_shape *shape, const uint32_t *counts, const uint64_t *rows,
-                                       const uint16_t *codes, const int32_t *labels, size_t n, double *each,
-                                       double *sums, const dkvb_run_options *opts)
+/* What dkvb_separation_measure() hands out, and what its members point to. */
+struct separation {
+    dkvb_separation found; /* first: whoever has it has all of it */
+    dkvb_allocator mem;
+    size_t pairs; /* C K */
+    uint64_t *rows, *selected, *exclusive;
+    int32_t *nearest;
+    double *overlap, *silhouettes, *jaccard, *weighted, *row_silhouettes;
+    uint32_t *counts;
+};
+
+static dkvb_status make_room(struct separation **out, const dkvb_separation_rows *in)
 {
-    struct measuring s = {.counts = counts, .rows = rows, .each = each};
+    dkvb_allocator mem = dkvb__allocator(in->allocator);
+    struct separation *s = dkvb__alloc0(&mem, 1, sizeof *s);
+    size_t classes = in->classes;
+
+    *out = s;
+    if (!s)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the separation of %zu classes", classes);
+    s->mem = mem;
+    s->pairs = pairs_of(in);
+    s->rows = dkvb__alloc0(&mem, classes, sizeof *s->rows);
+    s->selected = dkvb__alloc(&mem, classes, sizeof *s->selected);
+    s->exclusive = dkvb__alloc(&mem, classes, sizeof *s->exclusive);
+    s->nearest = dkvb__alloc(&mem, classes, sizeof *s->nearest);
+    s->overlap = dkvb__alloc(&mem, classes, sizeof *s->overlap);
+    s->silhouettes = dkvb__alloc0(&mem, classes, sizeof *s->silhouettes);
+    s->jaccard = dkvb__alloc(&mem, classes, classes * sizeof *s->jaccard);
+    s->weighted = dkvb__alloc(&mem, classes, classes * sizeof *s->weighted);
+    s->row_silhouettes = dkvb__alloc(&mem, in->n, sizeof *s->row_silhouettes);
+    s->counts = dkvb__alloc0(&mem, classes, s->pairs * sizeof *s->counts);
+    if (s->rows && s->selected && s->exclusive && s->nearest && s->overlap && s->silhouettes && s->jaccard &&
+        s->weighted && s->row_silhouettes && s->counts)
+        return DKVB_OK;
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for the separation of %zu classes, %zu pairs each", classes,
+                      s->pairs);
+}
+
+/* The other class of largest weighted overlap, the lowest on a tie. */
+static void find_nearest(struct separation *s, size_t classes, size_t label)
+{
+    const double *overlap = s->weighted + label * classes;
+
+    s->nearest[label] = -1;
+    s->overlap[label] = NAN;
+    for (size_t l = 0; l < classes; l++)
+        if (l != label && !isnan(overlap[l]) && (s->nearest[label] < 0 || overlap[l] > s->overlap[label])) {
+            s->nearest[label] = (int32_t)l;
+            s->overlap[label] = overlap[l];
+        }
+}
+
+/* Means from the silhouettes of rows, added in their order. */
+static void sum_up(struct separation *s, const dkvb_separation_rows *in)
+{
+    dkvb_separation *found = &s->found;
+
+    for (size_t r = 0; r < in->n; r++)
+        if (in->labels[r] >= 0)
+            s->silhouettes[in->labels[r]] += s->row_silhouettes[r];
+    for (size_t l = 0; l < in->classes; l++) {
+        found->labelled += s->rows[l];
+        found->all_exclusive += s->exclusive[l];
+        found->silhouette += s->silhouettes[l];
+        s->silhouettes[l] = s->rows[l] ? s->silhouettes[l] / (double)s->rows[l] : NAN;
+        find_nearest(s, in->classes, l);
+    }
+    found->silhouette /= (double)found->labelled;
+    found->classes = in->classes;
+    found->codebooks = in->codebooks;
+    found->keys = in->keys;
+    found->n = in->n;
+    found->rows = s->rows;
+    found->selected = s->selected;
+    found->exclusive = s->exclusive;
+    found->nearest = s->nearest;
+    found->overlap = s->overlap;
+    found->silhouettes = s->silhouettes;
+    found->jaccard = s->jaccard;
+    found->weighted = s->weighted;
+    found->row_silhouettes = s->row_silhouettes;
+    found->counts = s->counts;
+}
+
+dkvb_status dkvb_separation_measure(dkvb_separation **out, const dkvb_separation_rows *rows,
+                                    const dkvb_run_options *opts)
+{
+    dkvb_separation_rows in = DKVB_SEPARATION_ROWS_INIT;
+    struct separation *s = NULL;
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
+    *out = NULL;
     if (!rc)
-        rc = take_labelled(&s.in, shape, codes, labels, n);
+        rc = take_rows(&in, rows);
     if (!rc)
-        rc = check_rows(&s.in.shape, rows);
+        rc = make_room(&s, &in);
     if (!rc)
-        rc = dkvb__parallel_rows(&run, n, CHUNK, measure_chunk, &s);
+        rc = dkvb__separation_count(&in, s->counts, s->rows, &run);
+    if (!rc) {
+        s->found.all_selected = dkvb__separation_pairs(&in, s->counts, s->selected, s->exclusive);
+        rc = dkvb__separation_overlap(&in, s->counts, s->rows, s->jaccard, s->weighted, &run);
+    }
     if (!rc)
-        rc = check_counted(&s);
-    for (size_t r = 0; sums && !rc && r < n; r++)
-        if (labels[r] >= 0)
-            sums[labels[r]] += each[r];
-    return rc;
+        rc = dkvb__separation_silhouettes(&in, s->counts, s->rows, s->row_silhouettes, &run);
+    if (rc) {
+        dkvb_separation_free(s ? &s->found : NULL);
+        return rc;
+    }
+    sum_up(s, &in);
+    *out = &s->found;
+    return DKVB_OK;
+}
+
+void dkvb_separation_free(dkvb_separation *separation)
+{
+    struct separation *s = (struct separation *)separation;
+    dkvb_allocator mem;
+
+    if (!s)
+        return;
+    mem = s->mem;
+    dkvb__free(&mem, s->rows);
+    dkvb__free(&mem, s->selected);
+    dkvb__free(&mem, s->exclusive);
+    dkvb__free(&mem, s->nearest);
+    dkvb__free(&mem, s->overlap);
+    dkvb__free(&mem, s->silhouettes);
+    dkvb__free(&mem, s->jaccard);
+    dkvb__free(&mem, s->weighted);
+    dkvb__free(&mem, s->row_silhouettes);
+    dkvb__free_erased(&mem, s->counts); /* a count of 1 is a single row */
+    dkvb__free(&mem, s);
 }

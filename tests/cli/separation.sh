@@ -115,9 +115,9 @@ refused 2 'one of --features and --codes is wanted' "$dkvb" separation m.dkvb --
 refused 2 '--labels is missing' "$dkvb" separation m.dkvb --codes codes.npy
 refused 1 'wrong.npy and y.npy: codes: row 41, codebook 3 names key 32' "$dkvb" separation m.dkvb --codes wrong.npy \
     --labels y.npy --csv new
-refused 1 'large_y.npy: row 7 has label 4, the classes of m.dkvb are 0 to 3' "$dkvb" separation m.dkvb \
+refused 1 'codes.npy and large_y.npy: labels: row 7 is 4, it must be -1 to 3' "$dkvb" separation m.dkvb \
     --codes codes.npy --labels large_y.npy --csv new
-refused 1 'no_y.npy: 400 labels and none of 0 or more' "$dkvb" separation m.dkvb --codes codes.npy --labels no_y.npy
+refused 1 'no_y.npy: labels: 400 rows and no label of 0 or more' "$dkvb" separation m.dkvb --codes codes.npy --labels no_y.npy
 refused 1 'test_y.npy has 100 labels, codes.npy has 400 rows' "$dkvb" separation m.dkvb --codes codes.npy \
     --labels test_y.npy
 refused 1 'x.npy: float32' "$dkvb" separation m.dkvb --codes x.npy --labels y.npy

@@ -940,6 +940,10 @@ class SeparationTest(Case):
         self.assertAlmostEqual(found.weighted[0, 2], np.minimum(shares[0], shares[2]).sum()
                                / np.maximum(shares[0], shares[2]).sum(), places=12)
         self.assertTrue(np.isnan(found.weighted[3]).all() and np.isnan(found.class_silhouettes[3]))
+        self.assertEqual((found.nearest[3], np.isnan(found.overlap[3])), (-1, True))
+        for label in range(3):
+            others = [(-found.weighted[label, other], other) for other in range(3) if other != label]
+            self.assertEqual((-found.overlap[label], found.nearest[label]), min(others))
 
     def test_silhouettes_are_those_of_all_distances(self):
         found = dkvb.separation(self.codes, self.y, keys=32)
@@ -958,11 +962,11 @@ class SeparationTest(Case):
         self.assertEqual(again.row_silhouettes.tobytes(), found.row_silhouettes.tobytes())
 
     def test_what_cannot_be_is_refused(self):
-        with self.assertRaisesRegex(dkvb.InvalidArgument, "row 5 is 3, -1 to 2"):
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "row 5 is 3, it must be -1 to 2"):
             dkvb.separation(self.codes, np.where(np.arange(600) == 5, 3, self.y), keys=32, classes=3)
         with self.assertRaisesRegex(dkvb.InvalidArgument, "names key"):
             dkvb.separation(self.codes, self.y, keys=int(self.codes.max()))
-        with self.assertRaisesRegex(dkvb.InvalidArgument, "0 classes"):
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "no label of 0 or more"):
             dkvb.separation(self.codes, np.full(600, -1), keys=32)
         with self.assertRaisesRegex(ValueError, "wanted"):
             dkvb.separation(self.codes[:, :, 0], self.y, keys=32)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "unlearn/separation.h"
 
 enum { N = 200, C = 5, K = 9, L = 6, MOST_K = 3, EMPTY = 3, ALONE = 4 }; /* class EMPTY has no row, ALONE one */
 
@@ -13,21 +14,24 @@ static uint16_t codes[N * C * MOST_K];
 static int32_t class_of[N];
 static uint32_t counts[L * C * K];
 static uint64_t row_counts[L];
-static double each[N], sums[L];
+static const struct dkvb__run run = {.threads = 2};
 
-static dkvb_separation_shape shape_of(uint32_t k)
+static dkvb_separation_rows rows_of(uint32_t k)
 {
-    dkvb_separation_shape shape = DKVB_SEPARATION_SHAPE_INIT;
+    dkvb_separation_rows in = DKVB_SEPARATION_ROWS_INIT;
 
-    shape.codebooks = C;
-    shape.keys = K;
-    shape.top_k = k;
-    shape.classes = L;
-    return shape;
+    in.codes = codes;
+    in.labels = class_of;
+    in.n = N;
+    in.codebooks = C;
+    in.keys = K;
+    in.k = k;
+    in.classes = L;
+    return in;
 }
 
 /* Codes of k different keys, near the row's class; some end in keys that are not there, some rows have no label. */
-static dkvb_separation_shape make_codes(uint32_t k)
+static dkvb_separation_rows make_codes(uint32_t k)
 {
     struct dkvb__rng rng;
 
@@ -44,14 +48,22 @@ static dkvb_separation_shape make_codes(uint32_t k)
                     dkvb__rng_below(&rng, 12) == 0 ? DKVB_CODE_NONE : (uint16_t)((first + 2 * j) % K);
         }
     }
-    return shape_of(k);
+    return rows_of(k);
 }
 
-static void count_all(const dkvb_separation_shape *shape)
+static void count_all(const dkvb_separation_rows *in)
 {
     memset(counts, 0, sizeof counts);
     memset(row_counts, 0, sizeof row_counts);
-    assert_ok(dkvb_separation_count(shape, codes, class_of, N, counts, row_counts, NULL));
+    assert_ok(dkvb__separation_count(in, counts, row_counts, &run));
+}
+
+static dkvb_separation *measure(const dkvb_separation_rows *in)
+{
+    dkvb_separation *found;
+
+    assert_ok(dkvb_separation_measure(&found, in, NULL));
+    return found;
 }
 
 static bool selects(uint32_t k, size_t r, size_t c, size_t key)
@@ -76,10 +88,10 @@ static void counts_are_rows_that_select_a_pair(void **state)
 {
     (void)state;
     for (uint32_t k = 1; k <= MOST_K; k++) {
-        dkvb_separation_shape shape = make_codes(k);
+        dkvb_separation_rows in = make_codes(k);
         uint64_t labelled = 0, with_label = 0;
 
-        count_all(&shape);
+        count_all(&in);
         for (int32_t l = 0; l < L; l++) {
             for (size_t c = 0; c < C; c++)
                 for (size_t j = 0; j < K; j++)
@@ -97,14 +109,16 @@ static void counts_add_up_over_batches(void **state)
 {
     static uint32_t parts[L * C * K];
     uint64_t part_rows[L] = {0};
-    dkvb_separation_shape shape = make_codes(2);
+    dkvb_separation_rows in = make_codes(2);
 
     (void)state;
-    count_all(&shape);
+    count_all(&in);
     memset(parts, 0, sizeof parts);
     for (size_t first = 0, size = 1; first < N; first += size, size += 3) {
-        size = N - first < size ? N - first : size;
-        assert_ok(dkvb_separation_count(&shape, codes + first * C * 2, class_of + first, size, parts, part_rows, NULL));
+        in.n = size = N - first < size ? N - first : size;
+        in.codes = codes + first * C * 2;
+        in.labels = class_of + first;
+        assert_ok(dkvb__separation_count(&in, parts, part_rows, &run));
     }
     assert_memory_equal(counts, parts, sizeof counts);
     assert_memory_equal(row_counts, part_rows, sizeof row_counts);
@@ -112,12 +126,14 @@ static void counts_add_up_over_batches(void **state)
 
 static void pairs_are_exclusive_if_no_other_class_selects_them(void **state)
 {
-    uint64_t selected[L], exclusive[L], all_exclusive = 0;
-    dkvb_separation_shape shape = make_codes(1);
+    uint64_t all_selected = 0, all_exclusive = 0;
+    dkvb_separation_rows in = make_codes(1);
+    dkvb_separation *found = measure(&in);
 
     (void)state;
-    count_all(&shape);
-    assert_ok(dkvb_separation_pairs(&shape, counts, selected, exclusive));
+    count_all(&in);
+    assert_memory_equal(found->counts, counts, sizeof counts);
+    assert_memory_equal(found->rows, row_counts, sizeof row_counts);
     for (size_t l = 0; l < L; l++) {
         uint64_t mine = 0, only_mine = 0;
 
@@ -128,28 +144,31 @@ static void pairs_are_exclusive_if_no_other_class_selects_them(void **state)
                 owners += counts[m * C * K + p] > 0;
             mine += counts[l * C * K + p] > 0;
             only_mine += counts[l * C * K + p] > 0 && owners == 1;
+            all_selected += l == 0 && owners > 0;
         }
-        assert_int_equal(selected[l], mine);
-        assert_int_equal(exclusive[l], only_mine);
+        assert_int_equal(found->selected[l], mine);
+        assert_int_equal(found->exclusive[l], only_mine);
         all_exclusive += only_mine;
     }
     assert_true(all_exclusive > 0);
+    assert_int_equal(found->all_selected, all_selected);
+    assert_int_equal(found->all_exclusive, all_exclusive);
+    dkvb_separation_free(found);
 }
 
 static void overlaps_are_those_of_sets_and_of_shares(void **state)
 {
-    double jaccard[L * L], weighted[L * L];
-    dkvb_separation_shape shape = make_codes(2);
+    dkvb_separation_rows in = make_codes(2);
+    dkvb_separation *found = measure(&in);
 
     (void)state;
-    count_all(&shape);
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, weighted, NULL));
+    count_all(&in);
     for (size_t a = 0; a < L; a++)
         for (size_t b = 0; b < L; b++) {
-            double both = 0, any = 0, least = 0, most = 0;
+            double both = 0, any = 0, least = 0, most = 0, jaccard = found->jaccard[a * L + b];
 
             if (a == EMPTY || b == EMPTY) {
-                assert_true(isnan(jaccard[a * L + b]) && isnan(weighted[a * L + b]));
+                assert_true(isnan(jaccard) && isnan(found->weighted[a * L + b]));
                 continue;
             }
             for (size_t p = 0; p < C * K; p++) {
@@ -161,25 +180,54 @@ static void overlaps_are_those_of_sets_and_of_shares(void **state)
                 least += fmin(x, y);
                 most += fmax(x, y);
             }
-            assert_true(jaccard[a * L + b] == both / any);
-            assert_true(fabs(weighted[a * L + b] - least / most) < 1e-14 * C * K);
-            assert_true(weighted[a * L + b] == weighted[b * L + a] && jaccard[a * L + b] == jaccard[b * L + a]);
-            assert_true(a != b || (jaccard[a * L + b] == 1.0 && weighted[a * L + b] == 1.0));
+            assert_true(jaccard == both / any);
+            assert_true(fabs(found->weighted[a * L + b] - least / most) < 1e-14 * C * K);
+            assert_true(found->weighted[a * L + b] == found->weighted[b * L + a] &&
+                        jaccard == found->jaccard[b * L + a]);
+            assert_true(a != b || (jaccard == 1.0 && found->weighted[a * L + b] == 1.0));
         }
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, NULL, weighted, NULL));
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, NULL, NULL));
+    dkvb_separation_free(found);
+}
+
+static void the_nearest_class_is_the_lowest_of_the_largest_overlaps(void **state)
+{
+    dkvb_separation_rows in = make_codes(2);
+    dkvb_separation *found = measure(&in);
+
+    (void)state;
+    for (size_t l = 0; l < L; l++) {
+        int32_t nearest = -1;
+
+        for (size_t m = 0; m < L; m++)
+            if (l != EMPTY && m != EMPTY && m != l &&
+                (nearest < 0 || found->weighted[l * L + m] > found->weighted[l * L + (size_t)nearest]))
+                nearest = (int32_t)m;
+        assert_int_equal(found->nearest[l], nearest);
+        assert_true(nearest < 0 ? isnan(found->overlap[l])
+                                : found->overlap[l] == found->weighted[l * L + (size_t)nearest]);
+    }
+    dkvb_separation_free(found);
+    for (size_t r = 0; r < N; r++) /* all classes alike: each has the same overlap with every other */
+        for (size_t c = 0; c < C; c++)
+            codes[r * C + c] = 1;
+    in = rows_of(1);
+    found = measure(&in);
+    assert_int_equal(found->nearest[0], 1);
+    assert_int_equal(found->nearest[1], 0);
+    assert_int_equal(found->nearest[ALONE], 0);
+    dkvb_separation_free(found);
 }
 
 /* Of an empty class the counts may be what they like. */
 static void a_class_without_rows_overlaps_with_none(void **state)
 {
     double jaccard[L * L], weighted[L * L];
-    dkvb_separation_shape shape = make_codes(1);
+    dkvb_separation_rows in = make_codes(1);
 
     (void)state;
-    count_all(&shape);
+    count_all(&in);
     row_counts[0] = 0;
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, weighted, NULL));
+    assert_ok(dkvb__separation_overlap(&in, counts, row_counts, jaccard, weighted, &run));
     for (size_t b = 0; b < L; b++)
         assert_true(isnan(jaccard[b]) && isnan(weighted[b]) && isnan(jaccard[b * L]) && isnan(weighted[b * L]));
     assert_true(!isnan(jaccard[L + 2]));
@@ -188,16 +236,16 @@ static void a_class_without_rows_overlaps_with_none(void **state)
 /* Shares do not depend on how many rows there are: three copies of a class overlap with others as one does. */
 static void copies_of_rows_change_no_weighted_overlap(void **state)
 {
-    double before[L * L], after[L * L];
-    dkvb_separation_shape shape = make_codes(2);
+    double before[L * L], after[L * L], jaccard[L * L];
+    dkvb_separation_rows in = make_codes(2);
 
     (void)state;
-    count_all(&shape);
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, NULL, before, NULL));
+    count_all(&in);
+    assert_ok(dkvb__separation_overlap(&in, counts, row_counts, jaccard, before, &run));
     for (size_t p = 0; p < C * K; p++)
         counts[C * K + p] *= 3;
     row_counts[1] *= 3;
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, NULL, after, NULL));
+    assert_ok(dkvb__separation_overlap(&in, counts, row_counts, jaccard, after, &run));
     assert_memory_equal(before, after, sizeof before);
 }
 
@@ -239,57 +287,48 @@ static void silhouettes_are_those_of_the_quadratic_definition(void **state)
 {
     (void)state;
     for (uint32_t k = 1; k <= MOST_K; k++) {
-        dkvb_separation_shape shape = make_codes(k);
-        double expected[L] = {0};
+        dkvb_separation_rows in = make_codes(k);
+        dkvb_separation *found = measure(&in);
+        double sum[L] = {0}, all = 0;
 
-        count_all(&shape);
-        memset(sums, 0, sizeof sums);
-        assert_ok(dkvb_separation_silhouette(&shape, counts, row_counts, codes, class_of, N, each, sums, NULL));
         for (size_t r = 0; r < N; r++) {
             if (class_of[r] < 0) {
-                assert_true(isnan(each[r]));
+                assert_true(isnan(found->row_silhouettes[r]));
                 continue;
             }
-            assert_true(fabs(each[r] - quadratic_silhouette(k, r)) < 1e-12);
-            expected[class_of[r]] += each[r];
+            assert_true(fabs(found->row_silhouettes[r] - quadratic_silhouette(k, r)) < 1e-12);
+            sum[class_of[r]] += found->row_silhouettes[r];
         }
-        assert_memory_equal(sums, expected, sizeof sums);
-        assert_true(each[77] == 0.0); /* the only row of its class */
+        for (size_t l = 0; l < L; l++) {
+            all += sum[l];
+            assert_true(l == EMPTY ? isnan(found->silhouettes[l])
+                                   : found->silhouettes[l] == sum[l] / (double)found->rows[l]);
+        }
+        assert_true(found->silhouette == all / (double)found->labelled);
+        assert_true(found->row_silhouettes[77] == 0.0); /* the only row of its class */
+        dkvb_separation_free(found);
     }
 }
 
-static void results_are_the_same_bits_for_any_threads_and_batches(void **state)
+static void results_are_the_same_bits_for_any_threads(void **state)
 {
-    double one_each[N], one_sums[L] = {0}, one_jaccard[L * L], one_weighted[L * L], jaccard[L * L], weighted[L * L];
-    static uint32_t one_counts[L * C * K];
-    dkvb_separation_shape shape = make_codes(2);
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_separation_rows in = make_codes(2);
+    dkvb_run_options threads = DKVB_RUN_OPTIONS_INIT;
+    dkvb_separation *one, *more;
 
     (void)state;
-    for (run.threads = 1; run.threads <= 4; run.threads++) {
-        memset(counts, 0, sizeof counts);
-        memset(row_counts, 0, sizeof row_counts);
-        memset(sums, 0, sizeof sums);
-        assert_ok(dkvb_separation_count(&shape, codes, class_of, N, counts, row_counts, &run));
-        assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, weighted, &run));
-        for (size_t first = 0, size; first < N; first += size) {
-            size = N - first < N / run.threads ? N - first : N / run.threads;
-            assert_ok(dkvb_separation_silhouette(&shape, counts, row_counts, codes + first * C * 2, class_of + first,
-                                                 size, each + first, sums, &run));
-        }
-        if (run.threads == 1) {
-            memcpy(one_counts, counts, sizeof counts);
-            memcpy(one_jaccard, jaccard, sizeof jaccard);
-            memcpy(one_weighted, weighted, sizeof weighted);
-            memcpy(one_each, each, sizeof each);
-            memcpy(one_sums, sums, sizeof sums);
-        }
-        assert_memory_equal(one_counts, counts, sizeof counts);
-        assert_memory_equal(one_jaccard, jaccard, sizeof jaccard);
-        assert_memory_equal(one_weighted, weighted, sizeof weighted);
-        assert_memory_equal(one_each, each, sizeof each);
-        assert_memory_equal(one_sums, sums, sizeof sums);
+    threads.threads = 1;
+    assert_ok(dkvb_separation_measure(&one, &in, &threads));
+    for (threads.threads = 2; threads.threads <= 4; threads.threads++) {
+        assert_ok(dkvb_separation_measure(&more, &in, &threads));
+        assert_memory_equal(one->counts, more->counts, L * C * K * sizeof *one->counts);
+        assert_memory_equal(one->jaccard, more->jaccard, L * L * sizeof *one->jaccard);
+        assert_memory_equal(one->weighted, more->weighted, L * L * sizeof *one->weighted);
+        assert_memory_equal(one->row_silhouettes, more->row_silhouettes, N * sizeof *one->row_silhouettes);
+        assert_memory_equal(one->silhouettes, more->silhouettes, L * sizeof *one->silhouettes);
+        dkvb_separation_free(more);
     }
+    dkvb_separation_free(one);
 }
 
 /* Two classes; row r selects key `of[label]` in every codebook. */
@@ -304,122 +343,163 @@ static void make_two(uint16_t first, uint16_t second)
 
 static void classes_apart_and_classes_alike_are_told(void **state)
 {
-    dkvb_separation_shape shape = shape_of(1);
-    uint64_t selected[L], exclusive[L];
-    double jaccard[L * L], weighted[L * L];
+    dkvb_separation_rows in = rows_of(1);
+    dkvb_separation *found;
 
     (void)state;
     make_two(2, 5);
-    count_all(&shape);
-    assert_ok(dkvb_separation_pairs(&shape, counts, selected, exclusive));
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, weighted, NULL));
-    assert_ok(dkvb_separation_silhouette(&shape, counts, row_counts, codes, class_of, N, each, NULL, NULL));
-    assert_true(selected[0] == C && exclusive[0] == C && exclusive[1] == C && exclusive[2] == 0);
-    assert_true(jaccard[1] == 0.0 && weighted[1] == 0.0);
-    assert_true(each[0] == 1.0 && each[1] == 1.0);
+    found = measure(&in);
+    assert_true(found->selected[0] == C && found->exclusive[0] == C && found->exclusive[1] == C &&
+                found->exclusive[2] == 0);
+    assert_true(found->jaccard[1] == 0.0 && found->weighted[1] == 0.0);
+    assert_true(found->row_silhouettes[0] == 1.0 && found->row_silhouettes[1] == 1.0);
+    dkvb_separation_free(found);
 
     make_two(5, 5);
-    count_all(&shape);
-    assert_ok(dkvb_separation_pairs(&shape, counts, selected, exclusive));
-    assert_ok(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, weighted, NULL));
-    assert_ok(dkvb_separation_silhouette(&shape, counts, row_counts, codes, class_of, N, each, NULL, NULL));
-    assert_true(selected[0] == C && exclusive[0] == 0 && exclusive[1] == 0);
-    assert_true(jaccard[1] == 1.0 && weighted[1] == 1.0);
-    assert_true(each[0] == 0.0 && each[1] == 0.0);
+    found = measure(&in);
+    assert_true(found->selected[0] == C && found->exclusive[0] == 0 && found->exclusive[1] == 0);
+    assert_true(found->jaccard[1] == 1.0 && found->weighted[1] == 1.0);
+    assert_true(found->row_silhouettes[0] == 0.0 && found->row_silhouettes[1] == 0.0);
+    dkvb_separation_free(found);
 
     for (size_t r = 0; r < N; r++)
         class_of[r] = 2;
-    count_all(&shape);
-    assert_ok(dkvb_separation_silhouette(&shape, counts, row_counts, codes, class_of, N, each, NULL, NULL));
-    assert_true(isnan(each[0])); /* nothing to be apart from */
+    found = measure(&in);
+    assert_true(isnan(found->row_silhouettes[0]) && isnan(found->silhouette)); /* nothing to be apart from */
+    dkvb_separation_free(found);
 }
 
-static void assert_nothing_is_counted(const dkvb_separation_shape *shape, const char *message)
+static void the_largest_label_gives_the_number_of_classes(void **state)
 {
-    static const uint32_t no_counts[L * C * K];
-    static const uint64_t no_rows[L];
+    dkvb_separation_rows in = make_codes(1);
+    dkvb_separation *found;
 
-    memset(counts, 0, sizeof counts);
-    memset(row_counts, 0, sizeof row_counts);
-    assert_int_equal(dkvb_separation_count(shape, codes, class_of, N, counts, row_counts, NULL), DKVB_EINVAL);
+    (void)state;
+    in.classes = 0;
+    found = measure(&in);
+    assert_int_equal(found->classes, 6);
+    assert_int_equal(found->n, N);
+    dkvb_separation_free(found);
+}
+
+static void assert_refused(const dkvb_separation_rows *in, const char *message)
+{
+    dkvb_separation *found = (dkvb_separation *)1;
+
+    assert_int_equal(dkvb_separation_measure(&found, in, NULL), DKVB_EINVAL);
     assert_message(message);
-    assert_memory_equal(counts, no_counts, sizeof counts);
-    assert_memory_equal(row_counts, no_rows, sizeof row_counts);
+    assert_null(found);
 }
 
-static void what_cannot_be_is_named_and_changes_nothing(void **state)
+static void what_cannot_be_is_named(void **state)
 {
-    dkvb_separation_shape shape = make_codes(2), odd = shape;
-    double none[L] = {0};
+    dkvb_separation_rows in = make_codes(2), odd = in;
 
     (void)state;
     codes[(41 * C + 3) * 2] = K;
-    assert_nothing_is_counted(&shape, "row 41, codebook 3 names key 9, there are 9");
+    assert_refused(&in, "row 41, codebook 3 names key 9, there are 9");
     make_codes(2);
     class_of[42] = L;
-    assert_nothing_is_counted(&shape, "labels: row 42 is 6, -1 to 5 is wanted");
+    assert_refused(&in, "labels: row 42 is 6, it must be -1 to 5");
     class_of[42] = -2;
-    assert_nothing_is_counted(&shape, "labels: row 42 is -2, -1 to 5 is wanted");
-    make_codes(2);
-    odd.top_k = K + 1;
-    assert_nothing_is_counted(&odd, "top_k is 10, 1 to 9 is wanted");
-    odd = shape;
+    assert_refused(&in, "labels: row 42 is -2, it must be -1 to 5");
     odd.classes = 0;
-    assert_nothing_is_counted(&odd, "0 classes");
-    odd = shape;
+    assert_refused(&odd, "labels: row 42 is -2");
+    class_of[42] = INT32_MAX;
+    assert_refused(&odd, "labels: the largest is 2147483647");
+    for (size_t r = 0; r < N; r++)
+        class_of[r] = -1;
+    assert_refused(&in, "no label of 0 or more");
+    make_codes(2);
+    odd.k = K + 1;
+    assert_refused(&odd, "k is 10, it must be 1 to 9");
+    odd = in;
+    odd.codebooks = 0;
+    assert_refused(&odd, "0 codebooks");
+    odd = in;
+    odd.keys = 65536;
+    assert_refused(&odd, "65536 keys");
+    odd = in;
+    odd.labels = NULL;
+    assert_refused(&odd, "200 rows, but no labels");
+    odd = in;
     odd.struct_size = 1;
-    assert_nothing_is_counted(&odd, "struct_size");
-
-    count_all(&shape);
-    for (size_t c = 0; c < C; c++) /* keys that class 0 has not */
-        codes[(63 * C + c) * 2] = codes[(63 * C + c) * 2 + 1] = K - 1;
-    class_of[63] = 0;
-    memset(sums, 0, sizeof sums);
-    assert_int_equal(dkvb_separation_silhouette(&shape, counts, row_counts, codes, class_of, N, each, sums, NULL),
-                     DKVB_EINVAL);
-    assert_message("row 63 is not among the rows that were counted of class 0");
-    assert_memory_equal(sums, none, sizeof sums);
-    row_counts[2] = (uint64_t)INT32_MAX / 2 + 1;
-    assert_int_equal(dkvb_separation_overlap(&shape, counts, row_counts, NULL, NULL, NULL), DKVB_EINVAL);
-    assert_message("class 2 has 1073741824 rows, at most 1073741823");
+    assert_refused(&odd, "struct_size");
 }
 
 static void more_rows_than_counts_hold_are_refused(void **state)
 {
     uint64_t kept[L];
-    dkvb_separation_shape shape = make_codes(1);
+    dkvb_separation_rows in = make_codes(1);
 
     (void)state;
-    count_all(&shape);
+    count_all(&in);
     row_counts[1] = INT32_MAX;
     memcpy(kept, row_counts, sizeof kept);
-    assert_int_equal(dkvb_separation_count(&shape, codes, class_of, N, counts, row_counts, NULL), DKVB_EINVAL);
-    assert_message("at most 2147483647");
+    assert_int_equal(dkvb__separation_count(&in, counts, row_counts, &run), DKVB_EINVAL);
+    assert_message("there must be 2147483647 at most");
     assert_memory_equal(kept, row_counts, sizeof kept);
 }
 
+/* Cancels at a call; `user` says at which. */
 static int stop(void *user, uint64_t done, uint64_t total)
 {
-    (void)user;
-    (void)done;
-    (void)total;
-    return 1;
+    int *left = user;
+
+    assert_true(done <= total && total == L + (N + 63) / 64);
+    return (*left)-- == 0;
 }
 
-static void a_cancelled_call_adds_nothing(void **state)
+static void a_cancelled_call_gives_nothing_and_leaks_nothing(void **state)
 {
-    double none[L] = {0}, jaccard[L * L];
-    dkvb_separation_shape shape = make_codes(1);
-    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_separation_rows in = make_codes(1);
+    dkvb_run_options cancelling = DKVB_RUN_OPTIONS_INIT;
+    dkvb_separation *found;
 
     (void)state;
-    run.progress = stop;
-    count_all(&shape);
-    memset(sums, 0, sizeof sums);
-    assert_int_equal(dkvb_separation_silhouette(&shape, counts, row_counts, codes, class_of, N, each, sums, &run),
-                     DKVB_ECANCELLED);
-    assert_memory_equal(sums, none, sizeof sums);
-    assert_int_equal(dkvb_separation_overlap(&shape, counts, row_counts, jaccard, NULL, &run), DKVB_ECANCELLED);
+    cancelling.threads = 1;
+    cancelling.progress = stop;
+    for (int at = 0, left;; at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+        dkvb_status rc;
+
+        left = at;
+        cancelling.user = &left;
+        in.allocator = &a;
+        rc = dkvb_separation_measure(&found, &in, &cancelling);
+        dkvb_separation_free(found);
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK) {
+            assert_true(at > 1);
+            return;
+        }
+        assert_int_equal(rc, DKVB_ECANCELLED);
+        assert_null(found);
+    }
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    dkvb_separation_rows in = make_codes(1);
+
+    (void)state;
+    for (size_t fail_at = 0;; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, fail_at);
+        dkvb_separation *found;
+        dkvb_status rc;
+
+        in.allocator = &a;
+        rc = dkvb_separation_measure(&found, &in, NULL);
+        dkvb_separation_free(found);
+        assert_int_equal(mem.live, 0);
+        if (rc == DKVB_OK) {
+            assert_true(fail_at > 10);
+            return;
+        }
+        assert_int_equal(rc, DKVB_ENOMEM);
+    }
 }
 
 int main(void)
@@ -429,14 +509,17 @@ int main(void)
         cmocka_unit_test(counts_add_up_over_batches),
         cmocka_unit_test(pairs_are_exclusive_if_no_other_class_selects_them),
         cmocka_unit_test(overlaps_are_those_of_sets_and_of_shares),
+        cmocka_unit_test(the_nearest_class_is_the_lowest_of_the_largest_overlaps),
         cmocka_unit_test(a_class_without_rows_overlaps_with_none),
         cmocka_unit_test(copies_of_rows_change_no_weighted_overlap),
         cmocka_unit_test(silhouettes_are_those_of_the_quadratic_definition),
-        cmocka_unit_test(results_are_the_same_bits_for_any_threads_and_batches),
+        cmocka_unit_test(results_are_the_same_bits_for_any_threads),
         cmocka_unit_test(classes_apart_and_classes_alike_are_told),
-        cmocka_unit_test(what_cannot_be_is_named_and_changes_nothing),
+        cmocka_unit_test(the_largest_label_gives_the_number_of_classes),
+        cmocka_unit_test(what_cannot_be_is_named),
         cmocka_unit_test(more_rows_than_counts_hold_are_refused),
-        cmocka_unit_test(a_cancelled_call_adds_nothing),
+        cmocka_unit_test(a_cancelled_call_gives_nothing_and_leaks_nothing),
+        cmocka_unit_test(every_allocation_may_fail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,8 +314,17 @@ class JournalEntry(Structure):
                       (c_uint32, "salted has_pairs_commitment"), (c_uint8 * 32, "pairs_commitment"))
 
 
-class SeparationShape(Structure):
-    _fields_ = _sized((c_uint32, "codebooks keys top_k classes"))
+class SeparationRows(Structure):
+    _fields_ = _sized((POINTER(c_uint16), "codes"), (POINTER(c_int32), "labels"), (c_size_t, "n"),
+                      (c_uint32, "codebooks keys k classes"), (POINTER(Allocator), "allocator"))
+
+
+class Separation(Structure):
+    _fields_ = _fields((c_uint32, "classes codebooks keys"), (c_uint64, "n labelled all_selected all_exclusive"),
+                       (c_double, "silhouette"), (POINTER(c_uint64), "rows selected exclusive"),
+                       (POINTER(c_int32), "nearest"),
+                       (POINTER(c_double), "overlap silhouettes jaccard weighted row_silhouettes"),
+                       (POINTER(c_uint32), "counts"))
 
 
 class AuditEstimate(Structure):
@@ -496,7 +505,8 @@ STRUCTURES = {
     "dkvb_request": Request,
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
-    "dkvb_separation_shape": SeparationShape,
+    "dkvb_separation": Separation,
+    "dkvb_separation_rows": SeparationRows,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
     "dkvb_trial": Trial,
@@ -523,7 +533,7 @@ _u32 = POINTER(c_uint32)
 _u64 = POINTER(c_uint64)
 _f32 = POINTER(c_float)
 _f64 = POINTER(c_double)
-_separation = POINTER(SeparationShape)
+_separation = POINTER(Separation)
 _estimate = POINTER(AuditEstimate)
 
 PROTOTYPES = {
@@ -700,10 +710,8 @@ PROTOTYPES = {
     "dkvb_journal_find_head": (Status, (_model, _u8, _u64)),
 
     # separation.h
-    "dkvb_separation_count": (Status, (_separation, _u16, _i32, c_size_t, _u32, _u64, _run)),
-    "dkvb_separation_pairs": (Status, (_separation, _u32, _u64, _u64)),
-    "dkvb_separation_overlap": (Status, (_separation, _u32, _u64, _f64, _f64, _run)),
-    "dkvb_separation_silhouette": (Status, (_separation, _u32, _u64, _u16, _i32, c_size_t, _f64, _f64, _run)),
+    "dkvb_separation_measure": (Status, (POINTER(_separation), POINTER(SeparationRows), _run)),
+    "dkvb_separation_free": (None, (_separation,)),
 
     # audit.h
     "dkvb_audit_auc": (Status, (_f64, _u8, c_size_t, _estimate, _allocator)),
