@@ -127,12 +127,14 @@ static const char *name_of(const dkvb_model *model, int32_t label, char text[32]
 
 static void report(const dkvb_model *model, const struct pictures *p, const int32_t *before, const int32_t *after)
 {
-    char picture[256], texts[2][32];
+    dkvb_picture picture = DKVB_PICTURE_INIT;
+    char texts[2][32];
     size_t others = 0;
 
     for (size_t i = 0; i < p->n; i++) {
-        (void)dkvb_imageset_name(p->set, p->rows[i], picture, sizeof picture);
-        printf("%s: %s, now %s\n", picture, name_of(model, before[i], texts[0]), name_of(model, after[i], texts[1]));
+        must(dkvb_imageset_get(p->set, p->rows[i], &picture));
+        printf("%s: %s, now %s\n", picture.name, name_of(model, before[i], texts[0]),
+               name_of(model, after[i], texts[1]));
         others += before[i] != after[i];
     }
     printf("%zu of %zu pictures get another answer\n", others, p->n);

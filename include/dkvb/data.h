@@ -62,53 +62,47 @@ DKVB_INIT_FUNCTION(dkvb_array, DKVB_ARRAY_INIT)
 /** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
 DKVB_API void dkvb_array_free(dkvb_array *array);
 
-/** Bytes of one element; 0 for an unknown type. */
-DKVB_API size_t dkvb_dtype_size(uint32_t dtype);
-
 /** Name of a type, such as "float32"; "unknown". Static; never freed. */
 DKVB_API const char *dkvb_dtype_name(uint32_t dtype);
+
+/* Where the elements of an array that is read lie. */
+enum {
+    DKVB_READ_COPY = 0,    /**< in memory of the allocator */
+    DKVB_READ_IN_PLACE = 1 /**< in the file, where that is possible, as dkvb_array_read() says; else in memory */
+};
 
 /**
  * Read an array as it is: a `.npy` file (versions 1.0 to 3.0, bool, integers and floats, either byte order, C or
  * Fortran order) or an IDX file (plain or gzip), told by the first bytes. The result is in
  * C order and in this machine's byte order; bool becomes `DKVB_DTYPE_U8`.
  *
+ * In place, a `.npy` file of elements of 2 bytes or more, little-endian and in C order, is not copied: its pages are
+ * read by the system when they are needed and taken back when memory is short, so the array may be more than memory
+ * holds. `data` must not be written to then, and the file must not be changed or cut short until dkvb_array_free();
+ * replacing it by another under its name is fine. Every other file is copied.
+ *
  * @param[out] out        left empty on failure: `struct_size` is kept, all else is 0.
+ * @param      how        DKVB_READ_….
  * @param      allocator  NULL: malloc and free.
- * @return `DKVB_EINVAL` for a wrong `struct_size`; `DKVB_EIO` if the file cannot be read or is not a regular file;
- *         `DKVB_EFORMAT` if it is of another kind, is shorter or longer than its header promises, or promises more
- *         than memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
+ * @return `DKVB_EINVAL` for a wrong `struct_size` or `how`; `DKVB_EIO` if the file cannot be read or is not a regular
+ * file; `DKVB_EFORMAT` if it is of another kind, is shorter or longer than its header promises, or promises more than
+ * memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
  *
  * No more memory than the unpacked file and the result need is used at once, never much more than the bytes that came
  * justify. The product of all dimensions that are not 0, in bytes, fits into `ptrdiff_t`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
-
-/**
- * The same without a copy where the file allows it: a `.npy` file of elements of 2 bytes or more, little-endian and in
- * C order, is used in place, as pages that the system reads when they are needed and takes back when memory is short:
- * codes may be more than memory holds. Everything else is read. `data` must not be written to, and the file must not be
- * changed or cut short until dkvb_array_free(); replacing it by another under its name is fine.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how,
+                                                    const dkvb_allocator *allocator);
 
 /**
  * Read features: any array of 1 or more dimensions as `float32[rows][columns]`; further dimensions are
  * flattened into columns, one dimension becomes one column. `float16`, `float32`, `float64` and `uint8` are
  * taken, `uint8` as 0 to 255. A number that is not finite, also after rounding to float32, is an error that names row
- * and column; a further dimension of 0 is an error, 0 rows are none. Fails like dkvb_array_read().
+ * and column; a further dimension of 0 is an error, 0 rows are none. In place, a
+ * `.npy` file of little-endian `float32` in C order is not copied. Fails like dkvb_array_read().
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_read(dkvb_array *out, const char *path,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how,
                                                        const dkvb_allocator *allocator);
-
-/**
- * The same without a copy where the file allows it: a `.npy` file of little-endian `float32` in C order is used in
- * place, as pages that the system reads when they are needed and takes back when memory is short, so the rows may be
- * more than memory holds. Everything else is read. `data` must not be written to, and the file must not be changed or
- * cut short until dkvb_array_free(); replacing it by another under its name is fine.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_map(dkvb_array *out, const char *path,
-                                                      const dkvb_allocator *allocator);
 
 /**
  * Read labels: a vector, or a matrix of one column, of any integer type as `int32[rows]`. Labels below -1 or above
@@ -193,9 +187,12 @@ DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
 /**
  * Write a `.npy` file, version 1.0, C order, little endian, atomically (file.h).
  *
- * @param data  the elements, in C order; may be NULL if there is none.
+ * @param dtype  what the file holds. `DKVB_DTYPE_F16` may be made of float32 (`from`): to the nearest, ties to even,
+ * and what is too large becomes infinite.
+ * @param from   type of `data`; 0: that of the file.
+ * @param data   the elements, in C order; may be NULL if there is none.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t ndim,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint32_t ndim,
                                                    const uint64_t *shape, const void *data);
 
 #ifdef __cplusplus

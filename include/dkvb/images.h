@@ -59,7 +59,8 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * As PIL's `Image.open(path).convert("RGB")` does, to the level: palettes are looked up, transparency is dropped, gamma
  * and colour profiles are ignored, CMYK becomes RGB by the products of the complements. 16-bit samples keep their high
  * byte (PIL clips 16-bit grey instead). Grey stays one channel, which every user of a picture takes for three equal
- * ones. The orientation that a camera noted is not applied, as PIL does not unless asked: dkvb_image_turn_upright().
+ * ones. The orientation that a camera noted is not applied, as PIL does not unless asked: sets of pictures and
+ * encoders do it where their options say `upright`.
  *
  * The allocator gives all memory but what libjpeg works in, a few rows or the coefficients of a progressive picture.
  *
@@ -74,34 +75,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_read(dkvb_image *out, const char 
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size,
                                                       const char *name, const dkvb_allocator *allocator);
 
-/**
- * Turn a picture that was read as its `orientation` says, which is 1 then: as PIL's `ImageOps.exif_transpose`, but for
- * notes in XMP, which are not read. `DKVB_EINVAL`; `DKVB_ENOMEM`, which leaves the picture as it was.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_turn_upright(dkvb_image *image);
-
 /* Filters of resizing, both antialiased: wider when a picture gets smaller. */
 enum {
     DKVB_FILTER_BILINEAR = 1,
     DKVB_FILTER_BICUBIC = 2 /**< a = -0.5 */
 };
-
-/**
- * Resize to `width` x `height`, 1 to DKVB_IMAGE_MAX_SIDE each: as PIL's `Image.resize`, to the level. Channels stay.
- * `out` is not `in`. `DKVB_EINVAL`, `DKVB_ENOMEM`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width,
-                                                      uint32_t height, uint32_t filter,
-                                                      const dkvb_allocator *allocator);
-
-/**
- * What a network sees: the picture in RGB, resized so that its shorter side is `shorter` (the longer one in proportion,
- * rounded down as torchvision does), and of that the middle `crop` x `crop`, `crop` <= `shorter`. Steps and rounding
- * are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result has 3 channels, also of grey.
- * Only what the square needs is made, so that a picture of one row is no burden. `DKVB_EINVAL`, `DKVB_ENOMEM`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter,
-                                                   uint32_t crop, uint32_t filter, const dkvb_allocator *allocator);
 
 /** An ordered set of pictures somewhere on disk. Read-only after opening: any number of threads may use one. */
 typedef struct dkvb_imageset dkvb_imageset;
@@ -120,12 +98,13 @@ typedef struct dkvb_imageset_options {
     size_t struct_size;
     uint32_t format;                 /**< DKVB_IMAGES_… */
     uint32_t coarse_labels;          /**< 1: the 20 superclasses of CIFAR-100 */
+    uint32_t upright;                /**< 1: pictures are turned as EXIF notes, when they are read */
     const dkvb_allocator *allocator; /**< NULL: malloc and free */
 } dkvb_imageset_options;
 
 #define DKVB_IMAGESET_OPTIONS_INIT                                                                                     \
     {                                                                                                                  \
-        sizeof(dkvb_imageset_options), DKVB_IMAGES_AUTO, 0, 0                                                          \
+        sizeof(dkvb_imageset_options), DKVB_IMAGES_AUTO, 0, 0, 0                                                       \
     }
 DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
 
@@ -191,14 +170,28 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
  */
 DKVB_API const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t index, uint64_t *count);
 
-/** Class of a picture; -1 if it has none or there is no such picture. */
-DKVB_API int32_t dkvb_imageset_label(const dkvb_imageset *set, uint64_t index);
+/** Longest name of a picture, with the final 0. */
+#define DKVB_PICTURE_NAME_SIZE 4096
 
-/**
- * What a picture is called: its path below the folder, the name of the one file, or "<file>:<number in it>". Cut short
- * to `size` bytes with the final 0; "" if there is no such picture. Returns the length of the whole name.
- */
-DKVB_API size_t dkvb_imageset_name(const dkvb_imageset *set, uint64_t index, char *name, size_t size);
+/** What is known of a picture without opening it. */
+typedef struct dkvb_picture {
+    size_t struct_size;
+    int32_t label;                     /**< its class; -1 if it has none */
+    char name[DKVB_PICTURE_NAME_SIZE]; /**< its path below the folder, the name of the one file, or "<file>:<number in
+                                          it>" */
+} dkvb_picture;
+
+#define DKVB_PICTURE_INIT                                                                                              \
+    {                                                                                                                  \
+        sizeof(dkvb_picture), -1,                                                                                      \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
+    }
+DKVB_INIT_FUNCTION(dkvb_picture, DKVB_PICTURE_INIT)
+
+/** Fill in what is known of a picture. `DKVB_ENOTFOUND` if there is no such picture; `DKVB_EINVAL`. */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_picture *picture);
 
 /** Read a picture. Fails like dkvb_image_read(); `DKVB_ENOTFOUND` if there is no such picture. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,

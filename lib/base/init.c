@@ -46,6 +46,7 @@ static const struct {
     ROW(dkvb_model_info, DKVB_MODEL_INFO_INIT),
     ROW(dkvb_model_options, DKVB_MODEL_OPTIONS_INIT),
     ROW(dkvb_outside, DKVB_OUTSIDE_INIT),
+    ROW(dkvb_picture, DKVB_PICTURE_INIT),
     ROW(dkvb_plan_info, DKVB_PLAN_INFO_INIT),
     ROW(dkvb_request, DKVB_REQUEST_INIT),
     ROW(dkvb_run_options, DKVB_RUN_OPTIONS_INIT),

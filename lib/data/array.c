@@ -71,7 +71,7 @@ static void gather(unsigned char *to, const unsigned char *from, size_t n, size_
 /* `from` has the first index varying fastest, `to` the last; neither is empty. */
 static void reorder(unsigned char *to, const unsigned char *from, const dkvb_array *a)
 {
-    size_t size = dkvb_dtype_size(a->dtype);
+    size_t size = dkvb__dtype_size(a->dtype);
     size_t last = a->ndim - 1, width = (size_t)a->shape[last], rows = dkvb__elements(a) / width, offset = 0;
     size_t stride[DKVB_ARRAY_MAX_NDIM] = {1};
     uint64_t index[DKVB_ARRAY_MAX_NDIM] = {0};
@@ -106,7 +106,7 @@ static dkvb_status to_c_order(struct dkvb__stored *s)
     void *data;
 
     if (s->fortran && count > 0 && order_matters(&s->array)) {
-        data = dkvb__alloc(&s->array.allocator, count, dkvb_dtype_size(s->array.dtype));
+        data = dkvb__alloc(&s->array.allocator, count, dkvb__dtype_size(s->array.dtype));
         if (!data)
             return dkvb__stored_no_memory(s, count, s->array.dtype);
         reorder(data, s->array.data, &s->array);
@@ -116,8 +116,11 @@ static dkvb_status to_c_order(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-static dkvb_status check_arguments(const dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+static dkvb_status check_arguments(const dkvb_array *out, const char *path, uint32_t how,
+                                   const dkvb_allocator *allocator)
 {
+    if (how > DKVB_READ_IN_PLACE)
+        return dkvb__fail(DKVB_EINVAL, "array: how is %u, it must be 0 (a copy) or 1 (in place)", how);
     if (!out || !path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", out ? "path" : "out");
     if (out->struct_size < sizeof *out)
@@ -150,7 +153,7 @@ enum mapped { NOTHING, FLOATS, NUMBERS };
 /* A bool or a byte may still have to change. */
 static bool may_stay(uint32_t dtype, enum mapped map)
 {
-    return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb_dtype_size(dtype) > 1;
+    return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
 /* Use an array in C order where it lies in the file. One that cannot be used so is left alone. */
@@ -209,27 +212,17 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
     return rc;
 }
 
-static dkvb_status take_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator, enum mapped map)
+dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, allocator);
+    dkvb_status rc = check_arguments(out, path, how, allocator);
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator, map);
+    rc = read_stored(&s, path, allocator, how == DKVB_READ_IN_PLACE ? NUMBERS : NOTHING);
     if (!rc)
         rc = to_c_order(&s);
     return publish(out, &s, rc);
-}
-
-dkvb_status dkvb_array_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
-{
-    return take_array(out, path, allocator, NOTHING);
-}
-
-dkvb_status dkvb_array_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
-{
-    return take_array(out, path, allocator, NUMBERS);
 }
 
 /* As float32, in the order in which the elements are. A float64 that is too large becomes infinite (IEC 60559), which
@@ -256,7 +249,7 @@ static dkvb_status to_float(struct dkvb__stored *s)
  * read and as it is wanted is in memory at once. */
 static dkvb_status to_float_matrix(struct dkvb__stored *s)
 {
-    bool shrinks = dkvb_dtype_size(s->array.dtype) > sizeof(float);
+    bool shrinks = dkvb__dtype_size(s->array.dtype) > sizeof(float);
     dkvb_status rc = shrinks ? to_float(s) : to_c_order(s);
 
     if (rc)
@@ -311,14 +304,14 @@ static dkvb_status check_finite(const struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator, enum mapped map)
+dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, allocator);
+    dkvb_status rc = check_arguments(out, path, how, allocator);
 
     if (rc)
         return rc;
-    rc = read_stored(&s, path, allocator, map);
+    rc = read_stored(&s, path, allocator, how == DKVB_READ_IN_PLACE ? FLOATS : NOTHING);
     if (!rc)
         rc = check_features(&s);
     if (!rc)
@@ -328,16 +321,6 @@ static dkvb_status take_features(dkvb_array *out, const char *path, const dkvb_a
         rc = check_finite(&s);
     }
     return publish(out, &s, rc);
-}
-
-dkvb_status dkvb_features_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
-{
-    return take_features(out, path, allocator, NOTHING);
-}
-
-dkvb_status dkvb_features_map(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
-{
-    return take_features(out, path, allocator, FLOATS);
 }
 
 static dkvb_status check_labels(const struct dkvb__stored *s)
@@ -420,7 +403,7 @@ static dkvb_status to_labels(struct dkvb__stored *s)
 dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, allocator);
+    dkvb_status rc = check_arguments(out, path, DKVB_READ_COPY, allocator);
 
     if (rc)
         return rc;

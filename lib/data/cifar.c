@@ -202,7 +202,15 @@ static size_t cifar_name(const struct dkvb_imageset *set, uint64_t index, char *
 {
     const struct part *p = part_of(set->state, index);
 
-    return (size_t)snprintf(name, size, "%s:%llu", dkvb__base_name(p->path), (unsigned long long)(index - p->first));
+    return dkvb__numbered_name(name, size, p->path, index - p->first);
+}
+
+static bool cifar_file(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX])
+{
+    const struct part *p = part_of(set->state, index);
+
+    snprintf(path, PATH_MAX, "%s", p->path);
+    return index == p->first;
 }
 
 static int32_t cifar_label(const struct dkvb_imageset *set, uint64_t index)
@@ -218,9 +226,6 @@ static const char *cifar_class_name(const struct dkvb_imageset *set, uint32_t in
 
     return c->name[index];
 }
-
-static const struct dkvb__images_kind kind = {
-    .read = cifar_read, .name = cifar_name, .label = cifar_label, .class_name = cifar_class_name, .close = cifar_close};
 
 /* One more file: all its pictures. */
 static dkvb_status add_file(struct dkvb_imageset *set, struct cifar *c, const char *path)
@@ -358,13 +363,18 @@ static dkvb_status fill(struct dkvb_imageset *set, struct cifar *c, bool coarse_
                                            : "fine_label_names.txt");
 }
 
-dkvb_status dkvb__cifar_open(struct dkvb_imageset *set, bool coarse_labels)
+static dkvb_status cifar_open(struct dkvb_imageset *set, bool coarse_labels)
 {
     struct cifar *c = dkvb__alloc0(&set->mem, 1, sizeof *c);
 
-    if (!c)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    set->kind = &kind;
     set->state = c;
-    return fill(set, c, coarse_labels);
+    return c ? fill(set, c, coarse_labels) : dkvb__fail(DKVB_ENOMEM, "out of memory");
 }
+
+const struct dkvb__images_kind dkvb__images_cifar = {.open = cifar_open,
+                                                     .close = cifar_close,
+                                                     .read = cifar_read,
+                                                     .name = cifar_name,
+                                                     .file = cifar_file,
+                                                     .label = cifar_label,
+                                                     .class_name = cifar_class_name};

@@ -130,7 +130,7 @@ dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb
     return DKVB_OK;
 }
 
-dkvb_status dkvb_image_turn_upright(dkvb_image *image)
+dkvb_status dkvb__image_turn_upright(dkvb_image *image)
 {
     size_t struct_size;
     dkvb_image turned;

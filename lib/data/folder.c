@@ -148,6 +148,13 @@ static size_t folder_name(const struct dkvb_imageset *set, uint64_t index, char 
     return (size_t)snprintf(name, size, "%s", f->names.data + entry_at(&f->pictures, (size_t)index)->path);
 }
 
+static bool folder_file(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX])
+{
+    const struct folder *f = set->state;
+
+    return join(path, set->path, f->names.data + entry_at(&f->pictures, (size_t)index)->path) == DKVB_OK;
+}
+
 static int32_t folder_label(const struct dkvb_imageset *set, uint64_t index)
 {
     const struct folder *f = set->state;
@@ -171,9 +178,6 @@ static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t inde
     *count = f->endings[index].count;
     return f->endings[index].text;
 }
-
-static const struct dkvb__images_kind kind = {folder_read,       folder_name,  folder_label,
-                                              folder_class_name, folder_close, folder_ignored};
 
 /* A name below the folder at hand, in a pile: "<folder>/<name>". SIZE_MAX if out of memory. */
 static size_t put_name(const struct walk *w, struct pile *names, const char *name)
@@ -488,14 +492,14 @@ static dkvb_status fill(struct walk *w)
     return put_in_order(w);
 }
 
-dkvb_status dkvb__folder_open(struct dkvb_imageset *set)
+static dkvb_status folder_open(struct dkvb_imageset *set, bool coarse_labels)
 {
     const dkvb_allocator *mem = &set->mem;
     struct walk *w = dkvb__alloc0(mem, 1, sizeof *w);
     struct folder *f = dkvb__alloc0(mem, 1, sizeof *f);
     dkvb_status rc = DKVB_ENOMEM;
 
-    set->kind = &kind;
+    (void)coarse_labels;
     set->state = f;
     if (w && f) {
         w->set = set;
@@ -510,3 +514,12 @@ dkvb_status dkvb__folder_open(struct dkvb_imageset *set)
     dkvb__free(mem, w);
     return rc;
 }
+
+const struct dkvb__images_kind dkvb__images_folder = {.open = folder_open,
+                                                      .close = folder_close,
+                                                      .read = folder_read,
+                                                      .name = folder_name,
+                                                      .file = folder_file,
+                                                      .label = folder_label,
+                                                      .class_name = folder_class_name,
+                                                      .ignored = folder_ignored};

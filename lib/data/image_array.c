@@ -29,7 +29,10 @@ static dkvb_status array_read(const struct dkvb_imageset *set, uint64_t index, d
     return rc;
 }
 
-static const struct dkvb__images_kind kind = {.read = array_read, .name = dkvb__numbered_name, .close = array_close};
+static size_t array_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
+{
+    return dkvb__numbered_name(name, size, set->path, index);
+}
 
 /* One colour picture, whose lines would be taken for grey pictures 3 or 4 wide: hardly anybody has such. Square ones
  * and small ones may be those. */
@@ -83,16 +86,19 @@ static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
     return DKVB_OK;
 }
 
-dkvb_status dkvb__image_array_open(struct dkvb_imageset *set)
+static dkvb_status array_open(struct dkvb_imageset *set, bool coarse_labels)
 {
     dkvb_array *a = dkvb__alloc0(&set->mem, 1, sizeof *a);
     dkvb_status rc;
 
+    (void)coarse_labels;
     if (!a)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     a->struct_size = sizeof *a;
-    set->kind = &kind;
     set->state = a;
-    rc = dkvb_array_read(a, set->path, &set->mem);
+    rc = dkvb_array_read(a, set->path, DKVB_READ_COPY, &set->mem);
     return rc ? rc : take_shape(set, a);
 }
+
+const struct dkvb__images_kind dkvb__images_array = {
+    .open = array_open, .close = array_close, .read = array_read, .name = array_name};

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -14,25 +13,6 @@
 #include "data/npy.h"
 
 static const dkvb_imageset_options defaults = DKVB_IMAGESET_OPTIONS_INIT;
-
-const char *dkvb__base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-size_t dkvb__numbered_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
-{
-    return (size_t)snprintf(name, size, "%s:%llu", dkvb__base_name(set->path), (unsigned long long)index);
-}
-
-bool dkvb__ends_in(const char *text, const char *end)
-{
-    size_t length = strlen(text), size = strlen(end);
-
-    return length >= size && strcasecmp(text + length - size, end) == 0;
-}
 
 static dkvb_status file_read(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                              const dkvb_allocator *allocator)
@@ -46,8 +26,6 @@ static size_t file_name(const struct dkvb_imageset *set, uint64_t index, char *n
     (void)index;
     return (size_t)snprintf(name, size, "%s", dkvb__base_name(set->path));
 }
-
-static const struct dkvb__images_kind one_file = {.read = file_read, .name = file_name};
 
 /* The first bytes of a file, as many as there are, and the size of the whole. */
 static dkvb_status read_start(const char *path, uint8_t start[DKVB__SIGNATURE_SIZE], size_t *got, uint64_t *size)
@@ -64,21 +42,29 @@ static dkvb_status read_start(const char *path, uint8_t start[DKVB__SIGNATURE_SI
     return rc;
 }
 
-static dkvb_status file_open(struct dkvb_imageset *set)
+static dkvb_status file_open(struct dkvb_imageset *set, bool coarse_labels)
 {
     uint8_t start[DKVB__SIGNATURE_SIZE];
     uint64_t size;
     size_t got;
     dkvb_status rc = read_start(set->path, start, &got, &size);
 
+    (void)coarse_labels;
     if (rc)
         return rc;
     if (!dkvb__image_sniff(start, got))
         return dkvb__fail_foreign(set->path, start, got, size, DKVB__USE_PICTURE);
-    set->kind = &one_file;
     set->info.pictures = 1;
     return DKVB_OK;
 }
+
+static const struct dkvb__images_kind one_file = {.open = file_open, .read = file_read, .name = file_name};
+
+static const struct dkvb__images_kind *const kinds[] = {
+    [DKVB_IMAGES_FOLDER] = &dkvb__images_folder, [DKVB_IMAGES_FILE] = &one_file,
+    [DKVB_IMAGES_CIFAR10] = &dkvb__images_cifar, [DKVB_IMAGES_CIFAR100] = &dkvb__images_cifar,
+    [DKVB_IMAGES_ARRAY] = &dkvb__images_array,
+};
 
 /* Which kind of set a path leads to. */
 static dkvb_status detect(uint32_t *format, const char *path)
@@ -117,17 +103,8 @@ static dkvb_status open_kind(struct dkvb_imageset *set, const dkvb_imageset_opti
         rc = dkvb__fail(DKVB_EINVAL, "%.300s: coarse labels are those of CIFAR-100, which this is not", set->path);
     if (rc)
         return rc;
-    switch (set->info.format) {
-    case DKVB_IMAGES_FOLDER:
-        return dkvb__folder_open(set);
-    case DKVB_IMAGES_FILE:
-        return file_open(set);
-    case DKVB_IMAGES_CIFAR10:
-    case DKVB_IMAGES_CIFAR100:
-        return dkvb__cifar_open(set, o->coarse_labels != 0);
-    default:
-        return dkvb__image_array_open(set);
-    }
+    set->kind = kinds[set->info.format];
+    return set->kind->open(set, o->coarse_labels != 0);
 }
 
 static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_options *opts)
@@ -141,7 +118,9 @@ static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_o
     if (o->format > DKVB_IMAGES_ARRAY)
         return dkvb__fail(DKVB_EINVAL, "there is no format of pictures %u", o->format);
     if (o->coarse_labels > 1)
-        return dkvb__fail(DKVB_EINVAL, "coarse_labels is %u, 0 or 1 is wanted", o->coarse_labels);
+        return dkvb__fail(DKVB_EINVAL, "coarse_labels is %u, it must be 0 or 1", o->coarse_labels);
+    if (o->upright > 1)
+        return dkvb__fail(DKVB_EINVAL, "upright is %u, it must be 0 or 1", o->upright);
     return dkvb__check_allocator(o->allocator);
 }
 
@@ -164,6 +143,7 @@ dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path, const dkvb
     if (!set)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     set->mem = mem;
+    set->upright = o.upright != 0;
     set->info.struct_size = sizeof set->info;
     set->path = dkvb__strdup(&mem, path);
     rc = set->path ? open_kind(set, &o) : dkvb__fail(DKVB_ENOMEM, "out of memory");
@@ -210,16 +190,27 @@ const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t index, uint
     return set && set->kind->ignored ? set->kind->ignored(set, index, count ? count : &unused) : NULL;
 }
 
-int32_t dkvb_imageset_label(const dkvb_imageset *set, uint64_t index)
+static dkvb_status check_index(const dkvb_imageset *set, uint64_t index)
 {
-    return set && index < set->info.pictures && set->kind->label ? set->kind->label(set, index) : -1;
+    if (!set)
+        return dkvb__fail(DKVB_EINVAL, "set is NULL");
+    if (index >= set->info.pictures)
+        return dkvb__fail(DKVB_ENOTFOUND, "%.300s: there is no picture %llu, they are %llu", set->path,
+                          (unsigned long long)index, (unsigned long long)set->info.pictures);
+    return DKVB_OK;
 }
 
-size_t dkvb_imageset_name(const dkvb_imageset *set, uint64_t index, char *name, size_t size)
+dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_picture *picture)
 {
-    if (size > 0)
-        name[0] = '\0';
-    return set && index < set->info.pictures ? set->kind->name(set, index, name, size) : 0;
+    dkvb_picture full = DKVB_PICTURE_INIT;
+    dkvb_status rc = picture ? check_index(set, index) : dkvb__fail(DKVB_EINVAL, "picture is NULL");
+
+    if (rc)
+        return rc;
+    if (set->kind->label)
+        full.label = set->kind->label(set, index);
+    (void)set->kind->name(set, index, full.name, sizeof full.name);
+    return dkvb__give_info(picture, &full, sizeof full, "picture");
 }
 
 dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
@@ -229,14 +220,12 @@ dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_im
 
     if (rc)
         return rc;
-    if (!set)
-        rc = dkvb__fail(DKVB_EINVAL, "set is NULL");
-    else if (index >= set->info.pictures)
-        rc = dkvb__fail(DKVB_ENOTFOUND, "%.300s: there is no picture %llu, they are %llu", set->path,
-                        (unsigned long long)index, (unsigned long long)set->info.pictures);
-    else
+    rc = check_index(set, index);
+    if (!rc)
         rc = set->kind->read(set, index, out, allocator);
     if (!rc && out->orientation > 1) /* a count of what was seen changes nothing of the set */
         atomic_fetch_add_explicit(&((dkvb_imageset *)(uintptr_t)set)->turned, 1, memory_order_relaxed);
+    if (!rc && set->upright)
+        rc = dkvb__image_turn_upright(out);
     return dkvb__image_end(out, rc);
 }

@@ -1,23 +1,36 @@
 #ifndef DKVB_DATA_IMAGESET_H
 #define DKVB_DATA_IMAGESET_H
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "dkvb/images.h"
 
 /* What a kind of set has to bring. Indices are those of pictures, and classes, that are there. */
 struct dkvb__images_kind {
+    /* Open what set->path leads to: set the state, and the info but for its format. A state may be left after a
+     * failure. */
+    dkvb_status (*open)(struct dkvb_imageset *set, bool coarse_labels);
+    void (*close)(void *state, const dkvb_allocator *mem); /* also of a state half made; NULL is a no-op */
+
     /* `out` is empty and has its struct_size. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
     size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size); /* as snprintf() */
+
+    /* The file that a picture lies in; false if an earlier picture lies in it too. NULL: all lie in set->path. */
+    bool (*file)(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX]);
+
+    /* NULL where no picture has a class, no class a name, or nothing is ever left out. */
     int32_t (*label)(const struct dkvb_imageset *set, uint64_t index);
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
-    void (*close)(void *state, const dkvb_allocator *mem); /* also of a state half made; NULL is a no-op */
-    const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count); /* NULL: none ever */
+    const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count);
 };
 
 struct dkvb_imageset {
@@ -26,25 +39,36 @@ struct dkvb_imageset {
     const struct dkvb__images_kind *kind;
     void *state;
     dkvb_imageset_info info;
+    bool upright;
     atomic_ullong turned; /* of the info: threads read pictures side by side */
 };
 
-/* Open what set->path leads to: set the kind, the state and the info but for its format. A state may be left after a
- * failure. */
-dkvb_status dkvb__folder_open(struct dkvb_imageset *set);
-dkvb_status dkvb__cifar_open(struct dkvb_imageset *set, bool coarse_labels);
-dkvb_status dkvb__image_array_open(struct dkvb_imageset *set);
+/* One file each. */
+extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array;
 
 /* Which CIFAR a path is by what lies there, its name and its size, in *format; 0 for none. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
 /* The last part of a path. */
-const char *dkvb__base_name(const char *path);
+static inline const char *dkvb__base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
 
-/* "<file>:<index>" */
-size_t dkvb__numbered_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size);
+    return slash ? slash + 1 : path;
+}
+
+/* "<file>:<index>", as snprintf(). */
+static inline size_t dkvb__numbered_name(char *name, size_t size, const char *path, uint64_t index)
+{
+    return (size_t)snprintf(name, size, "%s:%llu", dkvb__base_name(path), (unsigned long long)index);
+}
 
 /* `text` ends so, letters in any case. */
-bool dkvb__ends_in(const char *text, const char *end);
+static inline bool dkvb__ends_in(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+
+    return length >= size && strcasecmp(text + length - size, end) == 0;
+}
 
 #endif

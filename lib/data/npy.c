@@ -389,7 +389,7 @@ static size_t make_header(char *to, size_t capacity, uint32_t dtype, uint32_t nd
     while (types[type].dtype != dtype)
         type++;
     size += (size_t)snprintf(to + size, capacity - size, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-                             dkvb_dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
+                             dkvb__dtype_size(dtype) == 1 ? '|' : '<', types[type].code);
     for (uint32_t d = 0; d < ndim; d++)
         size += (size_t)snprintf(to + size, capacity - size, "%s%llu%s", d ? " " : "", (unsigned long long)shape[d],
                                  d + 1 < ndim || ndim == 1 ? "," : "");
@@ -430,13 +430,34 @@ static dkvb_status check_write(size_t *bytes, const char *path, uint32_t dtype, 
     return DKVB_OK;
 }
 
-dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
+/* float16 of n float32, a block at a time. */
+static dkvb_status put_halves(struct dkvb__writer *w, const float *from, size_t n)
+{
+    enum { BLOCK = 2048 };
+    uint16_t halves[BLOCK];
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t block; n > 0 && !rc; n -= block, from += block) {
+        block = n < BLOCK ? n : BLOCK;
+        dkvb_half_from_floats(halves, from, block);
+        rc = dkvb__writer_put(w, halves, block * sizeof *halves);
+    }
+    return rc;
+}
+
+dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint32_t ndim, const uint64_t *shape,
+                           const void *data)
 {
     dkvb_allocator mem = dkvb__allocator(NULL);
     struct dkvb__writer w;
     char header[384]; /* 10 + 54 bytes, 22 for each of 8 dimensions, padding */
     size_t bytes;
+    bool halves = dtype == DKVB_DTYPE_F16 && from == DKVB_DTYPE_F32;
     dkvb_status rc = check_write(&bytes, path, dtype, ndim, shape, data);
+
+    if (!rc && from != 0 && from != dtype && !halves)
+        rc = dkvb__fail(DKVB_EINVAL, "%.300s: %s is not made of %s; only float16 is, of float32", path,
+                        dkvb_dtype_name(dtype), dkvb_dtype_name(from));
 
     if (rc)
         return rc;
@@ -445,7 +466,7 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t ndim, cons
         return rc;
     rc = dkvb__writer_put(&w, header, make_header(header, sizeof header, dtype, ndim, shape));
     if (!rc)
-        rc = dkvb__writer_put(&w, data, bytes);
+        rc = halves ? put_halves(&w, data, bytes / sizeof(uint16_t)) : dkvb__writer_put(&w, data, bytes);
     if (rc) {
         dkvb__writer_abort(&w);
         return rc;

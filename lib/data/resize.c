@@ -248,8 +248,8 @@ static dkvb_status check_filter(uint32_t filter)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
-                              const dkvb_allocator *allocator)
+dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
+                               const dkvb_allocator *allocator)
 {
     dkvb_status rc = dkvb__image_begin(out, allocator);
 
@@ -293,8 +293,8 @@ static dkvb_status to_rgb(dkvb_image *image)
     return rc;
 }
 
-dkvb_status dkvb_image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
-                           const dkvb_allocator *allocator)
+dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
+                            const dkvb_allocator *allocator)
 {
     struct axis across, down;
     uint32_t shortest;

@@ -20,7 +20,7 @@ static bool known(uint32_t dtype)
     return dtype < sizeof dtypes / sizeof *dtypes && dtypes[dtype].name;
 }
 
-size_t dkvb_dtype_size(uint32_t dtype)
+size_t dkvb__dtype_size(uint32_t dtype)
 {
     return known(dtype) ? dtypes[dtype].size : 0;
 }
@@ -32,7 +32,7 @@ const char *dkvb_dtype_name(uint32_t dtype)
 
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
 {
-    size_t product = dkvb_dtype_size(dtype);
+    size_t product = dkvb__dtype_size(dtype);
     bool none = false;
 
     for (uint32_t d = 0; d < ndim; d++) {
@@ -110,7 +110,7 @@ dkvb_status dkvb__stored_load(struct dkvb__stored *s, const struct dkvb__file *f
 
 void dkvb__stored_swap(struct dkvb__stored *s)
 {
-    size_t size = dkvb_dtype_size(s->array.dtype);
+    size_t size = dkvb__dtype_size(s->array.dtype);
     size_t count = dkvb__elements(&s->array);
     unsigned char *at = s->array.data;
 

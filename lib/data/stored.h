@@ -16,6 +16,9 @@ struct dkvb__stored {
     bool fortran; /* the first index still varies fastest */
 };
 
+/* Bytes of one element; 0 for an unknown type. */
+size_t dkvb__dtype_size(uint32_t dtype);
+
 /* Bytes of all elements. False if they do not fit in memory, where a dimension of 0 does not excuse the others: whoever
  * multiplies some of the dimensions later need not fear an overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);

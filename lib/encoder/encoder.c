@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "base/status.h"
 #include "data/image.h"
+#include "data/imageset.h"
 #include "encoder/network.h"
 
 static const struct kind {
@@ -155,7 +156,7 @@ struct batch {
 static dkvb_status fit(dkvb_image *out, dkvb_image *image, const dkvb_encoder_info *info)
 {
     if (info->shorter > 0)
-        return dkvb_image_fit(out, image, info->shorter, info->crop, info->filter, NULL);
+        return dkvb__image_fit(out, image, info->shorter, info->crop, info->filter, NULL);
     *out = *image;
     *image = (dkvb_image)DKVB_IMAGE_INIT;
     return DKVB_OK;
@@ -168,7 +169,7 @@ static dkvb_status check(const struct batch *b, size_t i, const dkvb_image *imag
     if (!b->encoder->network->check)
         return DKVB_OK;
     if (b->from.set)
-        (void)dkvb_imageset_name(b->from.set, b->from.first + b->begin + i, name, sizeof name);
+        (void)b->from.set->kind->name(b->from.set, b->from.first + b->begin + i, name, sizeof name);
     else
         snprintf(name, sizeof name, "%zu", b->begin + i);
     return b->encoder->network->check(b->encoder->state, image, name);
@@ -196,7 +197,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     }
     rc = dkvb_imageset_read(b->from.set, b->from.first + b->begin + i, &image, NULL);
     if (!rc && b->encoder->upright)
-        rc = dkvb_image_turn_upright(&image);
+        rc = dkvb__image_turn_upright(&image);
     b->unread[i] = rc != DKVB_OK && rc != DKVB_ENOMEM;
     if (!rc)
         rc = check(b, i, &image);

@@ -477,7 +477,7 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
 
     if (rc)
         return rc;
-    n = (size_t)t->bytes / dkvb_dtype_size(t->dtype);
+    n = (size_t)t->bytes / dkvb__dtype_size(t->dtype);
     convert(to, t, n);
     file->tensors[t - file->tensors].used = true;
     for (size_t i = 0; i < n; i++)

@@ -43,7 +43,7 @@ float *bench_draw_gaussian(struct bench *b, const char *what, size_t x, size_t y
 
 static int read_array(dkvb_array *array, const char *path, const char *wanted)
 {
-    int code = tool_check(dkvb_array_read(array, path, NULL));
+    int code = tool_check(dkvb_array_read(array, path, DKVB_READ_COPY, NULL));
 
     if (code == EXIT_SUCCESS && (array->dtype != DKVB_DTYPE_F32 || array->ndim != 3))
         code = tool_fail("%s: %s of %" PRIu32 " dimensions, %s is wanted", path, dkvb_dtype_name(array->dtype),

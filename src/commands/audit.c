@@ -115,7 +115,7 @@ static int read_models(struct audit *a)
 static int read_rows(const struct audit *a, const char *features, const char *labels, struct features *x,
                      struct labels *y)
 {
-    int code = input_features_map(x, features);
+    int code = input_features(x, features, DKVB_READ_IN_PLACE);
 
     if (code == EXIT_SUCCESS && x->columns != a->info.input_dim)
         code = tool_fail("%s: %zu columns, the model takes %" PRIu32, x->path, x->columns, a->info.input_dim);

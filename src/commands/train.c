@@ -147,7 +147,8 @@ static int read_rows(struct train *t)
 
     if (t->args.pictures.path)
         return read_pictures(t);
-    code = t->args.codes ? codes_map(&t->given, t->args.codes) : input_features_map(&t->x, t->args.features);
+    code = t->args.codes ? codes_map(&t->given, t->args.codes)
+                         : input_features(&t->x, t->args.features, DKVB_READ_IN_PLACE);
     if (code)
         return code;
     return t->args.codes ? input_labels(&t->y, t->args.labels, t->given.path, t->given.rows)
@@ -418,7 +419,7 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
     if (code == EXIT_SUCCESS && a->init_from)
         code = share_keys(t);
     if (code == EXIT_SUCCESS && a->key_features)
-        code = input_features_map(&t->key_rows, a->key_features);
+        code = input_features(&t->key_rows, a->key_features, DKVB_READ_IN_PLACE);
     if (code == EXIT_SUCCESS && a->key_features && t->key_rows.columns != t->x.columns)
         code = tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
                          t->key_rows.columns, t->x.path, t->x.columns);

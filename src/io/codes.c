@@ -74,7 +74,7 @@ int codes_read(struct codes *out, const char *path, const dkvb_model_info *model
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
     paths_keep_private(path);
-    code = tool_check(dkvb_array_read(&out->array, path, NULL));
+    code = tool_check(dkvb_array_read(&out->array, path, DKVB_READ_COPY, NULL));
     take_array(out);
     if (code == EXIT_SUCCESS)
         code = codes_check_shape(out, model);
@@ -87,7 +87,7 @@ int codes_map(struct codes *out, const char *path)
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
     paths_keep_private(path);
-    code = tool_check(dkvb_array_map(&out->array, path, NULL));
+    code = tool_check(dkvb_array_read(&out->array, path, DKVB_READ_IN_PLACE, NULL));
     take_array(out);
     return code;
 }

@@ -106,7 +106,7 @@ int ids_read(struct ids *out, const char *path)
 
     *out = (struct ids){.path = path};
     paths_keep_private(path);
-    code = tool_check(dkvb_array_read(&array, path, NULL));
+    code = tool_check(dkvb_array_read(&array, path, DKVB_READ_COPY, NULL));
     if (code == EXIT_SUCCESS)
         code = take_ids(out, &array);
     dkvb_array_free(&array);

@@ -27,15 +27,14 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
     return memory;
 }
 
-static int take_features(struct features *out, const char *path,
-                         dkvb_status (*take)(dkvb_array *, const char *, const dkvb_allocator *))
+int input_features(struct features *out, const char *path, uint32_t how)
 {
     double began = progress_clock();
     int code;
 
     *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
     paths_keep_private(path);
-    code = tool_check(take(&out->array, path, NULL));
+    code = tool_check(dkvb_features_read(&out->array, path, how, NULL));
     progress_add_file(began);
     if (code)
         return code;
@@ -43,16 +42,6 @@ static int take_features(struct features *out, const char *path,
     out->rows = (size_t)out->array.shape[0];
     out->columns = (size_t)out->array.shape[1];
     return EXIT_SUCCESS;
-}
-
-int input_features(struct features *out, const char *path)
-{
-    return take_features(out, path, dkvb_features_read);
-}
-
-int input_features_map(struct features *out, const char *path)
-{
-    return take_features(out, path, dkvb_features_map);
 }
 
 void input_features_free(struct features *features)
@@ -64,7 +53,7 @@ void input_features_free(struct features *features)
 
 int input_features_for(struct features *out, const char *path, const dkvb_model_info *model)
 {
-    int code = input_features(out, path);
+    int code = input_features(out, path, DKVB_READ_COPY);
 
     if (code == EXIT_SUCCESS && out->columns != model->input_dim && out->columns == 1 && out->rows == model->input_dim)
         code = tool_fail("%s: the shape (%zu,) is %zu rows of 1 column, the model takes %" PRIu32

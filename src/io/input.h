@@ -30,10 +30,8 @@ struct labels {
     size_t largest_row;
 };
 
-int input_features(struct features *out, const char *path);
-
-/* The same, only to be read from: in place if the file allows it, so that they need no memory of their own. */
-int input_features_map(struct features *out, const char *path);
+/* `how`: DKVB_READ_…; in place, rows are only to be read from, and need no memory of their own. */
+int input_features(struct features *out, const char *path, uint32_t how);
 void input_features_free(struct features *features);
 
 /* Features of the width that the model takes. */

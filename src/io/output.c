@@ -98,7 +98,7 @@ int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *
     struct replaced old;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_npy_write(path, dtype, ndim, shape, data)) : code;
+    return begin(&old, path, &code) ? written(&old, dkvb_npy_write(path, dtype, 0, ndim, shape, data)) : code;
 }
 
 int output_bytes(const char *path, const void *data, size_t size)

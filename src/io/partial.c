@@ -254,7 +254,7 @@ int partial_open(struct partial *p, char *path, const struct partial_key *key, b
     int code;
 
     *p = (struct partial){.path = path, .key = *key, .fd = -1, .began = progress_clock()};
-    p->row_size = key->columns * dkvb_dtype_size(key->dtype);
+    p->row_size = key->columns * (key->dtype == DKVB_DTYPE_F16 ? sizeof(uint16_t) : sizeof(float));
     p->rows_at = (marks_end + ROW_ALIGNMENT - 1) / ROW_ALIGNMENT * ROW_ALIGNMENT;
     p->marks = input_memory("marks of pictures", 1, key->pictures, 1, 1);
     code = p->marks ? open_file(p) : EXIT_FAILURE;

@@ -109,8 +109,11 @@ static int size_of_pixels(const struct pictures *p, dkvb_encoder_options *o)
     if (o->width > 0)
         return code;
     code = tool_check(dkvb_imageset_read(p->set, 0, &first, NULL));
-    if (code == EXIT_SUCCESS && o->upright)
-        code = tool_check(dkvb_image_turn_upright(&first));
+    if (o->upright && first.orientation > 4) {
+        o->width = first.width;
+        first.width = first.height;
+        first.height = o->width;
+    }
     o->width = first.width;
     o->height = first.height;
     o->channels = first.channels;
@@ -333,11 +336,12 @@ int pictures_checksum(const struct pictures *p, uint64_t *sum)
     *sum = FNV_BEGIN;
     add_file(sum, p->args->path);
     for (uint64_t i = 0; i < p->info.pictures; i++) {
-        int32_t label = dkvb_imageset_label(p->set, i);
-        size_t size = dkvb_imageset_name(p->set, i, path + root, PATH_MAX - root);
+        dkvb_picture picture = DKVB_PICTURE_INIT;
 
-        fnv_add(sum, path + root, size < PATH_MAX - root ? size + 1 : PATH_MAX - root);
-        fnv_add(sum, &label, sizeof label);
+        (void)!dkvb_imageset_get(p->set, i, &picture);
+        snprintf(path + root, PATH_MAX - root, "%s", picture.name);
+        fnv_add(sum, picture.name, strlen(picture.name) + 1);
+        fnv_add(sum, &picture.label, sizeof picture.label);
         if (begins_file(p, path + root))
             add_file(sum, path);
     }
@@ -356,7 +360,10 @@ static int spare(const struct pictures *p, const char *output)
         return EXIT_SUCCESS;
     path = path_room(p, &root);
     for (uint64_t i = 0; path && i < p->info.pictures && !found; i++) {
-        (void)dkvb_imageset_name(p->set, i, path + root, PATH_MAX - root);
+        dkvb_picture picture = DKVB_PICTURE_INIT;
+
+        (void)!dkvb_imageset_get(p->set, i, &picture);
+        snprintf(path + root, PATH_MAX - root, "%s", picture.name);
         found = begins_file(p, path + root) && stat(path, &st) == 0 && st.st_dev == written.st_dev &&
                 st.st_ino == written.st_ino;
     }
@@ -438,7 +445,7 @@ static int take_rows(void *user, uint64_t first, size_t n, const float *x, const
     (void)first;
     for (size_t i = 0; i < n; i++)
         if (readable[i])
-            memcpy(to->x + to->rows++ * to->columns, x + i * to->columns, to->columns * sizeof *x);
+            memcpy(to->made + to->rows++ * to->columns, x + i * to->columns, to->columns * sizeof *x);
     return EXIT_SUCCESS;
 }
 
@@ -461,10 +468,13 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
     if (!out->made)
         return EXIT_FAILURE;
     for (uint64_t i = 0; i < p->info.pictures; i++) {
-        int32_t label = dkvb_imageset_label(p->set, i);
+        dkvb_picture picture = DKVB_PICTURE_INIT;
+        int code = p->readable[i] ? tool_check(dkvb_imageset_get(p->set, i, &picture)) : EXIT_SUCCESS;
 
+        if (code)
+            return code;
         if (p->readable[i])
-            out->made[out->rows++] = label >= 0 && as ? as[label] : label;
+            out->made[out->rows++] = picture.label >= 0 && as ? as[picture.label] : picture.label;
     }
     input_labels_range(out);
     return EXIT_SUCCESS;
@@ -524,17 +534,11 @@ static char *escape(const char *text)
     return line;
 }
 
-char *pictures_name(const struct pictures *p, uint64_t picture)
+char *pictures_name(const struct pictures *p, uint64_t number)
 {
-    size_t size = dkvb_imageset_name(p->set, picture, NULL, 0) + 1;
-    char *name = input_memory("a name", size, 1, 1, 1), *escaped;
+    dkvb_picture picture = DKVB_PICTURE_INIT;
 
-    if (!name)
-        return NULL;
-    (void)dkvb_imageset_name(p->set, picture, name, size);
-    escaped = escape(name);
-    free(name);
-    return escaped;
+    return tool_check(dkvb_imageset_get(p->set, number, &picture)) ? NULL : escape(picture.name);
 }
 
 uint64_t pictures_next(const struct pictures *p, uint64_t picture)

@@ -42,11 +42,11 @@ static void use_set(const dkvb_imageset *set)
             abort();
     for (uint64_t i = 0; i < info.pictures; i++) {
         dkvb_image image = DKVB_IMAGE_INIT;
-        char name[20];
+        dkvb_picture picture = DKVB_PICTURE_INIT;
 
-        if (dkvb_imageset_read(set, i, &image, NULL) || dkvb_imageset_name(set, i, name, sizeof name) < 3)
+        if (dkvb_imageset_read(set, i, &image, NULL) || dkvb_imageset_get(set, i, &picture))
             abort();
-        if (dkvb_imageset_label(set, i) >= (int32_t)info.classes)
+        if (picture.label >= (int32_t)info.classes || strlen(picture.name) < 3)
             abort();
         fit_picture(&image);
         dkvb_image_free(&image);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "bottleneck/codeset.h"
+#include "data/stored.h"
 #include "dkvb/dkvb.h"
 #include "seal.h"
 
@@ -66,7 +67,7 @@ static void same_rows(const dkvb_codeset *a, const dkvb_codeset *b, uint32_t par
     require(memcmp(p.codes, q.codes, p.n * p.codebooks * p.k * sizeof *p.codes) == 0);
     require(p.dtype == q.dtype && p.columns == q.columns && !p.features == !q.features);
     if (p.features)
-        require(memcmp(p.features, q.features, p.n * p.columns * dkvb_dtype_size(p.dtype)) == 0);
+        require(memcmp(p.features, q.features, p.n * p.columns * dkvb__dtype_size(p.dtype)) == 0);
     require(memcmp(a->part[part].sessions, b->part[part].sessions, p.n * sizeof(uint64_t)) == 0);
 }
 

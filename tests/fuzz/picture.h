@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "dkvb/images.h"
+#include "data/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,7 +22,7 @@ static inline void fit_picture(const dkvb_image *image)
         sum += image->pixels[i];
     if (sum > 255 * n)
         abort();
-    if (dkvb_image_fit(&fitted, image, 9, 8, DKVB_FILTER_BICUBIC, NULL) || fitted.width != 8 || fitted.channels != 3)
+    if (dkvb__image_fit(&fitted, image, 9, 8, DKVB_FILTER_BICUBIC, NULL) || fitted.width != 8 || fitted.channels != 3)
         abort();
     dkvb_image_free(&fitted);
 }

@@ -1,6 +1,6 @@
 """Decoding, resizing and fitting of pictures by PIL and by libdkvb, level by level.
 
-    images_pil.py [--data DIR] [--library libdkvb.so]
+    images_pil.py --inside libpeers_inside.so [--data DIR] [--library libdkvb.so]
 
 On every picture of DIR/images (16-bit grey excepted, which PIL clips) and on made ones of every kind. Fails where a
 level differs by more than 1, or levels of a picture by more than 0.02 on average.
@@ -80,10 +80,15 @@ def made_jpegs(random):
 def levels(call, *arguments):
     """uint8[height][width][3] of a picture that a call of the library fills in."""
     image = ffi.Image(struct_size=ctypes.sizeof(ffi.Image))
-    call(ctypes.byref(image), *arguments, None)
+    if call(ctypes.byref(image), *arguments):
+        raise SystemExit(f"{call.__name__}{arguments}: failed")
     taken = np.ctypeslib.as_array(image.pixels, (image.height, image.width, image.channels)).copy()
     lib.dkvb_image_free(ctypes.byref(image))
     return np.repeat(taken, 3 // taken.shape[2], axis=2)
+
+
+def read(image, path):
+    lib.dkvb_image_read(image, path, None)
 
 
 def as_image(pixels):
@@ -126,7 +131,7 @@ def compare_file(report, path):
     with Image.open(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore") # that transparency is dropped is meant
         picture = file.convert("RGB")
-    pixels = levels(lib.dkvb_image_read, os.fsencode(path))
+    pixels = levels(read, os.fsencode(path))
     report.compare(path, "decoding", pixels, picture)
     if max(picture.size) > 50 * min(picture.size):
         return # PIL would make the whole of it, of which the library needs a square
@@ -134,7 +139,7 @@ def compare_file(report, path):
     for shorter, crop, filter_, resampling in ((224, 224, ffi.DKVB_FILTER_BICUBIC, Image.Resampling.BICUBIC),
                                                (256, 224, ffi.DKVB_FILTER_BILINEAR, Image.Resampling.BILINEAR)):
         report.compare(path, f"fitting to {shorter} and {crop}",
-                       levels(lib.dkvb_image_fit, ctypes.byref(image), shorter, crop, filter_),
+                       levels(inside.peer_fit, ctypes.byref(image), shorter, crop, filter_),
                        fit_by_pil(picture, shorter, crop, resampling))
 
 
@@ -148,7 +153,7 @@ def compare_sizes(report, random):
             for filter_, resampling in ((ffi.DKVB_FILTER_BICUBIC, Image.Resampling.BICUBIC),
                                         (ffi.DKVB_FILTER_BILINEAR, Image.Resampling.BILINEAR)):
                 report.compare(f"{width} x {height}", f"to {size[0]} x {size[1]}",
-                               levels(lib.dkvb_image_resize, ctypes.byref(image), *size, filter_),
+                               levels(inside.peer_resize, ctypes.byref(image), *size, filter_),
                                picture.resize(size, resampling))
 
 
@@ -161,7 +166,7 @@ def compare_fits(report, random):
         pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         image = as_image(pixels)
         report.compare(f"{width} x {height}", f"fitting to {shorter} and {crop}",
-                       levels(lib.dkvb_image_fit, ctypes.byref(image), shorter, crop, ffi.DKVB_FILTER_BICUBIC),
+                       levels(inside.peer_fit, ctypes.byref(image), shorter, crop, ffi.DKVB_FILTER_BICUBIC),
                        fit_by_pil(Image.fromarray(pixels), shorter, crop, Image.Resampling.BICUBIC))
 
 
@@ -204,10 +209,13 @@ def main(args):
 
 
 if __name__ == "__main__":
-    arguments = common.parser(__doc__.splitlines()[0]).parse_args()
+    parser = common.parser(__doc__.splitlines()[0])
+    parser.add_argument("--inside", required=True, help="module with the library's inside, built beside the tests")
+    arguments = parser.parse_args()
     common.start(arguments, ("numpy", "PIL"))
     import numpy as np
     from PIL import Image
     from dkvb import _ffi as ffi
     from dkvb._library import lib
+    inside = ctypes.CDLL(os.path.abspath(arguments.inside))
     sys.exit(main(arguments))

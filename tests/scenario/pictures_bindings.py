@@ -48,36 +48,21 @@ class PicturesTest(Case):
         with self.assertRaises(FileNotFoundError):
             dkvb.read_image(self.directory / "none.png")
 
-    def test_pictures_are_resized_and_fitted(self):
-        picture = np.full((20, 40, 3), (10, 200, 30), np.uint8)
-        resized = dkvb.resize_image(picture, 7, 5, "bilinear")
-        self.assertEqual(resized.shape, (5, 7, 3))
-        self.assertTrue((resized == (10, 200, 30)).all())
-        picture[:, 20:] = 0
-        fitted = dkvb.fit_image(picture, shorter=10, crop=8)
-        self.assertEqual(fitted.shape, (8, 8, 3))
-        np.testing.assert_array_equal(fitted, dkvb.resize_image(picture, 20, 10)[1:9, 6:14])
-        np.testing.assert_array_equal(dkvb.fit_image(picture[:, :, 1], 10, 8),  # grey becomes three equal channels
-                                      np.repeat(dkvb.resize_image(picture[:, :, 1:2], 20, 10)[1:9, 6:14], 3, 2))
-
     def test_arrays_that_lie_otherwise_in_memory_are_the_same_pictures(self):
         picture = self.rng.integers(0, 256, (12, 12, 3), np.uint8)
-        wanted = dkvb.resize_image(picture, 6, 6)
+        encoder = dkvb.Encoder("descriptor")
+        wanted = encoder.encode([picture])
         for other in (np.asfortranarray(picture), picture[:, ::-1].copy()[:, ::-1], picture.astype(np.int64),
                       picture.tolist()):
-            np.testing.assert_array_equal(dkvb.resize_image(other, 6, 6), wanted)
+            np.testing.assert_array_equal(encoder.encode([other]), wanted)
 
     def test_arguments_that_are_wrong_are_refused_in_words(self):
-        picture = np.zeros((4, 4, 3), np.uint8)
-        for arguments, words in (((picture, 4, 4, "cubic"), "filter: 'cubic' found, one of bilinear, bicubic wanted"),
-                                 ((picture / 2, 4, 4), "picture: float64 found, integers wanted"),
-                                 ((picture.astype(int) + 256, 4, 4), "picture: 256 to 256 found, 0 to 255 wanted"),
-                                 ((picture[0, 0], 4, 4), "picture: shape"), ((picture, -1, 4), "width: -1 found"),
-                                 ((picture, 0, 4), "")):
+        picture, encoder = np.zeros((4, 4, 3), np.uint8), dkvb.Encoder("descriptor")
+        for wrong, words in ((picture / 2, "picture 0: float64 found, integers wanted"),
+                             (picture.astype(int) + 256, "picture 0: 256 to 256 found, 0 to 255 wanted"),
+                             (picture[0, 0], "picture 0: shape")):
             with self.assertRaisesRegex(ValueError, words):
-                dkvb.resize_image(*arguments)
-        with self.assertRaises(dkvb.InvalidArgument):
-            dkvb.fit_image(picture, shorter=4, crop=5)
+                encoder.encode([wrong])
 
     def test_the_build_says_what_it_reads(self):
         self.assertLessEqual(set(dkvb.image_codecs()), {"png", "jpeg"})

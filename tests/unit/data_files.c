@@ -69,12 +69,27 @@ void assert_refused(read_fn read, const char *name, dkvb_status code, const char
         fail_msg("\"%s\" does not say \"%s\"", dkvb_last_error(), part);
 }
 
+dkvb_status copy_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return dkvb_array_read(out, path, DKVB_READ_COPY, allocator);
+}
+
+dkvb_status copy_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return dkvb_features_read(out, path, DKVB_READ_COPY, allocator);
+}
+
+dkvb_status map_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return dkvb_features_read(out, path, DKVB_READ_IN_PLACE, allocator);
+}
+
 void assert_header_refused(const char *header, const char *part)
 {
     const unsigned char data[64] = {0};
 
     put_npy(header, data, sizeof data);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, part);
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, part);
 }
 
 void *measured_get(void *user, size_t size)

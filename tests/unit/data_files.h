@@ -19,6 +19,11 @@ void put_vector(const char *type, size_t n, const void *data, size_t size);
 
 typedef dkvb_status (*read_fn)(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
 
+/* The readers that may use an array where it lies, in both ways. */
+dkvb_status copy_array(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
+dkvb_status copy_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
+dkvb_status map_features(dkvb_array *out, const char *path, const dkvb_allocator *allocator);
+
 /* The call fails, leaves the array empty, names the file and says `part`. */
 void assert_refused(read_fn read, const char *name, dkvb_status code, const char *part);
 void assert_header_refused(const char *header, const char *part);

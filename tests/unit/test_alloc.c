@@ -121,8 +121,8 @@ static void half_an_allocator_is_refused(void **state)
         assert_int_equal(dkvb_model_load(&other, path, &o), DKVB_EINVAL);
         assert_int_equal(dkvb_model_map(&other, path, &o), DKVB_EINVAL);
         assert_int_equal(dkvb_mask_load(&mask, path, halves[i]), DKVB_EINVAL);
-        assert_int_equal(dkvb_array_read(&array, path, halves[i]), DKVB_EINVAL);
-        assert_int_equal(dkvb_features_map(&array, path, halves[i]), DKVB_EINVAL);
+        assert_int_equal(dkvb_array_read(&array, path, DKVB_READ_COPY, halves[i]), DKVB_EINVAL);
+        assert_int_equal(dkvb_features_read(&array, path, DKVB_READ_IN_PLACE, halves[i]), DKVB_EINVAL);
     }
     o.allocator = &none; /* neither function: malloc and free */
     assert_ok(dkvb_model_load(&other, path, &o));

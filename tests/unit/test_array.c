@@ -16,7 +16,7 @@ static void assert_features(const float *want, uint64_t rows, uint64_t columns)
 {
     dkvb_array a = DKVB_ARRAY_INIT;
 
-    assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_F32);
     assert_int_equal(a.ndim, 2);
     assert_int_equal(a.shape[0], rows);
@@ -68,8 +68,7 @@ static void features_of_other_types_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < 7; i++) {
         put_vector(codes[i], 1, "\0\0\0\0\0\0\0", sizes[i]);
-        assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT,
-                       "features must be float16, float32, float64 or uint8");
+        assert_refused(copy_features, data_path, DKVB_EFORMAT, "features must be float16, float32, float64 or uint8");
     }
 }
 
@@ -77,7 +76,7 @@ static void rows_without_columns_are_refused(void **state)
 {
     (void)state;
     put_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 0)}", NULL, 0);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "at least 1 column");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "at least 1 column");
 }
 
 static void a_number_that_is_not_finite_is_named_by_row_and_column(void **state)
@@ -88,16 +87,16 @@ static void a_number_that_is_not_finite_is_named_by_row_and_column(void **state)
 
     (void)state;
     put_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", floats, sizeof floats);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "row 1, column 1 is nan");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 1, column 1 is nan");
     put_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3)}", doubles, sizeof doubles);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "row 0, column 1 is inf as float32");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 0, column 1 is inf as float32");
     put_npy("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3)}", doubles, sizeof doubles);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "row 1, column 0 is inf as float32");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 1, column 0 is inf as float32");
     put_npy("{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3)}", halves, sizeof halves);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "row 1, column 2 is -inf");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 1, column 2 is -inf");
     doubles[1] = 0x1.ffffffp127; /* halfway to the next power: rounds to infinity */
     put_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3)}", doubles, sizeof doubles);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "row 0, column 1 is inf as float32");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "row 0, column 1 is inf as float32");
     doubles[1] = 0x1.fffffefffffffp127; /* just below: rounds to the largest float */
     put_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3)}", doubles, sizeof doubles);
     assert_features((const float[]){0, 0x1.fffffep127f, 2, 3, 4, 5}, 2, 3);
@@ -112,8 +111,8 @@ static void codes_are_used_in_place_and_bytes_are_read(void **state)
     FILE *file;
 
     (void)state;
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_U16, 3, shape, codes), DKVB_OK);
-    assert_int_equal(dkvb_array_map(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_U16, 0, 3, shape, codes), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_OK);
     assert_true(a.dtype == DKVB_DTYPE_U16 && a.ndim == 3 && a.shape[0] == 2 && a.shape[1] == 2 && a.shape[2] == 1);
     assert_memory_equal(a.data, codes, sizeof codes);
     file = fopen(data_path, "r+b"); /* what nobody should do shows that there is no copy */
@@ -123,7 +122,7 @@ static void codes_are_used_in_place_and_bytes_are_read(void **state)
     assert_int_equal(((const uint16_t *)a.data)[3], changed);
     dkvb_array_free(&a);
     put_vector("|u1", 2, bytes, sizeof bytes);
-    assert_int_equal(dkvb_array_map(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_OK);
     assert_memory_equal(a.data, bytes, sizeof bytes);
     dkvb_array_free(&a);
 }
@@ -138,8 +137,8 @@ static void float32_in_c_order_is_used_in_place_and_the_rest_is_read(void **stat
     FILE *file;
 
     (void)state;
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 2, shape, x), DKVB_OK);
-    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 0, 2, shape, x), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_OK);
     assert_true(a.dtype == DKVB_DTYPE_F32 && a.ndim == 2 && a.shape[0] == 3 && a.shape[1] == 2);
     assert_memory_equal(a.data, x, sizeof x);
     assert_int_equal((uintptr_t)a.data % 64, 0);
@@ -156,21 +155,21 @@ static void float32_in_c_order_is_used_in_place_and_the_rest_is_read(void **stat
     fseek(file, -3 * (long)sizeof wrong, SEEK_END);
     fwrite(&wrong, sizeof wrong, 1, file);
     fclose(file);
-    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_EFORMAT);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_EFORMAT);
     assert_non_null(strstr(dkvb_last_error(), "row 1, column 1 is nan"));
     assert_null(a.data);
 
     put_npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }", by_columns, sizeof by_columns);
-    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_OK);
     assert_memory_equal(a.data, x, sizeof x);
     dkvb_array_free(&a);
     put_vector("<f2", 2, halves, sizeof halves);
-    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_OK);
     data = a.data;
     assert_true(data[0] == 1.0f && data[1] == -2.0f);
     dkvb_array_free(&a);
     put_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }", x, sizeof x);
-    assert_int_equal(dkvb_features_map(&a, data_path, NULL), DKVB_EFORMAT);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_IN_PLACE, NULL), DKVB_EFORMAT);
     assert_non_null(strstr(dkvb_last_error(), "type and shape promise 36"));
 }
 
@@ -251,12 +250,12 @@ static void nothing_leaks_when_an_allocation_fails(void **state)
 
     (void)state;
     put_npy("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3)}", data, sizeof data);
-    let_every_allocation_fail(dkvb_array_read);
-    let_every_allocation_fail(dkvb_features_read);
-    let_every_allocation_fail(dkvb_features_map);
+    let_every_allocation_fail(copy_array);
+    let_every_allocation_fail(copy_features);
+    let_every_allocation_fail(map_features);
     put_npy("{'descr': '<f2', 'fortran_order': True, 'shape': (2, 3)}", data, 12);
-    let_every_allocation_fail(dkvb_features_read);
-    let_every_allocation_fail(dkvb_features_map);
+    let_every_allocation_fail(copy_features);
+    let_every_allocation_fail(map_features);
     put_vector("<i8", 6, data, sizeof data);
     let_every_allocation_fail(dkvb_labels_read);
 }
@@ -275,7 +274,7 @@ static void assert_features_peak(const char *code, size_t size)
     snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': True, 'shape': (1000, 100)}", code);
     put_file(bytes, npy(bytes, 1, header, NULL, 0) + count * size);
     free(bytes);
-    assert_int_equal(dkvb_features_read(&a, data_path, &given), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_COPY, &given), DKVB_OK);
     dkvb_array_free(&a);
     assert_true(mem.peak <= count * (size + sizeof(float)) + 1024);
 }

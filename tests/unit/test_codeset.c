@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
+#include "data/stored.h"
 
 enum { DEPTH = 5, TRAINED = 400 };
 
@@ -350,7 +351,7 @@ static dkvb_codeset *with_features(const dkvb_model *model, uint32_t dtype, uint
     given.ids += TRAINED;
     given.labels += TRAINED;
     given.codes = deeper + TRAINED * CODEBOOKS * DEPTH;
-    given.features = (const char *)stored + TRAINED * DIM * dkvb_dtype_size(dtype);
+    given.features = (const char *)stored + TRAINED * DIM * dkvb__dtype_size(dtype);
     assert_ok(dkvb_codeset_add_rows(set, DKVB_PART_HELD_OUT, &given));
     assert_ok(dkvb_codeset_add_session(set, model, NULL, NULL, 0));
     return set;

@@ -90,7 +90,7 @@ static void turning_gives_the_picture_that_a_viewer_shows(void **state)
             for (size_t i = 0; i < 6 * channels; i++)
                 image.pixels[i] = (uint8_t)(i / channels * 10 + i % channels);
             image.orientation = o;
-            assert_int_equal(dkvb_image_turn_upright(&image), DKVB_OK);
+            assert_int_equal(dkvb__image_turn_upright(&image), DKVB_OK);
             assert_int_equal(image.orientation, 1);
             assert_int_equal(image.width, o >= 5 ? 2 : 3);
             assert_int_equal(image.height, o >= 5 ? 3 : 2);
@@ -111,19 +111,19 @@ static void a_turning_that_fails_changes_nothing(void **state)
     assert_int_equal(dkvb__image_begin(&image, &a), DKVB_OK);
     assert_int_equal(dkvb__image_alloc(&image, 1, 1, 1, "a picture"), DKVB_OK);
     image.orientation = 6;
-    assert_int_equal(dkvb_image_turn_upright(&image), DKVB_ENOMEM);
+    assert_int_equal(dkvb__image_turn_upright(&image), DKVB_ENOMEM);
     assert_int_equal(image.orientation, 6);
     assert_non_null(image.pixels);
     image.orientation = 9;
-    assert_int_equal(dkvb_image_turn_upright(&image), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);
     dkvb_image_free(&image);
     assert_int_equal(mem.live, 0);
-    assert_int_equal(dkvb_image_turn_upright(NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_image_turn_upright(&image), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_turn_upright(NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);
     image.pixels = &pixel; /* the caller's own */
     image.width = image.height = image.channels = 1;
     image.orientation = 3;
-    assert_int_equal(dkvb_image_turn_upright(&image), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_turn_upright(&image), DKVB_EINVAL);
 }
 
 int main(void)

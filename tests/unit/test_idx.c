@@ -43,14 +43,14 @@ static void put_packed(const void *data, size_t size)
 
 static void assert_idx_refused(dkvb_status code, const char *part)
 {
-    assert_refused(dkvb_array_read, data_path, code, part);
+    assert_refused(copy_array, data_path, code, part);
 }
 
 static void assert_small_is_read(void)
 {
     dkvb_array a = DKVB_ARRAY_INIT;
 
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_U8);
     assert_int_equal(a.ndim, 2);
     assert_int_equal(a.shape[0], 2);
@@ -94,7 +94,7 @@ static void every_type_is_read_from_big_endian(void **state)
             dkvb_array a = DKVB_ARRAY_INIT;
 
             (packed ? put_packed : put_file)(bytes, 8 + types[t].size);
-            assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+            assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
             assert_int_equal(a.dtype, types[t].dtype);
             assert_memory_equal(a.data, types[t].little, types[t].size);
             dkvb_array_free(&a);
@@ -111,7 +111,7 @@ static void images_become_features_and_classes_become_labels(void **state)
 
     (void)state;
     put_packed(small, sizeof small);
-    assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_F32);
     assert_memory_equal(a.data, want, sizeof want);
     dkvb_array_free(&a);
@@ -172,7 +172,7 @@ static void damage_to_packed_data_never_changes_what_is_read(void **state)
 
             packed[at] ^= (unsigned char)flip;
             put_file(packed, size);
-            if (dkvb_array_read(&a, data_path, NULL) == DKVB_OK)
+            if (dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL) == DKVB_OK)
                 assert_small_is_read();
             else
                 assert_null(a.data);
@@ -258,7 +258,7 @@ static void a_huge_promise_gets_little_memory(void **state)
         dkvb_allocator a = {measured_get, measured_release, &mem};
 
         (packed ? put_packed : put_file)(bytes, sizeof bytes);
-        assert_int_equal(dkvb_array_read(&array, data_path, &a), DKVB_EFORMAT);
+        assert_int_equal(dkvb_array_read(&array, data_path, DKVB_READ_COPY, &a), DKVB_EFORMAT);
         assert_non_null(strstr(dkvb_last_error(), "promise 4294967295"));
         assert_true(mem.largest < 512 * 1024);
         assert_int_equal(mem.live, 0);
@@ -280,7 +280,7 @@ static void data_that_packs_well_is_read_in_growing_pieces(void **state)
     for (size_t i = 0; i < count; i++)
         bytes[8 + i] = (unsigned char)(i >> 12);
     put_packed(bytes, 8 + count);
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.shape[0], count);
     assert_memory_equal(a.data, bytes + 8, count);
     dkvb_array_free(&a);
@@ -295,7 +295,7 @@ static void empty_arrays_have_no_data(void **state)
     (void)state;
     for (int packed = 0; packed < 2; packed++) {
         (packed ? put_packed : put_file)(bytes, sizeof bytes);
-        assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_OK);
+        assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
         assert_int_equal(a.shape[0], 0);
         assert_int_equal(a.shape[1], 28);
         assert_null(a.data);
@@ -311,14 +311,14 @@ static void nothing_leaks_when_an_allocation_fails(void **state)
 
     (void)state;
     put_file(small, sizeof small);
-    let_every_allocation_fail(dkvb_features_read);
+    let_every_allocation_fail(copy_features);
     assert_non_null(bytes);
     bytes[2] = 8;
     bytes[3] = 1;
     bytes[5] = 16;
     put_packed(bytes, 8 + count);
     free(bytes);
-    let_every_allocation_fail(dkvb_features_read);
+    let_every_allocation_fail(copy_features);
 }
 
 static void fashion_mnist_is_read(void **state)
@@ -333,7 +333,7 @@ static void fashion_mnist_is_read(void **state)
         print_message("%s is not installed (apt-get install dataset-fashion-mnist)\n", images);
         skip();
     }
-    assert_int_equal(dkvb_features_read(&x, images, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&x, images, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(dkvb_labels_read(&y, labels, NULL), DKVB_OK);
     assert_int_equal(x.shape[0], 10000);
     assert_int_equal(x.shape[1], 784);

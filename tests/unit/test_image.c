@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/image.h"
 #include "data_files.h"
 #include "fixture.h"
 #include "picture_files.h"
@@ -350,7 +351,7 @@ static void every_allocation_may_fail(void **state)
 
             rc = dkvb_image_read(&image, data_path, &a);
             if (!rc)
-                rc = dkvb_image_fit(&fitted, &image, 3, 2, DKVB_FILTER_BICUBIC, &a);
+                rc = dkvb__image_fit(&fitted, &image, 3, 2, DKVB_FILTER_BICUBIC, &a);
             dkvb_image_free(&image);
             dkvb_image_free(&fitted);
             assert_int_equal(mem.live, 0);
@@ -397,7 +398,7 @@ static dkvb_image resized(const dkvb_image *in, uint32_t width, uint32_t height,
 {
     dkvb_image out = DKVB_IMAGE_INIT;
 
-    assert_ok(dkvb_image_resize(&out, in, width, height, filter, NULL));
+    assert_ok(dkvb__image_resize(&out, in, width, height, filter, NULL));
     assert_int_equal(out.width, width);
     assert_int_equal(out.height, height);
     assert_int_equal(out.channels, in->channels);
@@ -549,7 +550,7 @@ static void fitting_is_resizing_and_cutting(void **state)
         dkvb_image whole = resized(&in, shorter * width / least, shorter * height / least, filters[draw % 2]);
         uint32_t left = middle(whole.width, crop), top = middle(whole.height, crop);
 
-        assert_ok(dkvb_image_fit(&out, &in, shorter, crop, filters[draw % 2], NULL));
+        assert_ok(dkvb__image_fit(&out, &in, shorter, crop, filters[draw % 2], NULL));
         assert_int_equal(out.width, crop);
         assert_int_equal(out.height, crop);
         assert_int_equal(out.channels, 3);
@@ -571,7 +572,7 @@ static void a_picture_of_one_row_is_fitted_in_little_memory(void **state)
     dkvb_image in = noise(65535, 1, 3, 0), out = DKVB_IMAGE_INIT;
 
     (void)state;
-    assert_ok(dkvb_image_fit(&out, &in, 224, 224, DKVB_FILTER_BICUBIC, &a));
+    assert_ok(dkvb__image_fit(&out, &in, 224, 224, DKVB_FILTER_BICUBIC, &a));
     assert_in_range(mem.peak, 224 * 224 * 3, 400000);
     dkvb_image_free(&out);
     free(in.pixels);
@@ -582,23 +583,23 @@ static void wrong_arguments_are_named(void **state)
     dkvb_image in = noise(4, 4, 1, 0), out = DKVB_IMAGE_INIT, wrong = in;
 
     (void)state;
-    assert_int_equal(dkvb_image_resize(&out, &in, 4, 4, 3, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_resize(&out, &in, 4, 4, 3, NULL), DKVB_EINVAL);
     assert_message("no filter 3");
-    assert_int_equal(dkvb_image_resize(&out, &in, 0, 4, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_resize(&out, &in, 0, 4, 1, NULL), DKVB_EINVAL);
     assert_message("0 x 4");
-    assert_int_equal(dkvb_image_resize(&out, &in, 4, 65536, 1, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_image_resize(&out, &in, 65535, 65535, 1, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_image_fit(&out, &in, 4, 5, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_resize(&out, &in, 4, 65536, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_resize(&out, &in, 65535, 65535, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_fit(&out, &in, 4, 5, 1, NULL), DKVB_EINVAL);
     assert_message("a square of 5 of a side of 4");
-    assert_int_equal(dkvb_image_fit(&out, &in, 4, 0, 1, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_image_fit(&out, &in, 65536, 4, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_fit(&out, &in, 4, 0, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_fit(&out, &in, 65536, 4, 1, NULL), DKVB_EINVAL);
     wrong.channels = 2;
-    assert_int_equal(dkvb_image_fit(&out, &wrong, 4, 4, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_fit(&out, &wrong, 4, 4, 1, NULL), DKVB_EINVAL);
     assert_message("2 channels");
     wrong = in;
     wrong.pixels = NULL;
-    assert_int_equal(dkvb_image_fit(&out, &wrong, 4, 4, 1, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_image_fit(&out, NULL, 4, 4, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_fit(&out, &wrong, 4, 4, 1, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__image_fit(&out, NULL, 4, 4, 1, NULL), DKVB_EINVAL);
     assert_null(out.pixels);
     free(in.pixels);
 }

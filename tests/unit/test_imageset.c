@@ -96,10 +96,18 @@ static void assert_refused_set(const char *path, uint32_t format, dkvb_status co
 
 static void assert_name(const dkvb_imageset *set, uint64_t index, const char *want)
 {
-    char name[256];
+    dkvb_picture known = DKVB_PICTURE_INIT;
 
-    assert_int_equal(dkvb_imageset_name(set, index, name, sizeof name), strlen(want));
-    assert_string_equal(name, want);
+    assert_ok(dkvb_imageset_get(set, index, &known));
+    assert_string_equal(known.name, want);
+}
+
+static int32_t label_of(const dkvb_imageset *set, uint64_t index)
+{
+    dkvb_picture known = DKVB_PICTURE_INIT;
+
+    assert_ok(dkvb_imageset_get(set, index, &known));
+    return known.label;
 }
 
 static void assert_readable(const dkvb_imageset *set, uint64_t index)
@@ -144,7 +152,7 @@ static void pictures_are_in_order_of_class_and_path(void **state)
     assert_int_equal(info.width, 0);
     for (size_t i = 0; i < 8; i++) {
         assert_name(set, i, want[i]);
-        assert_int_equal(dkvb_imageset_label(set, i), labels_wanted[i]);
+        assert_int_equal(label_of(set, i), labels_wanted[i]);
         assert_readable(set, i);
     }
     assert_string_equal(dkvb_imageset_class_name(set, 0), "a");
@@ -158,20 +166,23 @@ static void what_is_not_there_is_not_found(void **state)
 {
     dkvb_imageset *set;
     dkvb_image image = DKVB_IMAGE_INIT;
-    char name[4] = "abc";
+    dkvb_picture known = DKVB_PICTURE_INIT;
 
     (void)state;
     put_picture("long-name.png");
     set = open_root();
     assert_int_equal(info_of(set).classes, 0);
     assert_int_equal(dkvb_imageset_read(set, 1, &image, NULL), DKVB_ENOTFOUND);
-    assert_int_equal(dkvb_imageset_label(set, 0), -1);
-    assert_int_equal(dkvb_imageset_label(set, 1), -1);
-    assert_int_equal(dkvb_imageset_name(set, 1, name, sizeof name), 0);
-    assert_string_equal(name, "");
-    assert_int_equal(dkvb_imageset_name(set, 0, name, sizeof name), 13); /* cut */
-    assert_string_equal(name, "lon");
-    assert_int_equal(dkvb_imageset_name(set, 0, NULL, 0), 13);
+    assert_int_equal(label_of(set, 0), -1);
+    assert_name(set, 0, "long-name.png");
+    assert_int_equal(dkvb_imageset_get(set, 1, &known), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_imageset_get(NULL, 0, &known), DKVB_EINVAL);
+    assert_int_equal(dkvb_imageset_get(set, 0, NULL), DKVB_EINVAL);
+    memset(known.name, 0, sizeof known.name);
+    known.struct_size = offsetof(dkvb_picture, name) + 4; /* a caller who knows less gets the beginning */
+    assert_ok(dkvb_imageset_get(set, 0, &known));
+    assert_memory_equal(known.name, "long", 4);
+    assert_int_equal(known.name[4], 0);
     dkvb_imageset_free(set);
 }
 
@@ -212,7 +223,7 @@ static void links_are_followed_but_not_in_circles(void **state)
     assert_int_equal(info_of(set).classes, 2);
     assert_name(set, 0, "a/deep/x.png");
     assert_name(set, 1, "twin/deep/x.png");
-    assert_int_equal(dkvb_imageset_label(set, 1), 1);
+    assert_int_equal(label_of(set, 1), 1);
     dkvb_imageset_free(set);
 }
 
@@ -237,6 +248,7 @@ static void folders_nest_deeply(void **state)
 static void many_pictures_are_sorted(void **state)
 {
     enum { MANY = 1500 };
+    dkvb_picture known = DKVB_PICTURE_INIT;
     char name[32], before[32] = "";
     dkvb_imageset *set;
 
@@ -249,9 +261,9 @@ static void many_pictures_are_sorted(void **state)
     set = open_root();
     assert_int_equal(info_of(set).pictures, MANY);
     for (int i = 0; i < MANY; i++) {
-        dkvb_imageset_name(set, (uint64_t)i, name, sizeof name);
-        assert_true(strcmp(before, name) < 0);
-        memcpy(before, name, sizeof before);
+        assert_ok(dkvb_imageset_get(set, (uint64_t)i, &known));
+        assert_true(strcmp(before, known.name) < 0);
+        memcpy(before, known.name, sizeof before);
     }
     dkvb_imageset_free(set);
 }
@@ -408,8 +420,8 @@ static void cifar_10_is_its_training_pictures(void **state)
     assert_int_equal(info_of(set).width, 32);
     assert_name(set, 1, "data_batch_1.bin:1");
     assert_name(set, 4, "data_batch_2.bin:2");
-    assert_int_equal(dkvb_imageset_label(set, 1), 9);
-    assert_int_equal(dkvb_imageset_label(set, 4), 5);
+    assert_int_equal(label_of(set, 1), 9);
+    assert_int_equal(label_of(set, 4), 5);
     assert_cifar(set, 1, 9);
     assert_cifar(set, 4, 5);
     assert_string_equal(dkvb_imageset_class_name(set, 3), "cat");
@@ -417,7 +429,7 @@ static void cifar_10_is_its_training_pictures(void **state)
     dkvb_imageset_free(set);
     set = open_as(below("test_batch.bin"), DKVB_IMAGES_AUTO);
     assert_int_equal(info_of(set).format, DKVB_IMAGES_CIFAR10);
-    assert_int_equal(dkvb_imageset_label(set, 0), 7);
+    assert_int_equal(label_of(set, 0), 7);
     assert_string_equal(dkvb_imageset_class_name(set, 7), "horse");
     dkvb_imageset_free(set);
 }
@@ -432,15 +444,15 @@ static void cifar_100_has_two_kinds_of_labels(void **state)
     set = open_root();
     assert_int_equal(info_of(set).format, DKVB_IMAGES_CIFAR100);
     assert_int_equal(info_of(set).classes, 100);
-    assert_int_equal(dkvb_imageset_label(set, 0), 30);
-    assert_int_equal(dkvb_imageset_label(set, 1), 99);
+    assert_int_equal(label_of(set, 0), 30);
+    assert_int_equal(label_of(set, 1), 99);
     assert_null(dkvb_imageset_class_name(set, 3)); /* no file of names */
     assert_cifar(set, 1, 19);
     dkvb_imageset_free(set);
     o.coarse_labels = 1;
     assert_ok(dkvb_imageset_open(&set, root, &o));
     assert_int_equal(info_of(set).classes, 20);
-    assert_int_equal(dkvb_imageset_label(set, 1), 19);
+    assert_int_equal(label_of(set, 1), 19);
     dkvb_imageset_free(set);
     o.format = DKVB_IMAGES_CIFAR10;
     assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
@@ -531,7 +543,7 @@ static void arrays_are_pictures_of_one_size(void **state)
         for (size_t i = 0; i < size; i++)
             assert_int_equal(image.pixels[i], size + i);
         assert_name(set, 1, "x.npy:1");
-        assert_int_equal(dkvb_imageset_label(set, 1), -1);
+        assert_int_equal(label_of(set, 1), -1);
         dkvb_image_free(&image);
         dkvb_imageset_free(set);
     }
@@ -617,7 +629,9 @@ static void options_are_checked(void **state)
 
     (void)state;
     dkvb_imageset_options_init(&initial);
-    assert_memory_equal(&initial, &o, sizeof o);
+    assert_int_equal(initial.struct_size, o.struct_size);
+    assert_int_equal(initial.format + initial.coarse_labels + initial.upright, 0);
+    assert_null(initial.allocator);
     put_picture("x.png");
     o.format = 6;
     assert_int_equal(dkvb_imageset_open(&set, root, &o), DKVB_EINVAL);
@@ -639,11 +653,41 @@ static void options_are_checked(void **state)
 
 #define in_a_folder(test) cmocka_unit_test_setup(test, new_root)
 
+static void a_set_turns_pictures_as_the_camera_noted_where_that_is_asked_for(void **state)
+{
+    static const uint8_t note[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0};
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    uint8_t png[PNG_ROOM], plain[PNG_ROOM];
+    size_t size = make_plain_png(plain, 4, 2, 9, true), chunk;
+    const size_t header = 33; /* the signature and IHDR, which comes first */
+
+    (void)state;
+    memcpy(png, plain, header);
+    chunk = make_chunk(png + header, "eXIf", note, sizeof note);
+    memcpy(png + header + chunk, plain + header, size - header);
+    write_file(below("turned.png"), png, size + chunk);
+    for (o.upright = 0; o.upright <= 1 && dkvb_image_codecs() & DKVB_CODEC_PNG; o.upright++) {
+        dkvb_image image = DKVB_IMAGE_INIT;
+        dkvb_imageset *set;
+
+        assert_ok(dkvb_imageset_open(&set, root, &o));
+        assert_ok(dkvb_imageset_read(set, 0, &image, NULL));
+        assert_int_equal(image.width, o.upright ? 2 : 4);
+        assert_int_equal(image.orientation, o.upright ? 1 : 6);
+        assert_int_equal(info_of(set).turned, 1);
+        dkvb_image_free(&image);
+        dkvb_imageset_free(set);
+    }
+    o.upright = 2;
+    assert_int_equal(dkvb_imageset_open(&(dkvb_imageset *){NULL}, root, &o), DKVB_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_a_folder(pictures_are_in_order_of_class_and_path),
         in_a_folder(what_is_not_there_is_not_found),
+        in_a_folder(a_set_turns_pictures_as_the_camera_noted_where_that_is_asked_for),
         in_a_folder(an_unreadable_picture_is_found_when_it_is_read),
         in_a_folder(links_are_followed_but_not_in_circles),
         in_a_folder(folders_nest_deeply),

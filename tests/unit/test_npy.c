@@ -10,20 +10,22 @@
 
 #include <cmocka.h>
 
+#include "base/half.h"
+#include "data/stored.h"
 #include "data_files.h"
 
 static void types_have_the_size_and_name_that_numpy_gives_them(void **state)
 {
     (void)state;
-    assert_int_equal(dkvb_dtype_size(DKVB_DTYPE_U8), 1);
-    assert_int_equal(dkvb_dtype_size(DKVB_DTYPE_F16), 2);
-    assert_int_equal(dkvb_dtype_size(DKVB_DTYPE_I32), 4);
-    assert_int_equal(dkvb_dtype_size(DKVB_DTYPE_F64), 8);
+    assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_U8), 1);
+    assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_F16), 2);
+    assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_I32), 4);
+    assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_F64), 8);
     assert_string_equal(dkvb_dtype_name(DKVB_DTYPE_F32), "float32");
     assert_string_equal(dkvb_dtype_name(DKVB_DTYPE_U64), "uint64");
-    assert_int_equal(dkvb_dtype_size(0), 0);
-    assert_int_equal(dkvb_dtype_size(DKVB_DTYPE_BF16), 2);
-    assert_int_equal(dkvb_dtype_size(13), 0);
+    assert_int_equal(dkvb__dtype_size(0), 0);
+    assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_BF16), 2);
+    assert_int_equal(dkvb__dtype_size(13), 0);
     assert_string_equal(dkvb_dtype_name(0), "unknown");
     assert_string_equal(dkvb_dtype_name(UINT32_MAX), "unknown");
 }
@@ -44,11 +46,11 @@ static void every_type_and_byte_order_is_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        size_t size = dkvb_dtype_size(codes[i].dtype);
+        size_t size = dkvb__dtype_size(codes[i].dtype);
         dkvb_array a = DKVB_ARRAY_INIT;
 
         put_vector(codes[i].code, 2, bytes, 2 * size);
-        assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+        assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
         assert_int_equal(a.dtype, codes[i].dtype);
         assert_int_equal(a.ndim, 1);
         assert_int_equal(a.shape[0], 2);
@@ -81,7 +83,7 @@ static void headers_are_read_however_python_writes_them(void **state)
             dkvb_array a = DKVB_ARRAY_INIT;
 
             put_file(bytes, npy(bytes, version, headers[i], data, sizeof data));
-            assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+            assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
             assert_int_equal(a.ndim, 2);
             assert_int_equal(a.shape[0], 2);
             assert_int_equal(a.shape[1], 3);
@@ -175,7 +177,7 @@ static void a_huge_promise_asks_for_no_memory(void **state)
 
     (void)state;
     put_vector("<f4", (size_t)1 << 40, "abcd", 4);
-    assert_int_equal(dkvb_array_read(&array, data_path, &a), DKVB_EFORMAT);
+    assert_int_equal(dkvb_array_read(&array, data_path, DKVB_READ_COPY, &a), DKVB_EFORMAT);
     assert_true(mem.peak < 1024);
     assert_int_equal(mem.live, 0);
 }
@@ -188,22 +190,22 @@ static void a_wrong_version_or_header_length_is_refused(void **state)
     (void)state;
     bytes[6] = 4;
     put_file(bytes, size);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "version 4.0; 1.0, 2.0 or 3.0 is wanted");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "version 4.0; 1.0, 2.0 or 3.0 is wanted");
     bytes[6] = 0;
     put_file(bytes, size);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "version 0.0");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "version 0.0");
     bytes[6] = 2;
     bytes[7] = 1;
     put_file(bytes, size);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "version 2.1");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "version 2.1");
     bytes[7] = 0;
     bytes[11] = 255;
     put_file(bytes, size);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "at most 65535 are taken");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "at most 65535 are taken");
     bytes[11] = 0;
     bytes[9] = 1;
     put_file(bytes, size);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "the header alone ends at byte");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "the header alone ends at byte");
 }
 
 static void every_truncation_is_refused(void **state)
@@ -219,13 +221,13 @@ static void every_truncation_is_refused(void **state)
 
         for (size_t cut = 0; cut < size; cut++) {
             put_file(bytes, cut);
-            assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, data_path);
+            assert_refused(copy_array, data_path, DKVB_EFORMAT, data_path);
         }
         bytes[size] = 0;
         put_file(bytes, size + 1);
-        assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "25 bytes from byte");
+        assert_refused(copy_array, data_path, DKVB_EFORMAT, "25 bytes from byte");
         put_file(bytes, size);
-        assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+        assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
         dkvb_array_free(&a);
     }
 }
@@ -241,7 +243,7 @@ static void no_change_of_one_byte_of_the_header_is_unsafe(void **state)
         for (unsigned flip = 1; flip < 256; flip <<= 1) {
             bytes[at] ^= (unsigned char)flip;
             put_file(bytes, size);
-            if (dkvb_array_read(&a, data_path, NULL))
+            if (dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL))
                 assert_null(a.data);
             dkvb_array_free(&a);
             bytes[at] ^= (unsigned char)flip;
@@ -254,15 +256,15 @@ static void what_is_not_a_data_file_is_refused(void **state)
 
     (void)state;
     snprintf(missing, sizeof missing, "%s/missing", temp_folder());
-    assert_refused(dkvb_array_read, missing, DKVB_EIO, "cannot open");
-    assert_refused(dkvb_features_read, temp_folder(), DKVB_EIO, "is a directory");
+    assert_refused(copy_array, missing, DKVB_EIO, "cannot open");
+    assert_refused(copy_features, temp_folder(), DKVB_EIO, "is a directory");
     assert_refused(dkvb_labels_read, "/dev/null", DKVB_EIO, "is not a regular file");
     put_file("", 0);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "is empty");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "is empty");
     put_file("\x93NUMP", 5);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "begins with the bytes 93 4e 55 4d");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "begins with the bytes 93 4e 55 4d");
     put_file("1,2,3\n", 6);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT,
+    assert_refused(copy_array, data_path, DKVB_EFORMAT,
                    "is text, perhaps CSV; a NumPy (.npy) or IDX file must be given: numpy.loadtxt");
 }
 
@@ -272,13 +274,15 @@ static void wrong_arguments_are_refused(void **state)
 
     (void)state;
     put_vector("|u1", 1, "a", 1);
-    assert_int_equal(dkvb_array_read(NULL, data_path, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_array_read(&a, NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_array_read(NULL, data_path, DKVB_READ_COPY, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_array_read(&a, NULL, DKVB_READ_COPY, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_array_read(&a, data_path, 2, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_features_read(&a, data_path, 2, NULL), DKVB_EINVAL);
     for (size_t size = 0; size < sizeof a; size++) {
         a.struct_size = size;
         before = a;
-        assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_EINVAL);
-        assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_EINVAL);
+        assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_EINVAL);
+        assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_EINVAL);
         assert_int_equal(dkvb_labels_read(&a, data_path, NULL), DKVB_EINVAL);
         assert_memory_equal(&a, &before, sizeof a);
     }
@@ -295,7 +299,7 @@ static void a_larger_struct_keeps_its_size_and_tail(void **state)
     (void)state;
     larger.array.struct_size = sizeof larger;
     put_vector("|u1", 1, "a", 1);
-    assert_int_equal(dkvb_array_read(&larger.array, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&larger.array, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(larger.array.struct_size, sizeof larger);
     dkvb_array_free(&larger.array);
     assert_int_equal(larger.array.struct_size, sizeof larger);
@@ -332,7 +336,7 @@ static void fortran_order_becomes_c_order(void **state)
                     data[at * size + (codes[c][0] == '>' ? size - 1 : 0)] = (unsigned char)(i * 12 + j * 4 + k);
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': True, 'shape': (2, 3, 4), }", codes[c]);
         put_npy(header, data, 24 * size);
-        assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+        assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
         assert_int_equal(a.shape[2], 4);
         for (size_t i = 0; i < 24; i++)
             assert_int_equal(((unsigned char *)a.data)[i * size], i);
@@ -354,7 +358,7 @@ static void fortran_order_of_eight_dimensions_becomes_c_order(void **state)
         data[place] = (unsigned char)i;
     }
     put_npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2, 2, 2, 2, 2, 2, 2)}", data, sizeof data);
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.ndim, 8);
     for (unsigned i = 0; i < 256; i++)
         assert_int_equal(((unsigned char *)a.data)[i], i);
@@ -367,11 +371,11 @@ static void empty_arrays_have_no_data(void **state)
 
     (void)state;
     put_npy("{'descr': '<f8', 'fortran_order': True, 'shape': (0, 5), }\n", NULL, 0);
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_F64);
     assert_null(a.data);
     dkvb_array_free(&a);
-    assert_int_equal(dkvb_features_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_features_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.dtype, DKVB_DTYPE_F32);
     assert_int_equal(a.shape[0], 0);
     assert_int_equal(a.shape[1], 5);
@@ -392,11 +396,11 @@ static void a_single_number_is_an_array_of_no_dimensions(void **state)
 
     (void)state;
     put_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (), }", "a", 1);
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_int_equal(a.ndim, 0);
     assert_int_equal(*(unsigned char *)a.data, 'a');
     dkvb_array_free(&a);
-    assert_refused(dkvb_features_read, data_path, DKVB_EFORMAT, "a single number");
+    assert_refused(copy_features, data_path, DKVB_EFORMAT, "a single number");
     assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "0 dimensions");
 }
 
@@ -404,7 +408,7 @@ static void a_bool_is_0_or_1(void **state)
 {
     (void)state;
     put_vector("|b1", 3, "\0\1\2", 3);
-    assert_refused(dkvb_array_read, data_path, DKVB_EFORMAT, "is 2, a bool is 0 or 1");
+    assert_refused(copy_array, data_path, DKVB_EFORMAT, "is 2, a bool is 0 or 1");
 }
 
 static void what_is_written_is_read_again(void **state)
@@ -417,13 +421,13 @@ static void what_is_written_is_read_again(void **state)
         ((unsigned char *)data)[i] = (unsigned char)(i * 7);
     for (uint32_t dtype = DKVB_DTYPE_U8; dtype <= DKVB_DTYPE_F64; dtype++)
         for (uint32_t ndim = 0; ndim <= DKVB_ARRAY_MAX_NDIM; ndim++) {
-            size_t bytes = dkvb_dtype_size(dtype);
+            size_t bytes = dkvb__dtype_size(dtype);
             dkvb_array a = DKVB_ARRAY_INIT;
 
             for (uint32_t d = 0; d < ndim; d++)
                 bytes *= (size_t)shape[d];
-            assert_int_equal(dkvb_npy_write(data_path, dtype, ndim, shape, data), DKVB_OK);
-            assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+            assert_int_equal(dkvb_npy_write(data_path, dtype, 0, ndim, shape, data), DKVB_OK);
+            assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
             assert_int_equal(a.dtype, dtype);
             assert_int_equal(a.ndim, ndim);
             assert_memory_equal(a.shape, shape, ndim * sizeof *shape);
@@ -441,7 +445,7 @@ static void a_written_header_is_byte_for_byte_known(void **state)
     FILE *file;
 
     (void)state;
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_U16, 2, shape, data), DKVB_OK);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_U16, 0, 2, shape, data), DKVB_OK);
     file = fopen(data_path, "rb");
     assert_non_null(file);
     assert_int_equal(fread(bytes, 1, sizeof bytes, file), 128 + sizeof data);
@@ -461,12 +465,12 @@ static void the_longest_header_and_no_element_can_be_written(void **state)
     dkvb_array a = DKVB_ARRAY_INIT;
 
     (void)state;
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_I8, 8, shape, NULL), DKVB_OK);
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_I8, 0, 8, shape, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_memory_equal(a.shape, shape, sizeof shape);
     assert_null(a.data);
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F64, 8, wide, NULL), DKVB_OK);
-    assert_int_equal(dkvb_array_read(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F64, 0, 8, wide, NULL), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
     assert_memory_equal(a.shape, wide, sizeof wide);
 }
 
@@ -477,17 +481,38 @@ static void a_write_that_cannot_be_done_leaves_the_file_alone(void **state)
 
     (void)state;
     put_file("old", 3);
-    assert_int_equal(dkvb_npy_write(NULL, DKVB_DTYPE_F32, 2, shape, "abcd"), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, 0, 2, shape, "abcd"), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, 13, 2, shape, "abcd"), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_BF16, 2, shape, "abcd"), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 9, shape, "abcd"), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 2, NULL, "abcd"), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 2, shape, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 2, huge, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(NULL, DKVB_DTYPE_F32, 0, 2, shape, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, 0, 0, 2, shape, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, 13, 0, 2, shape, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_BF16, 0, 2, shape, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 0, 9, shape, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 0, 2, NULL, "abcd"), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 0, 2, shape, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, 0, 2, huge, "abcd"), DKVB_EINVAL);
     assert_int_equal(stat(data_path, &st), 0);
     assert_int_equal(st.st_size, 3);
-    assert_int_equal(dkvb_npy_write(temp_folder(), DKVB_DTYPE_F32, 2, shape, "abcd"), DKVB_EIO);
+    assert_int_equal(dkvb_npy_write(temp_folder(), DKVB_DTYPE_F32, 0, 2, shape, "abcd"), DKVB_EIO);
+}
+
+static void float32_is_written_as_float16_where_that_is_asked_for(void **state)
+{
+    enum { COUNT = 5000 }; /* more than one block */
+    static float floats[COUNT];
+    static const uint64_t shape[2] = {COUNT / 2, 2};
+    dkvb_array a = DKVB_ARRAY_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++)
+        floats[i] = (float)i / 7.0f;
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F16, DKVB_DTYPE_F32, 2, shape, floats), DKVB_OK);
+    assert_int_equal(dkvb_array_read(&a, data_path, DKVB_READ_COPY, NULL), DKVB_OK);
+    assert_int_equal(a.dtype, DKVB_DTYPE_F16);
+    assert_int_equal(a.shape[0], COUNT / 2);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(((const uint16_t *)a.data)[i], dkvb__float_to_half(floats[i]));
+    dkvb_array_free(&a);
+    assert_int_equal(dkvb_npy_write(data_path, DKVB_DTYPE_F32, DKVB_DTYPE_F16, 2, shape, floats), DKVB_EINVAL);
+    assert_non_null(strstr(dkvb_last_error(), "float32 is not made of float16"));
 }
 
 int main(void)
@@ -515,6 +540,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(a_written_header_is_byte_for_byte_known),
         cmocka_unit_test(the_longest_header_and_no_element_can_be_written),
+        cmocka_unit_test(float32_is_written_as_float16_where_that_is_asked_for),
         cmocka_unit_test(a_write_that_cannot_be_done_leaves_the_file_alone),
     };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "data/stored.h"
 #include "data_files.h"
 #include "encoder/safetensors.h"
 #include "fixture.h"
@@ -199,7 +200,7 @@ static void every_type_has_its_size(void **state)
                        types[i].dtype == DKVB_DTYPE_BF16 || types[i].dtype == DKVB_DTYPE_F64;
 
         tensor_file_begin(&t);
-        tensor_file_add(&t, "t", types[i].code, 1, &three, zeros, 3 * dkvb_dtype_size(types[i].dtype));
+        tensor_file_add(&t, "t", types[i].code, 1, &three, zeros, 3 * dkvb__dtype_size(types[i].dtype));
         tensor_file_write(&t, data_path);
         assert_ok(open_file(&f));
         assert_int_equal(dkvb__safetensors_find(f, "t")->dtype, types[i].dtype);

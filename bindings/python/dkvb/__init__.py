@@ -38,7 +38,7 @@ from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, 
                      MismatchError, MissingFile, NotFound, OutOfMemory, Refused, StateError)
 from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit, fit_more, survey_features,
                   survey_labels, tune)
-from .images import ImageSet, ImageSetInfo, decode_image, fit_image, image_codecs, read_image, resize_image
+from .images import ImageSet, ImageSetInfo, decode_image, image_codecs, read_image
 from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
 from .model import Model, ModelInfo, TrainReport
@@ -59,8 +59,8 @@ __all__ = [
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
-    "fit", "fit_image", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_image", "read_labels", "resize_image", "separation", "softmax",
+    "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
+    "read_array", "read_features", "read_image", "read_labels", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
     "version", "write_npy",

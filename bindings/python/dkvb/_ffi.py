@@ -106,6 +106,8 @@ DKVB_DTYPE_F32 = 10
 DKVB_DTYPE_F64 = 11
 DKVB_DTYPE_BF16 = 12
 DKVB_ARRAY_MAX_NDIM = 8
+DKVB_READ_COPY = 0
+DKVB_READ_IN_PLACE = 1
 DKVB_LABELS_ANY = 0xFFFFFFFF
 
 # images.h
@@ -124,6 +126,7 @@ DKVB_NESTED_NONE = 0
 DKVB_NESTED_DEEPER = 1
 DKVB_NESTED_PARTS = 2
 DKVB_NESTED_WRAPPED = 3
+DKVB_PICTURE_NAME_SIZE = 4096
 
 # encoder.h
 DKVB_ENCODER_PIXELS = 1
@@ -363,12 +366,16 @@ class Image(Structure):
 
 
 class ImagesetOptions(Structure):
-    _fields_ = _sized((c_uint32, "format coarse_labels"), (POINTER(Allocator), "allocator"))
+    _fields_ = _sized((c_uint32, "format coarse_labels upright"), (POINTER(Allocator), "allocator"))
 
 
 class ImagesetInfo(Structure):
     _fields_ = _sized((c_uint64, "pictures ignored"), (c_uint32, "format classes width height channels nested"),
                       (c_uint64, "turned"))
+
+
+class Picture(Structure):
+    _fields_ = _sized((c_int32, "label"), (c_char * DKVB_PICTURE_NAME_SIZE, "name"))
 
 
 class EncoderOptions(Structure):
@@ -495,6 +502,7 @@ STRUCTURES = {
     "dkvb_imageset_info": ImagesetInfo,
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
+    "dkvb_picture": Picture,
     "dkvb_features_info": FeaturesInfo,
     "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
@@ -731,17 +739,14 @@ PROTOTYPES = {
 
     # data.h
     "dkvb_array_free": (None, (_array,)),
-    "dkvb_dtype_size": (c_size_t, (c_uint32,)),
     "dkvb_dtype_name": (c_char_p, (c_uint32,)),
-    "dkvb_array_map": (Status, (_array, c_char_p, _allocator)),
-    "dkvb_array_read": (Status, (_array, c_char_p, _allocator)),
-    "dkvb_features_map": (Status, (_array, c_char_p, _allocator)),
-    "dkvb_features_read": (Status, (_array, c_char_p, _allocator)),
+    "dkvb_array_read": (Status, (_array, c_char_p, c_uint32, _allocator)),
+    "dkvb_features_read": (Status, (_array, c_char_p, c_uint32, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_survey": (Status, (POINTER(FeaturesInfo), POINTER(c_float), c_size_t, c_size_t)),
     "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
     "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
-    "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, _u64, c_void_p)),
+    "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, c_uint32, _u64, c_void_p)),
 
     # file.h
     "dkvb_file_write": (Status, (c_char_p, c_void_p, c_size_t)),
@@ -753,16 +758,12 @@ PROTOTYPES = {
     "dkvb_image_codecs": (c_uint32, ()),
     "dkvb_image_read": (Status, (_image, c_char_p, _allocator)),
     "dkvb_image_decode": (Status, (_image, _u8, c_size_t, c_char_p, _allocator)),
-    "dkvb_image_turn_upright": (Status, (_image,)),
-    "dkvb_image_resize": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
-    "dkvb_image_fit": (Status, (_image, _image, c_uint32, c_uint32, c_uint32, _allocator)),
     "dkvb_imageset_open": (Status, (POINTER(_imageset), c_char_p, POINTER(ImagesetOptions))),
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
     "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),
     "dkvb_imageset_ignored": (c_char_p, (_imageset, c_uint32, POINTER(c_uint64))),
-    "dkvb_imageset_label": (c_int32, (_imageset, c_uint64)),
-    "dkvb_imageset_name": (c_size_t, (_imageset, c_uint64, c_char_p, c_size_t)),
+    "dkvb_imageset_get": (Status, (_imageset, c_uint64, POINTER(Picture))),
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
 
     # encoder.h

@@ -23,9 +23,9 @@ _DTYPES = {
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
-def _read(function, path):
+def _read(function, path, *how):
     raw = _struct.sized(_ffi.Array)
-    function(ctypes.byref(raw), _arrays.path(path), None)
+    function(ctypes.byref(raw), _arrays.path(path), *how, None)
     dtype, shape = _DTYPES[raw.dtype], tuple(raw.shape[:raw.ndim])
     if not raw.data:
         return np.empty(shape, dtype)
@@ -34,12 +34,12 @@ def _read(function, path):
 
 def read_array(path):
     """Any array of a `.npy` or IDX file (plain or gzip), as it is."""
-    return _read(lib.dkvb_array_read, path)
+    return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_COPY)
 
 
 def read_features(path):
     """Features as `float32[rows][columns]`; further dimensions are flattened into columns."""
-    return _read(lib.dkvb_features_read, path)
+    return _read(lib.dkvb_features_read, path, _ffi.DKVB_READ_COPY)
 
 
 def read_labels(path):
@@ -55,4 +55,4 @@ def write_npy(path, array):
         raise ValueError(f"array: {array.dtype} found, integers or floats of at most 64 bits wanted")
     array = np.require(array, dtype, ["C", "A"])
     shape = (ctypes.c_uint64 * array.ndim)(*array.shape)
-    lib.dkvb_npy_write(_arrays.path(path), _CODES[dtype], array.ndim, shape, array.ctypes.data)
+    lib.dkvb_npy_write(_arrays.path(path), _CODES[dtype], 0, array.ndim, shape, array.ctypes.data)

@@ -9,7 +9,7 @@ from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
 from ._run import Callbacks, LongCall
-from .images import FILTERS, raw_image
+from .images import raw_image
 
 _KINDS = {
     "pixels": _ffi.DKVB_ENCODER_PIXELS,
@@ -17,6 +17,7 @@ _KINDS = {
     "clip": _ffi.DKVB_ENCODER_CLIP,
     "resnet50": _ffi.DKVB_ENCODER_RESNET50,
 }
+_FILTERS = {"bilinear": _ffi.DKVB_FILTER_BILINEAR, "bicubic": _ffi.DKVB_FILTER_BICUBIC}
 _LAYOUTS = {
     "huggingface": _ffi.DKVB_LAYOUT_HUGGINGFACE,
     "openai": _ffi.DKVB_LAYOUT_OPENAI,
@@ -71,7 +72,7 @@ class Encoder(Handle):
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         names = {name: _arrays.chosen(getattr(raw, name), values) for name, values in
-                 (("kind", _KINDS), ("filter", FILTERS), ("layout", _LAYOUTS), ("activation", _ACTIVATIONS))}
+                 (("kind", _KINDS), ("filter", _FILTERS), ("layout", _LAYOUTS), ("activation", _ACTIVATIONS))}
         return replace(_struct.answer(EncoderInfo, raw), **names)
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures: decoding, resizing as PIL does it, and sets of pictures in folders and files."""
+"""Pictures: decoding, and sets of pictures in folders and files."""
 
 import ctypes
 import os
@@ -12,7 +12,6 @@ from ._handle import Handle
 from ._library import lib
 
 _CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG}
-FILTERS = {"bilinear": _ffi.DKVB_FILTER_BILINEAR, "bicubic": _ffi.DKVB_FILTER_BICUBIC}
 _FORMATS = {
     "auto": _ffi.DKVB_IMAGES_AUTO,
     "folder": _ffi.DKVB_IMAGES_FOLDER,
@@ -50,10 +49,10 @@ def image_codecs():
 def read_image(path, *, upright=False):
     """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
     `upright=True` it is turned as its EXIF orientation says."""
+    if upright:
+        return ImageSet(path, "file", upright=True).read(0)
     raw = _struct.sized(_ffi.Image)
     lib.dkvb_image_read(byref(raw), _arrays.path(path), None)
-    if upright:
-        lib.dkvb_image_turn_upright(byref(raw))
     return _array(raw)
 
 
@@ -61,24 +60,6 @@ def decode_image(data, name="picture"):
     """The same from bytes in memory; `name` stands for the file in messages."""
     data, raw = np.frombuffer(data, np.uint8), _struct.sized(_ffi.Image)
     lib.dkvb_image_decode(byref(raw), _arrays.pointer(data), len(data), _arrays.text(name, "name"), None)
-    return _array(raw)
-
-
-def resize_image(picture, width, height, filter="bicubic"):
-    """The picture at another size, "bicubic" or "bilinear", as PIL's `Image.resize` has it."""
-    given, _kept = raw_image(picture)
-    raw = _struct.sized(_ffi.Image)
-    lib.dkvb_image_resize(byref(raw), byref(given), _arrays.integer(width, 32, "width"),
-                          _arrays.integer(height, 32, "height"), _arrays.choice(filter, FILTERS, "filter"), None)
-    return _array(raw)
-
-
-def fit_image(picture, shorter, crop, filter="bicubic"):
-    """What a network sees: in RGB, the shorter side resized to `shorter`, and of that the middle `crop` x `crop`."""
-    given, _kept = raw_image(picture)
-    raw = _struct.sized(_ffi.Image)
-    lib.dkvb_image_fit(byref(raw), byref(given), _arrays.integer(shorter, 32, "shorter"),
-                       _arrays.integer(crop, 32, "crop"), _arrays.choice(filter, FILTERS, "filter"), None)
     return _array(raw)
 
 
@@ -99,13 +80,15 @@ class ImageSetInfo:
 
 class ImageSet(Handle):
     """Pictures in an order: a folder with a folder for each class, one file, CIFAR's binary files, an IDX or `.npy`
-    file (images.h). Any number of threads may use one."""
+    file (images.h). With `upright=True` pictures are turned as their EXIF orientation says. Any number of threads may
+    use one."""
 
     _free = lib.dkvb_imageset_free
 
-    def __init__(self, path, format="auto", *, coarse_labels=False):
+    def __init__(self, path, format="auto", *, coarse_labels=False, upright=False):
         opts = _struct.options(_ffi.ImagesetOptions,
-                               format=_arrays.choice(format, _FORMATS, "format"), coarse_labels=bool(coarse_labels))
+                               format=_arrays.choice(format, _FORMATS, "format"), coarse_labels=bool(coarse_labels),
+                               upright=bool(upright))
         out = POINTER(_ffi.Imageset)()
         lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))
         self._own(out)
@@ -138,19 +121,15 @@ class ImageSet(Handle):
     @property
     def labels(self):
         """The class of every picture, `int32[n]`, -1 where it has none."""
-        return np.array([lib.dkvb_imageset_label(self._c, index) for index in range(len(self))], np.int32)
+        return np.array([self._get(index).label for index in range(len(self))], np.int32)
 
     def label(self, index):
         """The class of a picture, or -1."""
-        return lib.dkvb_imageset_label(self._c, self._index(index))
+        return self._get(self._index(index)).label
 
     def name(self, index):
         """What a picture is called: its path below the folder, or "<file>:<number in it>"."""
-        index = self._index(index)
-        size = lib.dkvb_imageset_name(self._c, index, None, 0) + 1
-        name = ctypes.create_string_buffer(size)
-        lib.dkvb_imageset_name(self._c, index, name, size)
-        return os.fsdecode(name.value)
+        return os.fsdecode(self._get(self._index(index)).name)
 
     def read(self, index):
         """A picture, `uint8[height][width][channels]`. FormatError and the like if its file is not sound."""
@@ -163,6 +142,11 @@ class ImageSet(Handle):
             return "<dkvb.ImageSet, closed>"
         info = self.info
         return f"<dkvb.ImageSet: {info.format}, {info.pictures} pictures, {info.classes} classes>"
+
+    def _get(self, index):
+        picture = _struct.sized(_ffi.Picture)
+        lib.dkvb_imageset_get(self._c, index, byref(picture))
+        return picture
 
     def _index(self, index):
         index, pictures = _arrays.integer(index, 64, "index"), len(self)
