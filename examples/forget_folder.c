@@ -23,7 +23,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -98,20 +98,26 @@ static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model
     uint16_t *codes = array(p->n * info->codebooks * info->top_k, sizeof *codes);
     dkvb_codebooks *codebooks = dkvb_model_codebooks(model);
     dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_mask_info chosen = DKVB_MASK_INFO_INIT;
+    dkvb_request request = DKVB_REQUEST_INIT;
     dkvb_mask *in_force, *mask;
 
     must(dkvb_model_get_mask(model, &in_force));
     must(dkvb_search(codebooks, in_force, p->x, p->n, info->top_k, codes, NULL, NULL));
     must(dkvb_mask_new(&mask, codebooks));
-    must(dkvb_unlearn_by_examples(mask, codes, info->top_k, p->n, p->n, 0));
-    opts.method = "examples";
+    request.method = DKVB_METHOD_EVERY;
+    request.k = info->top_k;
+    request.codes = codes;
+    request.n = p->n;
+    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* of method `every` the budget is not read */
+    must(dkvb_mask_get_info(mask, &chosen));
+    opts.method = "every";
     opts.reason = reason;
     opts.strength = DKVB_STRENGTH_SUPPRESS;
     opts.rows = p->rows;
     opts.row_count = p->n;
     must(dkvb_model_forget(model, mask, &opts, NULL));
-    printf("%llu of %llu pairs are masked\n", (unsigned long long)dkvb_mask_count(mask),
-           (unsigned long long)dkvb_mask_total(mask));
+    printf("%llu of %llu pairs are masked\n", (unsigned long long)chosen.pairs, (unsigned long long)chosen.pairs_total);
     dkvb_mask_free(mask);
     dkvb_mask_free(in_force);
     free(codes);

@@ -47,9 +47,6 @@ enum {
     DKVB_METHOD_EVERY = 5
 };
 
-/** "activations", "contrast", "examples", "values" or "every"; "" for others. Static; never freed. */
-DKVB_API const char *dkvb_method_name(uint32_t method);
-
 /* What a row or a class is to a request. Values are part of the ABI. */
 enum {
     DKVB_KEEP = 0,   /**< counts for r */
@@ -88,22 +85,6 @@ DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model,
                                                         const dkvb_request *request, uint64_t budget,
                                                         const dkvb_run_options *run);
-
-/** In a ranking: this pair is chosen by no budget. */
-#define DKVB_RANK_NEVER 0xFFFFFFFFu
-
-/**
- * The budget from which on each pair is chosen: dkvb_unlearn_choose() with budget B takes exactly the pairs whose rank
- * is at most B. For searching a budget (dkvb_budget_find()).
- *
- * @param[out] rank  `uint32_t[codebooks][keys]`, 1 or more, or DKVB_RANK_NEVER. Undefined on failure.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_rank(uint32_t *rank, const dkvb_model *model,
-                                                      const dkvb_request *request, const dkvb_run_options *run);
-
-/** Add to `mask` the pairs whose rank is at most `budget`. rank: `uint32_t[codebooks][keys]` of the mask's codebooks.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
 #ifdef __cplusplus
 }

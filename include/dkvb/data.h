@@ -62,9 +62,6 @@ DKVB_INIT_FUNCTION(dkvb_array, DKVB_ARRAY_INIT)
 /** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
 DKVB_API void dkvb_array_free(dkvb_array *array);
 
-/** Name of a type, such as "float32"; "unknown". Static; never freed. */
-DKVB_API const char *dkvb_dtype_name(uint32_t dtype);
-
 /* Where the elements of an array that is read lie. */
 enum {
     DKVB_READ_COPY = 0,    /**< in memory of the allocator */

@@ -105,9 +105,6 @@ DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 /** `struct_size` must be set. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 
-/** "pixels", "descriptor", "clip", "resnet50"; NULL for an unknown kind. Static; never freed. */
-DKVB_API const char *dkvb_encoder_kind_name(uint32_t kind);
-
 /** Longest text of dkvb_encoder_identity(), with the final 0. */
 #define DKVB_ENCODER_IDENTITY_SIZE 64
 

@@ -147,7 +147,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_count_classes(dkvb_model *model, 
                                                              const dkvb_run_options *run);
 
 /**
- * Add the kept counts of a class to `counts`, `uint64_t[codebooks][keys]`, as dkvb_activations_count() of its rows
+ * Add the kept counts of a class to `counts`, `uint64_t[codebooks][keys]`, as counting the codes of its rows
  * would.
  *
  * @return `DKVB_ENOTFOUND` if the model keeps none, `DKVB_EINVAL` if there is no such class.

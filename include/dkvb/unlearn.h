@@ -12,9 +12,8 @@
  * order, by a chain of hashes. A chain shows a change only to someone who kept an earlier head (dkvb_journal_head()):
  * whoever can write the file can write a whole new chain, which is as sound as the old one.
  *
- * Source of both methods: *Unlearning via Sparse Representations*, arXiv
- * 2311.15268, section 4. The forget set is given as codes: run it through
- * dkvb_search() with the mask in force, or keep the codes from training.
+ * dkvb_forget_plan() (plan.h) decides all of it and is what most callers use; the calls here do one thing each, and
+ * refuse nothing that is possible. Which pairs to mask is for dkvb_unlearn_choose() (choose.h).
  */
 #ifndef DKVB_UNLEARN_H
 #define DKVB_UNLEARN_H
@@ -33,46 +32,12 @@
 extern "C" {
 #endif
 
-/**
- * Count how often each pair is selected by the codes of a forget set. Counts are added
- * to what is there, so batches, threads and machines can be summed.
- *
- * @param         codes   `uint16_t[n][codebooks][k]`; DKVB_CODE_NONE counts nothing. Stale codes are allowed:
- *                        counts may come from the first codes whatever was masked since.
- * @param[in,out] counts  `uint64_t[codebooks][keys]`; nothing is added on failure.
- * @param         run     NULL for the defaults. Progress is not called: this takes milliseconds.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                           size_t n, uint64_t *counts, const dkvb_run_options *run);
-
-/**
- * Unlearning via activations: add the `pairs` most selected pairs to `mask`, all codebooks together,
- * ties to the lowest pair. Pairs that were never selected are not taken, so fewer may be added.
- *
- * @param mask    made for the codebooks that the counts belong to.
- * @param counts  `uint64_t[codebooks][keys]`, from dkvb_activations_count().
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_activations(dkvb_mask *mask, const uint64_t *counts,
-                                                                uint64_t pairs);
-
-/**
- * Unlearning via examples: draw `examples` of the n rows by `seed`, without replacement, and add to `mask`
- * every pair that any of them selects. All rows if `examples` >= n.
- *
- * @param codes  `uint16_t[n][codebooks][k]`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, const uint16_t *codes, uint32_t k,
-                                                             size_t n, size_t examples, uint64_t seed);
-
 /* How much was done so that rows are forgotten. Values are part of the ABI and of the file format. */
 enum {
     DKVB_STRENGTH_NONE = 0,     /**< not said */
     DKVB_STRENGTH_SUPPRESS = 1, /**< pairs that speak for what is to be forgotten are masked */
     DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows; 2 is not used */
 };
-
-/** "suppress", "exact"; "" for DKVB_STRENGTH_NONE and for numbers that are no strength. */
-DKVB_API const char *dkvb_strength_name(uint32_t strength);
 
 /* What became of the keys when values were trained again. Values are part of the ABI and of the file format. */
 enum {
@@ -147,9 +112,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const d
  *
  * A forgetting that is over because it was taught again is taken back the same way.
  *
- * @return `DKVB_ENOTFOUND` (no such entry), `DKVB_ESTATE` (not a forgetting, undone already, or purged).
+ * @param      entry   its number; 0: the latest that is active.
+ * @param[out] undone  number of the entry that was taken back; or NULL.
+ * @return `DKVB_ENOTFOUND` (no such entry; 0 and none is active), `DKVB_ESTATE` (not a forgetting, undone already, or
+ *         purged).
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone);
 
 /**
  * Say in the journal that what a forgetting, or a replay, was about is taught again: it is over. No later request sets
@@ -216,6 +184,7 @@ typedef struct dkvb_journal_entry {
     uint64_t id;        /**< from 1, ascending */
     uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE, _REPLAY or _RELEARN */
     uint32_t state;     /**< DKVB_JOURNAL_ACTIVE … */
+    uint32_t in_force;  /**< 1: a forgetting or a replay that is neither undone nor over; a purge leaves it in force */
     uint64_t ends;      /**< undo: the entry taken back; relearn: the forgetting that is over; else 0 */
     int64_t time;       /**< seconds since 1970-01-01 00:00 UTC */
     uint64_t pairs;     /**< forget: pairs asked for; undo: pairs that came back; purge: pairs erased */
@@ -224,8 +193,8 @@ typedef struct dkvb_journal_entry {
     const char *reason; /**< tied to the model, until it is changed */
 
     uint32_t strength;             /**< DKVB_STRENGTH_… */
-    uint32_t by_class;             /**< 1: classes were asked for: dkvb_journal_get_classes() */
-    uint32_t measured;             /**< 1: effects are recorded: dkvb_journal_get_effects() */
+    uint32_t by_class;             /**< 1: classes were asked for: dkvb_journal_get_terms() */
+    uint32_t measured;             /**< 1: effects are recorded: dkvb_journal_get_terms() */
     uint32_t forced;               /**< 1: done although a limit was exceeded */
     uint32_t found;                /**< 1: the budget was looked for, to reach `target` */
     uint32_t keys;                 /**< exact: DKVB_KEYS_… */
@@ -247,7 +216,7 @@ typedef struct dkvb_journal_entry {
 
 #define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0,    \
+        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0, \
             {0}, {0}, 0, 0,                                                                                            \
         {                                                                                                              \
             0                                                                                                          \
@@ -255,35 +224,22 @@ typedef struct dkvb_journal_entry {
     }
 DKVB_INIT_FUNCTION(dkvb_journal_entry, DKVB_JOURNAL_ENTRY_INIT)
 
-/** `DKVB_EINVAL` unless a text can stand in a journal as a reason: UTF-8 without control characters, at most 4,095
- * bytes. For callers that want to know before they begin. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_check_reason(const char *reason);
-
-/** Number of entries in the model's journal. */
-DKVB_API uint64_t dkvb_journal_count(const dkvb_model *model);
-
-/** Entry at `index`, 0 = the oldest. `DKVB_ENOTFOUND` past the end. */
+/** One entry of the journal, by its `index`: 0 is the oldest, and dkvb_model_get_info() says how many there are
+ * (`journal_entries`). `DKVB_ENOTFOUND` past the end. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index,
                                                      dkvb_journal_entry *entry);
 
 /**
- * The classes that an entry asked to be forgotten.
- *
- * @param      entry  its number.
- * @param[out] marks  `uint8_t[classes]`: DKVB_FORGET, or DKVB_KEEP; all DKVB_KEEP where it was not by class.
- * @return `DKVB_ENOTFOUND` if there is no such entry.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_classes(const dkvb_model *model, uint64_t entry, uint8_t *marks);
-
-/**
- * What an entry recorded of the effect on each class.
+ * Who an entry asked to be forgotten, and what it recorded of the effect on each class.
  *
  * @param      entry    its number.
- * @param[out] effects  `dkvb_class_effect[classes]`; without rows where nothing was recorded.
+ * @param[out] marks    `uint8_t[classes]`: DKVB_FORGET, or DKVB_KEEP; all DKVB_KEEP where it was not by class. NULL:
+ * not asked for.
+ * @param[out] effects  `dkvb_class_effect[classes]`; without rows where nothing was recorded. NULL: not asked for.
  * @return `DKVB_ENOTFOUND` if there is no such entry.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_effects(const dkvb_model *model, uint64_t entry,
-                                                             dkvb_class_effect *effects);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint8_t *marks,
+                                                           dkvb_class_effect *effects);
 
 /** The pairs that a forgetting asked for. `DKVB_ESTATE` if the list is gone (undone or purged). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);

@@ -20,7 +20,6 @@ static const struct {
     ROW(dkvb_audit_fit_options, DKVB_AUDIT_FIT_OPTIONS_INIT),
     ROW(dkvb_audit_shadow_options, DKVB_AUDIT_SHADOW_OPTIONS_INIT),
     ROW(dkvb_budget, DKVB_BUDGET_INIT),
-    ROW(dkvb_budget_options, DKVB_BUDGET_OPTIONS_INIT),
     ROW(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT),
     ROW(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT),
     ROW(dkvb_codeset_info, DKVB_CODESET_INFO_INIT),

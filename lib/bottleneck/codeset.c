@@ -185,16 +185,17 @@ static dkvb_status settle_features(struct addition *a)
         return dkvb__fail(DKVB_EINVAL,
                           "codeset: features are %s with %u columns; they must be uint8, float16, float32 "
                           "or float64, with 1 column or more",
-                          dkvb_dtype_name(x->dtype), x->columns);
+                          dkvb_name(DKVB_NAME_DTYPE, x->dtype), x->columns);
     if (rows->n == 0 && a->set->keep == DKVB_KEPT_AUTO)
         a->keep_features = x->features && dkvb__coderows_feature_size(&first) < packed;
     if (a->keep_features && !x->features)
         return dkvb__fail(DKVB_EINVAL, "codeset: the %s part keeps features, so rows must bring theirs",
                           part_names[a->part]);
     if (a->keep_features && rows->n > 0 && (x->dtype != rows->dtype || x->columns != rows->columns))
-        return dkvb__fail(
-            DKVB_EMISMATCH, "codeset: features are %s with %u columns, those of the %s part are %s with %u",
-            dkvb_dtype_name(x->dtype), x->columns, part_names[a->part], dkvb_dtype_name(rows->dtype), rows->columns);
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "codeset: features are %s with %u columns, those of the %s part are %s with %u",
+                          dkvb_name(DKVB_NAME_DTYPE, x->dtype), x->columns, part_names[a->part],
+                          dkvb_name(DKVB_NAME_DTYPE, rows->dtype), rows->columns);
     return DKVB_OK;
 }
 

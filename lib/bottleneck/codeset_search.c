@@ -238,7 +238,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
 
     if (narrowest > dtype) /* types are numbered by what they hold */
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
-                          dkvb_dtype_name(dtype));
+                          dkvb_name(DKVB_NAME_DTYPE, dtype));
     for (size_t i = 0; !rc && i < f->from.n; i++) {
         size_t r = f->order[i].index;
 

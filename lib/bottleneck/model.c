@@ -212,7 +212,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.mapped = m->mapping != NULL;
     full.format_major = m->format_major;
     full.format_minor = m->format_minor;
-    full.masked_pairs = dkvb_mask_count(m->mask);
+    full.masked_pairs = dkvb__mask_count(m->mask);
     full.purged_pairs = cb.purged_pairs;
     full.journal_entries = m->journal.count;
     full.rows_trained = m->rows_trained;

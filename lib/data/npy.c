@@ -457,7 +457,7 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
 
     if (!rc && from != 0 && from != dtype && !halves)
         rc = dkvb__fail(DKVB_EINVAL, "%.300s: %s is not made of %s; only float16 is, of float32", path,
-                        dkvb_dtype_name(dtype), dkvb_dtype_name(from));
+                        dkvb_name(DKVB_NAME_DTYPE, dtype), dkvb_name(DKVB_NAME_DTYPE, from));
 
     if (rc)
         return rc;

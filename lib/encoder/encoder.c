@@ -11,18 +11,17 @@
 #include "encoder/network.h"
 
 static const struct kind {
-    const char *name;
     const struct dkvb__network *network; /* NULL: not in this build */
     bool weights;
 } kinds[] = {
-    [DKVB_ENCODER_PIXELS] = {"pixels", &dkvb__pixels, false},
-    [DKVB_ENCODER_DESCRIPTOR] = {"descriptor", &dkvb__descriptor, false},
+    [DKVB_ENCODER_PIXELS] = {&dkvb__pixels, false},
+    [DKVB_ENCODER_DESCRIPTOR] = {&dkvb__descriptor, false},
 #ifdef DKVB_HAVE_WEIGHTS
-    [DKVB_ENCODER_CLIP] = {"clip", &dkvb__clip, true},
-    [DKVB_ENCODER_RESNET50] = {"resnet50", &dkvb__resnet50, true},
+    [DKVB_ENCODER_CLIP] = {&dkvb__clip, true},
+    [DKVB_ENCODER_RESNET50] = {&dkvb__resnet50, true},
 #else
-    [DKVB_ENCODER_CLIP] = {"clip", NULL, true},
-    [DKVB_ENCODER_RESNET50] = {"resnet50", NULL, true},
+    [DKVB_ENCODER_CLIP] = {NULL, true},
+    [DKVB_ENCODER_RESNET50] = {NULL, true},
 #endif
 };
 
@@ -37,25 +36,25 @@ struct dkvb_encoder {
     char identity[DKVB_ENCODER_IDENTITY_SIZE];
 };
 
-const char *dkvb_encoder_kind_name(uint32_t kind)
-{
-    return kind < KINDS ? kinds[kind].name : NULL;
-}
-
 static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 {
     if (kind == 0 || kind >= KINDS)
         return dkvb__fail(DKVB_EINVAL, "encoder: kind %u found, 1 to %d wanted", kind, KINDS - 1);
     if (!kinds[kind].network)
-        return dkvb__fail(DKVB_ESTATE, "encoder %s: this build reads no weights (DKVB_WEIGHTS)", kinds[kind].name);
+        return dkvb__fail(DKVB_ESTATE, "encoder %s: this build reads no weights (DKVB_WEIGHTS)",
+                          dkvb_name(DKVB_NAME_ENCODER, kind));
     if (kinds[kind].weights && !o->weights)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file", kinds[kind].name);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file",
+                          dkvb_name(DKVB_NAME_ENCODER, kind));
     if (!kinds[kind].weights && o->weights)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", kinds[kind].name, o->weights);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", dkvb_name(DKVB_NAME_ENCODER, kind),
+                          o->weights);
     if (o->upright > 1)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: upright is %u, it must be 0 or 1", kinds[kind].name, o->upright);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: upright is %u, it must be 0 or 1",
+                          dkvb_name(DKVB_NAME_ENCODER, kind), o->upright);
     if (kind != DKVB_ENCODER_CLIP && o->config)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no config, %.300s found", kinds[kind].name, o->config);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no config, %.300s found", dkvb_name(DKVB_NAME_ENCODER, kind),
+                          o->config);
     return dkvb__check_allocator(o->allocator);
 }
 
@@ -63,7 +62,7 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     char detail[DKVB_ENCODER_IDENTITY_SIZE - 20] = "";
-    const char *name = kinds[e->info.kind].name;
+    const char *name = dkvb_name(DKVB_NAME_ENCODER, e->info.kind);
     dkvb_status rc = e->network->open(&e->state, &e->info, detail, sizeof detail, o, &e->mem);
 
     if (!rc)
@@ -90,7 +89,7 @@ dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind, const dkvb_enco
     mem = dkvb__allocator(o.allocator);
     e = dkvb__alloc0(&mem, 1, sizeof *e);
     if (!e)
-        return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", kinds[kind].name);
+        return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", dkvb_name(DKVB_NAME_ENCODER, kind));
     e->mem = mem;
     e->network = kinds[kind].network;
     e->upright = o.upright != 0;

@@ -6,9 +6,9 @@
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
-#include "dkvb/replay.h"
 #include "dkvb/search.h"
 #include "fit/fit.h"
+#include "unlearn/replay.h"
 
 /* `after` is what the model becomes at the end, when nothing can fail any more. */
 struct more {
@@ -47,7 +47,7 @@ static dkvb_status check_codeset(const struct more *t)
             DKVB_ESTATE, "codeset: %u sessions are recorded, there is room for no more: train a model anew on all rows",
             t->set->sessions);
     rc = dkvb__codeset_need_codes(t->set, DKVB_PART_HELD_OUT);
-    return rc ? rc : dkvb_replay_check(t->model, t->set, NULL, 0, t->f.run);
+    return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
 /* Rows without ids are numbered on from the largest id; those with ids must be new. */

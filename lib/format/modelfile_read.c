@@ -32,9 +32,9 @@ struct reading {
     size_t stored;    /* how many those are */
 };
 
-static const char *const known_sections[] = {"shape",     "classes", "journal", "mask",   "purged",
-                                             "center",    "scales",  "keys",    "values", "evidence", "terms",
-                                             "whitening", "encoder", "counts",  "valued", "lengths"};
+static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
+                                             "scales",  "keys",    "values",  "evidence", "terms",  "whitening",
+                                             "encoder", "counts",  "valued",  "lengths"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -396,7 +396,7 @@ static const char *record_fault(const dkvb_model *m, const struct dkvb__record *
 
     if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_RELEARN)
         return "is of an unknown kind";
-    if (record->pairs > dkvb_mask_total(m->mask) || record->pairs_new > record->pairs || record->time < 0)
+    if (record->pairs > dkvb__pair_count(m) || record->pairs_new > record->pairs || record->time < 0)
         return "has numbers that cannot be";
     if (record->kind != DKVB_JOURNAL_FORGET && (record->list || record->pairs_new != 0))
         return "lists pairs but is not a forgetting";

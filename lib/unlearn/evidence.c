@@ -13,13 +13,6 @@
 #include "base/sort.h"
 #include "base/status.h"
 
-const char *dkvb_strength_name(uint32_t strength)
-{
-    static const char *const names[] = {"", "suppress", "", "exact"};
-
-    return strength <= DKVB_STRENGTH_EXACT ? names[strength] : "";
-}
-
 /* hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain keeps a set of rows from
  * passing for a set of pairs. */
 static void commit(uint8_t hash[32], const uint8_t salt[32], const char *domain, uint64_t count, const void *ids,
@@ -90,7 +83,7 @@ static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], cons
 
 static dkvb_status check_options(const dkvb_forget_options *o)
 {
-    if (o->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(o->strength))
+    if (!dkvb__strength_known(o->strength))
         return dkvb__fail(DKVB_EINVAL, "strength: %u found, it must be 0 (not said), 1 (suppress) or 3 (exact)",
                           o->strength);
     if (o->row_count > 0 && !o->rows)

@@ -7,6 +7,12 @@
 /* What makes the journal evidence: commitments to rows and pairs, and a chain of hashes. docs/format.md has every byte
  * that is hashed. */
 
+/* Whether a number is one of DKVB_STRENGTH_…; 2 is not used. */
+static inline bool dkvb__strength_known(uint32_t strength)
+{
+    return strength == DKVB_STRENGTH_NONE || strength == DKVB_STRENGTH_SUPPRESS || strength == DKVB_STRENGTH_EXACT;
+}
+
 /* Give a record its strength, and salt and commitment to rows, as the options say; checked. What it has when this
  * fails goes with dkvb__record_clear(). */
 dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_allocator *mem);

@@ -13,7 +13,6 @@
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 #include "unlearn/evidence.h"
-#include "unlearn/held_out.h"
 #include "unlearn/journal.h"
 
 static dkvb_status check_share(const char *what, double share)
@@ -320,11 +319,11 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     dkvb_status rc = dkvb_mask_copy(&both, p->model->mask);
 
     if (!rc)
-        rc = dkvb_mask_union(both, plan->mask);
+        rc = dkvb_mask_combine(both, plan->mask, DKVB_MASK_UNION);
     if (!rc) {
         dkvb__drop_purged(both, p->model->codebooks);
-        plan->info.pairs = dkvb_mask_count(plan->mask);
-        plan->info.pairs_new = dkvb_mask_count(both) - dkvb_mask_count(p->model->mask);
+        plan->info.pairs = dkvb__mask_count(plan->mask);
+        plan->info.pairs_new = dkvb__mask_count(both) - dkvb__mask_count(p->model->mask);
     }
     dkvb_mask_free(both);
     return rc;
@@ -567,7 +566,7 @@ static dkvb_forget_options terms_of(const dkvb_plan *plan)
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
 
-    o.method = exact ? replayed : plan->info.method ? dkvb_method_name(plan->info.method) : NULL;
+    o.method = exact ? replayed : plan->info.method ? dkvb_name(DKVB_NAME_METHOD, plan->info.method) : NULL;
     o.reason = plan->reason;
     o.strength = plan->info.strength;
     o.forced = plan->info.forced;
@@ -676,7 +675,7 @@ void dkvb_plan_free(dkvb_plan *plan)
         dkvb_mask_free(plan->again[i].mask);
     }
     dkvb__free(&mem, plan->again);
-    dkvb_replay_free(plan->replay); /* before the model that it is of */
+    dkvb__replay_free(plan->replay); /* before the model that it is of */
     dkvb_model_free(plan->placed);
     dkvb_codeset_free(plan->placed_set);
     dkvb_mask_free(plan->mask);

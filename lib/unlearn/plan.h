@@ -4,7 +4,9 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 #include "dkvb/plan.h"
-#include "dkvb/replay.h"
+#include "unlearn/choose.h"
+#include "unlearn/effect.h"
+#include "unlearn/replay.h"
 
 /* A request that an earlier entry made, to be forgotten once more. */
 struct dkvb__again {
@@ -48,10 +50,10 @@ struct dkvb_plan {
     uint64_t budget;            /* that chose the mask, for the journal */
     struct dkvb__again *again;  /* [info.again] */
 
-    uint64_t *lifted;         /* exact: [info.lifted], entries */
-    dkvb_replay *replay;      /* exact: of the model, or of `placed` */
-    dkvb_model *placed;       /* exact: on new keys, else NULL; takes the place of the model */
-    dkvb_codeset *placed_set; /* its codeset */
+    uint64_t *lifted;            /* exact: [info.lifted], entries */
+    struct dkvb__replay *replay; /* exact: of the model, or of `placed` */
+    dkvb_model *placed;          /* exact: on new keys, else NULL; takes the place of the model */
+    dkvb_codeset *placed_set;    /* its codeset */
 };
 
 /* What is at hand while a plan is made. */

@@ -15,7 +15,6 @@
 #include "dkvb/search.h"
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
-#include "unlearn/replay.h"
 
 /* Earlier maskings of these very rows would only be a trace of them: they are taken back. mask: what stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
@@ -26,7 +25,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     plan->lifted = dkvb__alloc(&plan->mem, j->count, sizeof *plan->lifted);
     if (!plan->lifted)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu entries", j->count);
-    dkvb_mask_clear(p->view.mask);
+    dkvb__mask_clear(p->view.mask);
     for (size_t i = 0; i < j->count; i++) {
         if (!dkvb__journal_masks(j, i))
             continue;
@@ -44,7 +43,7 @@ static bool was_done(const struct dkvb__planning *p, uint32_t keys)
 {
     const dkvb_plan *plan = p->plan;
 
-    for (uint64_t i = dkvb_journal_count(p->model); i-- > 0;) {
+    for (uint64_t i = p->model->journal.count; i-- > 0;) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         if (dkvb_journal_get(p->model, i, &entry) == DKVB_OK && entry.kind == DKVB_JOURNAL_REPLAY &&
@@ -65,18 +64,18 @@ static dkvb_status replay(struct dkvb__planning *p)
     if (!rc)
         rc = lift_earlier(p);
     if (!rc)
-        rc = dkvb_replay_new(&plan->replay, p->model, p->set, plan->ids, plan->id_count, p->run);
+        rc = dkvb__replay_new(&plan->replay, p->model, p->set, plan->ids, plan->id_count, p->run);
     if (rc)
         return rc;
-    after = dkvb__replay_after(plan->replay);
-    dkvb_mask_clear(after->mask);
-    rc = dkvb_mask_union(after->mask, p->view.mask);
+    after = plan->replay->after;
+    dkvb__mask_clear(after->mask);
+    rc = dkvb_mask_combine(after->mask, p->view.mask, DKVB_MASK_UNION);
     plan->info.resumed =
         memcmp(p->model->trained, after->trained, sizeof after->trained) == 0 && was_done(p, DKVB_KEYS_KEPT);
     if (rc || p->held.n == 0)
         return rc;
     plan->measured = 1;
-    rc = dkvb_effect_compare(p->model, after, &p->held, plan->effects, p->run);
+    rc = dkvb__effect_compare(p->model, after, &p->held, plan->effects, p->run);
     return rc ? rc : dkvb__guard_effects(p);
 }
 
@@ -279,9 +278,9 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
                                      : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu answers", p->held.n);
 
     if (!rc)
-        rc = dkvb_effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
+        rc = dkvb__effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
     if (!rc && left.n > 0)
-        rc = dkvb_effect_answer(dkvb_replay_model(plan->replay), NULL, &left, after, NULL, p->run);
+        rc = dkvb__effect_answer(plan->replay->after, NULL, &left, after, NULL, p->run);
     memset(plan->effects, 0, plan->classes * sizeof *plan->effects);
     for (size_t i = 0; !rc && i < left.n; i++) {
         size_t was = dkvb_codeset_find(&p->held, left.ids[i]);
@@ -298,7 +297,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
         e->gained += right_after && !right_before;
     }
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        dkvb_effect_add(&plan->effects[l], &(dkvb_class_effect){0});
+        dkvb__effect_add(&plan->effects[l], &(dkvb_class_effect){0});
     dkvb__free_erased(&plan->mem, before);
     dkvb__free_erased(&plan->mem, after);
     if (rc)
@@ -317,7 +316,7 @@ static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_op
         return dkvb_codeset_check(p->set, p->model->codebooks);
     rc = make_set(p, p->model, keyinit, left);
     if (!rc)
-        rc = dkvb_replay_check(p->model, p->plan->placed_set, NULL, 0, p->run);
+        rc = dkvb__replay_check(p->model, p->plan->placed_set, NULL, 0, p->run);
     p->plan->info.resumed = !rc;
     return rc;
 }
@@ -340,16 +339,16 @@ static dkvb_status place_again(struct dkvb__planning *p)
         rc = lift_earlier(p);
     if (!rc)
         rc = dkvb_model_get_info(p->model, &info);
-    if (!rc && of_model && dkvb_mask_count(p->view.mask) + info.purged_pairs > 0)
+    if (!rc && of_model && dkvb__mask_count(p->view.mask) + info.purged_pairs > 0)
         rc =
             dkvb__fail(DKVB_ESTATE,
                        "%llu pairs are masked or purged for other rows, and new keys would bring those back: undo what "
                        "can be undone and name its rows here too, or keep the keys",
-                       (unsigned long long)(dkvb_mask_count(p->view.mask) + info.purged_pairs));
+                       (unsigned long long)(dkvb__mask_count(p->view.mask) + info.purged_pairs));
     if (!rc && of_model)
         rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
     if (!rc && of_model)
-        rc = dkvb_replay_check(p->model, p->set, plan->ids, plan->id_count, p->run);
+        rc = dkvb__replay_check(p->model, p->set, plan->ids, plan->id_count, p->run);
     if (!rc && of_model)
         rc = check_features(p);
     if (!rc)
@@ -361,7 +360,7 @@ static dkvb_status place_again(struct dkvb__planning *p)
     if (!rc && of_model)
         rc = make_set(p, plan->placed, &keyinit, &left);
     if (!rc && of_model)
-        rc = dkvb_replay_new(&plan->replay, plan->placed, plan->placed_set, NULL, 0, p->run);
+        rc = dkvb__replay_new(&plan->replay, plan->placed, plan->placed_set, NULL, 0, p->run);
     left_free(&left, &plan->mem);
     return !rc && of_model && p->held.n > 0 ? compare_placed(p) : rc;
 }
@@ -420,7 +419,7 @@ static dkvb_status fit_temperature_without(const dkvb_plan *plan, dkvb_codeset *
         if (at < held->n)
             held->labels[at] = -1;
     }
-    rc = fit_temperature(set, dkvb_replay_model(plan->replay), temperature, power);
+    rc = fit_temperature(set, plan->replay->after, temperature, power);
     if (held->n > 0)
         memcpy(held->labels, labels, held->n * sizeof *labels);
     dkvb__free_erased(&plan->mem, labels);
@@ -441,9 +440,9 @@ static dkvb_status apply_kept(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
     if (!rc)
         rc = dkvb__journal_reserve(model, (size_t)plan->info.lifted + 1);
     for (size_t i = 0; !rc && i < plan->info.lifted; i++)
-        rc = dkvb_model_undo(model, plan->lifted[i]);
+        rc = dkvb_model_undo(model, plan->lifted[i], NULL);
     if (!rc)
-        rc = dkvb_replay_commit(plan->replay, terms, entry);
+        rc = dkvb__replay_commit(plan->replay, terms, entry);
     if (!rc)
         rc = dkvb_model_set_temperature(model, temperature, power);
     return rc ? rc : dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
@@ -463,9 +462,9 @@ static dkvb_status apply_placed(dkvb_plan *plan, dkvb_model *model, dkvb_codeset
         return DKVB_OK;
     }
     terms->after = plan->head;
-    rc = fit_temperature(plan->placed_set, dkvb_replay_model(plan->replay), &temperature, &power);
+    rc = fit_temperature(plan->placed_set, plan->replay->after, &temperature, &power);
     if (!rc)
-        rc = dkvb_replay_commit(plan->replay, terms, entry);
+        rc = dkvb__replay_commit(plan->replay, terms, entry);
     if (!rc)
         rc = dkvb_model_set_temperature(plan->placed, temperature, power);
     if (rc)

@@ -61,7 +61,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
                                     struct dkvb__record *record)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
-    dkvb_status rc = dkvb_journal_get_classes(model, index + 1, marks);
+    dkvb_status rc = dkvb_journal_get_terms(model, index + 1, marks, NULL);
 
     for (uint32_t l = 0; !rc && l < model->classes; l++)
         if (!taught[l])

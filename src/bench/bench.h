@@ -32,7 +32,6 @@ struct bench {
     uint16_t *codes;       /* [n][C][k] */
     uint16_t *other_codes; /* [n][C][k], forget: those after the mask */
     int32_t *labels;       /* [n] */
-    uint64_t *counts;      /* [C][K] */
     uint64_t entry;        /* forget: the one of the journal that will be undone */
     uint64_t masked, hit;  /* forget: pairs in the mask; (row, codebook) pairs searched again */
     double *call_seconds;  /* search: [repeats][calls] */

@@ -46,8 +46,8 @@ static int read_array(dkvb_array *array, const char *path, const char *wanted)
     int code = tool_check(dkvb_array_read(array, path, DKVB_READ_COPY, NULL));
 
     if (code == EXIT_SUCCESS && (array->dtype != DKVB_DTYPE_F32 || array->ndim != 3))
-        code = tool_fail("%s: %s of %" PRIu32 " dimensions, %s is wanted", path, dkvb_dtype_name(array->dtype),
-                         array->ndim, wanted);
+        code = tool_fail("%s: %s of %" PRIu32 " dimensions, %s is wanted", path,
+                         dkvb_name(DKVB_NAME_DTYPE, array->dtype), array->ndim, wanted);
     for (uint32_t i = 0; i < 3 && code == EXIT_SUCCESS; i++)
         if (array->shape[i] == 0 || array->shape[i] > UINT32_MAX)
             code = tool_fail("%s: dimension %" PRIu32 " is %" PRIu64, path, i, array->shape[i]);
@@ -141,7 +141,6 @@ void bench_free(struct bench *b)
         free(b->measured[i]);
     free(b->sorted);
     free(b->call_seconds);
-    free(b->counts);
     free(b->labels);
     free(b->codes);
     free(b->other_codes);

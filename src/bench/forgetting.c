@@ -32,8 +32,7 @@ static int prepare(struct bench *b)
         return code;
     b->series = SERIES;
     b->rows = b->random_rows = bench_draw_gaussian(b, "rows", (size_t)a->rows, a->input_dim, 1);
-    b->counts = input_memory("counts", sizeof *b->counts, a->codebooks, a->keys, 1);
-    return b->rows && b->counts ? EXIT_SUCCESS : EXIT_FAILURE;
+    return b->rows ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int search(struct bench *b, const dkvb_run_options *run)
@@ -46,18 +45,21 @@ static int search(struct bench *b, const dkvb_run_options *run)
 static int forget(struct bench *b, const dkvb_run_options *run)
 {
     const struct bench_args *a = &b->args;
+    dkvb_request request = DKVB_REQUEST_INIT;
+    dkvb_mask_info info = DKVB_MASK_INFO_INIT;
     dkvb_mask *mask = NULL;
-    int code;
+    int code = tool_check(dkvb_mask_new(&mask, b->codebooks));
 
-    memset(b->counts, 0, (size_t)a->codebooks * a->keys * sizeof *b->counts);
-    code = tool_check(dkvb_activations_count(b->model, b->codes, a->top_k, (size_t)a->rows, b->counts, run));
+    request.k = a->top_k;
+    request.codes = b->codes;
+    request.n = (size_t)a->rows;
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_mask_new(&mask, b->codebooks));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_unlearn_by_activations(mask, b->counts, a->pairs));
+        code = tool_check(dkvb_unlearn_choose(mask, b->model, &request, a->pairs, run));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_forget(b->model, mask, NULL, &b->entry));
-    b->masked = code == EXIT_SUCCESS ? dkvb_mask_count(mask) : 0;
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_mask_get_info(mask, &info));
+    b->masked = info.pairs;
     dkvb_mask_free(mask);
     return code;
 }
@@ -81,7 +83,7 @@ static int measure(struct bench *b, uint32_t series, const dkvb_run_options *run
     code = series == SEARCH ? search(b, run) : series == FORGET ? forget(b, run) : refresh(b, run);
     *seconds = progress_clock() - start;
     if (series == REFRESH && code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_undo(b->model, b->entry));
+        code = tool_check(dkvb_model_undo(b->model, b->entry, NULL));
     return code;
 }
 

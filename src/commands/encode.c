@@ -263,7 +263,7 @@ static void print_json(const struct encode *e)
         json_null("labels");
     json_count("classes", e->pictures.info.classes);
     json_text("encoder", dkvb_encoder_identity(e->pictures.encoder));
-    json_text("dtype", dkvb_dtype_name(dtypes[e->args.dtype]));
+    json_text("dtype", dkvb_name(DKVB_NAME_DTYPE, dtypes[e->args.dtype]));
     pictures_json_left_out(&e->left);
     json_count("resumed", e->partial.resumed);
     json_real("seconds", progress_clock() - e->began);

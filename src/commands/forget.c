@@ -342,8 +342,6 @@ static int fill_request(struct forget *f)
 
     if (a->salt && !hex_parse(a->salt, f->salt, sizeof f->salt))
         return args_misused(f->command, "--salt must be 64 hexadecimal digits");
-    if (a->reason && dkvb_journal_check_reason(a->reason) != DKVB_OK)
-        return args_misused(f->command, dkvb_last_error());
     q->strength = a->exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
     q->method = a->method;
     q->budget = a->method == DKVB_METHOD_EXAMPLES ? a->examples : a->pairs;

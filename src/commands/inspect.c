@@ -73,7 +73,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     } else {
         json_null("row_lengths");
     }
-    json_text("values_dtype", dkvb_dtype_name(info->values_dtype));
+    json_text("values_dtype", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
     json_count("rows_trained", info->rows_trained);
     json_count("trials", info->trials);
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
@@ -84,7 +84,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     for (uint32_t i = 0; i < info->classes; i++)
         json_text(NULL, dkvb_model_class_name(model, i));
     json_close(']');
-    code = journal_json(model);
+    code = journal_write(model, true);
     json_close('}');
     return code;
 }
@@ -127,7 +127,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
     print_encoder(model);
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);
-    printf("values     %s\n", dkvb_dtype_name(info->values_dtype));
+    printf("values     %s\n", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
     printf("answers    at temperature %.3f\n", info->temperature);
     printf("trained    on %" PRIu64 " rows, each epoch counted\n", info->rows_trained);
     if (info->trials > 0)
@@ -136,7 +136,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
            (uint64_t)info->codebooks * info->keys, info->masked_pairs, info->purged_pairs);
     print_classes(model, info);
     putchar('\n');
-    return journal_print(model);
+    return journal_write(model, false);
 }
 
 int cmd_inspect(int argc, char **argv)

@@ -3,84 +3,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "io/args.h"
-#include "io/input.h"
+#include "commands/change.h"
 #include "io/json.h"
 #include "io/output.h"
-#include "io/paths.h"
-#include "io/progress.h"
 #include "tool.h"
 
-struct rename_args {
-    struct args args;
-    const char *output;
-    bool json;
-};
-
-#define AT(member) offsetof(struct rename_args, member)
-
-static const struct args_option options[] = {
-    {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
-};
+static const struct args_option options[] = {CHANGE_OPTIONS, {0}};
 
 static const struct args_command command = {
     .name = "rename",
     .synopsis = "MODEL CLASS [NAME] [-o OUT] [--json]",
-    .about = "Give a class another name, or none where NAME is missing: the name of a class is personal where a class is\n"
-             "a person. CLASS is a name or an index. Names stand in the list of classes only; other copies keep theirs.",
+    .about =
+        "Give a class another name, or none where NAME is missing: the name of a class is personal where a class is\n"
+        "a person. CLASS is a name or an index. Names stand in the list of classes only; other copies keep theirs.",
     .options = options,
-    .size = sizeof(struct rename_args),
+    .size = sizeof(struct change),
     .least_operands = 2,
     .most_operands = 3,
 };
 
-static int rename_class(const struct rename_args *args)
+static int rename_class(struct change *c)
 {
-    const char *path = args->args.operand[0], *output = args->output ? args->output : path;
-    double began = progress_clock();
-    dkvb_model *model = NULL;
-    dkvb_model_info info;
-    uint32_t label = 0;
-    const struct path inputs[] = {{0}}, outputs[] = {{args->output ? "--output" : "MODEL", output}, {0}};
-    int code = paths_claim(&command, inputs, outputs);
+    const char *path = c->args.operand[0];
+    int code =
+        tool_check_about(path, dkvb_model_find_class(c->model, c->args.operand[1], DKVB_FIND_NAME_OR_INDEX, &c->label));
 
-    if (code == EXIT_SUCCESS)
-        code = input_model_load(&model, path, &info);
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(path, dkvb_model_find_class(model, args->args.operand[1], DKVB_FIND_NAME_OR_INDEX, &label));
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(path, dkvb_model_set_class_name(model, label, args->args.operand[2]));
-    if (code == EXIT_SUCCESS)
-        code = output_model(model, output);
-    if (code == EXIT_SUCCESS && args->json) {
-        json_open(NULL, '{');
-        json_count("label", label);
-        json_text("name", dkvb_model_class_name(model, label));
-        json_real("seconds", progress_clock() - began);
-        json_close('}');
-    } else if (code == EXIT_SUCCESS) {
-        printf("class %" PRIu32 " ", label);
-        if (dkvb_model_class_name(model, label)) {
-            fputs("is called '", stdout);
-            output_padded(dkvb_model_class_name(model, label), 0);
-            putchar('\'');
-        } else {
-            fputs("has no name", stdout);
-        }
-        printf("\nwrote %s\n", output);
+    return code ? code : tool_check_about(path, dkvb_model_set_class_name(c->model, c->label, c->args.operand[2]));
+}
+
+static void tell(const struct change *c)
+{
+    const char *name = dkvb_model_class_name(c->model, c->label);
+
+    if (c->json) {
+        json_count("label", c->label);
+        json_text("name", name);
+        return;
     }
-    dkvb_model_free(model);
-    return code;
+    printf("class %" PRIu32 " %s", c->label, name ? "is called '" : "has no name");
+    if (name)
+        output_padded(name, 0);
+    puts(name ? "'" : "");
 }
 
 int cmd_rename(int argc, char **argv)
 {
-    struct rename_args args;
+    struct change c = {0};
     int code;
 
-    if (!args_parse(&command, argc, argv, &args, &code))
-        return code;
-    return rename_class(&args);
+    return args_parse(&command, argc, argv, &c, &code) ? change_model(&command, &c, rename_class, tell) : code;
 }

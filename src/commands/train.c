@@ -590,8 +590,7 @@ static int end_forgettings_of_rows(struct train *t)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(t->model, id - 1, &entry));
-        if (code == EXIT_SUCCESS && journal_in_force(&entry) &&
-            dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
+        if (code == EXIT_SUCCESS && entry.in_force && dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
             code = tool_check(dkvb_model_relearn(t->model, id, NULL, NULL));
     }
     return code;
@@ -607,7 +606,7 @@ static int note_unchecked(const struct train *t)
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(t->model, i, &e));
-        if (code || !journal_in_force(&e) || !e.rows || e.by_class)
+        if (code || !e.in_force || !e.rows || e.by_class)
             continue;
         if (e.salted)
             tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
@@ -651,7 +650,7 @@ static int go_on(struct train *t)
         code = readmit(t);
     if (code)
         return code;
-    t->entries_before = dkvb_journal_count(t->model);
+    t->entries_before = t->info.journal_entries;
     rows.codes = t->given.codes;
     rows.k = a->codes ? t->info.top_k : 0;
     t->run = progress_start("search", a->threads);
@@ -686,7 +685,7 @@ static int survey_held_out(struct train *t)
 /* What the journal says of forgettings that are over, in the entries that this training added. */
 static int read_relearned(struct train *t)
 {
-    uint64_t count = dkvb_journal_count(t->model), added = count - t->entries_before;
+    uint64_t count = t->info.journal_entries, added = count - t->entries_before;
     int code = EXIT_SUCCESS;
 
     if (added == 0)

@@ -197,8 +197,8 @@ static int check_key(const struct partial *p, const struct header *h)
         return refuse(p, found, wanted);
     }
     if (h->dtype != p->key.dtype) {
-        snprintf(wanted, sizeof wanted, "%s is", dkvb_dtype_name(p->key.dtype));
-        return refuse(p, dkvb_dtype_name(h->dtype), wanted);
+        snprintf(wanted, sizeof wanted, "%s is", dkvb_name(DKVB_NAME_DTYPE, p->key.dtype));
+        return refuse(p, dkvb_name(DKVB_NAME_DTYPE, h->dtype), wanted);
     }
     if (h->pictures != p->key.pictures || h->set != p->key.set)
         return refuse(p, "other pictures, or of these before they were changed", "those of --input are");

@@ -48,12 +48,12 @@ int pictures_check_args(const struct args_command *command, const struct picture
 
     if (takes_weights(kind) && !args->weights) {
         snprintf(message, sizeof message, "--weights is missing: --encoder %s has none of its own",
-                 dkvb_encoder_kind_name(kind));
+                 dkvb_name(DKVB_NAME_ENCODER, kind));
         return args_misused(command, message);
     }
     if (!takes_weights(kind) && args->weights) {
         snprintf(message, sizeof message, "--weights does not go with --encoder %s, which has none",
-                 dkvb_encoder_kind_name(kind));
+                 dkvb_name(DKVB_NAME_ENCODER, kind));
         return args_misused(command, message);
     }
     if (kind != DKVB_ENCODER_CLIP && args->config)
@@ -129,7 +129,7 @@ static int open_encoder(struct pictures *p, uint32_t kind, bool turned)
     o.upright = p->args->exif_orientation || turned;
     code = kind == DKVB_ENCODER_PIXELS ? size_of_pixels(p, &o) : EXIT_SUCCESS;
     if (kind != DKVB_ENCODER_CLIP && p->args->config)
-        return tool_fail("%s: encoder %s takes no config", p->args->config, dkvb_encoder_kind_name(kind));
+        return tool_fail("%s: encoder %s takes no config", p->args->config, dkvb_name(DKVB_NAME_ENCODER, kind));
     o.weights = p->args->weights;
     o.config = p->args->config;
     o.activation = p->args->activation;
@@ -171,10 +171,12 @@ static uint32_t kind_of(const char *identity)
 {
     size_t length = strcspn(identity, ":+");
 
-    for (uint32_t kind = 1; dkvb_encoder_kind_name(kind); kind++)
-        if (strlen(dkvb_encoder_kind_name(kind)) == length &&
-            memcmp(dkvb_encoder_kind_name(kind), identity, length) == 0)
+    for (uint32_t kind = DKVB_ENCODER_PIXELS; kind <= DKVB_ENCODER_RESNET50; kind++) {
+        const char *name = dkvb_name(DKVB_NAME_ENCODER, kind);
+
+        if (strlen(name) == length && memcmp(name, identity, length) == 0)
             return kind;
+    }
     return 0;
 }
 

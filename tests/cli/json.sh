@@ -51,7 +51,7 @@ KEYS = {
     "undo": "entry pairs_restored masked_pairs seconds",
     "rename": "label name seconds",
     "purge": "pairs_purged purged_pairs pairs_total names_dropped seconds",
-    "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",
+    "masks": "masked_pairs purged_pairs pairs_total head journal",
     "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k rows_outside_scale seconds",
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",

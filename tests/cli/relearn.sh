@@ -33,7 +33,7 @@ claim journal.json '[(e["what"], e["state"], e["ends"]) for e in d["journal"]] =
 claim journal.json 'd["journal"][1]["classes"] == [{"label": 1, "name": "dog"}] and d["masked_pairs"] > 0'
 "$dkvb" masks dog.dkvb >masks.txt
 grep -q 'relearn 1  done' masks.txt || fail "$(cat masks.txt)"
-grep -qx '       taught again: 1 dog' masks.txt || fail "$(cat masks.txt)"
+grep -qx "       taught again: 1 'dog'" masks.txt || fail "$(cat masks.txt)"
 check "$dkvb" verify dog.dkvb >verify.txt
 grep -qx 'entry 1 is over: what it forgot was taught again' verify.txt || fail "$(cat verify.txt)"
 check "$dkvb" verify dog.dkvb --json >verify.json

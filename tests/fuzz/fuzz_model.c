@@ -25,6 +25,7 @@ static void choose(const dkvb_model *m, const dkvb_model_info *info)
     dkvb_request request = DKVB_REQUEST_INIT;
     uint8_t *classes = calloc(info->classes, 1);
     uint64_t *counts = calloc((size_t)info->codebooks * info->keys, sizeof *counts);
+    dkvb_mask_info chosen = DKVB_MASK_INFO_INIT;
     dkvb_mask *mask;
 
     if (classes && counts && dkvb_mask_new(&mask, dkvb_model_codebooks(m)) == DKVB_OK) {
@@ -32,7 +33,8 @@ static void choose(const dkvb_model *m, const dkvb_model_info *info)
         request.classes = classes;
         request.method = info->class_counts ? DKVB_METHOD_CONTRAST : DKVB_METHOD_VALUES;
         if ((dkvb_model_class_counts(m, 0, counts) == DKVB_OK) != (info->class_counts == 1) ||
-            dkvb_unlearn_choose(mask, m, &request, 5, NULL) != DKVB_OK || dkvb_mask_count(mask) > 5)
+            dkvb_unlearn_choose(mask, m, &request, 5, NULL) != DKVB_OK ||
+            dkvb_mask_get_info(mask, &chosen) != DKVB_OK || chosen.pairs > 5)
             abort();
         dkvb_mask_free(mask);
     }
@@ -50,8 +52,7 @@ static void read_terms(const dkvb_model *m, const dkvb_model_info *info)
     for (uint64_t i = 1; classes && effects && i <= info->journal_entries; i++) {
         uint32_t asked = 0, measured = 0;
 
-        if (dkvb_journal_get(m, i - 1, &entry) != DKVB_OK || dkvb_journal_get_classes(m, i, classes) != DKVB_OK ||
-            dkvb_journal_get_effects(m, i, effects) != DKVB_OK)
+        if (dkvb_journal_get(m, i - 1, &entry) != DKVB_OK || dkvb_journal_get_terms(m, i, classes, effects) != DKVB_OK)
             abort();
         for (uint32_t l = 0; l < info->classes; l++) {
             asked |= classes[l] == DKVB_FORGET;

@@ -20,7 +20,7 @@ static void check(dkvb_status rc, const char *what)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s: %s\n", what, dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s: %s\n", what, dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -156,15 +156,21 @@ static void forget(dkvb_model *model, const dkvb_codeset *set, uint64_t seed, ui
 {
     dkvb_forget_options options = evidence(salt, "examples");
     dkvb_codeset_rows rows = training_rows(set);
+    dkvb_request request = DKVB_REQUEST_INIT;
     dkvb_mask *mask;
 
+    request.method = DKVB_METHOD_EXAMPLES;
+    request.k = TOP_K;
+    request.codes = rows.codes;
+    request.n = rows.n;
+    request.seed = seed;
     options.strength = DKVB_STRENGTH_SUPPRESS;
     options.budget = 1;
     options.found = seed == 9; /* the second one repeats the first, for a target */
     options.target = 0.125;
     options.again = seed == 9;
     CHECK(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    CHECK(dkvb_unlearn_by_examples(mask, rows.codes, TOP_K, rows.n, 1, seed));
+    CHECK(dkvb_unlearn_choose(mask, model, &request, 1, NULL));
     CHECK(dkvb_model_forget(model, mask, &options, NULL));
     dkvb_mask_free(mask);
 }
@@ -226,12 +232,14 @@ static void compare_files(const char *a, const char *b)
 /* What is in every model, whatever its version. */
 static dkvb_model *load_golden(const char *path, uint64_t entries)
 {
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_model *loaded;
 
     CHECK(dkvb_model_load(&loaded, path, NULL));
     CHECK(dkvb_model_verify(loaded));
+    CHECK(dkvb_model_get_info(loaded, &info));
     require(strcmp(dkvb_model_class_name(loaded, 2), "two") == 0, "class 2 is called two");
-    require(dkvb_journal_count(loaded) == entries, "the journal has as many entries as were made");
+    require(info.journal_entries == entries, "the journal has as many entries as were made");
     return loaded;
 }
 
@@ -269,7 +277,7 @@ static void read_model(const char *path, const dkvb_model *expected, const float
     require(entry.kind == DKVB_JOURNAL_REPLAY && entry.rows == FORGOTTEN, "entry 4 is a replay without three rows");
     require(dkvb_journal_names_rows(loaded, 3, forgotten, FORGOTTEN) == 1, "entry 3 commits to its rows");
     require(dkvb_journal_names_rows(loaded, 1, forgotten, FORGOTTEN) == 0, "the salt of entry 1 has gone in the purge");
-    CHECK(dkvb_model_undo(loaded, 3));
+    CHECK(dkvb_model_undo(loaded, 3, NULL));
     dkvb_model_free(loaded);
 }
 

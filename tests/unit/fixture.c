@@ -61,15 +61,26 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes)
 
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs)
 {
-    uint64_t counts[CODEBOOKS * KEYS] = {0};
+    dkvb_request q = DKVB_REQUEST_INIT;
+    uint8_t marks[ROWS];
     dkvb_mask *mask;
 
     for (size_t r = 0; r < ROWS; r++)
-        if (labels[r] == label)
-            assert_ok(dkvb_activations_count(model, codes + r * CODEBOOKS, 1, 1, counts, NULL));
+        marks[r] = labels[r] == label ? DKVB_FORGET : DKVB_KEEP;
+    q.codes = codes;
+    q.n = ROWS;
+    q.rows = marks;
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_unlearn_by_activations(mask, counts, pairs));
+    assert_ok(dkvb_unlearn_choose(mask, model, &q, pairs, NULL));
     return mask;
+}
+
+uint64_t journal_count(const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    assert_ok(dkvb_model_get_info(model, &info));
+    return info.journal_entries;
 }
 
 static void check_thread(const struct failing_alloc *state)

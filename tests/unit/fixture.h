@@ -29,6 +29,9 @@ dkvb_keyinit_options small_keyinit(void);
 /* A model trained on `rows`, k keys selected; `codes`, [ROWS][CODEBOOKS][k], are filled in unless NULL. */
 dkvb_model *trained_model(uint32_t k, uint16_t *codes);
 
+/* Entries of the journal. */
+uint64_t journal_count(const dkvb_model *model);
+
 /* The pairs that rows of one class use most. */
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs);
 

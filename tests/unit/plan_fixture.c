@@ -147,7 +147,7 @@ dkvb_codeset *copy_of(const dkvb_codeset *set)
 dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, uint32_t why,
                                bool can_be_forced)
 {
-    uint64_t entries = dkvb_journal_count(model);
+    uint64_t entries = journal_count(model);
     dkvb_plan *plan;
     dkvb_plan_info info;
 
@@ -158,7 +158,7 @@ dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_
     assert_true(info_of(plan).refusal[0] != '\0');
     assert_int_equal(dkvb_forget_apply(plan, model, set, NULL), DKVB_EREFUSED);
     assert_string_equal(dkvb_last_error(), info_of(plan).refusal);
-    assert_int_equal(dkvb_journal_count(model), entries);
+    assert_int_equal(journal_count(model), entries);
     return plan;
 }
 

@@ -509,7 +509,7 @@ static void the_mask_tells_which_codes_it_hit(void **state)
         assert_true(scores[r] == 0.0);
     assert_ok(dkvb_mask_new(&mask, cb));
     for (uint32_t c = 0; c < CODEBOOKS / 2; c++)
-        assert_ok(dkvb_mask_add(mask, c, codes[7 * CODEBOOKS + c]));
+        assert_ok(dkvb_mask_set(mask, c, codes[7 * CODEBOOKS + c], 1));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     for (int purged = 0; purged < 2; purged++) {
         assert_ok(dkvb_audit_mask_scores(model, codes, 1, ROWS, scores));

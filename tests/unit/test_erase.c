@@ -161,7 +161,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
 
     assert_ok(dkvb_mask_new(&mask, cb));
     for (uint32_t c = 0; c < CODEBOOKS; c++)
-        assert_ok(dkvb_mask_add(mask, c, codes[(5 * CODEBOOKS + c) * K]));
+        assert_ok(dkvb_mask_set(mask, c, codes[(5 * CODEBOOKS + c) * K], 1));
     assert_int_equal(dkvb_mask_next(mask, 0, &masked), 1);
     look_for("a masked value", (const char *)model->values + masked * row, row);
     forget.salt = salts[0];
@@ -180,11 +180,11 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     assert_ok(dkvb_codeset_remove(set, gone, 2, NULL));
     for (uint32_t i = 0; i < 10; i++) { /* the journal grows */
         assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-        assert_ok(dkvb_mask_add(mask, i % CODEBOOKS, i));
+        assert_ok(dkvb_mask_set(mask, i % CODEBOOKS, i, 1));
         assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
         dkvb_mask_free(mask);
     }
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_ok(dkvb_model_purge(model));
     dkvb_codeset_free(set);
     dkvb_model_free(model);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "fit/fit.h"
+#include "unlearn/replay.h"
 
 static int setup(void **state)
 {
@@ -522,7 +523,7 @@ static void rows_that_join_a_codeset_are_replayed_with_the_others(void **state)
     kept = part.n;
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &part));
     assert_int_equal(kept + part.n, ROWS); /* numbered on from 400, or an id would be there twice */
-    assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL));
+    assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL));
     assert_ok(dkvb_model_replay(again, set, NULL, 0, NULL, NULL, NULL));
     assert_memory_equal(info_of(again).trained, info_of(model).trained, 16);
     assert_ok(dkvb_codeset_fit_temperature(set, again, &temperature, &power, NULL));
@@ -664,7 +665,7 @@ static void every_allocation_of_going_on_may_fail(void **state)
         rc = dkvb_fit_more(model, set, &more, &o, NULL, NULL);
         assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at > 30));
         mem.fail_at = SIZE_MAX;
-        assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL)); /* both as before, or both as after */
+        assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL)); /* both as before, or both as after */
         dkvb_model_free(model);
         dkvb_codeset_free(set);
         assert_int_equal(mem.live, 0);

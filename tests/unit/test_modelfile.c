@@ -34,7 +34,7 @@ static dkvb_model *eventful_model(void)
     assert_ok(dkvb_model_forget(model, two, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_forget(model, one, NULL, NULL));
-    assert_ok(dkvb_model_undo(model, 3));
+    assert_ok(dkvb_model_undo(model, 3, NULL));
     assert_ok(dkvb_model_forget(model, zero, NULL, NULL));
     assert_ok(dkvb_model_count_classes(model, codes, 1, labels, ROWS, NULL));
     dkvb_mask_free(zero);
@@ -103,7 +103,7 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_same_files(path, again); /* saving what was loaded: the same bytes */
     assert_ok(dkvb_model_save(mapped, again));
     assert_same_files(path, again);
-    assert_ok(dkvb_model_undo(loaded, 5));
+    assert_ok(dkvb_model_undo(loaded, 5, NULL));
     dkvb_model_free(model);
     dkvb_model_free(loaded);
     dkvb_model_free(mapped);
@@ -136,7 +136,7 @@ static void a_mapped_model_cannot_be_changed(void **state)
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(mapped)));
     assert_ok(dkvb_search(dkvb_model_codebooks(mapped), NULL, rows, ROWS, 1, codes, NULL, NULL));
     assert_int_equal(dkvb_model_forget(mapped, mask, NULL, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb_model_undo(mapped, 5), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_undo(mapped, 5, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_model_purge(mapped), DKVB_ESTATE);
     assert_int_equal(dkvb_model_add_classes(mapped, 1), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_class_name(mapped, 0, "x"), DKVB_ESTATE);
@@ -210,7 +210,7 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_model_set_class_name(model, 0, "a"));
     assert_ok(dkvb_model_set_encoder(model, "pixels"));
     assert_ok(dkvb_mask_new(&mask, cb));
-    assert_ok(dkvb_mask_add(mask, 1, 3));
+    assert_ok(dkvb_mask_set(mask, 1, 3, 1));
     forget.classes = classes;
     forget.effects = effects;
     forget.rows = forgotten;
@@ -296,8 +296,8 @@ static void every_truncation_is_noticed(void **state)
 
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape",    "classes",   "journal", "mask",    "purged",  "center", "scales",
-                                         "evidence", "terms", "whitening", "valued",  "lengths", "encoder", "counts"};
+    static const char *const parsed[] = {"shape",    "classes", "journal",   "mask",   "purged",  "center",  "scales",
+                                         "evidence", "terms",   "whitening", "valued", "lengths", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -967,7 +967,7 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     assert_ok(dkvb_model_add_classes(model, 1));
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
-    assert_ok(dkvb_model_undo(model, entry));
+    assert_ok(dkvb_model_undo(model, entry, NULL));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_save(model, path));

@@ -7,6 +7,7 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 #include "bottleneck/value_types.h"
+#include "unlearn/replay.h"
 
 enum { VALUES = CODEBOOKS * KEYS * CLASSES };
 
@@ -211,7 +212,7 @@ static void purged_pairs_stay_dead(void **state)
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_codeset_remove(set, without, n, NULL));
-    assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL)); /* the fingerprint is of rows, not of live pairs */
+    assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL)); /* the fingerprint is of rows, not of live pairs */
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1)
         assert_true(dkvb__values_zero((const float *)model->values + pair * CLASSES, DKVB_DTYPE_F32, CLASSES));
     assert_ok(dkvb_model_verify(model));
@@ -246,7 +247,7 @@ static void a_replay_that_fails_changes_nothing(void **state)
     assert_int_equal(dkvb_model_replay(model, set, without + 1, 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     assert_message("1800 rows, the codes account for 1797");
     assert_same_learning(model, before);
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(journal_count(model), 0);
     dkvb_codeset_free(set);
     dkvb_model_free(before);
     dkvb_model_free(model);
@@ -399,15 +400,15 @@ static void codes_of_another_training_are_refused(void **state)
         }
         assert_int_equal(dkvb_model_replay(model, set, NULL, 0, NULL, NULL, NULL), DKVB_EMISMATCH);
         assert_message("the codes are not what the model was trained on");
-        assert_int_equal(dkvb_replay_check(model, set, NULL, 0, NULL), DKVB_EMISMATCH);
+        assert_int_equal(dkvb__replay_check(model, set, NULL, 0, NULL), DKVB_EMISMATCH);
         assert_same_learning(model, before);
         dkvb_codeset_free(set);
     }
     o.ids = ids;
     assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL)); /* a session without rows is one as well */
     last = codeset_of(model, 1);
-    assert_int_equal(dkvb_replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
-    assert_ok(dkvb_replay_check(before, last, NULL, 0, NULL));
+    assert_int_equal(dkvb__replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
+    assert_ok(dkvb__replay_check(before, last, NULL, 0, NULL));
     dkvb_codeset_free(last);
     dkvb_model_free(before);
     dkvb_model_free(model);
@@ -422,28 +423,28 @@ static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
     dkvb_model *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F16);
     dkvb_codeset *set = codeset_of(model, 1);
     dkvb_mask *mask = mask_for_class(model, codes, 2, 90), *of_new;
-    dkvb_replay *replay, *other;
+    struct dkvb__replay *replay, *other;
     size_t n = list_gone(every_seventh, without);
 
     (void)state;
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
-    assert_ok(dkvb_replay_new(&replay, model, set, without, n, NULL));
-    assert_ok(dkvb_replay_new(&other, model, set, without, 1, NULL));
+    assert_ok(dkvb__replay_new(&replay, model, set, without, n, NULL));
+    assert_ok(dkvb__replay_new(&other, model, set, without, 1, NULL));
     assert_same_learning(model, before);
-    assert_same_learning(dkvb_replay_model(replay), expected);
-    assert_ok(dkvb_model_get_mask(dkvb_replay_model(replay), &of_new));
+    assert_same_learning(replay->after, expected);
+    assert_ok(dkvb_model_get_mask(replay->after, &of_new));
     assert_true(dkvb_mask_equal(of_new, mask));
-    assert_int_equal(dkvb_journal_count(model), 1);
-    assert_ok(dkvb_replay_commit(replay, NULL, &entry));
+    assert_int_equal(journal_count(model), 1);
+    assert_ok(dkvb__replay_commit(replay, NULL, &entry));
     assert_int_equal(entry, 2);
     assert_same_learning(model, expected);
     assert_ok(dkvb_model_verify(model));
-    assert_int_equal(dkvb_replay_commit(replay, NULL, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb_replay_commit(other, NULL, NULL), DKVB_ESTATE); /* it began from other values */
+    assert_int_equal(dkvb__replay_commit(replay, NULL, NULL), DKVB_ESTATE);
+    assert_int_equal(dkvb__replay_commit(other, NULL, NULL), DKVB_ESTATE); /* it began from other values */
     assert_same_learning(model, expected);
-    dkvb_replay_free(other);
-    dkvb_replay_free(replay);
-    dkvb_replay_free(NULL);
+    dkvb__replay_free(other);
+    dkvb__replay_free(replay);
+    dkvb__replay_free(NULL);
     dkvb_mask_free(of_new);
     dkvb_mask_free(mask);
     dkvb_codeset_free(set);
@@ -499,7 +500,7 @@ static void each_allocation_may_fail(void **state)
             rc = dkvb_model_replay(model, set, without, n, NULL, NULL, NULL);
             if (rc) {
                 assert_same_learning(model, plain);
-                assert_int_equal(dkvb_journal_count(model), 0);
+                assert_int_equal(journal_count(model), 0);
             }
         }
         dkvb_model_free(model);

@@ -88,7 +88,7 @@ static void masked_search_equals_a_plain_loop(void **state)
     for (uint32_t c = 0; c < CODEBOOKS; c++)
         for (uint32_t j = 0; j < KEYS; j++)
             if (c == 0 || (c == 1 && j != 40) || (j * 7 + c) % 3 == 0) /* all, all but one, a third */
-                assert_ok(dkvb_mask_add(mask, c, j));
+                assert_ok(dkvb_mask_set(mask, c, j, 1));
     compare_with_plain_search(mask, 1);
     compare_with_plain_search(mask, 3);
     dkvb_mask_free(mask);
@@ -183,7 +183,7 @@ static void refreshed_codes_equal_a_full_search(void **state)
     assert_true(stale > 0 && searched == stale);
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, &searched, NULL));
     assert_int_equal(searched, 0);
-    assert_ok(dkvb_model_undo(model, entry));
+    assert_ok(dkvb_model_undo(model, entry, NULL));
     dkvb_mask_free(mask);
 }
 
@@ -200,10 +200,10 @@ static void masks_and_refreshes_hold_for_every_k(void **state)
         full = malloc((size_t)ROWS * CODEBOOKS * k * sizeof *full);
         assert_ok(dkvb_mask_new(&mask, cb));
         for (uint32_t j = 0; j + 4 < KEYS; j++) /* of the last codebook, fewer keys are left than are looked for */
-            assert_ok(dkvb_mask_add(mask, CODEBOOKS - 1, j));
+            assert_ok(dkvb_mask_set(mask, CODEBOOKS - 1, j, 1));
         for (uint32_t c = 0; c + 1 < CODEBOOKS; c++)
             for (uint32_t j = c; j < KEYS; j += 5)
-                assert_ok(dkvb_mask_add(mask, c, j));
+                assert_ok(dkvb_mask_set(mask, c, j, 1));
         assert_ok(dkvb_model_forget(wide, mask, NULL, NULL));
         assert_ok(dkvb_search(cb, mask, rows, ROWS, k, full, NULL, NULL));
         assert_ok(dkvb_search_refresh(wide, rows, ROWS, k, codes, &searched, NULL));
@@ -350,11 +350,11 @@ static void predictions_and_fits_count_each_row_once_and_refreshes_none(void **s
     assert_true(found.searched == ROWS && found.rows == ROWS);
     memset(codes, 0, sizeof codes);
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_mask_add(mask, 0, 0));
+    assert_ok(dkvb_mask_set(mask, 0, 0, 1));
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
     assert_ok(dkvb_search_refresh(model, scaled, ROWS, 1, codes, &again, &run));
     assert_true(again == ROWS && found.searched == ROWS);
-    assert_ok(dkvb_model_undo(model, entry));
+    assert_ok(dkvb_model_undo(model, entry, NULL));
     dkvb_mask_free(mask);
 
     found = (dkvb_outside)DKVB_OUTSIDE_INIT;

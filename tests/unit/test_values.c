@@ -666,7 +666,7 @@ static void a_row_without_live_keys_abstains(void **state)
     assert_ok(dkvb_mask_new(&all, cb));
     for (uint32_t c = 0; c < CODEBOOKS; c++)
         for (uint32_t j = 0; j < KEYS; j++)
-            assert_ok(dkvb_mask_add(all, c, j));
+            assert_ok(dkvb_mask_set(all, c, j, 1));
     assert_ok(dkvb_model_forget(model, all, NULL, NULL));
     assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
     assert_int_equal(label, -1);

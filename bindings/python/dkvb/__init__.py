@@ -27,12 +27,11 @@ from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET
 from ._ffi import DKVB_KEEP as KEEP
-from ._ffi import DKVB_RANK_NEVER as RANK_NEVER
 from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows, Session
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, calibration_error, fit_temperature, softmax, top
-from .effect import Budget, effect, effect_compare, effect_sample, effect_sum, find_budget
+from .effect import Budget, effect
 from .encoder import Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, Refused, StateError)
@@ -46,7 +45,7 @@ from .outside import Outside
 from .plan import Plan, PlanInfo
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
-from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
+from .unlearn import unlearn_choose
 
 __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
@@ -55,14 +54,12 @@ __all__ = [
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "RANK_NEVER", "Refused",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "Refused",
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
-    "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
-    "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
+    "calibration_error", "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
-    "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
-    "version", "write_npy",
+    "top", "tune", "unlearn_choose", "version", "write_npy",
 ]
 __version__ = version()

@@ -20,6 +20,15 @@ DKVB_ECANCELLED = -7
 DKVB_ESTATE = -8
 DKVB_ENOTFOUND = -9
 DKVB_EREFUSED = -10
+DKVB_NAME_STATUS = 0
+DKVB_NAME_DTYPE = 1
+DKVB_NAME_ENCODER = 2
+DKVB_NAME_METHOD = 3
+DKVB_NAME_STRENGTH = 4
+DKVB_NAME_KEYS = 5
+DKVB_NAME_ENTRY_KIND = 6
+DKVB_NAME_ENTRY_STATE = 7
+DKVB_NAME_REFUSAL = 8
 
 # codebooks.h, search.h
 DKVB_TEMPERATURE_MIN = 1e-3
@@ -45,6 +54,9 @@ DKVB_JOURNAL_UNDONE = 1
 DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
 DKVB_JOURNAL_RELEARNED = 4
+DKVB_MASK_UNION = 1
+DKVB_MASK_INTERSECTION = 2
+DKVB_MASK_DIFFERENCE = 3
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
 DKVB_STRENGTH_EXACT = 3
@@ -68,13 +80,9 @@ DKVB_METHOD_EVERY = 5
 DKVB_KEEP = 0
 DKVB_FORGET = 1
 DKVB_ASIDE = 2
-DKVB_RANK_NEVER = 0xFFFFFFFF
 
 # plan.h
 DKVB_PLAN_LEAST_ROWS = 5
-DKVB_KEYS_UNSAID = 0
-DKVB_KEYS_KEPT = 1
-DKVB_KEYS_PLACED = 2
 DKVB_REFUSED_NOT = 0
 DKVB_REFUSED_NOTHING = 1
 DKVB_REFUSED_ROWS = 2
@@ -163,10 +171,6 @@ class Plan(Structure):
     """dkvb_plan, opaque."""
 
 
-class Replay(Structure):
-    """dkvb_replay, opaque."""
-
-
 class Imageset(Structure):
     """dkvb_imageset, opaque."""
 
@@ -221,7 +225,7 @@ class CodebooksArrays(Structure):
 
 
 class MaskInfo(Structure):
-    _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint64, "pairs"), (c_uint8 * 16, "birth"))
+    _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint64, "pairs pairs_total"), (c_uint8 * 16, "birth"))
 
 
 class ModelOptions(Structure):
@@ -308,7 +312,7 @@ class ForgetOptions(Structure):
 
 
 class JournalEntry(Structure):
-    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state"), (c_uint64, "ends"), (c_int64, "time"),
+    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state in_force"), (c_uint64, "ends"), (c_int64, "time"),
                       (c_uint64, "pairs pairs_new"), (c_char_p, "method reason"),
                       (c_uint32, "strength by_class measured forced found keys"), (c_uint64, "budget"),
                       (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
@@ -421,10 +425,6 @@ class Request(Structure):
                       (POINTER(c_uint8), "rows classes"), (c_uint64, "seed"))
 
 
-class BudgetOptions(Structure):
-    _fields_ = _sized((c_double, "target max_retain_drop"))
-
-
 class Budget(Structure):
     _fields_ = _sized((c_uint32, "met"), (c_uint64, "budget forget_rows retain_rows"),
                       (c_double, "forget_before forget_after retain_before retain_after"), (c_uint64, "roomy"))
@@ -482,7 +482,6 @@ STRUCTURES = {
     "dkvb_audit_shadow_options": AuditShadowOptions,
     "dkvb_audit_view": AuditView,
     "dkvb_budget": Budget,
-    "dkvb_budget_options": BudgetOptions,
     "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_arrays": CodebooksArrays,
     "dkvb_codebooks_info": CodebooksInfo,
@@ -523,7 +522,6 @@ STRUCTURES = {
 
 _codebooks = POINTER(Codebooks)
 _codeset = POINTER(Codeset)
-_replay = POINTER(Replay)
 _encoder = POINTER(Encoder)
 _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
@@ -548,7 +546,7 @@ PROTOTYPES = {
     # version.h, status.h, init.h, runtime.h
     "dkvb_version_number": (c_uint32, ()),
     "dkvb_version_string": (c_char_p, ()),
-    "dkvb_status_name": (c_char_p, (Status,)),
+    "dkvb_name": (c_char_p, (c_uint32, c_int64)),
     "dkvb_last_error": (c_char_p, ()),
     "dkvb_init": (Status, (c_char_p, c_void_p, c_size_t)),
     "dkvb_runtime_kernels": (c_char_p, ()),
@@ -605,19 +603,10 @@ PROTOTYPES = {
     "dkvb_codeset_load": (Status, (POINTER(_codeset), c_char_p, _allocator)),
 
     # choose.h
-    "dkvb_method_name": (c_char_p, (c_uint32,)),
     "dkvb_unlearn_choose": (Status, (_mask, _model, POINTER(Request), c_uint64, _run)),
-    "dkvb_unlearn_rank": (Status, (_u32, _model, POINTER(Request), _run)),
-    "dkvb_unlearn_by_rank": (Status, (_mask, _u32, c_uint64)),
 
     # effect.h
-    "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
-    "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
-    "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
-    "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
-    "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
-                                  _run)),
 
     # plan.h
     "dkvb_forget_plan": (Status, (POINTER(_plan), _model, _codeset, POINTER(ForgetRequest), _run)),
@@ -626,27 +615,16 @@ PROTOTYPES = {
     "dkvb_plan_free": (None, (_plan,)),
 
     # replay.h
-    "dkvb_replay_check": (Status, (_model, _codeset, _u64, c_size_t, _run)),
-    "dkvb_replay_new": (Status, (POINTER(_replay), _model, _codeset, _u64, c_size_t, _run)),
-    "dkvb_replay_model": (_model, (_replay,)),
-    "dkvb_replay_commit": (Status, (_replay, POINTER(ForgetOptions), _u64)),
-    "dkvb_replay_free": (None, (_replay,)),
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
 
     # mask.h
     "dkvb_mask_new": (Status, (POINTER(_mask), _codebooks)),
     "dkvb_mask_copy": (Status, (POINTER(_mask), _mask)),
     "dkvb_mask_free": (None, (_mask,)),
-    "dkvb_mask_add": (Status, (_mask, c_uint32, c_uint32)),
-    "dkvb_mask_remove": (Status, (_mask, c_uint32, c_uint32)),
-    "dkvb_mask_clear": (None, (_mask,)),
+    "dkvb_mask_set": (Status, (_mask, c_uint32, c_uint32, c_int)),
     "dkvb_mask_has": (c_int, (_mask, c_uint32, c_uint32)),
     "dkvb_mask_get_info": (Status, (_mask, POINTER(MaskInfo))),
-    "dkvb_mask_count": (c_uint64, (_mask,)),
-    "dkvb_mask_total": (c_uint64, (_mask,)),
-    "dkvb_mask_union": (Status, (_mask, _mask)),
-    "dkvb_mask_intersection": (Status, (_mask, _mask)),
-    "dkvb_mask_difference": (Status, (_mask, _mask)),
+    "dkvb_mask_combine": (Status, (_mask, _mask, c_uint32)),
     "dkvb_mask_equal": (c_int, (_mask, _mask)),
     "dkvb_mask_next": (c_int, (_mask, c_uint64, _u64)),
     "dkvb_mask_get_bytes": (None, (_mask, _u8)),
@@ -698,20 +676,13 @@ PROTOTYPES = {
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 
     # unlearn.h
-    "dkvb_activations_count": (Status, (_model, _u16, c_uint32, c_size_t, _u64, _run)),
-    "dkvb_unlearn_by_activations": (Status, (_mask, _u64, c_uint64)),
-    "dkvb_unlearn_by_examples": (Status, (_mask, _u16, c_uint32, c_size_t, c_size_t, c_uint64)),
-    "dkvb_strength_name": (c_char_p, (c_uint32,)),
     "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
-    "dkvb_model_undo": (Status, (_model, c_uint64)),
+    "dkvb_model_undo": (Status, (_model, c_uint64, _u64)),
     "dkvb_model_purge": (Status, (_model,)),
-    "dkvb_journal_check_reason": (Status, (c_char_p,)),
     "dkvb_model_drop_forgotten_names": (Status, (_model, _u32)),
     "dkvb_model_relearn": (Status, (_model, c_uint64, POINTER(ForgetOptions), _u64)),
-    "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
-    "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),
-    "dkvb_journal_get_effects": (Status, (_model, c_uint64, POINTER(ClassEffect))),
+    "dkvb_journal_get_terms": (Status, (_model, c_uint64, _u8, POINTER(ClassEffect))),
     "dkvb_journal_get_mask": (Status, (_model, c_uint64, POINTER(_mask))),
     "dkvb_journal_names_rows": (c_int, (_model, c_uint64, _u64, c_size_t)),
     "dkvb_journal_head": (None, (_model, _u8)),
@@ -739,7 +710,6 @@ PROTOTYPES = {
 
     # data.h
     "dkvb_array_free": (None, (_array,)),
-    "dkvb_dtype_name": (c_char_p, (c_uint32,)),
     "dkvb_array_read": (Status, (_array, c_char_p, c_uint32, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, c_uint32, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
@@ -770,7 +740,6 @@ PROTOTYPES = {
     "dkvb_encoder_open": (Status, (POINTER(_encoder), c_uint32, POINTER(EncoderOptions))),
     "dkvb_encoder_free": (None, (_encoder,)),
     "dkvb_encoder_get_info": (Status, (_encoder, POINTER(EncoderInfo))),
-    "dkvb_encoder_kind_name": (c_char_p, (c_uint32,)),
     "dkvb_encoder_identity": (c_char_p, (_encoder,)),
     "dkvb_encoder_encode": (Status, (_encoder, _image, c_size_t, _f32, _run)),
     "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, _u8, UnreadableFn, c_void_p,

@@ -307,16 +307,6 @@ class Model(Handle):
 
     # Forgetting
 
-    def count_activations(self, codes, counts=None):
-        """How often codes select each pair, `uint64[C][K]`; added to `counts` in place if given."""
-        codes, k = self._codes(codes)
-        if counts is None:
-            counts = np.zeros(self._pairs_shape, np.uint64)
-        else:
-            counts = _arrays.counts_to_add_to(counts, self._pairs_shape)
-        lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts), None)
-        return counts
-
     def forget(self, mask, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None):
         """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo().
 
@@ -388,9 +378,11 @@ class Model(Handle):
         """Overwrite the kept counts and keep none any more."""
         lib.dkvb_model_drop_counts(self._c)
 
-    def undo(self, entry):
-        """Take back one forgetting."""
-        lib.dkvb_model_undo(self._c, _arrays.integer(entry, 64, "entry"))
+    def undo(self, entry=None):
+        """Take back one forgetting, the latest that is active unless an entry is given. Returns its number."""
+        undone = c_uint64()
+        lib.dkvb_model_undo(self._c, 0 if entry is None else _arrays.integer(entry, 64, "entry"), byref(undone))
+        return undone.value
 
     def relearn(self, entry, reason=None, *, terms=None, rows=None, salt=None):
         """Say in the journal that what an entry forgot is taught again, so that it is over: for what train() cannot
@@ -413,7 +405,7 @@ class Model(Handle):
     @property
     def journal(self):
         """JournalEntry of everything that was done, oldest first."""
-        return journal_entries(self._c, self.info.classes)
+        return journal_entries(self._c, self.info)
 
     def journal_mask(self, entry):
         """The pairs that a forgetting asked for; StateError if the list is gone."""
