@@ -31,8 +31,10 @@ struct mask_args {
 struct work {
     const char *name;
     int (*run)(const struct mask_args *args);
-    int least, most; /* operands */
-    uint32_t how;    /* DKVB_MASK_… of those that combine */
+    int least, most;        /* operands */
+    uint32_t how;           /* DKVB_MASK_… of those that combine */
+    bool writes;            /* --output is needed */
+    const char *refused[5]; /* options that would be without effect, ended by NULL */
 };
 
 #define AT(member) offsetof(struct mask_args, member)
@@ -157,41 +159,31 @@ static int combine(const struct mask_args *args)
 }
 
 static const struct work works[] = {
-    {"export", export, 1, 1, 0},
-    {"import", import, 2, 2, 0},
-    {"union", combine, 2, MOST, DKVB_MASK_UNION},
-    {"intersection", combine, 2, MOST, DKVB_MASK_INTERSECTION},
-    {"difference", combine, 2, MOST, DKVB_MASK_DIFFERENCE},
-    {"info", combine, 1, 1, 0},
+    {"export", export, 1, 1, 0, true, {"reason", "salt"}},
+    {"import", import, 2, 2, 0, false, {"entry"}},
+    {"union", combine, 2, MOST, DKVB_MASK_UNION, true, {"entry", "reason", "salt"}},
+    {"intersection", combine, 2, MOST, DKVB_MASK_INTERSECTION, true, {"entry", "reason", "salt"}},
+    {"difference", combine, 2, MOST, DKVB_MASK_DIFFERENCE, true, {"entry", "reason", "salt"}},
+    {"info", combine, 1, 1, 0, false, {"entry", "reason", "salt", "output"}},
 };
 
 /* What this work needs, and what would be without effect. */
 static int check_args(const struct mask_args *args)
 {
-    static const char *const of_export[] = {"entry", NULL}, *const of_import[] = {"reason", "salt", NULL},
-                             *const of_outputs[] = {"output", NULL};
     const struct work *work = args->work;
-    bool informs = work->run == combine && !work->how;
-    char what[64], message[128];
-    int code = EXIT_SUCCESS;
+    char what[128];
 
-    snprintf(what, sizeof what, "mask %s", work->name);
-    snprintf(message, sizeof message, "%s: %d operands given, %d%s wanted", work->name, args->operands, work->least,
+    snprintf(what, sizeof what, "%s: %d operands given, %d%s wanted", work->name, args->operands, work->least,
              work->most > work->least ? " or more are"
              : work->least > 1        ? " are"
                                       : " is");
     if (args->operands < work->least || args->operands > work->most)
-        return args_misused(&command, message);
-    if (work->run != export)
-        code = args_refuse(&command, args, of_export, what);
-    if (code == EXIT_SUCCESS && work->run != import)
-        code = args_refuse(&command, args, of_import, what);
-    if (code == EXIT_SUCCESS && informs)
-        code = args_refuse(&command, args, of_outputs, what);
-    snprintf(message, sizeof message, "%s: --output is missing", work->name);
-    if (code == EXIT_SUCCESS && !informs && work->run != import && !args->output)
-        code = args_misused(&command, message);
-    return code;
+        return args_misused(&command, what);
+    snprintf(what, sizeof what, "%s: --output is missing", work->name);
+    if (work->writes && !args->output)
+        return args_misused(&command, what);
+    snprintf(what, sizeof what, "mask %s", work->name);
+    return args_refuse(&command, args, work->refused, what);
 }
 
 int cmd_mask(int argc, char **argv)

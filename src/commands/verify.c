@@ -50,78 +50,67 @@ static bool is_blind(const dkvb_journal_entry *e) /* of rows, and nobody can tel
 }
 
 /* Tell of the entries that are of this kind: a list in JSON, a line each in text. */
-static int tell_entries(const dkvb_model *model, uint64_t count, const char *key,
+static int tell_entries(const dkvb_model *model, bool json, const char *key,
                         bool (*is_of_kind)(const dkvb_journal_entry *), const char *line)
 {
-    int code = EXIT_SUCCESS;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    int code = tool_check(dkvb_model_get_info(model, &info));
 
-    if (key)
+    if (json)
         json_open(key, '[');
-    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
+    for (uint64_t i = 0; i < info.journal_entries && code == EXIT_SUCCESS; i++) {
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(model, i, &e));
         if (code || !is_of_kind(&e))
             continue;
-        key ? json_count(NULL, e.id) : (void)printf("entry %" PRIu64 " %s\n", e.id, line);
+        json ? json_count(NULL, e.id) : (void)printf("entry %" PRIu64 " %s\n", e.id, line);
     }
-    if (key)
+    if (json)
         json_close(']');
     return code;
 }
 
-static int print_json(const dkvb_model *model, const dkvb_model_info *info, const uint64_t *found, double seconds)
+static int tell_all_entries(const dkvb_model *model, bool json)
 {
-    char head[JOURNAL_HEAD_SIZE];
-    int code;
+    int code = tell_entries(model, json, "relearned", is_over, "is over: what it forgot was taught again");
 
-    json_open(NULL, '{');
-    json_bool("ok", true);
-    json_count("journal_entries", info->journal_entries);
-    json_text("head", journal_head(model, head));
-    found ? json_count("head_entry", *found) : json_null("head_entry");
-    code = tell_entries(model, info->journal_entries, "relearned", is_over, NULL);
-    if (code == EXIT_SUCCESS)
-        code = tell_entries(model, info->journal_entries, "unchecked", is_blind, NULL);
-    json_count("masked_pairs", info->masked_pairs);
-    json_count("purged_pairs", info->purged_pairs);
-    json_real("seconds", seconds);
-    json_close('}');
-    return code;
+    return code ? code
+                : tell_entries(model, json, "unchecked", is_blind,
+                               "forgot rows by their ids, and their salt is gone: nobody can check whether they were "
+                               "taught again");
 }
 
-static int print_text(const char *path, const dkvb_model *model, const dkvb_model_info *info, const uint64_t *found)
+/* `found`: the entry that --head is the head of, or NULL. */
+static int tell(const struct verify_args *args, const dkvb_model *model, const dkvb_model_info *info,
+                const uint64_t *found, double began)
 {
     char head[JOURNAL_HEAD_SIZE], where[32] = "before the first entry";
     int code;
 
+    journal_head(model, head);
+    if (args->json) {
+        json_open(NULL, '{');
+        json_bool("ok", true);
+        json_count("journal_entries", info->journal_entries);
+        json_text("head", head);
+        found ? json_count("head_entry", *found) : json_null("head_entry");
+        code = tell_all_entries(model, true);
+        json_count("masked_pairs", info->masked_pairs);
+        json_count("purged_pairs", info->purged_pairs);
+        json_real("seconds", progress_clock() - began);
+        json_close('}');
+        return code;
+    }
     printf("%s: ok\nchecked the checksum of every section, every float, and %" PRIu64
            " journal entries, chained, against the mask of %" PRIu64 " pairs\nhead %s\n",
-           path, info->journal_entries, info->masked_pairs + info->purged_pairs, journal_head(model, head));
+           args->args.operand[0], info->journal_entries, info->masked_pairs + info->purged_pairs, head);
     if (found && *found)
         snprintf(where, sizeof where, "at entry %" PRIu64, *found);
     if (found)
         printf("head found %s; the journal has only grown since, entries that came: %" PRIu64 "\n", where,
                info->journal_entries - *found);
-    code = tell_entries(model, info->journal_entries, NULL, is_over, "is over: what it forgot was taught again");
-    return code ? code
-                : tell_entries(model, info->journal_entries, NULL, is_blind,
-                               "forgot rows by their ids, and their salt is gone: nobody can check whether they were "
-                               "taught again");
-}
-
-static int verify(const struct verify_args *args, const uint8_t earlier[32], const dkvb_model *model,
-                  const dkvb_model_info *info, uint64_t *entry)
-{
-    char head[JOURNAL_HEAD_SIZE];
-    int code = tool_check(dkvb_model_verify(model));
-
-    if (code == EXIT_SUCCESS && args->head && dkvb_journal_find_head(model, earlier, entry) != DKVB_OK)
-        code = tool_fail("%s: head %s is of none of the %" PRIu64
-                         " journal entries; the newest has %s. Entries were changed or taken away, or the head is of "
-                         "another journal",
-                         args->args.operand[0], args->head, info->journal_entries, journal_head(model, head));
-    return code;
+    return tell_all_entries(model, false);
 }
 
 int cmd_verify(int argc, char **argv)
@@ -130,23 +119,26 @@ int cmd_verify(int argc, char **argv)
     dkvb_model_info info;
     dkvb_model *model = NULL;
     double began = progress_clock();
-    uint64_t entry, *found = &entry;
+    char head[JOURNAL_HEAD_SIZE];
     uint8_t earlier[32];
+    uint64_t entry = 0;
     int code;
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
     if (args.head && !hex_parse(args.head, earlier, sizeof earlier))
         return args_misused(&command, "--head: 64 hexadecimal digits are wanted");
-    if (!args.head)
-        found = NULL;
     output_leftovers(args.args.operand[0]);
     code = input_model_map(&model, args.args.operand[0], &info);
     if (code == EXIT_SUCCESS)
-        code = verify(&args, earlier, model, &info, &entry);
+        code = tool_check(dkvb_model_verify(model));
+    if (code == EXIT_SUCCESS && args.head && dkvb_journal_find_head(model, earlier, &entry) != DKVB_OK)
+        code = tool_fail("%s: head %s is of none of the %" PRIu64
+                         " journal entries; the newest has %s. Entries were changed or taken away, or the head is of "
+                         "another journal",
+                         args.args.operand[0], args.head, info.journal_entries, journal_head(model, head));
     if (code == EXIT_SUCCESS)
-        code = args.json ? print_json(model, &info, found, progress_clock() - began)
-                         : print_text(args.args.operand[0], model, &info, found);
+        code = tell(&args, model, &info, args.head ? &entry : NULL, began);
     dkvb_model_free(model);
     return code;
 }
