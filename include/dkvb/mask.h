@@ -41,9 +41,6 @@ DKVB_API void dkvb_mask_free(dkvb_mask *mask);
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on);
 
-/** 1 if the pair is in the mask, 0 if not or if there is no such pair. */
-DKVB_API int dkvb_mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
-
 /** What a mask is. The caller sets `struct_size`. */
 typedef struct dkvb_mask_info {
     size_t struct_size;
@@ -86,7 +83,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_combine(dkvb_mask *mask, const dkv
 DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
 
 /**
- * Walk the pairs in ascending order: a pair is numbered `codebook * keys + key`.
+ * Walk the pairs in ascending order: a pair is numbered `codebook * keys + key`. The pair numbered `p` is in the mask
+ * if the first one from `p` on is `p` itself.
  *
  * @param from      where to start looking; 0 at first, then the last `*pair` + 1.
  * @param[out] pair the first pair at or after `from`.

@@ -80,14 +80,9 @@ void dkvb_mask_free(dkvb_mask *mask)
     dkvb__free(&mem, mask);
 }
 
-static bool exists(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
-{
-    return codebook < mask->codebooks && key < mask->keys;
-}
-
 dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on)
 {
-    if (!exists(mask, codebook, key))
+    if (codebook >= mask->codebooks || key >= mask->keys)
         return dkvb__fail(DKVB_EINVAL, "pair (%u, %u) does not exist: there are %u codebooks of %u keys", codebook, key,
                           mask->codebooks, mask->keys);
     if (on != 0 && on != 1)
@@ -102,11 +97,6 @@ dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int 
 void dkvb__mask_clear(dkvb_mask *mask)
 {
     memset(mask->bits, 0, total_words(mask) * sizeof *mask->bits);
-}
-
-int dkvb_mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
-{
-    return exists(mask, codebook, key) && dkvb__mask_bit(mask, codebook, key);
 }
 
 uint64_t dkvb__mask_count(const dkvb_mask *mask)

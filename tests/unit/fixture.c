@@ -75,6 +75,16 @@ dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_
     return mask;
 }
 
+bool mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
+{
+    dkvb_mask_info info = DKVB_MASK_INFO_INIT;
+    uint64_t pair, found;
+
+    assert_ok(dkvb_mask_get_info(mask, &info));
+    pair = (uint64_t)codebook * info.keys + key;
+    return dkvb_mask_next(mask, pair, &found) && found == pair;
+}
+
 uint64_t journal_count(const dkvb_model *model)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes);
 
 /* Entries of the journal. */
 uint64_t journal_count(const dkvb_model *model);
+
+/* Whether a pair is in a mask. */
+bool mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
 
 /* The pairs that rows of one class use most. */
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs);

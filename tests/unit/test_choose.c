@@ -90,8 +90,8 @@ static void contrast_takes_the_largest_shares_of_many(void **state)
     count(1, DKVB_KEEP, r);
     assert_int_equal(dkvb__mask_count(mask), 60);
     for (size_t in = 0; in < PAIRS; in++)
-        for (size_t out = 0; dkvb_mask_has(mask, (uint32_t)(in / KEYS), (uint32_t)(in % KEYS)) && out < PAIRS; out++)
-            if (!dkvb_mask_has(mask, (uint32_t)(out / KEYS), (uint32_t)(out % KEYS))) {
+        for (size_t out = 0; mask_has(mask, (uint32_t)(in / KEYS), (uint32_t)(in % KEYS)) && out < PAIRS; out++)
+            if (!mask_has(mask, (uint32_t)(out / KEYS), (uint32_t)(out % KEYS))) {
                 uint64_t a = f[in] * f[in] * (f[out] + r[out]), b = f[out] * f[out] * (f[in] + r[in]);
 
                 assert_true(f[in] > 0 && (f[out] == 0 || a > b || (a == b && in < out)));
@@ -148,7 +148,7 @@ static void assert_best_are_chosen(const dkvb_model *model, const dkvb_mask *mas
         for (size_t l = 0; l < CLASSES; l++)
             squares += class_marks[l] == DKVB_ASIDE ? 0.0 : (double)v[l] * (double)v[l];
         score = v[1] > 0.0f ? (double)v[1] * (double)v[1] / sqrt(squares) : 0.0;
-        if (dkvb_mask_has(mask, i / KEYS, i % KEYS))
+        if (mask_has(mask, i / KEYS, i % KEYS))
             least_in = score < least_in ? score : least_in;
         else
             most_out = score > most_out ? score : most_out;

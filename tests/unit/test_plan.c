@@ -137,7 +137,7 @@ static void nothing_is_never_done(void **state)
     dkvb_plan_free(assert_plan_refused(model, NULL, &by_mask, DKVB_REFUSED_NOTHING, true)); /* masked already */
     assert_plan_forced(model, NULL, by_mask);
     assert_ok(dkvb_model_undo(model, 1, NULL));
-    assert_true(dkvb_mask_has(model->mask, 3, 5)); /* for that is what force is good for */
+    assert_true(mask_has(model->mask, 3, 5)); /* for that is what force is good for */
     /* A class whose held-out rows are all wrong already has none that would show it. */
     q.budget = 40;
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));

@@ -37,7 +37,7 @@ static void plain_search(const int8_t *row, const int8_t *keys, const dkvb_mask 
 
             for (size_t i = 0; i < KEY_DIM; i++)
                 d += (row[i] - keys[j * KEY_DIM + i]) * (row[i] - keys[j * KEY_DIM + i]);
-            if (used[j] || (mask && dkvb_mask_has(mask, (uint32_t)c, (uint32_t)j)) || d >= dist[rank])
+            if (used[j] || (mask && mask_has(mask, (uint32_t)c, (uint32_t)j)) || d >= dist[rank])
                 continue;
             codes[rank] = (uint16_t)j;
             dist[rank] = d;
@@ -175,7 +175,7 @@ static void refreshed_codes_equal_a_full_search(void **state)
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL));
     mask = mask_for_class(model, codes, 2, 60);
     for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
-        stale += (uint64_t)dkvb_mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
+        stale += (uint64_t)mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
     assert_ok(dkvb_search(cb, mask, rows, ROWS, 1, full, NULL, NULL));
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, &searched, NULL));

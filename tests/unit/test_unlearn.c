@@ -165,7 +165,7 @@ static void examples_mask_every_pair_they_select(void **state)
     assert_true(dkvb_mask_equal(few, again));
     assert_true(dkvb__mask_count(other) > CODEBOOKS);
     for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
-        assert_true(dkvb_mask_has(all, (uint32_t)(i % CODEBOOKS), codes[i]));
+        assert_true(mask_has(all, (uint32_t)(i % CODEBOOKS), codes[i]));
     dkvb_mask_free(few);
     dkvb_mask_free(again);
     dkvb_mask_free(other);
@@ -319,7 +319,7 @@ static void stale_codes_are_refused_and_counted(void **state)
 
     (void)state;
     for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
-        stale += (unsigned)dkvb_mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
+        stale += (unsigned)mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
     forget(model, mask, "test");
     snprintf(expected, sizeof expected, "%u of %d", stale, ROWS * CODEBOOKS);
     assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL), DKVB_EMISMATCH);

@@ -622,7 +622,6 @@ PROTOTYPES = {
     "dkvb_mask_copy": (Status, (POINTER(_mask), _mask)),
     "dkvb_mask_free": (None, (_mask,)),
     "dkvb_mask_set": (Status, (_mask, c_uint32, c_uint32, c_int)),
-    "dkvb_mask_has": (c_int, (_mask, c_uint32, c_uint32)),
     "dkvb_mask_get_info": (Status, (_mask, POINTER(MaskInfo))),
     "dkvb_mask_combine": (Status, (_mask, _mask, c_uint32)),
     "dkvb_mask_equal": (c_int, (_mask, _mask)),

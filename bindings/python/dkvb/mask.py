@@ -85,8 +85,9 @@ class Mask(Handle):
 
     def __contains__(self, pair):
         codebook, key = map(operator.index, pair)
+        number, found = codebook * self._shape[1] + key, c_uint64()
         inside = 0 <= codebook < self._shape[0] and 0 <= key < self._shape[1]
-        return inside and bool(lib.dkvb_mask_has(self._c, codebook, key))
+        return inside and bool(lib.dkvb_mask_next(self._c, number, byref(found))) and found.value == number
 
     def __iter__(self):
         """Pairs in ascending order. Changes to the mask meanwhile are seen where the walk has not yet been."""
