@@ -31,39 +31,34 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
+/* Refused, with what differs, if the model remembers another one or takes rows of another width. */
+static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     int weights = strcmp(name, "descriptor") != 0;
-    const char *noted = dkvb_model_encoder(model);
     dkvb_encoder *encoder;
 
+    must(dkvb_model_get_info(model, &info));
     opts.weights = weights ? name : NULL;
+    opts.remembered = dkvb_model_encoder(model);
+    opts.remembered_by = path;
+    opts.dim = info.input_dim;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
-    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
-        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
-        exit(1);
-    }
     return encoder;
 }
 
 /* float[n][dim], owned by the caller */
 static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32_t columns)
 {
-    dkvb_encoder_info info = {.struct_size = sizeof info};
     dkvb_image *images = array(n, sizeof *images);
     float *x;
 
-    must(dkvb_encoder_get_info(encoder, &info));
-    if (info.dim != columns) {
-        fprintf(stderr, "the model takes rows of %u columns, the encoder makes %u\n", columns, info.dim);
-        exit(1);
-    }
     for (size_t i = 0; i < n; i++) {
         images[i] = (dkvb_image)DKVB_IMAGE_INIT;
         must(dkvb_image_read(&images[i], paths[i], NULL));
     }
-    x = array(n * info.dim, sizeof *x);
+    x = array(n * columns, sizeof *x);
     must(dkvb_encoder_encode(encoder, images, n, x, NULL));
     for (size_t i = 0; i < n; i++)
         dkvb_image_free(&images[i]);
@@ -114,7 +109,7 @@ int main(int argc, char **argv)
     }
     must(dkvb_model_map(&model, argv[1], NULL));
     must(dkvb_model_get_info(model, &info));
-    encoder = open_encoder(argv[2], model);
+    encoder = open_encoder(argv[2], model, argv[1]);
     x = encode(encoder, argv + 3, (size_t)argc - 3, info.input_dim);
     answer(model, x, argv + 3, (size_t)argc - 3, info.classes);
     free(x);

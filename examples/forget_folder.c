@@ -37,19 +37,20 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
+/* Refused, with what differs, if the model remembers another one or takes rows of another width. */
+static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     int weights = strcmp(name, "descriptor") != 0;
-    const char *noted = dkvb_model_encoder(model);
     dkvb_encoder *encoder;
 
+    must(dkvb_model_get_info(model, &info));
     opts.weights = weights ? name : NULL;
+    opts.remembered = dkvb_model_encoder(model);
+    opts.remembered_by = path;
+    opts.dim = info.input_dim;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
-    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
-        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
-        exit(1);
-    }
     return encoder;
 }
 
@@ -64,24 +65,22 @@ static int leave_out(void *user, uint64_t index, const char *message)
 /* Pictures that cannot be read are told of, and the rest moves together. */
 static struct pictures encode(const dkvb_encoder *encoder, const char *folder, uint32_t columns)
 {
-    dkvb_encoder_info encoder_info = {.struct_size = sizeof encoder_info};
+    dkvb_encode_options opts = DKVB_ENCODE_OPTIONS_INIT;
     dkvb_imageset_info set_info = {.struct_size = sizeof set_info};
     struct pictures p = {0};
     uint8_t *readable;
     size_t total;
 
-    must(dkvb_encoder_get_info(encoder, &encoder_info));
-    if (encoder_info.dim != columns) {
-        fprintf(stderr, "the model takes rows of %u columns, the encoder makes %u\n", columns, encoder_info.dim);
-        exit(1);
-    }
     must(dkvb_imageset_open(&p.set, folder, NULL));
     must(dkvb_imageset_get_info(p.set, &set_info));
     total = (size_t)set_info.pictures;
     p.x = array(total * columns, sizeof *p.x);
     p.rows = array(total, sizeof *p.rows);
     readable = array(total, 1);
-    must(dkvb_encoder_encode_set(encoder, p.set, 0, total, p.x, readable, leave_out, NULL, NULL));
+    opts.skip_unreadable = 1;
+    opts.readable = readable;
+    opts.unreadable = leave_out;
+    must(dkvb_encoder_encode_set(encoder, p.set, 0, total, p.x, &opts, NULL));
     for (size_t i = 0; i < total; i++)
         if (readable[i]) {
             memmove(p.x + p.n * columns, p.x + i * columns, columns * sizeof *p.x);
@@ -160,7 +159,7 @@ int main(int argc, char **argv)
     }
     must(dkvb_model_load(&model, argv[1], NULL));
     must(dkvb_model_get_info(model, &info));
-    encoder = open_encoder(argv[2], model);
+    encoder = open_encoder(argv[2], model, argv[1]);
     pictures = encode(encoder, argv[3], info.input_dim);
     if (pictures.n == 0) {
         fprintf(stderr, "%s: no picture that can be read\n", argv[3]);

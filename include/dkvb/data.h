@@ -178,9 +178,6 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, c
                                                        uint32_t classes, uint32_t known,
                                                        const dkvb_allocator *allocator);
 
-/** `float16` of `float32`, such as dkvb_npy_write() takes: to the nearest, ties to even; too large becomes infinite. */
-DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
-
 /**
  * Write a `.npy` file, version 1.0, C order, little endian, atomically (file.h).
  *

@@ -27,6 +27,8 @@ static const struct {
     ROW(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT),
     ROW(dkvb_codeset_session, DKVB_CODESET_SESSION_INIT),
     ROW(dkvb_codeset_source, DKVB_CODESET_SOURCE_INIT),
+    ROW(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT),
+    ROW(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT),
     ROW(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT),
     ROW(dkvb_encoder_options, DKVB_ENCODER_OPTIONS_INIT),
     ROW(dkvb_features_info, DKVB_FEATURES_INFO_INIT),

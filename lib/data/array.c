@@ -30,7 +30,7 @@ void dkvb_array_free(dkvb_array *array)
     *array = (dkvb_array){.struct_size = array->struct_size};
 }
 
-void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n)
+void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = dkvb__float_to_half(from[i]);

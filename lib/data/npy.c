@@ -439,7 +439,7 @@ static dkvb_status put_halves(struct dkvb__writer *w, const float *from, size_t 
 
     for (size_t block; n > 0 && !rc; n -= block, from += block) {
         block = n < BLOCK ? n : BLOCK;
-        dkvb_half_from_floats(halves, from, block);
+        dkvb__half_from_floats(halves, from, block);
         rc = dkvb__writer_put(w, halves, block * sizeof *halves);
     }
     return rc;

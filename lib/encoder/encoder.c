@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "data/image.h"
 #include "data/imageset.h"
-#include "encoder/network.h"
+#include "encoder/encoder.h"
 
 static const struct kind {
     const struct dkvb__network *network; /* NULL: not in this build */
@@ -27,14 +27,6 @@ static const struct kind {
 
 enum { KINDS = sizeof kinds / sizeof *kinds, MESSAGE = 512 };
 
-struct dkvb_encoder {
-    dkvb_allocator mem;
-    const struct dkvb__network *network;
-    void *state;
-    dkvb_encoder_info info;
-    bool upright; /* pictures of sets are turned as EXIF says */
-    char identity[DKVB_ENCODER_IDENTITY_SIZE];
-};
 
 static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 {
@@ -58,6 +50,28 @@ static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
     return dkvb__check_allocator(o->allocator);
 }
 
+/* Pixels take pictures of one size: that of the first one, where not all are said to be of a size. */
+static dkvb_status take_size(dkvb_encoder_options *o)
+{
+    const dkvb_imageset_info *info = &o->set->info;
+    dkvb_image first = DKVB_IMAGE_INIT;
+    dkvb_status rc;
+    bool sideways;
+
+    o->width = info->width;
+    o->height = info->height;
+    o->channels = info->channels;
+    if (o->width > 0)
+        return DKVB_OK;
+    rc = dkvb_imageset_read(o->set, 0, &first, o->allocator);
+    sideways = o->upright && first.orientation > 4;
+    o->width = sideways ? first.height : first.width;
+    o->height = sideways ? first.width : first.height;
+    o->channels = first.channels;
+    dkvb_image_free(&first);
+    return rc;
+}
+
 /* "kind", or "kind:" and what the network adds. */
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
@@ -66,7 +80,7 @@ static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
     dkvb_status rc = e->network->open(&e->state, &e->info, detail, sizeof detail, o, &e->mem);
 
     if (!rc)
-        snprintf(e->identity, sizeof e->identity, "%s%s%s%s", name, *detail ? ":" : "", detail,
+        snprintf(e->info.identity, sizeof e->info.identity, "%s%s%s%s", name, *detail ? ":" : "", detail,
                  o->upright ? "+exif" : "");
     return rc;
 }
@@ -82,8 +96,12 @@ dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind, const dkvb_enco
         return dkvb__fail(DKVB_EINVAL, "encoder: out is NULL");
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, opts, "encoder options");
+    if (!rc && kind == DKVB_ENCODER_REMEMBERED)
+        rc = dkvb__remembered_kind(&kind, &o);
     if (!rc)
         rc = check_kind(kind, &o);
+    if (!rc && kind == DKVB_ENCODER_PIXELS && o.set && o.width == 0)
+        rc = take_size(&o);
     if (rc)
         return rc;
     mem = dkvb__allocator(o.allocator);
@@ -92,15 +110,18 @@ dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind, const dkvb_enco
         return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", dkvb_name(DKVB_NAME_ENCODER, kind));
     e->mem = mem;
     e->network = kinds[kind].network;
-    e->upright = o.upright != 0;
-    e->info = (dkvb_encoder_info){.struct_size = sizeof e->info, .kind = kind};
+    e->info = (dkvb_encoder_info){.struct_size = sizeof e->info, .kind = kind, .upright = o.upright};
     rc = open_network(e, &o);
     if (rc) {
         dkvb__free(&mem, e);
         return rc;
     }
-    *out = e;
-    return DKVB_OK;
+    rc = dkvb__remembered_check(e, &o);
+    if (rc)
+        dkvb_encoder_free(e);
+    else
+        *out = e;
+    return rc;
 }
 
 void dkvb_encoder_free(dkvb_encoder *encoder)
@@ -119,11 +140,6 @@ dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info
     if (!encoder || !info)
         return dkvb__fail(DKVB_EINVAL, "encoder info: %s is NULL", encoder ? "info" : "encoder");
     return dkvb__give_info(info, &encoder->info, sizeof encoder->info, "encoder info");
-}
-
-const char *dkvb_encoder_identity(const dkvb_encoder *encoder)
-{
-    return encoder ? encoder->identity : NULL;
 }
 
 /* Picture i of an array whose elements are as large as its maker's header says. */
@@ -182,7 +198,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     if (b->from.images) { /* the caller's, so not to be released, unless it is a turned copy */
         const dkvb_image *given = image_at(b->from.images, b->begin + i);
 
-        b->borrowed[i] = !b->encoder->upright || given->orientation <= 1;
+        b->borrowed[i] = !b->encoder->info.upright || given->orientation <= 1;
         image = *given;
         rc = b->borrowed[i] ? DKVB_OK : dkvb__image_turned(&image, given, NULL);
         if (!rc)
@@ -195,7 +211,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
         return rc;
     }
     rc = dkvb_imageset_read(b->from.set, b->from.first + b->begin + i, &image, NULL);
-    if (!rc && b->encoder->upright)
+    if (!rc && b->encoder->info.upright)
         rc = dkvb__image_turn_upright(&image);
     b->unread[i] = rc != DKVB_OK && rc != DKVB_ENOMEM;
     if (!rc)
@@ -226,23 +242,16 @@ static void release_fitted(struct batch *b)
             dkvb_image_free(&b->fitted[i]);
 }
 
-/* What the caller wants to know of pictures that could not be read. */
-struct unreadable {
-    uint8_t *readable;
-    dkvb_unreadable_fn tell;
-    void *user;
-};
-
-static dkvb_status judge(const struct batch *b, size_t i, const struct unreadable *u)
+static dkvb_status judge(const struct batch *b, size_t i, const dkvb_encode_options *o)
 {
-    if (u->readable)
-        u->readable[b->begin + i] = b->status[i] == DKVB_OK;
+    if (o->readable)
+        o->readable[b->begin + i] = b->status[i] == DKVB_OK;
     if (!b->status[i])
         return DKVB_OK;
-    if (!b->unread[i] || !u->tell)
-        return dkvb__fail(b->status[i], "%s", b->message[i]);
-    if (u->tell(u->user, b->from.first + b->begin + i, b->message[i]))
+    if (b->unread[i] && o->unreadable && o->unreadable(o->user, b->from.first + b->begin + i, b->message[i]))
         return dkvb__fail(DKVB_ECANCELLED, "stopped at a picture that cannot be read: %.400s", b->message[i]);
+    if (!b->unread[i] || !o->skip_unreadable)
+        return dkvb__fail(b->status[i], "%s", b->message[i]);
     return DKVB_OK;
 }
 
@@ -266,11 +275,11 @@ static dkvb_status check_rows(const struct batch *b, const float *x, size_t rows
     for (size_t i = 0; i < rows * dim; i++)
         if (!isfinite(x[i]))
             return dkvb__fail(DKVB_EFORMAT, "encoder %s: column %zu of a row is not finite: weights too large",
-                              b->encoder->identity, i % dim);
+                              b->encoder->info.identity, i % dim);
     return DKVB_OK;
 }
 
-static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadable *u, const struct dkvb__run *run)
+static dkvb_status encode_batch(struct batch *b, float *x, const dkvb_encode_options *o, const struct dkvb__run *run)
 {
     struct dkvb__view views[DKVB__ENCODER_BATCH];
     size_t readable = 0;
@@ -278,7 +287,7 @@ static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadab
 
     dkvb__parallel(run, b->n, prepare_one, b);
     for (size_t i = 0; i < b->n && !rc; i++) {
-        rc = judge(b, i, u);
+        rc = judge(b, i, o);
         if (!b->status[i])
             views[readable++] = (struct dkvb__view){b->fitted[i].pixels, b->fitted[i].width, b->fitted[i].height,
                                                     b->fitted[i].channels};
@@ -294,7 +303,7 @@ static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadab
 }
 
 static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, size_t n, float *x,
-                              const struct unreadable *u, const dkvb_run_options *opts)
+                              const dkvb_encode_options *o, const dkvb_run_options *opts)
 {
     struct dkvb__run run;
     struct batch *b;
@@ -309,7 +318,7 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     b->from = from;
     for (b->begin = 0; b->begin < n && !rc; b->begin += b->n) {
         b->n = n - b->begin < DKVB__ENCODER_BATCH ? n - b->begin : DKVB__ENCODER_BATCH;
-        rc = encode_batch(b, x + b->begin * encoder->info.dim, u, &run);
+        rc = encode_batch(b, x + b->begin * encoder->info.dim, o, &run);
         if (!rc)
             rc = dkvb__report(&run, b->begin + b->n, n);
     }
@@ -332,7 +341,7 @@ static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n, float *x,
                                 const dkvb_run_options *run)
 {
-    struct unreadable nothing = {0};
+    dkvb_encode_options nothing = DKVB_ENCODE_OPTIONS_INIT;
     dkvb_status rc = DKVB_OK;
 
     if (!encoder || (n > 0 && (!images || !x)))
@@ -343,20 +352,27 @@ dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *i
 }
 
 dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set, uint64_t first, size_t n,
-                                    float *x, uint8_t *readable, dkvb_unreadable_fn unreadable, void *user,
-                                    const dkvb_run_options *run)
+                                    float *x, const dkvb_encode_options *opts, const dkvb_run_options *run)
 {
-    struct unreadable u = {readable, unreadable, user};
-    dkvb_imageset_info info = {.struct_size = sizeof info};
+    dkvb_encode_options o = DKVB_ENCODE_OPTIONS_INIT;
+    dkvb_run_options r = DKVB_RUN_OPTIONS_INIT;
     dkvb_status rc;
 
     if (!encoder || !set || (n > 0 && !x))
         return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "x");
-    rc = dkvb_imageset_get_info(set, &info);
-    if (!rc && (first > info.pictures || n > info.pictures - first))
+    rc = dkvb__take_options(&o, sizeof o, opts, "encode options");
+    if (!rc)
+        rc = dkvb__take_options(&r, sizeof r, run, "run options");
+    if (!rc && o.skip_unreadable > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "encode: skip_unreadable is %u, it must be 0 or 1", o.skip_unreadable);
+    if (!rc && (first > set->info.pictures || n > set->info.pictures - first))
         rc = dkvb__fail(DKVB_ENOTFOUND, "encode: pictures %llu to %llu of a set of %llu", (unsigned long long)first,
-                        (unsigned long long)(first + n), (unsigned long long)info.pictures);
-    return rc ? rc : encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &u, run);
+                        (unsigned long long)(first + n), (unsigned long long)set->info.pictures);
+    if (rc)
+        return rc;
+    if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
+        r.threads = 1; /* copies of what lies in memory: more threads are no faster */
+    return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }
 
 dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *image, float *x, dkvb_trace_fn trace,
@@ -375,7 +391,7 @@ dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *im
         rc = encoder->network->check(encoder->state, image, "0");
     if (!rc)
         rc = dkvb__run_take(&run, NULL);
-    if (!rc && encoder->upright && image->orientation > 1)
+    if (!rc && encoder->info.upright && image->orientation > 1)
         rc = dkvb__image_turned(&turned, image, NULL);
     given = turned.pixels ? turned : *image;
     if (!rc)

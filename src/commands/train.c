@@ -133,7 +133,7 @@ static int read_pictures(struct train *t)
     if (code == EXIT_SUCCESS)
         pictures_keep_ids(&t->pictures, &t->ids);
     if (code == EXIT_SUCCESS)
-        snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
+        snprintf(t->encoder, sizeof t->encoder, "%s", t->pictures.encoder_info.identity);
     if (code == EXIT_SUCCESS)
         pictures_left_out(&t->left, &t->pictures);
     pictures_close(&t->pictures);

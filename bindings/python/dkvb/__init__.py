@@ -32,7 +32,7 @@ from .codeset import Codeset, CodesetRows, Session
 from .data import read_array, read_features, read_labels, write_npy
 from .decode import argmax, calibration_error, fit_temperature, softmax, top
 from .effect import Budget, effect
-from .encoder import Encoder, EncoderInfo
+from .encoder import EncodeReport, Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, Refused, StateError)
 from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit, fit_more, survey_features,
@@ -49,7 +49,7 @@ from .unlearn import unlearn_choose
 
 __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
-    "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FeaturesInfo", "FileError", "FitReport",
+    "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "FORGET", "FeaturesInfo", "FileError", "FitReport",
     "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",

@@ -137,6 +137,7 @@ DKVB_NESTED_WRAPPED = 3
 DKVB_PICTURE_NAME_SIZE = 4096
 
 # encoder.h
+DKVB_ENCODER_REMEMBERED = 0
 DKVB_ENCODER_PIXELS = 1
 DKVB_ENCODER_DESCRIPTOR = 2
 DKVB_ENCODER_CLIP = 3
@@ -384,14 +385,27 @@ class Picture(Structure):
 
 class EncoderOptions(Structure):
     _fields_ = _sized((c_char_p, "weights config"), (c_uint32, "activation heads width height channels upright"),
-                      (POINTER(Allocator), "allocator"))
+                      (POINTER(Allocator), "allocator"), (POINTER(Imageset), "set"),
+                      (c_char_p, "remembered remembered_by"), (c_uint32, "dim"))
 
 
 class EncoderInfo(Structure):
-    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation guessed"))
+    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation guessed upright"),
+                      (c_char * DKVB_ENCODER_IDENTITY_SIZE, "identity"))
 
 
 UnreadableFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_char_p)
+
+
+class EncodeOptions(Structure):
+    _fields_ = _sized((c_uint32, "skip_unreadable dtype restart"), (POINTER(c_uint8), "readable"),
+                      (UnreadableFn, "unreadable"), (c_void_p, "user"))
+
+
+class EncodeReport(Structure):
+    _fields_ = _sized((c_uint64, "pictures rows unreadable resumed kept"))
+
+
 TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_float))
 
 
@@ -490,6 +504,8 @@ STRUCTURES = {
     "dkvb_codeset_rows": CodesetRows,
     "dkvb_codeset_session": CodesetSession,
     "dkvb_codeset_source": CodesetSource,
+    "dkvb_encode_options": EncodeOptions,
+    "dkvb_encode_report": EncodeReport,
     "dkvb_encoder_info": EncoderInfo,
     "dkvb_encoder_options": EncoderOptions,
     "dkvb_fit_options": FitOptions,
@@ -714,7 +730,6 @@ PROTOTYPES = {
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_survey": (Status, (POINTER(FeaturesInfo), POINTER(c_float), c_size_t, c_size_t)),
     "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
-    "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, c_uint32, _u64, c_void_p)),
 
     # file.h
@@ -732,6 +747,7 @@ PROTOTYPES = {
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
     "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),
     "dkvb_imageset_ignored": (c_char_p, (_imageset, c_uint32, POINTER(c_uint64))),
+    "dkvb_imageset_spare": (Status, (_imageset, c_char_p)),
     "dkvb_imageset_get": (Status, (_imageset, c_uint64, POINTER(Picture))),
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
 
@@ -739,10 +755,10 @@ PROTOTYPES = {
     "dkvb_encoder_open": (Status, (POINTER(_encoder), c_uint32, POINTER(EncoderOptions))),
     "dkvb_encoder_free": (None, (_encoder,)),
     "dkvb_encoder_get_info": (Status, (_encoder, POINTER(EncoderInfo))),
-    "dkvb_encoder_identity": (c_char_p, (_encoder,)),
     "dkvb_encoder_encode": (Status, (_encoder, _image, c_size_t, _f32, _run)),
-    "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, _u8, UnreadableFn, c_void_p,
-                                         _run)),
+    "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, POINTER(EncodeOptions), _run)),
+    "dkvb_encoder_encode_file": (Status, (_encoder, _imageset, c_char_p, POINTER(EncodeOptions), POINTER(EncodeReport),
+                                          _run)),
     "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
 
     # fit.h
