@@ -35,13 +35,15 @@ static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
     int weights = strcmp(name, "descriptor") != 0;
-    const char *noted = dkvb_model_encoder(model);
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_encoder *encoder;
 
     opts.weights = weights ? name : NULL;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
-    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
-        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
+    must(dkvb_model_get_info(model, &info));
+    if (info.encoder && strcmp(info.encoder, dkvb_encoder_identity(encoder)) != 0) {
+        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", info.encoder,
+                dkvb_encoder_identity(encoder));
         exit(1);
     }
     return encoder;
@@ -103,6 +105,7 @@ static void answer(const dkvb_model *model, const float *x, char **paths, size_t
 
 int main(int argc, char **argv)
 {
+    dkvb_model_options opts = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_encoder *encoder;
     dkvb_model *model;
@@ -112,7 +115,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...\n");
         return 2;
     }
-    must(dkvb_model_map(&model, argv[1], NULL));
+    opts.in_place = 1; /* only to use */
+    must(dkvb_model_load(&model, argv[1], &opts));
     must(dkvb_model_get_info(model, &info));
     encoder = open_encoder(argv[2], model);
     x = encode(encoder, argv + 3, (size_t)argc - 3, info.input_dim);

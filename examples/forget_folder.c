@@ -41,13 +41,15 @@ static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
     int weights = strcmp(name, "descriptor") != 0;
-    const char *noted = dkvb_model_encoder(model);
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_encoder *encoder;
 
     opts.weights = weights ? name : NULL;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
-    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
-        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
+    must(dkvb_model_get_info(model, &info));
+    if (info.encoder && strcmp(info.encoder, dkvb_encoder_identity(encoder)) != 0) {
+        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", info.encoder,
+                dkvb_encoder_identity(encoder));
         exit(1);
     }
     return encoder;

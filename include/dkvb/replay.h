@@ -49,7 +49,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_replay_check(const dkvb_model *model, c
  *
  * Class weights follow from the rows that are left. Per-class counts, where the model keeps them, are made again too.
  * The mask in force stays: undo what the same rows asked for earlier. A code that names a purged pair selects nothing
- * there. A temperature that the model has stays as well: dkvb_codeset_fit_temperature() fits it again.
+ * there. A temperature that the model has stays as well: dkvb_forget_apply() fits it again.
  *
  * @param      model    must outlive the replay and stay as it is until dkvb_replay_commit().
  * @param      set      what the model was trained on, as dkvb_replay_check() says.

@@ -6,7 +6,7 @@
 #include "dkvb/model.h"
 #include "dkvb/values.h"
 
-enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
+enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
 /* The newest version of the file format that this library writes; a model made in memory is of it. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };

@@ -14,7 +14,7 @@
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
-    struct dkvb__settings s;
+    dkvb_settings s;
     dkvb_fit_report report;
     dkvb_model *model, *after;
     dkvb_codeset *set;
@@ -228,32 +228,13 @@ static dkvb_status join_codeset(struct more *t)
  */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
-    const struct dkvb__coderows *held = &t->set->part[DKVB_PART_HELD_OUT];
-    double temperature = 1.0, power = 0.0;
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
 
-    if (rc)
-        return rc;
-    rc = dkvb_codeset_fit_temperature(t->set, t->after, &temperature, &power, t->f.run);
-    if (rc && rc != DKVB_ENOTFOUND)
-        return rc;
-    t->report.temperature_kept = rc ? DKVB_TEMPERATURE_FEW_ROWS : DKVB_TEMPERATURE_FITTED;
-    measured->temperature = temperature;
-    measured->power = power;
-    measured->rows = 0;
-    for (size_t i = 0; i < held->n; i++)
-        measured->rows += held->labels[i] >= 0;
-    return DKVB_OK;
-}
-
-static int keep_report(void *user, const dkvb_train_report *report)
-{
-    struct more *t = user;
-
-    t->report.loss = report->loss;
-    t->report.accuracy = report->accuracy;
-    t->report.rows = report->rows;
-    return t->s.train.report ? t->s.train.report(t->s.train.user, report) : 0;
+    if (!rc)
+        rc = dkvb__codeset_fit_temperature(t->set, t->after, &measured->temperature, &measured->power, &measured->rows,
+                                           t->f.run);
+    t->report.temperature_kept = measured->rows > 0 ? DKVB_TEMPERATURE_FITTED : DKVB_TEMPERATURE_FEW_ROWS;
+    return rc;
 }
 
 /* The last step, of which nothing else can fail. */
@@ -272,7 +253,8 @@ static dkvb_status run_more(struct more *t)
     const int32_t *labels = labels_to_teach(t);
     struct dkvb__relearning over = {0};
     dkvb_run_options quiet = DKVB_RUN_OPTIONS_INIT;
-    dkvb_train_options told = t->s.train;
+    struct dkvb__told told;
+    dkvb_train_options telling = dkvb__fit_tell(&told, &t->report, &t->s.train);
     struct dkvb__measured measured;
     dkvb_status rc = find_codes(t);
 
@@ -280,10 +262,8 @@ static dkvb_status run_more(struct more *t)
         rc = t->set ? join_codeset(t) : measure_apart(t, &measured);
     if (!rc)
         rc = dkvb__fit_stage(&t->o, "values");
-    told.report = keep_report;
-    told.user = t;
     if (!rc)
-        rc = train_twin(t, labels, &told, &t->after);
+        rc = train_twin(t, labels, &telling, &t->after);
     if (!rc && t->set)
         rc = fit_temperature(t, &measured);
     if (!rc)

@@ -32,9 +32,9 @@ struct reading {
     size_t stored;    /* how many those are */
 };
 
-static const char *const known_sections[] = {"shape",     "classes", "journal", "mask",   "purged",
-                                             "center",    "scales",  "keys",    "values", "evidence", "terms",
-                                             "whitening", "encoder", "counts",  "valued", "lengths"};
+static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
+                                             "scales",  "keys",    "values",  "evidence", "terms",  "whitening",
+                                             "encoder", "counts",  "valued",  "lengths"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -628,26 +628,18 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     return DKVB_OK;
 }
 
-static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *given, bool map,
-                              bool inspect)
+static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *o, bool inspect)
 {
-    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     struct reading r = {.inspect = inspect};
-    dkvb_allocator mem;
+    dkvb_allocator mem = dkvb__allocator(o->allocator);
     dkvb_status rc;
 
     *out = NULL;
-    rc = dkvb__take_options(&o, sizeof o, given, "model options");
-    if (!rc)
-        rc = dkvb__check_allocator(o.allocator);
-    if (rc)
-        return rc;
-    mem = dkvb__allocator(o.allocator);
     r.mem = &mem;
     rc = dkvb__container_open(&r.file, path, DKVB__KIND_MODEL, &mem);
     if (rc)
         return rc;
-    if (map)
+    if (o->in_place)
         rc = dkvb__mapping_open(&r.mapping, &r.file.file, &mem);
     if (!rc)
         rc = read_model(&r, out);
@@ -703,11 +695,20 @@ static dkvb_status check_contents(const dkvb_model *m)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts)
+dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *given)
 {
-    dkvb_status rc = open_model(out, path, opts, false, false);
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_status rc;
 
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, given, "model options");
     if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc && o.in_place > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "model options: in_place is %u, it must be 0 or 1", o.in_place);
+    if (!rc)
+        rc = open_model(out, path, &o, false);
+    if (!rc && !o.in_place)
         rc = check_contents(*out);
     if (rc) {
         dkvb_model_free(*out);
@@ -716,18 +717,18 @@ dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model
     return rc;
 }
 
-dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts)
-{
-    return open_model(out, path, opts, true, false);
-}
-
 dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
 {
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model *m;
-    dkvb_status rc = open_model(&m, path, NULL, true, true);
+    dkvb_status rc;
 
+    o.in_place = 1;
+    rc = open_model(&m, path, &o, true);
     if (rc)
         return rc;
+    dkvb__free(&m->mem, m->encoder); /* the info must not point to what goes with the model */
+    m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
     return rc;

@@ -180,7 +180,7 @@ static uint32_t kind_of(const char *identity)
 
 static int remembered_kind(const struct pictures *p, const dkvb_model *model, const char *path, uint32_t *kind)
 {
-    const char *identity = dkvb_model_encoder(model);
+    const char *identity = input_encoder(model);
 
     *kind = identity ? kind_of(identity) : 0;
     if (!identity)
@@ -233,7 +233,7 @@ static int fail_identity(const struct pictures *p, const char *path, const char 
 
 static int check_model(const struct pictures *p, const dkvb_model *model, const char *path)
 {
-    const char *remembered = dkvb_model_encoder(model), *found = dkvb_encoder_identity(p->encoder);
+    const char *remembered = input_encoder(model), *found = dkvb_encoder_identity(p->encoder);
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     int code = tool_check(dkvb_model_get_info(model, &info));
 
@@ -259,10 +259,10 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
     if (code == EXIT_SUCCESS)
         code = open_set(p);
     if (code == EXIT_SUCCESS)
-        code = open_encoder(p, kind, !chosen && is_upright(dkvb_model_encoder(model)));
+        code = open_encoder(p, kind, !chosen && is_upright(input_encoder(model)));
     if (code == EXIT_SUCCESS)
         code = check_model(p, model, path);
-    if (code == EXIT_SUCCESS && !dkvb_model_encoder(model))
+    if (code == EXIT_SUCCESS && !input_encoder(model))
         tell_guess(p);
     return code;
 }
@@ -270,13 +270,14 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
 int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)
 {
     dkvb_model *model = NULL;
+    dkvb_model_info info;
     int code;
 
     if (!path)
         return pictures_open(p, args);
-    code = tool_check(dkvb_model_map(&model, path, NULL));
+    code = input_model_map(&model, path, &info);
     if (code == EXIT_SUCCESS)
-        code = pictures_open_for(p, args, chosen || !dkvb_model_encoder(model), model, path);
+        code = pictures_open_for(p, args, chosen || !input_encoder(model), model, path);
     dkvb_model_free(model);
     return code;
 }
@@ -694,6 +695,7 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
 {
     struct names unwanted = {0};
     dkvb_model *model = NULL;
+    dkvb_model_info info;
     int code = need_classes(p);
 
     *as = NULL;
@@ -703,7 +705,7 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
         code = pictures_class_names(p, names);
     if (code == EXIT_SUCCESS && path) {
         *names = (struct names){.path = p->args->path};
-        code = tool_check(dkvb_model_map(&model, path, NULL));
+        code = input_model_map(&model, path, &info);
     }
     if (code == EXIT_SUCCESS && path)
         code = match_classes(p, model, path, names, as);

@@ -211,7 +211,7 @@ static void a_row_left_with_nothing_learned_is_not_right(void **state)
         values[j * CLASSES] = j < KEYS ? 1.0f : 0.0f;
         rank[j] = j < KEYS ? 1 + (uint32_t)j : DKVB_RANK_NEVER;
     }
-    assert_ok(dkvb_model_set_values(model, values));
+    assert_ok(dkvb_model_set_values(model, values, 0));
     o.target = 0.0;
     assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
     assert_true(found.forget_before == 1.0 && found.forget_after == 0.0);
