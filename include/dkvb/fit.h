@@ -199,9 +199,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  *
  * With a codeset, which must be what the model was trained on (dkvb_replay_check()), the rows join those of it: a share
  * of them is held out, the training is recorded as one more session, and the temperature is fitted on all rows held
- * out, so that exact forgetting stays exact. Rows without ids are numbered on from the largest id of the codeset; no
- * class keeps fewer than three rows to learn from, those of earlier trainings included. Codes know no mask, so nothing
- * may be masked or purged then.
+ * out, so that exact forgetting stays exact. Rows whose ids were removed from it are refused, or with `relearn` of the
+ * training options come back, which ends the forgettings of exactly these rows. Rows without ids are numbered on from
+ * the largest id of the codeset; no class keeps fewer than three rows to learn from, those of earlier trainings
+ * included. Codes know no mask, so nothing may be masked or purged then.
  *
  * Without one, the temperature comes from a copy of the model that goes on without a tenth of the rows, if these are 50
  * or more and of half of the classes at least; else it stays, and the report says why.

@@ -218,7 +218,7 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     if (bad < SIZE_MAX)
         return dkvb__fail_narrow(model, model->values_dtype, bad,
                                  t->values[bad / model->classes * t->stride + bad % model->classes]);
-    rc = dkvb__relearn_prepare(model, t->taught, &over);
+    rc = dkvb__relearn_prepare(model, t->taught, NULL, 0, &over);
     if (rc)
         return rc;
     e.write = true;

@@ -319,27 +319,22 @@ static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, struct dkvb__reader *bytes, size_t size,
-                                 const char *section, char **out)
+static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
+                             char **out)
 {
     const unsigned char *at = dkvb__take(bytes, size);
 
     *out = NULL;
     if (!at)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", path, section);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", r->file.file.path, section);
     if (!dkvb__utf8_valid((const char *)at, size))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", path, section);
-    *out = dkvb__alloc0(mem, size + 1, 1);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", r->file.file.path,
+                          section);
+    *out = dkvb__alloc0(r->mem, size + 1, 1);
     if (!*out)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     memcpy(*out, at, size);
     return DKVB_OK;
-}
-
-static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
-                             char **out)
-{
-    return dkvb__modelfile_text(r->file.file.path, r->mem, bytes, size, section, out);
 }
 
 static dkvb_status parse_names(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)

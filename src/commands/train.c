@@ -39,8 +39,6 @@ struct train {
     double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
         seconds_codes;
     const char *stage;
-    uint64_t *back; /* [back_count], ids that were removed from the codes file, and come back */
-    size_t back_count;
     uint64_t entries_before; /* of the journal of a model that goes on */
     uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
     uint64_t relearned_count;
@@ -543,32 +541,6 @@ static int number_on(struct train *t)
     return EXIT_SUCCESS;
 }
 
-/* Let the ids of removed rows come back, as asked. */
-static int readmit(struct train *t)
-{
-    t->back = input_memory("row ids", sizeof *t->back, t->ids.n, 1, 1);
-    for (size_t i = 0; t->back && i < t->ids.n; i++)
-        if (dkvb_codeset_was_removed(t->set, t->ids.id[i]))
-            t->back[t->back_count++] = t->ids.id[i];
-    return t->back ? tool_check(dkvb_codeset_readmit(t->set, t->back, t->back_count)) : EXIT_FAILURE;
-}
-
-/* Forgettings of exactly the rows that came back are over. Classes that came back were noted in training. */
-static int end_forgettings_of_rows(struct train *t)
-{
-    int code = EXIT_SUCCESS;
-
-    for (uint64_t id = 1; id <= t->entries_before && t->back_count > 0 && code == EXIT_SUCCESS; id++) {
-        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
-
-        code = tool_check(dkvb_journal_get(t->model, id - 1, &entry));
-        if (code == EXIT_SUCCESS && journal_in_force(&entry) &&
-            dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
-            code = tool_check(dkvb_model_relearn(t->model, id, NULL, NULL));
-    }
-    return code;
-}
-
 /* Forgettings of rows, of which this training cannot tell whether it brings them back. */
 static int note_unchecked(const struct train *t)
 {
@@ -619,10 +591,6 @@ static int go_on(struct train *t)
     }
     if (code)
         return code;
-    if (a->codes_out && a->ids && a->relearn)
-        code = readmit(t);
-    if (code)
-        return code;
     t->entries_before = dkvb_journal_count(t->model);
     rows.codes = t->given.codes;
     rows.k = a->codes ? t->info.top_k : 0;
@@ -631,8 +599,6 @@ static int go_on(struct train *t)
     t->stage_began = progress_clock();
     code = told_about(t, dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
-    if (code == EXIT_SUCCESS)
-        code = end_forgettings_of_rows(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
     if (code)
@@ -784,7 +750,6 @@ int cmd_train(int argc, char **argv)
     code = train_check_args(&t.args);
     if (code == EXIT_SUCCESS)
         code = train(&t);
-    free(t.back);
     free(t.relearned);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);

@@ -666,6 +666,60 @@ static void every_allocation_of_going_on_may_fail(void **state)
     }
 }
 
+/* Rows 17 and 31 are forgotten exactly, and removed; then they come again, each allocation of that failing once. */
+static void removed_rows_come_back_only_by_relearning_and_whole(void **state)
+{
+    static const uint64_t gone[2] = {17, 31};
+    float x[2 * DIM];
+    const int32_t y[2] = {labels[17], labels[31]};
+    dkvb_status rc = DKVB_ENOMEM;
+
+    (void)state;
+    memcpy(x, rows + 17 * DIM, DIM * sizeof *x);
+    memcpy(x + DIM, rows + 31 * DIM, DIM * sizeof *x);
+    for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+        dkvb_fit_options o = small_fit();
+        dkvb_forget_options said = DKVB_FORGET_OPTIONS_INIT;
+        dkvb_fit_rows first = all_rows(), back = all_rows();
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+        dkvb_codeset *set;
+        dkvb_model *model;
+
+        settings.whiten = DKVB_WHITEN_NEVER;
+        first.n = 200;
+        o.allocator = &a;
+        assert_ok(dkvb_fit(&model, &set, &first, &o, NULL, NULL));
+        said.rows = gone;
+        said.row_count = 2;
+        assert_ok(dkvb_model_replay(model, set, gone, 2, &said, NULL, NULL));
+        assert_ok(dkvb_codeset_remove(set, gone, 2, NULL));
+        back.x = x;
+        back.labels = y;
+        back.ids = gone;
+        back.n = 2;
+        assert_int_equal(dkvb_fit_more(model, set, &back, &o, NULL, NULL), DKVB_ESTATE);
+        assert_message("row 0 has id 17, a row that was removed");
+        settings.train.relearn = 1;
+        mem.fail_at = mem.calls + fail_at;
+        rc = dkvb_fit_more(model, set, &back, &o, NULL, NULL);
+        mem.fail_at = SIZE_MAX;
+        assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at > 40));
+        for (size_t i = 0; i < 2; i++) /* both as before, or both as after */
+            assert_int_equal(dkvb_codeset_was_removed(set, gone[i]), rc != DKVB_OK);
+        assert_int_equal(dkvb_journal_count(model), rc ? 1 : 2);
+        if (!rc) {
+            assert_ok(dkvb_journal_get(model, 1, &entry));
+            assert_true(entry.kind == DKVB_JOURNAL_RELEARN && entry.ends == 1);
+        }
+        assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL));
+        dkvb_model_free(model);
+        dkvb_codeset_free(set);
+        assert_int_equal(mem.live, 0);
+    }
+}
+
 static void threads_change_no_byte(void **state)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
@@ -1027,6 +1081,7 @@ int main(void)
         cmocka_unit_test(codes_take_the_place_of_rows_where_the_keys_are_there),
         cmocka_unit_test(going_on_fails_whole_wherever_it_fails),
         cmocka_unit_test(every_allocation_of_going_on_may_fail),
+        cmocka_unit_test(removed_rows_come_back_only_by_relearning_and_whole),
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(codes_that_were_kept_give_the_model_without_the_rows),
         cmocka_unit_test(every_stage_can_be_cancelled),

@@ -148,16 +148,18 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _fit_report(raw))
 
 
-def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_classes=False, threads=0, progress=None,
-             report=None, stage=None, **settings):
+def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_classes=False, relearn=False, threads=0,
+             progress=None, report=None, stage=None, **settings):
     """Go on with a model: search rows by its keys, train its values on them, fit the temperature again (fit.h).
 
-    Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. Settings
+    Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. With
+    `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
     are those of Model.train(), of which epochs, batch and rate follow from the rows. Returns a FitReport.
     """
     rows, kept = _rows(x, labels, ids, None)
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
+    chosen.train.relearn = bool(relearn)
     opts = _struct.options(_ffi.FitOptions, hold_out=hold_out,
                            count_classes=int(count_classes))
     opts.settings = pointer(chosen)
