@@ -41,7 +41,7 @@ static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, con
 
     must(dkvb_model_get_info(model, &info));
     opts.weights = weights ? name : NULL;
-    opts.remembered = dkvb_model_encoder(model);
+    opts.remembered = info.encoder;
     opts.remembered_by = path;
     opts.dim = info.input_dim;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
@@ -98,6 +98,7 @@ static void answer(const dkvb_model *model, const float *x, char **paths, size_t
 
 int main(int argc, char **argv)
 {
+    dkvb_model_options opts = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_encoder *encoder;
     dkvb_model *model;
@@ -107,7 +108,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...\n");
         return 2;
     }
-    must(dkvb_model_map(&model, argv[1], NULL));
+    opts.in_place = 1; /* only to use */
+    must(dkvb_model_load(&model, argv[1], &opts));
     must(dkvb_model_get_info(model, &info));
     encoder = open_encoder(argv[2], model, argv[1]);
     x = encode(encoder, argv + 3, (size_t)argc - 3, info.input_dim);

@@ -47,7 +47,7 @@ static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, con
 
     must(dkvb_model_get_info(model, &info));
     opts.weights = weights ? name : NULL;
-    opts.remembered = dkvb_model_encoder(model);
+    opts.remembered = info.encoder;
     opts.remembered_by = path;
     opts.dim = info.input_dim;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));

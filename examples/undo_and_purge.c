@@ -47,7 +47,7 @@ static void make_model(dkvb_codebooks **codebooks, dkvb_model **model)
     opts.key_dim = 4;
     must(dkvb_codebooks_fit(codebooks, x, ROWS, DIM, &opts, NULL));
     must(dkvb_model_new(model, *codebooks, CLASSES, NULL));
-    must(dkvb_model_set_values(*model, values));
+    must(dkvb_model_set_values(*model, values, 0));
     must(dkvb_search(*codebooks, NULL, x, ROWS, 1, codes, NULL, NULL));
 }
 

@@ -31,7 +31,7 @@ extern "C" {
  *
  * Class weights follow from the rows that are left. Per-class counts, where the model keeps them, are made again too.
  * The mask in force stays: undo what the same rows asked for earlier. A code that names a purged pair selects nothing
- * there. A temperature that the model has stays as well: dkvb_codeset_fit_temperature() fits it again.
+ * there. A temperature that the model has stays as well: dkvb_forget_apply() fits it again.
  *
  * The codeset must be what the model was trained on, or rows would be lost in silence: the fingerprint of its sessions
  * must be the one that training left in the model, with all rows or already without these. A model that was never

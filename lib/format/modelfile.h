@@ -31,10 +31,6 @@ enum {
     DKVB__RECORD_HAS_LIST = 1
 };
 
-/* A string of known length out of a section, checked; the caller frees it. */
-dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, struct dkvb__reader *bytes, size_t size,
-                                 const char *section, char **out);
-
 /* Section "evidence": read for the journal that the model has already, and written for all of its entries. */
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__evidence_size(const struct dkvb__journal *j);

@@ -319,27 +319,22 @@ static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, struct dkvb__reader *bytes, size_t size,
-                                 const char *section, char **out)
+static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
+                             char **out)
 {
     const unsigned char *at = dkvb__take(bytes, size);
 
     *out = NULL;
     if (!at)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", path, section);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", r->file.file.path, section);
     if (!dkvb__utf8_valid((const char *)at, size))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", path, section);
-    *out = dkvb__alloc0(mem, size + 1, 1);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", r->file.file.path,
+                          section);
+    *out = dkvb__alloc0(r->mem, size + 1, 1);
     if (!*out)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     memcpy(*out, at, size);
     return DKVB_OK;
-}
-
-static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
-                             char **out)
-{
-    return dkvb__modelfile_text(r->file.file.path, r->mem, bytes, size, section, out);
 }
 
 static dkvb_status parse_names(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
@@ -628,26 +623,18 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     return DKVB_OK;
 }
 
-static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *given, bool map,
-                              bool inspect)
+static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *o, bool inspect)
 {
-    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     struct reading r = {.inspect = inspect};
-    dkvb_allocator mem;
+    dkvb_allocator mem = dkvb__allocator(o->allocator);
     dkvb_status rc;
 
     *out = NULL;
-    rc = dkvb__take_options(&o, sizeof o, given, "model options");
-    if (!rc)
-        rc = dkvb__check_allocator(o.allocator);
-    if (rc)
-        return rc;
-    mem = dkvb__allocator(o.allocator);
     r.mem = &mem;
     rc = dkvb__container_open(&r.file, path, DKVB__KIND_MODEL, &mem);
     if (rc)
         return rc;
-    if (map)
+    if (o->in_place)
         rc = dkvb__mapping_open(&r.mapping, &r.file.file, &mem);
     if (!rc)
         rc = read_model(&r, out);
@@ -703,11 +690,20 @@ static dkvb_status check_contents(const dkvb_model *m)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts)
+dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *given)
 {
-    dkvb_status rc = open_model(out, path, opts, false, false);
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_status rc;
 
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, given, "model options");
     if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc && o.in_place > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "model options: in_place is %u, it must be 0 or 1", o.in_place);
+    if (!rc)
+        rc = open_model(out, path, &o, false);
+    if (!rc && !o.in_place)
         rc = check_contents(*out);
     if (rc) {
         dkvb_model_free(*out);
@@ -716,18 +712,18 @@ dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model
     return rc;
 }
 
-dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts)
-{
-    return open_model(out, path, opts, true, false);
-}
-
 dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
 {
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model *m;
-    dkvb_status rc = open_model(&m, path, NULL, true, true);
+    dkvb_status rc;
 
+    o.in_place = 1;
+    rc = open_model(&m, path, &o, true);
     if (rc)
         return rc;
+    dkvb__free(&m->mem, m->encoder); /* the info must not point to what goes with the model */
+    m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
     return rc;

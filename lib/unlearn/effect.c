@@ -88,7 +88,7 @@ static dkvb_status answer(const dkvb_model *model, const dkvb_mask *mask, const 
     atomic_init(&s.exhausted, 0);
     dkvb__parallel(&run, n, select_row, &s);
     *exhausted = atomic_load(&s.exhausted);
-    return dkvb_model_classify(model, codes, model->top_k, n, answers, opts);
+    return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
 /* loss = (lost - gained) / rows; its interval with half a row more in each of the four cells. */

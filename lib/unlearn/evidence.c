@@ -214,18 +214,27 @@ dkvb_status dkvb__evidence_check(const dkvb_model *model)
     return DKVB_OK;
 }
 
+dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names)
+{
+    const struct dkvb__record *r = &model->journal.records[index];
+    uint8_t hash[32];
+    dkvb_status rc;
+
+    *names = false;
+    if (!r->commits_to_rows || !r->salted || r->rows != n)
+        return DKVB_OK;
+    rc = commit_to_rows(hash, r->salt, rows, n, &model->mem);
+    *names = !rc && memcmp(hash, r->rows_hash, sizeof hash) == 0;
+    return rc;
+}
+
 int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, const uint64_t *rows, size_t n)
 {
-    const struct dkvb__record *r;
-    uint8_t hash[32];
+    bool names = false;
 
     if (entry < 1 || entry > model->journal.count)
         return 0;
-    r = &model->journal.records[entry - 1];
-    if (!r->commits_to_rows || !r->salted || r->rows != n)
-        return 0;
-    return commit_to_rows(hash, r->salt, rows, n, &model->mem) == DKVB_OK &&
-           memcmp(hash, r->rows_hash, sizeof hash) == 0;
+    return dkvb__record_names_rows(model, (size_t)entry - 1, rows, n, &names) == DKVB_OK && names;
 }
 
 void dkvb_journal_head(const dkvb_model *model, uint8_t *head)

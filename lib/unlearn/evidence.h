@@ -30,4 +30,7 @@ void dkvb__evidence_drop_salts(dkvb_model *model);
  * and lists of pairs are those committed to. */
 dkvb_status dkvb__evidence_check(const dkvb_model *model);
 
+/* Whether the record at `index` commits to exactly these rows, in any order, and its salt is kept. DKVB_ENOMEM. */
+dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names);
+
 #endif

@@ -111,7 +111,7 @@ static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
     bool placing = q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED;
-    dkvb_status rc = placing ? DKVB_OK : dkvb_codeset_check(p->set, p->model->codebooks);
+    dkvb_status rc = placing ? DKVB_OK : dkvb__codeset_check(p->set, p->model->codebooks);
 
     if (rc)
         return rc;
@@ -224,7 +224,7 @@ static dkvb_status find_codes(struct dkvb__planning *p)
 
 dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 {
-    return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search_part(p->set, part, p->model->codebooks, p->run);
+    return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search(p->set, p->model->codebooks, part, p->run);
 }
 
 /* Codes of those rows held out that have a label in p->sampled, where the codeset keeps features of all: they are
@@ -485,7 +485,7 @@ static dkvb_status make(struct dkvb__planning *p)
     if (!rc && plan->request.mask)
         rc = plan_mask(p);
     else if (!rc && plan->request.strength == DKVB_STRENGTH_EXACT) {
-        if (dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK)
+        if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK)
             rc = take_held_out(p);
         if (!rc)
             rc = dkvb__plan_exact(p);

@@ -223,7 +223,8 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file that has no features is not to get them now */
-    o.allocator = &p->set->mem;                           /* the codeset takes the place of the old one */
+    o.keyinit = keyinit;
+    o.allocator = &p->set->mem; /* the codeset takes the place of the old one */
     source.x = left->x;
     source.n = left->n;
     source.dim = plan->request.feature_columns;
@@ -234,9 +235,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     if (!rc)
         rc = dkvb_codeset_add_features(plan->placed_set, model->codebooks, &source, p->run);
     if (!rc)
-        rc = dkvb_codeset_set_keyinit(plan->placed_set, keyinit);
-    if (!rc)
-        rc = dkvb_codeset_copy_sessions(plan->placed_set, p->set);
+        rc = dkvb__codeset_copy_sessions(plan->placed_set, p->set);
     return rc ? rc : remember_removed(p);
 }
 
@@ -257,7 +256,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     for (uint32_t l = 0; !rc && l < old->classes; l++)
         rc = dkvb_model_set_class_name(plan->placed, l, old->names[l]);
     if (!rc)
-        rc = dkvb_model_set_values_dtype(plan->placed, old->values_dtype);
+        rc = dkvb_model_set_values(plan->placed, NULL, old->values_dtype);
     if (!rc)
         rc = dkvb_model_set_temperature(plan->placed, old->temperature, old->power);
     if (!rc && old->encoder)
@@ -283,7 +282,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
         rc = dkvb__effect_answer(plan->replay->after, NULL, &left, after, NULL, p->run);
     memset(plan->effects, 0, plan->classes * sizeof *plan->effects);
     for (size_t i = 0; !rc && i < left.n; i++) {
-        size_t was = dkvb_codeset_find(&p->held, left.ids[i]);
+        size_t was = dkvb__codeset_find(&p->held, left.ids[i]);
         bool right_before = before[was] == left.labels[i], right_after = after[i] == left.labels[i];
         dkvb_class_effect *e;
 
@@ -313,7 +312,7 @@ static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_op
     dkvb_status rc;
 
     if (!was_done(p, DKVB_KEYS_PLACED))
-        return dkvb_codeset_check(p->set, p->model->codebooks);
+        return dkvb__codeset_check(p->set, p->model->codebooks);
     rc = make_set(p, p->model, keyinit, left);
     if (!rc)
         rc = dkvb__replay_check(p->model, p->plan->placed_set, NULL, 0, p->run);
@@ -327,7 +326,7 @@ static dkvb_status place_again(struct dkvb__planning *p)
     const dkvb_forget_request *q = &plan->request;
     dkvb_keyinit_options keyinit = p->set->keyinit;
     struct left left = {0};
-    bool of_model = dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK;
+    bool of_model = dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK;
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_status rc = DKVB_OK;
 
@@ -382,7 +381,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    if (dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK)
+    if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK)
         rc = dkvb__guard_mixture(p);
     if (!rc)
         rc = keys == DKVB_KEYS_PLACED ? place_again(p) : replay(p);
@@ -392,14 +391,10 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
 /* A temperature follows from the rows held out: it is fitted again, without those that went. */
 static dkvb_status fit_temperature(const dkvb_codeset *set, const dkvb_model *after, double *temperature, double *power)
 {
-    dkvb_status rc;
-
     *temperature = 1.0;
     *power = 0.0;
-    if (after->temperature == 1.0)
-        return DKVB_OK;
-    rc = dkvb_codeset_fit_temperature(set, after, temperature, power, NULL);
-    return rc == DKVB_ENOTFOUND ? DKVB_OK : rc; /* too few are left: as where there were too few at first */
+    return after->temperature == 1.0 ? DKVB_OK
+                                     : dkvb__codeset_fit_temperature(set, after, temperature, power, NULL, NULL);
 }
 
 /* The same of a codeset that still has the rows: they are without a label meanwhile. */

@@ -28,7 +28,7 @@ static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (!rc)
-        rc = dkvb_codeset_check(set, model->codebooks);
+        rc = dkvb__codeset_check(set, model->codebooks);
     if (!rc)
         rc = dkvb__codeset_need_codes(set, DKVB_PART_TRAINING);
     if (!rc && k != model->top_k)
@@ -153,7 +153,7 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
 {
     dkvb_status rc = dkvb_model_add_classes(model, classes - model->classes);
 
-    return rc ? rc : dkvb_model_set_values_dtype(model, values_dtype);
+    return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
 /* One session after the other, as dkvb_model_train() did: between them, values are rounded and classes are added as

@@ -318,7 +318,7 @@ static int read_inputs(struct forget *f)
     if (a->classes)
         code = mark_classes(f);
     if (code == EXIT_SUCCESS && a->kept)
-        code = codeset_load(&f->codeset, a->codes);
+        code = codeset_load(&f->codeset, a->codes, NULL);
     else if (code == EXIT_SUCCESS && a->codes)
         code = read_plain_codes(f);
     else if (code == EXIT_SUCCESS && a->set)

@@ -243,7 +243,7 @@ static bool has_name(const struct forget *f)
 static void print_deleted(const struct forget *f, const char *output, double seconds)
 {
     const dkvb_plan_info *p = &f->found;
-    dkvb_keyinit_options placed = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codeset_info codes = DKVB_CODESET_INFO_INIT;
 
     if (p->resumed)
         printf("%s was without the %" PRIu64 " rows already; now the codes are too, in %.2f s\n", output, p->ids,
@@ -253,7 +253,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
                seconds);
     if (p->keys == DKVB_KEYS_PLACED)
         printf("the keys were placed again without them too; the journal begins anew\n");
-    else if (f->args.keep_keys && dkvb_codeset_get_keyinit(f->codeset, &placed) == DKVB_OK)
+    else if (f->args.keep_keys && dkvb_codeset_get_info(f->codeset, &codes) == DKVB_OK && codes.own_keys)
         printf("the keys were placed on these rows too, and are as they were\n");
     if (p->lifted)
         printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", p->lifted);

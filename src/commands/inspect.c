@@ -79,7 +79,7 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
     json_count("masked_pairs", info->masked_pairs);
     json_count("purged_pairs", info->purged_pairs);
-    json_text("encoder", dkvb_model_encoder(model));
+    json_text("encoder", info->encoder);
     json_open("class_names", '[');
     for (uint32_t i = 0; i < info->classes; i++)
         json_text(NULL, dkvb_model_class_name(model, i));
@@ -103,12 +103,12 @@ static void print_classes(const dkvb_model *model, const dkvb_model_info *info)
     }
 }
 
-static void print_encoder(const dkvb_model *model)
+static void print_encoder(const char *encoder)
 {
-    if (!dkvb_model_encoder(model))
+    if (!encoder)
         return;
     printf("encoder    ");
-    output_padded(dkvb_model_encoder(model), 0);
+    output_padded(encoder, 0);
     putchar('\n');
 }
 
@@ -124,7 +124,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
            info->normalize ? ", scaled to length 1" : "");
     if (known)
         printf("lengths    %.4g to %.4g; a row of another length is outside the scale\n", lengths[0], lengths[1]);
-    print_encoder(model);
+    print_encoder(info->encoder);
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);
     printf("values     %s\n", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));

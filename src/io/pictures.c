@@ -136,20 +136,21 @@ int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool
     if (code == EXIT_SUCCESS)
         code = open_set(p);
     return code ? code
-                : open_encoder(p, chosen ? args->encoder + 1 : DKVB_ENCODER_REMEMBERED, dkvb_model_encoder(model), path,
+                : open_encoder(p, chosen ? args->encoder + 1 : DKVB_ENCODER_REMEMBERED, info.encoder, path,
                                info.input_dim);
 }
 
 int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)
 {
     dkvb_model *model = NULL;
+    dkvb_model_info info;
     int code;
 
     if (!path)
         return pictures_open(p, args);
-    code = tool_check(dkvb_model_map(&model, path, NULL));
+    code = input_model_map(&model, path, &info);
     if (code == EXIT_SUCCESS)
-        code = pictures_open_for(p, args, chosen || !dkvb_model_encoder(model), model, path);
+        code = pictures_open_for(p, args, chosen || !input_encoder(model), model, path);
     dkvb_model_free(model);
     return code;
 }
@@ -465,6 +466,7 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
 {
     struct names unwanted = {0};
     dkvb_model *model = NULL;
+    dkvb_model_info info;
     int code = need_classes(p);
 
     *as = NULL;
@@ -474,7 +476,7 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
         code = pictures_class_names(p, names);
     if (code == EXIT_SUCCESS && path) {
         *names = (struct names){.path = p->args->path};
-        code = tool_check(dkvb_model_map(&model, path, NULL));
+        code = input_model_map(&model, path, &info);
     }
     if (code == EXIT_SUCCESS && path)
         code = match_classes(p, model, path, names, as);

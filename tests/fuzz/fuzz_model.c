@@ -82,7 +82,7 @@ static void use(dkvb_model *m)
     for (uint64_t i = 1; i <= info.journal_entries; i++)
         (void)!dkvb_journal_names_rows(m, i, row_ids, 3);
     read_terms(m, &info);
-    if (dkvb_model_encoder(m) && (strlen(dkvb_model_encoder(m)) < 1 || strlen(dkvb_model_encoder(m)) > 255))
+    if (info.encoder && (strlen(info.encoder) < 1 || strlen(info.encoder) > 255))
         abort();
     choose(m, &info);
     free(x);
@@ -92,6 +92,7 @@ static void use(dkvb_model *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[] = "/tmp/dkvb-fuzz-model-XXXXXX";
+    dkvb_model_options in_place = DKVB_MODEL_OPTIONS_INIT;
     uint8_t *file;
     dkvb_model *m;
     int fd;
@@ -104,13 +105,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         hide_evidence(file, size - 1);
     if (data[0] & 0x80)
         seal(file, size - 1);
+    in_place.in_place = 1;
     fd = mkstemp(path);
     if (fd >= 0 && write(fd, file, size - 1) == (ssize_t)(size - 1)) {
         if (dkvb_model_load(&m, path, NULL) == DKVB_OK) {
             use(m);
             dkvb_model_free(m);
         }
-        if (dkvb_model_map(&m, path, NULL) == DKVB_OK) {
+        if (dkvb_model_load(&m, path, &in_place) == DKVB_OK) {
             use(m);
             dkvb_model_free(m);
         }

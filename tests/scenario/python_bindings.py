@@ -186,7 +186,8 @@ class FitTest(Case):
         model.replay(codeset, ids[~rest])
         codeset.remove(ids[~rest])
         np.testing.assert_array_equal(model.values, never.model.values)
-        self.assertEqual(codeset.fit_temperature(model),
+        held = codeset.rows("held_out")
+        self.assertEqual(dkvb.fit_temperature(model.decode(held.codes[:, :, :model.info.top_k]), held.labels),
                          (never.model.info.temperature, never.model.info.temperature_power))
 
     def test_rows_that_join_a_codeset_are_trained_and_recorded(self):
@@ -376,8 +377,16 @@ class ModelTest(Case):
         self.assertEqual((self.model.info.temperature, self.model.info.temperature_power), (temperature, power))
         np.testing.assert_allclose(dkvb.softmax(logits, temperature), dkvb.softmax(logits / temperature), rtol=1e-4,
                                    atol=1e-6)
-        self.assertLessEqual(dkvb.calibration_error(logits, self.y, temperature, power), 1.0)
-        self.assertAlmostEqual(dkvb.calibration_error(np.zeros((2, 2), np.float32), np.array([0, 0], np.int32)), 0.5)
+        found = self.model.evaluate(self.x, self.y)
+        self.assertAlmostEqual(found.loss, -np.log(dkvb.softmax(logits, temperature, power)[np.arange(len(self.y)),
+                                                                                           self.y]).mean(), places=5)
+        self.assertEqual((found.rows, found.right), (len(self.y), (logits.argmax(axis=1) == self.y).sum()))
+        self.assertLess(found.calibration_error, 0.05)
+        np.testing.assert_array_equal(found.class_rows, np.bincount(self.y, minlength=CLASSES))
+        again = self.model.evaluate(self.x, self.y, self.codes)
+        self.assertEqual((again.right, again.loss, again.searched), (found.right, found.loss, 0))
+        with self.assertRaisesRegex(ValueError, "codes"):
+            self.model.evaluate(self.x, self.y, self.codes[:3])
         with self.assertRaises(ValueError):
             self.model.set_temperature(0)
         with self.assertRaises(ValueError):
@@ -682,7 +691,6 @@ class CodesetTest(CodesetCase):
 
     def test_a_file_holds_the_same(self):
         path = self.directory / "m.codes"
-        self.codeset.keyinit = {"method": "ema", "seed": 1, **SHAPE}
         self.codeset.save(path)
         with dkvb.Codeset.load(path, self.codebooks) as loaded:
             for part in ("training", "held_out"):
@@ -692,7 +700,7 @@ class CodesetTest(CodesetCase):
             self.assertEqual([of.training for of in loaded.sessions], [self.TRAINING])
             self.assertEqual(loaded.sessions[0].rows, (~self.held).sum())
             self.assertTrue(loaded.took_part(0).all())
-            self.assertEqual(loaded.keyinit, self.codeset.keyinit)
+            self.assertIsNone(loaded.keyinit)
         others = dkvb.Codebooks.fit(self.x, seed=2, **SHAPE)
         with self.assertRaises(dkvb.MismatchError):
             dkvb.Codeset.load(path, others)
@@ -705,15 +713,16 @@ class CodesetTest(CodesetCase):
         model.train(rows.codes, rows.labels, ids=rows.ids, **self.codeset.sessions[0].training)
         np.testing.assert_array_equal(model.values, self.model.values)
         self.assertIsNone(self.codeset.keyinit)
-        self.codeset.keyinit = {"seed": 1, **SHAPE}
-        again = dkvb.Codebooks.fit(self.x, **self.codeset.keyinit)
+        placed = dkvb.Codeset(self.codebooks, keyinit={"seed": 1, **SHAPE})
+        placed.save(self.directory / "placed.codes")
+        with dkvb.Codeset.load(self.directory / "placed.codes") as loaded:
+            self.assertEqual(loaded.keyinit, placed.keyinit)
+        again = dkvb.Codebooks.fit(self.x, **placed.keyinit)
         self.assertEqual(again.info.birth, self.codebooks.info.birth)
-        self.codeset.keyinit = None
-        self.assertIsNone(self.codeset.keyinit)
         with self.assertRaisesRegex(ValueError, "'epoch' found"):
             self.codeset.add_session(self.model, epoch=3)
         with self.assertRaises(dkvb.MismatchError):
-            self.codeset.keyinit = {"codebooks": 17, "keys": 32}
+            dkvb.Codeset(self.codebooks, keyinit={"codebooks": 17, "keys": 32})
 
     def test_kept_features_are_searched_to_the_same_codes(self):
         path, x = self.directory / "features.codes", self.x.astype(np.float16)
@@ -725,7 +734,7 @@ class CodesetTest(CodesetCase):
         codeset.save(path)
         with dkvb.Codeset.load(path) as loaded:
             self.assertFalse(loaded.searched)
-            with self.assertRaisesRegex(RuntimeError, "dkvb_codeset_search"):
+            with self.assertRaisesRegex(RuntimeError, "search\\(\\) finds them"):
                 loaded.rows("training")
             loaded.search(self.codebooks)
             for part in ("training", "held_out"):

@@ -358,7 +358,7 @@ static dkvb_model *learn(bool members, double margins[TARGETS])
             own[targets[i]] = -1;
     assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
     assert_ok(dkvb_model_train(model, codes, 1, own, ROWS, &by_heart, NULL));
-    assert_ok(dkvb_model_decode(model, target_codes, 1, TARGETS, of_targets, NULL));
+    assert_ok(dkvb_model_decode(model, target_codes, 1, TARGETS, NULL, of_targets, NULL));
     assert_ok(dkvb_audit_margins(of_targets, target_labels, TARGETS, CLASSES, NULL, margins));
     return model;
 }

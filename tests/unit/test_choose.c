@@ -168,7 +168,7 @@ static void values_of_any_type_say_whom_a_pair_serves(void **state)
             dkvb_run_options alone = DKVB_RUN_OPTIONS_INIT;
             dkvb_mask *mask, *by_one;
 
-            assert_ok(dkvb_model_set_values_dtype(model, types[t]));
+            assert_ok(dkvb_model_set_values(model, NULL, types[t]));
             without.codes = NULL;
             mask = chosen(model, &without, 50);
             assert_int_equal(dkvb__mask_count(mask), 50);
@@ -217,7 +217,7 @@ static void counts_that_the_model_keeps_choose_like_the_rows(void **state)
     assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 250, NULL));
     assert_ok(dkvb_model_count_classes(model, codes + 250 * CODEBOOKS, 1, labels + 250, ROWS - 250, NULL));
     assert_ok(dkvb_model_save(model, temp_path("counted")));
-    assert_ok(dkvb_model_map(&loaded, temp_path("counted"), NULL));
+    assert_ok(map_model(&loaded, temp_path("counted"), NULL));
     assert_ok(dkvb_model_get_info(loaded, &info));
     assert_int_equal(info.class_counts, 1);
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {

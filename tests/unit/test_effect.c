@@ -213,7 +213,7 @@ static void a_row_left_with_nothing_learned_is_not_right(void **state)
         values[j * CLASSES] = j < KEYS ? 1.0f : 0.0f;
         rank[j] = j < KEYS ? 1 + (uint32_t)j : DKVB__RANK_NEVER;
     }
-    assert_ok(dkvb_model_set_values(model, values));
+    assert_ok(dkvb_model_set_values(model, values, 0));
     limits.target = 0.0;
     assert_ok(dkvb__budget_find(model, rank, &held, marks, &limits, &found, NULL));
     assert_true(found.forget_before == 1.0 && found.forget_after == 0.0);

@@ -140,7 +140,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL));
     look_for("keys", dkvb__codebook_keys(cb, 0), LONGEST);
     assert_ok(dkvb_model_new(&model, cb, CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, K, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, K, labels, ROWS, &train, NULL));
     assert_ok(dkvb_model_count_classes(model, codes, K, labels, ROWS, NULL));
@@ -148,10 +148,10 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     look_for("a value", (const char *)model->values + pair * row, row);
 
     set = codeset_of(model, a, keep);
-    assert_ok(dkvb_codeset_search(set, cb, NULL));
+    assert_ok(dkvb_codeset_search(set, cb, DKVB_PART_BOTH, NULL));
     assert_ok(dkvb_codeset_add_session(set, model, &train, NULL, 0));
     assert_ok(dkvb_codeset_save(set, codes_path));
-    assert_ok(dkvb_codeset_load(&read, codes_path, a));
+    assert_ok(dkvb_codeset_load(&read, codes_path, NULL, a));
     dkvb_codeset_free(set);
     set = read;
     assert_ok(dkvb_model_save(model, model_path));
@@ -172,7 +172,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     look_for("a list of pairs", model->journal.records[0].list, 4 * sizeof(uint32_t));
     dkvb_mask_free(mask);
 
-    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
     forget.salt = salts[1];
     assert_ok(dkvb_model_replay(model, set, gone, 2, &forget, NULL, NULL));
     look_for("the salt of a replay", salts[1], sizeof salts[1]);

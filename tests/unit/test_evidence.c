@@ -416,7 +416,7 @@ static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **s
                 seal_file(data);
                 write_file(bad, data, size);
                 start[i] ^= (unsigned char)flip;
-                rc = dkvb_model_map(&m, bad, NULL);
+                rc = map_model(&m, bad, NULL);
                 tried++;
                 free_bytes += may_load;
                 assert_int_equal(rc, may_load ? DKVB_OK : DKVB_EFORMAT);

@@ -102,7 +102,7 @@ static void a_plan_is_not_applied_to_a_model_that_changed(void **state)
     assert_non_null(values);
     assert_ok(dkvb_model_get_values(model, values));
     values[5] += 1.0f;
-    assert_ok(dkvb_model_set_values(model, values));
+    assert_ok(dkvb_model_set_values(model, values, 0));
     assert_int_equal(dkvb_forget_apply(third, model, set, NULL), DKVB_EMISMATCH);
     assert_message("values are not what they were");
     free(values);
@@ -937,7 +937,7 @@ static void a_mapped_model_is_not_planned_on(void **state)
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     q.budget = 5;
     assert_ok(dkvb_model_save(model, path));
-    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(map_model(&mapped, path, NULL));
     assert_plan_fails(mapped, NULL, &q, DKVB_ESTATE, "");
     assert_ok(dkvb_forget_plan(&plan, model, NULL, &q, NULL));
     assert_int_equal(dkvb_forget_apply(plan, mapped, NULL, NULL), DKVB_ESTATE);

@@ -208,7 +208,7 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     behind = copy_of(set);
     assert_ok(dkvb_model_set_class_name(model, 2, "cat"));
     assert_ok(dkvb_model_set_encoder(model, "some encoder"));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     dtype = model->values_dtype;
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &taught));
     assert_ok(dkvb_model_count_classes(model, taught.codes, taught.k, taught.labels, taught.n, NULL));

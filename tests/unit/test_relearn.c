@@ -241,13 +241,13 @@ static void a_step_that_brings_a_class_back_did_nothing(void **state)
         assert_ok(dkvb_model_train_step(relearn ? other : model, live, 1, labels_of(4), ROWS, NULL));
         assert_int_equal(dkvb_model_train_step(relearn ? other : model, live, 1, labels_of(2), ROWS, NULL),
                          relearn ? DKVB_OK : DKVB_ESTATE);
-        assert_ok(dkvb_model_train_end(relearn ? other : model));
+        assert_ok(dkvb_model_train_end(relearn ? other : model, 1));
         assert_int_equal(journal_count(relearn ? other : model), 1 + relearn);
     }
     /* An aborted training ends nothing. */
     assert_ok(dkvb_model_train_begin(model, &o));
     assert_ok(dkvb_model_train_step(model, live, 1, labels_of(2), ROWS, NULL));
-    dkvb_model_train_abort(model);
+    assert_ok(dkvb_model_train_end(model, 0));
     assert_int_equal(journal_count(model), 1);
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_ACTIVE);
     o.relearn = 2;
@@ -280,7 +280,7 @@ static void a_step_that_failed_ends_no_forgetting(void **state)
         mem.fail_at = SIZE_MAX;
     }
     assert_ok(dkvb_model_train_step(loaded, live, 1, labels_of(4), ROWS, NULL));
-    assert_ok(dkvb_model_train_end(loaded));
+    assert_ok(dkvb_model_train_end(loaded, 1));
     assert_int_equal(journal_count(loaded), 1);
     dkvb_model_free(loaded);
     dkvb_model_free(model);

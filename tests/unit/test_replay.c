@@ -58,7 +58,7 @@ static dkvb_model *never_trained_on(const dkvb_model *keys, uint32_t k, bool (*g
     options.top_k = k;
     o.ids = kept_ids;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    assert_ok(dkvb_model_set_values(model, NULL, dtype));
     assert_ok(dkvb_model_train(model, kept, k, kept_labels, n, &o, NULL));
     assert_ok(dkvb_model_count_classes(model, kept, k, kept_labels, n, NULL));
     return model;
@@ -72,7 +72,7 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
 
     options.top_k = k;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &options));
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
+    assert_ok(codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
     assert_ok(dkvb_codeset_add_session(set, model, &o, NULL, 0));
     return set;
 }
@@ -167,7 +167,7 @@ static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_same_learning(model, expected);
-    assert_string_equal(dkvb_model_encoder(model), "pixels"); /* replaying asks no encoder */
+    assert_string_equal(encoder_of(model), "pixels"); /* replaying asks no encoder */
     assert_int_equal(dkvb_model_replay(model, set, without, n - 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     dkvb_codeset_free(set);
     dkvb_model_free(expected);
@@ -310,22 +310,22 @@ static dkvb_model *train_twice(const dkvb_model *keys, uint32_t k, bool (*gone)(
 
     options.top_k = k;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), FIRST_CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_BF16));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_BF16));
     train_session(model, k, in_first, gone, first);
     for (size_t r = 0; set && r < ROWS; r++)
         if (in_first(r))
-            assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
+            assert_ok(codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
     if (set)
         assert_ok(dkvb_codeset_add_session(set, model, &first, NULL, 0));
     assert_ok(dkvb_model_add_classes(model, CLASSES - FIRST_CLASSES));
-    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    assert_ok(dkvb_model_set_values(model, NULL, dtype));
     train_session(model, k, in_second, gone, second);
     for (size_t r = 0; set && r < ROWS; r++) {
         if (!in_second(r))
             continue;
         took_part[n++] = ids[r];
         if (!in_first(r))
-            assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
+            assert_ok(codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
     }
     if (set)
         assert_ok(dkvb_codeset_add_session(set, model, &second, took_part, n));
@@ -354,7 +354,7 @@ static void sessions_are_replayed_in_turn(void **state)
                 if (every_seventh(r) && (in_first(r) || in_second(r)))
                     without[n++] = ids[r];
             assert_ok(dkvb_codeset_save(set, path));
-            assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+            assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
             assert_ok(dkvb_model_replay(model, loaded, without, n, NULL, NULL, NULL));
             assert_same_learning(model, expected);
             assert_memory_equal(model->trained, expected->trained, sizeof model->trained);
@@ -463,7 +463,7 @@ static void a_model_that_was_never_trained_is_trained_by_a_replay(void **state)
 
     (void)state;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, NULL));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
     assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL)); /* so that classes are counted */
     assert_ok(dkvb_codeset_new(&empty, dkvb_model_codebooks(keys), NULL));
     assert_int_equal(dkvb_model_replay(model, empty, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);

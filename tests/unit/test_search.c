@@ -56,7 +56,7 @@ static void compare_with_plain_search(const dkvb_mask *mask, uint32_t k)
     int32_t *dist = malloc(size * sizeof *dist), expected_dist[KEYS];
 
     assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
-    assert_ok(dkvb_codebooks_get_keys(cb, keys));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     assert_ok(dkvb_search(cb, mask, rows, ROWS, k, codes, dist, NULL));
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < CODEBOOKS; c++) {
@@ -127,7 +127,7 @@ static void projected_rows_are_searched_alike(void **state)
 
     (void)state;
     assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
-    assert_ok(dkvb_codebooks_get_scales(cb, scales));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .scales = scales}));
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
         q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* rounded to the same steps */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes[0], NULL, NULL));

@@ -109,7 +109,7 @@ static void terms_outlive_files_new_classes_undo_and_purge(void **state)
         assert_full(model, 2, 1, head);
         assert_ok(dkvb_model_save(model, path));
         dkvb_model_free(model);
-        assert_ok(times ? dkvb_model_load(&loaded, path, NULL) : dkvb_model_map(&loaded, path, NULL));
+        assert_ok(times ? dkvb_model_load(&loaded, path, NULL) : map_model(&loaded, path, NULL));
         model = loaded;
     }
     for (uint64_t i = 3; i <= 4; i++) { /* the undo and the purge */

@@ -322,12 +322,12 @@ static void stale_codes_are_refused_and_counted(void **state)
         stale += (unsigned)mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
     forget(model, mask, "test");
     snprintf(expected, sizeof expected, "%u of %d", stale, ROWS * CODEBOOKS);
-    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, NULL, logits, NULL), DKVB_EMISMATCH);
     assert_message(expected);
-    assert_int_equal(dkvb_model_classify(model, codes, 1, ROWS, answers, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, answers, NULL, NULL), DKVB_EMISMATCH);
     assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL), DKVB_EMISMATCH);
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
-    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, NULL, logits, NULL));
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }
@@ -469,7 +469,8 @@ static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
     dkvb_codebooks_free(cb);
     assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, NULL));
     assert_ok(dkvb_codebooks_project(dkvb_model_codebooks(model), rows, ROWS, projected, NULL, NULL));
-    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    assert_ok(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model),
+                                        &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     for (size_t r = 0; r < ROWS; r++) {
         marks[r] = r % 9 == 0 ? DKVB_FORGET : DKVB_KEEP;
         before += marks[r] == DKVB_FORGET && is_a_key(projected + r * CODEBOOKS * KEY_DIM, keys);
@@ -483,7 +484,8 @@ static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
     assert_ok(dkvb_unlearn_choose(mask, model, &request, 0, NULL));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
-    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    assert_ok(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model),
+                                        &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     for (size_t r = 0; r < ROWS; r++)
         assert_false(marks[r] == DKVB_FORGET && is_a_key(projected + r * CODEBOOKS * KEY_DIM, keys));
     dkvb_mask_free(mask);

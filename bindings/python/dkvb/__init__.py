@@ -30,7 +30,7 @@ from ._ffi import DKVB_KEEP as KEEP
 from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows, Session
 from .data import read_array, read_features, read_labels, write_npy
-from .decode import argmax, calibration_error, fit_temperature, softmax, top
+from .decode import argmax, fit_temperature, softmax, top
 from .effect import Budget, effect
 from .encoder import EncodeReport, Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
@@ -40,7 +40,7 @@ from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit
 from .images import ImageSet, ImageSetInfo, decode_image, image_codecs, read_image
 from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
-from .model import Model, ModelInfo, TrainReport
+from .model import Evaluation, Model, ModelInfo, TrainReport
 from .outside import Outside
 from .plan import Plan, PlanInfo
 from .runtime import kernels, threads, version
@@ -49,7 +49,8 @@ from .unlearn import unlearn_choose
 
 __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
-    "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "FORGET", "FeaturesInfo", "FileError", "FitReport",
+    "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "Evaluation", "FORGET", "FeaturesInfo",
+    "FileError", "FitReport",
     "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
@@ -57,7 +58,7 @@ __all__ = [
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "Refused",
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
-    "calibration_error", "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
+    "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",

@@ -30,7 +30,8 @@ DKVB_NAME_ENTRY_KIND = 6
 DKVB_NAME_ENTRY_STATE = 7
 DKVB_NAME_REFUSAL = 8
 
-# codebooks.h, search.h
+# codebooks.h, model.h, search.h
+DKVB_MODEL_CLASSES = 1048576
 DKVB_TEMPERATURE_MIN = 1e-3
 DKVB_TEMPERATURE_MAX = 1e3
 DKVB_TEMPERATURE_POWER = 1.0
@@ -67,6 +68,7 @@ DKVB_KEYS_PLACED = 2
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
 DKVB_PART_HELD_OUT = 1
+DKVB_PART_BOTH = 2
 DKVB_KEPT_AUTO = 0
 DKVB_KEPT_CODES = 1
 DKVB_KEPT_FEATURES = 2
@@ -96,6 +98,8 @@ DKVB_REFUSED_KEYS = 7
 DKVB_WHITEN_NEVER = 0
 DKVB_WHITEN_ALWAYS = 1
 DKVB_WHITEN_CHOOSE = 2
+DKVB_PRESET_NONE = 0
+DKVB_PRESET_PAPER = 1
 DKVB_TEMPERATURE_FITTED = 0
 DKVB_TEMPERATURE_FEW_ROWS = 1
 DKVB_TEMPERATURE_FEW_CLASSES = 2
@@ -225,12 +229,17 @@ class CodebooksArrays(Structure):
     _fields_ = _sized((c_size_t, "dim"), (POINTER(c_float), "center whitening scales keys"))
 
 
+class CodebooksCopies(Structure):
+    _fields_ = _sized((POINTER(c_int8), "signs"), (POINTER(c_uint32), "order"),
+                      (POINTER(c_float), "center whitening scales"), (POINTER(c_int8), "keys"))
+
+
 class MaskInfo(Structure):
     _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint64, "pairs pairs_total"), (c_uint8 * 16, "birth"))
 
 
 class ModelOptions(Structure):
-    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"))
+    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"), (c_uint32, "in_place"))
 
 
 class ModelInfo(Structure):
@@ -238,7 +247,13 @@ class ModelInfo(Structure):
                       (c_uint32, "format_major format_minor"),
                       (c_uint64, "masked_pairs purged_pairs journal_entries rows_trained"), (c_uint8 * 16, "birth"),
                       (c_uint32, "values_dtype class_counts"), (c_double, "temperature temperature_power"), (c_uint8 * 16, "trained"),
-                      (c_uint32, "trials"))
+                      (c_uint32, "trials"), (c_char_p, "encoder"))
+
+
+class Evaluation(Structure):
+    _fields_ = _sized((POINTER(c_uint64), "class_rows class_right"),
+                      (c_uint64, "rows right abstained unlabelled searched"),
+                      (c_double, "accuracy loss calibration_error"))
 
 
 class TrainReport(Structure):
@@ -259,12 +274,15 @@ class FitRows(Structure):
                       (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"))
 
 
+class Settings(Structure):
+    _fields_ = _sized((KeyinitOptions, "keyinit"), (TrainOptions, "train"), (c_uint32, "top_k whiten"))
+
+
 StageFn = CFUNCTYPE(c_int, c_void_p, c_char_p)
 
 
 class FitOptions(Structure):
-    _fields_ = _sized((POINTER(KeyinitOptions), "keyinit"), (POINTER(TrainOptions), "train"),
-                      (c_uint32, "top_k whiten values_dtype keep depth"), (c_double, "hold_out"),
+    _fields_ = _sized((POINTER(Settings), "settings"), (c_uint32, "values_dtype keep depth"), (c_double, "hold_out"),
                       (POINTER(Codebooks), "codebooks"), (POINTER(c_float), "key_rows"), (c_size_t, "key_row_count"),
                       (StageFn, "stage"), (c_void_p, "user"), (POINTER(Allocator), "allocator"),
                       (c_uint32, "count_classes"))
@@ -287,7 +305,7 @@ TrialFn = CFUNCTYPE(c_int, c_void_p, POINTER(Trial))
 
 
 class TuneOptions(Structure):
-    _fields_ = _sized((c_uint32, "trials whiten"), (c_double, "seconds"), (TrialFn, "report"), (c_void_p, "user"),
+    _fields_ = _sized((c_uint32, "trials"), (c_double, "seconds"), (TrialFn, "report"), (c_void_p, "user"),
                       (POINTER(Allocator), "allocator"))
 
 
@@ -410,7 +428,8 @@ TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_flo
 
 
 class CodesetOptions(Structure):
-    _fields_ = _sized((c_uint32, "top_k depth"), (POINTER(Allocator), "allocator"), (c_uint32, "keep"))
+    _fields_ = _sized((c_uint32, "top_k depth"), (POINTER(Allocator), "allocator"), (c_uint32, "keep"),
+                      (POINTER(KeyinitOptions), "keyinit"))
 
 
 class CodesetRows(Structure):
@@ -427,7 +446,7 @@ class CodesetSource(Structure):
 class CodesetInfo(Structure):
     _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint32 * 2, "k"), (c_uint64 * 2, "rows"),
                       (c_uint32 * 2, "kept dtype columns"), (c_uint64 * 2, "row_bytes"),
-                      (c_uint32, "sessions searched"))
+                      (c_uint32, "sessions searched own_keys"), (KeyinitOptions, "keyinit"))
 
 
 class CodesetSession(Structure):
@@ -498,6 +517,7 @@ STRUCTURES = {
     "dkvb_budget": Budget,
     "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_arrays": CodebooksArrays,
+    "dkvb_codebooks_copies": CodebooksCopies,
     "dkvb_codebooks_info": CodebooksInfo,
     "dkvb_codeset_info": CodesetInfo,
     "dkvb_codeset_options": CodesetOptions,
@@ -518,6 +538,7 @@ STRUCTURES = {
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
     "dkvb_picture": Picture,
+    "dkvb_evaluation": Evaluation,
     "dkvb_features_info": FeaturesInfo,
     "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
@@ -530,6 +551,7 @@ STRUCTURES = {
     "dkvb_run_options": RunOptions,
     "dkvb_separation": Separation,
     "dkvb_separation_rows": SeparationRows,
+    "dkvb_settings": Settings,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
     "dkvb_trial": Trial,
@@ -569,7 +591,6 @@ PROTOTYPES = {
     "dkvb_runtime_threads": (c_uint32, (_run,)),
 
     # codebooks.h
-    "dkvb_keyinit_options_suit": (None, (POINTER(KeyinitOptions), c_size_t, c_size_t)),
     "dkvb_codebooks_fit": (Status, (POINTER(_codebooks), _f32, c_size_t, c_size_t, POINTER(KeyinitOptions), _run)),
     "dkvb_codebooks_begin": (Status, (POINTER(_codebooks), c_size_t, POINTER(KeyinitOptions))),
     "dkvb_codebooks_step": (Status, (_codebooks, _f32, c_size_t, _run)),
@@ -578,11 +599,7 @@ PROTOTYPES = {
     "dkvb_codebooks_retain": (_codebooks, (_codebooks,)),
     "dkvb_codebooks_free": (None, (_codebooks,)),
     "dkvb_codebooks_get_info": (Status, (_codebooks, POINTER(CodebooksInfo))),
-    "dkvb_codebooks_get_projection": (Status, (_codebooks, _i8, _u32)),
-    "dkvb_codebooks_get_center": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_whitening": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_scales": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_keys": (Status, (_codebooks, _i8)),
+    "dkvb_codebooks_get_arrays": (Status, (_codebooks, POINTER(CodebooksCopies))),
     "dkvb_codebooks_project": (Status, (_codebooks, _f32, c_size_t, _i8, _u32, _run)),
 
     # search.h
@@ -594,29 +611,18 @@ PROTOTYPES = {
     "dkvb_codeset_new": (Status, (POINTER(_codeset), _codebooks, POINTER(CodesetOptions))),
     "dkvb_codeset_free": (None, (_codeset,)),
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
-    "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
     "dkvb_codeset_add_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
     "dkvb_codeset_add_features": (Status, (_codeset, _codebooks, POINTER(CodesetSource), _run)),
-    "dkvb_codeset_narrowest": (c_uint32, (_f32, c_size_t)),
-    "dkvb_codeset_narrow": (None, (c_void_p, c_uint32, _f32, c_size_t)),
     "dkvb_codeset_get_info": (Status, (_codeset, POINTER(CodesetInfo))),
-    "dkvb_codeset_search": (Status, (_codeset, _codebooks, _run)),
-    "dkvb_codeset_search_part": (Status, (_codeset, c_uint32, _codebooks, _run)),
-    "dkvb_codeset_list_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_search": (Status, (_codeset, _codebooks, c_uint32, _run)),
     "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
-    "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
-    "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
     "dkvb_codeset_was_removed": (c_int, (_codeset, c_uint64)),
     "dkvb_codeset_readmit": (Status, (_codeset, _u64, c_size_t)),
     "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
     "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
-    "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
-    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), POINTER(c_double), _run)),
-    "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
-    "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
-    "dkvb_codeset_load": (Status, (POINTER(_codeset), c_char_p, _allocator)),
+    "dkvb_codeset_load": (Status, (POINTER(_codeset), c_char_p, _codebooks, _allocator)),
 
     # choose.h
     "dkvb_unlearn_choose": (Status, (_mask, _model, POINTER(Request), c_uint64, _run)),
@@ -654,8 +660,7 @@ PROTOTYPES = {
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
     "dkvb_model_set_temperature": (Status, (_model, c_double, c_double)),
-    "dkvb_model_set_values": (Status, (_model, _f32)),
-    "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
+    "dkvb_model_set_values": (Status, (_model, _f32, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
     "dkvb_model_count_classes": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
     "dkvb_model_class_counts": (Status, (_model, c_uint32, _u64)),
@@ -665,11 +670,9 @@ PROTOTYPES = {
     "dkvb_class_names_check": (Status, (POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
     "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
-    "dkvb_model_encoder": (c_char_p, (_model,)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
     "dkvb_model_load": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
-    "dkvb_model_map": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
     "dkvb_model_inspect": (Status, (c_char_p, POINTER(ModelInfo))),
     "dkvb_model_verify": (Status, (_model,)),
 
@@ -677,17 +680,11 @@ PROTOTYPES = {
     "dkvb_model_train": (Status, (_model, _u16, c_uint32, _i32, c_size_t, POINTER(TrainOptions), _run)),
     "dkvb_model_train_begin": (Status, (_model, POINTER(TrainOptions))),
     "dkvb_model_train_step": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
-    "dkvb_model_train_end": (Status, (_model,)),
-    "dkvb_model_train_abort": (None, (_model,)),
-    "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
-    "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
-    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, _f64, _u64)),
-    "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
-    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, POINTER(c_double))),
+    "dkvb_model_train_end": (Status, (_model, c_int)),
+    "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _f32, _run)),
+    "dkvb_model_evaluate": (Status, (_model, _f32, _u16, _i32, c_size_t, POINTER(Evaluation), _run)),
     "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double), POINTER(c_double))),
-    "dkvb_calibration_temperature": (c_double, (_f32, c_uint32, c_double, c_double)),
     "dkvb_decode_softmax": (Status, (_f32, c_size_t, c_uint32, c_double, c_double, _f32)),
-    "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 
     # unlearn.h
@@ -762,13 +759,9 @@ PROTOTYPES = {
     "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
 
     # fit.h
-    "dkvb_fit_suit": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32)),
-    "dkvb_fit_paper": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32)),
-    "dkvb_fit_within": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, c_size_t, c_size_t,
-                                 c_uint32, c_uint64)),
+    "dkvb_fit_suit": (Status, (POINTER(Settings), c_size_t, c_size_t, c_uint32, c_uint32, c_uint64)),
     "dkvb_fit": (Status, (POINTER(_model), POINTER(_codeset), POINTER(FitRows), POINTER(FitOptions),
                           POINTER(FitReport), _run)),
     "dkvb_fit_more": (Status, (_model, _codeset, POINTER(FitRows), POINTER(FitOptions), POINTER(FitReport), _run)),
-    "dkvb_tune": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, POINTER(FitRows),
-                           POINTER(TuneOptions), _run)),
+    "dkvb_tune": (Status, (POINTER(Settings), POINTER(FitRows), POINTER(TuneOptions), _run)),
 }

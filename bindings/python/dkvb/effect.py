@@ -45,5 +45,5 @@ def _held(model, held):
     """Rows do not say whose they are, a codeset does."""
     if isinstance(held, Codeset):
         with model.codebooks as codebooks:
-            held.check(codebooks)
+            held.search(codebooks, "held_out")
     return raw_rows(held)

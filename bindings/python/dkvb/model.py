@@ -61,6 +61,22 @@ class TrainReport:
     accuracy: float
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How well a model answers labelled rows."""
+
+    rows: int  # with a label
+    right: int  # answered rightly
+    abstained: int  # without an answer
+    unlabelled: int  # rows with label -1
+    searched: int  # (row, codebook) pairs that were searched again, where codes were given
+    accuracy: float
+    loss: float  # mean cross-entropy at the model's temperature, nats
+    calibration_error: float  # expected, in 15 bins
+    class_rows: np.ndarray  # uint64[L], rows of each class
+    class_right: np.ndarray  # uint64[L], those of them answered rightly
+
+
 class Model(Handle):
     """A classifier that can forget. One thread changes it at a time, or many use it (model.h)."""
 
@@ -85,8 +101,8 @@ class Model(Handle):
     @classmethod
     def map(cls, path):
         """Open a model in place, to use only; processes share its memory. See verify()."""
-        out = POINTER(_ffi.Model)()
-        lib.dkvb_model_map(byref(out), _arrays.path(path), None)
+        out, opts = POINTER(_ffi.Model)(), _struct.options(_ffi.ModelOptions, in_place=1)
+        lib.dkvb_model_load(byref(out), _arrays.path(path), byref(opts))
         return cls._adopt(out)
 
     @staticmethod
@@ -135,7 +151,7 @@ class Model(Handle):
     @values.setter
     def values(self, values):
         values = _arrays.floats(values, self._values_shape, "values")
-        lib.dkvb_model_set_values(self._c, _arrays.pointer(values))
+        lib.dkvb_model_set_values(self._c, _arrays.pointer(values), 0)
 
     @property
     def values_dtype(self):
@@ -147,7 +163,7 @@ class Model(Handle):
         codes = [code for code, name in _VALUES_DTYPES.items() if name == str(dtype)]
         if not codes:
             raise ValueError(f"values_dtype: {dtype!r} found, {', '.join(_VALUES_DTYPES.values())} are wanted")
-        lib.dkvb_model_set_values_dtype(self._c, codes[0])
+        lib.dkvb_model_set_values(self._c, None, codes[0])
 
     @property
     def class_names(self):
@@ -183,7 +199,9 @@ class Model(Handle):
     @property
     def encoder(self):
         """Which encoder makes the rows of this model, such as Encoder.identity, or None. Assigning notes another."""
-        text = lib.dkvb_model_encoder(self._c)
+        raw = _struct.sized(_ffi.ModelInfo)
+        lib.dkvb_model_get_info(self._c, byref(raw))
+        text = raw.encoder
         return text and text.decode("utf-8")
 
     @encoder.setter
@@ -249,12 +267,12 @@ class Model(Handle):
 
     def train_end(self):
         """Put the new values in place."""
-        lib.dkvb_model_train_end(self._c)
+        lib.dkvb_model_train_end(self._c, 1)
         self._training = None
 
     def train_abort(self):
         """Forget the steps since train_begin()."""
-        lib.dkvb_model_train_abort(self._c)
+        lib.dkvb_model_train_end(self._c, 0)
         self._training = None
 
     # Answering
@@ -289,12 +307,30 @@ class Model(Handle):
                                    _arrays.pointer(scores), byref(run))
         return (labels, scores) if logits else labels
 
+    def evaluate(self, x, labels, codes=None, *, outside=None, threads=0, progress=None):
+        """Accuracy, loss and calibration on labelled rows (-1 = leave out): an Evaluation.
+
+        `codes`, right under a mask that the present one contains, spare the search of all rows that it did not hit.
+        """
+        x = self._rows(x)
+        labels, classes = _arrays.labels(labels, len(x)), self.info.classes
+        raw, rows, right = _struct.sized(_ffi.Evaluation), np.zeros(classes, np.uint64), np.zeros(classes, np.uint64)
+        raw.class_rows, raw.class_right = _arrays.pointer(rows), _arrays.pointer(right)
+        if codes is not None:
+            info = self.info
+            codes = _arrays.codes_of_shape(codes, (len(x), info.codebooks, info.top_k)).copy()
+        with LongCall(threads, progress, outside=outside) as run:
+            lib.dkvb_model_evaluate(self._c, _arrays.pointer(x), _arrays.pointer(codes), _arrays.pointer(labels), len(x),
+                                    byref(raw), byref(run))
+        return Evaluation(raw.rows, raw.right, raw.abstained, raw.unlabelled, raw.searched, raw.accuracy, raw.loss,
+                          raw.calibration_error, rows, right)
+
     def decode(self, codes, *, threads=0, progress=None):
         """Logits of codes, `float32[n][L]`."""
         codes, k = self._codes(codes)
         out = np.empty((len(codes), self.info.classes), np.float32)
         with LongCall(threads, progress) as run:
-            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), byref(run))
+            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), None, _arrays.pointer(out), byref(run))
         return out
 
     def classify(self, codes, *, threads=0, progress=None):
@@ -302,7 +338,7 @@ class Model(Handle):
         codes, k = self._codes(codes)
         out = np.empty(len(codes), np.int32)
         with LongCall(threads, progress) as run:
-            lib.dkvb_model_classify(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), byref(run))
+            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), None, byref(run))
         return out
 
     # Forgetting
