@@ -24,11 +24,10 @@
 extern "C" {
 #endif
 
-/**
- * What the rows of one class would lose. `loss` is a difference of paired proportions, right before less right after;
- * its 95 % interval is that of Agresti and Min (2005, *Simple improved confidence intervals for comparing matched
- * proportions*, Statistics in Medicine 24:729), half a row added to each cell of the 2 x 2 table, so that few rows give
- * a wide interval and never none.
+/** The effect on one class is what its rows would lose. `loss` is a difference of paired proportions, right before less
+ * right after; its 95 % interval is that of Agresti and Min (2005, *Simple improved confidence intervals for comparing
+ * matched proportions*, Statistics in Medicine 24:729), half a row added to each cell of the 2 x 2 table, so that few
+ * rows give a wide interval and never none.
  */
 typedef struct dkvb_class_effect {
     uint64_t rows;         /**< of this class among those held out */
@@ -42,7 +41,7 @@ typedef struct dkvb_class_effect {
 } dkvb_class_effect;
 
 /**
- * What each class would lose if `mask` came to the mask in force.
+ * Effects are measured: what each class would lose if `mask` came to the mask in force.
  *
  * @param      before     what is masked already, beside the mask in force; or NULL.
  * @param      mask       what would be masked then, beside the mask in force; NULL: nothing, so that nobody loses

@@ -1,5 +1,5 @@
 /**
- * Replay: the values as if some rows had never been there.
+ * A replay makes the values that a model would have if some rows had never been there.
  *
  * Keys are frozen and codes are kept, so the values can be trained again from
  * zero without some rows in the time of a few epochs of table additions. The order of
@@ -26,8 +26,8 @@ extern "C" {
 #endif
 
 /**
- * Train the values again, from zero, session by session, on the training part of a codeset without some of its rows;
- * then put them in the place of the model's, and say so in its journal.
+ * The values are trained again, from zero, session by session, on the training part of a codeset without some of its
+ * rows; then they take the place of the model's, and its journal says so.
  *
  * Class weights follow from the rows that are left. Per-class counts, where the model keeps them, are made again too.
  * The mask in force stays: undo what the same rows asked for earlier. A code that names a purged pair selects nothing

@@ -134,11 +134,12 @@ static bool same_codebooks(const dkvb_mask *a, const dkvb_mask *b)
 static dkvb_status check_same(const dkvb_mask *mask, const dkvb_mask *other)
 {
     if (!same_codebooks(mask, other))
-        return dkvb__fail(DKVB_EMISMATCH,
-                          "masks of different codebooks do not mix: birth id %08x... (%u x %u pairs) found, %08x... "
-                          "(%u x %u) wanted",
-                          birth_start(other->birth), other->codebooks, other->keys, birth_start(mask->birth),
-                          mask->codebooks, mask->keys);
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "masks of different codebooks do not mix: birth id %08x... (%u x %u pairs) found, it must be %08x... "
+            "(%u x %u)",
+            birth_start(other->birth), other->codebooks, other->keys, birth_start(mask->birth), mask->codebooks,
+            mask->keys);
     return DKVB_OK;
 }
 
@@ -148,8 +149,7 @@ dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb)
         mask->keys != cb->shape.keys)
         return dkvb__fail(
             DKVB_EMISMATCH,
-            "the mask belongs to other codebooks: birth id %08x... (%u x %u pairs) found, %08x... (%u x %u) "
-            "wanted",
+            "the mask belongs to other codebooks: birth id %08x... (%u x %u pairs) found, it must be %08x... (%u x %u)",
             birth_start(mask->birth), mask->codebooks, mask->keys, birth_start(cb->birth), cb->shape.codebooks,
             cb->shape.keys);
     return DKVB_OK;

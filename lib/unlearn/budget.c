@@ -349,10 +349,11 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
     if (rc)
         return rc;
     if (!(o->target >= 0.0 && o->target <= 1.0) || !(o->max_retain_drop >= 0.0 && o->max_retain_drop <= 1.0))
-        return dkvb__fail(DKVB_EINVAL, "budget: target %g, drop %g; 0 to 1 is wanted", o->target, o->max_retain_drop);
+        return dkvb__fail(DKVB_EINVAL, "budget: target %g and drop %g found, both must be 0 to 1", o->target,
+                          o->max_retain_drop);
     for (uint32_t l = 0; l < f->model->classes; l++)
         if (f->classes[l] > DKVB_ASIDE)
-            return dkvb__fail(DKVB_EINVAL, "budget: class %u is marked %u, 0 to %d is wanted", l, f->classes[l],
+            return dkvb__fail(DKVB_EINVAL, "budget: class %u is marked %u, it must be 0 to %d", l, f->classes[l],
                               DKVB_ASIDE);
     while (first + 1 < f->model->classes && f->classes[first] != DKVB_FORGET)
         first++;

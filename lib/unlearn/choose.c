@@ -23,11 +23,11 @@ static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 
     for (size_t i = 0; i < n; i++) {
         if (marks[i] > DKVB_ASIDE)
-            return dkvb__fail(DKVB_EINVAL, "request: %s %zu is marked %u, 0 to %d is wanted", what, i, marks[i],
+            return dkvb__fail(DKVB_EINVAL, "request: %s %zu is marked %u, it must be 0 to %d", what, i, marks[i],
                               DKVB_ASIDE);
         any = any || marks[i] == DKVB_FORGET;
     }
-    return any ? DKVB_OK : dkvb__fail(DKVB_EINVAL, "request: none of %zu marked to be forgotten, by %s", n, what);
+    return any ? DKVB_OK : dkvb__fail(DKVB_EINVAL, "request: no %s of %zu is marked to be forgotten", what, n);
 }
 
 static dkvb_status check_rows(const dkvb_model *model, const dkvb_request *q)
@@ -50,7 +50,7 @@ static dkvb_status check_classes(const dkvb_model *model, const dkvb_request *q)
         return dkvb__fail(DKVB_EINVAL, "request: method examples needs codes");
     if (q->method != DKVB_METHOD_VALUES && !model->counts)
         return dkvb__fail(DKVB_ENOTFOUND,
-                          "the model keeps no counts of its classes: codes are wanted, or method values");
+                          "the model keeps no counts of its classes: give codes of rows, or take method values");
     return check_marks(q->classes, model->classes, "class");
 }
 

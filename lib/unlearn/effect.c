@@ -27,8 +27,8 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
                           out->codebooks, out->k, shape->codebooks, model->top_k);
     for (size_t r = 0; r < out->n; r++)
         if (out->labels[r] < -1 || (out->labels[r] >= 0 && (uint32_t)out->labels[r] >= model->classes))
-            return dkvb__fail(DKVB_EINVAL, "held-out rows: row %zu has label %d, -1 to %u is wanted", r, out->labels[r],
-                              model->classes - 1);
+            return dkvb__fail(DKVB_EINVAL, "held-out rows: row %zu has label %d, it must be -1 to %u", r,
+                              out->labels[r], model->classes - 1);
     return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
 }
 

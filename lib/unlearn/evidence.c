@@ -87,7 +87,8 @@ static dkvb_status check_options(const dkvb_forget_options *o)
         return dkvb__fail(DKVB_EINVAL, "strength: %u found, it must be 0 (not said), 1 (suppress) or 3 (exact)",
                           o->strength);
     if (o->row_count > 0 && !o->rows)
-        return dkvb__fail(DKVB_EINVAL, "rows: NULL, %llu rows are wanted", (unsigned long long)o->row_count);
+        return dkvb__fail(DKVB_EINVAL, "rows: NULL found, row_count says that there are %llu",
+                          (unsigned long long)o->row_count);
     if (o->row_count > SIZE_MAX / sizeof *o->rows)
         return dkvb__fail(DKVB_EINVAL, "rows: %llu do not fit in memory", (unsigned long long)o->row_count);
     return DKVB_OK;

@@ -25,20 +25,12 @@ struct change {
 };
 
 #define AT(member) offsetof(struct change, member)
-#define OUTPUT                                                                                                         \
-    {                                                                                                                  \
-        "output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'      \
-    }
-#define JSON                                                                                                           \
-    {                                                                                                                  \
-        "json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"                                   \
-    }
 
-static const struct args_option options[] = {OUTPUT, JSON, {0}};
-static const struct args_option purge_options[] = {
-    OUTPUT,
-    {"drop-name", ARGS_FLAG, AT(drop_name), .help = "also take away the names of classes that are forgotten"},
-    JSON,
+static const struct args_option options[] = {
+    {"drop-name", ARGS_FLAG, AT(drop_name),
+     .help = "also take away the names of classes that are forgotten"}, /* purge */
+    {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
 };
 
@@ -47,7 +39,7 @@ static const struct args_command undo_command = {
     .synopsis = "MODEL [ENTRY] [-o OUT] [--json]",
     .about = "Take back a forgetting: the entry of this number in 'dkvb masks', or the latest that is active.\n"
              "Undoing the latest restores every score bit for bit. Values trained since stay trained.",
-    .options = options,
+    .options = options + 1,
     .size = sizeof(struct change),
     .least_operands = 1,
     .most_operands = 2,
@@ -58,7 +50,7 @@ static const struct args_command purge_command = {
     .synopsis = "MODEL [-o OUT] [--drop-name] [--json]",
     .about = "Make every active forgetting permanent: masked keys, their values and the journal's lists of them are\n"
              "overwritten. Answers do not change. Cannot be undone. Other copies of the model keep what they have.",
-    .options = purge_options,
+    .options = options,
     .size = sizeof(struct change),
     .least_operands = 1,
     .most_operands = 1,
@@ -70,7 +62,7 @@ static const struct args_command rename_command = {
     .about =
         "Give a class another name, or none where NAME is missing: the name of a class is personal where a class is\n"
         "a person. CLASS is a name or an index. Names stand in the list of classes only; other copies keep theirs.",
-    .options = options,
+    .options = options + 1,
     .size = sizeof(struct change),
     .least_operands = 2,
     .most_operands = 3,

@@ -173,10 +173,8 @@ static int check_args(const struct mask_args *args)
     const struct work *work = args->work;
     char what[128];
 
-    snprintf(what, sizeof what, "%s: %d operands given, %d%s wanted", work->name, args->operands, work->least,
-             work->most > work->least ? " or more are"
-             : work->least > 1        ? " are"
-                                      : " is");
+    snprintf(what, sizeof what, "%s: %d operands given, it takes %d%s", work->name, args->operands, work->least,
+             work->most > work->least ? " or more" : "");
     if (args->operands < work->least || args->operands > work->most)
         return args_misused(&command, what);
     snprintf(what, sizeof what, "%s: --output is missing", work->name);
@@ -200,7 +198,7 @@ int cmd_mask(int argc, char **argv)
         if (strcmp(works[i].name, args.args.operand[0]) == 0)
             args.work = &works[i];
     if (!args.work)
-        return args_misused(&command, "export, import, union, intersection, difference or info is wanted");
+        return args_misused(&command, "the work must be export, import, union, intersection, difference or info");
     code = check_args(&args);
     return code ? code : args.work->run(&args);
 }

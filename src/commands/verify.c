@@ -127,7 +127,7 @@ int cmd_verify(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
     if (args.head && !hex_parse(args.head, earlier, sizeof earlier))
-        return args_misused(&command, "--head: 64 hexadecimal digits are wanted");
+        return args_misused(&command, "--head must be 64 hexadecimal digits");
     output_leftovers(args.args.operand[0]);
     code = input_model_map(&model, args.args.operand[0], &info);
     if (code == EXIT_SUCCESS)

@@ -215,6 +215,7 @@ static void write_entry(const struct told *t)
     json_text("time", output_time(e->time, time, sizeof time));
     json_text("what", dkvb_name(DKVB_NAME_ENTRY_KIND, e->kind));
     json_text("state", dkvb_name(DKVB_NAME_ENTRY_STATE, e->state));
+    json_bool("in_force", e->in_force != 0);
     write_number("ends", e->ends);
     json_count("pairs", e->pairs);
     json_count("pairs_new", e->pairs_new);

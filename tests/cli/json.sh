@@ -74,7 +74,7 @@ FIGURES = ("membership_loss membership_fitted membership_lira accuracy_class acc
            "constant_class constant_rest probe_class probe_rest relearn_10_class relearn_10_rest relearn_20_class "
            "relearn_20_rest relearn_50_class relearn_50_rest mask_members mask_class")
 CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
-ENTRY = ("id time what state ends pairs pairs_new method reason strength classes target budget found forced limits "
+ENTRY = ("id time what state in_force ends pairs pairs_new method reason strength classes target budget found forced limits "
          "effects again keys after rows rows_commitment pairs_commitment salted head")
 
 

@@ -100,7 +100,7 @@ start() {
     "$dkvb" mask info "$1" --json >info.json
     json info.json 'd["birth"][:8]'
 }
-found="birth id $(start other.mask)... (8 x 32 pairs) found, $(start a.mask)... (8 x 32) wanted"
+found="birth id $(start other.mask)... (8 x 32 pairs) found, it must be $(start a.mask)... (8 x 32)"
 cp m.dkvb kept.dkvb
 for work in union intersection difference; do
     refused 1 "other.mask and a.mask: masks of different codebooks do not mix: $found" \
@@ -123,10 +123,10 @@ same a.mask kept.mask
 same m.dkvb kept.dkvb
 
 # Used wrongly, or given what is no mask.
-refused 2 'export, import, union, intersection, difference or info is wanted' "$dkvb" mask merge a.mask b.mask -o none.mask
-refused 2 'union: 1 operands given, 2 or more are wanted' "$dkvb" mask union a.mask -o none.mask
-refused 2 'import: 1 operands given, 2 are wanted' "$dkvb" mask import m.dkvb
-refused 2 'info: 2 operands given, 1 is wanted' "$dkvb" mask info a.mask b.mask
+refused 2 'must be export, import, union, intersection, difference or info' "$dkvb" mask merge a.mask b.mask -o none.mask
+refused 2 'union: 1 operands given, it takes 2 or more' "$dkvb" mask union a.mask -o none.mask
+refused 2 'import: 1 operands given, it takes 2' "$dkvb" mask import m.dkvb
+refused 2 'info: 2 operands given, it takes 1' "$dkvb" mask info a.mask b.mask
 refused 2 'union: --output is missing' "$dkvb" mask union a.mask b.mask
 refused 2 'export: --output is missing' "$dkvb" mask export m.dkvb
 refused 2 '--output does not go with mask info' "$dkvb" mask info a.mask -o none.mask

@@ -821,7 +821,7 @@ class ChoosingTest(CodesetCase):
 
     def test_requests_are_checked(self):
         for method, given, message in (("most", {}, "method: 'most' found"), ("values", {}, "budget: None found"),
-                                       ("every", {"rows": [True]}, "codes wanted too"),
+                                       ("every", {"rows": [True]}, "marks need the codes"),
                                        ("every", {"classes": [1, 0]}, r"classes: shape \(2,\) found, \(3,\) wanted"),
                                        ("every", {"classes": [0, 3, 0]}, "class 1 is marked 3"),
                                        ("every", {"codes": self.codes, "rows": [1]}, r"\(600,\) wanted"),

@@ -232,7 +232,7 @@ static void assert_births_named(const dkvb_mask *found, const dkvb_mask *wanted)
     assert_ok(dkvb_mask_get_info(found, &f));
     assert_ok(dkvb_mask_get_info(wanted, &w));
     snprintf(text, sizeof text,
-             "birth id %02x%02x%02x%02x... (8 x 70 pairs) found, %02x%02x%02x%02x... (8 x 70) wanted", f.birth[0],
+             "birth id %02x%02x%02x%02x... (8 x 70 pairs) found, it must be %02x%02x%02x%02x... (8 x 70)", f.birth[0],
              f.birth[1], f.birth[2], f.birth[3], w.birth[0], w.birth[1], w.birth[2], w.birth[3]);
     assert_message(text);
 }

@@ -298,13 +298,13 @@ static void undo_takes_the_latest_that_is_active_unless_it_is_told_which(void **
     }
     assert_ok(dkvb_model_undo(model, 0, &undone));
     assert_int_equal(undone, 3);
-    assert_ok(dkvb_model_undo(model, 1, &undone));
-    assert_int_equal(undone, 1);
-    assert_ok(dkvb_model_undo(model, 0, &undone));
+    assert_ok(dkvb_model_undo(model, 2, &undone));
     assert_int_equal(undone, 2);
+    assert_ok(dkvb_model_undo(model, 0, &undone));
+    assert_int_equal(undone, 1);
     assert_int_equal(dkvb_model_undo(model, 0, &undone), DKVB_ENOTFOUND);
     assert_message("no forgetting is active");
-    assert_true(undone == 2 && journal_count(model) == 6);
+    assert_true(undone == 1 && journal_count(model) == 6);
     dkvb_model_free(model);
 }
 

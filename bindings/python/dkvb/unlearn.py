@@ -20,7 +20,7 @@ def unlearn_choose(mask, model, method, budget=None, *, codes=None, rows=None, c
     """
     request, _kept = _request(model, method, codes, rows, classes, seed)
     if budget is None and method != "every":
-        raise ValueError(f"budget: None found, a number wanted for method {method}")
+        raise ValueError(f"budget: None found, it must be a number for method {method}")
     before = len(mask)
     with LongCall(threads) as run:
         lib.dkvb_unlearn_choose(mask._c, model._c, byref(request), _arrays.integer(budget or 0, 64, "budget"),
@@ -31,13 +31,13 @@ def unlearn_choose(mask, model, method, budget=None, *, codes=None, rows=None, c
 def _request(model, method, codes, rows, classes, seed):
     """The struct, and the arrays that it points to: they must outlive the call."""
     if method not in _METHODS:
-        raise ValueError(f"method: {method!r} found, one of {', '.join(_METHODS)} wanted")
+        raise ValueError(f"method: {method!r} found, it must be one of {', '.join(_METHODS)}")
     info, k, n = model.info, None, None
     if codes is not None:
         codes, k = _arrays.codes(codes, info.codebooks)
         n = len(codes)
     elif rows is not None:
-        raise ValueError("rows: marks without codes found, codes wanted too")
+        raise ValueError("rows: marks need the codes of their rows")
     rows = None if rows is None else _arrays.marks(rows, n, "rows")
     classes = None if classes is None else _arrays.marks(classes, info.classes, "classes")
     request = _struct.options(_ffi.Request, method=_METHODS[method], k=k, n=n, seed=seed,
