@@ -84,7 +84,8 @@ static int rank_row(struct predict *p, size_t row, const float *logits)
 
     if (code || !p->probabilities)
         return code;
-    code = tool_check(dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->info.temperature_power, p->logits));
+    code = tool_check(
+        dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->info.temperature_power, p->logits));
     for (uint32_t i = 0; i < p->top && code == EXIT_SUCCESS; i++)
         p->probabilities[row * p->top + i] = p->logits[labels[i]];
     return code;
