@@ -130,7 +130,6 @@ DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 /** `struct_size` must be set. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 
-
 /**
  * Encode pictures.
  *

@@ -194,8 +194,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_find_class(const dkvb_model *mode
 DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);
 
 /**
- * Note which encoder makes the rows of this model: `identity` of dkvb_encoder_info (encoder.h), or what tells encoders of the
- * caller's own apart. UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the note away.
+ * Note which encoder makes the rows of this model: `identity` of dkvb_encoder_info (encoder.h), or what tells encoders
+ * of the caller's own apart. UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the note
+ * away.
  *
  * The library keeps it, in files and through everything that is done to the model, purges too, and compares it with
  * nothing: rows do not say who made them.

@@ -225,12 +225,14 @@ static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;
     int64_t when[2];
+    uint64_t size;
 
     if (stat(path, &st) != 0 || S_ISDIR(st.st_mode))
         return;
+    size = (uint64_t)st.st_size;
     when[0] = st.st_mtim.tv_sec;
     when[1] = st.st_mtim.tv_nsec;
-    dkvb__fnv_add(sum, &(uint64_t){(uint64_t)st.st_size}, sizeof(uint64_t));
+    dkvb__fnv_add(sum, &size, sizeof size);
     dkvb__fnv_add(sum, when, sizeof when);
 }
 

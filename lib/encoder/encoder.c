@@ -27,7 +27,6 @@ static const struct kind {
 
 enum { KINDS = sizeof kinds / sizeof *kinds, MESSAGE = 512 };
 
-
 static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 {
     if (kind == 0 || kind >= KINDS)

@@ -503,7 +503,7 @@ static int fit(struct train *t)
     say_settings(t);
     say_held_out(t);
     outside_note(t->x.path, &t->x.outside);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 /* A model without values for codes that were searched before. */
@@ -733,7 +733,7 @@ static int train(struct train *t)
         print_json(t);
     else
         print_written(t);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 int cmd_train(int argc, char **argv)
