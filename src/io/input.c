@@ -242,7 +242,7 @@ static int check_names(const struct names *names)
 {
     size_t which;
 
-    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+    if (dkvb_model_set_class_names(NULL, (const char *const *)names->line, names->count, &which) == DKVB_OK)
         return EXIT_SUCCESS;
     return tool_fail("%s: line %zu: %s", names->path, which + 1, dkvb_last_error());
 }

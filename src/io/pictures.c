@@ -325,7 +325,7 @@ static int check_names(const struct names *names)
 {
     size_t which;
 
-    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+    if (dkvb_model_set_class_names(NULL, (const char *const *)names->line, names->count, &which) == DKVB_OK)
         return EXIT_SUCCESS;
     return tool_fail("%s: class '%s': %s", names->path, which < names->count ? names->line[which] : "",
                      dkvb_last_error());
