@@ -30,7 +30,7 @@ from ._ffi import DKVB_KEEP as KEEP
 from .audit import Audit, AuditFigure, Estimate
 from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows, Session
-from .data import read_array, read_features, read_labels, write_npy
+from .data import read_array, read_features, read_ids, read_labels, write_npy
 from .decode import argmax, fit_temperature, softmax, top
 from .effect import Budget, effect
 from .encoder import EncodeReport, Encoder, EncoderInfo
@@ -60,7 +60,7 @@ __all__ = [
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_image", "read_labels", "separation", "softmax",
+    "read_array", "read_features", "read_ids", "read_image", "read_labels", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]
