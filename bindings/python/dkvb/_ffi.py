@@ -631,7 +631,6 @@ _audit = POINTER(AuditReport)
 
 PROTOTYPES = {
     # version.h, status.h, init.h, runtime.h
-    "dkvb_version_number": (c_uint32, ()),
     "dkvb_version_string": (c_char_p, ()),
     "dkvb_name": (c_char_p, (c_uint32, c_int64)),
     "dkvb_last_error": (c_char_p, ()),
@@ -777,8 +776,7 @@ PROTOTYPES = {
     # images.h
     "dkvb_image_free": (None, (_image,)),
     "dkvb_image_codecs": (c_uint32, ()),
-    "dkvb_image_read": (Status, (_image, c_char_p, _allocator)),
-    "dkvb_image_decode": (Status, (_image, _u8, c_size_t, c_char_p, _allocator)),
+    "dkvb_image_read": (Status, (_image, c_char_p, _u8, c_size_t, _allocator)),
     "dkvb_imageset_open": (Status, (POINTER(_imageset), c_char_p, POINTER(ImagesetOptions))),
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
