@@ -59,7 +59,7 @@ static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32
         must(dkvb_image_read(&images[i], paths[i], NULL, 0, NULL));
     }
     x = array(n * columns, sizeof *x);
-    must(dkvb_encoder_encode(encoder, images, n, x, NULL));
+    must(dkvb_encoder_encode(encoder, images, n, x, NULL, NULL));
     for (size_t i = 0; i < n; i++)
         dkvb_image_free(&images[i]);
     free(images);
