@@ -45,7 +45,20 @@ typedef struct dkvb_plan dkvb_plan;
  * - `ids`, with a codeset: these rows;
  * - `classes` alone: known by the values of the model, or by the counts that it keeps;
  * - `codes`: these rows, with `labels` and `classes` only those of the classes, where the others count as kept;
- * - `mask`: whoever selects its pairs.
+ * - `mask`: whoever selects its pairs;
+ * - `requests`: several requests as one plan, which is applied as a whole or not at all.
+ *
+ * `requests` is a text, one request a line:
+ *
+ *     class NAME_OR_INDEX[,…]
+ *     ids N[,N…]
+ *
+ * `ids` needs a codeset. A tab ends the request; the rest of its line is the reason, in the place of `reason`. Blank
+ * lines, and lines that begin with #, are passed over. Everything else of this struct is said of each request: a budget
+ * too. A request that the model has forgotten already, by an entry that is in force and at least as strong, is passed
+ * over, so that the same text can be applied to a backup once more (dkvb_plan_request). suppress: each request is
+ * planned on what the ones before it leave, as if they were applied one by one. exact: the values are trained once,
+ * without the rows of all requests. Either way each has an entry of the journal, with a commitment to its own rows.
  */
 typedef struct dkvb_forget_request {
     size_t struct_size;     /**< sizeof(dkvb_forget_request), set by INIT */
@@ -76,12 +89,13 @@ typedef struct dkvb_forget_request {
     const uint64_t *feature_ids; /**< `uint64_t[feature_rows]`, as in training; NULL: row numbers */
     const char *reason;          /**< why, for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
     const uint8_t *salt;         /**< `uint8_t[32]`, as in dkvb_forget_options; NULL: from the system's random source */
+    const char *requests;        /**< several requests, as told above; or NULL */
 } dkvb_forget_request;
 
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
-            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0                                                                         \
+            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0                                                                      \
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 
@@ -96,6 +110,20 @@ enum {
     DKVB_REFUSED_AGAIN = 6,   /**< forgetting again what comes back would cost the others too much */
     DKVB_REFUSED_KEYS = 7     /**< exact: keys were placed on the rows, and nothing says what is to become of them */
 };
+
+/** One of several requests, as a plan of all of them has it. */
+typedef struct dkvb_plan_request {
+    uint64_t line;      /**< of the text, from 1 */
+    uint32_t forgotten; /**< 1: the model has forgotten this already, and nothing is planned for it */
+    uint64_t entry;     /**< number of the entry that it will have in the journal; if `forgotten`, of the one that has
+                             it; 0: none, where the codeset tells that its rows were removed before, or where the plan
+                             is refused or resumed */
+    uint64_t ids;       /**< rows that the journal would commit to */
+    uint64_t pairs;     /**< suppress: pairs asked for */
+    uint64_t pairs_new; /**< of which so many are not masked yet, by requests before it either */
+    const uint8_t
+        *classes; /**< `uint8_t[class_count]`, DKVB_FORGET for those asked for; NULL: by ids. Tied to the plan */
+} dkvb_plan_request;
 
 /** What a plan has found. The caller sets `struct_size`. */
 typedef struct dkvb_plan_info {
@@ -131,12 +159,15 @@ typedef struct dkvb_plan_info {
     const uint8_t *classes;           /**< DKVB_FORGET for classes that are asked for, DKVB_ASIDE for those that earlier
                                            requests forgot, else DKVB_KEEP; NULL: not by class */
     const dkvb_mask *mask;            /**< pairs of the request, without those forgotten again; NULL: exact */
+    const dkvb_plan_request *requests; /**< [request_count]; NULL: one request, not as a text */
+    uint64_t request_count;            /**< several requests: lines of the text that name one */
+    uint64_t forgotten;                /**< of which so many are forgotten already; if all are, applying does nothing */
 } dkvb_plan_info;
 
 #define DKVB_PLAN_INFO_INIT                                                                                            \
     {                                                                                                                  \
         sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT, 0, "",   \
-            0, 0, 0                                                                                                    \
+            0, 0, 0, 0, 0, 0                                                                                           \
     }
 DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 

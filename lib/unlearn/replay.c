@@ -286,9 +286,24 @@ const dkvb_model *dkvb_replay_model(const dkvb_replay *replay)
     return replay->after;
 }
 
-dkvb_model *dkvb__replay_after(dkvb_replay *replay)
+dkvb_model *dkvb__replay_take(dkvb_replay *replay)
 {
-    return replay->after;
+    dkvb_model *after = replay->after;
+
+    replay->after = NULL;
+    return after;
+}
+
+void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
+{
+    if (model->counts) {
+        dkvb__class_counts_erase(model);
+        model->counts = after->counts;
+        after->counts = NULL;
+    }
+    after->temperature = model->temperature; /* both may have been set since */
+    after->power = model->power;
+    dkvb__model_become(model, after);
 }
 
 dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, uint64_t *entry)
@@ -310,14 +325,7 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     if (rc)
         return rc;
     /* Nothing fails from here on. */
-    if (model->counts) {
-        dkvb__class_counts_erase(model);
-        model->counts = after->counts;
-        after->counts = NULL;
-    }
-    after->temperature = model->temperature; /* both may have been set since */
-    after->power = model->power;
-    dkvb__model_become(model, after);
+    dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
     if (entry)

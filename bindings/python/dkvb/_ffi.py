@@ -455,7 +455,14 @@ class ForgetRequest(Structure):
         ("feature_ids", POINTER(c_uint64)),
         ("reason", c_char_p),
         ("salt", POINTER(c_uint8)),
+        ("requests", c_char_p),
     )
+
+
+class PlanRequest(Structure):
+    _fields_ = (("line", c_uint64), ("forgotten", c_uint32),
+                *((name, c_uint64) for name in ("entry", "ids", "pairs", "pairs_new")),
+                ("classes", POINTER(c_uint8)))
 
 
 class PlanInfo(Structure):
@@ -471,6 +478,9 @@ class PlanInfo(Structure):
         ("effects", POINTER(ClassEffect)),
         ("classes", POINTER(c_uint8)),
         ("mask", POINTER(Mask)),
+        ("requests", POINTER(PlanRequest)),
+        ("request_count", c_uint64),
+        ("forgotten", c_uint64),
     )
 
 
@@ -510,6 +520,7 @@ STRUCTURES = {
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
+    "dkvb_plan_request": PlanRequest,
     "dkvb_request": Request,
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
