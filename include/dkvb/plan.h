@@ -21,6 +21,7 @@
 #include "effect.h"
 #include "export.h"
 #include "mask.h"
+#include "memory.h"
 #include "model.h"
 #include "runtime.h"
 #include "status.h"
@@ -190,22 +191,40 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info);
 
 /**
- * Do what was planned, and write it in the journal: one entry for the request, one for each that is forgotten again.
- * exact: new values take the place of the old ones, the rows leave the codeset, and where keys were placed again both
- * the model and the codeset become those of the new keys, with a journal that begins anew and names the old head.
- * Afterwards the plan can only be looked at and freed.
+ * Do what was planned, and write it in the journal: one entry for each request, and for suppress one for each that is
+ * forgotten again. exact: new values take the place of the old ones, the rows leave the codeset, and where keys were
+ * placed again both the model and the codeset become those of the new keys, with a journal that begins anew and names
+ * the old head. All of it is done, or nothing. Afterwards the plan can only be looked at and freed.
  *
- * @param      model    that was planned on: `DKVB_EMISMATCH` unless its journal, classes and values are as they were. A
- *                      plan of exact is for the very object that it was made with, which must live until then.
- * @param      codeset  that was planned on, the very object; NULL if there was none.
- * @param[out] entry    number of the entry of the request; 0 if the plan is resumed and one is there already; or NULL.
- * @return `DKVB_EREFUSED` with the sentence of the refusal, unless forced; `DKVB_ESTATE` (applied already),
- *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`: where several entries are to be written, those
- * that were written until then stay. A file is changed by none of this: save the model, then the codeset. Where saving
- *         the second fails, the same request finishes it (`resumed`).
+ * @param      model    as it was when this was planned, the same object or one that was saved and loaded since:
+ *                      `DKVB_EMISMATCH` unless its journal, classes and values are. One that a plan of exact was
+ * applied to already is taken too while the codeset still has the rows, which are then removed from it alone.
+ * @param      codeset  exact: with the rows that it had when this was planned, else `DKVB_EMISMATCH`; or NULL.
+ * @param[out] entry    number of the entry of the request, of the first of several; 0 if none was written; or NULL.
+ * @return `DKVB_EREFUSED` with the sentence of the refusal, unless forced; `DKVB_ESTATE` (applied already), `DKVB_EIO`
+ *         (no random source for the salt), `DKVB_ENOMEM`. A file is changed by none of this: save the model, then the
+ *         codeset. Where saving the second fails, the same request or the same plan finishes it.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *codeset,
                                                       uint64_t *entry);
+
+/**
+ * Write a plan to a file (docs/format.md), atomically (file.h), to be looked at and applied later, elsewhere or by
+ * somebody else. A plan that is refused can be saved too. The file is as private as the model: it has ids of rows, and
+ * for exact the new values and, with new keys, the new codeset. Who can write it can have anything applied: what must
+ * be approved is what dkvb_plan_load() reads, not what it was once.
+ *
+ * @return `DKVB_ESTATE` if the plan was applied, `DKVB_ENOMEM`, `DKVB_EIO`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path);
+
+/**
+ * Read a plan; everything in it is checked that can be without the model.
+ *
+ * @param allocator  for exact the one of the model that it is applied to; NULL: malloc() and free().
+ * @return `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_EIO`, `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_load(dkvb_plan **out, const char *path, const dkvb_allocator *allocator);
 
 /** Release a plan, applied or not. NULL is a no-op. */
 DKVB_API void dkvb_plan_free(dkvb_plan *plan);

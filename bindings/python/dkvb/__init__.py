@@ -43,7 +43,7 @@ from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
 from .model import Model, ModelInfo, TrainReport
 from .outside import Outside
-from .plan import Plan, PlanInfo
+from .plan import Plan, PlanInfo, PlannedRequest
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
@@ -55,8 +55,8 @@ __all__ = [
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "RANK_NEVER", "Refused",
-    "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "RANK_NEVER",
+    "Refused", "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
     "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",

@@ -635,6 +635,8 @@ PROTOTYPES = {
     "dkvb_plan_get_info": (Status, (_plan, POINTER(PlanInfo))),
     "dkvb_forget_apply": (Status, (_plan, _model, _codeset, _u64)),
     "dkvb_plan_free": (None, (_plan,)),
+    "dkvb_plan_save": (Status, (_plan, c_char_p)),
+    "dkvb_plan_load": (Status, (POINTER(_plan), c_char_p, _allocator)),
 
     # replay.h
     "dkvb_replay_check": (Status, (_model, _codeset, _u64, c_size_t, _run)),
