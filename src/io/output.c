@@ -85,6 +85,14 @@ int output_mask(const dkvb_mask *mask, const char *path)
     return begin(&old, path, &code) ? written(&old, dkvb_mask_save(mask, path)) : code;
 }
 
+int output_plan(const dkvb_plan *plan, const char *path)
+{
+    struct replaced old;
+    int code;
+
+    return begin(&old, path, &code) ? written(&old, dkvb_plan_save(plan, path)) : code;
+}
+
 int output_codeset(const dkvb_codeset *set, const char *path)
 {
     struct replaced old;
