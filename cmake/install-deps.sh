@@ -71,6 +71,8 @@ look_for_ci() {
   needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
   # Large, and one test is all that looks at them, and is skipped without: where CI runs, not on every system there is.
   ! has apt-get || needs "Python's PyTorch and Pillow" /usr/bin/python3 -c 'import torch, PIL'
+  # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
+  ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
 }
 
 runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
@@ -138,7 +140,7 @@ if wants_tests; then
   arch="$arch cmocka openblas python python-numpy python-pillow"
 fi
 if wants_ci; then
-  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-pil"
+  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-pil clang-format cppcheck"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"

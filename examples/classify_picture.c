@@ -17,7 +17,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -31,39 +31,34 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
+/* Refused, with what differs, if the model remembers another one or takes rows of another width. */
+static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     int weights = strcmp(name, "descriptor") != 0;
-    const char *noted = dkvb_model_encoder(model);
     dkvb_encoder *encoder;
 
+    must(dkvb_model_get_info(model, &info));
     opts.weights = weights ? name : NULL;
+    opts.remembered = info.encoder;
+    opts.remembered_by = path;
+    opts.dim = info.input_dim;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
-    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
-        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
-        exit(1);
-    }
     return encoder;
 }
 
 /* float[n][dim], owned by the caller */
 static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32_t columns)
 {
-    dkvb_encoder_info info = {.struct_size = sizeof info};
     dkvb_image *images = array(n, sizeof *images);
     float *x;
 
-    must(dkvb_encoder_get_info(encoder, &info));
-    if (info.dim != columns) {
-        fprintf(stderr, "the model takes rows of %u columns, the encoder makes %u\n", columns, info.dim);
-        exit(1);
-    }
     for (size_t i = 0; i < n; i++) {
         images[i] = (dkvb_image)DKVB_IMAGE_INIT;
         must(dkvb_image_read(&images[i], paths[i], NULL));
     }
-    x = array(n * info.dim, sizeof *x);
+    x = array(n * columns, sizeof *x);
     must(dkvb_encoder_encode(encoder, images, n, x, NULL));
     for (size_t i = 0; i < n; i++)
         dkvb_image_free(&images[i]);
@@ -103,6 +98,7 @@ static void answer(const dkvb_model *model, const float *x, char **paths, size_t
 
 int main(int argc, char **argv)
 {
+    dkvb_model_options opts = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_encoder *encoder;
     dkvb_model *model;
@@ -112,9 +108,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: classify_picture MODEL descriptor|WEIGHTS.safetensors PICTURE...\n");
         return 2;
     }
-    must(dkvb_model_map(&model, argv[1], NULL));
+    opts.in_place = 1; /* only to use */
+    must(dkvb_model_load(&model, argv[1], &opts));
     must(dkvb_model_get_info(model, &info));
-    encoder = open_encoder(argv[2], model);
+    encoder = open_encoder(argv[2], model, argv[1]);
     x = encode(encoder, argv + 3, (size_t)argc - 3, info.input_dim);
     answer(model, x, argv + 3, (size_t)argc - 3, info.classes);
     free(x);

@@ -13,7 +13,6 @@ enum { CLASSES = 4, DIM = 16, ROWS = 2000, CODEBOOKS = 32, KEYS = 64, FORGOTTEN 
 static float x[ROWS][DIM];
 static int32_t y[ROWS], answers[ROWS];
 static uint16_t codes[ROWS][CODEBOOKS][1];
-static uint64_t counts[CODEBOOKS][KEYS];
 
 struct score {
     double forgotten, retained; /* accuracy on the forgotten class, and on all others */
@@ -23,7 +22,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -82,7 +81,7 @@ static void forget(dkvb_model *model, const dkvb_mask *mask, const char *method)
 
 int main(void)
 {
-    uint16_t *forget_codes = codes[FORGOTTEN * FORGET_ROWS][0]; /* kept from training: no new search */
+    dkvb_request request = DKVB_REQUEST_INIT;
     struct score before, activations, examples;
     dkvb_codebooks *codebooks;
     dkvb_model *model;
@@ -93,12 +92,16 @@ int main(void)
     before = score("before", model);
 
     must(dkvb_mask_new(&mask, codebooks));
-    must(dkvb_activations_count(model, forget_codes, 1, FORGET_ROWS, counts[0], NULL));
-    must(dkvb_unlearn_by_activations(mask, counts[0], 500));
+    request.method = DKVB_METHOD_ACTIVATIONS;
+    request.codes = codes[FORGOTTEN * FORGET_ROWS][0]; /* kept from training: no new search */
+    request.n = FORGET_ROWS;
+    must(dkvb_unlearn_choose(mask, model, &request, 500, NULL));
     forget(model, mask, "activations");
     activations = score("500 most used pairs", model);
 
-    must(dkvb_unlearn_by_examples(mask, forget_codes, 1, FORGET_ROWS, 100, 7)); /* adds to the mask */
+    request.method = DKVB_METHOD_EXAMPLES;
+    request.seed = 7;
+    must(dkvb_unlearn_choose(mask, model, &request, 100, NULL)); /* adds to the mask */
     forget(model, mask, "examples");
     examples = score("and those of 100 rows", model);
 

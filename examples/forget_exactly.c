@@ -23,7 +23,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -66,8 +66,16 @@ static dkvb_train_options training(const uint64_t *row_ids)
 /* Keep ids, labels and codes of the training rows. */
 static void keep_codes(dkvb_codeset **set, const dkvb_codebooks *codebooks)
 {
+    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
+
+    rows.n = ROWS;
+    rows.codebooks = CODEBOOKS;
+    rows.k = 1;
+    rows.ids = ids;
+    rows.labels = y;
+    rows.codes = codes;
     must(dkvb_codeset_new(set, codebooks, NULL));
-    must(dkvb_codeset_add(*set, DKVB_PART_TRAINING, ids, y, codes, ROWS));
+    must(dkvb_codeset_add_rows(*set, DKVB_PART_TRAINING, &rows));
 }
 
 /* A model of the rows that a codeset holds. */

@@ -23,7 +23,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -37,19 +37,20 @@ static void *array(size_t n, size_t size)
     exit(1);
 }
 
-static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model)
+/* Refused, with what differs, if the model remembers another one or takes rows of another width. */
+static dkvb_encoder *open_encoder(const char *name, const dkvb_model *model, const char *path)
 {
     dkvb_encoder_options opts = DKVB_ENCODER_OPTIONS_INIT;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     int weights = strcmp(name, "descriptor") != 0;
-    const char *noted = dkvb_model_encoder(model);
     dkvb_encoder *encoder;
 
+    must(dkvb_model_get_info(model, &info));
     opts.weights = weights ? name : NULL;
+    opts.remembered = info.encoder;
+    opts.remembered_by = path;
+    opts.dim = info.input_dim;
     must(dkvb_encoder_open(&encoder, weights ? DKVB_ENCODER_CLIP : DKVB_ENCODER_DESCRIPTOR, &opts));
-    if (noted && strcmp(noted, dkvb_encoder_identity(encoder)) != 0) {
-        fprintf(stderr, "the model takes rows of %s, the encoder is %s\n", noted, dkvb_encoder_identity(encoder));
-        exit(1);
-    }
     return encoder;
 }
 
@@ -64,24 +65,22 @@ static int leave_out(void *user, uint64_t index, const char *message)
 /* Pictures that cannot be read are told of, and the rest moves together. */
 static struct pictures encode(const dkvb_encoder *encoder, const char *folder, uint32_t columns)
 {
-    dkvb_encoder_info encoder_info = {.struct_size = sizeof encoder_info};
+    dkvb_encode_options opts = DKVB_ENCODE_OPTIONS_INIT;
     dkvb_imageset_info set_info = {.struct_size = sizeof set_info};
     struct pictures p = {0};
     uint8_t *readable;
     size_t total;
 
-    must(dkvb_encoder_get_info(encoder, &encoder_info));
-    if (encoder_info.dim != columns) {
-        fprintf(stderr, "the model takes rows of %u columns, the encoder makes %u\n", columns, encoder_info.dim);
-        exit(1);
-    }
     must(dkvb_imageset_open(&p.set, folder, NULL));
     must(dkvb_imageset_get_info(p.set, &set_info));
     total = (size_t)set_info.pictures;
     p.x = array(total * columns, sizeof *p.x);
     p.rows = array(total, sizeof *p.rows);
     readable = array(total, 1);
-    must(dkvb_encoder_encode_set(encoder, p.set, 0, total, p.x, readable, leave_out, NULL, NULL));
+    opts.skip_unreadable = 1;
+    opts.readable = readable;
+    opts.unreadable = leave_out;
+    must(dkvb_encoder_encode_set(encoder, p.set, 0, total, p.x, &opts, NULL));
     for (size_t i = 0; i < total; i++)
         if (readable[i]) {
             memmove(p.x + p.n * columns, p.x + i * columns, columns * sizeof *p.x);
@@ -98,20 +97,26 @@ static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model
     uint16_t *codes = array(p->n * info->codebooks * info->top_k, sizeof *codes);
     dkvb_codebooks *codebooks = dkvb_model_codebooks(model);
     dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_mask_info chosen = DKVB_MASK_INFO_INIT;
+    dkvb_request request = DKVB_REQUEST_INIT;
     dkvb_mask *in_force, *mask;
 
     must(dkvb_model_get_mask(model, &in_force));
     must(dkvb_search(codebooks, in_force, p->x, p->n, info->top_k, codes, NULL, NULL));
     must(dkvb_mask_new(&mask, codebooks));
-    must(dkvb_unlearn_by_examples(mask, codes, info->top_k, p->n, p->n, 0));
-    opts.method = "examples";
+    request.method = DKVB_METHOD_EVERY;
+    request.k = info->top_k;
+    request.codes = codes;
+    request.n = p->n;
+    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* of method `every` the budget is not read */
+    must(dkvb_mask_get_info(mask, &chosen));
+    opts.method = "every";
     opts.reason = reason;
     opts.strength = DKVB_STRENGTH_SUPPRESS;
     opts.rows = p->rows;
     opts.row_count = p->n;
     must(dkvb_model_forget(model, mask, &opts, NULL));
-    printf("%llu of %llu pairs are masked\n", (unsigned long long)dkvb_mask_count(mask),
-           (unsigned long long)dkvb_mask_total(mask));
+    printf("%llu of %llu pairs are masked\n", (unsigned long long)chosen.pairs, (unsigned long long)chosen.pairs_total);
     dkvb_mask_free(mask);
     dkvb_mask_free(in_force);
     free(codes);
@@ -154,7 +159,7 @@ int main(int argc, char **argv)
     }
     must(dkvb_model_load(&model, argv[1], NULL));
     must(dkvb_model_get_info(model, &info));
-    encoder = open_encoder(argv[2], model);
+    encoder = open_encoder(argv[2], model, argv[1]);
     pictures = encode(encoder, argv[3], info.input_dim);
     if (pictures.n == 0) {
         fprintf(stderr, "%s: no picture that can be read\n", argv[3]);

@@ -65,8 +65,8 @@ static dkvb_status build(struct budget *budget)
     rc = dkvb_codebooks_fit(&codebooks, x, ROWS, DIM, &keys, NULL);
     if (rc == DKVB_OK)
         rc = dkvb_model_new(&model, codebooks, CLASSES, &opts);
-    printf("limit %8zu: %-11s holds %zu, at most %zu bytes\n", budget->limit, dkvb_status_name(rc), budget->live,
-           budget->peak);
+    printf("limit %8zu: %-11s holds %zu, at most %zu bytes\n", budget->limit, dkvb_name(DKVB_NAME_STATUS, rc),
+           budget->live, budget->peak);
     dkvb_model_free(model);
     dkvb_codebooks_free(codebooks); /* NULL if the call failed */
     return rc;

@@ -67,7 +67,7 @@ class Story:
         """Mask the pairs that rows of the class select most. Returns the number of the journal entry."""
         with timed(f"forget class {self.gone}"):
             mask = dkvb.Mask(self.codebooks)
-            dkvb.unlearn_by_activations(mask, self.model.count_activations(self.forget_codes), pairs)
+            dkvb.unlearn_choose(mask, self.model, "activations", pairs, codes=self.forget_codes)
             return self.model.forget(mask, method="activations", reason=reason)
 
     def save(self, path):

@@ -18,7 +18,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -77,7 +77,7 @@ static void teach(dkvb_model *model, const dkvb_codebooks *codebooks)
         must(dkvb_search(codebooks, NULL, x[0], BATCH, 1, codes[0][0], NULL, NULL));
         must(dkvb_model_train_step(model, codes[0][0], 1, y, BATCH, NULL));
     }
-    must(dkvb_model_train_end(model)); /* until here the model answers as before */
+    must(dkvb_model_train_end(model, 1)); /* until here the model answers as before */
 }
 
 int main(void)

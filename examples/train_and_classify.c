@@ -20,7 +20,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 

@@ -19,7 +19,7 @@ static void must(dkvb_status rc)
 {
     if (rc == DKVB_OK)
         return;
-    fprintf(stderr, "%s: %s\n", dkvb_status_name(rc), dkvb_last_error());
+    fprintf(stderr, "%s: %s\n", dkvb_name(DKVB_NAME_STATUS, rc), dkvb_last_error());
     exit(1);
 }
 
@@ -47,7 +47,7 @@ static void make_model(dkvb_codebooks **codebooks, dkvb_model **model)
     opts.key_dim = 4;
     must(dkvb_codebooks_fit(codebooks, x, ROWS, DIM, &opts, NULL));
     must(dkvb_model_new(model, *codebooks, CLASSES, NULL));
-    must(dkvb_model_set_values(*model, values));
+    must(dkvb_model_set_values(*model, values, 0));
     must(dkvb_search(*codebooks, NULL, x, ROWS, 1, codes, NULL, NULL));
 }
 
@@ -55,13 +55,17 @@ static void make_model(dkvb_codebooks **codebooks, dkvb_model **model)
 static uint64_t forget(dkvb_model *model, size_t first, size_t n, const char *reason)
 {
     dkvb_forget_options opts = DKVB_FORGET_OPTIONS_INIT;
+    dkvb_request request = DKVB_REQUEST_INIT;
     dkvb_mask *mask;
     uint64_t entry;
 
-    opts.method = "examples";
+    request.method = DKVB_METHOD_EVERY;
+    request.codes = codes + first * CODEBOOKS;
+    request.n = n;
+    opts.method = "every";
     opts.reason = reason;
     must(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    must(dkvb_unlearn_by_examples(mask, codes + first * CODEBOOKS, 1, n, n, 0));
+    must(dkvb_unlearn_choose(mask, model, &request, 0, NULL)); /* of method `every` the budget is not read */
     must(dkvb_model_forget(model, mask, &opts, &entry));
     dkvb_mask_free(mask);
     return entry;
@@ -69,14 +73,15 @@ static uint64_t forget(dkvb_model *model, size_t first, size_t n, const char *re
 
 static void print_journal(const dkvb_model *model)
 {
-    static const char *const kinds[] = {"", "forget", "undo", "purge"};
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
 
-    for (uint64_t i = 0; i < dkvb_journal_count(model); i++) {
+    must(dkvb_model_get_info(model, &info));
+    for (uint64_t i = 0; i < info.journal_entries; i++) {
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
 
         must(dkvb_journal_get(model, i, &e));
-        printf("  %llu %-6s %4llu pairs  %s\n", (unsigned long long)e.id, kinds[e.kind], (unsigned long long)e.pairs,
-               e.reason);
+        printf("  %llu %-6s %4llu pairs  %s\n", (unsigned long long)e.id, dkvb_name(DKVB_NAME_ENTRY_KIND, e.kind),
+               (unsigned long long)e.pairs, e.reason);
     }
 }
 
@@ -100,14 +105,14 @@ int main(int argc, char **argv)
     must(dkvb_model_predict(model, x, ROWS, NULL, before, NULL));
     mistake = forget(model, 0, 5, "request 16");
     claim(!same_logits(model), "forgetting changes scores");
-    must(dkvb_model_undo(model, mistake));
+    must(dkvb_model_undo(model, mistake, NULL));
     claim(same_logits(model), "undo brings every score back, bit for bit");
 
     request = forget(model, 5, 5, "request 17");
     must(dkvb_model_predict(model, x, ROWS, NULL, before, NULL));
     must(dkvb_model_purge(model));
     claim(same_logits(model), "purging what is masked changes no score");
-    claim(dkvb_model_undo(model, request) == DKVB_ESTATE, "undo past a purge is refused");
+    claim(dkvb_model_undo(model, request, NULL) == DKVB_ESTATE, "undo past a purge is refused");
     printf("     (%s)\n", dkvb_last_error());
 
     must(dkvb_model_save(model, path));

@@ -4,7 +4,8 @@
  * A model that is right in 80 of 100 answers should say .8 of them on average. Logits are divided by a positive number,
  * the row's temperature, before the softmax. It is `temperature * spread^power`, where the row's spread is its largest
  * logit less the mean of its logits. Both numbers are fitted on rows that the model was not trained on, and change no
- * answer. dkvb_model_set_temperature() keeps them in the model, and dkvb_decode_softmax() uses them.
+ * answer. dkvb_model_set_temperature() keeps them in the model, dkvb_decode_softmax() uses them, and
+ * dkvb_model_evaluate() says how far they can be believed.
  * Sources: Guo et al. 2017, *On Calibration of Modern Neural Networks* (one temperature for all rows, power 0); Balanya
  * et al. 2024, *Adaptive temperature scaling for robust calibration of deep neural networks* (one for each row).
  *
@@ -30,13 +31,6 @@ extern "C" {
 #define DKVB_TEMPERATURE_POWER 1.0
 
 /**
- * A row's own temperature, `temperature * spread^power`; `temperature` where all of its logits are the same.
- *
- * @param row  `float[classes]`.
- */
-DKVB_API double dkvb_calibration_temperature(const float *row, uint32_t classes, double temperature, double power);
-
-/**
  * The temperature and the power at which the mean of the rows' largest probabilities is their accuracy, and what the
  * probabilities have too much does not go up or down with the spread. (The least cross-entropy would be another choice;
  * it weighs the few rows that are wrong with certainty, and leaves a larger calibration error: docs/method.md.) The
@@ -52,31 +46,6 @@ DKVB_API double dkvb_calibration_temperature(const float *row, uint32_t classes,
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n,
                                                          uint32_t classes, double *temperature, double *power);
-
-/**
- * Expected calibration error of dkvb_decode_softmax(). Rows are put in bins of equal width by their largest
- * probability; the error is the mean, over rows, of the difference between a bin's accuracy and its mean probability.
- *
- * @param      bins   1 to 1,000; 15 is usual.
- * @param[out] error  0 (best) to 1.
- * @return as dkvb_calibration_fit(); `DKVB_EINVAL` too for a temperature, a power or a number of bins out of range.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, size_t n,
-                                                           uint32_t classes, double temperature, double power,
-                                                           uint32_t bins, double *error);
-
-/**
- * The same for rows that come in parts: add the gaps of a part, then ask for the error. A part may have no labels.
- *
- * @param[in,out] gaps  `double[bins]`, zeros at first: right answers less their probabilities, summed by bin.
- * @param[in,out] rows  rows with a label so far, 0 at first.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_calibration_add(const float *logits, const int32_t *labels, size_t n,
-                                                         uint32_t classes, double temperature, double power,
-                                                         uint32_t bins, double *gaps, uint64_t *rows);
-
-/** The error of all rows that were added; 0 if there were none. */
-DKVB_API double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows);
 
 #ifdef __cplusplus
 }

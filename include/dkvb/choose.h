@@ -1,9 +1,6 @@
 /**
- * Choosing: which pairs should go?
- *
- * One request, several methods. Each gives every pair a score from what is known
- * of the forget set, and the pairs with the highest scores go first; the budget
- * says how many. With f = how often the rows to be forgotten select a pair, r = how
+ * Choosing pairs: a method gives every pair a score from what is known of the forget set, the pairs with the highest
+ * scores go first, and the budget says how many. With f = how often the rows to be forgotten select a pair, and r = how
  * often the rows to be kept do:
  *
  * | method | score | budget counts |
@@ -14,13 +11,13 @@
  * | values | v^2 / norm(value) where the pair's value v for the class is positive | pairs; needs no data at all |
  * | every | any pair with f > 0 | nothing: all of them go |
  *
- * f and r come from the codes of rows, or from the per-class counts that the model
- * keeps (dkvb_model_count_classes()), which needs no data either. `every` says what a request could
- * do at most; with k > 1 it takes most of a model (docs/unlearning.md). To `values`, classes that are DKVB_ASIDE are no
- * part of the norm: pairs that serve them are free to go.
+ * f and r come from the codes of rows, or from the per-class counts that the model keeps (dkvb_model_count_classes()),
+ * which need no data either. `every` shows what a request could do at most; with k > 1 it takes most of a model
+ * (docs/unlearning.md). `values` leaves classes that are DKVB_ASIDE out of the norm: pairs that serve them are free to
+ * go.
  *
- * Codes are the first ones, searched without a mask: then requests commute, since
- * the mask in force is the union of what each asked for.
+ * Codes that were searched without a mask make requests commute, since the mask in force is the union of what each
+ * asked for. How large a budget must be is for dkvb_forget_plan() to find (plan.h).
  */
 #ifndef DKVB_CHOOSE_H
 #define DKVB_CHOOSE_H
@@ -38,7 +35,7 @@
 extern "C" {
 #endif
 
-/* Methods. Values are part of the ABI. */
+/* Methods are numbered from 1. Values are part of the ABI. */
 enum {
     DKVB_METHOD_ACTIVATIONS = 1,
     DKVB_METHOD_CONTRAST = 2,
@@ -47,18 +44,15 @@ enum {
     DKVB_METHOD_EVERY = 5
 };
 
-/** "activations", "contrast", "examples", "values" or "every"; "" for others. Static; never freed. */
-DKVB_API const char *dkvb_method_name(uint32_t method);
-
-/* What a row or a class is to a request. Values are part of the ABI. */
+/* Marks say what a row or a class is to a request. Values are part of the ABI. */
 enum {
     DKVB_KEEP = 0,   /**< counts for r */
     DKVB_FORGET = 1, /**< counts for f */
     DKVB_ASIDE = 2   /**< counts for neither: forgotten before, for instance */
 };
 
-/** Who is to be forgotten, and how pairs are chosen. Start from `DKVB_REQUEST_INIT`. Pointers are read during the call.
- */
+/** A request says who is to be forgotten and how pairs are chosen. It starts from `DKVB_REQUEST_INIT`; its pointers are
+ * read during the call. */
 typedef struct dkvb_request {
     size_t struct_size;     /**< sizeof(dkvb_request), set by INIT */
     uint32_t method;        /**< DKVB_METHOD_… */
@@ -77,7 +71,7 @@ typedef struct dkvb_request {
 DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
 
 /**
- * Add to `mask` the pairs that a request chooses: the `budget` pairs with the highest scores, all codebooks together,
+ * The mask gains the pairs that a request chooses: the `budget` pairs with the highest scores, all codebooks together,
  * ties to the lowest pair (`examples`: those of the first `budget` rows drawn; `every`: all, whatever the budget).
  * Pairs with a score of 0 are never taken, so fewer may be added.
  *
@@ -88,22 +82,6 @@ DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model,
                                                         const dkvb_request *request, uint64_t budget,
                                                         const dkvb_run_options *run);
-
-/** In a ranking: this pair is chosen by no budget. */
-#define DKVB_RANK_NEVER 0xFFFFFFFFu
-
-/**
- * The budget from which on each pair is chosen: dkvb_unlearn_choose() with budget B takes exactly the pairs whose rank
- * is at most B. For searching a budget (dkvb_budget_find()).
- *
- * @param[out] rank  `uint32_t[codebooks][keys]`, 1 or more, or DKVB_RANK_NEVER. Undefined on failure.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_rank(uint32_t *rank, const dkvb_model *model,
-                                                      const dkvb_request *request, const dkvb_run_options *run);
-
-/** Add to `mask` the pairs whose rank is at most `budget`. rank: `uint32_t[codebooks][keys]` of the mask's codebooks.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
 #ifdef __cplusplus
 }

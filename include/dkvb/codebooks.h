@@ -47,7 +47,7 @@ enum {
 typedef struct dkvb_keyinit_options {
     size_t struct_size;    /**< sizeof(dkvb_keyinit_options), set by INIT */
     uint32_t method;       /**< DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
-    uint32_t codebooks;    /**< 1 to 65,535; 0 = what suits the rows, see dkvb_keyinit_options_suit() */
+    uint32_t codebooks;    /**< 1 to 65,535; 0 = what suits the rows, see dkvb_fit_suit() */
     uint32_t keys;         /**< per codebook, 1 to 65,535 and at most the number of key rows; 0 = what suits the rows */
     uint32_t key_dim;      /**< width of a key, 1 to 4,096; 0 = what suits the rows */
     uint32_t passes;       /**< over the rows that are used: 0 = 2 for ema, 1 for means */
@@ -66,12 +66,6 @@ typedef struct dkvb_keyinit_options {
         sizeof(dkvb_keyinit_options), DKVB_KEYINIT_MEANS, 0, 0, 0, 0, 0, 16, 1, 0, 0.95, 0.1, 0, 0                     \
     }
 DKVB_INIT_FUNCTION(dkvb_keyinit_options, DKVB_KEYINIT_OPTIONS_INIT)
-
-/**
- * Fill in what is 0 among `codebooks`, `keys` and `key_dim` from the data: what dkvb_codebooks_fit() does with it.
- * docs/method.md has the rule and the measurements behind it.
- */
-DKVB_API void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
 
 /** Shapes and nature of codebooks. The caller sets `struct_size`. */
 typedef struct dkvb_codebooks_info {
@@ -181,29 +175,34 @@ DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
 /** Shapes and birth id. `DKVB_EINVAL` if `struct_size` is not set. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
+/** Memory to copy arrays of codebooks to. Start from `DKVB_CODEBOOKS_COPIES_INIT`; NULL: that array is not copied. */
+typedef struct dkvb_codebooks_copies {
+    size_t struct_size; /**< sizeof(dkvb_codebooks_copies), set by INIT */
+    int8_t *signs;      /**< `int8_t[rounds][round_size]`, 1 or -1 */
+    uint32_t *order;    /**< `uint32_t[codebooks][key_dim]`, round * round_size + output */
+    float *center;      /**< `float[input_dim]` */
+    float *whitening;   /**< `float[input_dim][input_dim]`; refused with `DKVB_ENOTFOUND` if rows are not whitened */
+    float *scales;      /**< `float[codebooks]`, steps a unit */
+    int8_t *keys;       /**< `int8_t[codebooks][keys][key_dim]`, in steps; purged keys are zeros */
+} dkvb_codebooks_copies;
+
+#define DKVB_CODEBOOKS_COPIES_INIT                                                                                     \
+    {                                                                                                                  \
+        sizeof(dkvb_codebooks_copies), 0, 0, 0, 0, 0, 0                                                                \
+    }
+DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
+
 /**
- * Remake the projections: with y the prepared row, zeros behind it up to `round_size`, and H the matrix of Walsh and
+ * Copy arrays: all that is needed to search without this library. Signs and order are remade from the seed and say how
+ * a row is projected: with y the prepared row, zeros behind it up to `round_size`, and H the matrix of Walsh and
  * Hadamard in its natural order (H[i][j] = 1 or -1 by the parity of the bits of i & j),
  *
  *     h[t] = H (signs[t] y),  q[c][i] = h flattened [order[c][i]]
  *
- * @param[out] signs  `int8_t[rounds][round_size]`, 1 or -1.
- * @param[out] order  `uint32_t[codebooks][key_dim]`, round * round_size + output.
+ * @return `DKVB_ENOTFOUND` for a whitening that is not there: nothing is copied then.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *codebooks, int8_t *signs,
-                                                                  uint32_t *order);
-
-/** Copy the centre to `out`, `float[input_dim]`. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_center(const dkvb_codebooks *codebooks, float *out);
-
-/** Copy the whitening to `out`, `float[input_dim][input_dim]`. `DKVB_ENOTFOUND` if rows are not whitened. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_whitening(const dkvb_codebooks *codebooks, float *out);
-
-/** Copy the scales to `out`, `float[codebooks]`, steps a unit. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_scales(const dkvb_codebooks *codebooks, float *out);
-
-/** Copy the keys to `out`, `int8_t[codebooks][keys][key_dim]`, in steps. Purged keys are zeros. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_keys(const dkvb_codebooks *codebooks, int8_t *out);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codebooks *codebooks,
+                                                              const dkvb_codebooks_copies *to);
 
 /**
  * Project rows: prepare, transform, round to bytes. The same bits in any batch, on any processor (docs/numerics.md).

@@ -42,7 +42,11 @@ extern "C" {
 typedef struct dkvb_codeset dkvb_codeset;
 
 /* The two parts. Values are part of the ABI. */
-enum { DKVB_PART_TRAINING = 0, DKVB_PART_HELD_OUT = 1 };
+enum {
+    DKVB_PART_TRAINING = 0,
+    DKVB_PART_HELD_OUT = 1,
+    DKVB_PART_BOTH = 2 /**< for dkvb_codeset_search() */
+};
 
 /* What a file keeps of rows. Values are part of the ABI. */
 enum {
@@ -59,16 +63,17 @@ enum {
 
 /** How to make a codeset. Start from `DKVB_CODESET_OPTIONS_INIT`. */
 typedef struct dkvb_codeset_options {
-    size_t struct_size;              /**< sizeof(dkvb_codeset_options), set by INIT */
-    uint32_t top_k;                  /**< keys a codebook in codes of the training part: the model's k */
-    uint32_t depth;                  /**< the same of the part held out; at most the number of keys, else that */
-    const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
-    uint32_t keep;                   /**< DKVB_KEPT_…; settled for a part when its first rows are added */
+    size_t struct_size;                  /**< sizeof(dkvb_codeset_options), set by INIT */
+    uint32_t top_k;                      /**< keys a codebook in codes of the training part: the model's k */
+    uint32_t depth;                      /**< the same of the part held out; at most the number of keys, else that */
+    const dkvb_allocator *allocator;     /**< NULL: malloc and free; copied */
+    uint32_t keep;                       /**< DKVB_KEPT_…; settled for a part when its first rows are added */
+    const dkvb_keyinit_options *keyinit; /**< how the keys were placed on these very rows; NULL: on others */
 } dkvb_codeset_options;
 
 #define DKVB_CODESET_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0, DKVB_KEPT_AUTO                                         \
+        sizeof(dkvb_codeset_options), 1, DKVB_CODESET_DEPTH, 0, DKVB_KEPT_AUTO, 0                                      \
     }
 DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
 
@@ -96,7 +101,7 @@ typedef struct dkvb_codeset_rows {
     uint32_t k;            /**< keys a codebook in these codes */
     const uint64_t *ids;   /**< `uint64_t[n]`, ascending */
     const int32_t *labels; /**< `int32_t[n]` */
-    const uint16_t *codes; /**< `uint16_t[n][codebooks][k]` */
+    const uint16_t *codes; /**< `uint16_t[n][codebooks][k]`; NULL where features were not searched yet */
     const void *features;  /**< `[n][columns]` of `dtype`, or NULL: what the codes were searched from */
     uint32_t dtype;        /**< DKVB_DTYPE_U8, _F16, _F32 or _F64; 0 without features */
     uint32_t columns;      /**< 0 without features */
@@ -120,16 +125,6 @@ DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part,
                                                           const dkvb_codeset_rows *rows);
-
-/**
- * The smallest type to keep features in that holds all of these numbers exactly: DKVB_DTYPE_U8, _F16 or _F32.
- *
- * @param x  `float[count]`, finite.
- */
-DKVB_API uint32_t dkvb_codeset_narrowest(const float *x, size_t count);
-
-/** Numbers in such a type, `to` having room for `count` of them. */
-DKVB_API void dkvb_codeset_narrow(void *to, uint32_t dtype, const float *from, size_t count);
 
 /** Rows on their way into a codeset. Start from `DKVB_CODESET_SOURCE_INIT`. Read during the call only. */
 typedef struct dkvb_codeset_source {
@@ -163,64 +158,52 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_features(dkvb_codeset *set,
                                                               const dkvb_codeset_source *source,
                                                               const dkvb_run_options *run);
 
-/** dkvb_codeset_add_rows() of rows of which only the codes are at hand. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids,
-                                                     const int32_t *labels, const uint16_t *codes, size_t n);
-
-/** Look at a part. `DKVB_ESTATE` if it was loaded as features: dkvb_codeset_search() finds the codes. */
+/**
+ * Look at a part. The codes of a part that was loaded as features are NULL until dkvb_codeset_search() has found them;
+ * ids, labels and features are there.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,
                                                           dkvb_codeset_rows *rows);
-
-/** The same, but a part that was loaded as features is shown with its ids, labels and features, and `codes` is NULL. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_list_rows(const dkvb_codeset *set, uint32_t part,
-                                                           dkvb_codeset_rows *rows);
-
-/** Index of the row with this id; `rows->n` if there is none. */
-DKVB_API size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 
 /** What a codeset is, and what its file keeps. The caller sets `struct_size`. Arrays are indexed by DKVB_PART_…. */
 typedef struct dkvb_codeset_info {
     size_t struct_size;
-    uint32_t codebooks;    /**< C */
-    uint32_t keys;         /**< K */
-    uint32_t k[2];         /**< keys a codebook in codes of a part: top_k and depth */
-    uint64_t rows[2];      /**< rows of a part */
-    uint32_t kept[2];      /**< DKVB_KEPT_CODES or DKVB_KEPT_FEATURES */
-    uint32_t dtype[2];     /**< of features that are kept, else 0 */
-    uint32_t columns[2];   /**< of features that are kept, else 0 */
-    uint64_t row_bytes[2]; /**< bytes that a row takes in a file, its id (8) and label (4) included */
-    uint32_t sessions;     /**< sessions of training */
-    uint32_t searched;     /**< 1 if all codes are there, 0 if dkvb_codeset_search() is to find them */
+    uint32_t codebooks;           /**< C */
+    uint32_t keys;                /**< K */
+    uint32_t k[2];                /**< keys a codebook in codes of a part: top_k and depth */
+    uint64_t rows[2];             /**< rows of a part */
+    uint32_t kept[2];             /**< DKVB_KEPT_CODES or DKVB_KEPT_FEATURES */
+    uint32_t dtype[2];            /**< of features that are kept, else 0 */
+    uint32_t columns[2];          /**< of features that are kept, else 0 */
+    uint64_t row_bytes[2];        /**< bytes that a row takes in a file, its id (8) and label (4) included */
+    uint32_t sessions;            /**< sessions of training */
+    uint32_t searched;            /**< 1 if all codes are there, 0 if dkvb_codeset_search() is to find them */
+    uint32_t own_keys;            /**< 1: the keys were placed on these very rows, by `keyinit` */
+    dkvb_keyinit_options keyinit; /**< how; without its allocator */
 } dkvb_codeset_info;
 
 #define DKVB_CODESET_INFO_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_info), 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0                          \
+        sizeof(dkvb_codeset_info), 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0, 0,                      \
+            DKVB_KEYINIT_OPTIONS_INIT                                                                                  \
     }
 DKVB_INIT_FUNCTION(dkvb_codeset_info, DKVB_CODESET_INFO_INIT)
 
 /** Fill in what is known of a codeset. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *info);
 
-/** `DKVB_EMISMATCH` unless the codeset belongs to these codebooks, by birth id. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
-
 /**
  * Find the codes of a codeset that was loaded from features: without a mask, `top_k` keys for rows of the training
  * part, `depth` for the others. Does nothing where all codes are there. Pairs purged since the training are gone from
  * the codebooks, so the codes name the next nearest keys instead.
  *
- * @param run  NULL for the defaults. Progress counts rows.
- * @return `DKVB_EMISMATCH` (other codebooks, or features of another width), `DKVB_ENOMEM`, `DKVB_ECANCELLED`. The
- *         codeset has no codes of the part then.
+ * @param part  DKVB_PART_TRAINING, DKVB_PART_HELD_OUT or DKVB_PART_BOTH.
+ * @param run   NULL for the defaults. Progress counts rows.
+ * @return `DKVB_EMISMATCH` (other codebooks, whether or not there is anything to search; features of another width),
+ *         `DKVB_EINVAL`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`. The codeset has no codes of the part then.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *codebooks,
-                                                        const dkvb_run_options *run);
-
-/** The same of one part, for callers that need no codes of the other. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search_part(dkvb_codeset *set, uint32_t part,
-                                                             const dkvb_codebooks *codebooks,
-                                                             const dkvb_run_options *run);
+                                                        uint32_t part, const dkvb_run_options *run);
 
 /**
  * Take rows out, of both parts and of all sessions. What they left is overwritten, features included. Their ids are
@@ -288,42 +271,17 @@ DKVB_INIT_FUNCTION(dkvb_codeset_session, DKVB_CODESET_SESSION_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index,
                                                              dkvb_codeset_session *session, uint8_t *took_part);
 
-/**
- * Record the sessions of `from` in a codeset without any: of the same rows, or some of them, searched on other keys;
- * and which ids were removed.
- *
- * @return `DKVB_EMISMATCH` unless both have as many codebooks and keys, the same `top_k`, and every row of the training
- *         part of `set`, by id, is in that of `from`, with the same label; `DKVB_ESTATE`. Nothing was recorded then.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
-
-/**
- * Fit a temperature (calibration.h) on the rows held out, as a model answers them by the `top_k` nearest keys of their
- * codes. Training and exact forgetting call this, so that both end with the same numbers. Where more than 4,194,304
- * logits and 1,024 rows would be looked at, rows are drawn by their ids until that is enough.
- *
- * @param      model        of these codebooks; neither masked nor purged pairs count.
- * @param[out] temperature  for dkvb_model_set_temperature(), and
- * @param[out] power        the same.
- * @return `DKVB_ENOTFOUND` if no row with a label is held out; `DKVB_EMISMATCH`; `DKVB_ESTATE` (not searched yet);
- *         `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model,
-                                                                 double *temperature, double *power,
-                                                                 const dkvb_run_options *run);
-
-/** Say that the keys were placed on these very rows, and how; all of the options but `allocator`. NULL: on others. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
-
-/** How the keys were placed. `DKVB_ENOTFOUND` if they were placed on other rows. The caller sets `struct_size`. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_keyinit(const dkvb_codeset *set, dkvb_keyinit_options *opts);
-
 /** Write a codes file (docs/format.md), atomically (file.h). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path);
 
-/** Read a codes file; everything in it is checked. `allocator` may be NULL. */
+/**
+ * Read a codes file; everything in it is checked.
+ *
+ * @param codebooks  that the codes must belong to, by birth id, else `DKVB_EMISMATCH`; NULL: any.
+ * @param allocator  may be NULL.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path,
-                                                      const dkvb_allocator *allocator);
+                                                      const dkvb_codebooks *codebooks, const dkvb_allocator *allocator);
 
 #ifdef __cplusplus
 }

@@ -62,9 +62,6 @@ DKVB_INIT_FUNCTION(dkvb_array, DKVB_ARRAY_INIT)
 /** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
 DKVB_API void dkvb_array_free(dkvb_array *array);
 
-/** Name of a type, such as "float32"; "unknown". Static; never freed. */
-DKVB_API const char *dkvb_dtype_name(uint32_t dtype);
-
 /* Where the elements of an array that is read lie. */
 enum {
     DKVB_READ_COPY = 0,    /**< in memory of the allocator */
@@ -180,9 +177,6 @@ DKVB_INIT_FUNCTION(dkvb_labels_info, DKVB_LABELS_INFO_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, const int32_t *labels, size_t n,
                                                        uint32_t classes, uint32_t known,
                                                        const dkvb_allocator *allocator);
-
-/** `float16` of `float32`, such as dkvb_npy_write() takes: to the nearest, ties to even; too large becomes infinite. */
-DKVB_API void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n);
 
 /**
  * Write a `.npy` file, version 1.0, C order, little endian, atomically (file.h).

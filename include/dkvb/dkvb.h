@@ -20,10 +20,9 @@
  *     dkvb_model_predict(model, x, n, answers, NULL, NULL);        // classify                  model.h
  *
  *     dkvb_mask_new(&mask, cb);                                    //                           mask.h
- *     dkvb_activations_count(model, forget_codes, 1, m, counts, NULL); // which pairs does the
- *     dkvb_unlearn_by_activations(mask, counts, 100000);           //   forget set use most?    unlearn.h
- *     dkvb_model_forget(model, mask, NULL, &entry);                // suppressed, journalled
- *     dkvb_model_undo(model, entry);                               // taken back, bit for bit
+ *     dkvb_unlearn_choose(mask, model, &request, 100000, NULL);    // what a forget set uses    choose.h
+ *     dkvb_model_forget(model, mask, NULL, &entry);                // suppressed, journalled    unlearn.h
+ *     dkvb_model_undo(model, entry, NULL);                         // taken back, bit for bit
  *     dkvb_model_purge(model);                                     // or made permanent
  *     dkvb_model_save(model, "m.dkvb");                            // atomic                    model.h
  *

@@ -58,6 +58,28 @@ enum {
     DKVB_WHITEN_CHOOSE = 2 /**< compare both on rows held out, with a part of the codebooks */
 };
 
+/** Settings of a fit. Start from `DKVB_SETTINGS_INIT`, which leaves all open: 0 = what suits the data. */
+typedef struct dkvb_settings {
+    size_t struct_size;           /**< sizeof(dkvb_settings), set by INIT */
+    dkvb_keyinit_options keyinit; /**< codebooks, keys, key_dim of 0 are filled in; whether to whiten says `whiten` */
+    dkvb_train_options train;     /**< epochs, batch, learning_rate (and rate_last with it) of 0 are filled in */
+    uint32_t top_k;               /**< keys selected in a codebook; 0 = what suits the data */
+    uint32_t whiten;              /**< DKVB_WHITEN_…; of no matter where a fit is given codebooks */
+} dkvb_settings;
+
+#define DKVB_SETTINGS_INIT                                                                                             \
+    {                                                                                                                  \
+        sizeof(dkvb_settings), DKVB_KEYINIT_OPTIONS_INIT,                                                              \
+            {sizeof(dkvb_train_options), 0, 0, 0.0, 0.0, 0.1, 0, 0, 0, 0, 0, 0, 0, 0}, 0, DKVB_WHITEN_CHOOSE           \
+    }
+DKVB_INIT_FUNCTION(dkvb_settings, DKVB_SETTINGS_INIT)
+
+/* Settings to begin with. Values are part of the ABI. */
+enum {
+    DKVB_PRESET_NONE = 0,
+    DKVB_PRESET_PAPER = 1 /**< shape and recipe of the paper */
+};
+
 /** A stage begins: "whitening", "keys", "search", "values", "temperature", "codes"; without a codeset "temperature"
  * comes before "values". Return 0 to go on. On the calling thread. Progress of `dkvb_run_options` counts within a
  * stage. */
@@ -65,17 +87,14 @@ typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
 /** How to fit. Start from `DKVB_FIT_OPTIONS_INIT`. */
 typedef struct dkvb_fit_options {
-    size_t struct_size;                  /**< sizeof(dkvb_fit_options), set by INIT */
-    const dkvb_keyinit_options *keyinit; /**< its zeros, and `whiten`, are filled in; NULL: all */
-    const dkvb_train_options *train;     /**< `epochs`, `batch`, `learning_rate` of 0 are filled in; NULL: all */
-    uint32_t top_k;                      /**< keys selected in a codebook; 0 = what suits the data */
-    uint32_t whiten;                     /**< DKVB_WHITEN_…; of no matter where `codebooks` are given */
-    uint32_t values_dtype;               /**< DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0 = F16 */
-    uint32_t keep;                       /**< what the codeset keeps of rows: DKVB_KEPT_… (codeset.h) */
-    uint32_t depth;                      /**< keys a codebook in codes of rows that are held out */
-    double hold_out;                     /**< share of the rows that a codeset holds out, 0 to below 1 */
-    dkvb_codebooks *codebooks;           /**< share these instead of placing keys; or NULL */
-    const float *key_rows;               /**< `float[key_row_count][dim]`, rows to place keys on; NULL: those of x */
+    size_t struct_size;            /**< sizeof(dkvb_fit_options), set by INIT */
+    const dkvb_settings *settings; /**< NULL: all follow from the data */
+    uint32_t values_dtype;         /**< DKVB_DTYPE_F16, _BF16 or _F32 (data.h); 0 = F16 */
+    uint32_t keep;                 /**< what the codeset keeps of rows: DKVB_KEPT_… (codeset.h) */
+    uint32_t depth;                /**< keys a codebook in codes of rows that are held out */
+    double hold_out;               /**< share of the rows that a codeset holds out, 0 to below 1 */
+    dkvb_codebooks *codebooks;     /**< share these instead of placing keys; or NULL */
+    const float *key_rows;         /**< `float[key_row_count][dim]`, rows to place keys on; NULL: those of x */
     size_t key_row_count;
     dkvb_stage_fn stage;             /**< or NULL */
     void *user;                      /**< handed to `stage` */
@@ -85,8 +104,7 @@ typedef struct dkvb_fit_options {
 
 #define DKVB_FIT_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_fit_options), 0, 0, 0, DKVB_WHITEN_CHOOSE, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, \
-            0, 0, 0                                                                                                    \
+        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0                   \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 
@@ -94,32 +112,22 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
  * Fill in what is 0 of codebooks, keys, key_dim, top_k, epochs, batch and learning_rate from the data: what dkvb_fit()
  * does. Rows of a single column are not scaled to length 1 (`normalize` becomes 0), since only a sign would be left.
  *
- * @param keyinit, train  read and written as far as their `struct_size` says, by every call of this header.
- * @param rows            to learn from: those with a label.
- * @param classes         1 or more.
- * @return `DKVB_EINVAL` if a struct does not know its size.
+ * @param settings  read and written as far as `struct_size` says. Unchanged on failure.
+ * @param rows      to learn from: those with a label.
+ * @param classes   1 or more.
+ * @param preset    DKVB_PRESET_NONE; or DKVB_PRESET_PAPER, which first sets the paper's own shape and recipe: 256
+ *                  codebooks of 4,096 keys 32 wide by moving averages, one selected, one epoch at one rate, rows as
+ * they come and never whitened (docs/method.md). Fields that the paper leaves open stay.
+ * @param bytes     of a model file at most; 0: no limit. Codebooks and keys that are open are then chosen as near to
+ *                  what suits the data as that allows. Counted are values of 16 bits; class names, the name of the
+ *                  encoder and counts of classes come on top. Unless `whiten` is never, there is room for a whitening
+ * of `columns` by `columns`; to choose becomes never where that takes over a quarter of the bytes, which leaves too few
+ * keys to be worth a comparison, or has more columns than are compared.
+ * @return `DKVB_EINVAL` if a struct does not know its size, for another preset, or naming the least number of bytes (16
+ *         codebooks of 64 keys, where both may be chosen).
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
-                                                  uint32_t *top_k, size_t rows, size_t columns, uint32_t classes);
-
-/** The paper's own shape and recipe: 256 codebooks of 4,096 keys 32 wide by moving averages, one selected, one epoch at
- * one rate, rows as they come (docs/method.md). Fields that the paper leaves open stay. Returns as dkvb_fit_suit(). */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
-                                                   uint32_t *top_k);
-
-/**
- * Choose codebooks and keys so that a model file takes at most `bytes`, as near to what suits the data as that allows.
- * Numbers of codebooks and keys that are not 0 stay. Other fields that are 0 are filled in as by dkvb_fit_suit().
- * Counted are values of 16 bits; class names, the name of the encoder and counts of classes come on top.
- *
- * @param[in,out] whiten  DKVB_WHITEN_…: unless never, there is room for a whitening of `columns` by `columns`. To
- * choose becomes never where it would take over a quarter of the bytes, which leaves too few keys to be worth a
- * comparison, or has more columns than are compared.
- * @return `DKVB_EINVAL` naming the least number of bytes (16 codebooks of 64 keys, where both may be chosen).
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train,
-                                                    uint32_t *top_k, uint32_t *whiten, size_t rows, size_t columns,
-                                                    uint32_t classes, uint64_t bytes);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_t rows, size_t columns,
+                                                  uint32_t classes, uint32_t preset, uint64_t bytes);
 
 /** Why a temperature was not fitted to the rows. Values are part of the ABI. */
 enum {
@@ -189,11 +197,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * Go on with a model: search more rows by its keys under its mask, and train its values on them. Its classes, `top_k`,
  * whitening and type of values stay; epochs, batch and rate that are left open follow from the new rows.
  *
- * With a codeset, which must be what the model was trained on (dkvb_replay_check()), the rows join those of it: a share
- * of them is held out, the training is recorded as one more session, and the temperature is fitted on all rows held
- * out, so that exact forgetting stays exact. Rows without ids are numbered on from the largest id of the codeset; no
- * class keeps fewer than three rows to learn from, those of earlier trainings included. Codes know no mask, so nothing
- * may be masked or purged then.
+ * With a codeset, which must be what the model was trained on (as for dkvb_model_replay()), the rows join those of it:
+ * a share of them is held out, the training is recorded as one more session, and the temperature is fitted on all rows
+ * held out, so that exact forgetting stays exact. Rows whose ids were removed from it are refused, or with `relearn` of
+ * the training options come back, which ends the forgettings of exactly these rows. Rows without ids are numbered on
+ * from the largest id of the codeset; no class keeps fewer than three rows to learn from, those of earlier trainings
+ * included. Codes know no mask, so nothing may be masked or purged then.
  *
  * Without one, the temperature comes from a copy of the model that goes on without a tenth of the rows, if these are 50
  * or more and of half of the classes at least; else it stays, and the report says why.
@@ -201,8 +210,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * @param[in,out] model    not mapped. Unchanged on failure.
  * @param[in,out] codeset  with all its codes (dkvb_codeset_search()); or NULL. Unchanged on failure.
  * @param         rows     x, or codes with the k of the model; labels below its number of classes.
- * @param         opts     `train`, `hold_out`, `count_classes`, `stage` and `user` count; `hold_out` with a codeset.
- * Counts that the model keeps are always added to.
+ * @param         opts     `train` of the settings, `hold_out`, `count_classes`, `stage` and `user` count; `hold_out`
+ * with a codeset. Counts that the model keeps are always added to.
  * @return `DKVB_EINVAL`, `DKVB_EMISMATCH`, `DKVB_ESTATE` (mapped, masked, counts of only some of the rows),
  * `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
@@ -238,7 +247,6 @@ typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
 typedef struct dkvb_tune_options {
     size_t struct_size;   /**< sizeof(dkvb_tune_options), set by INIT */
     uint32_t trials;      /**< make just so many; 0: as many as `seconds` allow */
-    uint32_t whiten;      /**< DKVB_WHITEN_CHOOSE: try both; else only settings with it, or only such without */
     double seconds;       /**< no trial begins after so long; 0: no limit. Depends on the machine: `trials` does not */
     dkvb_trial_fn report; /**< or NULL */
     void *user;           /**< handed to `report` */
@@ -247,22 +255,20 @@ typedef struct dkvb_tune_options {
 
 #define DKVB_TUNE_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(dkvb_tune_options), 0, DKVB_WHITEN_CHOOSE, 600.0, 0, 0, 0                                               \
+        sizeof(dkvb_tune_options), 0, 600.0, 0, 0, 0                                                                   \
     }
 DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
 
 /**
  * Go through a fixed list of settings (docs/method.md), each tried on rows that its values did not see (a tenth of
  * them, a quarter of fewer than 1,000), and fill in the best. Settings that the caller has fixed (not 0) stay. The
- * winner then goes to dkvb_fit(), with `whiten` of its options as `keyinit->whiten` says.
+ * winner then goes to dkvb_fit().
  *
- * @param[in,out] keyinit, train, top_k  as for dkvb_fit_suit(); the best settings, `whiten` among them, and in
- *                                       `train->trials` how many were tried. Unchanged on failure.
- * @param[out]    trials                 trials made: the same number again gives the same winner. Or NULL.
+ * @param[in,out] settings  the best are filled in: `whiten` becomes never or always, and `train.trials` says how many
+ *                          were tried; as many again give the same winner. Unchanged on failure.
  * @return as dkvb_fit(); `DKVB_EINVAL` where too few rows can be held out to tell settings apart.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k,
-                                              uint32_t *trials, const dkvb_fit_rows *rows,
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_tune(dkvb_settings *settings, const dkvb_fit_rows *rows,
                                               const dkvb_tune_options *opts, const dkvb_run_options *run);
 
 #ifdef __cplusplus

@@ -193,6 +193,12 @@ DKVB_INIT_FUNCTION(dkvb_picture, DKVB_PICTURE_INIT)
 /** Fill in what is known of a picture. `DKVB_ENOTFOUND` if there is no such picture; `DKVB_EINVAL`. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_picture *picture);
 
+/**
+ * Check that writing a file at `path` would not replace one that pictures of the set lie in, by whatever name or link.
+ * `DKVB_EINVAL` if it would.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path);
+
 /** Read a picture. Fails like dkvb_image_read(); `DKVB_ENOTFOUND` if there is no such picture. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
                                                        const dkvb_allocator *allocator);

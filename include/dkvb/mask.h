@@ -24,68 +24,67 @@ extern "C" {
 
 typedef struct dkvb_mask dkvb_mask;
 
-/** An empty mask for these frozen codebooks, with their allocator. Keeps no reference to them. */
+/** The new mask is empty, belongs to these frozen codebooks and uses their allocator; it keeps no reference to them. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_codebooks *codebooks);
 
-/** An independent copy. */
+/** The copy holds the same pairs, and is independent of the mask that it was made from. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_mask *mask);
 
-/** Release a mask. NULL is a no-op. */
+/** A mask is released; NULL is a no-op. */
 DKVB_API void dkvb_mask_free(dkvb_mask *mask);
 
-/** Add one pair; already there is fine. `DKVB_EINVAL` if it does not exist. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_add(dkvb_mask *mask, uint32_t codebook, uint32_t key);
+/**
+ * One pair is put in the mask or taken out; a pair that is as asked for already stays so.
+ *
+ * @param on  1: in, 0: out.
+ * @return `DKVB_EINVAL` if there is no such pair, or `on` is another number.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on);
 
-/** Remove one pair; not there is fine. `DKVB_EINVAL` if it does not exist. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_remove(dkvb_mask *mask, uint32_t codebook, uint32_t key);
-
-/** Remove every pair. */
-DKVB_API void dkvb_mask_clear(dkvb_mask *mask);
-
-/** 1 if the pair is in the mask, 0 if not or if there is no such pair. */
-DKVB_API int dkvb_mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
-
-/** What a mask is. The caller sets `struct_size`. */
+/** The info says what a mask is. The caller sets `struct_size`. */
 typedef struct dkvb_mask_info {
     size_t struct_size;
-    uint32_t codebooks; /**< C of the codebooks it belongs to */
-    uint32_t keys;      /**< K */
-    uint64_t pairs;     /**< in the mask */
-    uint8_t birth[16];  /**< birth id of the codebooks */
+    uint32_t codebooks;   /**< C of the codebooks it belongs to */
+    uint32_t keys;        /**< K */
+    uint64_t pairs;       /**< in the mask */
+    uint64_t pairs_total; /**< that there could be: codebooks * keys */
+    uint8_t birth[16];    /**< birth id of the codebooks */
 } dkvb_mask_info;
 
 #define DKVB_MASK_INFO_INIT                                                                                            \
     {                                                                                                                  \
-        sizeof(dkvb_mask_info), 0, 0, 0,                                                                               \
+        sizeof(dkvb_mask_info), 0, 0, 0, 0,                                                                            \
         {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \
     }
 DKVB_INIT_FUNCTION(dkvb_mask_info, DKVB_MASK_INFO_INIT)
 
-/** Shape, number of pairs, and whose mask it is. */
+/** The info is filled in: shape, number of pairs, and whose mask it is. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
 
-/** Number of pairs in the mask. */
-DKVB_API uint64_t dkvb_mask_count(const dkvb_mask *mask);
+/* Ways in which two masks become one. Values are part of the ABI. */
+enum {
+    DKVB_MASK_UNION = 1,        /**< what is in either */
+    DKVB_MASK_INTERSECTION = 2, /**< what is in both */
+    DKVB_MASK_DIFFERENCE = 3    /**< what is in `mask` and not in `other`; a mask less itself is empty */
+};
 
-/** Number of pairs there could be: codebooks * keys. */
-DKVB_API uint64_t dkvb_mask_total(const dkvb_mask *mask);
+/**
+ * `mask` becomes what both make together.
+ *
+ * @param other  may be `mask` itself.
+ * @param how    DKVB_MASK_…
+ * @return `DKVB_EMISMATCH` if they belong to different codebooks, `DKVB_EINVAL` if there is no such way.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_combine(dkvb_mask *mask, const dkvb_mask *other, uint32_t how);
 
-/** `mask` becomes the union of both. `DKVB_EMISMATCH` if they belong to different codebooks. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_union(dkvb_mask *mask, const dkvb_mask *other);
-
-/** `mask` keeps what is in both. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_intersection(dkvb_mask *mask, const dkvb_mask *other);
-
-/** `mask` loses what is in `other`. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_difference(dkvb_mask *mask, const dkvb_mask *other);
-
-/** 1 if both belong to the same codebooks and hold the same pairs, else 0. */
+/** Two masks are equal, 1, if they belong to the same codebooks and hold the same pairs; else 0. */
 DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
 
 /**
- * Walk the pairs in ascending order: a pair is numbered `codebook * keys + key`.
+ * The pairs are walked in ascending order: a pair is numbered `codebook * keys + key`. The pair numbered `p` is in the
+ * mask if the first one from `p` on is `p` itself.
  *
  * @param from      where to start looking; 0 at first, then the last `*pair` + 1.
  * @param[out] pair the first pair at or after `from`.
@@ -93,13 +92,13 @@ DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
  */
 DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair);
 
-/** Copy to `out`, `uint8_t[codebooks][keys]`, 1 = in the mask. */
+/** The mask is written to `out`, `uint8_t[codebooks][keys]`, 1 = in the mask. */
 DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
 
-/** Write a mask file (docs/format.md), atomically (file.h): the old file stays until the new one is on disk. */
+/** A mask file (docs/format.md) is written atomically (file.h): the old file stays until the new one is on disk. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
 
-/** Read a mask file; everything in it is checked. `allocator` may be NULL. */
+/** A mask file is read, and everything in it is checked. `allocator` may be NULL. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path, const dkvb_allocator *allocator);
 
 #ifdef __cplusplus

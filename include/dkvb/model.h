@@ -25,16 +25,20 @@ extern "C" {
 
 typedef struct dkvb_model dkvb_model;
 
+/** Classes that a model can have. */
+#define DKVB_MODEL_CLASSES 1048576u
+
 /** How to build or open a model. Start from `DKVB_MODEL_OPTIONS_INIT`. */
 typedef struct dkvb_model_options {
     size_t struct_size;              /**< sizeof(dkvb_model_options), set by INIT */
     uint32_t top_k;                  /**< keys selected in a codebook, 1 to `keys`; a file brings its own */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
+    uint32_t in_place;               /**< 1: dkvb_model_load() maps the file instead of reading it */
 } dkvb_model_options;
 
 #define DKVB_MODEL_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_model_options), 1, 0                                                                               \
+        sizeof(dkvb_model_options), 1, 0, 0                                                                            \
     }
 DKVB_INIT_FUNCTION(dkvb_model_options, DKVB_MODEL_OPTIONS_INIT)
 
@@ -62,11 +66,12 @@ typedef struct dkvb_model_info {
     double temperature_power; /**< how it follows the spread */
     uint8_t trained[16];      /**< fingerprint of all trainings, zeros if there was none: see dkvb_model_set_values() */
     uint32_t trials;          /**< settings tried to find those of the latest tuned training (fit.h); 0: not tuned */
+    const char *encoder;      /**< that was noted, or NULL. Tied to the model, until the note is changed */
 } dkvb_model_info;
 
 #define DKVB_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, {0}, 0                     \
+        sizeof(dkvb_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, {0}, 0, 0                  \
     }
 DKVB_INIT_FUNCTION(dkvb_model_info, DKVB_MODEL_INFO_INIT)
 
@@ -75,7 +80,7 @@ DKVB_INIT_FUNCTION(dkvb_model_info, DKVB_MODEL_INFO_INIT)
  *
  * @param[out] out        owned by the caller: dkvb_model_free(). NULL on failure.
  * @param      codebooks  frozen; the model becomes one more owner.
- * @param      classes    1 to 1,048,576; more can be added later.
+ * @param      classes    1 to DKVB_MODEL_CLASSES; more can be added later.
  * @param      opts       NULL for the defaults.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_new(dkvb_model **out, dkvb_codebooks *codebooks, uint32_t classes,
@@ -97,25 +102,23 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_mask(const dkvb_model *model,
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out);
 
 /**
- * Replace all values by `values`, `float[codebooks][keys][classes]`, copied; all must be
- * finite, also in the type that the model stores. Values of purged pairs stay 0.
+ * Replace all values, store them in another type, or both.
  *
- * The fingerprint `trained` (dkvb_model_info) becomes zeros. Every training makes a new one, of the one before, its
- * options and the ids, labels and codes of its rows, whatever order they were handed over in (unless they were trained
- * on as they came); so equal fingerprints mean the same values, give or take their type.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values);
-
-/**
- * Store the values in another type: `DKVB_DTYPE_F16`, as new models do, or `DKVB_DTYPE_BF16` or `DKVB_DTYPE_F32`
- * (data.h), which takes twice the memory, in files too (docs/method.md has what is gained). Values are rounded to the
- * nearest, ties to even; the model answers from them as they are stored.
+ * Replacing values makes the fingerprint `trained` (dkvb_model_info) zeros. Every training makes a new one, of the one
+ * before, its options and the ids, labels and codes of its rows, whatever order they were handed over in (unless they
+ * were trained on as they came); so equal fingerprints mean the same values, give or take their type.
  *
  * Training is in float32 whatever the type: it widens a copy of the values at its begin and rounds it at its end.
  *
- * @return `DKVB_EINVAL` for another type, or naming a value that is too large for it: float16 ends at 65504.
+ * @param values  `float[codebooks][keys][classes]`, copied; all must be finite, also in the type that the model stores.
+ *                Values of purged pairs stay 0. NULL: as they are.
+ * @param dtype   `DKVB_DTYPE_F16`, as new models have, `DKVB_DTYPE_BF16`, or `DKVB_DTYPE_F32` (data.h), which takes
+ * twice the memory, in files too (docs/method.md has what is gained). Values are rounded to the nearest, ties to even;
+ * the model answers from them as they are stored. 0: the type stays.
+ * @return `DKVB_EINVAL` for another type, or naming a value that is too large for it: float16 ends at 65504;
+ *         `DKVB_ESTATE`, `DKVB_ENOMEM`. Nothing has changed then.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values, uint32_t dtype);
 
 /**
  * Keep what makes the temperatures of rows for probabilities (calibration.h); 1 and 0 in a new model, which leave
@@ -147,7 +150,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_count_classes(dkvb_model *model, 
                                                              const dkvb_run_options *run);
 
 /**
- * Add the kept counts of a class to `counts`, `uint64_t[codebooks][keys]`, as dkvb_activations_count() of its rows
+ * Add the kept counts of a class to `counts`, `uint64_t[codebooks][keys]`, as counting the codes of its rows
  * would.
  *
  * @return `DKVB_ENOTFOUND` if the model keeps none, `DKVB_EINVAL` if there is no such class.
@@ -191,16 +194,14 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_find_class(const dkvb_model *mode
 DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);
 
 /**
- * Note which encoder makes the rows of this model: dkvb_encoder_identity() (encoder.h), or what tells encoders of the
- * caller's own apart. UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the note away.
+ * Note which encoder makes the rows of this model: `identity` of dkvb_encoder_info (encoder.h), or what tells encoders
+ * of the caller's own apart. UTF-8 without control characters, at most 255 bytes, copied. "" or NULL takes the note
+ * away.
  *
  * The library keeps it, in files and through everything that is done to the model, purges too, and compares it with
  * nothing: rows do not say who made them.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_encoder(dkvb_model *model, const char *text);
-
-/** The encoder that was noted, or NULL. Tied to the model, until the note is changed. */
-DKVB_API const char *dkvb_model_encoder(const dkvb_model *model);
 
 /**
  * Classify rows: search, decode, argmax.
@@ -209,7 +210,7 @@ DKVB_API const char *dkvb_model_encoder(const dkvb_model *model);
  * @param      n       0 is allowed and touches no buffer.
  * @param[out] labels  `int32_t[n]`, the class with the largest logit, the lowest on a
  *                     tie; -1 (abstain) where nothing was learned behind the row, see
- *                     dkvb_model_classify(). Or NULL.
+ *                     dkvb_model_decode(). Or NULL.
  * @param[out] logits  `float[n][classes]`, or NULL.
  * Outputs are undefined on failure.
  */
@@ -225,26 +226,23 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, 
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, const char *path);
 
 /**
- * Read a model into memory, to use and to change. Everything is checked: sizes,
- * checksums, every float.
+ * Open a model file.
+ *
+ * Into memory, to use and to change: everything is checked, sizes, checksums, every float.
+ *
+ * With `in_place` of the options, to use only: calls that would change it return `DKVB_ESTATE`. Many processes share
+ * one copy in memory. Header, section table and the small sections are checked; keys and values are not read until they
+ * are needed, and whatever lies in them cannot make the library touch memory outside: dkvb_model_verify() checks them
+ * on request. A file that leaves out rows of values, because many keys were never selected or are purged, has its
+ * values read into memory of the model's own. The file must not shrink meanwhile (replacing it by dkvb_model_save() is
+ * fine).
  *
  * @param opts  NULL for the defaults; `top_k` is not used.
  * @return `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts);
 
-/**
- * Open a model in place, to use only: calls that would change it return
- * `DKVB_ESTATE`. Many processes share one copy in memory. Header, section table
- * and the small sections are checked; keys and values are not read until they are needed, and
- * whatever lies in them cannot make the library touch memory outside:
- * dkvb_model_verify() checks them on request. A file that leaves out rows of values, because many keys
- * were never selected or are purged, has its values read into memory of the model's own. The file must not shrink
- * meanwhile (replacing it by dkvb_model_save() is fine).
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts);
-
-/** Read only the header and the small sections of a model file. */
+/** Read only the header and the small sections of a model file. `encoder` is NULL, since no model is left to own it. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info);
 
 /**

@@ -7,6 +7,8 @@
 #ifndef DKVB_STATUS_H
 #define DKVB_STATUS_H
 
+#include <stdint.h>
+
 #include "export.h"
 
 #ifdef __cplusplus
@@ -31,8 +33,27 @@ enum {
     DKVB_EREFUSED = -10   /**< a plan is refused: its limits would be exceeded, or nothing would be done */
 };
 
-/** Name of a code, such as "DKVB_EINVAL"; "unknown status" for others. Static; never freed. */
-DKVB_API const char *dkvb_status_name(dkvb_status status);
+/* What a number counts, for dkvb_name(). Values are part of the ABI. */
+enum {
+    DKVB_NAME_STATUS = 0,      /**< codes of this header: "DKVB_EINVAL" */
+    DKVB_NAME_DTYPE = 1,       /**< DKVB_DTYPE_… (data.h): "float32" */
+    DKVB_NAME_ENCODER = 2,     /**< DKVB_ENCODER_… (encoder.h): "clip" */
+    DKVB_NAME_METHOD = 3,      /**< DKVB_METHOD_… (choose.h): "contrast" */
+    DKVB_NAME_STRENGTH = 4,    /**< DKVB_STRENGTH_… (unlearn.h): "suppress" */
+    DKVB_NAME_KEYS = 5,        /**< DKVB_KEYS_… (unlearn.h): "kept" */
+    DKVB_NAME_ENTRY_KIND = 6,  /**< DKVB_JOURNAL_FORGET … (unlearn.h): "forget" */
+    DKVB_NAME_ENTRY_STATE = 7, /**< DKVB_JOURNAL_ACTIVE … (unlearn.h): "active" */
+    DKVB_NAME_REFUSAL = 8      /**< DKVB_REFUSED_… (plan.h): "class" */
+};
+
+/**
+ * The name of a number that the headers define.
+ *
+ * @param of  DKVB_NAME_…, what the number counts.
+ * @return "" for the 0 that says nothing (of methods, strengths, keys and refusals), "unknown" for every number that
+ *         has no name. Static; never freed.
+ */
+DKVB_API const char *dkvb_name(uint32_t of, int64_t number);
 
 /**
  * What went wrong in this thread's latest failing call: one line that says

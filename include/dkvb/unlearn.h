@@ -1,20 +1,19 @@
 /**
- * Unlearning: which pairs should go, what was done, how it is taken back, how it is made permanent.
+ * Unlearning masks pairs and writes it in the journal of the model; it can be taken back, or made permanent.
  *
- * Words are chosen with care (docs/guide.md, *What forgetting promises*):
+ * Words promise no more than is done (docs/guide.md, *What forgetting promises*):
  *
  * - Masking **suppresses**. The pairs are never selected again, but they are still in the model and undo
  *   brings them back. What they taught other values in training stays.
- * - Purge **erases listed bytes**: keys, values, the journal's lists of pairs, and the salts of its commitments.
+ * - A purge **erases listed bytes**: keys, values, the journal's lists of pairs, and the salts of its commitments.
  * - Only training again without the rows **deletes** what they taught.
  *
- * What was done is kept in the model's journal, as evidence: of which rows, by commitments that name nobody; in which
- * order, by a chain of hashes. A chain shows a change only to someone who kept an earlier head (dkvb_journal_head()):
+ * The journal is evidence of what was done: of which rows, by commitments that name nobody; in which order, by a chain
+ * of hashes. A chain shows a change only to someone who kept an earlier head (dkvb_journal_head()):
  * whoever can write the file can write a whole new chain, which is as sound as the old one.
  *
- * Source of both methods: *Unlearning via Sparse Representations*, arXiv
- * 2311.15268, section 4. The forget set is given as codes: run it through
- * dkvb_search() with the mask in force, or keep the codes from training.
+ * Most callers use dkvb_forget_plan() (plan.h), which chooses, measures and refuses; the calls here do one thing each,
+ * and refuse nothing that is possible. dkvb_unlearn_choose() says which pairs to mask (choose.h).
  */
 #ifndef DKVB_UNLEARN_H
 #define DKVB_UNLEARN_H
@@ -33,59 +32,24 @@
 extern "C" {
 #endif
 
-/**
- * Count how often each pair is selected by the codes of a forget set. Counts are added
- * to what is there, so batches, threads and machines can be summed.
- *
- * @param         codes   `uint16_t[n][codebooks][k]`; DKVB_CODE_NONE counts nothing. Stale codes are allowed:
- *                        counts may come from the first codes whatever was masked since.
- * @param[in,out] counts  `uint64_t[codebooks][keys]`; nothing is added on failure.
- * @param         run     NULL for the defaults. Progress is not called: this takes milliseconds.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_activations_count(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                           size_t n, uint64_t *counts, const dkvb_run_options *run);
-
-/**
- * Unlearning via activations: add the `pairs` most selected pairs to `mask`, all codebooks together,
- * ties to the lowest pair. Pairs that were never selected are not taken, so fewer may be added.
- *
- * @param mask    made for the codebooks that the counts belong to.
- * @param counts  `uint64_t[codebooks][keys]`, from dkvb_activations_count().
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_activations(dkvb_mask *mask, const uint64_t *counts,
-                                                                uint64_t pairs);
-
-/**
- * Unlearning via examples: draw `examples` of the n rows by `seed`, without replacement, and add to `mask`
- * every pair that any of them selects. All rows if `examples` >= n.
- *
- * @param codes  `uint16_t[n][codebooks][k]`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, const uint16_t *codes, uint32_t k,
-                                                             size_t n, size_t examples, uint64_t seed);
-
-/* How much was done so that rows are forgotten. Values are part of the ABI and of the file format. */
+/* The strength says how much was done so that rows are forgotten. Values are part of the ABI and of the file format. */
 enum {
     DKVB_STRENGTH_NONE = 0,     /**< not said */
     DKVB_STRENGTH_SUPPRESS = 1, /**< pairs that speak for what is to be forgotten are masked */
     DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows; 2 is not used */
 };
 
-/** "suppress", "exact"; "" for DKVB_STRENGTH_NONE and for numbers that are no strength. */
-DKVB_API const char *dkvb_strength_name(uint32_t strength);
-
-/* What became of the keys when values were trained again. Values are part of the ABI and of the file format. */
+/* Keys stay or are placed again when values are trained again. Values are part of the ABI and of the file format. */
 enum {
     DKVB_KEYS_UNSAID = 0, /**< not said, or nothing was trained */
     DKVB_KEYS_KEPT = 1,   /**< they are as they were, also where they were placed on the rows that went */
     DKVB_KEYS_PLACED = 2  /**< they were placed again, without the rows */
 };
 
-/**
- * What the journal is to say of a forgetting: who was meant, by which terms, and what was measured. Taken as it is
- * told, nothing of it is measured here; dkvb_forget_apply() fills it in from a plan. Later plans read these fields:
- * what was asked for earlier is set aside in their limits, and forgotten again where it comes back. All of it stays in
- * the journal for good, also after a purge. Start from `DKVB_FORGET_OPTIONS_INIT`.
+/** The options are what the journal is to say of a forgetting: who was meant, by which terms, and what was measured.
+ * They are taken as told, nothing of it is measured here; dkvb_forget_apply() fills them in from a plan. Later plans
+ * read these fields: what was asked for earlier is set aside in their limits, and forgotten again where it comes back.
+ * All of it stays in the journal for good, also after a purge. Start from `DKVB_FORGET_OPTIONS_INIT`.
  */
 typedef struct dkvb_forget_options {
     size_t struct_size; /**< sizeof(dkvb_forget_options), set by INIT */
@@ -128,8 +92,8 @@ typedef struct dkvb_forget_options {
 DKVB_INIT_FUNCTION(dkvb_forget_options, DKVB_FORGET_OPTIONS_INIT)
 
 /**
- * Mask pairs in a model, and write it in the journal. The mask in force is the union of all entries that were
- * not undone, so the order of requests does not matter.
+ * Pairs are masked in a model, and that is written in the journal. The mask in force is the union of all entries that
+ * were not undone, so the order of requests does not matter.
  *
  * The time is the present, or SOURCE_DATE_EPOCH of the environment.
  *
@@ -142,19 +106,22 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const d
                                                       const dkvb_forget_options *opts, uint64_t *entry);
 
 /**
- * Take back one forgetting. The mask becomes the union of the entries that remain: undoing the
+ * One forgetting is taken back. The mask becomes the union of the entries that remain: undoing the
  * latest restores the mask, and so every score, bit for bit. Values that were trained since stay trained.
  *
  * A forgetting that is over because it was taught again is taken back the same way.
  *
- * @return `DKVB_ENOTFOUND` (no such entry), `DKVB_ESTATE` (not a forgetting, undone already, or purged).
+ * @param      entry   its number; 0: the latest that is active.
+ * @param[out] undone  number of the entry that was taken back; or NULL.
+ * @return `DKVB_ENOTFOUND` (no such entry; 0 and none is active), `DKVB_ESTATE` (not a forgetting, undone already, or
+ *         purged).
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone);
 
 /**
- * Say in the journal that what a forgetting, or a replay, was about is taught again: it is over. No later request sets
- * its classes aside or forgets them again, and training takes them. Pairs that it masked stay masked; undo is still
- * possible.
+ * The journal is told that what a forgetting, or a replay, was about is taught again: it is over. No later request
+ * sets its classes aside or forgets them again, and training takes them. Pairs that it masked stay masked; undo is
+ * still possible.
  *
  * dkvb_model_train() does this by itself, with `relearn`, where classes come back. This is for what the library cannot
  * see: rows that were forgotten by their ids, values that were trained elsewhere.
@@ -168,10 +135,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
                                                        const dkvb_forget_options *opts, uint64_t *added);
 
 /**
- * Make the mask in force permanent: overwrite masked keys and their values with zeros, drop the lists of pairs and all
- * salts from the journal, and mark the pairs as purged. Without its salt a commitment tells nobody what it commits to.
- * Sections of the file that this library does not know are dropped: nobody can
- * say what they hold. Cannot be undone. Scores do not change.
+ * The mask in force is made permanent: masked keys and their values are overwritten with zeros, the lists of pairs and
+ * all salts leave the journal, and the pairs count as purged. Without its salt a commitment tells nobody what it
+ * commits to. Sections of the file that this library does not know are dropped: nobody can say what they hold. A purge
+ * cannot be undone. Scores do not change.
  *
  * Codebooks that others own too are copied first; the other owners keep the keys. Files saved
  * before, and copies elsewhere, are not touched.
@@ -182,16 +149,16 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
 /**
- * Take away the names of all classes that forgettings in force asked for, purged and exact ones included: the name of a
- * class is personal where a class is a person. Names stand in the list of classes only, the journal has indices; copies
- * of the model elsewhere keep them.
+ * The names of all classes that forgettings in force asked for are taken away, purged and exact ones included: the
+ * name of a class is personal where a class is a person. Names stand in the list of classes only, the journal has
+ * indices; copies of the model elsewhere keep them.
  *
  * @param[out] dropped  how many classes lost a name; or NULL.
  * @return `DKVB_ESTATE` if the model is mapped or in training, `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped);
 
-/* What a journal entry records. Values are part of the ABI and of the file format. */
+/* Kinds of journal entries. Values are part of the ABI and of the file format. */
 enum {
     DKVB_JOURNAL_FORGET = 1,
     DKVB_JOURNAL_UNDO = 2,
@@ -200,7 +167,7 @@ enum {
     DKVB_JOURNAL_RELEARN = 5 /**< what a forgetting or a replay was about was taught again: that one is over */
 };
 
-/* What became of a forgetting. */
+/* States of journal entries: what became of a forgetting. */
 enum {
     DKVB_JOURNAL_ACTIVE = 0, /**< in force, can be undone */
     DKVB_JOURNAL_UNDONE = 1,
@@ -210,12 +177,13 @@ enum {
                                   that it masked stay masked until an undo or for good */
 };
 
-/** One entry of the journal. The caller sets `struct_size`. */
+/** A journal entry. The caller sets `struct_size`. */
 typedef struct dkvb_journal_entry {
     size_t struct_size;
     uint64_t id;        /**< from 1, ascending */
     uint32_t kind;      /**< DKVB_JOURNAL_FORGET, _UNDO, _PURGE, _REPLAY or _RELEARN */
     uint32_t state;     /**< DKVB_JOURNAL_ACTIVE … */
+    uint32_t in_force;  /**< 1: a forgetting or a replay that is neither undone nor over; a purge leaves it in force */
     uint64_t ends;      /**< undo: the entry taken back; relearn: the forgetting that is over; else 0 */
     int64_t time;       /**< seconds since 1970-01-01 00:00 UTC */
     uint64_t pairs;     /**< forget: pairs asked for; undo: pairs that came back; purge: pairs erased */
@@ -224,8 +192,8 @@ typedef struct dkvb_journal_entry {
     const char *reason; /**< tied to the model, until it is changed */
 
     uint32_t strength;             /**< DKVB_STRENGTH_… */
-    uint32_t by_class;             /**< 1: classes were asked for: dkvb_journal_get_classes() */
-    uint32_t measured;             /**< 1: effects are recorded: dkvb_journal_get_effects() */
+    uint32_t by_class;             /**< 1: classes were asked for: dkvb_journal_get_terms() */
+    uint32_t measured;             /**< 1: effects are recorded: dkvb_journal_get_terms() */
     uint32_t forced;               /**< 1: done although a limit was exceeded */
     uint32_t found;                /**< 1: the budget was looked for, to reach `target` */
     uint32_t keys;                 /**< exact: DKVB_KEYS_… */
@@ -247,7 +215,7 @@ typedef struct dkvb_journal_entry {
 
 #define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0,    \
+        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0, \
             {0}, {0}, 0, 0,                                                                                            \
         {                                                                                                              \
             0                                                                                                          \
@@ -255,41 +223,27 @@ typedef struct dkvb_journal_entry {
     }
 DKVB_INIT_FUNCTION(dkvb_journal_entry, DKVB_JOURNAL_ENTRY_INIT)
 
-/** `DKVB_EINVAL` unless a text can stand in a journal as a reason: UTF-8 without control characters, at most 4,095
- * bytes. For callers that want to know before they begin. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_check_reason(const char *reason);
-
-/** Number of entries in the model's journal. */
-DKVB_API uint64_t dkvb_journal_count(const dkvb_model *model);
-
-/** Entry at `index`, 0 = the oldest. `DKVB_ENOTFOUND` past the end. */
+/** An entry is found by its `index`: 0 is the oldest, and dkvb_model_get_info() says how many there are
+ * (`journal_entries`). `DKVB_ENOTFOUND` past the end. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index,
                                                      dkvb_journal_entry *entry);
 
 /**
- * The classes that an entry asked to be forgotten.
- *
- * @param      entry  its number.
- * @param[out] marks  `uint8_t[classes]`: DKVB_FORGET, or DKVB_KEEP; all DKVB_KEEP where it was not by class.
- * @return `DKVB_ENOTFOUND` if there is no such entry.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_classes(const dkvb_model *model, uint64_t entry, uint8_t *marks);
-
-/**
- * What an entry recorded of the effect on each class.
+ * The terms of an entry: who it asked to be forgotten, and what it recorded of the effect on each class.
  *
  * @param      entry    its number.
- * @param[out] effects  `dkvb_class_effect[classes]`; without rows where nothing was recorded.
+ * @param[out] marks    `uint8_t[classes]`, or NULL: DKVB_FORGET, or DKVB_KEEP; all DKVB_KEEP where it was not by class.
+ * @param[out] effects  `dkvb_class_effect[classes]`, or NULL; without rows where nothing was recorded.
  * @return `DKVB_ENOTFOUND` if there is no such entry.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_effects(const dkvb_model *model, uint64_t entry,
-                                                             dkvb_class_effect *effects);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint8_t *marks,
+                                                           dkvb_class_effect *effects);
 
 /** The pairs that a forgetting asked for. `DKVB_ESTATE` if the list is gone (undone or purged). */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);
 
 /**
- * Whether an entry commits to exactly these rows, and its salt is kept: 1; else 0.
+ * The answer is 1 if an entry commits to exactly these rows and its salt is kept, else 0.
  *
  * @param entry  its number; 0 is answered where there is no such entry.
  * @param rows   `uint64_t[n]`, in any order. Ids that do not ascend are copied to be sorted: 0 is answered too if there
@@ -306,7 +260,7 @@ DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, co
 DKVB_API void dkvb_journal_head(const dkvb_model *model, uint8_t *head);
 
 /**
- * Find an earlier head: the journal is what it was then, and has only grown since.
+ * An earlier head is found: the journal is what it was then, and has only grown since.
  *
  * @param      head   `uint8_t[32]`.
  * @param[out] entry  number of the entry that was the newest then, 0 if there was none; or NULL.

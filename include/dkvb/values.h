@@ -132,31 +132,75 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, co
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                           const int32_t *labels, size_t n, const dkvb_run_options *run);
 
-/** Put the new values in place. `DKVB_EINVAL` if one is too large for the model's type: then training goes on. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model);
-
-/** Forget the steps since dkvb_model_train_begin(). No-op if there is no training under way. */
-DKVB_API void dkvb_model_train_abort(dkvb_model *model);
+/**
+ * End of training.
+ *
+ * @param keep  1: put the new values in place; 0: forget the steps since dkvb_model_train_begin(), which cannot fail
+ * and does nothing where no training is under way.
+ * @return with `keep`, `DKVB_ESTATE` where no training is under way, `DKVB_EINVAL` if a value is too large for the
+ *         model's type: then training goes on.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model, int keep);
 
 /**
- * Logits of codes, not yet divided by a temperature. Sums run in one defined order (docs/numerics.md).
+ * Answers to codes. Sums run in one defined order (docs/numerics.md).
+ *
+ * A row abstains, with label -1, if nothing was learned behind its code: all values that it selects are 0, as in an
+ * untrained model, or it selects none. (A model of one class has nothing to learn; there a row abstains only if it
+ * selects nothing.)
  *
  * @param      codes   `uint16_t[n][codebooks][k]`.
- * @param[out] logits  `float[n][classes]`; all 0 for a row that abstains. Undefined on failure.
+ * @param[out] labels  `int32_t[n]`, the class with the largest logit, the lowest on a tie; or NULL.
+ * @param[out] logits  `float[n][classes]`, not yet divided by a temperature; all 0 for a row that abstains; or NULL.
+ * Outputs are undefined on failure.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                      size_t n, float *logits, const dkvb_run_options *run);
+                                                      size_t n, int32_t *labels, float *logits,
+                                                      const dkvb_run_options *run);
+
+/** How well a model answers labelled rows. Start from `DKVB_EVALUATION_INIT`. Rows with label -1 count nowhere else. */
+typedef struct dkvb_evaluation {
+    size_t struct_size;       /**< sizeof(dkvb_evaluation), set by INIT */
+    uint64_t *class_rows;     /**< `uint64_t[classes]` of the caller: rows of each class; or NULL */
+    uint64_t *class_right;    /**< `uint64_t[classes]` of the caller: those of them answered rightly; or NULL */
+    uint64_t rows;            /**< rows with a label */
+    uint64_t right;           /**< rows answered rightly */
+    uint64_t abstained;       /**< rows without an answer, which count as wrong */
+    uint64_t unlabelled;      /**< rows with label -1 */
+    uint64_t searched;        /**< (row, codebook) pairs that were searched again, where codes were given */
+    double accuracy;          /**< right / rows; NaN without rows */
+    double loss;              /**< mean cross-entropy at the model's temperature, nats; NaN without rows */
+    double calibration_error; /**< expected calibration error in 15 bins of equal width by the largest probability: the
+                                   mean, over rows, of the difference between a bin's accuracy and its mean probability,
+                                   0 (best) to 1; NaN without rows */
+} dkvb_evaluation;
+
+#define DKVB_EVALUATION_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(dkvb_evaluation), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                          \
+    }
+DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
 
 /**
- * Labels of codes: the largest logit, the lowest class on a tie. -1 (abstain) for a row behind whose code nothing was
- * learned: all values that it selects are 0, as in an untrained model, or it selects none. (A model of one class has
- * nothing to learn; there a row abstains only if it selects nothing.)
+ * Measure a model on labelled rows: answers as of dkvb_model_predict(), some thousand rows at a time, so that memory
+ * for logits stays bounded.
+ *
+ * @param      x       `float[n][input_dim]`, finite.
+ * @param      codes   `uint16_t[n][codebooks][top_k]` of these rows, right under a mask that the present one contains:
+ *                     only where it hit them rows are searched, and the codes are mended in place, as by
+ *                     dkvb_search_refresh(). NULL: all rows are searched.
+ * @param      labels  `int32_t[n]`, 0 to classes - 1; -1 = leave the row out.
+ * @param[out] report  undefined on failure, and so is what it points to.
+ * @param      run     NULL for the defaults. Progress counts rows.
+ * @return `DKVB_EINVAL` naming the row, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                        size_t n, int32_t *labels, const dkvb_run_options *run);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_evaluate(const dkvb_model *model, const float *x, uint16_t *codes,
+                                                        const int32_t *labels, size_t n, dkvb_evaluation *report,
+                                                        const dkvb_run_options *run);
 
 /**
- * Probabilities of each row: softmax of its logits, divided by dkvb_calibration_temperature() of the row.
+ * Probabilities of each row: softmax of its logits, divided by the row's own temperature,
+ * `temperature * spread^power` (calibration.h).
  *
  * @param      temperature  of the model (dkvb_model_info), or 1; finite and above 0.
  * @param      power        the same, or 0; finite.
@@ -166,11 +210,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_classify(const dkvb_model *model,
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
                                                         double temperature, double power, float *probs);
 
-/** Class with the largest logit of each row, the lowest on a tie. Knows nothing of abstaining. `classes` >= 1. */
-DKVB_API void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels);
-
 /**
- * The `top` classes with the largest logits of each row, largest first, ties to the lowest.
+ * The `top` classes with the largest logits of each row, largest first, ties to the lowest. Knows nothing of
+ * abstaining.
  *
  * @param      top     1 to `classes`, else `DKVB_EINVAL`.
  * @param[out] labels  `int32_t[n][top]`.

@@ -105,7 +105,7 @@ static dkvb_status train_shadow(struct shadows *s, dkvb_model **out, const dkvb_
     s->train.seed = s->train_seed + 1 + s->present;
     rc = dkvb_model_new(out, s->model->codebooks, s->model->classes, &o);
     if (!rc)
-        rc = dkvb_model_set_values_dtype(*out, s->model->values_dtype);
+        rc = dkvb_model_set_values(*out, NULL, s->model->values_dtype);
     if (!rc)
         rc = dkvb_model_train(*out, s->codes, s->k, s->own, s->n, &s->train, run);
     return rc;
@@ -118,7 +118,7 @@ static dkvb_status look(const struct shadows *s, const dkvb_model *shadow, doubl
     for (uint32_t v = 0; !rc && v < s->views_count; v++) {
         double *to = margins + ((size_t)v * s->shadows + s->present) * s->count;
 
-        rc = dkvb_model_decode(shadow, s->views[v].codes, s->k, s->count, s->logits, run);
+        rc = dkvb_model_decode(shadow, s->views[v].codes, s->k, s->count, NULL, s->logits, run);
         if (!rc)
             rc = dkvb_audit_margins(s->logits, s->asked, s->count, s->model->classes, s->views[v].dropped, to);
     }

@@ -8,18 +8,6 @@
 
 static _Thread_local char last_error[512];
 
-static const char *const names[] = {
-    "DKVB_OK",        "DKVB_ENOMEM",    "DKVB_EINVAL",     "DKVB_EIO",    "DKVB_EFORMAT",
-    "DKVB_ECHECKSUM", "DKVB_EMISMATCH", "DKVB_ECANCELLED", "DKVB_ESTATE", "DKVB_ENOTFOUND", "DKVB_EREFUSED",
-};
-
-const char *dkvb_status_name(dkvb_status status)
-{
-    if (status > 0 || status <= -(int)(sizeof names / sizeof *names))
-        return "unknown status";
-    return names[-status];
-}
-
 const char *dkvb_last_error(void)
 {
     return last_error;

@@ -1,4 +1,4 @@
-#include "dkvb/calibration.h"
+#include "bottleneck/calibration.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "bottleneck/model.h"
 
-enum { MAX_BINS = 1000, STEPS = 60 };
+enum { STEPS = 60 }; /* of Newton's method at most */
 
 /* The power is drawn to 0 as by a normal distribution around it with a standard deviation of 1/2: some tens of rows say
  * nothing of it, thousands outweigh this. */
@@ -64,7 +64,7 @@ static double spread(const float *row, uint32_t classes)
     return __builtin_isfinite(sum) ? sum / (double)classes : 0.0;
 }
 
-double dkvb_calibration_temperature(const float *row, uint32_t classes, double temperature, double power)
+double dkvb__row_temperature(const float *row, uint32_t classes, double temperature, double power)
 {
     double s = power != 0.0 ? spread(row, classes) : 0.0;
 
@@ -176,16 +176,19 @@ dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, siz
     return DKVB_OK;
 }
 
-/* Bins of rows are added up: right answers less their probabilities. */
-static dkvb_status add_gaps(const float *logits, const int32_t *labels, size_t n, uint32_t classes, double temperature,
-                            double power, uint32_t bins, double *gap, uint64_t *rows)
+double dkvb__row_loss(const float *row, uint32_t classes, int32_t label, double temperature, double power)
 {
-    dkvb_status rc = dkvb__temperature_check(temperature, power, DKVB_EINVAL, "calibration");
+    double own = dkvb__row_temperature(row, classes, temperature, power), sum = 0.0;
+    double most = (double)row[largest(row, classes)];
 
-    if (rc)
-        return rc;
-    if (bins < 1 || bins > MAX_BINS)
-        return dkvb__fail(DKVB_EINVAL, "calibration: %u bins, there must be 1 to %d", bins, MAX_BINS);
+    for (size_t l = 0; l < classes; l++)
+        sum += dkvb__exp(((double)row[l] - most) / own);
+    return dkvb__log(sum) - ((double)row[label] - most) / own;
+}
+
+void dkvb__gaps_add(double *gaps, uint64_t *rows, const float *logits, const int32_t *labels, size_t n,
+                    uint32_t classes, double temperature, double power)
+{
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
         size_t best, bin;
@@ -194,43 +197,18 @@ static dkvb_status add_gaps(const float *logits, const int32_t *labels, size_t n
         if (labels[r] < 0)
             continue;
         best = largest(row, classes);
-        top = confidence(row, classes, best, dkvb_calibration_temperature(row, classes, temperature, power), &fall);
-        bin = (size_t)(top * (double)bins);
-        gap[bin < bins ? bin : bins - 1] += (best == (size_t)labels[r] ? 1.0 : 0.0) - top;
+        top = confidence(row, classes, best, dkvb__row_temperature(row, classes, temperature, power), &fall);
+        bin = (size_t)(top * (double)DKVB__ECE_BINS);
+        gaps[bin < DKVB__ECE_BINS ? bin : DKVB__ECE_BINS - 1] += (best == (size_t)labels[r] ? 1.0 : 0.0) - top;
         ++*rows;
     }
-    return DKVB_OK;
 }
 
-dkvb_status dkvb_calibration_add(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                 double temperature, double power, uint32_t bins, double *gaps, uint64_t *rows)
-{
-    dkvb_status rc = check_rows(logits, labels, n, classes);
-
-    if (rc == DKVB_ENOTFOUND)
-        return DKVB_OK; /* other rows have labels */
-    return rc ? rc : add_gaps(logits, labels, n, classes, temperature, power, bins, gaps, rows);
-}
-
-double dkvb_calibration_of_gaps(const double *gaps, uint32_t bins, uint64_t rows)
+double dkvb__gaps_error(const double *gaps, uint64_t rows)
 {
     double sum = 0.0;
 
-    for (uint32_t i = 0; i < bins; i++)
+    for (uint32_t i = 0; i < DKVB__ECE_BINS; i++)
         sum += gaps[i] < 0.0 ? -gaps[i] : gaps[i];
     return rows ? sum / (double)rows : 0.0;
-}
-
-dkvb_status dkvb_calibration_error(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                   double temperature, double power, uint32_t bins, double *error)
-{
-    double gap[MAX_BINS] = {0.0};
-    uint64_t rows = 0;
-    dkvb_status rc = check_rows(logits, labels, n, classes);
-
-    if (!rc)
-        rc = add_gaps(logits, labels, n, classes, temperature, power, bins, gap, &rows);
-    if (!rc)
-        *error = dkvb_calibration_of_gaps(gap, bins, rows);
-    return rc;
 }

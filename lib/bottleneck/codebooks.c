@@ -390,47 +390,32 @@ dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *cb, dkvb_codebooks_inf
     return dkvb__give_info(info, &full, sizeof full, "codebooks info");
 }
 
-dkvb_status dkvb_codebooks_get_projection(const dkvb_codebooks *cb, int8_t *signs, uint32_t *order)
+dkvb_status dkvb_codebooks_get_arrays(const dkvb_codebooks *cb, const dkvb_codebooks_copies *given)
 {
-    for (size_t i = 0; i < cb->rounds * cb->round_size; i++)
-        signs[i] = (int8_t)cb->signs[i];
-    memcpy(order, cb->order, (size_t)cb->shape.codebooks * cb->shape.key_dim * sizeof *order);
-    return DKVB_OK;
-}
+    dkvb_codebooks_copies to = DKVB_CODEBOOKS_COPIES_INIT;
+    size_t m = cb->shape.input_dim, dim = cb->shape.key_dim, words = dkvb__key_words(cb->shape.keys);
+    dkvb_status rc = dkvb__take_options(&to, sizeof to, given, "copies of codebooks");
 
-dkvb_status dkvb_codebooks_get_center(const dkvb_codebooks *cb, float *out)
-{
-    memcpy(out, cb->center, cb->shape.input_dim * sizeof *out);
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_codebooks_get_whitening(const dkvb_codebooks *cb, float *out)
-{
-    size_t m = cb->shape.input_dim;
-
-    if (!cb->whitening)
+    if (rc)
+        return rc;
+    if (to.whitening && !cb->whitening)
         return dkvb__fail(DKVB_ENOTFOUND, "the codebooks do not whiten rows");
-    for (size_t i = 0; i < m; i++)
+    for (size_t i = 0; to.signs && i < cb->rounds * cb->round_size; i++)
+        to.signs[i] = (int8_t)cb->signs[i];
+    if (to.order)
+        memcpy(to.order, cb->order, cb->shape.codebooks * dim * sizeof *to.order);
+    if (to.center)
+        memcpy(to.center, cb->center, m * sizeof *to.center);
+    for (size_t i = 0; to.whitening && i < m; i++)
         for (size_t j = 0; j < m; j++)
-            out[i * m + j] = cb->whitening[dkvb__panel_offset(i, j, m)];
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_codebooks_get_scales(const dkvb_codebooks *cb, float *out)
-{
-    memcpy(out, cb->scales, cb->shape.codebooks * sizeof *out);
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_codebooks_get_keys(const dkvb_codebooks *cb, int8_t *out)
-{
-    size_t dim = cb->shape.key_dim, words = dkvb__key_words(cb->shape.keys);
-
-    for (size_t c = 0; c < cb->shape.codebooks; c++)
+            to.whitening[i * m + j] = cb->whitening[dkvb__panel_offset(i, j, m)];
+    if (to.scales)
+        memcpy(to.scales, cb->scales, cb->shape.codebooks * sizeof *to.scales);
+    for (size_t c = 0; to.keys && c < cb->shape.codebooks; c++)
         for (size_t j = 0; j < cb->shape.keys; j++)
             for (size_t i = 0; i < dim; i++)
-                *out++ = dkvb__bit(cb->purged + c * words, j)
-                             ? 0
-                             : (int8_t)(dkvb__codebook_keys(cb, c)[dkvb__key_offset(j, i, dim)] - DKVB__KEY_ZERO);
+                *to.keys++ = dkvb__bit(cb->purged + c * words, j)
+                                 ? 0
+                                 : (int8_t)(dkvb__codebook_keys(cb, c)[dkvb__key_offset(j, i, dim)] - DKVB__KEY_ZERO);
     return DKVB_OK;
 }

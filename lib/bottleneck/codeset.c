@@ -33,6 +33,7 @@ dkvb_status dkvb__codeset_new(dkvb_codeset **out, const uint8_t birth[16], uint3
     if (!set)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a codeset");
     set->mem = *mem;
+    set->keyinit = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
     memcpy(set->birth, birth, sizeof set->birth);
     set->codebooks = codebooks;
     set->keys = keys;
@@ -64,8 +65,14 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
         return dkvb__fail(DKVB_EINVAL, "codeset: keep is %u, it must be 0 (auto), 1 (codes) or 2 (features)", o.keep);
     mem = dkvb__allocator(o.allocator);
     rc = dkvb__codeset_new(out, cb->birth, cb->shape.codebooks, cb->shape.keys, o.top_k, o.depth, &mem);
-    if (!rc)
-        (*out)->keep = o.keep;
+    if (rc)
+        return rc;
+    (*out)->keep = o.keep;
+    rc = dkvb__codeset_set_keyinit(*out, o.keyinit);
+    if (rc) {
+        dkvb_codeset_free(*out);
+        *out = NULL;
+    }
     return rc;
 }
 
@@ -185,16 +192,17 @@ static dkvb_status settle_features(struct addition *a)
         return dkvb__fail(DKVB_EINVAL,
                           "codeset: features are %s with %u columns; they must be uint8, float16, float32 "
                           "or float64, with 1 column or more",
-                          dkvb_dtype_name(x->dtype), x->columns);
+                          dkvb_name(DKVB_NAME_DTYPE, x->dtype), x->columns);
     if (rows->n == 0 && a->set->keep == DKVB_KEPT_AUTO)
         a->keep_features = x->features && dkvb__coderows_feature_size(&first) < packed;
     if (a->keep_features && !x->features)
         return dkvb__fail(DKVB_EINVAL, "codeset: the %s part keeps features, so rows must bring theirs",
                           part_names[a->part]);
     if (a->keep_features && rows->n > 0 && (x->dtype != rows->dtype || x->columns != rows->columns))
-        return dkvb__fail(
-            DKVB_EMISMATCH, "codeset: features are %s with %u columns, those of the %s part are %s with %u",
-            dkvb_dtype_name(x->dtype), x->columns, part_names[a->part], dkvb_dtype_name(rows->dtype), rows->columns);
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "codeset: features are %s with %u columns, those of the %s part are %s with %u",
+                          dkvb_name(DKVB_NAME_DTYPE, x->dtype), x->columns, part_names[a->part],
+                          dkvb_name(DKVB_NAME_DTYPE, rows->dtype), rows->columns);
     return DKVB_OK;
 }
 
@@ -329,24 +337,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
     return rc;
 }
 
-dkvb_status dkvb_codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids, const int32_t *labels,
-                             const uint16_t *codes, size_t n)
-{
-    dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
-    dkvb_status rc = dkvb__codeset_check_part(part);
-
-    if (rc)
-        return rc;
-    rows.n = n;
-    rows.codebooks = set->codebooks;
-    rows.k = set->part[part].k;
-    rows.ids = ids;
-    rows.labels = labels;
-    rows.codes = codes;
-    return dkvb_codeset_add_rows(set, part, &rows);
-}
-
-dkvb_status dkvb_codeset_list_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
+dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
 {
     dkvb_codeset_rows full = DKVB_CODESET_ROWS_INIT;
     const struct dkvb__coderows *rows;
@@ -367,15 +358,6 @@ dkvb_status dkvb_codeset_list_rows(const dkvb_codeset *set, uint32_t part, dkvb_
     return dkvb__give_info(out, &full, sizeof full, "codeset rows");
 }
 
-dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_codeset_rows *out)
-{
-    dkvb_status rc = dkvb__codeset_check_part(part);
-
-    if (!rc)
-        rc = dkvb__codeset_need_codes(set, part);
-    return rc ? rc : dkvb_codeset_list_rows(set, part, out);
-}
-
 dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *out)
 {
     dkvb_codeset_info full = DKVB_CODESET_INFO_INIT;
@@ -384,6 +366,8 @@ dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *ou
     full.keys = set->keys;
     full.sessions = set->sessions;
     full.searched = 1;
+    full.own_keys = set->own_keys;
+    full.keyinit = set->keyinit;
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         const struct dkvb__coderows *rows = &set->part[p];
         bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * dkvb__coderows_code_size(set, rows));
@@ -402,7 +386,7 @@ dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *ou
     return dkvb__give_info(out, &full, sizeof full, "codeset info");
 }
 
-dkvb_status dkvb_codeset_check(const dkvb_codeset *set, const dkvb_codebooks *cb)
+dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *cb)
 {
     if (memcmp(set->birth, cb->birth, sizeof cb->birth) == 0 && set->codebooks == cb->shape.codebooks &&
         set->keys == cb->shape.keys)
@@ -435,7 +419,7 @@ size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
-size_t dkvb_codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
+size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
 {
     return find(rows->ids, rows->n, id);
 }
@@ -580,7 +564,7 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
     struct dkvb__session session = {.training = DKVB_TRAIN_OPTIONS_INIT};
     uint64_t bit;
-    dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
+    dkvb_status rc = dkvb__codeset_check(set, model->codebooks);
 
     if (!rc)
         rc = dkvb__train_options_take(&session.training, given);
@@ -623,7 +607,7 @@ dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index, dk
     return dkvb__give_info(out, &full, sizeof full, "codeset session");
 }
 
-dkvb_status dkvb_codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from)
+dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from)
 {
     struct dkvb__coderows *rows = &set->part[DKVB_PART_TRAINING];
     const struct dkvb__coderows *other = &from->part[DKVB_PART_TRAINING];
@@ -723,21 +707,25 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
     return DKVB_OK;
 }
 
-dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
-                                         double *power, const dkvb_run_options *run)
+dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
+                                          double *power, size_t *count, const dkvb_run_options *run)
 {
     const struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
     size_t size = dkvb__code_size(model), n = 0, *rows;
     uint16_t *codes = NULL;
     int32_t *labels = NULL;
     float *logits = NULL;
-    dkvb_status rc = dkvb_codeset_check(set, model->codebooks);
+    dkvb_status rc = dkvb__codeset_check(set, model->codebooks);
 
     if (!rc)
         rc = dkvb__codeset_need_codes(set, DKVB_PART_HELD_OUT);
     if (!rc && model->top_k > held->k)
         rc = dkvb__fail(DKVB_EMISMATCH, "codes of rows held out are %u deep, the model selects %u keys", held->k,
                         model->top_k);
+    *temperature = 1.0;
+    *power = 0.0;
+    if (count)
+        *count = 0;
     if (rc)
         return rc;
     rows = dkvb__alloc(&set->mem, held->n, sizeof *rows);
@@ -747,10 +735,10 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
         if (held->labels[r] >= 0)
             rows[n++] = r;
     if (n < DKVB__TEMPERATURE_ROWS)
-        rc = dkvb__fail(DKVB_ENOTFOUND, "codeset: %zu rows with a label are held out, a temperature takes %d", n,
-                        DKVB__TEMPERATURE_ROWS);
-    if (!rc)
-        rc = dkvb__temperature_rows(rows, &n, held->ids, model->classes, &set->mem);
+        goto end;
+    if (count)
+        *count = n;
+    rc = dkvb__temperature_rows(rows, &n, held->ids, model->classes, &set->mem);
     if (rc)
         goto end;
     codes = dkvb__alloc(&set->mem, n, size * sizeof *codes);
@@ -764,7 +752,7 @@ dkvb_status dkvb_codeset_fit_temperature(const dkvb_codeset *set, const dkvb_mod
         live_code(model, held->codes + rows[i] * dkvb__coderows_code_size(set, held), held->k, codes + i * size);
         labels[i] = held->labels[rows[i]];
     }
-    rc = dkvb_model_decode(model, codes, model->top_k, n, logits, run);
+    rc = dkvb_model_decode(model, codes, model->top_k, n, NULL, logits, run);
     if (!rc)
         rc = dkvb_calibration_fit(logits, labels, n, model->classes, temperature, power);
 
@@ -776,7 +764,7 @@ end:
     return rc;
 }
 
-dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *given)
+dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *given)
 {
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
     dkvb_status rc = given ? dkvb__keyinit_options_take(&o, given) : DKVB_OK;
@@ -790,11 +778,4 @@ dkvb_status dkvb_codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_optio
     set->own_keys = given != NULL;
     set->keyinit = o;
     return DKVB_OK;
-}
-
-dkvb_status dkvb_codeset_get_keyinit(const dkvb_codeset *set, dkvb_keyinit_options *opts)
-{
-    if (!set->own_keys)
-        return dkvb__fail(DKVB_ENOTFOUND, "codeset: the keys were placed on other rows");
-    return dkvb__give_info(opts, &set->keyinit, sizeof set->keyinit, "key options");
 }

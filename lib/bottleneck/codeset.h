@@ -74,7 +74,14 @@ uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, ui
 /* DKVB_EINVAL unless it is DKVB_PART_TRAINING or _HELD_OUT. */
 dkvb_status dkvb__codeset_check_part(uint32_t part);
 
+/* DKVB_EMISMATCH unless the codeset belongs to these codebooks, by birth id. */
+dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
+
+/* Say that the keys were placed on these very rows, and how; all of the options but `allocator`. NULL: on others. */
+dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
+
 /* Index of the row with this id, or n. */
+size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
 
 /* DKVB_ESTATE, naming the way on, if codes of a part are not there yet. */
@@ -90,6 +97,20 @@ uint64_t dkvb__coderows_feature_size(const struct dkvb__coderows *rows);
  * row numbers. */
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem);
+
+/* Record the sessions of `from` in a codeset without any, of the same rows or some of them, searched on other keys; and
+ * which ids were removed. DKVB_EMISMATCH unless both have as many codebooks and keys, the same top_k, and every row of
+ * the training part of `set`, by id, is in that of `from`, with the same label; DKVB_ESTATE. Nothing was recorded then.
+ */
+dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *from);
+
+/* Fit a temperature (calibration.h) on the rows held out, as a model of these codebooks answers them by the top_k
+ * nearest live keys of their codes. Training and exact forgetting call this, so that both end with the same numbers.
+ * Where more than 4,194,304 logits and 1,024 rows would be looked at, rows are drawn by their ids until that is enough.
+ * Where fewer than DKVB__TEMPERATURE_ROWS rows with a label are held out, the temperature is 1 and the power 0. rows:
+ * how many there are, 0 where they are too few; or NULL. DKVB_EMISMATCH; DKVB_ESTATE (not searched yet). */
+dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
+                                          double *power, size_t *rows, const dkvb_run_options *run);
 
 /* Record a session that was checked but for its numbers: DKVB_EINVAL, DKVB_EMISMATCH, or DKVB_ESTATE without room. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);

@@ -7,6 +7,7 @@
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
 #include "bottleneck/project.h"
+#include "bottleneck/row_types.h"
 #include "dkvb/data.h"
 #include "dkvb/search.h"
 
@@ -81,34 +82,21 @@ static dkvb_status search_part(dkvb_codeset *set, struct dkvb__coderows *rows, c
     return rc;
 }
 
-dkvb_status dkvb_codeset_search_part(dkvb_codeset *set, uint32_t part, const dkvb_codebooks *cb,
-                                     const dkvb_run_options *given)
+dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, uint32_t part,
+                                const dkvb_run_options *given)
 {
     struct told t;
-    bool open;
+    bool open[DKVB__PARTS] = {false};
     dkvb_status rc = told_new(&t, given);
 
+    if (!rc && part > DKVB_PART_BOTH)
+        rc = dkvb__fail(DKVB_EINVAL, "codeset: part is %u, it must be %d (training), %d (held out) or %d (both)", part,
+                        DKVB_PART_TRAINING, DKVB_PART_HELD_OUT, DKVB_PART_BOTH);
     if (!rc)
-        rc = dkvb__codeset_check_part(part);
-    if (!rc)
-        rc = dkvb_codeset_check(set, cb);
-    if (!rc)
-        rc = is_open(&set->part[part], cb, &open);
-    if (rc || !open)
-        return rc;
-    t.total = set->part[part].n;
-    return search_part(set, &set->part[part], cb, &t);
-}
-
-dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_run_options *given)
-{
-    struct told t;
-    bool open[DKVB__PARTS];
-    dkvb_status rc = told_new(&t, given);
-
-    if (!rc)
-        rc = dkvb_codeset_check(set, cb);
+        rc = dkvb__codeset_check(set, cb);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++) {
+        if (part != p && part != DKVB_PART_BOTH)
+            continue;
         rc = is_open(&set->part[p], cb, &open[p]);
         t.total += open[p] ? set->part[p].n : 0;
     }
@@ -214,7 +202,7 @@ static dkvb_status add_chunk(struct filling *f, uint32_t part, size_t count, uin
 
     if (!f->from.codes || part == DKVB_PART_HELD_OUT)
         rc = dkvb_search(f->cb, NULL, f->x, count, to->k, f->codes, NULL, &f->told.quiet);
-    dkvb_codeset_narrow(f->features, dtype, f->x, count * f->from.dim);
+    dkvb__narrow(f->features, dtype, f->x, count * f->from.dim);
     rows.n = count;
     rows.codebooks = f->set->codebooks;
     rows.k = to->k;
@@ -238,7 +226,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
 
     if (narrowest > dtype) /* types are numbered by what they hold */
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
-                          dkvb_dtype_name(dtype));
+                          dkvb_name(DKVB_NAME_DTYPE, dtype));
     for (size_t i = 0; !rc && i < f->from.n; i++) {
         size_t r = f->order[i].index;
 
@@ -268,7 +256,7 @@ dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *c
     if (!rc)
         rc = dkvb__take_options(&f.from, sizeof f.from, given, "codeset source");
     if (!rc)
-        rc = dkvb_codeset_check(set, cb);
+        rc = dkvb__codeset_check(set, cb);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
         rc = dkvb__codeset_need_codes(set, p);
     if (!rc && f.from.n > 0 && (!f.from.x || !f.from.labels))
@@ -282,7 +270,7 @@ dkvb_status dkvb_codeset_add_features(dkvb_codeset *set, const dkvb_codebooks *c
     if (rc)
         return rc;
     f.told.total = f.from.n;
-    narrowest = dkvb_codeset_narrowest(f.from.x, f.from.n * f.from.dim);
+    narrowest = dkvb__narrowest(f.from.x, f.from.n * f.from.dim);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
         rc = add_part(&f, p, narrowest);
     if (rc) /* all ids were new, so these are rows that were added here */

@@ -3,11 +3,11 @@
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/status.h"
+#include "bottleneck/calibration.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/model.h"
 #include "bottleneck/search.h"
 #include "bottleneck/sums.h"
-#include "dkvb/calibration.h"
 
 enum { CHUNK = 32 }; /* rows in one task */
 
@@ -75,8 +75,8 @@ static void decoding_end(struct decoding *d)
     dkvb__free(&d->model->mem, d->answer);
 }
 
-static dkvb_status decode_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, int32_t *labels,
-                                float *logits, const dkvb_run_options *opts)
+dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, int32_t *labels,
+                              float *logits, const dkvb_run_options *opts)
 {
     struct decoding d;
     struct dkvb__run run;
@@ -97,18 +97,6 @@ static dkvb_status decode_codes(const dkvb_model *model, const uint16_t *codes, 
     rc = dkvb__parallel_rows(&run, n, CHUNK, decode_chunk, &d);
     decoding_end(&d);
     return rc;
-}
-
-dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, float *logits,
-                              const dkvb_run_options *opts)
-{
-    return decode_codes(model, codes, k, n, NULL, logits, opts);
-}
-
-dkvb_status dkvb_model_classify(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, int32_t *labels,
-                                const dkvb_run_options *opts)
-{
-    return decode_codes(model, codes, k, n, labels, NULL, opts);
 }
 
 /* Search and decode tile by tile: codes of one tile are all that is held. */
@@ -171,7 +159,7 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
         const float *row = logits + r * classes;
         float *out = probs + r * classes;
         double most = (double)row[argmax(row, classes)], sum = 0.0;
-        double own = dkvb_calibration_temperature(row, classes, temperature, power);
+        double own = dkvb__row_temperature(row, classes, temperature, power);
 
         for (size_t l = 0; l < classes; l++)
             sum += dkvb__exp(((double)row[l] - most) / own);
@@ -179,12 +167,6 @@ dkvb_status dkvb_decode_softmax(const float *logits, size_t n, uint32_t classes,
             out[l] = (float)(dkvb__exp(((double)row[l] - most) / own) / sum);
     }
     return DKVB_OK;
-}
-
-void dkvb_decode_argmax(const float *logits, size_t n, uint32_t classes, int32_t *labels)
-{
-    for (size_t r = 0; r < n; r++)
-        labels[r] = argmax(logits + r * classes, classes);
 }
 
 /* Insert class l among the first `count` of the best; ties stay with the lower class. */

@@ -14,7 +14,7 @@ enum {
     CENTER_ROWS = 16384      /* rows between two reports */
 };
 
-void dkvb_keyinit_options_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
+void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
 {
     uint32_t keys = 1024, dim = 16;
 
@@ -63,7 +63,7 @@ static dkvb_status take_options(dkvb_keyinit_options *o, struct dkvb__shape *sha
 
     if (rc)
         return rc;
-    dkvb_keyinit_options_suit(o, n, dim);
+    dkvb__keyinit_suit(o, n, dim);
     *shape = (struct dkvb__shape){o->codebooks, o->keys, o->key_dim, dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim};
     rc = dkvb__shape_check(shape, "key initialisation");
     if (!rc && o->whiten && dim > DKVB__MAX_WHITENED)

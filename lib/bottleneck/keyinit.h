@@ -11,6 +11,9 @@
  */
 dkvb_status dkvb__keyinit_options_take(dkvb_keyinit_options *o, const dkvb_keyinit_options *given);
 
+/* Sizes that suit the rows, in place of those that are 0. docs/method.md has the rule and its measurements. */
+void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns);
+
 /* Random streams of one seed, by purpose. Each codebook, or round, draws from one of its own, so nothing depends on the
  * thread count. */
 enum {

@@ -80,48 +80,26 @@ void dkvb_mask_free(dkvb_mask *mask)
     dkvb__free(&mem, mask);
 }
 
-static bool exists(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
+dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on)
 {
-    return codebook < mask->codebooks && key < mask->keys;
-}
-
-static dkvb_status check_pair(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
-{
-    if (!exists(mask, codebook, key))
+    if (codebook >= mask->codebooks || key >= mask->keys)
         return dkvb__fail(DKVB_EINVAL, "pair (%u, %u) does not exist: there are %u codebooks of %u keys", codebook, key,
                           mask->codebooks, mask->keys);
+    if (on != 0 && on != 1)
+        return dkvb__fail(DKVB_EINVAL, "pair (%u, %u): %d found, it must be 1 (in the mask) or 0 (out of it)", codebook,
+                          key, on);
+    dkvb__mask_set(mask, codebook, key);
+    if (!on)
+        mask->bits[codebook * mask->words + key / 64] &= ~((uint64_t)1 << (key % 64));
     return DKVB_OK;
 }
 
-dkvb_status dkvb_mask_add(dkvb_mask *mask, uint32_t codebook, uint32_t key)
-{
-    dkvb_status rc = check_pair(mask, codebook, key);
-
-    if (!rc)
-        dkvb__mask_set(mask, codebook, key);
-    return rc;
-}
-
-dkvb_status dkvb_mask_remove(dkvb_mask *mask, uint32_t codebook, uint32_t key)
-{
-    dkvb_status rc = check_pair(mask, codebook, key);
-
-    if (!rc)
-        mask->bits[codebook * mask->words + key / 64] &= ~((uint64_t)1 << (key % 64));
-    return rc;
-}
-
-void dkvb_mask_clear(dkvb_mask *mask)
+void dkvb__mask_clear(dkvb_mask *mask)
 {
     memset(mask->bits, 0, total_words(mask) * sizeof *mask->bits);
 }
 
-int dkvb_mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
-{
-    return exists(mask, codebook, key) && dkvb__mask_bit(mask, codebook, key);
-}
-
-uint64_t dkvb_mask_count(const dkvb_mask *mask)
+uint64_t dkvb__mask_count(const dkvb_mask *mask)
 {
     uint64_t count = 0;
 
@@ -136,14 +114,10 @@ dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info)
 
     full.codebooks = mask->codebooks;
     full.keys = mask->keys;
-    full.pairs = dkvb_mask_count(mask);
+    full.pairs = dkvb__mask_count(mask);
+    full.pairs_total = (uint64_t)mask->codebooks * mask->keys;
     memcpy(full.birth, mask->birth, sizeof full.birth);
     return dkvb__give_info(info, &full, sizeof full, "mask info");
-}
-
-uint64_t dkvb_mask_total(const dkvb_mask *mask)
-{
-    return (uint64_t)mask->codebooks * mask->keys;
 }
 
 /* The first bytes of a birth id, in the order in which it is printed: enough for a person to tell two apart. */
@@ -160,11 +134,12 @@ static bool same_codebooks(const dkvb_mask *a, const dkvb_mask *b)
 static dkvb_status check_same(const dkvb_mask *mask, const dkvb_mask *other)
 {
     if (!same_codebooks(mask, other))
-        return dkvb__fail(DKVB_EMISMATCH,
-                          "masks of different codebooks do not mix: birth id %08x... (%u x %u pairs) found, %08x... "
-                          "(%u x %u) wanted",
-                          birth_start(other->birth), other->codebooks, other->keys, birth_start(mask->birth),
-                          mask->codebooks, mask->keys);
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "masks of different codebooks do not mix: birth id %08x... (%u x %u pairs) found, it must be %08x... "
+            "(%u x %u)",
+            birth_start(other->birth), other->codebooks, other->keys, birth_start(mask->birth), mask->codebooks,
+            mask->keys);
     return DKVB_OK;
 }
 
@@ -174,8 +149,7 @@ dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb)
         mask->keys != cb->shape.keys)
         return dkvb__fail(
             DKVB_EMISMATCH,
-            "the mask belongs to other codebooks: birth id %08x... (%u x %u pairs) found, %08x... (%u x %u) "
-            "wanted",
+            "the mask belongs to other codebooks: birth id %08x... (%u x %u pairs) found, it must be %08x... (%u x %u)",
             birth_start(mask->birth), mask->codebooks, mask->keys, birth_start(cb->birth), cb->shape.codebooks,
             cb->shape.keys);
     return DKVB_OK;
@@ -187,30 +161,20 @@ void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb)
         mask->bits[w] &= ~cb->purged[w];
 }
 
-dkvb_status dkvb_mask_union(dkvb_mask *mask, const dkvb_mask *other)
+dkvb_status dkvb_mask_combine(dkvb_mask *mask, const dkvb_mask *other, uint32_t how)
 {
     dkvb_status rc = check_same(mask, other);
 
-    for (size_t w = 0; !rc && w < total_words(mask); w++)
-        mask->bits[w] |= other->bits[w];
-    return rc;
-}
+    if (!rc && (how < DKVB_MASK_UNION || how > DKVB_MASK_DIFFERENCE))
+        rc = dkvb__fail(DKVB_EINVAL, "masks: way %u of combining is unknown, it must be %d to %d", how, DKVB_MASK_UNION,
+                        DKVB_MASK_DIFFERENCE);
+    for (size_t w = 0; !rc && w < total_words(mask); w++) {
+        uint64_t bits = other->bits[w];
 
-dkvb_status dkvb_mask_intersection(dkvb_mask *mask, const dkvb_mask *other)
-{
-    dkvb_status rc = check_same(mask, other);
-
-    for (size_t w = 0; !rc && w < total_words(mask); w++)
-        mask->bits[w] &= other->bits[w];
-    return rc;
-}
-
-dkvb_status dkvb_mask_difference(dkvb_mask *mask, const dkvb_mask *other)
-{
-    dkvb_status rc = check_same(mask, other);
-
-    for (size_t w = 0; !rc && w < total_words(mask); w++)
-        mask->bits[w] &= ~other->bits[w];
+        mask->bits[w] = how == DKVB_MASK_UNION          ? mask->bits[w] | bits
+                        : how == DKVB_MASK_INTERSECTION ? mask->bits[w] & bits
+                                                        : mask->bits[w] & ~bits;
+    }
     return rc;
 }
 

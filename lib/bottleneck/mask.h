@@ -29,6 +29,12 @@ static inline void dkvb__mask_set(dkvb_mask *mask, size_t codebook, size_t key)
     mask->bits[codebook * mask->words + key / 64] |= (uint64_t)1 << (key % 64);
 }
 
+/* Pairs in the mask. */
+uint64_t dkvb__mask_count(const dkvb_mask *mask);
+
+/* Take every pair out of the mask. */
+void dkvb__mask_clear(dkvb_mask *mask);
+
 /* Take purged pairs out of a mask of these codebooks: they are dead already, and are counted apart. */
 void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 

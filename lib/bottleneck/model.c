@@ -103,7 +103,7 @@ dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *m)
     o.allocator = &m->mem;
     rc = dkvb_model_new(out, m->codebooks, m->classes, &o);
     if (!rc)
-        rc = dkvb_model_set_values_dtype(*out, m->values_dtype);
+        rc = dkvb_model_set_values(*out, NULL, m->values_dtype);
     if (rc) {
         dkvb_model_free(*out);
         *out = NULL;
@@ -212,7 +212,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.mapped = m->mapping != NULL;
     full.format_major = m->format_major;
     full.format_minor = m->format_minor;
-    full.masked_pairs = dkvb_mask_count(m->mask);
+    full.masked_pairs = dkvb__mask_count(m->mask);
     full.purged_pairs = cb.purged_pairs;
     full.journal_entries = m->journal.count;
     full.rows_trained = m->rows_trained;
@@ -223,6 +223,7 @@ dkvb_status dkvb_model_get_info(const dkvb_model *m, dkvb_model_info *info)
     full.temperature = m->temperature;
     full.temperature_power = m->power;
     memcpy(full.trained, m->trained, sizeof full.trained);
+    full.encoder = m->encoder;
     return dkvb__give_info(info, &full, sizeof full, "model info");
 }
 
@@ -249,32 +250,6 @@ dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out)
 
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
     dkvb__widen(out, model->values, model->values_dtype, count);
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values)
-{
-    const struct dkvb__shape *shape = &model->codebooks->shape;
-    size_t count, bad, size = dkvb__value_size(model->values_dtype);
-    dkvb_status rc = dkvb__model_need_mutable(model);
-
-    if (rc)
-        return rc;
-    dkvb__value_count(&count, shape, model->classes);
-    bad = dkvb__values_narrow(NULL, model->values_dtype, values, count);
-    if (bad < count)
-        return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, a number that is finite as %s is wanted", bad,
-                          (double)values[bad], dkvb__value_type_name(model->values_dtype));
-    model->blank = false;
-    memset(model->trained, 0, sizeof model->trained);
-    for (size_t c = 0; c < shape->codebooks; c++)
-        for (size_t j = 0; j < shape->keys; j++) {
-            size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
-
-            if (!(model->codebooks->purged[word] >> (j % 64) & 1))
-                dkvb__values_narrow((char *)model->values + at * size, model->values_dtype, values + at,
-                                    model->classes);
-        }
     return DKVB_OK;
 }
 
@@ -380,23 +355,20 @@ static dkvb_status convert(const dkvb_model *model, void *to, uint32_t dtype, si
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
+/* Memory for all values in another type, in the place of those that are there: with them, or zeros. */
+static dkvb_status change_type(dkvb_model *model, uint32_t dtype, bool zeros)
 {
     size_t count, size = dkvb__value_size(dtype);
     void *values;
-    dkvb_status rc = dkvb__model_need_mutable(model);
+    dkvb_status rc = DKVB_OK;
 
-    if (rc)
-        return rc;
-    if (size == 0)
-        return dkvb__fail(DKVB_EINVAL, "values: type %u; float32, float16 or bfloat16 is wanted", dtype);
-    if (dtype == model->values_dtype)
-        return DKVB_OK;
     dkvb__value_count(&count, &model->codebooks->shape, model->classes);
-    values = model->blank ? dkvb__alloc0(&model->mem, count, size) : dkvb__alloc(&model->mem, count, size);
+    zeros = zeros || model->blank;
+    values = zeros ? dkvb__alloc0(&model->mem, count, size) : dkvb__alloc(&model->mem, count, size);
     if (!values)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu values of type %s", count, dkvb__value_type_name(dtype));
-    rc = model->blank ? DKVB_OK : convert(model, values, dtype, count);
+    if (!zeros)
+        rc = convert(model, values, dtype, count);
     if (rc) {
         dkvb__free_erased(&model->mem, values);
         return rc;
@@ -404,6 +376,48 @@ dkvb_status dkvb_model_set_values_dtype(dkvb_model *model, uint32_t dtype)
     free_values(model);
     model->values = values;
     model->values_dtype = dtype;
+    return DKVB_OK;
+}
+
+static void fill_values(dkvb_model *model, const float *values)
+{
+    const struct dkvb__shape *shape = &model->codebooks->shape;
+    size_t size = dkvb__value_size(model->values_dtype);
+
+    for (size_t c = 0; c < shape->codebooks; c++)
+        for (size_t j = 0; j < shape->keys; j++) {
+            size_t at = (c * shape->keys + j) * model->classes, word = c * model->mask->words + j / 64;
+
+            if (!(model->codebooks->purged[word] >> (j % 64) & 1))
+                dkvb__values_narrow((char *)model->values + at * size, model->values_dtype, values + at,
+                                    model->classes);
+        }
+}
+
+dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values, uint32_t dtype)
+{
+    size_t count, bad;
+    dkvb_status rc = dkvb__model_need_mutable(model);
+
+    if (rc)
+        return rc;
+    if (dtype ? dkvb__value_size(dtype) == 0 : !values)
+        return dkvb__fail(DKVB_EINVAL,
+                          "values: type %u; it must be float32, float16 or bfloat16, or 0 where values are given",
+                          dtype);
+    dtype = dtype ? dtype : model->values_dtype;
+    dkvb__value_count(&count, &model->codebooks->shape, model->classes);
+    bad = values ? dkvb__values_narrow(NULL, dtype, values, count) : count;
+    if (bad < count)
+        return dkvb__fail(DKVB_EINVAL, "values: number %zu is %g, it must be a number that is finite as %s", bad,
+                          (double)values[bad], dkvb__value_type_name(dtype));
+    if (dtype != model->values_dtype)
+        rc = change_type(model, dtype, values != NULL);
+    if (rc || !values)
+        return rc;
+    model->blank = false;
+    memset(model->trained, 0, sizeof model->trained);
+    fill_values(model, values);
     return DKVB_OK;
 }
 
@@ -550,9 +564,4 @@ dkvb_status dkvb_model_set_encoder(dkvb_model *model, const char *text)
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     return rc ? rc : replace_text(model, &model->encoder, "encoder", text, DKVB__MAX_ENCODER);
-}
-
-const char *dkvb_model_encoder(const dkvb_model *model)
-{
-    return model->encoder;
 }

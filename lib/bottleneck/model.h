@@ -6,7 +6,7 @@
 #include "dkvb/model.h"
 #include "dkvb/values.h"
 
-enum { DKVB__MAX_CLASSES = 1 << 20, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
+enum { DKVB__MAX_CLASSES = DKVB_MODEL_CLASSES, DKVB__MAX_NAME = 255, DKVB__MAX_ENCODER = 255 };
 
 /* The newest version of the file format that this library writes; a model made in memory is of it. */
 enum { DKVB__FORMAT_MAJOR = 2, DKVB__FORMAT_MINOR = 0 };
@@ -149,13 +149,15 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
 /* Note the classes of rows that were trained on; taught: [L], 1 where there was one. */
 void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
 
-/* Entries that end the forgettings whose classes were taught: made before the values are put in place, since that may
- * fail, and appended after. `made` is NULL where none is to be written; who does not append drops. */
+/* Entries that end the forgettings whose classes were taught, and then those of exactly the rows that came back: made
+ * before the values are put in place, since that may fail, and appended after. taught: [L], or NULL; back: ids, [n].
+ * `made` is NULL where none is to be written. Without an append a drop must follow. */
 struct dkvb__relearning {
     struct dkvb__record *made; /* [count] */
     size_t count;
 };
-dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, struct dkvb__relearning *r);
+dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
+                                  struct dkvb__relearning *r);
 void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r);
 void dkvb__relearn_drop(dkvb_model *model, struct dkvb__relearning *r);
 

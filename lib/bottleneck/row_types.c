@@ -56,7 +56,7 @@ static uint32_t bits_of(float x)
     return bits;
 }
 
-uint32_t dkvb_codeset_narrowest(const float *x, size_t count)
+uint32_t dkvb__narrowest(const float *x, size_t count)
 {
     bool bytes = true;
 
@@ -68,7 +68,7 @@ uint32_t dkvb_codeset_narrowest(const float *x, size_t count)
     return bytes ? DKVB_DTYPE_U8 : DKVB_DTYPE_F16;
 }
 
-void dkvb_codeset_narrow(void *to, uint32_t dtype, const float *from, size_t count)
+void dkvb__narrow(void *to, uint32_t dtype, const float *from, size_t count)
 {
     switch (dtype) {
     case DKVB_DTYPE_U8:

@@ -166,11 +166,6 @@ dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *
     return DKVB_OK;
 }
 
-void dkvb_model_train_abort(dkvb_model *model)
-{
-    dkvb__training_free(model);
-}
-
 static dkvb_status need_training(const dkvb_model *model)
 {
     if (!model->training)
@@ -223,7 +218,7 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     if (bad < SIZE_MAX)
         return dkvb__fail_narrow(model, model->values_dtype, bad,
                                  t->values[bad / model->classes * t->stride + bad % model->classes]);
-    rc = dkvb__relearn_prepare(model, t->taught, &over);
+    rc = dkvb__relearn_prepare(model, t->taught, NULL, 0, &over);
     if (rc)
         return rc;
     e.write = true;
@@ -238,11 +233,16 @@ static dkvb_status end(dkvb_model *model, const struct dkvb__run *run)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_train_end(dkvb_model *model)
+dkvb_status dkvb_model_train_end(dkvb_model *model, int keep)
 {
     struct dkvb__run run;
-    dkvb_status rc = need_training(model);
+    dkvb_status rc = DKVB_OK;
 
+    if (!keep) {
+        dkvb__training_free(model);
+        return DKVB_OK;
+    }
+    rc = need_training(model);
     if (!rc)
         rc = dkvb__run_take(&run, NULL);
     return rc ? rc : end(model, &run);
@@ -677,7 +677,7 @@ dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t 
     rc = train_rows(model, &run, codes, labels, n);
     if (!rc)
         rc = end(model, &run);
-    dkvb_model_train_abort(model); /* no-op after a good end */
+    dkvb__training_free(model); /* no-op after a good end */
     return rc;
 }
 

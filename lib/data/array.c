@@ -30,7 +30,7 @@ void dkvb_array_free(dkvb_array *array)
     *array = (dkvb_array){.struct_size = array->struct_size};
 }
 
-void dkvb_half_from_floats(uint16_t *to, const float *from, size_t n)
+void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = dkvb__float_to_half(from[i]);
@@ -266,7 +266,7 @@ static dkvb_status check_features(const struct dkvb__stored *s)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: elements are %s; features must be float16, float32, float64 or uint8: "
                           "astype('float32') makes such of them",
-                          s->path, dkvb_dtype_name(a->dtype));
+                          s->path, dkvb_name(DKVB_NAME_DTYPE, a->dtype));
     if (a->ndim == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: a single number; features have 1 to %d dimensions", s->path,
                           DKVB_ARRAY_MAX_NDIM);
@@ -331,7 +331,7 @@ static dkvb_status check_labels(const struct dkvb__stored *s)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: elements are %s; labels must be integers (or bool): astype('int64') makes such of "
                           "whole numbers",
-                          s->path, dkvb_dtype_name(a->dtype));
+                          s->path, dkvb_name(DKVB_NAME_DTYPE, a->dtype));
     if (a->ndim == 2 && a->shape[1] != 1)
         return dkvb__fail(DKVB_EFORMAT,
                           "%.200s: %llu columns, labels must have 1: of one-hot rows argmax(axis=1) makes labels",

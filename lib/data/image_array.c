@@ -55,7 +55,7 @@ static dkvb_status take_shape(struct dkvb_imageset *set, const dkvb_array *a)
             DKVB_EFORMAT,
             "%.200s: elements are %s; pictures must be uint8, 0 to 255: (a * 255).round().astype('uint8') "
             "makes such of levels from 0 to 1",
-            set->path, dkvb_dtype_name(a->dtype));
+            set->path, dkvb_name(DKVB_NAME_DTYPE, a->dtype));
     if (is_one_picture(a))
         return dkvb__fail(
             DKVB_EFORMAT,

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/fnv.h"
 #include "base/signature.h"
 #include "base/status.h"
 #include "data/idx.h"
@@ -211,6 +212,65 @@ dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_pic
         full.label = set->kind->label(set, index);
     (void)set->kind->name(set, index, full.name, sizeof full.name);
     return dkvb__give_info(picture, &full, sizeof full, "picture");
+}
+
+/* The file that a picture lies in, if it is the first picture there and the file is not the set itself. */
+static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH_MAX])
+{
+    return set->kind->file && set->kind->file(set, index, path) && strcmp(path, set->path) != 0;
+}
+
+/* What is not there adds nothing: reading it will tell. Nor do folders, which an output may be written to. */
+static void add_file(uint64_t *sum, const char *path)
+{
+    struct stat st;
+    int64_t when[2];
+    uint64_t size;
+
+    if (stat(path, &st) != 0 || S_ISDIR(st.st_mode))
+        return;
+    size = (uint64_t)st.st_size;
+    when[0] = st.st_mtim.tv_sec;
+    when[1] = st.st_mtim.tv_nsec;
+    dkvb__fnv_add(sum, &size, sizeof size);
+    dkvb__fnv_add(sum, when, sizeof when);
+}
+
+uint64_t dkvb__imageset_checksum(const struct dkvb_imageset *set)
+{
+    uint64_t sum = DKVB__FNV_BEGIN;
+    char text[DKVB_PICTURE_NAME_SIZE > PATH_MAX ? DKVB_PICTURE_NAME_SIZE : PATH_MAX];
+
+    add_file(&sum, set->path);
+    for (uint64_t i = 0; i < set->info.pictures; i++) {
+        int32_t label = set->kind->label ? set->kind->label(set, i) : -1;
+
+        (void)set->kind->name(set, i, text, sizeof text);
+        dkvb__fnv_add(&sum, text, strlen(text) + 1);
+        dkvb__fnv_add(&sum, &label, sizeof label);
+        if (begins_file(set, i, text))
+            add_file(&sum, text);
+    }
+    return sum;
+}
+
+dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
+{
+    struct stat output, st;
+    char file[PATH_MAX];
+
+    if (!set || !path)
+        return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "path" : "set");
+    if (stat(path, &output) != 0)
+        return DKVB_OK;
+    for (uint64_t i = 0; i <= set->info.pictures; i++) { /* the last round is for the set itself */
+        const char *taken = i == set->info.pictures ? set->path : begins_file(set, i, file) ? file : NULL;
+
+        if (taken && stat(taken, &st) == 0 && st.st_dev == output.st_dev && st.st_ino == output.st_ino)
+            return dkvb__fail(DKVB_EINVAL, "%.200s: is one of the pictures of %.200s, which no output may replace",
+                              path, set->path);
+    }
+    return DKVB_OK;
 }
 
 dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,

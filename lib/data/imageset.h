@@ -49,6 +49,9 @@ extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, d
 /* Which CIFAR a path is by what lies there, its name and its size, in *format; 0 for none. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);
 
+/* A checksum that changes with the pictures: over names, labels, sizes and times of files, not over contents. */
+uint64_t dkvb__imageset_checksum(const struct dkvb_imageset *set);
+
 /* The last part of a path. */
 static inline const char *dkvb__base_name(const char *path)
 {

@@ -439,7 +439,7 @@ static dkvb_status put_halves(struct dkvb__writer *w, const float *from, size_t 
 
     for (size_t block; n > 0 && !rc; n -= block, from += block) {
         block = n < BLOCK ? n : BLOCK;
-        dkvb_half_from_floats(halves, from, block);
+        dkvb__half_from_floats(halves, from, block);
         rc = dkvb__writer_put(w, halves, block * sizeof *halves);
     }
     return rc;
@@ -457,7 +457,7 @@ dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint
 
     if (!rc && from != 0 && from != dtype && !halves)
         rc = dkvb__fail(DKVB_EINVAL, "%.300s: %s is not made of %s; only float16 is, of float32", path,
-                        dkvb_dtype_name(dtype), dkvb_dtype_name(from));
+                        dkvb_name(DKVB_NAME_DTYPE, dtype), dkvb_name(DKVB_NAME_DTYPE, from));
 
     if (rc)
         return rc;

@@ -5,29 +5,15 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-static const struct dtype {
-    const char *name;
-    size_t size;
-} dtypes[] = {
-    [DKVB_DTYPE_U8] = {"uint8", 1},    [DKVB_DTYPE_I8] = {"int8", 1},     [DKVB_DTYPE_U16] = {"uint16", 2},
-    [DKVB_DTYPE_I16] = {"int16", 2},   [DKVB_DTYPE_U32] = {"uint32", 4},  [DKVB_DTYPE_I32] = {"int32", 4},
-    [DKVB_DTYPE_U64] = {"uint64", 8},  [DKVB_DTYPE_I64] = {"int64", 8},   [DKVB_DTYPE_F16] = {"float16", 2},
-    [DKVB_DTYPE_F32] = {"float32", 4}, [DKVB_DTYPE_F64] = {"float64", 8}, [DKVB_DTYPE_BF16] = {"bfloat16", 2},
-};
-
-static bool known(uint32_t dtype)
-{
-    return dtype < sizeof dtypes / sizeof *dtypes && dtypes[dtype].name;
-}
-
 size_t dkvb__dtype_size(uint32_t dtype)
 {
-    return known(dtype) ? dtypes[dtype].size : 0;
-}
+    static const unsigned char sizes[] = {
+        [DKVB_DTYPE_U8] = 1,  [DKVB_DTYPE_I8] = 1,  [DKVB_DTYPE_U16] = 2, [DKVB_DTYPE_I16] = 2,
+        [DKVB_DTYPE_U32] = 4, [DKVB_DTYPE_I32] = 4, [DKVB_DTYPE_U64] = 8, [DKVB_DTYPE_I64] = 8,
+        [DKVB_DTYPE_F16] = 2, [DKVB_DTYPE_F32] = 4, [DKVB_DTYPE_F64] = 8, [DKVB_DTYPE_BF16] = 2,
+    };
 
-const char *dkvb_dtype_name(uint32_t dtype)
-{
-    return known(dtype) ? dtypes[dtype].name : "unknown";
+    return dtype < sizeof sizes ? sizes[dtype] : 0;
 }
 
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape)
@@ -68,7 +54,7 @@ size_t dkvb__elements(const dkvb_array *a)
 dkvb_status dkvb__stored_no_memory(const struct dkvb__stored *s, size_t count, uint32_t dtype)
 {
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu elements of type %s", s->path, count,
-                      dkvb_dtype_name(dtype));
+                      dkvb_name(DKVB_NAME_DTYPE, dtype));
 }
 
 dkvb_status dkvb__stored_check_size(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,

@@ -19,6 +19,9 @@ struct dkvb__stored {
 /* Bytes of one element; 0 for an unknown type. */
 size_t dkvb__dtype_size(uint32_t dtype);
 
+/* To the nearest, ties to even; too large becomes infinite. */
+void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
+
 /* Bytes of all elements. False if they do not fit in memory, where a dimension of 0 does not excuse the others: whoever
  * multiplies some of the dimensions later need not fear an overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);

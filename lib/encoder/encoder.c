@@ -8,66 +8,78 @@
 #include "base/status.h"
 #include "data/image.h"
 #include "data/imageset.h"
-#include "encoder/network.h"
+#include "encoder/encoder.h"
 
 static const struct kind {
-    const char *name;
     const struct dkvb__network *network; /* NULL: not in this build */
     bool weights;
 } kinds[] = {
-    [DKVB_ENCODER_PIXELS] = {"pixels", &dkvb__pixels, false},
-    [DKVB_ENCODER_DESCRIPTOR] = {"descriptor", &dkvb__descriptor, false},
+    [DKVB_ENCODER_PIXELS] = {&dkvb__pixels, false},
+    [DKVB_ENCODER_DESCRIPTOR] = {&dkvb__descriptor, false},
 #ifdef DKVB_HAVE_WEIGHTS
-    [DKVB_ENCODER_CLIP] = {"clip", &dkvb__clip, true},
-    [DKVB_ENCODER_RESNET50] = {"resnet50", &dkvb__resnet50, true},
+    [DKVB_ENCODER_CLIP] = {&dkvb__clip, true},
+    [DKVB_ENCODER_RESNET50] = {&dkvb__resnet50, true},
 #else
-    [DKVB_ENCODER_CLIP] = {"clip", NULL, true},
-    [DKVB_ENCODER_RESNET50] = {"resnet50", NULL, true},
+    [DKVB_ENCODER_CLIP] = {NULL, true},
+    [DKVB_ENCODER_RESNET50] = {NULL, true},
 #endif
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds, MESSAGE = 512 };
-
-struct dkvb_encoder {
-    dkvb_allocator mem;
-    const struct dkvb__network *network;
-    void *state;
-    dkvb_encoder_info info;
-    bool upright; /* pictures of sets are turned as EXIF says */
-    char identity[DKVB_ENCODER_IDENTITY_SIZE];
-};
-
-const char *dkvb_encoder_kind_name(uint32_t kind)
-{
-    return kind < KINDS ? kinds[kind].name : NULL;
-}
 
 static dkvb_status check_kind(uint32_t kind, const dkvb_encoder_options *o)
 {
     if (kind == 0 || kind >= KINDS)
         return dkvb__fail(DKVB_EINVAL, "encoder: kind %u found, 1 to %d wanted", kind, KINDS - 1);
     if (!kinds[kind].network)
-        return dkvb__fail(DKVB_ESTATE, "encoder %s: this build reads no weights (DKVB_WEIGHTS)", kinds[kind].name);
+        return dkvb__fail(DKVB_ESTATE, "encoder %s: this build reads no weights (DKVB_WEIGHTS)",
+                          dkvb_name(DKVB_NAME_ENCODER, kind));
     if (kinds[kind].weights && !o->weights)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file", kinds[kind].name);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: weights are wanted, a .safetensors file",
+                          dkvb_name(DKVB_NAME_ENCODER, kind));
     if (!kinds[kind].weights && o->weights)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", kinds[kind].name, o->weights);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no weights, %.300s found", dkvb_name(DKVB_NAME_ENCODER, kind),
+                          o->weights);
     if (o->upright > 1)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: upright is %u, it must be 0 or 1", kinds[kind].name, o->upright);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: upright is %u, it must be 0 or 1",
+                          dkvb_name(DKVB_NAME_ENCODER, kind), o->upright);
     if (kind != DKVB_ENCODER_CLIP && o->config)
-        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no config, %.300s found", kinds[kind].name, o->config);
+        return dkvb__fail(DKVB_EINVAL, "encoder %s: takes no config, %.300s found", dkvb_name(DKVB_NAME_ENCODER, kind),
+                          o->config);
     return dkvb__check_allocator(o->allocator);
+}
+
+/* Pixels take pictures of one size: that of the first one, where not all are said to be of a size. */
+static dkvb_status take_size(dkvb_encoder_options *o)
+{
+    const dkvb_imageset_info *info = &o->set->info;
+    dkvb_image first = DKVB_IMAGE_INIT;
+    dkvb_status rc;
+    bool sideways;
+
+    o->width = info->width;
+    o->height = info->height;
+    o->channels = info->channels;
+    if (o->width > 0)
+        return DKVB_OK;
+    rc = dkvb_imageset_read(o->set, 0, &first, o->allocator);
+    sideways = o->upright && first.orientation > 4;
+    o->width = sideways ? first.height : first.width;
+    o->height = sideways ? first.width : first.height;
+    o->channels = first.channels;
+    dkvb_image_free(&first);
+    return rc;
 }
 
 /* "kind", or "kind:" and what the network adds. */
 static dkvb_status open_network(dkvb_encoder *e, const dkvb_encoder_options *o)
 {
     char detail[DKVB_ENCODER_IDENTITY_SIZE - 20] = "";
-    const char *name = kinds[e->info.kind].name;
+    const char *name = dkvb_name(DKVB_NAME_ENCODER, e->info.kind);
     dkvb_status rc = e->network->open(&e->state, &e->info, detail, sizeof detail, o, &e->mem);
 
     if (!rc)
-        snprintf(e->identity, sizeof e->identity, "%s%s%s%s", name, *detail ? ":" : "", detail,
+        snprintf(e->info.identity, sizeof e->info.identity, "%s%s%s%s", name, *detail ? ":" : "", detail,
                  o->upright ? "+exif" : "");
     return rc;
 }
@@ -83,25 +95,32 @@ dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind, const dkvb_enco
         return dkvb__fail(DKVB_EINVAL, "encoder: out is NULL");
     *out = NULL;
     rc = dkvb__take_options(&o, sizeof o, opts, "encoder options");
+    if (!rc && kind == DKVB_ENCODER_REMEMBERED)
+        rc = dkvb__remembered_kind(&kind, &o);
     if (!rc)
         rc = check_kind(kind, &o);
+    if (!rc && kind == DKVB_ENCODER_PIXELS && o.set && o.width == 0)
+        rc = take_size(&o);
     if (rc)
         return rc;
     mem = dkvb__allocator(o.allocator);
     e = dkvb__alloc0(&mem, 1, sizeof *e);
     if (!e)
-        return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", kinds[kind].name);
+        return dkvb__fail(DKVB_ENOMEM, "encoder %s: out of memory", dkvb_name(DKVB_NAME_ENCODER, kind));
     e->mem = mem;
     e->network = kinds[kind].network;
-    e->upright = o.upright != 0;
-    e->info = (dkvb_encoder_info){.struct_size = sizeof e->info, .kind = kind};
+    e->info = (dkvb_encoder_info){.struct_size = sizeof e->info, .kind = kind, .upright = o.upright};
     rc = open_network(e, &o);
     if (rc) {
         dkvb__free(&mem, e);
         return rc;
     }
-    *out = e;
-    return DKVB_OK;
+    rc = dkvb__remembered_check(e, &o);
+    if (rc)
+        dkvb_encoder_free(e);
+    else
+        *out = e;
+    return rc;
 }
 
 void dkvb_encoder_free(dkvb_encoder *encoder)
@@ -120,11 +139,6 @@ dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info
     if (!encoder || !info)
         return dkvb__fail(DKVB_EINVAL, "encoder info: %s is NULL", encoder ? "info" : "encoder");
     return dkvb__give_info(info, &encoder->info, sizeof encoder->info, "encoder info");
-}
-
-const char *dkvb_encoder_identity(const dkvb_encoder *encoder)
-{
-    return encoder ? encoder->identity : NULL;
 }
 
 /* Picture i of an array whose elements are as large as its maker's header says. */
@@ -183,7 +197,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
     if (b->from.images) { /* the caller's, so not to be released, unless it is a turned copy */
         const dkvb_image *given = image_at(b->from.images, b->begin + i);
 
-        b->borrowed[i] = !b->encoder->upright || given->orientation <= 1;
+        b->borrowed[i] = !b->encoder->info.upright || given->orientation <= 1;
         image = *given;
         rc = b->borrowed[i] ? DKVB_OK : dkvb__image_turned(&image, given, NULL);
         if (!rc)
@@ -196,7 +210,7 @@ static dkvb_status read_and_fit(struct batch *b, size_t i)
         return rc;
     }
     rc = dkvb_imageset_read(b->from.set, b->from.first + b->begin + i, &image, NULL);
-    if (!rc && b->encoder->upright)
+    if (!rc && b->encoder->info.upright)
         rc = dkvb__image_turn_upright(&image);
     b->unread[i] = rc != DKVB_OK && rc != DKVB_ENOMEM;
     if (!rc)
@@ -227,23 +241,16 @@ static void release_fitted(struct batch *b)
             dkvb_image_free(&b->fitted[i]);
 }
 
-/* What the caller wants to know of pictures that could not be read. */
-struct unreadable {
-    uint8_t *readable;
-    dkvb_unreadable_fn tell;
-    void *user;
-};
-
-static dkvb_status judge(const struct batch *b, size_t i, const struct unreadable *u)
+static dkvb_status judge(const struct batch *b, size_t i, const dkvb_encode_options *o)
 {
-    if (u->readable)
-        u->readable[b->begin + i] = b->status[i] == DKVB_OK;
+    if (o->readable)
+        o->readable[b->begin + i] = b->status[i] == DKVB_OK;
     if (!b->status[i])
         return DKVB_OK;
-    if (!b->unread[i] || !u->tell)
-        return dkvb__fail(b->status[i], "%s", b->message[i]);
-    if (u->tell(u->user, b->from.first + b->begin + i, b->message[i]))
+    if (b->unread[i] && o->unreadable && o->unreadable(o->user, b->from.first + b->begin + i, b->message[i]))
         return dkvb__fail(DKVB_ECANCELLED, "stopped at a picture that cannot be read: %.400s", b->message[i]);
+    if (!b->unread[i] || !o->skip_unreadable)
+        return dkvb__fail(b->status[i], "%s", b->message[i]);
     return DKVB_OK;
 }
 
@@ -267,11 +274,11 @@ static dkvb_status check_rows(const struct batch *b, const float *x, size_t rows
     for (size_t i = 0; i < rows * dim; i++)
         if (!isfinite(x[i]))
             return dkvb__fail(DKVB_EFORMAT, "encoder %s: column %zu of a row is not finite: weights too large",
-                              b->encoder->identity, i % dim);
+                              b->encoder->info.identity, i % dim);
     return DKVB_OK;
 }
 
-static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadable *u, const struct dkvb__run *run)
+static dkvb_status encode_batch(struct batch *b, float *x, const dkvb_encode_options *o, const struct dkvb__run *run)
 {
     struct dkvb__view views[DKVB__ENCODER_BATCH];
     size_t readable = 0;
@@ -279,7 +286,7 @@ static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadab
 
     dkvb__parallel(run, b->n, prepare_one, b);
     for (size_t i = 0; i < b->n && !rc; i++) {
-        rc = judge(b, i, u);
+        rc = judge(b, i, o);
         if (!b->status[i])
             views[readable++] = (struct dkvb__view){b->fitted[i].pixels, b->fitted[i].width, b->fitted[i].height,
                                                     b->fitted[i].channels};
@@ -295,7 +302,7 @@ static dkvb_status encode_batch(struct batch *b, float *x, const struct unreadab
 }
 
 static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, size_t n, float *x,
-                              const struct unreadable *u, const dkvb_run_options *opts)
+                              const dkvb_encode_options *o, const dkvb_run_options *opts)
 {
     struct dkvb__run run;
     struct batch *b;
@@ -310,7 +317,7 @@ static dkvb_status encode_all(const dkvb_encoder *encoder, struct source from, s
     b->from = from;
     for (b->begin = 0; b->begin < n && !rc; b->begin += b->n) {
         b->n = n - b->begin < DKVB__ENCODER_BATCH ? n - b->begin : DKVB__ENCODER_BATCH;
-        rc = encode_batch(b, x + b->begin * encoder->info.dim, u, &run);
+        rc = encode_batch(b, x + b->begin * encoder->info.dim, o, &run);
         if (!rc)
             rc = dkvb__report(&run, b->begin + b->n, n);
     }
@@ -333,7 +340,7 @@ static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
 dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n, float *x,
                                 const dkvb_run_options *run)
 {
-    struct unreadable nothing = {0};
+    dkvb_encode_options nothing = DKVB_ENCODE_OPTIONS_INIT;
     dkvb_status rc = DKVB_OK;
 
     if (!encoder || (n > 0 && (!images || !x)))
@@ -344,20 +351,27 @@ dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *i
 }
 
 dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set, uint64_t first, size_t n,
-                                    float *x, uint8_t *readable, dkvb_unreadable_fn unreadable, void *user,
-                                    const dkvb_run_options *run)
+                                    float *x, const dkvb_encode_options *opts, const dkvb_run_options *run)
 {
-    struct unreadable u = {readable, unreadable, user};
-    dkvb_imageset_info info = {.struct_size = sizeof info};
+    dkvb_encode_options o = DKVB_ENCODE_OPTIONS_INIT;
+    dkvb_run_options r = DKVB_RUN_OPTIONS_INIT;
     dkvb_status rc;
 
     if (!encoder || !set || (n > 0 && !x))
         return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "x");
-    rc = dkvb_imageset_get_info(set, &info);
-    if (!rc && (first > info.pictures || n > info.pictures - first))
+    rc = dkvb__take_options(&o, sizeof o, opts, "encode options");
+    if (!rc)
+        rc = dkvb__take_options(&r, sizeof r, run, "run options");
+    if (!rc && o.skip_unreadable > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "encode: skip_unreadable is %u, it must be 0 or 1", o.skip_unreadable);
+    if (!rc && (first > set->info.pictures || n > set->info.pictures - first))
         rc = dkvb__fail(DKVB_ENOTFOUND, "encode: pictures %llu to %llu of a set of %llu", (unsigned long long)first,
-                        (unsigned long long)(first + n), (unsigned long long)info.pictures);
-    return rc ? rc : encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &u, run);
+                        (unsigned long long)(first + n), (unsigned long long)set->info.pictures);
+    if (rc)
+        return rc;
+    if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
+        r.threads = 1; /* copies of what lies in memory: more threads are no faster */
+    return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
 }
 
 dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *image, float *x, dkvb_trace_fn trace,
@@ -376,7 +390,7 @@ dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *im
         rc = encoder->network->check(encoder->state, image, "0");
     if (!rc)
         rc = dkvb__run_take(&run, NULL);
-    if (!rc && encoder->upright && image->orientation > 1)
+    if (!rc && encoder->info.upright && image->orientation > 1)
         rc = dkvb__image_turned(&turned, image, NULL);
     given = turned.pixels ? turned : *image;
     if (!rc)

@@ -9,7 +9,7 @@ struct dkvb__shown dkvb__show(const char *text)
     struct dkvb__shown shown;
     size_t i = 0;
 
-    for (; text[i] && i < sizeof shown.text - 1; i++)
+    for (; i < sizeof shown.text - 1 && text[i]; i++)
         shown.text[i] = text[i] >= ' ' && text[i] < 0x7F ? text[i] : '?';
     if (text[i])
         memcpy(shown.text + sizeof shown.text - 4, "...", 3);

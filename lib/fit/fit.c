@@ -11,7 +11,7 @@
 struct fit {
     struct dkvb__fitting f;
     dkvb_fit_options o;
-    struct dkvb__settings s;
+    dkvb_settings s;
     dkvb_fit_report report;
     dkvb_codebooks *cb;
     dkvb_model *model;
@@ -26,34 +26,45 @@ dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const char *name)
     return DKVB_OK;
 }
 
-dkvb_status dkvb__fit_take(dkvb_fit_options *o, struct dkvb__settings *s, const dkvb_fit_options *given)
+dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given)
 {
     dkvb_status rc;
 
     *o = (dkvb_fit_options)DKVB_FIT_OPTIONS_INIT;
-    s->keyinit = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    s->train = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
-    s->train.epochs = s->train.batch = 0;
-    s->train.learning_rate = s->train.rate_last = 0.0;
     rc = dkvb__take_options(o, sizeof *o, given, "fit options");
     if (!rc)
         rc = dkvb__check_allocator(o->allocator);
     if (!rc)
-        rc = dkvb__take_options(&s->keyinit, sizeof s->keyinit, o->keyinit, "key initialisation options");
-    if (!rc)
-        rc = dkvb__take_options(&s->train, sizeof s->train, o->train, "training options");
-    if (!rc && o->whiten > DKVB_WHITEN_CHOOSE)
-        rc = dkvb__fail(DKVB_EINVAL, "fit options: whiten is %u, it must be 0 to %d", o->whiten, DKVB_WHITEN_CHOOSE);
+        rc = dkvb__settings_take(s, o->settings);
     if (!rc && !(o->hold_out >= 0.0 && o->hold_out < 1.0))
         rc = dkvb__fail(DKVB_EINVAL, "fit options: hold_out is %g, it must be 0 or more and below 1", o->hold_out);
     if (!rc && o->count_classes > 1)
         rc = dkvb__fail(DKVB_EINVAL, "fit options: count_classes is %u, it must be 0 or 1", o->count_classes);
-    s->top_k = o->top_k;
     s->keyinit.allocator = o->allocator;
     return rc;
 }
 
-void dkvb__fit_describe(dkvb_fit_report *r, const struct dkvb__fitting *f, const struct dkvb__settings *s,
+static int keep_report(void *user, const dkvb_train_report *report)
+{
+    const struct dkvb__told *told = user;
+
+    told->report->loss = report->loss;
+    told->report->accuracy = report->accuracy;
+    told->report->rows = report->rows;
+    return told->train->report ? told->train->report(told->train->user, report) : 0;
+}
+
+dkvb_train_options dkvb__fit_tell(struct dkvb__told *told, dkvb_fit_report *report, const dkvb_train_options *train)
+{
+    dkvb_train_options telling = *train;
+
+    *told = (struct dkvb__told){report, train};
+    telling.report = keep_report;
+    telling.user = told;
+    return telling;
+}
+
+void dkvb__fit_describe(dkvb_fit_report *r, const struct dkvb__fitting *f, const dkvb_settings *s,
                         const dkvb_codebooks *cb)
 {
     r->labelled = f->labelled;
@@ -144,31 +155,20 @@ static dkvb_status measure_apart(struct fit *t, struct dkvb__measured *measured)
     return rc;
 }
 
-static int keep_report(void *user, const dkvb_train_report *report)
-{
-    struct fit *t = user;
-
-    t->report.loss = report->loss;
-    t->report.accuracy = report->accuracy;
-    t->report.rows = report->rows;
-    return t->s.train.report ? t->s.train.report(t->s.train.user, report) : 0;
-}
-
 static dkvb_status train_values(struct fit *t, bool keeps_held_out)
 {
     struct dkvb__measured measured = {.temperature = 1.0, .accuracy = NAN, .calibration_error = NAN};
-    dkvb_train_options told = t->s.train;
+    struct dkvb__told told;
+    dkvb_train_options telling = dkvb__fit_tell(&told, &t->report, &t->s.train);
     dkvb_status rc = DKVB_OK;
 
     if (!keeps_held_out && t->f.held_count >= DKVB__TEMPERATURE_ROWS)
         rc = measure_apart(t, &measured);
     if (!rc)
         rc = dkvb__fit_stage(&t->o, "values");
-    told.report = keep_report;
-    told.user = t;
     if (!rc)
         rc = dkvb__fitting_train(&t->f, t->cb, t->s.top_k, t->o.values_dtype, t->codes,
-                                 keeps_held_out ? t->f.taught : t->f.rows.labels, &told, &t->model);
+                                 keeps_held_out ? t->f.taught : t->f.rows.labels, &telling, &t->model);
     if (!rc && keeps_held_out)
         rc = dkvb__fit_stage(&t->o, "temperature");
     if (!rc && keeps_held_out)
@@ -189,7 +189,6 @@ static dkvb_status keep_rows(struct fit *t)
     const dkvb_fit_rows *r = &t->f.rows;
     dkvb_codeset_options o = DKVB_CODESET_OPTIONS_INIT;
     dkvb_codeset_source source = DKVB_CODESET_SOURCE_INIT;
-    bool own_keys = !t->o.codebooks && !t->o.key_rows;
     double temperature, power;
     dkvb_status rc = dkvb__fit_stage(&t->o, "codes");
 
@@ -197,6 +196,7 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
+    o.keyinit = t->o.codebooks || t->o.key_rows ? NULL : &t->s.keyinit; /* else the keys were placed on these rows */
     source.x = r->x;
     source.n = r->n;
     source.dim = r->dim;
@@ -209,17 +209,15 @@ static dkvb_status keep_rows(struct fit *t)
     if (!rc)
         rc = dkvb_codeset_add_features(t->set, t->cb, &source, t->f.run);
     if (!rc)
-        rc = dkvb_codeset_set_keyinit(t->set, own_keys ? &t->s.keyinit : NULL);
-    if (!rc)
         rc = dkvb_codeset_add_session(t->set, t->model, &t->s.train, NULL, 0);
     if (rc)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
     /* As it is fitted again when rows are taken out: the same rows in the same order give the same bits. */
-    rc = dkvb_codeset_fit_temperature(t->set, t->model, &temperature, &power, t->f.run);
+    rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)
-        return rc == DKVB_ENOTFOUND ? DKVB_OK : rc;
+        return rc;
     t->report.temperature = temperature;
     t->report.temperature_power = power;
     return dkvb_model_set_temperature(t->model, temperature, power);
@@ -228,10 +226,10 @@ static dkvb_status keep_rows(struct fit *t)
 static dkvb_status choose_whitening(struct fit *t, bool keeps_held_out)
 {
     struct dkvb__measured measured[2];
-    bool compared, whiten = t->o.whiten == DKVB_WHITEN_ALWAYS;
+    bool compared, whiten = t->s.whiten == DKVB_WHITEN_ALWAYS;
     dkvb_status rc = DKVB_OK;
 
-    if (t->o.whiten == DKVB_WHITEN_CHOOSE && !t->o.codebooks) {
+    if (t->s.whiten == DKVB_WHITEN_CHOOSE && !t->o.codebooks) {
         rc = dkvb__fit_stage(&t->o, "whitening");
         if (!rc)
             rc = dkvb__fitting_choose_whitening(&t->f, &t->s, keeps_held_out, measured, &compared, &whiten);

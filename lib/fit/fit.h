@@ -5,7 +5,7 @@
 #include "bottleneck/model.h"
 #include "dkvb/fit.h"
 
-enum { DKVB__ECE_BINS = 15, DKVB__MOST_COMPARED = 2048 /* columns, with and without whitening */ };
+enum { DKVB__MOST_COMPARED = 2048 /* columns, with and without whitening */ };
 
 /* Rows to learn from, checked, and which of them are held out. */
 struct dkvb__fitting {
@@ -57,42 +57,40 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* What a caller may leave open: see dkvb_fit_suit(). */
-struct dkvb__settings {
-    dkvb_keyinit_options keyinit;
-    dkvb_train_options train;
-    uint32_t top_k;
-};
-
-/* The structs of a caller, read and written as far as the caller knows them. `s` is filled in whole; give() writes
- * nothing that take() would refuse. */
-dkvb_status dkvb__settings_take(struct dkvb__settings *s, const dkvb_keyinit_options *keyinit,
-                                const dkvb_train_options *train, const uint32_t *top_k);
-dkvb_status dkvb__settings_give(const struct dkvb__settings *s, dkvb_keyinit_options *keyinit,
-                                dkvb_train_options *train, uint32_t *top_k);
+/* The settings of a caller (NULL: the defaults), read and written as far as the caller knows them. `s` is filled in
+ * whole; give() writes nothing that take() would refuse. */
+dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
+dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
 /* Fill in what is 0. */
-void dkvb__settings_suit(struct dkvb__settings *s, size_t rows, size_t columns, uint32_t classes);
+void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes);
 
 /* Keys on the rows, codes of all of them, values of those that are not held out, measured on the others; all thrown
  * away again. */
-dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
-                              struct dkvb__measured *out);
+dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out);
 
 /* Whether rows are to be half whitened: both ways tried on rows held out, `measured` plain and whitened. Rows that stay
  * held out for good take no part. Nothing is measured (`compared` false) where rows are too few or too wide. */
-dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
+dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
 /* The options of a caller, checked, with what he left open as 0 in `s`. */
-dkvb_status dkvb__fit_take(dkvb_fit_options *o, struct dkvb__settings *s, const dkvb_fit_options *given);
+dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
 /* Tell that a stage begins; DKVB_ECANCELLED. */
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const char *name);
 
+/* Training options that keep each epoch's loss, accuracy and rows in the report of a fit, before the caller's own
+ * callback is told. `told` must outlive the training. */
+struct dkvb__told {
+    dkvb_fit_report *report;
+    const dkvb_train_options *train;
+};
+dkvb_train_options dkvb__fit_tell(struct dkvb__told *told, dkvb_fit_report *report, const dkvb_train_options *train);
+
 /* What the rows and their settings say of a report. */
-void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const struct dkvb__settings *s,
+void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const dkvb_settings *s,
                         const dkvb_codebooks *cb);
 
 #endif

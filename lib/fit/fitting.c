@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/exact_math.h"
 #include "base/status.h"
+#include "bottleneck/calibration.h"
 #include "bottleneck/codeset.h"
-#include "dkvb/calibration.h"
 #include "dkvb/search.h"
 
 enum { LEAST_CLASS = 4 /* rows of a class of which some may be held out */ };
@@ -134,27 +133,28 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Mean cross-entropy at the temperature, nats, and the share of right answers. */
-static void measure_logits(const float *logits, const int32_t *labels, size_t n, size_t classes,
+/* Mean cross-entropy at the temperature, nats, the share of right answers, and the calibration error. */
+static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {
-    double loss = 0.0;
+    double loss = 0.0, gaps[DKVB__ECE_BINS] = {0.0};
+    uint64_t rows = 0;
     size_t right = 0;
 
     for (size_t r = 0; r < n; r++) {
         const float *row = logits + r * classes;
-        double sum = 0.0, own = dkvb_calibration_temperature(row, (uint32_t)classes, out->temperature, out->power);
         size_t best = 0;
 
         for (size_t l = 1; l < classes; l++)
             best = row[l] > row[best] ? l : best;
-        for (size_t l = 0; l < classes; l++)
-            sum += dkvb__exp(((double)row[l] - (double)row[best]) / own);
-        loss += dkvb__log(sum) - ((double)row[labels[r]] - (double)row[best]) / own;
+        loss += dkvb__row_loss(row, classes, labels[r], out->temperature, out->power);
         right += best == (size_t)labels[r];
     }
+    dkvb__gaps_add(gaps, &rows, logits, labels, n, classes, out->temperature, out->power);
     out->loss = loss / (double)n;
     out->accuracy = (double)right / (double)n;
+    out->calibration_error = dkvb__gaps_error(gaps, rows);
+    out->rows = n;
 }
 
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
@@ -175,16 +175,11 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
     if (!rc && !logits)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the logits of %zu rows held out", n);
     if (!rc)
-        rc = dkvb_model_decode(model, held_codes, model->top_k, n, logits, f->run);
+        rc = dkvb_model_decode(model, held_codes, model->top_k, n, NULL, logits, f->run);
     if (!rc && n >= DKVB__TEMPERATURE_ROWS)
         rc = dkvb_calibration_fit(logits, labels, n, (uint32_t)classes, &out->temperature, &out->power);
     if (!rc)
-        rc = dkvb_calibration_error(logits, labels, n, (uint32_t)classes, out->temperature, out->power, DKVB__ECE_BINS,
-                                    &out->calibration_error);
-    if (!rc) {
-        measure_logits(logits, labels, n, classes, out);
-        out->rows = n;
-    }
+        measure_logits(logits, labels, n, (uint32_t)classes, out);
     dkvb__free_erased(&f->mem, held_codes);
     dkvb__free_erased(&f->mem, labels);
     dkvb__free_erased(&f->mem, logits);
@@ -204,7 +199,7 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
     with_ids.ids = f->rows.ids;
     rc = dkvb_model_new(out, cb, f->rows.classes, &o);
     if (!rc && dtype)
-        rc = dkvb_model_set_values_dtype(*out, dtype);
+        rc = dkvb_model_set_values(*out, NULL, dtype);
     if (!rc)
         rc = dkvb_model_train(*out, codes, top_k, labels, f->rows.n, &with_ids, f->run);
     if (rc) {
@@ -223,8 +218,7 @@ dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codeb
     return dkvb_search(cb, mask, f->rows.x, f->rows.n, top_k, *codes, NULL, run);
 }
 
-dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
-                              struct dkvb__measured *out)
+dkvb_status dkvb__fitting_try(const struct dkvb__fitting *f, const dkvb_settings *settings, struct dkvb__measured *out)
 {
     dkvb_train_options quiet = settings->train;
     dkvb_codebooks *cb = NULL;

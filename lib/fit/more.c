@@ -6,25 +6,28 @@
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
-#include "dkvb/replay.h"
 #include "dkvb/search.h"
 #include "fit/fit.h"
+#include "unlearn/replay.h"
 
 /* `after` is what the model becomes at the end, when nothing can fail any more. */
 struct more {
     struct dkvb__fitting f;
     dkvb_fit_options o;
-    struct dkvb__settings s;
+    dkvb_settings s;
     dkvb_fit_report report;
     dkvb_model *model, *after;
     dkvb_codeset *set;
-    uint64_t *ids;           /* [n], of rows without ids that join a codeset */
-    uint16_t *searched;      /* [n][C][k], of rows that bring no codes */
-    const uint16_t *codes;   /* the same, from whichever side */
-    uint64_t *taught;        /* [n], ids of the rows that take part in the session */
-    uint8_t *gone;           /* [rows of the larger part, new ones included], scratch */
-    bool joined;             /* the rows are in the codeset */
-    uint8_t *classes_taught; /* [L], 1 for classes of the new rows, where those may be relearned */
+    uint64_t *ids;         /* [n], of rows without ids that join a codeset */
+    uint16_t *searched;    /* [n][C][k], of rows that bring no codes */
+    const uint16_t *codes; /* the same, from whichever side */
+    uint64_t *taught;      /* [n], ids of the rows that take part in the session */
+    uint8_t *gone;         /* [rows of the larger part, new ones included], scratch */
+    bool joined;           /* the rows are in the codeset */
+    uint64_t *back;        /* [back_count], ids that were removed from the codeset and come back; or NULL */
+    size_t back_count;
+    struct dkvb__removed before; /* where some come back: what the codeset remembered of removed rows before that */
+    uint8_t *classes_taught;     /* [L], 1 for classes of the new rows, where those may be relearned */
 };
 
 /* A codeset records what gives the model's values from nothing: so it must before, and will afterwards. */
@@ -47,7 +50,7 @@ static dkvb_status check_codeset(const struct more *t)
             DKVB_ESTATE, "codeset: %u sessions are recorded, there is room for no more: train a model anew on all rows",
             t->set->sessions);
     rc = dkvb__codeset_need_codes(t->set, DKVB_PART_HELD_OUT);
-    return rc ? rc : dkvb_replay_check(t->model, t->set, NULL, 0, t->f.run);
+    return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
 /* Rows without ids are numbered on from the largest id; those with ids must be new. */
@@ -200,6 +203,23 @@ static dkvb_status measure_apart(struct more *t, struct dkvb__measured *measured
     return rc;
 }
 
+/* Where relearning is asked for, ids that were removed may come back. */
+static dkvb_status readmit(struct more *t)
+{
+    dkvb_status rc;
+
+    t->back = dkvb__alloc(&t->f.mem, t->f.rows.n, sizeof *t->back);
+    if (!t->back)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", t->f.rows.n);
+    for (size_t i = 0; i < t->f.rows.n; i++)
+        if (dkvb__removed_has(&t->set->removed, t->f.rows.ids[i]))
+            t->back[t->back_count++] = t->f.rows.ids[i];
+    if (t->back_count == 0)
+        return DKVB_OK;
+    rc = dkvb__removed_copy(&t->before, &t->set->removed, &t->set->mem);
+    return rc ? rc : dkvb_codeset_readmit(t->set, t->back, t->back_count);
+}
+
 static dkvb_status join_codeset(struct more *t)
 {
     const struct dkvb__coderows *a = &t->set->part[DKVB_PART_TRAINING], *b = &t->set->part[DKVB_PART_HELD_OUT];
@@ -219,7 +239,9 @@ static dkvb_status join_codeset(struct more *t)
     source.labels = t->f.rows.labels;
     source.held_out = t->f.held;
     source.codes = t->codes;
-    rc = dkvb_codeset_add_features(t->set, t->model->codebooks, &source, t->f.run);
+    rc = t->s.train.relearn ? readmit(t) : DKVB_OK;
+    if (!rc)
+        rc = dkvb_codeset_add_features(t->set, t->model->codebooks, &source, t->f.run);
     t->joined = !rc;
     return rc;
 }
@@ -228,32 +250,13 @@ static dkvb_status join_codeset(struct more *t)
  */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
-    const struct dkvb__coderows *held = &t->set->part[DKVB_PART_HELD_OUT];
-    double temperature = 1.0, power = 0.0;
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
 
-    if (rc)
-        return rc;
-    rc = dkvb_codeset_fit_temperature(t->set, t->after, &temperature, &power, t->f.run);
-    if (rc && rc != DKVB_ENOTFOUND)
-        return rc;
-    t->report.temperature_kept = rc ? DKVB_TEMPERATURE_FEW_ROWS : DKVB_TEMPERATURE_FITTED;
-    measured->temperature = temperature;
-    measured->power = power;
-    measured->rows = 0;
-    for (size_t i = 0; i < held->n; i++)
-        measured->rows += held->labels[i] >= 0;
-    return DKVB_OK;
-}
-
-static int keep_report(void *user, const dkvb_train_report *report)
-{
-    struct more *t = user;
-
-    t->report.loss = report->loss;
-    t->report.accuracy = report->accuracy;
-    t->report.rows = report->rows;
-    return t->s.train.report ? t->s.train.report(t->s.train.user, report) : 0;
+    if (!rc)
+        rc = dkvb__codeset_fit_temperature(t->set, t->after, &measured->temperature, &measured->power, &measured->rows,
+                                           t->f.run);
+    t->report.temperature_kept = measured->rows > 0 ? DKVB_TEMPERATURE_FITTED : DKVB_TEMPERATURE_FEW_ROWS;
+    return rc;
 }
 
 /* The last step, of which nothing else can fail. */
@@ -272,7 +275,8 @@ static dkvb_status run_more(struct more *t)
     const int32_t *labels = labels_to_teach(t);
     struct dkvb__relearning over = {0};
     dkvb_run_options quiet = DKVB_RUN_OPTIONS_INIT;
-    dkvb_train_options told = t->s.train;
+    struct dkvb__told told;
+    dkvb_train_options telling = dkvb__fit_tell(&told, &t->report, &t->s.train);
     struct dkvb__measured measured;
     dkvb_status rc = find_codes(t);
 
@@ -280,10 +284,8 @@ static dkvb_status run_more(struct more *t)
         rc = t->set ? join_codeset(t) : measure_apart(t, &measured);
     if (!rc)
         rc = dkvb__fit_stage(&t->o, "values");
-    told.report = keep_report;
-    told.user = t;
     if (!rc)
-        rc = train_twin(t, labels, &told, &t->after);
+        rc = train_twin(t, labels, &telling, &t->after);
     if (!rc && t->set)
         rc = fit_temperature(t, &measured);
     if (!rc)
@@ -291,7 +293,7 @@ static dkvb_status run_more(struct more *t)
     if (!rc && (t->o.count_classes || t->model->counts)) /* quiet: it must not stop half way */
         rc = dkvb_model_count_classes(t->model, t->codes, t->s.top_k, labels, t->f.rows.n, &quiet);
     if (!rc)
-        rc = dkvb__relearn_prepare(t->model, t->classes_taught, &over);
+        rc = dkvb__relearn_prepare(t->model, t->classes_taught, t->back, t->back_count, &over);
     if (!rc && t->set)
         rc = record_session(t);
     if (rc) {
@@ -338,6 +340,15 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
+    if (rc && t.before.hash) { /* who came back is gone again */
+        struct dkvb__removed fewer = codeset->removed;
+
+        codeset->removed = t.before;
+        t.before = fewer;
+    }
+    if (codeset)
+        dkvb__removed_free(&t.before, &codeset->mem);
+    dkvb__free_erased(&model->mem, t.back);
     if (!rc && report)
         rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
     dkvb_model_free(t.after);

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "bottleneck/codebooks.h"
+#include "bottleneck/keyinit.h"
 #include "fit/fit.h"
 
 enum {
@@ -22,28 +23,29 @@ static double first_rate(uint32_t classes)
     return rate < 2.0 ? 2.0 : rate > 8.0 ? 8.0 : rate;
 }
 
-dkvb_status dkvb__settings_take(struct dkvb__settings *s, const dkvb_keyinit_options *keyinit,
-                                const dkvb_train_options *train, const uint32_t *top_k)
+dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given)
 {
     dkvb_status rc;
 
-    s->keyinit = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    s->train = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
-    s->top_k = *top_k;
-    rc = dkvb__take_options(&s->keyinit, sizeof s->keyinit, keyinit, "key initialisation options");
-    return rc ? rc : dkvb__take_options(&s->train, sizeof s->train, train, "training options");
+    *s = (dkvb_settings)DKVB_SETTINGS_INIT;
+    rc = dkvb__take_options(s, sizeof *s, given, "settings");
+    if (!rc && (s->keyinit.struct_size != sizeof s->keyinit || s->train.struct_size != sizeof s->train))
+        rc =
+            dkvb__fail(DKVB_EINVAL,
+                       "settings: struct_size of keyinit is %zu and of train %zu, they must be %zu and %zu: begin with "
+                       "DKVB_SETTINGS_INIT",
+                       s->keyinit.struct_size, s->train.struct_size, sizeof s->keyinit, sizeof s->train);
+    if (!rc && s->whiten > DKVB_WHITEN_CHOOSE)
+        rc = dkvb__fail(DKVB_EINVAL, "settings: whiten is %u, it must be 0 to %d", s->whiten, DKVB_WHITEN_CHOOSE);
+    return rc;
 }
 
-dkvb_status dkvb__settings_give(const struct dkvb__settings *s, dkvb_keyinit_options *keyinit,
-                                dkvb_train_options *train, uint32_t *top_k)
+dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to)
 {
-    dkvb_status rc = dkvb__give_info(keyinit, &s->keyinit, sizeof s->keyinit, "key initialisation options");
-
-    *top_k = s->top_k;
-    return rc ? rc : dkvb__give_info(train, &s->train, sizeof s->train, "training options");
+    return dkvb__give_info(to, s, sizeof *s, "settings");
 }
 
-void dkvb__settings_suit(struct dkvb__settings *s, size_t rows, size_t columns, uint32_t classes)
+void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t classes)
 {
     dkvb_keyinit_options *keyinit = &s->keyinit;
     dkvb_train_options *train = &s->train;
@@ -52,7 +54,7 @@ void dkvb__settings_suit(struct dkvb__settings *s, size_t rows, size_t columns, 
     classes = classes > 0 ? classes : 1;
     if (columns == 1) /* of length 1, it would be a sign and nothing else */
         keyinit->normalize = 0;
-    dkvb_keyinit_options_suit(keyinit, rows, columns);
+    dkvb__keyinit_suit(keyinit, rows, columns);
     /* With many classes, values are what a model weighs: fewer keys cost it least. Whole words of keys. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
@@ -77,41 +79,25 @@ void dkvb__settings_suit(struct dkvb__settings *s, size_t rows, size_t columns, 
     }
 }
 
-dkvb_status dkvb_fit_suit(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, size_t rows,
-                          size_t columns, uint32_t classes)
+/* Everything that the paper states; the rest stays. */
+static void apply_paper(dkvb_settings *s)
 {
-    struct dkvb__settings s;
-    dkvb_status rc = dkvb__settings_take(&s, keyinit, train, top_k);
-
-    if (rc)
-        return rc;
-    dkvb__settings_suit(&s, rows, columns, classes);
-    return dkvb__settings_give(&s, keyinit, train, top_k);
-}
-
-dkvb_status dkvb_fit_paper(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k)
-{
-    struct dkvb__settings s;
-    dkvb_status rc = dkvb__settings_take(&s, keyinit, train, top_k);
-
-    if (rc)
-        return rc;
-    s.keyinit.method = DKVB_KEYINIT_EMA;
-    s.keyinit.codebooks = 256;
-    s.keyinit.keys = 4096;
-    s.keyinit.key_dim = 32;
-    s.keyinit.passes = 2;
-    s.keyinit.batch = 2048;
-    s.keyinit.decay = 0.95;
-    s.keyinit.rows_per_key = 64;
-    s.keyinit.normalize = 0;
-    s.top_k = 1;
-    s.train.epochs = 1;
-    s.train.learning_rate = 6.0;
-    s.train.rate_last = 0.0; /* constant, also where a caller then sets another rate or more epochs */
-    s.train.label_smoothing = 0.0;
-    s.train.batch = 256;
-    return dkvb__settings_give(&s, keyinit, train, top_k);
+    s->keyinit.method = DKVB_KEYINIT_EMA;
+    s->keyinit.codebooks = 256;
+    s->keyinit.keys = 4096;
+    s->keyinit.key_dim = 32;
+    s->keyinit.passes = 2;
+    s->keyinit.batch = 2048;
+    s->keyinit.decay = 0.95;
+    s->keyinit.rows_per_key = 64;
+    s->keyinit.normalize = 0;
+    s->top_k = 1;
+    s->whiten = DKVB_WHITEN_NEVER;
+    s->train.epochs = 1;
+    s->train.learning_rate = 6.0;
+    s->train.rate_last = 0.0; /* constant, also where a caller then sets another rate or more epochs */
+    s->train.label_smoothing = 0.0;
+    s->train.batch = 256;
 }
 
 /* Bytes of a model file, sections and all; names, journal and counts aside, which begin small. */
@@ -123,26 +109,16 @@ static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool w
            s->codebooks * 4 + s->input_dim * 4 + (whitened ? dkvb__whitening_count(s) * 4 : 0) + 20 * 64;
 }
 
-dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, uint32_t *whiten,
-                            size_t rows, size_t columns, uint32_t classes, uint64_t bytes)
+/* Fewer keys and codebooks, where they were open, so that a file takes at most `bytes`. */
+static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t columns, uint32_t classes, uint64_t bytes)
 {
     uint64_t whitening = (uint64_t)columns * columns * sizeof(float);
-    bool chooses = *whiten == DKVB_WHITEN_CHOOSE && whitening <= bytes / 4 && columns <= DKVB__MOST_COMPARED;
-    bool whitened = *whiten == DKVB_WHITEN_ALWAYS || chooses;
-    struct dkvb__settings s;
-    struct dkvb__shape shape;
-    uint32_t keys, codebooks;
-    bool keys_open, codebooks_open;
-    dkvb_status rc = dkvb__settings_take(&s, keyinit, train, top_k);
+    bool chooses = s->whiten == DKVB_WHITEN_CHOOSE && whitening <= bytes / 4 && columns <= DKVB__MOST_COMPARED;
+    bool whitened = s->whiten == DKVB_WHITEN_ALWAYS || chooses;
+    bool keys_open = open->keyinit.keys == 0, codebooks_open = open->keyinit.codebooks == 0;
+    struct dkvb__shape shape = {s->keyinit.codebooks, s->keyinit.keys, s->keyinit.key_dim, (uint32_t)columns};
+    const uint32_t keys = shape.keys, codebooks = shape.codebooks;
 
-    if (rc)
-        return rc;
-    keys_open = s.keyinit.keys == 0;
-    codebooks_open = s.keyinit.codebooks == 0;
-    dkvb__settings_suit(&s, rows, columns, classes);
-    shape = (struct dkvb__shape){s.keyinit.codebooks, s.keyinit.keys, s.keyinit.key_dim, (uint32_t)columns};
-    keys = shape.keys;
-    codebooks = shape.codebooks;
     /* Fewer keys cost less accuracy than fewer codebooks, down to 256 of them. */
     while (file_bytes(&shape, classes, whitened) > bytes) {
         if (keys_open && shape.keys > 256)
@@ -174,9 +150,29 @@ dkvb_status dkvb_fit_within(dkvb_keyinit_options *keyinit, dkvb_train_options *t
         fits = more.codebooks <= codebooks && file_bytes(&more, classes, whitened) <= bytes;
         shape = fits ? more : shape;
     }
-    s.keyinit.codebooks = shape.codebooks;
-    s.keyinit.keys = shape.keys;
-    s.top_k = s.top_k < shape.keys ? s.top_k : shape.keys;
-    *whiten = chooses ? DKVB_WHITEN_CHOOSE : whitened ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
-    return dkvb__settings_give(&s, keyinit, train, top_k);
+    s->keyinit.codebooks = shape.codebooks;
+    s->keyinit.keys = shape.keys;
+    s->top_k = s->top_k < shape.keys ? s->top_k : shape.keys;
+    s->whiten = chooses ? DKVB_WHITEN_CHOOSE : whitened ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_t rows, size_t columns, uint32_t classes, uint32_t preset,
+                          uint64_t bytes)
+{
+    dkvb_settings s, open;
+    dkvb_status rc = dkvb__settings_take(&s, settings);
+
+    if (!rc && preset > DKVB_PRESET_PAPER)
+        rc = dkvb__fail(DKVB_EINVAL, "preset is %u, it must be %d (none) or %d (the paper's)", preset, DKVB_PRESET_NONE,
+                        DKVB_PRESET_PAPER);
+    if (rc)
+        return rc;
+    if (preset == DKVB_PRESET_PAPER)
+        apply_paper(&s);
+    open = s;
+    dkvb__settings_suit(&s, rows, columns, classes);
+    if (bytes > 0)
+        rc = shrink(&s, &open, columns, classes, bytes);
+    return rc ? rc : dkvb__settings_give(&s, settings);
 }

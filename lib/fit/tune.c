@@ -32,17 +32,18 @@ static double seconds_now(void)
 
 /* The setting where the caller left something open. False if it asks for what the caller has fixed, or for what the
  * data cannot give. */
-static bool apply(const struct setting *s, uint32_t whiten, const struct dkvb__fitting *f, struct dkvb__settings *to)
+static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;
 
     if ((s->keys && (to->keyinit.keys || s->keys > f->labelled / 3)) || (s->top_k && to->top_k) ||
         (s->epochs && to->train.epochs) || (s->rate != 1.0 && !rate_open))
         return false;
-    if (whiten == DKVB_WHITEN_CHOOSE ? s->whiten && f->rows.dim > DKVB__MOST_COMPARED : s->whiten != whiten)
+    if (to->whiten == DKVB_WHITEN_CHOOSE ? s->whiten && f->rows.dim > DKVB__MOST_COMPARED : s->whiten != to->whiten)
         return false;
     to->keyinit.keys = s->keys ? s->keys : to->keyinit.keys;
     to->keyinit.whiten = s->whiten;
+    to->whiten = s->whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     to->top_k = s->top_k ? s->top_k : to->top_k;
     to->train.epochs = s->epochs ? s->epochs : to->train.epochs;
     dkvb__settings_suit(to, f->labelled, f->rows.dim, f->rows.classes);
@@ -53,7 +54,7 @@ static bool apply(const struct setting *s, uint32_t whiten, const struct dkvb__f
     return to->top_k <= to->keyinit.keys;
 }
 
-static dkvb_status tell(const dkvb_tune_options *o, uint32_t number, const struct dkvb__settings *s,
+static dkvb_status tell(const dkvb_tune_options *o, uint32_t number, const dkvb_settings *s,
                         const struct dkvb__measured *measured)
 {
     dkvb_trial trial = {.struct_size = sizeof trial,
@@ -73,11 +74,11 @@ static dkvb_status tell(const dkvb_tune_options *o, uint32_t number, const struc
     return DKVB_OK;
 }
 
-dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, uint32_t *top_k, uint32_t *trials,
-                      const dkvb_fit_rows *rows, const dkvb_tune_options *given, const dkvb_run_options *run)
+dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dkvb_tune_options *given,
+                      const dkvb_run_options *run)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
-    struct dkvb__settings open, winner;
+    dkvb_settings open, winner;
     uint32_t made = 0;
     double began = seconds_now(), best = -1.0;
     dkvb_allocator mem;
@@ -86,12 +87,10 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
 
     if (!rc)
         rc = dkvb__check_allocator(o.allocator);
-    if (!rc && o.whiten > DKVB_WHITEN_CHOOSE)
-        rc = dkvb__fail(DKVB_EINVAL, "tune options: whiten is %u, it must be 0 to %d", o.whiten, DKVB_WHITEN_CHOOSE);
     if (!rc && !(o.seconds >= 0.0))
         rc = dkvb__fail(DKVB_EINVAL, "tune options: seconds is %g, it must be 0 or more", o.seconds);
     if (!rc)
-        rc = dkvb__settings_take(&open, keyinit, train, top_k);
+        rc = dkvb__settings_take(&open, chosen);
     if (rc)
         return rc;
     winner = open;
@@ -104,12 +103,12 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
         rc = dkvb__fail(DKVB_EINVAL, "tune: only %zu rows can be held out, %d are needed to tell settings apart",
                         f.held_count, LEAST_HELD);
     for (size_t i = 0; !rc && i < sizeof settings / sizeof *settings && (o.trials == 0 || made < o.trials); i++) {
-        struct dkvb__settings this = open;
+        dkvb_settings this = open;
         struct dkvb__measured measured;
 
         if (o.trials == 0 && made > 0 && o.seconds > 0.0 && seconds_now() - began > o.seconds)
             break;
-        if (!apply(&settings[i], o.whiten, &f, &this))
+        if (!apply(&settings[i], &f, &this))
             continue;
         this.keyinit.allocator = o.allocator;
         rc = dkvb__fitting_try(&f, &this, &measured);
@@ -122,12 +121,10 @@ dkvb_status dkvb_tune(dkvb_keyinit_options *keyinit, dkvb_train_options *train, 
     }
     dkvb__fitting_free(&f);
     if (!rc && made == 0)
-        rc = dkvb__fail(DKVB_EINVAL, "tune: top_k is %u, which is more than the keys of a codebook", *top_k);
+        rc = dkvb__fail(DKVB_EINVAL, "tune: top_k is %u, which is more than the keys of a codebook", open.top_k);
     if (rc)
         return rc;
     winner.keyinit.allocator = open.keyinit.allocator;
     winner.train.trials = made;
-    if (trials)
-        *trials = made;
-    return dkvb__settings_give(&winner, keyinit, train, top_k);
+    return dkvb__settings_give(&winner, chosen);
 }

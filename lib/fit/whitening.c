@@ -61,7 +61,7 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
 
 /* Keys are placed and rows searched once, since neither looks at labels; then each fifth of the rows is answered by
  * values that learned from the others. So all rows judge: a fifth alone is wrong too often, by its noise. */
-static dkvb_status judge(struct part *p, const struct dkvb__settings *s, struct dkvb__measured *out)
+static dkvb_status judge(struct part *p, const dkvb_settings *s, struct dkvb__measured *out)
 {
     struct dkvb__fitting *f = &p->f;
     dkvb_train_options quiet = s->train;
@@ -97,13 +97,13 @@ static dkvb_status judge(struct part *p, const struct dkvb__settings *s, struct 
     return rc;
 }
 
-dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const struct dkvb__settings *settings,
+dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const dkvb_settings *settings,
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten)
 {
     size_t n = f->rows.n < MOST_ROWS ? f->rows.n : MOST_ROWS;
     uint32_t most = n < KEYS ? (uint32_t)n : KEYS;
-    struct dkvb__settings s = *settings;
+    dkvb_settings s = *settings;
     struct part part = {.f = {.rows = DKVB_FIT_ROWS_INIT, .mem = f->mem}};
     struct dkvb__run run;
     dkvb_status rc;

@@ -1,4 +1,5 @@
 /* Codes files: what a codeset holds (docs/format.md). */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -312,7 +313,7 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     o.seed = dkvb__read64(b + AT_KEYINIT_SEED);
     if (flags & ~(uint32_t)(FLAG_NORMALIZE | FLAG_WHITEN))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section keyinit uses fields this library does not know", c->file.path);
-    return bad_contents(c, dkvb_codeset_set_keyinit(set, &o));
+    return bad_contents(c, dkvb__codeset_set_keyinit(set, &o));
 }
 
 /* Packed codes, checked and unpacked. Memory for them is at most 16 times what the section has. */
@@ -535,7 +536,8 @@ dkvb_status dkvb__codeset_take(dkvb_codeset **out, const struct dkvb__file *file
     return rc;
 }
 
-dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_allocator *given)
+dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_codebooks *codebooks,
+                              const dkvb_allocator *given)
 {
     dkvb_allocator mem = dkvb__allocator(given);
     struct dkvb__file file;
@@ -544,5 +546,15 @@ dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_a
     *out = NULL;
     if (!rc)
         rc = dkvb__file_open(&file, path);
-    return rc ? rc : dkvb__codeset_take(out, &file, &mem);
+    if (!rc)
+        rc = dkvb__codeset_take(out, &file, &mem);
+    if (!rc && codebooks && dkvb__codeset_check(*out, codebooks) != DKVB_OK) {
+        char why[300];
+
+        snprintf(why, sizeof why, "%s", dkvb_last_error());
+        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: %s", path, why);
+        dkvb_codeset_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }

@@ -31,7 +31,7 @@ static const char *evidence_fault(const struct dkvb__record *r, const unsigned c
     uint32_t flags = dkvb__read32(b);
     bool plain = r->kind == DKVB_JOURNAL_UNDO || r->kind == DKVB_JOURNAL_PURGE;
 
-    if (flags > ALL_FLAGS || (r->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(r->strength)))
+    if (flags > ALL_FLAGS || !dkvb__strength_known(r->strength))
         return "has evidence with fields this library does not know";
     if ((!r->salted && !is_zero(r->salt)) || (!r->commits_to_rows && !is_zero(r->rows_hash)) ||
         (!r->commits_to_pairs && !is_zero(r->pairs_hash)))

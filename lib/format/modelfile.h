@@ -36,10 +36,6 @@ enum {
 dkvb_status dkvb__model_write(const dkvb_model *model, struct dkvb__output *to);
 dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 
-/* A string of known length out of a section, checked; the caller frees it. */
-dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, struct dkvb__reader *bytes, size_t size,
-                                 const char *section, char **out);
-
 /* Section "evidence": read for the journal that the model has already, and written for all of its entries. */
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__evidence_size(const struct dkvb__journal *j);

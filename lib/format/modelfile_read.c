@@ -32,9 +32,9 @@ struct reading {
     size_t stored;    /* how many those are */
 };
 
-static const char *const known_sections[] = {"shape",     "classes", "journal", "mask",   "purged",
-                                             "center",    "scales",  "keys",    "values", "evidence", "terms",
-                                             "whitening", "encoder", "counts",  "valued", "lengths"};
+static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
+                                             "scales",  "keys",    "values",  "evidence", "terms",  "whitening",
+                                             "encoder", "counts",  "valued",  "lengths"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -319,27 +319,22 @@ static dkvb_status read_mask(const struct reading *r, dkvb_model *m)
     return rc;
 }
 
-dkvb_status dkvb__modelfile_text(const char *path, const dkvb_allocator *mem, struct dkvb__reader *bytes, size_t size,
-                                 const char *section, char **out)
+static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
+                             char **out)
 {
     const unsigned char *at = dkvb__take(bytes, size);
 
     *out = NULL;
     if (!at)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", path, section);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s ends within a text", r->file.file.path, section);
     if (!dkvb__utf8_valid((const char *)at, size))
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", path, section);
-    *out = dkvb__alloc0(mem, size + 1, 1);
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section %s has a text that is not clean UTF-8", r->file.file.path,
+                          section);
+    *out = dkvb__alloc0(r->mem, size + 1, 1);
     if (!*out)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
     memcpy(*out, at, size);
     return DKVB_OK;
-}
-
-static dkvb_status take_text(const struct reading *r, struct dkvb__reader *bytes, size_t size, const char *section,
-                             char **out)
-{
-    return dkvb__modelfile_text(r->file.file.path, r->mem, bytes, size, section, out);
 }
 
 static dkvb_status parse_names(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
@@ -396,7 +391,7 @@ static const char *record_fault(const dkvb_model *m, const struct dkvb__record *
 
     if (record->kind < DKVB_JOURNAL_FORGET || record->kind > DKVB_JOURNAL_RELEARN)
         return "is of an unknown kind";
-    if (record->pairs > dkvb_mask_total(m->mask) || record->pairs_new > record->pairs || record->time < 0)
+    if (record->pairs > dkvb__pair_count(m) || record->pairs_new > record->pairs || record->time < 0)
         return "has numbers that cannot be";
     if (record->kind != DKVB_JOURNAL_FORGET && (record->list || record->pairs_new != 0))
         return "lists pairs but is not a forgetting";
@@ -628,26 +623,18 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
     return DKVB_OK;
 }
 
-static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *given, bool map,
-                              bool inspect)
+static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_model_options *o, bool inspect)
 {
-    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     struct reading r = {.inspect = inspect};
-    dkvb_allocator mem;
+    dkvb_allocator mem = dkvb__allocator(o->allocator);
     dkvb_status rc;
 
     *out = NULL;
-    rc = dkvb__take_options(&o, sizeof o, given, "model options");
-    if (!rc)
-        rc = dkvb__check_allocator(o.allocator);
-    if (rc)
-        return rc;
-    mem = dkvb__allocator(o.allocator);
     r.mem = &mem;
     rc = dkvb__container_open(&r.file, path, DKVB__KIND_MODEL, &mem);
     if (rc)
         return rc;
-    if (map)
+    if (o->in_place)
         rc = dkvb__mapping_open(&r.mapping, &r.file.file, &mem);
     if (!rc)
         rc = read_model(&r, out);
@@ -703,11 +690,20 @@ static dkvb_status check_contents(const dkvb_model *m)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *opts)
+dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model_options *given)
 {
-    dkvb_status rc = open_model(out, path, opts, false, false);
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_status rc;
 
+    *out = NULL;
+    rc = dkvb__take_options(&o, sizeof o, given, "model options");
     if (!rc)
+        rc = dkvb__check_allocator(o.allocator);
+    if (!rc && o.in_place > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "model options: in_place is %u, it must be 0 or 1", o.in_place);
+    if (!rc)
+        rc = open_model(out, path, &o, false);
+    if (!rc && !o.in_place)
         rc = check_contents(*out);
     if (rc) {
         dkvb_model_free(*out);
@@ -736,18 +732,18 @@ dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, co
     return rc;
 }
 
-dkvb_status dkvb_model_map(dkvb_model **out, const char *path, const dkvb_model_options *opts)
-{
-    return open_model(out, path, opts, true, false);
-}
-
 dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
 {
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_model *m;
-    dkvb_status rc = open_model(&m, path, NULL, true, true);
+    dkvb_status rc;
 
+    o.in_place = 1;
+    rc = open_model(&m, path, &o, true);
     if (rc)
         return rc;
+    dkvb__free(&m->mem, m->encoder); /* the info must not point to what goes with the model */
+    m->encoder = NULL;
     rc = dkvb_model_get_info(m, info);
     dkvb_model_free(m);
     return rc;

@@ -150,7 +150,7 @@ static void pass_effects(struct stream *s, dkvb_plan *plan)
             e->right_after != e->right_before - e->lost + e->gained)
             fail(s, "the effect on a class cannot be");
         if (s->way == READ && !s->rc)
-            dkvb_effect_add(e, &(dkvb_class_effect){0});
+            dkvb__effect_add(e, &(dkvb_class_effect){0});
     }
 }
 

@@ -13,9 +13,9 @@
 #include "bottleneck/codes.h"
 #include "bottleneck/sums.h"
 #include "bottleneck/value_types.h"
-#include "dkvb/choose.h"
 #include "dkvb/search.h"
-#include "unlearn/held_out.h"
+#include "unlearn/choose.h"
+#include "unlearn/effect.h"
 
 /* Rounds of the search, each of which follows rows so many powers of two further than the one before. */
 enum { ROUNDS = 4, FURTHER = 2 };
@@ -105,7 +105,7 @@ static uint16_t next_key(const struct following *f, size_t c, const uint16_t *de
 
 static uint32_t lowest_rank(const struct following *f, const struct follower *w, size_t c, size_t filled)
 {
-    uint32_t lowest = DKVB_RANK_NEVER;
+    uint32_t lowest = DKVB__RANK_NEVER;
 
     for (size_t i = 0; i < filled; i++)
         lowest = rank_of(f, c, w->selected[i]) < lowest ? rank_of(f, c, w->selected[i]) : lowest;
@@ -218,7 +218,7 @@ static double accuracy(const struct group *g)
 
 /* By how much both limits are exceeded, together. In rows first, where what is allowed is a whole number more often. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
-                     const dkvb_budget_options *o)
+                     const struct dkvb__budget_limits *o)
 {
     double over = (double)forget->right - o->target * (double)forget->rows;
     double drop = (double)retain_before - (double)retain->right - o->max_retain_drop * (double)retain->rows;
@@ -235,7 +235,7 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
 }
 
 /* Go through the turns, all sorted, and stop at the first budget that keeps both limits. */
-static void sweep(const struct following *f, const struct turns *turns, const dkvb_budget_options *o,
+static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
     struct group groups[DKVB_ASIDE + 1] = {{0, 0}};
@@ -340,7 +340,7 @@ static dkvb_status following_new(struct following *f, unsigned threads)
     return ok ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to follow %zu rows", f->held.n);
 }
 
-static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *held, const dkvb_budget_options *o)
+static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *held, const struct dkvb__budget_limits *o)
 {
     bool any = false;
     uint32_t first = 0;
@@ -349,10 +349,11 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
     if (rc)
         return rc;
     if (!(o->target >= 0.0 && o->target <= 1.0) || !(o->max_retain_drop >= 0.0 && o->max_retain_drop <= 1.0))
-        return dkvb__fail(DKVB_EINVAL, "budget: target %g, drop %g; 0 to 1 is wanted", o->target, o->max_retain_drop);
+        return dkvb__fail(DKVB_EINVAL, "budget: target %g and drop %g found, both must be 0 to 1", o->target,
+                          o->max_retain_drop);
     for (uint32_t l = 0; l < f->model->classes; l++)
         if (f->classes[l] > DKVB_ASIDE)
-            return dkvb__fail(DKVB_EINVAL, "budget: class %u is marked %u, 0 to %d is wanted", l, f->classes[l],
+            return dkvb__fail(DKVB_EINVAL, "budget: class %u is marked %u, it must be 0 to %d", l, f->classes[l],
                               DKVB_ASIDE);
     while (first + 1 < f->model->classes && f->classes[first] != DKVB_FORGET)
         first++;
@@ -392,8 +393,8 @@ static size_t find_open(struct following *f)
 }
 
 /* Follow all rows to f->limit and look for the first budget that keeps both limits. */
-static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run, const dkvb_budget_options *o,
-                                   size_t round, dkvb_budget *found)
+static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
+                                   const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
     struct turns turns = {0};
     dkvb_status rc = DKVB_OK;
@@ -423,16 +424,15 @@ static uint64_t largest_rank(const struct following *f)
     uint64_t most = 0;
 
     for (size_t i = 0; i < pairs; i++)
-        if (f->rank[i] != DKVB_RANK_NEVER && f->rank[i] > most)
+        if (f->rank[i] != DKVB__RANK_NEVER && f->rank[i] > most)
             most = f->rank[i];
     return most;
 }
 
-dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
-                             const uint8_t *classes, const dkvb_budget_options *given, dkvb_budget *out,
-                             const dkvb_run_options *opts)
+dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
+                              const uint8_t *classes, const struct dkvb__budget_limits *limits, dkvb_budget *out,
+                              const dkvb_run_options *opts)
 {
-    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
     struct following f = {.model = model, .rank = rank, .classes = classes, .held = DKVB_CODESET_ROWS_INIT};
     dkvb_budget found = DKVB_BUDGET_INIT;
     struct dkvb__run run;
@@ -440,9 +440,7 @@ dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, cons
     dkvb_status rc = dkvb__run_take(&run, opts);
 
     if (!rc)
-        rc = dkvb__take_options(&o, sizeof o, given, "budget options");
-    if (!rc)
-        rc = check_search(&f, held, &o);
+        rc = check_search(&f, held, limits);
     if (rc)
         return rc;
     rc = following_new(&f, run.threads);
@@ -451,11 +449,11 @@ dkvb_status dkvb_budget_find(const dkvb_model *model, const uint32_t *rank, cons
      * classes as it has changes: so rows are followed a little way first, and further where that was not enough. */
     for (size_t round = 0; !rc && !found.met && round < ROUNDS; round++) {
         f.limit = most >> FURTHER * (ROUNDS - 1 - round);
-        rc = search_to_limit(&f, &run, &o, round, &found);
+        rc = search_to_limit(&f, &run, limits, round, &found);
     }
     found.roomy = with_room(&found, most);
     if (!rc)
-        rc = dkvb__give_info(out, &found, sizeof found, "budget");
+        *out = found;
     following_free(&f, run.threads);
     return rc;
 }

@@ -58,4 +58,4 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
     return DKVB_OK;
 }
 
-const struct dkvb__method dkvb__by_values = {"values", true, score};
+const struct dkvb__method dkvb__by_values = {true, score};

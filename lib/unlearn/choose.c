@@ -16,11 +16,6 @@ static const struct dkvb__method *const methods[] = {
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
-const char *dkvb_method_name(uint32_t method)
-{
-    return method > 0 && method < METHODS ? methods[method]->name : "";
-}
-
 /* Marks of rows or classes: each of the three, and one of them to be forgotten. */
 static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 {
@@ -28,11 +23,11 @@ static dkvb_status check_marks(const uint8_t *marks, size_t n, const char *what)
 
     for (size_t i = 0; i < n; i++) {
         if (marks[i] > DKVB_ASIDE)
-            return dkvb__fail(DKVB_EINVAL, "request: %s %zu is marked %u, 0 to %d is wanted", what, i, marks[i],
+            return dkvb__fail(DKVB_EINVAL, "request: %s %zu is marked %u, it must be 0 to %d", what, i, marks[i],
                               DKVB_ASIDE);
         any = any || marks[i] == DKVB_FORGET;
     }
-    return any ? DKVB_OK : dkvb__fail(DKVB_EINVAL, "request: none of %zu marked to be forgotten, by %s", n, what);
+    return any ? DKVB_OK : dkvb__fail(DKVB_EINVAL, "request: no %s of %zu is marked to be forgotten", what, n);
 }
 
 static dkvb_status check_rows(const dkvb_model *model, const dkvb_request *q)
@@ -49,12 +44,13 @@ static dkvb_status check_rows(const dkvb_model *model, const dkvb_request *q)
 static dkvb_status check_classes(const dkvb_model *model, const dkvb_request *q)
 {
     if (!q->classes)
-        return dkvb__fail(DKVB_EINVAL, "request: method %s without codes needs classes", dkvb_method_name(q->method));
+        return dkvb__fail(DKVB_EINVAL, "request: method %s without codes needs classes",
+                          dkvb_name(DKVB_NAME_METHOD, q->method));
     if (q->method == DKVB_METHOD_EXAMPLES)
         return dkvb__fail(DKVB_EINVAL, "request: method examples needs codes");
     if (q->method != DKVB_METHOD_VALUES && !model->counts)
         return dkvb__fail(DKVB_ENOTFOUND,
-                          "the model keeps no counts of its classes: codes are wanted, or method values");
+                          "the model keeps no counts of its classes: give codes of rows, or take method values");
     return check_marks(q->classes, model->classes, "class");
 }
 
@@ -147,8 +143,8 @@ static dkvb_status rank_by_place(const dkvb_model *model, const uint64_t *scores
     return DKVB_OK;
 }
 
-dkvb_status dkvb_unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
-                              const dkvb_run_options *opts)
+dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
+                               const dkvb_run_options *opts)
 {
     size_t pairs = dkvb__pair_count(model);
     struct dkvb__choice choice;
@@ -161,25 +157,24 @@ dkvb_status dkvb_unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkv
     if (rc)
         return rc;
     for (size_t i = 0; i < pairs; i++) {
-        rank[i] = DKVB_RANK_NEVER;
+        rank[i] = DKVB__RANK_NEVER;
         most = scores[i] > most ? scores[i] : most;
     }
     if (choice.request.method == DKVB_METHOD_EXAMPLES || choice.request.method == DKVB_METHOD_EVERY)
         for (size_t i = 0; i < pairs; i++)
-            rank[i] = scores[i] ? (uint32_t)(most - scores[i] + 1) : DKVB_RANK_NEVER;
+            rank[i] = scores[i] ? (uint32_t)(most - scores[i] + 1) : DKVB__RANK_NEVER;
     else
         rc = rank_by_place(model, scores, rank);
     dkvb__free(&model->mem, scores);
     return rc;
 }
 
-dkvb_status dkvb_unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget)
+void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget)
 {
-    uint32_t most = budget < DKVB_RANK_NEVER ? (uint32_t)budget : DKVB_RANK_NEVER - 1;
+    uint32_t most = budget < DKVB__RANK_NEVER ? (uint32_t)budget : DKVB__RANK_NEVER - 1;
 
     for (size_t c = 0; c < mask->codebooks; c++, rank += mask->keys)
         for (size_t j = 0; j < mask->keys; j++)
             if (rank[j] <= most)
                 dkvb__mask_set(mask, c, j);
-    return DKVB_OK;
 }

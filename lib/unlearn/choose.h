@@ -19,7 +19,6 @@ struct dkvb__choice {
  * scores are fractions gives the bits of doubles, which for numbers of one sign come in the same order.
  */
 struct dkvb__method {
-    const char *name;
     bool from_values;                                                    /* looks at neither codes nor counts */
     dkvb_status (*score)(const struct dkvb__choice *, uint64_t *scores); /* [C][K], cleared */
 };
@@ -37,6 +36,17 @@ static inline uint64_t dkvb__score_of(double x)
     memcpy(&bits, &x, sizeof bits);
     return x > 0.0 ? bits : 0;
 }
+
+/* In a ranking: this pair is chosen by no budget. */
+#define DKVB__RANK_NEVER 0xFFFFFFFFu
+
+/* The budget from which on each pair is chosen: dkvb_unlearn_choose() with budget B takes exactly the pairs whose rank
+ * is at most B. rank: [C][K], 1 or more, or DKVB__RANK_NEVER; undefined on failure. */
+dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
+                               const dkvb_run_options *run);
+
+/* Add to `mask` the pairs whose rank is at most `budget`. */
+void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
 /* select.c: add to the mask the `pairs` pairs with the largest scores, [C][K], ties to the lowest; none with a score of
  * 0. */

@@ -28,4 +28,4 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
     return rc;
 }
 
-const struct dkvb__method dkvb__by_contrast = {"contrast", false, score};
+const struct dkvb__method dkvb__by_contrast = {false, score};

@@ -110,7 +110,8 @@ dkvb_status dkvb_model_count_classes(dkvb_model *model, const uint16_t *codes, u
         rc = dkvb__check_codes(model, codes, k, n);
     for (size_t r = 0; !rc && r < n; r++)
         if (labels[r] < -1 || (labels[r] >= 0 && (uint32_t)labels[r] >= model->classes))
-            rc = dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, -1 to %u is wanted", r, labels[r], model->classes - 1);
+            rc =
+                dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, it must be -1 to %u", r, labels[r], model->classes - 1);
     if (!rc && !model->counts) {
         model->counts = dkvb__class_counts_new(model);
         rc = model->counts ? DKVB_OK
@@ -127,7 +128,8 @@ dkvb_status dkvb_model_class_counts(const dkvb_model *model, uint32_t label, uin
     const uint32_t *kept;
 
     if (label >= model->classes)
-        return dkvb__fail(DKVB_EINVAL, "class %u, 0 to %u is wanted", label, model->classes - 1);
+        return dkvb__fail(DKVB_EINVAL, "class %u does not exist, the model has classes 0 to %u", label,
+                          model->classes - 1);
     if (!model->counts)
         return dkvb__fail(DKVB_ENOTFOUND, "the model keeps no counts of its classes");
     kept = model->counts + label * pairs;

@@ -1,4 +1,5 @@
-#include "dkvb/effect.h"
+/* What masks do to rows held out, foreseen from their deep codes (include/dkvb/effect.h). */
+#include "unlearn/effect.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include "bottleneck/codes.h"
 #include "dkvb/choose.h"
 #include "dkvb/search.h"
-#include "unlearn/held_out.h"
 
 dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows *given, const dkvb_model *model)
 {
@@ -27,8 +27,8 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
                           out->codebooks, out->k, shape->codebooks, model->top_k);
     for (size_t r = 0; r < out->n; r++)
         if (out->labels[r] < -1 || (out->labels[r] >= 0 && (uint32_t)out->labels[r] >= model->classes))
-            return dkvb__fail(DKVB_EINVAL, "held-out rows: row %zu has label %d, -1 to %u is wanted", r, out->labels[r],
-                              model->classes - 1);
+            return dkvb__fail(DKVB_EINVAL, "held-out rows: row %zu has label %d, it must be -1 to %u", r,
+                              out->labels[r], model->classes - 1);
     return dkvb__check_code_range(out->codes, out->k, out->n, shape->codebooks, shape->keys);
 }
 
@@ -88,7 +88,7 @@ static dkvb_status answer(const dkvb_model *model, const dkvb_mask *mask, const 
     atomic_init(&s.exhausted, 0);
     dkvb__parallel(&run, n, select_row, &s);
     *exhausted = atomic_load(&s.exhausted);
-    return dkvb_model_classify(model, codes, model->top_k, n, answers, opts);
+    return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
 /* loss = (lost - gained) / rows; its interval with half a row more in each of the four cells. */
@@ -105,7 +105,7 @@ static void work_out(dkvb_class_effect *e)
     e->high = middle + half < 1.0 ? middle + half : 1.0;
 }
 
-void dkvb_effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
+void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
 {
     sum->rows += part->rows;
     sum->right_before += part->right_before;
@@ -178,8 +178,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     return rc;
 }
 
-dkvb_status dkvb_effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *given,
-                               int32_t *labels, uint64_t *exhausted, const dkvb_run_options *opts)
+dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *given,
+                                int32_t *labels, uint64_t *exhausted, const dkvb_run_options *opts)
 {
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
     uint64_t out = 0;
@@ -206,8 +206,8 @@ dkvb_status dkvb_effect_measure(const dkvb_model *model, const dkvb_mask *before
     return compare(&(struct side){model, before}, &(struct side){model, mask}, held, effects, exhausted, opts);
 }
 
-dkvb_status dkvb_effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
-                                dkvb_class_effect *effects, const dkvb_run_options *opts)
+dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
+                                 dkvb_class_effect *effects, const dkvb_run_options *opts)
 {
     if (memcmp(before->codebooks->birth, after->codebooks->birth, sizeof before->codebooks->birth) != 0 ||
         before->classes != after->classes || before->top_k != after->top_k)
@@ -246,32 +246,4 @@ dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size
         labels[others[i].index] = -1;
     dkvb__free_erased(&model->mem, others);
     return DKVB_OK;
-}
-
-static dkvb_status check_marks(const dkvb_model *model, const uint8_t *classes)
-{
-    for (uint32_t l = 0; l < model->classes; l++)
-        if (classes[l] > DKVB_ASIDE)
-            return dkvb__fail(DKVB_EINVAL, "sample: class %u is marked %u, it must be 0 to %d", l, classes[l],
-                              DKVB_ASIDE);
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_effect_sample(const dkvb_model *model, const dkvb_codeset_rows *given, const uint8_t *classes,
-                               uint64_t most, int32_t *labels, uint64_t *rows)
-{
-    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
-    uint64_t stay;
-    dkvb_status rc = dkvb__held_out_take(&held, given, model);
-
-    if (!rc)
-        rc = check_marks(model, classes);
-    if (rc)
-        return rc;
-    if (held.n > 0)
-        memcpy(labels, held.labels, held.n * sizeof *labels);
-    rc = dkvb__effect_draw(model, held.ids, held.n, classes, most, labels, &stay);
-    if (!rc && rows)
-        *rows = stay;
-    return rc;
 }

@@ -13,13 +13,6 @@
 #include "base/sort.h"
 #include "base/status.h"
 
-const char *dkvb_strength_name(uint32_t strength)
-{
-    static const char *const names[] = {"", "suppress", "", "exact"};
-
-    return strength <= DKVB_STRENGTH_EXACT ? names[strength] : "";
-}
-
 /* hash = SHA-256(salt, domain, count, ids); the ids ascend and take `size` bytes. The domain keeps a set of rows from
  * passing for a set of pairs. */
 static void commit(uint8_t hash[32], const uint8_t salt[32], const char *domain, uint64_t count, const void *ids,
@@ -90,11 +83,12 @@ static dkvb_status commit_to_rows(uint8_t hash[32], const uint8_t salt[32], cons
 
 static dkvb_status check_options(const dkvb_forget_options *o)
 {
-    if (o->strength != DKVB_STRENGTH_NONE && !*dkvb_strength_name(o->strength))
+    if (!dkvb__strength_known(o->strength))
         return dkvb__fail(DKVB_EINVAL, "strength: %u found, it must be 0 (not said), 1 (suppress) or 3 (exact)",
                           o->strength);
     if (o->row_count > 0 && !o->rows)
-        return dkvb__fail(DKVB_EINVAL, "rows: NULL, %llu rows are wanted", (unsigned long long)o->row_count);
+        return dkvb__fail(DKVB_EINVAL, "rows: NULL found, row_count says that there are %llu",
+                          (unsigned long long)o->row_count);
     if (o->row_count > SIZE_MAX / sizeof *o->rows)
         return dkvb__fail(DKVB_EINVAL, "rows: %llu do not fit in memory", (unsigned long long)o->row_count);
     return DKVB_OK;
@@ -221,18 +215,27 @@ dkvb_status dkvb__evidence_check(const dkvb_model *model)
     return DKVB_OK;
 }
 
+dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names)
+{
+    const struct dkvb__record *r = &model->journal.records[index];
+    uint8_t hash[32];
+    dkvb_status rc;
+
+    *names = false;
+    if (!r->commits_to_rows || !r->salted || r->rows != n)
+        return DKVB_OK;
+    rc = commit_to_rows(hash, r->salt, rows, n, &model->mem);
+    *names = !rc && memcmp(hash, r->rows_hash, sizeof hash) == 0;
+    return rc;
+}
+
 int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, const uint64_t *rows, size_t n)
 {
-    const struct dkvb__record *r;
-    uint8_t hash[32];
+    bool names = false;
 
     if (entry < 1 || entry > model->journal.count)
         return 0;
-    r = &model->journal.records[entry - 1];
-    if (!r->commits_to_rows || !r->salted || r->rows != n)
-        return 0;
-    return commit_to_rows(hash, r->salt, rows, n, &model->mem) == DKVB_OK &&
-           memcmp(hash, r->rows_hash, sizeof hash) == 0;
+    return dkvb__record_names_rows(model, (size_t)entry - 1, rows, n, &names) == DKVB_OK && names;
 }
 
 void dkvb_journal_head(const dkvb_model *model, uint8_t *head)

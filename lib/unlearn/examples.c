@@ -5,40 +5,7 @@
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
-#include "dkvb/unlearn.h"
 #include "unlearn/choose.h"
-
-static void add_row(dkvb_mask *mask, const uint16_t *code, uint32_t k)
-{
-    for (size_t c = 0; c < mask->codebooks; c++)
-        for (size_t j = 0; j < k; j++, code++)
-            if (*code != DKVB_CODE_NONE)
-                dkvb__mask_set(mask, c, *code);
-}
-
-dkvb_status dkvb_unlearn_by_examples(dkvb_mask *mask, const uint16_t *codes, uint32_t k, size_t n, size_t examples,
-                                     uint64_t seed)
-{
-    size_t size = (size_t)mask->codebooks * k, *rows;
-    struct dkvb__rng rng;
-    dkvb_status rc;
-
-    if (k < 1 || k > mask->keys)
-        return dkvb__fail(DKVB_EINVAL, "codes have k = %u, 1 to %u is wanted", k, mask->keys);
-    rc = dkvb__check_code_range(codes, k, n, mask->codebooks, mask->keys);
-    if (rc)
-        return rc;
-    examples = examples < n ? examples : n;
-    rows = dkvb__alloc(&mask->mem, n, 2 * sizeof *rows);
-    if (!rows)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", n);
-    dkvb__rng_seed(&rng, seed, 0);
-    dkvb__rng_choose(&rng, n, examples, rows, rows + n);
-    for (size_t i = 0; i < examples; i++)
-        add_row(mask, codes + rows[i] * size, k);
-    dkvb__free(&mask->mem, rows);
-    return DKVB_OK;
-}
 
 /* Rows of the request that are to be forgotten, in the order in which they are drawn; to be freed. */
 static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, size_t *count)
@@ -81,4 +48,4 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
     return rc;
 }
 
-const struct dkvb__method dkvb__by_examples = {"examples", false, score};
+const struct dkvb__method dkvb__by_examples = {false, score};

@@ -134,7 +134,7 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
 /* Give a record the pairs of a mask, and commit to them. */
 static dkvb_status take_pairs(struct dkvb__record *record, const dkvb_mask *mask, const dkvb_allocator *mem)
 {
-    record->pairs = dkvb_mask_count(mask);
+    record->pairs = dkvb__mask_count(mask);
     record->list = list_pairs(mask, record->pairs, mem);
     if (!record->list)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for a list of pairs");
@@ -160,10 +160,10 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         return rc;
     }
     /* Nothing fails from here on. The record is chained as it stands, so it has all its numbers first. */
-    before = dkvb_mask_count(model->mask);
+    before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
-    record.pairs_new = dkvb_mask_count(model->mask) - before;
+    record.pairs_new = dkvb__mask_count(model->mask) - before;
     id = dkvb__journal_append(model, &record);
     if (entry)
         *entry = id;
@@ -194,14 +194,14 @@ static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t excep
 {
     const struct dkvb__journal *j = &model->journal;
 
-    dkvb_mask_clear(mask);
+    dkvb__mask_clear(mask);
     for (size_t i = 0; i < j->count; i++)
         if (i + 1 != except)
             dkvb__record_add_to(&j->records[i], mask);
     dkvb__drop_purged(mask, model->codebooks);
 }
 
-dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
+dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
 {
     struct dkvb__record undo, *record;
     uint64_t before;
@@ -209,24 +209,26 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry)
 
     if ((rc = dkvb__model_need_mutable(model)) != DKVB_OK)
         return rc;
+    for (size_t i = model->journal.count; entry == 0 && i > 0; i--)
+        if (model->journal.records[i - 1].state == DKVB_JOURNAL_ACTIVE)
+            entry = i;
+    if (entry == 0)
+        return dkvb__fail(DKVB_ENOTFOUND, "no forgetting is active, so there is nothing to undo");
     if ((rc = find_masking(model, entry, &record)) != DKVB_OK)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
     record = &model->journal.records[entry - 1]; /* preparing may have moved it */
-    before = dkvb_mask_count(model->mask);
+    before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);
     undo.ends = entry;
-    undo.pairs = before - dkvb_mask_count(model->mask);
+    undo.pairs = before - dkvb__mask_count(model->mask);
     dkvb__free_erased(&model->mem, record->list);
     record->list = NULL;
     dkvb__journal_append(model, &undo);
+    if (undone)
+        *undone = entry;
     return DKVB_OK;
-}
-
-dkvb_status dkvb_journal_check_reason(const char *reason)
-{
-    return dkvb__check_text("reason", reason, DKVB__MAX_REASON);
 }
 
 dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped)
@@ -240,7 +242,7 @@ dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped
     for (size_t i = 0; !rc && i < j->count; i++) {
         if (!dkvb__record_in_force(&j->records[i]))
             continue;
-        rc = dkvb_journal_get_classes(model, i + 1, marks);
+        rc = dkvb_journal_get_terms(model, i + 1, marks, NULL);
         for (uint32_t l = 0; !rc && l < model->classes; l++)
             if (marks[l] == DKVB_FORGET && model->names[l]) {
                 rc = dkvb_model_set_class_name(model, l, NULL);
@@ -251,11 +253,6 @@ dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped
     if (!rc && dropped)
         *dropped = count;
     return rc;
-}
-
-uint64_t dkvb_journal_count(const dkvb_model *model)
-{
-    return model->journal.count;
 }
 
 dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index, dkvb_journal_entry *entry)
@@ -276,6 +273,7 @@ dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index, dkvb_journ
     full.pairs_new = record->pairs_new;
     full.method = record->method;
     full.reason = record->reason;
+    full.in_force = dkvb__record_in_force(record);
     full.strength = record->strength;
     dkvb__terms_tell(record, &full);
     full.rows = record->rows;

@@ -14,7 +14,6 @@
 #include "dkvb/search.h"
 #include "unlearn/draft.h"
 #include "unlearn/evidence.h"
-#include "unlearn/held_out.h"
 #include "unlearn/journal.h"
 
 static dkvb_status check_share(const char *what, double share)
@@ -117,7 +116,7 @@ static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
     bool placing = q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED;
-    dkvb_status rc = placing ? DKVB_OK : dkvb_codeset_check(p->set, p->model->codebooks);
+    dkvb_status rc = placing ? DKVB_OK : dkvb__codeset_check(p->set, p->model->codebooks);
 
     if (rc)
         return rc;
@@ -230,7 +229,7 @@ static dkvb_status find_codes(struct dkvb__planning *p)
 
 dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 {
-    return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search_part(p->set, part, p->model->codebooks, p->run);
+    return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search(p->set, p->model->codebooks, part, p->run);
 }
 
 /* Codes of those rows held out that have a label in p->sampled, where the codeset keeps features of all: they are
@@ -325,11 +324,11 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     dkvb_status rc = dkvb_mask_copy(&both, p->model->mask);
 
     if (!rc)
-        rc = dkvb_mask_union(both, plan->mask);
+        rc = dkvb_mask_combine(both, plan->mask, DKVB_MASK_UNION);
     if (!rc) {
         dkvb__drop_purged(both, p->model->codebooks);
-        plan->info.pairs = dkvb_mask_count(plan->mask);
-        plan->info.pairs_new = dkvb_mask_count(both) - dkvb_mask_count(p->model->mask);
+        plan->info.pairs = dkvb__mask_count(plan->mask);
+        plan->info.pairs_new = dkvb__mask_count(both) - dkvb__mask_count(p->model->mask);
     }
     dkvb_mask_free(both);
     return rc;
@@ -488,7 +487,7 @@ static dkvb_status make(struct dkvb__planning *p)
     if (!rc && plan->request.mask)
         rc = plan_mask(p);
     else if (!rc && plan->request.strength == DKVB_STRENGTH_EXACT) {
-        if (dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK)
+        if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK)
             rc = dkvb__plan_take_held_out(p);
         if (!rc)
             rc = dkvb__plan_exact(p);
@@ -513,7 +512,7 @@ dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_
     plan->classes = model->classes;
     plan->request = *q;
     dkvb_journal_head(model, plan->head);
-    plan->entries = dkvb_journal_count(model);
+    plan->entries = model->journal.count;
     plan->values_dtype = model->values_dtype;
     plan->counted = model->counts != NULL;
     return DKVB_OK;
@@ -598,7 +597,7 @@ dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *par
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
 
-    o.method = exact ? replayed : plan->info.method ? dkvb_method_name(plan->info.method) : NULL;
+    o.method = exact ? replayed : plan->info.method ? dkvb_name(DKVB_NAME_METHOD, plan->info.method) : NULL;
     o.reason = part->reason;
     o.strength = plan->info.strength;
     o.forced = plan->info.forced;
@@ -670,7 +669,7 @@ static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
             DKVB_EMISMATCH,
             "the model's journal is not what it was when this was planned: %llu entries were added since. "
             "Plan again",
-            (unsigned long long)(dkvb_journal_count(model) - entry));
+            (unsigned long long)(model->journal.count - entry));
     if (memcmp(head, plan->head, sizeof head) != 0)
         return dkvb__fail(DKVB_EMISMATCH, "the model's journal is not what it was when this was planned, it is of "
                                           "another model or of an older state. Plan again");

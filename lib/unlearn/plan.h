@@ -4,7 +4,9 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 #include "dkvb/plan.h"
-#include "dkvb/replay.h"
+#include "unlearn/choose.h"
+#include "unlearn/effect.h"
+#include "unlearn/replay.h"
 
 /* A request that an earlier entry made, to be forgotten once more. */
 struct dkvb__again {

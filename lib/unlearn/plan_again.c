@@ -33,13 +33,13 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
     uint8_t *named = dkvb__alloc(&p->plan->mem, p->plan->classes, 1);
     dkvb_status rc = named ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", p->plan->classes);
 
-    for (uint64_t i = 0; !rc && i < dkvb_journal_count(model); i++) {
+    for (uint64_t i = 0; !rc && i < model->journal.count; i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(model, i, &entry);
         if (rc || !in_force(&entry))
             continue;
-        rc = dkvb_journal_get_classes(model, entry.id, named);
+        rc = dkvb_journal_get_terms(model, entry.id, named, NULL);
         for (uint32_t l = 0; !rc && l < p->plan->classes; l++)
             if (named[l] == DKVB_FORGET && marks[l] == DKVB_KEEP)
                 marks[l] = DKVB_ASIDE;
@@ -65,7 +65,7 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", p->plan->classes);
     g->count++;
     if (entry)
-        return dkvb_journal_get_classes(p->model, entry, group->classes);
+        return dkvb_journal_get_terms(p->model, entry, group->classes, NULL);
     memcpy(group->classes, p->plan->marks, p->plan->classes);
     return DKVB_OK;
 }
@@ -73,7 +73,7 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
 /* Those of the journal, and the request itself, which the others may bring back. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
-    uint64_t entries = dkvb_journal_count(p->model);
+    uint64_t entries = p->model->journal.count;
     dkvb_status rc = DKVB_OK;
 
     g->all = dkvb__alloc(&p->plan->mem, (size_t)entries + 1, sizeof *g->all);
@@ -97,7 +97,7 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
 
     for (uint32_t l = 0; l < p->plan->classes; l++)
         if (group->classes[l] == DKVB_FORGET)
-            dkvb_effect_add(&sum, &now[l]);
+            dkvb__effect_add(&sum, &now[l]);
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
@@ -121,7 +121,7 @@ static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
     if (!rc && found.met)
         rc = dkvb__plan_ids_of(p, again->classes, &again->ids, &again->id_count);
     if (!rc && found.met)
-        rc = dkvb_mask_union(p->view.mask, again->mask);
+        rc = dkvb_mask_combine(p->view.mask, again->mask, DKVB_MASK_UNION);
     group->hopeless = !rc && !found.met;
     if (rc || !found.met) {
         dkvb_mask_free(again->mask);
@@ -132,7 +132,7 @@ static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
     }
     again->entry = group->entry;
     again->target = group->target;
-    again->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? found.budget : dkvb_mask_count(again->mask);
+    again->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? found.budget : dkvb__mask_count(again->mask);
     plan->info.again++;
     dkvb__drop_purged(p->view.mask, p->model->codebooks);
     return DKVB_OK;
@@ -162,11 +162,11 @@ static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_class_effect others = {0};
-    dkvb_status rc = dkvb_effect_compare(p->model, &p->view, &p->held, plan->effects, p->run);
+    dkvb_status rc = dkvb__effect_compare(p->model, &p->view, &p->held, plan->effects, p->run);
 
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
         if (plan->marks[l] == DKVB_KEEP)
-            dkvb_effect_add(&others, &plan->effects[l]);
+            dkvb__effect_add(&others, &plan->effects[l]);
     if (!rc && others.loss > plan->request.max_retain_drop)
         dkvb__plan_refuse(
             plan, DKVB_REFUSED_AGAIN, 0,
@@ -186,7 +186,7 @@ dkvb_status dkvb__plan_again(struct dkvb__planning *p)
         now ? find_groups(p, &groups) : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
 
     if (!rc)
-        rc = dkvb_mask_union(p->view.mask, plan->mask);
+        rc = dkvb_mask_combine(p->view.mask, plan->mask, DKVB_MASK_UNION);
     if (!rc) {
         dkvb__drop_purged(p->view.mask, p->model->codebooks);
         plan->again = dkvb__alloc0(&plan->mem, groups.count * ROUNDS, sizeof *plan->again);

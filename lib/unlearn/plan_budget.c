@@ -32,7 +32,7 @@ static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes
     if (rc)
         return rc;
     for (uint32_t l = 0; l < p->plan->classes; l++)
-        dkvb_effect_add(&sums[classes[l]], &effects[l]);
+        dkvb__effect_add(&sums[classes[l]], &effects[l]);
     *keeps = sums[DKVB_KEEP].loss <= q->max_retain_drop &&
              (double)sums[DKVB_FORGET].right_after <= target * (double)sums[DKVB_FORGET].rows;
     for (uint32_t l = 0; l < p->plan->classes; l++)
@@ -44,7 +44,7 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
                                    dkvb_mask *mask, dkvb_class_effect *effects)
 {
     const dkvb_allocator *mem = &p->plan->mem;
-    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    const struct dkvb__budget_limits limits = {target, p->plan->request.max_retain_drop};
     uint32_t *rank = dkvb__alloc(mem, dkvb__pair_count(p->model), sizeof *rank);
     uint8_t *rows = dkvb__alloc(mem, p->n, 1);
     dkvb_class_effect *own = effects ? effects : dkvb__alloc(mem, p->plan->classes, sizeof *own);
@@ -52,25 +52,22 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
     bool keeps;
     dkvb_status rc = rank && rows && own ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to find a budget");
 
-    o.target = target;
-    o.max_retain_drop = p->plan->request.max_retain_drop;
     *found = (dkvb_budget)DKVB_BUDGET_INIT;
     for (size_t i = 0; !rc && i < p->n; i++)
         rows[i] = p->labels[i] < 0 ? DKVB_KEEP : classes[p->labels[i]];
     if (!rc)
-        rc = dkvb_unlearn_rank(rank, &p->view, &request, p->run);
+        rc = dkvb__unlearn_rank(rank, &p->view, &request, p->run);
     if (!rc)
-        rc = dkvb_budget_find(&p->view, rank, &p->held, classes, &o, found, p->run);
+        rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
     /* With room for rows that were not held out; where that would not keep the limits, without. */
-    rc = dkvb_unlearn_by_rank(mask, rank, found->roomy);
-    if (!rc)
-        rc = keeps_limits(p, classes, target, mask, own, &keeps);
+    dkvb__unlearn_by_rank(mask, rank, found->roomy);
+    rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {
-        dkvb_mask_clear(mask);
-        rc = dkvb_unlearn_by_rank(mask, rank, found->budget);
-        if (!rc && effects)
+        dkvb__mask_clear(mask);
+        dkvb__unlearn_by_rank(mask, rank, found->budget);
+        if (effects)
             rc = keeps_limits(p, classes, target, mask, own, &keeps);
     }
 
@@ -122,7 +119,7 @@ static dkvb_status find(struct dkvb__planning *p)
         return DKVB_OK;
     }
     plan->info.budget_found = plan->measured = !rc;
-    plan->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? plan->info.budget.budget : dkvb_mask_count(plan->mask);
+    plan->budget = plan->info.method == DKVB_METHOD_EXAMPLES ? plan->info.budget.budget : dkvb__mask_count(plan->mask);
     return rc;
 }
 

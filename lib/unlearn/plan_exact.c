@@ -17,7 +17,6 @@
 #include "unlearn/draft.h"
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
-#include "unlearn/replay.h"
 
 /* Whether an entry is about exactly the rows of the request, or of one of several. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
@@ -37,7 +36,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     plan->lifted = dkvb__alloc(&plan->mem, j->count, sizeof *plan->lifted);
     if (!plan->lifted)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu entries", j->count);
-    dkvb_mask_clear(p->view.mask);
+    dkvb__mask_clear(p->view.mask);
     for (size_t i = 0; i < j->count; i++) {
         if (!dkvb__journal_masks(j, i))
             continue;
@@ -53,7 +52,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
 /* Whether a replay of exactly these rows, that left keys so, is in the journal. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
-    for (uint64_t i = dkvb_journal_count(model); i-- > 0;) {
+    for (uint64_t i = model->journal.count; i-- > 0;) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         if (dkvb_journal_get(model, i, &entry) == DKVB_OK && entry.kind == DKVB_JOURNAL_REPLAY &&
@@ -124,24 +123,25 @@ static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
         if (at < held->n)
             held->labels[at] = -1;
     }
-    rc = dkvb_codeset_fit_temperature(set, plan->after, &plan->temperature, &plan->power, NULL);
+    rc = dkvb__codeset_fit_temperature(set, plan->after, &plan->temperature, &plan->power, NULL, NULL);
     if (held->n > 0)
         memcpy(held->labels, labels, held->n * sizeof *labels);
     dkvb__free_erased(&plan->mem, labels);
-    return rc == DKVB_ENOTFOUND ? DKVB_OK : rc; /* too few are left: as where there were too few at first */
+    return rc;
 }
 
 /* Train values once without rows, of a model and a codeset that belong to each other. */
 static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
                                size_t n)
 {
-    dkvb_replay *replay;
-    dkvb_status rc = dkvb_replay_new(&replay, model, set, without, n, p->run);
+    struct dkvb__replay *replay;
+    dkvb_status rc = dkvb__replay_new(&replay, model, set, without, n, p->run);
 
     if (rc)
         return rc;
-    p->plan->after = dkvb__replay_take(replay);
-    dkvb_replay_free(replay);
+    p->plan->after = replay->after;
+    replay->after = NULL;
+    dkvb__replay_free(replay);
     return fit_temperature(p->plan, set);
 }
 
@@ -157,13 +157,13 @@ static dkvb_status replay(struct dkvb__planning *p)
         rc = train_again(p, p->model, p->set, plan->ids, plan->id_count);
     if (rc)
         return rc;
-    dkvb_mask_clear(plan->after->mask);
-    rc = dkvb_mask_union(plan->after->mask, p->view.mask);
+    dkvb__mask_clear(plan->after->mask);
+    rc = dkvb_mask_combine(plan->after->mask, p->view.mask, DKVB_MASK_UNION);
     plan->info.resumed = dkvb__exact_was_applied(plan, p->model);
     if (rc || p->held.n == 0)
         return rc;
     plan->measured = 1;
-    rc = dkvb_effect_compare(p->model, plan->after, &p->held, plan->effects, p->run);
+    rc = dkvb__effect_compare(p->model, plan->after, &p->held, plan->effects, p->run);
     return rc ? rc : dkvb__guard_effects(p);
 }
 
@@ -311,7 +311,8 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     o.top_k = model->top_k;
     o.depth = p->set->part[DKVB_PART_HELD_OUT].k;
     o.keep = features ? DKVB_KEPT_AUTO : DKVB_KEPT_CODES; /* a file that has no features is not to get them now */
-    o.allocator = &p->set->mem;                           /* the codeset takes the place of the old one */
+    o.keyinit = keyinit;
+    o.allocator = &p->set->mem; /* the codeset takes the place of the old one */
     source.x = left->x;
     source.n = left->n;
     source.dim = plan->request.feature_columns;
@@ -322,9 +323,7 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     if (!rc)
         rc = dkvb_codeset_add_features(plan->placed_set, model->codebooks, &source, p->run);
     if (!rc)
-        rc = dkvb_codeset_set_keyinit(plan->placed_set, keyinit);
-    if (!rc)
-        rc = dkvb_codeset_copy_sessions(plan->placed_set, p->set);
+        rc = dkvb__codeset_copy_sessions(plan->placed_set, p->set);
     return rc ? rc : remember_removed(p);
 }
 
@@ -345,7 +344,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     for (uint32_t l = 0; !rc && l < old->classes; l++)
         rc = dkvb_model_set_class_name(plan->placed, l, old->names[l]);
     if (!rc)
-        rc = dkvb_model_set_values_dtype(plan->placed, old->values_dtype);
+        rc = dkvb_model_set_values(plan->placed, NULL, old->values_dtype);
     if (!rc)
         rc = dkvb_model_set_temperature(plan->placed, old->temperature, old->power);
     if (!rc && old->encoder)
@@ -366,12 +365,12 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
                                      : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu answers", p->held.n);
 
     if (!rc)
-        rc = dkvb_effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
+        rc = dkvb__effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
     if (!rc && left.n > 0)
-        rc = dkvb_effect_answer(plan->after, NULL, &left, after, NULL, p->run);
+        rc = dkvb__effect_answer(plan->after, NULL, &left, after, NULL, p->run);
     memset(plan->effects, 0, plan->classes * sizeof *plan->effects);
     for (size_t i = 0; !rc && i < left.n; i++) {
-        size_t was = dkvb_codeset_find(&p->held, left.ids[i]);
+        size_t was = dkvb__codeset_find(&p->held, left.ids[i]);
         bool right_before = before[was] == left.labels[i], right_after = after[i] == left.labels[i];
         dkvb_class_effect *e;
 
@@ -385,7 +384,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
         e->gained += right_after && !right_before;
     }
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        dkvb_effect_add(&plan->effects[l], &(dkvb_class_effect){0});
+        dkvb__effect_add(&plan->effects[l], &(dkvb_class_effect){0});
     dkvb__free_erased(&plan->mem, before);
     dkvb__free_erased(&plan->mem, after);
     if (rc)
@@ -401,10 +400,10 @@ static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_op
     dkvb_status rc;
 
     if (!was_done(p->plan, p->model))
-        return dkvb_codeset_check(p->set, p->model->codebooks);
+        return dkvb__codeset_check(p->set, p->model->codebooks);
     rc = make_set(p, p->model, keyinit, left);
     if (!rc)
-        rc = dkvb_replay_check(p->model, p->plan->placed_set, NULL, 0, p->run);
+        rc = dkvb__replay_check(p->model, p->plan->placed_set, NULL, 0, p->run);
     p->plan->info.resumed = !rc;
     return rc;
 }
@@ -415,7 +414,7 @@ static dkvb_status place_again(struct dkvb__planning *p)
     const dkvb_forget_request *q = &plan->request;
     dkvb_keyinit_options keyinit = p->set->keyinit;
     struct left left = {0};
-    bool of_model = dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK;
+    bool of_model = dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK;
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     dkvb_status rc = DKVB_OK;
 
@@ -427,16 +426,16 @@ static dkvb_status place_again(struct dkvb__planning *p)
         rc = lift_earlier(p);
     if (!rc)
         rc = dkvb_model_get_info(p->model, &info);
-    if (!rc && of_model && dkvb_mask_count(p->view.mask) + info.purged_pairs > 0)
+    if (!rc && of_model && dkvb__mask_count(p->view.mask) + info.purged_pairs > 0)
         rc =
             dkvb__fail(DKVB_ESTATE,
                        "%llu pairs are masked or purged for other rows, and new keys would bring those back: undo what "
                        "can be undone and name its rows here too, or keep the keys",
-                       (unsigned long long)(dkvb_mask_count(p->view.mask) + info.purged_pairs));
+                       (unsigned long long)(dkvb__mask_count(p->view.mask) + info.purged_pairs));
     if (!rc && of_model)
         rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
     if (!rc && of_model)
-        rc = dkvb_replay_check(p->model, p->set, plan->ids, plan->id_count, p->run);
+        rc = dkvb__replay_check(p->model, p->set, plan->ids, plan->id_count, p->run);
     if (!rc && of_model)
         rc = check_features(p);
     if (!rc)
@@ -471,7 +470,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    if (dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked) /* several look at each */
+    if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked) /* several look at each */
         rc = dkvb__guard_mixture(p);
     if (!rc)
         rc = keys == DKVB_KEYS_PLACED ? place_again(p) : replay(p);
@@ -519,7 +518,7 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
     dkvb_status rc = DKVB_OK;
 
     for (size_t i = 0; !rc && !plan->placed && i < plan->info.lifted; i++)
-        rc = dkvb_model_undo(draft, plan->lifted[i]);
+        rc = dkvb_model_undo(draft, plan->lifted[i], NULL);
     for (size_t i = 0; !rc && i < (plan->part_count ? plan->part_count : 1); i++) {
         const dkvb_plan *part = plan->part_count ? plan->parts[i] : plan;
         dkvb_forget_options terms = dkvb__plan_terms(plan, part);

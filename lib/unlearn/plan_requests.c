@@ -12,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/sort.h"
 #include "base/status.h"
-#include "dkvb/replay.h"
 #include "unlearn/draft.h"
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
@@ -286,7 +285,7 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
 {
     if (!part->marks)
         return dkvb_journal_names_rows(model, entry, part->ids, part->id_count);
-    if (dkvb_journal_get_classes(model, entry, scratch) != DKVB_OK)
+    if (dkvb_journal_get_terms(model, entry, scratch, NULL) != DKVB_OK)
         return false;
     for (uint32_t l = 0; l < part->classes; l++)
         if (part->marks[l] == DKVB_FORGET && scratch[l] != DKVB_FORGET)
@@ -301,12 +300,12 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     *removed = part->id_count > 0;
     for (size_t i = 0; *removed && i < part->id_count; i++)
         *removed = dkvb_codeset_was_removed(p->set, part->ids[i]);
-    if (*removed && dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK) {
+    if (*removed && dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK) {
         dkvb_status rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
 
         if (rc)
             return rc;
-        *removed = dkvb_replay_check(p->model, p->set, NULL, 0, p->run) == DKVB_OK;
+        *removed = dkvb__replay_check(p->model, p->set, NULL, 0, p->run) == DKVB_OK;
     } else {
         *removed = false;
     }
@@ -369,7 +368,8 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
     sum->forced = sum->forced || part->info.forced;
     if (!part->mask)
         return DKVB_OK;
-    return plan->mask ? dkvb_mask_union(plan->mask, part->mask) : dkvb_mask_copy(&plan->mask, part->mask);
+    return plan->mask ? dkvb_mask_combine(plan->mask, part->mask, DKVB_MASK_UNION)
+                      : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
 /* The classes that the requests name, in plan->marks, if one names any. */
@@ -435,7 +435,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
 
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
         if (!p->asked[l] && (!plan->marks || plan->marks[l] == DKVB_KEEP))
-            dkvb_effect_add(&others, &plan->effects[l]);
+            dkvb__effect_add(&others, &plan->effects[l]);
     if (!rc && found && others.loss > plan->request.max_retain_drop)
         dkvb__plan_refuse(
             plan, DKVB_REFUSED_TARGET, 0,
@@ -453,12 +453,12 @@ static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_
     bool found = false;
     dkvb_status rc = dkvb__plan_take_held_out(p);
 
-    plan->info.pairs_new = dkvb_mask_count(draft->mask) - dkvb_mask_count(p->model->mask);
+    plan->info.pairs_new = dkvb__mask_count(draft->mask) - dkvb__mask_count(p->model->mask);
     if (rc || p->held.n == 0)
         return rc;
     for (size_t i = 0; i < plan->part_count; i++)
         found = found || (plan->parts[i]->info.budget_found && !plan->parts[i]->already);
-    rc = dkvb_effect_compare(p->model, draft, &p->held, plan->effects, p->run);
+    rc = dkvb__effect_compare(p->model, draft, &p->held, plan->effects, p->run);
     plan->measured = !rc;
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
@@ -602,7 +602,7 @@ static dkvb_status exact(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     uint64_t entry;
     uint8_t *asked = NULL;
-    bool of_model = dkvb_codeset_check(p->set, p->model->codebooks) == DKVB_OK;
+    bool of_model = dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK;
     dkvb_status rc = unite_ids(p);
 
     if (!rc)

@@ -30,7 +30,7 @@ static void erase_pairs(dkvb_model *model)
     }
     for (size_t w = 0; w < dkvb__word_count(&cb->shape); w++)
         cb->purged[w] |= model->mask->bits[w];
-    dkvb_mask_clear(model->mask);
+    dkvb__mask_clear(model->mask);
 }
 
 /* Sections that this library does not know may hold what was learnt from the rows: who erases cannot keep them. */
@@ -61,7 +61,7 @@ static dkvb_status own_codebooks(dkvb_model *model)
 /* Whether anything is there that a purge erases. */
 static bool has_traces(const dkvb_model *model)
 {
-    bool any = dkvb_mask_count(model->mask) > 0 || model->extra_count > 0 || model->counts;
+    bool any = dkvb__mask_count(model->mask) > 0 || model->extra_count > 0 || model->counts;
 
     for (size_t i = 0; i < model->journal.count; i++)
         any = any || model->journal.records[i].list || model->journal.records[i].salted;
@@ -84,7 +84,7 @@ dkvb_status dkvb_model_purge(dkvb_model *model)
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    record.pairs = dkvb_mask_count(model->mask);
+    record.pairs = dkvb__mask_count(model->mask);
     erase_pairs(model);
     erase_extras(model);
     dkvb__class_counts_erase(model);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "dkvb/choose.h"
+#include "unlearn/evidence.h"
 #include "unlearn/journal.h"
 #include "unlearn/terms.h"
 
@@ -61,7 +62,7 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
                                     struct dkvb__record *record)
 {
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
-    dkvb_status rc = dkvb_journal_get_classes(model, index + 1, marks);
+    dkvb_status rc = dkvb_journal_get_terms(model, index + 1, marks, NULL);
 
     for (uint32_t l = 0; !rc && l < model->classes; l++)
         if (!taught[l])
@@ -70,32 +71,58 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
     return rc ? rc : make(model, index, &o, record);
 }
 
-dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, struct dkvb__relearning *r)
+enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
+
+/* By what each entry of the journal is over, what: [entries], zeros at first; and how many are. */
+static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
+                             uint8_t *what, size_t *over)
 {
     const struct dkvb__journal *j = &model->journal;
-    uint8_t *marks = NULL;
-    size_t over = 0;
     uint32_t label;
+    bool names;
     dkvb_status rc = DKVB_OK;
 
-    *r = (struct dkvb__relearning){0};
-    for (size_t i = 0; i < j->count; i++)
-        over += dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], taught, &label);
-    if (over == 0)
-        return DKVB_OK;
-    r->made = dkvb__alloc(&model->mem, over, sizeof *r->made);
-    marks = dkvb__alloc(&model->mem, model->classes, 1);
-    if (!r->made || !marks)
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for journal entries");
-    if (!rc)
-        rc = dkvb__journal_reserve(model, over);
     for (size_t i = 0; !rc && i < j->count; i++) {
-        if (!dkvb__record_in_force(&j->records[i]) || !dkvb__terms_find_class(&j->records[i], taught, &label))
+        if (!dkvb__record_in_force(&j->records[i]))
             continue;
-        rc = make_for_classes(model, i, taught, marks, &r->made[r->count]);
-        r->count += !rc;
+        if (dkvb__terms_find_class(&j->records[i], taught, &label)) {
+            what[i] = OVER_BY_CLASS;
+        } else if (n > 0) {
+            rc = dkvb__record_names_rows(model, i, back, n, &names);
+            what[i] = !rc && names ? OVER_BY_ROWS : IN_FORCE;
+        }
+        *over += what[i] != IN_FORCE;
     }
+    return rc;
+}
+
+dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
+                                  struct dkvb__relearning *r)
+{
+    const struct dkvb__journal *j = &model->journal;
+    uint8_t *what = dkvb__alloc0(&model->mem, j->count, 1), *marks = NULL;
+    size_t over = 0;
+    dkvb_status rc;
+
+    *r = (struct dkvb__relearning){0};
+    rc = what ? find_over(model, taught, back, n, what, &over)
+              : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", j->count);
+    if (!rc && over > 0) {
+        r->made = dkvb__alloc(&model->mem, over, sizeof *r->made);
+        marks = dkvb__alloc(&model->mem, model->classes, 1);
+        rc = r->made && marks ? dkvb__journal_reserve(model, over)
+                              : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
+    }
+    for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
+        for (size_t i = 0; !rc && i < j->count; i++) {
+            if (what[i] != by)
+                continue;
+            rc = by == OVER_BY_CLASS ? make_for_classes(model, i, taught, marks, &r->made[r->count])
+                                     : make(model, i, NULL, &r->made[r->count]);
+            r->count += !rc;
+        }
     dkvb__free(&model->mem, marks);
+    dkvb__free(&model->mem, what);
     if (rc)
         dkvb__relearn_drop(model, r);
     return rc;

@@ -1,23 +1,14 @@
 /* Replay: the values as if some rows had never been there (include/dkvb/replay.h). */
-#include "dkvb/replay.h"
+#include "unlearn/replay.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
-#include "bottleneck/model.h"
 #include "dkvb/search.h"
 #include "unlearn/counting.h"
 #include "unlearn/journal.h"
-#include "unlearn/replay.h"
-
-struct dkvb_replay {
-    dkvb_allocator mem;
-    dkvb_model *model;
-    dkvb_model *after;   /* trained again; NULL once committed */
-    uint8_t trained[16]; /* fingerprint of the model when the replay was made */
-};
 
 /* What is needed while it is made. */
 struct work {
@@ -37,7 +28,7 @@ static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (!rc)
-        rc = dkvb_codeset_check(set, model->codebooks);
+        rc = dkvb__codeset_check(set, model->codebooks);
     if (!rc)
         rc = dkvb__codeset_need_codes(set, DKVB_PART_TRAINING);
     if (!rc && k != model->top_k)
@@ -162,7 +153,7 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
 {
     dkvb_status rc = dkvb_model_add_classes(model, classes - model->classes);
 
-    return rc ? rc : dkvb_model_set_values_dtype(model, values_dtype);
+    return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
 /* One session after the other, as dkvb_model_train() did: between them, values are rounded and classes are added as
@@ -200,7 +191,7 @@ static dkvb_status count(const struct work *w, dkvb_model *after)
     return DKVB_OK;
 }
 
-static dkvb_status make(dkvb_replay *r, struct work *w, const dkvb_run_options *run)
+static dkvb_status make(struct dkvb__replay *r, struct work *w, const dkvb_run_options *run)
 {
     const dkvb_model *model = r->model;
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
@@ -245,8 +236,8 @@ static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_
     return rc ? rc : prepare(w, model, without, n);
 }
 
-dkvb_status dkvb_replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
-                              const dkvb_run_options *run)
+dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
+                               const dkvb_run_options *run)
 {
     struct work w;
     dkvb_status rc = work_new(&w, model, set, without, n, run);
@@ -255,11 +246,11 @@ dkvb_status dkvb_replay_check(const dkvb_model *model, const dkvb_codeset *set, 
     return rc;
 }
 
-dkvb_status dkvb_replay_new(dkvb_replay **out, dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
-                            size_t n, const dkvb_run_options *run)
+dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
+                             const uint64_t *without, size_t n, const dkvb_run_options *run)
 {
     struct work w;
-    dkvb_replay *r = NULL;
+    struct dkvb__replay *r = NULL;
     dkvb_status rc = work_new(&w, model, set, without, n, run);
 
     if (!rc) {
@@ -274,24 +265,11 @@ dkvb_status dkvb_replay_new(dkvb_replay **out, dkvb_model *model, const dkvb_cod
     }
     work_free(&w);
     if (rc) {
-        dkvb_replay_free(r);
+        dkvb__replay_free(r);
         r = NULL;
     }
     *out = r;
     return rc;
-}
-
-const dkvb_model *dkvb_replay_model(const dkvb_replay *replay)
-{
-    return replay->after;
-}
-
-dkvb_model *dkvb__replay_take(dkvb_replay *replay)
-{
-    dkvb_model *after = replay->after;
-
-    replay->after = NULL;
-    return after;
 }
 
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
@@ -306,7 +284,7 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
     dkvb__model_become(model, after);
 }
 
-dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, uint64_t *entry)
+dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_options *opts, uint64_t *entry)
 {
     dkvb_model *model = r->model, *after = r->after;
     struct dkvb__record record;
@@ -314,7 +292,7 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     dkvb_status rc;
 
     if (!after)
-        return dkvb__fail(DKVB_ESTATE, "the replay was committed already: a new one is made by dkvb_replay_new()");
+        return dkvb__fail(DKVB_ESTATE, "the replay was committed already: make a new one");
     rc = dkvb__model_need_mutable(model);
     if (rc)
         return rc;
@@ -333,7 +311,7 @@ dkvb_status dkvb_replay_commit(dkvb_replay *r, const dkvb_forget_options *opts, 
     return DKVB_OK;
 }
 
-void dkvb_replay_free(dkvb_replay *r)
+void dkvb__replay_free(struct dkvb__replay *r)
 {
     dkvb_allocator mem;
 
@@ -347,11 +325,11 @@ void dkvb_replay_free(dkvb_replay *r)
 dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
-    dkvb_replay *r;
-    dkvb_status rc = dkvb_replay_new(&r, model, set, without, n, run);
+    struct dkvb__replay *r;
+    dkvb_status rc = dkvb__replay_new(&r, model, set, without, n, run);
 
     if (!rc)
-        rc = dkvb_replay_commit(r, opts, entry);
-    dkvb_replay_free(r);
+        rc = dkvb__replay_commit(r, opts, entry);
+    dkvb__replay_free(r);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "dkvb/choose.h"
+#include "unlearn/effect.h"
 #include "unlearn/journal.h"
 
 enum {
@@ -262,44 +263,26 @@ void dkvb__terms_tell(const struct dkvb__record *record, dkvb_journal_entry *ent
     memcpy(entry->after, t + AT_AFTER, sizeof entry->after);
 }
 
-/* Terms of an entry, or zeros if it has none. */
-static dkvb_status find_terms(const dkvb_model *model, uint64_t entry, const unsigned char **terms)
+dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint8_t *marks, dkvb_class_effect *effects)
 {
     const struct dkvb__journal *j = &model->journal;
+    const unsigned char *t;
 
     if (entry < 1 || entry > j->count)
         return dkvb__fail(DKVB_ENOTFOUND, "there is no journal entry %llu, the journal has %zu",
                           (unsigned long long)entry, j->count);
-    *terms = j->records[entry - 1].terms ? j->records[entry - 1].terms : zeros;
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_journal_get_classes(const dkvb_model *model, uint64_t entry, uint8_t *marks)
-{
-    const unsigned char *t = zeros;
-    dkvb_status rc = find_terms(model, entry, &t);
-
-    if (rc)
-        return rc;
-    memset(marks, DKVB_KEEP, model->classes);
-    for (uint32_t i = 0; i < dkvb__read32(t + AT_CLASS_COUNT); i++)
+    t = j->records[entry - 1].terms ? j->records[entry - 1].terms : zeros;
+    if (marks)
+        memset(marks, DKVB_KEEP, model->classes);
+    for (uint32_t i = 0; marks && i < dkvb__read32(t + AT_CLASS_COUNT); i++)
         marks[dkvb__read32(class_at(t, i))] = DKVB_FORGET;
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_journal_get_effects(const dkvb_model *model, uint64_t entry, dkvb_class_effect *effects)
-{
-    const unsigned char *t = zeros;
-    dkvb_status rc = find_terms(model, entry, &t);
-
-    if (rc)
-        return rc;
-    memset(effects, 0, model->classes * sizeof *effects);
-    for (uint32_t i = 0; i < dkvb__read32(t + AT_EFFECT_COUNT); i++) {
+    if (effects)
+        memset(effects, 0, model->classes * sizeof *effects);
+    for (uint32_t i = 0; effects && i < dkvb__read32(t + AT_EFFECT_COUNT); i++) {
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        dkvb_effect_add(&effects[dkvb__read32(at)], &e); /* works out loss and interval */
+        dkvb__effect_add(&effects[dkvb__read32(at)], &e); /* works out loss and interval */
     }
     return DKVB_OK;
 }

@@ -41,16 +41,15 @@ static const struct args_option options[] = {
 static void set_defaults(void *values)
 {
     struct bench_args *args = values;
-    dkvb_keyinit_options o;
-    dkvb_model_options m;
+    dkvb_settings suit;
 
-    dkvb_keyinit_options_init(&o);
-    dkvb_model_options_init(&m);
-    dkvb_keyinit_options_suit(&o, 50000, 512);
-    args->codebooks = o.codebooks;
-    args->keys = o.keys;
-    args->key_dim = o.key_dim;
-    args->top_k = m.top_k;
+    dkvb_settings_init(&suit);
+    if (dkvb_fit_suit(&suit, 50000, 512, 10, DKVB_PRESET_NONE, 0) == DKVB_OK) {
+        args->codebooks = suit.keyinit.codebooks;
+        args->keys = suit.keyinit.keys;
+        args->key_dim = suit.keyinit.key_dim;
+    }
+    args->top_k = 1;
     args->rows = 1024;
     args->input_dim = 512;
     args->classes = 10;

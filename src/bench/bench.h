@@ -32,7 +32,6 @@ struct bench {
     uint16_t *codes;       /* [n][C][k] */
     uint16_t *other_codes; /* [n][C][k], forget: those after the mask */
     int32_t *labels;       /* [n] */
-    uint64_t *counts;      /* [C][K] */
     uint64_t entry;        /* forget: the one of the journal that will be undone */
     uint64_t masked, hit;  /* forget: pairs in the mask; (row, codebook) pairs searched again */
     double *call_seconds;  /* search: [repeats][calls] */
@@ -67,21 +66,8 @@ double bench_ratio(struct bench *b, uint32_t over, uint32_t under);
 /* 2 C K d for each row: a product of bytes and its addition count as two operations. In 10^9. */
 double bench_search_work(const struct bench_args *a);
 
-/* What the parts work on. */
-uint64_t bench_draw(struct bench *b);
-float *bench_draw_gaussian(struct bench *b, const char *what, size_t x, size_t y, size_t z);
-int bench_read_keys(struct bench *b);
-int bench_read_rows(struct bench *b);
-
-/* Codebooks of b->keys, random ones if there are none, for rows of --input-dim columns. */
-int bench_make_codebooks(struct bench *b);
-int bench_make_model(struct bench *b);
-int bench_make_codes(struct bench *b, uint16_t **codes);
-
-/* Bytes of keys, codes and values. */
 uint64_t bench_key_bytes(const struct bench_args *a);
 uint64_t bench_code_bytes(const struct bench_args *a);
-uint64_t bench_value_bytes(const struct bench_args *a);
 
 void bench_free(struct bench *b);
 

@@ -81,7 +81,7 @@ static int apply(struct forget *f)
     if (code == EXIT_SUCCESS && model)
         code = input_model_load(&f->model, model, &f->info);
     if (code == EXIT_SUCCESS && doing && f->args.codes)
-        code = codeset_load(&f->codeset, f->args.codes);
+        code = codeset_load(&f->codeset, f->args.codes, NULL);
     return code ? code : forget_finish(f, f->args.output ? f->args.output : model);
 }
 

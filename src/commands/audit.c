@@ -135,6 +135,7 @@ static int read_codes(struct audit *a)
     dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
     dkvb_codeset *set = NULL;
     int32_t *labels = a->y.array.data;
+    size_t at = 0;
     int code = codeset_read(&set, a->args.codes, a->model, a->args.threads);
 
     if (code == EXIT_SUCCESS)
@@ -152,7 +153,9 @@ static int read_codes(struct audit *a)
         code = tool_fail("%s: has a row %" PRIu64 ", %s has %zu rows: its ids are not their numbers", a->args.codes,
                          training.ids[training.n - 1], a->x.path, a->x.rows);
     for (size_t i = 0; code == EXIT_SUCCESS && i < a->x.rows; i++)
-        if (dkvb_codeset_find(&training, i) == training.n)
+        if (at < training.n && training.ids[at] == i) /* ids ascend, as row numbers do */
+            at++;
+        else
             labels[i] = -1;
     dkvb_codeset_free(set);
     return code;

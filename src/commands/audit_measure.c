@@ -247,7 +247,7 @@ static int train_anew(const struct work *w, dkvb_model **out, const uint16_t *co
     t.seed = seed;
     code = tool_check(dkvb_model_new(out, dkvb_model_codebooks(w->base), w->classes, &o));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_set_values_dtype(*out, w->a->info.values_dtype));
+        code = tool_check(dkvb_model_set_values(*out, NULL, w->a->info.values_dtype));
     return code ? code : train(w, *out, codes, labels, w->rows, &t);
 }
 
@@ -255,7 +255,7 @@ static int decode(const struct work *w, const dkvb_model *model, const uint16_t 
 {
     dkvb_run_options run = quiet(w);
 
-    return tool_check(dkvb_model_decode(model, codes, w->k, n, w->logits, &run));
+    return tool_check(dkvb_model_decode(model, codes, w->k, n, NULL, w->logits, &run));
 }
 
 static const uint16_t *test_codes(const struct work *w, const struct coded *coded)
@@ -424,7 +424,7 @@ static int measure_relearning(struct work *w, const struct subject *s)
     for (size_t i = 0; i < AUDIT_FEWS * RELEARN_DRAWS && code == EXIT_SUCCESS; i++) {
         code = relearn_once(w, s, i / RELEARN_DRAWS, (int)(i % RELEARN_DRAWS), &few);
         if (code == EXIT_SUCCESS)
-            code = tool_check(dkvb_model_set_values(s->model, values));
+            code = tool_check(dkvb_model_set_values(s->model, values, 0));
     }
     free(values);
     free(few.drawn);

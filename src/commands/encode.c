@@ -1,4 +1,4 @@
-/* dkvb encode: pictures to features. Rows are kept in a file beside the output while the work goes on (partial.h). */
+/* dkvb encode: pictures to features. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
-#include "io/partial.h"
 #include "io/paths.h"
 #include "io/pictures.h"
 #include "io/progress.h"
@@ -66,9 +65,10 @@ static const struct args_command command = {
 
 struct encode {
     struct encode_args args;
-    char *partial_path; /* until partial_open() has it */
     struct pictures pictures;
-    struct partial partial;
+    dkvb_run_options bar;
+    dkvb_encode_report report;
+    bool told; /* that the work goes on after what is there */
     struct labels y;
     struct left_out left;
     double began;
@@ -81,8 +81,8 @@ static int check_args(const struct encode_args *args)
     return pictures_check_args(&command, &args->pictures);
 }
 
-/* The partial file is one more output, but not one to wait for. */
-static int claim_paths(struct encode *e)
+/* The file that rows are kept in while the work goes on is one more output, but not one to wait for. */
+static int claim_paths(struct encode *e, const char *kept)
 {
     const struct encode_args *args = &e->args;
     const struct path inputs[] = {{"--input", args->pictures.path},
@@ -90,12 +90,9 @@ static int claim_paths(struct encode *e)
                                   {"--config", args->pictures.config},
                                   {"--labels", args->labels},
                                   {0}};
-    const struct path outputs[] = {{"--output", args->output},
-                                   {"--labels-out", args->labels_out},
-                                   {"--names-out", args->names_out},
-                                   {"--class-names-out", args->class_names_out},
-                                   {"what --output keeps", e->partial_path},
-                                   {0}};
+    const struct path outputs[] = {{"--output", args->output},       {"--labels-out", args->labels_out},
+                                   {"--names-out", args->names_out}, {"--class-names-out", args->class_names_out},
+                                   {"what --output keeps", kept},    {0}};
     struct path claimed[sizeof outputs / sizeof *outputs] = {{0}};
     int code = paths_check(&command, inputs, outputs);
 
@@ -128,70 +125,43 @@ static int check_outputs(struct encode *e)
     return code;
 }
 
-/* What an earlier command found unreadable stays left out; without --skip-unreadable there must be nothing of it. */
-static int take_up(struct encode *e)
-{
-    struct pictures *p = &e->pictures;
-    char *name;
-
-    for (uint64_t i = 0; i < e->partial.done; i++) {
-        p->readable[i] = e->partial.marks[i] == PARTIAL_ROW;
-        if (p->readable[i])
-            continue;
-        p->unreadable++;
-        if (p->args->skip_unreadable)
-            continue;
-        name = pictures_name(p, i);
-        if (name)
-            tool_fail("%s: picture %s could not be read: --skip-unreadable goes on without it, --restart tries again",
-                      e->partial.path, name);
-        free(name);
-        return EXIT_FAILURE;
-    }
-    if (e->partial.resumed > 0 && !e->args.json)
-        printf("going on after %" PRIu64 " of %" PRIu64 " pictures\n", e->partial.resumed, p->info.pictures);
-    tool_kept(e->partial.done, p->info.pictures);
-    return EXIT_SUCCESS;
-}
-
-static int open_partial(struct encode *e)
-{
-    struct partial_key key = {.encoder = dkvb_encoder_identity(e->pictures.encoder),
-                              .dtype = dtypes[e->args.dtype],
-                              .columns = e->pictures.encoder_info.dim,
-                              .pictures = e->pictures.info.pictures};
-    char *path = e->partial_path;
-    int code = pictures_checksum(&e->pictures, &key.set);
-
-    if (code)
-        return code;
-    e->partial_path = NULL;
-    code = partial_open(&e->partial, path, &key, e->args.restart);
-    return code ? code : take_up(e);
-}
-
-static int keep_rows(void *user, uint64_t first, size_t n, const float *x, const uint8_t *readable)
+/* Say where the work goes on, and move the bar. */
+static int step(void *user, uint64_t done, uint64_t total)
 {
     struct encode *e = user;
-    int code = partial_add(&e->partial, x, readable, n);
 
-    (void)first;
-    if (code == EXIT_SUCCESS)
-        tool_kept(e->partial.done, e->pictures.info.pictures);
-    return code;
+    if (e->report.resumed > 0 && !e->told && !e->args.json) {
+        progress_hide();
+        printf("going on after %" PRIu64 " of %" PRIu64 " pictures\n", e->report.resumed, total);
+        fflush(stdout);
+    }
+    e->told = true;
+    return e->bar.progress(e->bar.user, done, total);
 }
 
 static int write_rows(struct encode *e)
 {
-    const uint64_t shape[2] = {e->partial.rows, e->pictures.encoder_info.dim};
-    const void *rows;
+    struct pictures *p = &e->pictures;
+    dkvb_encode_options o = pictures_encoding(p);
+    dkvb_run_options run;
+    struct output file;
+    dkvb_status rc;
     int code;
 
-    if (e->partial.rows == 0)
-        return tool_fail("%s: none of %" PRIu64 " pictures can be read", e->args.pictures.path,
-                         e->pictures.info.pictures);
-    code = partial_map(&e->partial, &rows);
-    return code ? code : output_npy(e->args.output, dtypes[e->args.dtype], 2, shape, rows);
+    if (!output_begin(&file, e->args.output, &code))
+        return code;
+    o.dtype = dtypes[e->args.dtype];
+    o.restart = e->args.restart;
+    e->bar = run = progress_start("encode", e->args.threads);
+    run.progress = step;
+    run.user = e;
+    rc = dkvb_encoder_encode_file(p->encoder, p->set, e->args.output, &o, &e->report, &run);
+    tool_kept(e->report.kept, e->report.pictures);
+    code = pictures_encoded(p, rc);
+    if (code)
+        return code;
+    p->unreadable = e->report.unreadable;
+    return output_end(&file, DKVB_OK);
 }
 
 static int write_labels(struct encode *e)
@@ -255,17 +225,17 @@ static int write_files(struct encode *e)
 static void print_json(const struct encode *e)
 {
     json_open(NULL, '{');
-    json_count("n", e->partial.rows);
+    json_count("n", e->report.rows);
     json_count("columns", e->pictures.encoder_info.dim);
     if (e->args.labels_out)
         json_count("labels", e->y.rows);
     else
         json_null("labels");
     json_count("classes", e->pictures.info.classes);
-    json_text("encoder", dkvb_encoder_identity(e->pictures.encoder));
-    json_text("dtype", dkvb_dtype_name(dtypes[e->args.dtype]));
+    json_text("encoder", e->pictures.encoder_info.identity);
+    json_text("dtype", dkvb_name(DKVB_NAME_DTYPE, dtypes[e->args.dtype]));
     pictures_json_left_out(&e->left);
-    json_count("resumed", e->partial.resumed);
+    json_count("resumed", e->report.resumed);
     json_real("seconds", progress_clock() - e->began);
     json_close('}');
 }
@@ -274,12 +244,12 @@ static void print_text(const struct encode *e)
 {
     const struct pictures *p = &e->pictures;
 
-    printf("wrote %s: %" PRIu64 " rows of %" PRIu32 " by %s\n", e->args.output, e->partial.rows, p->encoder_info.dim,
-           dkvb_encoder_identity(p->encoder));
+    printf("wrote %s: %" PRIu64 " rows of %" PRIu32 " by %s\n", e->args.output, e->report.rows, p->encoder_info.dim,
+           p->encoder_info.identity);
     if (e->args.labels_out)
         printf("wrote %s: %zu labels\n", e->args.labels_out, e->y.rows);
     if (e->args.names_out)
-        printf("wrote %s: %" PRIu64 " names\n", e->args.names_out, e->partial.rows);
+        printf("wrote %s: %" PRIu64 " names\n", e->args.names_out, e->report.rows);
     if (e->args.class_names_out)
         printf("wrote %s: names of %" PRIu32 " classes\n", e->args.class_names_out, p->info.classes);
     pictures_say_left_out(&e->left);
@@ -287,18 +257,19 @@ static void print_text(const struct encode *e)
 
 static int encode(struct encode *e)
 {
-    int code = claim_paths(e);
+    char *kept = paths_with(e->args.output, ".part");
+    int code = kept ? claim_paths(e, kept) : EXIT_FAILURE;
 
     if (code == EXIT_SUCCESS)
         code = pictures_open(&e->pictures, &e->args.pictures);
     if (code == EXIT_SUCCESS)
         code = check_outputs(e);
     if (code == EXIT_SUCCESS)
-        code = open_partial(e);
-    if (code == EXIT_SUCCESS)
-        code = pictures_each(&e->pictures, e->partial.done, e->args.threads, keep_rows, e);
-    if (code == EXIT_SUCCESS)
         code = write_files(e);
+    if (code && code != EXIT_INTERRUPTED && e->report.kept > 0) /* an interrupt has said so already */
+        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
+                  e->report.kept, e->report.pictures);
+    free(kept);
     if (code)
         return code;
     pictures_left_out(&e->left, &e->pictures);
@@ -311,18 +282,14 @@ static int encode(struct encode *e)
 
 int cmd_encode(int argc, char **argv)
 {
-    struct encode e = {.partial.fd = -1, .began = progress_clock()};
+    struct encode e = {.report = DKVB_ENCODE_REPORT_INIT, .began = progress_clock()};
     int code;
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
     code = check_args(&e.args);
-    if (code == EXIT_SUCCESS) {
-        e.partial_path = partial_path(e.args.output);
-        code = e.partial_path ? encode(&e) : EXIT_FAILURE;
-    }
-    code = partial_end(&e.partial, code);
-    free(e.partial_path);
+    if (code == EXIT_SUCCESS)
+        code = encode(&e);
     input_labels_free(&e.y);
     pictures_close(&e.pictures);
     return code;

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "commands/answers.h"
 #include "io/args.h"
 #include "io/codes.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
+#include "io/outside.h"
 #include "io/pictures.h"
+#include "io/progress.h"
 #include "tool.h"
 
 struct eval_args {
@@ -50,12 +51,6 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-enum { BINS = 15 }; /* of the expected calibration error */
-
-struct tally {
-    uint64_t rows, right;
-};
-
 struct eval {
     struct eval_args args;
     dkvb_model *model;
@@ -63,63 +58,10 @@ struct eval {
     struct features x;
     struct pictures pictures; /* that x is of */
     struct labels y;
-    struct codes codes;      /* if they were given */
-    uint64_t searched;       /* (row, codebook) pairs whose codes the mask hit */
-    bool *forgotten;         /* [classes], or NULL */
-    struct tally *per_class; /* [classes] */
-    struct tally all, forget, retain;
-    uint64_t abstained;  /* rows without an answer */
-    uint64_t calibrated; /* rows in the bins */
-    double loss;         /* a sum until all rows are in */
-    double gaps[BINS];   /* of the calibration */
+    struct codes codes; /* if they were given */
+    bool *forgotten;    /* [classes], or NULL */
+    dkvb_evaluation found;
 };
-
-static double accuracy(const struct tally *t)
-{
-    return t->rows ? (double)t->right / (double)t->rows : NAN;
-}
-
-static void count(struct tally *t, bool right)
-{
-    t->rows++;
-    t->right += right;
-}
-
-/* -log of the probability of a label, with the largest logit taken off first so that no power overflows. */
-static double cross_entropy(const float *logits, uint32_t classes, int32_t label, double temperature)
-{
-    double largest = logits[0], sum = 0;
-
-    for (uint32_t l = 1; l < classes; l++)
-        if (logits[l] > largest)
-            largest = logits[l];
-    for (uint32_t l = 0; l < classes; l++)
-        sum += exp((logits[l] - largest) / temperature);
-    return log(sum) + (largest - logits[label]) / temperature;
-}
-
-static int take_answers(void *user, size_t first, size_t n, const int32_t *labels, const float *logits)
-{
-    struct eval *e = user;
-
-    for (size_t i = 0; i < n; i++) {
-        int32_t wanted = e->y.y[first + i];
-        bool right = labels[i] == wanted;
-
-        if (wanted < 0)
-            continue;
-        count(&e->all, right);
-        count(&e->per_class[wanted], right);
-        if (e->forgotten)
-            count(e->forgotten[wanted] ? &e->forget : &e->retain, right);
-        e->abstained += labels[i] < 0;
-        e->loss += cross_entropy(logits + i * e->info.classes, e->info.classes, wanted,
-                                 dkvb_calibration_temperature(logits + i * e->info.classes, e->info.classes,
-                                                              e->info.temperature, e->info.temperature_power));
-    }
-    return tool_check(dkvb_calibration_add(logits, e->y.y + first, n, e->info.classes, e->info.temperature,
-                                           e->info.temperature_power, BINS, e->gaps, &e->calibrated));
-}
 
 static int read_codes(struct eval *e)
 {
@@ -175,44 +117,84 @@ static int read_inputs(struct eval *e)
                          e->y.largest_row, e->y.largest, path, e->info.classes - 1);
     if (code)
         return code;
-    e->per_class = input_memory("the classes", sizeof *e->per_class, e->info.classes, 1, 1);
-    return e->per_class ? EXIT_SUCCESS : EXIT_FAILURE;
+    e->found.class_rows = input_memory("the classes", sizeof(uint64_t), e->info.classes, 2, 1);
+    if (!e->found.class_rows)
+        return EXIT_FAILURE;
+    e->found.class_right = e->found.class_rows + e->info.classes;
+    return EXIT_SUCCESS;
+}
+
+static int measure(struct eval *e)
+{
+    dkvb_run_options run = progress_start("predict", e->args.threads);
+    dkvb_status rc;
+
+    run.outside = e->args.codes ? NULL : outside_count(&e->x); /* of codes they were told when those were made */
+    rc = dkvb_model_evaluate(e->model, e->x.x, e->codes.codes, e->y.y, e->x.rows, &e->found, &run);
+    progress_stop();
+    if (rc == DKVB_OK && run.outside)
+        outside_note(e->x.path, run.outside);
+    return tool_check(rc);
+}
+
+/* Rows of classes that are to be forgotten, or of the others, and how many of them are answered rightly. */
+static uint64_t tally(const struct eval *e, bool forgotten, uint64_t *right)
+{
+    uint64_t rows = 0;
+
+    *right = 0;
+    for (uint32_t i = 0; e->forgotten && i < e->info.classes; i++)
+        if (e->forgotten[i] == forgotten) {
+            rows += e->found.class_rows[i];
+            *right += e->found.class_right[i];
+        }
+    return rows;
+}
+
+static double share(uint64_t right, uint64_t rows)
+{
+    return rows ? (double)right / (double)rows : NAN;
 }
 
 static void print_json(const struct eval *e)
 {
+    const dkvb_evaluation *f = &e->found;
+    uint64_t right, rows;
+
     json_open(NULL, '{');
-    json_count("n", e->all.rows);
-    json_count("unlabelled", e->y.rows - e->all.rows);
+    json_count("n", f->rows);
+    json_count("unlabelled", f->unlabelled);
     json_count("unreadable", e->pictures.unreadable);
     if (e->args.codes)
         json_null("rows_outside_scale");
     else
         json_count("rows_outside_scale", e->x.outside.rows);
-    json_real("accuracy", accuracy(&e->all));
-    json_real("loss", e->loss);
+    json_real("accuracy", f->accuracy);
+    json_real("loss", f->loss);
     json_real("temperature", e->info.temperature);
     json_real("temperature_power", e->info.temperature_power);
-    json_real("calibration_error", e->all.rows ? dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated) : NAN);
+    json_real("calibration_error", f->calibration_error);
     json_open("per_class", '[');
     for (uint32_t i = 0; i < e->info.classes; i++)
-        json_real(NULL, accuracy(&e->per_class[i]));
+        json_real(NULL, share(f->class_right[i], f->class_rows[i]));
     json_close(']');
-    json_real("forget_accuracy", accuracy(&e->forget));
-    json_real("retain_accuracy", accuracy(&e->retain));
-    json_count("abstained", e->abstained);
+    rows = tally(e, true, &right);
+    json_real("forget_accuracy", share(right, rows));
+    rows = tally(e, false, &right);
+    json_real("retain_accuracy", share(right, rows));
+    json_count("abstained", f->abstained);
     if (e->args.codes)
-        json_count("searched_again", e->searched);
+        json_count("searched_again", f->searched);
     else
         json_null("searched_again");
     json_close('}');
 }
 
-static void print_tally(const char *what, const struct tally *t, int width)
+static void print_tally(const char *what, uint64_t right, uint64_t rows, int width)
 {
     output_padded(what, width);
-    if (t->rows)
-        printf("  %8" PRIu64 "  %8.4f\n", t->rows, accuracy(t));
+    if (rows)
+        printf("  %8" PRIu64 "  %8.4f\n", rows, share(right, rows));
     else
         printf("  %8d  %8s\n", 0, "-");
 }
@@ -227,8 +209,10 @@ static const char *class_text(const struct eval *e, uint32_t label, char *text, 
 
 static void print_text(const struct eval *e)
 {
+    const dkvb_evaluation *f = &e->found;
     char text[300];
     int width = output_width("all classes");
+    uint64_t right, rows;
 
     for (uint32_t i = 0; i < e->info.classes; i++) {
         int wide = output_width(class_text(e, i, text, sizeof text));
@@ -237,53 +221,40 @@ static void print_text(const struct eval *e)
     }
     printf("%-*s  %8s  %8s\n", width, "class", "rows", "accuracy");
     for (uint32_t i = 0; i < e->info.classes; i++)
-        print_tally(class_text(e, i, text, sizeof text), &e->per_class[i], width);
-    if (e->forgotten) {
-        print_tally("forgotten", &e->forget, width);
-        print_tally("kept", &e->retain, width);
+        print_tally(class_text(e, i, text, sizeof text), f->class_right[i], f->class_rows[i], width);
+    for (int forgotten = 1; e->forgotten && forgotten >= 0; forgotten--) {
+        rows = tally(e, forgotten, &right);
+        print_tally(forgotten ? "forgotten" : "kept", right, rows, width);
     }
-    print_tally("all classes", &e->all, width);
-    if (e->all.rows)
+    print_tally("all classes", f->right, f->rows, width);
+    if (f->rows)
         printf("loss %.4f nats, expected calibration error %.4f at temperature %.3f x spread^%.3f; %" PRIu64
                " rows abstained\n",
-               e->loss, dkvb_calibration_of_gaps(e->gaps, BINS, e->calibrated), e->info.temperature,
-               e->info.temperature_power, e->abstained);
-    if (e->y.rows > e->all.rows)
-        printf("left out: %" PRIu64 " rows without a label (-1)\n", e->y.rows - e->all.rows);
+               f->loss, f->calibration_error, e->info.temperature, e->info.temperature_power, f->abstained);
+    if (f->unlabelled)
+        printf("left out: %" PRIu64 " rows without a label (-1)\n", f->unlabelled);
     if (e->args.codes)
-        printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", e->searched,
+        printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", f->searched,
                (uint64_t)e->x.rows * e->info.codebooks);
-}
-
-static int eval(struct eval *e)
-{
-    int code = read_inputs(e);
-
-    if (code == EXIT_SUCCESS)
-        code = e->args.codes
-                   ? answers_from_codes(e->model, &e->x, &e->codes, e->args.threads, &e->searched, take_answers, e)
-                   : answers_each(e->model, &e->x, e->args.threads, take_answers, e);
-    if (code)
-        return code;
-    e->loss = e->all.rows ? e->loss / (double)e->all.rows : NAN;
-    if (e->args.json)
-        print_json(e);
-    else
-        print_text(e);
-    return EXIT_SUCCESS;
 }
 
 int cmd_eval(int argc, char **argv)
 {
-    struct eval e = {0};
+    struct eval e = {.found = DKVB_EVALUATION_INIT};
     int code;
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
     code = check_args(&e.args);
     if (code == EXIT_SUCCESS)
-        code = eval(&e);
-    free(e.per_class);
+        code = read_inputs(&e);
+    if (code == EXIT_SUCCESS)
+        code = measure(&e);
+    if (code == EXIT_SUCCESS && e.args.json)
+        print_json(&e);
+    else if (code == EXIT_SUCCESS)
+        print_text(&e);
+    free(e.found.class_rows);
     free(e.forgotten);
     codes_free(&e.codes);
     input_labels_free(&e.y);

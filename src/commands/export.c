@@ -13,8 +13,6 @@
 #include "io/progress.h"
 #include "tool.h"
 
-enum { MOST_PARTS = 8 }; /* arrays of an export */
-
 struct export_args {
     struct args args;
     const char *dir;
@@ -43,98 +41,46 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* One array of the export: its file, its type and shape, and where it comes from. */
+/* One array of the export: its file, type and shape. */
 struct part {
     const char *name;
     char *path; /* of the file, ours */
+    void *data; /* ours */
     uint32_t dtype, ndim;
     uint64_t shape[3];
-    dkvb_status (*copy)(const dkvb_model *model, void *out); /* NULL: the model has none */
 };
 
-/* Signs and order come from one call; each file keeps its own half. */
-static dkvb_status copy_half(const dkvb_model *model, void *out, bool wants_signs)
-{
-    dkvb_codebooks_info info = DKVB_CODEBOOKS_INFO_INIT;
-    const dkvb_codebooks *codebooks = dkvb_model_codebooks(model);
-    dkvb_status status = dkvb_codebooks_get_info(codebooks, &info);
-    void *other = NULL;
+enum { CENTER, SIGNS, ORDER, SCALES, KEYS, VALUES, MASK, WHITENING, PARTS };
 
-    if (status)
-        return status;
-    other = wants_signs ? input_memory("order", sizeof(uint32_t), info.codebooks, info.key_dim, 1)
-                        : input_memory("signs", 1, info.rounds, info.round_size, 1);
-    if (!other)
-        return DKVB_ENOMEM;
-    status = wants_signs ? dkvb_codebooks_get_projection(codebooks, out, other)
-                         : dkvb_codebooks_get_projection(codebooks, other, out);
-    free(other);
-    return status;
-}
-
-static dkvb_status copy_signs(const dkvb_model *model, void *out)
+/* Fill all arrays but a whitening that is not there. */
+static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitened)
 {
-    return copy_half(model, out, true);
-}
-
-static dkvb_status copy_order(const dkvb_model *model, void *out)
-{
-    return copy_half(model, out, false);
-}
-
-static dkvb_status copy_scales(const dkvb_model *model, void *out)
-{
-    return dkvb_codebooks_get_scales(dkvb_model_codebooks(model), out);
-}
-
-static dkvb_status copy_whitening(const dkvb_model *model, void *out)
-{
-    return dkvb_codebooks_get_whitening(dkvb_model_codebooks(model), out);
-}
-
-static dkvb_status copy_center(const dkvb_model *model, void *out)
-{
-    return dkvb_codebooks_get_center(dkvb_model_codebooks(model), out);
-}
-
-static dkvb_status copy_keys(const dkvb_model *model, void *out)
-{
-    return dkvb_codebooks_get_keys(dkvb_model_codebooks(model), out);
-}
-
-static dkvb_status copy_values(const dkvb_model *model, void *out)
-{
-    return dkvb_model_get_values(model, out);
-}
-
-static dkvb_status copy_mask(const dkvb_model *model, void *out)
-{
+    dkvb_codebooks_copies to = DKVB_CODEBOOKS_COPIES_INIT;
     dkvb_mask *mask = NULL;
-    dkvb_status status = dkvb_model_get_mask(model, &mask);
-
-    if (status == DKVB_OK)
-        dkvb_mask_get_bytes(mask, out);
-    dkvb_mask_free(mask);
-    return status;
-}
-
-static size_t extent(const struct part *part, uint32_t i)
-{
-    return i < part->ndim ? (size_t)part->shape[i] : 1;
-}
-
-static int write_part(const struct part *part, const dkvb_model *model)
-{
-    /* no part has elements of more than 4 bytes */
-    void *data = input_memory(part->name, sizeof(float), extent(part, 0), extent(part, 1), extent(part, 2));
     int code;
 
-    if (!data)
-        return EXIT_FAILURE;
-    code = tool_check(part->copy(model, data));
+    for (size_t i = 0; i < (whitened ? PARTS : WHITENING); i++) {
+        struct part *p = &parts[i];
+
+        p->data = input_memory(p->name, sizeof(float), p->shape[0], p->ndim > 1 ? p->shape[1] : 1,
+                               p->ndim > 2 ? p->shape[2] : 1);
+        if (!p->data)
+            return EXIT_FAILURE;
+    }
+    to.center = parts[CENTER].data;
+    to.signs = parts[SIGNS].data;
+    to.order = parts[ORDER].data;
+    to.scales = parts[SCALES].data;
+    to.keys = parts[KEYS].data;
+    to.whitening = parts[WHITENING].data;
+    code = tool_check(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model), &to));
     if (code == EXIT_SUCCESS)
-        code = output_npy(part->path, part->dtype, part->ndim, part->shape, data);
-    free(data);
+        code = tool_check(dkvb_model_get_values(model, parts[VALUES].data));
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_model_get_mask(model, &mask));
+    if (code == EXIT_SUCCESS)
+        dkvb_mask_get_bytes(mask, parts[MASK].data);
+    dkvb_mask_free(mask);
     return code;
 }
 
@@ -153,9 +99,9 @@ static int remove_part(const struct part *part)
 static int check_paths(const struct export_args *args, const struct part *parts)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
-    struct path outputs[MOST_PARTS + 1] = {{0}};
+    struct path outputs[PARTS + 1] = {{0}};
 
-    for (size_t i = 0; parts[i].name; i++)
+    for (size_t i = 0; i < PARTS; i++)
         outputs[i] = (struct path){"an output", parts[i].path};
     return paths_check_in_folder(&command, args->dir, inputs, outputs);
 }
@@ -183,47 +129,25 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
     json_close('}');
 }
 
-static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts)
+static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts, bool whitened)
 {
     int code = EXIT_SUCCESS;
 
-    for (size_t i = 0; parts[i].name && code == EXIT_SUCCESS; i++)
+    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
         code = (parts[i].path = paths_join(args->dir, parts[i].name)) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (code == EXIT_SUCCESS)
         code = check_paths(args, parts);
     if (code == EXIT_SUCCESS) /* whoever gets the arrays has no checksums to find damage by */
         code = tool_check(dkvb_model_verify(model));
     if (code == EXIT_SUCCESS)
-        code = paths_make_folder(args->dir);
-    for (size_t i = 0; parts[i].name && code == EXIT_SUCCESS; i++)
-        code = parts[i].copy ? write_part(&parts[i], model) : remove_part(&parts[i]);
-    return code;
-}
-
-static int export_parts(const struct export_args *args, const dkvb_model *model, const dkvb_model_info *info,
-                        bool *whitened)
-{
-    dkvb_codebooks_info cb = DKVB_CODEBOOKS_INFO_INIT;
-    dkvb_status status = dkvb_codebooks_get_info(dkvb_model_codebooks(model), &cb);
-    uint64_t c = info->codebooks, k = info->keys, d = info->key_dim, m = info->input_dim, l = info->classes;
-    struct part parts[MOST_PARTS + 1] = {
-        {"center.npy", NULL, DKVB_DTYPE_F32, 1, {m, 0, 0}, copy_center},
-        {"signs.npy", NULL, DKVB_DTYPE_I8, 2, {cb.rounds, cb.round_size, 0}, copy_signs},
-        {"order.npy", NULL, DKVB_DTYPE_U32, 2, {c, d, 0}, copy_order},
-        {"scales.npy", NULL, DKVB_DTYPE_F32, 1, {c, 0, 0}, copy_scales},
-        {"keys.npy", NULL, DKVB_DTYPE_I8, 3, {c, k, d}, copy_keys},
-        {"values.npy", NULL, DKVB_DTYPE_F32, 3, {c, k, l}, copy_values},
-        {"mask.npy", NULL, DKVB_DTYPE_U8, 2, {c, k, 0}, copy_mask},
-        {"whitening.npy", NULL, DKVB_DTYPE_F32, 2, {m, m, 0}, cb.whitened ? copy_whitening : NULL},
-        {0},
-    };
-    int code = tool_check(status);
-
-    *whitened = cb.whitened != 0;
+        code = copy_arrays(model, parts, whitened);
     if (code == EXIT_SUCCESS)
-        code = write_parts(args, model, parts);
-    for (size_t i = 0; parts[i].name; i++)
-        free(parts[i].path);
+        code = paths_make_folder(args->dir);
+    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++) {
+        const struct part *p = &parts[i];
+
+        code = p->data ? output_npy(p->path, p->dtype, p->ndim, p->shape, p->data) : remove_part(p);
+    }
     return code;
 }
 
@@ -231,8 +155,8 @@ int cmd_export(int argc, char **argv)
 {
     struct export_args args;
     dkvb_model *model = NULL;
-    dkvb_model_info info;
-    bool whitened = false;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    dkvb_codebooks_info cb = DKVB_CODEBOOKS_INFO_INIT;
     double began = progress_clock();
     int code;
 
@@ -240,9 +164,28 @@ int cmd_export(int argc, char **argv)
         return code;
     code = input_model_map(&model, args.args.operand[0], &info);
     if (code == EXIT_SUCCESS)
-        code = export_parts(&args, model, &info, &whitened);
+        code = tool_check(dkvb_codebooks_get_info(dkvb_model_codebooks(model), &cb));
+    if (code == EXIT_SUCCESS) {
+        uint64_t c = info.codebooks, k = info.keys, d = info.key_dim, m = info.input_dim;
+        struct part parts[PARTS] = {
+            [CENTER] = {"center.npy", NULL, NULL, DKVB_DTYPE_F32, 1, {m}},
+            [SIGNS] = {"signs.npy", NULL, NULL, DKVB_DTYPE_I8, 2, {cb.rounds, cb.round_size}},
+            [ORDER] = {"order.npy", NULL, NULL, DKVB_DTYPE_U32, 2, {c, d}},
+            [SCALES] = {"scales.npy", NULL, NULL, DKVB_DTYPE_F32, 1, {c}},
+            [KEYS] = {"keys.npy", NULL, NULL, DKVB_DTYPE_I8, 3, {c, k, d}},
+            [VALUES] = {"values.npy", NULL, NULL, DKVB_DTYPE_F32, 3, {c, k, info.classes}},
+            [MASK] = {"mask.npy", NULL, NULL, DKVB_DTYPE_U8, 2, {c, k}},
+            [WHITENING] = {"whitening.npy", NULL, NULL, DKVB_DTYPE_F32, 2, {m, m}},
+        };
+
+        code = write_parts(&args, model, parts, cb.whitened != 0);
+        for (size_t i = 0; i < PARTS; i++) {
+            free(parts[i].path);
+            free(parts[i].data);
+        }
+    }
     if (code == EXIT_SUCCESS)
-        report(&args, &info, whitened, progress_clock() - began);
+        report(&args, &info, cb.whitened != 0, progress_clock() - began);
     dkvb_model_free(model);
     return code;
 }

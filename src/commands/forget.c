@@ -368,7 +368,7 @@ static int read_inputs(struct forget *f)
     if (a->requests)
         code = read_requests(f);
     if (code == EXIT_SUCCESS && a->kept)
-        code = codeset_load(&f->codeset, a->codes);
+        code = codeset_load(&f->codeset, a->codes, NULL);
     else if (code == EXIT_SUCCESS && a->codes)
         code = read_plain_codes(f);
     else if (code == EXIT_SUCCESS && a->set)
@@ -392,8 +392,6 @@ static int fill_request(struct forget *f)
 
     if (a->salt && !hex_parse(a->salt, f->salt, sizeof f->salt))
         return args_misused(f->command, "--salt must be 64 hexadecimal digits");
-    if (a->reason && dkvb_journal_check_reason(a->reason) != DKVB_OK)
-        return args_misused(f->command, dkvb_last_error());
     q->strength = a->exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
     q->method = a->method;
     q->budget = a->method == DKVB_METHOD_EXAMPLES ? a->examples : a->pairs;

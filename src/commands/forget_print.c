@@ -5,9 +5,9 @@
 
 #include "io/classes.h"
 #include "commands/forget.h"
+#include "commands/mask.h"
 #include "io/journal.h"
 #include "io/json.h"
-#include "io/maskfile.h"
 #include "io/output.h"
 #include "io/progress.h"
 #include "tool.h"
@@ -16,7 +16,7 @@ static const char *method_name(const struct forget *f)
 {
     if (!f->args.exact && f->found.method == 0 && f->found.request_count == 0)
         return "mask";
-    return f->args.exact ? "replay" : dkvb_method_name(f->found.method);
+    return f->args.exact ? "replay" : dkvb_name(DKVB_NAME_METHOD, f->found.method);
 }
 
 static void json_budget(const dkvb_plan_info *found)
@@ -115,7 +115,7 @@ static void print_json(const struct forget *f, double seconds)
     const dkvb_plan_info *p = &f->found;
 
     json_open(NULL, '{');
-    json_text("strength", dkvb_strength_name(p->strength));
+    json_text("strength", dkvb_name(DKVB_NAME_STRENGTH, p->strength));
     json_text("method", method_name(f));
     write_classes(f);
     if (p->request_count) {
@@ -211,7 +211,7 @@ static void print_effects(const struct forget *f)
 {
     const dkvb_class_effect *effects = f->found.effects;
     const uint8_t *classes = f->found.classes;
-    dkvb_class_effect rest = {0};
+    uint64_t rows = 0, before = 0, after = 0; /* of the classes that are not shown */
     uint32_t hidden = 0;
     bool *shown;
 
@@ -226,12 +226,14 @@ static void print_effects(const struct forget *f)
             print_effect(f, &effects[l], l, classes ? classes[l] : DKVB_KEEP);
             continue;
         }
-        dkvb_effect_add(&rest, &effects[l]);
+        rows += effects[l].rows;
+        before += effects[l].right_before;
+        after += effects[l].right_after;
         hidden++;
     }
     if (hidden)
-        printf("the other %" PRIu32 " classes together lose %.4f (%.4f to %.4f); --all-classes shows each\n", hidden,
-               rest.loss, rest.low, rest.high);
+        printf("the other %" PRIu32 " classes together: %.4f before, %.4f after; --all-classes shows each\n", hidden,
+               share(before, rows), share(after, rows));
     free(shown);
 }
 
@@ -282,7 +284,7 @@ static void print_masked(const struct forget *f, const char *output, double seco
     else
         printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry);
     if (f->args.mask_out)
-        maskfile_say_written(f->found.mask, f->args.mask_out);
+        mask_say_written(f->found.pairs, f->args.mask_out);
 }
 
 /* Whether a class that is asked for is still called something. */
@@ -299,7 +301,7 @@ static bool has_name(const struct forget *f)
 static void print_deleted(const struct forget *f, const char *output, double seconds)
 {
     const dkvb_plan_info *p = &f->found;
-    dkvb_keyinit_options placed = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codeset_info codes = DKVB_CODESET_INFO_INIT;
 
     if (p->resumed)
         printf("%s was without the %" PRIu64 " rows already; now the codes are too, in %.2f s\n", output, p->ids,
@@ -309,7 +311,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
                seconds);
     if (p->keys == DKVB_KEYS_PLACED)
         printf("the keys were placed again without them too; the journal begins anew\n");
-    else if (f->args.keep_keys && dkvb_codeset_get_keyinit(f->codeset, &placed) == DKVB_OK)
+    else if (f->args.keep_keys && dkvb_codeset_get_info(f->codeset, &codes) == DKVB_OK && codes.own_keys)
         printf("the keys were placed on these rows too, and are as they were\n");
     if (p->lifted)
         printf("%" PRIu64 " earlier maskings of the same rows were taken back\n", p->lifted);

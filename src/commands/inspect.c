@@ -73,18 +73,18 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     } else {
         json_null("row_lengths");
     }
-    json_text("values_dtype", dkvb_dtype_name(info->values_dtype));
+    json_text("values_dtype", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
     json_count("rows_trained", info->rows_trained);
     json_count("trials", info->trials);
     json_count("pairs_total", (uint64_t)info->codebooks * info->keys);
     json_count("masked_pairs", info->masked_pairs);
     json_count("purged_pairs", info->purged_pairs);
-    json_text("encoder", dkvb_model_encoder(model));
+    json_text("encoder", info->encoder);
     json_open("class_names", '[');
     for (uint32_t i = 0; i < info->classes; i++)
         json_text(NULL, dkvb_model_class_name(model, i));
     json_close(']');
-    code = journal_json(model);
+    code = journal_write(model, true);
     json_close('}');
     return code;
 }
@@ -103,12 +103,12 @@ static void print_classes(const dkvb_model *model, const dkvb_model_info *info)
     }
 }
 
-static void print_encoder(const dkvb_model *model)
+static void print_encoder(const char *encoder)
 {
-    if (!dkvb_model_encoder(model))
+    if (!encoder)
         return;
     printf("encoder    ");
-    output_padded(dkvb_model_encoder(model), 0);
+    output_padded(encoder, 0);
     putchar('\n');
 }
 
@@ -124,10 +124,10 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
            info->normalize ? ", scaled to length 1" : "");
     if (known)
         printf("lengths    %.4g to %.4g; a row of another length is outside the scale\n", lengths[0], lengths[1]);
-    print_encoder(model);
+    print_encoder(info->encoder);
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);
-    printf("values     %s\n", dkvb_dtype_name(info->values_dtype));
+    printf("values     %s\n", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
     printf("answers    at temperature %.3f\n", info->temperature);
     printf("trained    on %" PRIu64 " rows, each epoch counted\n", info->rows_trained);
     if (info->trials > 0)
@@ -136,7 +136,7 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
            (uint64_t)info->codebooks * info->keys, info->masked_pairs, info->purged_pairs);
     print_classes(model, info);
     putchar('\n');
-    return journal_print(model);
+    return journal_write(model, false);
 }
 
 int cmd_inspect(int argc, char **argv)

@@ -1,15 +1,16 @@
 /* dkvb mask: requests to forget as files, which go from model to model wherever codebooks are shared. */
+#include "commands/mask.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/args.h"
 #include "commands/forget.h"
+#include "io/args.h"
 #include "io/hex.h"
 #include "io/input.h"
 #include "io/json.h"
-#include "io/maskfile.h"
 #include "io/output.h"
 #include "io/paths.h"
 #include "tool.h"
@@ -21,6 +22,19 @@ struct mask_args {
     const char *output, *reason, *salt;
     uint64_t entry;
     bool json;
+
+    const struct work *work;
+    const char *const *operand; /* [operands], behind the name of the work */
+    int operands;
+};
+
+struct work {
+    const char *name;
+    int (*run)(const struct mask_args *args);
+    int least, most;        /* operands */
+    uint32_t how;           /* DKVB_MASK_… of those that combine */
+    bool writes;            /* --output is needed */
+    const char *refused[5]; /* options that would be without effect, ended by NULL */
 };
 
 #define AT(member) offsetof(struct mask_args, member)
@@ -52,14 +66,15 @@ static const struct args_command command = {
     .most_operands = ARGS_MAX_OPERANDS,
 };
 
-struct work {
-    const char *name;
-    int (*run)(const struct work *work, const struct mask_args *args, const char *const *operand, int operands);
-    int least, most; /* operands behind the name */
-    dkvb_status (*combine)(dkvb_mask *mask, const dkvb_mask *other);
-};
+void mask_say_written(uint64_t pairs, const char *path)
+{
+    printf("wrote %s: %" PRIu64 " pairs\n"
+           "a mask is itself a trace: one of a few rows identifies them to whoever holds candidate rows\n",
+           path, pairs);
+}
 
-static int print_json(const dkvb_mask *mask, const char *output)
+/* Tell of a mask that was written, or with mask info of one that was read. */
+static int tell(const struct mask_args *args, const dkvb_mask *mask)
 {
     dkvb_mask_info info = DKVB_MASK_INFO_INIT;
     char birth[33];
@@ -67,183 +82,123 @@ static int print_json(const dkvb_mask *mask, const char *output)
 
     if (code)
         return code;
-    json_open(NULL, '{');
-    json_text("birth", hex_text(info.birth, sizeof info.birth, birth));
-    json_count("codebooks", info.codebooks);
-    json_count("keys", info.keys);
-    json_count("pairs", info.pairs);
-    json_count("pairs_total", dkvb_mask_total(mask));
-    json_text("output", output);
-    json_close('}');
+    hex_text(info.birth, sizeof info.birth, birth);
+    if (args->json) {
+        json_open(NULL, '{');
+        json_text("birth", birth);
+        json_count("codebooks", info.codebooks);
+        json_count("keys", info.keys);
+        json_count("pairs", info.pairs);
+        json_count("pairs_total", info.pairs_total);
+        json_text("output", args->output);
+        json_close('}');
+    } else if (args->output) {
+        mask_say_written(info.pairs, args->output);
+    } else {
+        printf("birth      %s\ncodebooks  %" PRIu32 " of %" PRIu32 " keys\npairs      %" PRIu64 " of %" PRIu64 "\n",
+               birth, info.codebooks, info.keys, info.pairs, info.pairs_total);
+    }
     return EXIT_SUCCESS;
 }
 
-static int say_written(const struct mask_args *args, const dkvb_mask *mask)
+static int export(const struct mask_args *args)
 {
-    if (args->json)
-        return print_json(mask, args->output);
-    maskfile_say_written(mask, args->output);
-    return EXIT_SUCCESS;
-}
-
-static int export(const struct work *work, const struct mask_args *args, const char *const *operand, int operands)
-{
-    const struct path inputs[] = {{"MODEL", operand[0]}, {0}}, outputs[] = {{"--output", args->output}, {0}};
+    const char *path = args->operand[0];
+    const struct path inputs[] = {{"MODEL", path}, {0}}, outputs[] = {{"--output", args->output}, {0}};
     dkvb_model *model = NULL;
     dkvb_mask *mask = NULL;
     dkvb_model_info info;
     int code = paths_check(&command, inputs, outputs);
 
-    (void)work;
-    (void)operands;
     if (code == EXIT_SUCCESS)
-        code = input_model_map(&model, operand[0], &info);
+        code = input_model_map(&model, path, &info);
     if (code == EXIT_SUCCESS)
-        code = maskfile_export(&mask, model, operand[0], args->entry, args->output);
+        code = tool_check_about(path, args->entry ? dkvb_journal_get_mask(model, args->entry, &mask)
+                                                  : dkvb_model_get_mask(model, &mask));
     if (code == EXIT_SUCCESS)
-        code = say_written(args, mask);
+        code = output_mask(mask, args->output);
+    if (code == EXIT_SUCCESS)
+        code = tell(args, mask);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
     return code;
 }
 
-static int import(const struct work *work, const struct mask_args *args, const char *const *operand, int operands)
+static int import(const struct mask_args *args)
 {
-    (void)work;
-    (void)operands;
-    return forget_by_mask(&command, operand[0], operand[1], args->output, args->reason, args->salt, args->json);
+    return forget_by_mask(&command, args->operand[0], args->operand[1], args->output, args->reason, args->salt,
+                          args->json);
 }
 
-static int check_combined(const struct mask_args *args, const char *const *operand, int operands)
+/* Make one mask of all, and write it; mask info has one only, and writes nothing. */
+static int combine(const struct mask_args *args)
 {
     const struct path outputs[] = {{"--output", args->output}, {0}};
     struct path inputs[MOST + 1] = {{0}};
+    dkvb_mask *mask = NULL, *other = NULL;
+    int code;
 
-    for (int i = 0; i < operands; i++)
-        inputs[i] = (struct path){"a mask", operand[i]};
-    return paths_check(&command, inputs, outputs);
-}
-
-/* `mask`, of the file `first`, becomes what it is together with that of `path`. */
-static int combine_with(const struct work *work, dkvb_mask *mask, const char *first, const char *path)
-{
-    dkvb_mask *other = NULL;
-    int code = input_mask(&other, path);
-
+    for (int i = 0; i < args->operands; i++)
+        inputs[i] = (struct path){"a mask", args->operand[i]};
+    code = paths_check(&command, inputs, outputs);
     if (code == EXIT_SUCCESS)
-        code = tool_check_both(path, first, work->combine(mask, other));
-    dkvb_mask_free(other);
-    return code;
-}
-
-static int combine(const struct work *work, const struct mask_args *args, const char *const *operand, int operands)
-{
-    dkvb_mask *mask = NULL;
-    int code = check_combined(args, operand, operands);
-
-    if (code == EXIT_SUCCESS)
-        code = input_mask(&mask, operand[0]);
-    for (int i = 1; i < operands && code == EXIT_SUCCESS; i++)
-        code = combine_with(work, mask, operand[0], operand[i]);
-    if (code == EXIT_SUCCESS)
+        code = input_mask(&mask, args->operand[0]);
+    for (int i = 1; i < args->operands && code == EXIT_SUCCESS; i++) {
+        code = input_mask(&other, args->operand[i]);
+        if (code == EXIT_SUCCESS)
+            code = tool_check_both(args->operand[i], args->operand[0], dkvb_mask_combine(mask, other, args->work->how));
+        dkvb_mask_free(other);
+        other = NULL;
+    }
+    if (code == EXIT_SUCCESS && args->output)
         code = output_mask(mask, args->output);
     if (code == EXIT_SUCCESS)
-        code = say_written(args, mask);
-    dkvb_mask_free(mask);
-    return code;
-}
-
-static int print_info(const dkvb_mask *mask)
-{
-    dkvb_mask_info info = DKVB_MASK_INFO_INIT;
-    char birth[33];
-    int code = tool_check(dkvb_mask_get_info(mask, &info));
-
-    if (code == EXIT_SUCCESS)
-        printf("birth      %s\ncodebooks  %" PRIu32 " of %" PRIu32 " keys\npairs      %" PRIu64 " of %" PRIu64 "\n",
-               hex_text(info.birth, sizeof info.birth, birth), info.codebooks, info.keys, info.pairs,
-               dkvb_mask_total(mask));
-    return code;
-}
-
-static int inform(const struct work *work, const struct mask_args *args, const char *const *operand, int operands)
-{
-    dkvb_mask *mask = NULL;
-    int code = input_mask(&mask, operand[0]);
-
-    (void)work;
-    (void)operands;
-    if (code == EXIT_SUCCESS)
-        code = args->json ? print_json(mask, NULL) : print_info(mask);
+        code = tell(args, mask);
     dkvb_mask_free(mask);
     return code;
 }
 
 static const struct work works[] = {
-    {"export", export, 1, 1, NULL},
-    {"import", import, 2, 2, NULL},
-    {"union", combine, 2, MOST, dkvb_mask_union},
-    {"intersection", combine, 2, MOST, dkvb_mask_intersection},
-    {"difference", combine, 2, MOST, dkvb_mask_difference},
-    {"info", inform, 1, 1, NULL},
+    {"export", export, 1, 1, 0, true, {"reason", "salt"}},
+    {"import", import, 2, 2, 0, false, {"entry"}},
+    {"union", combine, 2, MOST, DKVB_MASK_UNION, true, {"entry", "reason", "salt"}},
+    {"intersection", combine, 2, MOST, DKVB_MASK_INTERSECTION, true, {"entry", "reason", "salt"}},
+    {"difference", combine, 2, MOST, DKVB_MASK_DIFFERENCE, true, {"entry", "reason", "salt"}},
+    {"info", combine, 1, 1, 0, false, {"entry", "reason", "salt", "output"}},
 };
 
-static const struct work *find_work(const char *name)
-{
-    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
-        if (strcmp(works[i].name, name) == 0)
-            return &works[i];
-    return NULL;
-}
-
-static int count_operands(const struct args *args)
-{
-    int count = 0;
-
-    while (count < ARGS_MAX_OPERANDS && args->operand[count])
-        count++;
-    return count;
-}
-
 /* What this work needs, and what would be without effect. */
-static int check_args(const struct work *work, const struct mask_args *args, int operands)
+static int check_args(const struct mask_args *args)
 {
-    static const char *const of_export[] = {"entry", NULL}, *const of_import[] = {"reason", "salt", NULL},
-                             *const of_outputs[] = {"output", NULL};
-    char what[64], message[128];
-    int code = EXIT_SUCCESS;
+    const struct work *work = args->work;
+    char what[128];
 
+    snprintf(what, sizeof what, "%s: %d operands given, it takes %d%s", work->name, args->operands, work->least,
+             work->most > work->least ? " or more" : "");
+    if (args->operands < work->least || args->operands > work->most)
+        return args_misused(&command, what);
+    snprintf(what, sizeof what, "%s: --output is missing", work->name);
+    if (work->writes && !args->output)
+        return args_misused(&command, what);
     snprintf(what, sizeof what, "mask %s", work->name);
-    snprintf(message, sizeof message, "%s: %d operands given, %d%s wanted", work->name, operands, work->least,
-             work->most > work->least ? " or more are"
-             : work->least > 1        ? " are"
-                                      : " is");
-    if (operands < work->least || operands > work->most)
-        return args_misused(&command, message);
-    if (work->run != export)
-        code = args_refuse(&command, args, of_export, what);
-    if (code == EXIT_SUCCESS && work->run != import)
-        code = args_refuse(&command, args, of_import, what);
-    if (code == EXIT_SUCCESS && work->run == inform)
-        code = args_refuse(&command, args, of_outputs, what);
-    snprintf(message, sizeof message, "%s: --output is missing", work->name);
-    if (code == EXIT_SUCCESS && work->run != inform && work->run != import && !args->output)
-        code = args_misused(&command, message);
-    return code;
+    return args_refuse(&command, args, work->refused, what);
 }
 
 int cmd_mask(int argc, char **argv)
 {
     struct mask_args args;
-    const struct work *work;
-    int code, operands;
+    int code;
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
-    work = find_work(args.args.operand[0]);
-    if (!work)
-        return args_misused(&command, "export, import, union, intersection, difference or info is wanted");
-    operands = count_operands(&args.args) - 1;
-    code = check_args(work, &args, operands);
-    return code ? code : work->run(work, &args, args.args.operand + 1, operands);
+    args.operand = args.args.operand + 1;
+    while (args.operands < MOST && args.operand[args.operands])
+        args.operands++;
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        if (strcmp(works[i].name, args.args.operand[0]) == 0)
+            args.work = &works[i];
+    if (!args.work)
+        return args_misused(&command, "the work must be export, import, union, intersection, difference or info");
+    code = check_args(&args);
+    return code ? code : args.work->run(&args);
 }

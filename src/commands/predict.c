@@ -2,13 +2,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "commands/answers.h"
 #include "io/args.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
+#include "io/outside.h"
 #include "io/paths.h"
 #include "io/pictures.h"
 #include "io/progress.h"
@@ -57,7 +56,7 @@ struct predict {
     uint32_t top;
     int32_t *labels;      /* [n][top], with --scores NULL */
     float *probabilities; /* [n][top], where they are printed */
-    float *logits;        /* [n][classes] with --scores, else [classes] to work in */
+    float *logits;        /* [n][classes] with --scores, else of a block of rows */
     uint64_t abstained;
     double began;
 };
@@ -76,55 +75,79 @@ static int check_args(const struct predict_args *args)
     return args_refuse(&command, args, with_scores, "--scores: all logits are written");
 }
 
-/* The likeliest classes of one row that did not abstain, and what softmax gives them. */
-static int rank_row(struct predict *p, size_t row, const float *logits)
-{
-    int32_t *labels = p->labels + row * p->top;
-    int code = tool_check(dkvb_decode_top(logits, 1, p->info.classes, p->top, labels, NULL));
+enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* of a block, so that memory for logits stays bounded */
 
-    if (code || !p->probabilities)
-        return code;
-    code = tool_check(dkvb_decode_softmax(logits, 1, p->info.classes, p->info.temperature, p->info.temperature_power, p->logits));
-    for (uint32_t i = 0; i < p->top && code == EXIT_SUCCESS; i++)
-        p->probabilities[row * p->top + i] = p->logits[labels[i]];
+/* Answers of a block of rows, of which `labels` are [n] and `logits` [n][classes]: the likeliest classes of each row
+ * that did not abstain and, where they are printed, what softmax gives them. `logits` are overwritten. */
+static int rank_rows(struct predict *p, size_t first, size_t n, const int32_t *labels, float *logits)
+{
+    int32_t *top = p->labels + first * p->top;
+    int code = tool_check(dkvb_decode_top(logits, n, p->info.classes, p->top, top, NULL));
+
+    if (code == EXIT_SUCCESS && p->probabilities)
+        code = tool_check(
+            dkvb_decode_softmax(logits, n, p->info.classes, p->info.temperature, p->info.temperature_power, logits));
+    for (size_t i = 0; i < n * p->top && code == EXIT_SUCCESS; i++) {
+        if (p->probabilities)
+            p->probabilities[first * p->top + i] = logits[i / p->top * p->info.classes + (size_t)top[i]];
+        if (labels[i / p->top] < 0)
+            top[i] = -1;
+    }
     return code;
 }
 
-static int take_answers(void *user, size_t first, size_t n, const int32_t *labels, const float *logits)
+/* With --scores logits go where they stay; else one block after another has the same memory. */
+static int answer_rows(struct predict *p, size_t block, int32_t *labels, float *logits)
 {
-    struct predict *p = user;
+    dkvb_run_options run = progress_start("predict", p->args.threads);
+    size_t rows = p->x.rows, n;
     int code = EXIT_SUCCESS;
 
-    for (size_t i = 0; i < n; i++)
-        p->abstained += labels[i] < 0;
-    if (p->args.scores) {
-        memcpy(p->logits + first * p->info.classes, logits, n * p->info.classes * sizeof *logits);
-        return EXIT_SUCCESS;
+    run.outside = outside_count(&p->x);
+    for (size_t first = 0; first < rows && code == EXIT_SUCCESS; first += n) {
+        float *to = p->args.scores ? logits + first * p->info.classes : logits;
+
+        n = rows - first < block ? rows - first : block;
+        progress_span((double)first / (double)rows, (double)(first + n) / (double)rows);
+        code = tool_check(dkvb_model_predict(p->model, p->x.x + first * p->x.columns, n, labels, to, &run));
+        for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++)
+            p->abstained += labels[i] < 0;
+        if (code == EXIT_SUCCESS && !p->args.scores)
+            code = rank_rows(p, first, n, labels, to);
     }
-    for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
-        if (labels[i] >= 0)
-            code = rank_row(p, first + i, logits + i * p->info.classes);
-        else
-            for (uint32_t rank = 0; rank < p->top; rank++)
-                p->labels[(first + i) * p->top + rank] = -1;
-    }
+    if (code)
+        return code;
+    progress_stop();
+    if (run.outside)
+        outside_note(p->x.path, run.outside);
+    return code;
+}
+
+static int answer(struct predict *p)
+{
+    size_t most = MOST_LOGITS / p->info.classes, block;
+    int32_t *labels;
+    int code = EXIT_FAILURE;
+
+    most = most < MOST_ROWS ? most : MOST_ROWS;
+    most = most > 0 ? most : 1;
+    block = p->x.rows < most ? p->x.rows : most;
+    labels = input_memory("labels", sizeof *labels, block, 1, 1);
+    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? p->x.rows : block, p->info.classes, 1);
+    if (labels && p->logits)
+        code = answer_rows(p, block, labels, p->logits);
+    free(labels);
     return code;
 }
 
 static int make_room(struct predict *p)
 {
-    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? p->x.rows : 1, p->info.classes, 1);
-    if (!p->logits)
-        return EXIT_FAILURE;
     if (p->args.scores)
         return EXIT_SUCCESS;
     p->labels = input_memory("labels", sizeof *p->labels, p->x.rows, p->top, 1);
-    if (!p->labels)
-        return EXIT_FAILURE;
-    if (p->args.output)
-        return EXIT_SUCCESS;
-    p->probabilities = input_memory("probabilities", sizeof *p->probabilities, p->x.rows, p->top, 1);
-    return p->probabilities ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!p->args.output && p->labels)
+        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, p->x.rows, p->top, 1);
+    return p->labels && (p->args.output || p->probabilities) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int write_file(const struct predict *p)
@@ -331,7 +354,7 @@ static int predict(struct predict *p)
     if (code == EXIT_SUCCESS)
         code = make_room(p);
     if (code == EXIT_SUCCESS)
-        code = answers_each(p->model, &p->x, p->args.threads, take_answers, p);
+        code = answer(p);
     if (code == EXIT_SUCCESS && p->args.output)
         code = write_file(p);
     if (code)

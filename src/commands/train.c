@@ -39,32 +39,10 @@ struct train {
     double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
         seconds_codes;
     const char *stage;
-    uint64_t *back; /* [back_count], ids that were removed from the codes file, and come back */
-    size_t back_count;
     uint64_t entries_before; /* of the journal of a model that goes on */
     uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
     uint64_t relearned_count;
 };
-
-/* Whether any model has room for so many: asked of the smallest, before there is the real one. */
-static int check_classes(const struct train *t)
-{
-    dkvb_model *smallest = NULL, *model = NULL;
-    int code = input_smallest_model(&smallest);
-
-    if (code)
-        return code;
-    if (dkvb_model_new(&model, dkvb_model_codebooks(smallest), t->classes, NULL) == DKVB_OK)
-        code = EXIT_SUCCESS;
-    else if (t->names.count > 0)
-        code = tool_fail("%s: %zu names: %s", t->names.path, t->names.count, dkvb_last_error());
-    else
-        code = tool_fail("%s: row %zu has label %" PRId32 ": %s", t->y.path, t->y.largest_row, t->y.largest,
-                         dkvb_last_error());
-    dkvb_model_free(model);
-    dkvb_model_free(smallest);
-    return code;
-}
 
 /* Classes without rows are refused unless they are asked for, by --empty-classes or a file of names. `known`: classes
  * that a model which goes on has already. */
@@ -85,20 +63,20 @@ static int survey(struct train *t, uint32_t known)
 static int count_classes(struct train *t)
 {
     size_t classes = (size_t)t->y.largest + 1;
-    int code;
 
     if (t->names.count > 0 && classes > t->names.count)
         return tool_fail("%s: row %zu has label %" PRId32 ", %s names %zu classes, 0 to %zu", t->y.path,
                          t->y.largest_row, t->y.largest, t->names.path, t->names.count, t->names.count - 1);
     if (t->y.largest < 0)
         return tool_fail("%s: %zu labels and none of 0 or more, so there is nothing to learn", t->y.path, t->y.rows);
-    if (t->names.count > UINT32_MAX)
-        return tool_fail("%s: %zu names are too many", t->names.path, t->names.count);
+    if (t->names.count > DKVB_MODEL_CLASSES)
+        return tool_fail("%s: %zu names: at most %u classes are supported", t->names.path, t->names.count,
+                         DKVB_MODEL_CLASSES);
+    if (classes > DKVB_MODEL_CLASSES)
+        return tool_fail("%s: row %zu has label %" PRId32 ": at most %u classes are supported", t->y.path,
+                         t->y.largest_row, t->y.largest, DKVB_MODEL_CLASSES);
     t->classes = (uint32_t)(t->names.count > classes ? t->names.count : classes);
-    code = check_classes(t);
-    if (code == EXIT_SUCCESS && !t->args.continue_from)
-        code = survey(t, 0);
-    return code;
+    return t->args.continue_from ? EXIT_SUCCESS : survey(t, 0);
 }
 
 /* Pictures as rows, with their labels and ids. Then the encoder has done its work, and its memory is wanted elsewhere.
@@ -133,7 +111,7 @@ static int read_pictures(struct train *t)
     if (code == EXIT_SUCCESS)
         pictures_keep_ids(&t->pictures, &t->ids);
     if (code == EXIT_SUCCESS)
-        snprintf(t->encoder, sizeof t->encoder, "%s", dkvb_encoder_identity(t->pictures.encoder));
+        snprintf(t->encoder, sizeof t->encoder, "%s", t->pictures.encoder_info.identity);
     if (code == EXIT_SUCCESS)
         pictures_left_out(&t->left, &t->pictures);
     pictures_close(&t->pictures);
@@ -278,7 +256,7 @@ static int name_classes(struct train *t)
 /* A model of rows of features may go on with pictures: then it is known from here on. */
 static int note_encoder(struct train *t)
 {
-    if (t->encoder[0] == '\0' || dkvb_model_encoder(t->model))
+    if (t->encoder[0] == '\0' || input_encoder(t->model))
         return EXIT_SUCCESS;
     return tool_check(dkvb_model_set_encoder(t->model, t->encoder));
 }
@@ -363,26 +341,23 @@ static int report_trial(void *user, const dkvb_trial *trial)
 /* A shape that fits --size; --tune may still choose everything else. */
 static int fit_size(struct train_args *a, const struct train *t)
 {
-    dkvb_keyinit_options keyinit = a->keyinit;
-    dkvb_train_options train = a->train;
-    uint32_t top_k = a->top_k;
+    dkvb_settings suit = a->settings;
     uint64_t bytes = a->most_bytes;
     size_t labelled = 0;
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        bytes -= bytes < strlen(t->names.line[i]) ? bytes : strlen(t->names.line[i]);
+        bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1; /* 0 would be no limit */
     for (size_t i = 0; i < t->y.rows; i++)
         labelled += t->y.y[i] >= 0;
-    code = tool_check_about(
-        "--size", dkvb_fit_within(&keyinit, &train, &top_k, &a->whiten, labelled, t->x.columns, t->classes, bytes));
+    code =
+        tool_check_about("--size", dkvb_fit_suit(&suit, labelled, t->x.columns, t->classes, DKVB_PRESET_NONE, bytes));
     if (code)
         return code;
-    a->keyinit = keyinit;
-    if (!a->tune) {
-        a->train = train;
-        a->top_k = top_k;
-    }
+    a->settings.keyinit = suit.keyinit;
+    a->settings.whiten = suit.whiten;
+    if (!a->tune)
+        a->settings = suit;
     return EXIT_SUCCESS;
 }
 
@@ -393,17 +368,15 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     int code;
 
     o.trials = t->args.trials;
-    o.whiten = t->args.whiten;
     o.seconds = t->args.tune_seconds;
     o.report = report_trial;
     o.user = t;
-    code = tool_check_about(t->x.path,
-                            dkvb_tune(&t->args.keyinit, &t->args.train, &t->args.top_k, &t->trials, rows, &o, &run));
+    code = tool_check_about(t->x.path, dkvb_tune(&t->args.settings, rows, &o, &run));
     progress_stop();
+    t->trials = t->args.settings.train.trials;
     if (code == EXIT_SUCCESS && !t->args.json)
         printf("tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
                t->trials, t->trials);
-    t->args.whiten = t->args.keyinit.whiten ? DKVB_WHITEN_ALWAYS : DKVB_WHITEN_NEVER;
     return code;
 }
 
@@ -479,10 +452,9 @@ static dkvb_fit_options fit_options(struct train *t)
     dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
     struct train_args *a = &t->args;
 
-    a->train.report = report_epoch;
-    a->train.user = t;
-    o.keyinit = &a->keyinit;
-    o.train = &a->train;
+    a->settings.train.report = report_epoch;
+    a->settings.train.user = t;
+    o.settings = &a->settings;
     o.values_dtype = train_value_types[a->values];
     o.keep = a->keep;
     o.depth = a->depth;
@@ -515,8 +487,6 @@ static int fit(struct train *t)
 
     if (code)
         return code;
-    o.top_k = a->top_k;
-    o.whiten = a->whiten;
     o.codebooks = t->codebooks;
     o.key_rows = t->key_rows.x;
     o.key_row_count = t->key_rows.rows;
@@ -533,7 +503,7 @@ static int fit(struct train *t)
     say_settings(t);
     say_held_out(t);
     outside_note(t->x.path, &t->x.outside);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 /* A model without values for codes that were searched before. */
@@ -543,8 +513,8 @@ static int make_model_of_codes(struct train *t)
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     int code = share_keys(t);
 
-    if (t->args.top_k)
-        o.top_k = t->args.top_k;
+    if (t->args.settings.top_k)
+        o.top_k = t->args.settings.top_k;
     else if (codes->ndim == 3 && codes->shape[2] >= 1 && codes->shape[2] <= UINT16_MAX) /* else the shape is refused */
         o.top_k = (uint32_t)codes->shape[2];
     if (code == EXIT_SUCCESS)
@@ -559,7 +529,7 @@ static int number_on(struct train *t)
 
     for (uint32_t p = DKVB_PART_TRAINING; t->args.pictures.path && p <= DKVB_PART_HELD_OUT; p++) {
         dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
-        int code = tool_check(dkvb_codeset_list_rows(t->set, p, &part));
+        int code = tool_check(dkvb_codeset_get_rows(t->set, p, &part));
 
         if (code)
             return code;
@@ -569,32 +539,6 @@ static int number_on(struct train *t)
     for (size_t i = 0; i < t->ids.n; i++)
         t->ids.id[i] += first;
     return EXIT_SUCCESS;
-}
-
-/* Let the ids of removed rows come back, as asked. */
-static int readmit(struct train *t)
-{
-    t->back = input_memory("row ids", sizeof *t->back, t->ids.n, 1, 1);
-    for (size_t i = 0; t->back && i < t->ids.n; i++)
-        if (dkvb_codeset_was_removed(t->set, t->ids.id[i]))
-            t->back[t->back_count++] = t->ids.id[i];
-    return t->back ? tool_check(dkvb_codeset_readmit(t->set, t->back, t->back_count)) : EXIT_FAILURE;
-}
-
-/* Forgettings of exactly the rows that came back are over. Classes that came back were noted in training. */
-static int end_forgettings_of_rows(struct train *t)
-{
-    int code = EXIT_SUCCESS;
-
-    for (uint64_t id = 1; id <= t->entries_before && t->back_count > 0 && code == EXIT_SUCCESS; id++) {
-        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
-
-        code = tool_check(dkvb_journal_get(t->model, id - 1, &entry));
-        if (code == EXIT_SUCCESS && journal_in_force(&entry) &&
-            dkvb_journal_names_rows(t->model, id, t->back, t->back_count))
-            code = tool_check(dkvb_model_relearn(t->model, id, NULL, NULL));
-    }
-    return code;
 }
 
 /* Forgettings of rows, of which this training cannot tell whether it brings them back. */
@@ -607,7 +551,7 @@ static int note_unchecked(const struct train *t)
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(t->model, i, &e));
-        if (code || !journal_in_force(&e) || !e.rows || e.by_class)
+        if (code || !e.in_force || !e.rows || e.by_class)
             continue;
         if (e.salted)
             tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
@@ -632,7 +576,7 @@ static int go_on(struct train *t)
     int code = a->continue_from ? continue_model(t) : make_model_of_codes(t);
 
     if (code == EXIT_SUCCESS && args_given(&train_command, a, "values"))
-        code = tool_check(dkvb_model_set_values_dtype(t->model, train_value_types[a->values]));
+        code = tool_check(dkvb_model_set_values(t->model, NULL, train_value_types[a->values]));
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
     if (code == EXIT_SUCCESS && a->codes)
@@ -647,11 +591,7 @@ static int go_on(struct train *t)
     }
     if (code)
         return code;
-    if (a->codes_out && a->ids && a->relearn)
-        code = readmit(t);
-    if (code)
-        return code;
-    t->entries_before = dkvb_journal_count(t->model);
+    t->entries_before = t->info.journal_entries;
     rows.codes = t->given.codes;
     rows.k = a->codes ? t->info.top_k : 0;
     t->run = progress_start("search", a->threads);
@@ -659,8 +599,6 @@ static int go_on(struct train *t)
     t->stage_began = progress_clock();
     code = told_about(t, dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &t->run));
     end_stage(t);
-    if (code == EXIT_SUCCESS)
-        code = end_forgettings_of_rows(t);
     if (code == EXIT_SUCCESS)
         code = describe_model(t);
     if (code)
@@ -675,7 +613,7 @@ static int go_on(struct train *t)
 static int survey_held_out(struct train *t)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
-    int code = t->set ? tool_check(dkvb_codeset_list_rows(t->set, DKVB_PART_HELD_OUT, &rows)) : EXIT_SUCCESS;
+    int code = t->set ? tool_check(dkvb_codeset_get_rows(t->set, DKVB_PART_HELD_OUT, &rows)) : EXIT_SUCCESS;
 
     if (code == EXIT_SUCCESS && rows.n > 0)
         code =
@@ -686,7 +624,7 @@ static int survey_held_out(struct train *t)
 /* What the journal says of forgettings that are over, in the entries that this training added. */
 static int read_relearned(struct train *t)
 {
-    uint64_t count = dkvb_journal_count(t->model), added = count - t->entries_before;
+    uint64_t count = t->info.journal_entries, added = count - t->entries_before;
     int code = EXIT_SUCCESS;
 
     if (added == 0)
@@ -795,7 +733,7 @@ static int train(struct train *t)
         print_json(t);
     else
         print_written(t);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 int cmd_train(int argc, char **argv)
@@ -812,7 +750,6 @@ int cmd_train(int argc, char **argv)
     code = train_check_args(&t.args);
     if (code == EXIT_SUCCESS)
         code = train(&t);
-    free(t.back);
     free(t.relearned);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);

@@ -14,11 +14,10 @@ struct train_args {
     const char *features, *codes, *labels, *output;
     const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out, *size;
     struct pictures_args pictures;
-    dkvb_keyinit_options keyinit; /* 0: what suits the data */
-    dkvb_train_options train;     /* the same of epochs and rate */
+    dkvb_settings settings;
     uint64_t seed, most_bytes;
     double hold_out, tune_seconds;
-    uint32_t top_k, preset, whiten, keep, depth, values, trials, threads;
+    uint32_t preset, keep, depth, values, trials, threads;
     bool as_they_are, tune, keep_counts, relearn, empty_classes, json;
 };
 

@@ -63,39 +63,43 @@ static const struct args_option options[] = {
      .positive = true, .shows_default = true},
     {"trials", ARGS_U32, AT(trials), "N", .help = "tune by just so many trials: the same again on any machine",
      .least = 1},
-    {"whiten", ARGS_CHOICE, AT(whiten), "never|always|choose",
+    {"whiten", ARGS_CHOICE, AT(settings.whiten), "never|always|choose",
      .help = "half whitening of rows; choose: compare on rows held out", .choices = whitenings, .shows_default = true},
     {"as-they-are", ARGS_FLAG, AT(as_they_are), .help = "do not scale rows to length 1"},
     {"key-features", ARGS_TEXT, AT(key_features), "U", .help = "rows to place keys on, instead of X"},
-    {"init", ARGS_CHOICE, AT(keyinit.method), "ema|sample|means", .help = "how keys are placed", .choices = methods,
-     .shows_default = true},
-    {"codebooks", ARGS_U32, AT(keyinit.codebooks), "C", .help = "codebooks; what suits the data if not given",
+    {"init", ARGS_CHOICE, AT(settings.keyinit.method), "ema|sample|means", .help = "how keys are placed",
+     .choices = methods, .shows_default = true},
+    {"codebooks", ARGS_U32, AT(settings.keyinit.codebooks), "C", .help = "codebooks; what suits the data if not given",
      .least = 1, .most = 65535},
-    {"keys", ARGS_U32, AT(keyinit.keys), "K", .help = "keys per codebook; the same", .least = 1, .most = 65535},
-    {"key-dim", ARGS_U32, AT(keyinit.key_dim), "D", .help = "width of a key; the same", .least = 1, .most = 4096},
-    {"top-k", ARGS_U32, AT(top_k), "N", .help = "keys selected in a codebook; the same", .least = 1, .most = 65535},
-    {"passes", ARGS_U32, AT(keyinit.passes), "N", .help = "passes of ema or means over the rows they use; 0: usual"},
-    {"rows-per-key", ARGS_U32, AT(keyinit.rows_per_key), "N",
+    {"keys", ARGS_U32, AT(settings.keyinit.keys), "K", .help = "keys per codebook; the same", .least = 1,
+     .most = 65535},
+    {"key-dim", ARGS_U32, AT(settings.keyinit.key_dim), "D", .help = "width of a key; the same", .least = 1,
+     .most = 4096},
+    {"top-k", ARGS_U32, AT(settings.top_k), "N", .help = "keys selected in a codebook; the same", .least = 1,
+     .most = 65535},
+    {"passes", ARGS_U32, AT(settings.keyinit.passes), "N",
+     .help = "passes of ema or means over the rows they use; 0: usual"},
+    {"rows-per-key", ARGS_U32, AT(settings.keyinit.rows_per_key), "N",
      .help = "rows that keys are placed on, drawn by seed, for each key; 0: all rows", .shows_default = true},
-    {"decay", ARGS_REAL, AT(keyinit.decay), "R", .help = "ema: share of the old average kept in a step, below 1",
-     .below = 1, .shows_default = true},
-    {"key-batch", ARGS_U32, AT(keyinit.batch), "N", .help = "ema: rows in a step; 0: 2,048"},
+    {"decay", ARGS_REAL, AT(settings.keyinit.decay), "R",
+     .help = "ema: share of the old average kept in a step, below 1", .below = 1, .shows_default = true},
+    {"key-batch", ARGS_U32, AT(settings.keyinit.batch), "N", .help = "ema: rows in a step; 0: 2,048"},
     {"init-from", ARGS_TEXT, AT(init_from), "MODEL",
      .help = "share the keys of this model instead of placing new ones"},
     {"continue", ARGS_TEXT, AT(continue_from), "MODEL", .help = "go on training this model: its keys, values and mask"},
     {"relearn", ARGS_FLAG, AT(relearn),
      .help = "with --continue: also on classes and rows that were forgotten; ends those forgettings"},
-    {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "passes over the rows; what suits the data if not given",
-     .least = 1},
-    {"lr", ARGS_REAL, AT(train.learning_rate), "R",
+    {"epochs", ARGS_U32, AT(settings.train.epochs), "N",
+     .help = "passes over the rows; what suits the data if not given", .least = 1},
+    {"lr", ARGS_REAL, AT(settings.train.learning_rate), "R",
      .help = "learning rate on the pooled logits in the first epoch; the same", .most = 1000000, .positive = true},
-    {"lr-last", ARGS_REAL, AT(train.rate_last), "R",
+    {"lr-last", ARGS_REAL, AT(settings.train.rate_last), "R",
      .help = "the same in the last epoch, geometric in between; 0: as --lr, or what suits", .most = 1000000},
-    {"batch", ARGS_U32, AT(train.batch), "N", .help = "rows in a batch; what suits the data if not given", .least = 1,
-     .most = 1048576},
-    {"label-smoothing", ARGS_REAL, AT(train.label_smoothing), "R",
+    {"batch", ARGS_U32, AT(settings.train.batch), "N", .help = "rows in a batch; what suits the data if not given",
+     .least = 1, .most = 1048576},
+    {"label-smoothing", ARGS_REAL, AT(settings.train.label_smoothing), "R",
      .help = "share of a row's target that is spread over all classes", .below = 1, .shows_default = true},
-    {"class-weight", ARGS_CHOICE, AT(train.class_weight), "none|balanced",
+    {"class-weight", ARGS_CHOICE, AT(settings.train.class_weight), "none|balanced",
      .help = "how much rows count: all the same, or every class the same", .choices = class_weights,
      .shows_default = true},
     {"values", ARGS_CHOICE, AT(values), "f32|f16|bf16",
@@ -115,14 +119,10 @@ static void set_defaults(void *values)
 {
     struct train_args *args = values;
 
-    dkvb_keyinit_options_init(&args->keyinit);
-    dkvb_train_options_init(&args->train);
-    args->train.epochs = args->train.batch = 0;
-    args->train.learning_rate = args->train.rate_last = 0;
+    dkvb_settings_init(&args->settings);
     args->pictures.encoder = DKVB_ENCODER_DESCRIPTOR - 1;
     args->hold_out = 0.1;
     args->tune_seconds = 600;
-    args->whiten = DKVB_WHITEN_CHOOSE;
     args->depth = DKVB_CODESET_DEPTH;
     args->values = DEFAULT_VALUES;
 }
@@ -157,19 +157,13 @@ static int read_size(struct train_args *args)
 /* Settings of the paper, where none is given. */
 static int apply_paper(struct train_args *args)
 {
-    struct train_args paper = *args;
-    int code = tool_check(dkvb_fit_paper(&paper.keyinit, &paper.train, &paper.top_k));
+    const struct train_args given = *args;
+    int code = tool_check(dkvb_fit_suit(&args->settings, 0, 0, 1, DKVB_PRESET_PAPER, 0));
 
     for (const struct args_option *o = options; o->name; o++)
-        if (args_given(&train_command, args, o->name) && o->at >= AT(keyinit) && o->at < AT(seed))
-            memcpy((char *)&paper + o->at, (const char *)args + o->at,
+        if (o->at >= AT(settings) && o->at < AT(seed) && args_given(&train_command, &given, o->name))
+            memcpy((char *)args + o->at, (const char *)&given + o->at,
                    o->kind == ARGS_REAL ? sizeof(double) : sizeof(uint32_t));
-    args->keyinit = paper.keyinit;
-    args->train = paper.train;
-    args->top_k = args->top_k ? args->top_k : paper.top_k;
-    args->as_they_are = true;
-    if (!args_given(&train_command, args, "whiten"))
-        args->whiten = DKVB_WHITEN_NEVER;
     return code;
 }
 
@@ -234,11 +228,11 @@ int train_check_args(struct train_args *args)
     if (code == EXIT_SUCCESS && args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32)
         code = args_misused(&train_command,
                             "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16");
-    if (code == EXIT_SUCCESS && args->top_k > args->keyinit.keys && args->keyinit.keys > 0) {
+    if (code == EXIT_SUCCESS && args->settings.top_k > args->settings.keyinit.keys && args->settings.keyinit.keys > 0) {
         char message[128];
 
-        snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->top_k,
-                 args->keyinit.keys);
+        snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys",
+                 args->settings.top_k, args->settings.keyinit.keys);
         code = args_misused(&train_command, message);
     }
     if (code == EXIT_SUCCESS && args->most_bytes > 0)
@@ -251,10 +245,11 @@ int train_check_args(struct train_args *args)
     if (!args->output)
         args->output = args->continue_from;
     args->tune = args->tune || args->trials > 0;
-    args->keyinit.normalize = !args->as_they_are;
-    args->keyinit.seed = args->seed;
-    args->train.seed = args->seed;
-    args->train.relearn = args->relearn;
+    if (args->as_they_are)
+        args->settings.keyinit.normalize = 0;
+    args->settings.keyinit.seed = args->seed;
+    args->settings.train.seed = args->seed;
+    args->settings.train.relearn = args->relearn;
     return code;
 }
 

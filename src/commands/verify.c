@@ -38,123 +38,107 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* What verify has found. */
-struct verified {
-    char head[JOURNAL_HEAD_SIZE];
-    dkvb_model_info info;
-    uint64_t entry;  /* that --head is the head of */
-    uint64_t *over;  /* [over_count], forgettings whose classes or rows were taught again */
-    uint64_t *blind; /* [blind_count], forgettings of rows whose salt is gone */
-    size_t over_count, blind_count;
-    double seconds;
-};
-
-static void json_entries(const char *key, const uint64_t *entries, size_t count)
+/* Entries that the last line of a check is about. */
+static bool is_over(const dkvb_journal_entry *e) /* what it forgot was taught again */
 {
-    json_open(key, '[');
-    for (size_t i = 0; i < count; i++)
-        json_count(NULL, entries[i]);
-    json_close(']');
+    return e->state == DKVB_JOURNAL_RELEARNED;
 }
 
-static void print_json(const struct verify_args *args, const struct verified *v)
+static bool is_blind(const dkvb_journal_entry *e) /* of rows, and nobody can tell any more whether they came back */
 {
-    json_open(NULL, '{');
-    json_bool("ok", true);
-    json_count("journal_entries", v->info.journal_entries);
-    json_text("head", v->head);
-    if (args->head)
-        json_count("head_entry", v->entry);
-    else
-        json_null("head_entry");
-    json_entries("relearned", v->over, v->over_count);
-    json_entries("unchecked", v->blind, v->blind_count);
-    json_count("masked_pairs", v->info.masked_pairs);
-    json_count("purged_pairs", v->info.purged_pairs);
-    json_real("seconds", v->seconds);
-    json_close('}');
+    return e->in_force && e->rows && !e->by_class && !e->salted;
 }
 
-static void print_text(const struct verify_args *args, const struct verified *v)
+/* Tell of the entries that are of this kind: a list in JSON, a line each in text. */
+static int tell_entries(const dkvb_model *model, bool json, const char *key,
+                        bool (*is_of_kind)(const dkvb_journal_entry *), const char *line)
 {
-    printf("%s: ok\nchecked the checksum of every section, every float, and %" PRIu64
-           " journal entries, chained, against the mask of %" PRIu64 " pairs\nhead %s\n",
-           args->args.operand[0], v->info.journal_entries, v->info.masked_pairs + v->info.purged_pairs, v->head);
-    if (args->head && v->entry == 0)
-        printf("head found before the first entry; the journal has only grown since, entries that came: %" PRIu64 "\n",
-               v->info.journal_entries);
-    else if (args->head)
-        printf("head found at entry %" PRIu64 "; the journal has only grown since, entries that came: %" PRIu64 "\n",
-               v->entry, v->info.journal_entries - v->entry);
-    for (size_t i = 0; i < v->over_count; i++)
-        printf("entry %" PRIu64 " is over: what it forgot was taught again\n", v->over[i]);
-    for (size_t i = 0; i < v->blind_count; i++)
-        printf("entry %" PRIu64 " forgot rows by their ids, and their salt is gone: nobody can check whether they were "
-               "taught again\n",
-               v->blind[i]);
-}
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    int code = tool_check(dkvb_model_get_info(model, &info));
 
-/* Forgettings that are over, and those of which nobody can tell any more. */
-static int read_journal(const dkvb_model *model, struct verified *v)
-{
-    uint64_t count = v->info.journal_entries;
-    int code = EXIT_SUCCESS;
-
-    v->over = input_memory("entries", sizeof *v->over, (size_t)count, 1, 1);
-    v->blind = input_memory("entries", sizeof *v->blind, (size_t)count, 1, 1);
-    if (!v->over || !v->blind)
-        return EXIT_FAILURE;
-    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
+    if (json)
+        json_open(key, '[');
+    for (uint64_t i = 0; i < info.journal_entries && code == EXIT_SUCCESS; i++) {
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
 
         code = tool_check(dkvb_journal_get(model, i, &e));
-        if (code == EXIT_SUCCESS && e.state == DKVB_JOURNAL_RELEARNED)
-            v->over[v->over_count++] = e.id;
-        if (code == EXIT_SUCCESS && journal_in_force(&e) && e.rows && !e.by_class && !e.salted)
-            v->blind[v->blind_count++] = e.id;
+        if (code || !is_of_kind(&e))
+            continue;
+        json ? json_count(NULL, e.id) : (void)printf("entry %" PRIu64 " %s\n", e.id, line);
     }
+    if (json)
+        json_close(']');
     return code;
 }
 
-static int verify(const struct verify_args *args, const uint8_t earlier[32], const dkvb_model *model,
-                  struct verified *v)
+static int tell_all_entries(const dkvb_model *model, bool json)
 {
-    const char *path = args->args.operand[0];
-    int code = tool_check(dkvb_model_verify(model));
+    int code = tell_entries(model, json, "relearned", is_over, "is over: what it forgot was taught again");
 
-    journal_head(model, v->head);
-    if (code == EXIT_SUCCESS && args->head && dkvb_journal_find_head(model, earlier, &v->entry) != DKVB_OK)
-        code = tool_fail("%s: head %s is of none of the %" PRIu64
-                         " journal entries; the newest has %s. Entries were changed or taken away, or the head is of "
-                         "another journal",
-                         path, args->head, v->info.journal_entries, v->head);
-    return code;
+    return code ? code
+                : tell_entries(model, json, "unchecked", is_blind,
+                               "forgot rows by their ids, and their salt is gone: nobody can check whether they were "
+                               "taught again");
+}
+
+/* `found`: the entry that --head is the head of, or NULL. */
+static int tell(const struct verify_args *args, const dkvb_model *model, const dkvb_model_info *info,
+                const uint64_t *found, double began)
+{
+    char head[JOURNAL_HEAD_SIZE], where[32] = "before the first entry";
+    int code;
+
+    journal_head(model, head);
+    if (args->json) {
+        json_open(NULL, '{');
+        json_bool("ok", true);
+        json_count("journal_entries", info->journal_entries);
+        json_text("head", head);
+        found ? json_count("head_entry", *found) : json_null("head_entry");
+        code = tell_all_entries(model, true);
+        json_count("masked_pairs", info->masked_pairs);
+        json_count("purged_pairs", info->purged_pairs);
+        json_real("seconds", progress_clock() - began);
+        json_close('}');
+        return code;
+    }
+    printf("%s: ok\nchecked the checksum of every section, every float, and %" PRIu64
+           " journal entries, chained, against the mask of %" PRIu64 " pairs\nhead %s\n",
+           args->args.operand[0], info->journal_entries, info->masked_pairs + info->purged_pairs, head);
+    if (found && *found)
+        snprintf(where, sizeof where, "at entry %" PRIu64, *found);
+    if (found)
+        printf("head found %s; the journal has only grown since, entries that came: %" PRIu64 "\n", where,
+               info->journal_entries - *found);
+    return tell_all_entries(model, false);
 }
 
 int cmd_verify(int argc, char **argv)
 {
     struct verify_args args;
-    struct verified v = {0};
+    dkvb_model_info info;
     dkvb_model *model = NULL;
     double began = progress_clock();
+    char head[JOURNAL_HEAD_SIZE];
     uint8_t earlier[32];
+    uint64_t entry = 0;
     int code;
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
     if (args.head && !hex_parse(args.head, earlier, sizeof earlier))
-        return args_misused(&command, "--head: 64 hexadecimal digits are wanted");
+        return args_misused(&command, "--head must be 64 hexadecimal digits");
     output_leftovers(args.args.operand[0]);
-    code = input_model_map(&model, args.args.operand[0], &v.info);
+    code = input_model_map(&model, args.args.operand[0], &info);
     if (code == EXIT_SUCCESS)
-        code = verify(&args, earlier, model, &v);
+        code = tool_check(dkvb_model_verify(model));
+    if (code == EXIT_SUCCESS && args.head && dkvb_journal_find_head(model, earlier, &entry) != DKVB_OK)
+        code = tool_fail("%s: head %s is of none of the %" PRIu64
+                         " journal entries; the newest has %s. Entries were changed or taken away, or the head is of "
+                         "another journal",
+                         args.args.operand[0], args.head, info.journal_entries, journal_head(model, head));
     if (code == EXIT_SUCCESS)
-        code = read_journal(model, &v);
-    v.seconds = progress_clock() - began;
-    if (code == EXIT_SUCCESS)
-        args.json ? print_json(&args, &v) : print_text(&args, &v);
-    free(v.over);
-    free(v.blind);
+        code = tell(&args, model, &info, args.head ? &entry : NULL, began);
     dkvb_model_free(model);
     return code;
 }

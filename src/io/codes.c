@@ -32,7 +32,7 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
 /* Type and shape as "uint16[400][8][1]". */
 static void describe(const dkvb_array *array, char *text, size_t size)
 {
-    int length = snprintf(text, size, "%s", dkvb_dtype_name(array->dtype));
+    int length = snprintf(text, size, "%s", dkvb_name(DKVB_NAME_DTYPE, array->dtype));
 
     for (uint32_t i = 0; i < array->ndim; i++)
         length += snprintf(text + length, size - (size_t)length, "[%" PRIu64 "]", array->shape[i]);

@@ -33,38 +33,24 @@ int codeset_is(const char *path, bool *is)
     return code;
 }
 
-int codeset_load(dkvb_codeset **out, const char *path)
+int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model)
 {
     double began = progress_clock();
     int code;
 
     paths_keep_private(path);
-    code = tool_check(dkvb_codeset_load(out, path, NULL));
+    code = tool_check(dkvb_codeset_load(out, path, model ? dkvb_model_codebooks(model) : NULL, NULL));
     progress_add_file(began);
-    return code;
-}
-
-int codeset_open(dkvb_codeset **out, const char *path, const dkvb_model *model)
-{
-    int code = codeset_load(out, path);
-
-    return code ? code : tool_check_about(path, dkvb_codeset_check(*out, dkvb_model_codebooks(model)));
-}
-
-int codeset_search(dkvb_codeset *set, uint32_t part, const char *path, const dkvb_model *model, uint32_t threads)
-{
-    dkvb_run_options run = progress_start("search", threads);
-    int code = tool_check_about(path, dkvb_codeset_search_part(set, part, dkvb_model_codebooks(model), &run));
-
-    progress_stop();
     return code;
 }
 
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads)
 {
-    int code = codeset_open(out, path, model);
+    dkvb_run_options run = progress_start("search", threads);
+    int code = codeset_load(out, path, model);
 
-    for (uint32_t part = DKVB_PART_TRAINING; code == EXIT_SUCCESS && part <= DKVB_PART_HELD_OUT; part++)
-        code = codeset_search(*out, part, path, model, threads);
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(path, dkvb_codeset_search(*out, dkvb_model_codebooks(model), DKVB_PART_BOTH, &run));
+    progress_stop();
     return code;
 }

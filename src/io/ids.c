@@ -47,7 +47,7 @@ static int take_ids(struct ids *out, const dkvb_array *a)
 {
     if (a->ndim != 1 || a->dtype < DKVB_DTYPE_U8 || a->dtype > DKVB_DTYPE_I64)
         return tool_fail("%s: %s of %" PRIu32 " dimensions, a vector of integers is wanted", out->path,
-                         dkvb_dtype_name(a->dtype), a->ndim);
+                         dkvb_name(DKVB_NAME_DTYPE, a->dtype), a->ndim);
     out->n = (size_t)a->shape[0];
     out->id = input_memory("row ids", sizeof *out->id, out->n, 1, 1);
     if (!out->id)

@@ -114,34 +114,35 @@ void input_labels_free(struct labels *labels)
     labels->y = labels->made = NULL;
 }
 
-static int input_info(const dkvb_model *model, dkvb_model_info *info)
+static int open_model(dkvb_model **out, const char *path, bool in_place, dkvb_model_info *info)
 {
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    double began = progress_clock();
+    int code;
+
+    o.in_place = in_place;
+    paths_keep_private(path);
+    code = tool_check(dkvb_model_load(out, path, &o));
+    progress_add_file(began);
     *info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
-    return tool_check(dkvb_model_get_info(model, info));
+    return code ? code : tool_check(dkvb_model_get_info(*out, info));
 }
 
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
-    double began = progress_clock();
-    int code;
-
-    paths_keep_private(path);
-    code = tool_check(dkvb_model_load(out, path, NULL));
-
-    progress_add_file(began);
-    return code ? code : input_info(*out, info);
+    return open_model(out, path, false, info);
 }
 
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info)
 {
-    double began = progress_clock();
-    int code;
+    return open_model(out, path, true, info);
+}
 
-    paths_keep_private(path);
-    code = tool_check(dkvb_model_map(out, path, NULL));
+const char *input_encoder(const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
 
-    progress_add_file(began);
-    return code ? code : input_info(*out, info);
+    return dkvb_model_get_info(model, &info) == DKVB_OK ? info.encoder : NULL;
 }
 
 int input_mask(dkvb_mask **out, const char *path)
@@ -189,24 +190,6 @@ int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint
         return EXIT_SUCCESS;
     }
     return tool_check(strchr(list, ',') ? find_listed(*chosen, list, model) : rc);
-}
-
-int input_smallest_model(dkvb_model **out)
-{
-    const float one = 1.0f;
-    dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
-    dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
-    dkvb_codebooks *codebooks = NULL;
-    int code;
-
-    o.codebooks = o.keys = o.key_dim = 1;
-    arrays.dim = 1;
-    arrays.keys = &one;
-    code = tool_check(dkvb_codebooks_from_arrays(&codebooks, &arrays, &o));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_new(out, codebooks, 1, NULL));
-    dkvb_codebooks_free(codebooks);
-    return code;
 }
 
 int input_names_add(struct names *names, const char *name)

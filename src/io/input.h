@@ -51,15 +51,14 @@ void input_labels_range(struct labels *labels);
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);
 
+/* The encoder that a model notes, or NULL. */
+const char *input_encoder(const dkvb_model *model);
+
 int input_mask(dkvb_mask **out, const char *path);
 
 /* Mark the classes of a list: a name, an index, or several of both with commas between, as dkvb_model_find_class()
  * finds them. `chosen`, bool[classes], is to be free()d. */
 int input_classes(bool **chosen, const char *list, const dkvb_model *model, uint32_t classes);
-
-/* The smallest model there is: whether the library would take a name, a text or a number of classes can be asked of it
- * before there is the real one. */
-int input_smallest_model(dkvb_model **out);
 
 /* Names that a model takes, none of them twice; some may be empty. */
 struct names {

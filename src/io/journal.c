@@ -1,6 +1,7 @@
 #include "io/journal.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,123 +13,38 @@
 #include "io/output.h"
 #include "tool.h"
 
-static const char *kind_name(uint32_t kind)
-{
-    switch (kind) {
-    case DKVB_JOURNAL_FORGET:
-        return "forget";
-    case DKVB_JOURNAL_UNDO:
-        return "undo";
-    case DKVB_JOURNAL_PURGE:
-        return "purge";
-    case DKVB_JOURNAL_REPLAY:
-        return "replay";
-    case DKVB_JOURNAL_RELEARN:
-        return "relearn";
-    default:
-        return "unknown";
-    }
-}
+enum { CLASSES_SHOWN = 8 }; /* of a request, in text */
 
-static const char *state_name(uint32_t state)
-{
-    switch (state) {
-    case DKVB_JOURNAL_ACTIVE:
-        return "active";
-    case DKVB_JOURNAL_UNDONE:
-        return "undone";
-    case DKVB_JOURNAL_PURGED:
-        return "purged";
-    case DKVB_JOURNAL_DONE:
-        return "done";
-    case DKVB_JOURNAL_RELEARNED:
-        return "relearned";
-    default:
-        return "unknown";
-    }
-}
-
-bool journal_in_force(const dkvb_journal_entry *e)
-{
-    if (e->kind == DKVB_JOURNAL_FORGET)
-        return e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED;
-    return e->kind == DKVB_JOURNAL_REPLAY && e->state == DKVB_JOURNAL_DONE;
-}
-
-static int get_entry(const dkvb_model *model, uint64_t index, dkvb_journal_entry *entry)
-{
-    *entry = (dkvb_journal_entry)DKVB_JOURNAL_ENTRY_INIT;
-    return tool_check(dkvb_journal_get(model, index, entry));
-}
-
-static const char *const key_names[] = {
-    [DKVB_KEYS_UNSAID] = NULL, [DKVB_KEYS_KEPT] = "kept", [DKVB_KEYS_PLACED] = "placed"};
-
-/* Entries of which the method says more than the kind does. */
-static bool has_method(const dkvb_journal_entry *entry)
-{
-    return entry->kind == DKVB_JOURNAL_FORGET || entry->kind == DKVB_JOURNAL_REPLAY ||
-           entry->kind == DKVB_JOURNAL_RELEARN;
-}
-
-/* Room for what an entry says of each class. */
-struct by_class {
-    uint32_t count;
-    uint8_t *asked;             /* [count], DKVB_FORGET or DKVB_KEEP */
-    dkvb_class_effect *effects; /* [count] */
+/* One entry, and what it says of each class. */
+struct told {
+    const dkvb_model *model;
+    uint32_t classes;
+    dkvb_journal_entry entry;
+    uint8_t *asked;             /* [classes], DKVB_FORGET or DKVB_KEEP */
+    dkvb_class_effect *effects; /* [classes] */
 };
 
-static void by_class_free(struct by_class *c)
+/* Print one more part of a line about an entry: the first is indented, the others follow a comma. */
+static void say(bool *begun, const char *format, ...)
 {
-    free(c->asked);
-    free(c->effects);
+    va_list args;
+
+    fputs(*begun ? ", " : "       ", stdout);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    *begun = true;
 }
 
-static int by_class_make(struct by_class *c, const dkvb_model *model)
-{
-    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    int code = tool_check(dkvb_model_get_info(model, &info));
-
-    if (code)
-        return code;
-    c->count = info.classes;
-    c->asked = input_memory("the classes", 1, c->count, 1, 1);
-    c->effects = input_memory("effects", sizeof *c->effects, c->count, 1, 1);
-    return c->asked && c->effects ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static int by_class_read(struct by_class *c, const dkvb_model *model, uint64_t entry)
-{
-    int code = tool_check(dkvb_journal_get_classes(model, entry, c->asked));
-
-    return code ? code : tool_check(dkvb_journal_get_effects(model, entry, c->effects));
-}
-
-static void print_class(const dkvb_model *model, uint32_t label)
-{
-    const char *name = dkvb_model_class_name(model, label);
-
-    printf("%" PRIu32, label);
-    if (name) {
-        putchar(' ');
-        output_padded(name, 0);
-    }
-}
-
-enum { CLASSES_SHOWN = 8 };
-
-/* The first of the classes that an entry is about. */
-static void print_classes(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
+/* The first of the classes that the entry is about. */
+static void print_classes(const struct told *t)
 {
     uint32_t asked = 0;
 
-    printf("       %s: ", entry->kind == DKVB_JOURNAL_RELEARN ? "taught again" : "asked for");
-    for (uint32_t l = 0; l < c->count; l++) {
-        if (c->asked[l] != DKVB_FORGET || asked++ >= CLASSES_SHOWN)
-            continue;
-        printf("%s", asked == 1 ? "" : ", ");
-        print_class(model, l);
-    }
+    printf("       %s: ", t->entry.kind == DKVB_JOURNAL_RELEARN ? "taught again" : "asked for");
+    for (uint32_t l = 0; l < t->classes; l++)
+        if (t->asked[l] == DKVB_FORGET && asked++ < CLASSES_SHOWN)
+            classes_write(t->model, l, asked - 1, "", false);
     if (asked > CLASSES_SHOWN)
         printf(" and %" PRIu32 " more", asked - CLASSES_SHOWN);
     putchar('\n');
@@ -137,37 +53,23 @@ static void print_classes(const dkvb_model *model, const dkvb_journal_entry *ent
 /* Budget, limits, and the other terms of the request; no line if there are none. */
 static void print_limits(const dkvb_journal_entry *e)
 {
-    const char *between = "       ", *of = strcmp(e->method, "examples") == 0 ? "examples" : "pairs";
+    bool begun = false;
 
-    if (e->budget) {
-        printf("%sbudget: %" PRIu64 " %s", between, e->budget, of);
-        between = ", ";
-    }
-    if (e->found) {
-        printf("%sfound for a target of %g", between, e->target);
-        between = ", ";
-    }
-    if (e->max_retain_drop > 0.0) {
-        printf("%sall others together may lose %g", between, e->max_retain_drop);
-        between = ", ";
-    }
-    if (e->max_class_loss > 0.0) {
-        printf("%sany other class %g for certain", between, e->max_class_loss);
-        between = ", ";
-    }
-    if (e->again) {
-        printf("%srepeats entry %" PRIu64, between, e->again);
-        between = ", ";
-    }
-    if (e->keys) {
-        printf("%skeys: %s", between, key_names[e->keys]);
-        between = ", ";
-    }
-    if (e->forced) {
-        printf("%sforced", between);
-        between = ", ";
-    }
-    if (strcmp(between, ", ") == 0)
+    if (e->budget)
+        say(&begun, "budget: %" PRIu64 " %s", e->budget, strcmp(e->method, "examples") == 0 ? "examples" : "pairs");
+    if (e->found)
+        say(&begun, "found for a target of %g", e->target);
+    if (e->max_retain_drop > 0.0)
+        say(&begun, "all others together may lose %g", e->max_retain_drop);
+    if (e->max_class_loss > 0.0)
+        say(&begun, "any other class %g for certain", e->max_class_loss);
+    if (e->again)
+        say(&begun, "repeats entry %" PRIu64, e->again);
+    if (e->keys)
+        say(&begun, "keys: %s", dkvb_name(DKVB_NAME_KEYS, e->keys));
+    if (e->forced)
+        say(&begun, "forced");
+    if (begun)
         putchar('\n');
 }
 
@@ -177,81 +79,64 @@ static double share(uint64_t part, uint64_t whole)
 }
 
 /* Accuracy of the classes asked for, and of the one among the others that lost most. */
-static void print_effects(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
+static void print_effects(const struct told *t)
 {
-    dkvb_class_effect asked = {0};
-    uint32_t worst = c->count;
+    uint64_t rows = 0, before = 0, after = 0;
+    const dkvb_class_effect *worst = NULL;
 
-    for (uint32_t l = 0; l < c->count; l++)
-        if (c->asked[l] == DKVB_FORGET)
-            dkvb_effect_add(&asked, &c->effects[l]);
-        else if (c->effects[l].rows && (worst == c->count || c->effects[l].loss > c->effects[worst].loss))
-            worst = l;
+    for (uint32_t l = 0; l < t->classes; l++) {
+        const dkvb_class_effect *e = &t->effects[l];
+
+        if (t->asked[l] == DKVB_FORGET) {
+            rows += e->rows;
+            before += e->right_before;
+            after += e->right_after;
+        } else if (e->rows && (!worst || e->loss > worst->loss)) {
+            worst = e;
+        }
+    }
     printf("       held out: ");
-    if (entry->by_class)
-        printf("asked for %.4f -> %.4f (%" PRIu64 " rows)%s", share(asked.right_before, asked.rows),
-               share(asked.right_after, asked.rows), asked.rows, worst < c->count ? ", others: " : "");
-    if (worst < c->count && !(c->effects[worst].loss > 0.0)) {
+    if (t->entry.by_class)
+        printf("asked for %.4f -> %.4f (%" PRIu64 " rows)%s", share(before, rows), share(after, rows), rows,
+               worst ? ", others: " : "");
+    if (worst && !(worst->loss > 0.0))
         printf("no class lost");
-    } else if (worst < c->count) {
-        const dkvb_class_effect *e = &c->effects[worst];
-
-        printf("largest loss %.4f -> %.4f (%" PRIu64 " rows), class ", share(e->right_before, e->rows),
-               share(e->right_after, e->rows), e->rows);
-        print_class(model, worst);
+    else if (worst) {
+        printf("largest loss %.4f -> %.4f (%" PRIu64 " rows), class ", share(worst->right_before, worst->rows),
+               share(worst->right_after, worst->rows), worst->rows);
+        classes_write(t->model, (uint32_t)(worst - t->effects), 0, "", false);
     }
     putchar('\n');
 }
 
-static void print_entry(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
+static void print_entry(const struct told *t)
 {
+    const dkvb_journal_entry *e = &t->entry;
+    bool done =
+        e->kind == DKVB_JOURNAL_UNDO || e->kind == DKVB_JOURNAL_PURGE; /* the method says no more than the kind */
     char time[32], what[32], rows[24] = "";
 
-    if (entry->ends)
-        snprintf(what, sizeof what, "%s %" PRIu64, kind_name(entry->kind), entry->ends);
-    else
-        snprintf(what, sizeof what, "%s", kind_name(entry->kind));
-    if (entry->rows)
-        snprintf(rows, sizeof rows, "%" PRIu64, entry->rows);
-    printf("%5" PRIu64 "  %-20s  %-9s  %-7s  %10" PRIu64, entry->id, output_time(entry->time, time, sizeof time), what,
-           state_name(entry->state), entry->pairs);
-    if (has_method(entry) || entry->reason[0]) {
-        printf("  %8s  %-8s  ", rows, dkvb_strength_name(entry->strength));
-        output_padded(has_method(entry) ? entry->method : "", entry->reason[0] ? 12 : 0);
+    snprintf(what, sizeof what, "%s", dkvb_name(DKVB_NAME_ENTRY_KIND, e->kind));
+    if (e->ends)
+        snprintf(what, sizeof what, "%s %" PRIu64, dkvb_name(DKVB_NAME_ENTRY_KIND, e->kind), e->ends);
+    if (e->rows)
+        snprintf(rows, sizeof rows, "%" PRIu64, e->rows);
+    printf("%5" PRIu64 "  %-20s  %-9s  %-7s  %10" PRIu64, e->id, output_time(e->time, time, sizeof time), what,
+           dkvb_name(DKVB_NAME_ENTRY_STATE, e->state), e->pairs);
+    if (!done || e->reason[0]) {
+        printf("  %8s  %-8s  ", rows, dkvb_name(DKVB_NAME_STRENGTH, e->strength));
+        output_padded(done ? "" : e->method, e->reason[0] ? 12 : 0);
     }
-    if (entry->reason[0]) {
+    if (e->reason[0]) {
         fputs("  ", stdout);
-        output_padded(entry->reason, 0);
+        output_padded(e->reason, 0);
     }
     putchar('\n');
-    if (entry->by_class)
-        print_classes(model, entry, c);
-    print_limits(entry);
-    if (entry->measured)
-        print_effects(model, entry, c);
-}
-
-int journal_print(const dkvb_model *model)
-{
-    uint64_t count = dkvb_journal_count(model);
-    struct by_class c = {0};
-    dkvb_journal_entry entry;
-    int code = by_class_make(&c, model);
-
-    if (code == EXIT_SUCCESS && count == 0)
-        puts("the journal is empty");
-    else if (code == EXIT_SUCCESS)
-        printf("%5s  %-20s  %-9s  %-7s  %10s  %8s  %-8s  %-12s  %s\n", "entry", "time", "what", "state", "pairs",
-               "rows", "strength", "method", "reason");
-    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
-        code = get_entry(model, i, &entry);
-        if (code == EXIT_SUCCESS)
-            code = by_class_read(&c, model, entry.id);
-        if (code == EXIT_SUCCESS)
-            print_entry(model, &entry, &c);
-    }
-    by_class_free(&c);
-    return code;
+    if (e->by_class)
+        print_classes(t);
+    print_limits(e);
+    if (e->measured)
+        print_effects(t);
 }
 
 static void write_hash(const char *key, bool there, const uint8_t hash[32])
@@ -261,26 +146,16 @@ static void write_hash(const char *key, bool there, const uint8_t hash[32])
     json_text(key, there ? hex_text(hash, 32, text) : NULL);
 }
 
+/* A number of which 0 says nothing. */
 static void write_number(const char *key, uint64_t number)
 {
-    if (number)
-        json_count(key, number);
-    else
-        json_null(key);
+    number ? json_count(key, number) : json_null(key);
 }
 
-/* [{"label": 3, "name": "cat"}, ...], or null where the request was not by class. */
-static void write_classes(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
+/* A name of which the empty one says nothing. */
+static void write_name(const char *key, uint32_t of, uint32_t number)
 {
-    if (!entry->by_class) {
-        json_null("classes");
-        return;
-    }
-    json_open("classes", '[');
-    for (uint32_t l = 0; l < c->count; l++)
-        if (c->asked[l] == DKVB_FORGET)
-            classes_write(model, l, 0, "", true);
-    json_close(']');
+    json_text(key, number ? dkvb_name(of, number) : NULL);
 }
 
 void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_class_effect *e)
@@ -299,65 +174,69 @@ void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_cla
     json_close('}');
 }
 
-/* Classes with held-out rows, as in the JSON of `forget`; null where nothing was measured. */
-static void write_effects(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
+/* "classes": [{"label": 3, "name": "cat"}, ...] or null: not by class; "effects" of classes with rows held out or null:
+ * not measured. */
+static void write_lists(const struct told *t, bool effects)
 {
-    if (!entry->measured) {
-        json_null("effects");
+    const char *key = effects ? "effects" : "classes";
+
+    if (!(effects ? t->entry.measured : t->entry.by_class)) {
+        json_null(key);
         return;
     }
-    json_open("effects", '[');
-    for (uint32_t l = 0; l < c->count; l++)
-        if (c->effects[l].rows)
-            journal_json_effect(model, l, &c->effects[l]);
+    json_open(key, '[');
+    for (uint32_t l = 0; l < t->classes; l++)
+        if (effects && t->effects[l].rows)
+            journal_json_effect(t->model, l, &t->effects[l]);
+        else if (!effects && t->asked[l] == DKVB_FORGET)
+            classes_write(t->model, l, 0, "", true);
     json_close(']');
 }
 
-static void write_limits(const dkvb_journal_entry *entry)
+static void write_limits(const dkvb_journal_entry *e)
 {
-    if (!(entry->max_retain_drop > 0.0) && !(entry->max_class_loss > 0.0)) {
+    if (!(e->max_retain_drop > 0.0) && !(e->max_class_loss > 0.0)) {
         json_null("limits");
         return;
     }
     json_open("limits", '{');
-    json_real("max_retain_drop", entry->max_retain_drop);
-    json_real("max_class_loss", entry->max_class_loss);
+    json_real("max_retain_drop", e->max_retain_drop);
+    json_real("max_class_loss", e->max_class_loss);
     json_close('}');
 }
 
-static void write_entry(const dkvb_model *model, const dkvb_journal_entry *entry, const struct by_class *c)
+static void write_entry(const struct told *t)
 {
+    const dkvb_journal_entry *e = &t->entry;
     char time[32];
 
     json_open(NULL, '{');
-    json_count("id", entry->id);
-    json_text("time", output_time(entry->time, time, sizeof time));
-    json_text("what", kind_name(entry->kind));
-    json_text("state", state_name(entry->state));
-    write_number("ends", entry->ends);
-    json_count("pairs", entry->pairs);
-    json_count("pairs_new", entry->pairs_new);
-    json_text("method", entry->method);
-    json_text("reason", entry->reason);
-    json_text("strength", entry->strength ? dkvb_strength_name(entry->strength) : NULL);
-    write_classes(model, entry, c);
-    if (entry->found)
-        json_real("target", entry->target);
-    else
-        json_null("target");
-    write_number("budget", entry->budget);
-    json_bool("found", entry->found != 0);
-    json_bool("forced", entry->forced != 0);
-    write_limits(entry);
-    write_effects(model, entry, c);
-    write_number("again", entry->again);
-    json_text("keys", key_names[entry->keys]);
-    write_hash("after", entry->has_after != 0, entry->after);
-    write_number("rows", entry->rows);
-    write_hash("rows_commitment", entry->has_commitment, entry->commitment);
-    write_hash("pairs_commitment", entry->has_pairs_commitment, entry->pairs_commitment);
-    json_bool("salted", entry->salted != 0);
-    write_hash("head", true, entry->head);
+    json_count("id", e->id);
+    json_text("time", output_time(e->time, time, sizeof time));
+    json_text("what", dkvb_name(DKVB_NAME_ENTRY_KIND, e->kind));
+    json_text("state", dkvb_name(DKVB_NAME_ENTRY_STATE, e->state));
+    json_bool("in_force", e->in_force != 0);
+    write_number("ends", e->ends);
+    json_count("pairs", e->pairs);
+    json_count("pairs_new", e->pairs_new);
+    json_text("method", e->method);
+    json_text("reason", e->reason);
+    write_name("strength", DKVB_NAME_STRENGTH, e->strength);
+    write_lists(t, false);
+    e->found ? json_real("target", e->target) : json_null("target");
+    write_number("budget", e->budget);
+    json_bool("found", e->found != 0);
+    json_bool("forced", e->forced != 0);
+    write_limits(e);
+    write_lists(t, true);
+    write_number("again", e->again);
+    write_name("keys", DKVB_NAME_KEYS, e->keys);
+    write_hash("after", e->has_after != 0, e->after);
+    write_number("rows", e->rows);
+    write_hash("rows_commitment", e->has_commitment, e->commitment);
+    write_hash("pairs_commitment", e->has_pairs_commitment, e->pairs_commitment);
+    json_bool("salted", e->salted != 0);
+    write_hash("head", true, e->head);
     json_close('}');
 }
 
@@ -369,33 +248,46 @@ const char *journal_head(const dkvb_model *model, char *text)
     return hex_text(head, sizeof head, text);
 }
 
-int journal_json(const dkvb_model *model)
+/* Read all that an entry says. `index` 0 is the oldest. */
+static int read_entry(struct told *t, uint64_t index)
 {
-    uint64_t count = dkvb_journal_count(model);
-    char head[JOURNAL_HEAD_SIZE];
-    struct by_class c = {0};
-    dkvb_journal_entry entry;
-    int code = by_class_make(&c, model);
+    int code;
 
-    json_text("head", journal_head(model, head));
-    json_open("journal", '[');
-    for (uint64_t i = 0; i < count && code == EXIT_SUCCESS; i++) {
-        code = get_entry(model, i, &entry);
-        if (code == EXIT_SUCCESS)
-            code = by_class_read(&c, model, entry.id);
-        if (code == EXIT_SUCCESS)
-            write_entry(model, &entry, &c);
-    }
-    json_close(']');
-    by_class_free(&c);
-    return code;
+    t->entry = (dkvb_journal_entry)DKVB_JOURNAL_ENTRY_INIT;
+    code = tool_check(dkvb_journal_get(t->model, index, &t->entry));
+    return code ? code : tool_check(dkvb_journal_get_terms(t->model, index + 1, t->asked, t->effects));
 }
 
-int journal_newest(const dkvb_model *model, dkvb_journal_entry *entry)
+int journal_write(const dkvb_model *model, bool json)
 {
-    uint64_t count = dkvb_journal_count(model);
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    struct told t = {.model = model};
+    char head[JOURNAL_HEAD_SIZE];
+    int code = tool_check(dkvb_model_get_info(model, &info));
 
-    if (count == 0)
-        return tool_fail("the journal is empty");
-    return get_entry(model, count - 1, entry);
+    if (code)
+        return code;
+    t.classes = info.classes;
+    t.asked = input_memory("the classes", 1, info.classes, 1, 1);
+    t.effects = input_memory("effects", sizeof *t.effects, info.classes, 1, 1);
+    code = t.asked && t.effects ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (json) {
+        json_text("head", journal_head(model, head));
+        json_open("journal", '[');
+    } else if (info.journal_entries == 0) {
+        puts("the journal is empty");
+    } else {
+        printf("%5s  %-20s  %-9s  %-7s  %10s  %8s  %-8s  %-12s  %s\n", "entry", "time", "what", "state", "pairs",
+               "rows", "strength", "method", "reason");
+    }
+    for (uint64_t i = 0; i < info.journal_entries && code == EXIT_SUCCESS; i++) {
+        code = read_entry(&t, i);
+        if (code == EXIT_SUCCESS)
+            json ? write_entry(&t) : print_entry(&t);
+    }
+    if (json)
+        json_close(']');
+    free(t.asked);
+    free(t.effects);
+    return code;
 }

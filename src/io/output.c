@@ -13,19 +13,10 @@
 #include "io/progress.h"
 #include "tool.h"
 
-/* A file about to be written: since when, whether it is there already, and whose it is. */
-struct replaced {
-    double began;
-    const char *path;
-    bool is;
-    struct stat before;
-};
-
-/* Look for a signal before writing. False if one came: it has been said, and is in `code`. */
-static bool begin(struct replaced *old, const char *path, int *code)
+bool output_begin(struct output *file, const char *path, int *code)
 {
-    *old = (struct replaced){.path = path, .began = progress_clock()};
-    old->is = stat(path, &old->before) == 0;
+    *file = (struct output){.path = path, .began = progress_clock()};
+    file->is = stat(path, &file->before) == 0;
     *code = progress_interrupted() ? tool_interrupted() : EXIT_SUCCESS;
     return *code == EXIT_SUCCESS;
 }
@@ -47,74 +38,74 @@ void output_wrote(const char *path)
     output_leftovers(path);
 }
 
-/* Outcome of writing. The library keeps owner and group where the system lets it; elsewhere whoever runs the service
- * that reads the file must hear of it. */
-static int written(const struct replaced *old, dkvb_status status)
+int output_end(const struct output *file, dkvb_status status)
 {
+    const struct stat *old = &file->before;
     struct stat now;
 
-    progress_add_file(old->began);
+    progress_add_file(file->began);
     if (status != DKVB_OK)
         return tool_check(status);
-    output_wrote(old->path);
-    if (old->is && old->before.st_nlink > 1)
-        tool_note("%s: had %lu names; the others still lead to the old file, which stays as it was", old->path,
-                  (unsigned long)old->before.st_nlink);
-    if (old->is && stat(old->path, &now) == 0 && (now.st_uid != old->before.st_uid || now.st_gid != old->before.st_gid))
+    output_wrote(file->path);
+    if (file->is && old->st_nlink > 1)
+        tool_note("%s: had %lu names; the others still lead to the old file, which stays as it was", file->path,
+                  (unsigned long)old->st_nlink);
+    if (file->is && stat(file->path, &now) == 0 && (now.st_uid != old->st_uid || now.st_gid != old->st_gid))
         tool_note(
             "%s: belonged to user %lu and group %lu, and now belongs to %lu and %lu, since this user may not give "
             "files away",
-            old->path, (unsigned long)old->before.st_uid, (unsigned long)old->before.st_gid, (unsigned long)now.st_uid,
+            file->path, (unsigned long)old->st_uid, (unsigned long)old->st_gid, (unsigned long)now.st_uid,
             (unsigned long)now.st_gid);
     return EXIT_SUCCESS;
 }
 
 int output_model(const dkvb_model *model, const char *path)
 {
-    struct replaced old;
+    struct output file;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_model_save(model, path)) : code;
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_model_save(model, path)) : code;
 }
 
 int output_mask(const dkvb_mask *mask, const char *path)
 {
-    struct replaced old;
+    struct output file;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_mask_save(mask, path)) : code;
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_mask_save(mask, path)) : code;
 }
 
 int output_plan(const dkvb_plan *plan, const char *path)
 {
-    struct replaced old;
+    struct output file;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_plan_save(plan, path)) : code;
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_plan_save(plan, path)) : code;
 }
 
 int output_codeset(const dkvb_codeset *set, const char *path)
 {
-    struct replaced old;
+    struct output file;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_codeset_save(set, path)) : code;
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_codeset_save(set, path)) : code;
 }
 
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
 {
-    struct replaced old;
+    struct output file;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_npy_write(path, dtype, 0, ndim, shape, data)) : code;
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_npy_write(path, dtype, 0, ndim, shape, data))
+                                            : code;
 }
 
 int output_bytes(const char *path, const void *data, size_t size)
 {
-    struct replaced old;
+    struct output file;
     int code;
 
-    return begin(&old, path, &code) ? written(&old, dkvb_file_write(path, data, size)) : code;
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_file_write(path, data, size)) : code;
 }
 
 int output_width(const char *text)

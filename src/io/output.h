@@ -2,12 +2,30 @@
 #ifndef DKVB_TOOL_OUTPUT_H
 #define DKVB_TOOL_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <dkvb/dkvb.h>
 
-/* Each looks for a signal first: the work of an interrupted command is not saved. */
+/* A file about to be written: since when, whether it is there already, and whose it is. */
+struct output {
+    double began;
+    const char *path;
+    bool is;
+    struct stat before;
+};
+
+/* Look for a signal before writing. False if one came, since the work of an interrupted command is not saved: it has
+ * been said, and is in `code`. */
+bool output_begin(struct output *file, const char *path, int *code);
+
+/* Outcome of writing. The library keeps owner and group where the system lets it; elsewhere whoever runs the service
+ * that reads the file must hear of it. */
+int output_end(const struct output *file, dkvb_status status);
+
+/* Each is a write between the two. */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
 int output_plan(const dkvb_plan *plan, const char *path);

@@ -182,7 +182,8 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-int paths_still_there(int fd, const char *path, bool *there)
+/* *there: whether the path still names the open file, or another one took its place. */
+static int still_there(int fd, const char *path, bool *there)
 {
     struct stat opened, now;
 
@@ -215,7 +216,7 @@ static int lock_file(const char *path)
         int code = wait_for_lock(fd, path, &waiting);
 
         if (code == EXIT_SUCCESS)
-            code = paths_still_there(fd, path, &there);
+            code = still_there(fd, path, &there);
         if (code || there)
             return code; /* the file stays open: the system gives the lock back when the process ends */
         close(fd);
@@ -282,12 +283,22 @@ int paths_make_folder(const char *folder)
     return is_folder(folder) ? EXIT_SUCCESS : tool_fail("%s: is not a folder", folder);
 }
 
-char *paths_join(const char *folder, const char *name)
+static char *join(const char *a, const char *between, const char *b)
 {
-    size_t size = strlen(folder) + strlen(name) + 2;
+    size_t size = strlen(a) + strlen(between) + strlen(b) + 1;
     char *path = input_memory("a file name", size, 1, 1, 1);
 
     if (path)
-        snprintf(path, size, "%s/%s", folder, name);
+        snprintf(path, size, "%s%s%s", a, between, b);
     return path;
+}
+
+char *paths_join(const char *folder, const char *name)
+{
+    return join(folder, "/", name);
+}
+
+char *paths_with(const char *path, const char *ending)
+{
+    return join(path, "", ending);
 }

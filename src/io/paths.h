@@ -22,9 +22,6 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
  * ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
-/* *there: whether the path still names the open file, or another one took its place. */
-int paths_still_there(int fd, const char *path, bool *there);
-
 /* Narrow the umask, so that no file or folder that this process makes from now on is open to a group or to others who
  * may not read or write the input `path`. */
 void paths_keep_private(const char *path);
@@ -35,7 +32,8 @@ int paths_check_in_folder(const struct args_command *command, const char *folder
                           const struct path *outputs);
 int paths_make_folder(const char *folder);
 
-/* "folder/name", to be free()d; NULL if out of memory, which has been said. */
+/* "folder/name" and "path" with an ending, to be free()d; NULL if out of memory, which has been said. */
 char *paths_join(const char *folder, const char *name);
+char *paths_with(const char *path, const char *ending);
 
 #endif

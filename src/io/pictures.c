@@ -1,20 +1,14 @@
 #include "io/pictures.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "io/fnv.h"
 #include "io/json.h"
 #include "io/paths.h"
 #include "io/progress.h"
 #include "tool.h"
-
-/* As many as the library encodes together: what an interrupt costs at most. */
-enum { CHUNK = 32 };
 
 const char *const pictures_encoders[] = {[DKVB_ENCODER_PIXELS - 1] = "pixels",
                                          [DKVB_ENCODER_DESCRIPTOR - 1] = "descriptor",
@@ -33,9 +27,6 @@ const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
                                         "format",  "coarse-labels", "skip-unreadable", NULL};
 
-/* What ends the identity of an encoder that turns pictures upright. */
-static const char upright[] = "+exif";
-
 static bool takes_weights(uint32_t kind)
 {
     return kind == DKVB_ENCODER_CLIP || kind == DKVB_ENCODER_RESNET50;
@@ -48,12 +39,12 @@ int pictures_check_args(const struct args_command *command, const struct picture
 
     if (takes_weights(kind) && !args->weights) {
         snprintf(message, sizeof message, "--weights is missing: --encoder %s has none of its own",
-                 dkvb_encoder_kind_name(kind));
+                 dkvb_name(DKVB_NAME_ENCODER, kind));
         return args_misused(command, message);
     }
     if (!takes_weights(kind) && args->weights) {
         snprintf(message, sizeof message, "--weights does not go with --encoder %s, which has none",
-                 dkvb_encoder_kind_name(kind));
+                 dkvb_name(DKVB_NAME_ENCODER, kind));
         return args_misused(command, message);
     }
     if (kind != DKVB_ENCODER_CLIP && args->config)
@@ -97,60 +88,32 @@ static int open_set(struct pictures *p)
     return EXIT_SUCCESS;
 }
 
-/* That of the first picture, where not all are said to be of a size. */
-static int size_of_pixels(const struct pictures *p, dkvb_encoder_options *o)
-{
-    dkvb_image first = DKVB_IMAGE_INIT;
-    int code = EXIT_SUCCESS;
-
-    o->width = p->info.width;
-    o->height = p->info.height;
-    o->channels = p->info.channels;
-    if (o->width > 0)
-        return code;
-    code = tool_check(dkvb_imageset_read(p->set, 0, &first, NULL));
-    if (o->upright && first.orientation > 4) {
-        o->width = first.width;
-        first.width = first.height;
-        first.height = o->width;
-    }
-    o->width = first.width;
-    o->height = first.height;
-    o->channels = first.channels;
-    dkvb_image_free(&first);
-    return code;
-}
-
-static int open_encoder(struct pictures *p, uint32_t kind, bool turned)
+/* Open the encoder of `kind` that makes rows of `columns` columns, 0: any, and is the one that is remembered by `path`,
+ * if that is not NULL. Only a guess that nothing confirms is told of: neither a config nor a model that remembers. */
+static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
     int code;
 
-    o.upright = p->args->exif_orientation || turned;
-    code = kind == DKVB_ENCODER_PIXELS ? size_of_pixels(p, &o) : EXIT_SUCCESS;
-    if (kind != DKVB_ENCODER_CLIP && p->args->config)
-        return tool_fail("%s: encoder %s takes no config", p->args->config, dkvb_encoder_kind_name(kind));
     o.weights = p->args->weights;
     o.config = p->args->config;
     o.activation = p->args->activation;
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_encoder_open(&p->encoder, kind, &o));
-    p->encoder_info = (dkvb_encoder_info){.struct_size = sizeof p->encoder_info};
+    o.upright = p->args->exif_orientation;
+    o.set = p->set;
+    o.remembered = remembered;
+    o.remembered_by = path;
+    o.dim = columns;
+    p->encoder_info = (dkvb_encoder_info)DKVB_ENCODER_INFO_INIT;
+    code = tool_check(dkvb_encoder_open(&p->encoder, kind, &o));
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_encoder_get_info(p->encoder, &p->encoder_info));
-    p->upright = o.upright;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_imageset_get_info(p->set, &p->info)); /* a picture may have been read */
-    return code;
-}
-
-/* A guess that nothing confirms: neither a config nor a model that remembers the encoder. */
-static void tell_guess(const struct pictures *p)
-{
-    if (p->encoder_info.guessed)
+    if (code == EXIT_SUCCESS && p->encoder_info.guessed && !remembered)
         tool_note("%s: no config says which activation the weights need; quick_gelu and %" PRIu32
                   " heads are taken, as OpenAI's weights need, while most of OpenCLIP's need --activation gelu",
                   p->args->weights, p->encoder_info.heads);
+    return code;
 }
 
 int pictures_open(struct pictures *p, const struct pictures_args *args)
@@ -159,124 +122,35 @@ int pictures_open(struct pictures *p, const struct pictures_args *args)
 
     *p = (struct pictures){.args = args};
     code = open_set(p);
-    if (code == EXIT_SUCCESS)
-        code = open_encoder(p, args->encoder + 1, false);
-    if (code == EXIT_SUCCESS)
-        tell_guess(p);
-    return code;
-}
-
-/* The kind of encoder that an identity begins with; 0 if it is none of ours. */
-static uint32_t kind_of(const char *identity)
-{
-    size_t length = strcspn(identity, ":+");
-
-    for (uint32_t kind = 1; dkvb_encoder_kind_name(kind); kind++)
-        if (strlen(dkvb_encoder_kind_name(kind)) == length &&
-            memcmp(dkvb_encoder_kind_name(kind), identity, length) == 0)
-            return kind;
-    return 0;
-}
-
-static int remembered_kind(const struct pictures *p, const dkvb_model *model, const char *path, uint32_t *kind)
-{
-    const char *identity = dkvb_model_encoder(model);
-
-    *kind = identity ? kind_of(identity) : 0;
-    if (!identity)
-        return tool_fail("%s: does not say which encoder made the rows that it was trained on: --encoder is wanted",
-                         path);
-    if (*kind == 0)
-        return tool_fail("%s: was trained on rows of %s, which is no encoder of this version", path, identity);
-    if (takes_weights(*kind) && !p->args->weights)
-        return tool_fail("%s: was trained on rows of %s: --weights is wanted", path, identity);
-    return EXIT_SUCCESS;
-}
-
-/* Whether the same weights with the other activation are those that a model remembers: too often it was guessed. */
-static bool differs_by_activation(const struct pictures *p, const char *remembered)
-{
-    dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
-    dkvb_encoder *other = NULL;
-    bool same = false;
-
-    o.weights = p->args->weights;
-    o.config = p->args->config;
-    o.upright = p->upright;
-    o.activation =
-        p->encoder_info.activation == DKVB_ACTIVATION_GELU ? DKVB_ACTIVATION_QUICK_GELU : DKVB_ACTIVATION_GELU;
-    if (p->encoder_info.kind == DKVB_ENCODER_CLIP && dkvb_encoder_open(&other, DKVB_ENCODER_CLIP, &o) == DKVB_OK)
-        same = strcmp(dkvb_encoder_identity(other), remembered) == 0;
-    dkvb_encoder_free(other);
-    return same;
-}
-
-static bool is_upright(const char *identity)
-{
-    size_t length = strlen(identity), end = strlen(upright);
-
-    return length > end && strcmp(identity + length - end, upright) == 0;
-}
-
-static int fail_identity(const struct pictures *p, const char *path, const char *remembered, const char *found)
-{
-    if (is_upright(remembered) != p->upright)
-        return tool_fail("%s: was trained on rows of %s, those of %s are found: --exif-orientation must be %s", path,
-                         remembered, found, p->upright ? "left out" : "given");
-    if (differs_by_activation(p, remembered))
-        return tool_fail("%s: was trained on rows of %s; %s gives those with --activation %s", path, remembered,
-                         p->args->weights, p->encoder_info.activation == DKVB_ACTIVATION_GELU ? "quick_gelu" : "gelu");
-    return tool_fail("%s: was trained on rows of %s, those of %s are found: the same encoder, weights and config must "
-                     "be given",
-                     path, remembered, found);
-}
-
-static int check_model(const struct pictures *p, const dkvb_model *model, const char *path)
-{
-    const char *remembered = dkvb_model_encoder(model), *found = dkvb_encoder_identity(p->encoder);
-    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    int code = tool_check(dkvb_model_get_info(model, &info));
-
-    if (code)
-        return code;
-    if (remembered && strcmp(remembered, found) != 0)
-        return fail_identity(p, path, remembered, found);
-    if (p->encoder_info.dim != info.input_dim)
-        return tool_fail("%s: %" PRIu32 " columns by %s, %s takes %" PRIu32, p->args->path, p->encoder_info.dim, found,
-                         path, info.input_dim);
-    return EXIT_SUCCESS;
+    return code ? code : open_encoder(p, args->encoder + 1, NULL, NULL, 0);
 }
 
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path)
 {
-    uint32_t kind = args->encoder + 1;
-    int code = EXIT_SUCCESS;
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    int code;
 
     *p = (struct pictures){.args = args};
-    if (!chosen)
-        code = remembered_kind(p, model, path, &kind);
+    code = tool_check(dkvb_model_get_info(model, &info));
     if (code == EXIT_SUCCESS)
         code = open_set(p);
-    if (code == EXIT_SUCCESS)
-        code = open_encoder(p, kind, !chosen && is_upright(dkvb_model_encoder(model)));
-    if (code == EXIT_SUCCESS)
-        code = check_model(p, model, path);
-    if (code == EXIT_SUCCESS && !dkvb_model_encoder(model))
-        tell_guess(p);
-    return code;
+    return code ? code
+                : open_encoder(p, chosen ? args->encoder + 1 : DKVB_ENCODER_REMEMBERED, info.encoder, path,
+                               info.input_dim);
 }
 
 int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)
 {
     dkvb_model *model = NULL;
+    dkvb_model_info info;
     int code;
 
     if (!path)
         return pictures_open(p, args);
-    code = tool_check(dkvb_model_map(&model, path, NULL));
+    code = input_model_map(&model, path, &info);
     if (code == EXIT_SUCCESS)
-        code = pictures_open_for(p, args, chosen || !dkvb_model_encoder(model), model, path);
+        code = pictures_open_for(p, args, chosen || !input_encoder(model), model, path);
     dkvb_model_free(model);
     return code;
 }
@@ -289,95 +163,11 @@ void pictures_close(struct pictures *p)
     *p = (struct pictures){0};
 }
 
-/* What is not there adds nothing: reading it will tell. Nor do folders, which an output may be written to. */
-static void add_file(uint64_t *sum, const char *path)
-{
-    struct stat st;
-    int64_t when[2];
-
-    if (stat(path, &st) != 0 || S_ISDIR(st.st_mode))
-        return;
-    when[0] = st.st_mtim.tv_sec;
-    when[1] = st.st_mtim.tv_nsec;
-    fnv_add(sum, &(uint64_t){(uint64_t)st.st_size}, sizeof(uint64_t));
-    fnv_add(sum, when, sizeof when);
-}
-
-/* Room for paths below the folder of the set, which they begin with: *root bytes. To be free()d; NULL if out of memory,
- * which has been said. */
-static char *path_room(const struct pictures *p, size_t *root)
-{
-    char *path = input_memory("a file name", PATH_MAX, 1, 1, 1);
-    int length = path ? snprintf(path, PATH_MAX, "%s/", p->args->path) : 0;
-
-    *root = length < PATH_MAX ? (size_t)length : 0;
-    return path;
-}
-
-/* Whether a picture is the first one of its file, whose name then stands at `name`, without the number in it. */
-static bool begins_file(const struct pictures *p, char *name)
-{
-    char *number = p->info.format == DKVB_IMAGES_FOLDER ? NULL : strrchr(name, ':');
-
-    if (number && strcmp(number, ":0") != 0)
-        return false;
-    if (number)
-        *number = '\0';
-    return true;
-}
-
-int pictures_checksum(const struct pictures *p, uint64_t *sum)
-{
-    size_t root;
-    char *path = path_room(p, &root);
-
-    if (!path)
-        return EXIT_FAILURE;
-    *sum = FNV_BEGIN;
-    add_file(sum, p->args->path);
-    for (uint64_t i = 0; i < p->info.pictures; i++) {
-        dkvb_picture picture = DKVB_PICTURE_INIT;
-
-        (void)!dkvb_imageset_get(p->set, i, &picture);
-        snprintf(path + root, PATH_MAX - root, "%s", picture.name);
-        fnv_add(sum, picture.name, strlen(picture.name) + 1);
-        fnv_add(sum, &picture.label, sizeof picture.label);
-        if (begins_file(p, path + root))
-            add_file(sum, path);
-    }
-    free(path);
-    return EXIT_SUCCESS;
-}
-
-static int spare(const struct pictures *p, const char *output)
-{
-    struct stat written, st;
-    bool found = false;
-    size_t root;
-    char *path;
-
-    if (!output || stat(output, &written) != 0)
-        return EXIT_SUCCESS;
-    path = path_room(p, &root);
-    for (uint64_t i = 0; path && i < p->info.pictures && !found; i++) {
-        dkvb_picture picture = DKVB_PICTURE_INIT;
-
-        (void)!dkvb_imageset_get(p->set, i, &picture);
-        snprintf(path + root, PATH_MAX - root, "%s", picture.name);
-        found = begins_file(p, path + root) && stat(path, &st) == 0 && st.st_dev == written.st_dev &&
-                st.st_ino == written.st_ino;
-    }
-    if (found)
-        tool_fail("%s: is one of the pictures of %s, which no output may replace", output, p->args->path);
-    free(path);
-    return path && !found ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int pictures_spare(const struct pictures *p, const char *output, const char *other)
 {
-    int code = spare(p, output);
+    int code = output ? tool_check(dkvb_imageset_spare(p->set, output)) : EXIT_SUCCESS;
 
-    return code ? code : spare(p, other);
+    return code || !other ? code : tool_check(dkvb_imageset_spare(p->set, other));
 }
 
 static int tell_unreadable(void *user, uint64_t picture, const char *message)
@@ -386,76 +176,58 @@ static int tell_unreadable(void *user, uint64_t picture, const char *message)
 
     (void)picture;
     p->unreadable++;
-    p->gave_up = !p->args->skip_unreadable;
-    if (p->gave_up)
-        tool_fail("%s; --skip-unreadable goes on without it", message);
-    else
+    if (p->args->skip_unreadable)
         tool_note("%s; left out", message);
-    return p->gave_up;
+    return 0;
 }
 
-static int encode_chunk(struct pictures *p, uint64_t first, size_t n, float *x, const dkvb_run_options *run)
+dkvb_encode_options pictures_encoding(struct pictures *p)
 {
-    uint64_t all = p->info.pictures;
-    dkvb_status rc;
+    dkvb_encode_options o = DKVB_ENCODE_OPTIONS_INIT;
 
-    progress_span((double)first / (double)all, (double)(first + n) / (double)all);
-    rc = dkvb_encoder_encode_set(p->encoder, p->set, first, n, x, p->readable + first, tell_unreadable, p, run);
-    return p->gave_up ? EXIT_FAILURE : tool_check(rc);
+    o.skip_unreadable = p->args->skip_unreadable;
+    o.readable = p->readable;
+    o.unreadable = tell_unreadable;
+    o.user = p;
+    return o;
 }
 
-/* A picture that a camera noted as turned is otherwise read sideways without a word. */
-static int tell_turned(const struct pictures *p)
+int pictures_encoded(const struct pictures *p, dkvb_status status)
 {
-    dkvb_imageset_info info = {.struct_size = sizeof info};
-    int code = tool_check(dkvb_imageset_get_info(p->set, &info));
-    uint64_t turned = info.turned - p->info.turned;
+    dkvb_imageset_info info = DKVB_IMAGESET_INFO_INIT;
+    int code;
 
-    if (code == EXIT_SUCCESS && turned > 0 && !p->upright)
+    progress_stop();
+    if (status != DKVB_OK && p->unreadable > 0 && !p->args->skip_unreadable)
+        return tool_fail("%s; --skip-unreadable goes on without it", dkvb_last_error());
+    code = tool_check(status);
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_imageset_get_info(p->set, &info));
+    /* a picture that a camera noted as turned is otherwise read sideways without a word */
+    if (code == EXIT_SUCCESS && info.turned > p->info.turned && !p->encoder_info.upright)
         tool_note("%s: %" PRIu64
                   " pictures have an EXIF orientation that is not applied; --exif-orientation turns them",
-                  p->args->path, turned);
+                  p->args->path, info.turned - p->info.turned);
     return code;
-}
-
-int pictures_each(struct pictures *p, uint64_t first, uint32_t threads, pictures_fn fn, void *user)
-{
-    bool copies = p->encoder_info.kind == DKVB_ENCODER_PIXELS && p->info.width > 0; /* no faster on more threads */
-    dkvb_run_options run = progress_start("encode", copies ? 1 : threads);
-    float *x = input_memory("rows", sizeof *x, CHUNK, p->encoder_info.dim, 1);
-    int code = x ? EXIT_SUCCESS : EXIT_FAILURE;
-
-    for (size_t n; first < p->info.pictures && code == EXIT_SUCCESS; first += n) {
-        n = p->info.pictures - first < CHUNK ? (size_t)(p->info.pictures - first) : CHUNK;
-        code = encode_chunk(p, first, n, x, &run);
-        if (code == EXIT_SUCCESS)
-            code = fn(user, first, n, x, p->readable + first);
-    }
-    progress_stop();
-    free(x);
-    if (code == EXIT_SUCCESS)
-        code = tell_turned(p);
-    return code;
-}
-
-static int take_rows(void *user, uint64_t first, size_t n, const float *x, const uint8_t *readable)
-{
-    struct features *to = user;
-
-    (void)first;
-    for (size_t i = 0; i < n; i++)
-        if (readable[i])
-            memcpy(to->made + to->rows++ * to->columns, x + i * to->columns, to->columns * sizeof *x);
-    return EXIT_SUCCESS;
 }
 
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out)
 {
+    dkvb_encode_options o = pictures_encoding(p);
+    dkvb_run_options run;
     int code;
 
     *out = (struct features){.path = p->args->path, .array = DKVB_ARRAY_INIT, .columns = p->encoder_info.dim};
     out->x = out->made = input_memory("rows of pictures", sizeof *out->x, p->info.pictures, out->columns, 1);
-    code = out->x ? pictures_each(p, 0, threads, take_rows, out) : EXIT_FAILURE;
+    if (!out->x)
+        return EXIT_FAILURE;
+    run = progress_start("encode", threads);
+    code = pictures_encoded(
+        p, dkvb_encoder_encode_set(p->encoder, p->set, 0, (size_t)p->info.pictures, out->made, &o, &run));
+    for (uint64_t i = 0; i < p->info.pictures && code == EXIT_SUCCESS; i++)
+        if (p->readable[i])
+            memmove(out->made + out->rows++ * out->columns, out->made + i * out->columns,
+                    out->columns * sizeof *out->made);
     if (code == EXIT_SUCCESS && out->rows == 0)
         code = tool_fail("%s: none of %" PRIu64 " pictures can be read", out->path, p->info.pictures);
     return code;
@@ -694,6 +466,7 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
 {
     struct names unwanted = {0};
     dkvb_model *model = NULL;
+    dkvb_model_info info;
     int code = need_classes(p);
 
     *as = NULL;
@@ -703,7 +476,7 @@ int pictures_name_classes(const struct pictures *p, const char *path, struct nam
         code = pictures_class_names(p, names);
     if (code == EXIT_SUCCESS && path) {
         *names = (struct names){.path = p->args->path};
-        code = tool_check(dkvb_model_map(&model, path, NULL));
+        code = input_model_map(&model, path, &info);
     }
     if (code == EXIT_SUCCESS && path)
         code = match_classes(p, model, path, names, as);

@@ -69,8 +69,6 @@ struct pictures {
     dkvb_encoder_info encoder_info;
     uint8_t *readable;   /* [pictures]: 0 once it is known that one cannot be read */
     uint64_t unreadable; /* how many */
-    bool gave_up;        /* at the first */
-    bool upright;        /* pictures are turned as the camera noted */
 };
 
 /* What did not become rows, for text and JSON once the set is closed. */
@@ -106,15 +104,10 @@ void pictures_close(struct pictures *p);
 /* Refuse to write over a file of the set; NULL is no output. */
 int pictures_spare(const struct pictures *p, const char *output, const char *other);
 
-/* A checksum that changes with the pictures: over names, labels, sizes and times, not over contents. */
-int pictures_checksum(const struct pictures *p, uint64_t *sum);
-
-/* Takes the rows of pictures `first` to `first + n - 1`, x: float[n][dim]; those that cannot be read are zeros, and
- * readable[i] is 0. Returns an exit code. */
-typedef int (*pictures_fn)(void *user, uint64_t first, size_t n, const float *x, const uint8_t *readable);
-
-/* Encode all pictures from `first` on, a few at a time. One that cannot be read ends it, or is told of and left out. */
-int pictures_each(struct pictures *p, uint64_t first, uint32_t threads, pictures_fn fn, void *user);
+/* How the library is to encode the set: unreadable pictures are marked and told of. What it answers goes to
+ * pictures_encoded(), which also tells of pictures that lie sideways. */
+dkvb_encode_options pictures_encoding(struct pictures *p);
+int pictures_encoded(const struct pictures *p, dkvb_status status);
 
 /* Rows of all that can be read, in memory. */
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out);

@@ -33,12 +33,12 @@ def ctypes_of(c_type, ffi):
     scalars = {
         "void": None, "int": ctypes.c_int, "size_t": ctypes.c_size_t, "dkvb_status": ffi.Status,
         "uint8_t": ctypes.c_uint8, "uint16_t": ctypes.c_uint16, "uint32_t": ctypes.c_uint32,
-        "uint64_t": ctypes.c_uint64, "int8_t": ctypes.c_int8, "int32_t": ctypes.c_int32,
+        "uint64_t": ctypes.c_uint64, "int8_t": ctypes.c_int8, "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64,
         "float": ctypes.c_float, "double": ctypes.c_double,
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
         "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_replay": ffi.Replay, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, **ffi.STRUCTURES,
+        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):
         return ctypes.c_char_p

@@ -70,7 +70,7 @@ refused 2 '--activation is of --encoder clip only' "$dkvb" encode --activation g
 check "$dkvb" train --images train --encoder clip --weights clip.safetensors --codebooks 4 --keys 8 -o m.dkvb >/dev/null 2>&1
 check "$dkvb" predict m.dkvb --images test --weights clip.safetensors -o p.npy >/dev/null 2>said.txt
 [ ! -s said.txt ] || fail "$(cat said.txt)"
-refused 1 'clip.safetensors gives those with --activation quick_gelu' "$dkvb" predict m.dkvb --images test --weights clip.safetensors \
+refused 1 'clip.safetensors gives those with the activation quick_gelu' "$dkvb" predict m.dkvb --images test --weights clip.safetensors \
     --activation gelu -o no.npy
 
 # A picture across, stored as its turned copy with a note of how the camera was held.
@@ -115,6 +115,6 @@ grep -q '^dkvb: noted6.png: 1 pictures have an EXIF orientation that is not appl
 check "$dkvb" train --images train --exif-orientation --codebooks 4 --keys 8 -o e.dkvb >/dev/null
 check "$dkvb" predict e.dkvb --images noted6.png -o one.npy >/dev/null 2>said.txt
 [ ! -s said.txt ] || fail "$(cat said.txt)"
-refused 1 '+exif, those of descriptor:1 are found: --exif-orientation must be given' "$dkvb" predict e.dkvb --images test \
+refused 1 '+exif, those of descriptor:1 are found: pictures must be turned as their EXIF' "$dkvb" predict e.dkvb --images test \
     --encoder descriptor -o no.npy
 [ ! -e no.npy ] || fail "a file was left"

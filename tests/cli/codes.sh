@@ -46,8 +46,8 @@ for k in 1 2; do
             check "$dkvb" forget m.dkvb -o rows.dkvb --method $how --salt $salt --features x.npy --json >rows.json
             check "$dkvb" forget m.dkvb -o coded.dkvb --method $how --salt $salt --codes codes.npy --json >coded.json
         }
-        check "$dkvb" masks rows.dkvb --export rows.mask >/dev/null
-        check "$dkvb" masks coded.dkvb --export coded.mask >/dev/null
+        check "$dkvb" mask export rows.dkvb -o rows.mask >/dev/null
+        check "$dkvb" mask export coded.dkvb -o coded.mask >/dev/null
         same rows.mask coded.mask
         same rows.dkvb coded.dkvb
         [ "$(json rows.json '[v for k, v in d.items() if not k.startswith("seconds")]')" = \

@@ -43,7 +43,7 @@ END
 # Shared keys: the same codebooks, so masks go from one to the other; values of its own, no mask.
 check "$dkvb" train --features x.npy --labels y.npy --init-from four.dkvb --top-k 2 -o shared.dkvb --json >shared.json
 claim shared.json 'd["classes"] == 4 and d["top_k"] == 2 and d["keys"] == 32'
-check "$dkvb" masks four.dkvb --export four.mask >/dev/null
+check "$dkvb" mask export four.dkvb -o four.mask >/dev/null
 check "$dkvb" forget shared.dkvb --mask four.mask --json >forget.json
 claim forget.json 'd["pairs_masked"] == d["pairs_requested"] > 0'
 

@@ -87,7 +87,6 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     refused 2 'same file' "$dkvb" forget m.dkvb --method activations --pairs 3 --features x.npy --mask-out m.dkvb
     refused 2 '--scores needs' "$dkvb" predict m.dkvb --features x.npy --scores
     refused 2 'ENTRY' "$dkvb" undo m.dkvb last
-    refused 2 '--entry needs' "$dkvb" masks m.dkvb --entry 1
     refused 2 'same file' "$dkvb" search m.dkvb --features x.npy -o c.npy --distances c.npy
     refused 2 'search, train or forget' "$dkvb" bench sort
 
@@ -120,9 +119,9 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
         refused 1 'row 17 has label 999999: 64 x 300 x 1000000 values do not fit in memory' sh -c \
             'ulimit -v 2000000 && exec "$@"' sh $fit --features x.npy --labels wide_y.npy --empty-classes $slow
     fi
-    late="--method activations --pairs 3 --features none.npy"
-    refused 2 'reason: 4096 bytes, at most 4095' "$dkvb" forget m.dkvb $late --reason "$(printf '%4096s' x)"
-    refused 2 'reason: UTF-8 without control characters' "$dkvb" forget m.dkvb $late --reason "$(printf 'a\tb')"
+    some="--method activations --pairs 3 --features x.npy"
+    refused 1 'reason: 4096 bytes, at most 4095' "$dkvb" forget m.dkvb $some --reason "$(printf '%4096s' x)"
+    refused 1 'reason: UTF-8 without control characters' "$dkvb" forget m.dkvb $some --reason "$(printf 'a\tb')"
 }
 refused 1 'none.dkvb: cannot open' "$dkvb" inspect none.dkvb
 refused 1 'x.npy' "$dkvb" inspect x.npy

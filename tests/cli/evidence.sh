@@ -70,7 +70,7 @@ done
 claim a.json 'd["journal"][0]["budget"] == 3 and d["journal"][0]["classes"] is None and d["journal"][0]["rows"] == 400'
 
 # A mask alone names no rows.
-check "$dkvb" masks a.dkvb --export a.mask --entry 1 >/dev/null
+check "$dkvb" mask export a.dkvb -o a.mask --entry 1 >/dev/null
 check "$dkvb" forget other.dkvb --mask a.mask >/dev/null
 check "$dkvb" masks other.dkvb --json >other.json
 claim other.json 'd["journal"][0]["rows_commitment"] is None and d["journal"][0]["pairs_commitment"]'

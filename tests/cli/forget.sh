@@ -24,8 +24,8 @@ claim found.json 'd["method"] == "values" and d["budget"]["forget_after"] == 0 a
 claim found.json 'd["pairs_masked"] == d["budget"]["roomy"] > d["budget"]["budget"]'
 pairs=$(json found.json 'd["budget"]["budget"]')
 forget given --class 1 --codes m.codes --pairs "$(json found.json 'd["pairs_masked"]')" --max-class-loss 1 -o given.dkvb
-"$dkvb" masks found.dkvb --export found.mask >/dev/null
-"$dkvb" masks given.dkvb --export given.mask >/dev/null
+"$dkvb" mask export found.dkvb -o found.mask >/dev/null
+"$dkvb" mask export given.dkvb -o given.mask >/dev/null
 same found.mask given.mask
 forget enough --class 1 --codes m.codes --pairs "$pairs" --max-class-loss 1 --dry-run
 claim enough.json 'd["effects"][1]["right_after"] == 0'
@@ -54,7 +54,7 @@ for order in "0 2" "2 0"; do
     for class in $order; do
         check "$dkvb" forget turns.dkvb --class $class --codes m.codes --pairs 30 --max-class-loss 1 >/dev/null
     done
-    check "$dkvb" masks turns.dkvb --export "turns $order.mask" >/dev/null
+    check "$dkvb" mask export turns.dkvb -o "turns $order.mask" >/dev/null
 done
 same "turns 0 2.mask" "turns 2 0.mask"
 for method in activations contrast; do

@@ -95,7 +95,7 @@ refused 1 'one_y.npy has 1 labels, test has 18 rows' "$dkvb" eval m.dkvb --image
 refused 1 "$one: is one of the pictures of test" "$dkvb" predict m.dkvb --images test -o $one
 refused 1 "$one: is one of the pictures of test" "$dkvb" train --images test -o $one
 refused 1 "$one: is one of the pictures of test" "$dkvb" forget m.dkvb --images test --pairs 1 --mask-out $one
-refused 1 'one_y.npy: encoder descriptor takes no config' "$dkvb" predict m.dkvb --images $one --config one_y.npy
+refused 1 'encoder descriptor: takes no config, one_y.npy found' "$dkvb" predict m.dkvb --images $one --config one_y.npy
 refused 1 'was trained on rows of descriptor:' "$dkvb" train --continue m.dkvb --images $one --encoder pixels \
     --labels one_y.npy -o new.dkvb
 
@@ -121,7 +121,7 @@ if "$dkvb" encode --encoder clip --weights clip.safetensors --input test -o clip
     check "$dkvb" predict clip.dkvb --features clip.npy -o features.npy >/dev/null
     same images.npy features.npy
     refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy
-    grep -q -- '--weights is wanted' refused.err || fail "$(cat refused.err)"
+    grep -q -- 'the file of its weights must be given' refused.err || fail "$(cat refused.err)"
     refused 1 'clip.dkvb: was trained on rows of clip:' "$dkvb" predict clip.dkvb --images test -o new.npy \
         --weights other.safetensors
     grep -q 'those of clip:.* are found' refused.err || fail "$(cat refused.err)"

@@ -51,7 +51,7 @@ KEYS = {
     "undo": "entry pairs_restored masked_pairs seconds",
     "rename": "label name seconds",
     "purge": "pairs_purged purged_pairs pairs_total names_dropped seconds",
-    "masks": "masked_pairs purged_pairs pairs_total pairs_exported head journal",
+    "masks": "masked_pairs purged_pairs pairs_total head journal",
     "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k rows_outside_scale seconds",
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
@@ -74,7 +74,7 @@ FIGURES = ("membership_loss membership_fitted membership_lira accuracy_class acc
            "constant_class constant_rest probe_class probe_rest relearn_10_class relearn_10_rest relearn_20_class "
            "relearn_20_rest relearn_50_class relearn_50_rest mask_members mask_class")
 CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
-ENTRY = ("id time what state ends pairs pairs_new method reason strength classes target budget found forced limits "
+ENTRY = ("id time what state in_force ends pairs pairs_new method reason strength classes target budget found forced limits "
          "effects again keys after rows rows_commitment pairs_commitment salted head")
 
 

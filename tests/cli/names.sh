@@ -24,7 +24,7 @@ claim said.json 'd["classes"] == [{"label": 2, "name": "10"}, {"label": 3, "name
 check "$dkvb" masks h.dkvb --json >said.json
 claim said.json 'd["journal"][0]["classes"] == [{"label": 2, "name": "10"}, {"label": 3, "name": "11"}]'
 check "$dkvb" masks h.dkvb >said.txt
-grep -q 'asked for: 2 10, 3 11' said.txt || fail "$(cat said.txt)"
+grep -q "asked for: 2 '10', 3 '11'" said.txt || fail "$(cat said.txt)"
 refused 1 "class '12': the model has no such name, and its classes are 0 to 11" "$dkvb" forget n.dkvb --class 12 --pairs 9 -o no.dkvb
 
 # One name in two spellings.

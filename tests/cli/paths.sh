@@ -21,7 +21,7 @@ refused 2 '--output and --features are the same file' "$dkvb" predict m.dkvb --f
 refused 2 '--output and MODEL are the same file' "$dkvb" search m.dkvb --features x.npy -o m.dkvb
 refused 2 '--distances and --features are the same' "$dkvb" search m.dkvb --features x.npy -o c.npy --distances x.npy
 refused 2 '--output and --distances are the same' "$dkvb" search m.dkvb --features x.npy -o c.npy --distances ./c.npy
-refused 2 '--export and MODEL are the same file' "$dkvb" masks m.dkvb --export m.dkvb
+refused 2 '--output and MODEL are the same file' "$dkvb" mask export m.dkvb -o m.dkvb
 refused 2 'an output and MODEL are the same file' "$dkvb" export arrays/keys.npy --dir arrays
 refused 2 '--output and --input are the same file' "$dkvb" encode --encoder pixels --input u8.npy -o u8.npy
 refused 2 '--labels-out and --labels are the same' "$dkvb" encode --encoder pixels --input u8.npy -o e.npy \
@@ -57,7 +57,7 @@ by="--method activations --pairs 5 --features x.npy"
 }
 refused 1 'folder: is a directory' "$dkvb" train --features none.npy --labels none.npy -o folder
 refused 1 'folder: is a directory' "$dkvb" predict m.dkvb --features none.npy -o folder
-refused 1 'folder: is a directory' "$dkvb" masks m.dkvb --export folder
+refused 1 'folder: is a directory' "$dkvb" mask export m.dkvb -o folder
 refused 1 'none/c.npy: cannot be written' "$dkvb" search m.dkvb --features none.npy -o none/c.npy
 refused 1 'none/c.npy: cannot be written' "$dkvb" encode --encoder pixels --input none.npy -o none/c.npy
 refused 1 'none/c.dkvb: cannot be written' "$dkvb" undo forgot.dkvb -o none/c.dkvb

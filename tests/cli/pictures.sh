@@ -130,7 +130,7 @@ slow="$dkvb encode --input slow --threads 1"
 
     # Rows of anything else are refused, and stay.
     cp kept.part s.npy.part
-    refused 1 's.npy.part holds rows of float32, float16 is wanted: --restart begins anew, or delete it' \
+    refused 1 's.npy.part holds rows of float32, not of float16: it must be deleted, or restarted from the first picture' \
         $slow -o s.npy --dtype f16
     refused 1 's.npy.part holds rows of descriptor:' "$dkvb" encode --encoder pixels --input slow -o s.npy
     refused 1 's.npy.part holds rows of other pictures' "$dkvb" encode --input train -o s.npy

@@ -30,11 +30,10 @@ check "$dkvb" separation m.dkvb --features x.npy --labels y.npy --csv tables >/d
 check "$dkvb" export m.dkvb --dir arrays >/dev/null
 check "$dkvb" undo forgot.dkvb -o undone.dkvb >/dev/null
 check "$dkvb" purge forgot.dkvb -o purged.dkvb >/dev/null
-check "$dkvb" masks forgot.dkvb --export all.mask >/dev/null
-check "$dkvb" mask export forgot.dkvb -o one.mask >/dev/null
+check "$dkvb" mask export forgot.dkvb -o all.mask >/dev/null
 check "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy -o more.dkvb >/dev/null
 check "$dkvb" train --init-from m.dkvb --features x.npy --labels y.npy -o init.dkvb --codes-out init.codes >/dev/null
-mode 600 forgot.dkvb a.mask y1.npy c1.npy d1.npy tables/* arrays/* undone.dkvb purged.dkvb all.mask one.mask more.dkvb \
+mode 600 forgot.dkvb a.mask y1.npy c1.npy d1.npy tables/* arrays/* undone.dkvb purged.dkvb all.mask more.dkvb \
     init.dkvb init.codes
 mode 700 tables arrays
 

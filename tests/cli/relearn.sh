@@ -30,10 +30,11 @@ check "$dkvb" train --continue dog.dkvb --features x.npy --labels y.npy --relear
 grep -qx 'journal entry 1 is over: what it forgot was taught again' said.txt || fail "$(cat said.txt)"
 check "$dkvb" masks dog.dkvb --json >journal.json
 claim journal.json '[(e["what"], e["state"], e["ends"]) for e in d["journal"]] == [("forget", "relearned", None), ("relearn", "done", 1)]'
+claim journal.json '[e["in_force"] for e in d["journal"]] == [False, False]'
 claim journal.json 'd["journal"][1]["classes"] == [{"label": 1, "name": "dog"}] and d["masked_pairs"] > 0'
 "$dkvb" masks dog.dkvb >masks.txt
 grep -q 'relearn 1  done' masks.txt || fail "$(cat masks.txt)"
-grep -qx '       taught again: 1 dog' masks.txt || fail "$(cat masks.txt)"
+grep -qx "       taught again: 1 'dog'" masks.txt || fail "$(cat masks.txt)"
 check "$dkvb" verify dog.dkvb >verify.txt
 grep -qx 'entry 1 is over: what it forgot was taught again' verify.txt || fail "$(cat verify.txt)"
 check "$dkvb" verify dog.dkvb --json >verify.json
@@ -51,6 +52,8 @@ check "$dkvb" forget exact.dkvb --class dog --codes exact.codes --strength exact
 refused 1 'which journal entry 1 forgot' "$dkvb" train --continue exact.dkvb --features x.npy --labels y.npy --json
 cp before.dkvb purged.dkvb
 check "$dkvb" purge purged.dkvb >/dev/null
+check "$dkvb" masks purged.dkvb --json >journal.json
+claim journal.json '[(e["what"], e["in_force"]) for e in d["journal"]] == [("forget", True), ("purge", False)]'
 refused 1 'which journal entry 1 forgot' "$dkvb" train --continue purged.dkvb --features x.npy --labels y.npy --json
 check "$dkvb" train --continue purged.dkvb --features x.npy --labels y.npy --relearn --json >purged.json
 claim purged.json 'd["relearned"] == [1]'

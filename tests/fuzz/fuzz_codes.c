@@ -73,7 +73,7 @@ static void same_rows(const dkvb_codeset *a, const dkvb_codeset *b, uint32_t par
 
 static void same_options(const dkvb_codeset *a, const dkvb_codeset *b)
 {
-    dkvb_keyinit_options keyinit[2] = {DKVB_KEYINIT_OPTIONS_INIT, DKVB_KEYINIT_OPTIONS_INIT};
+    dkvb_codeset_info info[2] = {DKVB_CODESET_INFO_INIT, DKVB_CODESET_INFO_INIT};
 
     require(a->sessions == b->sessions);
     for (uint32_t s = 0; s < a->sessions; s++) {
@@ -85,8 +85,9 @@ static void same_options(const dkvb_codeset *a, const dkvb_codeset *b)
         require(p.training.epochs == q.training.epochs && p.training.seed == q.training.seed &&
                 p.training.learning_rate == q.training.learning_rate);
     }
-    require(dkvb_codeset_get_keyinit(a, &keyinit[0]) == dkvb_codeset_get_keyinit(b, &keyinit[1]));
-    require(keyinit[0].passes == keyinit[1].passes && keyinit[0].decay == keyinit[1].decay);
+    require(dkvb_codeset_get_info(a, &info[0]) == DKVB_OK && dkvb_codeset_get_info(b, &info[1]) == DKVB_OK);
+    require(info[0].own_keys == info[1].own_keys && info[0].keyinit.passes == info[1].keyinit.passes &&
+            info[0].keyinit.decay == info[1].keyinit.decay);
 }
 
 static void save_and_load_again(const dkvb_codeset *set, const char *path)
@@ -94,7 +95,7 @@ static void save_and_load_again(const dkvb_codeset *set, const char *path)
     dkvb_codeset *again;
 
     require(dkvb_codeset_save(set, path) == DKVB_OK);
-    require(dkvb_codeset_load(&again, path, NULL) == DKVB_OK);
+    require(dkvb_codeset_load(&again, path, NULL, NULL) == DKVB_OK);
     require(bring_codes(again));
     for (uint32_t part = 0; part < DKVB__PARTS; part++)
         same_rows(set, again, part);
@@ -129,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         seal(file, size - 1);
     fd = mkstemp(path);
     if (fd >= 0 && write(fd, file, size - 1) == (ssize_t)(size - 1)) {
-        dkvb_status rc = dkvb_codeset_load(&set, path, NULL);
+        dkvb_status rc = dkvb_codeset_load(&set, path, NULL, NULL);
 
         require((rc == DKVB_OK) == (set != NULL));
         if (!rc && !bring_codes(set)) {

@@ -25,6 +25,7 @@ static void choose(const dkvb_model *m, const dkvb_model_info *info)
     dkvb_request request = DKVB_REQUEST_INIT;
     uint8_t *classes = calloc(info->classes, 1);
     uint64_t *counts = calloc((size_t)info->codebooks * info->keys, sizeof *counts);
+    dkvb_mask_info chosen = DKVB_MASK_INFO_INIT;
     dkvb_mask *mask;
 
     if (classes && counts && dkvb_mask_new(&mask, dkvb_model_codebooks(m)) == DKVB_OK) {
@@ -32,7 +33,8 @@ static void choose(const dkvb_model *m, const dkvb_model_info *info)
         request.classes = classes;
         request.method = info->class_counts ? DKVB_METHOD_CONTRAST : DKVB_METHOD_VALUES;
         if ((dkvb_model_class_counts(m, 0, counts) == DKVB_OK) != (info->class_counts == 1) ||
-            dkvb_unlearn_choose(mask, m, &request, 5, NULL) != DKVB_OK || dkvb_mask_count(mask) > 5)
+            dkvb_unlearn_choose(mask, m, &request, 5, NULL) != DKVB_OK ||
+            dkvb_mask_get_info(mask, &chosen) != DKVB_OK || chosen.pairs > 5)
             abort();
         dkvb_mask_free(mask);
     }
@@ -50,8 +52,7 @@ static void read_terms(const dkvb_model *m, const dkvb_model_info *info)
     for (uint64_t i = 1; classes && effects && i <= info->journal_entries; i++) {
         uint32_t asked = 0, measured = 0;
 
-        if (dkvb_journal_get(m, i - 1, &entry) != DKVB_OK || dkvb_journal_get_classes(m, i, classes) != DKVB_OK ||
-            dkvb_journal_get_effects(m, i, effects) != DKVB_OK)
+        if (dkvb_journal_get(m, i - 1, &entry) != DKVB_OK || dkvb_journal_get_terms(m, i, classes, effects) != DKVB_OK)
             abort();
         for (uint32_t l = 0; l < info->classes; l++) {
             asked |= classes[l] == DKVB_FORGET;
@@ -81,7 +82,7 @@ static void use(dkvb_model *m)
     for (uint64_t i = 1; i <= info.journal_entries; i++)
         (void)!dkvb_journal_names_rows(m, i, row_ids, 3);
     read_terms(m, &info);
-    if (dkvb_model_encoder(m) && (strlen(dkvb_model_encoder(m)) < 1 || strlen(dkvb_model_encoder(m)) > 255))
+    if (info.encoder && (strlen(info.encoder) < 1 || strlen(info.encoder) > 255))
         abort();
     choose(m, &info);
     free(x);
@@ -91,6 +92,7 @@ static void use(dkvb_model *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[] = "/tmp/dkvb-fuzz-model-XXXXXX";
+    dkvb_model_options in_place = DKVB_MODEL_OPTIONS_INIT;
     uint8_t *file;
     dkvb_model *m;
     int fd;
@@ -103,13 +105,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         hide_evidence(file, size - 1);
     if (data[0] & 0x80)
         seal(file, size - 1);
+    in_place.in_place = 1;
     fd = mkstemp(path);
     if (fd >= 0 && write(fd, file, size - 1) == (ssize_t)(size - 1)) {
         if (dkvb_model_load(&m, path, NULL) == DKVB_OK) {
             use(m);
             dkvb_model_free(m);
         }
-        if (dkvb_model_map(&m, path, NULL) == DKVB_OK) {
+        if (dkvb_model_load(&m, path, &in_place) == DKVB_OK) {
             use(m);
             dkvb_model_free(m);
         }

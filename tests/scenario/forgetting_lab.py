@@ -152,7 +152,7 @@ def answers(path, x, codes, how):
 def load_codeset(path):
     """A handle that is to be freed."""
     out = POINTER(_ffi.Codeset)()
-    lib.dkvb_codeset_load(byref(out), os.fsencode(path), None)
+    lib.dkvb_codeset_load(byref(out), os.fsencode(path), None, None)
     return out
 
 

@@ -70,7 +70,7 @@ def main(classify, forget):
         model.save(work / "other.dkvb")
         for done in (run(classify, work / "other.dkvb", "descriptor", work / "new" / "down" / "000.png"),
                      run(forget, work / "other.dkvb", "descriptor", work / "new", work / "never.dkvb")):
-            assert done.returncode == 1 and "the model takes rows of another" in done.stderr, done.stderr
+            assert done.returncode == 1 and "was trained on rows of another" in done.stderr, done.stderr
         assert not (work / "never.dkvb").exists()
         print(f"right before {before}, after {after}")
 

@@ -177,6 +177,32 @@ class EncoderTest(Case):
         self.assertEqual([index for index, _message in told], [5, 8])
         self.assertIn("slant/000.png", told[1][1])
 
+    def test_a_set_becomes_a_file_that_an_interrupted_call_goes_on_with(self):
+        write_folder(self.directory / "set", 30, seed=1)
+        (self.directory / "set/down/003.png").write_bytes(b"no picture")
+        images, encoder = dkvb.ImageSet(self.directory / "set"), dkvb.Encoder("descriptor")
+        path, part = self.directory / "x.npy", self.directory / "x.npy.part"
+        x, readable = encoder.encode_set(images, skip_unreadable=True)
+
+        def stop(done, _total):
+            if done >= 40:
+                raise KeyError("enough")
+
+        with self.assertRaisesRegex(dkvb.FormatError, "down/003.png"):
+            encoder.encode_file(images, path)
+        with self.assertRaisesRegex(KeyError, "enough"):
+            encoder.encode_file(images, path, skip_unreadable=True, progress=stop)
+        self.assertTrue(part.exists() and not path.exists())
+        report, of_file = encoder.encode_file(images, path, skip_unreadable=True)
+        self.assertEqual((report.pictures, report.rows, report.unreadable), (90, 89, 1))
+        self.assertTrue(0 < report.resumed < 90 and not part.exists())
+        np.testing.assert_array_equal(of_file, readable)
+        np.testing.assert_array_equal(np.load(path), x[readable])
+        encoder.encode_file(images, path, dtype="float16", skip_unreadable=lambda *_told: None)
+        np.testing.assert_array_equal(np.load(path), x[readable].astype(np.float16))
+        with self.assertRaisesRegex(ValueError, "dtype: 'int8' found"):
+            encoder.encode_file(images, path, dtype="int8")
+
     def test_what_a_callback_raises_comes_out(self):
         write_folder(self.directory / "set", 12, seed=1)
         (self.directory / "set/down/003.png").write_bytes(b"no picture")
@@ -210,6 +236,16 @@ class EncoderTest(Case):
         model.encoder = encoder.identity
         model.save(self.directory / "m.dkvb")
         self.assertEqual(dkvb.Model.load(self.directory / "m.dkvb").encoder, encoder.identity)
+        self.assertEqual(dkvb.Encoder(model=model).identity, encoder.identity)
+        with self.assertRaisesRegex(dkvb.MismatchError, "was trained on rows of descriptor"):
+            dkvb.Encoder("pixels", width=4, height=4, channels=1, model=model)
+        model.encoder = None
+        with self.assertRaisesRegex(dkvb.NotFound, "does not say which encoder"):
+            dkvb.Encoder(model=model)
+        with self.assertRaisesRegex(dkvb.MismatchError, "columns"):
+            dkvb.Encoder("pixels", width=4, height=4, channels=1, model=model)
+        with self.assertRaisesRegex(ValueError, "kind: None found"):
+            dkvb.Encoder()
 
 
 if __name__ == "__main__":

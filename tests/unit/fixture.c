@@ -51,7 +51,7 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes)
     codes = codes ? codes : own;
     assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL));
     assert_ok(dkvb_model_new(&model, cb, CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32)); /* tests look at values as floats */
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* tests look at values as floats */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, k, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, k, labels, ROWS, &train, NULL));
     dkvb_codebooks_free(cb);
@@ -59,17 +59,72 @@ dkvb_model *trained_model(uint32_t k, uint16_t *codes)
     return model;
 }
 
+dkvb_status map_model(dkvb_model **out, const char *path, const dkvb_model_options *opts)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+
+    if (opts)
+        o = *opts;
+    o.in_place = 1;
+    return dkvb_model_load(out, path, &o);
+}
+
+const char *encoder_of(const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    assert_ok(dkvb_model_get_info(model, &info));
+    return info.encoder;
+}
+
+dkvb_status codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids, const int32_t *row_labels,
+                        const uint16_t *codes, size_t n)
+{
+    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
+    dkvb_codeset_rows added = DKVB_CODESET_ROWS_INIT;
+
+    assert_ok(dkvb_codeset_get_info(set, &info));
+    added.n = n;
+    added.codebooks = info.codebooks;
+    added.k = part < 2 ? info.k[part] : 0;
+    added.ids = ids;
+    added.labels = row_labels;
+    added.codes = codes;
+    return dkvb_codeset_add_rows(set, part, &added);
+}
+
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs)
 {
-    uint64_t counts[CODEBOOKS * KEYS] = {0};
+    dkvb_request q = DKVB_REQUEST_INIT;
+    uint8_t marks[ROWS];
     dkvb_mask *mask;
 
     for (size_t r = 0; r < ROWS; r++)
-        if (labels[r] == label)
-            assert_ok(dkvb_activations_count(model, codes + r * CODEBOOKS, 1, 1, counts, NULL));
+        marks[r] = labels[r] == label ? DKVB_FORGET : DKVB_KEEP;
+    q.codes = codes;
+    q.n = ROWS;
+    q.rows = marks;
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_unlearn_by_activations(mask, counts, pairs));
+    assert_ok(dkvb_unlearn_choose(mask, model, &q, pairs, NULL));
     return mask;
+}
+
+bool mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key)
+{
+    dkvb_mask_info info = DKVB_MASK_INFO_INIT;
+    uint64_t pair, found;
+
+    assert_ok(dkvb_mask_get_info(mask, &info));
+    pair = (uint64_t)codebook * info.keys + key;
+    return dkvb_mask_next(mask, pair, &found) && found == pair;
+}
+
+uint64_t journal_count(const dkvb_model *model)
+{
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+
+    assert_ok(dkvb_model_get_info(model, &info));
+    return info.journal_entries;
 }
 
 static void check_thread(const struct failing_alloc *state)

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,8 +30,24 @@ dkvb_keyinit_options small_keyinit(void);
 /* A model trained on `rows`, k keys selected; `codes`, [ROWS][CODEBOOKS][k], are filled in unless NULL. */
 dkvb_model *trained_model(uint32_t k, uint16_t *codes);
 
+/* Entries of the journal. */
+uint64_t journal_count(const dkvb_model *model);
+
+/* Whether a pair is in a mask. */
+bool mask_has(const dkvb_mask *mask, uint32_t codebook, uint32_t key);
+
 /* The pairs that rows of one class use most. */
 dkvb_mask *mask_for_class(const dkvb_model *model, const uint16_t *codes, int32_t label, uint64_t pairs);
+
+/* Add rows of which only ids, labels and codes are at hand. */
+dkvb_status codeset_add(dkvb_codeset *set, uint32_t part, const uint64_t *ids, const int32_t *row_labels,
+                        const uint16_t *codes, size_t n);
+
+/* Open a model in place; opts: NULL for the defaults. */
+dkvb_status map_model(dkvb_model **out, const char *path, const dkvb_model_options *opts);
+
+/* The encoder that a model notes, or NULL. */
+const char *encoder_of(const dkvb_model *model);
 
 /* malloc that fails from its `fail_at`-th call on, and counts what is live. A call on another thread than the one that
  * made the allocator ends the program: the library promises never to allocate on its workers. */

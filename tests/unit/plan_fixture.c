@@ -11,8 +11,7 @@
 
 const uint8_t salt[32] = {1, 2, 3};
 float hard[ROWS * DIM];
-dkvb_keyinit_options keyinit;
-dkvb_train_options training;
+static dkvb_settings settings;
 bool few_keys;
 
 int plan_setup(void **state)
@@ -40,24 +39,23 @@ void plan_fit(dkvb_model **model, dkvb_codeset **set, bool own_keys, const float
 
     for (size_t i = 0; i < ROWS * DIM; i++)
         others[i] = rows[i] + 0.01f * (float)(i % 7);
-    keyinit = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    training = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
-    keyinit.codebooks = few_keys ? 2 : 16;
-    keyinit.keys = few_keys ? 3 : 48;
-    keyinit.key_dim = 4;
-    training.batch = 32;
+    settings = (dkvb_settings)DKVB_SETTINGS_INIT;
+    settings.train = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
+    settings.keyinit.codebooks = few_keys ? 2 : 16;
+    settings.keyinit.keys = few_keys ? 3 : 48;
+    settings.keyinit.key_dim = 4;
+    settings.train.batch = 32;
     r.x = x;
     r.labels = y;
     r.ids = ids;
     r.n = n;
     r.dim = DIM;
     r.classes = CLASSES;
-    o.keyinit = &keyinit;
-    o.train = &training;
-    o.top_k = few_keys ? 1 : 2;
+    settings.top_k = few_keys ? 1 : 2;
+    settings.whiten = DKVB_WHITEN_NEVER;
+    o.settings = &settings;
     o.depth = 48;
     o.hold_out = 0.25;
-    o.whiten = DKVB_WHITEN_NEVER;
     if (!own_keys) {
         o.key_rows = others;
         o.key_row_count = ROWS;
@@ -144,14 +142,14 @@ dkvb_codeset *copy_of(const dkvb_codeset *set)
     dkvb_codeset *copy;
 
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&copy, path, NULL));
+    assert_ok(dkvb_codeset_load(&copy, path, NULL, NULL));
     return copy;
 }
 
 dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q, uint32_t why,
                                bool can_be_forced)
 {
-    uint64_t entries = dkvb_journal_count(model);
+    uint64_t entries = journal_count(model);
     dkvb_plan *plan;
     dkvb_plan_info info;
 
@@ -162,7 +160,7 @@ dkvb_plan *assert_plan_refused(dkvb_model *model, dkvb_codeset *set, const dkvb_
     assert_true(info_of(plan).refusal[0] != '\0');
     assert_int_equal(dkvb_forget_apply(plan, model, set, NULL), DKVB_EREFUSED);
     assert_string_equal(dkvb_last_error(), info_of(plan).refusal);
-    assert_int_equal(dkvb_journal_count(model), entries);
+    assert_int_equal(journal_count(model), entries);
     return plan;
 }
 

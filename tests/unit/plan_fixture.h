@@ -11,9 +11,7 @@ extern const uint8_t salt[32];
 /* The rows with the first three classes moved together, so that they compete. */
 extern float hard[ROWS * DIM];
 
-extern dkvb_keyinit_options keyinit; /* of the latest plan_fit(), and */
-extern dkvb_train_options training;  /* how it trained */
-extern bool few_keys;                /* so few that classes share them */
+extern bool few_keys; /* so few that classes share them */
 
 /* Make rows, and fix the time, so that bytes can be compared. */
 int plan_setup(void **state);

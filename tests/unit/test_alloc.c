@@ -37,7 +37,8 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
     dkvb_keyinit_options keyinit = small_keyinit();
     dkvb_model_options options = DKVB_MODEL_OPTIONS_INIT;
     dkvb_forget_options forget = full_options();
-    uint64_t counts[CODEBOOKS * KEYS] = {0}, entry;
+    dkvb_request request = DKVB_REQUEST_INIT;
+    uint64_t entry;
     dkvb_codebooks *cb = NULL;
     dkvb_model *model = NULL, *loaded = NULL, *mapped = NULL;
     dkvb_mask *mask = NULL, *saved = NULL;
@@ -46,26 +47,28 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
 
     keyinit.allocator = a;
     options.allocator = a;
+    request.method = DKVB_METHOD_CONTRAST;
+    request.codes = codes;
+    request.n = 100;
     if ((rc = dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL)) != DKVB_OK ||
         (rc = dkvb_model_new(&model, cb, CLASSES, &options)) != DKVB_OK ||
         (rc = dkvb_search(cb, NULL, rows, ROWS, 1, codes, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
         (rc = dkvb_model_set_encoder(model, "clip")) != DKVB_OK ||
-        (rc = dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16)) != DKVB_OK ||
+        (rc = dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
-        (rc = dkvb_activations_count(model, codes, 1, 100, counts, NULL)) != DKVB_OK ||
-        (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK || (rc = dkvb_unlearn_by_activations(mask, counts, 50)) != DKVB_OK ||
-        (rc = dkvb_unlearn_by_examples(mask, codes, 1, ROWS, 3, 0)) != DKVB_OK ||
+        (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK ||
+        (rc = dkvb_unlearn_choose(mask, model, &request, 50, NULL)) != DKVB_OK ||
         (rc = dkvb_model_forget(model, mask, &forget, &entry)) != DKVB_OK ||
         (rc = dkvb_journal_names_rows(model, entry, forget.rows, 3) ? DKVB_OK : DKVB_ENOMEM) != DKVB_OK ||
         (rc = dkvb_mask_save(mask, path)) != DKVB_OK || (rc = dkvb_mask_load(&saved, path, a)) != DKVB_OK ||
-        (rc = dkvb_model_save(model, path)) != DKVB_OK || (rc = dkvb_model_map(&mapped, path, &options)) != DKVB_OK ||
+        (rc = dkvb_model_save(model, path)) != DKVB_OK || (rc = map_model(&mapped, path, &options)) != DKVB_OK ||
         (rc = dkvb_model_verify(mapped)) != DKVB_OK ||
         (rc = dkvb_model_predict(mapped, rows, 1, &label, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_load(&loaded, path, &options)) != DKVB_OK ||
         (rc = dkvb_search_refresh(loaded, rows, ROWS, 1, codes, NULL, NULL)) != DKVB_OK ||
-        (rc = dkvb_model_add_classes(loaded, 1)) != DKVB_OK || (rc = dkvb_model_undo(loaded, entry)) != DKVB_OK ||
+        (rc = dkvb_model_add_classes(loaded, 1)) != DKVB_OK || (rc = dkvb_model_undo(loaded, entry, NULL)) != DKVB_OK ||
         (rc = dkvb_model_forget(loaded, mask, NULL, NULL)) != DKVB_OK)
         goto end;
     rc = dkvb_model_purge(loaded);
@@ -119,7 +122,7 @@ static void half_an_allocator_is_refused(void **state)
         assert_int_equal(dkvb_model_new(&other, dkvb_model_codebooks(model), 2, &o), DKVB_EINVAL);
         assert_message(i == 0 ? "release is NULL" : "alloc is NULL");
         assert_int_equal(dkvb_model_load(&other, path, &o), DKVB_EINVAL);
-        assert_int_equal(dkvb_model_map(&other, path, &o), DKVB_EINVAL);
+        assert_int_equal(map_model(&other, path, &o), DKVB_EINVAL);
         assert_int_equal(dkvb_mask_load(&mask, path, halves[i]), DKVB_EINVAL);
         assert_int_equal(dkvb_array_read(&array, path, DKVB_READ_COPY, halves[i]), DKVB_EINVAL);
         assert_int_equal(dkvb_features_read(&array, path, DKVB_READ_IN_PLACE, halves[i]), DKVB_EINVAL);
@@ -256,7 +259,7 @@ static void changes_that_fail_change_nothing(void **state)
                 rc = dkvb_model_purge(model);
                 break;
             case 5:
-                rc = dkvb_model_set_values_dtype(model, DKVB_DTYPE_BF16);
+                rc = dkvb_model_set_values(model, NULL, DKVB_DTYPE_BF16);
                 break;
             }
             mem.fail_at = SIZE_MAX;

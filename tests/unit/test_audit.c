@@ -358,7 +358,7 @@ static dkvb_model *learn(bool members, double margins[TARGETS])
             own[targets[i]] = -1;
     assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
     assert_ok(dkvb_model_train(model, codes, 1, own, ROWS, &by_heart, NULL));
-    assert_ok(dkvb_model_decode(model, target_codes, 1, TARGETS, of_targets, NULL));
+    assert_ok(dkvb_model_decode(model, target_codes, 1, TARGETS, NULL, of_targets, NULL));
     assert_ok(dkvb_audit_margins(of_targets, target_labels, TARGETS, CLASSES, NULL, margins));
     return model;
 }
@@ -509,7 +509,7 @@ static void the_mask_tells_which_codes_it_hit(void **state)
         assert_true(scores[r] == 0.0);
     assert_ok(dkvb_mask_new(&mask, cb));
     for (uint32_t c = 0; c < CODEBOOKS / 2; c++)
-        assert_ok(dkvb_mask_add(mask, c, codes[7 * CODEBOOKS + c]));
+        assert_ok(dkvb_mask_set(mask, c, codes[7 * CODEBOOKS + c], 1));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     for (int purged = 0; purged < 2; purged++) {
         assert_ok(dkvb_audit_mask_scores(model, codes, 1, ROWS, scores));

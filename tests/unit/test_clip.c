@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "encoder/encoder.h"
 #include "fixture.h"
 #include "tensor_files.h"
 
@@ -200,7 +201,7 @@ static void rows_of(const char *path, uint32_t activation, float *x, char *ident
     if (open_toy(&e, path, activation, NULL) != DKVB_OK)
         fail_msg("%s", dkvb_last_error());
     assert_ok(dkvb_encoder_encode(e, images, 2, x, NULL));
-    snprintf(identity, DKVB_ENCODER_IDENTITY_SIZE, "%s", dkvb_encoder_identity(e));
+    snprintf(identity, DKVB_ENCODER_IDENTITY_SIZE, "%s", e->info.identity);
     dkvb_encoder_free(e);
 }
 
@@ -216,6 +217,28 @@ static void both_layouts_are_one_network(void **state)
     assert_string_equal(identity[0], identity[1]);
     assert_int_equal(strlen(identity[0]), strlen("clip:") + 32);
     assert_memory_not_equal(a, a + COLUMNS, sizeof a / 2);
+}
+
+static void the_other_activation_is_named_where_that_is_what_differs(void **state)
+{
+    const char *path = write_toy((struct toy){.openai = true, .scale = 0.4});
+    char identity[DKVB_ENCODER_IDENTITY_SIZE];
+    dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;
+    float x[2 * COLUMNS];
+    dkvb_encoder *e;
+
+    (void)state;
+    rows_of(path, DKVB_ACTIVATION_GELU, x, identity);
+    o.weights = path;
+    o.heads = 2;
+    o.remembered = identity;
+    o.activation = DKVB_ACTIVATION_QUICK_GELU;
+    assert_int_equal(dkvb_encoder_open(&e, DKVB_ENCODER_REMEMBERED, &o), DKVB_EMISMATCH);
+    assert_message("gives those with the activation gelu");
+    assert_null(e);
+    o.activation = DKVB_ACTIVATION_GELU;
+    assert_ok(dkvb_encoder_open(&e, DKVB_ENCODER_REMEMBERED, &o));
+    dkvb_encoder_free(e);
 }
 
 static void every_tensor_counts_and_is_wanted(void **state)
@@ -344,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_layouts_are_one_network),
+        cmocka_unit_test(the_other_activation_is_named_where_that_is_what_differs),
         cmocka_unit_test(every_tensor_counts_and_is_wanted),
         cmocka_unit_test(tensors_that_are_not_clips_are_refused),
         cmocka_unit_test(the_activation_is_part_of_what_it_is),

@@ -1,5 +1,6 @@
 /* Codebooks: how rows are prepared, projected and rounded, where keys go, that nothing depends on threads, and
  * codebooks that grow batch by batch. */
+#include "bottleneck/keyinit.h"
 #include "fixture.h"
 
 #include <math.h>
@@ -91,7 +92,7 @@ static void sampled_keys_are_rows_and_each_codebook_draws_its_own(void **state)
     o.method = DKVB_KEYINIT_SAMPLE;
     cb = fit(o, 2);
     assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
-    assert_ok(dkvb_codebooks_get_keys(cb, keys));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     for (size_t c = 0; c < CODEBOOKS; c++)
         for (size_t j = 0; j < KEYS; j++)
             assert_true(row_of_key(projected, keys + (c * KEYS + j) * KEY_DIM, c) < ROWS);
@@ -119,8 +120,8 @@ static void rows_a_key_are_drawn_by_seed_and_are_the_only_ones_used(void **state
     o.rows_per_key = 1;
     cb = fit(o, 2);
     assert_ok(dkvb_codebooks_project(cb, rows, ROWS, projected, NULL, NULL));
-    assert_ok(dkvb_codebooks_get_keys(cb, keys));
-    assert_ok(dkvb_codebooks_get_center(cb, center));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .center = center}));
     for (size_t j = 0; j < FEW; j++) {
         row[j] = row_of_key(projected, keys + j * KEY_DIM, 0);
         assert_true(row[j] < ROWS);
@@ -207,7 +208,7 @@ static void center_is_the_mean_of_the_rows(void **state)
     dkvb_codebooks *cb = fit(small_keyinit(), 2);
 
     (void)state;
-    assert_ok(dkvb_codebooks_get_center(cb, center));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .center = center}));
     for (size_t i = 0; i < DIM; i++) {
         double mean = 0.0;
 
@@ -226,7 +227,7 @@ static void a_row_of_unit_length_does_not_tell_how_long_it_was(void **state)
     dkvb_codebooks *cb = fit(o, 2);
 
     (void)state;
-    assert_ok(dkvb_codebooks_get_center(cb, center));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .center = center}));
     for (size_t i = 0; i < DIM; i++)
         rows[i] = center[i] + (rows[i] > center[i] ? 0.5f : -0.25f);
     for (size_t i = 0; i < DIM; i++)
@@ -249,6 +250,7 @@ struct exported {
 
 static void export_codebooks(struct exported *e, const dkvb_codebooks *cb)
 {
+    dkvb_codebooks_copies to = DKVB_CODEBOOKS_COPIES_INIT;
     const dkvb_codebooks_info empty = DKVB_CODEBOOKS_INFO_INIT;
     size_t m, numbers;
 
@@ -262,11 +264,13 @@ static void export_codebooks(struct exported *e, const dkvb_codebooks *cb)
     e->signs = malloc((size_t)e->info.rounds * e->info.round_size);
     e->order = malloc(numbers * sizeof(uint32_t));
     e->keys = malloc(numbers * e->info.keys);
-    assert_ok(dkvb_codebooks_get_center(cb, e->center));
-    assert_int_equal(dkvb_codebooks_get_whitening(cb, e->whitening), e->whitening ? DKVB_OK : DKVB_ENOTFOUND);
-    assert_ok(dkvb_codebooks_get_scales(cb, e->scales));
-    assert_ok(dkvb_codebooks_get_projection(cb, e->signs, e->order));
-    assert_ok(dkvb_codebooks_get_keys(cb, e->keys));
+    to.signs = e->signs;
+    to.order = e->order;
+    to.center = e->center;
+    to.whitening = e->whitening;
+    to.scales = e->scales;
+    to.keys = e->keys;
+    assert_ok(dkvb_codebooks_get_arrays(cb, &to));
 }
 
 static void free_exported(struct exported *e)
@@ -481,7 +485,7 @@ static void the_largest_keys_have_a_scale_above_0(void **state)
     arrays.dim = 1;
     arrays.keys = keys;
     assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
-    assert_ok(dkvb_codebooks_get_scales(cb, &scale));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .scales = &scale}));
     assert_true(scale > 0.0f);
     dkvb_codebooks_free(cb);
 }
@@ -635,6 +639,31 @@ static void more_columns_than_can_be_whitened_are_refused(void **state)
     assert_null(cb);
 }
 
+static void only_arrays_that_are_asked_for_are_copied_and_none_where_one_is_missing(void **state)
+{
+    dkvb_keyinit_options o = small_keyinit();
+    dkvb_codebooks_copies to = DKVB_CODEBOOKS_COPIES_INIT;
+    float center[DIM], scales[CODEBOOKS], whitening[DIM * DIM];
+    dkvb_codebooks *cb;
+
+    (void)state;
+    assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &o, NULL));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &to)); /* nothing asked for */
+    memset(center, 0x55, sizeof center);
+    memset(scales, 0x55, sizeof scales);
+    to.center = center;
+    to.whitening = whitening;
+    assert_int_equal(dkvb_codebooks_get_arrays(cb, &to), DKVB_ENOTFOUND);
+    assert_message("do not whiten rows");
+    assert_true(center[0] == scales[0]); /* as they were */
+    to.whitening = NULL;
+    assert_ok(dkvb_codebooks_get_arrays(cb, &to));
+    assert_true(center[0] != scales[0]);
+    to.struct_size = 0;
+    assert_int_equal(dkvb_codebooks_get_arrays(cb, &to), DKVB_EINVAL);
+    dkvb_codebooks_free(cb);
+}
+
 static void sizes_that_are_not_given_suit_the_rows(void **state)
 {
     static const size_t counts[] = {1, 2, 17, 280, 3000, 50000, 1280000};
@@ -644,12 +673,12 @@ static void sizes_that_are_not_given_suit_the_rows(void **state)
         for (size_t columns = 1; columns <= 2048; columns = columns * 3 + 1) {
             dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
 
-            dkvb_keyinit_options_suit(&o, counts[i], columns);
+            dkvb__keyinit_suit(&o, counts[i], columns);
             assert_true(o.codebooks > 0 && o.keys > 0 && o.keys <= counts[i] && o.key_dim > 0 && o.key_dim <= columns);
             o.codebooks = 3;
             o.keys = 500000;
             o.key_dim = 7;
-            dkvb_keyinit_options_suit(&o, counts[i], columns);
+            dkvb__keyinit_suit(&o, counts[i], columns);
             assert_true(o.codebooks == 3 && o.keys == 500000 && o.key_dim == 7);
         }
 }
@@ -879,7 +908,7 @@ static void keys_alone_make_codebooks(void **state)
     arrays.keys = keys;
     assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
     export_codebooks(&e, cb);
-    assert_ok(dkvb_codebooks_get_keys(cb, rounded));
+    assert_ok(dkvb_codebooks_get_arrays(cb, &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = rounded}));
     for (size_t i = 0; i < DIM; i++)
         assert_true(e.center[i] == 0.0f);
     for (size_t c = 0; c < CODEBOOKS; c++) {
@@ -989,6 +1018,7 @@ int main(void)
         cmocka_unit_test(whitening_is_the_inverse_fourth_root_of_the_covariance),
         cmocka_unit_test(rows_that_are_all_alike_are_whitened_by_the_identity),
         cmocka_unit_test(more_columns_than_can_be_whitened_are_refused),
+        cmocka_unit_test(only_arrays_that_are_asked_for_are_copied_and_none_where_one_is_missing),
         cmocka_unit_test(sizes_that_are_not_given_suit_the_rows),
         cmocka_unit_test(growing_codebooks_come_near_the_rows_and_then_freeze),
         cmocka_unit_test(a_cancelled_step_changes_nothing),

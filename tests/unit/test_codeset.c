@@ -12,6 +12,7 @@
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
 #include "data/stored.h"
+#include "bottleneck/row_types.h"
 
 enum { DEPTH = 5, TRAINED = 400 };
 
@@ -48,15 +49,22 @@ static dkvb_codeset *filled(const dkvb_model *model, const dkvb_allocator *alloc
 
     o.depth = DEPTH;
     o.allocator = allocator;
+    o.keyinit = &keyinit;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
-    assert_ok(dkvb_codeset_set_keyinit(set, &keyinit));
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, 100));
-    assert_ok(
-        dkvb_codeset_add(set, DKVB_PART_TRAINING, ids + 100, labels + 100, codes + 100 * CODEBOOKS, TRAINED - 100));
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_HELD_OUT, ids + TRAINED, labels + TRAINED,
-                               deep + TRAINED * CODEBOOKS * DEPTH, ROWS - TRAINED));
+    assert_ok(codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, 100));
+    assert_ok(codeset_add(set, DKVB_PART_TRAINING, ids + 100, labels + 100, codes + 100 * CODEBOOKS, TRAINED - 100));
+    assert_ok(codeset_add(set, DKVB_PART_HELD_OUT, ids + TRAINED, labels + TRAINED, deep + TRAINED * CODEBOOKS * DEPTH,
+                          ROWS - TRAINED));
     assert_ok(dkvb_codeset_add_session(set, model, &training, NULL, 0));
     return set;
+}
+
+static dkvb_codeset_info info_of(const dkvb_codeset *set)
+{
+    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
+
+    assert_ok(dkvb_codeset_get_info(set, &info));
+    return info;
 }
 
 static dkvb_codeset_rows part(const dkvb_codeset *set, uint32_t which)
@@ -101,18 +109,18 @@ static void ids_are_new_and_labels_and_keys_exist(void **state)
     uint16_t code[2 * CODEBOOKS] = {0};
 
     (void)state;
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, there, labels, codes, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, DKVB_PART_TRAINING, there, labels, codes, 2), DKVB_EINVAL);
     assert_message("row 1 has id 28, which is in the training part already");
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, held, labels, codes, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, DKVB_PART_TRAINING, held, labels, codes, 2), DKVB_EINVAL);
     assert_message("row 1 has id 1201, which is in the held-out part already");
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, same, labels, codes, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, DKVB_PART_TRAINING, same, labels, codes, 2), DKVB_EINVAL);
     assert_message("rows 0 and 1 have the same id");
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, good, label, code, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, DKVB_PART_TRAINING, good, label, code, 2), DKVB_EINVAL);
     assert_message("row 1 has label -2");
     code[CODEBOOKS + 3] = KEYS;
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, good, labels, code, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, DKVB_PART_TRAINING, good, labels, code, 2), DKVB_EINVAL);
     assert_message("row 1, codebook 3 names key 70");
-    assert_int_equal(dkvb_codeset_add(set, 2, good, labels, codes, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, 2, good, labels, codes, 2), DKVB_EINVAL);
     assert_same_part(set, before, DKVB_PART_TRAINING);
     assert_same_part(set, before, DKVB_PART_HELD_OUT);
     dkvb_codeset_free(before);
@@ -157,10 +165,10 @@ static void rows_in_any_order_end_up_sorted_with_what_is_theirs(void **state)
     }
     o.depth = DEPTH;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, id, label, code, first));
+    assert_ok(codeset_add(set, DKVB_PART_TRAINING, id, label, code, first));
     assert_ok(dkvb_codeset_add_session(set, model, NULL, NULL, 0));
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, id + first, label + first, code + first * CODEBOOKS,
-                               TRAINED - first));
+    assert_ok(
+        codeset_add(set, DKVB_PART_TRAINING, id + first, label + first, code + first * CODEBOOKS, TRAINED - first));
     assert_same_part(set, expected, DKVB_PART_TRAINING);
     assert_ok(dkvb_codeset_get_session(set, 0, &session, in));
     assert_int_equal(session.rows, first);
@@ -210,25 +218,26 @@ static void a_file_gives_the_same_codeset(void **state)
     dkvb_model *model = model_with_ids();
     dkvb_codeset *set = filled(model, NULL), *loaded;
     dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
-    dkvb_keyinit_options keyinit = DKVB_KEYINIT_OPTIONS_INIT;
+    dkvb_codeset_info info;
     const char *path = temp_path("codes");
 
     (void)state;
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
     assert_same_part(set, loaded, DKVB_PART_TRAINING);
     assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
     assert_ok(dkvb_codeset_get_session(loaded, 0, &session, NULL));
     assert_true(session.training.epochs == 4 && session.training.learning_rate == 0.75 && session.training.seed == 11);
     assert_true(session.classes == CLASSES && session.rows == TRAINED);
-    assert_ok(dkvb_codeset_get_keyinit(loaded, &keyinit));
-    assert_true(keyinit.keys == KEYS && keyinit.key_dim == KEY_DIM && keyinit.passes == 1);
-    assert_ok(dkvb_codeset_check(loaded, dkvb_model_codebooks(model)));
+    info = info_of(loaded);
+    assert_true(info.own_keys && info.keyinit.keys == KEYS && info.keyinit.key_dim == KEY_DIM);
+    assert_int_equal(info.keyinit.passes, 1);
+    assert_ok(dkvb__codeset_check(loaded, dkvb_model_codebooks(model)));
     dkvb_codeset_free(loaded);
-    assert_ok(dkvb_codeset_set_keyinit(set, NULL));
+    assert_ok(dkvb__codeset_set_keyinit(set, NULL));
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
-    assert_int_equal(dkvb_codeset_get_keyinit(loaded, &keyinit), DKVB_ENOTFOUND);
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
+    assert_false(info_of(loaded).own_keys);
     dkvb_codeset_free(loaded);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -357,14 +366,6 @@ static dkvb_codeset *with_features(const dkvb_model *model, uint32_t dtype, uint
     return set;
 }
 
-static dkvb_codeset_info info_of(const dkvb_codeset *set)
-{
-    dkvb_codeset_info info = DKVB_CODESET_INFO_INIT;
-
-    assert_ok(dkvb_codeset_get_info(set, &info));
-    return info;
-}
-
 static void kept_features_are_searched_to_the_same_codes(void **state)
 {
     static const uint32_t dtypes[] = {DKVB_DTYPE_U8, DKVB_DTYPE_F16, DKVB_DTYPE_F32, DKVB_DTYPE_F64};
@@ -382,15 +383,15 @@ static void kept_features_are_searched_to_the_same_codes(void **state)
         size_t a_size, b_size;
 
         assert_ok(dkvb_codeset_save(set, first));
-        assert_ok(dkvb_codeset_load(&loaded, first, NULL));
+        assert_ok(dkvb_codeset_load(&loaded, first, NULL, NULL));
         info = info_of(loaded);
         assert_true(!info.searched && info.dtype[0] == dtypes[t] && info.columns[1] == DIM);
-        assert_int_equal(dkvb_codeset_get_rows(loaded, DKVB_PART_TRAINING, &part_rows), DKVB_ESTATE);
+        assert_ok(dkvb_codeset_get_rows(loaded, DKVB_PART_TRAINING, &part_rows));
+        assert_true(part_rows.n == TRAINED && part_rows.codes == NULL && part_rows.features != NULL);
+        assert_int_equal(codeset_add(loaded, DKVB_PART_TRAINING, (uint64_t[]){9000}, labels, codes, 1), DKVB_ESTATE);
         assert_message("dkvb_codeset_search()");
-        assert_int_equal(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, (uint64_t[]){9000}, labels, codes, 1),
-                         DKVB_ESTATE);
         assert_ok(dkvb_codeset_save(loaded, second)); /* without ever being searched */
-        assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+        assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
         assert_true(info_of(loaded).searched);
         assert_same_part(set, loaded, DKVB_PART_TRAINING);
         assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
@@ -551,13 +552,12 @@ static void one_part_alone_can_be_searched(void **state)
 
     (void)state;
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
-    assert_ok(dkvb_codeset_search_part(loaded, DKVB_PART_HELD_OUT, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_HELD_OUT, NULL));
     assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
-    assert_int_equal(dkvb_codeset_get_rows(loaded, DKVB_PART_TRAINING, &listed), DKVB_ESTATE);
-    assert_ok(dkvb_codeset_list_rows(loaded, DKVB_PART_TRAINING, &listed));
+    assert_ok(dkvb_codeset_get_rows(loaded, DKVB_PART_TRAINING, &listed));
     assert_true(listed.n == TRAINED && !listed.codes && listed.ids[3] == ids[3] && listed.labels[3] == labels[3]);
-    assert_int_equal(dkvb_codeset_search_part(loaded, 2, dkvb_model_codebooks(model), NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), 3, NULL), DKVB_EINVAL);
     dkvb_codeset_free(loaded);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -578,8 +578,8 @@ static void a_file_keeps_what_is_smaller(void **state)
     assert_null(part(set, DKVB_PART_TRAINING).features);
     assert_true(info_of(all_codes).row_bytes[1] == 12 + 35);
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
-    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
     for (uint32_t p = 0; p < DKVB__PARTS; p++) {
         assert_same_part(set, loaded, p);
         assert_same_part(all_codes, loaded, p);
@@ -599,7 +599,7 @@ static void rows_bring_features_of_the_same_kind(void **state)
     uint64_t id[2] = {9000, 9001};
 
     (void)state;
-    assert_int_equal(dkvb_codeset_add(set, DKVB_PART_TRAINING, id, labels, codes, 2), DKVB_EINVAL);
+    assert_int_equal(codeset_add(set, DKVB_PART_TRAINING, id, labels, codes, 2), DKVB_EINVAL);
     assert_message("rows must bring theirs");
     given.n = 2;
     given.codebooks = CODEBOOKS;
@@ -631,11 +631,11 @@ static void the_narrowest_type_holds_every_number_exactly(void **state)
     uint16_t half[3];
 
     (void)state;
-    assert_int_equal(dkvb_codeset_narrowest(bytes, 3), DKVB_DTYPE_U8);
-    assert_int_equal(dkvb_codeset_narrowest(halves, 3), DKVB_DTYPE_F16);
-    assert_int_equal(dkvb_codeset_narrowest(floats, 3), DKVB_DTYPE_F32);
-    assert_int_equal(dkvb_codeset_narrowest(&minus_zero, 1), DKVB_DTYPE_F16);
-    dkvb_codeset_narrow(half, DKVB_DTYPE_F16, halves, 3);
+    assert_int_equal(dkvb__narrowest(bytes, 3), DKVB_DTYPE_U8);
+    assert_int_equal(dkvb__narrowest(halves, 3), DKVB_DTYPE_F16);
+    assert_int_equal(dkvb__narrowest(floats, 3), DKVB_DTYPE_F32);
+    assert_int_equal(dkvb__narrowest(&minus_zero, 1), DKVB_DTYPE_F16);
+    dkvb__narrow(half, DKVB_DTYPE_F16, halves, 3);
     assert_true(dkvb__half_to_float(half[0]) == 0.5f && dkvb__half_to_float(half[1]) == -2.0f);
 }
 
@@ -673,15 +673,15 @@ static void a_search_that_fails_leaves_no_codes(void **state)
 
     (void)state;
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
     run.progress = stop;
-    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), &run), DKVB_ECANCELLED);
+    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_BOTH, &run), DKVB_ECANCELLED);
     assert_false(info_of(loaded).searched);
     loaded->part[DKVB_PART_HELD_OUT].columns--;
-    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL), DKVB_EMISMATCH);
     assert_message("9 columns, the codebooks take 10");
     loaded->part[DKVB_PART_HELD_OUT].columns++;
-    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_search(loaded, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
     assert_same_part(set, loaded, DKVB_PART_HELD_OUT);
     dkvb_codeset_free(loaded);
     dkvb_codeset_free(set);
@@ -712,18 +712,18 @@ static void sessions_say_who_took_part(void **state)
         assert_int_equal(in[r], r == TRAINED - 1 || r == 0 || r == 64);
     assert_ok(dkvb_codeset_remove(set, some, 1, NULL));
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
     assert_ok(dkvb_codeset_get_session(loaded, 1, &session, again));
     assert_true(session.rows == 2 && session.classes == CLASSES + 2 && session.training.seed == 12);
     assert_memory_equal(in, again, TRAINED - 1);
     assert_int_equal(dkvb_codeset_get_session(loaded, 2, &session, NULL), DKVB_ENOTFOUND);
 
     assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
-    assert_ok(dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + 60, labels + 60, codes + 60 * CODEBOOKS, 10));
-    assert_ok(dkvb_codeset_copy_sessions(copy, loaded));
+    assert_ok(codeset_add(copy, DKVB_PART_TRAINING, ids + 60, labels + 60, codes + 60 * CODEBOOKS, 10));
+    assert_ok(dkvb__codeset_copy_sessions(copy, loaded));
     assert_ok(dkvb_codeset_get_session(copy, 1, &session, again));
     assert_true(session.rows == 1 && again[4] && !again[5]);
-    assert_int_equal(dkvb_codeset_copy_sessions(copy, loaded), DKVB_ESTATE);
+    assert_int_equal(dkvb__codeset_copy_sessions(copy, loaded), DKVB_ESTATE);
     dkvb_codeset_free(copy);
     dkvb_codeset_free(loaded);
     dkvb_codeset_free(set);
@@ -740,21 +740,20 @@ static void sessions_of_other_rows_or_shapes_are_not_copied(void **state)
     (void)state;
     o.top_k = 2; /* codes of twice as many keys */
     assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), &o));
-    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_int_equal(dkvb__codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
     assert_message("k = 1, this one has 8 of 70 with 2");
     dkvb_codeset_free(copy);
 
     assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
-    assert_ok(dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + 60, &other, codes + 60 * CODEBOOKS, 1));
-    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_ok(codeset_add(copy, DKVB_PART_TRAINING, ids + 60, &other, codes + 60 * CODEBOOKS, 1));
+    assert_int_equal(dkvb__codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
     assert_message("in the sessions, here");
     assert_int_equal(info_of(copy).sessions, 0);
     dkvb_codeset_free(copy);
 
     assert_ok(dkvb_codeset_new(&copy, dkvb_model_codebooks(model), NULL));
-    assert_ok(
-        dkvb_codeset_add(copy, DKVB_PART_TRAINING, ids + TRAINED, labels + TRAINED, codes + TRAINED * CODEBOOKS, 1));
-    assert_int_equal(dkvb_codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
+    assert_ok(codeset_add(copy, DKVB_PART_TRAINING, ids + TRAINED, labels + TRAINED, codes + TRAINED * CODEBOOKS, 1));
+    assert_int_equal(dkvb__codeset_copy_sessions(copy, set), DKVB_EMISMATCH);
     assert_message("none of them has id");
     dkvb_codeset_free(copy);
     dkvb_codeset_free(set);
@@ -771,7 +770,7 @@ static void a_session_that_cannot_be_is_not_recorded(void **state)
     assert_ok(dkvb_model_new(&fewer, dkvb_model_codebooks(model), CLASSES - 1, NULL));
     assert_int_equal(dkvb_codeset_add_session(set, fewer, NULL, &zero, 1), DKVB_EMISMATCH);
     assert_message("never loses classes");
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, (uint64_t[]){9000}, (int32_t[]){CLASSES}, codes, 1));
+    assert_ok(codeset_add(set, DKVB_PART_TRAINING, (uint64_t[]){9000}, (int32_t[]){CLASSES}, codes, 1));
     assert_int_equal(dkvb_codeset_add_session(set, model, NULL, NULL, 0), DKVB_EMISMATCH);
     assert_message("id 9000 has label 4");
     assert_ok(dkvb_codeset_add_session(set, model, NULL, &zero, 1));
@@ -795,18 +794,21 @@ static void a_temperature_is_fitted_on_the_rows_held_out(void **state)
     dkvb_mask *mask = mask_for_class(model, codes, 1, 12);
     double fitted = 0.0, power = 0.0, expected = 0.0, expected_power;
     uint64_t all[ROWS - TRAINED];
+    size_t count = 0;
 
     (void)state;
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
-    assert_ok(dkvb_codeset_fit_temperature(set, model, &fitted, &power, NULL));
+    assert_ok(dkvb__codeset_fit_temperature(set, model, &fitted, &power, &count, NULL));
     assert_ok(dkvb_search(dkvb_model_codebooks(model), mask, rows, ROWS, 1, found, NULL, NULL));
-    assert_ok(dkvb_model_decode(model, found, 1, ROWS, logits, NULL));
+    assert_ok(dkvb_model_decode(model, found, 1, ROWS, NULL, logits, NULL));
     assert_ok(dkvb_calibration_fit(logits + TRAINED * CLASSES, labels + TRAINED, ROWS - TRAINED, CLASSES, &expected,
                                    &expected_power));
     assert_true(fitted == expected && power == expected_power && fitted != 1.0 && power != 0.0);
+    assert_int_equal(count, ROWS - TRAINED);
     memcpy(all, ids + TRAINED, sizeof all);
     assert_ok(dkvb_codeset_remove(set, all, ROWS - TRAINED, NULL));
-    assert_int_equal(dkvb_codeset_fit_temperature(set, model, &fitted, &power, NULL), DKVB_ENOTFOUND);
+    assert_ok(dkvb__codeset_fit_temperature(set, model, &fitted, &power, &count, NULL));
+    assert_true(fitted == 1.0 && power == 0.0 && count == 0);
     dkvb_mask_free(mask);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -873,23 +875,23 @@ static void removed_rows_are_not_added_again_unless_they_are_readmitted(void **s
     assert_memory_equal(set->removed.salt, other->removed.salt, 32); /* the same calls, the same bytes */
     assert_ok(dkvb_codeset_remove(set, ids + 1, 1, NULL));
     assert_ok(dkvb_codeset_save(set, path));
-    assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+    assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
     for (size_t r = 0; r < ROWS; r++)
         assert_int_equal(dkvb_codeset_was_removed(loaded, ids[r]), r < 2 || r == TRAINED + 7);
     assert_int_equal(dkvb_codeset_was_removed(loaded, new_id), 0);
     for (uint32_t p = 0; p < 2; p++) { /* whatever the part */
-        assert_int_equal(dkvb_codeset_add(loaded, p, gone, labels, p ? deep : codes, 1), DKVB_ESTATE);
+        assert_int_equal(codeset_add(loaded, p, gone, labels, p ? deep : codes, 1), DKVB_ESTATE);
         assert_message("row 0 has id 1222, a row that was removed");
     }
-    assert_ok(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, &new_id, labels, codes, 1));
+    assert_ok(codeset_add(loaded, DKVB_PART_TRAINING, &new_id, labels, codes, 1));
     assert_ok(dkvb_codeset_readmit(loaded, gone, 1));
     assert_int_equal(dkvb_codeset_was_removed(loaded, gone[0]), 0);
     assert_int_equal(dkvb_codeset_was_removed(loaded, gone[1]), 1);
-    assert_ok(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, gone, labels, codes, 1));
+    assert_ok(codeset_add(loaded, DKVB_PART_TRAINING, gone, labels, codes, 1));
     assert_ok(dkvb_codeset_readmit(loaded, NULL, 0));
     assert_int_equal(loaded->removed.n, 0);
     assert_memory_equal(loaded->removed.salt, (uint8_t[32]){0}, 32);
-    assert_ok(dkvb_codeset_add(loaded, DKVB_PART_TRAINING, gone + 1, labels, codes, 1));
+    assert_ok(codeset_add(loaded, DKVB_PART_TRAINING, gone + 1, labels, codes, 1));
     dkvb_codeset_free(loaded);
     dkvb_codeset_free(set);
     dkvb_codeset_free(other);
@@ -905,7 +907,7 @@ static void removed_rows_are_remembered_where_sessions_are_copied(void **state)
     (void)state;
     assert_ok(dkvb_codeset_remove(from, ids + 4, 2, NULL));
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &o));
-    assert_ok(dkvb_codeset_copy_sessions(set, from));
+    assert_ok(dkvb__codeset_copy_sessions(set, from));
     for (size_t r = 0; r < 10; r++)
         assert_int_equal(dkvb_codeset_was_removed(set, ids[r]), r == 4 || r == 5);
     dkvb_codeset_free(from);
@@ -932,7 +934,7 @@ static void forged_lists_of_removed_rows_are_refused(void **state)
     memcpy(removed + 40, &hash, 8); /* twice */
     seal_file(data);
     write_file(path, data, size);
-    assert_int_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_EFORMAT);
+    assert_int_equal(dkvb_codeset_load(&loaded, path, NULL, NULL), DKVB_EFORMAT);
     assert_message("section removed: hash 1 does not ascend");
     free(data);
     dkvb_codeset_free(set);
@@ -957,13 +959,13 @@ static void every_damaged_file_is_refused(void **state)
         for (size_t i = 0; i < size; i++) {
             data[i] ^= 0x41;
             write_file(path, data, size);
-            assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_OK);
+            assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL, NULL), DKVB_OK);
             assert_null(loaded);
             data[i] ^= 0x41;
         }
         for (size_t i = 0; i < size; i += 7) {
             write_file(path, data, i);
-            assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL), DKVB_OK);
+            assert_int_not_equal(dkvb_codeset_load(&loaded, path, NULL, NULL), DKVB_OK);
         }
         free(data);
         dkvb_codeset_free(sets[t]);
@@ -975,14 +977,29 @@ static void other_codebooks_are_refused(void **state)
 {
     dkvb_model *model = model_with_ids();
     dkvb_codeset *set = filled(model, NULL);
+    dkvb_codeset_options wrong = DKVB_CODESET_OPTIONS_INIT;
     dkvb_keyinit_options o = small_keyinit();
+    const char *path = temp_path("others");
+    dkvb_codeset *loaded;
     dkvb_codebooks *other;
 
     (void)state;
+    o.keys = KEYS - 1; /* keys cannot have been placed so */
+    wrong.keyinit = &o;
+    assert_int_equal(dkvb_codeset_new(&loaded, dkvb_model_codebooks(model), &wrong), DKVB_EMISMATCH);
+    assert_null(loaded);
+    o = small_keyinit();
     o.seed = 5;
     assert_ok(dkvb_codebooks_fit(&other, rows, ROWS, DIM, &o, NULL));
-    assert_int_equal(dkvb_codeset_check(set, other), DKVB_EMISMATCH);
+    assert_int_equal(dkvb__codeset_check(set, other), DKVB_EMISMATCH);
     assert_message("other codebooks");
+    assert_int_equal(dkvb_codeset_search(set, other, DKVB_PART_BOTH, NULL), DKVB_EMISMATCH);
+    assert_ok(dkvb_codeset_save(set, path));
+    assert_int_equal(dkvb_codeset_load(&loaded, path, other, NULL), DKVB_EMISMATCH);
+    assert_message(path);
+    assert_null(loaded);
+    assert_ok(dkvb_codeset_load(&loaded, path, dkvb_model_codebooks(model), NULL));
+    dkvb_codeset_free(loaded);
     dkvb_codebooks_free(other);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -1014,12 +1031,12 @@ static void each_allocation_may_fail(void **state)
         struct failing_alloc mem;
         dkvb_allocator a = failing_allocator(&mem, fail_at);
         dkvb_codeset *set, *again = NULL;
-        dkvb_status rc = dkvb_codeset_load(&set, path, &a);
+        dkvb_status rc = dkvb_codeset_load(&set, path, NULL, &a);
 
         if (!rc)
-            rc = dkvb_codeset_search(set, dkvb_model_codebooks(model), NULL);
+            rc = dkvb_codeset_search(set, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL);
         if (!rc)
-            rc = dkvb_codeset_add(set, DKVB_PART_TRAINING, (uint64_t[]){90000}, labels, codes, 1);
+            rc = codeset_add(set, DKVB_PART_TRAINING, (uint64_t[]){90000}, labels, codes, 1);
         if (!rc)
             rc = dkvb_codeset_add_session(set, model, NULL, NULL, 0);
         if (!rc)
@@ -1031,7 +1048,7 @@ static void each_allocation_may_fail(void **state)
         if (!rc)
             rc = dkvb_codeset_save(set, other);
         if (!rc)
-            rc = dkvb_codeset_load(&again, other, &a);
+            rc = dkvb_codeset_load(&again, other, NULL, &a);
         dkvb_codeset_free(again);
         dkvb_codeset_free(set);
         assert_int_equal(mem.live, 0);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "encoder/encoder.h"
 #include "fixture.h"
 
 enum { SIDE = 32, DIRECTIONS = 8, FINE = 8, COARSE = 4, MANY = 40 /* more than a batch */ };
@@ -79,7 +80,7 @@ static void it_is_864_columns_of_the_middle_32_pixels(void **state)
     assert_int_equal(info.shorter, SIDE);
     assert_int_equal(info.crop, SIDE);
     assert_int_equal(info.filter, DKVB_FILTER_BICUBIC);
-    assert_string_equal(dkvb_encoder_identity(encoder), "descriptor:1");
+    assert_string_equal(encoder->info.identity, "descriptor:1");
 }
 
 static void a_constant_picture_has_brightness_alone(void **state)

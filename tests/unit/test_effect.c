@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "bottleneck/model.h"
+#include "unlearn/choose.h"
+#include "unlearn/effect.h"
 
 enum { PAIRS = CODEBOOKS * KEYS };
 
@@ -90,9 +92,9 @@ static void models_are_compared_under_their_own_masks(void **state)
     (void)state;
     assert_ok(dkvb_effect_measure(before, NULL, mask, &held, measured, NULL, NULL));
     assert_ok(dkvb_model_forget(after, mask, NULL, NULL));
-    assert_ok(dkvb_effect_compare(before, after, &held, compared, NULL));
+    assert_ok(dkvb__effect_compare(before, after, &held, compared, NULL));
     assert_memory_equal(measured, compared, sizeof measured);
-    assert_int_equal(dkvb_effect_compare(before, other, &held, compared, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb__effect_compare(before, other, &held, compared, NULL), DKVB_EMISMATCH);
     dkvb_mask_free(mask);
     dkvb_model_free(before);
     dkvb_model_free(after);
@@ -106,8 +108,8 @@ static void the_interval_is_that_of_paired_proportions(void **state)
     dkvb_class_effect sum = {0}, part = {.rows = 50, .right_before = 30, .right_after = 26, .lost = 5, .gained = 1};
 
     (void)state;
-    dkvb_effect_add(&sum, &part);
-    dkvb_effect_add(&sum, &part);
+    dkvb__effect_add(&sum, &part);
+    dkvb__effect_add(&sum, &part);
     assert_true(sum.rows == 100 && sum.lost == 10 && sum.loss == 0.08);
     assert_true(fabs(sum.low - (0.0784314 - 0.0675907)) < 1e-6);
     assert_true(fabs(sum.high - (0.0784314 + 0.0675907)) < 1e-6);
@@ -124,7 +126,7 @@ static void a_short_code_says_where_it_ends(void **state)
     (void)state;
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
     for (uint32_t key = 0; key < KEYS; key += 2)
-        assert_ok(dkvb_mask_add(mask, 3, key));
+        assert_ok(dkvb_mask_set(mask, 3, key, 1));
     for (size_t r = 0; r < ROWS; r++)
         expected += deep[(r * CODEBOOKS + 3) * 2] % 2 == 0 && deep[(r * CODEBOOKS + 3) * 2 + 1] % 2 == 0;
     assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, &exhausted, NULL));
@@ -141,10 +143,10 @@ static void try_budget(const dkvb_model *model, const dkvb_codeset_rows *held, c
     dkvb_mask *mask;
 
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_unlearn_by_rank(mask, rank, budget));
+    dkvb__unlearn_by_rank(mask, rank, budget);
     assert_ok(dkvb_effect_measure(model, NULL, mask, held, effects, NULL, NULL));
     for (size_t l = 0; l < CLASSES; l++)
-        dkvb_effect_add(&sums[marks[l]], &effects[l]);
+        dkvb__effect_add(&sums[marks[l]], &effects[l]);
     for (size_t m = 0; m < 3; m++)
         accuracy[m] = sums[m].rows ? (double)sums[m].right_after / (double)sums[m].rows : 0.0;
     dkvb_mask_free(mask);
@@ -160,7 +162,7 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
         for (uint32_t method = DKVB_METHOD_ACTIVATIONS; method <= DKVB_METHOD_EXAMPLES; method++) {
             dkvb_model *model = trained_model(k, codes);
             dkvb_codeset_rows held = held_out(model, KEYS);
-            dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+            struct dkvb__budget_limits limits = {0.0, 0.005};
             dkvb_budget found = DKVB_BUDGET_INIT;
             dkvb_request q = DKVB_REQUEST_INIT;
             double accuracy[3], first[3];
@@ -174,10 +176,10 @@ static void the_budget_is_the_smallest_that_keeps_both_limits(void **state)
             q.codes = codes;
             q.n = ROWS;
             q.rows = row_marks;
-            o.target = 0.1;
-            o.max_retain_drop = 0.3;
-            assert_ok(dkvb_unlearn_rank(rank, model, &q, NULL));
-            assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
+            limits.target = 0.1;
+            limits.max_retain_drop = 0.3;
+            assert_ok(dkvb__unlearn_rank(rank, model, &q, NULL));
+            assert_ok(dkvb__budget_find(model, rank, &held, marks, &limits, &found, NULL));
             try_budget(model, &held, rank, 0, marks, first);
             memcpy(accuracy, first, sizeof first);
             while (accuracy[DKVB_FORGET] > 0.1 || first[DKVB_KEEP] - accuracy[DKVB_KEEP] > 0.3) {
@@ -203,17 +205,17 @@ static void a_row_left_with_nothing_learned_is_not_right(void **state)
     static uint32_t rank[PAIRS];
     dkvb_model *model = trained_model(1, codes);
     dkvb_codeset_rows held = held_out(model, KEYS);
-    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    struct dkvb__budget_limits limits = {0.0, 0.005};
     dkvb_budget found = DKVB_BUDGET_INIT;
 
     (void)state;
     for (size_t j = 0; j < PAIRS; j++) {
         values[j * CLASSES] = j < KEYS ? 1.0f : 0.0f;
-        rank[j] = j < KEYS ? 1 + (uint32_t)j : DKVB_RANK_NEVER;
+        rank[j] = j < KEYS ? 1 + (uint32_t)j : DKVB__RANK_NEVER;
     }
-    assert_ok(dkvb_model_set_values(model, values));
-    o.target = 0.0;
-    assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
+    assert_ok(dkvb_model_set_values(model, values, 0));
+    limits.target = 0.0;
+    assert_ok(dkvb__budget_find(model, rank, &held, marks, &limits, &found, NULL));
     assert_true(found.forget_before == 1.0 && found.forget_after == 0.0);
     assert_int_equal(found.met, 1);
     assert_int_equal(found.budget, KEYS);
@@ -226,15 +228,15 @@ static void limits_that_no_budget_keeps_are_said(void **state)
     static uint32_t rank[PAIRS];
     dkvb_model *model = trained_model(1, codes);
     dkvb_codeset_rows held = held_out(model, KEYS);
-    dkvb_budget_options o = DKVB_BUDGET_OPTIONS_INIT;
+    struct dkvb__budget_limits limits = {0.0, 0.005};
     dkvb_budget found = DKVB_BUDGET_INIT;
     double accuracy[3], first[3], least;
 
     (void)state;
     for (size_t i = 0; i < PAIRS; i++)
         rank[i] = 1 + (uint32_t)(i * 37 % PAIRS); /* pairs of all classes: it cannot go well */
-    o.max_retain_drop = 0.0;
-    assert_ok(dkvb_budget_find(model, rank, &held, marks, &o, &found, NULL));
+    limits.max_retain_drop = 0.0;
+    assert_ok(dkvb__budget_find(model, rank, &held, marks, &limits, &found, NULL));
     assert_int_equal(found.met, 0);
     try_budget(model, &held, rank, 0, marks, first);
     try_budget(model, &held, rank, found.budget, marks, accuracy);
@@ -269,6 +271,14 @@ static dkvb_codeset_rows kept_rows(const dkvb_codeset_rows *held, const int32_t 
     return few;
 }
 
+/* The labels of a sample, and how many rows stay in it. */
+static void draw(const dkvb_model *model, const dkvb_codeset_rows *held, const uint8_t *marks, uint64_t most,
+                 int32_t *kept, uint64_t *count)
+{
+    memcpy(kept, held->labels, held->n * sizeof *kept);
+    assert_ok(dkvb__effect_draw(model, held->ids, held->n, marks, most, kept, count));
+}
+
 static void a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids(void **state)
 {
     static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_ASIDE};
@@ -283,10 +293,10 @@ static void a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids(void **s
     (void)state;
     for (size_t r = 0; r < ROWS; r++)
         ids[r] = 1000 + 7 * r;
-    assert_ok(dkvb_effect_sample(model, &held, marks, 0, all, &count));
+    draw(model, &held, marks, 0, all, &count);
     assert_true(count == ROWS && memcmp(all, labels, sizeof all) == 0);
-    assert_ok(dkvb_effect_sample(model, &held, marks, 60, few, &count));
-    assert_ok(dkvb_effect_sample(model, &held, marks, 20, fewer, &count));
+    draw(model, &held, marks, 60, few, &count);
+    draw(model, &held, marks, 20, fewer, &count);
     for (size_t r = 0; r < ROWS; r++) {
         assert_true(few[r] == labels[r] || (few[r] == -1 && marks[labels[r]] == DKVB_KEEP));
         assert_true(fewer[r] == -1 || few[r] >= 0);
@@ -300,7 +310,7 @@ static void a_sample_has_who_is_to_go_and_draws_the_others_by_their_ids(void **s
     some.ids += 100;
     some.labels += 100;
     some.codes += (size_t)100 * CODEBOOKS * some.k;
-    assert_ok(dkvb_effect_sample(model, &some, marks, 60, without, NULL));
+    draw(model, &some, marks, 60, without, &count);
     for (size_t r = 100; r < ROWS; r++)
         assert_true(few[r] == -1 || without[r - 100] == few[r]);
 
@@ -318,18 +328,17 @@ static void what_does_not_fit_is_refused(void **state)
 {
     static const uint8_t none[CLASSES] = {0}, wrong[CLASSES] = {1, 7, 0, 0};
     static uint32_t rank[PAIRS];
-    static int32_t sampled[ROWS];
     dkvb_model *model = trained_model(2, codes);
     dkvb_codeset_rows held = held_out(model, 3);
     dkvb_class_effect effects[CLASSES];
+    struct dkvb__budget_limits limits = {0.0, 0.005};
     dkvb_budget found = DKVB_BUDGET_INIT;
     dkvb_mask *mask;
 
     (void)state;
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_int_equal(dkvb_budget_find(model, rank, &held, none, NULL, &found, NULL), DKVB_ENOTFOUND);
-    assert_int_equal(dkvb_budget_find(model, rank, &held, wrong, NULL, &found, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_effect_sample(model, &held, wrong, 9, sampled, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__budget_find(model, rank, &held, none, &limits, &found, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb__budget_find(model, rank, &held, wrong, &limits, &found, NULL), DKVB_EINVAL);
     assert_message("class 1 is marked 7");
     held.k = 1;
     assert_int_equal(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL), DKVB_EMISMATCH);
@@ -349,6 +358,8 @@ static void each_allocation_may_fail(void **state)
     static const uint8_t marks[CLASSES] = {DKVB_KEEP, DKVB_FORGET, DKVB_KEEP, DKVB_KEEP};
     static uint32_t rank[PAIRS];
     static int32_t sampled[ROWS];
+    struct dkvb__budget_limits limits = {0.0, 0.005};
+    uint64_t stay;
     dkvb_model *plain = trained_model(2, codes);
     dkvb_codeset_rows held = held_out(plain, 5);
 
@@ -372,11 +383,11 @@ static void each_allocation_may_fail(void **state)
         if (!rc)
             rc = dkvb_model_train(model, codes, 2, labels, ROWS, NULL, &shared);
         if (!rc)
-            rc = dkvb_effect_sample(model, &held, marks, 30, sampled, NULL);
+            rc = dkvb__effect_draw(model, held.ids, held.n, marks, 30, sampled, &stay);
         if (!rc)
             rc = dkvb_effect_measure(model, NULL, NULL, &held, effects, NULL, &shared);
         if (!rc)
-            rc = dkvb_budget_find(model, rank, &held, marks, NULL, &found, &shared);
+            rc = dkvb__budget_find(model, rank, &held, marks, &limits, &found, &shared);
         dkvb_model_free(model);
         assert_int_equal(mem.live, 0);
         if (rc == DKVB_OK)

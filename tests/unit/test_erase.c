@@ -140,7 +140,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     assert_ok(dkvb_codebooks_fit(&cb, rows, ROWS, DIM, &keyinit, NULL));
     look_for("keys", dkvb__codebook_keys(cb, 0), LONGEST);
     assert_ok(dkvb_model_new(&model, cb, CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, K, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, K, labels, ROWS, &train, NULL));
     assert_ok(dkvb_model_count_classes(model, codes, K, labels, ROWS, NULL));
@@ -148,10 +148,10 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     look_for("a value", (const char *)model->values + pair * row, row);
 
     set = codeset_of(model, a, keep);
-    assert_ok(dkvb_codeset_search(set, cb, NULL));
+    assert_ok(dkvb_codeset_search(set, cb, DKVB_PART_BOTH, NULL));
     assert_ok(dkvb_codeset_add_session(set, model, &train, NULL, 0));
     assert_ok(dkvb_codeset_save(set, codes_path));
-    assert_ok(dkvb_codeset_load(&read, codes_path, a));
+    assert_ok(dkvb_codeset_load(&read, codes_path, NULL, a));
     dkvb_codeset_free(set);
     set = read;
     assert_ok(dkvb_model_save(model, model_path));
@@ -161,7 +161,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
 
     assert_ok(dkvb_mask_new(&mask, cb));
     for (uint32_t c = 0; c < CODEBOOKS; c++)
-        assert_ok(dkvb_mask_add(mask, c, codes[(5 * CODEBOOKS + c) * K]));
+        assert_ok(dkvb_mask_set(mask, c, codes[(5 * CODEBOOKS + c) * K], 1));
     assert_int_equal(dkvb_mask_next(mask, 0, &masked), 1);
     look_for("a masked value", (const char *)model->values + masked * row, row);
     forget.salt = salts[0];
@@ -172,7 +172,7 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     look_for("a list of pairs", model->journal.records[0].list, 4 * sizeof(uint32_t));
     dkvb_mask_free(mask);
 
-    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
     forget.salt = salts[1];
     assert_ok(dkvb_model_replay(model, set, gone, 2, &forget, NULL, NULL));
     look_for("the salt of a replay", salts[1], sizeof salts[1]);
@@ -180,11 +180,11 @@ static void live(const dkvb_allocator *a, uint32_t keep)
     assert_ok(dkvb_codeset_remove(set, gone, 2, NULL));
     for (uint32_t i = 0; i < 10; i++) { /* the journal grows */
         assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-        assert_ok(dkvb_mask_add(mask, i % CODEBOOKS, i));
+        assert_ok(dkvb_mask_set(mask, i % CODEBOOKS, i, 1));
         assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
         dkvb_mask_free(mask);
     }
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_ok(dkvb_model_purge(model));
     dkvb_codeset_free(set);
     dkvb_model_free(model);

@@ -35,7 +35,7 @@ static dkvb_forget_options full_options(const dkvb_model *model)
     o.budget = 20;
     o.rows = forgotten;
     o.row_count = FORGOTTEN;
-    o.salt = salt_of((uint8_t)(dkvb_journal_count(model) + 1));
+    o.salt = salt_of((uint8_t)(journal_count(model) + 1));
     return o;
 }
 
@@ -79,7 +79,7 @@ static dkvb_model *eventful_model(void)
     forget(model, 2, 30);
     assert_ok(dkvb_model_purge(model));
     forget(model, 1, 5);
-    assert_ok(dkvb_model_undo(model, 3));
+    assert_ok(dkvb_model_undo(model, 3, NULL));
     forget(model, 1, 4);
     replay(model);
     mask = mask_for_class(model, codes, 0, 3);
@@ -100,7 +100,7 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
         dkvb_journal_entry made = entry_at(model, i), e = entry_at(loaded, i);
         bool said = i != 2 && i != 4 && i != 7;
 
-        assert_string_equal(dkvb_strength_name(e.strength), i == 6 ? "exact" : said ? "suppress" : "");
+        assert_string_equal(dkvb_name(DKVB_NAME_STRENGTH, e.strength), i == 6 ? "exact" : said ? "suppress" : "");
         assert_int_equal(e.budget, said ? 20 : 0);
         assert_true(e.rows == (said ? FORGOTTEN : 0) && e.has_commitment == said);
         assert_true(e.salted == (i > 2 && i != 4)); /* entry 7 commits to its pairs */
@@ -110,8 +110,8 @@ static void evidence_of_an_entry_is_told_and_comes_back_from_files(void **state)
         assert_memory_equal(e.head, made.head, 32);
     }
     assert_ok(dkvb_model_verify(model));
-    assert_string_equal(dkvb_strength_name(DKVB_STRENGTH_SUPPRESS), "suppress");
-    assert_string_equal(dkvb_strength_name(4), "");
+    assert_string_equal(dkvb_name(DKVB_NAME_STRENGTH, DKVB_STRENGTH_SUPPRESS), "suppress");
+    assert_string_equal(dkvb_name(DKVB_NAME_STRENGTH, 4), "unknown");
     dkvb_model_free(model);
     dkvb_model_free(loaded);
 }
@@ -259,12 +259,12 @@ static void a_replay_is_an_entry_that_leaves_masks_in_force(void **state)
     assert_true(e.kind == DKVB_JOURNAL_REPLAY && e.state == DKVB_JOURNAL_DONE && e.pairs == 0 && e.ends == 0);
     assert_string_equal(e.method, "replay");
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_ACTIVE);
-    assert_int_equal(dkvb_mask_count(model->mask), 20);
-    assert_int_equal(dkvb_model_undo(model, 2), DKVB_ESTATE);
+    assert_int_equal(dkvb__mask_count(model->mask), 20);
+    assert_int_equal(dkvb_model_undo(model, 2, NULL), DKVB_ESTATE);
     assert_ok(dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, NULL, &record)); /* given up: nothing happened */
     dkvb__record_clear(&record, &model->mem);
-    assert_int_equal(dkvb_journal_count(model), 2);
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_int_equal(journal_count(model), 2);
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_ok(dkvb_model_verify(model));
     dkvb_model_free(model);
 }
@@ -281,7 +281,7 @@ static void a_head_is_found_for_as_long_as_the_journal_only_grows(void **state)
     assert_memory_equal(heads[0], head, 32); /* the same codebooks, no entries */
     forget(model, 1, 20);
     dkvb_journal_head(model, heads[1]);
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     dkvb_journal_head(model, heads[2]);
     assert_ok(dkvb_model_purge(model));
     dkvb_journal_head(model, heads[3]);
@@ -345,7 +345,7 @@ static void what_cannot_be_evidence_is_refused_and_changes_nothing(void **state)
     }
     dkvb_journal_head(model, after);
     assert_memory_equal(before, after, 32);
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(journal_count(model), 0);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }
@@ -416,7 +416,7 @@ static void every_change_of_journal_terms_and_evidence_breaks_the_chain(void **s
                 seal_file(data);
                 write_file(bad, data, size);
                 start[i] ^= (unsigned char)flip;
-                rc = dkvb_model_map(&m, bad, NULL);
+                rc = map_model(&m, bad, NULL);
                 tried++;
                 free_bytes += may_load;
                 assert_int_equal(rc, may_load ? DKVB_OK : DKVB_EFORMAT);

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "bottleneck/codeset.h"
 #include "fit/fit.h"
+#include "unlearn/replay.h"
 
 static int setup(void **state)
 {
@@ -28,22 +30,20 @@ static dkvb_fit_rows all_rows(void)
 }
 
 /* Everything small and given, so that a fit takes milliseconds; whitening is compared. */
-static dkvb_keyinit_options keyinit;
-static dkvb_train_options train;
+static dkvb_settings settings;
 
 static dkvb_fit_options small_fit(void)
 {
     dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
 
-    keyinit = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    train = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
-    keyinit.codebooks = 4;
-    keyinit.keys = 12;
-    keyinit.key_dim = 4;
-    train.epochs = 1;
-    o.keyinit = &keyinit;
-    o.train = &train;
-    o.top_k = 2;
+    settings = (dkvb_settings)DKVB_SETTINGS_INIT;
+    settings.train = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
+    settings.keyinit.codebooks = 4;
+    settings.keyinit.keys = 12;
+    settings.keyinit.key_dim = 4;
+    settings.train.epochs = 1;
+    settings.top_k = 2;
+    o.settings = &settings;
     return o;
 }
 
@@ -244,13 +244,13 @@ static void what_cannot_work_is_refused_with_the_number_that_is_wrong(void **sta
     wrong[7] = -2;
     assert_refused(&r, &o, "labels: row 7 is -2");
     r = all_rows();
-    keyinit.keys = ROWS + 1;
+    settings.keyinit.keys = ROWS + 1;
     assert_refused(&r, &o, "601 keys in a codebook need at least as many rows to be placed on, there are 600");
     o = small_fit();
-    o.top_k = 13;
+    settings.top_k = 13;
     assert_refused(&r, &o, "top_k is 13, there are 12 keys");
     o = small_fit();
-    o.whiten = 3;
+    settings.whiten = 3;
     assert_refused(&r, &o, "whiten is 3");
     o = small_fit();
     o.hold_out = 1.0;
@@ -261,7 +261,7 @@ static void what_cannot_work_is_refused_with_the_number_that_is_wrong(void **sta
     o.struct_size = 0;
     assert_refused(&r, &o, "struct_size is 0");
     o = small_fit();
-    train.label_smoothing = 1.0;
+    settings.train.label_smoothing = 1.0;
     assert_refused(&r, &o, "label smoothing is 1");
 }
 
@@ -340,7 +340,7 @@ static void all_rows_judge_the_whitening(void **state)
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_allocator mem = dkvb__allocator(NULL);
     dkvb_fit_options o, given = small_fit();
-    struct dkvb__settings s;
+    dkvb_settings s;
     dkvb_fit_rows r = all_rows();
     struct dkvb__fitting f;
     struct dkvb__measured measured[2];
@@ -363,13 +363,15 @@ static void all_rows_judge_the_whitening(void **state)
 static void settings_suit_the_rows_that_have_a_label(void **state)
 {
     static int32_t few[ROWS];
+    dkvb_settings never = DKVB_SETTINGS_INIT;
     dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
     dkvb_fit_rows r = all_rows();
     dkvb_fit_report report = DKVB_FIT_REPORT_INIT, of_few = DKVB_FIT_REPORT_INIT;
     dkvb_model *model;
 
     (void)state;
-    o.whiten = DKVB_WHITEN_NEVER;
+    never.whiten = DKVB_WHITEN_NEVER;
+    o.settings = &never;
     for (size_t i = 0; i < ROWS; i++)
         few[i] = i % 10 ? -1 : labels[i];
     r.labels = few;
@@ -386,37 +388,32 @@ static void settings_suit_the_rows_that_have_a_label(void **state)
 /* What an older caller does not know of is neither read nor written. */
 static void structs_are_read_and_written_as_far_as_their_size_says(void **state)
 {
-    dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
-    dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_settings s = DKVB_SETTINGS_INIT;
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
     dkvb_fit_rows r = all_rows();
-    uint32_t top_k = 0, never = DKVB_WHITEN_NEVER;
 
     (void)state;
-    k.struct_size = offsetof(dkvb_keyinit_options, normalize);
-    k.normalize = 99; /* lies behind what the caller knows */
-    t.struct_size = offsetof(dkvb_train_options, trials);
-    t.trials = 99;
-    t.epochs = 0;
-    assert_ok(dkvb_fit_suit(&k, &t, &top_k, ROWS, 1, CLASSES));
-    assert_true(k.keys > 0 && k.normalize == 99 && t.epochs > 0);
-    assert_ok(dkvb_fit_paper(&k, &t, &top_k));
-    assert_true(k.keys == 4096 && k.normalize == 99);
-    k.keys = 0;
-    assert_ok(dkvb_fit_within(&k, &t, &top_k, &never, ROWS, DIM, CLASSES, 2000000));
-    assert_true(k.keys > 0 && k.normalize == 99);
-    k.codebooks = k.keys = 4;
-    k.key_dim = 4;
+    s.struct_size = offsetof(dkvb_settings, whiten);
+    s.whiten = 99; /* lies behind what the caller knows */
+    assert_ok(dkvb_fit_suit(&s, ROWS, 1, CLASSES, DKVB_PRESET_NONE, 0));
+    assert_true(s.keyinit.keys > 0 && s.train.epochs > 0 && s.top_k > 0 && s.whiten == 99);
+    s.keyinit.codebooks = s.keyinit.keys = 4;
+    s.keyinit.key_dim = 4;
+    s.top_k = 2;
     o.trials = 1;
-    assert_ok(dkvb_tune(&k, &t, &top_k, NULL, &r, &o, NULL));
-    assert_true(k.normalize == 99 && t.trials == 99);
-    assert_true(k.struct_size == offsetof(dkvb_keyinit_options, normalize) &&
-                t.struct_size == offsetof(dkvb_train_options, trials));
-    k.struct_size = 3;
-    assert_int_equal(dkvb_fit_suit(&k, &t, &top_k, ROWS, DIM, CLASSES), DKVB_EINVAL);
+    assert_ok(dkvb_tune(&s, &r, &o, NULL));
+    assert_true(s.whiten == 99 && s.train.trials == 1 && s.struct_size == offsetof(dkvb_settings, whiten));
+    s.struct_size = 3;
+    assert_int_equal(dkvb_fit_suit(&s, ROWS, DIM, CLASSES, DKVB_PRESET_NONE, 0), DKVB_EINVAL);
     assert_message("struct_size is 3");
-    assert_int_equal(dkvb_fit_paper(&k, &t, &top_k), DKVB_EINVAL);
-    assert_int_equal(dkvb_tune(&k, &t, &top_k, NULL, &r, &o, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_tune(&s, &r, &o, NULL), DKVB_EINVAL);
+    s = (dkvb_settings)DKVB_SETTINGS_INIT;
+    s.train.struct_size = 0; /* as where only the outer struct was cleared and sized */
+    assert_int_equal(dkvb_fit_suit(&s, ROWS, DIM, CLASSES, DKVB_PRESET_NONE, 0), DKVB_EINVAL);
+    assert_message("begin with DKVB_SETTINGS_INIT");
+    s = (dkvb_settings)DKVB_SETTINGS_INIT;
+    assert_int_equal(dkvb_fit_suit(&s, ROWS, DIM, CLASSES, 2, 0), DKVB_EINVAL);
+    assert_message("preset is 2");
 }
 
 static dkvb_model_info info_of(const dkvb_model *model)
@@ -437,16 +434,14 @@ static void the_number_of_trials_stays_with_the_model(void **state)
     const char *path = temp_path("trials");
     dkvb_codeset *set;
     dkvb_model *model, *again;
-    uint32_t trials;
 
     (void)state;
-    o.whiten = DKVB_WHITEN_NEVER;
+    settings.whiten = DKVB_WHITEN_NEVER;
     tuning.trials = 3;
-    tuning.whiten = DKVB_WHITEN_NEVER;
-    keyinit.keys = o.top_k = 0;
-    train.learning_rate = 0.0;
-    assert_ok(dkvb_tune(&keyinit, &train, &o.top_k, &trials, &r, &tuning, NULL));
-    assert_true(trials == 3 && train.trials == 3);
+    settings.keyinit.keys = settings.top_k = 0;
+    settings.train.learning_rate = 0.0;
+    assert_ok(dkvb_tune(&settings, &r, &tuning, NULL));
+    assert_int_equal(settings.train.trials, 3);
     first.n = 400;
     second.x += 400 * DIM;
     second.labels += 400;
@@ -456,21 +451,22 @@ static void the_number_of_trials_stays_with_the_model(void **state)
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_inspect(path, &info));
     assert_int_equal(info.trials, 3);
-    o.train = NULL; /* goes on untuned */
+    o.settings = NULL; /* goes on untuned */
     assert_ok(dkvb_fit_more(model, set, &second, &o, NULL, NULL));
     assert_int_equal(info_of(model).trials, 3);
     assert_ok(dkvb_codeset_save(set, path));
     dkvb_codeset_free(set);
-    assert_ok(dkvb_codeset_load(&set, path, NULL));
-    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), NULL));
+    assert_ok(dkvb_codeset_load(&set, path, NULL, NULL));
+    assert_ok(dkvb_codeset_search(set, dkvb_model_codebooks(model), DKVB_PART_BOTH, NULL));
     assert_ok(dkvb_codeset_get_session(set, 0, &session, NULL));
     assert_int_equal(session.training.trials, 3);
     assert_ok(dkvb_codeset_get_session(set, 1, &session, NULL));
     assert_int_equal(session.training.trials, 0);
     assert_ok(dkvb_model_replay(model, set, (uint64_t[]){17, 431}, 2, NULL, NULL, NULL));
     assert_int_equal(info_of(model).trials, 3);
-    assert_ok(dkvb_model_new(&again, dkvb_model_codebooks(model), CLASSES,
-                             &(dkvb_model_options){.struct_size = sizeof(dkvb_model_options), .top_k = o.top_k}));
+    assert_ok(
+        dkvb_model_new(&again, dkvb_model_codebooks(model), CLASSES,
+                       &(dkvb_model_options){.struct_size = sizeof(dkvb_model_options), .top_k = settings.top_k}));
     assert_ok(dkvb_model_replay(again, set, (uint64_t[]){17, 431}, 2, NULL, NULL, NULL));
     assert_int_equal(info_of(again).trials, 3);
     dkvb_model_free(again);
@@ -484,7 +480,7 @@ static void fit_first(dkvb_model **model, dkvb_codeset **set, dkvb_fit_rows *mor
     dkvb_fit_options o = small_fit();
     dkvb_fit_rows first = all_rows();
 
-    o.whiten = DKVB_WHITEN_ALWAYS;
+    settings.whiten = DKVB_WHITEN_ALWAYS;
     o.hold_out = 0.3;
     first.n = 400;
     assert_ok(dkvb_fit(model, set, &first, &o, NULL, NULL));
@@ -522,10 +518,10 @@ static void rows_that_join_a_codeset_are_replayed_with_the_others(void **state)
     kept = part.n;
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &part));
     assert_int_equal(kept + part.n, ROWS); /* numbered on from 400, or an id would be there twice */
-    assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL));
+    assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL));
     assert_ok(dkvb_model_replay(again, set, NULL, 0, NULL, NULL, NULL));
     assert_memory_equal(info_of(again).trained, info_of(model).trained, 16);
-    assert_ok(dkvb_codeset_fit_temperature(set, again, &temperature, &power, NULL));
+    assert_ok(dkvb__codeset_fit_temperature(set, again, &temperature, &power, NULL, NULL));
     assert_true(temperature == info_of(model).temperature && power == info_of(model).temperature_power);
     more.ids = (uint64_t[]){7};
     more.n = 1;
@@ -548,7 +544,7 @@ static void a_temperature_is_fitted_again_where_the_new_rows_can_tell(void **sta
     (void)state;
     assert_ok(dkvb_fit(&model, NULL, &r, &o, NULL, NULL));
     before = info_of(model).temperature;
-    train.epochs = 3;
+    settings.train.epochs = 3;
     r.n = 100;
     assert_ok(dkvb_fit_more(model, NULL, &r, &o, &report, NULL));
     assert_true(info_of(model).temperature == before && report.temperature_kept == DKVB_TEMPERATURE_FEW_ROWS);
@@ -646,7 +642,7 @@ static void every_allocation_of_going_on_may_fail(void **state)
     dkvb_status rc = DKVB_ENOMEM;
 
     (void)state;
-    o.whiten = DKVB_WHITEN_NEVER;
+    settings.whiten = DKVB_WHITEN_NEVER;
     for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
         struct failing_alloc mem;
         dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
@@ -664,7 +660,61 @@ static void every_allocation_of_going_on_may_fail(void **state)
         rc = dkvb_fit_more(model, set, &more, &o, NULL, NULL);
         assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at > 30));
         mem.fail_at = SIZE_MAX;
-        assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL)); /* both as before, or both as after */
+        assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL)); /* both as before, or both as after */
+        dkvb_model_free(model);
+        dkvb_codeset_free(set);
+        assert_int_equal(mem.live, 0);
+    }
+}
+
+/* Rows 17 and 31 are forgotten exactly, and removed; then they come again, each allocation of that failing once. */
+static void removed_rows_come_back_only_by_relearning_and_whole(void **state)
+{
+    static const uint64_t gone[2] = {17, 31};
+    float x[2 * DIM];
+    const int32_t y[2] = {labels[17], labels[31]};
+    dkvb_status rc = DKVB_ENOMEM;
+
+    (void)state;
+    memcpy(x, rows + 17 * DIM, DIM * sizeof *x);
+    memcpy(x + DIM, rows + 31 * DIM, DIM * sizeof *x);
+    for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+        dkvb_fit_options o = small_fit();
+        dkvb_forget_options said = DKVB_FORGET_OPTIONS_INIT;
+        dkvb_fit_rows first = all_rows(), back = all_rows();
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+        dkvb_codeset *set;
+        dkvb_model *model;
+
+        settings.whiten = DKVB_WHITEN_NEVER;
+        first.n = 200;
+        o.allocator = &a;
+        assert_ok(dkvb_fit(&model, &set, &first, &o, NULL, NULL));
+        said.rows = gone;
+        said.row_count = 2;
+        assert_ok(dkvb_model_replay(model, set, gone, 2, &said, NULL, NULL));
+        assert_ok(dkvb_codeset_remove(set, gone, 2, NULL));
+        back.x = x;
+        back.labels = y;
+        back.ids = gone;
+        back.n = 2;
+        assert_int_equal(dkvb_fit_more(model, set, &back, &o, NULL, NULL), DKVB_ESTATE);
+        assert_message("row 0 has id 17, a row that was removed");
+        settings.train.relearn = 1;
+        mem.fail_at = mem.calls + fail_at;
+        rc = dkvb_fit_more(model, set, &back, &o, NULL, NULL);
+        mem.fail_at = SIZE_MAX;
+        assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at > 40));
+        for (size_t i = 0; i < 2; i++) /* both as before, or both as after */
+            assert_int_equal(dkvb_codeset_was_removed(set, gone[i]), rc != DKVB_OK);
+        assert_int_equal(journal_count(model), rc ? 1 : 2);
+        if (!rc) {
+            assert_ok(dkvb_journal_get(model, 1, &entry));
+            assert_true(entry.kind == DKVB_JOURNAL_RELEARN && entry.ends == 1);
+        }
+        assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL));
         dkvb_model_free(model);
         dkvb_codeset_free(set);
         assert_int_equal(mem.live, 0);
@@ -705,7 +755,7 @@ static void codes_that_were_kept_give_the_model_without_the_rows(void **state)
     size_t n = 0;
 
     (void)state;
-    o.whiten = DKVB_WHITEN_ALWAYS;
+    settings.whiten = DKVB_WHITEN_ALWAYS;
     o.hold_out = 0.3;
     assert_ok(dkvb_fit(&model, &set, &r, &o, &report, NULL));
     assert_ok(dkvb_model_get_info(model, &info));
@@ -725,7 +775,7 @@ static void codes_that_were_kept_give_the_model_without_the_rows(void **state)
     assert_ok(dkvb_fit(&never, &never_set, &without, &o, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, gone, 4, NULL, NULL, NULL));
     assert_ok(dkvb_codeset_remove(set, gone, 4, NULL));
-    assert_ok(dkvb_codeset_fit_temperature(set, model, &temperature, &power, NULL));
+    assert_ok(dkvb__codeset_fit_temperature(set, model, &temperature, &power, NULL, NULL));
     assert_ok(dkvb_model_get_info(model, &info));
     assert_ok(dkvb_model_get_info(never, &never_info));
     assert_ok(dkvb_model_get_values(model, values));
@@ -773,8 +823,8 @@ static void progress_can_cancel_at_any_time(void **state)
     dkvb_model *model;
 
     (void)state;
-    keyinit.codebooks = 1; /* it is made some hundred times */
-    keyinit.keys = 4;
+    settings.keyinit.codebooks = 1; /* it is made some hundred times */
+    settings.keyinit.keys = 4;
     run.progress = stop_at_tick;
     run.user = &c;
     for (;; c.stop_at += 7, c.calls = 0) { /* of some hundred times */
@@ -795,8 +845,8 @@ static void every_allocation_of_a_fit_may_fail(void **state)
     dkvb_fit_options o = small_fit();
 
     (void)state;
-    keyinit.codebooks = 1; /* it is made some hundred times */
-    keyinit.keys = 4;
+    settings.keyinit.codebooks = 1; /* it is made some hundred times */
+    settings.keyinit.keys = 4;
     for (int with_codes = 0; with_codes < 2; with_codes++) {
         dkvb_status rc = DKVB_ENOMEM;
 
@@ -807,7 +857,7 @@ static void every_allocation_of_a_fit_may_fail(void **state)
             dkvb_model *model;
 
             o.allocator = &a;
-            o.whiten = with_codes ? DKVB_WHITEN_NEVER : DKVB_WHITEN_CHOOSE;
+            settings.whiten = with_codes ? DKVB_WHITEN_NEVER : DKVB_WHITEN_CHOOSE;
             rc = dkvb_fit(&model, with_codes ? &set : NULL, &r, &o, NULL, NULL);
             assert_true(rc == DKVB_ENOMEM ? !model && !set : rc == DKVB_OK && fail_at > 60);
             dkvb_model_free(model);
@@ -824,19 +874,15 @@ static void sizes_are_kept(void **state)
     (void)state;
     for (uint64_t limit = 40000; limit < 1200000; limit += limit / 3)
         for (uint32_t whiten = 0; whiten < 2; whiten++) {
-            dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
-            dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
+            dkvb_settings suit = DKVB_SETTINGS_INIT;
             dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
-            uint32_t top_k = 0;
             dkvb_model *model;
             size_t size;
 
-            t.epochs = 1;
-            assert_ok(dkvb_fit_within(&k, &t, &top_k, &whiten, ROWS, DIM, CLASSES, limit));
-            o.keyinit = &k;
-            o.train = &t;
-            o.top_k = top_k;
-            o.whiten = whiten;
+            suit.train.epochs = 1;
+            suit.whiten = whiten;
+            assert_ok(dkvb_fit_suit(&suit, ROWS, DIM, CLASSES, DKVB_PRESET_NONE, limit));
+            o.settings = &suit;
             assert_ok(dkvb_fit(&model, NULL, &r, &o, NULL, NULL));
             free(bytes_of(model, &size));
             assert_true(size <= limit);
@@ -844,25 +890,31 @@ static void sizes_are_kept(void **state)
         }
 }
 
+static dkvb_settings never_whitened(void)
+{
+    dkvb_settings s = DKVB_SETTINGS_INIT;
+
+    s.whiten = DKVB_WHITEN_NEVER;
+    return s;
+}
+
 static void a_size_that_is_too_small_names_the_least_one(void **state)
 {
-    dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
-    dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
-    uint32_t top_k = 0, never = DKVB_WHITEN_NEVER, at;
+    dkvb_settings s = never_whitened();
     unsigned long long least;
 
     (void)state;
-    assert_int_equal(dkvb_fit_within(&k, &t, &top_k, &never, 50000, 512, 10, 1000), DKVB_EINVAL);
+    assert_int_equal(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_NONE, 1000), DKVB_EINVAL);
     assert_message("a model of 16 codebooks of 64 keys for 10 classes takes ");
+    assert_true(s.keyinit.keys == 0 && s.top_k == 0); /* nothing is half changed */
     least = strtoull(strstr(dkvb_last_error(), "takes ") + 6, NULL, 10);
-    k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    assert_ok(dkvb_fit_within(&k, &t, &top_k, &never, 50000, 512, 10, least));
-    assert_true(k.codebooks == 16 && k.keys == 64);
-    for (at = 0; at < 2; at++) { /* what is given stays */
-        k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-        *(at ? &k.keys : &k.codebooks) = at ? 1000 : 100;
-        assert_ok(dkvb_fit_within(&k, &t, &top_k, &never, 50000, 512, 10, 2000000));
-        assert_int_equal(at ? k.keys : k.codebooks, at ? 1000 : 100);
+    assert_ok(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_NONE, least));
+    assert_true(s.keyinit.codebooks == 16 && s.keyinit.keys == 64);
+    for (int at = 0; at < 2; at++) { /* what is given stays */
+        s = never_whitened();
+        *(at ? &s.keyinit.keys : &s.keyinit.codebooks) = at ? 1000 : 100;
+        assert_ok(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_NONE, 2000000));
+        assert_int_equal(at ? s.keyinit.keys : s.keyinit.codebooks, at ? 1000 : 100);
     }
 }
 
@@ -883,29 +935,26 @@ static void a_whitening_that_takes_much_of_the_size_is_not_compared(void **state
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
-        dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
-        uint32_t top_k = 0, whiten = cases[i].given;
+        dkvb_settings s = DKVB_SETTINGS_INIT;
 
-        assert_ok(dkvb_fit_within(&k, &t, &top_k, &whiten, 50000, cases[i].columns, 10, cases[i].bytes));
-        assert_int_equal(whiten, cases[i].comes);
+        s.whiten = cases[i].given;
+        assert_ok(dkvb_fit_suit(&s, 50000, cases[i].columns, 10, DKVB_PRESET_NONE, cases[i].bytes));
+        assert_int_equal(s.whiten, cases[i].comes);
     }
 }
 
 static void the_papers_shape_is_one_call_away(void **state)
 {
-    dkvb_keyinit_options k = DKVB_KEYINIT_OPTIONS_INIT;
-    dkvb_train_options t = DKVB_TRAIN_OPTIONS_INIT;
-    uint32_t top_k = 0;
+    dkvb_settings s = DKVB_SETTINGS_INIT;
 
     (void)state;
-    assert_ok(dkvb_fit_paper(&k, &t, &top_k));
-    assert_ok(dkvb_fit_suit(&k, &t, &top_k, 50000, 512, 10));
-    assert_true(k.codebooks == 256 && k.keys == 4096 && top_k == 1 && t.epochs == 1 && k.normalize == 0);
-    k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT; /* no rows, columns and classes are nothing to divide by */
-    t.epochs = t.batch = top_k = 0;
-    assert_ok(dkvb_fit_suit(&k, &t, &top_k, 0, 0, 0));
-    assert_true(k.codebooks > 0 && k.keys > 0 && k.key_dim > 0 && top_k > 0 && t.epochs > 0 && t.batch > 0);
+    assert_ok(dkvb_fit_suit(&s, 50000, 512, 10, DKVB_PRESET_PAPER, 0));
+    assert_true(s.keyinit.codebooks == 256 && s.keyinit.keys == 4096 && s.top_k == 1 && s.train.epochs == 1);
+    assert_true(s.keyinit.normalize == 0 && s.whiten == DKVB_WHITEN_NEVER && s.train.learning_rate == 6.0);
+    s = (dkvb_settings)DKVB_SETTINGS_INIT; /* no rows, columns and classes are nothing to divide by */
+    assert_ok(dkvb_fit_suit(&s, 0, 0, 0, DKVB_PRESET_NONE, 0));
+    assert_true(s.keyinit.codebooks > 0 && s.keyinit.keys > 0 && s.keyinit.key_dim > 0 && s.top_k > 0);
+    assert_true(s.train.epochs > 0 && s.train.batch > 0);
 }
 
 static int count_trials(void *user, const dkvb_trial *trial)
@@ -917,28 +966,23 @@ static int count_trials(void *user, const dkvb_trial *trial)
     return c->calls++ == c->stop_at;
 }
 
-static dkvb_status tune(dkvb_keyinit_options *k, dkvb_train_options *t, uint32_t *top_k, uint32_t *trials,
-                        const dkvb_tune_options *o, size_t n)
+static dkvb_status tune(dkvb_settings *s, uint32_t whiten, const dkvb_tune_options *o, size_t n)
 {
     dkvb_fit_rows r = all_rows();
 
     r.n = n;
-    *k = (dkvb_keyinit_options)DKVB_KEYINIT_OPTIONS_INIT;
-    *t = (dkvb_train_options)DKVB_TRAIN_OPTIONS_INIT;
-    k->codebooks = 8;
-    t->epochs = 0;
-    t->learning_rate = t->rate_last = 0.0;
-    *top_k = 0;
-    return dkvb_tune(k, t, top_k, trials, &r, o, NULL);
+    *s = (dkvb_settings)DKVB_SETTINGS_INIT;
+    s->keyinit.codebooks = 8;
+    s->train.batch = 256;
+    s->whiten = whiten;
+    return dkvb_tune(s, &r, o, NULL);
 }
 
 static void the_same_number_of_trials_gives_the_same_settings(void **state)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
     struct cancelling c = {0, SIZE_MAX};
-    dkvb_keyinit_options k[2];
-    dkvb_train_options t[2];
-    uint32_t top_k[2], trials;
+    dkvb_settings s[2];
 
     (void)state;
     o.trials = 4;
@@ -946,31 +990,31 @@ static void the_same_number_of_trials_gives_the_same_settings(void **state)
     o.user = &c;
     for (size_t i = 0; i < 2; i++) {
         c.calls = 0;
-        assert_ok(tune(&k[i], &t[i], &top_k[i], &trials, &o, ROWS));
-        assert_true(trials == 4 && c.calls == 4);
+        assert_ok(tune(&s[i], DKVB_WHITEN_CHOOSE, &o, ROWS));
+        assert_true(s[i].train.trials == 4 && c.calls == 4);
     }
-    assert_true(k[0].keys == k[1].keys && k[0].whiten == k[1].whiten && k[0].key_dim == k[1].key_dim);
-    assert_true(t[0].epochs == t[1].epochs && t[0].batch == t[1].batch && t[0].learning_rate == t[1].learning_rate);
-    assert_int_equal(top_k[0], top_k[1]);
-    assert_true(k[0].codebooks == 8 && k[0].keys > 0 && top_k[0] > 0 && t[0].epochs > 0 && t[0].learning_rate > 0.0);
+    assert_true(s[0].keyinit.keys == s[1].keyinit.keys && s[0].keyinit.key_dim == s[1].keyinit.key_dim);
+    assert_true(s[0].whiten == s[1].whiten && s[0].whiten != DKVB_WHITEN_CHOOSE && s[0].top_k == s[1].top_k);
+    assert_true(s[0].train.epochs == s[1].train.epochs && s[0].train.batch == s[1].train.batch &&
+                s[0].train.learning_rate == s[1].train.learning_rate);
+    assert_true(s[0].keyinit.codebooks == 8 && s[0].keyinit.keys > 0 && s[0].top_k > 0 && s[0].train.epochs > 0 &&
+                s[0].train.learning_rate > 0.0);
     o.trials = 1000; /* there are not so many */
     c.calls = 0;
-    assert_ok(tune(&k[0], &t[0], &top_k[0], &trials, &o, ROWS));
-    assert_true(trials > 4 && trials < 20 && trials == c.calls);
+    assert_ok(tune(&s[0], DKVB_WHITEN_CHOOSE, &o, ROWS));
+    assert_true(s[0].train.trials > 4 && s[0].train.trials < 20 && s[0].train.trials == c.calls);
 }
 
 static void tuning_minds_the_whitening_that_is_given(void **state)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
-    dkvb_keyinit_options k;
-    dkvb_train_options t;
-    uint32_t top_k, trials;
+    dkvb_settings s;
 
     (void)state;
-    for (o.whiten = 0; o.whiten < 2; o.whiten++) {
-        assert_ok(tune(&k, &t, &top_k, &trials, &o, ROWS));
-        assert_int_equal(k.whiten, o.whiten);
-        assert_true(trials >= 2);
+    for (uint32_t whiten = 0; whiten < 2; whiten++) {
+        assert_ok(tune(&s, whiten, &o, ROWS));
+        assert_int_equal(s.whiten, whiten);
+        assert_true(s.train.trials >= 2);
     }
 }
 
@@ -978,23 +1022,22 @@ static void tuning_ends_on_request_and_changes_nothing_then(void **state)
 {
     dkvb_tune_options o = DKVB_TUNE_OPTIONS_INIT;
     struct cancelling c = {0, 1};
-    dkvb_keyinit_options k;
-    dkvb_train_options t;
-    uint32_t top_k, trials = 77;
+    dkvb_settings s;
 
     (void)state;
     o.report = count_trials;
     o.user = &c;
-    assert_int_equal(tune(&k, &t, &top_k, &trials, &o, ROWS), DKVB_ECANCELLED);
-    assert_true(k.keys == 0 && top_k == 0 && t.epochs == 0 && trials == 77);
+    assert_int_equal(tune(&s, DKVB_WHITEN_CHOOSE, &o, ROWS), DKVB_ECANCELLED);
+    assert_true(s.keyinit.keys == 0 && s.top_k == 0 && s.train.epochs == 0 && s.train.trials == 0);
+    assert_int_equal(s.whiten, DKVB_WHITEN_CHOOSE);
     o = (dkvb_tune_options)DKVB_TUNE_OPTIONS_INIT;
-    assert_int_equal(tune(&k, &t, &top_k, &trials, &o, 30), DKVB_EINVAL);
+    assert_int_equal(tune(&s, DKVB_WHITEN_CHOOSE, &o, 30), DKVB_EINVAL);
     assert_message("20 are needed to tell settings apart");
     o.seconds = -1.0;
-    assert_int_equal(tune(&k, &t, &top_k, &trials, &o, ROWS), DKVB_EINVAL);
+    assert_int_equal(tune(&s, DKVB_WHITEN_CHOOSE, &o, ROWS), DKVB_EINVAL);
     o.seconds = 1e-9; /* the first trial is made in any case */
-    assert_ok(tune(&k, &t, &top_k, &trials, &o, ROWS));
-    assert_int_equal(trials, 1);
+    assert_ok(tune(&s, DKVB_WHITEN_CHOOSE, &o, ROWS));
+    assert_int_equal(s.train.trials, 1);
 }
 
 static void every_allocation_of_tuning_may_fail(void **state)
@@ -1007,16 +1050,14 @@ static void every_allocation_of_tuning_may_fail(void **state)
     for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
         struct failing_alloc mem;
         dkvb_allocator a = failing_allocator(&mem, fail_at);
-        dkvb_keyinit_options k;
-        dkvb_train_options t;
-        uint32_t top_k, trials;
+        dkvb_settings s;
 
         o.allocator = &a;
-        rc = tune(&k, &t, &top_k, &trials, &o, 240);
+        rc = tune(&s, DKVB_WHITEN_CHOOSE, &o, 240);
         assert_int_equal(mem.live, 0);
         assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at > 40));
-        assert_true(rc == DKVB_OK || k.keys == 0);
-        assert_null(k.allocator);
+        assert_true(rc == DKVB_OK || s.keyinit.keys == 0);
+        assert_null(s.keyinit.allocator);
     }
 }
 
@@ -1041,6 +1082,7 @@ int main(void)
         cmocka_unit_test(codes_take_the_place_of_rows_where_the_keys_are_there),
         cmocka_unit_test(going_on_fails_whole_wherever_it_fails),
         cmocka_unit_test(every_allocation_of_going_on_may_fail),
+        cmocka_unit_test(removed_rows_come_back_only_by_relearning_and_whole),
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(codes_that_were_kept_give_the_model_without_the_rows),
         cmocka_unit_test(every_stage_can_be_cancelled),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/half.h"
+#include "data/stored.h"
 #include "dkvb/data.h"
 
 /* (-1)^sign * 2^(exponent - 25) * (1024 + fraction), without the 1024 where the exponent is 0. */
@@ -87,11 +88,11 @@ static void arrays_are_rounded_as_single_numbers_are(void **state)
     for (uint32_t i = 0; i < 0x10000; i++) /* every sign and exponent; ties among the fractions */
         from[i] = dkvb__float_of_bits(i << 16 | (i % 3) << 12);
     to[0x10000] = 0x1234;
-    dkvb_half_from_floats(to, from, 0x10000);
+    dkvb__half_from_floats(to, from, 0x10000);
     for (uint32_t i = 0; i < 0x10000; i++)
         assert_int_equal(to[i], dkvb__float_to_half(from[i]));
     assert_int_equal(to[0x10000], 0x1234);
-    dkvb_half_from_floats(NULL, NULL, 0);
+    dkvb__half_from_floats(NULL, NULL, 0);
 }
 
 static void bfloats_are_the_upper_half_of_a_float(void **state)

@@ -34,7 +34,7 @@ static dkvb_model *eventful_model(void)
     assert_ok(dkvb_model_forget(model, two, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_forget(model, one, NULL, NULL));
-    assert_ok(dkvb_model_undo(model, 3));
+    assert_ok(dkvb_model_undo(model, 3, NULL));
     assert_ok(dkvb_model_forget(model, zero, NULL, NULL));
     assert_ok(dkvb_model_count_classes(model, codes, 1, labels, ROWS, NULL));
     dkvb_mask_free(zero);
@@ -83,7 +83,7 @@ static void load_and_map_bring_a_model_back(void **state)
     (void)state;
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_load(&loaded, path, NULL));
-    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(map_model(&mapped, path, NULL));
     assert_same_answers(model, loaded);
     assert_same_answers(model, mapped);
     assert_same_counts(model, loaded);
@@ -95,15 +95,15 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_true(info[1].temperature == 0.75 && info[1].temperature_power == -0.25);
     assert_string_equal(dkvb_model_class_name(loaded, 3), "d\xC3\xBCnn");
     assert_null(dkvb_model_class_name(loaded, 1));
-    assert_string_equal(dkvb_model_encoder(loaded), "f\xC3\xBCnf pixels");
-    assert_string_equal(dkvb_model_encoder(mapped), "f\xC3\xBCnf pixels");
+    assert_string_equal(encoder_of(loaded), "f\xC3\xBCnf pixels");
+    assert_string_equal(encoder_of(mapped), "f\xC3\xBCnf pixels");
     assert_ok(dkvb_model_verify(loaded));
     assert_ok(dkvb_model_verify(mapped));
     assert_ok(dkvb_model_save(loaded, again));
     assert_same_files(path, again); /* saving what was loaded: the same bytes */
     assert_ok(dkvb_model_save(mapped, again));
     assert_same_files(path, again);
-    assert_ok(dkvb_model_undo(loaded, 5));
+    assert_ok(dkvb_model_undo(loaded, 5, NULL));
     dkvb_model_free(model);
     dkvb_model_free(loaded);
     dkvb_model_free(mapped);
@@ -132,16 +132,16 @@ static void a_mapped_model_cannot_be_changed(void **state)
 
     (void)state;
     assert_ok(dkvb_model_save(model, path));
-    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(map_model(&mapped, path, NULL));
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(mapped)));
     assert_ok(dkvb_search(dkvb_model_codebooks(mapped), NULL, rows, ROWS, 1, codes, NULL, NULL));
     assert_int_equal(dkvb_model_forget(mapped, mask, NULL, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb_model_undo(mapped, 5), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_undo(mapped, 5, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_model_purge(mapped), DKVB_ESTATE);
     assert_int_equal(dkvb_model_add_classes(mapped, 1), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_class_name(mapped, 0, "x"), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_encoder(mapped, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb_model_set_values(mapped, mapped->values), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_set_values(mapped, mapped->values, 0), DKVB_ESTATE);
     assert_int_equal(dkvb_model_count_classes(mapped, codes, 1, labels, ROWS, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_model_drop_counts(mapped), DKVB_ESTATE);
     assert_int_equal(dkvb_model_train_begin(mapped, NULL), DKVB_ESTATE);
@@ -158,7 +158,7 @@ static void a_mapped_model_outlives_the_file_it_came_from(void **state)
 
     (void)state;
     assert_ok(dkvb_model_save(model, path));
-    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(map_model(&mapped, path, NULL));
     assert_ok(dkvb_model_set_class_name(model, 1, "new"));
     assert_ok(dkvb_model_save(model, path)); /* another file under the same name */
     assert_ok(dkvb_model_verify(mapped));
@@ -176,7 +176,7 @@ static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
 
     (void)state;
     assert_ok(dkvb_model_save(model, path));
-    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(map_model(&mapped, path, NULL));
     cb = dkvb_codebooks_retain(dkvb_model_codebooks(mapped));
     dkvb_model_free(mapped);
     assert_ok(dkvb_model_new(&fresh, cb, 2, NULL));
@@ -210,7 +210,7 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_model_set_class_name(model, 0, "a"));
     assert_ok(dkvb_model_set_encoder(model, "pixels"));
     assert_ok(dkvb_mask_new(&mask, cb));
-    assert_ok(dkvb_mask_add(mask, 1, 3));
+    assert_ok(dkvb_mask_set(mask, 1, 3, 1));
     forget.classes = classes;
     forget.effects = effects;
     forget.rows = forgotten;
@@ -239,7 +239,7 @@ static void try_file(const char *path, bool must_fail)
     assert_true(rc == DKVB_OK ? !must_fail : rc == DKVB_EFORMAT || rc == DKVB_ECHECKSUM);
     assert_true((rc == DKVB_OK) == (m != NULL));
     dkvb_model_free(m);
-    if (dkvb_model_map(&m, path, NULL) != DKVB_OK)
+    if (map_model(&m, path, NULL) != DKVB_OK)
         return;
     run.threads = 1;
     rc = dkvb_model_predict(m, x, 1, &label, logits, &run);
@@ -296,8 +296,8 @@ static void every_truncation_is_noticed(void **state)
 
 static void forged_bytes_with_right_checksums_do_no_harm(void **state)
 {
-    static const char *const parsed[] = {"shape",    "classes",   "journal", "mask",    "purged",  "center", "scales",
-                                         "evidence", "terms", "whitening", "valued",  "lengths", "encoder", "counts"};
+    static const char *const parsed[] = {"shape",    "classes", "journal",   "mask",   "purged",  "center",  "scales",
+                                         "evidence", "terms",   "whitening", "valued", "lengths", "encoder", "counts"};
     const char *path = temp_path("tiny"), *bad = temp_path("bad");
     size_t size, section_size = 0;
     unsigned char *data = tiny_file(path, &size), *copy = malloc(size);
@@ -348,7 +348,7 @@ static void assert_contents_refused(unsigned char *data, size_t size, const char
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
     assert_message(why);
     assert_null(m);
-    assert_ok(dkvb_model_map(&m, bad, NULL));
+    assert_ok(map_model(&m, bad, NULL));
     assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
     assert_message(why);
     dkvb_model_free(m);
@@ -396,7 +396,7 @@ static void temperatures_out_of_range_are_refused(void **state)
         write_file(bad, data, size);
         assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
         assert_message(wrong[i].why);
-        assert_int_equal(dkvb_model_map(&m, bad, NULL), DKVB_EFORMAT);
+        assert_int_equal(map_model(&m, bad, NULL), DKVB_EFORMAT);
     }
     free(data);
 }
@@ -496,7 +496,7 @@ static void assert_refused(const char *path, const char *why)
 
     assert_int_equal(dkvb_model_load(&m, path, NULL), DKVB_EFORMAT);
     assert_message(why);
-    assert_int_equal(dkvb_model_map(&m, path, NULL), DKVB_EFORMAT);
+    assert_int_equal(map_model(&m, path, NULL), DKVB_EFORMAT);
     assert_message(why);
     assert_null(m);
 }
@@ -529,7 +529,7 @@ static dkvb_model *plain_model(uint32_t dtype)
     arrays.keys = keys;
     assert_ok(dkvb_codebooks_from_arrays(&cb, &arrays, &o));
     assert_ok(dkvb_model_new(&model, cb, 2, NULL));
-    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    assert_ok(dkvb_model_set_values(model, NULL, dtype));
     dkvb_codebooks_free(cb);
     return model;
 }
@@ -551,7 +551,7 @@ static size_t random_values(dkvb_model *model, unsigned zeros, uint64_t *random)
         values[2 * i + (*random >> 60) % 2] = *random >> 59 & 1 ? -0.0f : 1.5f;
         count++;
     }
-    assert_ok(dkvb_model_set_values(model, values));
+    assert_ok(dkvb_model_set_values(model, values, 0));
     return count;
 }
 
@@ -572,7 +572,7 @@ static void rows_of_zeros_are_left_out_and_come_back(void **state)
 
         assert_ok(dkvb_model_save(model, path));
         assert_ok(dkvb_model_load(&loaded, path, NULL));
-        assert_ok(dkvb_model_map(&mapped, path, NULL));
+        assert_ok(map_model(&mapped, path, NULL));
         assert_ok(dkvb_model_inspect(path, &info));
         assert_memory_equal(model->values, loaded->values, PLAIN_PAIRS * row);
         assert_memory_equal(model->values, mapped->values, PLAIN_PAIRS * row);
@@ -635,7 +635,7 @@ static unsigned char *plain_file(const char *path, size_t count, size_t *size)
 
     for (size_t i = 0; i < PLAIN_PAIRS; i++)
         values[2 * i] = i < count ? 2.0f : 0.0f;
-    assert_ok(dkvb_model_set_values(model, values));
+    assert_ok(dkvb_model_set_values(model, values, 0));
     assert_ok(dkvb_model_save(model, path));
     dkvb_model_free(model);
     return read_file(path, size);
@@ -704,7 +704,7 @@ static void limits_of_lengths_come_back_and_must_be_limits(void **state)
     assert_true(info[0].least_length > 0.0 && info[0].greatest_length < 1000.0);
     assert_ok(dkvb_model_save(model, path));
     for (int map = 0; map < 2; map++) {
-        assert_ok(map ? dkvb_model_map(&m, path, NULL) : dkvb_model_load(&m, path, NULL));
+        assert_ok(map ? map_model(&m, path, NULL) : dkvb_model_load(&m, path, NULL));
         assert_ok(dkvb_codebooks_get_info(dkvb_model_codebooks(m), &info[1]));
         assert_true(info[0].least_length == info[1].least_length);
         assert_true(info[0].greatest_length == info[1].greatest_length);
@@ -747,7 +747,7 @@ static void a_file_with_rows_that_must_be_left_out_is_refused(void **state)
     write_file(bad, data, size);
     assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_EFORMAT);
     assert_message("section values holds all 210 rows, 14 that are zeros must be left out");
-    assert_ok(dkvb_model_map(&m, bad, NULL)); /* values are not read before they are needed */
+    assert_ok(map_model(&m, bad, NULL)); /* values are not read before they are needed */
     assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
     assert_message("14 that are zeros must be left out");
     dkvb_model_free(m);
@@ -769,7 +769,7 @@ static void models_that_leave_rows_out_survive_every_failing_allocation(void **s
         dkvb_status rc;
 
         o.allocator = &a;
-        rc = fail_at % 2 ? dkvb_model_load(&m, path, &o) : dkvb_model_map(&m, path, &o);
+        rc = fail_at % 2 ? dkvb_model_load(&m, path, &o) : map_model(&m, path, &o);
         if (!rc)
             rc = dkvb_model_save(m, temp_path("again.dkvb"));
         dkvb_model_free(m);
@@ -845,7 +845,7 @@ static void damage_in_optional_sections_is_named(void **state)
         snprintf(why, sizeof why, "section %s is damaged", optional[s]);
         assert_int_equal(dkvb_model_load(&m, bad, NULL), DKVB_ECHECKSUM);
         assert_message(why);
-        if (dkvb_model_map(&m, bad, NULL) == DKVB_OK)
+        if (map_model(&m, bad, NULL) == DKVB_OK)
             assert_int_equal(dkvb_model_verify(m), DKVB_ECHECKSUM);
         assert_message(why);
         dkvb_model_free(m);
@@ -940,7 +940,7 @@ static void an_encoder_takes_text_of_up_to_255_bytes(void **state)
     (void)state;
     memset(longest, 'e', sizeof longest);
     longest[255] = '\0';
-    assert_null(dkvb_model_encoder(model));
+    assert_null(encoder_of(model));
     assert_ok(dkvb_model_set_encoder(model, longest));
     memcpy(before, longest, sizeof before);
     longest[255] = 'e', longest[256] = '\0';
@@ -949,9 +949,9 @@ static void an_encoder_takes_text_of_up_to_255_bytes(void **state)
     assert_int_equal(dkvb_model_set_encoder(model, "two\nlines"), DKVB_EINVAL);
     assert_int_equal(dkvb_model_set_encoder(model, "\xFF"), DKVB_EINVAL);
     assert_message("encoder: UTF-8 without control characters is wanted");
-    assert_string_equal(dkvb_model_encoder(model), before); /* what is refused changes nothing */
+    assert_string_equal(encoder_of(model), before); /* what is refused changes nothing */
     assert_ok(dkvb_model_set_encoder(model, ""));
-    assert_null(dkvb_model_encoder(model));
+    assert_null(encoder_of(model));
     dkvb_model_free(model);
 }
 
@@ -967,12 +967,12 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     assert_ok(dkvb_model_add_classes(model, 1));
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
     assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
-    assert_ok(dkvb_model_undo(model, entry));
+    assert_ok(dkvb_model_undo(model, entry, NULL));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_load(&loaded, path, NULL));
-    assert_string_equal(dkvb_model_encoder(loaded), "descriptor 1");
+    assert_string_equal(encoder_of(loaded), "descriptor 1");
     dkvb_model_free(loaded);
     dkvb_model_free(model);
     dkvb_mask_free(mask);
@@ -994,7 +994,7 @@ static void unknown_optional_sections_are_kept_and_required_ones_refused(void **
     assert_ok(dkvb_model_save(m, again));
     assert_same_files(future, again);
     dkvb_model_free(m);
-    assert_ok(dkvb_model_map(&m, future, NULL));
+    assert_ok(map_model(&m, future, NULL));
     assert_ok(dkvb_model_save(m, again));
     assert_same_files(future, again);
     dkvb_model_free(m);
@@ -1160,7 +1160,8 @@ static void purge_leaves_no_trace_of_keys_and_values_in_the_saved_file(void **st
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_get_values(model, live));
-    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    assert_ok(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model),
+                                        &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     data = read_file(path, &size);
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1) {
         const unsigned char *in_file = file_section(data, "keys", &section_size) + pair / KEYS * key_bytes;

@@ -21,13 +21,13 @@ static void types_have_the_size_and_name_that_numpy_gives_them(void **state)
     assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_F16), 2);
     assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_I32), 4);
     assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_F64), 8);
-    assert_string_equal(dkvb_dtype_name(DKVB_DTYPE_F32), "float32");
-    assert_string_equal(dkvb_dtype_name(DKVB_DTYPE_U64), "uint64");
+    assert_string_equal(dkvb_name(DKVB_NAME_DTYPE, DKVB_DTYPE_F32), "float32");
+    assert_string_equal(dkvb_name(DKVB_NAME_DTYPE, DKVB_DTYPE_U64), "uint64");
     assert_int_equal(dkvb__dtype_size(0), 0);
     assert_int_equal(dkvb__dtype_size(DKVB_DTYPE_BF16), 2);
     assert_int_equal(dkvb__dtype_size(13), 0);
-    assert_string_equal(dkvb_dtype_name(0), "unknown");
-    assert_string_equal(dkvb_dtype_name(UINT32_MAX), "unknown");
+    assert_string_equal(dkvb_name(DKVB_NAME_DTYPE, 0), "unknown");
+    assert_string_equal(dkvb_name(DKVB_NAME_DTYPE, UINT32_MAX), "unknown");
 }
 
 static void every_type_and_byte_order_is_read(void **state)

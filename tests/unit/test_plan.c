@@ -8,6 +8,7 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 #include "bottleneck/value_types.h"
+#include "unlearn/effect.h"
 
 static void a_plan_changes_nothing(void **state)
 {
@@ -59,15 +60,14 @@ static void applying_does_what_was_planned_and_records_it(void **state)
     assert_ok(dkvb_forget_apply(plan, model, set, &id));
     assert_int_equal(id, 1);
     assert_true(dkvb_mask_equal(model->mask, info_of(plan).mask));
-    assert_int_equal(dkvb_mask_count(model->mask), info.pairs_new);
+    assert_int_equal(dkvb__mask_count(model->mask), info.pairs_new);
     entry = entry_at(model, 0);
     assert_string_equal(entry.method, "values");
     assert_string_equal(entry.reason, "request 17");
     assert_true(entry.by_class && entry.measured && entry.found && !entry.forced && entry.budget == info.pairs);
     assert_int_equal(entry.rows, info.ids);
-    assert_ok(dkvb_journal_get_classes(model, 1, marks));
+    assert_ok(dkvb_journal_get_terms(model, 1, marks, effects));
     assert_memory_equal(marks, classes, CLASSES);
-    assert_ok(dkvb_journal_get_effects(model, 1, effects));
     assert_memory_equal(effects, info_of(plan).effects, sizeof effects);
     assert_int_equal(dkvb_forget_apply(plan, model, set, NULL), DKVB_ESTATE);
     assert_message("applied already");
@@ -94,7 +94,7 @@ static void a_plan_is_not_applied_to_a_model_that_changed(void **state)
     assert_ok(dkvb_forget_apply(first, model, set, NULL));
     assert_int_equal(dkvb_forget_apply(second, model, set, NULL), DKVB_EMISMATCH);
     assert_message("journal is not what it was");
-    assert_int_equal(dkvb_journal_count(model), 1);
+    assert_int_equal(journal_count(model), 1);
     dkvb_model_free(model);
     dkvb_codeset_free(set);
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS); /* the same once more, then other values */
@@ -102,7 +102,7 @@ static void a_plan_is_not_applied_to_a_model_that_changed(void **state)
     assert_non_null(values);
     assert_ok(dkvb_model_get_values(model, values));
     values[5] += 1.0f;
-    assert_ok(dkvb_model_set_values(model, values));
+    assert_ok(dkvb_model_set_values(model, values, 0));
     assert_int_equal(dkvb_forget_apply(third, model, set, NULL), DKVB_EMISMATCH);
     assert_message("values are not what they were");
     free(values);
@@ -130,14 +130,14 @@ static void nothing_is_never_done(void **state)
     by_mask.force = 1; /* which cannot do what is not there */
     dkvb_plan_free(assert_plan_refused(model, NULL, &by_mask, DKVB_REFUSED_NOTHING, false));
     by_mask.force = 0;
-    assert_ok(dkvb_mask_add(mask, 3, 5));
+    assert_ok(dkvb_mask_set(mask, 3, 5, 1));
     assert_ok(dkvb_forget_plan(&plan, model, NULL, &by_mask, NULL));
     assert_ok(dkvb_forget_apply(plan, model, NULL, NULL));
     dkvb_plan_free(plan);
     dkvb_plan_free(assert_plan_refused(model, NULL, &by_mask, DKVB_REFUSED_NOTHING, true)); /* masked already */
     assert_plan_forced(model, NULL, by_mask);
-    assert_ok(dkvb_model_undo(model, 1));
-    assert_true(dkvb_mask_has(model->mask, 3, 5)); /* for that is what force is good for */
+    assert_ok(dkvb_model_undo(model, 1, NULL));
+    assert_true(mask_has(model->mask, 3, 5)); /* for that is what force is good for */
     /* A class whose held-out rows are all wrong already has none that would show it. */
     q.budget = 40;
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
@@ -254,8 +254,8 @@ static void assert_forgotten_again(const dkvb_model *model, const dkvb_codeset *
     assert_int_equal(first.again, 0);
     assert_true(again.found && !again.measured && again.target == first.target);
     assert_true(again.pairs_new > 0 && again.budget == again.pairs);
-    assert_ok(dkvb_journal_get_classes(model, again.id, marks));
-    assert_ok(dkvb_journal_get_classes(model, first.id, asked));
+    assert_ok(dkvb_journal_get_terms(model, again.id, marks, NULL));
+    assert_ok(dkvb_journal_get_terms(model, first.id, asked, NULL));
     for (uint32_t l = 0; l < CLASSES; l++)
         assert_int_equal(marks[l] == DKVB_FORGET, asked[l] == DKVB_FORGET);
     for (size_t part = 0; part < DKVB__PARTS; part++)
@@ -284,7 +284,7 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
         plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
         for (size_t i = 0; i < 3; i++) {
             dkvb_forget_request q = request_for(classes, orders[o][i]);
-            uint64_t entries = dkvb_journal_count(model);
+            uint64_t entries = journal_count(model);
             dkvb_plan *plan;
 
             q.target = i == 0 ? first_target : 0.0;
@@ -295,8 +295,8 @@ static void earlier_requests_are_set_aside_and_stay_forgotten(void **state)
             again += info_of(plan).again;
             assert_int_equal(info_of(plan).not_again, 0);
             assert_ok(dkvb_forget_apply(plan, model, set, NULL));
-            assert_int_equal(dkvb_journal_count(model), entries + 1 + info_of(plan).again);
-            for (uint64_t j = entries + 1; j < dkvb_journal_count(model); j++)
+            assert_int_equal(journal_count(model), entries + 1 + info_of(plan).again);
+            for (uint64_t j = entries + 1; j < journal_count(model); j++)
                 assert_forgotten_again(model, set, j, entries);
             for (size_t j = 0; j <= i; j++) {
                 const dkvb_class_effect *e = &info_of(plan).effects[orders[o][j]];
@@ -512,7 +512,7 @@ static void a_codeset_codes_or_a_mask_of_another_model_are_refused(void **state)
     plan_fit(&other, &other_set, false, rows, labels, NULL, ROWS);
     few_keys = false;
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(other)));
-    assert_ok(dkvb_mask_add(mask, 1, 1));
+    assert_ok(dkvb_mask_set(mask, 1, 1, 1));
     by_mask.mask = mask;
     assert_plan_fails(model, NULL, &by_mask, DKVB_EMISMATCH, "");
     label = set->part[DKVB_PART_HELD_OUT].labels[0];
@@ -607,7 +607,7 @@ static void the_journal_has_the_terms_of_the_plan(void **state)
     assert_string_equal(entry.method, "contrast");
     assert_int_equal(entry.strength, DKVB_STRENGTH_SUPPRESS);
     assert_true(entry.found && entry.target == 0.25 && entry.max_retain_drop == 0.5 && entry.max_class_loss == 0.75);
-    assert_int_equal(entry.budget, dkvb_mask_count(info_of(plan).mask));
+    assert_int_equal(entry.budget, dkvb__mask_count(info_of(plan).mask));
     assert_true(entry.has_commitment && entry.salted);
     dkvb_plan_free(plan);
     /* A budget that was given has no target, and codes without labels no classes. */
@@ -715,7 +715,7 @@ static void only_what_is_in_force_is_set_aside(void **state)
     (void)state;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     dkvb_plan_free(apply_request(model, set, &q));
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     q = request_for(classes, 2);
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     assert_int_equal(info_of(plan).classes[1], DKVB_KEEP);
@@ -776,7 +776,7 @@ static void nothing_else_is_forgotten_again_for_a_given_budget(void **state)
     assert_true(right_rows(model, set, 0) > 0);
     q = request_for(classes, 1); /* what had no target does not come back */
     plan = apply_request(model, set, &q);
-    for (uint64_t i = 1; i < dkvb_journal_count(model); i++)
+    for (uint64_t i = 1; i < journal_count(model); i++)
         assert_int_not_equal(entry_at(model, i).again, 1);
     dkvb_plan_free(plan);
     q = request_for(classes, 2);
@@ -831,11 +831,11 @@ static void pairs_that_were_purged_are_not_new(void **state)
     plan = assert_plan_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, false);
     assert_non_null(strstr(info_of(plan).refusal, "no pair of the model speaks"));
     dkvb_plan_free(plan);
-    assert_ok(dkvb_mask_add(mask, 3, 5));
+    assert_ok(dkvb_mask_set(mask, 3, 5, 1));
     dkvb_plan_free(apply_request(model, NULL, &q));
     assert_ok(dkvb_model_purge(model));
     dkvb_plan_free(assert_plan_refused(model, NULL, &q, DKVB_REFUSED_NOTHING, true));
-    assert_ok(dkvb_mask_add(mask, 4, 6));
+    assert_ok(dkvb_mask_set(mask, 4, 6, 1));
     plan = apply_request(model, NULL, &q);
     assert_int_equal(info_of(plan).pairs, 2);
     assert_int_equal(info_of(plan).pairs_new, 1);
@@ -851,7 +851,7 @@ static double loss_of_others(const dkvb_class_effect *effects, const uint8_t *cl
 
     for (uint32_t l = 0; l < CLASSES; l++)
         if (classes[l] == DKVB_KEEP)
-            dkvb_effect_add(&sum, &effects[l]);
+            dkvb__effect_add(&sum, &effects[l]);
     return sum.loss;
 }
 
@@ -937,13 +937,13 @@ static void a_mapped_model_is_not_planned_on(void **state)
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     q.budget = 5;
     assert_ok(dkvb_model_save(model, path));
-    assert_ok(dkvb_model_map(&mapped, path, NULL));
+    assert_ok(map_model(&mapped, path, NULL));
     assert_plan_fails(mapped, NULL, &q, DKVB_ESTATE, "");
     assert_ok(dkvb_forget_plan(&plan, model, NULL, &q, NULL));
     assert_int_equal(dkvb_forget_apply(plan, mapped, NULL, NULL), DKVB_ESTATE);
     assert_ok(dkvb_model_add_classes(model, 1));
     assert_int_equal(dkvb_forget_apply(plan, model, NULL, NULL), DKVB_EMISMATCH);
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(journal_count(model), 0);
     dkvb_plan_free(plan);
     dkvb_codeset_free(set);
     dkvb_model_free(mapped);

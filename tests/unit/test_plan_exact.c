@@ -79,7 +79,7 @@ static void exact_gives_what_never_had_the_rows(void **state)
         assert_true(info_of(plan).resumed);
         assert_ok(dkvb_forget_apply(plan, model, behind, NULL));
         dkvb_plan_free(plan);
-        assert_int_equal(dkvb_journal_count(model), 1);
+        assert_int_equal(journal_count(model), 1);
         assert_same_values(model, never);
         behind_bytes = bytes_of(NULL, behind, &behind_size);
         assert_same_bytes(bytes, size, behind_bytes, behind_size);
@@ -112,7 +112,7 @@ static void exact_takes_back_what_masked_the_same_rows(void **state)
     assert_ok(dkvb_forget_apply(plan, model, set, NULL));
     dkvb_plan_free(plan);
     assert_int_equal(entry_at(model, 0).state, DKVB_JOURNAL_UNDONE);
-    assert_int_equal(dkvb_mask_count(model->mask), 0);
+    assert_int_equal(dkvb__mask_count(model->mask), 0);
     assert_int_equal(right_rows(model, set, 1), 0);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
@@ -208,7 +208,7 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     behind = copy_of(set);
     assert_ok(dkvb_model_set_class_name(model, 2, "cat"));
     assert_ok(dkvb_model_set_encoder(model, "some encoder"));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     dtype = model->values_dtype;
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &taught));
     assert_ok(dkvb_model_count_classes(model, taught.codes, taught.k, taught.labels, taught.n, NULL));
@@ -346,7 +346,7 @@ static void exact_must_be_applied_with_its_codeset(void **state)
     assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
     assert_int_equal(dkvb_forget_apply(plan, model, NULL, NULL), DKVB_EINVAL);
     assert_message("made with a codeset");
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(journal_count(model), 0);
     dkvb_plan_free(plan);
     /* A model that never had the rows has no entry to go by: the request is new to it. */
     for (size_t r = 0; r < ROWS; r++)

@@ -136,7 +136,7 @@ static void a_saved_plan_does_later_what_it_would_have_done_at_once(void **state
     q.classes = NULL;
     q.requests = "class 0\nclass 2\tletter\n";
     assert_same_later(model, set, &q);
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_same_later(model, set, &q); /* of which one is forgotten already */
     q.requests = "ids 3,4,5\nclass 0\n";
     q.strength = DKVB_STRENGTH_EXACT; /* takes the entry back that suppressed the class */
@@ -196,7 +196,7 @@ static void a_refused_plan_is_saved_and_shown_and_not_applied(void **state)
     assert_same_found(plan, loaded);
     assert_int_equal(dkvb_forget_apply(loaded, model, set, NULL), DKVB_EREFUSED);
     assert_string_equal(dkvb_last_error(), info_of(plan).refusal);
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(model->journal.count, 0);
     dkvb_plan_free(plan);
     dkvb_plan_free(loaded);
     q.force = 1;
@@ -238,11 +238,11 @@ static void a_saved_plan_is_not_for_another_model_or_codeset(void **state)
     other = saved_model(model, NULL);
     values = calloc(dkvb__pair_count(other) * CLASSES, sizeof *values);
     assert_non_null(values);
-    assert_ok(dkvb_model_set_values(other, values));
+    assert_ok(dkvb_model_set_values(other, values, 0));
     free(values);
     assert_int_equal(dkvb_forget_apply(loaded, other, set, NULL), DKVB_EMISMATCH);
     assert_message("values are not what they were");
-    assert_int_equal(dkvb_journal_count(other), 0);
+    assert_int_equal(other->journal.count, 0);
     dkvb_model_free(other);
     assert_int_equal(set->part[0].n + set->part[1].n, ROWS);
     assert_ok(dkvb_forget_apply(loaded, model, set, NULL)); /* none of the refusals took anything from it */
@@ -279,7 +279,7 @@ static void a_saved_plan_finishes_the_codes_of_a_model_that_has_it(void **state)
         third = saved_plan(plan);
         assert_ok(dkvb_forget_apply(plan, model, set, NULL));
         assert_ok(dkvb_forget_apply(again, model, old, &entry));
-        assert_true(entry == 0 && dkvb_journal_count(model) == 1);
+        assert_true(entry == 0 && model->journal.count == 1);
         assert_same_codes_file(set, old);
         assert_int_equal(dkvb_forget_apply(third, model, old, NULL), DKVB_ESTATE);
         assert_message("applied already, to the model and to the codes");

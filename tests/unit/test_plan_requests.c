@@ -87,11 +87,11 @@ static void a_text_of_requests_is_one_plan_with_an_entry_each(void **state)
     assert_true(info.classes[1] == DKVB_FORGET && info.classes[2] == DKVB_FORGET && info.classes[3] == DKVB_KEEP);
     assert_true(info.pairs == info.requests[0].pairs + info.requests[1].pairs + info.requests[2].pairs);
     assert_true(info.pairs_new == info.requests[0].pairs_new + info.requests[1].pairs_new + info.requests[2].pairs_new);
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(model->journal.count, 0);
     assert_ok(dkvb_forget_apply(plan, model, set, &entry));
     assert_int_equal(entry, 1);
-    assert_int_equal(dkvb_journal_count(model), 3);
-    assert_int_equal(dkvb_mask_count(model->mask), info.pairs_new);
+    assert_int_equal(model->journal.count, 3);
+    assert_int_equal(dkvb__mask_count(model->mask), info.pairs_new);
     assert_string_equal(entry_at(model, 0).reason, "by letter 17");
     assert_string_equal(entry_at(model, 1).reason, "spring");
     assert_true(dkvb_journal_names_rows(model, 2, ids, n));
@@ -104,13 +104,13 @@ static void a_text_of_requests_is_one_plan_with_an_entry_each(void **state)
     assert_true(info.forgotten == 3 && !info.refused && info.pairs == 0);
     assert_true(info.requests[0].entry == 1 && info.requests[1].entry == 2 && info.requests[2].entry == 3);
     assert_ok(dkvb_forget_apply(plan, model, set, &entry));
-    assert_true(entry == 0 && dkvb_journal_count(model) == 3);
+    assert_true(entry == 0 && model->journal.count == 3);
     dkvb_plan_free(plan);
 
     /* On a backup it is all to be done again, and the same comes of it; of one line undone, that line. */
     dkvb_plan_free(apply_request(backup, set, &q));
     assert_same_model(model, backup);
-    assert_ok(dkvb_model_undo(backup, 2));
+    assert_ok(dkvb_model_undo(backup, 2, NULL));
     plan = apply_request(backup, set, &q);
     assert_true(info_of(plan).forgotten == 2 && info_of(plan).requests[1].entry == 5);
     assert_true(dkvb_mask_equal(model->mask, backup->mask));
@@ -138,8 +138,8 @@ static void requests_are_planned_as_if_they_came_one_by_one(void **state)
         single = request_for(classes, l);
         dkvb_plan_free(apply_request(other, set, &single));
     }
-    entries = dkvb_journal_count(other);
-    assert_int_equal(dkvb_journal_count(model), entries);
+    entries = other->journal.count;
+    assert_int_equal(model->journal.count, entries);
     assert_true(dkvb_mask_equal(model->mask, other->mask));
     for (uint64_t i = 0; i < entries; i++) {
         dkvb_journal_entry a = entry_at(model, i), b = entry_at(other, i);
@@ -340,7 +340,7 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     assert_true(info.request_count == 2 && info.requests[0].entry == 1 && info.requests[1].entry == 2);
     assert_ok(dkvb_forget_apply(plan, model, set, &entry));
     dkvb_plan_free(plan);
-    assert_true(entry == 1 && dkvb_journal_count(model) == 2);
+    assert_true(entry == 1 && model->journal.count == 2);
     assert_true(entry_at(model, 0).by_class && !entry_at(model, 1).by_class);
     assert_true(entry_at(model, 0).measured && !entry_at(model, 1).measured);
     assert_true(dkvb_journal_names_rows(model, 2, ids, n));
@@ -391,7 +391,7 @@ static void exact_requests_are_finished_where_only_the_codeset_is_left(void **st
     dkvb_plan_free(apply_request(model, set, &q));
     plan = apply_request(model, old, &q); /* the codes file was not saved */
     assert_true(info_of(plan).resumed && info_of(plan).forgotten == 0);
-    assert_int_equal(dkvb_journal_count(model), 2);
+    assert_int_equal(model->journal.count, 2);
     assert_same_rows(set, old);
     dkvb_plan_free(plan);
     dkvb_codeset_free(set);
@@ -431,8 +431,8 @@ static void requests_without_memory_change_nothing(void **state)
             if (rc) {
                 assert_int_equal(rc, DKVB_ENOMEM);
                 counter.fail_at = SIZE_MAX;
-                assert_int_equal(dkvb_journal_count(limited), 0);
-                assert_int_equal(dkvb_mask_count(limited->mask), 0);
+                assert_int_equal(limited->journal.count, 0);
+                assert_int_equal(dkvb__mask_count(limited->mask), 0);
                 assert_int_equal(fresh->part[DKVB_PART_TRAINING].n, rows_before);
                 assert_same_model(model, limited);
             }

@@ -86,12 +86,12 @@ static void a_forgotten_class_is_not_trained_on(void **state)
     assert_memory_equal(model->trained, trained, 16);
     assert_null(model->training);
     assert_ok(train(model, 1 + 4 + 8, 0)); /* the others */
-    assert_int_equal(dkvb_journal_count(model), 1);
+    assert_int_equal(journal_count(model), 1);
     assert_ok(train(model, 1 + 4 + 8, 1)); /* nothing came back */
-    assert_int_equal(dkvb_journal_count(model), 1);
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_int_equal(journal_count(model), 1);
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_ok(train(model, 2, 0)); /* taken back */
-    assert_int_equal(dkvb_journal_count(model), 2);
+    assert_int_equal(journal_count(model), 2);
     dkvb_model_free(model);
 }
 
@@ -123,23 +123,23 @@ static void relearning_ends_the_forgetting_and_keeps_its_pairs_masked(void **sta
     forget(model, 1, 2);
     forget(model, 3, 3);
     replay(model, 1);
-    masked = dkvb_mask_count(model->mask);
+    masked = dkvb__mask_count(model->mask);
     assert_ok(train(model, 1 + 2, 1));
-    assert_int_equal(dkvb_journal_count(model), 5); /* one for each forgetting that is over */
+    assert_int_equal(journal_count(model), 5); /* one for each forgetting that is over */
     for (uint64_t id = 4; id <= 5; id++) {
         dkvb_journal_entry e = entry_at(model, id);
 
         assert_true(e.kind == DKVB_JOURNAL_RELEARN && e.state == DKVB_JOURNAL_DONE && e.pairs == 0 && e.by_class);
         assert_int_equal(e.ends, id == 4 ? 1 : 3);
         assert_string_equal(e.method, "relearn");
-        assert_ok(dkvb_journal_get_classes(model, id, marks));
+        assert_ok(dkvb_journal_get_terms(model, id, marks, NULL));
         expected[1] = DKVB_FORGET; /* class 2 did not come back */
         assert_memory_equal(marks, expected, CLASSES);
     }
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_RELEARNED);
     assert_int_equal(entry_at(model, 2).state, DKVB_JOURNAL_ACTIVE);
     assert_int_equal(entry_at(model, 3).state, DKVB_JOURNAL_RELEARNED);
-    assert_int_equal(dkvb_mask_count(model->mask), masked);
+    assert_int_equal(dkvb__mask_count(model->mask), masked);
     assert_ok(train(model, 2 + 4, 0)); /* it is over as a whole */
     assert_int_equal(train(model, 8, 0), DKVB_ESTATE);
     assert_ok(dkvb_model_verify(model));
@@ -165,7 +165,7 @@ static void what_is_over_can_be_undone_or_purged_but_not_repeated_or_ended_twice
         uint64_t masked;
 
         forget(model, 1, 1);
-        masked = dkvb_mask_count(model->mask);
+        masked = dkvb__mask_count(model->mask);
         assert_ok(train(model, 2, 1));
         o.again = 1;
         assert_int_equal(dkvb_model_forget(model, model->mask, &o, NULL), DKVB_EINVAL);
@@ -173,19 +173,19 @@ static void what_is_over_can_be_undone_or_purged_but_not_repeated_or_ended_twice
         assert_int_equal(dkvb_model_relearn(model, 1, NULL, NULL), DKVB_ESTATE);
         assert_message("journal entry 1 is over already");
         assert_ok(dkvb_journal_get_mask(model, 1, &pairs));
-        assert_int_equal(dkvb_mask_count(pairs), masked);
+        assert_int_equal(dkvb__mask_count(pairs), masked);
         dkvb_mask_free(pairs);
         if (purge) {
             assert_ok(dkvb_model_purge(model));
-            assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
+            assert_int_equal(dkvb_model_undo(model, 1, NULL), DKVB_ESTATE);
             assert_message("was purged");
             assert_int_equal(entry_at(model, 3).pairs, masked);
         } else {
-            assert_ok(dkvb_model_undo(model, 1));
+            assert_ok(dkvb_model_undo(model, 1, NULL));
             assert_int_equal(entry_at(model, 3).pairs, masked);
-            assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
+            assert_int_equal(dkvb_model_undo(model, 1, NULL), DKVB_ESTATE);
         }
-        assert_int_equal(dkvb_mask_count(model->mask), 0);
+        assert_int_equal(dkvb__mask_count(model->mask), 0);
         assert_int_equal(entry_at(model, 1).state, purge ? DKVB_JOURNAL_RELEARNED : DKVB_JOURNAL_UNDONE);
         assert_ok(dkvb_model_save(model, path));
         assert_ok(dkvb_model_load(&loaded, path, NULL));
@@ -218,7 +218,7 @@ static void rows_that_were_forgotten_by_their_ids_are_ended_by_hand(void **state
     assert_message("journal entry 2 forgets nothing");
     assert_int_equal(dkvb_model_relearn(model, 3, NULL, NULL), DKVB_ENOTFOUND);
     assert_int_equal(dkvb_model_relearn(model, 0, NULL, NULL), DKVB_ENOTFOUND);
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_int_equal(dkvb_model_relearn(model, 1, NULL, NULL), DKVB_ESTATE);
     assert_message("journal entry 1 was undone");
     assert_ok(dkvb_model_verify(model));
@@ -241,14 +241,14 @@ static void a_step_that_brings_a_class_back_did_nothing(void **state)
         assert_ok(dkvb_model_train_step(relearn ? other : model, live, 1, labels_of(4), ROWS, NULL));
         assert_int_equal(dkvb_model_train_step(relearn ? other : model, live, 1, labels_of(2), ROWS, NULL),
                          relearn ? DKVB_OK : DKVB_ESTATE);
-        assert_ok(dkvb_model_train_end(relearn ? other : model));
-        assert_int_equal(dkvb_journal_count(relearn ? other : model), 1 + relearn);
+        assert_ok(dkvb_model_train_end(relearn ? other : model, 1));
+        assert_int_equal(journal_count(relearn ? other : model), 1 + relearn);
     }
     /* An aborted training ends nothing. */
     assert_ok(dkvb_model_train_begin(model, &o));
     assert_ok(dkvb_model_train_step(model, live, 1, labels_of(2), ROWS, NULL));
-    dkvb_model_train_abort(model);
-    assert_int_equal(dkvb_journal_count(model), 1);
+    assert_ok(dkvb_model_train_end(model, 0));
+    assert_int_equal(journal_count(model), 1);
     assert_int_equal(entry_at(model, 1).state, DKVB_JOURNAL_ACTIVE);
     o.relearn = 2;
     assert_int_equal(dkvb_model_train_begin(model, &o), DKVB_EINVAL);
@@ -280,8 +280,8 @@ static void a_step_that_failed_ends_no_forgetting(void **state)
         mem.fail_at = SIZE_MAX;
     }
     assert_ok(dkvb_model_train_step(loaded, live, 1, labels_of(4), ROWS, NULL));
-    assert_ok(dkvb_model_train_end(loaded));
-    assert_int_equal(dkvb_journal_count(loaded), 1);
+    assert_ok(dkvb_model_train_end(loaded, 1));
+    assert_int_equal(journal_count(loaded), 1);
     dkvb_model_free(loaded);
     dkvb_model_free(model);
     assert_int_equal(mem.live, 0);
@@ -327,7 +327,7 @@ static void each_allocation_of_a_relearning_may_fail(void **state)
         mem.fail_at = mem.calls + fail_at;
         rc = dkvb_model_train(loaded, live, 1, labels_of(2), ROWS, &train, NULL);
         mem.fail_at = SIZE_MAX;
-        assert_int_equal(dkvb_journal_count(loaded), rc ? 7 : 14);
+        assert_int_equal(journal_count(loaded), rc ? 7 : 14);
         assert_ok(dkvb_model_verify(loaded));
         dkvb_model_free(loaded);
         assert_int_equal(mem.live, 0);
@@ -361,7 +361,7 @@ static void forged_relearnings_are_refused(void **state)
     (void)state;
     forget(model, 1, 1);
     forget(model, 2, 2);
-    assert_ok(dkvb_model_undo(model, 2));
+    assert_ok(dkvb_model_undo(model, 2, NULL));
     assert_ok(train(model, 2, 1));
     start[1] = 8;
     for (size_t i = 1; i < 4; i++) {

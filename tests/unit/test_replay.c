@@ -7,6 +7,7 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 #include "bottleneck/value_types.h"
+#include "unlearn/replay.h"
 
 enum { VALUES = CODEBOOKS * KEYS * CLASSES };
 
@@ -57,7 +58,7 @@ static dkvb_model *never_trained_on(const dkvb_model *keys, uint32_t k, bool (*g
     options.top_k = k;
     o.ids = kept_ids;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    assert_ok(dkvb_model_set_values(model, NULL, dtype));
     assert_ok(dkvb_model_train(model, kept, k, kept_labels, n, &o, NULL));
     assert_ok(dkvb_model_count_classes(model, kept, k, kept_labels, n, NULL));
     return model;
@@ -71,7 +72,7 @@ static dkvb_codeset *codeset_of(const dkvb_model *model, uint32_t k)
 
     options.top_k = k;
     assert_ok(dkvb_codeset_new(&set, dkvb_model_codebooks(model), &options));
-    assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
+    assert_ok(codeset_add(set, DKVB_PART_TRAINING, ids, labels, codes, ROWS));
     assert_ok(dkvb_codeset_add_session(set, model, &o, NULL, 0));
     return set;
 }
@@ -166,7 +167,7 @@ static void a_replay_can_be_repeated_until_the_codeset_is_saved(void **state)
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_same_learning(model, expected);
-    assert_string_equal(dkvb_model_encoder(model), "pixels"); /* replaying asks no encoder */
+    assert_string_equal(encoder_of(model), "pixels"); /* replaying asks no encoder */
     assert_int_equal(dkvb_model_replay(model, set, without, n - 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     dkvb_codeset_free(set);
     dkvb_model_free(expected);
@@ -211,7 +212,7 @@ static void purged_pairs_stay_dead(void **state)
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_ok(dkvb_codeset_remove(set, without, n, NULL));
-    assert_ok(dkvb_replay_check(model, set, NULL, 0, NULL)); /* the fingerprint is of rows, not of live pairs */
+    assert_ok(dkvb__replay_check(model, set, NULL, 0, NULL)); /* the fingerprint is of rows, not of live pairs */
     for (; dkvb_mask_next(mask, from, &pair); from = pair + 1)
         assert_true(dkvb__values_zero((const float *)model->values + pair * CLASSES, DKVB_DTYPE_F32, CLASSES));
     assert_ok(dkvb_model_verify(model));
@@ -246,7 +247,7 @@ static void a_replay_that_fails_changes_nothing(void **state)
     assert_int_equal(dkvb_model_replay(model, set, without + 1, 1, NULL, NULL, NULL), DKVB_EMISMATCH);
     assert_message("1800 rows, the codes account for 1797");
     assert_same_learning(model, before);
-    assert_int_equal(dkvb_journal_count(model), 0);
+    assert_int_equal(journal_count(model), 0);
     dkvb_codeset_free(set);
     dkvb_model_free(before);
     dkvb_model_free(model);
@@ -309,22 +310,22 @@ static dkvb_model *train_twice(const dkvb_model *keys, uint32_t k, bool (*gone)(
 
     options.top_k = k;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), FIRST_CLASSES, &options));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_BF16));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_BF16));
     train_session(model, k, in_first, gone, first);
     for (size_t r = 0; set && r < ROWS; r++)
         if (in_first(r))
-            assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
+            assert_ok(codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
     if (set)
         assert_ok(dkvb_codeset_add_session(set, model, &first, NULL, 0));
     assert_ok(dkvb_model_add_classes(model, CLASSES - FIRST_CLASSES));
-    assert_ok(dkvb_model_set_values_dtype(model, dtype));
+    assert_ok(dkvb_model_set_values(model, NULL, dtype));
     train_session(model, k, in_second, gone, second);
     for (size_t r = 0; set && r < ROWS; r++) {
         if (!in_second(r))
             continue;
         took_part[n++] = ids[r];
         if (!in_first(r))
-            assert_ok(dkvb_codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
+            assert_ok(codeset_add(set, DKVB_PART_TRAINING, &ids[r], &labels[r], codes + r * size, 1));
     }
     if (set)
         assert_ok(dkvb_codeset_add_session(set, model, &second, took_part, n));
@@ -353,7 +354,7 @@ static void sessions_are_replayed_in_turn(void **state)
                 if (every_seventh(r) && (in_first(r) || in_second(r)))
                     without[n++] = ids[r];
             assert_ok(dkvb_codeset_save(set, path));
-            assert_ok(dkvb_codeset_load(&loaded, path, NULL));
+            assert_ok(dkvb_codeset_load(&loaded, path, NULL, NULL));
             assert_ok(dkvb_model_replay(model, loaded, without, n, NULL, NULL, NULL));
             assert_same_learning(model, expected);
             assert_memory_equal(model->trained, expected->trained, sizeof model->trained);
@@ -399,15 +400,15 @@ static void codes_of_another_training_are_refused(void **state)
         }
         assert_int_equal(dkvb_model_replay(model, set, NULL, 0, NULL, NULL, NULL), DKVB_EMISMATCH);
         assert_message("the codes are not what the model was trained on");
-        assert_int_equal(dkvb_replay_check(model, set, NULL, 0, NULL), DKVB_EMISMATCH);
+        assert_int_equal(dkvb__replay_check(model, set, NULL, 0, NULL), DKVB_EMISMATCH);
         assert_same_learning(model, before);
         dkvb_codeset_free(set);
     }
     o.ids = ids;
     assert_ok(dkvb_model_train(model, codes, 1, labels, 0, &o, NULL)); /* a session without rows is one as well */
     last = codeset_of(model, 1);
-    assert_int_equal(dkvb_replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
-    assert_ok(dkvb_replay_check(before, last, NULL, 0, NULL));
+    assert_int_equal(dkvb__replay_check(model, last, NULL, 0, NULL), DKVB_EMISMATCH);
+    assert_ok(dkvb__replay_check(before, last, NULL, 0, NULL));
     dkvb_codeset_free(last);
     dkvb_model_free(before);
     dkvb_model_free(model);
@@ -422,28 +423,28 @@ static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
     dkvb_model *expected = never_trained_on(keys, 1, every_seventh, DKVB_DTYPE_F16);
     dkvb_codeset *set = codeset_of(model, 1);
     dkvb_mask *mask = mask_for_class(model, codes, 2, 90), *of_new;
-    dkvb_replay *replay, *other;
+    struct dkvb__replay *replay, *other;
     size_t n = list_gone(every_seventh, without);
 
     (void)state;
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
-    assert_ok(dkvb_replay_new(&replay, model, set, without, n, NULL));
-    assert_ok(dkvb_replay_new(&other, model, set, without, 1, NULL));
+    assert_ok(dkvb__replay_new(&replay, model, set, without, n, NULL));
+    assert_ok(dkvb__replay_new(&other, model, set, without, 1, NULL));
     assert_same_learning(model, before);
-    assert_same_learning(dkvb_replay_model(replay), expected);
-    assert_ok(dkvb_model_get_mask(dkvb_replay_model(replay), &of_new));
+    assert_same_learning(replay->after, expected);
+    assert_ok(dkvb_model_get_mask(replay->after, &of_new));
     assert_true(dkvb_mask_equal(of_new, mask));
-    assert_int_equal(dkvb_journal_count(model), 1);
-    assert_ok(dkvb_replay_commit(replay, NULL, &entry));
+    assert_int_equal(journal_count(model), 1);
+    assert_ok(dkvb__replay_commit(replay, NULL, &entry));
     assert_int_equal(entry, 2);
     assert_same_learning(model, expected);
     assert_ok(dkvb_model_verify(model));
-    assert_int_equal(dkvb_replay_commit(replay, NULL, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb_replay_commit(other, NULL, NULL), DKVB_ESTATE); /* it began from other values */
+    assert_int_equal(dkvb__replay_commit(replay, NULL, NULL), DKVB_ESTATE);
+    assert_int_equal(dkvb__replay_commit(other, NULL, NULL), DKVB_ESTATE); /* it began from other values */
     assert_same_learning(model, expected);
-    dkvb_replay_free(other);
-    dkvb_replay_free(replay);
-    dkvb_replay_free(NULL);
+    dkvb__replay_free(other);
+    dkvb__replay_free(replay);
+    dkvb__replay_free(NULL);
     dkvb_mask_free(of_new);
     dkvb_mask_free(mask);
     dkvb_codeset_free(set);
@@ -462,7 +463,7 @@ static void a_model_that_was_never_trained_is_trained_by_a_replay(void **state)
 
     (void)state;
     assert_ok(dkvb_model_new(&model, dkvb_model_codebooks(keys), CLASSES, NULL));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
     assert_ok(dkvb_model_count_classes(model, codes, 1, labels, 0, NULL)); /* so that classes are counted */
     assert_ok(dkvb_codeset_new(&empty, dkvb_model_codebooks(keys), NULL));
     assert_int_equal(dkvb_model_replay(model, empty, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);
@@ -499,7 +500,7 @@ static void each_allocation_may_fail(void **state)
             rc = dkvb_model_replay(model, set, without, n, NULL, NULL, NULL);
             if (rc) {
                 assert_same_learning(model, plain);
-                assert_int_equal(dkvb_journal_count(model), 0);
+                assert_int_equal(journal_count(model), 0);
             }
         }
         dkvb_model_free(model);

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "bottleneck/model.h"
+#include "unlearn/effect.h"
 
 static uint16_t codes[ROWS * CODEBOOKS];
 
@@ -43,7 +44,7 @@ static dkvb_status forget(dkvb_model *model, const dkvb_forget_options *o)
     dkvb_status rc;
 
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_mask_add(mask, 0, (uint32_t)dkvb_journal_count(model)));
+    assert_ok(dkvb_mask_set(mask, 0, (uint32_t)journal_count(model), 1));
     rc = dkvb_model_forget(model, mask, o, NULL);
     dkvb_mask_free(mask);
     return rc;
@@ -71,10 +72,10 @@ static void assert_full(const dkvb_model *model, uint64_t number, uint64_t again
     assert_true(e.target == 0.25 && e.max_retain_drop == 0.5 && e.max_class_loss == 1.0);
     assert_int_equal(e.has_after, after != NULL);
     assert_memory_equal(e.after, after ? after : (const uint8_t[32]){0}, 32);
-    assert_ok(dkvb_journal_get_classes(model, number, marks));
-    assert_ok(dkvb_journal_get_effects(model, number, effects));
+    assert_ok(dkvb_journal_get_terms(model, number, marks, NULL));
+    assert_ok(dkvb_journal_get_terms(model, number, NULL, effects));
     for (uint32_t l = 0; l < CLASSES; l++) {
-        dkvb_effect_add(&expected[l], &measured[l]);
+        dkvb__effect_add(&expected[l], &measured[l]);
         assert_int_equal(marks[l], asked[l] == DKVB_FORGET ? DKVB_FORGET : DKVB_KEEP);
         if (measured[l].rows == 0)
             memset(&expected[l], 0, sizeof expected[l]);
@@ -100,7 +101,7 @@ static void terms_outlive_files_new_classes_undo_and_purge(void **state)
     assert_full(model, 1, 0, NULL);
     assert_full(model, 2, 1, head);
     assert_ok(dkvb_model_add_classes(model, 3));
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_ok(dkvb_model_purge(model));
     assert_ok(dkvb_model_verify(model));
     for (int times = 0; times < 2; times++) {
@@ -108,19 +109,19 @@ static void terms_outlive_files_new_classes_undo_and_purge(void **state)
         assert_full(model, 2, 1, head);
         assert_ok(dkvb_model_save(model, path));
         dkvb_model_free(model);
-        assert_ok(times ? dkvb_model_load(&loaded, path, NULL) : dkvb_model_map(&loaded, path, NULL));
+        assert_ok(times ? dkvb_model_load(&loaded, path, NULL) : map_model(&loaded, path, NULL));
         model = loaded;
     }
     for (uint64_t i = 3; i <= 4; i++) { /* the undo and the purge */
         uint8_t marks[CLASSES + 3];
 
         assert_true(!entry_at(model, i).by_class && !entry_at(model, i).measured);
-        assert_ok(dkvb_journal_get_classes(model, i, marks));
+        assert_ok(dkvb_journal_get_terms(model, i, marks, NULL));
         for (uint32_t l = 0; l < CLASSES + 3; l++)
             assert_int_equal(marks[l], DKVB_KEEP);
     }
-    assert_int_equal(dkvb_journal_get_classes(model, 0, NULL), DKVB_ENOTFOUND);
-    assert_int_equal(dkvb_journal_get_effects(model, 5, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_journal_get_terms(model, 0, NULL, NULL), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_journal_get_terms(model, 5, NULL, NULL), DKVB_ENOTFOUND);
     dkvb_model_free(model);
 }
 
@@ -180,7 +181,7 @@ static void terms_that_cannot_be_are_refused_and_change_nothing(void **state)
 
     (void)state;
     assert_ok(forget(model, NULL));
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     dkvb_journal_head(model, before);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         dkvb_class_effect effects[CLASSES] = {wrong[i].effect};
@@ -200,7 +201,7 @@ static void terms_that_cannot_be_are_refused_and_change_nothing(void **state)
     }
     dkvb_journal_head(model, after);
     assert_memory_equal(before, after, 32);
-    assert_int_equal(dkvb_journal_count(model), 2);
+    assert_int_equal(journal_count(model), 2);
     dkvb_model_free(model);
 }
 
@@ -220,7 +221,7 @@ static void every_class_of_a_thousand_is_kept(void **state)
     assert_ok(forget(model, &o));
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_load(&loaded, path, NULL));
-    assert_ok(dkvb_journal_get_classes(loaded, 1, read));
+    assert_ok(dkvb_journal_get_terms(loaded, 1, read, NULL));
     assert_memory_equal(read, marks, MANY);
     dkvb_model_free(model);
     dkvb_model_free(loaded);
@@ -236,7 +237,7 @@ static unsigned char *file_without_chain(const char *path, size_t *size)
     unsigned char *data;
 
     assert_ok(forget(model, &o));
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     o.again = 1;
     o.classes = NULL;
     o.found = 0;

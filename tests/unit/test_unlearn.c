@@ -7,6 +7,7 @@
 
 #include "bottleneck/model.h"
 #include "kernels/kernels.h"
+#include "unlearn/choose.h"
 
 static uint16_t codes[ROWS * CODEBOOKS];
 
@@ -44,11 +45,13 @@ static void activations_are_counted_and_added(void **state)
 {
     static uint64_t whole[CODEBOOKS * KEYS], parts[CODEBOOKS * KEYS], sum;
     dkvb_model *model = trained_model(1, codes);
+    struct dkvb__run run;
 
     (void)state;
-    assert_ok(dkvb_activations_count(model, codes, 1, ROWS, whole, NULL));
-    assert_ok(dkvb_activations_count(model, codes, 1, 100, parts, NULL));
-    assert_ok(dkvb_activations_count(model, codes + 100 * CODEBOOKS, 1, ROWS - 100, parts, NULL));
+    assert_ok(dkvb__run_take(&run, NULL));
+    dkvb__count_marked(model, codes, ROWS, NULL, 0, whole, &run);
+    dkvb__count_marked(model, codes, 100, NULL, 0, parts, &run);
+    dkvb__count_marked(model, codes + 100 * CODEBOOKS, ROWS - 100, NULL, 0, parts, &run);
     assert_memory_equal(whole, parts, sizeof whole);
     for (size_t i = 0; i < CODEBOOKS * KEYS; i++)
         sum += whole[i];
@@ -65,8 +68,11 @@ static void every_codebook_is_counted(void **state)
     dkvb_codebooks_arrays arrays = DKVB_CODEBOOKS_ARRAYS_INIT;
     dkvb_keyinit_options o = DKVB_KEYINIT_OPTIONS_INIT;
     dkvb_model_options m = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_request q = DKVB_REQUEST_INIT;
+    struct dkvb__run run;
     dkvb_codebooks *cb;
     dkvb_model *model;
+    dkvb_mask *mask;
 
     (void)state;
     o.codebooks = MANY;
@@ -82,12 +88,18 @@ static void every_codebook_is_counted(void **state)
         if (many[i] != DKVB_CODE_NONE)
             expected[i / RANKS % MANY * FEW_KEYS + many[i]]++;
     }
-    assert_ok(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts, NULL));
+    assert_ok(dkvb__run_take(&run, NULL));
+    dkvb__count_marked(model, many, MANY_ROWS, NULL, 0, counts, &run);
     assert_memory_equal(counts, expected, sizeof counts);
     many[sizeof many / sizeof *many - 1] = FEW_KEYS;
-    assert_int_equal(dkvb_activations_count(model, many, RANKS, MANY_ROWS, counts, NULL), DKVB_EINVAL);
+    q.k = RANKS;
+    q.codes = many;
+    q.n = MANY_ROWS;
+    assert_ok(dkvb_mask_new(&mask, cb));
+    assert_int_equal(dkvb_unlearn_choose(mask, model, &q, 5, NULL), DKVB_EINVAL);
     assert_message("row 49, codebook 36 names key 3");
-    assert_memory_equal(counts, expected, sizeof counts);
+    assert_int_equal(dkvb__mask_count(mask), 0);
+    dkvb_mask_free(mask);
     dkvb_model_free(model);
     dkvb_codebooks_free(cb);
 }
@@ -118,9 +130,9 @@ static void the_most_selected_pairs_are_chosen_ties_to_the_lowest(void **state)
 
         assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
         assert_ok(dkvb_mask_new(&expected, dkvb_model_codebooks(model)));
-        assert_ok(dkvb_unlearn_by_activations(mask, counts, pairs));
+        dkvb__take_largest(mask, counts, pairs);
         for (size_t i = 0; i < pairs && i < CODEBOOKS * KEYS && sorted[i][0] > 0; i++)
-            assert_ok(dkvb_mask_add(expected, (uint32_t)(sorted[i][1] / KEYS), (uint32_t)(sorted[i][1] % KEYS)));
+            assert_ok(dkvb_mask_set(expected, (uint32_t)(sorted[i][1] / KEYS), (uint32_t)(sorted[i][1] % KEYS), 1));
         assert_true(dkvb_mask_equal(mask, expected));
         dkvb_mask_free(mask);
         dkvb_mask_free(expected);
@@ -128,25 +140,32 @@ static void the_most_selected_pairs_are_chosen_ties_to_the_lowest(void **state)
     dkvb_model_free(model);
 }
 
+static dkvb_mask *of_examples(const dkvb_model *model, uint64_t rows_drawn, uint64_t seed)
+{
+    dkvb_request q = DKVB_REQUEST_INIT;
+    dkvb_mask *mask;
+
+    q.method = DKVB_METHOD_EXAMPLES;
+    q.codes = codes;
+    q.n = ROWS;
+    q.seed = seed;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_unlearn_choose(mask, model, &q, rows_drawn, NULL));
+    return mask;
+}
+
 static void examples_mask_every_pair_they_select(void **state)
 {
     dkvb_model *model = trained_model(1, codes);
-    dkvb_mask *few, *again, *other, *all;
+    dkvb_mask *few = of_examples(model, 1, 5), *again = of_examples(model, 1, 5), *other = of_examples(model, 3, 6),
+              *all = of_examples(model, ROWS + 10, 0);
 
     (void)state;
-    assert_ok(dkvb_mask_new(&few, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_mask_copy(&again, few));
-    assert_ok(dkvb_mask_copy(&other, few));
-    assert_ok(dkvb_mask_copy(&all, few));
-    assert_ok(dkvb_unlearn_by_examples(few, codes, 1, ROWS, 1, 5));
-    assert_int_equal(dkvb_mask_count(few), CODEBOOKS);
-    assert_ok(dkvb_unlearn_by_examples(again, codes, 1, ROWS, 1, 5));
+    assert_int_equal(dkvb__mask_count(few), CODEBOOKS);
     assert_true(dkvb_mask_equal(few, again));
-    assert_ok(dkvb_unlearn_by_examples(other, codes, 1, ROWS, 3, 6));
-    assert_true(dkvb_mask_count(other) > CODEBOOKS);
-    assert_ok(dkvb_unlearn_by_examples(all, codes, 1, ROWS, ROWS + 10, 0));
+    assert_true(dkvb__mask_count(other) > CODEBOOKS);
     for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
-        assert_true(dkvb_mask_has(all, (uint32_t)(i % CODEBOOKS), codes[i]));
+        assert_true(mask_has(all, (uint32_t)(i % CODEBOOKS), codes[i]));
     dkvb_mask_free(few);
     dkvb_mask_free(again);
     dkvb_mask_free(other);
@@ -196,7 +215,7 @@ static void undo_restores_every_score_bit_for_bit(void **state)
     entry = forget(model, mask, "test");
     logits_of(model, after);
     assert_memory_not_equal(before, after, sizeof before);
-    assert_ok(dkvb_model_undo(model, entry));
+    assert_ok(dkvb_model_undo(model, entry, NULL));
     logits_of(model, after);
     assert_memory_equal(before, after, sizeof before);
     dkvb_mask_free(mask);
@@ -219,7 +238,7 @@ static void requests_commute_and_undo_takes_back_only_its_own(void **state)
     logits_of(a, first);
     logits_of(b, second);
     assert_memory_equal(first, second, sizeof first);
-    assert_ok(dkvb_model_undo(a, entry)); /* the earlier of two that overlap or not: what remains is `one` */
+    assert_ok(dkvb_model_undo(a, entry, NULL)); /* the earlier of two that overlap or not: what remains is `one` */
     assert_ok(dkvb_model_get_mask(a, &in_force));
     assert_true(dkvb_mask_equal(in_force, one));
     dkvb_mask_free(in_force);
@@ -248,20 +267,44 @@ static void the_journal_tells_what_was_done(void **state)
     assert_true(e.pairs == 50 && e.pairs_new == 0);
     assert_ok(dkvb_journal_get_mask(model, 1, &listed));
     assert_true(dkvb_mask_equal(listed, mask));
-    assert_ok(dkvb_model_undo(model, 1));
+    assert_true(e.in_force == 1 && e.state == DKVB_JOURNAL_ACTIVE);
+    assert_ok(dkvb_model_undo(model, 1, NULL));
     assert_ok(dkvb_journal_get(model, 0, &e));
-    assert_int_equal(e.state, DKVB_JOURNAL_UNDONE);
+    assert_true(e.in_force == 0 && e.state == DKVB_JOURNAL_UNDONE);
     assert_ok(dkvb_journal_get(model, 2, &e));
     assert_true(e.kind == DKVB_JOURNAL_UNDO && e.ends == 1 && e.pairs == 0); /* entry 2 still masks them all */
-    assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_undo(model, 1, NULL), DKVB_ESTATE);
     assert_message("undone already");
-    assert_int_equal(dkvb_model_undo(model, 3), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_undo(model, 3, NULL), DKVB_ESTATE);
     assert_message("not a forgetting");
-    assert_int_equal(dkvb_model_undo(model, 4), DKVB_ENOTFOUND);
-    assert_int_equal(dkvb_model_undo(model, 0), DKVB_ENOTFOUND);
+    assert_int_equal(dkvb_model_undo(model, 4, NULL), DKVB_ENOTFOUND);
     assert_int_equal(dkvb_journal_get(model, 3, &e), DKVB_ENOTFOUND);
     dkvb_mask_free(mask);
     dkvb_mask_free(listed);
+    dkvb_model_free(model);
+}
+
+static void undo_takes_the_latest_that_is_active_unless_it_is_told_which(void **state)
+{
+    dkvb_model *model = trained_model(1, codes);
+    uint64_t undone = 0;
+
+    (void)state;
+    for (int32_t label = 0; label < 3; label++) {
+        dkvb_mask *mask = mask_for_class(model, codes, label, 20);
+
+        forget(model, mask, "");
+        dkvb_mask_free(mask);
+    }
+    assert_ok(dkvb_model_undo(model, 0, &undone));
+    assert_int_equal(undone, 3);
+    assert_ok(dkvb_model_undo(model, 2, &undone));
+    assert_int_equal(undone, 2);
+    assert_ok(dkvb_model_undo(model, 0, &undone));
+    assert_int_equal(undone, 1);
+    assert_int_equal(dkvb_model_undo(model, 0, &undone), DKVB_ENOTFOUND);
+    assert_message("no forgetting is active");
+    assert_true(undone == 1 && journal_count(model) == 6);
     dkvb_model_free(model);
 }
 
@@ -276,15 +319,15 @@ static void stale_codes_are_refused_and_counted(void **state)
 
     (void)state;
     for (size_t i = 0; i < ROWS * CODEBOOKS; i++)
-        stale += (unsigned)dkvb_mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
+        stale += (unsigned)mask_has(mask, (uint32_t)(i % CODEBOOKS), codes[i]);
     forget(model, mask, "test");
     snprintf(expected, sizeof expected, "%u of %d", stale, ROWS * CODEBOOKS);
-    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, NULL, logits, NULL), DKVB_EMISMATCH);
     assert_message(expected);
-    assert_int_equal(dkvb_model_classify(model, codes, 1, ROWS, answers, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_model_decode(model, codes, 1, ROWS, answers, NULL, NULL), DKVB_EMISMATCH);
     assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL), DKVB_EMISMATCH);
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
-    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, NULL, logits, NULL));
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }
@@ -316,7 +359,7 @@ static void purge_erases_keys_and_values_but_changes_no_score(void **state)
     assert_true(info.masked_pairs == 0 && info.purged_pairs == 100 && info.journal_entries == 2);
     assert_ok(dkvb_model_get_mask(model, &in_force));
     assert_true(dkvb_mask_equal(in_force, mask));
-    assert_int_equal(dkvb_model_undo(model, 1), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_undo(model, 1, NULL), DKVB_ESTATE);
     assert_message("purged");
     assert_int_equal(dkvb_journal_get_mask(model, 1, &listed), DKVB_ESTATE);
     assert_null(listed);
@@ -362,13 +405,13 @@ static void life_goes_on_after_a_purge(void **state)
     assert_ok(dkvb_search_refresh(model, rows, ROWS, 1, codes, NULL, NULL));
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
     more = mask_for_class(model, codes, 0, 60);
-    assert_ok(dkvb_mask_union(more, mask)); /* names purged pairs too: they are dead already */
+    assert_ok(dkvb_mask_combine(more, mask, DKVB_MASK_UNION)); /* names purged pairs too: they are dead already */
     entry = forget(model, more, "second");
     assert_ok(dkvb_journal_get(model, entry - 1, &e));
     assert_true(e.pairs == 160 && e.pairs_new == 60);
     assert_ok(dkvb_model_verify(model));
-    assert_ok(dkvb_model_undo(model, entry));
-    assert_int_equal(dkvb_mask_count(model->mask), 0);
+    assert_ok(dkvb_model_undo(model, entry, NULL));
+    assert_int_equal(dkvb__mask_count(model->mask), 0);
     dkvb_mask_free(mask);
     dkvb_mask_free(more);
     dkvb_model_free(model);
@@ -391,7 +434,7 @@ static void texts_are_checked(void **state)
     assert_int_equal(dkvb_model_forget(model, mask, &o, NULL), DKVB_EINVAL);
     longer[4095] = '\0';
     assert_ok(dkvb_model_forget(model, mask, &o, NULL));
-    assert_int_equal(dkvb_journal_count(model), 1);
+    assert_int_equal(journal_count(model), 1);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
 }
@@ -426,7 +469,8 @@ static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
     dkvb_codebooks_free(cb);
     assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, NULL));
     assert_ok(dkvb_codebooks_project(dkvb_model_codebooks(model), rows, ROWS, projected, NULL, NULL));
-    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    assert_ok(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model),
+                                        &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     for (size_t r = 0; r < ROWS; r++) {
         marks[r] = r % 9 == 0 ? DKVB_FORGET : DKVB_KEEP;
         before += marks[r] == DKVB_FORGET && is_a_key(projected + r * CODEBOOKS * KEY_DIM, keys);
@@ -440,7 +484,8 @@ static void purge_of_every_pair_leaves_no_row_as_a_key(void **state)
     assert_ok(dkvb_unlearn_choose(mask, model, &request, 0, NULL));
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
-    assert_ok(dkvb_codebooks_get_keys(dkvb_model_codebooks(model), keys));
+    assert_ok(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model),
+                                        &(dkvb_codebooks_copies){sizeof(dkvb_codebooks_copies), .keys = keys}));
     for (size_t r = 0; r < ROWS; r++)
         assert_false(marks[r] == DKVB_FORGET && is_a_key(projected + r * CODEBOOKS * KEY_DIM, keys));
     dkvb_mask_free(mask);
@@ -459,6 +504,7 @@ int main(void)
         cmocka_unit_test(undo_restores_every_score_bit_for_bit),
         cmocka_unit_test(requests_commute_and_undo_takes_back_only_its_own),
         cmocka_unit_test(the_journal_tells_what_was_done),
+        cmocka_unit_test(undo_takes_the_latest_that_is_active_unless_it_is_told_which),
         cmocka_unit_test(stale_codes_are_refused_and_counted),
         cmocka_unit_test(purge_erases_keys_and_values_but_changes_no_score),
         cmocka_unit_test(purge_leaves_other_owners_their_keys),

@@ -32,8 +32,8 @@ static void assert_same_answers(const dkvb_model *a, const dkvb_model *b)
 {
     static float logits[2][ROWS * CLASSES];
 
-    assert_ok(dkvb_model_decode(a, codes, 1, ROWS, logits[0], NULL));
-    assert_ok(dkvb_model_decode(b, codes, 1, ROWS, logits[1], NULL));
+    assert_ok(dkvb_model_decode(a, codes, 1, ROWS, NULL, logits[0], NULL));
+    assert_ok(dkvb_model_decode(b, codes, 1, ROWS, NULL, logits[1], NULL));
     assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
 }
 
@@ -47,15 +47,15 @@ static void values_are_rounded_once_and_answered_from_exactly(void **state)
 
         assert_int_equal(type_of(model), DKVB_DTYPE_F32);
         assert_ok(dkvb_model_get_values(model, full));
-        assert_ok(dkvb_model_set_values_dtype(model, halves[t]));
+        assert_ok(dkvb_model_set_values(model, NULL, halves[t]));
         assert_int_equal(type_of(model), halves[t]);
         assert_ok(dkvb_model_get_values(model, half));
         assert_memory_not_equal(full, half, sizeof full);
         for (size_t v = 0; v < VALUES; v++)
             assert_true(half[v] == rounded(full[v], halves[t]));
-        assert_ok(dkvb_model_set_values(twin, half)); /* the same numbers in single precision: the same sums */
+        assert_ok(dkvb_model_set_values(twin, half, 0)); /* the same numbers in single precision: the same sums */
         assert_same_answers(model, twin);
-        assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32)); /* back: nothing more is lost */
+        assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32)); /* back: nothing more is lost */
         assert_same_answers(model, twin);
         assert_ok(dkvb_model_get_values(model, full));
         assert_memory_equal(full, half, sizeof full);
@@ -74,9 +74,9 @@ static void training_is_in_single_precision_and_rounds_at_the_end(void **state)
     for (size_t t = 0; t < 2; t++) {
         dkvb_model *model = trained_model(1, codes), *twin = trained_model(1, NULL);
 
-        assert_ok(dkvb_model_set_values_dtype(model, halves[t]));
+        assert_ok(dkvb_model_set_values(model, NULL, halves[t]));
         assert_ok(dkvb_model_get_values(model, found));
-        assert_ok(dkvb_model_set_values(twin, found));
+        assert_ok(dkvb_model_set_values(twin, found, 0));
         assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, &o, NULL));
         assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL));
         assert_int_equal(type_of(model), halves[t]);
@@ -91,32 +91,38 @@ static void training_is_in_single_precision_and_rounds_at_the_end(void **state)
 
 static void a_value_that_is_too_large_is_named_and_nothing_changes(void **state)
 {
-    static float values[VALUES], before[VALUES];
+    static float values[VALUES], before[VALUES], read_back[VALUES];
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     dkvb_model *model = trained_model(1, codes);
 
     (void)state;
     assert_ok(dkvb_model_get_values(model, values));
     values[(3 * KEYS + 5) * CLASSES + 2] = 65520.0f; /* rounds to 65536, which float16 has not */
-    assert_ok(dkvb_model_set_values(model, values));
-    assert_int_equal(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16), DKVB_EINVAL);
+    assert_ok(dkvb_model_set_values(model, values, 0));
+    assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16), DKVB_EINVAL);
     assert_message("codebook 3, key 5, class 2 has the value 65520, too large for float16");
     assert_int_equal(type_of(model), DKVB_DTYPE_F32);
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_BF16));
-    assert_int_equal(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16), DKVB_EINVAL);
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_BF16));
+    assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16), DKVB_EINVAL);
     assert_int_equal(type_of(model), DKVB_DTYPE_BF16);
     values[(3 * KEYS + 5) * CLASSES + 2] = 65519.0f;
-    assert_ok(dkvb_model_set_values(model, values));
-    assert_int_equal(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16),
+    assert_ok(dkvb_model_set_values(model, values, 0));
+    assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16),
                      DKVB_EINVAL); /* bfloat16 has made 65536 of it */
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
-    assert_ok(dkvb_model_set_values(model, values));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_set_values(model, values, 0));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16));
 
     assert_ok(dkvb_model_get_values(model, before));
     values[0] = 1e5f;
-    assert_int_equal(dkvb_model_set_values(model, values), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_values(model, values, 0), DKVB_EINVAL);
     assert_message("number 0 is 100000");
+    assert_int_equal(dkvb_model_set_values(model, values, DKVB_DTYPE_F16), DKVB_EINVAL);
+    assert_ok(dkvb_model_set_values(model, values, DKVB_DTYPE_F32)); /* both at once: the new type holds it */
+    assert_int_equal(type_of(model), DKVB_DTYPE_F32);
+    assert_ok(dkvb_model_get_values(model, read_back));
+    assert_memory_equal(read_back, values, sizeof values);
+    assert_ok(dkvb_model_set_values(model, before, DKVB_DTYPE_F16));
     o.learning_rate = 1e6;
     assert_int_equal(dkvb_model_train(model, codes, 1, labels, ROWS, &o, NULL), DKVB_EINVAL);
     assert_message("too large for float16");
@@ -131,11 +137,11 @@ static void types_without_values_and_models_at_work_are_refused(void **state)
     dkvb_model *model = trained_model(1, codes);
 
     (void)state;
-    assert_int_equal(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F64), DKVB_EINVAL);
-    assert_int_equal(dkvb_model_set_values_dtype(model, 0), DKVB_EINVAL);
-    assert_message("float32, float16 or bfloat16 is wanted");
+    assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F64), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_values(model, NULL, 0), DKVB_EINVAL);
+    assert_message("it must be float32, float16 or bfloat16, or 0 where values are given");
     assert_ok(dkvb_model_train_begin(model, NULL));
-    assert_int_equal(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F16), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16), DKVB_ESTATE);
     dkvb_model_free(model);
 }
 
@@ -149,28 +155,28 @@ static void files_keep_the_type_and_maps_answer_in_place(void **state)
         dkvb_mask *mask = mask_for_class(model, codes, 2, 30);
         uint64_t pair;
 
-        assert_ok(dkvb_model_set_values_dtype(model, halves[t]));
+        assert_ok(dkvb_model_set_values(model, NULL, halves[t]));
         assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
         assert_ok(dkvb_model_purge(model));
         assert_ok(dkvb_model_add_classes(model, 1));
         assert_ok(dkvb_search(dkvb_model_codebooks(model), NULL, rows, ROWS, 1, codes, NULL, NULL));
         assert_ok(dkvb_model_save(model, path));
         assert_ok(dkvb_model_load(&loaded, path, NULL));
-        assert_ok(dkvb_model_map(&mapped, path, NULL));
+        assert_ok(map_model(&mapped, path, NULL));
         assert_int_equal(type_of(loaded), halves[t]);
         assert_int_equal(type_of(mapped), halves[t]);
         for (size_t r = 0; r < ROWS; r++) {
             float logits[3][CLASSES + 1];
 
-            assert_ok(dkvb_model_decode(model, codes + r * CODEBOOKS, 1, 1, logits[0], NULL));
-            assert_ok(dkvb_model_decode(loaded, codes + r * CODEBOOKS, 1, 1, logits[1], NULL));
-            assert_ok(dkvb_model_decode(mapped, codes + r * CODEBOOKS, 1, 1, logits[2], NULL));
+            assert_ok(dkvb_model_decode(model, codes + r * CODEBOOKS, 1, 1, NULL, logits[0], NULL));
+            assert_ok(dkvb_model_decode(loaded, codes + r * CODEBOOKS, 1, 1, NULL, logits[1], NULL));
+            assert_ok(dkvb_model_decode(mapped, codes + r * CODEBOOKS, 1, 1, NULL, logits[2], NULL));
             assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
             assert_memory_equal(logits[0], logits[2], sizeof logits[0]);
             assert_true(logits[0][CLASSES] == 0.0f);
         }
         assert_ok(dkvb_model_verify(mapped));
-        assert_int_equal(dkvb_model_set_values_dtype(mapped, DKVB_DTYPE_F32), DKVB_ESTATE);
+        assert_int_equal(dkvb_model_set_values(mapped, NULL, DKVB_DTYPE_F32), DKVB_ESTATE);
         assert_int_equal(dkvb_mask_next(mask, 0, &pair), 1);
         dkvb_mask_free(mask);
         dkvb_model_free(model);
@@ -209,7 +215,7 @@ static void forged_values_and_types_are_refused(void **state)
         unsigned char *data, *e;
         size_t size;
 
-        assert_ok(dkvb_model_set_values_dtype(model, halves[t]));
+        assert_ok(dkvb_model_set_values(model, NULL, halves[t]));
         assert_ok(dkvb_model_save(model, path));
         data = read_file(path, &size);
         e = values_entry(data);
@@ -219,19 +225,19 @@ static void forged_values_and_types_are_refused(void **state)
             write_file(path, data, size);
             assert_int_equal(dkvb_model_load(&m, path, NULL), DKVB_EFORMAT);
             assert_message("not finite");
-            assert_ok(dkvb_model_map(&m, path, NULL));
+            assert_ok(map_model(&m, path, NULL));
             assert_int_equal(dkvb_model_verify(m), DKVB_EFORMAT);
             dkvb_model_free(m);
         }
         dkvb__write32(e + 16, DKVB_DTYPE_F32); /* as many bytes as half as many floats */
         seal(data);
         write_file(path, data, size);
-        assert_int_equal(dkvb_model_map(&m, path, NULL), DKVB_EFORMAT);
+        assert_int_equal(map_model(&m, path, NULL), DKVB_EFORMAT);
         assert_message("section values has");
         dkvb__write32(e + 16, DKVB_DTYPE_U16);
         seal(data);
         write_file(path, data, size);
-        assert_int_equal(dkvb_model_map(&m, path, NULL), DKVB_EFORMAT);
+        assert_int_equal(map_model(&m, path, NULL), DKVB_EFORMAT);
         assert_message("section values holds elements of type 3");
         free(data);
         dkvb_model_free(model);

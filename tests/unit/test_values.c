@@ -37,7 +37,7 @@ static dkvb_model *new_model(void)
     dkvb_model *model;
 
     assert_ok(dkvb_model_new(&model, cb, CLASSES, NULL));
-    assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     return model;
 }
 
@@ -237,7 +237,7 @@ static void training_learns_the_classes(void **state)
     (void)state;
     o.epochs = 5;
     model = train(&o, 2);
-    assert_ok(dkvb_model_classify(model, codes, 1, ROWS, answers, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, answers, NULL, NULL));
     for (size_t r = 0; r < ROWS; r++)
         right += answers[r] == labels[r];
     assert_true(right > ROWS * 9 / 10);
@@ -308,7 +308,7 @@ static void steps_add_up_to_one_training(void **state)
         assert_ok(dkvb_model_train_step(steps, codes + r * CODEBOOKS, 1, labels + r, 200, NULL));
     assert_true(((const float *)steps->values)[0] == 0.0f); /* not yet in place */
     assert_int_equal(dkvb_model_save(steps, temp_path("x")), DKVB_ESTATE);
-    assert_ok(dkvb_model_train_end(steps));
+    assert_ok(dkvb_model_train_end(steps, 1));
     assert_same_values(whole, steps);
     assert_true(whole->rows_trained == ROWS && steps->rows_trained == ROWS);
     dkvb_model_free(whole);
@@ -325,11 +325,11 @@ static void an_aborted_training_leaves_the_values(void **state)
     assert_int_equal(dkvb_model_train_begin(model, &o), DKVB_ESTATE);
     assert_int_equal(dkvb_model_add_classes(model, 1), DKVB_ESTATE);
     assert_ok(dkvb_model_train_step(model, codes, 1, labels, ROWS, NULL));
-    dkvb_model_train_abort(model);
-    dkvb_model_train_abort(model);
+    assert_ok(dkvb_model_train_end(model, 0));
+    assert_ok(dkvb_model_train_end(model, 0));
     assert_same_values(model, twin);
     assert_int_equal(dkvb_model_train_step(model, codes, 1, labels, ROWS, NULL), DKVB_ESTATE);
-    assert_int_equal(dkvb_model_train_end(model), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_train_end(model, 1), DKVB_ESTATE);
     dkvb_model_free(model);
     dkvb_model_free(twin);
 }
@@ -381,9 +381,9 @@ static void classes_can_be_added_and_learnt(void **state)
 
     (void)state;
     assert_ok(dkvb_model_set_class_name(model, 1, "one"));
-    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, before, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, NULL, before, NULL));
     assert_ok(dkvb_model_add_classes(model, 1));
-    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, after, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, NULL, after, NULL));
     for (size_t r = 0; r < ROWS; r++) {
         assert_memory_equal(before + r * CLASSES, after + r * (CLASSES + 1), CLASSES * sizeof(float));
         assert_true(after[r * (CLASSES + 1) + CLASSES] == 0.0f);
@@ -393,7 +393,7 @@ static void classes_can_be_added_and_learnt(void **state)
     assert_null(dkvb_model_class_name(model, CLASSES));
     o.epochs = 10;
     assert_ok(dkvb_model_train(model, codes, 1, shifted, ROWS, &o, NULL));
-    assert_ok(dkvb_model_classify(model, codes, 1, ROWS, answers, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, answers, NULL, NULL));
     for (size_t r = 0; r < ROWS; r++)
         right += answers[r] == shifted[r];
     assert_true(right > ROWS * 9 / 10);
@@ -407,7 +407,7 @@ static void logits_are_the_mean_of_the_selected_values(void **state)
     dkvb_model *model = train(&o, 1);
 
     (void)state;
-    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, logits, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, NULL, logits, NULL));
     for (size_t r = 0; r < ROWS; r++)
         for (size_t l = 0; l < CLASSES; l++) {
             double sum = 0.0, size = 0.0;
@@ -481,12 +481,12 @@ static void sums_run_in_groups_of_16_codebooks(void **state)
 
                 for (size_t i = 0; i < sizeof values / sizeof *values; i++) /* so that another order has other bits */
                     values[i] = (float)((double)((i * 7919) % 1009) * (i % 3 ? 1e-6 : t == 1 ? 30.0 : 1e9) / 7.0);
-                assert_ok(dkvb_model_set_values_dtype(model, types[t]));
-                assert_ok(dkvb_model_set_values(model, values));
+                assert_ok(dkvb_model_set_values(model, NULL, types[t]));
+                assert_ok(dkvb_model_set_values(model, values, 0));
                 assert_ok(dkvb_model_get_values(model, values));
                 for (size_t i = 0; i < MANY * k; i++)
                     code[i] = i % 11 == 7 ? DKVB_CODE_NONE : (uint16_t)(i * 3 % FEW_KEYS);
-                assert_ok(dkvb_model_decode(model, code, k, 1, logits, NULL));
+                assert_ok(dkvb_model_decode(model, code, k, 1, NULL, logits, NULL));
                 plain_logits(expected, values, code, k, classes);
                 assert_memory_equal(logits, expected, classes * sizeof *logits);
                 dkvb_model_free(model);
@@ -556,8 +556,8 @@ static void training_adds_in_one_order_whatever_the_classes(void **state)
                 values[i] = (float)(i * 7919 % 1009) / 100.0f;
             for (size_t r = 0; r < MANY_ROWS; r++)
                 label[r] = (int32_t)(r * r % 7 % classes);
-            assert_ok(dkvb_model_set_values_dtype(model, DKVB_DTYPE_F32));
-            assert_ok(dkvb_model_set_values(model, values));
+            assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
+            assert_ok(dkvb_model_set_values(model, values, 0));
             assert_ok(dkvb_model_train(model, many, k, label, MANY_ROWS, &o, NULL));
             assert_ok(dkvb_model_get_values(model, found));
             for (size_t first = 0; first < MANY_ROWS; first += BATCH) {
@@ -613,7 +613,7 @@ static void progress_of_decoding_counts_rows(void **state)
         run.threads = threads;
         run.progress = hear;
         run.user = &heard;
-        assert_ok(dkvb_model_decode(model, codes, 1, ROWS - 1, logits, &run));
+        assert_ok(dkvb_model_decode(model, codes, 1, ROWS - 1, NULL, logits, &run));
         assert_true(heard.ascending && heard.last == ROWS - 1 && heard.total == ROWS - 1);
     }
     dkvb_model_free(model);
@@ -628,7 +628,7 @@ static void more_threads_than_calls_take_are_not_promised(void **state)
     (void)state;
     run.threads = 5000;
     assert_true(dkvb_runtime_threads(&run) <= 1024);
-    assert_int_equal(dkvb_model_classify(model, codes, 1, 1, &label, &run), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_decode(model, codes, 1, 1, &label, NULL, &run), DKVB_EINVAL);
     assert_message("at most 1024");
     dkvb_model_free(model);
 }
@@ -642,8 +642,8 @@ static void predict_is_search_and_decode(void **state)
 
     (void)state;
     assert_ok(dkvb_model_predict(model, rows, ROWS, answers[0], logits[0], NULL));
-    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, logits[1], NULL));
-    assert_ok(dkvb_model_classify(model, codes, 1, ROWS, answers[1], NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, NULL, logits[1], NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, ROWS, answers[1], NULL, NULL));
     assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
     assert_memory_equal(answers[0], answers[1], sizeof answers[0]);
     assert_ok(dkvb_model_predict(model, NULL, 0, NULL, NULL, NULL));
@@ -661,12 +661,12 @@ static void a_row_without_live_keys_abstains(void **state)
 
     (void)state;
     memset(none, 0xFF, sizeof none);
-    assert_ok(dkvb_model_classify(model, none, 1, 1, &label, NULL));
+    assert_ok(dkvb_model_decode(model, none, 1, 1, &label, NULL, NULL));
     assert_int_equal(label, -1);
     assert_ok(dkvb_mask_new(&all, cb));
     for (uint32_t c = 0; c < CODEBOOKS; c++)
         for (uint32_t j = 0; j < KEYS; j++)
-            assert_ok(dkvb_mask_add(all, c, j));
+            assert_ok(dkvb_mask_set(all, c, j, 1));
     assert_ok(dkvb_model_forget(model, all, NULL, NULL));
     assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
     assert_int_equal(label, -1);
@@ -686,30 +686,30 @@ static void a_row_behind_which_nothing_was_learned_abstains(void **state)
     dkvb_model *model = new_model();
 
     (void)state;
-    assert_ok(dkvb_model_classify(model, codes, 1, 1, &label, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, 1, &label, NULL, NULL));
     assert_int_equal(label, -1);
     for (size_t t = 0; t < 3; t++) {
-        assert_ok(dkvb_model_set_values_dtype(model, types[t]));
+        assert_ok(dkvb_model_set_values(model, NULL, types[t]));
         memset(values, 0, sizeof values);
         values[(2 * KEYS + codes[2]) * CLASSES + 3] = -1.0f; /* the row says: anything but class 3 */
-        assert_ok(dkvb_model_set_values(model, values));
-        assert_ok(dkvb_model_classify(model, codes, 1, 1, &label, NULL));
+        assert_ok(dkvb_model_set_values(model, values, 0));
+        assert_ok(dkvb_model_decode(model, codes, 1, 1, &label, NULL, NULL));
         assert_int_equal(label, 0);
         values[(4 * KEYS + codes[4]) * CLASSES + 3] = 1.0f; /* sums of 0, from values that are not */
-        assert_ok(dkvb_model_set_values(model, values));
+        assert_ok(dkvb_model_set_values(model, values, 0));
         assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
         assert_int_equal(label, 0);
         assert_true(logits[3] == 0.0f);
         memset(values, 0, sizeof values);
         for (size_t l = 0; l < CLASSES; l++)
             values[(2 * KEYS + (codes[2] ? codes[2] - 1u : codes[2] + 1u)) * CLASSES + l] = 1.0f; /* a neighbour */
-        assert_ok(dkvb_model_set_values(model, values));
+        assert_ok(dkvb_model_set_values(model, values, 0));
         assert_ok(dkvb_model_predict(model, rows, 1, &label, logits, NULL));
         assert_int_equal(label, -1);
     }
     dkvb_model_free(model);
     assert_ok(dkvb_model_new(&model, cb, 1, NULL)); /* one class: nothing to learn, and one answer */
-    assert_ok(dkvb_model_classify(model, codes, 1, 1, &label, NULL));
+    assert_ok(dkvb_model_decode(model, codes, 1, 1, &label, NULL, NULL));
     assert_int_equal(label, 0);
     dkvb_model_free(model);
 }
@@ -786,17 +786,17 @@ static void trainings_make_a_chain_and_values_by_hand_end_it(void **state)
     assert_ok(dkvb_model_train_begin(model, &o));
     assert_ok(dkvb_model_train_step(model, codes, 1, labels, ROWS, NULL));
     assert_memory_equal(model->trained, once, 16); /* not before the end */
-    dkvb_model_train_abort(model);
+    assert_ok(dkvb_model_train_end(model, 0));
     assert_memory_equal(model->trained, once, 16);
     assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, &o, NULL));
     assert_memory_not_equal(model->trained, once, 16);
     assert_ok(dkvb_model_get_values(model, values));
-    assert_ok(dkvb_model_set_values(twin, values));
+    assert_ok(dkvb_model_set_values(twin, values, 0));
     assert_memory_equal(twin->trained, zeros, 16);
     assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL)); /* not as if from 0 */
     assert_memory_not_equal(twin->trained, once, 16);
     memset(values, 0, sizeof values);
-    assert_ok(dkvb_model_set_values(twin, values));
+    assert_ok(dkvb_model_set_values(twin, values, 0));
     assert_ok(dkvb_model_train(twin, codes, 1, labels, ROWS, &o, NULL));
     assert_memory_equal(twin->trained, once, 16);
     dkvb_model_free(model);
@@ -847,11 +847,11 @@ static void bad_codes_and_labels_are_named(void **state)
 
     (void)state;
     memcpy(wrong, codes, sizeof wrong);
-    assert_int_equal(dkvb_model_decode(model, wrong, 2, 1, logits, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_model_decode(model, wrong, 2, 1, NULL, logits, NULL), DKVB_EMISMATCH);
     assert_int_equal(dkvb_model_train(model, wrong, 1, one_label, 2, NULL, NULL), DKVB_EINVAL);
     assert_message("row 1 is 4");
     wrong[CODEBOOKS + 3] = KEYS;
-    assert_int_equal(dkvb_model_decode(model, wrong, 1, 2, logits, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_decode(model, wrong, 1, 2, NULL, logits, NULL), DKVB_EINVAL);
     assert_message("row 1, codebook 3 names key 70");
     dkvb_model_free(model);
 }
@@ -883,7 +883,7 @@ static void softmax_argmax_and_top_agree(void **state)
         assert_int_equal(dkvb_decode_softmax(logits[0], 2, 4, wrong[i], 0.0, scores[0]), DKVB_EINVAL);
         assert_message("it must be finite and above 0");
     }
-    dkvb_decode_argmax(logits[0], 2, 4, best);
+    assert_ok(dkvb_decode_top(logits[0], 2, 4, 1, best, NULL));
     assert_int_equal(best[0], 1); /* the lower of two equal */
     assert_int_equal(best[1], 3);
     assert_ok(dkvb_decode_top(logits[0], 2, 4, 4, top[0], scores[0]));

@@ -27,13 +27,12 @@ from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET
 from ._ffi import DKVB_KEEP as KEEP
-from ._ffi import DKVB_RANK_NEVER as RANK_NEVER
 from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows, Session
 from .data import read_array, read_features, read_labels, write_npy
-from .decode import argmax, calibration_error, fit_temperature, softmax, top
-from .effect import Budget, effect, effect_compare, effect_sample, effect_sum, find_budget
-from .encoder import Encoder, EncoderInfo
+from .decode import argmax, fit_temperature, softmax, top
+from .effect import Budget, effect
+from .encoder import EncodeReport, Encoder, EncoderInfo
 from .errors import (Cancelled, ChecksumError, Error, FileError, ForbiddenFile, FormatError, InvalidArgument,
                      MismatchError, MissingFile, NotFound, OutOfMemory, Refused, StateError)
 from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit, fit_more, survey_features,
@@ -41,28 +40,27 @@ from .fit import (FeaturesInfo, Fitted, FitReport, LabelsInfo, Trial, Tuned, fit
 from .images import ImageSet, ImageSetInfo, decode_image, image_codecs, read_image
 from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
-from .model import Model, ModelInfo, TrainReport
+from .model import Evaluation, Model, ModelInfo, TrainReport
 from .outside import Outside
 from .plan import Plan, PlanInfo, PlannedRequest
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
-from .unlearn import unlearn_by_activations, unlearn_by_examples, unlearn_by_rank, unlearn_choose, unlearn_rank
+from .unlearn import unlearn_choose
 
 __all__ = [
     "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
-    "Codeset", "CodesetRows", "Encoder", "EncoderInfo", "Error", "FORGET", "FeaturesInfo", "FileError", "FitReport",
+    "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "Evaluation", "FORGET", "FeaturesInfo",
+    "FileError", "FitReport",
     "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "RANK_NEVER",
-    "Refused", "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Refused",
+    "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
-    "calibration_error", "decode_image", "effect", "effect_compare", "effect_sample", "effect_sum", "find_budget",
-    "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
+    "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_image", "read_labels", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
-    "top", "tune", "unlearn_by_activations", "unlearn_by_examples", "unlearn_by_rank", "unlearn_choose", "unlearn_rank",
-    "version", "write_npy",
+    "top", "tune", "unlearn_choose", "version", "write_npy",
 ]
 __version__ = version()

@@ -81,16 +81,6 @@ def ids(array, rows, what="ids"):
     return _integers(array, (rows,), np.uint64, what)
 
 
-def counts(array, shape, what="counts"):
-    """`uint64[codebooks][keys]`, to read from."""
-    return _integers(array, shape, np.uint64, what)
-
-
-def ranks(array, shape, what="rank"):
-    """`uint32[codebooks][keys]`, to read from."""
-    return _integers(array, shape, np.uint32, what)
-
-
 def marks(array, count, what):
     """`uint8[count]` of KEEP, FORGET and ASIDE; of booleans True is FORGET."""
     array = np.asarray(array)
@@ -108,16 +98,6 @@ def adopted(address, shape, dtype, free, raw):
     memory = (c_char * (int(np.prod(shape, dtype=np.uint64)) * dtype.itemsize)).from_address(address)
     weakref.finalize(memory, free, raw).atexit = False
     return np.frombuffer(memory, dtype).reshape(shape)
-
-
-def counts_to_add_to(array, shape, what="counts"):
-    """`uint64[codebooks][keys]` to be changed in place: a converted copy would lose what was added."""
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{what}: {type(array).__name__} found, a numpy array wanted")
-    _shaped(array, shape, what)
-    if array.dtype != np.uint64 or not array.flags.carray:
-        raise ValueError(f"{what}: a writable, C-contiguous uint64 array is wanted, since it is added to in place")
-    return array
 
 
 def hash_bytes(value, what):

@@ -20,8 +20,18 @@ DKVB_ECANCELLED = -7
 DKVB_ESTATE = -8
 DKVB_ENOTFOUND = -9
 DKVB_EREFUSED = -10
+DKVB_NAME_STATUS = 0
+DKVB_NAME_DTYPE = 1
+DKVB_NAME_ENCODER = 2
+DKVB_NAME_METHOD = 3
+DKVB_NAME_STRENGTH = 4
+DKVB_NAME_KEYS = 5
+DKVB_NAME_ENTRY_KIND = 6
+DKVB_NAME_ENTRY_STATE = 7
+DKVB_NAME_REFUSAL = 8
 
-# codebooks.h, search.h
+# codebooks.h, model.h, search.h
+DKVB_MODEL_CLASSES = 1048576
 DKVB_TEMPERATURE_MIN = 1e-3
 DKVB_TEMPERATURE_MAX = 1e3
 DKVB_TEMPERATURE_POWER = 1.0
@@ -45,6 +55,9 @@ DKVB_JOURNAL_UNDONE = 1
 DKVB_JOURNAL_PURGED = 2
 DKVB_JOURNAL_DONE = 3
 DKVB_JOURNAL_RELEARNED = 4
+DKVB_MASK_UNION = 1
+DKVB_MASK_INTERSECTION = 2
+DKVB_MASK_DIFFERENCE = 3
 DKVB_STRENGTH_NONE = 0
 DKVB_STRENGTH_SUPPRESS = 1
 DKVB_STRENGTH_EXACT = 3
@@ -55,6 +68,7 @@ DKVB_KEYS_PLACED = 2
 # codeset.h, choose.h
 DKVB_PART_TRAINING = 0
 DKVB_PART_HELD_OUT = 1
+DKVB_PART_BOTH = 2
 DKVB_KEPT_AUTO = 0
 DKVB_KEPT_CODES = 1
 DKVB_KEPT_FEATURES = 2
@@ -68,13 +82,9 @@ DKVB_METHOD_EVERY = 5
 DKVB_KEEP = 0
 DKVB_FORGET = 1
 DKVB_ASIDE = 2
-DKVB_RANK_NEVER = 0xFFFFFFFF
 
 # plan.h
 DKVB_PLAN_LEAST_ROWS = 5
-DKVB_KEYS_UNSAID = 0
-DKVB_KEYS_KEPT = 1
-DKVB_KEYS_PLACED = 2
 DKVB_REFUSED_NOT = 0
 DKVB_REFUSED_NOTHING = 1
 DKVB_REFUSED_ROWS = 2
@@ -88,6 +98,8 @@ DKVB_REFUSED_KEYS = 7
 DKVB_WHITEN_NEVER = 0
 DKVB_WHITEN_ALWAYS = 1
 DKVB_WHITEN_CHOOSE = 2
+DKVB_PRESET_NONE = 0
+DKVB_PRESET_PAPER = 1
 DKVB_TEMPERATURE_FITTED = 0
 DKVB_TEMPERATURE_FEW_ROWS = 1
 DKVB_TEMPERATURE_FEW_CLASSES = 2
@@ -129,6 +141,7 @@ DKVB_NESTED_WRAPPED = 3
 DKVB_PICTURE_NAME_SIZE = 4096
 
 # encoder.h
+DKVB_ENCODER_REMEMBERED = 0
 DKVB_ENCODER_PIXELS = 1
 DKVB_ENCODER_DESCRIPTOR = 2
 DKVB_ENCODER_CLIP = 3
@@ -161,10 +174,6 @@ class Encoder(Structure):
 
 class Plan(Structure):
     """dkvb_plan, opaque."""
-
-
-class Replay(Structure):
-    """dkvb_replay, opaque."""
 
 
 class Imageset(Structure):
@@ -220,12 +229,17 @@ class CodebooksArrays(Structure):
     _fields_ = _sized((c_size_t, "dim"), (POINTER(c_float), "center whitening scales keys"))
 
 
+class CodebooksCopies(Structure):
+    _fields_ = _sized((POINTER(c_int8), "signs"), (POINTER(c_uint32), "order"),
+                      (POINTER(c_float), "center whitening scales"), (POINTER(c_int8), "keys"))
+
+
 class MaskInfo(Structure):
-    _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint64, "pairs"), (c_uint8 * 16, "birth"))
+    _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint64, "pairs pairs_total"), (c_uint8 * 16, "birth"))
 
 
 class ModelOptions(Structure):
-    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"))
+    _fields_ = _sized((c_uint32, "top_k"), (POINTER(Allocator), "allocator"), (c_uint32, "in_place"))
 
 
 class ModelInfo(Structure):
@@ -233,7 +247,13 @@ class ModelInfo(Structure):
                       (c_uint32, "format_major format_minor"),
                       (c_uint64, "masked_pairs purged_pairs journal_entries rows_trained"), (c_uint8 * 16, "birth"),
                       (c_uint32, "values_dtype class_counts"), (c_double, "temperature temperature_power"), (c_uint8 * 16, "trained"),
-                      (c_uint32, "trials"))
+                      (c_uint32, "trials"), (c_char_p, "encoder"))
+
+
+class Evaluation(Structure):
+    _fields_ = _sized((POINTER(c_uint64), "class_rows class_right"),
+                      (c_uint64, "rows right abstained unlabelled searched"),
+                      (c_double, "accuracy loss calibration_error"))
 
 
 class TrainReport(Structure):
@@ -254,12 +274,15 @@ class FitRows(Structure):
                       (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"))
 
 
+class Settings(Structure):
+    _fields_ = _sized((KeyinitOptions, "keyinit"), (TrainOptions, "train"), (c_uint32, "top_k whiten"))
+
+
 StageFn = CFUNCTYPE(c_int, c_void_p, c_char_p)
 
 
 class FitOptions(Structure):
-    _fields_ = _sized((POINTER(KeyinitOptions), "keyinit"), (POINTER(TrainOptions), "train"),
-                      (c_uint32, "top_k whiten values_dtype keep depth"), (c_double, "hold_out"),
+    _fields_ = _sized((POINTER(Settings), "settings"), (c_uint32, "values_dtype keep depth"), (c_double, "hold_out"),
                       (POINTER(Codebooks), "codebooks"), (POINTER(c_float), "key_rows"), (c_size_t, "key_row_count"),
                       (StageFn, "stage"), (c_void_p, "user"), (POINTER(Allocator), "allocator"),
                       (c_uint32, "count_classes"))
@@ -282,7 +305,7 @@ TrialFn = CFUNCTYPE(c_int, c_void_p, POINTER(Trial))
 
 
 class TuneOptions(Structure):
-    _fields_ = _sized((c_uint32, "trials whiten"), (c_double, "seconds"), (TrialFn, "report"), (c_void_p, "user"),
+    _fields_ = _sized((c_uint32, "trials"), (c_double, "seconds"), (TrialFn, "report"), (c_void_p, "user"),
                       (POINTER(Allocator), "allocator"))
 
 
@@ -308,7 +331,7 @@ class ForgetOptions(Structure):
 
 
 class JournalEntry(Structure):
-    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state"), (c_uint64, "ends"), (c_int64, "time"),
+    _fields_ = _sized((c_uint64, "id"), (c_uint32, "kind state in_force"), (c_uint64, "ends"), (c_int64, "time"),
                       (c_uint64, "pairs pairs_new"), (c_char_p, "method reason"),
                       (c_uint32, "strength by_class measured forced found keys"), (c_uint64, "budget"),
                       (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
@@ -380,19 +403,33 @@ class Picture(Structure):
 
 class EncoderOptions(Structure):
     _fields_ = _sized((c_char_p, "weights config"), (c_uint32, "activation heads width height channels upright"),
-                      (POINTER(Allocator), "allocator"))
+                      (POINTER(Allocator), "allocator"), (POINTER(Imageset), "set"),
+                      (c_char_p, "remembered remembered_by"), (c_uint32, "dim"))
 
 
 class EncoderInfo(Structure):
-    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation guessed"))
+    _fields_ = _sized((c_uint32, "kind dim shorter crop filter layout patch width layers heads activation guessed upright"),
+                      (c_char * DKVB_ENCODER_IDENTITY_SIZE, "identity"))
 
 
 UnreadableFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_char_p)
+
+
+class EncodeOptions(Structure):
+    _fields_ = _sized((c_uint32, "skip_unreadable dtype restart"), (POINTER(c_uint8), "readable"),
+                      (UnreadableFn, "unreadable"), (c_void_p, "user"))
+
+
+class EncodeReport(Structure):
+    _fields_ = _sized((c_uint64, "pictures rows unreadable resumed kept"))
+
+
 TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_float))
 
 
 class CodesetOptions(Structure):
-    _fields_ = _sized((c_uint32, "top_k depth"), (POINTER(Allocator), "allocator"), (c_uint32, "keep"))
+    _fields_ = _sized((c_uint32, "top_k depth"), (POINTER(Allocator), "allocator"), (c_uint32, "keep"),
+                      (POINTER(KeyinitOptions), "keyinit"))
 
 
 class CodesetRows(Structure):
@@ -409,7 +446,7 @@ class CodesetSource(Structure):
 class CodesetInfo(Structure):
     _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint32 * 2, "k"), (c_uint64 * 2, "rows"),
                       (c_uint32 * 2, "kept dtype columns"), (c_uint64 * 2, "row_bytes"),
-                      (c_uint32, "sessions searched"))
+                      (c_uint32, "sessions searched own_keys"), (KeyinitOptions, "keyinit"))
 
 
 class CodesetSession(Structure):
@@ -419,10 +456,6 @@ class CodesetSession(Structure):
 class Request(Structure):
     _fields_ = _sized((c_uint32, "method k"), (POINTER(c_uint16), "codes"), (c_size_t, "n"),
                       (POINTER(c_uint8), "rows classes"), (c_uint64, "seed"))
-
-
-class BudgetOptions(Structure):
-    _fields_ = _sized((c_double, "target max_retain_drop"))
 
 
 class Budget(Structure):
@@ -492,15 +525,17 @@ STRUCTURES = {
     "dkvb_audit_shadow_options": AuditShadowOptions,
     "dkvb_audit_view": AuditView,
     "dkvb_budget": Budget,
-    "dkvb_budget_options": BudgetOptions,
     "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_arrays": CodebooksArrays,
+    "dkvb_codebooks_copies": CodebooksCopies,
     "dkvb_codebooks_info": CodebooksInfo,
     "dkvb_codeset_info": CodesetInfo,
     "dkvb_codeset_options": CodesetOptions,
     "dkvb_codeset_rows": CodesetRows,
     "dkvb_codeset_session": CodesetSession,
     "dkvb_codeset_source": CodesetSource,
+    "dkvb_encode_options": EncodeOptions,
+    "dkvb_encode_report": EncodeReport,
     "dkvb_encoder_info": EncoderInfo,
     "dkvb_encoder_options": EncoderOptions,
     "dkvb_fit_options": FitOptions,
@@ -513,6 +548,7 @@ STRUCTURES = {
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
     "dkvb_picture": Picture,
+    "dkvb_evaluation": Evaluation,
     "dkvb_features_info": FeaturesInfo,
     "dkvb_labels_info": LabelsInfo,
     "dkvb_keyinit_options": KeyinitOptions,
@@ -526,6 +562,7 @@ STRUCTURES = {
     "dkvb_run_options": RunOptions,
     "dkvb_separation": Separation,
     "dkvb_separation_rows": SeparationRows,
+    "dkvb_settings": Settings,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
     "dkvb_trial": Trial,
@@ -534,7 +571,6 @@ STRUCTURES = {
 
 _codebooks = POINTER(Codebooks)
 _codeset = POINTER(Codeset)
-_replay = POINTER(Replay)
 _encoder = POINTER(Encoder)
 _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
@@ -559,14 +595,13 @@ PROTOTYPES = {
     # version.h, status.h, init.h, runtime.h
     "dkvb_version_number": (c_uint32, ()),
     "dkvb_version_string": (c_char_p, ()),
-    "dkvb_status_name": (c_char_p, (Status,)),
+    "dkvb_name": (c_char_p, (c_uint32, c_int64)),
     "dkvb_last_error": (c_char_p, ()),
     "dkvb_init": (Status, (c_char_p, c_void_p, c_size_t)),
     "dkvb_runtime_kernels": (c_char_p, ()),
     "dkvb_runtime_threads": (c_uint32, (_run,)),
 
     # codebooks.h
-    "dkvb_keyinit_options_suit": (None, (POINTER(KeyinitOptions), c_size_t, c_size_t)),
     "dkvb_codebooks_fit": (Status, (POINTER(_codebooks), _f32, c_size_t, c_size_t, POINTER(KeyinitOptions), _run)),
     "dkvb_codebooks_begin": (Status, (POINTER(_codebooks), c_size_t, POINTER(KeyinitOptions))),
     "dkvb_codebooks_step": (Status, (_codebooks, _f32, c_size_t, _run)),
@@ -575,11 +610,7 @@ PROTOTYPES = {
     "dkvb_codebooks_retain": (_codebooks, (_codebooks,)),
     "dkvb_codebooks_free": (None, (_codebooks,)),
     "dkvb_codebooks_get_info": (Status, (_codebooks, POINTER(CodebooksInfo))),
-    "dkvb_codebooks_get_projection": (Status, (_codebooks, _i8, _u32)),
-    "dkvb_codebooks_get_center": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_whitening": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_scales": (Status, (_codebooks, _f32)),
-    "dkvb_codebooks_get_keys": (Status, (_codebooks, _i8)),
+    "dkvb_codebooks_get_arrays": (Status, (_codebooks, POINTER(CodebooksCopies))),
     "dkvb_codebooks_project": (Status, (_codebooks, _f32, c_size_t, _i8, _u32, _run)),
 
     # search.h
@@ -591,44 +622,24 @@ PROTOTYPES = {
     "dkvb_codeset_new": (Status, (POINTER(_codeset), _codebooks, POINTER(CodesetOptions))),
     "dkvb_codeset_free": (None, (_codeset,)),
     "dkvb_codeset_holds_out": (c_int, (c_uint64, c_double)),
-    "dkvb_codeset_add": (Status, (_codeset, c_uint32, _u64, _i32, _u16, c_size_t)),
     "dkvb_codeset_add_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
     "dkvb_codeset_add_features": (Status, (_codeset, _codebooks, POINTER(CodesetSource), _run)),
-    "dkvb_codeset_narrowest": (c_uint32, (_f32, c_size_t)),
-    "dkvb_codeset_narrow": (None, (c_void_p, c_uint32, _f32, c_size_t)),
     "dkvb_codeset_get_info": (Status, (_codeset, POINTER(CodesetInfo))),
-    "dkvb_codeset_search": (Status, (_codeset, _codebooks, _run)),
-    "dkvb_codeset_search_part": (Status, (_codeset, c_uint32, _codebooks, _run)),
-    "dkvb_codeset_list_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
+    "dkvb_codeset_search": (Status, (_codeset, _codebooks, c_uint32, _run)),
     "dkvb_codeset_get_rows": (Status, (_codeset, c_uint32, POINTER(CodesetRows))),
-    "dkvb_codeset_find": (c_size_t, (POINTER(CodesetRows), c_uint64)),
-    "dkvb_codeset_check": (Status, (_codeset, _codebooks)),
     "dkvb_codeset_remove": (Status, (_codeset, _u64, c_size_t, _u64)),
     "dkvb_codeset_was_removed": (c_int, (_codeset, c_uint64)),
     "dkvb_codeset_readmit": (Status, (_codeset, _u64, c_size_t)),
     "dkvb_codeset_add_session": (Status, (_codeset, _model, POINTER(TrainOptions), _u64, c_size_t)),
     "dkvb_codeset_get_session": (Status, (_codeset, c_uint32, POINTER(CodesetSession), _u8)),
-    "dkvb_codeset_copy_sessions": (Status, (_codeset, _codeset)),
-    "dkvb_codeset_fit_temperature": (Status, (_codeset, _model, POINTER(c_double), POINTER(c_double), _run)),
-    "dkvb_codeset_set_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
-    "dkvb_codeset_get_keyinit": (Status, (_codeset, POINTER(KeyinitOptions))),
     "dkvb_codeset_save": (Status, (_codeset, c_char_p)),
-    "dkvb_codeset_load": (Status, (POINTER(_codeset), c_char_p, _allocator)),
+    "dkvb_codeset_load": (Status, (POINTER(_codeset), c_char_p, _codebooks, _allocator)),
 
     # choose.h
-    "dkvb_method_name": (c_char_p, (c_uint32,)),
     "dkvb_unlearn_choose": (Status, (_mask, _model, POINTER(Request), c_uint64, _run)),
-    "dkvb_unlearn_rank": (Status, (_u32, _model, POINTER(Request), _run)),
-    "dkvb_unlearn_by_rank": (Status, (_mask, _u32, c_uint64)),
 
     # effect.h
-    "dkvb_effect_add": (None, (POINTER(ClassEffect), POINTER(ClassEffect))),
-    "dkvb_effect_answer": (Status, (_model, _mask, POINTER(CodesetRows), _i32, _u64, _run)),
     "dkvb_effect_measure": (Status, (_model, _mask, _mask, POINTER(CodesetRows), POINTER(ClassEffect), _u64, _run)),
-    "dkvb_effect_sample": (Status, (_model, POINTER(CodesetRows), _u8, c_uint64, _i32, _u64)),
-    "dkvb_effect_compare": (Status, (_model, _model, POINTER(CodesetRows), POINTER(ClassEffect), _run)),
-    "dkvb_budget_find": (Status, (_model, _u32, POINTER(CodesetRows), _u8, POINTER(BudgetOptions), POINTER(Budget),
-                                  _run)),
 
     # plan.h
     "dkvb_forget_plan": (Status, (POINTER(_plan), _model, _codeset, POINTER(ForgetRequest), _run)),
@@ -639,27 +650,15 @@ PROTOTYPES = {
     "dkvb_plan_load": (Status, (POINTER(_plan), c_char_p, _allocator)),
 
     # replay.h
-    "dkvb_replay_check": (Status, (_model, _codeset, _u64, c_size_t, _run)),
-    "dkvb_replay_new": (Status, (POINTER(_replay), _model, _codeset, _u64, c_size_t, _run)),
-    "dkvb_replay_model": (_model, (_replay,)),
-    "dkvb_replay_commit": (Status, (_replay, POINTER(ForgetOptions), _u64)),
-    "dkvb_replay_free": (None, (_replay,)),
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
 
     # mask.h
     "dkvb_mask_new": (Status, (POINTER(_mask), _codebooks)),
     "dkvb_mask_copy": (Status, (POINTER(_mask), _mask)),
     "dkvb_mask_free": (None, (_mask,)),
-    "dkvb_mask_add": (Status, (_mask, c_uint32, c_uint32)),
-    "dkvb_mask_remove": (Status, (_mask, c_uint32, c_uint32)),
-    "dkvb_mask_clear": (None, (_mask,)),
-    "dkvb_mask_has": (c_int, (_mask, c_uint32, c_uint32)),
+    "dkvb_mask_set": (Status, (_mask, c_uint32, c_uint32, c_int)),
     "dkvb_mask_get_info": (Status, (_mask, POINTER(MaskInfo))),
-    "dkvb_mask_count": (c_uint64, (_mask,)),
-    "dkvb_mask_total": (c_uint64, (_mask,)),
-    "dkvb_mask_union": (Status, (_mask, _mask)),
-    "dkvb_mask_intersection": (Status, (_mask, _mask)),
-    "dkvb_mask_difference": (Status, (_mask, _mask)),
+    "dkvb_mask_combine": (Status, (_mask, _mask, c_uint32)),
     "dkvb_mask_equal": (c_int, (_mask, _mask)),
     "dkvb_mask_next": (c_int, (_mask, c_uint64, _u64)),
     "dkvb_mask_get_bytes": (None, (_mask, _u8)),
@@ -674,8 +673,7 @@ PROTOTYPES = {
     "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
     "dkvb_model_set_temperature": (Status, (_model, c_double, c_double)),
-    "dkvb_model_set_values": (Status, (_model, _f32)),
-    "dkvb_model_set_values_dtype": (Status, (_model, c_uint32)),
+    "dkvb_model_set_values": (Status, (_model, _f32, c_uint32)),
     "dkvb_model_add_classes": (Status, (_model, c_uint32)),
     "dkvb_model_count_classes": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
     "dkvb_model_class_counts": (Status, (_model, c_uint32, _u64)),
@@ -685,11 +683,9 @@ PROTOTYPES = {
     "dkvb_class_names_check": (Status, (POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
     "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
-    "dkvb_model_encoder": (c_char_p, (_model,)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
     "dkvb_model_load": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
-    "dkvb_model_map": (Status, (POINTER(_model), c_char_p, POINTER(ModelOptions))),
     "dkvb_model_inspect": (Status, (c_char_p, POINTER(ModelInfo))),
     "dkvb_model_verify": (Status, (_model,)),
 
@@ -697,34 +693,21 @@ PROTOTYPES = {
     "dkvb_model_train": (Status, (_model, _u16, c_uint32, _i32, c_size_t, POINTER(TrainOptions), _run)),
     "dkvb_model_train_begin": (Status, (_model, POINTER(TrainOptions))),
     "dkvb_model_train_step": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _run)),
-    "dkvb_model_train_end": (Status, (_model,)),
-    "dkvb_model_train_abort": (None, (_model,)),
-    "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _f32, _run)),
-    "dkvb_model_classify": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _run)),
-    "dkvb_calibration_add": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, _f64, _u64)),
-    "dkvb_calibration_of_gaps": (c_double, (_f64, c_uint32, c_uint64)),
-    "dkvb_calibration_error": (Status, (_f32, _i32, c_size_t, c_uint32, c_double, c_double, c_uint32, POINTER(c_double))),
+    "dkvb_model_train_end": (Status, (_model, c_int)),
+    "dkvb_model_decode": (Status, (_model, _u16, c_uint32, c_size_t, _i32, _f32, _run)),
+    "dkvb_model_evaluate": (Status, (_model, _f32, _u16, _i32, c_size_t, POINTER(Evaluation), _run)),
     "dkvb_calibration_fit": (Status, (_f32, _i32, c_size_t, c_uint32, POINTER(c_double), POINTER(c_double))),
-    "dkvb_calibration_temperature": (c_double, (_f32, c_uint32, c_double, c_double)),
     "dkvb_decode_softmax": (Status, (_f32, c_size_t, c_uint32, c_double, c_double, _f32)),
-    "dkvb_decode_argmax": (None, (_f32, c_size_t, c_uint32, _i32)),
     "dkvb_decode_top": (Status, (_f32, c_size_t, c_uint32, c_uint32, _i32, _f32)),
 
     # unlearn.h
-    "dkvb_activations_count": (Status, (_model, _u16, c_uint32, c_size_t, _u64, _run)),
-    "dkvb_unlearn_by_activations": (Status, (_mask, _u64, c_uint64)),
-    "dkvb_unlearn_by_examples": (Status, (_mask, _u16, c_uint32, c_size_t, c_size_t, c_uint64)),
-    "dkvb_strength_name": (c_char_p, (c_uint32,)),
     "dkvb_model_forget": (Status, (_model, _mask, POINTER(ForgetOptions), _u64)),
-    "dkvb_model_undo": (Status, (_model, c_uint64)),
+    "dkvb_model_undo": (Status, (_model, c_uint64, _u64)),
     "dkvb_model_purge": (Status, (_model,)),
-    "dkvb_journal_check_reason": (Status, (c_char_p,)),
     "dkvb_model_drop_forgotten_names": (Status, (_model, _u32)),
     "dkvb_model_relearn": (Status, (_model, c_uint64, POINTER(ForgetOptions), _u64)),
-    "dkvb_journal_count": (c_uint64, (_model,)),
     "dkvb_journal_get": (Status, (_model, c_uint64, POINTER(JournalEntry))),
-    "dkvb_journal_get_classes": (Status, (_model, c_uint64, _u8)),
-    "dkvb_journal_get_effects": (Status, (_model, c_uint64, POINTER(ClassEffect))),
+    "dkvb_journal_get_terms": (Status, (_model, c_uint64, _u8, POINTER(ClassEffect))),
     "dkvb_journal_get_mask": (Status, (_model, c_uint64, POINTER(_mask))),
     "dkvb_journal_names_rows": (c_int, (_model, c_uint64, _u64, c_size_t)),
     "dkvb_journal_head": (None, (_model, _u8)),
@@ -752,13 +735,11 @@ PROTOTYPES = {
 
     # data.h
     "dkvb_array_free": (None, (_array,)),
-    "dkvb_dtype_name": (c_char_p, (c_uint32,)),
     "dkvb_array_read": (Status, (_array, c_char_p, c_uint32, _allocator)),
     "dkvb_features_read": (Status, (_array, c_char_p, c_uint32, _allocator)),
     "dkvb_labels_read": (Status, (_array, c_char_p, _allocator)),
     "dkvb_features_survey": (Status, (POINTER(FeaturesInfo), POINTER(c_float), c_size_t, c_size_t)),
     "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
-    "dkvb_half_from_floats": (None, (_u16, _f32, c_size_t)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, c_uint32, _u64, c_void_p)),
 
     # file.h
@@ -776,6 +757,7 @@ PROTOTYPES = {
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
     "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),
     "dkvb_imageset_ignored": (c_char_p, (_imageset, c_uint32, POINTER(c_uint64))),
+    "dkvb_imageset_spare": (Status, (_imageset, c_char_p)),
     "dkvb_imageset_get": (Status, (_imageset, c_uint64, POINTER(Picture))),
     "dkvb_imageset_read": (Status, (_imageset, c_uint64, _image, _allocator)),
 
@@ -783,21 +765,16 @@ PROTOTYPES = {
     "dkvb_encoder_open": (Status, (POINTER(_encoder), c_uint32, POINTER(EncoderOptions))),
     "dkvb_encoder_free": (None, (_encoder,)),
     "dkvb_encoder_get_info": (Status, (_encoder, POINTER(EncoderInfo))),
-    "dkvb_encoder_kind_name": (c_char_p, (c_uint32,)),
-    "dkvb_encoder_identity": (c_char_p, (_encoder,)),
     "dkvb_encoder_encode": (Status, (_encoder, _image, c_size_t, _f32, _run)),
-    "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, _u8, UnreadableFn, c_void_p,
-                                         _run)),
+    "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, POINTER(EncodeOptions), _run)),
+    "dkvb_encoder_encode_file": (Status, (_encoder, _imageset, c_char_p, POINTER(EncodeOptions), POINTER(EncodeReport),
+                                          _run)),
     "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
 
     # fit.h
-    "dkvb_fit_suit": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, c_size_t, c_size_t, c_uint32)),
-    "dkvb_fit_paper": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32)),
-    "dkvb_fit_within": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, c_size_t, c_size_t,
-                                 c_uint32, c_uint64)),
+    "dkvb_fit_suit": (Status, (POINTER(Settings), c_size_t, c_size_t, c_uint32, c_uint32, c_uint64)),
     "dkvb_fit": (Status, (POINTER(_model), POINTER(_codeset), POINTER(FitRows), POINTER(FitOptions),
                           POINTER(FitReport), _run)),
     "dkvb_fit_more": (Status, (_model, _codeset, POINTER(FitRows), POINTER(FitOptions), POINTER(FitReport), _run)),
-    "dkvb_tune": (Status, (POINTER(KeyinitOptions), POINTER(TrainOptions), _u32, _u32, POINTER(FitRows),
-                           POINTER(TuneOptions), _run)),
+    "dkvb_tune": (Status, (POINTER(Settings), POINTER(FitRows), POINTER(TuneOptions), _run)),
 }

@@ -35,6 +35,11 @@ def options(structure, **given):
     return raw
 
 
+def name(of, number):
+    """What the library calls a number, "" for the one that says nothing."""
+    return lib.dkvb_name(of, number).decode("ascii")
+
+
 def answer(cls, raw):
     """A dataclass with the fields of a struct, each as the type that the dataclass names."""
     return cls(**{field.name: field.type(getattr(raw, field.name)) for field in fields(cls)})

@@ -133,14 +133,14 @@ class Codebooks(Handle):
         info = self.info
         signs = np.empty((info.rounds, info.round_size), np.int8)
         order = np.empty((info.codebooks, info.key_dim), np.uint32)
-        lib.dkvb_codebooks_get_projection(self._c, _arrays.pointer(signs), _arrays.pointer(order))
+        self._copy(signs=signs, order=order)
         return signs, order
 
     @property
     def center(self):
         """A copy of the centre, `float32[m]`."""
         out = np.empty(self.info.input_dim, np.float32)
-        lib.dkvb_codebooks_get_center(self._c, _arrays.pointer(out))
+        self._copy(center=out)
         return out
 
     @property
@@ -150,14 +150,14 @@ class Codebooks(Handle):
         if not info.whitened:
             return None
         out = np.empty((info.input_dim, info.input_dim), np.float32)
-        lib.dkvb_codebooks_get_whitening(self._c, _arrays.pointer(out))
+        self._copy(whitening=out)
         return out
 
     @property
     def scales(self):
         """A copy of the scales, `float32[C]`: steps a unit of projected rows."""
         out = np.empty(self.info.codebooks, np.float32)
-        lib.dkvb_codebooks_get_scales(self._c, _arrays.pointer(out))
+        self._copy(scales=out)
         return out
 
     @property
@@ -165,7 +165,7 @@ class Codebooks(Handle):
         """A copy of the keys, `int8[C][K][d]`, in steps of -63 to 63; purged ones are zeros."""
         info = self.info
         out = np.empty((info.codebooks, info.keys, info.key_dim), np.int8)
-        lib.dkvb_codebooks_get_keys(self._c, _arrays.pointer(out))
+        self._copy(keys=out)
         return out
 
     def project(self, x, *, saturated=False, threads=0, progress=None):
@@ -215,6 +215,12 @@ class Codebooks(Handle):
             function(self._c, None if mask is None else mask._c, _arrays.pointer(rows), len(rows), k,
                      _arrays.pointer(codes), _arrays.pointer(dist), byref(run))
         return (codes, dist) if distances else codes
+
+    def _copy(self, **arrays):
+        to = _struct.sized(_ffi.CodebooksCopies)
+        for name, array in arrays.items():
+            setattr(to, name, _arrays.pointer(array))
+        lib.dkvb_codebooks_get_arrays(self._c, byref(to))
 
     def _rows(self, x):
         return _arrays.floats(x, ("rows", self.info.input_dim), "features")

@@ -1,6 +1,6 @@
 """Codesets: the codes of the rows that a model was trained on, kept to forget by."""
 
-from ctypes import POINTER, byref, c_double, c_uint64, c_void_p, cast, sizeof
+from ctypes import POINTER, byref, c_uint64, c_void_p, cast, pointer, sizeof
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from ._library import lib
 from ._run import LongCall
 from .codebooks import _METHODS, _keyinit
 from .data import _DTYPES
+from .errors import StateError
 from .model import CLASS_WEIGHTS, _class_weight
 
 _PARTS = {"training": _ffi.DKVB_PART_TRAINING, "held_out": _ffi.DKVB_PART_HELD_OUT}
@@ -48,9 +49,13 @@ class Codeset(Handle):
 
     _free = lib.dkvb_codeset_free
 
-    def __init__(self, codebooks, top_k=None, depth=None, keep="auto"):
+    def __init__(self, codebooks, top_k=None, depth=None, keep="auto", keyinit=None):
+        """An empty codeset. `keyinit` are the arguments of Codebooks.fit() if that placed the keys on these very rows;
+        None: the keys were placed on others."""
         opts = _struct.options(_ffi.CodesetOptions, top_k=top_k, depth=depth,
                                keep=_arrays.choice(keep, _KEPT, "keep"))
+        if keyinit is not None:
+            opts.keyinit = pointer(_keyinit(**_known(keyinit, ("method", *_KEYINIT), "keyinit")))
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_new(byref(out), codebooks._c, byref(opts))
         self._own(out)
@@ -59,19 +64,12 @@ class Codeset(Handle):
     def load(cls, path, codebooks=None):
         """Read a codes file, checking all of it. If codebooks are given, a codeset of others is a MismatchError."""
         out = POINTER(_ffi.Codeset)()
-        lib.dkvb_codeset_load(byref(out), _arrays.path(path), None)
-        self = cls._adopt(out)
-        if codebooks is not None:
-            self.check(codebooks)
-        return self
+        lib.dkvb_codeset_load(byref(out), _arrays.path(path), None if codebooks is None else codebooks._c, None)
+        return cls._adopt(out)
 
     def save(self, path):
         """Write a codes file, atomically."""
         lib.dkvb_codeset_save(self._c, _arrays.path(path))
-
-    def check(self, codebooks):
-        """MismatchError unless the codeset belongs to these codebooks."""
-        lib.dkvb_codeset_check(self._c, codebooks._c)
 
     @staticmethod
     def holds_out(ids, share):
@@ -88,8 +86,8 @@ class Codeset(Handle):
         labels = _arrays.labels(labels, len(ids))
         codes = _arrays.codes_of_shape(codes, (len(ids), raw.codebooks, raw.k))
         if features is None:
-            return lib.dkvb_codeset_add(self._c, number, _arrays.pointer(ids), _arrays.pointer(labels),
-                                        _arrays.pointer(codes), len(ids))
+            return lib.dkvb_codeset_add_rows(self._c, number, byref(_ffi.CodesetRows(
+                sizeof(_ffi.CodesetRows), len(ids), raw.codebooks, raw.k, *map(_arrays.pointer, (ids, labels, codes)))))
         features = np.require(features, None, ["C", "A"])
         dtypes = {np.dtype(of): number for number, of in _DTYPES.items()}
         if features.ndim != 2 or len(features) != len(ids) or features.dtype not in dtypes:
@@ -113,14 +111,14 @@ class Codeset(Handle):
     def search(self, codebooks, part=None, *, threads=0, progress=None):
         """Find the codes of features that were loaded, of both parts or one; where they are there, nothing is done."""
         with LongCall(threads, progress) as run:
-            if part is None:
-                lib.dkvb_codeset_search(self._c, codebooks._c, byref(run))
-            else:
-                lib.dkvb_codeset_search_part(self._c, _part(part), codebooks._c, byref(run))
+            lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),
+                                    byref(run))
 
     def rows(self, part):
         """A CodesetRows of the part."""
         owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying, whoever closes the codeset
+        if raw.n > 0 and not raw.codes:
+            raise StateError(f"the codeset keeps features of its {part} part and has no codes of it yet: search() finds them")
         rows = CodesetRows(_copy(raw.ids, (raw.n,), np.uint64), _copy(raw.labels, (raw.n,), np.int32),
                            _copy(raw.codes, (raw.n, raw.codebooks, raw.k), np.uint16))
         del owner
@@ -163,34 +161,16 @@ class Codeset(Handle):
         lib.dkvb_codeset_get_session(self._c, session, byref(raw), _arrays.pointer(rows))
         return rows.astype(np.bool_)
 
-    def copy_sessions(self, other):
-        """Record the sessions of another codeset, of the same rows or more, in this one, which has none."""
-        lib.dkvb_codeset_copy_sessions(self._c, other._c)
-
-    def fit_temperature(self, model, *, threads=0):
-        """Temperature and power of a model that fit the rows held out best, for Model.set_temperature()."""
-        temperature, power = c_double(), c_double()
-        with LongCall(threads) as run:
-            lib.dkvb_codeset_fit_temperature(self._c, model._c, byref(temperature), byref(power), byref(run))
-        return temperature.value, power.value
-
     @property
     def keyinit(self):
-        """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on others. Assigning
-        such a dict, or None, says so."""
-        raw = _struct.sized(_ffi.KeyinitOptions)
-        try:
-            lib.dkvb_codeset_get_keyinit(self._c, byref(raw))
-        except LookupError:
+        """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on others."""
+        info = self._info()
+        if not info.own_keys:
             return None
+        raw = info.keyinit
         method = next(name for name, number in _METHODS.items() if number == raw.method)
         return {"method": method, **{name: getattr(raw, name) for name in _KEYINIT}, "normalize": bool(raw.normalize),
                 "whiten": bool(raw.whiten)}
-
-    @keyinit.setter
-    def keyinit(self, given):
-        opts = None if given is None else byref(_keyinit(**_known(given, ("method", *_KEYINIT), "keyinit")))
-        lib.dkvb_codeset_set_keyinit(self._c, opts)
 
     def __repr__(self):
         if self._owner is None:

@@ -21,10 +21,7 @@ def softmax(logits, temperature=1.0, power=0.0):
 
 def argmax(logits):
     """Class with the largest logit, `int32[n]`, the lowest on a tie."""
-    logits = _with_classes(logits)
-    out = np.empty(len(logits), np.int32)
-    lib.dkvb_decode_argmax(_arrays.pointer(logits), *logits.shape, _arrays.pointer(out))
-    return out
+    return top(logits, 1)[0][:, 0]
 
 
 def top(logits, count):
@@ -47,15 +44,6 @@ def fit_temperature(logits, labels):
     lib.dkvb_calibration_fit(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape,
                              byref(temperature), byref(power))
     return temperature.value, power.value
-
-
-def calibration_error(logits, labels, temperature=1.0, power=0.0, bins=15):
-    """Expected calibration error of softmax(), in bins of equal width; labels: -1 = ignore."""
-    logits, out = _with_classes(logits), c_double()
-    labels = _arrays.labels(labels, len(logits))
-    lib.dkvb_calibration_error(_arrays.pointer(logits), _arrays.pointer(labels), *logits.shape, float(temperature),
-                               float(power), _arrays.integer(bins, 32, "bins"), byref(out))
-    return out.value
 
 
 def _with_classes(logits):

@@ -23,6 +23,7 @@ _LAYOUTS = {
     "openai": _ffi.DKVB_LAYOUT_OPENAI,
     "torchvision": _ffi.DKVB_LAYOUT_TORCHVISION,
 }
+_DTYPES = {"float32": _ffi.DKVB_DTYPE_F32, "float16": _ffi.DKVB_DTYPE_F16}
 _ACTIVATIONS = {"quick_gelu": _ffi.DKVB_ACTIVATION_QUICK_GELU, "gelu": _ffi.DKVB_ACTIVATION_GELU}
 
 
@@ -42,6 +43,17 @@ class EncoderInfo:
     heads: int
     activation: str  # "quick_gelu" or "gelu"
     guessed: bool  # neither a config nor an argument said the activation: it may be another
+    upright: bool  # pictures are turned as their EXIF orientation says
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What Encoder.encode_file() did."""
+
+    pictures: int  # of the set
+    rows: int  # in the file: pictures that could be read
+    unreadable: int  # pictures left out
+    resumed: int  # pictures that an interrupted call had encoded before
 
 
 class Encoder(Handle):
@@ -50,20 +62,30 @@ class Encoder(Handle):
 
     _free = lib.dkvb_encoder_free
 
-    def __init__(self, kind, weights=None, config=None, *, activation=None, heads=None, width=None, height=None,
-                 channels=None, upright=False):
-        """`kind`: "pixels", for pictures of one `width`, `height` and number of `channels`; "descriptor", which needs
-        nothing; "clip" and "resnet50", with `weights`, a .safetensors file. CLIP's `config` is a config.json, else the
-        one beside the weights; `activation` and `heads` say what neither tells. With `upright=True` pictures are
-        turned as their EXIF orientation says, which the identity tells."""
+    def __init__(self, kind=None, weights=None, config=None, *, activation=None, heads=None, width=None, height=None,
+                 channels=None, upright=False, images=None, model=None):
+        """`kind`: "pixels", for pictures of one `width`, `height` and number of `channels`, or of the size of those in
+        `images`, an ImageSet; "descriptor", which needs nothing; "clip" and "resnet50", with `weights`, a .safetensors
+        file. CLIP's `config` is a config.json, else the one beside the weights; `activation` and `heads` say what
+        neither tells. With `upright=True` pictures are turned as their EXIF orientation says, which the identity tells.
+
+        With a `model` only the encoder that it remembers is opened, for rows of its width; MismatchError says what
+        differs. `kind=None` is the kind that the model remembers."""
+        if kind is None and model is None:
+            raise ValueError(f"kind: None found, one of {', '.join(_KINDS)} wanted, or a model that remembers one")
         opts = _struct.options(_ffi.EncoderOptions,
                                weights=None if weights is None else _arrays.path(weights),
                                config=None if config is None else _arrays.path(config),
                                activation=None if activation is None
                                else _arrays.choice(activation, _ACTIVATIONS, "activation"),
-                               heads=heads, width=width, height=height, channels=channels, upright=bool(upright))
+                               heads=heads, width=width, height=height, channels=channels, upright=bool(upright),
+                               remembered=model and _arrays.text(model.encoder, "encoder"),
+                               dim=model and model.info.input_dim)
+        if images is not None:
+            opts.set = images._c._as_parameter_
         out = POINTER(_ffi.Encoder)()
-        lib.dkvb_encoder_open(byref(out), _arrays.choice(kind, _KINDS, "kind"), byref(opts))
+        lib.dkvb_encoder_open(byref(out), _ffi.DKVB_ENCODER_REMEMBERED if kind is None
+                              else _arrays.choice(kind, _KINDS, "kind"), byref(opts))
         self._own(out)
 
     @property
@@ -78,7 +100,9 @@ class Encoder(Handle):
     @property
     def identity(self):
         """A short text, the same for two encoders exactly if they give the same rows: for Model.encoder."""
-        return lib.dkvb_encoder_identity(self._c).decode("utf-8")
+        raw = _struct.sized(_ffi.EncoderInfo)
+        lib.dkvb_encoder_get_info(self._c, byref(raw))
+        return raw.identity.decode("utf-8")
 
     def encode(self, pictures, *, threads=0, progress=None):
         """Rows of pictures, `float32[n][dim]`. `pictures`: arrays `uint8[height][width][1 or 3]` or, grey,
@@ -102,17 +126,25 @@ class Encoder(Handle):
         if first + n > pictures:  # checked here since it shapes the output
             raise IndexError(f"pictures: {n} from number {first} on found, of {pictures}")
         x, readable = np.empty((n, self.info.dim), np.float32), np.empty(n, np.uint8)
-        callbacks = Callbacks()
-
-        def tell(_user, index, message):
-            if callable(skip_unreadable):
-                skip_unreadable(index, message.decode("utf-8", "replace"))
-
-        unreadable = callbacks.wrap(_ffi.UnreadableFn, tell) if skip_unreadable else _ffi.UnreadableFn()
+        opts, callbacks = _encoding(skip_unreadable, readable)
         with LongCall(threads, progress, callbacks) as run:
-            lib.dkvb_encoder_encode_set(self._c, images._c, first, n, _arrays.pointer(x), _arrays.pointer(readable),
-                                        unreadable, None, byref(run))
+            lib.dkvb_encoder_encode_set(self._c, images._c, first, n, _arrays.pointer(x), byref(opts), byref(run))
         return (x, readable.astype(np.bool_)) if skip_unreadable else x
+
+    def encode_file(self, images, path, *, dtype="float32", restart=False, skip_unreadable=False, threads=0,
+                    progress=None):
+        """Rows of all pictures of an ImageSet that can be read, as a `.npy` file of "float32" or "float16".
+
+        A call that is interrupted keeps its rows in PATH.part, and the same call goes on from there; `restart=True`
+        begins anew. Answers an EncodeReport and `bool[n]`, which pictures have a row. `skip_unreadable` as in
+        encode_set().
+        """
+        readable, raw = np.empty(len(images), np.uint8), _struct.sized(_ffi.EncodeReport)
+        opts, callbacks = _encoding(skip_unreadable, readable)
+        opts.dtype, opts.restart = _arrays.choice(dtype, _DTYPES, "dtype"), bool(restart)
+        with LongCall(threads, progress, callbacks) as run:
+            lib.dkvb_encoder_encode_file(self._c, images._c, _arrays.path(path), byref(opts), byref(raw), byref(run))
+        return _struct.answer(EncodeReport, raw), readable.astype(np.bool_)
 
     def trace(self, picture):
         """The row of one picture, `float32[dim]`, and a dict of what the network holds between its layers, in their
@@ -131,6 +163,19 @@ class Encoder(Handle):
         if self._owner is None:
             return "<dkvb.Encoder, closed>"
         return f"<dkvb.Encoder: {self.identity}, {self.info.dim} columns>"
+
+
+def _encoding(skip_unreadable, readable):
+    """Options of encoding a set, and the callbacks that they point to."""
+    callbacks = Callbacks()
+    opts = _struct.options(_ffi.EncodeOptions, skip_unreadable=bool(skip_unreadable), readable=_arrays.pointer(readable))
+
+    def tell(_user, index, message):
+        skip_unreadable(index, message.decode("utf-8", "replace"))
+
+    if callable(skip_unreadable):
+        opts.unreadable = callbacks.wrap(_ffi.UnreadableFn, tell)
+    return opts, callbacks
 
 
 def _raw_images(pictures):

@@ -1,6 +1,6 @@
 """Fit: from rows and labels to a model, with settings that suit the data."""
 
-from ctypes import POINTER, byref, c_uint32
+from ctypes import POINTER, byref, pointer
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
@@ -124,25 +124,19 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     rows, kept = _rows(x, labels, ids, classes)
     callbacks = Callbacks()
     shared = settings.pop("codebooks") if isinstance(settings.get("codebooks"), Codebooks) else None
-    keyinit, train = _settings(settings, callbacks, report, preset)
-    k = c_uint32(_number(top_k, "top_k"))
-    if preset is not None:
-        if preset != "paper":
-            raise ValueError(f"preset: {preset!r} found, it must be None or \"paper\"")
-        k.value = k.value or 1
-        whiten = "never" if whiten == "choose" else whiten
-    whitening = _arrays.choice(whiten, _WHITEN, "whiten")
+    if preset not in (None, "paper"):
+        raise ValueError(f"preset: {preset!r} found, it must be None or \"paper\"")
+    chosen = _settings(settings, callbacks, report, preset, top_k, whiten)
     if max_bytes is not None:
-        chosen = c_uint32(whitening)
-        lib.dkvb_fit_within(byref(keyinit), byref(train), byref(k), byref(chosen), int((kept[1] >= 0).sum()), rows.dim,
-                            _classes_of(rows, kept[1]), _arrays.integer(max_bytes, 64, "max_bytes"))
-        whitening = chosen.value
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes: {max_bytes} found, it must be 1 or more")
+        lib.dkvb_fit_suit(byref(chosen), int((kept[1] >= 0).sum()), rows.dim, _classes_of(rows, kept[1]),
+                          _ffi.DKVB_PRESET_NONE, _arrays.integer(max_bytes, 64, "max_bytes"))
     if key_rows is not None:
         key_rows = _arrays.floats(key_rows, ("rows", rows.dim), "key_rows")
-    opts = _struct.options(_ffi.FitOptions, top_k=k.value, whiten=whitening,
-                           values_dtype=_values_dtype(values_dtype), keep=_arrays.choice(keep, _KEPT, "keep"),
-                           depth=depth, hold_out=hold_out)
-    opts.keyinit, opts.train = POINTER(_ffi.KeyinitOptions)(keyinit), POINTER(_ffi.TrainOptions)(train)
+    opts = _struct.options(_ffi.FitOptions, values_dtype=_values_dtype(values_dtype),
+                           keep=_arrays.choice(keep, _KEPT, "keep"), depth=depth, hold_out=hold_out)
+    opts.settings = pointer(chosen)
     opts.codebooks = None if shared is None else shared._c._as_parameter_
     if key_rows is not None:
         opts.key_rows, opts.key_row_count = _arrays.pointer(key_rows), len(key_rows)
@@ -154,19 +148,21 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _fit_report(raw))
 
 
-def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_classes=False, threads=0, progress=None,
-             report=None, stage=None, **settings):
+def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_classes=False, relearn=False, threads=0,
+             progress=None, report=None, stage=None, **settings):
     """Go on with a model: search rows by its keys, train its values on them, fit the temperature again (fit.h).
 
-    Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. Settings
+    Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. With
+    `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
     are those of Model.train(), of which epochs, batch and rate follow from the rows. Returns a FitReport.
     """
     rows, kept = _rows(x, labels, ids, None)
     callbacks = Callbacks()
-    _, train = _settings(settings, callbacks, report, None)
+    chosen = _settings(settings, callbacks, report)
+    chosen.train.relearn = bool(relearn)
     opts = _struct.options(_ffi.FitOptions, hold_out=hold_out,
                            count_classes=int(count_classes))
-    opts.train = POINTER(_ffi.TrainOptions)(train)
+    opts.settings = pointer(chosen)
     if stage is not None:
         opts.stage = callbacks.wrap(_ffi.StageFn, lambda _user, name: stage(name.decode("ascii")))
     raw = _struct.sized(_ffi.FitReport)
@@ -187,23 +183,21 @@ def tune(x, labels, *, trials=None, seconds=None, ids=None, classes=None, whiten
     rows, kept = _rows(x, labels, ids, classes)
     callbacks, made = Callbacks(), []
     given = dict(settings)
-    keyinit, train = _settings(settings, callbacks, None, None)
-    k, count = c_uint32(_number(top_k, "top_k")), c_uint32()
+    best = _settings(settings, callbacks, None, None, top_k, whiten)
 
     def note(_user, raw):
         made.append(_struct.answer(Trial, raw.contents))
         if report:
             report(made[-1])
 
-    opts = _struct.options(_ffi.TuneOptions, trials=trials, seconds=seconds,
-                           whiten=_arrays.choice(whiten, _WHITEN, "whiten"))
+    opts = _struct.options(_ffi.TuneOptions, trials=trials, seconds=seconds)
     opts.report = callbacks.wrap(_ffi.TrialFn, note)
     with LongCall(threads, progress, callbacks) as run:
-        lib.dkvb_tune(byref(keyinit), byref(train), byref(k), byref(count), byref(rows), byref(opts), byref(run))
+        lib.dkvb_tune(byref(best), byref(rows), byref(opts), byref(run))
     del kept
-    found = {name: getattr(keyinit, name) for name in ("codebooks", "keys", "key_dim")}
-    found.update({name: getattr(train, name) for name in ("epochs", "batch", "learning_rate", "rate_last", "trials")},
-                 top_k=k.value, whiten="always" if keyinit.whiten else "never")
+    found = {name: getattr(best.keyinit, name) for name in ("codebooks", "keys", "key_dim")}
+    found.update({name: getattr(best.train, name) for name in ("epochs", "batch", "learning_rate", "rate_last", "trials")},
+                 top_k=best.top_k, whiten="always" if best.whiten == _ffi.DKVB_WHITEN_ALWAYS else "never")
     return Tuned({**given, **found}, made)
 
 
@@ -246,8 +240,8 @@ def _classes_of(rows, labels):
     return rows.classes or max(int(labels.max(initial=-1)) + 1, 1)
 
 
-def _settings(given, callbacks, report, preset):
-    """Options of both steps; what is not given is 0, which the library fills in."""
+def _settings(given, callbacks, report, preset=None, top_k=None, whiten="choose"):
+    """Settings of the library; what is not given is 0, which it fills in."""
     unknown = [name for name in given if name not in (*_PLACING, *_TRAINING, "seed")]
     if unknown:
         known = ", ".join((*_PLACING, *_TRAINING, "seed"))
@@ -259,17 +253,21 @@ def _settings(given, callbacks, report, preset):
         training["class_weight"] = _class_weight(training["class_weight"])
     if "shuffle" in training:
         training["no_shuffle"] = not training.pop("shuffle")
-    keyinit = _keyinit(placing.pop("method", None), seed=seed)
-    train = _train_options(callbacks, [], report, seed=seed, epochs=0, batch=0, learning_rate=0.0, rate_last=0.0)
+    chosen = _struct.sized(_ffi.Settings)
+    chosen.keyinit = _keyinit(seed=seed)
+    chosen.train = _train_options(callbacks, [], report, seed=seed, epochs=0, batch=0, learning_rate=0.0, rate_last=0.0)
     if preset == "paper":
-        lib.dkvb_fit_paper(byref(keyinit), byref(train), byref(c_uint32()))
-        if "method" in given:
-            keyinit.method = _METHODS[given["method"]]
-    for raw, values in ((keyinit, placing), (train, training)):
+        lib.dkvb_fit_suit(byref(chosen), 0, 0, 1, _ffi.DKVB_PRESET_PAPER, 0)
+    chosen.top_k = _number(top_k, "top_k") or chosen.top_k
+    if preset != "paper" or whiten != "choose":
+        chosen.whiten = _arrays.choice(whiten, _WHITEN, "whiten")
+    if "method" in placing:
+        placing["method"] = _arrays.choice(placing["method"], _METHODS, "method")
+    for raw, values in ((chosen.keyinit, placing), (chosen.train, training)):
         types = dict(raw._fields_)
         for name, value in values.items():
             setattr(raw, name, _struct._field(types[name], value, name))
-    return keyinit, train
+    return chosen
 
 
 def _number(value, what):

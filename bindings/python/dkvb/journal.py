@@ -9,20 +9,6 @@ import numpy as np
 from . import _arrays, _ffi, _struct
 from ._library import lib
 
-_KINDS = {
-    _ffi.DKVB_JOURNAL_FORGET: "forget",
-    _ffi.DKVB_JOURNAL_UNDO: "undo",
-    _ffi.DKVB_JOURNAL_PURGE: "purge",
-    _ffi.DKVB_JOURNAL_REPLAY: "replay",
-    _ffi.DKVB_JOURNAL_RELEARN: "relearn",
-}
-_STATES = {
-    _ffi.DKVB_JOURNAL_ACTIVE: "active",
-    _ffi.DKVB_JOURNAL_UNDONE: "undone",
-    _ffi.DKVB_JOURNAL_PURGED: "purged",
-    _ffi.DKVB_JOURNAL_DONE: "done",
-    _ffi.DKVB_JOURNAL_RELEARNED: "relearned",
-}
 STRENGTHS = {
     "": _ffi.DKVB_STRENGTH_NONE,
     "suppress": _ffi.DKVB_STRENGTH_SUPPRESS,
@@ -69,6 +55,7 @@ class JournalEntry:
     id: int
     kind: str  # "forget", "undo", "purge", "replay" or "relearn"
     state: str  # "active", "undone", "purged", "done" or "relearned"
+    in_force: bool  # a forgetting or a replay that is neither undone nor over
     ends: int  # undo: the entry taken back; relearn: the forgetting that is over; else 0
     time: int
     pairs: int
@@ -126,8 +113,7 @@ def forget_options(classes, method, reason, strength, terms, rows, salt):
 def _terms(model, classes, raw):
     """Terms of an entry; None if nothing was said."""
     marks, effects = np.zeros(classes, np.uint8), (_ffi.ClassEffect * classes)()
-    lib.dkvb_journal_get_classes(model, raw.id, _arrays.pointer(marks))
-    lib.dkvb_journal_get_effects(model, raw.id, effects)
+    lib.dkvb_journal_get_terms(model, raw.id, _arrays.pointer(marks), effects)
     terms = Terms(classes=tuple(np.flatnonzero(marks == _ffi.DKVB_FORGET).tolist()),
                   effects={label: _struct.answer(ClassEffect, one) for label, one in enumerate(effects) if one.rows},
                   budget=raw.budget, target=raw.target if raw.found else None, max_retain_drop=raw.max_retain_drop,
@@ -139,14 +125,15 @@ def _terms(model, classes, raw):
 def _entry(model, classes, index):
     raw = _struct.sized(_ffi.JournalEntry)
     lib.dkvb_journal_get(model, index, byref(raw))
-    return JournalEntry(raw.id, _KINDS.get(raw.kind, "unknown"), _STATES.get(raw.state, "unknown"), raw.ends,
-                        raw.time, raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"),
-                        lib.dkvb_strength_name(raw.strength).decode("utf-8"), _terms(model, classes, raw), raw.rows,
+    return JournalEntry(raw.id, _struct.name(_ffi.DKVB_NAME_ENTRY_KIND, raw.kind),
+                        _struct.name(_ffi.DKVB_NAME_ENTRY_STATE, raw.state), bool(raw.in_force), raw.ends, raw.time,
+                        raw.pairs, raw.pairs_new, raw.method.decode("utf-8"), raw.reason.decode("utf-8"),
+                        _struct.name(_ffi.DKVB_NAME_STRENGTH, raw.strength), _terms(model, classes, raw), raw.rows,
                         bytes(raw.commitment) if raw.has_commitment else None,
                         bytes(raw.pairs_commitment) if raw.has_pairs_commitment else None, bool(raw.salted),
                         bytes(raw.head))
 
 
-def journal_entries(model, classes):
+def journal_entries(model, info):
     """All entries, oldest first."""
-    return [_entry(model, classes, index) for index in range(lib.dkvb_journal_count(model))]
+    return [_entry(model, info.classes, index) for index in range(info.journal_entries)]

@@ -36,9 +36,9 @@ class Mask(Handle):
         """Read a mask file. If codebooks are given, a mask of others is a MismatchError."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_load(byref(out), _arrays.path(path), None)
-        info = _struct.sized(_ffi.MaskInfo)
-        lib.dkvb_mask_get_info(out, byref(info))
-        self = cls._adopt_shaped(out, (info.codebooks, info.keys))
+        self = cls._adopt(out)
+        info = self._info()
+        self._shape = (info.codebooks, info.keys)
         if codebooks is not None:
             self |= cls(codebooks)
         return self
@@ -59,11 +59,11 @@ class Mask(Handle):
 
     def add(self, codebook, key):
         """Add a pair; already there is fine."""
-        lib.dkvb_mask_add(self._c, *_pair(codebook, key))
+        self._set(codebook, key, 1)
 
     def discard(self, codebook, key):
         """Remove a pair; not there is fine."""
-        lib.dkvb_mask_remove(self._c, *_pair(codebook, key))
+        self._set(codebook, key, 0)
 
     def remove(self, codebook, key):
         """Remove a pair; KeyError if it is not there."""
@@ -72,7 +72,7 @@ class Mask(Handle):
         self.discard(codebook, key)
 
     def clear(self):
-        lib.dkvb_mask_clear(self._c)
+        self._combine(_ffi.DKVB_MASK_DIFFERENCE, self)
 
     def to_array(self):
         """`bool[codebooks][keys]`, True = in the mask."""
@@ -81,12 +81,13 @@ class Mask(Handle):
         return out.view(np.bool_)
 
     def __len__(self):
-        return lib.dkvb_mask_count(self._c)
+        return self._info().pairs
 
     def __contains__(self, pair):
         codebook, key = map(operator.index, pair)
+        number, found = codebook * self._shape[1] + key, c_uint64()
         inside = 0 <= codebook < self._shape[0] and 0 <= key < self._shape[1]
-        return inside and bool(lib.dkvb_mask_has(self._c, codebook, key))
+        return inside and bool(lib.dkvb_mask_next(self._c, number, byref(found))) and found.value == number
 
     def __iter__(self):
         """Pairs in ascending order. Changes to the mask meanwhile are seen where the walk has not yet been."""
@@ -101,13 +102,13 @@ class Mask(Handle):
         return bool(lib.dkvb_mask_equal(self._c, other._c))
 
     def __ior__(self, other):
-        return self._combine(lib.dkvb_mask_union, other)
+        return self._combine(_ffi.DKVB_MASK_UNION, other)
 
     def __iand__(self, other):
-        return self._combine(lib.dkvb_mask_intersection, other)
+        return self._combine(_ffi.DKVB_MASK_INTERSECTION, other)
 
     def __isub__(self, other):
-        return self._combine(lib.dkvb_mask_difference, other)
+        return self._combine(_ffi.DKVB_MASK_DIFFERENCE, other)
 
     def __or__(self, other):
         return self._combined(Mask.__ior__, other)
@@ -121,17 +122,22 @@ class Mask(Handle):
     def __repr__(self):
         if self._owner is None:
             return "<dkvb.Mask, closed>"
-        return f"<dkvb.Mask of {len(self)} of {lib.dkvb_mask_total(self._c)} pairs>"
+        info = self._info()
+        return f"<dkvb.Mask of {info.pairs} of {info.pairs_total} pairs>"
 
-    def _combine(self, function, other):
+    def _info(self):
+        info = _struct.sized(_ffi.MaskInfo)
+        lib.dkvb_mask_get_info(self._c, byref(info))
+        return info
+
+    def _set(self, codebook, key, on):
+        lib.dkvb_mask_set(self._c, _arrays.integer(codebook, 32, "codebook"), _arrays.integer(key, 32, "key"), on)
+
+    def _combine(self, how, other):
         if not isinstance(other, Mask):
             return NotImplemented
-        function(self._c, other._c)
+        lib.dkvb_mask_combine(self._c, other._c, how)
         return self
 
     def _combined(self, in_place, other):
         return in_place(self.copy(), other) if isinstance(other, Mask) else NotImplemented
-
-
-def _pair(codebook, key):
-    return _arrays.integer(codebook, 32, "codebook"), _arrays.integer(key, 32, "key")

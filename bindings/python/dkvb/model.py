@@ -61,6 +61,22 @@ class TrainReport:
     accuracy: float
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How well a model answers labelled rows."""
+
+    rows: int  # with a label
+    right: int  # answered rightly
+    abstained: int  # without an answer
+    unlabelled: int  # rows with label -1
+    searched: int  # (row, codebook) pairs that were searched again, where codes were given
+    accuracy: float
+    loss: float  # mean cross-entropy at the model's temperature, nats
+    calibration_error: float  # expected, in 15 bins
+    class_rows: np.ndarray  # uint64[L], rows of each class
+    class_right: np.ndarray  # uint64[L], those of them answered rightly
+
+
 class Model(Handle):
     """A classifier that can forget. One thread changes it at a time, or many use it (model.h)."""
 
@@ -85,8 +101,8 @@ class Model(Handle):
     @classmethod
     def map(cls, path):
         """Open a model in place, to use only; processes share its memory. See verify()."""
-        out = POINTER(_ffi.Model)()
-        lib.dkvb_model_map(byref(out), _arrays.path(path), None)
+        out, opts = POINTER(_ffi.Model)(), _struct.options(_ffi.ModelOptions, in_place=1)
+        lib.dkvb_model_load(byref(out), _arrays.path(path), byref(opts))
         return cls._adopt(out)
 
     @staticmethod
@@ -135,7 +151,7 @@ class Model(Handle):
     @values.setter
     def values(self, values):
         values = _arrays.floats(values, self._values_shape, "values")
-        lib.dkvb_model_set_values(self._c, _arrays.pointer(values))
+        lib.dkvb_model_set_values(self._c, _arrays.pointer(values), 0)
 
     @property
     def values_dtype(self):
@@ -147,7 +163,7 @@ class Model(Handle):
         codes = [code for code, name in _VALUES_DTYPES.items() if name == str(dtype)]
         if not codes:
             raise ValueError(f"values_dtype: {dtype!r} found, {', '.join(_VALUES_DTYPES.values())} are wanted")
-        lib.dkvb_model_set_values_dtype(self._c, codes[0])
+        lib.dkvb_model_set_values(self._c, None, codes[0])
 
     @property
     def class_names(self):
@@ -183,7 +199,9 @@ class Model(Handle):
     @property
     def encoder(self):
         """Which encoder makes the rows of this model, such as Encoder.identity, or None. Assigning notes another."""
-        text = lib.dkvb_model_encoder(self._c)
+        raw = _struct.sized(_ffi.ModelInfo)
+        lib.dkvb_model_get_info(self._c, byref(raw))
+        text = raw.encoder
         return text and text.decode("utf-8")
 
     @encoder.setter
@@ -249,12 +267,12 @@ class Model(Handle):
 
     def train_end(self):
         """Put the new values in place."""
-        lib.dkvb_model_train_end(self._c)
+        lib.dkvb_model_train_end(self._c, 1)
         self._training = None
 
     def train_abort(self):
         """Forget the steps since train_begin()."""
-        lib.dkvb_model_train_abort(self._c)
+        lib.dkvb_model_train_end(self._c, 0)
         self._training = None
 
     # Answering
@@ -289,12 +307,30 @@ class Model(Handle):
                                    _arrays.pointer(scores), byref(run))
         return (labels, scores) if logits else labels
 
+    def evaluate(self, x, labels, codes=None, *, outside=None, threads=0, progress=None):
+        """Accuracy, loss and calibration on labelled rows (-1 = leave out): an Evaluation.
+
+        `codes`, right under a mask that the present one contains, spare the search of all rows that it did not hit.
+        """
+        x = self._rows(x)
+        labels, classes = _arrays.labels(labels, len(x)), self.info.classes
+        raw, rows, right = _struct.sized(_ffi.Evaluation), np.zeros(classes, np.uint64), np.zeros(classes, np.uint64)
+        raw.class_rows, raw.class_right = _arrays.pointer(rows), _arrays.pointer(right)
+        if codes is not None:
+            info = self.info
+            codes = _arrays.codes_of_shape(codes, (len(x), info.codebooks, info.top_k)).copy()
+        with LongCall(threads, progress, outside=outside) as run:
+            lib.dkvb_model_evaluate(self._c, _arrays.pointer(x), _arrays.pointer(codes), _arrays.pointer(labels), len(x),
+                                    byref(raw), byref(run))
+        return Evaluation(raw.rows, raw.right, raw.abstained, raw.unlabelled, raw.searched, raw.accuracy, raw.loss,
+                          raw.calibration_error, rows, right)
+
     def decode(self, codes, *, threads=0, progress=None):
         """Logits of codes, `float32[n][L]`."""
         codes, k = self._codes(codes)
         out = np.empty((len(codes), self.info.classes), np.float32)
         with LongCall(threads, progress) as run:
-            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), byref(run))
+            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), None, _arrays.pointer(out), byref(run))
         return out
 
     def classify(self, codes, *, threads=0, progress=None):
@@ -302,20 +338,10 @@ class Model(Handle):
         codes, k = self._codes(codes)
         out = np.empty(len(codes), np.int32)
         with LongCall(threads, progress) as run:
-            lib.dkvb_model_classify(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), byref(run))
+            lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(out), None, byref(run))
         return out
 
     # Forgetting
-
-    def count_activations(self, codes, counts=None):
-        """How often codes select each pair, `uint64[C][K]`; added to `counts` in place if given."""
-        codes, k = self._codes(codes)
-        if counts is None:
-            counts = np.zeros(self._pairs_shape, np.uint64)
-        else:
-            counts = _arrays.counts_to_add_to(counts, self._pairs_shape)
-        lib.dkvb_activations_count(self._c, _arrays.pointer(codes), k, len(codes), _arrays.pointer(counts), None)
-        return counts
 
     def forget(self, mask, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None):
         """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo().
@@ -390,9 +416,11 @@ class Model(Handle):
         """Overwrite the kept counts and keep none any more."""
         lib.dkvb_model_drop_counts(self._c)
 
-    def undo(self, entry):
-        """Take back one forgetting."""
-        lib.dkvb_model_undo(self._c, _arrays.integer(entry, 64, "entry"))
+    def undo(self, entry=None):
+        """Take back one forgetting, the latest that is active unless an entry is given. Returns its number."""
+        undone = c_uint64()
+        lib.dkvb_model_undo(self._c, 0 if entry is None else _arrays.integer(entry, 64, "entry"), byref(undone))
+        return undone.value
 
     def relearn(self, entry, reason=None, *, terms=None, rows=None, salt=None):
         """Say in the journal that what an entry forgot is taught again, so that it is over: for what train() cannot
@@ -415,7 +443,7 @@ class Model(Handle):
     @property
     def journal(self):
         """JournalEntry of everything that was done, oldest first."""
-        return journal_entries(self._c, self.info.classes)
+        return journal_entries(self._c, self.info)
 
     def journal_mask(self, entry):
         """The pairs that a forgetting asked for; StateError if the list is gone."""

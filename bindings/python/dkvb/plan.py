@@ -6,33 +6,16 @@ from typing import Optional
 
 import numpy as np
 
-from . import _arrays, _ffi, _struct
+from . import _arrays, _ffi, _struct, unlearn
 from ._handle import Handle
 from ._library import lib
 from ._run import LongCall
 from .effect import Budget, ClassEffect
 from .mask import Mask
 
-METHODS = {
-    None: 0,
-    "activations": _ffi.DKVB_METHOD_ACTIVATIONS,
-    "contrast": _ffi.DKVB_METHOD_CONTRAST,
-    "examples": _ffi.DKVB_METHOD_EXAMPLES,
-    "values": _ffi.DKVB_METHOD_VALUES,
-    "every": _ffi.DKVB_METHOD_EVERY,
-}
+METHODS = {None: 0, **unlearn._METHODS}
 _STRENGTHS = {"suppress": _ffi.DKVB_STRENGTH_SUPPRESS, "exact": _ffi.DKVB_STRENGTH_EXACT}
 _KEYS = {None: _ffi.DKVB_KEYS_UNSAID, "keep": _ffi.DKVB_KEYS_KEPT, "place": _ffi.DKVB_KEYS_PLACED}
-_WHY = {
-    _ffi.DKVB_REFUSED_NOT: None,
-    _ffi.DKVB_REFUSED_NOTHING: "nothing",
-    _ffi.DKVB_REFUSED_ROWS: "rows",
-    _ffi.DKVB_REFUSED_TARGET: "target",
-    _ffi.DKVB_REFUSED_CLASS: "class",
-    _ffi.DKVB_REFUSED_MIXED: "mixed",
-    _ffi.DKVB_REFUSED_AGAIN: "again",
-    _ffi.DKVB_REFUSED_KEYS: "keys",
-}
 
 
 @dataclass(frozen=True)
@@ -101,8 +84,9 @@ class Plan(Handle):
     @property
     def info(self):
         raw = self._raw
-        return PlanInfo(lib.dkvb_strength_name(raw.strength).decode("utf-8"),
-                        lib.dkvb_method_name(raw.method).decode("utf-8"), _WHY.get(raw.refused, "unknown"),
+        return PlanInfo(_struct.name(_ffi.DKVB_NAME_STRENGTH, raw.strength),
+                        _struct.name(_ffi.DKVB_NAME_METHOD, raw.method),
+                        _struct.name(_ffi.DKVB_NAME_REFUSAL, raw.refused) or None,
                         bool(raw.can_be_forced), bool(raw.forced), raw.pairs, raw.pairs_new, raw.pairs_total, raw.rows,
                         raw.ids, raw.looked_at, raw.held_out, raw.exhausted, raw.again, raw.not_again, raw.lifted,
                         raw.keys == _ffi.DKVB_KEYS_PLACED, bool(raw.resumed),

@@ -1,0 +1,18 @@
+#ifndef DKVB_BASE_FNV_H
+#define DKVB_BASE_FNV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* FNV-1a, 64 bits (draft-eastlake-fnv): tells what was changed or cut by chance from what was not. */
+#define DKVB__FNV_BEGIN UINT64_C(0xCBF29CE484222325)
+
+static inline void dkvb__fnv_add(uint64_t *sum, const void *from, size_t size)
+{
+    const unsigned char *bytes = from;
+
+    for (size_t i = 0; i < size; i++)
+        *sum = (*sum ^ bytes[i]) * UINT64_C(0x100000001B3);
+}
+
+#endif

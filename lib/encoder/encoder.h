@@ -1,0 +1,22 @@
+#ifndef DKVB_ENCODER_ENCODER_H
+#define DKVB_ENCODER_ENCODER_H
+
+#include <stdbool.h>
+
+#include "dkvb/encoder.h"
+#include "encoder/network.h"
+
+struct dkvb_encoder {
+    dkvb_allocator mem;
+    const struct dkvb__network *network;
+    void *state;
+    dkvb_encoder_info info;
+};
+
+/* What a caller knows from elsewhere (o->remembered) becomes a kind, and the way in which pictures are turned. */
+dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o);
+
+/* DKVB_EMISMATCH, saying what differs, unless the rows of this encoder are those that `o` asks for. */
+dkvb_status dkvb__remembered_check(const dkvb_encoder *encoder, const dkvb_encoder_options *o);
+
+#endif

@@ -1,0 +1,369 @@
+#include "encoder/partial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fnv.h"
+#include "base/status.h"
+#include "data/stored.h"
+#include "dkvb/encoder.h"
+
+static const double SYNC_EACH = 1.0;     /* seconds: what a power cut costs at most */
+static const double WORTH_KEEPING = 5.0; /* seconds of work that a failure does not throw away */
+
+/* As it lies in the file; every machine that the library runs on is little-endian. */
+struct header {
+    char magic[8];
+    uint32_t version, dtype, columns, reserved;
+    uint64_t pictures, set;
+    char encoder[DKVB_ENCODER_IDENTITY_SIZE];
+    uint64_t check; /* of all before */
+};
+
+static const char magic[8] = "DKVBPART";
+
+enum { VERSION = 1, ROW_ALIGNMENT = 64 };
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Tells a header that was cut from a whole one. */
+static uint64_t checksum(const struct header *h)
+{
+    uint64_t sum = DKVB__FNV_BEGIN;
+
+    dkvb__fnv_add(&sum, h, offsetof(struct header, check));
+    return sum;
+}
+
+static struct header make_header(const struct dkvb__partial_key *key)
+{
+    struct header h;
+
+    memset(&h, 0, sizeof h);
+    memcpy(h.magic, magic, sizeof h.magic);
+    h.version = VERSION;
+    h.dtype = key->dtype;
+    h.columns = key->columns;
+    h.pictures = key->pictures;
+    h.set = key->set;
+    snprintf(h.encoder, sizeof h.encoder, "%s", key->encoder);
+    h.check = checksum(&h);
+    return h;
+}
+
+static dkvb_status put(const struct dkvb__partial *p, uint64_t offset, const void *from, size_t size)
+{
+    for (const char *at = from; size > 0;) {
+        ssize_t put = pwrite(p->fd, at, size, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return dkvb__fail_errno(p->path, "write");
+        at += put;
+        offset += (uint64_t)put;
+        size -= (size_t)put;
+    }
+    return DKVB_OK;
+}
+
+/* Bytes that the file has, up to `size`; the others become 0. */
+static dkvb_status get(const struct dkvb__partial *p, uint64_t offset, void *to, size_t size, size_t *got)
+{
+    char *at = to;
+
+    *got = 0;
+    memset(to, 0, size);
+    while (*got < size) {
+        ssize_t n = pread(p->fd, at + *got, size - *got, (off_t)(offset + *got));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dkvb__fail_errno(p->path, "read");
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status sync_data(const struct dkvb__partial *p)
+{
+    return fdatasync(p->fd) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "write");
+}
+
+/* Rows go only into a file that nobody else put here: not through a link, and not into a file that another user owns or
+ * that has a second name, where they would stay readable. */
+static dkvb_status check_ours(const struct dkvb__partial *p)
+{
+    struct stat st;
+
+    if (fstat(p->fd, &st) != 0)
+        return dkvb__fail_errno(p->path, "examine");
+    if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
+        return dkvb__fail(DKVB_EIO, "%.300s: %s, and rows are not written into it: delete it, or choose another output",
+                          p->path,
+                          !S_ISREG(st.st_mode) ? "is not a regular file"
+                          : st.st_nlink > 1    ? "is a hard link to another file"
+                                               : "belongs to another user");
+    return DKVB_OK;
+}
+
+/* *there: whether the path still names the open file, or another one took its place. */
+static dkvb_status still_there(const struct dkvb__partial *p, bool *there)
+{
+    struct stat opened, named;
+
+    *there = false;
+    if (fstat(p->fd, &opened) != 0)
+        return dkvb__fail_errno(p->path, "examine");
+    if (lstat(p->path, &named) != 0)
+        return errno == ENOENT ? DKVB_OK : dkvb__fail_errno(p->path, "examine");
+    *there = opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+    return DKVB_OK;
+}
+
+/* Open and lock. A file that another process has just finished with is gone from the folder: then a new one is made. */
+static dkvb_status open_file(struct dkvb__partial *p)
+{
+    enum { TRIES = 100 };
+
+    for (int tries = 0; tries < TRIES; tries++) {
+        bool there;
+        dkvb_status rc;
+
+        p->fd = open(p->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        p->created = p->fd >= 0;
+        if (p->fd < 0 && errno == EEXIST)
+            p->fd = open(p->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+        if (p->fd < 0 && errno == ENOENT)
+            continue;
+        if (p->fd < 0 && errno == ELOOP)
+            return dkvb__fail(DKVB_EIO,
+                              "%.300s: is a symbolic link, and rows are not written through it: delete it, or choose "
+                              "another output",
+                              p->path);
+        if (p->fd < 0)
+            return dkvb__fail_errno(p->path, "open");
+        if (flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            return dkvb__fail(DKVB_ESTATE, "%.300s: another command is at work on it", p->path);
+        rc = still_there(p, &there);
+        if (!rc && there)
+            return p->created ? DKVB_OK : check_ours(p);
+        if (rc)
+            return rc;
+        close(p->fd);
+        p->fd = -1;
+    }
+    return dkvb__fail(DKVB_EIO, "%.300s: was another file at each of %d looks, so it cannot be locked", p->path, TRIES);
+}
+
+/* Write a file without rows. If that fails there is nothing in it to go on with, and it is removed, unless it still has
+ * the rows of an earlier call. */
+static dkvb_status begin(struct dkvb__partial *p)
+{
+    struct header h = make_header(&p->key);
+    bool empty = p->created || ftruncate(p->fd, 0) == 0;
+    dkvb_status rc = empty ? put(p, 0, &h, sizeof h) : dkvb__fail_errno(p->path, "empty");
+
+    if (!rc && ftruncate(p->fd, (off_t)p->rows_at) != 0)
+        rc = dkvb__fail_errno(p->path, "make room in");
+    if (!rc)
+        rc = sync_data(p);
+    if (rc && empty)
+        unlink(p->path);
+    return rc;
+}
+
+static dkvb_status refuse(const struct dkvb__partial *p, const char *found, const char *wanted)
+{
+    return dkvb__fail(
+        DKVB_EMISMATCH,
+        "%.200s holds rows of %.96s, not of %.96s: it must be deleted, or restarted from the first picture", p->path,
+        found, wanted);
+}
+
+static dkvb_status check_key(const struct dkvb__partial *p, const struct header *h)
+{
+    char found[DKVB_ENCODER_IDENTITY_SIZE];
+
+    if (strncmp(h->encoder, p->key.encoder, sizeof h->encoder) != 0 || h->columns != p->key.columns) {
+        snprintf(found, sizeof found, "%.63s", h->encoder);
+        return refuse(p, found, p->key.encoder);
+    }
+    if (h->dtype != p->key.dtype)
+        return refuse(p, dkvb_name(DKVB_NAME_DTYPE, h->dtype), dkvb_name(DKVB_NAME_DTYPE, p->key.dtype));
+    if (h->pictures != p->key.pictures || h->set != p->key.set)
+        return refuse(p, "other pictures, or of these before they were changed", "the pictures that are given");
+    return DKVB_OK;
+}
+
+/* What of the marks holds for a file of this size. The others are taken back, so that no later rows fall under them. */
+static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
+{
+    uint64_t rows = size > p->rows_at ? (size - p->rows_at) / p->row_size : 0, at = 0;
+
+    while (at < p->key.pictures &&
+           (p->marks[at] == DKVB__PARTIAL_UNREADABLE || (p->marks[at] == DKVB__PARTIAL_ROW && rows > 0)))
+        rows -= p->marks[at++] == DKVB__PARTIAL_ROW;
+    p->done = p->marked = p->resumed = at;
+    for (uint64_t i = 0; i < at; i++)
+        p->rows += p->marks[i] == DKVB__PARTIAL_ROW;
+    memset(p->marks + at, 0, (size_t)(p->key.pictures - at));
+    return put(p, sizeof(struct header) + at, p->marks + at, (size_t)(p->key.pictures - at));
+}
+
+static dkvb_status go_on(struct dkvb__partial *p)
+{
+    struct stat st;
+    size_t got;
+    dkvb_status rc = fstat(p->fd, &st) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "read");
+
+    if (!rc)
+        rc = get(p, sizeof(struct header), p->marks, (size_t)p->key.pictures, &got);
+    if (!rc)
+        rc = take_marks(p, (uint64_t)st.st_size);
+    return rc ? rc : sync_data(p);
+}
+
+static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
+{
+    struct header h;
+    size_t got;
+    dkvb_status rc = get(p, 0, &h, sizeof h, &got);
+
+    if (rc)
+        return rc;
+    if (memcmp(h.magic, magic, got < sizeof magic ? got : sizeof magic) != 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of rows on their way, but stands in their place: move it",
+                          p->path);
+    if (got < sizeof h || h.check != checksum(&h) || h.version != VERSION || restart)
+        return begin(p); /* cut before there was a row, or of a version that this one cannot go on with */
+    rc = check_key(p, &h);
+    return rc ? rc : go_on(p);
+}
+
+dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
+                               bool restart, size_t room, const dkvb_allocator *mem)
+{
+    uint64_t marks_end = sizeof(struct header) + key->pictures;
+    size_t size = strlen(output) + sizeof ".part";
+    dkvb_status rc;
+
+    *p = (struct dkvb__partial){.mem = mem, .key = *key, .fd = -1, .room = room, .began = now()};
+    p->row_size = key->columns * dkvb__dtype_size(key->dtype);
+    p->rows_at = (marks_end + ROW_ALIGNMENT - 1) / ROW_ALIGNMENT * ROW_ALIGNMENT;
+    p->path = dkvb__alloc(mem, size, 1);
+    p->marks = dkvb__alloc0(mem, (size_t)key->pictures, 1);
+    if (key->dtype == DKVB_DTYPE_F16)
+        p->half = dkvb__alloc(mem, room * key->columns, sizeof *p->half);
+    if (!p->path || !p->marks || (key->dtype == DKVB_DTYPE_F16 && !p->half))
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for marks of %llu pictures", output,
+                          (unsigned long long)key->pictures);
+    snprintf(p->path, size, "%s.part", output);
+    rc = open_file(p);
+    if (!rc)
+        rc = begin_or_go_on(p, restart);
+    if (rc && p->fd >= 0) { /* the file may be of somebody else: it stays as it is */
+        close(p->fd);
+        p->fd = -1;
+    }
+    return rc;
+}
+
+/* Rows first, then the marks that tell of them. */
+static dkvb_status mark(struct dkvb__partial *p)
+{
+    dkvb_status rc = sync_data(p);
+
+    if (!rc)
+        rc = put(p, sizeof(struct header) + p->marked, p->marks + p->marked, (size_t)(p->done - p->marked));
+    if (!rc)
+        p->marked = p->done;
+    p->sync_due = now() + SYNC_EACH;
+    return rc;
+}
+
+/* n rows without a gap. */
+static dkvb_status add_run(struct dkvb__partial *p, const float *x, size_t n)
+{
+    dkvb_status rc;
+
+    if (p->half)
+        dkvb__half_from_floats(p->half, x, n * p->key.columns);
+    rc = put(p, p->rows_at + p->rows * p->row_size, p->half ? (const void *)p->half : x, n * p->row_size);
+    p->rows += rc ? 0 : n;
+    return rc;
+}
+
+dkvb_status dkvb__partial_add(struct dkvb__partial *p, const float *x, const uint8_t *readable, size_t n)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0, run; i < n && !rc; i += run + 1) {
+        for (run = 0; i + run < n && readable[i + run]; run++)
+            ;
+        if (run > 0)
+            rc = add_run(p, x + i * p->key.columns, run);
+    }
+    for (size_t i = 0; i < n && !rc; i++)
+        p->marks[p->done++] = readable[i] ? DKVB__PARTIAL_ROW : DKVB__PARTIAL_UNREADABLE;
+    return !rc && now() >= p->sync_due ? mark(p) : rc;
+}
+
+dkvb_status dkvb__partial_map(struct dkvb__partial *p, const void **rows)
+{
+    p->map_size = (size_t)(p->rows_at + p->rows * p->row_size);
+    p->map = mmap(NULL, p->map_size, PROT_READ, MAP_SHARED, p->fd, 0);
+    if (p->map == MAP_FAILED) {
+        p->map = NULL;
+        return dkvb__fail_errno(p->path, "map");
+    }
+    *rows = (const char *)p->map + p->rows_at;
+    return DKVB_OK;
+}
+
+/* A call that was interrupted is made again; one that failed may be, if it had been long at work. */
+static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
+{
+    return p->done > 0 && (interrupted || p->resumed > 0 || now() - p->began >= WORTH_KEEPING);
+}
+
+dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, uint64_t *kept)
+{
+    char message[512];
+
+    *kept = 0;
+    if (p->map)
+        munmap(p->map, p->map_size);
+    if (p->fd >= 0 && rc && worth_keeping(p, interrupted)) {
+        snprintf(message, sizeof message, "%s", dkvb_last_error()); /* marking may fail as well */
+        if (!mark(p))
+            *kept = p->done;
+        dkvb__fail(rc, "%s", message);
+    } else if (p->fd >= 0 && unlink(p->path) != 0 && !rc) {
+        rc = dkvb__fail_errno(p->path, "remove");
+    }
+    if (p->fd >= 0)
+        close(p->fd);
+    dkvb__free(p->mem, p->half);
+    dkvb__free(p->mem, p->marks);
+    dkvb__free(p->mem, p->path);
+    *p = (struct dkvb__partial){.mem = p->mem, .fd = -1};
+    return rc;
+}
