@@ -5,18 +5,26 @@
  * remembers differs from it one way, whoever forgot more than the rows differs the other way; so every figure here
  * comes as an estimate with an interval, and again as a difference to the retrained model, row by row.
  *
- * - *Membership*: can the forgotten rows (members) be told from rows that were never trained on (others)? Scores are
- *   made by dkvb_audit_margins(), dkvb_audit_fitted_scores() and dkvb_audit_lira(), larger for members, and judged by
- *   dkvb_audit_auc(), dkvb_audit_auc_difference() and dkvb_audit_tpr().
- * - *Recovery*: what does somebody get back who has the model and a few rows? dkvb_audit_best_constant(),
- *   dkvb_audit_mask_scores(), dkvb_audit_few_rows(); answers are judged by dkvb_audit_share() and
- *   dkvb_audit_share_difference().
+ * - *Membership*: can the forgotten rows (members) be told from rows that were never trained on (others)?
+ * - *Answers*: are test rows answered as by the retrained model?
+ * - *Recovery*: what does somebody get back who has the model and a few rows?
  *
- * All of it is plain arrays. Marks are `uint8_t`, 1 = yes, 0 = no. Intervals are of 95 %, and are about the rows: with
- * other rows of the same kind the figure would lie in them. What another seed of training changes is not in them, which
- * is why the tool measures a second retrained model too. docs/audit.md says what the figures can and cannot show.
+ *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
+ *     dkvb_audit_report *report;
  *
- * Threads: every function reads its inputs only and keeps nothing. Same inputs, same bits, whatever the threads.
+ *     rows.x = x, rows.labels = y, rows.n = n;                             // what was trained on
+ *     rows.test_x = tx, rows.test_labels = ty, rows.test_n = tn;           // what never was
+ *     rc = dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);        // NULL: the journal says who was forgotten
+ *     f = dkvb_audit_get_figure(report, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LOSS);
+ *     if (f->measured)
+ *         printf("%s: %s is %.3f, %s\n", f->subject, f->key, f->value.value, f->verdict);
+ *     dkvb_audit_report_free(report);
+ *
+ * Intervals are of 95 %, and are about the rows: with other rows of the same kind the figure would lie in them. What
+ * another seed of training changes is not in them, which is why a second retrained model is measured too (*replay*).
+ * docs/audit.md has every figure, its formula and source, and says what none of them can show.
+ *
+ * Threads: models and rows are only read. Same inputs, same bits, whatever the threads.
  */
 #ifndef DKVB_AUDIT_H
 #define DKVB_AUDIT_H
@@ -24,16 +32,115 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "codeset.h"
 #include "export.h"
-#include "memory.h"
+#include "fit.h"
 #include "model.h"
 #include "runtime.h"
+#include "search.h"
 #include "status.h"
 #include "values.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** Who was forgotten: all training rows of some classes, or some rows. Start from `DKVB_AUDIT_REQUEST_INIT`. With
+ * neither, the classes that the forgettings in force of the model's journal asked for (unlearn.h). */
+typedef struct dkvb_audit_request {
+    size_t struct_size;     /**< sizeof(dkvb_audit_request), set by INIT */
+    const uint8_t *classes; /**< `uint8_t[classes]` of the model, DKVB_FORGET (choose.h) where one was; or NULL */
+    const uint64_t *rows;   /**< `uint64_t[row_count]`, numbers of training rows, each once; or NULL */
+    size_t row_count;       /**< number of rows */
+} dkvb_audit_request;
+
+#define DKVB_AUDIT_REQUEST_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_audit_request), 0, 0, 0                                                                            \
+    }
+DKVB_INIT_FUNCTION(dkvb_audit_request, DKVB_AUDIT_REQUEST_INIT)
+
+/** Rows, those that were forgotten among them. Start from `DKVB_AUDIT_ROWS_INIT`. Read during the call only. */
+typedef struct dkvb_audit_rows {
+    size_t struct_size;         /**< sizeof(dkvb_audit_rows), set by INIT */
+    const float *x;             /**< `float[n][input_dim]`, finite: what the model was trained on */
+    const int32_t *labels;      /**< `int32_t[n]`, -1 = was not trained on */
+    const uint64_t *ids;        /**< `uint64_t[n]`, what the rows were called in training; NULL: their numbers */
+    size_t n;                   /**< training rows */
+    const float *test_x;        /**< `float[test_n][input_dim]`, finite: rows of the same kind, never trained on */
+    const int32_t *test_labels; /**< `int32_t[test_n]`, -1 = leave the row out */
+    size_t test_n;              /**< test rows, at least 2 of the classes of the forgotten rows */
+} dkvb_audit_rows;
+
+#define DKVB_AUDIT_ROWS_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(dkvb_audit_rows), 0, 0, 0, 0, 0, 0, 0                                                                   \
+    }
+DKVB_INIT_FUNCTION(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT)
+
+/** How to audit. Start from `DKVB_AUDIT_OPTIONS_INIT`. */
+typedef struct dkvb_audit_options {
+    size_t struct_size;              /**< sizeof(dkvb_audit_options), set by INIT */
+    const dkvb_model *before;        /**< the model before it forgot, on the same keys: measured too; or NULL. Codes are
+                                          searched on its keys, which matters after a purge */
+    const dkvb_codeset *codeset;     /**< from before the forgetting: how the model was trained, and on which rows; the
+                                          others lose their labels. One session. Or NULL */
+    const dkvb_train_options *train; /**< how the model was trained, without a codeset; `ids`, `report` and `user` are
+                                          not read. NULL: the defaults */
+    uint32_t shadows;                /**< shadow models of the likelihood-ratio attack, even, 4 to 65,536; 0: none */
+    uint64_t seed;                   /**< of the audit's own draws */
+    dkvb_stage_fn stage;             /**< a stage begins: "search", "refresh", "shadows", "attacks"; or NULL */
+    void *user;                      /**< handed to `stage` */
+} dkvb_audit_options;
+
+#define DKVB_AUDIT_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(dkvb_audit_options), 0, 0, 0, 64, 0, 0, 0                                                               \
+    }
+DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
+
+/* Who is measured. Values are part of the ABI. */
+enum {
+    DKVB_AUDIT_MODEL = 0,     /**< the audited one, under its mask */
+    DKVB_AUDIT_BEFORE = 1,    /**< what there was to forget; if it was given */
+    DKVB_AUDIT_DROPPED = 2,   /**< the same, with the columns of the forgotten classes left out of its answers; if the
+                                   request is by class and two other classes are left */
+    DKVB_AUDIT_REPLAY = 3,    /**< trained again without the rows, with the next seed: what a seed alone changes */
+    DKVB_AUDIT_RETRAINED = 4, /**< trained again without the rows: the reference */
+    DKVB_AUDIT_SUBJECTS = 5
+};
+
+/* What is measured of them; keys are these words in lower case. Values are part of the ABI. */
+enum {
+    DKVB_AUDIT_MEMBERSHIP_LOSS = 0,
+    DKVB_AUDIT_MEMBERSHIP_FITTED = 1,
+    DKVB_AUDIT_MEMBERSHIP_LIRA = 2,
+    DKVB_AUDIT_ACCURACY_CLASS = 3,
+    DKVB_AUDIT_ACCURACY_REST = 4,
+    DKVB_AUDIT_AGREEMENT_CLASS = 5,
+    DKVB_AUDIT_AGREEMENT_REST = 6,
+    DKVB_AUDIT_CONSTANT_CLASS = 7,
+    DKVB_AUDIT_CONSTANT_REST = 8,
+    DKVB_AUDIT_PROBE_CLASS = 9,
+    DKVB_AUDIT_PROBE_REST = 10,
+    DKVB_AUDIT_RELEARN_10_CLASS = 11,
+    DKVB_AUDIT_RELEARN_10_REST = 12,
+    DKVB_AUDIT_RELEARN_20_CLASS = 13,
+    DKVB_AUDIT_RELEARN_20_REST = 14,
+    DKVB_AUDIT_RELEARN_50_CLASS = 15,
+    DKVB_AUDIT_RELEARN_50_REST = 16,
+    DKVB_AUDIT_MASK_MEMBERS = 17,
+    DKVB_AUDIT_MASK_CLASS = 18,
+    DKVB_AUDIT_FIGURES = 19
+};
+
+/* What a figure is of. Values are part of the ABI. */
+enum {
+    DKVB_AUDIT_AUC_MEMBERS = 0, /**< area under the ROC curve: forgotten rows against test rows of their classes */
+    DKVB_AUDIT_AUC_CLASS = 1,   /**< the same: test rows of the classes against all others */
+    DKVB_AUDIT_SHARE_CLASS = 2, /**< share of the test rows of the classes */
+    DKVB_AUDIT_SHARE_REST = 3   /**< share of the other test rows */
+};
 
 /** A figure and its 95 % interval. Three numbers, and never more. */
 typedef struct dkvb_audit_estimate {
@@ -42,201 +149,63 @@ typedef struct dkvb_audit_estimate {
     double high;
 } dkvb_audit_estimate;
 
-/**
- * Area under the ROC curve: the chance that a member's score is above another's, ties counted half (Mann-Whitney).
- * The interval is value +- 1.96 sqrt(S10 / members + S01 / others), cut to [0, 1], with the variances of DeLong et al.
- * 1988 (*Biometrics* 44) computed from midranks (Sun and Xu 2014, *IEEE Signal Processing Letters* 21). Where all
- * members are above all others the interval has no width: that is all these rows can say.
- *
- * @param      scores     `double[n]`; infinite is allowed.
- * @param      member     `uint8_t[n]`; at least 2 of each kind.
- * @param      allocator  NULL: malloc and free.
- * @return `DKVB_EINVAL` (too few rows of a kind, a score that is not a number), `DKVB_ENOMEM`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_auc(const double *scores, const uint8_t *member, size_t n,
-                                                   dkvb_audit_estimate *auc, const dkvb_allocator *allocator);
+/** One figure of one subject. The library makes it; later versions add members at its end. */
+typedef struct dkvb_audit_figure {
+    const char *subject;       /**< "model", "before", "column dropped", "replay", "retrained" */
+    const char *key;           /**< "membership_loss" … */
+    const char *title;         /**< the same in words: "loss threshold" … */
+    const char *verdict;       /**< the sign of the difference for certain: "as retrained", "more than retrained",
+                                    "less than retrained"; "" unless measured */
+    uint32_t kind;             /**< DKVB_AUDIT_AUC_… or DKVB_AUDIT_SHARE_… */
+    uint32_t measured;         /**< 0: left out, or there were no rows to measure it on; all numbers are NaN then */
+    dkvb_audit_estimate value; /**< what was found */
+    dkvb_audit_estimate difference; /**< less that of the retrained model, paired row by row */
+    dkvb_audit_estimate tpr_1;      /**< AUC of members: share of them found at 1 % false alarms; else NaN */
+    dkvb_audit_estimate tpr_01;     /**< the same at 0.1 % */
+} dkvb_audit_figure;
+
+/** What an audit found. The library makes it and takes it back; later versions add members at its end. */
+typedef struct dkvb_audit_report {
+    uint32_t classes;                 /**< L of the model */
+    uint32_t class_count;             /**< classes of the forgotten rows */
+    const uint8_t *forgotten;         /**< `uint8_t[L]`, DKVB_FORGET for those, else DKVB_KEEP */
+    uint64_t members;                 /**< forgotten rows */
+    uint64_t others;                  /**< test rows of their classes */
+    uint64_t rest;                    /**< all other test rows */
+    uint64_t masked_pairs;            /**< of the audited model */
+    uint64_t purged_pairs;            /**< of the audited model */
+    uint32_t shadows;                 /**< shadow models that were trained */
+    const dkvb_outside *outside;      /**< training rows outside the scale of the keys */
+    const dkvb_outside *test_outside; /**< test rows outside it */
+} dkvb_audit_report;
 
 /**
- * AUC of `a` less AUC of `b`, both on the same rows, with the interval of the paired test (DeLong et al. 1988): what
- * the two share cancels. 0 within [0, 0] for equal scores. Arguments and errors as of dkvb_audit_auc().
+ * Attack a model that has forgotten rows, and values that were trained again without them, in the same ways.
+ *
+ * Every row is searched once; after that a model is trained in the time of one training over stored codes. Memory comes
+ * from the allocator of the model: the codes of all rows, once for each mask, and the values of two models.
+ *
+ * @param[out] report   owned by the caller: dkvb_audit_report_free(). NULL on failure.
+ * @param      model    may be mapped. It stays as it is: what attacks change is a copy.
+ * @param      request  NULL: what the journal of the model names.
+ * @param      rows     at least 2 of them forgotten.
+ * @param      opts     NULL for the defaults.
+ * @param      run      NULL for the defaults. Progress counts within a stage.
+ * @return `DKVB_EINVAL` (a row, label or option that cannot be; too few rows; nobody who was forgotten: the message
+ *         begins with what it is about, "training rows", "training labels", "test rows", "test labels", "forgotten
+ *         rows" or "options"), `DKVB_EMISMATCH` (`before` or the codeset belongs to other keys, or the codeset to other
+ *         rows), `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_auc_difference(const double *a, const double *b, const uint8_t *member,
-                                                              size_t n, dkvb_audit_estimate *difference,
-                                                              const dkvb_allocator *allocator);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model,
+                                                   const dkvb_audit_request *request, const dkvb_audit_rows *rows,
+                                                   const dkvb_audit_options *opts, const dkvb_run_options *run);
 
-/**
- * Share of members whose score is above a limit that at most floor(fpr * others) of the others pass: the true
- * positive rate at a false positive rate, which says more than an AUC where few rows are certain (Carlini et al. 2022,
- * arXiv 2112.03570, section 3). Wilson's interval over the members; the limit itself, set by few rows, is taken as it
- * is.
- *
- * @param fpr  from 0 to below 1.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr,
-                                                   dkvb_audit_estimate *tpr, const dkvb_allocator *allocator);
+/** One figure, tied to the report. NULL if the subject was not measured, or if there is no such subject or figure. */
+DKVB_API const dkvb_audit_figure *dkvb_audit_get_figure(const dkvb_audit_report *report, uint32_t subject,
+                                                        uint32_t figure);
 
-/**
- * Mean of `right` with Wilson's interval (Wilson 1927, *JASA* 22): of 0 and 1, the share of right answers. Where a row
- * holds a mean of several trials, from 0 to 1, the interval is wider than it need be.
- *
- * @param right  `double[n]`, each from 0 to 1. n = 0: all three numbers are NaN.
- */
-DKVB_API void dkvb_audit_share(const double *right, size_t n, dkvb_audit_estimate *share);
-
-/**
- * Mean of `a - b`, paired row by row. For answers of 0 and 1 the interval is that of Agresti and Min 2005 (*Statistics
- * in Medicine* 24): Wald's for matched pairs after half a row was added to each cell of McNemar's table, so that few
- * rows without a difference do not claim that there is none:
- *
- *     centre D / (n + 2),  half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2);  D = sum a - b,  Q = sum (a - b)^2
- */
-DKVB_API void dkvb_audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
-
-/**
- * How far each row's own class is ahead: log(p / (1 - p)) of the label's probability p, computed as
- *
- *     margin = logit[label] - log sum over the other classes of exp(logit)
- *
- * which does not saturate. The cross-entropy is log(1 + exp(-margin)), so a limit on the loss is a limit on the margin.
- * Members of a training set have larger margins (the loss attack of Yeom et al. 2018, arXiv 1709.01604).
- *
- * @param      logits   `float[n][classes]`, finite.
- * @param      labels   `int32_t[n]`, 0 to classes - 1.
- * @param      dropped  `uint8_t[classes]`, 1 = the column does not exist; at least 2 must be left. Or NULL. A row whose
- *                      own column is dropped is taken by the largest one that is left.
- * @param[out] margins  `double[n]`. Undefined on failure.
- * @return `DKVB_EINVAL`: the row is named.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_margins(const float *logits, const int32_t *labels, size_t n,
-                                                       uint32_t classes, const uint8_t *dropped, double *margins);
-
-/** How the fitted attack fits. Start from `DKVB_AUDIT_FIT_OPTIONS_INIT`. */
-typedef struct dkvb_audit_fit_options {
-    size_t struct_size;              /**< sizeof(dkvb_audit_fit_options), set by INIT */
-    uint32_t folds;                  /**< parts, 2 to 64: rows of one are scored by a fit to the others */
-    double l2;                       /**< weight of the penalty, above 0, at most 1e9 */
-    uint64_t seed;                   /**< which row is in which part */
-    const dkvb_allocator *allocator; /**< NULL: malloc and free */
-} dkvb_audit_fit_options;
-
-#define DKVB_AUDIT_FIT_OPTIONS_INIT                                                                                    \
-    {                                                                                                                  \
-        sizeof(dkvb_audit_fit_options), 5, 1.0, 0, 0                                                                   \
-    }
-DKVB_INIT_FUNCTION(dkvb_audit_fit_options, DKVB_AUDIT_FIT_OPTIONS_INIT)
-
-/**
- * An attack that is fitted to what it attacks: the strongest line through a row's outputs that somebody could draw who
- * knew the membership of other rows. Logistic regression on the logits in descending order (the 64 largest), the
- * label's logit, its margin and its log-probability, each brought to mean 0 and deviation 1;
- *
- *     minimise  sum log(1 + exp(-t w.x)) + l2 / 2 |w|^2,  t = 1 for members, -1 for others, no penalty on the constant
- *
- * by Newton's method with halved steps. Scores, w.x, are of rows that the fit has not seen.
- *
- * @param      logits, labels, n, classes, dropped  as of dkvb_audit_margins().
- * @param      member   `uint8_t[n]`; at least 2 of each kind, each part gets its share of both.
- * @param[out] scores   `double[n]`. Undefined on failure.
- * @param      run      NULL for the defaults. Progress counts parts.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_fitted_scores(const float *logits, const int32_t *labels, size_t n,
-                                                             uint32_t classes, const uint8_t *dropped,
-                                                             const uint8_t *member, const dkvb_audit_fit_options *opts,
-                                                             double *scores, const dkvb_run_options *run);
-
-/** One way in which a model's answers to the targets are seen: with codes under its mask, and maybe without a column.
- */
-typedef struct dkvb_audit_view {
-    const uint16_t *codes;  /**< `uint16_t[targets][codebooks][k]` */
-    const uint8_t *dropped; /**< `uint8_t[classes]` as of dkvb_audit_margins(), or NULL */
-} dkvb_audit_view;
-
-/** How shadow models are made. Start from `DKVB_AUDIT_SHADOW_OPTIONS_INIT`. */
-typedef struct dkvb_audit_shadow_options {
-    size_t struct_size;              /**< sizeof(dkvb_audit_shadow_options), set by INIT */
-    uint32_t shadows;                /**< how many, even, 4 to 65,536 */
-    uint64_t seed;                   /**< which targets each of them learns */
-    const dkvb_train_options *train; /**< how the model was trained; NULL: the defaults. Shadow s has seed + 1 + s */
-} dkvb_audit_shadow_options;
-
-#define DKVB_AUDIT_SHADOW_OPTIONS_INIT                                                                                 \
-    {                                                                                                                  \
-        sizeof(dkvb_audit_shadow_options), 64, 0, 0                                                                    \
-    }
-DKVB_INIT_FUNCTION(dkvb_audit_shadow_options, DKVB_AUDIT_SHADOW_OPTIONS_INIT)
-
-/**
- * Train shadow models and look at the targets through each. A shadow learns all rows that are no targets and half of
- * the targets; the next one learns the other half, so each target is in just half of them. Shadows share the keys, so
- * nothing is searched: a shadow costs one training of the values, and every view one decoding.
- *
- * @param      model   gives codebooks, classes, `top_k`, the type of values and the allocator. Its values and mask take
- *                     no part.
- * @param      codes   `uint16_t[n][codebooks][k]`, of all rows and targets; no pair is masked in a shadow.
- * @param      labels  `int32_t[n]`, -1 = ignore; targets have a label.
- * @param      targets `uint64_t[count]`, row numbers, each once; at least 2.
- * @param      views   `views_count` of them.
- * @param[out] margins `double[views_count][shadows][count]`, see dkvb_audit_margins(). Undefined on failure.
- * @param[out] inside  `uint8_t[shadows][count]`, 1 where a shadow has learned a target.
- * @param      run     NULL for the defaults. Progress counts shadows.
- * @return `DKVB_EINVAL`, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_shadows(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                       const int32_t *labels, size_t n, const uint64_t *targets,
-                                                       size_t count, const dkvb_audit_view *views, uint32_t views_count,
-                                                       const dkvb_audit_shadow_options *opts, double *margins,
-                                                       uint8_t *inside, const dkvb_run_options *run);
-
-/**
- * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online): is this margin one of a
- * model that learned the row, or of one that did not? Both are taken for normal, with means and variances from the
- * shadows; the score is the logarithm of the ratio of the two densities. With fewer than 64 shadows a row's own
- * variances would be noise, and those of all rows together are used (section 6.2).
- *
- * @param      margins  `double[shadows][count]`, one view of dkvb_audit_shadows().
- * @param      inside   `uint8_t[shadows][count]`; each target in 2 shadows at least, and out of 2.
- * @param      observed `double[count]`, margins of the model in question, through the same view.
- * @param[out] scores   `double[count]`. Undefined on failure.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows,
-                                                    size_t count, const double *observed, double *scores);
-
-/**
- * The constant which, added to the logits of the target classes, makes the mean of the two accuracies largest, on rows
- * of these classes and on the others. Found exactly, by walking the gaps at which an answer changes; the lowest of
- * equals.
- *
- * @param      logits   `float[n][classes]`, finite.
- * @param      labels   `int32_t[n]`, -1 = leave the row out; rows of both kinds are wanted.
- * @param      target   `uint8_t[classes]`, 1 = the constant is added; not all and not none.
- * @param[out] constant the middle between two gaps.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_best_constant(const float *logits, const int32_t *labels, size_t n,
-                                                             uint32_t classes, const uint8_t *target, double *constant,
-                                                             const dkvb_allocator *allocator);
-
-/**
- * What the mask tells by itself: the share of each row's first codes that name pairs which are masked or purged in the
- * model. Rows that were forgotten, and rows like them, have larger ones.
- *
- * @param      codes   `uint16_t[n][codebooks][k]`, from before the mask.
- * @param[out] scores  `double[n]`, 0 to 1.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_mask_scores(const dkvb_model *model, const uint16_t *codes, uint32_t k,
-                                                           size_t n, double *scores);
-
-/**
- * Labels of which only a few are left, for training that starts from a few rows: `per_class` of each class are drawn
- * (all, if there are fewer), every other row becomes -1. In a class that has rows marked in `among`, only those are
- * drawn from.
- *
- * @param      labels  `int32_t[n]`, -1 = never drawn.
- * @param      among   `uint8_t[n]`, or NULL.
- * @param[out] few     `int32_t[n]`.
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_audit_few_rows(const int32_t *labels, const uint8_t *among, size_t n,
-                                                        uint32_t classes, size_t per_class, uint64_t seed, int32_t *few,
-                                                        const dkvb_allocator *allocator);
+/** Release a report. NULL is a no-op. */
+DKVB_API void dkvb_audit_report_free(dkvb_audit_report *report);
 
 #ifdef __cplusplus
 }

@@ -62,10 +62,11 @@ DKVB_INIT_FUNCTION(dkvb_array, DKVB_ARRAY_INIT)
 /** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
 DKVB_API void dkvb_array_free(dkvb_array *array);
 
-/* Where the elements of an array that is read lie. */
+/* How an array is read. */
 enum {
-    DKVB_READ_COPY = 0,    /**< in memory of the allocator */
-    DKVB_READ_IN_PLACE = 1 /**< in the file, where that is possible, as dkvb_array_read() says; else in memory */
+    DKVB_READ_COPY = 0,     /**< in memory of the allocator */
+    DKVB_READ_IN_PLACE = 1, /**< in the file, where that is possible, as dkvb_array_read() says; else in memory */
+    DKVB_READ_IDS = 2       /**< as ids of rows: uint64[rows] of a vector of integers, none negative, each once */
 };
 
 /**
@@ -82,8 +83,8 @@ enum {
  * @param      how        DKVB_READ_….
  * @param      allocator  NULL: malloc and free.
  * @return `DKVB_EINVAL` for a wrong `struct_size` or `how`; `DKVB_EIO` if the file cannot be read or is not a regular
- * file; `DKVB_EFORMAT` if it is of another kind, is shorter or longer than its header promises, or promises more than
- * memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
+ * file; `DKVB_EFORMAT` if it is of another kind, holds no ids, is shorter or longer than its header promises, or
+ * promises more than memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
  *
  * No more memory than the unpacked file and the result need is used at once, never much more than the bytes that came
  * justify. The product of all dimensions that are not 0, in bytes, fits into `ptrdiff_t`.

@@ -26,7 +26,7 @@
  *     dkvb_model_purge(model);                                     // or made permanent
  *     dkvb_model_save(model, "m.dkvb");                            // atomic                    model.h
  *
- *     dkvb_audit_auc(scores, member, n, &auc, NULL);               // what is left of the rows? audit.h
+ *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // what is left of the rows? audit.h
  *
  * Every fallible call returns a `dkvb_status`; dkvb_last_error() has the sentence
  * for a person. Handles are freed by `_free`, options start from `_INIT`, files

@@ -169,13 +169,16 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_counts(dkvb_model *model);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name);
 
 /**
- * Whether names could be those of a model's classes: each a text as dkvb_model_set_class_name() takes it, none twice.
+ * Name the first `count` classes at once, so that names may change places: all are replaced, or none.
  *
- * @param names  [count]; NULL and "" are classes without a name.
- * @param which  the place of the name that the message is about.
- * @return `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ * @param model  NULL: the names are only checked, as they could be those of any model, before there is one.
+ * @param names  [count], each as dkvb_model_set_class_name() takes it, none twice; NULL and "" leave a class without.
+ * @param which  the place of the name that the message is about; or NULL.
+ * @return `DKVB_EINVAL`, also where a class from `count` on has one of the names, or there are fewer classes;
+ *         `DKVB_ESTATE`, `DKVB_ENOMEM`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_class_names_check(const char *const *names, size_t count, size_t *which);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *names,
+                                                               size_t count, size_t *which);
 
 /* What a word may be for dkvb_model_find_class(). */
 enum { DKVB_FIND_NAME_OR_INDEX = 0, DKVB_FIND_NAME = 1 };

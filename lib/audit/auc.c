@@ -6,12 +6,13 @@
  *     placement of another  = 1 - (all - own) / members,   the share of members above it
  *     AUC = mean placement of members;  variance = S10 / members + S01 / others, S the variances of the placements.
  */
+#include "audit/auc.h"
+
 #include <math.h>
 
 #include "audit/order.h"
 #include "base/alloc.h"
 #include "base/status.h"
-#include "dkvb/audit.h"
 
 static const double z95 = 1.959963984540054; /* 97.5 % of the normal distribution are below */
 
@@ -34,7 +35,7 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
     }
     kinds->others = n - kinds->members;
     if (kinds->members < 2 || kinds->others < 2)
-        return dkvb__fail(DKVB_EINVAL, "scores of %zu members and %zu others: at least 2 of each are wanted",
+        return dkvb__fail(DKVB_EINVAL, "scores of %zu members and %zu others: there must be at least 2 of each",
                           kinds->members, kinds->others);
     return DKVB_OK;
 }
@@ -94,56 +95,50 @@ static void estimate(const double *place, const uint8_t *member, size_t n, const
     *out = (dkvb_audit_estimate){mean[1], mean[1] - half, mean[1] + half};
 }
 
-dkvb_status dkvb_audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
-                           const dkvb_allocator *allocator)
+dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
+                            const dkvb_allocator *mem)
 {
-    dkvb_allocator mem = dkvb__allocator(allocator);
     struct kinds kinds;
     double *place;
-    dkvb_status rc = dkvb__check_allocator(allocator);
+    dkvb_status rc = check_scores(scores, member, n, &kinds);
 
-    if (!rc)
-        rc = check_scores(scores, member, n, &kinds);
     if (rc)
         return rc;
-    place = dkvb__alloc(&mem, n, sizeof *place);
-    rc = place ? placements(scores, member, n, &kinds, place, &mem)
+    place = dkvb__alloc(mem, n, sizeof *place);
+    rc = place ? placements(scores, member, n, &kinds, place, mem)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu placements", n);
     if (!rc) {
         estimate(place, member, n, &kinds, auc);
         auc->low = unit(auc->low);
         auc->high = unit(auc->high);
     }
-    dkvb__free(&mem, place);
+    dkvb__free(mem, place);
     return rc;
 }
 
 /* The difference of two AUCs is the mean of differences of placements, and so is its variance (DeLong et al., eq. 5).
  */
-dkvb_status dkvb_audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
-                                      dkvb_audit_estimate *difference, const dkvb_allocator *allocator)
+dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
+                                       dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
-    dkvb_allocator mem = dkvb__allocator(allocator);
     struct kinds kinds;
     double *place;
-    dkvb_status rc = dkvb__check_allocator(allocator);
+    dkvb_status rc = check_scores(a, member, n, &kinds);
 
-    if (!rc)
-        rc = check_scores(a, member, n, &kinds);
     if (!rc)
         rc = check_scores(b, member, n, &kinds);
     if (rc)
         return rc;
-    place = dkvb__alloc(&mem, n, 2 * sizeof *place);
-    rc = place ? placements(a, member, n, &kinds, place, &mem)
+    place = dkvb__alloc(mem, n, 2 * sizeof *place);
+    rc = place ? placements(a, member, n, &kinds, place, mem)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu placements", n);
     if (!rc)
-        rc = placements(b, member, n, &kinds, place + n, &mem);
+        rc = placements(b, member, n, &kinds, place + n, mem);
     for (size_t i = 0; !rc && i < n; i++)
         place[i] -= place[n + i];
     if (!rc)
         estimate(place, member, n, &kinds, difference);
-    dkvb__free(&mem, place);
+    dkvb__free(mem, place);
     return rc;
 }
 
@@ -157,23 +152,18 @@ static void wilson(double p, double n, dkvb_audit_estimate *out)
     *out = (dkvb_audit_estimate){p, fmin(p, unit(centre - half)), fmax(p, unit(centre + half))};
 }
 
-dkvb_status dkvb_audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
-                           const dkvb_allocator *allocator)
+dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
+                            const dkvb_allocator *mem)
 {
-    dkvb_allocator mem = dkvb__allocator(allocator);
     struct kinds kinds;
     struct dkvb__keyed *order;
     size_t above = 0, hits = 0;
     double limit = -INFINITY;
-    dkvb_status rc = dkvb__check_allocator(allocator);
+    dkvb_status rc = check_scores(scores, member, n, &kinds);
 
-    if (!rc && !(fpr >= 0.0 && fpr < 1.0))
-        rc = dkvb__fail(DKVB_EINVAL, "false positive rate is %g, 0 <= rate < 1 is wanted", fpr);
-    if (!rc)
-        rc = check_scores(scores, member, n, &kinds);
     if (rc)
         return rc;
-    order = dkvb__order_by(scores, n, &mem);
+    order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
     /* The limit is the score of the first of the others that may not pass; who is equal to it does not pass either. */
@@ -185,11 +175,11 @@ dkvb_status dkvb_audit_tpr(const double *scores, const uint8_t *member, size_t n
     for (size_t i = 0; i < n; i++)
         hits += member[i] && scores[i] > limit;
     wilson((double)hits / (double)kinds.members, (double)kinds.members, tpr);
-    dkvb__free(&mem, order);
+    dkvb__free(mem, order);
     return DKVB_OK;
 }
 
-void dkvb_audit_share(const double *right, size_t n, dkvb_audit_estimate *share)
+void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share)
 {
     double sum = 0.0;
 
@@ -201,7 +191,7 @@ void dkvb_audit_share(const double *right, size_t n, dkvb_audit_estimate *share)
         *share = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-void dkvb_audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference)
+void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference)
 {
     double sum = 0.0, squares = 0.0, rows = (double)n + 2.0, half;
 

@@ -7,34 +7,20 @@
  *
  * The objective is strictly convex; a step that does not make it smaller is halved. The last weight is the constant's.
  */
+#include "audit/fitted.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "audit/margins.h"
 #include "base/alloc.h"
 #include "base/exact_math.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/status.h"
 
-enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30, MAX_FOLDS = 64 };
+enum { MOST_LOGITS = 64, OF_LABEL = 3, MAX_STEPS = 50, MAX_HALVINGS = 30 };
 
 static const double smallest_step = 1e-8;
-
-static dkvb_status take_options(dkvb_audit_fit_options *o, const dkvb_audit_fit_options *given)
-{
-    dkvb_status rc = dkvb__take_options(o, sizeof *o, given, "fit options");
-
-    if (!rc)
-        rc = dkvb__check_allocator(o->allocator);
-    if (rc)
-        return rc;
-    if (o->folds < 2 || o->folds > MAX_FOLDS)
-        return dkvb__fail(DKVB_EINVAL, "fit: %u folds, 2 to %d are wanted", o->folds, MAX_FOLDS);
-    if (!(o->l2 > 0.0 && o->l2 <= 1e9))
-        return dkvb__fail(DKVB_EINVAL, "fit: l2 is %g, 0 < l2 <= 1e9 is wanted", o->l2);
-    return DKVB_OK;
-}
 
 struct fit {
     size_t n, width; /* rows; features, the constant included */
@@ -87,14 +73,14 @@ static void insert_value(double *x, size_t count, size_t room, double value)
 }
 
 /* The largest logits in descending order, then what there is of the label, then 1 for the constant. */
-static void make_features(const float *logits, int32_t label, uint32_t classes, const uint8_t *dropped, size_t width,
-                          double *x)
+static void make_features(const struct dkvb__answers *a, size_t row, size_t width, double *x)
 {
-    size_t column = dkvb__margin_column(logits, label, classes, dropped), room = width - OF_LABEL - 1, count = 0;
-    double margin = dkvb__margin(logits, column, classes, dropped);
+    const float *logits = a->logits + row * a->classes;
+    size_t column = dkvb__margin_column(a, row), room = width - OF_LABEL - 1, count = 0;
+    double margin = dkvb__margin(a, row, column);
 
-    for (size_t l = 0; l < classes; l++)
-        if (!dkvb__is_dropped(dropped, l))
+    for (size_t l = 0; l < a->classes; l++)
+        if (!dkvb__is_dropped(a, l))
             insert_value(x, count++, room, (double)logits[l]);
     x[room] = (double)logits[column];
     x[room + 1] = margin;
@@ -258,59 +244,51 @@ static void fit_fold(void *context, size_t task, unsigned worker)
 }
 
 /* Members and others are dealt out in random order, each kind by itself. */
-static dkvb_status deal_rows(struct fit *fit, const dkvb_audit_fit_options *o, const dkvb_allocator *mem)
+static dkvb_status deal_rows(struct fit *fit, const struct dkvb__fitting *how, const dkvb_allocator *mem)
 {
     size_t *order = dkvb__alloc(mem, fit->n, 2 * sizeof *order), count[2] = {0, 0};
     struct dkvb__rng rng;
 
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", fit->n);
-    dkvb__rng_seed(&rng, o->seed, 0);
+    dkvb__rng_seed(&rng, how->seed, 0);
     dkvb__rng_choose(&rng, fit->n, fit->n, order, order + fit->n);
     for (size_t i = 0; i < fit->n; i++)
-        fit->fold[order[i]] = (uint8_t)(count[fit->member[order[i]] != 0]++ % o->folds);
+        fit->fold[order[i]] = (uint8_t)(count[fit->member[order[i]] != 0]++ % how->folds);
     dkvb__free(mem, order);
     if (count[0] < 2 || count[1] < 2)
-        return dkvb__fail(DKVB_EINVAL, "fit to %zu members and %zu others: at least 2 of each are wanted", count[1],
+        return dkvb__fail(DKVB_EINVAL, "fit to %zu members and %zu others: there must be at least 2 of each", count[1],
                           count[0]);
     return DKVB_OK;
 }
 
-dkvb_status dkvb_audit_fitted_scores(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                     const uint8_t *dropped, const uint8_t *member, const dkvb_audit_fit_options *opts,
-                                     double *scores, const dkvb_run_options *given)
+dkvb_status dkvb__audit_fitted_scores(const struct dkvb__answers *a, const uint8_t *member,
+                                      const struct dkvb__fitting *how, double *scores, const dkvb_allocator *mem,
+                                      const dkvb_run_options *given)
 {
-    dkvb_audit_fit_options o = DKVB_AUDIT_FIT_OPTIONS_INIT;
-    struct fit fit = {.n = n, .member = member, .scores = scores};
+    struct fit fit = {.n = a->n, .member = member, .l2 = how->l2, .scores = scores};
     struct dkvb__run run;
-    dkvb_allocator mem;
-    size_t left = classes;
+    size_t left = a->classes;
     dkvb_status rc = dkvb__run_take(&run, given);
 
     if (!rc)
-        rc = take_options(&o, opts);
-    if (!rc)
-        rc = dkvb__check_dropped(dropped, classes);
-    if (!rc)
-        rc = dkvb__check_answers(logits, labels, n, classes);
+        rc = dkvb__answers_check(a);
     if (rc)
         return rc;
-    mem = dkvb__allocator(o.allocator);
-    for (uint32_t l = 0; l < classes; l++)
-        left -= dkvb__is_dropped(dropped, l);
+    for (uint32_t l = 0; l < a->classes; l++)
+        left -= dkvb__is_dropped(a, l);
     fit.width = (left < MOST_LOGITS ? left : MOST_LOGITS) + OF_LABEL + 1;
-    fit.l2 = o.l2;
-    fit.x = dkvb__alloc(&mem, n, fit.width * sizeof *fit.x);
-    fit.fold = dkvb__alloc(&mem, n, sizeof *fit.fold);
-    fit.scratch = dkvb__alloc(&mem, o.folds, scratch_size(fit.width) * sizeof *fit.scratch);
-    rc = fit.x && fit.fold && fit.scratch ? deal_rows(&fit, &o, &mem)
-                                          : dkvb__fail(DKVB_ENOMEM, "out of memory for the features of %zu rows", n);
-    for (size_t i = 0; !rc && i < n; i++)
-        make_features(logits + i * classes, labels[i], classes, dropped, fit.width, fit.x + i * fit.width);
+    fit.x = dkvb__alloc(mem, a->n, fit.width * sizeof *fit.x);
+    fit.fold = dkvb__alloc(mem, a->n, sizeof *fit.fold);
+    fit.scratch = dkvb__alloc(mem, how->folds, scratch_size(fit.width) * sizeof *fit.scratch);
+    rc = fit.x && fit.fold && fit.scratch ? deal_rows(&fit, how, mem)
+                                          : dkvb__fail(DKVB_ENOMEM, "out of memory for the features of %zu rows", a->n);
+    for (size_t i = 0; !rc && i < a->n; i++)
+        make_features(a, i, fit.width, fit.x + i * fit.width);
     if (!rc)
-        rc = dkvb__parallel_long(&run, o.folds, fit_fold, &fit, 0, o.folds);
-    dkvb__free(&mem, fit.x);
-    dkvb__free(&mem, fit.fold);
-    dkvb__free(&mem, fit.scratch);
+        rc = dkvb__parallel_long(&run, how->folds, fit_fold, &fit, 0, how->folds);
+    dkvb__free_erased(mem, fit.x);
+    dkvb__free(mem, fit.fold);
+    dkvb__free_erased(mem, fit.scratch);
     return rc;
 }

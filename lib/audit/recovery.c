@@ -1,7 +1,8 @@
 /* What somebody gets back who has the model: a constant on a logit, the mask itself, a few rows. */
+#include "audit/recovery.h"
+
 #include <math.h>
 
-#include "audit/margins.h"
 #include "audit/order.h"
 #include "base/alloc.h"
 #include "base/rng.h"
@@ -57,78 +58,65 @@ static double best_constant(const double *gap, const double *gain, const struct 
     return constant;
 }
 
-static dkvb_status check_target(const int32_t *labels, size_t n, uint32_t classes, const uint8_t *target,
-                                double weight[2])
+static dkvb_status check_target(const struct dkvb__answers *a, const uint8_t *target, double weight[2])
 {
     size_t targets = 0, rows[2] = {0, 0};
 
-    for (uint32_t l = 0; l < classes; l++)
+    for (uint32_t l = 0; l < a->classes; l++)
         targets += target[l] != 0;
-    if (targets == 0 || targets == classes)
-        return dkvb__fail(DKVB_EINVAL, "%zu of %u classes are targets: some, and not all, are wanted", targets,
-                          classes);
-    for (size_t r = 0; r < n; r++) {
-        if (labels[r] < -1 || (labels[r] >= 0 && (uint32_t)labels[r] >= classes))
-            return dkvb__fail(DKVB_EINVAL, "labels: row %zu is %d, -1 to %u is wanted", r, labels[r], classes - 1);
-        if (labels[r] >= 0)
-            rows[target[labels[r]] != 0]++;
-    }
+    if (targets == 0 || targets == a->classes)
+        return dkvb__fail(DKVB_EINVAL, "%zu of %u classes are targets: there must be some, and not all", targets,
+                          a->classes);
+    for (size_t r = 0; r < a->n; r++)
+        if (a->labels[r] >= 0)
+            rows[target[a->labels[r]] != 0]++;
     if (rows[0] == 0 || rows[1] == 0)
-        return dkvb__fail(DKVB_EINVAL, "%zu rows of the target classes and %zu others: some of both are wanted",
+        return dkvb__fail(DKVB_EINVAL, "%zu rows of the target classes and %zu others: there must be some of both",
                           rows[1], rows[0]);
     weight[0] = 1.0 / (double)rows[0];
     weight[1] = 1.0 / (double)rows[1];
     return DKVB_OK;
 }
 
-/* gap, gain: [n], filled as far as there are rows with a label; *count, 0 before, says how far. */
-static dkvb_status find_steps(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                              const uint8_t *target, const double weight[2], double *gap, double *gain, size_t *count)
+dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
+                                      const dkvb_allocator *mem)
 {
-    for (size_t r = 0; r < n; r++) {
-        struct step s;
-
-        if (labels[r] < 0)
-            continue;
-        s = find_step(logits + r * classes, labels[r], classes, target, weight);
-        if (!isfinite(s.gap))
-            return dkvb__fail(DKVB_EINVAL, "logits: row %zu is not finite", r);
-        gap[*count] = s.gap;
-        gain[(*count)++] = s.gain;
-    }
-    return DKVB_OK;
-}
-
-dkvb_status dkvb_audit_best_constant(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
-                                     const uint8_t *target, double *constant, const dkvb_allocator *allocator)
-{
-    dkvb_allocator mem = dkvb__allocator(allocator);
-    double weight[2] = {0.0, 0.0}, *steps;
+    double weight[2] = {0.0, 0.0}, *gap, *gain;
     struct dkvb__keyed *order = NULL;
     size_t count = 0;
-    dkvb_status rc = dkvb__check_allocator(allocator);
+    dkvb_status rc = check_target(a, target, weight);
 
-    if (!rc)
-        rc = check_target(labels, n, classes, target, weight);
     if (rc)
         return rc;
-    steps = dkvb__alloc(&mem, n, 2 * sizeof *steps);
-    if (!steps)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the gaps of %zu rows", n);
-    rc = find_steps(logits, labels, n, classes, target, weight, steps, steps + n, &count);
+    gap = dkvb__alloc(mem, a->n, 2 * sizeof *gap);
+    if (!gap)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the gaps of %zu rows", a->n);
+    gain = gap + a->n;
+    for (size_t r = 0; !rc && r < a->n; r++) {
+        struct step s;
+
+        if (a->labels[r] < 0)
+            continue;
+        s = find_step(a->logits + r * a->classes, a->labels[r], a->classes, target, weight);
+        if (!isfinite(s.gap))
+            rc = dkvb__fail(DKVB_EINVAL, "logits: row %zu is not finite", r);
+        gap[count] = s.gap;
+        gain[count++] = s.gain;
+    }
     if (!rc) {
-        order = dkvb__order_by(steps, count, &mem);
+        order = dkvb__order_by(gap, count, mem);
         if (order)
-            *constant = best_constant(steps, steps + n, order, count);
+            *constant = best_constant(gap, gain, order, count);
         else
             rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu gaps", count);
     }
-    dkvb__free(&mem, order);
-    dkvb__free(&mem, steps);
+    dkvb__free(mem, order);
+    dkvb__free_erased(mem, gap);
     return rc;
 }
 
-dkvb_status dkvb_audit_mask_scores(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n, double *scores)
+dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
+                                    double *scores)
 {
     size_t size = dkvb__code_size(model);
     dkvb_status rc = dkvb__check_codes(model, codes, k, n);
@@ -145,42 +133,36 @@ dkvb_status dkvb_audit_mask_scores(const dkvb_model *model, const uint16_t *code
 }
 
 /* Rows of one class that may be drawn: those marked, if any is. */
-static size_t candidates(const int32_t *labels, const uint8_t *among, size_t n, int32_t label, size_t *rows)
+static size_t candidates(const struct dkvb__drawing *d, int32_t label, size_t *rows)
 {
     size_t count = 0, marked = 0;
 
-    for (size_t r = 0; r < n; r++)
-        if (labels[r] == label)
+    for (size_t r = 0; r < d->n; r++)
+        if (d->labels[r] == label)
             rows[count++] = r;
-    for (size_t i = 0; among && i < count; i++)
-        if (among[rows[i]])
+    for (size_t i = 0; d->among && i < count; i++)
+        if (d->among[rows[i]])
             rows[marked++] = rows[i];
     return marked > 0 ? marked : count;
 }
 
-dkvb_status dkvb_audit_few_rows(const int32_t *labels, const uint8_t *among, size_t n, uint32_t classes,
-                                size_t per_class, uint64_t seed, int32_t *few, const dkvb_allocator *allocator)
+dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, const dkvb_allocator *mem)
 {
-    dkvb_allocator mem = dkvb__allocator(allocator);
-    size_t *rows;
-    dkvb_status rc = dkvb__check_allocator(allocator);
+    size_t *rows = dkvb__alloc(mem, d->n, 3 * sizeof *rows);
 
-    if (rc)
-        return rc;
-    rows = dkvb__alloc(&mem, n, 3 * sizeof *rows);
     if (!rows)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", n);
-    for (size_t r = 0; r < n; r++)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory to choose among %zu rows", d->n);
+    for (size_t r = 0; r < d->n; r++)
         few[r] = -1;
-    for (uint32_t l = 0; l < classes; l++) {
-        size_t count = candidates(labels, among, n, (int32_t)l, rows), wanted = count < per_class ? count : per_class;
+    for (uint32_t l = 0; l < d->classes; l++) {
+        size_t count = candidates(d, (int32_t)l, rows), wanted = count < d->per_class ? count : d->per_class;
         struct dkvb__rng rng;
 
-        dkvb__rng_seed(&rng, seed, l);
-        dkvb__rng_choose(&rng, count, wanted, rows + n, rows + 2 * n);
+        dkvb__rng_seed(&rng, d->seed, l);
+        dkvb__rng_choose(&rng, count, wanted, rows + d->n, rows + 2 * d->n);
         for (size_t i = 0; i < wanted; i++)
-            few[rows[rows[n + i]]] = (int32_t)l;
+            few[rows[rows[d->n + i]]] = (int32_t)l;
     }
-    dkvb__free(&mem, rows);
+    dkvb__free(mem, rows);
     return DKVB_OK;
 }

@@ -17,8 +17,9 @@ static const struct {
     size_t size;
 } structs[] = {
     ROW(dkvb_array, DKVB_ARRAY_INIT),
-    ROW(dkvb_audit_fit_options, DKVB_AUDIT_FIT_OPTIONS_INIT),
-    ROW(dkvb_audit_shadow_options, DKVB_AUDIT_SHADOW_OPTIONS_INIT),
+    ROW(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT),
+    ROW(dkvb_audit_request, DKVB_AUDIT_REQUEST_INIT),
+    ROW(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT),
     ROW(dkvb_budget, DKVB_BUDGET_INIT),
     ROW(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT),
     ROW(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT),

@@ -485,21 +485,18 @@ static bool find_twice(const char *const *names, const struct dkvb__keyed *sorte
     return false;
 }
 
-dkvb_status dkvb_class_names_check(const char *const *names, size_t count, size_t *which)
+static dkvb_status check_names(const char *const *names, size_t count, size_t *which, const dkvb_allocator *mem)
 {
-    dkvb_allocator mem = dkvb__allocator(NULL);
     struct dkvb__keyed *sorted;
     size_t n = 0, first = 0, second = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (!which || (count > 0 && !names))
-        return dkvb__fail(DKVB_EINVAL, "class names: %s is NULL", which ? "names" : "which");
     for (*which = 0; *which < count; ++*which) {
         rc = names[*which] ? dkvb__check_text("class name", names[*which], DKVB__MAX_NAME) : DKVB_OK;
         if (rc)
             return rc;
     }
-    sorted = dkvb__alloc(&mem, 2 * count, sizeof *sorted);
+    sorted = dkvb__alloc(mem, 2 * count, sizeof *sorted);
     if (!sorted)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu class names", count);
     for (size_t i = 0; i < count; i++)
@@ -511,7 +508,52 @@ dkvb_status dkvb_class_names_check(const char *const *names, size_t count, size_
         rc = dkvb__fail(DKVB_EINVAL, "class name: class %zu is called '%.255s' already; a name is for one class only",
                         first, names[second]);
     }
-    dkvb__free(&mem, sorted);
+    dkvb__free(mem, sorted);
+    return rc;
+}
+
+/* Names of classes from `count` on stay, so none of the new ones may be the same. */
+static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
+{
+    if (count > model->classes)
+        return dkvb__fail(DKVB_EINVAL, "class names: %zu, the model has %u classes", count, model->classes);
+    for (*which = 0; *which < count; ++*which)
+        for (size_t i = count; names[*which] && *names[*which] && i < model->classes; i++)
+            if (model->names[i] && dkvb__same_name(model->names[i], names[*which]))
+                return dkvb__fail(DKVB_EINVAL,
+                                  "class name: class %zu is called '%.255s' already; a name is for one class only", i,
+                                  names[*which]);
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *names, size_t count, size_t *which)
+{
+    const dkvb_allocator mem = model ? model->mem : dkvb__allocator(NULL);
+    size_t place = 0, *at = which ? which : &place;
+    char **copies;
+    dkvb_status rc = model ? dkvb__model_need_mutable(model) : DKVB_OK;
+
+    if (!rc && count > 0 && !names)
+        rc = dkvb__fail(DKVB_EINVAL, "class names: names is NULL");
+    if (!rc)
+        rc = check_names(names, count, at, &mem);
+    if (!rc && model)
+        rc = check_other_names(model, names, count, at);
+    if (rc || !model || count == 0)
+        return rc;
+    copies = dkvb__alloc0(&mem, count, sizeof *copies);
+    if (!copies)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu class names", count);
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = replace_text(model, &copies[i], "class name", names[i], DKVB__MAX_NAME);
+    for (size_t i = 0; copies && i < count; i++) {
+        char *old = rc ? copies[i] : model->names[i];
+
+        if (!rc)
+            model->names[i] = copies[i];
+        dkvb__free_erased(&mem, old);
+    }
+    dkvb__free(&mem, copies);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/half.h"
 #include "base/signature.h"
+#include "base/sort.h"
 #include "base/status.h"
 #include "base/widen.h"
 #include "data/idx.h"
@@ -116,11 +117,11 @@ static dkvb_status to_c_order(struct dkvb__stored *s)
     return DKVB_OK;
 }
 
-static dkvb_status check_arguments(const dkvb_array *out, const char *path, uint32_t how,
+static dkvb_status check_arguments(const dkvb_array *out, const char *path, uint32_t how, uint32_t most,
                                    const dkvb_allocator *allocator)
 {
-    if (how > DKVB_READ_IN_PLACE)
-        return dkvb__fail(DKVB_EINVAL, "array: how is %u, it must be 0 (a copy) or 1 (in place)", how);
+    if (how > most)
+        return dkvb__fail(DKVB_EINVAL, "array: how is %u, it must be 0 to %u", how, most);
     if (!out || !path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", out ? "path" : "out");
     if (out->struct_size < sizeof *out)
@@ -212,19 +213,6 @@ static dkvb_status publish(dkvb_array *out, struct dkvb__stored *s, dkvb_status 
     return rc;
 }
 
-dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
-{
-    struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, how, allocator);
-
-    if (rc)
-        return rc;
-    rc = read_stored(&s, path, allocator, how == DKVB_READ_IN_PLACE ? NUMBERS : NOTHING);
-    if (!rc)
-        rc = to_c_order(&s);
-    return publish(out, &s, rc);
-}
-
 /* As float32, in the order in which the elements are. A float64 that is too large becomes infinite (IEC 60559), which
  * check_finite() finds. */
 static dkvb_status to_float(struct dkvb__stored *s)
@@ -307,7 +295,7 @@ static dkvb_status check_finite(const struct dkvb__stored *s)
 dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, how, allocator);
+    dkvb_status rc = check_arguments(out, path, how, DKVB_READ_IN_PLACE, allocator);
 
     if (rc)
         return rc;
@@ -403,7 +391,7 @@ static dkvb_status to_labels(struct dkvb__stored *s)
 dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
 {
     struct dkvb__stored s;
-    dkvb_status rc = check_arguments(out, path, DKVB_READ_COPY, allocator);
+    dkvb_status rc = check_arguments(out, path, DKVB_READ_COPY, DKVB_READ_COPY, allocator);
 
     if (rc)
         return rc;
@@ -412,5 +400,69 @@ dkvb_status dkvb_labels_read(dkvb_array *out, const char *path, const dkvb_alloc
         rc = check_labels(&s);
     if (!rc)
         rc = to_labels(&s);
+    return publish(out, &s, rc);
+}
+
+/* Two rows with one id would make one row of two: found by order. */
+static dkvb_status check_once(const struct dkvb__stored *s, const uint64_t *ids, size_t n)
+{
+    struct dkvb__keyed *order = dkvb__alloc(&s->array.allocator, n, 2 * sizeof *order);
+    dkvb_status rc = order ? DKVB_OK : dkvb__stored_no_memory(s, 2 * n, DKVB_DTYPE_U64);
+
+    for (size_t i = 0; !rc && i < n; i++)
+        order[i] = (struct dkvb__keyed){ids[i], i};
+    if (!rc)
+        dkvb__sort_keyed(order, order + n, n);
+    for (size_t i = 1; !rc && i < n; i++)
+        if (order[i].key == order[i - 1].key)
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: rows %zu and %zu both have id %llu, each id must be there once",
+                            s->path, order[i - 1].index, order[i].index, (unsigned long long)order[i].key);
+    dkvb__free(&s->array.allocator, order);
+    return rc;
+}
+
+static dkvb_status to_ids(struct dkvb__stored *s)
+{
+    const dkvb_array *a = &s->array;
+    size_t n = dkvb__elements(a);
+    uint64_t *ids;
+    dkvb_status rc = DKVB_OK;
+
+    if (a->ndim != 1 || a->dtype < DKVB_DTYPE_U8 || a->dtype > DKVB_DTYPE_I64)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %s of %u dimensions; ids must be a vector of integers", s->path,
+                          dkvb_name(DKVB_NAME_DTYPE, (int32_t)a->dtype), a->ndim);
+    if (n == 0) {
+        s->array.dtype = DKVB_DTYPE_U64;
+        return DKVB_OK;
+    }
+    ids = dkvb__alloc(&a->allocator, n, sizeof *ids);
+    if (!ids)
+        return dkvb__stored_no_memory(s, n, DKVB_DTYPE_U64);
+    for (size_t i = 0; !rc && i < n; i++) {
+        int64_t id = integer_at(a->dtype, a->data, i);
+
+        ids[i] = a->dtype == DKVB_DTYPE_U64 ? ((const uint64_t *)a->data)[i] : (uint64_t)id;
+        if (id < 0)
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has a negative id, ids are 0 or more", s->path, i);
+    }
+    if (!rc)
+        rc = check_once(s, ids, n);
+    if (rc)
+        dkvb__free(&a->allocator, ids);
+    else
+        replace(s, ids, DKVB_DTYPE_U64);
+    return rc;
+}
+
+dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how, const dkvb_allocator *allocator)
+{
+    struct dkvb__stored s;
+    dkvb_status rc = check_arguments(out, path, how, DKVB_READ_IDS, allocator);
+
+    if (rc)
+        return rc;
+    rc = read_stored(&s, path, allocator, how == DKVB_READ_IN_PLACE ? NUMBERS : NOTHING);
+    if (!rc)
+        rc = how == DKVB_READ_IDS ? to_ids(&s) : to_c_order(&s);
     return publish(out, &s, rc);
 }

@@ -16,6 +16,10 @@
 #include "tool.h"
 #include "commands/train.h"
 
+/* Stages of a fit, as the library names them. */
+enum { STAGES = 6 };
+static const char *const stages[STAGES] = {"whitening", "keys", "search", "values", "temperature", "codes"};
+
 struct train {
     struct train_args args;
     struct features x, key_rows;
@@ -30,18 +34,15 @@ struct train {
     struct ids ids;
     dkvb_codeset *set;
     struct names names;
-    uint32_t classes, trials;
+    uint32_t classes;
     dkvb_codebooks *codebooks; /* of --init-from */
     dkvb_model *model;
     dkvb_model_info info;
     dkvb_fit_report fitted;
-    dkvb_run_options run;
-    double began, stage_began, seconds_whitening, seconds_keys, seconds_search, seconds_values, seconds_temperature,
-        seconds_codes;
-    const char *stage;
+    double began, stage_began;
+    double seconds[STAGES];  /* of each stage */
+    const char *stage;       /* at work, or NULL */
     uint64_t entries_before; /* of the journal of a model that goes on */
-    uint64_t *relearned;     /* [relearned_count], forgettings that are over by this training */
-    uint64_t relearned_count;
 };
 
 /* Classes without rows are refused unless they are asked for, by --empty-classes or a file of names. `known`: classes
@@ -87,33 +88,29 @@ static int read_pictures(struct train *t)
     bool chosen = args_given(&train_command, &t->args, "encoder");
     struct names *names = t->args.class_names ? NULL : &t->names;
     int32_t *as = NULL;
-    int code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model);
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = pictures_spare(&t->pictures, t->args.output, t->args.codes_out);
-    if (code == EXIT_SUCCESS)
-        code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
-                              : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as);
-    if (code == EXIT_SUCCESS)
-        code = ids_of_rows(&t->ids, t->args.ids, t->pictures.args->path, t->pictures.info.pictures);
-    if (code == EXIT_SUCCESS && !t->args.labels) { /* what its folders say, before all pictures are encoded */
+    if ((code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model)) ||
+        (code = pictures_spare(&t->pictures, t->args.output, t->args.codes_out)) ||
+        (code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
+                               : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as)) ||
+        (code = ids_of_rows(&t->ids, t->args.ids, t->pictures.args->path, t->pictures.info.pictures)))
+        goto end;
+    if (!t->args.labels) { /* what its folders say, before all pictures are encoded */
         code = pictures_labels(&t->pictures, as, &t->y);
-        if (code == EXIT_SUCCESS)
-            code = count_classes(t);
+        code = code ? code : count_classes(t);
         input_labels_free(&t->y);
     }
-    if (code == EXIT_SUCCESS)
-        code = pictures_features(&t->pictures, t->args.threads, &t->x);
-    if (code == EXIT_SUCCESS)
-        code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
-                              : pictures_labels(&t->pictures, as, &t->y);
+    if (code || (code = pictures_features(&t->pictures, t->args.threads, &t->x)) ||
+        (code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
+                               : pictures_labels(&t->pictures, as, &t->y)))
+        goto end;
+    pictures_keep_ids(&t->pictures, &t->ids);
+    snprintf(t->encoder, sizeof t->encoder, "%s", t->pictures.encoder_info.identity);
+    pictures_left_out(&t->left, &t->pictures);
+
+end:
     free(as);
-    if (code == EXIT_SUCCESS)
-        pictures_keep_ids(&t->pictures, &t->ids);
-    if (code == EXIT_SUCCESS)
-        snprintf(t->encoder, sizeof t->encoder, "%s", t->pictures.encoder_info.identity);
-    if (code == EXIT_SUCCESS)
-        pictures_left_out(&t->left, &t->pictures);
     pictures_close(&t->pictures);
     return code;
 }
@@ -136,9 +133,8 @@ static int read_rows(struct train *t)
 /* What the rows are called. */
 static int name_rows(struct train *t)
 {
-    const char *of = t->args.codes ? t->given.path : t->x.path;
-
-    return t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, t->args.ids, of, t->y.rows);
+    return t->ids.id ? EXIT_SUCCESS
+                     : ids_of_rows(&t->ids, t->args.ids, t->args.codes ? t->given.path : t->x.path, t->y.rows);
 }
 
 static void say_what_was_read(const struct train *t)
@@ -183,19 +179,13 @@ static int read_inputs(struct train *t)
 {
     int code = t->args.class_names ? input_names(&t->names, t->args.class_names) : EXIT_SUCCESS;
 
-    if (code == EXIT_SUCCESS)
-        code = read_rows(t);
-    if (code == EXIT_SUCCESS)
-        code = count_classes(t);
-    if (code == EXIT_SUCCESS)
-        code = name_rows(t);
-    if (code == EXIT_SUCCESS)
-        code = survey_rows(t);
-    if (code == EXIT_SUCCESS && !t->args.json)
+    if (code || (code = read_rows(t)) || (code = count_classes(t)) || (code = name_rows(t)) || (code = survey_rows(t)))
+        return code;
+    if (!t->args.json)
         say_what_was_read(t);
-    if (code == EXIT_SUCCESS && !t->args.json && !t->args.continue_from)
+    if (!t->args.json && !t->args.continue_from)
         say_labels(t);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 static int check_columns(const struct train *t, const char *path, const dkvb_model_info *info)
@@ -211,8 +201,7 @@ static int share_keys(struct train *t)
     dkvb_model_info info;
     int code = input_model_load(&other, t->args.init_from, &info);
 
-    if (code == EXIT_SUCCESS)
-        code = check_columns(t, t->args.init_from, &info);
+    code = code ? code : check_columns(t, t->args.init_from, &info);
     if (code == EXIT_SUCCESS)
         t->codebooks = dkvb_codebooks_retain(dkvb_model_codebooks(other));
     dkvb_model_free(other);
@@ -223,77 +212,46 @@ static int share_keys(struct train *t)
 static int continue_model(struct train *t)
 {
     dkvb_model_info info;
-    int code = input_model_load(&t->model, t->args.continue_from, &info);
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = check_columns(t, t->args.continue_from, &info);
-    if (code == EXIT_SUCCESS)
-        code = survey(t, info.classes);
-    if (code == EXIT_SUCCESS && !t->args.json)
-        say_labels(t);
-    if (code || info.classes >= t->classes)
+    if ((code = input_model_load(&t->model, t->args.continue_from, &info)) ||
+        (code = check_columns(t, t->args.continue_from, &info)) || (code = survey(t, info.classes)))
         return code;
+    if (!t->args.json)
+        say_labels(t);
+    if (info.classes >= t->classes)
+        return EXIT_SUCCESS;
     if (!t->args.json)
         printf("classes %" PRIu32 " more than the %" PRIu32 " of %s\n", t->classes - info.classes, info.classes,
                t->args.continue_from);
     return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
 }
 
-/* Names may change places in a model that goes on, so all are taken away before. The library refuses one that a class
- * has which the file does not name. */
-static int name_classes(struct train *t)
-{
-    int code = EXIT_SUCCESS;
-
-    for (uint32_t i = 0; i < t->names.count && code == EXIT_SUCCESS; i++)
-        code = tool_check(dkvb_model_set_class_name(t->model, i, NULL));
-    for (uint32_t i = 0; i < t->names.count && code == EXIT_SUCCESS; i++)
-        if (dkvb_model_set_class_name(t->model, i, t->names.line[i]) != DKVB_OK)
-            code = tool_fail("%s: line %" PRIu32 ": %s", t->names.path, i + 1, dkvb_last_error());
-    return code;
-}
-
-/* A model of rows of features may go on with pictures: then it is known from here on. */
-static int note_encoder(struct train *t)
-{
-    if (t->encoder[0] == '\0' || input_encoder(t->model))
-        return EXIT_SUCCESS;
-    return tool_check(dkvb_model_set_encoder(t->model, t->encoder));
-}
-
+/* Names of the classes and the encoder, and what the model is then. A model of rows of features may go on with
+ * pictures: its encoder is known from here on. */
 static int describe_model(struct train *t)
 {
-    int code = name_classes(t);
+    size_t which = 0;
 
-    if (code == EXIT_SUCCESS)
-        code = note_encoder(t);
+    if (dkvb_model_set_class_names(t->model, (const char *const *)t->names.line, t->names.count, &which) != DKVB_OK)
+        return tool_fail("%s: line %zu: %s", t->names.path, which + 1, dkvb_last_error());
+    if (t->encoder[0] && !input_encoder(t->model) && dkvb_model_set_encoder(t->model, t->encoder) != DKVB_OK)
+        return tool_fail("%s", dkvb_last_error());
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_get_info(t->model, &t->info));
-    return code;
+    return tool_check(dkvb_model_get_info(t->model, &t->info));
 }
 
 /* The stage that ended, with its time. */
 static void end_stage(struct train *t)
 {
     double now = progress_clock(), took = now - t->stage_began;
-    const char *stage = t->stage ? t->stage : "";
 
     progress_stop();
-    if (strcmp(stage, "whitening") == 0)
-        t->seconds_whitening = took;
-    else if (strcmp(stage, "keys") == 0)
-        t->seconds_keys = took;
-    else if (strcmp(stage, "search") == 0)
-        t->seconds_search = took;
-    else if (strcmp(stage, "values") == 0)
-        t->seconds_values = took;
-    else if (strcmp(stage, "temperature") == 0)
-        t->seconds_temperature = took;
-    else if (strcmp(stage, "codes") == 0)
-        t->seconds_codes = took;
+    for (size_t i = 0; t->stage && i < STAGES; i++)
+        if (strcmp(t->stage, stages[i]) == 0)
+            t->seconds[i] = took;
     if (t->stage && !t->args.json)
-        printf("%-11s %41s %8.2f s\n", stage, "", took);
+        printf("%-11s %41s %8.2f s\n", t->stage, "", took);
     t->stage = NULL;
     t->stage_began = now;
 }
@@ -310,10 +268,8 @@ static int begin_stage(void *user, const char *stage)
 
 static int report_epoch(void *user, const dkvb_train_report *report)
 {
-    struct train *t = user;
+    const struct train *t = user;
 
-    t->fitted.loss = report->loss;
-    t->fitted.accuracy = report->accuracy;
     if (!t->args.json) {
         progress_hide();
         printf("epoch   %" PRIu32 " of %" PRIu32 ": loss %.4f, accuracy %.4f\n", report->epoch, report->epochs,
@@ -343,15 +299,12 @@ static int fit_size(struct train_args *a, const struct train *t)
 {
     dkvb_settings suit = a->settings;
     uint64_t bytes = a->most_bytes;
-    size_t labelled = 0;
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
         bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1; /* 0 would be no limit */
-    for (size_t i = 0; i < t->y.rows; i++)
-        labelled += t->y.y[i] >= 0;
-    code =
-        tool_check_about("--size", dkvb_fit_suit(&suit, labelled, t->x.columns, t->classes, DKVB_PRESET_NONE, bytes));
+    code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
+                                                    DKVB_PRESET_NONE, bytes));
     if (code)
         return code;
     a->settings.keyinit = suit.keyinit;
@@ -373,10 +326,9 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     o.user = t;
     code = tool_check_about(t->x.path, dkvb_tune(&t->args.settings, rows, &o, &run));
     progress_stop();
-    t->trials = t->args.settings.train.trials;
     if (code == EXIT_SUCCESS && !t->args.json)
         printf("tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
-               t->trials, t->trials);
+               t->args.settings.train.trials, t->args.settings.train.trials);
     return code;
 }
 
@@ -385,18 +337,14 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
     struct train_args *a = &t->args;
     int code = EXIT_SUCCESS;
 
-    if (a->most_bytes > 0)
-        code = fit_size(a, t);
-    if (code == EXIT_SUCCESS && a->tune)
-        code = tune(t, rows);
-    if (code == EXIT_SUCCESS && a->init_from)
-        code = share_keys(t);
-    if (code == EXIT_SUCCESS && a->key_features)
-        code = input_features(&t->key_rows, a->key_features, DKVB_READ_IN_PLACE);
-    if (code == EXIT_SUCCESS && a->key_features && t->key_rows.columns != t->x.columns)
-        code = tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
+    if ((a->most_bytes > 0 && (code = fit_size(a, t))) || (a->tune && (code = tune(t, rows))) ||
+        (a->init_from && (code = share_keys(t))) ||
+        (a->key_features && (code = input_features(&t->key_rows, a->key_features, DKVB_READ_IN_PLACE))))
+        return code;
+    if (a->key_features && t->key_rows.columns != t->x.columns)
+        return tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
                          t->key_rows.columns, t->x.path, t->x.columns);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 /* What the rows held out say, or why the temperature does not come from them. */
@@ -465,40 +413,45 @@ static dkvb_fit_options fit_options(struct train *t)
     return o;
 }
 
-/* A failure of the library about rows: of codes, of features, or of a model and its codes file. */
+/* Rows of a failure of the library: of codes, of features, or of a model and its codes file. */
 static int told_about(const struct train *t, dkvb_status rc)
 {
     const struct train_args *a = &t->args;
 
-    if (rc == DKVB_EMISMATCH && t->set)
+    if (rc == DKVB_EMISMATCH && t->set && a->continue_from)
         return tool_check_both(a->continue_from, a->codes_out, rc);
     if (rc == DKVB_ESTATE && a->continue_from)
         return tool_check_about(a->continue_from, rc);
     return tool_check_about(a->codes ? a->codes : t->x.path, rc);
 }
 
+/* Fit: `model` is made, or goes on where there is one already. */
+static int run_fit(struct train *t, const dkvb_fit_rows *rows, const dkvb_fit_options *o)
+{
+    dkvb_run_options run = progress_start(t->model ? "search" : "fit", t->args.threads);
+    dkvb_status rc;
+    int code;
+
+    run.outside = t->args.codes ? NULL : outside_count(&t->x);
+    t->stage_began = progress_clock();
+    rc = t->model ? dkvb_fit_more(t->model, t->set, rows, o, &t->fitted, &run)
+                  : dkvb_fit(&t->model, t->args.codes_out ? &t->set : NULL, rows, o, &t->fitted, &run);
+    code = told_about(t, rc);
+    end_stage(t);
+    return code ? code : describe_model(t);
+}
+
 /* A new model. */
 static int fit(struct train *t)
 {
-    struct train_args *a = &t->args;
     dkvb_fit_rows rows = fit_rows(t);
     dkvb_fit_options o = fit_options(t);
     int code = settle(t, &rows);
 
-    if (code)
-        return code;
     o.codebooks = t->codebooks;
     o.key_rows = t->key_rows.x;
     o.key_row_count = t->key_rows.rows;
-    t->run = progress_start("fit", a->threads);
-    t->run.outside = outside_count(&t->x);
-    t->stage_began = progress_clock();
-    code =
-        tool_check_about(t->x.path, dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &t->run));
-    end_stage(t);
-    if (code == EXIT_SUCCESS)
-        code = describe_model(t);
-    if (code)
+    if (code || (code = run_fit(t, &rows, &o)))
         return code;
     say_settings(t);
     say_held_out(t);
@@ -527,7 +480,7 @@ static int number_on(struct train *t)
 {
     uint64_t first = 0;
 
-    for (uint32_t p = DKVB_PART_TRAINING; t->args.pictures.path && p <= DKVB_PART_HELD_OUT; p++) {
+    for (uint32_t p = DKVB_PART_TRAINING; p <= DKVB_PART_HELD_OUT; p++) {
         dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
         int code = tool_check(dkvb_codeset_get_rows(t->set, p, &part));
 
@@ -544,27 +497,20 @@ static int number_on(struct train *t)
 /* Forgettings of rows, of which this training cannot tell whether it brings them back. */
 static int note_unchecked(const struct train *t)
 {
-    const char *model = t->args.continue_from;
-    int code = EXIT_SUCCESS;
-
-    for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out && code == EXIT_SUCCESS; i++) {
+    for (uint64_t i = 0; i < t->entries_before && !t->args.codes_out; i++) {
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
+        int code = tool_check(dkvb_journal_get(t->model, i, &e));
 
-        code = tool_check(dkvb_journal_get(t->model, i, &e));
-        if (code || !e.in_force || !e.rows || e.by_class)
-            continue;
-        if (e.salted)
-            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
-                      " rows by their ids; whether they are among these "
-                      "rows is not checked without the codes file that they were taken out of (--codes-out)",
-                      model, e.id, e.rows);
-        else
-            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64
-                      " rows by their ids, and their salt is gone: nobody "
-                      "can check whether they are among these rows",
-                      model, e.id, e.rows);
+        if (code)
+            return code;
+        if (e.in_force && e.rows && !e.by_class)
+            tool_note("%s: journal entry %" PRIu64 " forgot %" PRIu64 " rows by their ids%s", t->args.continue_from,
+                      e.id, e.rows,
+                      e.salted ? "; whether they are among these rows is not checked without the codes file that they "
+                                 "were taken out of (--codes-out)"
+                               : ", and their salt is gone: nobody can check whether they are among these rows");
     }
-    return code;
+    return EXIT_SUCCESS;
 }
 
 /* A model that goes on, or codes instead of rows. */
@@ -573,35 +519,22 @@ static int go_on(struct train *t)
     struct train_args *a = &t->args;
     dkvb_fit_rows rows = fit_rows(t);
     dkvb_fit_options o = fit_options(t);
-    int code = a->continue_from ? continue_model(t) : make_model_of_codes(t);
+    int code;
 
-    if (code == EXIT_SUCCESS && args_given(&train_command, a, "values"))
-        code = tool_check(dkvb_model_set_values(t->model, NULL, train_value_types[a->values]));
-    if (code == EXIT_SUCCESS)
-        code = describe_model(t);
-    if (code == EXIT_SUCCESS && a->codes)
-        code = codes_check_shape(&t->given, &t->info);
-    if (code == EXIT_SUCCESS && a->codes_out)
-        code = codeset_read(&t->set, a->codes_out, t->model, a->threads);
-    if (code)
+    if ((code = a->continue_from ? continue_model(t) : make_model_of_codes(t)) ||
+        (args_given(&train_command, a, "values") &&
+         (code = tool_check(dkvb_model_set_values(t->model, NULL, train_value_types[a->values])))) ||
+        (code = describe_model(t)) || (a->codes && (code = codes_check_shape(&t->given, &t->info))) ||
+        (a->codes_out && (code = codeset_read(&t->set, a->codes_out, t->model, a->threads))))
         return code;
-    if (a->codes_out && !a->ids) {
+    if (a->codes_out && !a->ids && a->pictures.path)
         code = number_on(t);
-        rows.ids = a->pictures.path ? t->ids.id : NULL;
-    }
-    if (code)
-        return code;
+    else if (a->codes_out && !a->ids)
+        rows.ids = NULL;
     t->entries_before = t->info.journal_entries;
     rows.codes = t->given.codes;
     rows.k = a->codes ? t->info.top_k : 0;
-    t->run = progress_start("search", a->threads);
-    t->run.outside = a->codes ? NULL : outside_count(&t->x);
-    t->stage_began = progress_clock();
-    code = told_about(t, dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &t->run));
-    end_stage(t);
-    if (code == EXIT_SUCCESS)
-        code = describe_model(t);
-    if (code)
+    if (code || (code = run_fit(t, &rows, &o)))
         return code;
     say_held_out(t);
     if (!a->codes)
@@ -621,29 +554,18 @@ static int survey_held_out(struct train *t)
     return code;
 }
 
-/* What the journal says of forgettings that are over, in the entries that this training added. */
-static int read_relearned(struct train *t)
+/* The forgetting that an entry of this training ended. */
+static uint64_t ended_by(const struct train *t, uint64_t index)
 {
-    uint64_t count = t->info.journal_entries, added = count - t->entries_before;
-    int code = EXIT_SUCCESS;
+    dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
-    if (added == 0)
-        return code;
-    t->relearned = input_memory("entries", sizeof *t->relearned, (size_t)added, 1, 1);
-    if (!t->relearned)
-        return EXIT_FAILURE;
-    for (uint64_t i = t->entries_before; i < count && code == EXIT_SUCCESS; i++) {
-        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
-
-        code = tool_check(dkvb_journal_get(t->model, i, &entry));
-        t->relearned[t->relearned_count++] = entry.ends;
-    }
-    return code;
+    return dkvb_journal_get(t->model, index, &entry) == DKVB_OK ? entry.ends : 0;
 }
 
 static void print_json(const struct train *t)
 {
     const dkvb_fit_report *r = &t->fitted;
+    char key[32];
 
     json_open(NULL, '{');
     json_count("n", t->y.rows);
@@ -670,7 +592,7 @@ static void print_json(const struct train *t)
     json_real("whitened_accuracy", r->accuracy_whitened);
     json_real("plain_accuracy", r->accuracy_plain);
     json_bool("whitened", r->whitened != 0);
-    json_count("trials", t->trials);
+    json_count("trials", t->args.settings.train.trials);
     json_count("temperature_rows", r->temperature_rows);
     json_real("temperature", t->info.temperature);
     json_real("temperature_power", t->info.temperature_power);
@@ -678,17 +600,15 @@ static void print_json(const struct train *t)
     json_real("calibration_error", r->calibration_error);
     json_real("held_out_accuracy", r->held_out_accuracy);
     json_open("relearned", '[');
-    for (uint64_t i = 0; i < t->relearned_count; i++)
-        json_count(NULL, t->relearned[i]);
+    for (uint64_t i = t->entries_before; i < t->info.journal_entries; i++)
+        json_count(NULL, ended_by(t, i));
     json_close(']');
     json_real("loss", r->loss);
     json_real("accuracy", r->accuracy);
-    json_real("seconds_whitening", t->seconds_whitening);
-    json_real("seconds_keys", t->seconds_keys);
-    json_real("seconds_search", t->seconds_search);
-    json_real("seconds_values", t->seconds_values);
-    json_real("seconds_temperature", t->seconds_temperature);
-    json_real("seconds_codes", t->seconds_codes);
+    for (size_t i = 0; i < STAGES; i++) {
+        snprintf(key, sizeof key, "seconds_%s", stages[i]);
+        json_real(key, t->seconds[i]);
+    }
     json_real("seconds_files", progress_file_seconds());
     json_real("seconds", progress_clock() - t->began);
     json_close('}');
@@ -696,8 +616,8 @@ static void print_json(const struct train *t)
 
 static void print_written(const struct train *t)
 {
-    for (uint64_t i = 0; i < t->relearned_count; i++)
-        printf("journal entry %" PRIu64 " is over: what it forgot was taught again\n", t->relearned[i]);
+    for (uint64_t i = t->entries_before; i < t->info.journal_entries; i++)
+        printf("journal entry %" PRIu64 " is over: what it forgot was taught again\n", ended_by(t, i));
     if (t->args.codes_out)
         printf("wrote   %s: %zu rows%s, %" PRIu64 " of them held out to measure effects on\n", t->args.codes_out,
                t->y.rows, t->args.continue_from ? " more" : "", t->fitted.held_out);
@@ -711,23 +631,12 @@ static void print_written(const struct train *t)
 
 static int train(struct train *t)
 {
-    int code = train_claim_paths(&t->args);
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = read_inputs(t);
-    if (code == EXIT_SUCCESS)
-        code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t);
-    if (code == EXIT_SUCCESS)
-        code = survey_held_out(t);
-    if (code == EXIT_SUCCESS)
-        code = read_relearned(t);
-    if (code == EXIT_SUCCESS)
-        code = note_unchecked(t);
-    if (code == EXIT_SUCCESS && t->args.codes_out)
-        code = output_codeset(t->set, t->args.codes_out);
-    if (code == EXIT_SUCCESS)
-        code = output_model(t->model, t->args.output);
-    if (code)
+    if ((code = train_claim_paths(&t->args)) || (code = read_inputs(t)) ||
+        (code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t)) || (code = survey_held_out(t)) ||
+        (code = note_unchecked(t)) || (t->args.codes_out && (code = output_codeset(t->set, t->args.codes_out))) ||
+        (code = output_model(t->model, t->args.output)))
         return code;
     if (t->args.json)
         print_json(t);
@@ -750,7 +659,6 @@ int cmd_train(int argc, char **argv)
     code = train_check_args(&t.args);
     if (code == EXIT_SUCCESS)
         code = train(&t);
-    free(t.relearned);
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
     dkvb_codeset_free(t.set);

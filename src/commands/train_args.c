@@ -167,18 +167,6 @@ static int apply_paper(struct train_args *args)
     return code;
 }
 
-/* A codes file tells how to train its rows again: all of them, from the start. */
-static int check_codes_out(const struct train_args *args)
-{
-    static const char *const kept[] = {"depth", "keep", NULL};
-
-    if (args->codes)
-        return args_misused(&train_command, "--codes-out: the rows themselves are wanted, by --features or --images");
-    if (args->continue_from)
-        return args_refuse(&train_command, args, kept, "--continue: the codes file says it already");
-    return EXIT_SUCCESS;
-}
-
 /* Where the rows come from. */
 static int check_rows(const struct train_args *args)
 {
@@ -196,52 +184,63 @@ static int check_rows(const struct train_args *args)
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
 }
 
-int train_check_args(struct train_args *args)
+/* Options that do not go together with others. */
+static int check_together(const struct train_args *args)
 {
     static const char *const placing[] = {"init",      "codebooks",    "keys",         "key-dim", "passes", "decay",
                                           "key-batch", "key-features", "as-they-are",  "whiten",  "preset", "size",
                                           "tune",      "trials",       "rows-per-key", NULL};
     static const char *const continuing[] = {"init-from", "top-k", NULL};
+    static const char *const kept[] = {"depth", "keep", NULL};
     static const char *const larger[] = {"keep-counts", NULL};
-    int code = check_rows(args);
+    const struct {
+        bool applies;
+        const char *const *refused;
+        const char *reason;
+    } refusals[] = {
+        {args->init_from, placing, "--init-from: the keys are there already"},
+        {args->continue_from, placing, "--continue: the keys are there already"},
+        {args->continue_from, continuing, "--continue: the model brings its own"},
+        {args->codes_out && args->continue_from, kept, "--continue: the codes file says it already"},
+        {args->most_bytes > 0, larger, "--size and --preset small, which leave no room for counts"},
+    };
+    const struct {
+        bool applies;
+        const char *message;
+    } misuses[] = {
+        {args->relearn && !args->continue_from,
+         "--relearn needs --continue: only a model with a journal has forgotten anything"},
+        {args->codes_out && args->codes, "--codes-out: the rows themselves must be given, by --features or --images"},
+        {!args->codes_out && (args_given(&train_command, args, "hold-out") ||
+                              args_given(&train_command, args, "depth") || args_given(&train_command, args, "keep")),
+         "--hold-out, --depth and --keep need --codes-out, where those rows are kept"},
+        {!args->output && !args->continue_from, "--output is missing"},
+        {args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32,
+         "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16"},
+    };
+    char message[128];
+    int code = EXIT_SUCCESS;
 
-    if (args->init_from && code == EXIT_SUCCESS)
-        code = args_refuse(&train_command, args, placing, "--init-from: the keys are there already");
-    if (args->continue_from && code == EXIT_SUCCESS)
-        code = args_refuse(&train_command, args, placing, "--continue: the keys are there already");
-    if (args->continue_from && code == EXIT_SUCCESS)
-        code = args_refuse(&train_command, args, continuing, "--continue: the model brings its own");
-    if (args->relearn && !args->continue_from && code == EXIT_SUCCESS)
-        code = args_misused(&train_command,
-                            "--relearn needs --continue: only a model with a journal has forgotten anything");
-    if (args->codes_out && code == EXIT_SUCCESS)
-        code = check_codes_out(args);
-    else if ((args_given(&train_command, args, "hold-out") || args_given(&train_command, args, "depth") ||
-              args_given(&train_command, args, "keep")) &&
-             code == EXIT_SUCCESS)
-        code =
-            args_misused(&train_command, "--hold-out, --depth and --keep need --codes-out, where those rows are kept");
-    if (code == EXIT_SUCCESS && !args->output && !args->continue_from)
-        code = args_misused(&train_command, "--output is missing");
-    if (code == EXIT_SUCCESS)
-        code = read_size(args);
-    if (code == EXIT_SUCCESS && args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32)
-        code = args_misused(&train_command,
-                            "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16");
-    if (code == EXIT_SUCCESS && args->settings.top_k > args->settings.keyinit.keys && args->settings.keyinit.keys > 0) {
-        char message[128];
+    for (size_t i = 0; code == EXIT_SUCCESS && i < sizeof refusals / sizeof *refusals; i++)
+        if (refusals[i].applies)
+            code = args_refuse(&train_command, args, refusals[i].refused, refusals[i].reason);
+    for (size_t i = 0; code == EXIT_SUCCESS && i < sizeof misuses / sizeof *misuses; i++)
+        if (misuses[i].applies)
+            code = args_misused(&train_command, misuses[i].message);
+    if (code || args->settings.keyinit.keys == 0 || args->settings.top_k <= args->settings.keyinit.keys)
+        return code;
+    snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->settings.top_k,
+             args->settings.keyinit.keys);
+    return args_misused(&train_command, message);
+}
 
-        snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys",
-                 args->settings.top_k, args->settings.keyinit.keys);
-        code = args_misused(&train_command, message);
-    }
-    if (code == EXIT_SUCCESS && args->most_bytes > 0)
-        code = args_refuse(&train_command, args, larger, "--size and --preset small, which leave no room for counts");
-    if (code == EXIT_SUCCESS && args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32)
-        code = args_misused(&train_command,
-                            "--size and --preset small need values of 16 bits: --values f32 is not supported");
-    if (code == EXIT_SUCCESS && args->preset == PRESET_PAPER)
-        code = apply_paper(args);
+int train_check_args(struct train_args *args)
+{
+    int code;
+
+    if ((code = check_rows(args)) || (code = read_size(args)) || (code = check_together(args)) ||
+        (args->preset == PRESET_PAPER && (code = apply_paper(args))))
+        return code;
     if (!args->output)
         args->output = args->continue_from;
     args->tune = args->tune || args->trials > 0;
@@ -250,7 +249,7 @@ int train_check_args(struct train_args *args)
     args->settings.keyinit.seed = args->seed;
     args->settings.train.seed = args->seed;
     args->settings.train.relearn = args->relearn;
-    return code;
+    return EXIT_SUCCESS;
 }
 
 /* Only the model that goes on may be its own output. */

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +27,15 @@ int args_misused(const struct args_command *command, const char *message)
     return EXIT_USAGE;
 }
 
-static size_t count_options(const struct args_command *command)
+int args_wrong(const struct args_command *command, const char *format, ...)
 {
-    size_t n = 0;
+    char message[512];
+    va_list arguments;
 
-    while (command->options[n].name)
-        n++;
-    return n;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return args_misused(command, message);
 }
 
 static bool is_given(const void *values, size_t option)
@@ -50,14 +53,9 @@ bool args_given(const struct args_command *command, const void *values, const ch
 
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason)
 {
-    char message[256];
-
-    for (size_t i = 0; names[i]; i++) {
-        if (!args_given(command, values, names[i]))
-            continue;
-        snprintf(message, sizeof message, "--%s does not go with %s", names[i], reason);
-        return args_misused(command, message);
-    }
+    for (size_t i = 0; names[i]; i++)
+        if (args_given(command, values, names[i]))
+            return args_wrong(command, "--%s does not go with %s", names[i], reason);
     return EXIT_SUCCESS;
 }
 
@@ -148,63 +146,41 @@ static bool parse_value(const struct args_option *option, const char *text, void
     }
 }
 
-static void describe_real(const struct args_option *option, char *text, size_t size)
+/* What parse_value() would have taken stands in the message. */
+static int refuse_value(const struct args_command *command, const struct args_option *o, const char *found)
 {
-    const char *from = option->positive ? "a number above 0" : "a number of 0 or more";
+    const char *from = o->positive ? "a number above 0" : "a number of 0 or more";
 
-    if (option->most)
-        snprintf(text, size, "%s, at most %" PRIu64 ",", from, option->most);
-    else if (option->below > 0.0)
-        snprintf(text, size, "%s, below %g,", from, option->below);
-    else
-        snprintf(text, size, "%s", from);
-}
-
-/* What parse_value() would have taken, for its message. */
-static void describe_value(const struct args_option *option, char *text, size_t size)
-{
-    if (option->kind == ARGS_REAL)
-        describe_real(option, text, size);
-    else if (option->kind == ARGS_CHOICE)
-        snprintf(text, size, "%s", option->value);
-    else
-        snprintf(text, size, "a whole number from %" PRIu64 " to %" PRIu64, option->least, largest(option));
-}
-
-static int refuse_value(const struct args_command *command, const struct args_option *option, const char *found)
-{
-    char wanted[128], message[512];
-
-    describe_value(option, wanted, sizeof wanted);
-    snprintf(message, sizeof message, "--%s '%.128s': %s is wanted", option->name, found, wanted);
-    return args_misused(command, message);
+    if (o->kind == ARGS_CHOICE)
+        return args_wrong(command, "--%s '%.128s': %s is wanted", o->name, found, o->value);
+    if (o->kind != ARGS_REAL)
+        return args_wrong(command, "--%s '%.128s': a whole number from %" PRIu64 " to %" PRIu64 " is wanted", o->name,
+                          found, o->least, largest(o));
+    if (o->most)
+        return args_wrong(command, "--%s '%.128s': %s, at most %" PRIu64 ", is wanted", o->name, found, from, o->most);
+    if (o->below > 0.0)
+        return args_wrong(command, "--%s '%.128s': %s, below %g, is wanted", o->name, found, from, o->below);
+    return args_wrong(command, "--%s '%.128s': %s is wanted", o->name, found, from);
 }
 
 /* The words getopt_long() would use, less its own prefix. `argv[optind - 1]` is the word it stumbled over. */
 static int refuse_word(const struct args_command *command, int found, char **argv)
 {
-    char message[256];
     const char *word = argv[optind - 1];
 
     if (found == ':')
-        snprintf(message, sizeof message, "%.128s: a value is missing", word);
-    else if (optopt >= FIRST_LONG)
-        snprintf(message, sizeof message, "--%s takes no value", command->options[optopt - FIRST_LONG].name);
-    else if (optopt != 0)
-        snprintf(message, sizeof message, "unknown option '-%c'", optopt);
-    else
-        snprintf(message, sizeof message, "unknown or ambiguous option '%.128s'", word);
-    return args_misused(command, message);
+        return args_wrong(command, "%.128s: a value is missing", word);
+    if (optopt >= FIRST_LONG)
+        return args_wrong(command, "--%s takes no value", command->options[optopt - FIRST_LONG].name);
+    if (optopt != 0)
+        return args_wrong(command, "unknown option '-%c'", optopt);
+    return args_wrong(command, "unknown or ambiguous option '%.128s'", word);
 }
 
 static int take_operand(const struct args_command *command, struct args *args, int *count, const char *word)
 {
-    char message[256];
-
-    if (*count == command->most_operands) {
-        snprintf(message, sizeof message, "unexpected '%.128s'", word);
-        return args_misused(command, message);
-    }
+    if (*count == command->most_operands)
+        return args_wrong(command, "unexpected '%.128s'", word);
     args->operand[(*count)++] = word;
     return EXIT_SUCCESS;
 }
@@ -217,18 +193,16 @@ struct grammar {
 
 static void build_grammar(struct grammar *g, const struct args_command *command)
 {
-    size_t n = count_options(command);
+    size_t n = 0;
     char *letter = g->letters;
 
     /* '-': operands come in order, whatever POSIXLY_CORRECT says; ':': a missing value is not an unknown option. */
     *letter++ = '-';
     *letter++ = ':';
     *letter++ = 'h';
-    for (size_t i = 0; i < n; i++) {
-        const struct args_option *o = &command->options[i];
-
-        g->longs[i] =
-            (struct option){o->name, o->kind == ARGS_FLAG ? no_argument : required_argument, NULL, FIRST_LONG + (int)i};
+    for (const struct args_option *o = command->options; o->name; o++, n++) {
+        g->longs[n] =
+            (struct option){o->name, o->kind == ARGS_FLAG ? no_argument : required_argument, NULL, FIRST_LONG + (int)n};
         if (o->letter) {
             *letter++ = o->letter;
             *letter++ = ':';
@@ -262,18 +236,11 @@ static int take_option(const struct args_command *command, void *values, int fou
 
 static int check_complete(const struct args_command *command, const void *values, int operands)
 {
-    char message[128];
-
-    if (operands < command->least_operands) {
-        snprintf(message, sizeof message, "%d of %d operands given", operands, command->least_operands);
-        return args_misused(command, message);
-    }
-    for (size_t i = 0; command->options[i].name; i++) {
-        if (!command->options[i].required || is_given(values, i))
-            continue;
-        snprintf(message, sizeof message, "--%s is missing", command->options[i].name);
-        return args_misused(command, message);
-    }
+    if (operands < command->least_operands)
+        return args_wrong(command, "%d of %d operands given", operands, command->least_operands);
+    for (size_t i = 0; command->options[i].name; i++)
+        if (command->options[i].required && !is_given(values, i))
+            return args_wrong(command, "--%s is missing", command->options[i].name);
     return EXIT_SUCCESS;
 }
 

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tool.h"
+
 enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 60 };
 
 /* What a value is, and so the type of the member at `at`. */
@@ -59,6 +61,7 @@ bool args_given(const struct args_command *command, const void *values, const ch
 
 /* End with usage: what is wrong with this combination, then the usage line. Returns EXIT_USAGE. */
 int args_misused(const struct args_command *command, const char *message);
+int args_wrong(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
 
 /* Refuse every option of `names` (ended by NULL) that was given, because of `reason`. 0, or EXIT_USAGE. */
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);

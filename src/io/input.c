@@ -64,7 +64,9 @@ int input_features_for(struct features *out, const char *path, const dkvb_model_
     return code;
 }
 
-int input_labels(struct labels *out, const char *path, const char *of, size_t rows)
+/* Labels of `rows` rows of `of`. If these are of one column and the numbers differ, a vector was perhaps meant as one
+ * row. */
+static int read_labels(struct labels *out, const char *path, const char *of, size_t rows, bool one_column)
 {
     int code;
 
@@ -75,6 +77,11 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
         return code;
     out->y = out->array.data;
     out->rows = (size_t)out->array.shape[0];
+    if (out->rows != rows && one_column)
+        return tool_fail(
+            "%s has %zu labels, %s has %zu rows of 1 column; where that is one row, it must have the shape "
+            "(1, %zu)",
+            path, out->rows, of, rows, rows);
     if (out->rows != rows)
         return tool_fail("%s has %zu labels, %s has %zu rows: there must be as many of both", path, out->rows, of,
                          rows);
@@ -82,21 +89,14 @@ int input_labels(struct labels *out, const char *path, const char *of, size_t ro
     return EXIT_SUCCESS;
 }
 
+int input_labels(struct labels *out, const char *path, const char *of, size_t rows)
+{
+    return read_labels(out, path, of, rows, false);
+}
+
 int input_labels_for(struct labels *out, const char *path, const struct features *x)
 {
-    int code;
-
-    if (x->columns != 1)
-        return input_labels(out, path, x->path, x->rows);
-    *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
-    code = tool_check(dkvb_labels_read(&out->array, path, NULL));
-    if (code == EXIT_SUCCESS && out->array.shape[0] != x->rows)
-        code =
-            tool_fail("%s has %" PRIu64 " labels, %s has %zu rows of 1 column; where that is one row, it must have the "
-                      "shape (1, %zu)",
-                      path, out->array.shape[0], x->path, x->rows, x->rows);
-    dkvb_array_free(&out->array);
-    return code ? code : input_labels(out, path, x->path, x->rows);
+    return read_labels(out, path, x->path, x->rows, x->columns == 1);
 }
 
 void input_labels_range(struct labels *labels)
@@ -242,7 +242,7 @@ static int check_names(const struct names *names)
 {
     size_t which;
 
-    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+    if (dkvb_model_set_class_names(NULL, (const char *const *)names->line, names->count, &which) == DKVB_OK)
         return EXIT_SUCCESS;
     return tool_fail("%s: line %zu: %s", names->path, which + 1, dkvb_last_error());
 }

@@ -71,7 +71,6 @@ static int same_file(const char *a, const char *b, bool *same)
 
 static int refuse_same(const struct args_command *command, const struct path *output, const struct path *other)
 {
-    char message[512];
     bool same;
     int code;
 
@@ -80,8 +79,7 @@ static int refuse_same(const struct args_command *command, const struct path *ou
     code = same_file(output->path, other->path, &same);
     if (code || !same)
         return code;
-    snprintf(message, sizeof message, "%s and %s are the same file, '%.256s'", output->name, other->name, output->path);
-    return args_misused(command, message);
+    return args_wrong(command, "%s and %s are the same file, '%.256s'", output->name, other->name, output->path);
 }
 
 static int refuse_same_as(const struct args_command *command, const struct path *output, const struct path *others)
@@ -136,13 +134,10 @@ static int check_writable(const char *path)
 static int check_output(const struct args_command *command, const struct path *inputs, const struct path *outputs,
                         const struct path *output)
 {
-    char message[128];
     int code;
 
-    if (output->path[0] == '\0') {
-        snprintf(message, sizeof message, "%s '': the name of a file is wanted", output->name);
-        return args_misused(command, message);
-    }
+    if (output->path[0] == '\0')
+        return args_wrong(command, "%s '': the name of a file is wanted", output->name);
     code = refuse_same_as(command, output, inputs);
     if (code == EXIT_SUCCESS)
         code = refuse_same_as(command, output, &outputs[output - outputs + 1]);

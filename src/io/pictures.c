@@ -27,26 +27,17 @@ const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
                                         "format",  "coarse-labels", "skip-unreadable", NULL};
 
-static bool takes_weights(uint32_t kind)
-{
-    return kind == DKVB_ENCODER_CLIP || kind == DKVB_ENCODER_RESNET50;
-}
-
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args)
 {
     uint32_t kind = args->encoder + 1;
-    char message[128];
+    bool takes_weights = kind == DKVB_ENCODER_CLIP || kind == DKVB_ENCODER_RESNET50;
 
-    if (takes_weights(kind) && !args->weights) {
-        snprintf(message, sizeof message, "--weights is missing: --encoder %s has none of its own",
-                 dkvb_name(DKVB_NAME_ENCODER, kind));
-        return args_misused(command, message);
-    }
-    if (!takes_weights(kind) && args->weights) {
-        snprintf(message, sizeof message, "--weights does not go with --encoder %s, which has none",
-                 dkvb_name(DKVB_NAME_ENCODER, kind));
-        return args_misused(command, message);
-    }
+    if (takes_weights && !args->weights)
+        return args_wrong(command, "--weights is missing: --encoder %s has none of its own",
+                          pictures_encoders[args->encoder]);
+    if (!takes_weights && args->weights)
+        return args_wrong(command, "--weights does not go with --encoder %s, which has none",
+                          pictures_encoders[args->encoder]);
     if (kind != DKVB_ENCODER_CLIP && args->config)
         return args_misused(command, "--config is of --encoder clip only");
     if (kind != DKVB_ENCODER_CLIP && args->activation)
@@ -325,7 +316,7 @@ static int check_names(const struct names *names)
 {
     size_t which;
 
-    if (dkvb_class_names_check((const char *const *)names->line, names->count, &which) == DKVB_OK)
+    if (dkvb_model_set_class_names(NULL, (const char *const *)names->line, names->count, &which) == DKVB_OK)
         return EXIT_SUCCESS;
     return tool_fail("%s: class '%s': %s", names->path, which < names->count ? names->line[which] : "",
                      dkvb_last_error());

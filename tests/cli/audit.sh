@@ -17,6 +17,10 @@ np.save("grey.npy", np.flatnonzero(y == 3)[:40])
 np.save("far.npy", np.array([3, 400]))
 np.save("twice.npy", np.array([3, 5, 3]))
 np.save("none.npy", np.full(100, -1))
+large, odd = np.load("test_y.npy"), np.load("test_x.npy")
+large[5], odd[7, 3] = 4, np.inf
+np.save("large.npy", large)
+np.save("odd.npy", odd)
 END
 check "$dkvb" train --features x.npy --labels retained.npy --init-from m.dkvb $recipe --class-names names.txt -o again.dkvb \
     >/dev/null
@@ -56,6 +60,10 @@ claim act.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrai
                     for f in d["of"]["retrained"].values())'
 same act.dkvb act.copy
 
+# Who was forgotten stands in the journal, if nobody says it.
+audit journal act.dkvb --before m.dkvb --shadows 8
+same act.json journal.json
+
 # The model that was trained again with the same seed is the reference itself: no figure differs.
 audit again again.dkvb --class 3 --shadows 4
 claim again.json 'list(d["of"]) == ["model", "replay", "retrained"] and d["masked_pairs"] == 0'
@@ -90,19 +98,23 @@ check "$dkvb" audit act.dkvb --class grey --before m.dkvb --shadows 4 --features
 rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy"
 # shellcheck disable=SC2086 # $rows is several words
 {
-    refused 2 'one of --class and --rows' "$dkvb" audit act.dkvb $rows
-    refused 2 'one of --class and --rows' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
+    refused 2 '--class and --rows both say' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
+    refused 1 'forgotten rows: no forgetting in the journal of the model names a class' "$dkvb" audit m.dkvb $rows
     refused 2 'an even number from 4' "$dkvb" audit act.dkvb $rows --class 3 --shadows 7
     refused 2 'label-smoothing' "$dkvb" audit act.dkvb $rows --class 3 --label-smoothing 1
-    refused 1 'number 1 is 400, x.npy has rows 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy
+    refused 1 'far.npy: number 1 is 400, training rows are 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy
     refused 1 'row 3 a second time' "$dkvb" audit act.dkvb $rows --rows twice.npy
 }
-refused 1 '0 test rows' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy --test-features test_x.npy \
+refused 1 'none.npy: 0 test rows' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy --test-features test_x.npy \
     --test-labels none.npy
+refused 1 'large.npy: row 5 is 4, it must be -1 to 3' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy \
+    --test-features test_x.npy --test-labels large.npy
+refused 1 'odd.npy: row 7, column 3' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy \
+    --test-features odd.npy --test-labels test_y.npy
 # shellcheck disable=SC2086 # $recipe is several words
 train_small other.dkvb $recipe --seed 5
 # shellcheck disable=SC2086
-refused 1 'have other keys' "$dkvb" audit act.dkvb $rows --class 3 --before other.dkvb
+refused 1 'other.dkvb: the model before has other keys' "$dkvb" audit act.dkvb $rows --class 3 --before other.dkvb
 
 # A codes file says how the model was trained and on which rows: what "exact" made is as retrained, bit for bit.
 # shellcheck disable=SC2086 # $recipe is several words

@@ -953,6 +953,88 @@ class SeparationTest(Case):
             dkvb.separation(self.codes, self.y, keys=32, progress=lambda done, total: 1 / 0)
 
 
+class AuditTest(Case):
+    RECIPE = {"epochs": 1, "learning_rate": 3.0, "rate_last": 0.9, "batch": 64, "seed": 4}
+
+    def setUp(self):
+        super().setUp()
+        self.x, self.y = clouds(600, 1)
+        self.test_x, self.test_y = clouds(200, 2)
+        self.before = dkvb.Model(self.codebooks, CLASSES)
+        self.before.train(self.codes, self.y, **self.RECIPE)
+        self.forgot = dkvb.Model(self.codebooks, CLASSES)
+        self.forgot.train(self.codes, self.y, **self.RECIPE)
+        self.forgot.class_names = ["cat", "dog", "owl"]
+        self.forgot.forget(self.mask_of_class(1), terms=dkvb.Terms(classes=(1,)))
+
+    def audit(self, model, **settings):
+        return model.audit(self.x, self.y, self.test_x, self.test_y, training=self.RECIPE, **settings)
+
+    def test_shares_are_those_of_numpy(self):
+        found = self.audit(self.forgot, classes=["dog"], before=self.before, shadows=4)
+        of_class = self.test_y == 1
+        self.assertEqual((found.classes, found.members, found.class_rows, found.rest_rows, found.shadows),
+                         ([1], int((self.y == 1).sum()), int(of_class.sum()), int((~of_class).sum()), 4))
+        self.assertEqual(list(found.subjects), ["model", "before", "column dropped", "replay", "retrained"])
+        again = dkvb.Model(self.codebooks, CLASSES)
+        again.train(self.codes, np.where(self.y == 1, -1, self.y), **self.RECIPE)
+        answers = {"model": self.forgot, "before": self.before, "retrained": again}
+        answers = {name: model.predict(self.test_x) for name, model in answers.items()}
+        for name, labels in answers.items():
+            for key, rows in (("class", of_class), ("rest", ~of_class)):
+                figure = found[name][f"accuracy_{key}"]
+                self.assertAlmostEqual(figure.value, (labels == self.test_y)[rows].mean(), places=12)
+                self.assertAlmostEqual(figure.difference.value, figure.value
+                                       - found["retrained"][f"accuracy_{key}"].value, places=12)
+                if name != "retrained":
+                    self.assertAlmostEqual(found[name][f"agreement_{key}"].value,
+                                           (labels == answers["retrained"])[rows].mean(), places=12)
+
+    def test_membership_by_the_loss_is_the_area_of_all_pairs(self):
+        found = self.audit(self.forgot, before=self.before, shadows=0)  # the journal names the class
+        self.assertEqual(found.classes, [1])
+        logits = np.concatenate([self.before.decode(self.codes[self.y == 1]),
+                                 self.before.predict(self.test_x[self.test_y == 1], logits=True)[1]]).astype(np.float64)
+        rest = np.delete(logits, 1, axis=1)
+        margin = logits[:, 1] - np.log(np.exp(rest - rest.max(axis=1, keepdims=True)).sum(axis=1)) - rest.max(axis=1)
+        members, others = margin[:found.members, None], margin[None, found.members:]
+        figure = found["before"]["membership_loss"]
+        self.assertAlmostEqual(figure.value, ((members > others) + 0.5 * (members == others)).mean(), places=4)
+        self.assertTrue(figure.low <= figure.value <= figure.high and 0 <= figure.tpr_01.value <= figure.tpr_1.value)
+        self.assertIsNone(found["model"]["membership_lira"])
+        self.assertIsNone(found["model"]["accuracy_class"].tpr_1)
+
+    def test_the_reference_differs_in_nothing_and_a_codeset_is_the_recipe(self):
+        fitted = dkvb.fit(self.x, self.y, codeset=True, top_k=1, **SHAPE)
+        ids = np.flatnonzero(self.y == 2).astype(np.uint64)
+        known = [i for i in ids if i in set(fitted.codeset.rows("training").ids)
+                 or i in set(fitted.codeset.rows("held_out").ids)]
+        fitted.model.replay(fitted.codeset, known)
+        stages = []
+        found = fitted.model.audit(self.x, self.y, self.test_x, self.test_y, classes=[2], codeset=fitted.codeset,
+                                   shadows=0, stage=stages.append)
+        self.assertEqual(stages, ["search", "attacks"])
+        for key, figure in found["model"].items():
+            if figure and not key.startswith("agreement"):
+                self.assertEqual((figure.difference.value, figure.verdict), (0, "as retrained"), key)
+
+    def test_what_cannot_be_audited_is_refused(self):
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "no forgetting in the journal"):
+            self.audit(self.before)
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "row 7 a second time"):
+            self.audit(self.forgot, rows=[7, 9, 7])
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "an even number from 4"):
+            self.audit(self.forgot, shadows=5)
+        with self.assertRaisesRegex(ValueError, "the model has classes 0 to 2"):
+            self.audit(self.forgot, classes=[3])
+        with self.assertRaises(dkvb.NotFound):
+            self.audit(self.forgot, classes=["cow"])
+        with self.assertRaises(ZeroDivisionError):
+            self.audit(self.forgot, stage=lambda name: 1 / 0)
+        with self.assertRaises(ZeroDivisionError):
+            self.audit(self.forgot, progress=lambda done, total: 1 / 0)
+
+
 class ErrorsTest(Case):
     def test_message_is_the_librarys(self):
         with self.assertRaises(dkvb.InvalidArgument) as caught:

@@ -244,6 +244,41 @@ static void labels_may_be_a_matrix_of_one_column(void **state)
     assert_refused(dkvb_labels_read, data_path, DKVB_EFORMAT, "elements are float64; labels must be integers");
 }
 
+static dkvb_status read_ids(dkvb_array *out, const char *path, const dkvb_allocator *allocator)
+{
+    return dkvb_array_read(out, path, DKVB_READ_IDS, allocator);
+}
+
+static void ids_are_integers_of_any_type_each_once(void **state)
+{
+    static const uint64_t large[3] = {UINT64_MAX, 0, 7};
+    static const int16_t small[3] = {4, 9, 4}, negative[2] = {4, -9};
+    dkvb_array a = DKVB_ARRAY_INIT;
+
+    (void)state;
+    put_vector("<u8", 3, large, sizeof large);
+    assert_int_equal(read_ids(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(a.dtype, DKVB_DTYPE_U64);
+    assert_memory_equal(a.data, large, sizeof large);
+    dkvb_array_free(&a);
+    put_vector("<i2", 2, small, 4);
+    assert_int_equal(read_ids(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(((const uint64_t *)a.data)[1], 9);
+    dkvb_array_free(&a);
+    put_vector("<i2", 0, small, 0);
+    assert_int_equal(read_ids(&a, data_path, NULL), DKVB_OK);
+    assert_int_equal(a.shape[0], 0);
+    dkvb_array_free(&a);
+    put_vector("<i2", 3, small, sizeof small);
+    assert_refused(read_ids, data_path, DKVB_EFORMAT, "rows 0 and 2 both have id 4");
+    put_vector("<i2", 2, negative, sizeof negative);
+    assert_refused(read_ids, data_path, DKVB_EFORMAT, "row 1 has a negative id");
+    put_vector("<f4", 2, large, 8);
+    assert_refused(read_ids, data_path, DKVB_EFORMAT, "float32 of 1 dimensions; ids must be a vector of integers");
+    put_vector("<i8", 3, (const int64_t[]){1, 2, 3}, 24);
+    let_every_allocation_fail(read_ids);
+}
+
 static void nothing_leaks_when_an_allocation_fails(void **state)
 {
     static const uint64_t data[6] = {0};
@@ -301,6 +336,7 @@ int main(void)
         cmocka_unit_test(labels_may_be_a_matrix_of_one_column),
         cmocka_unit_test(codes_are_used_in_place_and_bytes_are_read),
         cmocka_unit_test(float32_in_c_order_is_used_in_place_and_the_rest_is_read),
+        cmocka_unit_test(ids_are_integers_of_any_type_each_once),
         cmocka_unit_test(nothing_leaks_when_an_allocation_fails),
         cmocka_unit_test(no_more_than_the_file_and_the_result_is_in_memory_at_once),
     };

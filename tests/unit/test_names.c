@@ -113,16 +113,70 @@ static void lists_of_names_are_judged_without_a_model(void **state)
     size_t which = 99;
 
     (void)state;
-    assert_int_equal(dkvb_class_names_check(names, 6, &which), DKVB_OK);
+    assert_int_equal(dkvb_model_set_class_names(NULL, names, 6, &which), DKVB_OK);
     names[5] = "Ka\u0308fer";
-    assert_int_equal(dkvb_class_names_check(names, 6, &which), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_class_names(NULL, names, 6, &which), DKVB_EINVAL);
     assert_int_equal(which, 5);
     assert_non_null(strstr(dkvb_last_error(), "class 3 is called"));
     names[1] = "tab\t";
-    assert_int_equal(dkvb_class_names_check(names, 6, &which), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_class_names(NULL, names, 6, &which), DKVB_EINVAL);
     assert_int_equal(which, 1);
-    assert_int_equal(dkvb_class_names_check(NULL, 0, &which), DKVB_OK);
-    assert_int_equal(dkvb_class_names_check(NULL, 1, &which), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_class_names(NULL, NULL, 0, &which), DKVB_OK);
+    assert_int_equal(dkvb_model_set_class_names(NULL, NULL, 1, &which), DKVB_EINVAL);
+}
+
+static void names_are_replaced_at_once_or_not_at_all(void **state)
+{
+    const char *first[] = {"a", "b", NULL}, *swapped[] = {"b", "a"}, *twice[] = {"x", "x"}, *taken[] = {"y", "d"};
+    dkvb_model *m = trained_model(1, NULL);
+    size_t which = 99;
+
+    (void)state;
+    assert_ok(dkvb_model_set_class_names(m, first, 3, NULL));
+    assert_ok(dkvb_model_set_class_name(m, 3, "d"));
+    assert_ok(dkvb_model_set_class_names(m, swapped, 2, NULL)); /* names change places */
+    assert_string_equal(dkvb_model_class_name(m, 0), "b");
+    assert_string_equal(dkvb_model_class_name(m, 1), "a");
+    assert_int_equal(dkvb_model_set_class_names(m, twice, 2, &which), DKVB_EINVAL);
+    assert_int_equal(which, 1);
+    assert_int_equal(dkvb_model_set_class_names(m, taken, 2, &which), DKVB_EINVAL); /* by a class that is not listed */
+    assert_int_equal(which, 1);
+    assert_message("class 3 is called 'd' already");
+    assert_int_equal(dkvb_model_set_class_names(m, (const char *[5]){0}, 5, &which), DKVB_EINVAL);
+    assert_message("5, the model has 4 classes");
+    assert_string_equal(dkvb_model_class_name(m, 0), "b");
+    assert_string_equal(dkvb_model_class_name(m, 3), "d");
+    assert_ok(dkvb_model_train_begin(m, NULL));
+    assert_int_equal(dkvb_model_set_class_names(m, first, 3, NULL), DKVB_ESTATE);
+    dkvb_model_free(m);
+}
+
+static void each_allocation_of_naming_may_fail(void **state)
+{
+    const char *before[] = {"a", "b", "c"}, *after[] = {"c", "", "a"};
+    const char *path = temp_path("named");
+    dkvb_model *m = trained_model(1, NULL);
+    dkvb_status rc = DKVB_ENOMEM;
+
+    (void)state;
+    assert_ok(dkvb_model_set_class_names(m, before, 3, NULL));
+    assert_ok(dkvb_model_save(m, path));
+    dkvb_model_free(m);
+    for (size_t fail_at = 0; rc != DKVB_OK; fail_at++) {
+        struct failing_alloc mem;
+        dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+        dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+
+        o.allocator = &a;
+        assert_ok(dkvb_model_load(&m, path, &o));
+        mem.fail_at = mem.calls + fail_at;
+        rc = dkvb_model_set_class_names(m, after, 3, NULL);
+        assert_true(rc == DKVB_ENOMEM || (rc == DKVB_OK && fail_at == 4));
+        assert_string_equal(dkvb_model_class_name(m, 0), rc ? "a" : "c");
+        assert_true(!dkvb_model_class_name(m, 1) == (rc == DKVB_OK));
+        dkvb_model_free(m);
+        assert_int_equal(mem.live, 0);
+    }
 }
 
 static int set_up(void **state)
@@ -141,6 +195,8 @@ int main(void)
         cmocka_unit_test(a_name_is_for_one_class_only),
         cmocka_unit_test(a_name_goes_before_an_index),
         cmocka_unit_test(lists_of_names_are_judged_without_a_model),
+        cmocka_unit_test(names_are_replaced_at_once_or_not_at_all),
+        cmocka_unit_test(each_allocation_of_naming_may_fail),
     };
 
     return cmocka_run_group_tests_name("names", tests, set_up, NULL);

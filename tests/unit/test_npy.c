@@ -276,7 +276,7 @@ static void wrong_arguments_are_refused(void **state)
     put_vector("|u1", 1, "a", 1);
     assert_int_equal(dkvb_array_read(NULL, data_path, DKVB_READ_COPY, NULL), DKVB_EINVAL);
     assert_int_equal(dkvb_array_read(&a, NULL, DKVB_READ_COPY, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_array_read(&a, data_path, 2, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_array_read(&a, data_path, 3, NULL), DKVB_EINVAL);
     assert_int_equal(dkvb_features_read(&a, data_path, 2, NULL), DKVB_EINVAL);
     for (size_t size = 0; size < sizeof a; size++) {
         a.struct_size = size;

@@ -27,9 +27,10 @@ from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET
 from ._ffi import DKVB_KEEP as KEEP
+from .audit import Audit, AuditFigure, Estimate
 from .codebooks import Codebooks, CodebooksInfo
 from .codeset import Codeset, CodesetRows, Session
-from .data import read_array, read_features, read_labels, write_npy
+from .data import read_array, read_features, read_ids, read_labels, write_npy
 from .decode import argmax, fit_temperature, softmax, top
 from .effect import Budget, effect
 from .encoder import EncodeReport, Encoder, EncoderInfo
@@ -48,9 +49,9 @@ from .separation import Separation, separation
 from .unlearn import unlearn_choose
 
 __all__ = [
-    "ASIDE", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks", "CodebooksInfo",
-    "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "Evaluation", "FORGET", "FeaturesInfo",
-    "FileError", "FitReport",
+    "ASIDE", "Audit", "AuditFigure", "Budget", "CODE_NONE", "Cancelled", "ChecksumError", "ClassEffect", "Codebooks",
+    "CodebooksInfo", "Codeset", "CodesetRows", "EncodeReport", "Encoder", "EncoderInfo", "Error", "Estimate", "Evaluation",
+    "FORGET", "FeaturesInfo", "FileError", "FitReport",
     "Fitted",
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
@@ -59,7 +60,7 @@ __all__ = [
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_image", "read_labels", "separation", "softmax",
+    "read_array", "read_features", "read_ids", "read_image", "read_labels", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]

@@ -94,6 +94,38 @@ DKVB_REFUSED_MIXED = 5
 DKVB_REFUSED_AGAIN = 6
 DKVB_REFUSED_KEYS = 7
 
+# audit.h
+DKVB_AUDIT_MODEL = 0
+DKVB_AUDIT_BEFORE = 1
+DKVB_AUDIT_DROPPED = 2
+DKVB_AUDIT_REPLAY = 3
+DKVB_AUDIT_RETRAINED = 4
+DKVB_AUDIT_SUBJECTS = 5
+DKVB_AUDIT_MEMBERSHIP_LOSS = 0
+DKVB_AUDIT_MEMBERSHIP_FITTED = 1
+DKVB_AUDIT_MEMBERSHIP_LIRA = 2
+DKVB_AUDIT_ACCURACY_CLASS = 3
+DKVB_AUDIT_ACCURACY_REST = 4
+DKVB_AUDIT_AGREEMENT_CLASS = 5
+DKVB_AUDIT_AGREEMENT_REST = 6
+DKVB_AUDIT_CONSTANT_CLASS = 7
+DKVB_AUDIT_CONSTANT_REST = 8
+DKVB_AUDIT_PROBE_CLASS = 9
+DKVB_AUDIT_PROBE_REST = 10
+DKVB_AUDIT_RELEARN_10_CLASS = 11
+DKVB_AUDIT_RELEARN_10_REST = 12
+DKVB_AUDIT_RELEARN_20_CLASS = 13
+DKVB_AUDIT_RELEARN_20_REST = 14
+DKVB_AUDIT_RELEARN_50_CLASS = 15
+DKVB_AUDIT_RELEARN_50_REST = 16
+DKVB_AUDIT_MASK_MEMBERS = 17
+DKVB_AUDIT_MASK_CLASS = 18
+DKVB_AUDIT_FIGURES = 19
+DKVB_AUDIT_AUC_MEMBERS = 0
+DKVB_AUDIT_AUC_CLASS = 1
+DKVB_AUDIT_SHARE_CLASS = 2
+DKVB_AUDIT_SHARE_REST = 3
+
 # fit.h
 DKVB_WHITEN_NEVER = 0
 DKVB_WHITEN_ALWAYS = 1
@@ -120,6 +152,7 @@ DKVB_DTYPE_BF16 = 12
 DKVB_ARRAY_MAX_NDIM = 8
 DKVB_READ_COPY = 0
 DKVB_READ_IN_PLACE = 1
+DKVB_READ_IDS = 2
 DKVB_LABELS_ANY = 0xFFFFFFFF
 
 # images.h
@@ -357,16 +390,30 @@ class AuditEstimate(Structure):
     _fields_ = _fields((c_double, "value low high"))
 
 
-class AuditFitOptions(Structure):
-    _fields_ = _sized((c_uint32, "folds"), (c_double, "l2"), (c_uint64, "seed"), (POINTER(Allocator), "allocator"))
+class AuditRequest(Structure):
+    _fields_ = _sized((POINTER(c_uint8), "classes"), (POINTER(c_uint64), "rows"), (c_size_t, "row_count"))
 
 
-class AuditView(Structure):
-    _fields_ = _fields((POINTER(c_uint16), "codes"), (POINTER(c_uint8), "dropped"))
+class AuditRows(Structure):
+    _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
+                      (c_size_t, "n"), (POINTER(c_float), "test_x"), (POINTER(c_int32), "test_labels"),
+                      (c_size_t, "test_n"))
 
 
-class AuditShadowOptions(Structure):
-    _fields_ = _sized((c_uint32, "shadows"), (c_uint64, "seed"), (POINTER(TrainOptions), "train"))
+class AuditOptions(Structure):
+    _fields_ = _sized((POINTER(Model), "before"), (POINTER(Codeset), "codeset"), (POINTER(TrainOptions), "train"),
+                      (c_uint32, "shadows"), (c_uint64, "seed"), (StageFn, "stage"), (c_void_p, "user"))
+
+
+class AuditFigure(Structure):
+    _fields_ = _fields((c_char_p, "subject key title verdict"), (c_uint32, "kind measured"),
+                       (AuditEstimate, "value difference tpr_1 tpr_01"))
+
+
+class AuditReport(Structure):
+    _fields_ = _fields((c_uint32, "classes class_count"), (POINTER(c_uint8), "forgotten"),
+                       (c_uint64, "members others rest masked_pairs purged_pairs"), (c_uint32, "shadows"),
+                       (POINTER(Outside), "outside test_outside"))
 
 
 class Array(Structure):
@@ -521,9 +568,11 @@ STRUCTURES = {
     "dkvb_allocator": Allocator,
     "dkvb_array": Array,
     "dkvb_audit_estimate": AuditEstimate,
-    "dkvb_audit_fit_options": AuditFitOptions,
-    "dkvb_audit_shadow_options": AuditShadowOptions,
-    "dkvb_audit_view": AuditView,
+    "dkvb_audit_figure": AuditFigure,
+    "dkvb_audit_options": AuditOptions,
+    "dkvb_audit_report": AuditReport,
+    "dkvb_audit_request": AuditRequest,
+    "dkvb_audit_rows": AuditRows,
     "dkvb_budget": Budget,
     "dkvb_class_effect": ClassEffect,
     "dkvb_codebooks_arrays": CodebooksArrays,
@@ -589,7 +638,7 @@ _u64 = POINTER(c_uint64)
 _f32 = POINTER(c_float)
 _f64 = POINTER(c_double)
 _separation = POINTER(Separation)
-_estimate = POINTER(AuditEstimate)
+_audit = POINTER(AuditReport)
 
 PROTOTYPES = {
     # version.h, status.h, init.h, runtime.h
@@ -680,7 +729,7 @@ PROTOTYPES = {
     "dkvb_model_drop_counts": (Status, (_model,)),
     "dkvb_model_set_class_name": (Status, (_model, c_uint32, c_char_p)),
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
-    "dkvb_class_names_check": (Status, (POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
+    "dkvb_model_set_class_names": (Status, (_model, POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
     "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
@@ -718,20 +767,11 @@ PROTOTYPES = {
     "dkvb_separation_free": (None, (_separation,)),
 
     # audit.h
-    "dkvb_audit_auc": (Status, (_f64, _u8, c_size_t, _estimate, _allocator)),
-    "dkvb_audit_auc_difference": (Status, (_f64, _f64, _u8, c_size_t, _estimate, _allocator)),
-    "dkvb_audit_tpr": (Status, (_f64, _u8, c_size_t, c_double, _estimate, _allocator)),
-    "dkvb_audit_share": (None, (_f64, c_size_t, _estimate)),
-    "dkvb_audit_share_difference": (None, (_f64, _f64, c_size_t, _estimate)),
-    "dkvb_audit_margins": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _f64)),
-    "dkvb_audit_fitted_scores": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _u8, POINTER(AuditFitOptions), _f64,
-                                          _run)),
-    "dkvb_audit_shadows": (Status, (_model, _u16, c_uint32, _i32, c_size_t, _u64, c_size_t, POINTER(AuditView),
-                                    c_uint32, POINTER(AuditShadowOptions), _f64, _u8, _run)),
-    "dkvb_audit_lira": (Status, (_f64, _u8, c_uint32, c_size_t, _f64, _f64)),
-    "dkvb_audit_best_constant": (Status, (_f32, _i32, c_size_t, c_uint32, _u8, _f64, _allocator)),
-    "dkvb_audit_mask_scores": (Status, (_model, _u16, c_uint32, c_size_t, _f64)),
-    "dkvb_audit_few_rows": (Status, (_i32, _u8, c_size_t, c_uint32, c_size_t, c_uint64, _i32, _allocator)),
+    "dkvb_audit_run": (Status, (POINTER(_audit), _model, POINTER(AuditRequest), POINTER(AuditRows),
+                                POINTER(AuditOptions), _run)),
+    "dkvb_audit_get_figure": (POINTER(AuditFigure), (_audit, c_uint32, c_uint32)),
+    "dkvb_audit_report_free": (None, (_audit,)),
+
 
     # data.h
     "dkvb_array_free": (None, (_array,)),

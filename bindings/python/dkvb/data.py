@@ -42,6 +42,11 @@ def read_features(path):
     return _read(lib.dkvb_features_read, path, _ffi.DKVB_READ_COPY)
 
 
+def read_ids(path):
+    """Ids of rows as `uint64[rows]`: a vector of integers, none negative, each once."""
+    return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_IDS)
+
+
 def read_labels(path):
     """Labels as `int32[rows]`."""
     return _read(lib.dkvb_labels_read, path)

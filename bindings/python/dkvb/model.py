@@ -1,6 +1,6 @@
 """Models: codebooks, values, class names, the mask in force and the journal."""
 
-from ctypes import POINTER, byref, c_uint32, c_uint64
+from ctypes import POINTER, byref, c_char_p, c_uint32, c_uint64
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,19 +176,7 @@ class Model(Handle):
         if isinstance(names, (str, bytes)):  # a sequence too, of letters
             raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
         encoded = [_arrays.text(name, "class name") for name in names]
-        before = [_arrays.text(name, "class name") for name in self.class_names]
-
-        def rename(some):  # names may change places, so all are taken away first
-            for label in range(min(len(encoded), len(before))):
-                lib.dkvb_model_set_class_name(self._c, label, None)
-            for label, name in enumerate(some):
-                lib.dkvb_model_set_class_name(self._c, label, name)
-
-        try:
-            rename(encoded)
-        except BaseException:
-            rename(before)
-            raise
+        lib.dkvb_model_set_class_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded), None)
 
     def find_class(self, word):
         """The label that a name or, where no class is called so, a number in a text means. NotFound if none."""
@@ -380,6 +368,22 @@ class Model(Handle):
         from . import plan
 
         return plan.apply(self, planned, codeset)
+
+    def audit(self, x, labels, test_x, test_labels, *, classes=None, rows=None, ids=None, before=None, codeset=None,
+              training=None, shadows=None, seed=None, threads=0, progress=None, stage=None):
+        """Attack this model, which has forgotten rows, and models trained again without them, as an Audit.
+
+        `x` and `labels` are what the model was trained on, called `ids` there (None: their numbers); test rows never
+        were. Who was forgotten: `classes`, by label or name; `rows`, numbers of rows of `x`; or neither: what the
+        journal names. `before` is the model before it forgot. How the model was trained: a `codeset` from before, or
+        `training`, a dict of settings of train(). `stage` is called with the name of each stage, `progress` with what
+        is done of it.
+        """
+        from . import audit  # which needs this module
+
+        return audit.audit(self, x, labels, test_x, test_labels, classes=classes, rows=rows, ids=ids, before=before,
+                           codeset=codeset, training=training, shadows=shadows, seed=seed, threads=threads,
+                           progress=progress, stage=stage)
 
     def replay(self, codeset, without=None, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None,
                threads=0, progress=None):

@@ -1,0 +1,128 @@
+"""What a model still knows of forgotten rows, beside a model trained again without them (docs/audit.md)."""
+
+from ctypes import POINTER, byref
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._library import lib
+from ._run import Callbacks, LongCall
+from .model import CLASS_WEIGHTS
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AuditFigure:
+    """One figure of one subject."""
+
+    title: str
+    value: float
+    low: float  # 95 % interval
+    high: float
+    tpr_1: Optional[Estimate]  # membership: share of members found at 1 % false alarms; else None
+    tpr_01: Optional[Estimate]  # the same at 0.1 %
+    difference: Estimate  # less that of the retrained model, paired row by row
+    verdict: str  # "as retrained", "more than retrained", "less than retrained"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found. Names are those of `dkvb audit --json`; audit["model"]["membership_loss"] is a figure."""
+
+    classes: list  # labels of the forgotten rows' classes
+    members: int  # forgotten rows
+    others: int  # test rows of their classes
+    class_rows: int  # the same: test rows that answers of the class are measured on
+    rest_rows: int  # all other test rows
+    rows_outside_scale: int  # training and test rows that are not of the kind that the keys were placed on
+    masked_pairs: int
+    purged_pairs: int
+    shadows: int
+    subjects: dict  # name: {key: AuditFigure, or None where it was not measured}
+
+    def __getitem__(self, subject):
+        return self.subjects[subject]
+
+
+def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, codeset, training, shadows, seed,
+          threads, progress, stage):
+    info = model.info
+    x = _arrays.floats(x, ("rows", info.input_dim), "x")
+    test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
+    labels, test_labels = _arrays.labels(labels, len(x)), _arrays.labels(test_labels, len(test_x), "test_labels")
+    ids = None if ids is None else _arrays.ids(ids, len(x))
+    rows = None if rows is None else _arrays.ids(rows, "rows", "rows")
+    marks = None if classes is None else _marks(model, info.classes, classes)
+    pointer, callbacks = _arrays.pointer, Callbacks()
+    request = _struct.options(_ffi.AuditRequest, classes=pointer(marks), rows=pointer(rows),
+                              row_count=None if rows is None else len(rows))
+    given = _struct.options(_ffi.AuditRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
+                            test_x=pointer(test_x), test_labels=pointer(test_labels), test_n=len(test_x))
+    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, seed=seed)
+    if before is not None:
+        opts.before = before._c._as_parameter_
+    if codeset is not None:
+        opts.codeset = codeset._c._as_parameter_
+    if training is not None:
+        recipe = dict(training)
+        if "class_weight" in recipe:
+            recipe["class_weight"] = _arrays.choice(recipe["class_weight"], CLASS_WEIGHTS, "class_weight")
+        opts.train = POINTER(_ffi.TrainOptions)(_struct.options(_ffi.TrainOptions, **recipe))
+    if stage is not None:
+        opts.stage = callbacks.wrap(_ffi.StageFn, lambda _user, name: stage(name.decode("ascii")))
+    out = POINTER(_ffi.AuditReport)()
+    with LongCall(threads, progress, callbacks) as run:
+        lib.dkvb_audit_run(byref(out), model._c, byref(request), byref(given), byref(opts), byref(run))
+    try:
+        return _taken(out)
+    finally:
+        lib.dkvb_audit_report_free(out)
+
+
+def _marks(model, count, classes):
+    """1 for each class of a list of labels and names."""
+    marks = np.zeros(count, np.uint8)
+    for one in classes:
+        label = model.find_class(one) if isinstance(one, str) else _arrays.integer(one, 32, "classes")
+        if label >= count:
+            raise ValueError(f"classes: {label} found, the model has classes 0 to {count - 1}")
+        marks[label] = _ffi.DKVB_FORGET
+    return marks
+
+
+def _estimate(raw):
+    return Estimate(raw.value, raw.low, raw.high)
+
+
+def _figure(raw):
+    if not raw.measured:
+        return None
+    of_members = raw.kind == _ffi.DKVB_AUDIT_AUC_MEMBERS
+    return AuditFigure(raw.title.decode("utf-8"), raw.value.value, raw.value.low, raw.value.high,
+                       _estimate(raw.tpr_1) if of_members else None, _estimate(raw.tpr_01) if of_members else None,
+                       _estimate(raw.difference), raw.verdict.decode("utf-8"))
+
+
+def _taken(out):
+    """Copies of what the library found, which it then takes back."""
+    report, subjects = out.contents, {}
+    for who in range(_ffi.DKVB_AUDIT_SUBJECTS):
+        found = [lib.dkvb_audit_get_figure(out, who, what) for what in range(_ffi.DKVB_AUDIT_FIGURES)]
+        if found[0]:
+            subjects[found[0].contents.subject.decode("utf-8")] = {
+                one.contents.key.decode("utf-8"): _figure(one.contents) for one in found}
+    return Audit(classes=[label for label in range(report.classes) if report.forgotten[label]],
+                 members=report.members, others=report.others, class_rows=report.others, rest_rows=report.rest,
+                 rows_outside_scale=report.outside.contents.rows + report.test_outside.contents.rows,
+                 masked_pairs=report.masked_pairs, purged_pairs=report.purged_pairs, shadows=report.shadows,
+                 subjects=subjects)

@@ -1,0 +1,412 @@
+/* The attacks of an audit, on one subject after the other. */
+#include <string.h>
+
+#include "audit/fitted.h"
+#include "audit/recovery.h"
+#include "audit/run.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "dkvb/search.h"
+
+/* How somebody trains on a few rows: a few passes, all rows in one batch. A row moves another as far as the two share
+ * keys, so fewer rows go farther: with this rate, divided by the rows of a class, values move about as much in all. */
+enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
+static const double RELEARN_RATE = 5000.0;
+static const size_t fews[FEWS] = {10, 20, MOST_FEW}; /* rows of each class */
+
+static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
+
+size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure)
+{
+    switch (dkvb__audit_kind(figure)) {
+    case DKVB_AUDIT_AUC_MEMBERS:
+        return a->targets;
+    case DKVB_AUDIT_AUC_CLASS:
+        return a->tests;
+    case DKVB_AUDIT_SHARE_CLASS:
+        return a->class_tests;
+    default:
+        return a->tests - a->class_tests;
+    }
+}
+
+/* Progress of a training or decoding, told as steps that are finished. */
+static int relay(void *user, uint64_t done, uint64_t total)
+{
+    const struct dkvb__audit *a = user;
+
+    (void)done;
+    (void)total;
+    return a->run.progress ? a->run.progress(a->run.user, a->done, a->total) : 0;
+}
+
+static dkvb_run_options steps_of(struct dkvb__audit *a)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+
+    run.threads = a->run.threads;
+    run.progress = relay;
+    run.user = a;
+    return run;
+}
+
+static dkvb_status finish_step(struct dkvb__audit *a)
+{
+    a->done++;
+    return dkvb__report(&a->run, a->done, a->total);
+}
+
+/* Room for the rows of a figure, zeros at first. */
+static dkvb_status make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure)
+{
+    double **rows = &a->rows[who][figure];
+
+    if (!*rows)
+        *rows = dkvb__alloc0(a->mem, dkvb__audit_rows_of(a, figure), sizeof **rows);
+    return *rows ? DKVB_OK
+                 : dkvb__fail(DKVB_ENOMEM, "out of memory for the figures of %zu rows", a->targets + a->tests);
+}
+
+/* A new model on the shared keys, trained as the audited one was, on these labels. */
+static dkvb_status train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes, const int32_t *labels,
+                              uint64_t seed)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = a->train;
+    dkvb_run_options run = steps_of(a);
+    dkvb_status rc;
+
+    o.top_k = a->k;
+    o.allocator = a->mem;
+    train.seed = seed;
+    train.ids = a->given.ids;
+    rc = dkvb_model_new(out, a->base->codebooks, a->classes, &o);
+    if (!rc)
+        rc = dkvb_model_set_values(*out, NULL, a->model->values_dtype);
+    if (!rc)
+        rc = dkvb_model_train(*out, codes, a->k, labels, a->n, &train, &run);
+    return rc;
+}
+
+static dkvb_status decode(struct dkvb__audit *a, const dkvb_model *model, const uint16_t *codes, size_t n)
+{
+    dkvb_run_options run = steps_of(a);
+
+    return dkvb_model_decode(model, codes, a->k, n, NULL, a->logits, &run);
+}
+
+static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
+{
+    for (size_t i = 0; i < a->code; i++)
+        if (code[i] != DKVB_CODE_NONE)
+            return false;
+    return true;
+}
+
+/* Answers to the test rows, the largest logit after the constant was added to those of the class; -1 for a row without
+ * a key left. */
+static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s,
+                                double constant)
+{
+    const uint16_t *codes = s->coded->all + a->n * a->code;
+    dkvb_status rc = decode(a, model, codes, a->tests);
+
+    for (size_t i = 0; !rc && i < a->tests; i++) {
+        const float *logits = a->logits + i * a->classes;
+        double most = 0.0;
+
+        a->answers[i] = -1;
+        for (uint32_t l = 0; l < a->classes; l++) {
+            double logit = (double)logits[l] + (a->marks[l] ? constant : 0.0);
+
+            if ((s->dropped && s->dropped[l]) || (a->answers[i] >= 0 && logit <= most))
+                continue;
+            most = logit;
+            a->answers[i] = (int32_t)l;
+        }
+        if (selects_nothing(a, codes + i * a->code))
+            a->answers[i] = -1;
+    }
+    return rc;
+}
+
+/* Add 1 / `trials` to the rows of a figure of the class, and of that behind it, of the rest, where the answer is the
+ * wanted one. */
+static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
+{
+    size_t first = a->class_tests;
+    dkvb_status rc = make_rows(a, who, figure);
+
+    if (!rc)
+        rc = make_rows(a, who, figure + 1);
+    for (size_t i = 0; !rc && i < a->tests; i++)
+        *(i < first ? a->rows[who][figure] + i : a->rows[who][figure + 1] + (i - first)) +=
+            a->answers[i] == wanted[i] ? 1.0 / trials : 0.0;
+    return rc;
+}
+
+static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    dkvb_status rc = answer_tests(a, s->model, s, 0.0);
+
+    if (!rc)
+        rc = add_right(a, s->who, DKVB_AUDIT_ACCURACY_CLASS, a->test_y, 1);
+    if (!rc && s->who == DKVB_AUDIT_RETRAINED)
+        memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
+    else if (!rc)
+        rc = add_right(a, s->who, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
+    if (!rc && s->who == DKVB_AUDIT_REPLAY) /* how far two that were trained again agree is what agreement can be */
+        rc = add_right(a, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
+    return rc ? rc : finish_step(a);
+}
+
+static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
+    struct dkvb__fitting how = fitting;
+    dkvb_run_options run = steps_of(a);
+    double **rows = a->rows[s->who];
+    dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
+
+    how.seed = a->o.seed;
+    if (!rc)
+        rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_FITTED);
+    if (!rc)
+        rc = decode(a, s->model, s->coded->targets, a->targets);
+    if (!rc)
+        rc = dkvb__audit_margins(&answers, rows[DKVB_AUDIT_MEMBERSHIP_LOSS]);
+    if (!rc)
+        rc = dkvb__audit_fitted_scores(&answers, a->member, &how, rows[DKVB_AUDIT_MEMBERSHIP_FITTED], a->mem, &run);
+    if (!rc && a->o.shadows > 0)
+        rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LIRA);
+    if (!rc && a->o.shadows > 0)
+        rc = dkvb__audit_lira(a->margins + (size_t)s->view * a->o.shadows * a->targets, a->inside, a->o.shadows,
+                              a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS], rows[DKVB_AUDIT_MEMBERSHIP_LIRA]);
+    return rc ? rc : finish_step(a);
+}
+
+static dkvb_status measure_constant(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    const struct dkvb__answers answers = {a->logits, a->attacker_y, a->attackers, a->classes, NULL};
+    double constant = 0.0;
+    dkvb_status rc = decode(a, s->model, s->coded->attacker, a->attackers);
+
+    if (!rc)
+        rc = dkvb__audit_best_constant(&answers, a->marks, &constant, a->mem);
+    if (!rc)
+        rc = answer_tests(a, s->model, s, constant);
+    if (!rc)
+        rc = add_right(a, s->who, DKVB_AUDIT_CONSTANT_CLASS, a->test_y, 1);
+    return rc ? rc : finish_step(a);
+}
+
+static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    dkvb_model *probe = NULL;
+    dkvb_status rc = train_anew(a, &probe, s->coded->all, a->attacker, a->o.seed);
+
+    if (!rc)
+        rc = answer_tests(a, probe, s, 0.0);
+    dkvb_model_free(probe);
+    if (!rc)
+        rc = add_right(a, s->who, DKVB_AUDIT_PROBE_CLASS, a->test_y, 1);
+    return rc ? rc : finish_step(a);
+}
+
+/* Rows that were drawn and their codes. */
+struct few {
+    int32_t *drawn; /* [n], -1 = was not drawn */
+    int32_t *labels;
+    uint16_t *codes;
+    size_t count;
+};
+
+/* A copy of the subject goes on with a few rows. They are the same for every subject: the draws depend on seeds alone.
+ */
+static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
+                                struct few *few)
+{
+    const struct dkvb__drawing d = {a->labels,  a->forgotten, a->n,
+                                    a->classes, fews[size],   a->o.seed + 1 + (uint64_t)draw};
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_run_options run = steps_of(a);
+    dkvb_model *twin = NULL;
+    dkvb_status rc = dkvb__audit_few_rows(&d, few->drawn, a->mem);
+
+    few->count = 0;
+    for (size_t r = 0; !rc && r < a->n; r++) {
+        if (few->drawn[r] < 0)
+            continue;
+        few->labels[few->count] = few->drawn[r];
+        memcpy(few->codes + few->count++ * a->code, s->coded->all + r * a->code, a->code * sizeof *few->codes);
+    }
+    o.epochs = RELEARN_EPOCHS;
+    o.batch = (uint32_t)(few->count < MOST_BATCH ? few->count : MOST_BATCH);
+    o.learning_rate = RELEARN_RATE / (double)fews[size];
+    o.rate_last = 0.0;
+    o.label_smoothing = 0.0;
+    if (!rc)
+        rc = dkvb__model_twin(&twin, s->model);
+    if (!rc)
+        rc = dkvb_model_train(twin, few->codes, a->k, few->labels, few->count, &o, &run);
+    if (!rc)
+        rc = answer_tests(a, twin, s, 0.0);
+    dkvb_model_free(twin);
+    if (!rc)
+        rc = add_right(a, s->who, DKVB_AUDIT_RELEARN_10_CLASS + 2 * (uint32_t)size, a->test_y, RELEARN_DRAWS);
+    return rc ? rc : finish_step(a);
+}
+
+static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    size_t most = (size_t)a->classes * MOST_FEW;
+    struct few few = {.drawn = dkvb__alloc(a->mem, a->n, sizeof *few.drawn),
+                      .labels = dkvb__alloc(a->mem, most, sizeof *few.labels),
+                      .codes = dkvb__alloc(a->mem, most, a->code * sizeof *few.codes)};
+    dkvb_status rc = few.drawn && few.labels && few.codes
+                         ? DKVB_OK
+                         : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows to relearn from", most);
+
+    for (int i = 0; !rc && i < FEWS * RELEARN_DRAWS; i++)
+        rc = relearn_once(a, s, i / RELEARN_DRAWS, i % RELEARN_DRAWS, &few);
+    dkvb__free(a->mem, few.drawn);
+    dkvb__free(a->mem, few.labels);
+    dkvb__free_erased(a->mem, few.codes);
+    return rc;
+}
+
+/* Who has no mask tells nothing by it: all scores are equal. */
+static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    double **rows = a->rows[s->who];
+    bool of_class = a->tests - a->class_tests >= 2; /* enough to tell the class from */
+    dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
+
+    if (!rc)
+        rc = dkvb__audit_mask_scores(s->model, a->first.targets, a->k, a->targets, rows[DKVB_AUDIT_MASK_MEMBERS]);
+    if (!rc && of_class)
+        rc = make_rows(a, s->who, DKVB_AUDIT_MASK_CLASS);
+    if (!rc && of_class)
+        rc = dkvb__audit_mask_scores(s->model, a->first.all + a->n * a->code, a->k, a->tests,
+                                     rows[DKVB_AUDIT_MASK_CLASS]);
+    return rc ? rc : finish_step(a);
+}
+
+/* A column that answers leave out is still in the file: who has it attacks the model before. */
+static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (uint32_t f = DKVB_AUDIT_CONSTANT_CLASS; !rc && f < DKVB_AUDIT_FIGURES; f++)
+        if (a->rows[from][f] && !(rc = make_rows(a, to, f)))
+            memcpy(a->rows[to][f], a->rows[from][f], dkvb__audit_rows_of(a, f) * sizeof **a->rows[to]);
+    return rc;
+}
+
+/* Calls of finish_step() for a subject, and more where there is a class to get back. */
+enum { STEPS_ALWAYS = 3, STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS };
+
+static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    dkvb_status rc = measure_answers(a, s);
+
+    a->report->there[s->who] = true;
+    if (!rc)
+        rc = measure_membership(a, s);
+    if (!rc && s->who == DKVB_AUDIT_DROPPED)
+        return copy_recovery(a, DKVB_AUDIT_BEFORE, DKVB_AUDIT_DROPPED);
+    if (!rc)
+        rc = measure_mask(a, s);
+    if (rc || !a->class_attacks)
+        return rc;
+    rc = measure_constant(a, s);
+    if (!rc)
+        rc = measure_probe(a, s);
+    return rc ? rc : measure_relearning(a, s);
+}
+
+/* A model that was trained again without the rows. */
+static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed)
+{
+    struct dkvb__subject s = {.who = who, .coded = &a->first};
+    dkvb_model *model = NULL;
+    dkvb_status rc = train_anew(a, &model, a->first.all, a->retained, seed);
+
+    s.model = model;
+    if (!rc)
+        rc = measure_subject(a, &s);
+    dkvb_model_free(model);
+    return rc;
+}
+
+static const struct dkvb__coded *coded_or_first(const struct dkvb__audit *a, const struct dkvb__coded *coded)
+{
+    return coded->all ? coded : &a->first;
+}
+
+/* Whether the columns of the classes can be left out and something to say remains. */
+static bool can_drop(const struct dkvb__audit *a)
+{
+    return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
+}
+
+/* Views: 0 without a mask, 1 the model's, 2 that of the model before, 3 the same without the columns. */
+dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
+{
+    const struct dkvb__view views[] = {{a->first.targets, NULL},
+                                       {coded_or_first(a, &a->masked)->targets, NULL},
+                                       {coded_or_first(a, &a->earlier)->targets, NULL},
+                                       {coded_or_first(a, &a->earlier)->targets, a->marks}};
+    const struct dkvb__shadow_rows rows = {.codes = a->first.all,
+                                           .k = a->k,
+                                           .labels = a->labels,
+                                           .n = a->n + a->class_tests,
+                                           .targets = a->target,
+                                           .count = a->targets};
+    struct dkvb__shadowing how = {.shadows = a->o.shadows,
+                                  .seed = a->o.seed,
+                                  .train = a->train,
+                                  .views = views,
+                                  .views_count = can_drop(a) ? 4
+                                                 : a->before ? 3
+                                                             : 2};
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_status rc;
+
+    if (a->o.shadows == 0)
+        return DKVB_OK;
+    rc = dkvb__audit_stage(a, "shadows");
+    if (rc)
+        return rc;
+    run.threads = a->run.threads;
+    run.progress = a->run.progress;
+    run.user = a->run.user;
+    a->margins = dkvb__alloc(a->mem, (size_t)how.views_count * how.shadows, a->targets * sizeof *a->margins);
+    a->inside = dkvb__alloc(a->mem, how.shadows, a->targets * sizeof *a->inside);
+    if (!a->margins || !a->inside)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the margins of %zu rows in %u shadows", a->targets,
+                          how.shadows);
+    return dkvb__audit_shadows(a->base, &rows, &how, a->margins, a->inside, &run);
+}
+
+dkvb_status dkvb__audit_attack(struct dkvb__audit *a)
+{
+    const struct dkvb__subject model = {DKVB_AUDIT_MODEL, a->model, coded_or_first(a, &a->masked), NULL, 1};
+    const struct dkvb__subject before = {DKVB_AUDIT_BEFORE, a->before, coded_or_first(a, &a->earlier), NULL, 2};
+    const struct dkvb__subject dropped = {DKVB_AUDIT_DROPPED, a->before, before.coded, a->marks, 3};
+    int steps = STEPS_ALWAYS + (a->class_attacks ? STEPS_OF_CLASS : 0);
+    dkvb_status rc = dkvb__audit_stage(a, "attacks");
+
+    a->total = (uint64_t)((a->before ? 4 : 3) * steps + (can_drop(a) ? 2 : 0));
+    if (!rc)
+        rc = measure_reference(a, DKVB_AUDIT_RETRAINED, a->train.seed);
+    if (!rc)
+        rc = measure_reference(a, DKVB_AUDIT_REPLAY, a->train.seed + 1);
+    if (!rc)
+        rc = measure_subject(a, &model);
+    if (!rc && a->before)
+        rc = measure_subject(a, &before);
+    if (!rc && can_drop(a))
+        rc = measure_subject(a, &dropped);
+    return rc;
+}

@@ -1,0 +1,47 @@
+#ifndef DKVB_AUDIT_AUC_H
+#define DKVB_AUDIT_AUC_H
+
+#include "dkvb/audit.h"
+#include "dkvb/memory.h"
+
+/* How well scores tell members from others; how large shares are. Marks are uint8_t, 1 = yes, 0 = no. Intervals are of
+ * 95 %, and are about the rows: with other rows of the same kind the figure would lie in them. */
+
+/*
+ * Area under the ROC curve: the chance that a member's score is above another's, ties counted half (Mann-Whitney).
+ * The interval is value +- 1.96 sqrt(S10 / members + S01 / others), cut to [0, 1], with the variances of DeLong et al.
+ * 1988 (Biometrics 44) computed from midranks (Sun and Xu 2014, IEEE Signal Processing Letters 21). Where all
+ * members are above all others the interval has no width: that is all these rows can say.
+ *
+ * scores: double[n], infinite is allowed; member: uint8_t[n], at least 2 of each kind. DKVB_EINVAL (too few rows of a
+ * kind, a score that is not a number), DKVB_ENOMEM.
+ */
+dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
+                            const dkvb_allocator *mem);
+
+/* AUC of `a` less AUC of `b`, both on the same rows, with the interval of the paired test (DeLong et al. 1988): what
+ * the two share cancels. 0 within [0, 0] for equal scores. */
+dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
+                                       dkvb_audit_estimate *difference, const dkvb_allocator *mem);
+
+/* Share of members whose score is above a limit that at most floor(fpr * others) of the others pass: the true positive
+ * rate at a false positive rate of 0 to below 1, which says more than an AUC where few rows are certain (Carlini et al.
+ * 2022, arXiv 2112.03570, section 3). Wilson's interval over the members; the limit itself, set by few rows, is taken
+ * as it is. */
+dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
+                            const dkvb_allocator *mem);
+
+/* Mean of `right`, double[n] of 0 to 1, with Wilson's interval (Wilson 1927, JASA 22): of 0 and 1, the share of right
+ * answers. Where a row holds a mean of several trials, the interval is wider than it need be. n = 0: all NaN. */
+void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share);
+
+/*
+ * Mean of a - b, paired row by row. For answers of 0 and 1 the interval is that of Agresti and Min 2005 (Statistics in
+ * Medicine 24): Wald's for matched pairs after half a row was added to each cell of McNemar's table, so that few rows
+ * without a difference do not claim that there is none:
+ *
+ *     centre D / (n + 2),  half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2);  D = sum a - b,  Q = sum (a - b)^2
+ */
+void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
+
+#endif

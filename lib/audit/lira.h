@@ -1,0 +1,59 @@
+#ifndef DKVB_AUDIT_LIRA_H
+#define DKVB_AUDIT_LIRA_H
+
+#include "dkvb/model.h"
+#include "dkvb/runtime.h"
+#include "dkvb/values.h"
+
+/* Rows that shadow models learn from, and the targets among them. */
+struct dkvb__shadow_rows {
+    const uint16_t *codes; /* [n][codebooks][k], of all rows and targets; no pair is masked in a shadow */
+    uint32_t k;
+    const int32_t *labels; /* [n], -1 = ignore; targets have a label */
+    size_t n;
+    const uint64_t *targets; /* [count], row numbers, each once; at least 2 */
+    size_t count;
+};
+
+/* One way in which a model's answers to the targets are seen: with codes under its mask, and maybe without columns. */
+struct dkvb__view {
+    const uint16_t *codes;  /* [targets][codebooks][k] */
+    const uint8_t *dropped; /* [classes] as of struct dkvb__answers, or NULL */
+};
+
+/* How shadow models are made, and through which views the targets are looked at. */
+struct dkvb__shadowing {
+    uint32_t shadows;         /* how many, even, at least 4 */
+    uint64_t seed;            /* which targets each of them learns */
+    dkvb_train_options train; /* how the model was trained. Shadow s has its seed + 1 + s */
+    const struct dkvb__view *views;
+    uint32_t views_count;
+};
+
+/*
+ * Train shadow models and look at the targets through each. A shadow learns all rows that are no targets and half of
+ * the targets; the next one learns the other half, so each target is in just half of them. Shadows share the keys, so
+ * nothing is searched: a shadow costs one training of the values, and every view one decoding.
+ *
+ * The model gives codebooks, classes, top_k, the type of values and the allocator; its values and mask take no part.
+ * margins: double[views_count][shadows][count], see dkvb__audit_margins(); undefined on failure. inside:
+ * uint8_t[shadows][count], 1 where a shadow has learned a target. Progress counts shadows.
+ */
+dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shadow_rows *rows,
+                                const struct dkvb__shadowing *how, double *margins, uint8_t *inside,
+                                const dkvb_run_options *run);
+
+/*
+ * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online): is this margin one of a
+ * model that learned the row, or of one that did not? Both are taken for normal, with means and variances from the
+ * shadows; the score is the logarithm of the ratio of the two densities. With fewer than 64 shadows a row's own
+ * variances would be noise, and those of all rows together are used (section 6.2).
+ *
+ * margins: double[shadows][count], one view; inside: uint8_t[shadows][count], each target in 2 shadows at least, and
+ * out of 2; observed: double[count], margins of the model in question, through the same view; scores: double[count],
+ * undefined on failure.
+ */
+dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
+                             const double *observed, double *scores);
+
+#endif
