@@ -22,6 +22,7 @@ static const struct command {
     {"eval", cmd_eval, "measure accuracy and loss on labelled features"},
     {"predict", cmd_predict, "classify features"},
     {"forget", cmd_forget, "suppress what a forget set selects"},
+    {"apply", cmd_apply, "show or do a plan that 'forget --plan-out' wrote"},
     {"undo", cmd_undo, "take a forgetting back"},
     {"purge", cmd_purge, "make forgetting permanent"},
     {"rename", cmd_rename, "give a class another name, or none"},

@@ -49,6 +49,7 @@ int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_forget(int argc, char **argv);
+int cmd_apply(int argc, char **argv);
 int cmd_undo(int argc, char **argv);
 int cmd_rename(int argc, char **argv);
 int cmd_purge(int argc, char **argv);

@@ -21,6 +21,7 @@
 #include "effect.h"
 #include "export.h"
 #include "mask.h"
+#include "memory.h"
 #include "model.h"
 #include "runtime.h"
 #include "status.h"
@@ -45,7 +46,20 @@ typedef struct dkvb_plan dkvb_plan;
  * - `ids`, with a codeset: these rows;
  * - `classes` alone: known by the values of the model, or by the counts that it keeps;
  * - `codes`: these rows, with `labels` and `classes` only those of the classes, where the others count as kept;
- * - `mask`: whoever selects its pairs.
+ * - `mask`: whoever selects its pairs;
+ * - `requests`: several requests as one plan, which is applied as a whole or not at all.
+ *
+ * `requests` is a text, one request a line:
+ *
+ *     class NAME_OR_INDEX[,…]
+ *     ids N[,N…]
+ *
+ * `ids` needs a codeset. A tab ends the request; the rest of its line is the reason, in the place of `reason`. Blank
+ * lines, and lines that begin with #, are passed over. Everything else of this struct is said of each request: a budget
+ * too. A request that the model has forgotten already, by an entry that is in force and at least as strong, is passed
+ * over, so that the same text can be applied to a backup once more (dkvb_plan_request). suppress: each request is
+ * planned on what the ones before it leave, as if they were applied one by one. exact: the values are trained once,
+ * without the rows of all requests. Either way each has an entry of the journal, with a commitment to its own rows.
  */
 typedef struct dkvb_forget_request {
     size_t struct_size;     /**< sizeof(dkvb_forget_request), set by INIT */
@@ -76,12 +90,13 @@ typedef struct dkvb_forget_request {
     const uint64_t *feature_ids; /**< `uint64_t[feature_rows]`, as in training; NULL: row numbers */
     const char *reason;          /**< why, for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
     const uint8_t *salt;         /**< `uint8_t[32]`, as in dkvb_forget_options; NULL: from the system's random source */
+    const char *requests;        /**< several requests, as told above; or NULL */
 } dkvb_forget_request;
 
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
-            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0                                                                         \
+            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0                                                                      \
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 
@@ -96,6 +111,20 @@ enum {
     DKVB_REFUSED_AGAIN = 6,   /**< forgetting again what comes back would cost the others too much */
     DKVB_REFUSED_KEYS = 7     /**< exact: keys were placed on the rows, and nothing says what is to become of them */
 };
+
+/** One of several requests, as a plan of all of them has it. */
+typedef struct dkvb_plan_request {
+    uint64_t line;      /**< of the text, from 1 */
+    uint32_t forgotten; /**< 1: the model has forgotten this already, and nothing is planned for it */
+    uint64_t entry;     /**< number of the entry that it will have in the journal; if `forgotten`, of the one that has
+                             it; 0: none, where the codeset tells that its rows were removed before, or where the plan
+                             is refused or resumed */
+    uint64_t ids;       /**< rows that the journal would commit to */
+    uint64_t pairs;     /**< suppress: pairs asked for */
+    uint64_t pairs_new; /**< of which so many are not masked yet, by requests before it either */
+    const uint8_t
+        *classes; /**< `uint8_t[class_count]`, DKVB_FORGET for those asked for; NULL: by ids. Tied to the plan */
+} dkvb_plan_request;
 
 /** What a plan has found. The caller sets `struct_size`. */
 typedef struct dkvb_plan_info {
@@ -131,12 +160,15 @@ typedef struct dkvb_plan_info {
     const uint8_t *classes;           /**< DKVB_FORGET for classes that are asked for, DKVB_ASIDE for those that earlier
                                            requests forgot, else DKVB_KEEP; NULL: not by class */
     const dkvb_mask *mask;            /**< pairs of the request, without those forgotten again; NULL: exact */
+    const dkvb_plan_request *requests; /**< [request_count]; NULL: one request, not as a text */
+    uint64_t request_count;            /**< several requests: lines of the text that name one */
+    uint64_t forgotten;                /**< of which so many are forgotten already; if all are, applying does nothing */
 } dkvb_plan_info;
 
 #define DKVB_PLAN_INFO_INIT                                                                                            \
     {                                                                                                                  \
         sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT, 0, "",   \
-            0, 0, 0                                                                                                    \
+            0, 0, 0, 0, 0, 0                                                                                           \
     }
 DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 
@@ -159,22 +191,40 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info);
 
 /**
- * Do what was planned, and write it in the journal: one entry for the request, one for each that is forgotten again.
- * exact: new values take the place of the old ones, the rows leave the codeset, and where keys were placed again both
- * the model and the codeset become those of the new keys, with a journal that begins anew and names the old head.
- * Afterwards the plan can only be looked at and freed.
+ * Do what was planned, and write it in the journal: one entry for each request, and for suppress one for each that is
+ * forgotten again. exact: new values take the place of the old ones, the rows leave the codeset, and where keys were
+ * placed again both the model and the codeset become those of the new keys, with a journal that begins anew and names
+ * the old head. All of it is done, or nothing. Afterwards the plan can only be looked at and freed.
  *
- * @param      model    that was planned on: `DKVB_EMISMATCH` unless its journal, classes and values are as they were. A
- *                      plan of exact is for the very object that it was made with, which must live until then.
- * @param      codeset  that was planned on, the very object; NULL if there was none.
- * @param[out] entry    number of the entry of the request; 0 if the plan is resumed and one is there already; or NULL.
- * @return `DKVB_EREFUSED` with the sentence of the refusal, unless forced; `DKVB_ESTATE` (applied already),
- *         `DKVB_EIO` (no random source for the salt), `DKVB_ENOMEM`: where several entries are to be written, those
- * that were written until then stay. A file is changed by none of this: save the model, then the codeset. Where saving
- *         the second fails, the same request finishes it (`resumed`).
+ * @param      model    as it was when this was planned, the same object or one that was saved and loaded since:
+ *                      `DKVB_EMISMATCH` unless its journal, classes and values are. One that a plan of exact was
+ * applied to already is taken too while the codeset still has the rows, which are then removed from it alone.
+ * @param      codeset  exact: with the rows that it had when this was planned, else `DKVB_EMISMATCH`; or NULL.
+ * @param[out] entry    number of the entry of the request, of the first of several; 0 if none was written; or NULL.
+ * @return `DKVB_EREFUSED` with the sentence of the refusal, unless forced; `DKVB_ESTATE` (applied already), `DKVB_EIO`
+ *         (no random source for the salt), `DKVB_ENOMEM`. A file is changed by none of this: save the model, then the
+ *         codeset. Where saving the second fails, the same request or the same plan finishes it.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *codeset,
                                                       uint64_t *entry);
+
+/**
+ * Write a plan to a file (docs/format.md), atomically (file.h), to be looked at and applied later, elsewhere or by
+ * somebody else. A plan that is refused can be saved too. The file is as private as the model: it has ids of rows, and
+ * for exact the new values and, with new keys, the new codeset. Who can write it can have anything applied: what must
+ * be approved is what dkvb_plan_load() reads, not what it was once.
+ *
+ * @return `DKVB_ESTATE` if the plan was applied, `DKVB_ENOMEM`, `DKVB_EIO`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path);
+
+/**
+ * Read a plan; everything in it is checked that can be without the model.
+ *
+ * @param allocator  for exact the one of the model that it is applied to; NULL: malloc() and free().
+ * @return `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_EIO`, `DKVB_ENOMEM`.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_load(dkvb_plan **out, const char *path, const dkvb_allocator *allocator);
 
 /** Release a plan, applied or not. NULL is a no-op. */
 DKVB_API void dkvb_plan_free(dkvb_plan *plan);

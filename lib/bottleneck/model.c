@@ -468,7 +468,7 @@ dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const c
 
 const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label)
 {
-    return label < model->classes ? model->names[label] : NULL;
+    return model && label < model->classes ? model->names[label] : NULL;
 }
 
 /* Two of the names that are the same, by their places; false if there are none. */

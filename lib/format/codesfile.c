@@ -10,7 +10,7 @@
 #include "bottleneck/codeset.h"
 #include "bottleneck/row_types.h"
 #include "dkvb/data.h"
-#include "format/container.h"
+#include "format/codesfile.h"
 
 enum { SHAPE_SIZE = 64, AT_BIRTH = 16, AT_FLAGS = 32, AT_SESSIONS = 36, AT_BITS = 40, AT_COLUMNS = 48, OWN_KEYS = 1 };
 enum { SESSION_SIZE = 8 + DKVB__TRAINING_SIZE, SALT_SIZE = 32 };
@@ -176,18 +176,23 @@ static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
     return rc;
 }
 
-dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
+dkvb_status dkvb__codeset_write(const dkvb_codeset *set, struct dkvb__output *to)
 {
     struct image f = {.count = 0};
     dkvb_status rc = make_image(&f, set);
 
     if (!rc)
-        rc = dkvb__container_write(path, DKVB__KIND_CODES, f.parts, f.count, &set->mem);
+        rc = dkvb__container_write(to, DKVB__KIND_CODES, f.parts, f.count, &set->mem);
     dkvb__free_erased(&set->mem, f.session_rows);
     dkvb__free_erased(&set->mem, f.removed);
     for (size_t p = 0; p < DKVB__PARTS; p++)
         dkvb__free_erased(&set->mem, f.packed[p]);
     return rc;
+}
+
+dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path)
+{
+    return dkvb__codeset_write(set, &(struct dkvb__output){.path = path});
 }
 
 /* A message of the library about the contents, as a fault of the file. */
@@ -514,29 +519,40 @@ static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **
     return rc ? rc : check_parts(c, *out);
 }
 
-dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_codebooks *codebooks,
-                              const dkvb_allocator *given)
+dkvb_status dkvb__codeset_take(dkvb_codeset **out, const struct dkvb__file *file, const dkvb_allocator *mem)
 {
-    dkvb_allocator mem = dkvb__allocator(given);
     struct dkvb__container c;
-    dkvb_status rc;
+    dkvb_status rc = dkvb__container_take(&c, file, DKVB__KIND_CODES, mem);
 
     *out = NULL;
-    rc = dkvb__check_allocator(given);
-    if (rc)
-        return rc;
-    rc = dkvb__container_open(&c, path, DKVB__KIND_CODES, &mem);
     if (rc)
         return rc;
     rc = read_codeset(&c, out);
     dkvb__container_close(&c);
+    if (rc) {
+        dkvb_codeset_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_codebooks *codebooks,
+                              const dkvb_allocator *given)
+{
+    dkvb_allocator mem = dkvb__allocator(given);
+    struct dkvb__file file;
+    dkvb_status rc = dkvb__check_allocator(given);
+
+    *out = NULL;
+    if (!rc)
+        rc = dkvb__file_open(&file, path);
+    if (!rc)
+        rc = dkvb__codeset_take(out, &file, &mem);
     if (!rc && codebooks && dkvb__codeset_check(*out, codebooks) != DKVB_OK) {
         char why[300];
 
         snprintf(why, sizeof why, "%s", dkvb_last_error());
         rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: %s", path, why);
-    }
-    if (rc) {
         dkvb_codeset_free(*out);
         *out = NULL;
     }

@@ -17,7 +17,7 @@ enum { NAME_SIZE = 16, AT_DTYPE = 16, AT_FLAGS = 20, AT_OFFSET = 24, AT_SIZE = 3
 /* As in PNG: damage by text-mode transfers shows in the first eight bytes. */
 static const unsigned char magic[8] = {'D', 'K', 'V', 'B', '\r', '\n', 0x1A, '\n'};
 
-static const char *const kinds[] = {"an unknown file", "a model", "a mask", "a file of codes"};
+static const char *const kinds[] = {"an unknown file", "a model", "a mask", "a file of codes", "a plan"};
 
 static uint64_t align(uint64_t offset)
 {
@@ -319,7 +319,27 @@ static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *pa
     return rc;
 }
 
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts, size_t count,
+/* The same bytes that a file would have, in memory. */
+static dkvb_status put_in_memory(struct dkvb__output *to, const unsigned char *head, const struct dkvb__part *parts,
+                                 size_t count, const dkvb_allocator *mem)
+{
+    size_t at = HEADER_SIZE + count * ENTRY_SIZE;
+
+    to->size = (size_t)dkvb__read64(head + AT_FILE_SIZE);
+    to->memory = dkvb__alloc0(mem, to->size, 1);
+    if (!to->memory)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu bytes to be written", to->size);
+    memcpy(to->memory, head, at);
+    for (size_t i = 0; i < count; i++) {
+        at = (size_t)align(at);
+        if (parts[i].size > 0)
+            memcpy(to->memory + at, parts[i].data, (size_t)parts[i].size);
+        at += (size_t)parts[i].size;
+    }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const struct dkvb__part *parts, size_t count,
                                   const dkvb_allocator *mem)
 {
     struct dkvb__writer w;
@@ -328,7 +348,12 @@ dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct 
 
     if (!head)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    rc = dkvb__writer_begin(&w, path, mem);
+    if (!to->path) {
+        rc = put_in_memory(to, head, parts, count, mem);
+        dkvb__free(mem, head);
+        return rc;
+    }
+    rc = dkvb__writer_begin(&w, to->path, mem);
     if (!rc) {
         rc = dkvb__writer_put(&w, head, HEADER_SIZE + count * ENTRY_SIZE);
         if (!rc)

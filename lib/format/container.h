@@ -7,7 +7,7 @@
 
 /* The layout that all files of the library share: header, section table, sections (docs/format.md). */
 
-enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3 };
+enum { DKVB__KIND_MODEL = 1, DKVB__KIND_MASK = 2, DKVB__KIND_CODES = 3, DKVB__KIND_PLAN = 4 };
 enum { DKVB__SECTION_REQUIRED = 1 };
 enum { DKVB__DTYPE_BYTES = 0 }; /* else a DKVB_DTYPE_… */
 
@@ -60,8 +60,14 @@ struct dkvb__part {
     uint64_t size;
 };
 
-/* Write a whole file, atomically. */
-dkvb_status dkvb__container_write(const char *path, uint32_t kind, const struct dkvb__part *parts, size_t count,
+/* Where a file goes: to a path, atomically, or into new memory, which the caller frees (a file within a section). */
+struct dkvb__output {
+    const char *path;      /* NULL: into memory */
+    unsigned char *memory; /* [size] */
+    size_t size;
+};
+
+dkvb_status dkvb__container_write(struct dkvb__output *to, uint32_t kind, const struct dkvb__part *parts, size_t count,
                                   const dkvb_allocator *mem);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "bottleneck/model.h"
+#include "format/container.h"
 
 /* What reader and writer of model files share: docs/format.md says it in words. */
 
@@ -30,6 +31,10 @@ enum {
     DKVB__AT_REASON_SIZE = 42,
     DKVB__RECORD_HAS_LIST = 1
 };
+
+/* A model as a file within another one: written, and read whole with everything checked. */
+dkvb_status dkvb__model_write(const dkvb_model *model, struct dkvb__output *to);
+dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 
 /* Section "evidence": read for the journal that the model has already, and written for all of its entries. */
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes);

@@ -712,6 +712,26 @@ dkvb_status dkvb_model_load(dkvb_model **out, const char *path, const dkvb_model
     return rc;
 }
 
+dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem)
+{
+    struct reading r = {.mem = mem};
+    dkvb_status rc = dkvb__container_take(&r.file, file, DKVB__KIND_MODEL, mem);
+
+    *out = NULL;
+    if (rc)
+        return rc;
+    rc = read_model(&r, out);
+    dkvb__free(mem, r.valued);
+    dkvb__container_close(&r.file);
+    if (!rc)
+        rc = check_contents(*out);
+    if (rc) {
+        dkvb_model_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 dkvb_status dkvb_model_inspect(const char *path, dkvb_model_info *info)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;

@@ -100,7 +100,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
 
 enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 7 };
 
-dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
+dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
 {
     const dkvb_codebooks *cb = m->codebooks;
     const struct dkvb__shape *s = &cb->shape;
@@ -127,7 +127,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     if (stored < pairs)
         gathered = dkvb__alloc(&m->mem, stored, row);
     if (!small || !parts || !valued || (stored < pairs && !gathered)) {
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", path);
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory to save %.300s", to->path ? to->path : "a model");
         goto end;
     }
     write_shape(m, shape);
@@ -169,7 +169,7 @@ dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
     for (size_t i = 0; i < m->extra_count; i++)
         parts[count++] =
             (struct dkvb__part){m->extras[i].name, m->extras[i].dtype, 0, m->extras[i].data, m->extras[i].size};
-    rc = dkvb__container_write(path, DKVB__KIND_MODEL, parts, count, &m->mem);
+    rc = dkvb__container_write(to, DKVB__KIND_MODEL, parts, count, &m->mem);
 
 end:
     dkvb__free_erased(&m->mem, small);
@@ -177,4 +177,9 @@ end:
     dkvb__free(&m->mem, valued);
     dkvb__free_erased(&m->mem, gathered);
     return rc;
+}
+
+dkvb_status dkvb_model_save(const dkvb_model *m, const char *path)
+{
+    return dkvb__model_write(m, &(struct dkvb__output){.path = path});
 }

@@ -12,6 +12,7 @@
 #include "bottleneck/codes.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
+#include "unlearn/draft.h"
 #include "unlearn/evidence.h"
 #include "unlearn/journal.h"
 
@@ -47,8 +48,12 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     if (q->mask && (q->classes || q->ids || q->codes || exact))
         return dkvb__fail(DKVB_EINVAL, "forget request: a mask says which pairs go, so classes, ids, codes and the "
                                        "strength exact do not go with it");
-    if (!q->mask && !q->classes && !q->ids && !q->codes)
-        return dkvb__fail(DKVB_EINVAL, "forget request: nobody is named: classes, ids, codes or a mask must be given");
+    if (q->requests && (q->classes || q->ids || q->codes || q->mask))
+        return dkvb__fail(DKVB_EINVAL, "forget request: requests say who is meant, so classes, ids, codes and a mask "
+                                       "must not be given as well");
+    if (!q->mask && !q->classes && !q->ids && !q->codes && !q->requests)
+        return dkvb__fail(DKVB_EINVAL,
+                          "forget request: nobody is named: classes, ids, codes, requests or a mask must be given");
     if (set && q->codes)
         return dkvb__fail(DKVB_EINVAL, "forget request: codes and a codeset are given, only one can say what is known");
     if (set && q->classes && q->ids)
@@ -158,7 +163,7 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
 }
 
 /* Who is meant, of a codeset. */
-static dkvb_status find_rows(struct dkvb__planning *p)
+dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
     dkvb_plan *plan = p->plan;
@@ -171,7 +176,7 @@ static dkvb_status find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks) {
+    if (plan->marks && !plan->ids) { /* several requests have ids as well */
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -267,7 +272,7 @@ static dkvb_status search_sample(struct dkvb__planning *p)
 /* Rows to measure on: all that are held out of the classes asked for or forgotten before, and of the others as many as
  * can be looked at in reasonable time; all of them without classes. Where values are trained again every row is
  * searched, since the temperature follows from all. */
-static dkvb_status take_held_out(struct dkvb__planning *p)
+dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
     dkvb_plan *plan = p->plan;
@@ -398,7 +403,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
         p->codes = p->set->part[DKVB_PART_TRAINING].codes;
     }
     if (!rc)
-        rc = take_held_out(p);
+        rc = dkvb__plan_take_held_out(p);
     if (!rc)
         rc = dkvb__guard_mixture(p);
     if (!rc && found)
@@ -456,8 +461,7 @@ static uint64_t sum_of_values(const dkvb_model *model)
                           dkvb__pair_count(model) * model->classes * dkvb__value_size(model->values_dtype));
 }
 
-/* Force does what would hurt others, or what too little is known of; it cannot do what is not there. */
-static bool can_be_forced(const dkvb_plan *plan)
+bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
 {
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
@@ -471,14 +475,12 @@ static dkvb_status make(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     dkvb_status rc = copy_request(plan);
 
-    plan->info.strength = plan->request.strength;
-    plan->info.pairs_total = dkvb__pair_count(p->model);
     if (!rc)
         rc = dkvb_mask_copy(&p->view.mask, p->model->mask);
     if (p->set)
         plan->info.held_out = p->set->part[DKVB_PART_HELD_OUT].n;
     if (!rc && p->set && !plan->request.mask)
-        rc = find_rows(p);
+        rc = dkvb__plan_find_rows(p);
     else if (!rc && plan->request.codes)
         rc = find_codes(p);
     plan->info.ids = plan->id_count;
@@ -486,65 +488,93 @@ static dkvb_status make(struct dkvb__planning *p)
         rc = plan_mask(p);
     else if (!rc && plan->request.strength == DKVB_STRENGTH_EXACT) {
         if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK)
-            rc = take_held_out(p);
+            rc = dkvb__plan_take_held_out(p);
         if (!rc)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    plan->info.can_be_forced = can_be_forced(plan);
+    plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->request.force && plan->info.can_be_forced;
     return rc;
 }
 
-dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *given,
-                             const dkvb_run_options *run)
+dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_forget_request *q)
+{
+    dkvb_plan *plan = dkvb__alloc0(&model->mem, 1, sizeof *plan);
+
+    *out = plan;
+    if (!plan)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a plan");
+    plan->mem = model->mem;
+    plan->info = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
+    plan->info.strength = q->strength;
+    plan->info.pairs_total = dkvb__pair_count(model);
+    plan->classes = model->classes;
+    plan->request = *q;
+    dkvb_journal_head(model, plan->head);
+    plan->entries = model->journal.count;
+    plan->values_dtype = model->values_dtype;
+    plan->counted = model->counts != NULL;
+    return DKVB_OK;
+}
+
+void dkvb__plan_finish(struct dkvb__planning *p)
+{
+    const dkvb_allocator *mem = &p->model->mem;
+    dkvb_forget_request *q = &p->plan->request;
+
+    dkvb_mask_free(p->view.mask);
+    dkvb__free_erased(mem, p->rows);
+    dkvb__free_erased(mem, p->sampled);
+    dkvb__free_erased(mem, p->sampled_ids);
+    dkvb__free_erased(mem, p->searched);
+    q->classes = NULL; /* what the caller owns is not looked at again */
+    q->ids = NULL;
+    q->codes = NULL;
+    q->labels = NULL;
+    q->mask = NULL;
+    q->features = NULL;
+    q->feature_ids = NULL;
+    q->reason = q->requests = NULL;
+    q->salt = NULL;
+}
+
+dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
+                           const dkvb_run_options *run)
 {
     struct dkvb__planning p = {.model = model, .view = *model, .set = set, .run = run, .held = DKVB_CODESET_ROWS_INIT};
-    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
-    dkvb_status rc = dkvb__take_options(&q, sizeof q, given, "forget request");
+    dkvb_status rc = dkvb__plan_new(&p.plan, model, q);
 
     *out = NULL;
     p.view.mask = NULL;
-    if (!rc)
-        rc = dkvb__model_need_mutable(model);
-    if (!rc)
-        rc = check_request(&q, set);
     if (rc)
         return rc;
-    p.plan = dkvb__alloc0(&model->mem, 1, sizeof *p.plan);
-    if (!p.plan)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for a plan");
-    p.plan->mem = model->mem;
-    p.plan->info = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
-    p.plan->classes = model->classes;
-    p.plan->request = q;
-    dkvb_journal_head(model, p.plan->head);
-    p.plan->values = sum_of_values(model);
-    p.plan->values_dtype = model->values_dtype;
-    p.plan->counted = model->counts != NULL;
-    p.plan->model = model;
-    p.plan->set = set;
     rc = make(&p);
-    dkvb_mask_free(p.view.mask);
-    dkvb__free_erased(&model->mem, p.rows);
-    dkvb__free_erased(&model->mem, p.sampled);
-    dkvb__free_erased(&model->mem, p.sampled_ids);
-    dkvb__free_erased(&model->mem, p.searched);
-    p.plan->request.classes = NULL; /* what the caller owns is not looked at again */
-    p.plan->request.ids = NULL;
-    p.plan->request.codes = NULL;
-    p.plan->request.labels = NULL;
-    p.plan->request.mask = NULL;
-    p.plan->request.features = NULL;
-    p.plan->request.feature_ids = NULL;
-    p.plan->request.reason = NULL;
-    p.plan->request.salt = NULL;
+    dkvb__plan_finish(&p);
     if (rc) {
         dkvb_plan_free(p.plan);
         return rc;
     }
     *out = p.plan;
     return DKVB_OK;
+}
+
+dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *given,
+                             const dkvb_run_options *run)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_status rc = dkvb__take_options(&q, sizeof q, given, "forget request");
+
+    *out = NULL;
+    if (!rc)
+        rc = dkvb__model_need_mutable(model);
+    if (!rc)
+        rc = check_request(&q, set);
+    if (!rc)
+        rc = q.requests ? dkvb__plan_requests(out, model, set, &q, run) : dkvb__plan_one(out, model, set, &q, run);
+    if (!rc)
+        (*out)->values = sum_of_values(model);
+    return rc;
 }
 
 dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info)
@@ -556,21 +586,22 @@ dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info)
     full.effects = plan->measured ? plan->effects : NULL;
     full.classes = plan->marks;
     full.mask = plan->mask;
+    full.requests = plan->requests;
+    full.request_count = plan->part_count;
     return dkvb__give_info(info, &full, sizeof full, "plan info");
 }
 
-/* What the journal is to say of the request. */
-static dkvb_forget_options terms_of(const dkvb_plan *plan)
+dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part)
 {
     static const char *const replayed = "replay";
     dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
 
     o.method = exact ? replayed : plan->info.method ? dkvb_name(DKVB_NAME_METHOD, plan->info.method) : NULL;
-    o.reason = plan->reason;
+    o.reason = part->reason;
     o.strength = plan->info.strength;
     o.forced = plan->info.forced;
-    o.classes = plan->marks;
+    o.classes = part->marks;
     o.effects = plan->measured ? plan->effects : NULL;
     o.budget = plan->budget;
     o.found = plan->info.budget_found;
@@ -580,24 +611,23 @@ static dkvb_forget_options terms_of(const dkvb_plan *plan)
         o.max_retain_drop = plan->request.max_retain_drop;
         o.max_class_loss = plan->request.max_class_loss;
     }
-    o.rows = plan->id_count ? plan->ids : NULL;
-    o.row_count = plan->id_count;
-    o.salt = plan->salted ? plan->salt : NULL;
+    o.rows = part->id_count ? part->ids : NULL;
+    o.row_count = part->id_count;
+    o.salt = part->salted ? part->salt : NULL;
     return o;
 }
 
-/* A salt of its own for each further entry, so that no two commitments can be compared. */
-static void salt_again(uint8_t salt[32], const uint8_t first[32], uint64_t index)
+void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index)
 {
-    const struct dkvb__piece pieces[] = {{first, 32}, {"dkvb again", 10}, {&index, sizeof index}};
+    const struct dkvb__piece pieces[] = {{first, 32}, {what, strlen(what)}, {&index, sizeof index}};
 
     dkvb__sha256(salt, pieces, sizeof pieces / sizeof *pieces);
 }
 
-static dkvb_status apply_again(dkvb_plan *plan, dkvb_model *model, size_t index, uint64_t first)
+static dkvb_status write_again(const dkvb_plan *plan, struct dkvb_model *draft, size_t index, uint64_t first)
 {
     const struct dkvb__again *again = &plan->again[index];
-    dkvb_forget_options o = terms_of(plan);
+    dkvb_forget_options o = dkvb__plan_terms(plan, plan);
     uint8_t salt[32];
 
     o.classes = again->classes;
@@ -608,35 +638,74 @@ static dkvb_status apply_again(dkvb_plan *plan, dkvb_model *model, size_t index,
     o.row_count = again->id_count;
     o.again = again->entry ? again->entry : first;
     if (o.salt) {
-        salt_again(salt, plan->salt, index);
+        dkvb__plan_salt(salt, plan->salt, "dkvb again", index);
         o.salt = salt;
     }
-    return dkvb_model_forget(model, again->mask, &o, NULL);
+    return dkvb_model_forget(draft, again->mask, &o, NULL);
+}
+
+dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry)
+{
+    dkvb_forget_options o = dkvb__plan_terms(plan, plan);
+    dkvb_status rc = dkvb_model_forget(draft, plan->mask, &o, entry);
+
+    for (size_t i = 0; !rc && i < plan->info.again; i++)
+        rc = write_again(plan, draft, i, *entry);
+    return rc;
 }
 
 /* The model is what was planned on. */
 static dkvb_status check_same(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint8_t head[32];
+    uint64_t entry;
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (rc)
         return rc;
     dkvb_journal_head(model, head);
+    if (memcmp(head, plan->head, sizeof head) != 0 && dkvb_journal_find_head(model, plan->head, &entry) == DKVB_OK)
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "the model's journal is not what it was when this was planned: %llu entries were added since. "
+            "Plan again",
+            (unsigned long long)(model->journal.count - entry));
     if (memcmp(head, plan->head, sizeof head) != 0)
-        return dkvb__fail(DKVB_EMISMATCH, "the model's journal is not what it was when this was planned: plan again");
-    if (plan->replay && model != plan->model)
-        return dkvb__fail(DKVB_EMISMATCH, "new values were planned for another model object: plan on this one");
+        return dkvb__fail(DKVB_EMISMATCH, "the model's journal is not what it was when this was planned, it is of "
+                                          "another model or of an older state. Plan again");
     if (model->classes != plan->classes || model->values_dtype != plan->values_dtype ||
         (model->counts != NULL) != plan->counted || sum_of_values(model) != plan->values)
         return dkvb__fail(DKVB_EMISMATCH,
-                          "the model's values are not what they were when this was planned: plan again");
+                          "the model's values are not what they were when this was planned. Plan again");
     return DKVB_OK;
+}
+
+/* All entries or none. */
+static dkvb_status apply_suppress(const dkvb_plan *plan, dkvb_model *model, uint64_t *entry)
+{
+    struct dkvb_model draft = {0};
+    dkvb_status rc = dkvb__draft_new(&draft, model);
+
+    if (!rc && plan->part_count == 0)
+        rc = dkvb__plan_write(plan, &draft, entry);
+    for (size_t i = 0; !rc && i < plan->part_count; i++) {
+        uint64_t id = 0;
+
+        if (plan->parts[i]->already)
+            continue;
+        rc = dkvb__plan_write(plan->parts[i], &draft, &id);
+        *entry = *entry ? *entry : id;
+    }
+    if (rc)
+        dkvb__draft_free(&draft);
+    else
+        dkvb__draft_adopt(&draft, model);
+    return rc;
 }
 
 dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, uint64_t *entry)
 {
-    dkvb_forget_options o = terms_of(plan);
+    bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, done = plan->info.resumed;
     uint64_t id = 0;
     dkvb_status rc;
 
@@ -645,15 +714,12 @@ dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
     if (plan->info.refused && !plan->info.forced)
         return dkvb__fail(DKVB_EREFUSED, "%s", plan->refusal);
     rc = check_same(plan, model);
-    if (!rc && plan->info.strength == DKVB_STRENGTH_EXACT)
-        rc = dkvb__apply_exact(plan, model, set, &o, &id);
-    else if (!rc)
-        rc = dkvb__journal_reserve(model, (size_t)plan->info.again + 1);
-    if (!rc && plan->info.strength != DKVB_STRENGTH_EXACT) {
-        rc = dkvb_model_forget(model, plan->mask, &o, &id);
-        for (size_t i = 0; !rc && i < plan->info.again; i++)
-            rc = apply_again(plan, model, i, id);
+    if (rc == DKVB_EMISMATCH && exact && dkvb__exact_was_applied(plan, model)) {
+        done = true;
+        rc = DKVB_OK;
     }
+    if (!rc && !dkvb__plan_is_idle(plan))
+        rc = exact ? dkvb__apply_exact(plan, model, set, done, &id) : apply_suppress(plan, model, &id);
     if (rc)
         return rc;
     plan->applied = true;
@@ -669,13 +735,17 @@ void dkvb_plan_free(dkvb_plan *plan)
     if (!plan)
         return;
     mem = plan->mem;
-    for (size_t i = 0; i < plan->info.again; i++) {
+    for (size_t i = 0; plan->again && i < plan->info.again; i++) {
         dkvb__free(&mem, plan->again[i].classes);
         dkvb__free_erased(&mem, plan->again[i].ids);
         dkvb_mask_free(plan->again[i].mask);
     }
+    for (size_t i = 0; i < plan->part_count; i++)
+        dkvb_plan_free(plan->parts[i]);
+    dkvb__free(&mem, plan->parts);
+    dkvb__free(&mem, plan->requests);
     dkvb__free(&mem, plan->again);
-    dkvb__replay_free(plan->replay); /* before the model that it is of */
+    dkvb_model_free(plan->after);
     dkvb_model_free(plan->placed);
     dkvb_codeset_free(plan->placed_set);
     dkvb_mask_free(plan->mask);

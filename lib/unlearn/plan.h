@@ -19,18 +19,20 @@ struct dkvb__again {
     uint64_t budget;
 };
 
+enum { DKVB__MAX_REFUSAL = 700 }; /* with its end */
+
+/* A plan of several requests has a plan of each as its parts, in their order. */
 struct dkvb_plan {
     dkvb_allocator mem;
     dkvb_plan_info info;
-    char refusal[512];
+    char refusal[DKVB__MAX_REFUSAL];
     bool applied;
 
     /* The model that it was made for. */
     uint32_t classes;
-    const dkvb_model *model; /* exact: the only one that it can be applied to, with this codeset */
-    const dkvb_codeset *set;
     uint8_t head[32];
-    uint64_t values; /* checksum */
+    uint64_t entries; /* of the journal */
+    uint64_t values;  /* checksum */
     uint32_t values_dtype;
     bool counted;
 
@@ -43,17 +45,28 @@ struct dkvb_plan {
     bool salted;
     uint8_t salt[32];
 
-    dkvb_class_effect *effects; /* [L]; NULL: not measured */
-    dkvb_mask *mask;            /* suppress */
+    dkvb_class_effect *effects; /* [L] */
     bool measured;              /* effects are */
+    dkvb_mask *mask;            /* suppress */
     bool unknown;               /* no row is held out that a budget could be found on */
     uint64_t budget;            /* that chose the mask, for the journal */
     struct dkvb__again *again;  /* [info.again] */
 
-    uint64_t *lifted;            /* exact: [info.lifted], entries */
-    struct dkvb__replay *replay; /* exact: of the model, or of `placed` */
-    dkvb_model *placed;          /* exact: on new keys, else NULL; takes the place of the model */
-    dkvb_codeset *placed_set;    /* its codeset */
+    /* exact */
+    uint8_t set_sum[32]; /* of the codeset that it was made with */
+    uint64_t *lifted;    /* [info.lifted], entries */
+    dkvb_model *after;   /* the new values, on the keys of the model or of `placed`; NULL once applied */
+    double temperature, power;
+    dkvb_model *placed;       /* on new keys, else NULL; takes the place of the model */
+    dkvb_codeset *placed_set; /* its codeset; there is one without `placed` where only the codeset is left to be done */
+
+    struct dkvb_plan **parts;
+    size_t part_count;
+    dkvb_plan_request *requests; /* [part_count], what dkvb_plan_info tells of the parts */
+
+    /* Of a part. */
+    uint64_t line, entry; /* of the text; in the journal */
+    bool already;         /* forgotten by that entry, before */
 };
 
 /* What is at hand while a plan is made. */
@@ -71,6 +84,8 @@ struct dkvb__planning {
     const int32_t *labels; /* [n], or NULL */
     size_t n;
     uint8_t *rows; /* [n], DKVB_FORGET …; NULL: all are to be forgotten */
+    const uint8_t
+        *asked; /* [L], of several requests: 1 for classes that one of them may cost what it likes; else NULL */
 };
 
 /* plan_guard.c. Refuse a plan, with a sentence; the first reason stays, unless force was to pass over it and cannot do
@@ -104,8 +119,46 @@ dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* plan_exact.c. */
 dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
-dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
-                              uint64_t *entry);
+
+/* Whether a model has become what the plan makes of it, so that only the codeset may be left to be done. */
+bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
+
+/* `done`: the model was changed before, the codeset is still to be. */
+dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
+
+/* plan_requests.c. A plan of several requests: dkvb_forget_plan() with `requests`. */
+dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
+                                const dkvb_run_options *run);
+
+/* What dkvb_plan_info tells of the parts of a plan. */
+dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
+
+/* Every request of a plan of several was forgotten before. */
+bool dkvb__plan_is_idle(const dkvb_plan *plan);
+
+/* plan.c. A plan that knows its model and request and nothing else; a plan of one request; what is left of planning. */
+dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_forget_request *q);
+dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
+                           const dkvb_run_options *run);
+void dkvb__plan_finish(struct dkvb__planning *p);
+
+/* Who is meant, of a codeset: p->rows, and the ids where classes are asked for. */
+dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
+
+/* Rows to measure on: p->held. */
+dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
+
+/* Force does what would hurt others, or what too little is known of; it cannot do what is not there. */
+bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
+
+/* What the journal is to say of a request: one of the parts of `plan`, or the plan itself. */
+dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
+
+/* A salt of its own for each further entry, so that no two commitments can be compared. */
+void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
+
+/* Write the entries of a plan of one request, which suppresses; entry: number of its own. */
+dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
 /* The codes of a part are there, searched now if they were loaded as features. */
 dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part);

@@ -10,11 +10,22 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "bottleneck/codes.h"
 #include "dkvb/search.h"
+#include "unlearn/draft.h"
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
+
+/* Whether an entry is about exactly the rows of the request, or of one of several. */
+static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
+{
+    for (size_t i = 0; i < plan->part_count; i++)
+        if (dkvb_journal_names_rows(model, entry, plan->parts[i]->ids, plan->parts[i]->id_count))
+            return true;
+    return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
+}
 
 /* Earlier maskings of these very rows would only be a trace of them: they are taken back. mask: what stays in force. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
@@ -29,7 +40,7 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     for (size_t i = 0; i < j->count; i++) {
         if (!dkvb__journal_masks(j, i))
             continue;
-        if (dkvb_journal_names_rows(p->model, i + 1, plan->ids, plan->id_count))
+        if (names_request(plan, p->model, i + 1))
             plan->lifted[plan->info.lifted++] = i + 1;
         else
             dkvb__record_add_to(&j->records[i], p->view.mask);
@@ -38,44 +49,121 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* Whether a replay that left keys so is in the journal, of exactly these rows. */
-static bool was_done(const struct dkvb__planning *p, uint32_t keys)
+/* Whether a replay of exactly these rows, that left keys so, is in the journal. */
+static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
-    const dkvb_plan *plan = p->plan;
-
-    for (uint64_t i = p->model->journal.count; i-- > 0;) {
+    for (uint64_t i = model->journal.count; i-- > 0;) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
-        if (dkvb_journal_get(p->model, i, &entry) == DKVB_OK && entry.kind == DKVB_JOURNAL_REPLAY &&
+        if (dkvb_journal_get(model, i, &entry) == DKVB_OK && entry.kind == DKVB_JOURNAL_REPLAY &&
             (keys == DKVB_KEYS_PLACED) == (entry.keys == DKVB_KEYS_PLACED) &&
-            dkvb_journal_names_rows(p->model, entry.id, plan->ids, plan->id_count))
+            dkvb_journal_names_rows(model, entry.id, ids, count))
             return true;
     }
     return false;
+}
+
+/* Whether the journal says that a model is without the rows already: the values are not looked at. */
+static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
+{
+    uint32_t keys = plan->info.keys;
+
+    for (size_t i = 0; i < plan->part_count; i++)
+        if (!plan->parts[i]->already && !names_replay(model, keys, plan->parts[i]->ids, plan->parts[i]->id_count))
+            return false;
+    return plan->part_count > 0 || names_replay(model, keys, plan->ids, plan->id_count);
+}
+
+bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model)
+{
+    const dkvb_model *after = plan->after;
+
+    return after && memcmp(model->trained, after->trained, sizeof after->trained) == 0 &&
+           memcmp(model->codebooks->birth, after->codebooks->birth, sizeof after->codebooks->birth) == 0 &&
+           was_done(plan, model);
+}
+
+/* A fingerprint of which rows a codeset has, of what class, in which sessions, and of the rows that it had. */
+static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
+{
+    struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{set->birth, sizeof set->birth}};
+    size_t count = 1;
+
+    for (size_t part = 0; part < DKVB__PARTS; part++) {
+        const struct dkvb__coderows *rows = &set->part[part];
+
+        pieces[count++] = (struct dkvb__piece){rows->ids, rows->n * sizeof *rows->ids};
+        pieces[count++] = (struct dkvb__piece){rows->labels, rows->n * sizeof *rows->labels};
+        pieces[count++] = (struct dkvb__piece){rows->sessions, rows->n * sizeof *rows->sessions};
+    }
+    pieces[count++] = (struct dkvb__piece){set->removed.hash, set->removed.n * sizeof *set->removed.hash};
+    dkvb__sha256(sum, pieces, count);
+}
+
+/* A temperature follows from the rows held out: it is fitted again, without those that go. They are without a label
+ * meanwhile, where the codeset still has them. */
+static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
+{
+    struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
+    int32_t *labels;
+    dkvb_status rc;
+
+    plan->temperature = 1.0;
+    plan->power = 0.0;
+    if (plan->after->temperature == 1.0)
+        return DKVB_OK;
+    labels = dkvb__alloc(&plan->mem, held->n, sizeof *labels);
+    if (!labels)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu labels", held->n);
+    if (held->n > 0)
+        memcpy(labels, held->labels, held->n * sizeof *labels);
+    for (size_t i = 0; i < plan->id_count; i++) {
+        size_t at = dkvb__coderows_find(held, plan->ids[i]);
+
+        if (at < held->n)
+            held->labels[at] = -1;
+    }
+    rc = dkvb__codeset_fit_temperature(set, plan->after, &plan->temperature, &plan->power, NULL, NULL);
+    if (held->n > 0)
+        memcpy(held->labels, labels, held->n * sizeof *labels);
+    dkvb__free_erased(&plan->mem, labels);
+    return rc;
+}
+
+/* Train values once without rows, of a model and a codeset that belong to each other. */
+static dkvb_status train_again(struct dkvb__planning *p, dkvb_model *model, dkvb_codeset *set, const uint64_t *without,
+                               size_t n)
+{
+    struct dkvb__replay *replay;
+    dkvb_status rc = dkvb__replay_new(&replay, model, set, without, n, p->run);
+
+    if (rc)
+        return rc;
+    p->plan->after = replay->after;
+    replay->after = NULL;
+    dkvb__replay_free(replay);
+    return fit_temperature(p->plan, set);
 }
 
 /* Values trained once without the rows, on the keys as they are. */
 static dkvb_status replay(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
-    dkvb_model *after;
     dkvb_status rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
 
     if (!rc)
         rc = lift_earlier(p);
     if (!rc)
-        rc = dkvb__replay_new(&plan->replay, p->model, p->set, plan->ids, plan->id_count, p->run);
+        rc = train_again(p, p->model, p->set, plan->ids, plan->id_count);
     if (rc)
         return rc;
-    after = plan->replay->after;
-    dkvb__mask_clear(after->mask);
-    rc = dkvb_mask_combine(after->mask, p->view.mask, DKVB_MASK_UNION);
-    plan->info.resumed =
-        memcmp(p->model->trained, after->trained, sizeof after->trained) == 0 && was_done(p, DKVB_KEYS_KEPT);
+    dkvb__mask_clear(plan->after->mask);
+    rc = dkvb_mask_combine(plan->after->mask, p->view.mask, DKVB_MASK_UNION);
+    plan->info.resumed = dkvb__exact_was_applied(plan, p->model);
     if (rc || p->held.n == 0)
         return rc;
     plan->measured = 1;
-    rc = dkvb__effect_compare(p->model, after, &p->held, plan->effects, p->run);
+    rc = dkvb__effect_compare(p->model, plan->after, &p->held, plan->effects, p->run);
     return rc ? rc : dkvb__guard_effects(p);
 }
 
@@ -279,7 +367,7 @@ static dkvb_status compare_placed(struct dkvb__planning *p)
     if (!rc)
         rc = dkvb__effect_answer(p->model, NULL, &p->held, before, NULL, p->run);
     if (!rc && left.n > 0)
-        rc = dkvb__effect_answer(plan->replay->after, NULL, &left, after, NULL, p->run);
+        rc = dkvb__effect_answer(plan->after, NULL, &left, after, NULL, p->run);
     memset(plan->effects, 0, plan->classes * sizeof *plan->effects);
     for (size_t i = 0; !rc && i < left.n; i++) {
         size_t was = dkvb__codeset_find(&p->held, left.ids[i]);
@@ -311,7 +399,7 @@ static dkvb_status finish_placed(struct dkvb__planning *p, const dkvb_keyinit_op
 {
     dkvb_status rc;
 
-    if (!was_done(p, DKVB_KEYS_PLACED))
+    if (!was_done(p->plan, p->model))
         return dkvb__codeset_check(p->set, p->model->codebooks);
     rc = make_set(p, p->model, keyinit, left);
     if (!rc)
@@ -359,7 +447,7 @@ static dkvb_status place_again(struct dkvb__planning *p)
     if (!rc && of_model)
         rc = make_set(p, plan->placed, &keyinit, &left);
     if (!rc && of_model)
-        rc = dkvb__replay_new(&plan->replay, plan->placed, plan->placed_set, NULL, 0, p->run);
+        rc = train_again(p, plan->placed, plan->placed_set, NULL, 0);
     left_free(&left, &plan->mem);
     return !rc && of_model && p->held.n > 0 ? compare_placed(p) : rc;
 }
@@ -370,6 +458,7 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     uint32_t keys = plan->request.keys;
     dkvb_status rc = DKVB_OK;
 
+    codeset_sum(plan->set_sum, p->set);
     if (!p->set->own_keys && keys == DKVB_KEYS_PLACED)
         return dkvb__fail(DKVB_EINVAL, "the keys were placed on other rows than these: they need not be placed again");
     plan->info.keys = keys == DKVB_KEYS_PLACED ? keys : DKVB_KEYS_KEPT;
@@ -381,101 +470,118 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
                           "rows as it is");
         return DKVB_OK;
     }
-    if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK)
+    if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK && !p->asked) /* several look at each */
         rc = dkvb__guard_mixture(p);
     if (!rc)
         rc = keys == DKVB_KEYS_PLACED ? place_again(p) : replay(p);
     return rc;
 }
 
-/* A temperature follows from the rows held out: it is fitted again, without those that went. */
-static dkvb_status fit_temperature(const dkvb_codeset *set, const dkvb_model *after, double *temperature, double *power)
+/* The codeset is the one that was planned on. Where the model is without the rows already, one that lost them as well
+ * tells that nothing is left to do. */
+static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
-    *temperature = 1.0;
-    *power = 0.0;
-    return after->temperature == 1.0 ? DKVB_OK
-                                     : dkvb__codeset_fit_temperature(set, after, temperature, power, NULL, NULL);
-}
+    uint8_t sum[32];
+    size_t left = 0;
 
-/* The same of a codeset that still has the rows: they are without a label meanwhile. */
-static dkvb_status fit_temperature_without(const dkvb_plan *plan, dkvb_codeset *set, double *temperature, double *power)
-{
-    struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
-    int32_t *labels = dkvb__alloc(&plan->mem, held->n, sizeof *labels);
-    dkvb_status rc;
-
-    if (!labels)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu labels", held->n);
-    if (held->n > 0)
-        memcpy(labels, held->labels, held->n * sizeof *labels);
-    for (size_t i = 0; i < plan->id_count; i++) {
-        size_t at = dkvb__coderows_find(held, plan->ids[i]);
-
-        if (at < held->n)
-            held->labels[at] = -1;
-    }
-    rc = fit_temperature(set, plan->replay->after, temperature, power);
-    if (held->n > 0)
-        memcpy(held->labels, labels, held->n * sizeof *labels);
-    dkvb__free_erased(&plan->mem, labels);
-    return rc;
-}
-
-/* What can fail comes before the values change, and the codeset last: one that still has the rows is finished by the
- * same request. */
-static dkvb_status apply_kept(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
-                              uint64_t *entry)
-{
-    double temperature, power;
-    dkvb_status rc = DKVB_OK;
-
-    if (plan->info.resumed)
-        return dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
-    rc = fit_temperature_without(plan, set, &temperature, &power);
-    if (!rc)
-        rc = dkvb__journal_reserve(model, (size_t)plan->info.lifted + 1);
-    for (size_t i = 0; !rc && i < plan->info.lifted; i++)
-        rc = dkvb_model_undo(model, plan->lifted[i], NULL);
-    if (!rc)
-        rc = dkvb__replay_commit(plan->replay, terms, entry);
-    if (!rc)
-        rc = dkvb_model_set_temperature(model, temperature, power);
-    return rc ? rc : dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
-}
-
-static dkvb_status apply_placed(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
-                                uint64_t *entry)
-{
-    double temperature, power;
-    struct dkvb_model old_model = *model;
-    struct dkvb_codeset old_set = *set;
-    dkvb_status rc;
-
-    if (plan->info.resumed) {
-        *set = *plan->placed_set;
-        *plan->placed_set = old_set;
+    if (!set)
+        return dkvb__fail(DKVB_EINVAL, "apply: the plan was made with a codeset, which must be given too");
+    codeset_sum(sum, set);
+    if (memcmp(sum, plan->set_sum, sizeof sum) == 0)
         return DKVB_OK;
-    }
-    terms->after = plan->head;
-    rc = fit_temperature(plan->placed_set, plan->replay->after, &temperature, &power);
-    if (!rc)
-        rc = dkvb__replay_commit(plan->replay, terms, entry);
-    if (!rc)
-        rc = dkvb_model_set_temperature(plan->placed, temperature, power);
-    if (rc)
-        return rc;
-    *model = *plan->placed;
-    *plan->placed = old_model;
-    *set = *plan->placed_set;
-    *plan->placed_set = old_set;
+    for (size_t i = 0; i < plan->id_count; i++)
+        for (size_t part = 0; part < DKVB__PARTS; part++)
+            left += dkvb__coderows_find(&set->part[part], plan->ids[i]) < set->part[part].n;
+    if (done && left == 0)
+        return dkvb__fail(DKVB_ESTATE, "the plan was applied already, to the model and to the codes");
+    return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
+}
+
+/* The new values fit into the model that they are for. A plan that was made in this process cannot fail here, one of a
+ * file may say anything. */
+static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
+{
+    const dkvb_model *after = plan->after;
+
+    if (memcmp(&after->mem, &model->mem, sizeof after->mem) != 0)
+        return dkvb__fail(DKVB_EINVAL, "apply: the plan has another allocator than the model");
+    if (memcmp(after->codebooks->birth, model->codebooks->birth, sizeof model->codebooks->birth) != 0 ||
+        after->classes != model->classes || after->top_k != model->top_k ||
+        after->values_dtype != model->values_dtype || !after->counts != !model->counts)
+        return dkvb__fail(DKVB_EMISMATCH, "the new values of the plan are not of this model");
     return DKVB_OK;
 }
 
-dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, dkvb_forget_options *terms,
-                              uint64_t *entry)
+/* Entries of the journal: earlier maskings of the same rows taken back, and one entry a request. */
+static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *first)
 {
-    if (!set || set != plan->set)
-        return dkvb__fail(DKVB_EINVAL, "apply: the plan was made with a codeset, and that is not the one given");
-    return plan->info.keys == DKVB_KEYS_PLACED ? apply_placed(plan, model, set, terms, entry)
-                                               : apply_kept(plan, model, set, terms, entry);
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; !rc && !plan->placed && i < plan->info.lifted; i++)
+        rc = dkvb_model_undo(draft, plan->lifted[i], NULL);
+    for (size_t i = 0; !rc && i < (plan->part_count ? plan->part_count : 1); i++) {
+        const dkvb_plan *part = plan->part_count ? plan->parts[i] : plan;
+        dkvb_forget_options terms = dkvb__plan_terms(plan, part);
+        struct dkvb__record record;
+        uint64_t id;
+
+        if (part->already)
+            continue;
+        if (plan->placed && *first == 0)
+            terms.after = plan->head;
+        if (*first > 0)
+            terms.effects = NULL; /* of all requests together, told once */
+        rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
+        if (rc)
+            return rc;
+        id = dkvb__journal_append(draft, &record);
+        *first = *first ? *first : id;
+    }
+    return rc;
+}
+
+static void swap_sets(dkvb_codeset *a, dkvb_codeset *b)
+{
+    struct dkvb_codeset kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry)
+{
+    bool placed = plan->info.keys == DKVB_KEYS_PLACED;
+    dkvb_model *target = placed && !done ? plan->placed : model;
+    struct dkvb_model draft = {0}, old;
+    dkvb_status rc = check_set(plan, set, done);
+
+    *entry = 0;
+    if (!rc && !done)
+        rc = check_values(plan, target);
+    if (!rc && !done)
+        rc = dkvb__draft_new(&draft, target);
+    if (!rc && !done)
+        rc = write_entries(plan, &draft, entry);
+    if (!rc && !placed)
+        rc = dkvb_codeset_remove(set, plan->ids, plan->id_count, NULL);
+    if (rc) {
+        dkvb__draft_free(&draft);
+        return rc;
+    }
+    /* Nothing fails from here on. */
+    if (placed)
+        swap_sets(set, plan->placed_set);
+    if (done)
+        return DKVB_OK;
+    dkvb__draft_adopt(&draft, target);
+    dkvb__values_replace(target, plan->after);
+    plan->after = NULL;
+    target->temperature = plan->temperature;
+    target->power = plan->power;
+    if (placed) {
+        old = *model;
+        *model = *plan->placed;
+        *plan->placed = old;
+    }
+    return DKVB_OK;
 }

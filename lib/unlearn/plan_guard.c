@@ -87,6 +87,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
         /* What is asked for loses because it is to; without classes, that is the class of most rows. */
         bool asked_for = plan->marks ? plan->marks[l] != DKVB_KEEP : l == main_class && requested[l] > 0;
 
+        if (p->asked)
+            asked_for = p->asked[l] || (plan->marks && plan->marks[l] != DKVB_KEEP);
         if (!asked_for && plan->effects[l].low > plan->request.max_class_loss)
             refuse_class(p, DKVB_REFUSED_CLASS, l, &plan->effects[l], plan->request.max_class_loss, "");
     }

@@ -272,6 +272,18 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
     return rc;
 }
 
+void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
+{
+    if (model->counts) {
+        dkvb__class_counts_erase(model);
+        model->counts = after->counts;
+        after->counts = NULL;
+    }
+    after->temperature = model->temperature; /* both may have been set since */
+    after->power = model->power;
+    dkvb__model_become(model, after);
+}
+
 dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_options *opts, uint64_t *entry)
 {
     dkvb_model *model = r->model, *after = r->after;
@@ -291,14 +303,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     if (rc)
         return rc;
     /* Nothing fails from here on. */
-    if (model->counts) {
-        dkvb__class_counts_erase(model);
-        model->counts = after->counts;
-        after->counts = NULL;
-    }
-    after->temperature = model->temperature; /* both may have been set since */
-    after->power = model->power;
-    dkvb__model_become(model, after);
+    dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
     if (entry)

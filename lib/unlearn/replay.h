@@ -26,6 +26,10 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
  * can only be freed. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
+/* Put the values of `after`, and its counts, in the place of the model's; `after` is freed. Both have the same
+ * codebooks, classes, type of values and allocator, and both keep counts or none does. Nothing fails. */
+void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
+
 /* Release a replay, committed or not. NULL is a no-op. */
 void dkvb__replay_free(struct dkvb__replay *replay);
 

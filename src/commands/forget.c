@@ -1,4 +1,5 @@
 /* dkvb forget: plan a forgetting, show it or do it. What is decided and how is the library's (include/dkvb/plan.h). */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,9 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
     {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "the rows of a codes file to forget, by id"},
+    {"requests", ARGS_TEXT, AT(requests), "FILE",
+     .help = "many requests as one plan, each a line: class C[,C...] or ids N[,N...]"},
+    {"plan-out", ARGS_TEXT, AT(plan_out), "FILE", .help = "write the plan for 'dkvb apply', and change nothing else"},
     {"strength", ARGS_CHOICE, AT(strength), "suppress|exact",
      .help = "suppress: mask pairs; exact: train again without the rows", .choices = strengths, .shows_default = true},
     {"codes", ARGS_TEXT, AT(codes), "CODES",
@@ -76,7 +80,7 @@ static void set_defaults(void *values)
 
 static const struct args_command command = {
     .name = "forget",
-    .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --features F|--images PATH | --mask FILE) ...",
+    .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --requests FILE | --features F | ...)",
     .about = "Forget classes or rows. 'suppress' masks (codebook, key) pairs: rows select other keys "
              "from\n"
              "then on, while the values of the pairs stay in the model, and what the rows taught other values stays in "
@@ -100,8 +104,16 @@ static int check_who(const struct forget_args *args)
 {
     bool codeset = args->kept;
 
+    if (args->requests && (args->classes || args->rows || args->set || args->labels))
+        return misused("--requests: the file says who is to be forgotten, so --class, --rows, --features, --images and "
+                       "--labels must not be given");
+    if (args->requests && args->codes && !codeset)
+        return misused("--requests needs --codes with a file of 'train --codes-out', where ids are kept");
+    if (args->requests)
+        return EXIT_SUCCESS;
     if (!args->classes && !args->rows && !args->set && !args->codes)
-        return misused("nobody is named: --class, --rows, --features, --images, --codes or --mask is missing");
+        return misused("nobody is named: --class, --rows, --features, --images, --codes, --requests or --mask is "
+                       "missing");
     if (args->set && args->codes)
         return misused(args->features ? "--codes does not go with --features: one of them gives the rows to forget"
                                       : "--codes does not go with --images: one of them gives the rows to forget");
@@ -139,7 +151,7 @@ static int check_suppress(const struct forget_args *args)
         return misused(examples ? "--method examples needs --examples, or a codes file with rows held out to find it"
                                 : "--pairs is missing: to find how many, --codes with a file of 'train --codes-out' is "
                                   "wanted, where rows are held out");
-    if (!args->classes)
+    if (!args->classes && !args->requests)
         return misused(
             "--pairs is missing: how many can be found for classes only; for rows, --strength exact needs none");
     return EXIT_SUCCESS;
@@ -180,17 +192,29 @@ static int check_strength(const struct forget_args *args)
     return args_refuse(&command, args, not_exact, "exact masks nothing");
 }
 
+/* A plan that is written for later changes nothing now. */
+static int check_plan_out(const struct forget_args *args)
+{
+    static const char *const of_apply[] = {"output", "codes-out", "drop-name", NULL};
+    static const char *const of_now[] = {"mask-out", "dry-run", NULL};
+    int code = args_refuse(&command, args, of_apply, "with --plan-out it is for 'dkvb apply'");
+
+    return code ? code : args_refuse(&command, args, of_now, "--plan-out writes the plan and nothing else");
+}
+
 static int check_args(struct forget_args *args)
 {
     static const char *const not_mask[] = {
-        "images", "key-features", "ids",      "keep-keys",       "codes-out",      "drop-name", "examples",
-        "class",  "rows",         "strength", "codes",           "features",       "labels",    "method",
-        "pairs",  "target",       "seed",     "max-retain-drop", "max-class-loss", NULL};
+        "images", "key-features", "ids",    "keep-keys", "codes-out",       "drop-name",      "examples",
+        "class",  "requests",     "rows",   "strength",  "codes",           "features",       "labels",
+        "method", "pairs",        "target", "seed",      "max-retain-drop", "max-class-loss", NULL};
     int code;
 
     args->exact = args->strength == 1;
     args->set = args->features ? args->features : args->pictures.path;
     code = check_pictures(args);
+    if (code == EXIT_SUCCESS && args->plan_out)
+        code = check_plan_out(args);
     if (code == EXIT_SUCCESS && args->codes && !args->mask && !args->set)
         code = codeset_is(args->codes, &args->kept);
     if (code == EXIT_SUCCESS && args->mask)
@@ -304,6 +328,30 @@ static int read_key_features(struct forget *f)
     return code;
 }
 
+/* A text, whole; a byte of zero would cut it off. */
+static int read_requests(struct forget *f)
+{
+    const char *path = f->args.requests;
+    FILE *file = fopen(path, "r");
+    size_t room = 0;
+    ssize_t size = 0;
+    int code;
+
+    if (!file)
+        return tool_fail("%s: cannot be opened: %s", path, strerror(errno));
+    paths_keep_private(path);
+    errno = 0;
+    size = getdelim(&f->text, &room, '\0', file);
+    code = size < 0 && errno                       ? tool_fail("%s: cannot be read: %s", path, strerror(errno))
+           : size > 0 && f->text[size - 1] == '\0' ? tool_fail("%s: holds a zero byte, as UTF-16 does; requests must "
+                                                               "be saved as UTF-8",
+                                                               path)
+                                                   : EXIT_SUCCESS;
+    fclose(file);
+    f->request.requests = size < 0 ? "" : f->text;
+    return code;
+}
+
 /* Everything that the options name. */
 static int read_inputs(struct forget *f)
 {
@@ -317,6 +365,8 @@ static int read_inputs(struct forget *f)
     }
     if (a->classes)
         code = mark_classes(f);
+    if (a->requests)
+        code = read_requests(f);
     if (code == EXIT_SUCCESS && a->kept)
         code = codeset_load(&f->codeset, a->codes, NULL);
     else if (code == EXIT_SUCCESS && a->codes)
@@ -363,6 +413,8 @@ static int check_call(const struct forget *f, dkvb_status status)
 {
     const char *known = f->args.mask ? f->args.mask : f->args.codes ? f->args.codes : f->args.set;
 
+    if (f->args.requests && (status == DKVB_EINVAL || status == DKVB_ENOTFOUND)) /* about a line of the text */
+        return tool_check_about(f->args.requests, status);
     return known ? tool_check_both(known, f->args.args.operand[0], status)
                  : tool_check_about(f->args.args.operand[0], status);
 }
@@ -373,17 +425,19 @@ static int make_plan(struct forget *f)
     int code = check_call(f, dkvb_forget_plan(&f->plan, f->model, f->codeset, &f->request, &run));
 
     progress_stop();
-    f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
-    return code ? code : tool_check(dkvb_plan_get_info(f->plan, &f->found));
+    return code;
 }
 
 static int refuse(const struct forget *f)
 {
+    const char *way = f->found.can_be_forced ? ", --force does it all the same"
+                      : f->found.refused == DKVB_REFUSED_KEYS
+                          ? ", --key-features X places them again, --keep-keys keeps "
+                            "them"
+                          : "";
+
     return tool_fail("%s: %s; nothing was changed. --dry-run tells more%s", f->args.args.operand[0], f->found.refusal,
-                     f->found.can_be_forced ? ", --force does it all the same"
-                     : f->found.refused == DKVB_REFUSED_KEYS
-                         ? ", --key-features X places them again, --keep-keys keeps them"
-                         : "");
+                     f->args.planned ? "" : way);
 }
 
 /* The model, and for "exact" the codes, may be their own outputs; but a mask must not take their place. */
@@ -395,22 +449,25 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
                                   {"--images", args->pictures.path},
                                   {"--weights", args->pictures.weights},
                                   {"--config", args->pictures.config},
-                                  {"--codes", rewrites ? NULL : args->codes},
+                                  {"--codes", rewrites && !args->plan_out ? NULL : args->codes},
                                   {"--labels", args->labels},
                                   {"--rows", args->rows},
                                   {"--key-features", args->key_features},
                                   {"--ids", args->ids},
+                                  {"--requests", args->requests},
+                                  {args->plan_out ? "MODEL" : "", args->plan_out ? model : NULL},
                                   {asking == &command ? "--mask" : "FILE", args->mask},
                                   {0}};
     const struct path outputs[] = {{args->output ? "--output" : "MODEL", args->output ? args->output : model},
                                    {"--mask-out", args->mask_out},
                                    {rewrites ? "--codes" : "--codes-out", rewrites ? args->codes : args->codes_out},
                                    {0}};
+    const struct path plan[] = {{"--plan-out", args->plan_out}, {0}};
     const struct path read[] = {{"MODEL", model}, {0}};
     const struct path others[] = {{"--mask-out", args->mask_out}, {"--codes-out", args->codes_out}, {0}};
-    int code = paths_check(asking, read, others);
+    int code = args->plan_out ? paths_claim(asking, inputs, plan) : paths_check(asking, read, others);
 
-    return code || args->dry_run ? code : paths_claim(asking, inputs, outputs);
+    return code || args->dry_run || args->plan_out ? code : paths_claim(asking, inputs, outputs);
 }
 
 /* Two files that belong together: a signal between them is too late. The model first: while the codes file still has
@@ -438,9 +495,32 @@ static int write_all(struct forget *f, const char *output)
     return EXIT_SUCCESS;
 }
 
+int forget_finish(struct forget *f, const char *output)
+{
+    bool doing = !f->args.dry_run && !f->args.plan_out;
+    int code;
+
+    f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
+    code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
+    doing = doing && (f->found.request_count == 0 || f->found.forgotten < f->found.request_count);
+    if (code == EXIT_SUCCESS && doing && f->found.refused && !f->found.forced)
+        code = refuse(f);
+    if (code == EXIT_SUCCESS && doing)
+        code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry));
+    if (code == EXIT_SUCCESS && doing && f->args.drop_name)
+        code = tool_check(dkvb_model_drop_forgotten_names(f->model, &f->names_dropped));
+    if (code == EXIT_SUCCESS && doing)
+        code = write_all(f, output);
+    if (code == EXIT_SUCCESS && f->args.plan_out)
+        code = output_plan(f->plan, f->args.plan_out);
+    if (code == EXIT_SUCCESS)
+        forget_print(f, output);
+    return code;
+}
+
 static int forget(struct forget *f)
 {
-    const char *model = f->args.args.operand[0], *output = f->args.output ? f->args.output : model;
+    const char *model = f->args.args.operand[0];
     int code = fill_request(f);
 
     if (code == EXIT_SUCCESS)
@@ -453,25 +533,16 @@ static int forget(struct forget *f)
         code = read_inputs(f);
     if (code == EXIT_SUCCESS)
         code = make_plan(f);
-    if (code == EXIT_SUCCESS && f->found.refused && !f->found.forced && !f->args.dry_run)
-        code = refuse(f);
-    if (code == EXIT_SUCCESS && !f->args.dry_run)
-        code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry));
-    if (code == EXIT_SUCCESS && !f->args.dry_run && f->args.drop_name)
-        code = tool_check(dkvb_model_drop_forgotten_names(f->model, &f->names_dropped));
-    if (code == EXIT_SUCCESS && !f->args.dry_run)
-        code = write_all(f, output);
-    if (code == EXIT_SUCCESS)
-        forget_print(f, output);
-    return code;
+    return code ? code : forget_finish(f, f->args.output ? f->args.output : model);
 }
 
-static void forget_free(struct forget *f)
+void forget_free(struct forget *f)
 {
     dkvb_plan_free(f->plan);
     dkvb_mask_free(f->mask);
     free(f->classes);
     free(f->searched);
+    free(f->text);
     ids_free(&f->rows);
     ids_free(&f->key_ids);
     dkvb_codeset_free(f->codeset);

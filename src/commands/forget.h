@@ -1,5 +1,5 @@
-/* What `dkvb forget` was told and what it read: cmd_forget.c asks the library for a plan and applies it, forget_print.c
- * shows it. */
+/* What `dkvb forget` was told and what it read: forget.c asks the library for a plan, apply.c reads one that was saved,
+ * forget_print.c shows it. */
 #ifndef DKVB_TOOL_FORGET_H
 #define DKVB_TOOL_FORGET_H
 
@@ -17,13 +17,14 @@ struct forget_args {
     struct pictures_args pictures;
     const char *set; /* --features or --images, if one was given */
     const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
-    const char *codes_out, *key_features, *ids;
+    const char *codes_out, *key_features, *ids, *requests, *plan_out;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
     uint32_t strength, method, threads; /* strength: an index of the names that --strength takes */
     bool dry_run, force, keep_keys, drop_name, all_classes, json;
-    bool exact; /* the strength is "exact", else "suppress" */
-    bool kept;  /* --codes is a codes file */
+    bool exact;   /* the strength is "exact", else "suppress" */
+    bool kept;    /* --codes is a codes file */
+    bool planned; /* the plan was saved before: options that make another one are not at hand */
 };
 
 struct forget {
@@ -41,6 +42,7 @@ struct forget {
     struct ids rows, key_ids;
     uint16_t *searched;
     uint8_t salt[32];
+    char *text; /* of --requests */
     dkvb_forget_request request;
     dkvb_plan *plan;
     dkvb_plan_info found;
@@ -49,7 +51,12 @@ struct forget {
     double began;
 };
 
-/* Say what was done, or with --dry-run what would be; as JSON with --json. */
+/* Take what a plan has found, and do it unless it is only to be shown: apply it, write the files, say what was done.
+ * Refused plans fail. */
+int forget_finish(struct forget *f, const char *output);
+void forget_free(struct forget *f);
+
+/* Say what was done, or with --dry-run what would be; as JSON with --json. Without a model, classes have no names. */
 void forget_print(const struct forget *f, const char *output);
 
 /* What `dkvb forget MODEL --mask MASK` does and says, its JSON too; wrong use is told as `asking`'s. `output` NULL: the

@@ -14,7 +14,7 @@
 
 static const char *method_name(const struct forget *f)
 {
-    if (f->args.mask)
+    if (!f->args.exact && f->found.method == 0 && f->found.request_count == 0)
         return "mask";
     return f->args.exact ? "replay" : dkvb_name(DKVB_NAME_METHOD, f->found.method);
 }
@@ -48,7 +48,7 @@ static void json_effects(const struct forget *f)
         return;
     }
     json_open("effects", '[');
-    for (uint32_t l = 0; l < f->info.classes; l++)
+    for (uint32_t l = 0; l < f->found.class_count; l++)
         journal_json_effect(f->model, l, &effects[l]);
     json_close(']');
 }
@@ -61,13 +61,53 @@ static void write_classes(const struct forget *f)
 
     if (f->args.json)
         json_open("classes", '[');
-    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+    for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         if (classes[l] == DKVB_FORGET)
             classes_write(f->model, l, written++, "classes ", f->args.json);
     if (f->args.json)
         json_close(']');
     else if (written)
         putchar('\n');
+}
+
+/* Each of several requests: who it asks for, and what becomes of it. */
+static void write_requests(const struct forget *f)
+{
+    for (size_t i = 0; i < f->found.request_count; i++) {
+        const dkvb_plan_request *one = &f->found.requests[i];
+        uint32_t written = 0;
+
+        if (f->args.json) {
+            json_open(NULL, '{');
+            json_count("line", one->line);
+            json_open("classes", '[');
+        } else {
+            printf("line %" PRIu64 ": ", one->line);
+        }
+        for (uint32_t l = 0; one->classes && l < f->found.class_count; l++)
+            if (one->classes[l] == DKVB_FORGET)
+                classes_write(f->model, l, written++, "classes ", f->args.json);
+        if (f->args.json) {
+            json_close(']');
+            json_count("ids", one->ids);
+            json_count("pairs_requested", one->pairs);
+            json_count("pairs_masked", one->pairs_new);
+            json_count("entry", one->entry);
+            json_bool("forgotten", one->forgotten);
+            json_close('}');
+            continue;
+        }
+        if (!one->classes)
+            printf("%" PRIu64 " rows", one->ids);
+        if (one->forgotten && one->entry)
+            printf(", forgotten already (entry %" PRIu64 ")\n", one->entry);
+        else if (one->forgotten)
+            puts(", forgotten already (the codes tell that the rows were removed)");
+        else if (one->entry)
+            printf(", entry %" PRIu64 "\n", one->entry);
+        else
+            putchar('\n');
+    }
 }
 
 static void print_json(const struct forget *f, double seconds)
@@ -78,6 +118,14 @@ static void print_json(const struct forget *f, double seconds)
     json_text("strength", dkvb_name(DKVB_NAME_STRENGTH, p->strength));
     json_text("method", method_name(f));
     write_classes(f);
+    if (p->request_count) {
+        json_open("requests", '[');
+        write_requests(f);
+        json_close(']');
+    } else {
+        json_null("requests");
+    }
+    json_count("forgotten_already", p->forgotten);
     json_count("pairs_masked", p->pairs_new);
     json_count("pairs_requested", p->pairs);
     json_count("pairs_total", p->pairs_total);
@@ -98,7 +146,8 @@ static void print_json(const struct forget *f, double seconds)
     json_bool("keys_placed_again", p->keys == DKVB_KEYS_PLACED);
     json_count("names_dropped", f->names_dropped);
     json_bool("resumed", p->resumed != 0);
-    json_bool("dry_run", f->args.dry_run);
+    json_bool("dry_run", f->args.dry_run || f->args.plan_out);
+    json_text("plan", f->args.plan_out);
     json_text("refused", p->refused ? f->found.refusal : NULL);
     json_bool("forced", p->forced != 0);
     json_real("seconds_files", progress_file_seconds());
@@ -125,7 +174,7 @@ enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
  * be free()d; NULL: all. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
-    uint32_t count = f->info.classes;
+    uint32_t count = f->found.class_count;
     bool *shown = count > ALL_SHOWN && !f->args.all_classes ? input_memory("the classes", 1, count, 1, 1) : NULL;
 
     for (uint32_t l = 0; shown && classes && l < count; l++)
@@ -172,7 +221,7 @@ static void print_effects(const struct forget *f)
         return;
     shown = choose_shown(f, effects, classes);
     printf("%-24s  %8s  %8s  %8s  %8s  %s\n", "class", "held out", "before", "after", "loss", "95 % interval");
-    for (uint32_t l = 0; l < f->info.classes; l++) {
+    for (uint32_t l = 0; l < f->found.class_count; l++) {
         if (!shown || shown[l]) {
             print_effect(f, &effects[l], l, classes ? classes[l] : DKVB_KEEP);
             continue;
@@ -200,6 +249,8 @@ static void print_planned(const struct forget *f)
     print_effects(f);
     if (p->again)
         printf("requests that would be forgotten once more, because they come back: %" PRIu64 "\n", p->again);
+    if (f->args.plan_out)
+        printf("wrote %s, which 'dkvb apply' shows and does; it is as private as the model\n", f->args.plan_out);
     if (p->refused)
         printf("it would be refused%s: %s\n", p->can_be_forced ? " without --force" : "", f->found.refusal);
 }
@@ -220,11 +271,18 @@ static void print_masked(const struct forget *f, const char *output, double seco
         printf("%" PRIu64 " were enough on rows held out: these classes %.4f -> %.4f, all others %.4f -> %.4f\n",
                p->budget.budget, p->budget.forget_before, p->budget.forget_after, p->budget.retain_before,
                p->budget.retain_after);
-    if (p->again)
+    if (p->again && p->request_count)
+        printf("earlier requests came back, and more of their pairs were suppressed in %" PRIu64
+               " further entries, each undone by itself\n",
+               p->again);
+    else if (p->again)
         printf("earlier requests came back, and more of their pairs were suppressed: entries %" PRIu64 " to %" PRIu64
                ", each undone by itself\n",
                f->entry + 1, f->entry + p->again);
-    printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry);
+    if (p->request_count)
+        printf("wrote %s; 'dkvb undo %s ENTRY' takes one of them back\n", output, output);
+    else
+        printf("wrote %s; 'dkvb undo %s %" PRIu64 "' takes it back\n", output, output, f->entry);
     if (f->args.mask_out)
         mask_say_written(f->found.pairs, f->args.mask_out);
 }
@@ -234,7 +292,7 @@ static bool has_name(const struct forget *f)
 {
     const uint8_t *classes = f->found.classes;
 
-    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+    for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         if (classes[l] == DKVB_FORGET && dkvb_model_class_name(f->model, l))
             return true;
     return false;
@@ -275,12 +333,12 @@ static void note(const struct forget *f)
     bool aside = false;
 
     /* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
-    for (uint32_t l = 0; classes && l < f->info.classes; l++)
+    for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         aside = aside || classes[l] == DKVB_ASIDE;
-    if (p->looked_at < p->held_out)
+    if (p->looked_at < p->held_out && f->args.codes)
         tool_note("%s: effects are measured on %" PRIu64 " of the %" PRIu64 " rows held out", f->args.codes,
                   p->looked_at, p->held_out);
-    if (p->effects && !aside && p->exhausted * 200 > selections) /* half a percent */
+    if (p->effects && !aside && f->args.codes && selections && p->exhausted * 200 > selections) /* half a percent */
         tool_note("%s: %" PRIu64 " of %" PRIu64
                   " selections of rows held out ran out of keys, and count for nothing in what was measured: 'train "
                   "--depth' keeps more",
@@ -302,7 +360,10 @@ void forget_print(const struct forget *f, const char *output)
         return;
     }
     write_classes(f);
-    if (f->args.dry_run)
+    write_requests(f);
+    if (f->found.request_count && f->found.forgotten == f->found.request_count)
+        printf("all %" PRIu64 " requests were forgotten already; nothing was changed\n", f->found.request_count);
+    else if (f->args.dry_run || f->args.plan_out)
         print_planned(f);
     else if (f->args.exact)
         print_deleted(f, output, seconds);

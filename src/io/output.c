@@ -75,6 +75,14 @@ int output_mask(const dkvb_mask *mask, const char *path)
     return output_begin(&file, path, &code) ? output_end(&file, dkvb_mask_save(mask, path)) : code;
 }
 
+int output_plan(const dkvb_plan *plan, const char *path)
+{
+    struct output file;
+    int code;
+
+    return output_begin(&file, path, &code) ? output_end(&file, dkvb_plan_save(plan, path)) : code;
+}
+
 int output_codeset(const dkvb_codeset *set, const char *path)
 {
     struct output file;

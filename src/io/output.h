@@ -28,6 +28,7 @@ int output_end(const struct output *file, dkvb_status status);
 /* Each is a write between the two. */
 int output_model(const dkvb_model *model, const char *path);
 int output_mask(const dkvb_mask *mask, const char *path);
+int output_plan(const dkvb_plan *plan, const char *path);
 int output_codeset(const dkvb_codeset *set, const char *path);
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);

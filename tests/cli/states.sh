@@ -45,4 +45,32 @@ for kind in 'features --keep-keys' 'features --key-features x.npy' 'codes --keep
         done
     done
 done
+
+# A plan that was saved before is finished the same way: by the same command.
+"$dkvb" forget first.dkvb --rows rows.npy --codes first.codes --strength exact --force --salt $salt --keep-keys \
+    --plan-out plan >/dev/null || fail 'no plan'
+cp first.dkvb m.dkvb
+cp first.codes m.codes
+check "$dkvb" apply plan m.dkvb --codes m.codes >/dev/null
+cp m.dkvb wanted.dkvb
+cp m.codes wanted.codes
+for call in write fsync rename; do
+    number=1
+    while :; do
+        cp first.dkvb m.dkvb
+        cp first.codes m.codes
+        code=0
+        FAULT="$call $number $number $kill" LD_PRELOAD=$DKVB_FAULTS "$dkvb" apply plan m.dkvb --codes m.codes \
+            >/dev/null 2>err || code=$?
+        [ $code != 0 ] || break
+        if ! cmp -s m.codes wanted.codes; then
+            "$dkvb" apply plan m.dkvb --codes m.codes >/dev/null 2>err || fail "apply, $call $number: $(cat err)"
+        fi
+        cmp m.dkvb wanted.dkvb && cmp m.codes wanted.codes || fail "apply, $call $number: other bytes"
+        rm -f m.dkvb.tmp-* m.codes.tmp-*
+        number=$((number + 1))
+        states=$((states + 1))
+    done
+    [ "$number" -gt 1 ] || fail "no $call was reached by apply"
+done
 echo "$states states"

@@ -128,7 +128,11 @@ void assert_same_rows(const dkvb_codeset *a, const dkvb_codeset *b)
         assert_memory_equal(x->ids, y->ids, x->n * sizeof *x->ids);
         assert_memory_equal(x->labels, y->labels, x->n * sizeof *x->labels);
         assert_memory_equal(x->sessions, y->sessions, x->n * sizeof *x->sessions);
-        assert_memory_equal(x->codes, y->codes, x->n * a->codebooks * x->k * sizeof *x->codes);
+        assert_true(!x->codes == !y->codes && !x->features == !y->features);
+        if (x->codes)
+            assert_memory_equal(x->codes, y->codes, x->n * a->codebooks * x->k * sizeof *x->codes);
+        if (x->features)
+            assert_memory_equal(x->features, y->features, x->n * dkvb__coderows_feature_size(x));
     }
 }
 

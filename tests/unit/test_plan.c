@@ -855,6 +855,51 @@ static double loss_of_others(const dkvb_class_effect *effects, const uint8_t *cl
     return sum.loss;
 }
 
+/* Each masking keeps the limit by itself, and what the request and those forgotten again cost together does not. */
+static void forgetting_again_is_refused_where_all_together_cost_too_much(void **state)
+{
+    static const uint32_t orders[][2] = {{0, 1}, {0, 2}, {1, 0}, {1, 2}, {2, 0}, {2, 1}};
+    static const uint32_t methods[] = {DKVB_METHOD_VALUES, DKVB_METHOD_CONTRAST, DKVB_METHOD_ACTIVATIONS};
+    size_t refused = 0;
+
+    (void)state;
+    for (size_t turn = 0; turn < 3 * sizeof orders / sizeof *orders; turn++) {
+        const uint32_t *order = orders[turn / 3];
+        uint8_t classes[CLASSES];
+        dkvb_forget_request q;
+        dkvb_model *model;
+        dkvb_codeset *set;
+        dkvb_plan *plan;
+        double cost;
+
+        plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+        q = request_for(classes, order[0]);
+        q.method = methods[turn % 3];
+        dkvb_plan_free(apply_request(model, set, &q));
+        q = request_for(classes, order[1]);
+        q.method = methods[turn % 3];
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        cost = info_of(plan).again > 0 ? loss_of_others(info_of(plan).effects, info_of(plan).classes) : 0.0;
+        for (int step = 99; cost > 0.0 && step > 0; step -= 6) {
+            dkvb_plan *limited;
+
+            q.max_retain_drop = cost * step / 100.0;
+            assert_ok(dkvb_forget_plan(&limited, model, set, &q, NULL));
+            if (info_of(limited).refused == DKVB_REFUSED_AGAIN) {
+                refused++;
+                assert_true(info_of(limited).again > 0 && info_of(limited).can_be_forced);
+                assert_true(loss_of_others(info_of(limited).effects, info_of(limited).classes) > q.max_retain_drop);
+                assert_int_equal(dkvb_forget_apply(limited, model, set, NULL), DKVB_EREFUSED);
+            }
+            dkvb_plan_free(limited);
+        }
+        dkvb_plan_free(plan);
+        dkvb_codeset_free(set);
+        dkvb_model_free(model);
+    }
+    assert_true(refused > 0);
+}
+
 static void room_is_left_where_the_limits_allow_it(void **state)
 {
     dkvb_model *model;
@@ -979,6 +1024,7 @@ int main(void)
         cmocka_unit_test(pairs_that_were_purged_are_not_new),
         cmocka_unit_test(room_is_left_where_the_limits_allow_it),
         cmocka_unit_test(a_larger_target_takes_fewer_pairs),
+        cmocka_unit_test(forgetting_again_is_refused_where_all_together_cost_too_much),
     };
 
     return cmocka_run_group_tests(tests, plan_setup, NULL);

@@ -43,7 +43,7 @@ from .journal import ClassEffect, JournalEntry, Terms
 from .mask import Mask
 from .model import Evaluation, Model, ModelInfo, TrainReport
 from .outside import Outside
-from .plan import Plan, PlanInfo
+from .plan import Plan, PlanInfo, PlannedRequest
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .unlearn import unlearn_choose
@@ -56,7 +56,7 @@ __all__ = [
     "ForbiddenFile", "FormatError",
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
-    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "Refused",
+    "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Refused",
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",

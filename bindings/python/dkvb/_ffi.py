@@ -537,7 +537,14 @@ class ForgetRequest(Structure):
         ("feature_ids", POINTER(c_uint64)),
         ("reason", c_char_p),
         ("salt", POINTER(c_uint8)),
+        ("requests", c_char_p),
     )
+
+
+class PlanRequest(Structure):
+    _fields_ = (("line", c_uint64), ("forgotten", c_uint32),
+                *((name, c_uint64) for name in ("entry", "ids", "pairs", "pairs_new")),
+                ("classes", POINTER(c_uint8)))
 
 
 class PlanInfo(Structure):
@@ -553,6 +560,9 @@ class PlanInfo(Structure):
         ("effects", POINTER(ClassEffect)),
         ("classes", POINTER(c_uint8)),
         ("mask", POINTER(Mask)),
+        ("requests", POINTER(PlanRequest)),
+        ("request_count", c_uint64),
+        ("forgotten", c_uint64),
     )
 
 
@@ -597,6 +607,7 @@ STRUCTURES = {
     "dkvb_model_info": ModelInfo,
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
+    "dkvb_plan_request": PlanRequest,
     "dkvb_request": Request,
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
@@ -685,6 +696,8 @@ PROTOTYPES = {
     "dkvb_plan_get_info": (Status, (_plan, POINTER(PlanInfo))),
     "dkvb_forget_apply": (Status, (_plan, _model, _codeset, _u64)),
     "dkvb_plan_free": (None, (_plan,)),
+    "dkvb_plan_save": (Status, (_plan, c_char_p)),
+    "dkvb_plan_load": (Status, (POINTER(_plan), c_char_p, _allocator)),
 
     # replay.h
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),

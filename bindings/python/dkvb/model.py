@@ -342,27 +342,29 @@ class Model(Handle):
         lib.dkvb_model_forget(self._c, mask._c, byref(opts), byref(entry))
         return entry.value
 
-    def plan_forget(self, *, classes=None, ids=None, codes=None, labels=None, mask=None, codeset=None,
+    def plan_forget(self, *, classes=None, ids=None, codes=None, labels=None, mask=None, requests=None, codeset=None,
                     strength="suppress", method=None, budget=None, seed=None, target=None, max_retain_drop=None,
                     max_class_loss=None, force=False, keys=None, features=None, feature_ids=None, reason=None,
                     salt=None, threads=0, progress=None):
         """What forgetting would do, as a Plan; nothing is changed (plan.h says what each argument means).
 
         Who: `classes`, by label or name; `ids` of rows of the codeset; `codes` of rows, with `labels` and `classes`
-        only those of the classes; or a `mask`. `keys`, for strength "exact" where keys were placed on these rows too:
+        only those of the classes; a `mask`; or several `requests`, a text or lines of it, as "class cat" or "ids 3,4"
+        (plan.h), which are one plan. `keys`, for strength "exact" where keys were placed on these rows too:
         "keep" leaves them, "place" places them again on `features`, the rows that were trained on.
         """
         from . import plan  # which needs codesets, and they models
 
-        return plan.plan_forget(self, classes=classes, ids=ids, codes=codes, labels=labels, mask=mask, codeset=codeset,
-                                strength=strength, method=method, budget=budget, seed=seed, target=target,
-                                max_retain_drop=max_retain_drop, max_class_loss=max_class_loss, force=force, keys=keys,
-                                features=features, feature_ids=feature_ids, reason=reason, salt=salt, threads=threads,
-                                progress=progress)
+        return plan.plan_forget(self, classes=classes, ids=ids, codes=codes, labels=labels, mask=mask, requests=requests,
+                                codeset=codeset, strength=strength, method=method, budget=budget, seed=seed,
+                                target=target, max_retain_drop=max_retain_drop, max_class_loss=max_class_loss,
+                                force=force, keys=keys, features=features, feature_ids=feature_ids, reason=reason,
+                                salt=salt, threads=threads, progress=progress)
 
     def apply(self, planned, codeset=None):
-        """Do what a Plan says, with the codeset that it was made with. Returns the number of its entry in the journal;
-        raises Refused, with the reason, where the plan is refused and not forced."""
+        """Do what a Plan says, with the codeset as it was when the plan was made. Returns the number of its entry in the
+        journal, None where nothing was left to do; raises Refused, with the reason, where the plan is refused and not
+        forced, and MismatchError where the model or the codeset has changed since."""
         from . import plan
 
         return plan.apply(self, planned, codeset)

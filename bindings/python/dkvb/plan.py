@@ -41,12 +41,37 @@ class PlanInfo:
     keys_placed: bool
     resumed: bool
     budget: Optional[Budget]  # None: it was given
+    forgotten: int  # of several requests: so many are forgotten already
+
+
+@dataclass(frozen=True)
+class PlannedRequest:
+    """One of several requests of a plan (plan.h)."""
+
+    line: int  # of the text, from 1
+    forgotten: bool  # already: nothing is planned for it
+    entry: Optional[int]  # of the journal: that it will have, or that has it already
+    ids: int
+    pairs: int
+    pairs_new: int
+    classes: tuple  # labels that it asks for; () where it asks for ids
 
 
 class Plan(Handle):
-    """What forgetting would do: made by Model.plan_forget(), done by Model.apply()."""
+    """What forgetting would do: made by Model.plan_forget() or read from a file, done by Model.apply()."""
 
     _free = staticmethod(lib.dkvb_plan_free)
+
+    @classmethod
+    def load(cls, path):
+        """Read a plan that was saved, to look at it or to apply it."""
+        out = POINTER(_ffi.Plan)()
+        lib.dkvb_plan_load(byref(out), _arrays.path(path), None)
+        return cls._adopt(out)
+
+    def save(self, path):
+        """Write the plan to a file, atomically. It is as private as the model: it has ids of rows, and values."""
+        lib.dkvb_plan_save(self._c, _arrays.path(path))
 
     @property
     def _raw(self):
@@ -65,7 +90,16 @@ class Plan(Handle):
                         bool(raw.can_be_forced), bool(raw.forced), raw.pairs, raw.pairs_new, raw.pairs_total, raw.rows,
                         raw.ids, raw.looked_at, raw.held_out, raw.exhausted, raw.again, raw.not_again, raw.lifted,
                         raw.keys == _ffi.DKVB_KEYS_PLACED, bool(raw.resumed),
-                        _struct.answer(Budget, raw.budget) if raw.budget_found else None)
+                        _struct.answer(Budget, raw.budget) if raw.budget_found else None, raw.forgotten)
+
+    @property
+    def requests(self):
+        """A PlannedRequest for each of several requests; () where there was one, not as a text."""
+        raw = self._raw
+        return tuple(PlannedRequest(one.line, bool(one.forgotten), one.entry or None, one.ids, one.pairs, one.pairs_new,
+                                    tuple(label for label in range(raw.class_count)
+                                          if one.classes and one.classes[label] == _ffi.DKVB_FORGET))
+                     for one in (raw.requests[i] for i in range(raw.request_count)))
 
     @property
     def refusal(self):
@@ -94,10 +128,12 @@ class Plan(Handle):
             return None
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_copy(byref(out), found)
-        return Mask._adopt_shaped(out, self._pairs_shape)
+        info = _struct.sized(_ffi.MaskInfo)
+        lib.dkvb_mask_get_info(out, byref(info))
+        return Mask._adopt_shaped(out, (info.codebooks, info.keys))
 
 
-def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=None, codeset=None,
+def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=None, requests=None, codeset=None,
                 strength="suppress", method=None, budget=None, seed=None, target=None, max_retain_drop=None,
                 max_class_loss=None, force=False, keys=None, features=None, feature_ids=None, reason=None, salt=None,
                 threads=0, progress=None):
@@ -125,6 +161,8 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         features = _arrays.floats(features, ("rows", info.input_dim), "features")
         feature_ids = None if feature_ids is None else _arrays.ids(feature_ids, len(features), "feature_ids")
         keys = keys or "place"
+    if requests is not None and not isinstance(requests, str):
+        requests = "".join(f"{_line(one)}\n" for one in requests)
     salt = _arrays.hash_bytes(salt, "salt")
     request = _struct.options(
         _ffi.ForgetRequest, strength=_STRENGTHS[strength], method=METHODS[method],
@@ -134,14 +172,19 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         max_retain_drop=max_retain_drop, max_class_loss=max_class_loss, force=int(bool(force)), keys=_KEYS[keys],
         features=_arrays.pointer(features), feature_rows=None if features is None else len(features),
         feature_columns=None if features is None else info.input_dim, feature_ids=_arrays.pointer(feature_ids),
-        reason=_arrays.text(reason, "reason"), salt=_arrays.pointer(salt))
+        reason=_arrays.text(reason, "reason"), salt=_arrays.pointer(salt),
+        requests=_arrays.text(requests, "requests"))
     out = POINTER(_ffi.Plan)()
     with LongCall(threads, progress) as run:
         lib.dkvb_forget_plan(byref(out), model._c, None if codeset is None else codeset._c, byref(request), byref(run))
-    plan = Plan._adopt(out)
-    plan._planned_on = model, codeset  # which the new values of an exact plan are for
-    plan._pairs_shape = info.codebooks, info.keys
-    return plan
+    return Plan._adopt(out)
+
+
+def _line(request):
+    """A request of several: one line."""
+    if not isinstance(request, str) or "\n" in request:
+        raise ValueError(f"requests: {request!r} found, each must be one line of text")
+    return request
 
 
 def _label(number, classes):
