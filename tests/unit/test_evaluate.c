@@ -124,7 +124,20 @@ static void without_labelled_rows_there_are_no_figures(void **state)
     assert_true(e.unlabelled == 0 && isnan(e.accuracy));
 }
 
-/* 9,000 rows are more than a block: messages and rows outside the scale go by the numbers of all of them. */
+struct watching {
+    uint64_t total, last, calls, stop_at;
+};
+
+static int watch(void *user, uint64_t done, uint64_t total)
+{
+    struct watching *w = user;
+
+    assert_true(done >= w->last && done <= total && total == w->total);
+    w->last = done;
+    return w->calls++ == w->stop_at;
+}
+
+/* 9,000 rows are more than a block: messages, progress and rows outside the scale go by the numbers of all of them. */
 static void rows_are_named_by_their_own_numbers(void **state)
 {
     enum { MANY = 9000, AT = 8500 };
@@ -134,6 +147,7 @@ static void rows_are_named_by_their_own_numbers(void **state)
     dkvb_evaluation e = DKVB_EVALUATION_INIT;
     dkvb_outside outside = DKVB_OUTSIDE_INIT;
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    struct watching w = {MANY, 0, 0, UINT64_MAX};
 
     (void)state;
     assert_true(x && y && c);
@@ -150,7 +164,10 @@ static void rows_are_named_by_their_own_numbers(void **state)
     assert_message("row 8500");
     x[AT * DIM + 2] = 1e6f;
     run.outside = &outside;
+    run.progress = watch;
+    run.user = &w;
     assert_ok(dkvb_model_evaluate(model, x, NULL, y, MANY, &e, &run));
+    assert_int_equal(w.last, MANY);
     assert_true(outside.searched == MANY && outside.rows == 1 && outside.first == AT);
     x[AT * DIM + 2] = NAN;
     assert_int_equal(dkvb_model_evaluate(model, x, NULL, y, MANY, &e, NULL), DKVB_EINVAL);
@@ -162,23 +179,10 @@ static void rows_are_named_by_their_own_numbers(void **state)
     free(x);
 }
 
-struct watching {
-    uint64_t last, calls, stop_at;
-};
-
-static int watch(void *user, uint64_t done, uint64_t total)
-{
-    struct watching *w = user;
-
-    assert_true(done >= w->last && done <= total && total == ROWS);
-    w->last = done;
-    return w->calls++ == w->stop_at;
-}
-
 static void progress_counts_all_rows_and_may_cancel_and_threads_change_nothing(void **state)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
-    struct watching w = {0, 0, UINT64_MAX};
+    struct watching w = {ROWS, 0, 0, UINT64_MAX};
     dkvb_evaluation e, other;
 
     (void)state;
@@ -192,7 +196,7 @@ static void progress_counts_all_rows_and_may_cancel_and_threads_change_nothing(v
     other = evaluate(NULL, &run);
     assert_true(e.loss == other.loss && e.right == other.right && e.calibration_error == other.calibration_error);
     run.progress = watch;
-    w = (struct watching){0, 0, 0};
+    w = (struct watching){ROWS, 0, 0, 0};
     assert_int_equal(dkvb_model_evaluate(model, rows, NULL, truth, ROWS, &e, &run), DKVB_ECANCELLED);
 }
 

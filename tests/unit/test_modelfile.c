@@ -960,6 +960,7 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     const char *path = temp_path("m.dkvb");
     dkvb_model *model = trained_model(1, codes), *loaded;
     dkvb_mask *mask = mask_for_class(model, codes, 1, 20);
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
     uint64_t entry;
 
     (void)state;
@@ -973,6 +974,8 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     assert_ok(dkvb_model_save(model, path));
     assert_ok(dkvb_model_load(&loaded, path, NULL));
     assert_string_equal(encoder_of(loaded), "descriptor 1");
+    assert_ok(dkvb_model_inspect(path, &info));
+    assert_null(info.encoder); /* no model is left that the text could be tied to */
     dkvb_model_free(loaded);
     dkvb_model_free(model);
     dkvb_mask_free(mask);
