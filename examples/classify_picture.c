@@ -56,10 +56,10 @@ static float *encode(const dkvb_encoder *encoder, char **paths, size_t n, uint32
 
     for (size_t i = 0; i < n; i++) {
         images[i] = (dkvb_image)DKVB_IMAGE_INIT;
-        must(dkvb_image_read(&images[i], paths[i], NULL));
+        must(dkvb_image_read(&images[i], paths[i], NULL, 0, NULL));
     }
     x = array(n * columns, sizeof *x);
-    must(dkvb_encoder_encode(encoder, images, n, x, NULL));
+    must(dkvb_encoder_encode(encoder, images, n, x, NULL, NULL));
     for (size_t i = 0; i < n; i++)
         dkvb_image_free(&images[i]);
     free(images);

@@ -12,7 +12,7 @@
  *
  *     dkvb_codebooks *cb;  dkvb_model *model;  dkvb_mask *mask;
  *
- *     dkvb_encoder_encode(encoder, images, n, x, NULL);            // rows of pictures, if any  encoder.h
+ *     dkvb_encoder_encode(encoder, images, n, x, NULL, NULL);      // rows of pictures, if any  encoder.h
  *     dkvb_codebooks_fit(&cb, x, n, dim, NULL, NULL);              // place the keys, once      codebooks.h
  *     dkvb_model_new(&model, cb, classes, NULL);                   //                           model.h
  *     dkvb_search(cb, NULL, x, n, 1, codes, NULL, NULL);           // one search a row, ever    search.h

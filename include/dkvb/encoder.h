@@ -131,26 +131,19 @@ DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 
 /**
- * Encode pictures.
- *
- * @param images  n pictures of any size (for `pixels`: of its size), all with the same struct_size.
- * @param x       float[n][dim], out. Undefined after a failure.
- * @param run     NULL: defaults. Progress counts pictures.
- * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_EFORMAT` if
- *         the weights are so large that a sum is not finite, `DKVB_ECANCELLED`, `DKVB_ENOMEM`. Pictures are fitted
- *         by workers, in memory from malloc().
- */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n,
-                                                        float *x, const dkvb_run_options *run);
-
-/**
  * Told of a picture that cannot be read, on the thread that made the call, in the order of the set, before it is left
  * out or ends the call. `message` is that of dkvb_last_error(). Return 0 to go on; anything else ends the call with
  * `DKVB_ECANCELLED`.
  */
 typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *message);
 
-/** How the pictures of a set are encoded. */
+/**
+ * Told what a network holds between its layers, on the thread that made the call: float[rows][columns], valid during
+ * the call. `name` is that of docs/encoder.md. Return 0 to go on; anything else ends the call with `DKVB_ECANCELLED`.
+ */
+typedef int (*dkvb_trace_fn)(void *user, const char *name, size_t rows, size_t columns, const float *values);
+
+/** How pictures are encoded. */
 typedef struct dkvb_encode_options {
     size_t struct_size;
     uint32_t skip_unreadable; /**< 1: pictures that cannot be read are left out; 0: the first one ends the call with
@@ -159,14 +152,30 @@ typedef struct dkvb_encode_options {
     uint32_t restart;         /**< of a file: 1: begin anew, whatever an interrupted call has left */
     uint8_t *readable;        /**< uint8[pictures of the call], out, or NULL: 0 where the picture could not be read */
     dkvb_unreadable_fn unreadable; /**< told of each, or NULL */
-    void *user;                    /**< handed to `unreadable` */
+    void *user;                    /**< handed to `unreadable` and `trace` */
+    dkvb_trace_fn trace;           /**< of one picture: told of every layer, to compare with another implementation */
 } dkvb_encode_options;
 
 #define DKVB_ENCODE_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_encode_options), 0, 0, 0, 0, 0, 0                                                                  \
+        sizeof(dkvb_encode_options), 0, 0, 0, 0, 0, 0, 0                                                               \
     }
 DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
+
+/**
+ * Encode pictures.
+ *
+ * @param images  n pictures of any size (for `pixels`: of its size), all with the same struct_size.
+ * @param x       float[n][dim], out. Undefined after a failure.
+ * @param opts    NULL: defaults. Of pictures in memory only `trace` is looked at.
+ * @param run     NULL: defaults. Progress counts pictures.
+ * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_EFORMAT` if
+ *         the weights are so large that a sum is not finite, `DKVB_ECANCELLED`, `DKVB_ENOMEM`. Pictures are fitted
+ *         by workers, in memory from malloc().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n,
+                                                        float *x, const dkvb_encode_options *opts,
+                                                        const dkvb_run_options *run);
 
 /**
  * Encode the pictures `first` to `first + n - 1` of a set; they are decoded on all threads, a few at a time.
@@ -217,16 +226,6 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                              const char *path, const dkvb_encode_options *opts,
                                                              dkvb_encode_report *report, const dkvb_run_options *run);
-
-/**
- * Told what a network holds between its layers, on the thread that made the call: float[rows][columns], valid during
- * the call. `name` is that of docs/encoder.md. Return 0 to go on; anything else ends the call with `DKVB_ECANCELLED`.
- */
-typedef int (*dkvb_trace_fn)(void *user, const char *name, size_t rows, size_t columns, const float *values);
-
-/** Encode one picture, and tell of every layer on the way: to compare with another implementation. x: float[dim]. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *image, float *x,
-                                                       dkvb_trace_fn trace, void *user);
 
 #ifdef __cplusplus
 }

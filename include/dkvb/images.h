@@ -54,7 +54,7 @@ enum { DKVB_CODEC_PNG = 1, DKVB_CODEC_JPEG = 2 };
 DKVB_API uint32_t dkvb_image_codecs(void);
 
 /**
- * Read a PNG or JPEG file, told by its first bytes.
+ * Read a PNG or JPEG file, told by its first bytes, or the bytes of one in memory.
  *
  * As PIL's `Image.open(path).convert("RGB")` does, to the level: palettes are looked up, transparency is dropped, gamma
  * and colour profiles are ignored, CMYK becomes RGB by the products of the complements. 16-bit samples keep their high
@@ -64,16 +64,15 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  *
  * The allocator gives all memory but what libjpeg works in, a few rows or the coefficients of a progressive picture.
  *
- * @param[out] out  left empty on failure.
+ * @param[out] out    left empty on failure.
+ * @param      path   of the file; where there are `bytes`, what messages call them.
+ * @param      bytes  uint8[size], the contents of a file; NULL: those of the file at `path`.
  * @return `DKVB_EINVAL`; `DKVB_EIO` if the file cannot be read; `DKVB_EFORMAT` if it is of another kind, is damaged or
  *         cut short, or is larger than DKVB_IMAGE_MAX_SIDE allows; `DKVB_ESTATE` if this build does not read its kind;
  *         `DKVB_ENOMEM`.
  */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const dkvb_allocator *allocator);
-
-/** The same from bytes in memory; `name` stands for the file in messages. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size,
-                                                      const char *name, const dkvb_allocator *allocator);
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const uint8_t *bytes,
+                                                    size_t size, const dkvb_allocator *allocator);
 
 /* Filters of resizing, both antialiased: wider when a picture gets smaller. */
 enum {

@@ -5,8 +5,6 @@
 #ifndef DKVB_VERSION_H
 #define DKVB_VERSION_H
 
-#include <stdint.h>
-
 #include "export.h"
 
 #define DKVB_VERSION_MAJOR 0
@@ -20,10 +18,7 @@
 extern "C" {
 #endif
 
-/** `DKVB_VERSION_NUMBER` of the library that is loaded, which may be newer than the header. */
-DKVB_API uint32_t dkvb_version_number(void);
-
-/** `DKVB_VERSION_STRING` of the library that is loaded. Static; never freed. */
+/** `DKVB_VERSION_STRING` of the library that is loaded, which may be newer than the header. Static; never freed. */
 DKVB_API const char *dkvb_version_string(void);
 
 #ifdef __cplusplus

@@ -138,7 +138,7 @@ static dkvb_status folder_read(const struct dkvb_imageset *set, uint64_t index, 
     char full[PATH_MAX];
     dkvb_status rc = join(full, set->path, f->names.data + entry_at(&f->pictures, (size_t)index)->path);
 
-    return rc ? rc : dkvb_image_read(out, full, allocator);
+    return rc ? rc : dkvb_image_read(out, full, NULL, 0, allocator);
 }
 
 static size_t folder_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)

@@ -129,20 +129,12 @@ static dkvb_status decode(dkvb_image *out, const struct codec *codec, const stru
     return rc;
 }
 
-dkvb_status dkvb_image_decode(dkvb_image *out, const uint8_t *bytes, size_t size, const char *name,
-                              const dkvb_allocator *allocator)
+static dkvb_status decode_bytes(dkvb_image *out, const struct dkvb__encoded *in)
 {
     const struct codec *codec = NULL;
-    dkvb_status rc = dkvb__image_begin(out, allocator);
+    dkvb_status rc = find_codec(&codec, in->bytes, in->size, in->size, in->name);
 
-    if (rc)
-        return rc;
-    if (!bytes || !name)
-        return dkvb__image_end(out, dkvb__fail(DKVB_EINVAL, "%s is NULL", bytes ? "name" : "bytes"));
-    rc = find_codec(&codec, bytes, size, size, name);
-    if (!rc)
-        rc = decode(out, codec, &(struct dkvb__encoded){bytes, size, name});
-    return dkvb__image_end(out, rc);
+    return rc ? rc : decode(out, codec, in);
 }
 
 static dkvb_status decode_file(dkvb_image *out, const struct codec *codec, const struct dkvb__file *file)
@@ -164,16 +156,18 @@ static dkvb_status decode_file(dkvb_image *out, const struct codec *codec, const
     return rc;
 }
 
-dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const dkvb_allocator *allocator)
+dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const uint8_t *bytes, size_t size,
+                            const dkvb_allocator *allocator)
 {
     uint8_t start[DKVB__SIGNATURE_SIZE];
     const struct codec *codec = NULL;
     struct dkvb__file file;
-    size_t size;
     dkvb_status rc = dkvb__image_begin(out, allocator);
 
     if (rc)
         return rc;
+    if (path && bytes)
+        return dkvb__image_end(out, decode_bytes(out, &(struct dkvb__encoded){bytes, size, path}));
     rc = path ? dkvb__file_open(&file, path) : dkvb__fail(DKVB_EINVAL, "path is NULL");
     if (rc)
         return dkvb__image_end(out, rc);

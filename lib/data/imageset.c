@@ -19,7 +19,7 @@ static dkvb_status file_read(const struct dkvb_imageset *set, uint64_t index, dk
                              const dkvb_allocator *allocator)
 {
     (void)index;
-    return dkvb_image_read(out, set->path, allocator);
+    return dkvb_image_read(out, set->path, NULL, 0, allocator);
 }
 
 static size_t file_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)

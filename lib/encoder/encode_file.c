@@ -128,6 +128,8 @@ static dkvb_status check(struct work *w, const char *path, const dkvb_encode_opt
         w->o.dtype = DKVB_DTYPE_F32;
     if (!rc && w->o.dtype != DKVB_DTYPE_F32 && w->o.dtype != DKVB_DTYPE_F16)
         rc = dkvb__fail(DKVB_EINVAL, "encode: dtype is %u, rows are float32 or float16", w->o.dtype);
+    if (!rc && w->o.trace)
+        rc = dkvb__fail(DKVB_EINVAL, "encode: a trace is of one picture, not of a file");
     if (!rc && w->o.restart > 1)
         rc = dkvb__fail(DKVB_EINVAL, "encode: restart is %u, it must be 0 or 1", w->o.restart);
     return rc ? rc : dkvb_imageset_spare(w->set, path);

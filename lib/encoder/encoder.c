@@ -280,6 +280,7 @@ static dkvb_status check_rows(const struct batch *b, const float *x, size_t rows
 
 static dkvb_status encode_batch(struct batch *b, float *x, const dkvb_encode_options *o, const struct dkvb__run *run)
 {
+    const struct dkvb__trace shown = {o->trace, o->user};
     struct dkvb__view views[DKVB__ENCODER_BATCH];
     size_t readable = 0;
     dkvb_status rc = DKVB_OK;
@@ -292,7 +293,8 @@ static dkvb_status encode_batch(struct batch *b, float *x, const dkvb_encode_opt
                                                     b->fitted[i].channels};
     }
     if (!rc && readable > 0)
-        rc = b->encoder->network->encode(b->encoder->state, views, readable, x, run, NULL, &b->encoder->mem);
+        rc = b->encoder->network->encode(b->encoder->state, views, readable, x, run, o->trace ? &shown : NULL,
+                                         &b->encoder->mem);
     if (!rc)
         rc = check_rows(b, x, readable);
     if (!rc)
@@ -337,17 +339,29 @@ static dkvb_status check_image(const dkvb_image *image, size_t i, size_t size)
     return DKVB_OK;
 }
 
-dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n, float *x,
-                                const dkvb_run_options *run)
+static dkvb_status take_encoding(dkvb_encode_options *o, const dkvb_encode_options *opts, size_t n)
 {
-    dkvb_encode_options nothing = DKVB_ENCODE_OPTIONS_INIT;
-    dkvb_status rc = DKVB_OK;
+    dkvb_status rc = dkvb__take_options(o, sizeof *o, opts, "encode options");
+
+    if (!rc && o->skip_unreadable > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "encode: skip_unreadable is %u, it must be 0 or 1", o->skip_unreadable);
+    if (!rc && o->trace && n != 1)
+        rc = dkvb__fail(DKVB_EINVAL, "encode: a trace is of one picture, not of %zu", n);
+    return rc;
+}
+
+dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n, float *x,
+                                const dkvb_encode_options *opts, const dkvb_run_options *run)
+{
+    dkvb_encode_options o = DKVB_ENCODE_OPTIONS_INIT;
+    dkvb_status rc;
 
     if (!encoder || (n > 0 && (!images || !x)))
         return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !images ? "images" : "x");
+    rc = take_encoding(&o, opts, n);
     for (size_t i = 0; i < n && !rc; i++)
         rc = check_image(image_at(images, i), i, images->struct_size);
-    return rc ? rc : encode_all(encoder, (struct source){.images = images}, n, x, &nothing, run);
+    return rc ? rc : encode_all(encoder, (struct source){.images = images}, n, x, &o, run);
 }
 
 dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set, uint64_t first, size_t n,
@@ -359,11 +373,9 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
 
     if (!encoder || !set || (n > 0 && !x))
         return dkvb__fail(DKVB_EINVAL, "encode: %s is NULL", !encoder ? "encoder" : !set ? "set" : "x");
-    rc = dkvb__take_options(&o, sizeof o, opts, "encode options");
+    rc = take_encoding(&o, opts, n);
     if (!rc)
         rc = dkvb__take_options(&r, sizeof r, run, "run options");
-    if (!rc && o.skip_unreadable > 1)
-        rc = dkvb__fail(DKVB_EINVAL, "encode: skip_unreadable is %u, it must be 0 or 1", o.skip_unreadable);
     if (!rc && (first > set->info.pictures || n > set->info.pictures - first))
         rc = dkvb__fail(DKVB_ENOTFOUND, "encode: pictures %llu to %llu of a set of %llu", (unsigned long long)first,
                         (unsigned long long)(first + n), (unsigned long long)set->info.pictures);
@@ -372,37 +384,4 @@ dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imag
     if (encoder->info.kind == DKVB_ENCODER_PIXELS && set->info.width > 0)
         r.threads = 1; /* copies of what lies in memory: more threads are no faster */
     return encode_all(encoder, (struct source){.set = set, .first = first}, n, x, &o, &r);
-}
-
-dkvb_status dkvb_encoder_trace(const dkvb_encoder *encoder, const dkvb_image *image, float *x, dkvb_trace_fn trace,
-                               void *user)
-{
-    struct dkvb__trace shown = {trace, user};
-    struct dkvb__run run;
-    dkvb_image given, turned = DKVB_IMAGE_INIT, fitted = DKVB_IMAGE_INIT;
-    struct dkvb__view view;
-    dkvb_status rc;
-
-    if (!encoder || !image || !x || !trace)
-        return dkvb__fail(DKVB_EINVAL, "trace: encoder, image, x and trace are wanted, one is NULL");
-    rc = check_image(image, 0, image->struct_size);
-    if (!rc && encoder->network->check)
-        rc = encoder->network->check(encoder->state, image, "0");
-    if (!rc)
-        rc = dkvb__run_take(&run, NULL);
-    if (!rc && encoder->info.upright && image->orientation > 1)
-        rc = dkvb__image_turned(&turned, image, NULL);
-    given = turned.pixels ? turned : *image;
-    if (!rc)
-        rc = fit(&fitted, &given, &encoder->info);
-    if (rc) {
-        dkvb_image_free(&turned);
-        return rc;
-    }
-    view = (struct dkvb__view){fitted.pixels, fitted.width, fitted.height, fitted.channels};
-    rc = encoder->network->encode(encoder->state, &view, 1, x, &run, &shown, &encoder->mem);
-    if (encoder->info.shorter > 0)
-        dkvb_image_free(&fitted);
-    dkvb_image_free(&turned);
-    return rc;
 }

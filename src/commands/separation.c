@@ -309,7 +309,7 @@ int cmd_separation(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &s.args, &code))
         return code;
     if (!s.args.features == !s.args.codes)
-        return args_misused(&command, "one of --features and --codes is wanted");
+        return args_misused(&command, "one of --features and --codes must be given");
     if (s.args.codes && (code = codeset_is(s.args.codes, &s.kept)) != EXIT_SUCCESS)
         return code;
     if (!s.args.labels == !s.kept)

@@ -109,8 +109,8 @@ mkdir in
 cp codes.npy in/jaccard.csv
 files=$(ls . in)
 refused 2 'an output and --codes are the same file' "$dkvb" separation m.dkvb --codes in/jaccard.csv --labels y.npy --csv in
-refused 2 'one of --features and --codes is wanted' "$dkvb" separation m.dkvb --labels y.npy
-refused 2 'one of --features and --codes is wanted' "$dkvb" separation m.dkvb --codes codes.npy --features x.npy \
+refused 2 'one of --features and --codes must be given' "$dkvb" separation m.dkvb --labels y.npy
+refused 2 'one of --features and --codes must be given' "$dkvb" separation m.dkvb --codes codes.npy --features x.npy \
     --labels y.npy
 refused 2 '--labels is missing' "$dkvb" separation m.dkvb --codes codes.npy
 refused 1 'wrong.npy and y.npy: codes: row 41, codebook 3 names key 32' "$dkvb" separation m.dkvb --codes wrong.npy \

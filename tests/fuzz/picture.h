@@ -31,7 +31,7 @@ static inline void use_picture(const uint8_t *bytes, size_t size)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
 
-    if (dkvb_image_decode(&image, bytes, size, "input", NULL) == DKVB_OK)
+    if (dkvb_image_read(&image, "input", bytes, size, NULL) == DKVB_OK)
         fit_picture(&image);
     else if (image.pixels)
         abort();

@@ -88,7 +88,7 @@ def levels(call, *arguments):
 
 
 def read(image, path):
-    lib.dkvb_image_read(image, path, None)
+    lib.dkvb_image_read(image, path, None, 0, None)
 
 
 def as_image(pixels):

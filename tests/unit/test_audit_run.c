@@ -491,7 +491,7 @@ static void rows_have_the_ids_of_their_training(void **state)
 
 static void rows_of_many_classes_leave_out_what_attacks_a_class(void **state)
 {
-    const uint64_t some[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    const uint64_t some[] = {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21}; /* of two classes of four */
     dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
     dkvb_audit_options o = small_options();
     const dkvb_audit_figure *f;
@@ -503,7 +503,7 @@ static void rows_of_many_classes_leave_out_what_attacks_a_class(void **state)
     request.row_count = sizeof some / sizeof *some;
     r = audit(model, &request, &o);
     assert_int_equal(r->members, request.row_count);
-    assert_true(r->class_count > 1);
+    assert_int_equal(r->class_count, 2);
     assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_DROPPED, 0)); /* they are no classes whose columns could go */
     f = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_CONSTANT_CLASS);
     assert_int_equal(f->measured, 0);
@@ -512,6 +512,27 @@ static void rows_of_many_classes_leave_out_what_attacks_a_class(void **state)
     assert_string_equal(f->key, "constant_class");
     assert_int_equal(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LIRA)->measured, 0);
     assert_int_equal(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LOSS)->measured, 1);
+    dkvb_audit_report_free(r);
+}
+
+static void rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out(void **state)
+{
+    uint64_t some[12];
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    dkvb_audit_options o = small_options();
+    dkvb_audit_report *r;
+
+    (void)state;
+    for (size_t row = 0, count = 0; count < sizeof some / sizeof *some; row++)
+        if (labels[row] == FORGOTTEN)
+            some[count++] = row;
+    o.shadows = 0;
+    request.rows = some;
+    request.row_count = sizeof some / sizeof *some;
+    r = audit(model, &request, &o);
+    assert_int_equal(r->class_count, 1);
+    assert_int_equal(dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, DKVB_AUDIT_CONSTANT_CLASS)->measured, 1);
+    assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_DROPPED, 0));
     dkvb_audit_report_free(r);
 }
 
@@ -802,6 +823,7 @@ int main(void)
         cmocka_unit_test(the_reference_differs_from_itself_in_nothing),
         cmocka_unit_test(rows_have_the_ids_of_their_training),
         cmocka_unit_test(rows_of_many_classes_leave_out_what_attacks_a_class),
+        cmocka_unit_test(rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out),
         cmocka_unit_test(every_figure_has_a_name_of_its_own),
         cmocka_unit_test(a_codeset_is_the_recipe),
         cmocka_unit_test(what_cannot_be_audited_is_named),

@@ -200,7 +200,7 @@ static void rows_of(const char *path, uint32_t activation, float *x, char *ident
 
     if (open_toy(&e, path, activation, NULL) != DKVB_OK)
         fail_msg("%s", dkvb_last_error());
-    assert_ok(dkvb_encoder_encode(e, images, 2, x, NULL));
+    assert_ok(dkvb_encoder_encode(e, images, 2, x, NULL, NULL));
     snprintf(identity, DKVB_ENCODER_IDENTITY_SIZE, "%s", e->info.identity);
     dkvb_encoder_free(e);
 }
@@ -336,7 +336,7 @@ static void rows_that_are_not_finite_are_refused(void **state)
 
     (void)state;
     assert_ok(open_toy(&e, write_toy((struct toy){.scale = 1e38}), 0, NULL));
-    assert_int_equal(dkvb_encoder_encode(e, images, 2, x, NULL), DKVB_EFORMAT);
+    assert_int_equal(dkvb_encoder_encode(e, images, 2, x, NULL, NULL), DKVB_EFORMAT);
     assert_message("not finite");
     dkvb_encoder_free(e);
 }
@@ -354,7 +354,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
         dkvb_status rc = open_toy(&e, path, 0, &mem);
 
         if (rc == DKVB_OK)
-            rc = dkvb_encoder_encode(e, images, 2, x, NULL);
+            rc = dkvb_encoder_encode(e, images, 2, x, NULL, NULL);
         dkvb_encoder_free(e);
         assert_int_equal(failing.live, 0);
         if (rc == DKVB_OK)

@@ -42,7 +42,7 @@ static void encode(const uint8_t *pixels, uint32_t channels, float row[COLUMNS])
     dkvb_image image = picture(copy, channels);
 
     memcpy(copy, pixels, (size_t)SIDE * SIDE * channels);
-    assert_ok(dkvb_encoder_encode(encoder, &image, 1, row, NULL));
+    assert_ok(dkvb_encoder_encode(encoder, &image, 1, row, NULL, NULL));
 }
 
 /* Of one colour. */
@@ -216,7 +216,7 @@ static void a_row_is_the_pictures_alone(void **state)
         dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
 
         run.threads = threads;
-        assert_ok(dkvb_encoder_encode(encoder, images, MANY, together[0], &run));
+        assert_ok(dkvb_encoder_encode(encoder, images, MANY, together[0], NULL, &run));
         for (uint32_t i = 0; i < MANY; i++) {
             encode(pixels[i], 3, alone);
             assert_memory_equal(alone, together[i], sizeof alone);
@@ -266,11 +266,14 @@ static void a_trace_shows_the_parts_in_their_order_a_cell_a_row(void **state)
     uint8_t pixels[SIDE * SIDE * 3];
     struct seen seen = {.parts = 0};
     dkvb_image image = picture(pixels, 3);
+    dkvb_encode_options o = DKVB_ENCODE_OPTIONS_INIT;
     float row[COLUMNS];
 
     (void)state;
     scatter(pixels, sizeof pixels, 5, 256);
-    assert_ok(dkvb_encoder_trace(encoder, &image, row, look, &seen));
+    o.trace = look;
+    o.user = &seen;
+    assert_ok(dkvb_encoder_encode(encoder, &image, 1, row, &o, NULL));
     assert_int_equal(seen.parts, 5);
     for (size_t i = 0; i < seen.parts; i++) {
         assert_string_equal(seen.names[i], names[i]);

@@ -65,7 +65,7 @@ static void pixels_are_their_values(void **state)
     assert_non_null(x);
     assert_int_equal(dim_of(e), COLUMNS);
     assert_string_equal(e->info.identity, "pixels");
-    assert_ok(dkvb_encoder_encode(e, images, MANY, x, NULL));
+    assert_ok(dkvb_encoder_encode(e, images, MANY, x, NULL, NULL));
     for (size_t i = 0; i < MANY; i++)
         for (size_t j = 0; j < COLUMNS; j++)
             assert_true(x[i * COLUMNS + j] == (float)pixels[i][j] / 255.0f);
@@ -79,7 +79,7 @@ static void pixels_take_one_size(void **state)
     float x[(SIDE + 1) * (SIDE + 1) * 3];
 
     (void)state;
-    assert_int_equal(dkvb_encoder_encode(e, images, 1, x, NULL), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_encoder_encode(e, images, 1, x, NULL, NULL), DKVB_EMISMATCH);
     assert_message("picture 0 is 9 x 9 x 3, 10 x 10 x 3 is wanted");
     dkvb_encoder_free(e);
 }
@@ -117,13 +117,13 @@ static void what_is_no_picture_is_refused(void **state)
 
     (void)state;
     bad.channels = 2;
-    assert_int_equal(dkvb_encoder_encode(e, &bad, 1, x, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_encoder_encode(e, &bad, 1, x, NULL, NULL), DKVB_EINVAL);
     assert_message("picture 0");
     bad = images[0];
     bad.struct_size = 4;
-    assert_int_equal(dkvb_encoder_encode(e, &bad, 1, x, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_encoder_encode(e, NULL, 1, x, NULL), DKVB_EINVAL);
-    assert_ok(dkvb_encoder_encode(e, NULL, 0, NULL, NULL));
+    assert_int_equal(dkvb_encoder_encode(e, &bad, 1, x, NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_encoder_encode(e, NULL, 1, x, NULL, NULL), DKVB_EINVAL);
+    assert_ok(dkvb_encoder_encode(e, NULL, 0, NULL, NULL, NULL));
     dkvb_encoder_free(e);
 }
 
@@ -137,13 +137,13 @@ static void a_row_does_not_depend_on_its_neighbours_or_on_threads(void **state)
     (void)state;
     assert_non_null(all);
     assert_non_null(again);
-    assert_ok(dkvb_encoder_encode(e, images, MANY, all, NULL));
+    assert_ok(dkvb_encoder_encode(e, images, MANY, all, NULL, NULL));
     for (run.threads = 1; run.threads < 4; run.threads++) {
-        assert_ok(dkvb_encoder_encode(e, images, MANY, again, &run));
+        assert_ok(dkvb_encoder_encode(e, images, MANY, again, NULL, &run));
         assert_memory_equal(all, again, MANY * dim * sizeof *all);
     }
     for (size_t i = 0; i < MANY; i++)
-        assert_ok(dkvb_encoder_encode(e, &images[i], 1, again + i * dim, NULL));
+        assert_ok(dkvb_encoder_encode(e, &images[i], 1, again + i * dim, NULL, NULL));
     assert_memory_equal(all, again, MANY * dim * sizeof *all);
     free(all);
     free(again);
@@ -175,11 +175,11 @@ static void progress_counts_pictures_and_can_stop(void **state)
     assert_non_null(x);
     run.progress = count;
     run.user = &c;
-    assert_ok(dkvb_encoder_encode(e, images, MANY, x, &run));
+    assert_ok(dkvb_encoder_encode(e, images, MANY, x, NULL, &run));
     assert_int_equal(c.done, MANY);
     assert_int_equal(c.total, MANY);
     c = (struct counted){.stop_at = 1};
-    assert_int_equal(dkvb_encoder_encode(e, images, MANY, x, &run), DKVB_ECANCELLED);
+    assert_int_equal(dkvb_encoder_encode(e, images, MANY, x, NULL, &run), DKVB_ECANCELLED);
     assert_true(c.done < MANY);
     free(x);
     dkvb_encoder_free(e);
@@ -273,7 +273,7 @@ static void a_set_gives_the_rows_of_its_pictures(void **state)
     assert_ok(dkvb_encoder_encode_set(e, set, 10, 4, of_set, NULL, NULL));
     for (size_t i = 0; i < 4; i++) {
         assert_ok(dkvb_imageset_read(set, 10 + i, &image, NULL));
-        assert_ok(dkvb_encoder_encode(e, &image, 1, of_image, NULL));
+        assert_ok(dkvb_encoder_encode(e, &image, 1, of_image, NULL, NULL));
         assert_memory_equal(of_set + i * dim, of_image, dim * sizeof *of_image);
         dkvb_image_free(&image);
     }
@@ -301,17 +301,24 @@ static void a_trace_ends_in_the_row(void **state)
 {
     dkvb_encoder *e = open_pixels(SIDE);
     float x[COLUMNS], row[COLUMNS];
+    dkvb_encode_options o = DKVB_ENCODE_OPTIONS_INIT;
     size_t seen = 0;
 
     (void)state;
-    assert_ok(dkvb_encoder_encode(e, images, 1, row, NULL));
-    assert_ok(dkvb_encoder_trace(e, images, x, see, &seen));
+    o.trace = see;
+    o.user = &seen;
+    assert_ok(dkvb_encoder_encode(e, images, 1, row, NULL, NULL));
+    assert_int_equal(dkvb_encoder_encode(e, images, 2, NULL, &o, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_encoder_encode(e, images, 0, x, &o, NULL), DKVB_EINVAL);
+    assert_message("a trace is of one picture, not of 0");
+    assert_ok(dkvb_encoder_encode(e, images, 1, x, &o, NULL));
     assert_int_equal(seen, COLUMNS);
     assert_memory_equal(x, row, sizeof row);
-    assert_int_equal(dkvb_encoder_trace(e, images, x, see_no_more, &seen), DKVB_ECANCELLED);
+    o.trace = see_no_more;
+    assert_int_equal(dkvb_encoder_encode(e, images, 1, x, &o, NULL), DKVB_ECANCELLED);
     dkvb_encoder_free(e);
     e = open_pixels(SIDE - 1);
-    assert_int_equal(dkvb_encoder_trace(e, images, x, see, &seen), DKVB_EMISMATCH);
+    assert_int_equal(dkvb_encoder_encode(e, images, 1, x, &o, NULL), DKVB_EMISMATCH);
     dkvb_encoder_free(e);
 }
 
@@ -331,7 +338,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
         o.allocator = &mem;
         rc = dkvb_encoder_open(&e, DKVB_ENCODER_PIXELS, &o);
         if (rc == DKVB_OK)
-            rc = dkvb_encoder_encode(e, images, 1, x, NULL);
+            rc = dkvb_encoder_encode(e, images, 1, x, NULL, NULL);
         dkvb_encoder_free(e);
         assert_int_equal(failing.live, 0);
         if (rc == DKVB_OK)

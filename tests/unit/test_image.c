@@ -23,7 +23,7 @@ static void need(uint32_t codec)
 static void decode(dkvb_image *image, const uint8_t *bytes, size_t size)
 {
     *image = (dkvb_image)DKVB_IMAGE_INIT;
-    if (dkvb_image_decode(image, bytes, size, "a picture", NULL) != DKVB_OK)
+    if (dkvb_image_read(image, "a picture", bytes, size, NULL) != DKVB_OK)
         fail_msg("%s", dkvb_last_error());
 }
 
@@ -44,7 +44,7 @@ static void assert_picture(const struct png *png, uint32_t channels, const char 
 static dkvb_status refused(const uint8_t *bytes, size_t size, const char *part)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
-    dkvb_status rc = dkvb_image_decode(&image, bytes, size, "a picture", NULL);
+    dkvb_status rc = dkvb_image_read(&image, "a picture", bytes, size, NULL);
 
     assert_int_not_equal(rc, DKVB_OK);
     assert_null(image.pixels);
@@ -157,7 +157,7 @@ static void every_cut_png_is_refused(void **state)
 static void read_or_refuse(const uint8_t *bytes, size_t size)
 {
     dkvb_image image = DKVB_IMAGE_INIT;
-    dkvb_status rc = dkvb_image_decode(&image, bytes, size, "a picture", NULL);
+    dkvb_status rc = dkvb_image_read(&image, "a picture", bytes, size, NULL);
 
     if (rc == DKVB_OK) {
         uint8_t *copy = malloc((size_t)image.width * image.height * image.channels);
@@ -283,7 +283,7 @@ static size_t memory_for(const uint8_t *bytes, size_t size, const char *part)
     dkvb_allocator a = {measured_get, measured_release, &mem};
     dkvb_image image = DKVB_IMAGE_INIT;
 
-    assert_int_equal(dkvb_image_decode(&image, bytes, size, "a picture", &a), DKVB_EFORMAT);
+    assert_int_equal(dkvb_image_read(&image, "a picture", bytes, size, &a), DKVB_EFORMAT);
     assert_message(part);
     assert_int_equal(mem.live, 0);
     return mem.peak;
@@ -326,7 +326,7 @@ static void texts_and_profiles_are_not_unpacked(void **state)
     need(DKVB_CODEC_PNG);
     snprintf(path, sizeof path, "%s/png/text-bomb", DKVB_CORPUS);
     bytes = read_file(path, &size);
-    assert_ok(dkvb_image_decode(&image, bytes + 1, size - 1, "a picture", &a)); /* behind the target's switch */
+    assert_ok(dkvb_image_read(&image, "a picture", bytes + 1, size - 1, &a)); /* behind the target's switch */
     assert_in_range(mem.peak, 1, 200000);
     dkvb_image_free(&image);
     free(bytes);
@@ -349,7 +349,7 @@ static void every_allocation_may_fail(void **state)
             dkvb_allocator a = {measured_get, measured_release, &mem};
             dkvb_image image = DKVB_IMAGE_INIT, fitted = DKVB_IMAGE_INIT;
 
-            rc = dkvb_image_read(&image, data_path, &a);
+            rc = dkvb_image_read(&image, data_path, NULL, 0, &a);
             if (!rc)
                 rc = dkvb__image_fit(&fitted, &image, 3, 2, DKVB_FILTER_BICUBIC, &a);
             dkvb_image_free(&image);
@@ -373,12 +373,12 @@ static void what_is_no_picture_is_named(void **state)
     assert_int_equal(refused(gif, 0, "is empty; a PNG or JPEG file must be given"), DKVB_EFORMAT);
     if (!(dkvb_image_codecs() & DKVB_CODEC_PNG))
         assert_int_equal(refused(file, size, "a PNG file, which this build"), DKVB_ESTATE);
-    assert_int_equal(dkvb_image_read(&image, temp_path("nowhere.png"), NULL), DKVB_EIO);
-    assert_int_equal(dkvb_image_read(&image, temp_folder(), NULL), DKVB_EIO);
-    assert_int_equal(dkvb_image_read(&image, NULL, NULL), DKVB_EINVAL);
-    assert_int_equal(dkvb_image_read(NULL, "x", NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_image_read(&image, temp_path("nowhere.png"), NULL, 0, NULL), DKVB_EIO);
+    assert_int_equal(dkvb_image_read(&image, temp_folder(), NULL, 0, NULL), DKVB_EIO);
+    assert_int_equal(dkvb_image_read(&image, NULL, NULL, 0, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_image_read(NULL, "x", NULL, 0, NULL), DKVB_EINVAL);
     image.struct_size = 8;
-    assert_int_equal(dkvb_image_read(&image, "x", NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_image_read(&image, "x", NULL, 0, NULL), DKVB_EINVAL);
     assert_message("struct_size is 8");
 }
 

@@ -462,16 +462,18 @@ class EncoderInfo(Structure):
 UnreadableFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_char_p)
 
 
+TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_float))
+
+
 class EncodeOptions(Structure):
     _fields_ = _sized((c_uint32, "skip_unreadable dtype restart"), (POINTER(c_uint8), "readable"),
-                      (UnreadableFn, "unreadable"), (c_void_p, "user"))
+                      (UnreadableFn, "unreadable"), (c_void_p, "user"), (TraceFn, "trace"))
 
 
 class EncodeReport(Structure):
     _fields_ = _sized((c_uint64, "pictures rows unreadable resumed kept"))
 
 
-TraceFn = CFUNCTYPE(c_int, c_void_p, c_char_p, c_size_t, c_size_t, POINTER(c_float))
 
 
 class CodesetOptions(Structure):
@@ -642,7 +644,6 @@ _audit = POINTER(AuditReport)
 
 PROTOTYPES = {
     # version.h, status.h, init.h, runtime.h
-    "dkvb_version_number": (c_uint32, ()),
     "dkvb_version_string": (c_char_p, ()),
     "dkvb_name": (c_char_p, (c_uint32, c_int64)),
     "dkvb_last_error": (c_char_p, ()),
@@ -790,8 +791,7 @@ PROTOTYPES = {
     # images.h
     "dkvb_image_free": (None, (_image,)),
     "dkvb_image_codecs": (c_uint32, ()),
-    "dkvb_image_read": (Status, (_image, c_char_p, _allocator)),
-    "dkvb_image_decode": (Status, (_image, _u8, c_size_t, c_char_p, _allocator)),
+    "dkvb_image_read": (Status, (_image, c_char_p, _u8, c_size_t, _allocator)),
     "dkvb_imageset_open": (Status, (POINTER(_imageset), c_char_p, POINTER(ImagesetOptions))),
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
@@ -805,11 +805,10 @@ PROTOTYPES = {
     "dkvb_encoder_open": (Status, (POINTER(_encoder), c_uint32, POINTER(EncoderOptions))),
     "dkvb_encoder_free": (None, (_encoder,)),
     "dkvb_encoder_get_info": (Status, (_encoder, POINTER(EncoderInfo))),
-    "dkvb_encoder_encode": (Status, (_encoder, _image, c_size_t, _f32, _run)),
+    "dkvb_encoder_encode": (Status, (_encoder, _image, c_size_t, _f32, POINTER(EncodeOptions), _run)),
     "dkvb_encoder_encode_set": (Status, (_encoder, _imageset, c_uint64, c_size_t, _f32, POINTER(EncodeOptions), _run)),
     "dkvb_encoder_encode_file": (Status, (_encoder, _imageset, c_char_p, POINTER(EncodeOptions), POINTER(EncodeReport),
                                           _run)),
-    "dkvb_encoder_trace": (Status, (_encoder, _image, _f32, TraceFn, c_void_p)),
 
     # fit.h
     "dkvb_fit_suit": (Status, (POINTER(Settings), c_size_t, c_size_t, c_uint32, c_uint32, c_uint64)),

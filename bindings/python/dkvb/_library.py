@@ -50,15 +50,15 @@ def _declare(library, name):
 
 
 def _check_version(library, name):
-    library.dkvb_version_number.restype = ctypes.c_uint32
-    major = library.dkvb_version_number() // 10000
+    library.dkvb_version_string.restype = ctypes.c_char_p
+    major = int(library.dkvb_version_string().split(b".")[0])
     if major != _ffi.ABI_MAJOR:
         raise ImportError(f"dkvb: {name} has major version {major}, these bindings want {_ffi.ABI_MAJOR}")
 
 
 def _load():
     library, name = _open()
-    if not hasattr(library, "dkvb_version_number"):
+    if not hasattr(library, "dkvb_version_string"):
         raise ImportError(f"dkvb: {name} is not libdkvb")
     _check_version(library, name)
     _declare(library, name)

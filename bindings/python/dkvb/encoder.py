@@ -110,7 +110,7 @@ class Encoder(Handle):
         raw, kept = _raw_images(pictures)
         x = np.empty((len(raw), self.info.dim), np.float32)
         with LongCall(threads, progress) as run:
-            lib.dkvb_encoder_encode(self._c, raw, len(raw), _arrays.pointer(x), byref(run))
+            lib.dkvb_encoder_encode(self._c, raw, len(raw), _arrays.pointer(x), None, byref(run))
         del kept
         return x
 
@@ -155,8 +155,9 @@ class Encoder(Handle):
         def show(_user, name, rows, columns, values):
             seen[name.decode("utf-8")] = np.ctypeslib.as_array(values, (rows, columns)).copy()
 
-        with LongCall(callbacks=callbacks):
-            lib.dkvb_encoder_trace(self._c, byref(raw), _arrays.pointer(x), callbacks.wrap(_ffi.TraceFn, show), None)
+        opts = _struct.options(_ffi.EncodeOptions, trace=callbacks.wrap(_ffi.TraceFn, show))
+        with LongCall(callbacks=callbacks) as run:
+            lib.dkvb_encoder_encode(self._c, byref(raw), 1, _arrays.pointer(x), byref(opts), byref(run))
         return x, seen
 
     def __repr__(self):

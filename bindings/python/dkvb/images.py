@@ -52,14 +52,14 @@ def read_image(path, *, upright=False):
     if upright:
         return ImageSet(path, "file", upright=True).read(0)
     raw = _struct.sized(_ffi.Image)
-    lib.dkvb_image_read(byref(raw), _arrays.path(path), None)
+    lib.dkvb_image_read(byref(raw), _arrays.path(path), None, 0, None)
     return _array(raw)
 
 
 def decode_image(data, name="picture"):
     """The same from bytes in memory; `name` stands for the file in messages."""
     data, raw = np.frombuffer(data, np.uint8), _struct.sized(_ffi.Image)
-    lib.dkvb_image_decode(byref(raw), _arrays.pointer(data), len(data), _arrays.text(name, "name"), None)
+    lib.dkvb_image_read(byref(raw), _arrays.text(name, "name"), _arrays.pointer(data), len(data), None)
     return _array(raw)
 
 
