@@ -193,7 +193,8 @@ enum { DKVB_FIND_NAME_OR_INDEX = 0, DKVB_FIND_NAME = 1 };
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_find_class(const dkvb_model *model, const char *word, uint32_t how,
                                                           uint32_t *label);
 
-/** Name of a class, or NULL if it has none or does not exist, or if the model is NULL. Tied to the model, until the name is changed. */
+/** Name of a class, or NULL if it has none or does not exist, or if the model is NULL. Tied to the model, until the
+ * name is changed. */
 DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);
 
 /**

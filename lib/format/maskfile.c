@@ -22,7 +22,8 @@ dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path)
     dkvb__write32(shape, mask->codebooks);
     dkvb__write32(shape + 4, mask->keys);
     memcpy(shape + AT_BIRTH, mask->birth, sizeof mask->birth);
-    return dkvb__container_write(&(struct dkvb__output){.path = path}, DKVB__KIND_MASK, parts, sizeof parts / sizeof *parts, &mask->mem);
+    return dkvb__container_write(&(struct dkvb__output){.path = path}, DKVB__KIND_MASK, parts,
+                                 sizeof parts / sizeof *parts, &mask->mem);
 }
 
 static dkvb_status read_mask(const struct dkvb__container *c, dkvb_mask **out)
