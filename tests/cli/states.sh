@@ -47,18 +47,18 @@ for kind in 'features --keep-keys' 'features --key-features x.npy' 'codes --keep
 done
 
 # A plan that was saved before is finished the same way: by the same command.
-"$dkvb" forget first.dkvb --rows rows.npy --codes first.codes --strength exact --force --salt $salt --keep-keys \
+"$dkvb" forget features.dkvb --rows rows.npy --codes features.codes --strength exact --force --salt $salt --keep-keys \
     --plan-out plan >/dev/null || fail 'no plan'
-cp first.dkvb m.dkvb
-cp first.codes m.codes
+cp features.dkvb m.dkvb
+cp features.codes m.codes
 check "$dkvb" apply plan m.dkvb --codes m.codes >/dev/null
 cp m.dkvb wanted.dkvb
 cp m.codes wanted.codes
 for call in write fsync rename; do
     number=1
     while :; do
-        cp first.dkvb m.dkvb
-        cp first.codes m.codes
+        cp features.dkvb m.dkvb
+        cp features.codes m.codes
         code=0
         FAULT="$call $number $number $kill" LD_PRELOAD=$DKVB_FAULTS "$dkvb" apply plan m.dkvb --codes m.codes \
             >/dev/null 2>err || code=$?

@@ -371,6 +371,8 @@ static void exact_requests_train_once_and_have_an_entry_each(void **state)
     dkvb_plan_free(plan);
     /* The list of a later codeset proves nothing of an older model. */
     assert_plan_fails(backup, set, &q, DKVB_ENOTFOUND, "line 1: no row of the codes");
+    q.requests = line;
+    assert_plan_fails(backup, set, &q, DKVB_ENOTFOUND, "the codes have no such row");
     dkvb_codeset_free(set);
     dkvb_model_free(model);
     dkvb_model_free(other);
