@@ -74,12 +74,18 @@ static void select_row(void *context, size_t i, unsigned worker)
         atomic_fetch_add(&s->exhausted, exhausted);
 }
 
-/* answers[i] = label of row rows[i], or i, under the mask in force and `mask`. codes: scratch, [n][C][top_k]. */
-static dkvb_status answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *held,
-                          const size_t *rows, size_t n, uint16_t *codes, int32_t *answers, uint64_t *exhausted,
-                          const dkvb_run_options *opts)
+/* A model, and what is masked beside its mask in force. */
+struct side {
+    const dkvb_model *model;
+    const dkvb_mask *mask;
+};
+
+/* answers[i] = label of row rows[i], or i, as a side has it. codes: scratch, [n][C][top_k]. */
+static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
+                          uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
-    struct selecting s = {.model = model, .mask = mask, .held = held, .rows = rows, .codes = codes};
+    const dkvb_model *model = side->model;
+    struct selecting s = {.model = model, .mask = side->mask, .held = held, .rows = rows, .codes = codes};
     struct dkvb__run run;
     dkvb_status rc = dkvb__run_take(&run, opts);
 
@@ -135,12 +141,6 @@ static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *l
         work_out(&effects[l]);
 }
 
-/* A model, and what is masked beside its mask in force. */
-struct side {
-    const dkvb_model *model;
-    const dkvb_mask *mask;
-};
-
 static dkvb_status compare(const struct side *before, const struct side *after, const dkvb_codeset_rows *given,
                            dkvb_class_effect *effects, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -164,10 +164,10 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
             rows[n++] = r;
     codes = dkvb__alloc(&model->mem, n, dkvb__code_size(model) * sizeof *codes);
     answers = dkvb__alloc(&model->mem, n, 2 * sizeof *answers);
-    rc = rows && codes && answers ? answer(model, before->mask, &held, rows, n, codes, answers, &out, opts)
+    rc = rows && codes && answers ? answer(before, &held, rows, n, codes, answers, &out, opts)
                                   : dkvb__fail(DKVB_ENOMEM, "out of memory for the answers to %zu rows", held.n);
     if (!rc)
-        rc = answer(after->model, after->mask, &held, rows, n, codes, answers + n, &out, opts);
+        rc = answer(after, &held, rows, n, codes, answers + n, &out, opts);
     if (!rc)
         tally(effects, model->classes, held.labels, rows, n, answers, answers + n);
     if (!rc && exhausted)
@@ -181,6 +181,7 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
 dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *given,
                                 int32_t *labels, uint64_t *exhausted, const dkvb_run_options *opts)
 {
+    const struct side side = {model, mask};
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
     uint64_t out = 0;
     uint16_t *codes;
@@ -191,7 +192,7 @@ dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, 
     if (rc)
         return rc;
     codes = dkvb__alloc(&model->mem, held.n, dkvb__code_size(model) * sizeof *codes);
-    rc = codes ? answer(model, mask, &held, NULL, held.n, codes, labels, &out, opts)
+    rc = codes ? answer(&side, &held, NULL, held.n, codes, labels, &out, opts)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", held.n);
     if (!rc && exhausted)
         *exhausted = out;
