@@ -101,7 +101,7 @@ static void forget(dkvb_model *model, const struct pictures *p, const dkvb_model
     dkvb_request request = DKVB_REQUEST_INIT;
     dkvb_mask *in_force, *mask;
 
-    must(dkvb_model_get_mask(model, &in_force));
+    must(dkvb_journal_get_mask(model, 0, &in_force));
     must(dkvb_search(codebooks, in_force, p->x, p->n, info->top_k, codes, NULL, NULL));
     must(dkvb_mask_new(&mask, codebooks));
     request.method = DKVB_METHOD_EVERY;

@@ -95,9 +95,6 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_info(const dkvb_model *model,
 /** The model's codebooks, tied to the model: dkvb_codebooks_retain() to keep them longer. Changed by a purge. */
 DKVB_API dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model);
 
-/** A copy of the mask in force: masked and purged pairs together. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_mask(const dkvb_model *model, dkvb_mask **out);
-
 /** Copy the values to `out`, `float[codebooks][keys][classes]`, whatever they are stored in. Purged rows are zeros. */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out);
 

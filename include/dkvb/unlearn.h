@@ -239,7 +239,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get(const dkvb_model *model, ui
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint8_t *marks,
                                                            dkvb_class_effect *effects);
 
-/** The pairs that a forgetting asked for. `DKVB_ESTATE` if the list is gone (undone or purged). */
+/**
+ * Pairs that are forgotten, as a mask of the caller's own.
+ *
+ * @param entry  number of a forgetting: the pairs that it asked for; 0: all that are in force, purged ones included.
+ * @return `DKVB_ESTATE` if the entry's list is gone (undone or purged).
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);
 
 /**

@@ -232,7 +232,7 @@ dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model)
     return model->codebooks;
 }
 
-dkvb_status dkvb_model_get_mask(const dkvb_model *model, dkvb_mask **out)
+dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out)
 {
     dkvb_status rc = dkvb_mask_copy(out, model->mask);
 

@@ -106,6 +106,9 @@ dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_statu
 /* DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
 
+/* A copy of the mask in force: masked and purged pairs together. */
+dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
+
 /* DKVB_EINVAL unless `name` is UTF-8 without control characters and of at most `most` bytes. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
 

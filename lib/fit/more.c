@@ -144,7 +144,7 @@ static dkvb_status find_codes(struct more *t)
     t->codes = t->f.rows.codes;
     if (rc || t->codes)
         return rc;
-    rc = dkvb_model_get_mask(t->model, &mask);
+    rc = dkvb__model_get_mask(t->model, &mask);
     if (!rc)
         rc = dkvb__fitting_search(&t->f, t->model->codebooks, mask, t->s.top_k, &t->searched, t->f.counting);
     dkvb_mask_free(mask);

@@ -292,6 +292,8 @@ dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_
     dkvb_status rc;
 
     *out = NULL;
+    if (entry == 0)
+        return dkvb__model_get_mask(model, out);
     rc = find_masking(model, entry, &record);
     if (!rc)
         rc = dkvb__mask_new(out, model->mask->birth, model->mask->codebooks, model->mask->keys, &model->mem);

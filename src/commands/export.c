@@ -77,7 +77,7 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_model_get_values(model, parts[VALUES].data));
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_get_mask(model, &mask));
+        code = tool_check(dkvb_journal_get_mask(model, 0, &mask));
     if (code == EXIT_SUCCESS)
         dkvb_mask_get_bytes(mask, parts[MASK].data);
     dkvb_mask_free(mask);

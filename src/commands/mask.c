@@ -113,8 +113,7 @@ static int export(const struct mask_args *args)
     if (code == EXIT_SUCCESS)
         code = input_model_map(&model, path, &info);
     if (code == EXIT_SUCCESS)
-        code = tool_check_about(path, args->entry ? dkvb_journal_get_mask(model, args->entry, &mask)
-                                                  : dkvb_model_get_mask(model, &mask));
+        code = tool_check_about(path, dkvb_journal_get_mask(model, args->entry, &mask));
     if (code == EXIT_SUCCESS)
         code = output_mask(mask, args->output);
     if (code == EXIT_SUCCESS)

@@ -18,7 +18,7 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
 
     run.outside = outside_count(rows);
     if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_get_mask(model, &mask));
+        code = tool_check(dkvb_journal_get_mask(model, 0, &mask));
     if (code == EXIT_SUCCESS)
         code = tool_check_about(rows->path, dkvb_search(dkvb_model_codebooks(model), mask, rows->x, rows->rows,
                                                         info.top_k, codes, distances, &run));

@@ -327,7 +327,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
 
     assert_ok(dkvb__audit_few_rows(&d, attacker, &heap));
     copy = trained(labels, recipe.seed); /* the attack trains it, and the audited one stays as it is */
-    assert_ok(dkvb_model_get_mask(model, &mask));
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
     assert_ok(dkvb_model_forget(copy, mask, NULL, NULL));
     recovery(copy, 1, right);
     recovery(retrained, 0, other);
@@ -393,7 +393,7 @@ static void an_undone_forgetting_names_nobody(void **state)
 
     (void)state;
     by_class.classes = class_asked;
-    assert_ok(dkvb_model_get_mask(model, &mask));
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
     assert_ok(dkvb_model_forget(copy, mask, &by_class, &entry));
     assert_ok(dkvb_model_undo(copy, entry, NULL));
     assert_int_equal(dkvb_audit_run(&report, copy, NULL, &all, NULL, NULL), DKVB_EINVAL);
@@ -739,7 +739,7 @@ static dkvb_status masked_model(dkvb_model **out, const dkvb_allocator *a)
     by_class.classes = class_asked;
     rc = dkvb_model_new(out, cb, CLASSES, &o);
     if (!rc)
-        rc = dkvb_model_get_mask(model, &mask);
+        rc = dkvb_journal_get_mask(model, 0, &mask);
     if (!rc)
         rc = dkvb_model_forget(*out, mask, &by_class, NULL);
     dkvb_mask_free(mask);

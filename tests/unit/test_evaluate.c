@@ -83,7 +83,7 @@ static void codes_that_the_mask_hit_are_searched_again(void **state)
     without = evaluate(NULL, NULL);
     assert_true(with.searched > 0 && without.searched == 0 && with.right == without.right);
     assert_true(with.loss == without.loss && with.calibration_error == without.calibration_error);
-    assert_ok(dkvb_model_get_mask(model, &in_force));
+    assert_ok(dkvb_journal_get_mask(model, 0, &in_force));
     assert_ok(dkvb_search(dkvb_model_codebooks(model), in_force, rows, ROWS, 1, fresh, NULL, NULL));
     assert_memory_equal(given, fresh, sizeof given);
     assert_ok(dkvb_model_undo(model, entry, NULL));

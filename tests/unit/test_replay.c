@@ -188,7 +188,7 @@ static void masks_of_other_requests_stay(void **state)
     assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
     assert_ok(dkvb_model_replay(model, set, without, n, NULL, NULL, NULL));
     assert_same_learning(model, expected);
-    assert_ok(dkvb_model_get_mask(model, &left));
+    assert_ok(dkvb_journal_get_mask(model, 0, &left));
     assert_true(dkvb_mask_equal(left, mask));
     assert_ok(dkvb_model_verify(model));
     dkvb_mask_free(left);
@@ -432,7 +432,7 @@ static void new_values_can_be_looked_at_before_they_are_in_place(void **state)
     assert_ok(dkvb__replay_new(&other, model, set, without, 1, NULL));
     assert_same_learning(model, before);
     assert_same_learning(replay->after, expected);
-    assert_ok(dkvb_model_get_mask(replay->after, &of_new));
+    assert_ok(dkvb_journal_get_mask(replay->after, 0, &of_new));
     assert_true(dkvb_mask_equal(of_new, mask));
     assert_int_equal(journal_count(model), 1);
     assert_ok(dkvb__replay_commit(replay, NULL, &entry));

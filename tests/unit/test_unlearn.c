@@ -239,7 +239,7 @@ static void requests_commute_and_undo_takes_back_only_its_own(void **state)
     logits_of(b, second);
     assert_memory_equal(first, second, sizeof first);
     assert_ok(dkvb_model_undo(a, entry, NULL)); /* the earlier of two that overlap or not: what remains is `one` */
-    assert_ok(dkvb_model_get_mask(a, &in_force));
+    assert_ok(dkvb_journal_get_mask(a, 0, &in_force));
     assert_true(dkvb_mask_equal(in_force, one));
     dkvb_mask_free(in_force);
     dkvb_mask_free(zero);
@@ -357,7 +357,7 @@ static void purge_erases_keys_and_values_but_changes_no_score(void **state)
     }
     assert_ok(dkvb_model_get_info(model, &info));
     assert_true(info.masked_pairs == 0 && info.purged_pairs == 100 && info.journal_entries == 2);
-    assert_ok(dkvb_model_get_mask(model, &in_force));
+    assert_ok(dkvb_journal_get_mask(model, 0, &in_force));
     assert_true(dkvb_mask_equal(in_force, mask));
     assert_int_equal(dkvb_model_undo(model, 1, NULL), DKVB_ESTATE);
     assert_message("purged");

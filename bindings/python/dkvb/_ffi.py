@@ -720,7 +720,6 @@ PROTOTYPES = {
     "dkvb_model_free": (None, (_model,)),
     "dkvb_model_get_info": (Status, (_model, POINTER(ModelInfo))),
     "dkvb_model_codebooks": (_codebooks, (_model,)),
-    "dkvb_model_get_mask": (Status, (_model, POINTER(_mask))),
     "dkvb_model_get_values": (Status, (_model, _f32)),
     "dkvb_model_set_temperature": (Status, (_model, c_double, c_double)),
     "dkvb_model_set_values": (Status, (_model, _f32, c_uint32)),

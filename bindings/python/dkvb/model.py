@@ -138,7 +138,7 @@ class Model(Handle):
     def mask(self):
         """A copy of the mask in force, purged pairs included."""
         out = POINTER(_ffi.Mask)()
-        lib.dkvb_model_get_mask(self._c, byref(out))
+        lib.dkvb_journal_get_mask(self._c, 0, byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
     @property
