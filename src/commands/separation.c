@@ -3,16 +3,17 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "io/args.h"
 #include "io/codes.h"
 #include "io/codeset.h"
-#include "io/csv.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
 #include "io/paths.h"
 #include "io/progress.h"
+#include "io/textfile.h"
 #include "tool.h"
 
 struct separation_args {
@@ -114,39 +115,6 @@ static int measure(struct separation *s)
                    : tool_check_both(s->args.codes ? s->args.codes : s->args.features, s->args.labels, status);
 }
 
-/* What was found goes into tables, and where `csv` is NULL into JSON. */
-static void put_text(struct csv *csv, const char *key, const char *text)
-{
-    csv ? csv_text(csv, text) : json_text(key, text);
-}
-
-static void put_count(struct csv *csv, const char *key, uint64_t count)
-{
-    csv ? csv_count(csv, count) : json_count(key, count);
-}
-
-static void put_real(struct csv *csv, const char *key, double real)
-{
-    csv ? csv_real(csv, real) : json_real(key, real);
-}
-
-static const char *const columns[] = {"label",           "name",    "rows",    "pairs_selected",
-                                      "pairs_exclusive", "nearest", "overlap", "silhouette"};
-
-static void put_class(struct csv *csv, const struct separation *s, uint32_t label)
-{
-    const dkvb_separation *f = s->found;
-
-    put_count(csv, columns[0], label);
-    put_text(csv, columns[1], dkvb_model_class_name(s->model, label));
-    put_count(csv, columns[2], f->rows[label]);
-    put_count(csv, columns[3], f->selected[label]);
-    put_count(csv, columns[4], f->exclusive[label]);
-    put_real(csv, columns[5], f->nearest[label] < 0 ? (double)NAN : f->nearest[label]);
-    put_real(csv, columns[6], f->overlap[label]);
-    put_real(csv, columns[7], f->silhouettes[label]);
-}
-
 static void json_matrix(const char *key, const double *matrix, uint32_t classes)
 {
     json_open(key, '[');
@@ -172,7 +140,14 @@ static void print_json(const struct separation *s, double seconds)
     json_open("classes", '[');
     for (uint32_t l = 0; l < f->classes; l++) {
         json_open(NULL, '{');
-        put_class(NULL, s, l);
+        json_count("label", l);
+        json_text("name", dkvb_model_class_name(s->model, l));
+        json_count("rows", f->rows[l]);
+        json_count("pairs_selected", f->selected[l]);
+        json_count("pairs_exclusive", f->exclusive[l]);
+        json_real("nearest", f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
+        json_real("overlap", f->overlap[l]);
+        json_real("silhouette", f->silhouettes[l]);
         json_close('}');
     }
     json_close(']');
@@ -231,34 +206,67 @@ static void print_text(const struct separation *s, double seconds)
         printf("wrote 3 tables to %s\n", s->args.csv);
 }
 
-/* A class is called by its name, else by its number. */
-static void put_class_name(struct csv *csv, const struct separation *s, uint32_t label)
+/* A cell of text of a table, quoted where it must be (RFC 4180, but lines end in \n). NULL: an empty cell. */
+static void put_text(FILE *csv, const char *text)
 {
-    const char *name = dkvb_model_class_name(s->model, label);
+    const char *quote = text && text[strcspn(text, ",\"\r\n")] ? "\"" : "";
 
-    name ? csv_text(csv, name) : csv_count(csv, label);
+    fputs(quote, csv);
+    for (; text && *text; text++)
+        fprintf(csv, "%s%c", *text == '"' ? "\"" : "", *text);
+    fputs(quote, csv);
 }
 
-/* The table of classes, or where there is a matrix, a line and a column for each class. */
-static void write_table(struct csv *csv, const struct separation *s, const double *matrix)
+/* A further cell of a line: empty if the number is none. */
+static void put_real(FILE *csv, double value)
+{
+    putc(',', csv);
+    if (isfinite(value))
+        fprintf(csv, "%.10g", value);
+}
+
+/* A class is called by its name, else by its number. */
+static void put_class_name(FILE *csv, const struct separation *s, uint32_t label)
+{
+    char number[16];
+    const char *name = dkvb_model_class_name(s->model, label);
+
+    snprintf(number, sizeof number, "%" PRIu32, label);
+    put_text(csv, name ? name : number);
+}
+
+static void write_classes(FILE *csv, const struct separation *s)
+{
+    const dkvb_separation *f = s->found;
+
+    fputs("label,name,rows,pairs_selected,pairs_exclusive,nearest,overlap,silhouette\n", csv);
+    for (uint32_t l = 0; l < f->classes; l++) {
+        fprintf(csv, "%" PRIu32 ",", l);
+        put_text(csv, dkvb_model_class_name(s->model, l));
+        fprintf(csv, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, f->rows[l], f->selected[l], f->exclusive[l]);
+        put_real(csv, f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
+        put_real(csv, f->overlap[l]);
+        put_real(csv, f->silhouettes[l]);
+        putc('\n', csv);
+    }
+}
+
+/* A line and a column for each class. */
+static void write_matrix(FILE *csv, const struct separation *s, const double *matrix)
 {
     uint32_t classes = s->found->classes;
 
-    for (size_t i = 0; i < sizeof columns / sizeof *columns && !matrix; i++)
-        csv_text(csv, columns[i]);
-    if (matrix)
-        csv_text(csv, "class");
-    for (uint32_t l = 0; l < classes && matrix; l++)
+    fputs("class", csv);
+    for (uint32_t l = 0; l < classes; l++) {
+        putc(',', csv);
         put_class_name(csv, s, l);
-    csv_end_row(csv);
+    }
+    putc('\n', csv);
     for (uint32_t a = 0; a < classes; a++) {
-        if (matrix)
-            put_class_name(csv, s, a);
-        else
-            put_class(csv, s, a);
-        for (uint32_t b = 0; b < classes && matrix; b++)
-            csv_real(csv, *matrix++);
-        csv_end_row(csv);
+        put_class_name(csv, s, a);
+        for (uint32_t b = 0; b < classes; b++)
+            put_real(csv, *matrix++);
+        putc('\n', csv);
     }
 }
 
@@ -270,12 +278,14 @@ static int write_tables(const struct separation *s, char *paths[TABLES])
     int code = paths_make_folder(s->args.csv);
 
     for (int i = 0; i < TABLES && code == EXIT_SUCCESS; i++) {
-        struct csv csv;
+        struct textfile text;
 
-        code = csv_begin(&csv, paths[i]);
-        if (code == EXIT_SUCCESS)
-            write_table(&csv, s, matrices[i]);
-        code = csv_end(&csv, code);
+        code = textfile_begin(&text, paths[i]);
+        if (code == EXIT_SUCCESS && i == 0)
+            write_classes(text.file, s);
+        else if (code == EXIT_SUCCESS)
+            write_matrix(text.file, s, matrices[i]);
+        code = textfile_end(&text, code);
     }
     return code;
 }
