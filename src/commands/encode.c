@@ -176,50 +176,30 @@ static int write_labels(struct encode *e)
     return code ? code : output_npy(e->args.labels_out, DKVB_DTYPE_I32, 1, shape, e->y.y);
 }
 
-static int write_names(const struct encode *e)
-{
-    const struct pictures *p = &e->pictures;
-    struct textfile text;
-    int code = textfile_begin(&text, e->args.names_out);
-
-    for (uint64_t i = pictures_next(p, 0); i < p->info.pictures && code == EXIT_SUCCESS; i = pictures_next(p, i + 1)) {
-        char *name = pictures_name(p, i);
-
-        code = name ? EXIT_SUCCESS : EXIT_FAILURE;
-        if (name)
-            fprintf(text.file, "%s\n", name);
-        free(name);
-    }
-    return textfile_end(&text, code);
-}
-
-static int write_class_names(const struct encode *e)
+static int write_lines(const char *path, int (*make)(const struct pictures *p, struct names *out),
+                       const struct pictures *p)
 {
     struct textfile text;
-    struct names names;
-    int code = textfile_begin(&text, e->args.class_names_out);
+    struct names names = {0};
+    int code = textfile_begin(&text, path);
 
     if (code == EXIT_SUCCESS)
-        code = pictures_class_names(&e->pictures, &names);
-    if (code == EXIT_SUCCESS) {
-        for (size_t i = 0; i < names.count; i++)
-            fprintf(text.file, "%s\n", names.line[i]);
-        input_names_free(&names);
-    }
+        code = make(p, &names);
+    for (size_t i = 0; i < names.count && code == EXIT_SUCCESS; i++)
+        fprintf(text.file, "%s\n", names.line[i]);
+    input_names_free(&names);
     return textfile_end(&text, code);
 }
 
 static int write_files(struct encode *e)
 {
-    int code = write_rows(e);
+    const struct encode_args *a = &e->args;
+    int code;
 
-    if (code == EXIT_SUCCESS && e->args.labels_out)
-        code = write_labels(e);
-    if (code == EXIT_SUCCESS && e->args.names_out)
-        code = write_names(e);
-    if (code == EXIT_SUCCESS && e->args.class_names_out)
-        code = write_class_names(e);
-    return code;
+    if ((code = write_rows(e)) || (a->labels_out && (code = write_labels(e))) ||
+        (a->names_out && (code = write_lines(a->names_out, pictures_names, &e->pictures))))
+        return code;
+    return a->class_names_out ? write_lines(a->class_names_out, pictures_class_names, &e->pictures) : EXIT_SUCCESS;
 }
 
 static void print_json(const struct encode *e)

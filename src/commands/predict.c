@@ -24,11 +24,7 @@ struct predict_args {
 #define AT(member) offsetof(struct predict_args, member)
 
 static const struct args_option options[] = {
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
-    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},
-    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
-     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
-    PICTURES_OPTIONS(AT, pictures),
+    PICTURES_OR_FEATURES(AT),
     {"output", ARGS_TEXT, AT(output), "OUT.npy", .help = "int32[n] of labels, -1 = abstained", .letter = 'o'},
     {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; the file is int32[n][N]", .least = 1},
     {"scores", ARGS_FLAG, AT(scores), .help = "write the logits, float32[n][classes], instead of labels"},
@@ -52,9 +48,11 @@ struct predict {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* that x is of */
+    struct pictures pictures; /* that x is of, */
+    struct names names;       /* and what they are called */
     uint32_t top;
     int32_t *labels;      /* [n][top], with --scores NULL */
+    int32_t *block;       /* first answers of a block of rows */
     float *probabilities; /* [n][top], where they are printed */
     float *logits;        /* [n][classes] with --scores, else of a block of rows */
     uint64_t abstained;
@@ -66,10 +64,8 @@ static int check_args(const struct predict_args *args)
     static const char *const with_scores[] = {"top", NULL};
     int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
 
-    if (code)
+    if (code || !args->scores)
         return code;
-    if (!args->scores)
-        return EXIT_SUCCESS;
     if (!args->output)
         return args_misused(&command, "--scores needs --output: logits are not printed");
     return args_refuse(&command, args, with_scores, "--scores: all logits are written");
@@ -96,24 +92,38 @@ static int rank_rows(struct predict *p, size_t first, size_t n, const int32_t *l
     return code;
 }
 
+static int make_room(struct predict *p)
+{
+    p->labels = input_memory("labels", sizeof *p->labels, p->x.rows, p->top, 1);
+    if (!p->args.output && p->labels)
+        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, p->x.rows, p->top, 1);
+    return p->labels && (p->args.output || p->probabilities) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* With --scores logits go where they stay; else one block after another has the same memory. */
-static int answer_rows(struct predict *p, size_t block, int32_t *labels, float *logits)
+static int answer(struct predict *p)
 {
     dkvb_run_options run = progress_start("predict", p->args.threads);
-    size_t rows = p->x.rows, n;
+    size_t rows = p->x.rows, classes = p->info.classes, most = MOST_LOGITS / classes, n;
     int code = EXIT_SUCCESS;
 
+    most = most > MOST_ROWS ? MOST_ROWS : most > 0 ? most : 1;
+    most = rows < most ? rows : most;
+    p->block = input_memory("labels", sizeof *p->block, most, 1, 1);
+    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? rows : most, classes, 1);
+    if (!p->block || !p->logits || (!p->args.scores && make_room(p)))
+        return EXIT_FAILURE;
     run.outside = outside_count(&p->x);
     for (size_t first = 0; first < rows && code == EXIT_SUCCESS; first += n) {
-        float *to = p->args.scores ? logits + first * p->info.classes : logits;
+        float *to = p->args.scores ? p->logits + first * classes : p->logits;
 
-        n = rows - first < block ? rows - first : block;
+        n = rows - first < most ? rows - first : most;
         progress_span((double)first / (double)rows, (double)(first + n) / (double)rows);
-        code = tool_check(dkvb_model_predict(p->model, p->x.x + first * p->x.columns, n, labels, to, &run));
+        code = tool_check(dkvb_model_predict(p->model, p->x.x + first * p->x.columns, n, p->block, to, &run));
         for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++)
-            p->abstained += labels[i] < 0;
+            p->abstained += p->block[i] < 0;
         if (code == EXIT_SUCCESS && !p->args.scores)
-            code = rank_rows(p, first, n, labels, to);
+            code = rank_rows(p, first, n, p->block, to);
     }
     if (code)
         return code;
@@ -121,33 +131,6 @@ static int answer_rows(struct predict *p, size_t block, int32_t *labels, float *
     if (run.outside)
         outside_note(p->x.path, run.outside);
     return code;
-}
-
-static int answer(struct predict *p)
-{
-    size_t most = MOST_LOGITS / p->info.classes, block;
-    int32_t *labels;
-    int code = EXIT_FAILURE;
-
-    most = most < MOST_ROWS ? most : MOST_ROWS;
-    most = most > 0 ? most : 1;
-    block = p->x.rows < most ? p->x.rows : most;
-    labels = input_memory("labels", sizeof *labels, block, 1, 1);
-    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? p->x.rows : block, p->info.classes, 1);
-    if (labels && p->logits)
-        code = answer_rows(p, block, labels, p->logits);
-    free(labels);
-    return code;
-}
-
-static int make_room(struct predict *p)
-{
-    if (p->args.scores)
-        return EXIT_SUCCESS;
-    p->labels = input_memory("labels", sizeof *p->labels, p->x.rows, p->top, 1);
-    if (!p->args.output && p->labels)
-        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, p->x.rows, p->top, 1);
-    return p->labels && (p->args.output || p->probabilities) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int write_file(const struct predict *p)
@@ -159,55 +142,20 @@ static int write_file(const struct predict *p)
     return output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
 }
 
-static void json_prediction(const struct predict *p, size_t at)
-{
-    json_open(NULL, '{');
-    json_label("label", p->labels[at]);
-    json_text("name", dkvb_model_class_name(p->model, (uint32_t)p->labels[at]));
-    json_real("probability", (double)p->probabilities[at]);
-    json_close('}');
-}
-
 /* "predictions": of each row a list, likeliest first; empty for a row that abstained. */
 static void json_predictions(const struct predict *p)
 {
     json_open("predictions", '[');
     for (size_t row = 0; row < p->x.rows; row++) {
         json_open(NULL, '[');
-        for (uint32_t i = 0; i < p->top && p->labels[row * p->top] >= 0; i++)
-            json_prediction(p, row * p->top + i);
+        for (size_t at = row * p->top; at < (row + 1) * p->top && p->labels[at] >= 0; at++) {
+            json_open(NULL, '{');
+            json_label("label", p->labels[at]);
+            json_text("name", dkvb_model_class_name(p->model, (uint32_t)p->labels[at]));
+            json_real("probability", (double)p->probabilities[at]);
+            json_close('}');
+        }
         json_close(']');
-    }
-    json_close(']');
-}
-
-/* The name of the next row's picture, to be free()d; NULL if rows are of none. */
-static char *next_name(const struct predict *p, uint64_t *picture)
-{
-    char *name;
-
-    if (!p->args.pictures.path)
-        return NULL;
-    *picture = pictures_next(&p->pictures, *picture);
-    name = pictures_name(&p->pictures, *picture);
-    ++*picture;
-    return name;
-}
-
-static void json_pictures(const struct predict *p)
-{
-    uint64_t picture = 0;
-
-    if (!p->args.pictures.path) {
-        json_null("pictures");
-        return;
-    }
-    json_open("pictures", '[');
-    for (size_t row = 0; row < p->x.rows; row++) {
-        char *name = next_name(p, &picture);
-
-        json_text(NULL, name);
-        free(name);
     }
     json_close(']');
 }
@@ -224,99 +172,56 @@ static void print_json(const struct predict *p)
         json_null("predictions");
     else
         json_predictions(p);
-    json_pictures(p);
+    if (p->args.pictures.path) {
+        json_open("pictures", '[');
+        for (size_t row = 0; row < p->names.count; row++)
+            json_text(NULL, p->names.line[row]);
+        json_close(']');
+    } else {
+        json_null("pictures");
+    }
     json_real("seconds", progress_clock() - p->began);
     json_close('}');
 }
 
-static const char *class_text(const struct predict *p, int32_t label, char *text, size_t size)
+static const char *class_text(const struct predict *p, int32_t label, char text[16])
 {
     const char *name = dkvb_model_class_name(p->model, (uint32_t)label);
 
     if (name)
         return name;
-    snprintf(text, size, "%" PRId32, label);
+    snprintf(text, 16, "%" PRId32, label);
     return text;
 }
 
-static int class_width(const struct predict *p)
+/* A line for each row: its picture or its number, then its classes. */
+static void print_answers(const struct predict *p)
 {
-    char text[16];
-    int width = output_width("abstained");
-
-    for (int32_t label = 0; (uint32_t)label < p->info.classes; label++) {
-        int wide = output_width(class_text(p, label, text, sizeof text));
-
-        width = wide > width ? wide : width;
-    }
-    return width;
-}
-
-/* Columns that the names of pictures take. */
-static int name_width(const struct predict *p)
-{
-    uint64_t picture = 0;
-    int width = output_width("picture");
-
-    for (size_t row = 0; row < p->x.rows; row++) {
-        char *name = next_name(p, &picture);
-        int wide = name ? output_width(name) : 0;
-
-        width = wide > width ? wide : width;
-        free(name);
-    }
-    return width;
-}
-
-static void print_answers(const struct predict *p, size_t row, int width)
-{
+    bool named = p->args.pictures.path;
+    int width = output_width("abstained"), wide = output_width("picture");
     char text[16];
 
-    if (p->labels[row * p->top] < 0)
-        fputs("  abstained", stdout);
-    for (uint32_t i = 0; i < p->top && p->labels[row * p->top] >= 0; i++) {
-        fputs("  ", stdout);
-        output_padded(class_text(p, p->labels[row * p->top + i], text, sizeof text), width);
-        printf("  %.4f", (double)p->probabilities[row * p->top + i]);
-    }
-    putchar('\n');
-}
-
-static void print_rows(const struct predict *p)
-{
-    int width = class_width(p);
-
-    printf("%8s  %-*s  probability\n", "row", width, "class");
+    for (int32_t label = 0; (uint32_t)label < p->info.classes; label++)
+        width = output_wider(width, class_text(p, label, text));
+    for (size_t row = 0; row < p->names.count; row++)
+        wide = output_wider(wide, p->names.line[row]);
+    printf("%*s  %-*s  probability\n", named ? -wide : 8, named ? "picture" : "row", width, "class");
     for (size_t row = 0; row < p->x.rows; row++) {
-        printf("%8zu", row);
-        print_answers(p, row, width);
+        size_t at = row * p->top;
+
+        if (named)
+            output_padded(p->names.line[row], wide);
+        else
+            printf("%8zu", row);
+        if (p->labels[at] < 0)
+            fputs("  abstained", stdout);
+        for (; at < (row + 1) * p->top && p->labels[at] >= 0; at++) {
+            fputs("  ", stdout);
+            output_padded(class_text(p, p->labels[at], text), width);
+            printf("  %.4f", (double)p->probabilities[at]);
+        }
+        putchar('\n');
     }
-}
-
-static void print_pictures(const struct predict *p)
-{
-    int width = class_width(p), wide = name_width(p);
-    uint64_t picture = 0;
-
-    printf("%-*s  %-*s  probability\n", wide, "picture", width, "class");
-    for (size_t row = 0; row < p->x.rows; row++) {
-        char *name = next_name(p, &picture);
-
-        output_padded(name ? name : "", wide);
-        print_answers(p, row, width);
-        free(name);
-    }
-}
-
-static void print_text(const struct predict *p)
-{
-    if (p->args.output)
-        printf("wrote %s: %s of %zu rows, %" PRIu64 " abstained\n", p->args.output,
-               p->args.scores ? "logits" : "labels", p->x.rows, p->abstained);
-    else if (p->args.pictures.path)
-        print_pictures(p);
-    else
-        print_rows(p);
 }
 
 static int check_paths(const struct predict_args *args)
@@ -331,38 +236,38 @@ static int check_paths(const struct predict_args *args)
 
 static int read_rows(struct predict *p)
 {
-    bool chosen = args_given(&command, &p->args, "encoder");
+    const struct predict_args *a = &p->args;
     int code;
 
-    if (!p->args.pictures.path)
-        return input_features_for(&p->x, p->args.features, &p->info);
-    code = pictures_open_for(&p->pictures, &p->args.pictures, chosen, p->model, p->args.args.operand[0]);
-    if (code == EXIT_SUCCESS)
-        code = pictures_spare(&p->pictures, p->args.output, NULL);
-    return code ? code : pictures_features(&p->pictures, p->args.threads, &p->x);
+    if (!a->pictures.path)
+        return input_features_for(&p->x, a->features, &p->info);
+    if ((code = pictures_open_for(&p->pictures, &a->pictures, args_given(&command, a, "encoder"), p->model,
+                                  a->args.operand[0])) ||
+        (code = pictures_spare(&p->pictures, a->output, NULL)) ||
+        (code = pictures_features(&p->pictures, a->threads, &p->x)))
+        return code;
+    return a->output && !a->json ? EXIT_SUCCESS : pictures_names(&p->pictures, &p->names);
 }
 
 static int predict(struct predict *p)
 {
-    int code = input_model_map(&p->model, p->args.args.operand[0], &p->info);
+    int code;
 
-    if (code == EXIT_SUCCESS && p->args.top > p->info.classes)
-        code = tool_fail("--top %" PRIu32 ": the model has %" PRIu32 " classes", p->args.top, p->info.classes);
+    if ((code = check_args(&p->args)) || (code = check_paths(&p->args)) ||
+        (code = input_model_map(&p->model, p->args.args.operand[0], &p->info)))
+        return code;
+    if (p->args.top > p->info.classes)
+        return tool_fail("--top %" PRIu32 ": the model has %" PRIu32 " classes", p->args.top, p->info.classes);
     p->top = p->args.top ? p->args.top : 1;
-    if (code == EXIT_SUCCESS)
-        code = read_rows(p);
-    if (code == EXIT_SUCCESS)
-        code = make_room(p);
-    if (code == EXIT_SUCCESS)
-        code = answer(p);
-    if (code == EXIT_SUCCESS && p->args.output)
-        code = write_file(p);
-    if (code)
+    if ((code = read_rows(p)) || (code = answer(p)) || (p->args.output && (code = write_file(p))))
         return code;
     if (p->args.json)
         print_json(p);
+    else if (p->args.output)
+        printf("wrote %s: %s of %zu rows, %" PRIu64 " abstained\n", p->args.output,
+               p->args.scores ? "logits" : "labels", p->x.rows, p->abstained);
     else
-        print_text(p);
+        print_answers(p);
     return EXIT_SUCCESS;
 }
 
@@ -371,17 +276,14 @@ int cmd_predict(int argc, char **argv)
     struct predict p = {.began = progress_clock()};
     int code;
 
-    if (!args_parse(&command, argc, argv, &p.args, &code))
-        return code;
-    code = check_args(&p.args);
-    if (code == EXIT_SUCCESS)
-        code = check_paths(&p.args);
-    if (code == EXIT_SUCCESS)
+    if (args_parse(&command, argc, argv, &p.args, &code))
         code = predict(&p);
     free(p.logits);
     free(p.probabilities);
+    free(p.block);
     free(p.labels);
     input_features_free(&p.x);
+    input_names_free(&p.names);
     pictures_close(&p.pictures);
     dkvb_model_free(p.model);
     return code;

@@ -117,6 +117,13 @@ int output_width(const char *text)
     return width;
 }
 
+int output_wider(int width, const char *text)
+{
+    int wide = output_width(text);
+
+    return wide > width ? wide : width;
+}
+
 void output_padded(const char *text, int width)
 {
     int left = width - output_width(text);

@@ -45,6 +45,9 @@ void output_padded(const char *text, int width);
 /* Columns that `text` takes: its characters, not its bytes. */
 int output_width(const char *text);
 
+/* The larger of `width` and the columns that `text` takes. */
+int output_wider(int width, const char *text);
+
 /* Seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years the calendar has no room for. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 

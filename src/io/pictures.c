@@ -282,9 +282,11 @@ void pictures_keep_ids(const struct pictures *p, struct ids *ids)
     ids->n = n;
 }
 
-static char *escape(const char *text)
+/* Append a name with a backslash and each control character as \xHH. */
+static int add_escaped(struct names *names, const char *text)
 {
     char *line = input_memory("a name", 4 * strlen(text) + 1, 1, 1, 1), *at = line;
+    int code;
 
     for (; line && *text; text++) {
         unsigned char c = (unsigned char)*text;
@@ -294,21 +296,23 @@ static char *escape(const char *text)
         else
             *at++ = (char)c;
     }
-    return line;
+    code = line ? input_names_add(names, line) : EXIT_FAILURE;
+    free(line);
+    return code;
 }
 
-char *pictures_name(const struct pictures *p, uint64_t number)
+int pictures_names(const struct pictures *p, struct names *out)
 {
-    dkvb_picture picture = DKVB_PICTURE_INIT;
+    int code = EXIT_SUCCESS;
 
-    return tool_check(dkvb_imageset_get(p->set, number, &picture)) ? NULL : escape(picture.name);
-}
+    *out = (struct names){.path = p->args->path};
+    for (uint64_t i = 0; i < p->info.pictures && code == EXIT_SUCCESS; i++) {
+        dkvb_picture picture = DKVB_PICTURE_INIT;
 
-uint64_t pictures_next(const struct pictures *p, uint64_t picture)
-{
-    while (picture < p->info.pictures && !p->readable[picture])
-        picture++;
-    return picture;
+        if (p->readable[i] && (code = tool_check(dkvb_imageset_get(p->set, i, &picture))) == EXIT_SUCCESS)
+            code = add_escaped(out, picture.name);
+    }
+    return code;
 }
 
 /* Whether a model would take the names is better known before it is trained. */
@@ -375,11 +379,9 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     *out = (struct names){.path = p->args->path};
     for (uint32_t i = 0; i < p->info.classes && code == EXIT_SUCCESS; i++) {
         const char *name = dkvb_imageset_class_name(p->set, i);
-        char *escaped = escape(name ? name : "");
 
         any = any || name;
-        code = escaped ? input_names_add(out, escaped) : EXIT_FAILURE;
-        free(escaped);
+        code = add_escaped(out, name ? name : "");
     }
     if (!any)
         input_names_free(out);

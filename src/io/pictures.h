@@ -49,6 +49,18 @@ extern const char *const pictures_encoders[], *const pictures_formats[], *const 
         "skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"     \
     }
 
+/* Lines for commands with a model, which take rows or pictures: members `features` and `pictures`. */
+#define PICTURES_OR_FEATURES(AT)                                                                                       \
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},                                 \
+        {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},                       \
+        {"encoder",                                                                                                    \
+         ARGS_CHOICE,                                                                                                  \
+         AT(pictures.encoder),                                                                                         \
+         PICTURES_ENCODERS,                                                                                            \
+         .help = "what makes rows of them; if not given, what the model remembers",                                    \
+         .choices = pictures_encoders},                                                                                \
+        PICTURES_OPTIONS(AT, pictures)
+
 /* The options that go with --images only, for args_refuse(). */
 extern const char *const pictures_options[];
 
@@ -138,11 +150,8 @@ int pictures_class_names(const struct pictures *p, struct names *out);
  * refused. `names` may be NULL. */
 int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as);
 
-/* The name of a picture in one line: a backslash and each control character are \xHH. To be free()d; NULL if out of
- * memory, which has been said. */
-char *pictures_name(const struct pictures *p, uint64_t picture);
-
-/* The first picture from this one on that could be read: those that rows are of, in order. */
-uint64_t pictures_next(const struct pictures *p, uint64_t picture);
+/* Names of the pictures that could be read, in order, each in one line: a backslash and each control character are
+ * \xHH. */
+int pictures_names(const struct pictures *p, struct names *out);
 
 #endif
