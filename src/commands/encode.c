@@ -207,10 +207,7 @@ static void print_json(const struct encode *e)
     json_open(NULL, '{');
     json_count("n", e->report.rows);
     json_count("columns", e->pictures.encoder_info.dim);
-    if (e->args.labels_out)
-        json_count("labels", e->y.rows);
-    else
-        json_null("labels");
+    json_count_if("labels", e->args.labels_out, e->y.rows);
     json_count("classes", e->pictures.info.classes);
     json_text("encoder", e->pictures.encoder_info.identity);
     json_text("dtype", dkvb_name(DKVB_NAME_DTYPE, dtypes[e->args.dtype]));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "io/args.h"
+#include "io/classes.h"
 #include "io/codes.h"
 #include "io/input.h"
 #include "io/json.h"
@@ -25,11 +26,7 @@ struct eval_args {
 #define AT(member) offsetof(struct eval_args, member)
 
 static const struct args_option options[] = {
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},
-    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},
-    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
-     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
-    PICTURES_OPTIONS(AT, pictures),
+    PICTURES_OR_FEATURES(AT),
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = leave the row out; --images brings its own"},
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
      .help = "codes of X from before the mask: only where it hit them is searched again"},
@@ -63,16 +60,6 @@ struct eval {
     dkvb_evaluation found;
 };
 
-static int read_codes(struct eval *e)
-{
-    int code = codes_read(&e->codes, e->args.codes, &e->info);
-
-    if (code == EXIT_SUCCESS && e->codes.rows != e->x.rows)
-        code = tool_fail("%s has codes of %zu rows, %s has %zu rows: as many of both are wanted", e->codes.path,
-                         e->codes.rows, e->x.path, e->x.rows);
-    return code;
-}
-
 static int check_args(const struct eval_args *args)
 {
     int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
@@ -82,41 +69,38 @@ static int check_args(const struct eval_args *args)
     return code;
 }
 
-static int read_pictures(struct eval *e)
-{
-    const char *path = e->args.args.operand[0];
-    bool chosen = args_given(&command, &e->args, "encoder");
-    int code = pictures_open_for(&e->pictures, &e->args.pictures, chosen, e->model, path);
-
-    return code ? code : pictures_rows(&e->pictures, e->model, path, e->args.labels, e->args.threads, &e->x, &e->y);
-}
-
 static int read_rows(struct eval *e)
 {
+    const struct eval_args *a = &e->args;
+    const char *path = a->args.operand[0];
     int code;
 
-    if (e->args.pictures.path)
-        return read_pictures(e);
-    code = input_features_for(&e->x, e->args.features, &e->info);
-    return code ? code : input_labels_for(&e->y, e->args.labels, &e->x);
+    if (a->pictures.path)
+        code = pictures_open_for(&e->pictures, &a->pictures, args_given(&command, a, "encoder"), e->model, path);
+    else
+        code = input_features_for(&e->x, a->features, &e->info);
+    if (code)
+        return code;
+    return a->pictures.path ? pictures_rows(&e->pictures, e->model, path, a->labels, a->threads, &e->x, &e->y)
+                            : input_labels_for(&e->y, a->labels, &e->x);
 }
 
 static int read_inputs(struct eval *e)
 {
-    const char *path = e->args.args.operand[0];
-    int code = input_model_map(&e->model, path, &e->info);
+    const struct eval_args *a = &e->args;
+    const char *path = a->args.operand[0];
+    int code;
 
-    if (code == EXIT_SUCCESS && e->args.forget_class)
-        code = input_classes(&e->forgotten, e->args.forget_class, e->model, e->info.classes);
-    if (code == EXIT_SUCCESS)
-        code = read_rows(e);
-    if (code == EXIT_SUCCESS && e->args.codes)
-        code = read_codes(e);
-    if (code == EXIT_SUCCESS && e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
-        code = tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
-                         e->y.largest_row, e->y.largest, path, e->info.classes - 1);
-    if (code)
+    if ((code = input_model_map(&e->model, path, &e->info)) ||
+        (a->forget_class && (code = input_classes(&e->forgotten, a->forget_class, e->model, e->info.classes))) ||
+        (code = read_rows(e)) || (a->codes && (code = codes_read(&e->codes, a->codes, &e->info))))
         return code;
+    if (a->codes && e->codes.rows != e->x.rows)
+        return tool_fail("%s has codes of %zu rows, %s has %zu rows: as many of both are wanted", e->codes.path,
+                         e->codes.rows, e->x.path, e->x.rows);
+    if (e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
+        return tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
+                         e->y.largest_row, e->y.largest, path, e->info.classes - 1);
     e->found.class_rows = input_memory("the classes", sizeof(uint64_t), e->info.classes, 2, 1);
     if (!e->found.class_rows)
         return EXIT_FAILURE;
@@ -165,10 +149,7 @@ static void print_json(const struct eval *e)
     json_count("n", f->rows);
     json_count("unlabelled", f->unlabelled);
     json_count("unreadable", e->pictures.unreadable);
-    if (e->args.codes)
-        json_null("rows_outside_scale");
-    else
-        json_count("rows_outside_scale", e->x.outside.rows);
+    json_count_if("rows_outside_scale", !e->args.codes, e->x.outside.rows);
     json_real("accuracy", f->accuracy);
     json_real("loss", f->loss);
     json_real("temperature", e->info.temperature);
@@ -183,10 +164,7 @@ static void print_json(const struct eval *e)
     rows = tally(e, false, &right);
     json_real("retain_accuracy", share(right, rows));
     json_count("abstained", f->abstained);
-    if (e->args.codes)
-        json_count("searched_again", f->searched);
-    else
-        json_null("searched_again");
+    json_count_if("searched_again", e->args.codes, f->searched);
     json_close('}');
 }
 
@@ -199,29 +177,16 @@ static void print_tally(const char *what, uint64_t right, uint64_t rows, int wid
         printf("  %8d  %8s\n", 0, "-");
 }
 
-static const char *class_text(const struct eval *e, uint32_t label, char *text, size_t size)
-{
-    const char *name = dkvb_model_class_name(e->model, label);
-
-    snprintf(text, size, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
-    return text;
-}
-
 static void print_text(const struct eval *e)
 {
     const dkvb_evaluation *f = &e->found;
     char text[300];
-    int width = output_width("all classes");
+    int width = classes_width(e->model, e->info.classes, output_width("all classes"));
     uint64_t right, rows;
 
-    for (uint32_t i = 0; i < e->info.classes; i++) {
-        int wide = output_width(class_text(e, i, text, sizeof text));
-
-        width = wide > width ? wide : width;
-    }
     printf("%-*s  %8s  %8s\n", width, "class", "rows", "accuracy");
     for (uint32_t i = 0; i < e->info.classes; i++)
-        print_tally(class_text(e, i, text, sizeof text), f->class_right[i], f->class_rows[i], width);
+        print_tally(classes_text(e->model, (int32_t)i, text), f->class_right[i], f->class_rows[i], width);
     for (int forgotten = 1; e->forgotten && forgotten >= 0; forgotten--) {
         rows = tally(e, forgotten, &right);
         print_tally(forgotten ? "forgotten" : "kept", right, rows, width);
@@ -245,15 +210,8 @@ int cmd_eval(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
-    code = check_args(&e.args);
-    if (code == EXIT_SUCCESS)
-        code = read_inputs(&e);
-    if (code == EXIT_SUCCESS)
-        code = measure(&e);
-    if (code == EXIT_SUCCESS && e.args.json)
-        print_json(&e);
-    else if (code == EXIT_SUCCESS)
-        print_text(&e);
+    if (!((code = check_args(&e.args)) || (code = read_inputs(&e)) || (code = measure(&e))))
+        e.args.json ? print_json(&e) : print_text(&e);
     free(e.found.class_rows);
     free(e.forgotten);
     codes_free(&e.codes);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "io/args.h"
+#include "io/classes.h"
 #include "io/codes.h"
 #include "io/codeset.h"
 #include "io/input.h"
@@ -102,11 +103,9 @@ static int measure(struct separation *s)
     dkvb_separation_rows rows;
     dkvb_run_options run;
     dkvb_status status;
-    int code = input_model_map(&s->model, s->args.args.operand[0], &s->info);
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = read_rows(s, &rows);
-    if (code)
+    if ((code = input_model_map(&s->model, s->args.args.operand[0], &s->info)) || (code = read_rows(s, &rows)))
         return code;
     run = progress_start("compare", s->args.threads);
     status = dkvb_separation_measure(&s->found, &rows, &run);
@@ -157,17 +156,6 @@ static void print_json(const struct separation *s, double seconds)
     json_close('}');
 }
 
-/* Number and name of a class, "-" for none. */
-static const char *class_text(const struct separation *s, int32_t label, char text[300])
-{
-    const char *name = label < 0 ? NULL : dkvb_model_class_name(s->model, (uint32_t)label);
-
-    if (label < 0)
-        return "-";
-    snprintf(text, 300, "%" PRId32 "%s%s", label, name ? " " : "", name ? name : "");
-    return text;
-}
-
 static void print_real(double value, int width, int digits)
 {
     if (isnan(value))
@@ -179,20 +167,15 @@ static void print_real(double value, int width, int digits)
 static void print_text(const struct separation *s, double seconds)
 {
     const dkvb_separation *f = s->found;
-    int width = output_width("all classes");
+    int width = classes_width(s->model, f->classes, output_width("all classes"));
     char text[300];
 
-    for (uint32_t l = 0; l < f->classes; l++) {
-        int wide = output_width(class_text(s, (int32_t)l, text));
-
-        width = wide > width ? wide : width;
-    }
     printf("%-*s  %8s  %9s  %9s  %-*s  %7s  %10s\n", width, "class", "rows", "selected", "exclusive", width, "nearest",
            "overlap", "silhouette");
     for (uint32_t l = 0; l < f->classes; l++) {
-        output_padded(class_text(s, (int32_t)l, text), width);
+        output_padded(classes_text(s->model, (int32_t)l, text), width);
         printf("  %8" PRIu64 "  %9" PRIu64 "  %9" PRIu64 "  ", f->rows[l], f->selected[l], f->exclusive[l]);
-        output_padded(class_text(s, f->nearest[l], text), width);
+        output_padded(classes_text(s->model, f->nearest[l], text), width);
         print_real(f->overlap[l], 7, 4);
         print_real(f->silhouettes[l], 10, 5);
         putchar('\n');
@@ -324,16 +307,9 @@ int cmd_separation(int argc, char **argv)
         return code;
     if (!s.args.labels == !s.kept)
         return args_misused(&command, s.args.labels ? "--labels: the codes file has them" : "--labels is missing");
-    if (s.args.csv)
-        code = name_tables(&s.args, paths);
-    if (code == EXIT_SUCCESS)
-        code = measure(&s);
-    if (code == EXIT_SUCCESS && s.args.csv)
-        code = write_tables(&s, paths);
-    if (code == EXIT_SUCCESS && s.args.json)
-        print_json(&s, progress_clock() - began);
-    else if (code == EXIT_SUCCESS)
-        print_text(&s, progress_clock() - began);
+    if (!((s.args.csv && (code = name_tables(&s.args, paths))) || (code = measure(&s)) ||
+          (s.args.csv && (code = write_tables(&s, paths)))))
+        s.args.json ? print_json(&s, progress_clock() - began) : print_text(&s, progress_clock() - began);
     for (int i = 0; i < TABLES; i++)
         free(paths[i]);
     dkvb_separation_free(s.found);

@@ -578,10 +578,7 @@ static void print_json(const struct train *t)
     json_text("without_rows", t->seen.empty_list);
     json_count("outlying_values", t->values.outlying);
     pictures_json_left_out(&t->left);
-    if (t->args.codes)
-        json_null("rows_outside_scale");
-    else
-        json_count("rows_outside_scale", t->x.outside.rows);
+    json_count_if("rows_outside_scale", !t->args.codes, t->x.outside.rows);
     json_text("encoder", t->encoder[0] ? t->encoder : NULL);
     json_count("classes", t->info.classes);
     json_count("codebooks", t->info.codebooks);

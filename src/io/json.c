@@ -88,6 +88,11 @@ void json_count(const char *key, uint64_t value)
     printf("%" PRIu64, value);
 }
 
+void json_count_if(const char *key, bool known, uint64_t value)
+{
+    known ? json_count(key, value) : json_null(key);
+}
+
 void json_label(const char *key, int32_t value)
 {
     begin_value(key);
