@@ -106,16 +106,17 @@ static int check_outputs(struct encode *e)
     const struct encode_args *args = &e->args;
     const char *path = args->pictures.path;
     struct names names;
-    int code = pictures_spare(&e->pictures, args->output, args->labels_out);
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = pictures_spare(&e->pictures, args->names_out, args->class_names_out);
-    if (code)
+    if ((code = pictures_spare(&e->pictures, args->output, args->labels_out)) ||
+        (code = pictures_spare(&e->pictures, args->names_out, args->class_names_out)))
         return code;
     if (args->labels)
         return input_labels(&e->y, args->labels, path, e->pictures.info.pictures);
     if (args->labels_out && e->pictures.info.classes == 0)
         return tool_fail("%s: has no classes, so --labels-out needs --labels", path);
+    if (args->labels_out && (code = pictures_labels(&e->pictures, NULL, &e->y)))
+        return code;
     if (!args->class_names_out)
         return EXIT_SUCCESS;
     code = pictures_class_names(&e->pictures, &names);
@@ -167,13 +168,10 @@ static int write_rows(struct encode *e)
 static int write_labels(struct encode *e)
 {
     uint64_t shape[1];
-    int code;
 
-    input_labels_free(&e->y);
-    code = e->args.labels ? pictures_labels_of_file(&e->pictures, e->args.labels, &e->y)
-                          : pictures_labels(&e->pictures, NULL, &e->y);
+    pictures_keep_labels(&e->pictures, &e->y);
     shape[0] = e->y.rows;
-    return code ? code : output_npy(e->args.labels_out, DKVB_DTYPE_I32, 1, shape, e->y.y);
+    return output_npy(e->args.labels_out, DKVB_DTYPE_I32, 1, shape, e->y.y);
 }
 
 static int write_lines(const char *path, int (*make)(const struct pictures *p, struct names *out),
@@ -191,15 +189,19 @@ static int write_lines(const char *path, int (*make)(const struct pictures *p, s
     return textfile_end(&text, code);
 }
 
-static int write_files(struct encode *e)
+/* `kept`: the file that rows are kept in while the work goes on. */
+static int write_files(struct encode *e, const char *kept)
 {
     const struct encode_args *a = &e->args;
     int code;
 
-    if ((code = write_rows(e)) || (a->labels_out && (code = write_labels(e))) ||
-        (a->names_out && (code = write_lines(a->names_out, pictures_names, &e->pictures))))
+    if ((code = claim_paths(e, kept)) || (code = pictures_open_for(&e->pictures, &a->pictures, true, NULL, NULL)) ||
+        (code = check_outputs(e)) || (code = write_rows(e)) || (a->labels_out && (code = write_labels(e))) ||
+        (a->names_out && (code = write_lines(a->names_out, pictures_names, &e->pictures))) ||
+        (a->class_names_out && (code = write_lines(a->class_names_out, pictures_class_names, &e->pictures))))
         return code;
-    return a->class_names_out ? write_lines(a->class_names_out, pictures_class_names, &e->pictures) : EXIT_SUCCESS;
+    pictures_left_out(&e->left, &e->pictures);
+    return EXIT_SUCCESS;
 }
 
 static void print_json(const struct encode *e)
@@ -232,41 +234,22 @@ static void print_text(const struct encode *e)
     pictures_say_left_out(&e->left);
 }
 
-static int encode(struct encode *e)
-{
-    char *kept = paths_with(e->args.output, ".part");
-    int code = kept ? claim_paths(e, kept) : EXIT_FAILURE;
-
-    if (code == EXIT_SUCCESS)
-        code = pictures_open(&e->pictures, &e->args.pictures);
-    if (code == EXIT_SUCCESS)
-        code = check_outputs(e);
-    if (code == EXIT_SUCCESS)
-        code = write_files(e);
-    if (code && code != EXIT_INTERRUPTED && e->report.kept > 0) /* an interrupt has said so already */
-        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
-                  e->report.kept, e->report.pictures);
-    free(kept);
-    if (code)
-        return code;
-    pictures_left_out(&e->left, &e->pictures);
-    if (e->args.json)
-        print_json(e);
-    else
-        print_text(e);
-    return EXIT_SUCCESS;
-}
-
 int cmd_encode(int argc, char **argv)
 {
     struct encode e = {.report = DKVB_ENCODE_REPORT_INIT, .began = progress_clock()};
+    char *kept;
     int code;
 
-    if (!args_parse(&command, argc, argv, &e.args, &code))
+    if (!args_parse(&command, argc, argv, &e.args, &code) || (code = check_args(&e.args)))
         return code;
-    code = check_args(&e.args);
+    kept = paths_with(e.args.output, ".part");
+    code = kept ? write_files(&e, kept) : EXIT_FAILURE;
+    if (code && code != EXIT_INTERRUPTED && e.report.kept > 0) /* an interrupt has said so already */
+        tool_note("%s keeps %" PRIu64 " of %" PRIu64 " pictures: the same command goes on from there", kept,
+                  e.report.kept, e.report.pictures);
     if (code == EXIT_SUCCESS)
-        code = encode(&e);
+        e.args.json ? print_json(&e) : print_text(&e);
+    free(kept);
     input_labels_free(&e.y);
     pictures_close(&e.pictures);
     return code;

@@ -210,8 +210,10 @@ int cmd_eval(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
-    if (!((code = check_args(&e.args)) || (code = read_inputs(&e)) || (code = measure(&e))))
-        e.args.json ? print_json(&e) : print_text(&e);
+    if ((code = check_args(&e.args)) || (code = read_inputs(&e)) || (code = measure(&e)))
+        goto end;
+    e.args.json ? print_json(&e) : print_text(&e);
+end:
     free(e.found.class_rows);
     free(e.forgotten);
     codes_free(&e.codes);

@@ -59,29 +59,19 @@ static int copy_arrays(const dkvb_model *model, struct part *parts, bool whitene
     dkvb_mask *mask = NULL;
     int code;
 
-    for (size_t i = 0; i < (whitened ? PARTS : WHITENING); i++) {
-        struct part *p = &parts[i];
-
-        p->data = input_memory(p->name, sizeof(float), p->shape[0], p->ndim > 1 ? p->shape[1] : 1,
-                               p->ndim > 2 ? p->shape[2] : 1);
-        if (!p->data)
+    for (struct part *p = parts; p < parts + (whitened ? PARTS : WHITENING); p++)
+        if (!(p->data = input_memory(p->name, sizeof(float), p->shape[0], p->ndim > 1 ? p->shape[1] : 1,
+                                     p->ndim > 2 ? p->shape[2] : 1)))
             return EXIT_FAILURE;
-    }
-    to.center = parts[CENTER].data;
-    to.signs = parts[SIGNS].data;
-    to.order = parts[ORDER].data;
-    to.scales = parts[SCALES].data;
-    to.keys = parts[KEYS].data;
-    to.whitening = parts[WHITENING].data;
-    code = tool_check(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model), &to));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_get_values(model, parts[VALUES].data));
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_journal_get_mask(model, 0, &mask));
-    if (code == EXIT_SUCCESS)
-        dkvb_mask_get_bytes(mask, parts[MASK].data);
+    to.center = parts[CENTER].data, to.signs = parts[SIGNS].data, to.order = parts[ORDER].data;
+    to.scales = parts[SCALES].data, to.keys = parts[KEYS].data, to.whitening = parts[WHITENING].data;
+    if ((code = tool_check(dkvb_codebooks_get_arrays(dkvb_model_codebooks(model), &to))) ||
+        (code = tool_check(dkvb_model_get_values(model, parts[VALUES].data))) ||
+        (code = tool_check(dkvb_journal_get_mask(model, 0, &mask))))
+        return code;
+    dkvb_mask_get_bytes(mask, parts[MASK].data);
     dkvb_mask_free(mask);
-    return code;
+    return EXIT_SUCCESS;
 }
 
 /* An array that this model does not have, left by an export of another: with it the others would tell a lie. */
@@ -93,17 +83,6 @@ static int remove_part(const struct part *part)
         return tool_fail("%s: cannot remove: %s; it is of an earlier export and does not belong to this model",
                          part->path, strerror(errno));
     return EXIT_SUCCESS;
-}
-
-/* The model may lie in the folder, under the name of an array. */
-static int check_paths(const struct export_args *args, const struct part *parts)
-{
-    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
-    struct path outputs[PARTS + 1] = {{0}};
-
-    for (size_t i = 0; i < PARTS; i++)
-        outputs[i] = (struct path){"an output", parts[i].path};
-    return paths_check_in_folder(&command, args->dir, inputs, outputs);
 }
 
 static void report(const struct export_args *args, const dkvb_model_info *info, bool whitened, double seconds)
@@ -131,23 +110,24 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
 
 static int write_parts(const struct export_args *args, const dkvb_model *model, struct part *parts, bool whitened)
 {
-    int code = EXIT_SUCCESS;
+    /* the model may lie in the folder, under the name of an array */
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {0}};
+    struct path outputs[PARTS + 1] = {{0}};
+    int code;
 
-    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++)
-        code = (parts[i].path = paths_join(args->dir, parts[i].name)) ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (code == EXIT_SUCCESS)
-        code = check_paths(args, parts);
-    if (code == EXIT_SUCCESS) /* whoever gets the arrays has no checksums to find damage by */
-        code = tool_check(dkvb_model_verify(model));
-    if (code == EXIT_SUCCESS)
-        code = copy_arrays(model, parts, whitened);
-    if (code == EXIT_SUCCESS)
-        code = paths_make_folder(args->dir);
-    for (size_t i = 0; i < PARTS && code == EXIT_SUCCESS; i++) {
-        const struct part *p = &parts[i];
-
-        code = p->data ? output_npy(p->path, p->dtype, p->ndim, p->shape, p->data) : remove_part(p);
+    for (size_t i = 0; i < PARTS; i++) {
+        if (!(parts[i].path = paths_join(args->dir, parts[i].name)))
+            return EXIT_FAILURE;
+        outputs[i] = (struct path){"an output", parts[i].path};
     }
+    if ((code = paths_check_in_folder(&command, args->dir, inputs, outputs)) ||
+        (code =
+             tool_check(dkvb_model_verify(model))) || /* whoever gets the arrays has no checksums to find damage by */
+        (code = copy_arrays(model, parts, whitened)) ||
+        (code = paths_make_folder(args->dir)))
+        return code;
+    for (const struct part *p = parts; p < parts + PARTS && code == EXIT_SUCCESS; p++)
+        code = p->data ? output_npy(p->path, p->dtype, p->ndim, p->shape, p->data) : remove_part(p);
     return code;
 }
 
@@ -162,10 +142,8 @@ int cmd_export(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &args, &code))
         return code;
-    code = input_model_map(&model, args.args.operand[0], &info);
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_codebooks_get_info(dkvb_model_codebooks(model), &cb));
-    if (code == EXIT_SUCCESS) {
+    if ((code = input_model_map(&model, args.args.operand[0], &info)) == EXIT_SUCCESS &&
+        (code = tool_check(dkvb_codebooks_get_info(dkvb_model_codebooks(model), &cb))) == EXIT_SUCCESS) {
         uint64_t c = info.codebooks, k = info.keys, d = info.key_dim, m = info.input_dim;
         struct part parts[PARTS] = {
             [CENTER] = {"center.npy", NULL, NULL, DKVB_DTYPE_F32, 1, {m}},

@@ -32,30 +32,24 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* Length that rows are expected to have, if the codebooks remember any; false if not. */
-static bool row_lengths(const dkvb_model *model, double lengths[2], bool *whitened)
-{
-    dkvb_codebooks_info info = DKVB_CODEBOOKS_INFO_INIT;
+struct inspect {
+    struct inspect_args args;
+    dkvb_model *model;
+    dkvb_model_info info;
+    dkvb_codebooks_info codebooks;
+    char birth[2 * sizeof((dkvb_model_info *)0)->birth + 1];
+    bool lengths; /* the codebooks remember how long rows are expected to be */
+};
 
-    if (dkvb_codebooks_get_info(dkvb_model_codebooks(model), &info) != DKVB_OK)
-        return false;
-    *whitened = info.whitened != 0;
-    lengths[0] = info.least_length;
-    lengths[1] = info.greatest_length;
-    return lengths[0] > 0 || lengths[1] < (double)FLT_MAX;
-}
-
-static int print_json(const dkvb_model *model, const dkvb_model_info *info)
+static int print_json(const struct inspect *it)
 {
-    char birth[2 * sizeof info->birth + 1];
-    double lengths[2];
-    bool whitened = false, known = row_lengths(model, lengths, &whitened);
+    const dkvb_model_info *info = &it->info;
     int code;
 
     json_open(NULL, '{');
     json_count("format_major", info->format_major);
     json_count("format_minor", info->format_minor);
-    json_text("birth", hex_text(info->birth, sizeof info->birth, birth));
+    json_text("birth", it->birth);
     json_count("codebooks", info->codebooks);
     json_count("keys", info->keys);
     json_count("key_dim", info->key_dim);
@@ -63,12 +57,12 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     json_count("classes", info->classes);
     json_count("top_k", info->top_k);
     json_bool("normalize", info->normalize != 0);
-    json_bool("whitened", whitened);
+    json_bool("whitened", it->codebooks.whitened != 0);
     json_real("temperature", info->temperature);
-    if (known) {
+    if (it->lengths) {
         json_open("row_lengths", '[');
-        json_real(NULL, lengths[0]);
-        json_real(NULL, lengths[1]);
+        json_real(NULL, it->codebooks.least_length);
+        json_real(NULL, it->codebooks.greatest_length);
         json_close(']');
     } else {
         json_null("row_lengths");
@@ -82,49 +76,35 @@ static int print_json(const dkvb_model *model, const dkvb_model_info *info)
     json_text("encoder", info->encoder);
     json_open("class_names", '[');
     for (uint32_t i = 0; i < info->classes; i++)
-        json_text(NULL, dkvb_model_class_name(model, i));
+        json_text(NULL, dkvb_model_class_name(it->model, i));
     json_close(']');
-    code = journal_write(model, true);
+    code = journal_write(it->model, true);
     json_close('}');
     return code;
 }
 
-static void print_classes(const dkvb_model *model, const dkvb_model_info *info)
+/* A line of a word and a text that may hold anything. */
+static void print_line(const char *word, const char *text)
 {
-    printf("classes    %" PRIu32 "\n", info->classes);
-    for (uint32_t i = 0; i < info->classes; i++) {
-        const char *name = dkvb_model_class_name(model, i);
-
-        if (!name)
-            continue;
-        printf("%9" PRIu32 "  ", i);
-        output_padded(name, 0);
-        putchar('\n');
-    }
-}
-
-static void print_encoder(const char *encoder)
-{
-    if (!encoder)
-        return;
-    printf("encoder    ");
-    output_padded(encoder, 0);
+    fputs(word, stdout);
+    output_padded(text, 0);
     putchar('\n');
 }
 
-static int print_text(const dkvb_model *model, const dkvb_model_info *info)
+static int print_text(const struct inspect *it)
 {
-    char birth[2 * sizeof info->birth + 1];
-    double lengths[2];
-    bool whitened = false, known = row_lengths(model, lengths, &whitened);
+    const dkvb_model_info *info = &it->info;
+    char number[16];
 
     printf("format     %" PRIu32 ".%" PRIu32 "\n", info->format_major, info->format_minor);
-    printf("birth      %s\n", hex_text(info->birth, sizeof info->birth, birth));
-    printf("rows       %" PRIu32 " columns, centred%s%s\n", info->input_dim, whitened ? ", half whitened" : "",
-           info->normalize ? ", scaled to length 1" : "");
-    if (known)
-        printf("lengths    %.4g to %.4g; a row of another length is outside the scale\n", lengths[0], lengths[1]);
-    print_encoder(info->encoder);
+    printf("birth      %s\n", it->birth);
+    printf("rows       %" PRIu32 " columns, centred%s%s\n", info->input_dim,
+           it->codebooks.whitened ? ", half whitened" : "", info->normalize ? ", scaled to length 1" : "");
+    if (it->lengths)
+        printf("lengths    %.4g to %.4g; a row of another length is outside the scale\n", it->codebooks.least_length,
+               it->codebooks.greatest_length);
+    if (info->encoder)
+        print_line("encoder    ", info->encoder);
     printf("codebooks  %" PRIu32 " of %" PRIu32 " keys, %" PRIu32 " wide; top %" PRIu32 " selected\n", info->codebooks,
            info->keys, info->key_dim, info->top_k);
     printf("values     %s\n", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
@@ -134,23 +114,33 @@ static int print_text(const dkvb_model *model, const dkvb_model_info *info)
         printf("tuned      by %" PRIu32 " trials: --trials %" PRIu32 " repeats them\n", info->trials, info->trials);
     printf("pairs      %" PRIu64 ", of them %" PRIu64 " masked and %" PRIu64 " purged\n",
            (uint64_t)info->codebooks * info->keys, info->masked_pairs, info->purged_pairs);
-    print_classes(model, info);
+    printf("classes    %" PRIu32 "\n", info->classes);
+    for (uint32_t i = 0; i < info->classes; i++) {
+        const char *name = dkvb_model_class_name(it->model, i);
+
+        snprintf(number, sizeof number, "%9" PRIu32 "  ", i);
+        if (name)
+            print_line(number, name);
+    }
     putchar('\n');
-    return journal_write(model, false);
+    return journal_write(it->model, false);
 }
 
 int cmd_inspect(int argc, char **argv)
 {
-    struct inspect_args args;
-    dkvb_model *model = NULL;
-    dkvb_model_info info;
+    struct inspect it = {.codebooks = DKVB_CODEBOOKS_INFO_INIT};
     int code;
 
-    if (!args_parse(&command, argc, argv, &args, &code))
+    if (!args_parse(&command, argc, argv, &it.args, &code))
         return code;
-    code = input_model_map(&model, args.args.operand[0], &info);
-    if (code == EXIT_SUCCESS)
-        code = args.json ? print_json(model, &info) : print_text(model, &info);
-    dkvb_model_free(model);
+    if ((code = input_model_map(&it.model, it.args.args.operand[0], &it.info)) ||
+        (code = tool_check(dkvb_codebooks_get_info(dkvb_model_codebooks(it.model), &it.codebooks))))
+        goto end;
+    hex_text(it.info.birth, sizeof it.info.birth, it.birth);
+    it.lengths = it.codebooks.least_length > 0 || it.codebooks.greatest_length < FLT_MAX;
+    code = it.args.json ? print_json(&it) : print_text(&it);
+
+end:
+    dkvb_model_free(it.model);
     return code;
 }

@@ -52,21 +52,20 @@ struct search {
     double began;
 };
 
-static int read_inputs(struct search *s)
+static int make_codes(struct search *s)
 {
-    int code = input_model_map(&s->model, s->args.args.operand[0], &s->info);
+    const struct search_args *a = &s->args;
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = input_features_for(&s->x, s->args.features, &s->info);
-    if (code)
+    if ((code = input_model_map(&s->model, a->args.operand[0], &s->info)) ||
+        (code = input_features_for(&s->x, a->features, &s->info)))
         return code;
     s->codes = input_memory("codes", sizeof *s->codes, s->x.rows, s->info.codebooks, s->info.top_k);
-    if (!s->codes)
-        return EXIT_FAILURE;
-    if (!s->args.distances)
-        return EXIT_SUCCESS;
-    s->distances = input_memory("distances", sizeof *s->distances, s->x.rows, s->info.codebooks, s->info.top_k);
-    return s->distances ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (s->codes && a->distances)
+        s->distances = input_memory("distances", sizeof *s->distances, s->x.rows, s->info.codebooks, s->info.top_k);
+    return s->codes && (s->distances || !a->distances)
+               ? codes_search(s->model, &s->x, a->threads, s->codes, s->distances)
+               : EXIT_FAILURE;
 }
 
 static int write_files(const struct search *s)
@@ -74,9 +73,7 @@ static int write_files(const struct search *s)
     uint64_t shape[3] = {s->x.rows, s->info.codebooks, s->info.top_k};
     int code = output_npy(s->args.output, DKVB_DTYPE_U16, 3, shape, s->codes);
 
-    if (code == EXIT_SUCCESS && s->distances)
-        code = output_npy(s->args.distances, DKVB_DTYPE_I32, 3, shape, s->distances);
-    return code;
+    return code || !s->distances ? code : output_npy(s->args.distances, DKVB_DTYPE_I32, 3, shape, s->distances);
 }
 
 static void report(const struct search *s, double seconds)
@@ -95,19 +92,6 @@ static void report(const struct search *s, double seconds)
     json_close('}');
 }
 
-static int search(struct search *s)
-{
-    int code = read_inputs(s);
-
-    if (code == EXIT_SUCCESS)
-        code = codes_search(s->model, &s->x, s->args.threads, s->codes, s->distances);
-    if (code == EXIT_SUCCESS)
-        code = write_files(s);
-    if (code == EXIT_SUCCESS)
-        report(s, progress_clock() - s->began);
-    return code;
-}
-
 static int check_paths(const struct search_args *args)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};
@@ -123,9 +107,8 @@ int cmd_search(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &s.args, &code))
         return code;
-    code = check_paths(&s.args);
-    if (code == EXIT_SUCCESS)
-        code = search(&s);
+    if (!(code = check_paths(&s.args)) && !(code = make_codes(&s)) && !(code = write_files(&s)))
+        report(&s, progress_clock() - s.began);
     free(s.distances);
     free(s.codes);
     input_features_free(&s.x);

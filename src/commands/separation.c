@@ -307,9 +307,11 @@ int cmd_separation(int argc, char **argv)
         return code;
     if (!s.args.labels == !s.kept)
         return args_misused(&command, s.args.labels ? "--labels: the codes file has them" : "--labels is missing");
-    if (!((s.args.csv && (code = name_tables(&s.args, paths))) || (code = measure(&s)) ||
-          (s.args.csv && (code = write_tables(&s, paths)))))
-        s.args.json ? print_json(&s, progress_clock() - began) : print_text(&s, progress_clock() - began);
+    if ((s.args.csv && (code = name_tables(&s.args, paths))) || (code = measure(&s)) ||
+        (s.args.csv && (code = write_tables(&s, paths))))
+        goto end;
+    s.args.json ? print_json(&s, progress_clock() - began) : print_text(&s, progress_clock() - began);
+end:
     for (int i = 0; i < TABLES; i++)
         free(paths[i]);
     dkvb_separation_free(s.found);

@@ -1,5 +1,6 @@
 /* dkvb train: place the keys (or take those of another model), search every row once, train the values, save. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,21 @@ struct train {
     uint64_t entries_before; /* of the journal of a model that goes on */
 };
 
+/* A line of text, for whoever did not ask for JSON. */
+TOOL_PRINTF(2, 3)
+static void say(const struct train *t, const char *format, ...)
+{
+    va_list arguments;
+
+    if (t->args.json)
+        return;
+    va_start(arguments, format);
+    progress_hide();
+    vprintf(format, arguments);
+    va_end(arguments);
+    fflush(stdout);
+}
+
 /* Classes without rows are refused unless they are asked for, by --empty-classes or a file of names. `known`: classes
  * that a model which goes on has already. */
 static int survey(struct train *t, uint32_t known)
@@ -84,106 +100,92 @@ static int count_classes(struct train *t)
  */
 static int read_pictures(struct train *t)
 {
-    const char *model = t->args.continue_from ? t->args.continue_from : t->args.init_from;
-    bool chosen = args_given(&train_command, &t->args, "encoder");
-    struct names *names = t->args.class_names ? NULL : &t->names;
+    const struct train_args *a = &t->args;
+    const char *path = a->continue_from ? a->continue_from : a->init_from;
+    bool chosen = args_given(&train_command, a, "encoder");
+    struct pictures *p = &t->pictures;
+    struct names unused = {0};
+    dkvb_model *model = NULL; /* of path, whose encoder and classes count */
+    dkvb_model_info info;
     int32_t *as = NULL;
     int code;
 
-    if ((code = pictures_open_for_file(&t->pictures, &t->args.pictures, chosen, model)) ||
-        (code = pictures_spare(&t->pictures, t->args.output, t->args.codes_out)) ||
-        (code = t->args.labels ? pictures_check_labels(&t->pictures, t->args.labels)
-                               : pictures_name_classes(&t->pictures, t->args.continue_from, names, &as)) ||
-        (code = ids_of_rows(&t->ids, t->args.ids, t->pictures.args->path, t->pictures.info.pictures)))
+    if ((path && (code = input_model_map(&model, path, &info))) ||
+        (code = pictures_open_for(p, &a->pictures, chosen || !model || !input_encoder(model), model, path)) ||
+        (code = pictures_spare(p, a->output, a->codes_out)) ||
+        (code = a->labels ? input_labels(&t->y, a->labels, a->pictures.path, p->info.pictures)
+                          : pictures_name_classes(p, a->continue_from ? model : NULL, path,
+                                                  a->class_names ? &unused : &t->names, &as)) ||
+        (code = ids_of_rows(&t->ids, a->ids, a->pictures.path, p->info.pictures)) ||
+        (!a->labels && ((code = pictures_labels(p, as, &t->y)) || (code = count_classes(t)))) ||
+        (code = pictures_features(p, a->threads, &t->x)))
         goto end;
-    if (!t->args.labels) { /* what its folders say, before all pictures are encoded */
-        code = pictures_labels(&t->pictures, as, &t->y);
-        code = code ? code : count_classes(t);
-        input_labels_free(&t->y);
-    }
-    if (code || (code = pictures_features(&t->pictures, t->args.threads, &t->x)) ||
-        (code = t->args.labels ? pictures_labels_of_file(&t->pictures, t->args.labels, &t->y)
-                               : pictures_labels(&t->pictures, as, &t->y)))
-        goto end;
-    pictures_keep_ids(&t->pictures, &t->ids);
-    snprintf(t->encoder, sizeof t->encoder, "%s", t->pictures.encoder_info.identity);
-    pictures_left_out(&t->left, &t->pictures);
+    pictures_keep_labels(p, &t->y);
+    pictures_keep_ids(p, &t->ids);
+    snprintf(t->encoder, sizeof t->encoder, "%s", p->encoder_info.identity);
+    pictures_left_out(&t->left, p);
 
 end:
     free(as);
-    pictures_close(&t->pictures);
+    input_names_free(&unused);
+    dkvb_model_free(model);
+    pictures_close(p);
     return code;
 }
 
-/* Rows or their codes, and as many labels. */
+/* Rows or their codes, as many labels, and what the rows are called. */
 static int read_rows(struct train *t)
 {
+    const struct train_args *a = &t->args;
     int code;
 
-    if (t->args.pictures.path)
-        return read_pictures(t);
-    code = t->args.codes ? codes_map(&t->given, t->args.codes)
-                         : input_features(&t->x, t->args.features, DKVB_READ_IN_PLACE);
-    if (code)
+    if (a->pictures.path)
+        code = read_pictures(t);
+    else if ((code = a->codes ? codes_map(&t->given, a->codes)
+                              : input_features(&t->x, a->features, DKVB_READ_IN_PLACE)) == EXIT_SUCCESS)
+        code = a->codes ? input_labels(&t->y, a->labels, t->given.path, t->given.rows)
+                        : input_labels_for(&t->y, a->labels, &t->x);
+    if (code || (code = count_classes(t)))
         return code;
-    return t->args.codes ? input_labels(&t->y, t->args.labels, t->given.path, t->given.rows)
-                         : input_labels_for(&t->y, t->args.labels, &t->x);
-}
-
-/* What the rows are called. */
-static int name_rows(struct train *t)
-{
-    return t->ids.id ? EXIT_SUCCESS
-                     : ids_of_rows(&t->ids, t->args.ids, t->args.codes ? t->given.path : t->x.path, t->y.rows);
-}
-
-static void say_what_was_read(const struct train *t)
-{
-    if (t->args.codes)
-        printf("read    codes of %zu rows from %s, %" PRIu32 " classes\n", t->given.rows, t->given.path, t->classes);
-    else
-        printf("read    %zu rows of %zu from %s%s%s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
-               t->encoder[0] ? " by " : "", t->encoder, t->classes);
-    pictures_say_left_out(&t->left);
-}
-
-/* A value that dwarfs all others. */
-static int survey_rows(struct train *t)
-{
-    int code = EXIT_SUCCESS;
-
-    if (!t->args.codes)
-        code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns));
-    if (code == EXIT_SUCCESS && t->values.outlying > 0)
-        tool_note(
-            "%s: %" PRIu64 " values are over 1000 times as large as all others, so that rows look alike beside them: "
-            "row %" PRIu64 ", column %" PRIu64 " is %g; remove or scale them",
-            t->x.path, t->values.outlying, t->values.first_row, t->values.first_column, (double)t->values.first_value);
-    return code;
+    return t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, a->ids, a->codes ? t->given.path : t->x.path, t->y.rows);
 }
 
 /* What of the labels teaches nothing. */
 static void say_labels(const struct train *t)
 {
     if (t->seen.unlabelled > 0)
-        printf("note    %" PRIu64 " of %" PRIu64 " rows have no label (-1), and are not learned from\n",
-               t->seen.unlabelled, t->seen.rows);
+        say(t, "note    %" PRIu64 " of %" PRIu64 " rows have no label (-1), and are not learned from\n",
+            t->seen.unlabelled, t->seen.rows);
     if (t->seen.empty > 0)
-        printf("note    %" PRIu32 " of %" PRIu32 " classes have no rows: %s\n", t->seen.empty, t->seen.classes,
-               t->seen.empty_list);
+        say(t, "note    %" PRIu32 " of %" PRIu32 " classes have no rows: %s\n", t->seen.empty, t->seen.classes,
+            t->seen.empty_list);
     if (t->seen.classes - t->seen.empty == 1 && !t->args.continue_from)
-        printf("note    all rows are of one class, so there is nothing to tell apart\n");
+        say(t, "note    all rows are of one class, so there is nothing to tell apart\n");
 }
 
 static int read_inputs(struct train *t)
 {
-    int code = t->args.class_names ? input_names(&t->names, t->args.class_names) : EXIT_SUCCESS;
+    const struct train_args *a = &t->args;
+    const dkvb_features_info *v = &t->values;
+    int code;
 
-    if (code || (code = read_rows(t)) || (code = count_classes(t)) || (code = name_rows(t)) || (code = survey_rows(t)))
+    if ((a->class_names && (code = input_names(&t->names, a->class_names))) || (code = read_rows(t)) ||
+        (!a->codes &&
+         (code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns)))))
         return code;
-    if (!t->args.json)
-        say_what_was_read(t);
-    if (!t->args.json && !t->args.continue_from)
+    if (v->outlying > 0)
+        tool_note("%s: %" PRIu64
+                  " values are over 1000 times as large as all others, so that rows look alike beside them: "
+                  "row %" PRIu64 ", column %" PRIu64 " is %g; remove or scale them",
+                  t->x.path, v->outlying, v->first_row, v->first_column, (double)v->first_value);
+    if (a->codes)
+        say(t, "read    codes of %zu rows from %s, %" PRIu32 " classes\n", t->given.rows, t->given.path, t->classes);
+    else
+        say(t, "read    %zu rows of %zu from %s%s%s, %" PRIu32 " classes\n", t->x.rows, t->x.columns, t->x.path,
+            t->encoder[0] ? " by " : "", t->encoder, t->classes);
+    if (!a->json)
+        pictures_say_left_out(&t->left);
+    if (!a->continue_from)
         say_labels(t);
     return EXIT_SUCCESS;
 }
@@ -217,13 +219,11 @@ static int continue_model(struct train *t)
     if ((code = input_model_load(&t->model, t->args.continue_from, &info)) ||
         (code = check_columns(t, t->args.continue_from, &info)) || (code = survey(t, info.classes)))
         return code;
-    if (!t->args.json)
-        say_labels(t);
+    say_labels(t);
     if (info.classes >= t->classes)
         return EXIT_SUCCESS;
-    if (!t->args.json)
-        printf("classes %" PRIu32 " more than the %" PRIu32 " of %s\n", t->classes - info.classes, info.classes,
-               t->args.continue_from);
+    say(t, "classes %" PRIu32 " more than the %" PRIu32 " of %s\n", t->classes - info.classes, info.classes,
+        t->args.continue_from);
     return tool_check(dkvb_model_add_classes(t->model, t->classes - info.classes));
 }
 
@@ -250,8 +250,8 @@ static void end_stage(struct train *t)
     for (size_t i = 0; t->stage && i < STAGES; i++)
         if (strcmp(t->stage, stages[i]) == 0)
             t->seconds[i] = took;
-    if (t->stage && !t->args.json)
-        printf("%-11s %41s %8.2f s\n", t->stage, "", took);
+    if (t->stage)
+        say(t, "%-11s %41s %8.2f s\n", t->stage, "", took);
     t->stage = NULL;
     t->stage_began = now;
 }
@@ -268,29 +268,18 @@ static int begin_stage(void *user, const char *stage)
 
 static int report_epoch(void *user, const dkvb_train_report *report)
 {
-    const struct train *t = user;
-
-    if (!t->args.json) {
-        progress_hide();
-        printf("epoch   %" PRIu32 " of %" PRIu32 ": loss %.4f, accuracy %.4f\n", report->epoch, report->epochs,
-               report->loss, report->accuracy);
-        fflush(stdout);
-    }
+    say(user, "epoch   %" PRIu32 " of %" PRIu32 ": loss %.4f, accuracy %.4f\n", report->epoch, report->epochs,
+        report->loss, report->accuracy);
     return progress_interrupted();
 }
 
 static int report_trial(void *user, const dkvb_trial *trial)
 {
-    const struct train *t = user;
-
-    if (!t->args.json) {
-        progress_hide();
-        printf("trial   %2" PRIu32 ": keys %5" PRIu32 ", top %2" PRIu32 ", %s, epochs %2" PRIu32
-               ", rate %4.1f: accuracy %.4f, loss %.4f on %" PRIu64 " rows held out\n",
-               trial->number, trial->keys, trial->top_k, trial->whitened ? "whitened" : "plain   ", trial->epochs,
-               trial->learning_rate, trial->accuracy, trial->loss, trial->held_out);
-        fflush(stdout);
-    }
+    say(user,
+        "trial   %2" PRIu32 ": keys %5" PRIu32 ", top %2" PRIu32 ", %s, epochs %2" PRIu32
+        ", rate %4.1f: accuracy %.4f, loss %.4f on %" PRIu64 " rows held out\n",
+        trial->number, trial->keys, trial->top_k, trial->whitened ? "whitened" : "plain   ", trial->epochs,
+        trial->learning_rate, trial->accuracy, trial->loss, trial->held_out);
     return progress_interrupted();
 }
 
@@ -326,9 +315,9 @@ static int tune(struct train *t, const dkvb_fit_rows *rows)
     o.user = t;
     code = tool_check_about(t->x.path, dkvb_tune(&t->args.settings, rows, &o, &run));
     progress_stop();
-    if (code == EXIT_SUCCESS && !t->args.json)
-        printf("tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
-               t->args.settings.train.trials, t->args.settings.train.trials);
+    if (code == EXIT_SUCCESS)
+        say(t, "tune    the best of %" PRIu32 " trials is taken; --trials %" PRIu32 " repeats them on any machine\n",
+            t->args.settings.train.trials, t->args.settings.train.trials);
     return code;
 }
 
@@ -355,30 +344,27 @@ static void say_held_out(const struct train *t)
                                            "rows held out are of less than half of the classes"};
     const dkvb_fit_report *r = &t->fitted;
 
-    if (t->args.json)
-        return;
     if (r->temperature_rows > 0)
-        printf("held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f x spread^%.3f, calibration error %.4f\n",
-               r->temperature_rows, r->held_out_accuracy, r->temperature, r->temperature_power, r->calibration_error);
+        say(t, "held out %" PRIu64 " rows: accuracy %.4f; temperature %.3f x spread^%.3f, calibration error %.4f\n",
+            r->temperature_rows, r->held_out_accuracy, r->temperature, r->temperature_power, r->calibration_error);
     else
-        printf("temperature %.3f is %s: %s\n", t->info.temperature, t->args.continue_from ? "kept" : "not fitted",
-               kept[r->temperature_kept]);
+        say(t, "temperature %.3f is %s: %s\n", t->info.temperature, t->args.continue_from ? "kept" : "not fitted",
+            kept[r->temperature_kept]);
 }
 
 static void say_settings(const struct train *t)
 {
     const dkvb_fit_report *r = &t->fitted;
 
-    if (t->args.json)
-        return;
-    printf("model   %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, top %" PRIu32 "%s, because %" PRIu64
-           " rows\n",
-           r->codebooks, r->keys, r->key_dim, r->top_k, r->whitened ? ", rows half whitened" : "", r->labelled);
+    say(t,
+        "model   %" PRIu32 " codebooks of %" PRIu32 " keys, %" PRIu32 " wide, top %" PRIu32 "%s, because %" PRIu64
+        " rows\n",
+        r->codebooks, r->keys, r->key_dim, r->top_k, r->whitened ? ", rows half whitened" : "", r->labelled);
     if (r->accuracy_plain >= 0)
-        printf("whiten  %s: accuracy on rows held out %.4f with it, %.4f without (by few codebooks)\n",
-               r->whitened ? "yes" : "no", r->accuracy_whitened, r->accuracy_plain);
+        say(t, "whiten  %s: accuracy on rows held out %.4f with it, %.4f without (by few codebooks)\n",
+            r->whitened ? "yes" : "no", r->accuracy_whitened, r->accuracy_plain);
     if (r->unlearnable > 0)
-        printf("note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
+        say(t, "note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
 }
 
 static dkvb_fit_rows fit_rows(const struct train *t)
@@ -626,22 +612,6 @@ static void print_written(const struct train *t)
     printf("wrote   %-50s %8.2f s in all\n", t->args.output, progress_clock() - t->began);
 }
 
-static int train(struct train *t)
-{
-    int code;
-
-    if ((code = train_claim_paths(&t->args)) || (code = read_inputs(t)) ||
-        (code = t->args.continue_from || t->args.codes ? go_on(t) : fit(t)) || (code = survey_held_out(t)) ||
-        (code = note_unchecked(t)) || (t->args.codes_out && (code = output_codeset(t->set, t->args.codes_out))) ||
-        (code = output_model(t->model, t->args.output)))
-        return code;
-    if (t->args.json)
-        print_json(t);
-    else
-        print_written(t);
-    return EXIT_SUCCESS;
-}
-
 int cmd_train(int argc, char **argv)
 {
     struct train t = {.began = progress_clock(),
@@ -653,9 +623,13 @@ int cmd_train(int argc, char **argv)
 
     if (!args_parse(&train_command, argc, argv, &t.args, &code))
         return code;
-    code = train_check_args(&t.args);
-    if (code == EXIT_SUCCESS)
-        code = train(&t);
+    if ((code = train_check_args(&t.args)) || (code = train_claim_paths(&t.args)) || (code = read_inputs(&t)) ||
+        (code = t.args.continue_from || t.args.codes ? go_on(&t) : fit(&t)) || (code = survey_held_out(&t)) ||
+        (code = note_unchecked(&t)) || (t.args.codes_out && (code = output_codeset(t.set, t.args.codes_out))) ||
+        (code = output_model(t.model, t.args.output)))
+        goto end;
+    t.args.json ? print_json(&t) : print_written(&t);
+end:
     dkvb_model_free(t.model);
     dkvb_codebooks_free(t.codebooks);
     dkvb_codeset_free(t.set);

@@ -218,7 +218,6 @@ static int check_together(const struct train_args *args)
         {args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32,
          "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16"},
     };
-    char message[128];
     int code = EXIT_SUCCESS;
 
     for (size_t i = 0; code == EXIT_SUCCESS && i < sizeof refusals / sizeof *refusals; i++)
@@ -229,9 +228,8 @@ static int check_together(const struct train_args *args)
             code = args_misused(&train_command, misuses[i].message);
     if (code || args->settings.keyinit.keys == 0 || args->settings.top_k <= args->settings.keyinit.keys)
         return code;
-    snprintf(message, sizeof message, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->settings.top_k,
-             args->settings.keyinit.keys);
-    return args_misused(&train_command, message);
+    return args_wrong(&train_command, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->settings.top_k,
+                      args->settings.keyinit.keys);
 }
 
 int train_check_args(struct train_args *args)

@@ -107,43 +107,16 @@ static int open_encoder(struct pictures *p, uint32_t kind, const char *remembere
     return code;
 }
 
-int pictures_open(struct pictures *p, const struct pictures_args *args)
-{
-    int code;
-
-    *p = (struct pictures){.args = args};
-    code = open_set(p);
-    return code ? code : open_encoder(p, args->encoder + 1, NULL, NULL, 0);
-}
-
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    int code;
+    int code = model ? tool_check(dkvb_model_get_info(model, &info)) : EXIT_SUCCESS;
 
     *p = (struct pictures){.args = args};
-    code = tool_check(dkvb_model_get_info(model, &info));
-    if (code == EXIT_SUCCESS)
-        code = open_set(p);
-    return code ? code
-                : open_encoder(p, chosen ? args->encoder + 1 : DKVB_ENCODER_REMEMBERED, info.encoder, path,
-                               info.input_dim);
-}
-
-int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path)
-{
-    dkvb_model *model = NULL;
-    dkvb_model_info info;
-    int code;
-
-    if (!path)
-        return pictures_open(p, args);
-    code = input_model_map(&model, path, &info);
-    if (code == EXIT_SUCCESS)
-        code = pictures_open_for(p, args, chosen || !input_encoder(model), model, path);
-    dkvb_model_free(model);
-    return code;
+    if (code || (code = open_set(p)))
+        return code;
+    return open_encoder(p, chosen ? args->encoder + 1 : DKVB_ENCODER_REMEMBERED, info.encoder, path, info.input_dim);
 }
 
 void pictures_close(struct pictures *p)
@@ -226,50 +199,31 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
 
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out)
 {
-    *out = (struct labels){.path = p->args->path, .array = DKVB_ARRAY_INIT};
+    *out = (struct labels){.path = p->args->path, .array = DKVB_ARRAY_INIT, .rows = (size_t)p->info.pictures};
     out->y = out->made = input_memory("labels", sizeof *out->made, p->info.pictures, 1, 1);
     if (!out->made)
         return EXIT_FAILURE;
     for (uint64_t i = 0; i < p->info.pictures; i++) {
         dkvb_picture picture = DKVB_PICTURE_INIT;
-        int code = p->readable[i] ? tool_check(dkvb_imageset_get(p->set, i, &picture)) : EXIT_SUCCESS;
+        int code = tool_check(dkvb_imageset_get(p->set, i, &picture));
 
         if (code)
             return code;
-        if (p->readable[i])
-            out->made[out->rows++] = picture.label >= 0 && as ? as[picture.label] : picture.label;
+        out->made[i] = picture.label >= 0 && as ? as[picture.label] : picture.label;
     }
     input_labels_range(out);
     return EXIT_SUCCESS;
 }
 
-int pictures_check_labels(const struct pictures *p, const char *path)
+void pictures_keep_labels(const struct pictures *p, struct labels *labels)
 {
-    struct labels y;
-    int code = input_labels(&y, path, p->args->path, p->info.pictures);
+    int32_t *y = labels->made ? labels->made : labels->array.data;
 
-    input_labels_free(&y);
-    return code;
-}
-
-int pictures_labels_of_file(const struct pictures *p, const char *path, struct labels *out)
-{
-    int32_t *y;
-    int code = input_labels(out, path, p->args->path, p->info.pictures);
-
-    if (code || p->unreadable == 0)
-        return code;
-    y = input_memory("labels", sizeof *y, out->rows, 1, 1);
-    if (!y)
-        return EXIT_FAILURE;
-    out->made = y;
+    labels->rows = 0;
     for (uint64_t i = 0; i < p->info.pictures; i++)
         if (p->readable[i])
-            *y++ = out->y[i];
-    out->y = out->made;
-    out->rows = (size_t)(y - out->made);
-    input_labels_range(out);
-    return EXIT_SUCCESS;
+            y[labels->rows++] = y[i];
+    input_labels_range(labels);
 }
 
 void pictures_keep_ids(const struct pictures *p, struct ids *ids)
@@ -388,30 +342,13 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     return code ? code : check_names(out);
 }
 
-static int need_classes(const struct pictures *p)
-{
-    return p->info.classes > 0 ? EXIT_SUCCESS : tool_fail("%s: has no classes, so --labels is wanted", p->args->path);
-}
-
-static bool has_names(const dkvb_model *model, uint32_t classes)
-{
-    for (uint32_t i = 0; i < classes; i++)
-        if (dkvb_model_class_name(model, i))
-            return true;
-    return false;
-}
-
 /* names: of the set's classes. */
-static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, uint32_t classes,
-                       const char *path, struct names *more, int32_t *as)
+static int match_names(const struct pictures *p, const struct names *names, const dkvb_model *model, const char *path,
+                       struct names *more, int32_t *as)
 {
+    bool folders = p->info.nested == DKVB_NESTED_PARTS || p->info.nested == DKVB_NESTED_WRAPPED;
     int code = EXIT_SUCCESS;
 
-    for (uint32_t i = 0; more && i < classes && code == EXIT_SUCCESS; i++) {
-        const char *name = dkvb_model_class_name(model, i);
-
-        code = input_names_add(more, name ? name : "");
-    }
     for (size_t i = 0; i < names->count && code == EXIT_SUCCESS; i++) {
         uint32_t found = 0;
         dkvb_status rc = dkvb_model_find_class(model, names->line[i], DKVB_FIND_NAME, &found);
@@ -423,58 +360,47 @@ static int match_names(const struct pictures *p, const struct names *names, cons
             return tool_check(rc);
         if (!more)
             return tool_fail("%s: class '%s': %s has no class of this name%s", names->path, names->line[i], path,
-                             p->info.nested == DKVB_NESTED_PARTS || p->info.nested == DKVB_NESTED_WRAPPED
-                                 ? "; it holds folders only: are those the classes?"
-                                 : "");
+                             folders ? "; it holds folders only: are those the classes?" : "");
         as[i] = (int32_t)more->count;
         code = input_names_add(more, names->line[i]);
     }
     return code;
 }
 
-/* Which class of the model each of the set's is, to be free()d: by name where both have names, by index where not.
- * Without `more` every class must be the model's. With it, names become those of the model and of classes that are new
- * to it, or none where classes go by index. */
-static int match_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *more,
-                         int32_t **as)
+int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
+                          int32_t **as)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    struct names names = {0};
-    int code = need_classes(p);
+    struct names own;
+    bool named = false;
+    int code;
 
-    if (code == EXIT_SUCCESS)
-        code = pictures_class_names(p, &names);
-    *as = code ? NULL : input_memory("classes", sizeof **as, p->info.classes, 1, 1);
-    if (code == EXIT_SUCCESS)
-        code = *as ? tool_check(dkvb_model_get_info(model, &info)) : EXIT_FAILURE;
-    for (uint32_t i = 0; i < p->info.classes && code == EXIT_SUCCESS; i++)
-        (*as)[i] = (int32_t)i;
-    if (code == EXIT_SUCCESS && names.count > 0 && has_names(model, info.classes))
-        code = match_names(p, &names, model, info.classes, path, more, *as);
-    input_names_free(&names);
-    return code;
-}
-
-int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as)
-{
-    struct names unwanted = {0};
-    dkvb_model *model = NULL;
-    dkvb_model_info info;
-    int code = need_classes(p);
-
-    *as = NULL;
-    if (!names)
-        names = &unwanted;
-    if (code == EXIT_SUCCESS && !path)
-        code = pictures_class_names(p, names);
-    if (code == EXIT_SUCCESS && path) {
-        *names = (struct names){.path = p->args->path};
-        code = input_model_map(&model, path, &info);
+    if (p->info.classes == 0)
+        return tool_fail("%s: has no classes, so --labels is wanted", p->args->path);
+    if ((code = pictures_class_names(p, model ? &own : names)) || !model)
+        goto end;
+    *as = input_memory("classes", sizeof **as, p->info.classes, 1, 1);
+    if (!*as || tool_check(dkvb_model_get_info(model, &info))) {
+        code = EXIT_FAILURE;
+        goto end;
     }
-    if (code == EXIT_SUCCESS && path)
-        code = match_classes(p, model, path, names, as);
-    dkvb_model_free(model);
-    input_names_free(&unwanted);
+    for (uint32_t i = 0; i < p->info.classes; i++)
+        (*as)[i] = (int32_t)i;
+    for (uint32_t i = 0; i < info.classes; i++)
+        named = named || dkvb_model_class_name(model, i);
+    if (names)
+        *names = (struct names){.path = p->args->path};
+    for (uint32_t i = 0; named && own.count > 0 && names && i < info.classes && code == EXIT_SUCCESS; i++) {
+        const char *name = dkvb_model_class_name(model, i);
+
+        code = input_names_add(names, name ? name : "");
+    }
+    if (named && code == EXIT_SUCCESS)
+        code = match_names(p, &own, model, path, names, *as);
+
+end:
+    if (model)
+        input_names_free(&own);
     return code;
 }
 
@@ -482,16 +408,14 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
                   struct features *x, struct labels *y)
 {
     int32_t *as = NULL;
-    int code = EXIT_SUCCESS;
+    int code;
 
     if (labels)
-        code = pictures_check_labels(p, labels);
-    else
-        code = match_classes(p, model, path, NULL, &as);
-    if (code == EXIT_SUCCESS)
-        code = pictures_features(p, threads, x);
-    if (code == EXIT_SUCCESS)
-        code = labels ? pictures_labels_of_file(p, labels, y) : pictures_labels(p, as, y);
+        code = input_labels(y, labels, p->args->path, p->info.pictures);
+    else if ((code = pictures_name_classes(p, model, path, NULL, &as)) == EXIT_SUCCESS)
+        code = pictures_labels(p, as, y);
     free(as);
+    if (code == EXIT_SUCCESS && (code = pictures_features(p, threads, x)) == EXIT_SUCCESS)
+        pictures_keep_labels(p, y);
     return code;
 }

@@ -26,40 +26,28 @@ extern const char *const pictures_encoders[], *const pictures_formats[], *const 
 #define PICTURES_ENCODERS "pixels|descriptor|clip|resnet50"
 
 /* Lines for the table of options; AT() gives the offset of a member. That of --encoder is the command's own. */
+/* clang-format off */
 #define PICTURES_OPTIONS(AT, member)                                                                                   \
     {"weights", ARGS_TEXT, AT(member.weights), "FILE", .help = "of clip and resnet50: .safetensors"},                  \
-        {"config", ARGS_TEXT, AT(member.config), "FILE",                                                               \
-         .help = "of clip: its config.json, if that is not beside the weights"},                                       \
-        {"activation",                                                                                                 \
-         ARGS_CHOICE,                                                                                                  \
-         AT(member.activation),                                                                                        \
-         "auto|quick_gelu|gelu",                                                                                       \
-         .help = "of clip; auto: as the config says, else quick_gelu",                                                 \
-         .choices = pictures_activations},                                                                             \
-        {"exif-orientation", ARGS_FLAG, AT(member.exif_orientation),                                                   \
-         .help = "turn pictures as the camera noted; a model remembers it"},                                           \
-        {"format",                                                                                                     \
-         ARGS_CHOICE,                                                                                                  \
-         AT(member.format),                                                                                            \
-         "auto|folder|file|cifar10|cifar100|cifar|idx|npy",                                                            \
-         .help = "of the pictures; auto: told by the first bytes",                                                     \
-         .choices = pictures_formats},                                                                                 \
-        {"coarse-labels", ARGS_FLAG, AT(member.coarse_labels), .help = "the 20 superclasses of CIFAR-100"},            \
-    {                                                                                                                  \
-        "skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"     \
-    }
+    {"config", ARGS_TEXT, AT(member.config), "FILE",                                                                   \
+     .help = "of clip: its config.json, if that is not beside the weights"},                                           \
+    {"activation", ARGS_CHOICE, AT(member.activation), "auto|quick_gelu|gelu",                                         \
+     .help = "of clip; auto: as the config says, else quick_gelu", .choices = pictures_activations},                   \
+    {"exif-orientation", ARGS_FLAG, AT(member.exif_orientation),                                                       \
+     .help = "turn pictures as the camera noted; a model remembers it"},                                               \
+    {"format", ARGS_CHOICE, AT(member.format), "auto|folder|file|cifar10|cifar100|cifar|idx|npy",                      \
+     .help = "of the pictures; auto: told by the first bytes", .choices = pictures_formats},                           \
+    {"coarse-labels", ARGS_FLAG, AT(member.coarse_labels), .help = "the 20 superclasses of CIFAR-100"},                \
+    {"skip-unreadable", ARGS_FLAG, AT(member.skip_unreadable), .help = "leave out pictures that cannot be read"}
 
 /* Lines for commands with a model, which take rows or pictures: members `features` and `pictures`. */
 #define PICTURES_OR_FEATURES(AT)                                                                                       \
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},                                 \
-        {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},                       \
-        {"encoder",                                                                                                    \
-         ARGS_CHOICE,                                                                                                  \
-         AT(pictures.encoder),                                                                                         \
-         PICTURES_ENCODERS,                                                                                            \
-         .help = "what makes rows of them; if not given, what the model remembers",                                    \
-         .choices = pictures_encoders},                                                                                \
-        PICTURES_OPTIONS(AT, pictures)
+    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},                           \
+    {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,                                                  \
+     .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},         \
+    PICTURES_OPTIONS(AT, pictures)
+/* clang-format on */
 
 /* The options that go with --images only, for args_refuse(). */
 extern const char *const pictures_options[];
@@ -99,17 +87,11 @@ void pictures_left_out(struct left_out *out, const struct pictures *p);
 void pictures_say_left_out(const struct left_out *left);
 void pictures_json_left_out(const struct left_out *left); /* several fields */
 
-/* Open both. pictures_close() is wanted after a failure too. */
-int pictures_open(struct pictures *p, const struct pictures_args *args);
-
-/* The same for a model's rows: with the encoder that it remembers, unless one was `chosen`; refused if it remembers
- * another, or takes rows of another width. `path` is the model's. */
+/* Open both. pictures_close() is wanted after a failure too. `chosen`: the encoder of `args`; else that which `model`
+ * remembers. One of another kind than the model remembers, or of another width, is refused. `path` is the model's; both
+ * are NULL where there is none. */
 int pictures_open_for(struct pictures *p, const struct pictures_args *args, bool chosen, const dkvb_model *model,
                       const char *path);
-
-/* The same before a model is trained, on the keys of the one at `path` if it is not NULL: one that remembers no encoder
- * takes that of `args`. */
-int pictures_open_for_file(struct pictures *p, const struct pictures_args *args, bool chosen, const char *path);
 
 void pictures_close(struct pictures *p);
 
@@ -124,16 +106,14 @@ int pictures_encoded(const struct pictures *p, dkvb_status status);
 /* Rows of all that can be read, in memory. */
 int pictures_features(struct pictures *p, uint32_t threads, struct features *out);
 
-/* Whether labels of a file are as many as all pictures: better known before they are encoded. */
-int pictures_check_labels(const struct pictures *p, const char *path);
-
-/* After the pictures were encoded, for those that could be read. `as`: int32_t[classes], what the set's classes are to
- * be called; NULL: as they are. Labels of a file are as many as all pictures. */
+/* Labels of all pictures. `as`: int32_t[classes], what the set's classes are to be called; NULL: as they are. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
-int pictures_labels_of_file(const struct pictures *p, const char *path, struct labels *out);
 
-/* After the pictures were encoded: of ids of all pictures keep those of pictures that could be read. So what one is
- * called does not depend on whether another can be read. */
+/* After the pictures were encoded: of labels of all pictures, the set's or a file's, keep those of pictures that could
+ * be read. */
+void pictures_keep_labels(const struct pictures *p, struct labels *labels);
+
+/* The same of ids. So what a picture is called does not depend on whether another can be read. */
 void pictures_keep_ids(const struct pictures *p, struct ids *ids);
 
 /* Rows of all that can be read, and their labels as the model has them: of the file `labels` or, if that is NULL, by
@@ -144,11 +124,12 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
 /* Names of the set's classes as a model takes them, in one line as those of pictures; none if it has none. */
 int pictures_class_names(const struct pictures *p, struct names *out);
 
-/* The same for a model to be trained, which if `path` is not NULL goes on from that one: where both have names the
- * set's classes go by them, and `names` are those of the model and then of classes that are new to it. *as, to be
- * free()d, is what the set's classes are to the model, or NULL for what they are in the set. One that has none is
- * refused. `names` may be NULL. */
-int pictures_name_classes(const struct pictures *p, const char *path, struct names *names, int32_t **as);
+/* The same as `names` of a model to be trained where `model` is NULL. Else, for the model of `path`: where both have
+ * names the set's classes go by them, and `names` are those of the model and then of classes that are new to it, or
+ * where `names` is NULL every class must be the model's. *as, to be free()d, is then what the set's classes are to the
+ * model. A set without classes is refused. */
+int pictures_name_classes(const struct pictures *p, const dkvb_model *model, const char *path, struct names *names,
+                          int32_t **as);
 
 /* Names of the pictures that could be read, in order, each in one line: a backslash and each control character are
  * \xHH. */
