@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "io/output.h"
-#include "io/outside.h"
+#include "io/codes.h"
 #include "io/progress.h"
 #include "tool.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "commands/forget.h"
-#include "io/codeset.h"
+#include "io/codes.h"
 #include "io/input.h"
 #include "io/output.h"
 #include "io/paths.h"

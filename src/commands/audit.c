@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "io/args.h"
-#include "io/codeset.h"
+#include "io/codes.h"
 #include "io/input.h"
 #include "io/json.h"
-#include "io/outside.h"
 #include "io/paths.h"
 #include "io/progress.h"
 #include "tool.h"

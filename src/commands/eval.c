@@ -5,12 +5,10 @@
 #include <stdlib.h>
 
 #include "io/args.h"
-#include "io/classes.h"
 #include "io/codes.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
-#include "io/outside.h"
 #include "io/pictures.h"
 #include "io/progress.h"
 #include "tool.h"
@@ -181,12 +179,12 @@ static void print_text(const struct eval *e)
 {
     const dkvb_evaluation *f = &e->found;
     char text[300];
-    int width = classes_width(e->model, e->info.classes, output_width("all classes"));
+    int width = output_class_width(e->model, e->info.classes, output_width("all classes"));
     uint64_t right, rows;
 
     printf("%-*s  %8s  %8s\n", width, "class", "rows", "accuracy");
     for (uint32_t i = 0; i < e->info.classes; i++)
-        print_tally(classes_text(e->model, (int32_t)i, text), f->class_right[i], f->class_rows[i], width);
+        print_tally(output_class(e->model, (int32_t)i, text), f->class_right[i], f->class_rows[i], width);
     for (int forgotten = 1; e->forgotten && forgotten >= 0; forgotten--) {
         rows = tally(e, forgotten, &right);
         print_tally(forgotten ? "forgotten" : "kept", right, rows, width);

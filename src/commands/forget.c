@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "io/codes.h"
-#include "io/codeset.h"
 #include "commands/forget.h"
 #include "io/hex.h"
 #include "io/output.h"

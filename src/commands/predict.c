@@ -7,7 +7,7 @@
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
-#include "io/outside.h"
+#include "io/codes.h"
 #include "io/paths.h"
 #include "io/pictures.h"
 #include "io/progress.h"

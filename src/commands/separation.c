@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "io/args.h"
-#include "io/classes.h"
 #include "io/codes.h"
-#include "io/codeset.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
@@ -167,15 +165,15 @@ static void print_real(double value, int width, int digits)
 static void print_text(const struct separation *s, double seconds)
 {
     const dkvb_separation *f = s->found;
-    int width = classes_width(s->model, f->classes, output_width("all classes"));
+    int width = output_class_width(s->model, f->classes, output_width("all classes"));
     char text[300];
 
     printf("%-*s  %8s  %9s  %9s  %-*s  %7s  %10s\n", width, "class", "rows", "selected", "exclusive", width, "nearest",
            "overlap", "silhouette");
     for (uint32_t l = 0; l < f->classes; l++) {
-        output_padded(classes_text(s->model, (int32_t)l, text), width);
+        output_padded(output_class(s->model, (int32_t)l, text), width);
         printf("  %8" PRIu64 "  %9" PRIu64 "  %9" PRIu64 "  ", f->rows[l], f->selected[l], f->exclusive[l]);
-        output_padded(classes_text(s->model, f->nearest[l], text), width);
+        output_padded(output_class(s->model, f->nearest[l], text), width);
         print_real(f->overlap[l], 7, 4);
         print_real(f->silhouettes[l], 10, 5);
         putchar('\n');

@@ -6,13 +6,11 @@
 #include <string.h>
 
 #include "io/codes.h"
-#include "io/codeset.h"
 #include "io/ids.h"
 #include "io/input.h"
 #include "io/journal.h"
 #include "io/json.h"
 #include "io/output.h"
-#include "io/outside.h"
 #include "io/progress.h"
 #include "tool.h"
 #include "commands/train.h"

@@ -24,22 +24,3 @@ void classes_write(const dkvb_model *model, uint32_t label, uint32_t nth, const 
         putchar('\'');
     }
 }
-
-const char *classes_text(const dkvb_model *model, int32_t label, char text[300])
-{
-    const char *name = label < 0 ? NULL : dkvb_model_class_name(model, (uint32_t)label);
-
-    if (label < 0)
-        return "-";
-    snprintf(text, 300, "%" PRId32 "%s%s", label, name ? " " : "", name ? name : "");
-    return text;
-}
-
-int classes_width(const dkvb_model *model, uint32_t classes, int least)
-{
-    char text[300];
-
-    for (uint32_t l = 0; l < classes; l++)
-        least = output_wider(least, classes_text(model, (int32_t)l, text));
-    return least;
-}

@@ -11,10 +11,4 @@
  * before the first. */
 void classes_write(const dkvb_model *model, uint32_t label, uint32_t nth, const char *begin, bool json);
 
-/* Number and name of a class, "-" for none (-1). */
-const char *classes_text(const dkvb_model *model, int32_t label, char text[300]);
-
-/* Columns that the longest of these takes, and `least` at least. */
-int classes_width(const dkvb_model *model, uint32_t classes, int least);
-
 #endif

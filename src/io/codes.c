@@ -1,10 +1,12 @@
 #include "io/codes.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
-#include "io/outside.h"
 #include "io/paths.h"
 #include "io/progress.h"
 #include "tool.h"
@@ -29,71 +31,146 @@ int codes_search(const dkvb_model *model, struct features *rows, uint32_t thread
     return code;
 }
 
-/* Type and shape as "uint16[400][8][1]". */
-static void describe(const dkvb_array *array, char *text, size_t size)
-{
-    int length = snprintf(text, size, "%s", dkvb_name(DKVB_NAME_DTYPE, array->dtype));
-
-    for (uint32_t i = 0; i < array->ndim; i++)
-        length += snprintf(text + length, size - (size_t)length, "[%" PRIu64 "]", array->shape[i]);
-}
-
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model)
 {
     const dkvb_array *a = &codes->array;
-    char found[32 + 24 * DKVB_ARRAY_MAX_NDIM];
+    char found[32 + 24 * DKVB_ARRAY_MAX_NDIM]; /* type and shape as "uint16[400][8][1]" */
+    int length;
 
     if (a->dtype == DKVB_DTYPE_U16 && a->ndim == 3 && a->shape[1] == model->codebooks && a->shape[2] == model->top_k)
         return EXIT_SUCCESS;
-    describe(a, found, sizeof found);
+    length = snprintf(found, sizeof found, "%s", dkvb_name(DKVB_NAME_DTYPE, a->dtype));
+    for (uint32_t i = 0; i < a->ndim; i++)
+        length += snprintf(found + length, sizeof found - (size_t)length, "[%" PRIu64 "]", a->shape[i]);
     return tool_fail("%s: %s, codes of the model are uint16[n][%" PRIu32 "][%" PRIu32 "]", codes->path, found,
                      model->codebooks, model->top_k);
 }
 
-/* All at once, before the library looks at some of them and counts rows from there. */
-static int check_keys(const struct codes *codes, const dkvb_model_info *model)
-{
-    size_t size = (size_t)model->codebooks * model->top_k;
-
-    for (size_t i = 0; i < codes->rows * size; i++)
-        if (codes->codes[i] >= model->keys && codes->codes[i] != DKVB_CODE_NONE)
-            return tool_fail("%s: row %zu, codebook %zu names key %u, keys of the model are 0 to %" PRIu32, codes->path,
-                             i / size, i % size / model->top_k, (unsigned)codes->codes[i], model->keys - 1);
-    return EXIT_SUCCESS;
-}
-
-static void take_array(struct codes *out)
-{
-    out->codes = out->array.data;
-    out->rows = out->array.ndim > 0 ? (size_t)out->array.shape[0] : 0;
-}
-
-int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
+static int open_codes(struct codes *out, const char *path, uint32_t how)
 {
     int code;
 
     *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
     paths_keep_private(path);
-    code = tool_check(dkvb_array_read(&out->array, path, DKVB_READ_COPY, NULL));
-    take_array(out);
-    if (code == EXIT_SUCCESS)
-        code = codes_check_shape(out, model);
-    return code ? code : check_keys(out, model);
+    code = tool_check(dkvb_array_read(&out->array, path, how, NULL));
+    out->codes = out->array.data;
+    out->rows = out->array.ndim > 0 ? (size_t)out->array.shape[0] : 0;
+    return code;
+}
+
+/* Keys are checked all at once, before the library looks at some of the rows and counts them from there. */
+int codes_read(struct codes *out, const char *path, const dkvb_model_info *model)
+{
+    size_t size = (size_t)model->codebooks * model->top_k;
+    int code;
+
+    if ((code = open_codes(out, path, DKVB_READ_COPY)) || (code = codes_check_shape(out, model)))
+        return code;
+    for (size_t i = 0; i < out->rows * size; i++)
+        if (out->codes[i] >= model->keys && out->codes[i] != DKVB_CODE_NONE)
+            return tool_fail("%s: row %zu, codebook %zu names key %u, keys of the model are 0 to %" PRIu32, path,
+                             i / size, i % size / model->top_k, (unsigned)out->codes[i], model->keys - 1);
+    return EXIT_SUCCESS;
 }
 
 int codes_map(struct codes *out, const char *path)
 {
-    int code;
-
-    *out = (struct codes){.path = path, .array = DKVB_ARRAY_INIT};
-    paths_keep_private(path);
-    code = tool_check(dkvb_array_read(&out->array, path, DKVB_READ_IN_PLACE, NULL));
-    take_array(out);
-    return code;
+    return open_codes(out, path, DKVB_READ_IN_PLACE);
 }
 
 void codes_free(struct codes *codes)
 {
     dkvb_array_free(&codes->array);
     codes->codes = NULL;
+}
+
+int codeset_is(const char *path, bool *is)
+{
+    static const char magic[4] = {'D', 'K', 'V', 'B'};
+    char first[sizeof magic];
+    struct stat st;
+    int code = EXIT_SUCCESS;
+    FILE *file;
+
+    *is = false;
+    if (stat(path, &st) != 0)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) /* opening a pipe would wait for a writer */
+        return tool_fail("%s: is not a regular file", path);
+    file = fopen(path, "rb");
+    if (!file)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    *is = fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, magic, sizeof magic) == 0;
+    if (ferror(file)) /* a file that cannot be read is not one of another kind */
+        code = tool_fail("%s: cannot read: %s", path, strerror(errno));
+    fclose(file);
+    return code;
+}
+
+int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model)
+{
+    double began = progress_clock();
+    int code;
+
+    paths_keep_private(path);
+    code = tool_check(dkvb_codeset_load(out, path, model ? dkvb_model_codebooks(model) : NULL, NULL));
+    progress_add_file(began);
+    return code;
+}
+
+int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads)
+{
+    dkvb_run_options run = progress_start("search", threads);
+    int code = codeset_load(out, path, model);
+
+    if (code == EXIT_SUCCESS)
+        code = tool_check_about(path, dkvb_codeset_search(*out, dkvb_model_codebooks(model), DKVB_PART_BOTH, &run));
+    progress_stop();
+    return code;
+}
+
+static struct {
+    const char *path;
+    dkvb_outside found;
+} noted[4]; /* no command searches rows of more files */
+
+static size_t count;
+
+dkvb_outside *outside_count(struct features *rows)
+{
+    if (rows->outside.searched > 0)
+        return NULL;
+    rows->outside = (dkvb_outside)DKVB_OUTSIDE_INIT;
+    return &rows->outside;
+}
+
+static void tell(const char *path, const dkvb_outside *found)
+{
+    char why[128];
+
+    if (found->length < found->least || found->length > found->greatest)
+        snprintf(why, sizeof why, "has length %.4g, usual are %.4g to %.4g", found->length, found->least,
+                 found->greatest);
+    else
+        snprintf(why, sizeof why, "has %.0f %% of its numbers at an end of the scale, usual are 20 %% at most",
+                 100 * found->cut);
+    tool_note(
+        "%s: %" PRIu64 " of %" PRIu64 " rows %s outside the scale of the keys; the first, row %" PRIu64
+        ", %s. Codes of such rows mean little: give rows of the type, range and encoder that the keys were placed "
+        "with",
+        path, found->rows, found->searched, found->rows == 1 ? "is" : "are", found->first, why);
+}
+
+void outside_note(const char *path, const dkvb_outside *found)
+{
+    if (found->rows == 0 || count == sizeof noted / sizeof *noted)
+        return;
+    noted[count].path = path;
+    noted[count++].found = *found;
+}
+
+void outside_tell(void)
+{
+    for (size_t i = 0; i < count; i++)
+        tell(noted[i].path, &noted[i].found);
 }

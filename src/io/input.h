@@ -16,7 +16,7 @@ struct features {
     float *made;      /* of pictures, to be free()d */
     float *x;
     size_t rows, columns;
-    dkvb_outside outside; /* rows outside the scale, see outside.h */
+    dkvb_outside outside; /* rows outside the scale, see codes.h */
 };
 
 /* int32_t[rows]. */

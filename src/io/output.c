@@ -124,6 +124,25 @@ int output_wider(int width, const char *text)
     return wide > width ? wide : width;
 }
 
+const char *output_class(const dkvb_model *model, int32_t label, char text[300])
+{
+    const char *name = label < 0 ? NULL : dkvb_model_class_name(model, (uint32_t)label);
+
+    if (label < 0)
+        return "-";
+    snprintf(text, 300, "%" PRId32 "%s%s", label, name ? " " : "", name ? name : "");
+    return text;
+}
+
+int output_class_width(const dkvb_model *model, uint32_t classes, int least)
+{
+    char text[300];
+
+    for (uint32_t l = 0; l < classes; l++)
+        least = output_wider(least, output_class(model, (int32_t)l, text));
+    return least;
+}
+
 void output_padded(const char *text, int width)
 {
     int left = width - output_width(text);

@@ -48,6 +48,12 @@ int output_width(const char *text);
 /* The larger of `width` and the columns that `text` takes. */
 int output_wider(int width, const char *text);
 
+/* Number and name of a class, "-" for none (-1). */
+const char *output_class(const dkvb_model *model, int32_t label, char text[300]);
+
+/* Columns that the longest of these takes, and `least` at least. */
+int output_class_width(const dkvb_model *model, uint32_t classes, int least);
+
 /* Seconds since 1970 as "2024-05-01T12:00:00Z"; "@<seconds>" for years the calendar has no room for. */
 const char *output_time(int64_t seconds, char *text, size_t size);
 
