@@ -665,7 +665,6 @@ PROTOTYPES = {
 
     # search.h
     "dkvb_search": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
-    "dkvb_search_projected": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
     "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
 
     # codeset.h
