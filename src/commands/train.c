@@ -8,7 +8,6 @@
 #include "io/codeset.h"
 #include "io/ids.h"
 #include "io/input.h"
-#include "io/journal.h"
 #include "io/json.h"
 #include "io/output.h"
 #include "io/outside.h"
