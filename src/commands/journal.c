@@ -313,13 +313,17 @@ int journal_write(const dkvb_model *model, bool json)
     return code;
 }
 
-struct masks_args {
+struct journal_args {
     struct args args;
+    const char *head;
     bool json;
 };
 
-static const struct args_option masks_options[] = {
-    {"json", ARGS_FLAG, offsetof(struct masks_args, json), .help = "print one JSON object instead of text"},
+#define AT(member) offsetof(struct journal_args, member)
+
+static const struct args_option options[] = {
+    {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?"}, /* verify */
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
 };
 
@@ -328,15 +332,27 @@ static const struct args_command masks_command = {
     .synopsis = "MODEL [--json]",
     .about = "List the journal of a model: what was forgotten, when, why, and what became of it. 'dkvb mask export'\n"
              "writes the pairs of an entry, or of all of them, as a file.",
-    .options = masks_options,
-    .size = sizeof(struct masks_args),
+    .options = options + 1,
+    .size = sizeof(struct journal_args),
+    .least_operands = 1,
+    .most_operands = 1,
+};
+
+static const struct args_command verify_command = {
+    .name = "verify",
+    .synopsis = "MODEL [--head HEX] [--json]",
+    .about =
+        "Check a model file: the checksum of every section, every float, the journal against the mask, and its chain\n"
+        "of hashes. The head it prints, kept elsewhere, tells later whether the journal has only grown.",
+    .options = options,
+    .size = sizeof(struct journal_args),
     .least_operands = 1,
     .most_operands = 1,
 };
 
 int cmd_masks(int argc, char **argv)
 {
-    struct masks_args args;
+    struct journal_args args;
     dkvb_model *model = NULL;
     dkvb_model_info info;
     char head[HEAD_SIZE];
@@ -352,88 +368,45 @@ int cmd_masks(int argc, char **argv)
         json_count("masked_pairs", info.masked_pairs);
         json_count("purged_pairs", info.purged_pairs);
         json_count("pairs_total", (uint64_t)info.codebooks * info.keys);
-        code = journal_write(model, true);
+    }
+    code = journal_write(model, args.json);
+    if (args.json)
         json_close('}');
-    } else {
-        code = journal_write(model, false);
+    else
         printf("\nhead %s\n%" PRIu64 " of %" PRIu64 " pairs are masked, %" PRIu64 " are purged\n",
                head_text(model, head), info.masked_pairs, (uint64_t)info.codebooks * info.keys, info.purged_pairs);
-    }
     dkvb_model_free(model);
     return code;
 }
 
-struct verify_args {
-    struct args args;
-    const char *head;
-    bool json;
-};
-
-#define AT(member) offsetof(struct verify_args, member)
-
-static const struct args_option verify_options[] = {
-    {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
-};
-
-static const struct args_command verify_command = {
-    .name = "verify",
-    .synopsis = "MODEL [--head HEX] [--json]",
-    .about =
-        "Check a model file: the checksum of every section, every float, the journal against the mask, and its chain\n"
-        "of hashes. The head it prints, kept elsewhere, tells later whether the journal has only grown.",
-    .options = verify_options,
-    .size = sizeof(struct verify_args),
-    .least_operands = 1,
-    .most_operands = 1,
-};
-
-/* Entries that the last line of a check is about. */
-static bool is_over(const dkvb_journal_entry *e) /* what it forgot was taught again */
+/* Entries that the last lines of a check are about: a list in JSON, a line each in text. */
+static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bool json)
 {
-    return e->state == DKVB_JOURNAL_RELEARNED;
-}
+    static const char *const kinds[][2] = {
+        {"relearned", "is over: what it forgot was taught again"},
+        {"unchecked",
+         "forgot rows by their ids, and their salt is gone: nobody can check whether they were taught again"}};
+    int code = EXIT_SUCCESS;
 
-static bool is_blind(const dkvb_journal_entry *e) /* of rows, and nobody can tell any more whether they came back */
-{
-    return e->in_force && e->rows && !e->by_class && !e->salted;
-}
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        if (json)
+            json_open(kinds[kind][0], '[');
+        for (uint64_t i = 0; i < info->journal_entries && code == EXIT_SUCCESS; i++) {
+            dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
 
-/* Tell of the entries that are of this kind: a list in JSON, a line each in text. */
-static int tell_entries(const dkvb_model *model, bool json, const char *key,
-                        bool (*is_of_kind)(const dkvb_journal_entry *), const char *line)
-{
-    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
-    int code = tool_check(dkvb_model_get_info(model, &info));
-
-    if (json)
-        json_open(key, '[');
-    for (uint64_t i = 0; i < info.journal_entries && code == EXIT_SUCCESS; i++) {
-        dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
-
-        code = tool_check(dkvb_journal_get(model, i, &e));
-        if (code || !is_of_kind(&e))
-            continue;
-        json ? json_count(NULL, e.id) : (void)printf("entry %" PRIu64 " %s\n", e.id, line);
+            code = tool_check(dkvb_journal_get(model, i, &e));
+            if (code || !(kind == 0 ? e.state == DKVB_JOURNAL_RELEARNED : e.unchecked))
+                continue;
+            json ? json_count(NULL, e.id) : (void)printf("entry %" PRIu64 " %s\n", e.id, kinds[kind][1]);
+        }
+        if (json)
+            json_close(']');
     }
-    if (json)
-        json_close(']');
     return code;
 }
 
-static int tell_all_entries(const dkvb_model *model, bool json)
-{
-    int code = tell_entries(model, json, "relearned", is_over, "is over: what it forgot was taught again");
-
-    return code ? code
-                : tell_entries(model, json, "unchecked", is_blind,
-                               "forgot rows by their ids, and their salt is gone: nobody can check whether they were "
-                               "taught again");
-}
-
 /* `found`: the entry that --head is the head of, or NULL. */
-static int tell(const struct verify_args *args, const dkvb_model *model, const dkvb_model_info *info,
+static int tell(const struct journal_args *args, const dkvb_model *model, const dkvb_model_info *info,
                 const uint64_t *found, double began)
 {
     char head[HEAD_SIZE], where[32] = "before the first entry";
@@ -446,7 +419,7 @@ static int tell(const struct verify_args *args, const dkvb_model *model, const d
         json_count("journal_entries", info->journal_entries);
         json_text("head", head);
         found ? json_count("head_entry", *found) : json_null("head_entry");
-        code = tell_all_entries(model, true);
+        code = tell_entries(model, info, true);
         json_count("masked_pairs", info->masked_pairs);
         json_count("purged_pairs", info->purged_pairs);
         json_real("seconds", progress_clock() - began);
@@ -461,12 +434,12 @@ static int tell(const struct verify_args *args, const dkvb_model *model, const d
     if (found)
         printf("head found %s; the journal has only grown since, entries that came: %" PRIu64 "\n", where,
                info->journal_entries - *found);
-    return tell_all_entries(model, false);
+    return tell_entries(model, info, false);
 }
 
 int cmd_verify(int argc, char **argv)
 {
-    struct verify_args args;
+    struct journal_args args;
     dkvb_model_info info;
     dkvb_model *model = NULL;
     double began = progress_clock();
