@@ -547,6 +547,8 @@ static int forget(struct forget *f)
     const char *model = f->args.args.operand[0];
     int code = fill_request(f);
 
+    if (code == EXIT_SUCCESS) /* a mistake shows before rows are read or encoded */
+        code = check_call(f, dkvb_forget_plan(&f->plan, NULL, NULL, &f->request, NULL));
     if (code == EXIT_SUCCESS)
         code = output_check_epoch();
     if (code == EXIT_SUCCESS)
