@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "commands/forget.h"
-#include "commands/journal.h"
+#include "io/journal.h"
+#include "io/classes.h"
 #include "io/json.h"
 #include "io/output.h"
 #include "io/progress.h"
@@ -54,7 +55,7 @@ static void json_effects(const struct forget *f)
 /* Who is meant, by index and name; in text nothing where a request is not by class. */
 static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
-    return journal_classes(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
+    return classes_list(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
 }
 
 /* Each of several requests: who it asks for, and what becomes of it. */

@@ -7,7 +7,7 @@
 #include "io/args.h"
 #include "io/hex.h"
 #include "io/input.h"
-#include "commands/journal.h"
+#include "io/journal.h"
 #include "io/json.h"
 #include "io/output.h"
 #include "tool.h"

@@ -8,6 +8,7 @@
 #include "io/codeset.h"
 #include "io/ids.h"
 #include "io/input.h"
+#include "io/journal.h"
 #include "io/json.h"
 #include "io/output.h"
 #include "io/outside.h"

@@ -11,10 +11,9 @@
  * open object. */
 int journal_write(const dkvb_model *model, bool json);
 
-/* The classes of `marks`, uint8_t[classes] or NULL, that are DKVB_FORGET: in JSON the list "classes"; in text `begin`
- * and the first `most`, 4 'cat', 7 'dog' and 3 more. Returns how many they are; of none there is no text. */
-uint32_t journal_classes(const dkvb_model *model, const uint8_t *marks, uint32_t classes, const char *begin,
-                         uint32_t most, bool json);
+/* The head of the journal in hexadecimal. */
+enum { JOURNAL_HEAD_SIZE = 65 };
+const char *journal_head(const dkvb_model *model, char text[JOURNAL_HEAD_SIZE]);
 
 /* An object of what one class lost, inside an open array. */
 void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_class_effect *effect);
