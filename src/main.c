@@ -11,11 +11,9 @@
 #include "io/progress.h"
 #include "tool.h"
 
-typedef int (*command_fn)(int argc, char **argv);
-
 static const struct command {
     const char *name;
-    command_fn run;
+    tool_command *run;
     const char *summary;
 } commands[] = {
     {"train", cmd_train, "place keys and fit the values to labelled features"},
@@ -50,25 +48,14 @@ static void print_commands(FILE *to)
           to);
 }
 
-static const struct command *find_command(const char *name)
+static int run_command(const char *name, int argc, char **argv)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
-}
-
-static int run_command(const char *name, int argc, char **argv)
-{
-    const struct command *command = find_command(name);
-    int code;
-
-    if (!command) {
-        code = tool_misused("unknown command '%.64s'", name);
-        print_commands(stderr);
-        return code;
-    }
-    return command->run(argc, argv);
+            return commands[i].run(argc, argv);
+    tool_misused("unknown command '%.64s'", name);
+    print_commands(stderr);
+    return EXIT_USAGE;
 }
 
 static int help(int argc, char **argv)

@@ -49,27 +49,23 @@ int tool_misused(const char *format, ...)
     return EXIT_USAGE;
 }
 
-int tool_check(dkvb_status status)
+int tool_check_both(const char *a, const char *b, dkvb_status status)
 {
     if (status == DKVB_OK)
         return EXIT_SUCCESS;
     if (status == DKVB_ECANCELLED)
         return tool_interrupted();
-    return tool_fail("%s", dkvb_last_error());
+    return tool_fail("%s%s%s%s%s", a, b[0] ? " and " : "", b, a[0] ? ": " : "", dkvb_last_error());
 }
 
 int tool_check_about(const char *name, dkvb_status status)
 {
-    if (status == DKVB_OK || status == DKVB_ECANCELLED)
-        return tool_check(status);
-    return tool_fail("%s: %s", name, dkvb_last_error());
+    return tool_check_both(name, "", status);
 }
 
-int tool_check_both(const char *a, const char *b, dkvb_status status)
+int tool_check(dkvb_status status)
 {
-    if (status == DKVB_OK || status == DKVB_ECANCELLED)
-        return tool_check(status);
-    return tool_fail("%s and %s: %s", a, b, dkvb_last_error());
+    return tool_check_both("", "", status);
 }
 
 static size_t files;         /* written by this command */

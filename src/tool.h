@@ -45,23 +45,9 @@ void tool_kept(uint64_t done, uint64_t all);
 /* Say that a signal ended the work, and what of it is on disk. Returns EXIT_INTERRUPTED. */
 int tool_interrupted(void);
 
-int cmd_train(int argc, char **argv);
-int cmd_eval(int argc, char **argv);
-int cmd_predict(int argc, char **argv);
-int cmd_forget(int argc, char **argv);
-int cmd_apply(int argc, char **argv);
-int cmd_undo(int argc, char **argv);
-int cmd_rename(int argc, char **argv);
-int cmd_purge(int argc, char **argv);
-int cmd_masks(int argc, char **argv);
-int cmd_mask(int argc, char **argv);
-int cmd_search(int argc, char **argv);
-int cmd_separation(int argc, char **argv);
-int cmd_export(int argc, char **argv);
-int cmd_audit(int argc, char **argv);
-int cmd_inspect(int argc, char **argv);
-int cmd_verify(int argc, char **argv);
-int cmd_encode(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
+typedef int tool_command(int argc, char **argv);
+
+tool_command cmd_train, cmd_eval, cmd_predict, cmd_forget, cmd_apply, cmd_undo, cmd_rename, cmd_purge, cmd_masks,
+    cmd_mask, cmd_search, cmd_separation, cmd_export, cmd_audit, cmd_inspect, cmd_verify, cmd_encode, cmd_bench;
 
 #endif

@@ -176,7 +176,9 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
  * Plan a forgetting. The model is not changed; a codeset that was loaded from features is searched as far as the plan
  * needs its codes.
  *
- * @param model    must not be mapped or in training.
+ * @param[out] out owned by the caller: dkvb_plan_free(). NULL on failure, and where there is no model.
+ * @param model    must not be mapped or in training. NULL: only what a request says by itself is looked at, whoever is
+ *                 meant: shares, strength, method, keys and reason. So a mistake shows before rows are read or encoded.
  * @param codeset  what is known of the rows that trained the model; or NULL.
  * @param run      NULL for the defaults. Progress counts what is worked on: rows, or rows of a session.
  * @return `DKVB_OK` also if the plan is refused: dkvb_plan_get_info() says so. `DKVB_EINVAL` (a request that names

@@ -82,11 +82,6 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_search(const dkvb_codebooks *codebooks,
                                                 size_t n, uint32_t k, uint16_t *codes, int32_t *dist,
                                                 const dkvb_run_options *run);
 
-/** The same for rows that are projected but not yet rounded: `q` is `float[n][codebooks][key_dim]`, finite. */
-DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask,
-                                                          const float *q, size_t n, uint32_t k, uint16_t *codes,
-                                                          int32_t *dist, const dkvb_run_options *run);
-
 /**
  * Bring codes up to date with the model's mask: search again where, and only
  * where, a code names a masked pair. The result equals a full search provided

@@ -211,15 +211,13 @@ typedef struct dkvb_journal_entry {
     uint32_t salted;               /**< 1: the salt of the commitments is kept */
     uint32_t has_pairs_commitment; /**< 1: to the pairs that a forgetting asked for */
     uint8_t pairs_commitment[32];  /**< zeros if there is none */
+    uint32_t unchecked; /**< 1: rows in force whose salt is gone: nobody can tell if they were taught again */
 } dkvb_journal_entry;
 
 #define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0, \
-            {0}, {0}, 0, 0,                                                                                            \
-        {                                                                                                              \
-            0                                                                                                          \
-        }                                                                                                              \
+            {0}, {0}, 0, 0, {0}, 0                                                                                     \
     }
 DKVB_INIT_FUNCTION(dkvb_journal_entry, DKVB_JOURNAL_ENTRY_INIT)
 

@@ -249,8 +249,8 @@ dkvb_status dkvb_search(const dkvb_codebooks *cb, const dkvb_mask *mask, const f
     return rc;
 }
 
-dkvb_status dkvb_search_projected(const dkvb_codebooks *cb, const dkvb_mask *mask, const float *q, size_t n, uint32_t k,
-                                  uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
+dkvb_status dkvb__search_projected(const dkvb_codebooks *cb, const dkvb_mask *mask, const float *q, size_t n,
+                                   uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts)
 {
     struct dkvb__search s;
     struct dkvb__run run, quiet;

@@ -37,4 +37,9 @@ dkvb_status dkvb__search_tile(struct dkvb__search *s, const float *x, size_t n, 
 
 void dkvb__search_end(struct dkvb__search *s);
 
+/* dkvb_search() of rows that are projected but not yet rounded, `q` float[n][codebooks][key_dim], finite: tests set the
+ * rounding, and other libraries' searches, beside it. */
+dkvb_status dkvb__search_projected(const dkvb_codebooks *codebooks, const dkvb_mask *mask, const float *q, size_t n,
+                                   uint32_t k, uint16_t *codes, int32_t *dist, const dkvb_run_options *opts);
+
 #endif

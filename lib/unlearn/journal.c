@@ -281,6 +281,7 @@ dkvb_status dkvb_journal_get(const dkvb_model *model, uint64_t index, dkvb_journ
     memcpy(full.commitment, record->rows_hash, sizeof full.commitment);
     memcpy(full.head, record->head, sizeof full.head);
     full.salted = record->salted;
+    full.unchecked = full.in_force && full.rows && !full.by_class && !full.salted;
     full.has_pairs_commitment = record->commits_to_pairs;
     memcpy(full.pairs_commitment, record->pairs_hash, sizeof full.pairs_commitment);
     return dkvb__give_info(entry, &full, sizeof full, "journal entry");

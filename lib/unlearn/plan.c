@@ -23,10 +23,9 @@ static dkvb_status check_share(const char *what, double share)
     return dkvb__fail(DKVB_EINVAL, "forget request: %s is %g, it must be 0 to 1", what, share);
 }
 
-/* What contradicts itself, whatever the model. */
-static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
+/* Members that cannot be right, whoever is meant. */
+static dkvb_status check_members(const dkvb_forget_request *q)
 {
-    bool exact = q->strength == DKVB_STRENGTH_EXACT;
     dkvb_status rc = check_share("target", q->target);
 
     if (!rc)
@@ -37,7 +36,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
         rc = dkvb__check_text("reason", q->reason, DKVB__MAX_REASON);
     if (rc)
         return rc;
-    if (q->strength != DKVB_STRENGTH_SUPPRESS && !exact)
+    if (q->strength != DKVB_STRENGTH_SUPPRESS && q->strength != DKVB_STRENGTH_EXACT)
         return dkvb__fail(DKVB_EINVAL, "forget request: strength is %u, it must be %d (suppress) or %d (exact)",
                           q->strength, DKVB_STRENGTH_SUPPRESS, DKVB_STRENGTH_EXACT);
     if (q->method > DKVB_METHOD_EVERY)
@@ -45,6 +44,14 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
                           DKVB_METHOD_EVERY);
     if (q->keys > DKVB_KEYS_PLACED)
         return dkvb__fail(DKVB_EINVAL, "forget request: keys is %u, it must be 0 to %d", q->keys, DKVB_KEYS_PLACED);
+    return DKVB_OK;
+}
+
+/* What contradicts itself, whatever the model. */
+static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
+{
+    bool exact = q->strength == DKVB_STRENGTH_EXACT;
+
     if (q->mask && (q->classes || q->ids || q->codes || exact))
         return dkvb__fail(DKVB_EINVAL, "forget request: a mask says which pairs go, so classes, ids, codes and the "
                                        "strength exact do not go with it");
@@ -567,7 +574,10 @@ dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *s
 
     *out = NULL;
     if (!rc)
-        rc = dkvb__model_need_mutable(model);
+        rc = check_members(&q);
+    if (rc || !model)
+        return rc;
+    rc = dkvb__model_need_mutable(model);
     if (!rc)
         rc = check_request(&q, set);
     if (!rc)

@@ -1,4 +1,4 @@
-/* What `dkvb forget` was told and what it read: forget.c asks the library for a plan, apply.c reads one that was saved,
+/* What `dkvb forget` was told and what it read: forget.c asks the library for a plan or reads one that was saved,
  * forget_print.c shows it. */
 #ifndef DKVB_TOOL_FORGET_H
 #define DKVB_TOOL_FORGET_H
@@ -51,11 +51,6 @@ struct forget {
     double began;
 };
 
-/* Take what a plan has found, and do it unless it is only to be shown: apply it, write the files, say what was done.
- * Refused plans fail. */
-int forget_finish(struct forget *f, const char *output);
-void forget_free(struct forget *f);
-
 /* Say what was done, or with --dry-run what would be; as JSON with --json. Without a model, classes have no names. */
 void forget_print(const struct forget *f, const char *output);
 
@@ -63,5 +58,8 @@ void forget_print(const struct forget *f, const char *output);
  * model is replaced; `reason` and `salt` may be NULL. */
 int forget_by_mask(const struct args_command *asking, const char *model, const char *mask, const char *output,
                    const char *reason, const char *salt, bool json);
+
+/* Say on stdout that a mask was written, and what whoever passes it on should know. */
+void mask_say_written(uint64_t pairs, const char *path);
 
 #endif

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "io/classes.h"
 #include "commands/forget.h"
-#include "commands/mask.h"
 #include "io/journal.h"
+#include "io/classes.h"
 #include "io/json.h"
 #include "io/output.h"
 #include "io/progress.h"
@@ -53,21 +52,10 @@ static void json_effects(const struct forget *f)
     json_close(']');
 }
 
-/* Who is meant, by index and name; in text nothing where the request is not by class. */
-static void write_classes(const struct forget *f)
+/* Who is meant, by index and name; in text nothing where a request is not by class. */
+static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
-    const uint8_t *classes = f->found.classes;
-    uint32_t written = 0;
-
-    if (f->args.json)
-        json_open("classes", '[');
-    for (uint32_t l = 0; classes && l < f->found.class_count; l++)
-        if (classes[l] == DKVB_FORGET)
-            classes_write(f->model, l, written++, "classes ", f->args.json);
-    if (f->args.json)
-        json_close(']');
-    else if (written)
-        putchar('\n');
+    return classes_list(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
 }
 
 /* Each of several requests: who it asks for, and what becomes of it. */
@@ -75,20 +63,15 @@ static void write_requests(const struct forget *f)
 {
     for (size_t i = 0; i < f->found.request_count; i++) {
         const dkvb_plan_request *one = &f->found.requests[i];
-        uint32_t written = 0;
 
         if (f->args.json) {
             json_open(NULL, '{');
             json_count("line", one->line);
-            json_open("classes", '[');
         } else {
             printf("line %" PRIu64 ": ", one->line);
         }
-        for (uint32_t l = 0; one->classes && l < f->found.class_count; l++)
-            if (one->classes[l] == DKVB_FORGET)
-                classes_write(f->model, l, written++, "classes ", f->args.json);
+        write_classes(f, one->classes);
         if (f->args.json) {
-            json_close(']');
             json_count("ids", one->ids);
             json_count("pairs_requested", one->pairs);
             json_count("pairs_masked", one->pairs_new);
@@ -117,7 +100,7 @@ static void print_json(const struct forget *f, double seconds)
     json_open(NULL, '{');
     json_text("strength", dkvb_name(DKVB_NAME_STRENGTH, p->strength));
     json_text("method", method_name(f));
-    write_classes(f);
+    write_classes(f, p->classes);
     if (p->request_count) {
         json_open("requests", '[');
         write_requests(f);
@@ -359,7 +342,8 @@ void forget_print(const struct forget *f, const char *output)
         print_json(f, seconds);
         return;
     }
-    write_classes(f);
+    if (write_classes(f, f->found.classes))
+        putchar('\n');
     write_requests(f);
     if (f->found.request_count && f->found.forgotten == f->found.request_count)
         printf("all %" PRIu64 " requests were forgotten already; nothing was changed\n", f->found.request_count);

@@ -1,6 +1,4 @@
 /* dkvb mask: requests to forget as files, which go from model to model wherever codebooks are shared. */
-#include "commands/mask.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

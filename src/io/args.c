@@ -117,12 +117,9 @@ static bool parse_real(const struct args_option *option, const char *text, doubl
 
 static bool parse_choice(const struct args_option *option, const char *text, uint32_t *to)
 {
-    for (uint32_t i = 0; option->choices[i]; i++) {
-        if (strcmp(option->choices[i], text) == 0) {
-            *to = i;
+    for (*to = 0; option->choices[*to]; (*to)++)
+        if (strcmp(option->choices[*to], text) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -197,9 +194,7 @@ static void build_grammar(struct grammar *g, const struct args_command *command)
     char *letter = g->letters;
 
     /* '-': operands come in order, whatever POSIXLY_CORRECT says; ':': a missing value is not an unknown option. */
-    *letter++ = '-';
-    *letter++ = ':';
-    *letter++ = 'h';
+    letter = stpcpy(letter, "-:h");
     for (const struct args_option *o = command->options; o->name; o++, n++) {
         g->longs[n] =
             (struct option){o->name, o->kind == ARGS_FLAG ? no_argument : required_argument, NULL, FIRST_LONG + (int)n};
@@ -213,21 +208,12 @@ static void build_grammar(struct grammar *g, const struct args_command *command)
     g->longs[n + 1] = (struct option){NULL, 0, NULL, 0};
 }
 
-static size_t option_of(const struct args_command *command, int found)
-{
-    size_t i = 0;
-
-    if (found >= FIRST_LONG)
-        return (size_t)(found - FIRST_LONG);
-    while (command->options[i].letter != found)
-        i++;
-    return i;
-}
-
 static int take_option(const struct args_command *command, void *values, int found)
 {
-    size_t i = option_of(command, found);
+    size_t i = found >= FIRST_LONG ? (size_t)(found - FIRST_LONG) : 0;
 
+    while (found < FIRST_LONG && command->options[i].letter != found)
+        i++;
     if (!parse_value(&command->options[i], optarg, values))
         return refuse_value(command, &command->options[i], optarg);
     ((struct args *)values)->given |= UINT64_C(1) << i;

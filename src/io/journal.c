@@ -36,20 +36,6 @@ static void say(bool *begun, const char *format, ...)
     *begun = true;
 }
 
-/* The first of the classes that the entry is about. */
-static void print_classes(const struct told *t)
-{
-    uint32_t asked = 0;
-
-    printf("       %s: ", t->entry.kind == DKVB_JOURNAL_RELEARN ? "taught again" : "asked for");
-    for (uint32_t l = 0; l < t->classes; l++)
-        if (t->asked[l] == DKVB_FORGET && asked++ < CLASSES_SHOWN)
-            classes_write(t->model, l, asked - 1, "", false);
-    if (asked > CLASSES_SHOWN)
-        printf(" and %" PRIu32 " more", asked - CLASSES_SHOWN);
-    putchar('\n');
-}
-
 /* Budget, limits, and the other terms of the request; no line if there are none. */
 static void print_limits(const dkvb_journal_entry *e)
 {
@@ -104,7 +90,7 @@ static void print_effects(const struct told *t)
     else if (worst) {
         printf("largest loss %.4f -> %.4f (%" PRIu64 " rows), class ", share(worst->right_before, worst->rows),
                share(worst->right_after, worst->rows), worst->rows);
-        classes_write(t->model, (uint32_t)(worst - t->effects), 0, "", false);
+        classes_print(t->model, (uint32_t)(worst - t->effects));
     }
     putchar('\n');
 }
@@ -132,8 +118,11 @@ static void print_entry(const struct told *t)
         output_padded(e->reason, 0);
     }
     putchar('\n');
-    if (e->by_class)
-        print_classes(t);
+    if (e->by_class) {
+        printf("       %s: ", e->kind == DKVB_JOURNAL_RELEARN ? "taught again" : "asked for");
+        classes_list(t->model, t->asked, t->classes, "", CLASSES_SHOWN, false);
+        putchar('\n');
+    }
     print_limits(e);
     if (e->measured)
         print_effects(t);
@@ -174,35 +163,18 @@ void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_cla
     json_close('}');
 }
 
-/* "classes": [{"label": 3, "name": "cat"}, ...] or null: not by class; "effects" of classes with rows held out or null:
- * not measured. */
-static void write_lists(const struct told *t, bool effects)
+/* Of classes with rows held out; null: not measured. */
+static void write_effects(const struct told *t)
 {
-    const char *key = effects ? "effects" : "classes";
-
-    if (!(effects ? t->entry.measured : t->entry.by_class)) {
-        json_null(key);
+    if (!t->entry.measured) {
+        json_null("effects");
         return;
     }
-    json_open(key, '[');
+    json_open("effects", '[');
     for (uint32_t l = 0; l < t->classes; l++)
-        if (effects && t->effects[l].rows)
+        if (t->effects[l].rows)
             journal_json_effect(t->model, l, &t->effects[l]);
-        else if (!effects && t->asked[l] == DKVB_FORGET)
-            classes_write(t->model, l, 0, "", true);
     json_close(']');
-}
-
-static void write_limits(const dkvb_journal_entry *e)
-{
-    if (!(e->max_retain_drop > 0.0) && !(e->max_class_loss > 0.0)) {
-        json_null("limits");
-        return;
-    }
-    json_open("limits", '{');
-    json_real("max_retain_drop", e->max_retain_drop);
-    json_real("max_class_loss", e->max_class_loss);
-    json_close('}');
 }
 
 static void write_entry(const struct told *t)
@@ -222,13 +194,23 @@ static void write_entry(const struct told *t)
     json_text("method", e->method);
     json_text("reason", e->reason);
     write_name("strength", DKVB_NAME_STRENGTH, e->strength);
-    write_lists(t, false);
+    if (e->by_class)
+        classes_list(t->model, t->asked, t->classes, NULL, 0, true);
+    else
+        json_null("classes");
     e->found ? json_real("target", e->target) : json_null("target");
     write_number("budget", e->budget);
     json_bool("found", e->found != 0);
     json_bool("forced", e->forced != 0);
-    write_limits(e);
-    write_lists(t, true);
+    if (e->max_retain_drop > 0.0 || e->max_class_loss > 0.0) {
+        json_open("limits", '{');
+        json_real("max_retain_drop", e->max_retain_drop);
+        json_real("max_class_loss", e->max_class_loss);
+        json_close('}');
+    } else {
+        json_null("limits");
+    }
+    write_effects(t);
     write_number("again", e->again);
     write_name("keys", DKVB_NAME_KEYS, e->keys);
     write_hash("after", e->has_after != 0, e->after);
@@ -240,22 +222,12 @@ static void write_entry(const struct told *t)
     json_close('}');
 }
 
-const char *journal_head(const dkvb_model *model, char *text)
+const char *journal_head(const dkvb_model *model, char text[JOURNAL_HEAD_SIZE])
 {
-    uint8_t head[(JOURNAL_HEAD_SIZE - 1) / 2];
+    uint8_t head[JOURNAL_HEAD_SIZE / 2];
 
     dkvb_journal_head(model, head);
     return hex_text(head, sizeof head, text);
-}
-
-/* Read all that an entry says. `index` 0 is the oldest. */
-static int read_entry(struct told *t, uint64_t index)
-{
-    int code;
-
-    t->entry = (dkvb_journal_entry)DKVB_JOURNAL_ENTRY_INIT;
-    code = tool_check(dkvb_journal_get(t->model, index, &t->entry));
-    return code ? code : tool_check(dkvb_journal_get_terms(t->model, index + 1, t->asked, t->effects));
 }
 
 int journal_write(const dkvb_model *model, bool json)
@@ -281,7 +253,10 @@ int journal_write(const dkvb_model *model, bool json)
                "rows", "strength", "method", "reason");
     }
     for (uint64_t i = 0; i < info.journal_entries && code == EXIT_SUCCESS; i++) {
-        code = read_entry(&t, i);
+        t.entry = (dkvb_journal_entry)DKVB_JOURNAL_ENTRY_INIT;
+        code = tool_check(dkvb_journal_get(model, i, &t.entry));
+        if (code == EXIT_SUCCESS)
+            code = tool_check(dkvb_journal_get_terms(model, i + 1, t.asked, t.effects));
         if (code == EXIT_SUCCESS)
             json ? write_entry(&t) : print_entry(&t);
     }

@@ -11,9 +11,9 @@
  * open object. */
 int journal_write(const dkvb_model *model, bool json);
 
-/* The head of the journal in hexadecimal: `text` has JOURNAL_HEAD_SIZE bytes, and is returned. */
+/* The head of the journal in hexadecimal. */
 enum { JOURNAL_HEAD_SIZE = 65 };
-const char *journal_head(const dkvb_model *model, char *text);
+const char *journal_head(const dkvb_model *model, char text[JOURNAL_HEAD_SIZE]);
 
 /* An object of what one class lost, inside an open array. */
 void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_class_effect *effect);

@@ -59,53 +59,41 @@ int output_end(const struct output *file, dkvb_status status)
     return EXIT_SUCCESS;
 }
 
+/* `write` between the two, whatever it writes. */
+#define OUTPUT(path, write)                                                                                            \
+    struct output file;                                                                                                \
+    int code;                                                                                                          \
+                                                                                                                       \
+    return output_begin(&file, path, &code) ? output_end(&file, write) : code
+
 int output_model(const dkvb_model *model, const char *path)
 {
-    struct output file;
-    int code;
-
-    return output_begin(&file, path, &code) ? output_end(&file, dkvb_model_save(model, path)) : code;
+    OUTPUT(path, dkvb_model_save(model, path));
 }
 
 int output_mask(const dkvb_mask *mask, const char *path)
 {
-    struct output file;
-    int code;
-
-    return output_begin(&file, path, &code) ? output_end(&file, dkvb_mask_save(mask, path)) : code;
+    OUTPUT(path, dkvb_mask_save(mask, path));
 }
 
 int output_plan(const dkvb_plan *plan, const char *path)
 {
-    struct output file;
-    int code;
-
-    return output_begin(&file, path, &code) ? output_end(&file, dkvb_plan_save(plan, path)) : code;
+    OUTPUT(path, dkvb_plan_save(plan, path));
 }
 
 int output_codeset(const dkvb_codeset *set, const char *path)
 {
-    struct output file;
-    int code;
-
-    return output_begin(&file, path, &code) ? output_end(&file, dkvb_codeset_save(set, path)) : code;
+    OUTPUT(path, dkvb_codeset_save(set, path));
 }
 
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data)
 {
-    struct output file;
-    int code;
-
-    return output_begin(&file, path, &code) ? output_end(&file, dkvb_npy_write(path, dtype, 0, ndim, shape, data))
-                                            : code;
+    OUTPUT(path, dkvb_npy_write(path, dtype, 0, ndim, shape, data));
 }
 
 int output_bytes(const char *path, const void *data, size_t size)
 {
-    struct output file;
-    int code;
-
-    return output_begin(&file, path, &code) ? output_end(&file, dkvb_file_write(path, data, size)) : code;
+    OUTPUT(path, dkvb_file_write(path, data, size));
 }
 
 int output_width(const char *text)

@@ -43,51 +43,42 @@ static bool same_inode(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Files that are not there yet are the same if they are to have one name in one folder. */
-static int same_new_file(const char *a, const char *b, bool *same)
-{
-    const char *name_a, *name_b;
-    char *folder_a = split_path(a, &name_a), *folder_b = folder_a ? split_path(b, &name_b) : NULL;
-    struct stat at_a, at_b;
-
-    if (folder_b && strcmp(name_a, name_b) == 0 && stat(folder_a, &at_a) == 0 && stat(folder_b, &at_b) == 0)
-        *same = same_inode(&at_a, &at_b);
-    free(folder_a);
-    if (!folder_b)
-        return EXIT_FAILURE;
-    free(folder_b);
-    return EXIT_SUCCESS;
-}
-
-/* By device and inode, so that links and other spellings of a path do not hide it. */
+/* By device and inode, so that links and other spellings of a path do not hide it. Files that are not there yet are the
+ * same if they are to have one name in one folder. */
 static int same_file(const char *a, const char *b, bool *same)
 {
+    const char *name_a, *name_b;
+    char *folder_a, *folder_b;
     struct stat at_a, at_b;
     bool is_a = stat(a, &at_a) == 0, is_b = stat(b, &at_b) == 0;
-
-    *same = is_a && is_b && same_inode(&at_a, &at_b);
-    return is_a || is_b ? EXIT_SUCCESS : same_new_file(a, b, same);
-}
-
-static int refuse_same(const struct args_command *command, const struct path *output, const struct path *other)
-{
-    bool same;
-    int code;
-
-    if (!other->path)
-        return EXIT_SUCCESS;
-    code = same_file(output->path, other->path, &same);
-    if (code || !same)
-        return code;
-    return args_wrong(command, "%s and %s are the same file, '%.256s'", output->name, other->name, output->path);
-}
-
-static int refuse_same_as(const struct args_command *command, const struct path *output, const struct path *others)
-{
     int code = EXIT_SUCCESS;
 
-    for (size_t i = 0; others[i].name && code == EXIT_SUCCESS; i++)
-        code = refuse_same(command, output, &others[i]);
+    *same = is_a && is_b && same_inode(&at_a, &at_b);
+    if (is_a || is_b)
+        return EXIT_SUCCESS;
+    folder_a = split_path(a, &name_a);
+    folder_b = split_path(b, &name_b);
+    if (!folder_a || !folder_b)
+        code = EXIT_FAILURE;
+    else if (strcmp(name_a, name_b) == 0 && stat(folder_a, &at_a) == 0 && stat(folder_b, &at_b) == 0)
+        *same = same_inode(&at_a, &at_b);
+    free(folder_a);
+    free(folder_b);
+    return code;
+}
+
+static int refuse_same(const struct args_command *command, const struct path *output, const struct path *others)
+{
+    bool same = false;
+    int code = EXIT_SUCCESS;
+
+    for (; others->name && code == EXIT_SUCCESS; others++) {
+        if (others->path)
+            code = same_file(output->path, others->path, &same);
+        if (code == EXIT_SUCCESS && same)
+            code =
+                args_wrong(command, "%s and %s are the same file, '%.256s'", output->name, others->name, output->path);
+    }
     return code;
 }
 
@@ -131,26 +122,19 @@ static int check_writable(const char *path)
     return code;
 }
 
-static int check_output(const struct args_command *command, const struct path *inputs, const struct path *outputs,
-                        const struct path *output)
-{
-    int code;
-
-    if (output->path[0] == '\0')
-        return args_wrong(command, "%s '': the name of a file is wanted", output->name);
-    code = refuse_same_as(command, output, inputs);
-    if (code == EXIT_SUCCESS)
-        code = refuse_same_as(command, output, &outputs[output - outputs + 1]);
-    return code;
-}
-
 int paths_check(const struct args_command *command, const struct path *inputs, const struct path *outputs)
 {
     int code = EXIT_SUCCESS;
 
-    for (const struct path *o = outputs; o->name && code == EXIT_SUCCESS; o++)
-        if (o->path)
-            code = check_output(command, inputs, outputs, o);
+    for (const struct path *o = outputs; o->name && code == EXIT_SUCCESS; o++) {
+        if (!o->path)
+            continue;
+        if (o->path[0] == '\0')
+            return args_wrong(command, "%s '': the name of a file is wanted", o->name);
+        code = refuse_same(command, o, inputs);
+        if (code == EXIT_SUCCESS)
+            code = refuse_same(command, o, o + 1);
+    }
     for (const struct path *o = outputs; o->name && code == EXIT_SUCCESS; o++)
         if (o->path)
             code = check_writable(o->path);
@@ -177,43 +161,30 @@ static int wait_for_lock(int fd, const char *path, bool *waiting)
     return EXIT_SUCCESS;
 }
 
-/* *there: whether the path still names the open file, or another one took its place. */
-static int still_there(int fd, const char *path, bool *there)
-{
-    struct stat opened, now;
-
-    *there = false;
-    if (fstat(fd, &opened) != 0)
-        return fail_errno(path, "cannot be examined");
-    if (stat(path, &now) != 0)
-        return errno == ENOENT ? EXIT_SUCCESS : fail_errno(path, "cannot be examined");
-    *there = same_inode(&opened, &now);
-    return EXIT_SUCCESS;
-}
-
-/* -1 if there is no such file. Some network file systems lock only what is open for writing. */
-static int open_to_lock(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-    return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-}
-
 /* The lock is on the file, which saving replaces: a command that gets the lock of a file that is gone asks for the new
  * one's. Tries are counted, since some network file systems number a file anew at each look. */
 static int lock_file(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    bool waiting = false, there;
-    int fd;
+    bool waiting = false;
 
-    for (int tries = 0; (fd = open_to_lock(path)) >= 0; tries++) {
-        int code = wait_for_lock(fd, path, &waiting);
+    for (int tries = 0;; tries++) {
+        int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), code; /* some network file systems lock no other */
+        struct stat opened, now;
+        bool gone;
 
-        if (code == EXIT_SUCCESS)
-            code = still_there(fd, path, &there);
-        if (code || there)
-            return code; /* the file stays open: the system gives the lock back when the process ends */
+        if (fd < 0)
+            fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+            return EXIT_SUCCESS;
+        code = wait_for_lock(fd, path, &waiting);
+        if (code)
+            return code;
+        gone = stat(path, &now) != 0;
+        if ((gone && errno != ENOENT) || fstat(fd, &opened) != 0)
+            return fail_errno(path, "cannot be examined");
+        if (!gone && same_inode(&opened, &now))
+            return EXIT_SUCCESS; /* the file stays open: the system gives the lock back when the process ends */
         close(fd);
         if (progress_interrupted())
             return tool_interrupted();
@@ -223,7 +194,6 @@ static int lock_file(const char *path)
                              path, tries);
         nanosleep(&pause, NULL);
     }
-    return EXIT_SUCCESS;
 }
 
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs)

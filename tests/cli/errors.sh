@@ -122,6 +122,9 @@ refused 2 "unexpected 'other.dkvb'" "$dkvb" inspect m.dkvb other.dkvb
     some="--method activations --pairs 3 --features x.npy"
     refused 1 'reason: 4096 bytes, at most 4095' "$dkvb" forget m.dkvb $some --reason "$(printf '%4096s' x)"
     refused 1 'reason: UTF-8 without control characters' "$dkvb" forget m.dkvb $some --reason "$(printf 'a\tb')"
+    # Before anything is read, which may take long.
+    refused 1 'reason: UTF-8 without control characters' "$dkvb" forget m.dkvb --method activations --pairs 3 \
+        --features none.npy --reason "$(printf 'a\tb')"
 }
 refused 1 'none.dkvb: cannot open' "$dkvb" inspect none.dkvb
 refused 1 'x.npy' "$dkvb" inspect x.npy

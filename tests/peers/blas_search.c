@@ -12,6 +12,7 @@
 
 #include <cblas.h>
 
+#include "bottleneck/search.h"
 #include "dkvb/dkvb.h"
 
 enum { C = 16, K = 4096, N = 512, REPEATS = 3 };
@@ -103,7 +104,7 @@ static int run(size_t dim)
     for (int repeat = 0; repeat < REPEATS; repeat++) {
         double start = seconds(), half_way;
 
-        if (dkvb_search_projected(cb, NULL, rows, N, 1, ours, NULL, NULL) != DKVB_OK)
+        if (dkvb__search_projected(cb, NULL, rows, N, 1, ours, NULL, NULL) != DKVB_OK)
             return 1;
         half_way = seconds();
         blas_search(rows, keys, half, dim, theirs, product);

@@ -9,14 +9,13 @@ Rows and keys are whole numbers of -63 to 63, as floats, so that all contenders 
 |q - k|^2 = |q|^2 - 2 q.k + |k|^2: |q|^2 changes no order, so |k|^2 / 2 - q.k is what the matrix products look for. Floats
 hold all of these sums exactly.
 """
-from ctypes import byref, sizeof
+from ctypes import CDLL, byref, c_size_t, sizeof
 
 import numpy as np
 import faiss
 import torch
 
 from dkvb import Codebooks, _arrays, _ffi
-from dkvb._library import lib
 
 
 def by_codebook(q):
@@ -34,6 +33,7 @@ def with_column(array, column):
 
 class Dkvb:
     name, alone = "libdkvb", True
+    inside = None  # the module with the library's inside, once use_inside() has loaded it
 
     def __init__(self, keys, threads):
         self.codebooks = Codebooks.from_arrays(keys, 1, scales=np.ones(len(keys)))
@@ -44,8 +44,9 @@ class Dkvb:
 
     def search(self, rows):
         q, found = rows
-        lib.dkvb_search_projected(self.codebooks._c, None, _arrays.pointer(q), len(q), 1, _arrays.pointer(found), None,
-                                  byref(self.run))
+        if self.inside.peer_search(self.codebooks._c, _arrays.pointer(q), c_size_t(len(q)), _arrays.pointer(found),
+                                   byref(self.run)):
+            raise RuntimeError("libdkvb's search of projected rows failed")
         return found
 
     def codes(self, found):
@@ -181,6 +182,10 @@ class FaissProductQuantizer(Peer):
 
 OURS = (Dkvb,)
 PEERS = (TorchAddmm, TorchColumn, TorchBaddbmm, TorchCdist, FaissFlat, FaissProductQuantizer, Numpy, NumpyColumn)
+
+
+def use_inside(path):
+    Dkvb.inside = CDLL(path)
 
 
 def set_threads(threads):

@@ -1,8 +1,12 @@
-/* What images_pil.py compares of the library's inside: resizing, and the square that a network sees. */
+/* What is compared of the library's inside: by images_pil.py resizing, and the square that a network sees; by
+ * search_peers.py search of rows that are projected already. */
+#include "bottleneck/search.h"
 #include "data/image.h"
 
 dkvb_status peer_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter);
 dkvb_status peer_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter);
+dkvb_status peer_search(const dkvb_codebooks *codebooks, const float *q, size_t n, uint16_t *codes,
+                        const dkvb_run_options *run);
 
 dkvb_status peer_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter)
 {
@@ -12,4 +16,10 @@ dkvb_status peer_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, u
 dkvb_status peer_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter)
 {
     return dkvb__image_fit(out, in, shorter, crop, filter, NULL);
+}
+
+dkvb_status peer_search(const dkvb_codebooks *codebooks, const float *q, size_t n, uint16_t *codes,
+                        const dkvb_run_options *run)
+{
+    return dkvb__search_projected(codebooks, NULL, q, n, 1, codes, NULL, run);
 }

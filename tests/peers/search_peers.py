@@ -1,6 +1,7 @@
 """Search of projected rows by PyTorch, FAISS, numpy and libdkvb: one process, the same data, the same threads, in turn.
 
     search_peers.py [--cases CASE,...] [--rounds N] [--codebooks C] [--threads N] [--library libdkvb.so] [--json]
+                    --inside libpeers_inside.so
 
 Rows and keys are whole numbers, as the library makes them, and given to the peers as floats, which hold all sums exactly.
 Codes are compared before anything is timed: ours must be the lowest of the nearest keys, those of a peer as near. Else
@@ -36,6 +37,7 @@ def arguments():
     p = common.parser(__doc__.splitlines()[0])
     p.add_argument("--cases", default=",".join(CASES), help="default: " + ",".join(CASES))
     p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--inside", required=True, help="module with the library's inside, built beside the tests")
     p.add_argument("--codebooks", type=int, default=256)
     p.add_argument("--keys", type=int, default=4096)
     p.add_argument("--batch", type=int, default=512, help="rows of the cases that have more than one")
@@ -139,6 +141,7 @@ def show(result):
 
 def main():
     contenders.set_threads(args.threads)
+    contenders.use_inside(os.path.abspath(args.inside))
     machine = common.machine(args.threads, (torch, faiss, np))
     if not args.json:
         print("; ".join(f"{what} {value}" for what, value in machine.items()))

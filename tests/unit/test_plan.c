@@ -435,10 +435,14 @@ static void every_contradiction_of_a_request_has_its_message(void **state)
     dkvb_model *model;
     dkvb_codeset *set;
     dkvb_mask *mask;
+    dkvb_plan *plan;
 
     (void)state;
     plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    q = (dkvb_forget_request)DKVB_FORGET_REQUEST_INIT; /* without a model nobody needs to be named */
+    assert_ok(dkvb_forget_plan(&plan, NULL, NULL, &q, NULL));
+    assert_null(plan);
     q = good;
     q.max_retain_drop = -0.1;
     assert_plan_fails(model, set, &q, DKVB_EINVAL, "max_retain_drop is -0.1");
@@ -448,6 +452,7 @@ static void every_contradiction_of_a_request_has_its_message(void **state)
     q = good;
     q.reason = memset(long_reason, 'x', sizeof long_reason - 1);
     assert_plan_fails(model, set, &q, DKVB_EINVAL, "reason");
+    assert_plan_fails(NULL, NULL, &q, DKVB_EINVAL, "reason"); /* also before there are a model and rows */
     q = good;
     q.method = DKVB_METHOD_EVERY + 1;
     assert_plan_fails(model, set, &q, DKVB_EINVAL, "forget request: method is 6");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bottleneck/model.h"
+#include "bottleneck/search.h"
 
 static dkvb_model *model;
 
@@ -131,10 +132,10 @@ static void projected_rows_are_searched_alike(void **state)
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
         q[i] = ((float)projected[i] + 0.3f) / scales[i / KEY_DIM % CODEBOOKS]; /* rounded to the same steps */
     assert_ok(dkvb_search(cb, NULL, rows, ROWS, 1, codes[0], NULL, NULL));
-    assert_ok(dkvb_search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL));
+    assert_ok(dkvb__search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL));
     assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
     q[5] = INFINITY;
-    assert_int_equal(dkvb_search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb__search_projected(cb, NULL, q, ROWS, 1, codes[1], NULL, NULL), DKVB_EINVAL);
     assert_message("row 0, column 5");
 }
 

@@ -370,7 +370,8 @@ class JournalEntry(Structure):
                       (c_double, "target max_retain_drop max_class_loss"), (c_uint64, "again"),
                       (c_uint32, "has_after"), (c_uint8 * 32, "after"), (c_uint64, "rows"),
                       (c_uint32, "has_commitment"), (c_uint8 * 32, "commitment head"),
-                      (c_uint32, "salted has_pairs_commitment"), (c_uint8 * 32, "pairs_commitment"))
+                      (c_uint32, "salted has_pairs_commitment"), (c_uint8 * 32, "pairs_commitment"),
+                      (c_uint32, "unchecked"))
 
 
 class SeparationRows(Structure):
@@ -665,7 +666,6 @@ PROTOTYPES = {
 
     # search.h
     "dkvb_search": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
-    "dkvb_search_projected": (Status, (_codebooks, _mask, _f32, c_size_t, c_uint32, _u16, _i32, _run)),
     "dkvb_search_refresh": (Status, (_model, _f32, c_size_t, c_uint32, _u16, _u64, _run)),
 
     # codeset.h

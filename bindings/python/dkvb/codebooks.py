@@ -187,13 +187,17 @@ class Codebooks(Handle):
 
         `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
         """
-        return self._search(lib.dkvb_search, self._rows(x), k, mask, distances, threads, progress, outside)
-
-    def search_projected(self, q, k=1, mask=None, *, distances=False, threads=0, progress=None):
-        """The same for rows that are projected but not rounded yet, `float32[n][C][d]`."""
-        info = self.info
-        q = _arrays.floats(q, ("rows", info.codebooks, info.key_dim), "projected rows")
-        return self._search(lib.dkvb_search_projected, q, k, mask, distances, threads, progress)
+        x, info = self._rows(x), self.info
+        k = _arrays.integer(k, 32, "k")
+        if k > info.keys:  # checked here since k shapes the output
+            raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
+        shape = (len(x), info.codebooks, k)
+        codes = np.empty(shape, np.uint16)
+        dist = np.empty(shape, np.int32) if distances else None
+        with LongCall(threads, progress, outside=outside) as run:
+            lib.dkvb_search(self._c, None if mask is None else mask._c, _arrays.pointer(x), len(x), k,
+                            _arrays.pointer(codes), _arrays.pointer(dist), byref(run))
+        return (codes, dist) if distances else codes
 
     def __repr__(self):
         if self._owner is None:
@@ -202,19 +206,6 @@ class Codebooks(Handle):
         growing = "" if info.frozen else ", still growing"
         return (f"<dkvb.Codebooks: {info.input_dim} columns, {info.codebooks} codebooks of {info.keys} keys, "
                 f"{info.key_dim} wide{growing}>")
-
-    def _search(self, function, rows, k, mask, distances, threads, progress, outside=None):
-        info = self.info
-        k = _arrays.integer(k, 32, "k")
-        if k > info.keys:  # checked here since k shapes the output
-            raise ValueError(f"k: {k} found, 1 to {info.keys} wanted")
-        shape = (len(rows), info.codebooks, k)
-        codes = np.empty(shape, np.uint16)
-        dist = np.empty(shape, np.int32) if distances else None
-        with LongCall(threads, progress, outside=outside) as run:
-            function(self._c, None if mask is None else mask._c, _arrays.pointer(rows), len(rows), k,
-                     _arrays.pointer(codes), _arrays.pointer(dist), byref(run))
-        return (codes, dist) if distances else codes
 
     def _copy(self, **arrays):
         to = _struct.sized(_ffi.CodebooksCopies)

@@ -69,6 +69,7 @@ class JournalEntry:
     pairs_commitment: Optional[bytes]
     salted: bool  # whether the salt of the commitments is kept
     head: bytes  # hash of this entry and all before it
+    unchecked: bool  # rows in force whose salt is gone: nobody can tell whether they were taught again
 
 
 def _terms_fields(terms, classes):
@@ -131,7 +132,7 @@ def _entry(model, classes, index):
                         _struct.name(_ffi.DKVB_NAME_STRENGTH, raw.strength), _terms(model, classes, raw), raw.rows,
                         bytes(raw.commitment) if raw.has_commitment else None,
                         bytes(raw.pairs_commitment) if raw.has_pairs_commitment else None, bool(raw.salted),
-                        bytes(raw.head))
+                        bytes(raw.head), bool(raw.unchecked))
 
 
 def journal_entries(model, info):
