@@ -92,14 +92,6 @@ static int rank_rows(struct predict *p, size_t first, size_t n, const int32_t *l
     return code;
 }
 
-static int make_room(struct predict *p)
-{
-    p->labels = input_memory("labels", sizeof *p->labels, p->x.rows, p->top, 1);
-    if (!p->args.output && p->labels)
-        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, p->x.rows, p->top, 1);
-    return p->labels && (p->args.output || p->probabilities) ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 /* With --scores logits go where they stay; else one block after another has the same memory. */
 static int answer(struct predict *p)
 {
@@ -111,7 +103,11 @@ static int answer(struct predict *p)
     most = rows < most ? rows : most;
     p->block = input_memory("labels", sizeof *p->block, most, 1, 1);
     p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? rows : most, classes, 1);
-    if (!p->block || !p->logits || (!p->args.scores && make_room(p)))
+    if (!p->args.scores)
+        p->labels = input_memory("labels", sizeof *p->labels, rows, p->top, 1);
+    if (!p->args.output)
+        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, rows, p->top, 1);
+    if (!p->block || !p->logits || !(p->labels || p->args.scores) || !(p->probabilities || p->args.output))
         return EXIT_FAILURE;
     run.outside = outside_count(&p->x);
     for (size_t first = 0; first < rows && code == EXIT_SUCCESS; first += n) {

@@ -64,36 +64,32 @@ struct separation {
 /* Codes and labels, of whichever file has them. */
 static int read_rows(struct separation *s, dkvb_separation_rows *rows)
 {
+    const struct separation_args *a = &s->args;
     dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
-    const char *path = s->args.codes ? s->args.codes : s->args.features;
     int code;
 
     *rows = (dkvb_separation_rows)DKVB_SEPARATION_ROWS_INIT;
     rows->codebooks = s->info.codebooks, rows->keys = s->info.keys;
     rows->k = s->info.top_k, rows->classes = s->info.classes;
     if (s->kept) {
-        code = codeset_read(&s->set, path, s->model, s->args.threads);
-        if (code == EXIT_SUCCESS)
-            code = tool_check(dkvb_codeset_get_rows(s->set, DKVB_PART_TRAINING, &part));
+        if ((code = codeset_read(&s->set, a->codes, s->model, a->threads)) ||
+            (code = tool_check(dkvb_codeset_get_rows(s->set, DKVB_PART_TRAINING, &part))))
+            return code;
         rows->codes = part.codes, rows->labels = part.labels, rows->n = part.n, rows->k = part.k;
+        return EXIT_SUCCESS;
+    }
+    if (a->codes ? (code = codes_map(&s->stored, a->codes)) || (code = codes_check_shape(&s->stored, &s->info))
+                 : (code = input_features_for(&s->x, a->features, &s->info)))
         return code;
-    }
-    if (s->args.codes) {
-        code = codes_map(&s->stored, path);
-        if (code == EXIT_SUCCESS)
-            code = codes_check_shape(&s->stored, &s->info);
-        rows->codes = s->stored.codes, rows->n = s->stored.rows;
-    } else {
-        code = input_features_for(&s->x, path, &s->info);
-        rows->n = s->x.rows;
-    }
-    if (code == EXIT_SUCCESS)
-        code = input_labels(&s->y, s->args.labels, path, rows->n);
+    rows->n = a->codes ? s->stored.rows : s->x.rows;
+    rows->codes = s->stored.codes;
+    if ((code = input_labels(&s->y, a->labels, a->codes ? a->codes : a->features, rows->n)))
+        return code;
     rows->labels = s->y.y;
-    if (code || s->args.codes)
-        return code;
+    if (a->codes)
+        return EXIT_SUCCESS;
     rows->codes = s->searched = input_memory("codes", sizeof *s->searched, rows->n, rows->codebooks, rows->k);
-    return s->searched ? codes_search(s->model, &s->x, s->args.threads, s->searched, NULL) : EXIT_FAILURE;
+    return s->searched ? codes_search(s->model, &s->x, a->threads, s->searched, NULL) : EXIT_FAILURE;
 }
 
 static int measure(struct separation *s)

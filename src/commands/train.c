@@ -397,32 +397,34 @@ static dkvb_fit_options fit_options(struct train *t)
     return o;
 }
 
-/* Rows of a failure of the library: of codes, of features, or of a model and its codes file. */
-static int told_about(const struct train *t, dkvb_status rc)
-{
-    const struct train_args *a = &t->args;
-
-    if (rc == DKVB_EMISMATCH && t->set && a->continue_from)
-        return tool_check_both(a->continue_from, a->codes_out, rc);
-    if (rc == DKVB_ESTATE && a->continue_from)
-        return tool_check_about(a->continue_from, rc);
-    return tool_check_about(a->codes ? a->codes : t->x.path, rc);
-}
-
-/* Fit: `model` is made, or goes on where there is one already. */
+/* Fit: `model` is made, or goes on where there is one already. A failure is of codes, of rows, or of a model and its
+ * codes file. */
 static int run_fit(struct train *t, const dkvb_fit_rows *rows, const dkvb_fit_options *o)
 {
-    dkvb_run_options run = progress_start(t->model ? "search" : "fit", t->args.threads);
+    const struct train_args *a = &t->args;
+    bool made = !t->model;
+    dkvb_run_options run = progress_start(made ? "fit" : "search", a->threads);
     dkvb_status rc;
     int code;
 
-    run.outside = t->args.codes ? NULL : outside_count(&t->x);
+    run.outside = a->codes ? NULL : outside_count(&t->x);
     t->stage_began = progress_clock();
-    rc = t->model ? dkvb_fit_more(t->model, t->set, rows, o, &t->fitted, &run)
-                  : dkvb_fit(&t->model, t->args.codes_out ? &t->set : NULL, rows, o, &t->fitted, &run);
-    code = told_about(t, rc);
+    rc = made ? dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, rows, o, &t->fitted, &run)
+              : dkvb_fit_more(t->model, t->set, rows, o, &t->fitted, &run);
+    if (rc == DKVB_EMISMATCH && t->set && a->continue_from)
+        code = tool_check_both(a->continue_from, a->codes_out, rc);
+    else if (rc == DKVB_ESTATE && a->continue_from)
+        code = tool_check_about(a->continue_from, rc);
+    else
+        code = tool_check_about(a->codes ? a->codes : t->x.path, rc);
     end_stage(t);
-    return code ? code : describe_model(t);
+    if (code || (code = describe_model(t)))
+        return code;
+    if (made)
+        say_settings(t);
+    say_held_out(t);
+    outside_note(t->x.path, &t->x.outside);
+    return EXIT_SUCCESS;
 }
 
 /* A new model. */
@@ -435,12 +437,7 @@ static int fit(struct train *t)
     o.codebooks = t->codebooks;
     o.key_rows = t->key_rows.x;
     o.key_row_count = t->key_rows.rows;
-    if (code || (code = run_fit(t, &rows, &o)))
-        return code;
-    say_settings(t);
-    say_held_out(t);
-    outside_note(t->x.path, &t->x.outside);
-    return EXIT_SUCCESS;
+    return code ? code : run_fit(t, &rows, &o);
 }
 
 /* A model without values for codes that were searched before. */
@@ -518,12 +515,7 @@ static int go_on(struct train *t)
     t->entries_before = t->info.journal_entries;
     rows.codes = t->given.codes;
     rows.k = a->codes ? t->info.top_k : 0;
-    if (code || (code = run_fit(t, &rows, &o)))
-        return code;
-    say_held_out(t);
-    if (!a->codes)
-        outside_note(t->x.path, &t->x.outside);
-    return EXIT_SUCCESS;
+    return code ? code : run_fit(t, &rows, &o);
 }
 
 /* Classes of which the codes file holds no row out: no class keeps fewer than three rows to learn from. */

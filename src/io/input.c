@@ -210,27 +210,24 @@ int input_names_add(struct names *names, const char *name)
     return EXIT_SUCCESS;
 }
 
-/* Text of editors that begin a file with a byte order mark: it is no part of the first name. */
-static const char *skip_mark(const char *line)
-{
-    return strncmp(line, "\xEF\xBB\xBF", 3) == 0 ? line + 3 : line;
-}
-
-/* Lines end in \n or \r\n. */
+/* Lines end in \n or \r\n. Some editors begin a file with a byte order mark: it is no part of the first name. */
 static int read_names(struct names *out, FILE *file)
 {
+    static const char mark[] = "\xEF\xBB\xBF";
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
     int code = EXIT_SUCCESS;
 
     while (code == EXIT_SUCCESS && (length = getline(&line, &size, file)) >= 0) {
+        bool marked = out->count == 0 && strncmp(line, mark, strlen(mark)) == 0;
+
         if (strlen(line) != (size_t)length)
             code = tool_fail("%s: line %zu holds a zero byte, as UTF-16 does; the names must be saved as UTF-8",
                              out->path, out->count + 1);
         line[strcspn(line, "\r\n")] = '\0';
         if (code == EXIT_SUCCESS)
-            code = input_names_add(out, out->count == 0 ? skip_mark(line) : line);
+            code = input_names_add(out, marked ? line + strlen(mark) : line);
     }
     if (code == EXIT_SUCCESS && ferror(file))
         code = tool_fail("%s: %s", out->path, strerror(errno));
@@ -238,18 +235,10 @@ static int read_names(struct names *out, FILE *file)
     return code;
 }
 
-static int check_names(const struct names *names)
-{
-    size_t which;
-
-    if (dkvb_model_set_class_names(NULL, (const char *const *)names->line, names->count, &which) == DKVB_OK)
-        return EXIT_SUCCESS;
-    return tool_fail("%s: line %zu: %s", names->path, which + 1, dkvb_last_error());
-}
-
 int input_names(struct names *out, const char *path)
 {
     FILE *file = fopen(path, "r");
+    size_t which;
     int code;
 
     *out = (struct names){.path = path};
@@ -260,9 +249,13 @@ int input_names(struct names *out, const char *path)
     fclose(file);
     while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* blank lines at the end */
         free(out->line[--out->count]);
-    if (code == EXIT_SUCCESS && out->count == 0)
-        code = tool_fail("%s: no line with a name", path);
-    return code ? code : check_names(out);
+    if (code)
+        return code;
+    if (out->count == 0)
+        return tool_fail("%s: no line with a name", path);
+    if (dkvb_model_set_class_names(NULL, (const char *const *)out->line, out->count, &which) != DKVB_OK)
+        return tool_fail("%s: line %zu: %s", path, which + 1, dkvb_last_error());
+    return EXIT_SUCCESS;
 }
 
 void input_names_free(struct names *names)

@@ -269,17 +269,6 @@ int pictures_names(const struct pictures *p, struct names *out)
     return code;
 }
 
-/* Whether a model would take the names is better known before it is trained. */
-static int check_names(const struct names *names)
-{
-    size_t which;
-
-    if (dkvb_model_set_class_names(NULL, (const char *const *)names->line, names->count, &which) == DKVB_OK)
-        return EXIT_SUCCESS;
-    return tool_fail("%s: class '%s': %s", names->path, which < names->count ? names->line[which] : "",
-                     dkvb_last_error());
-}
-
 void pictures_left_out(struct left_out *out, const struct pictures *p)
 {
     const char *ending;
@@ -328,6 +317,7 @@ void pictures_json_left_out(const struct left_out *l)
 int pictures_class_names(const struct pictures *p, struct names *out)
 {
     bool any = false;
+    size_t which;
     int code = EXIT_SUCCESS;
 
     *out = (struct names){.path = p->args->path};
@@ -339,7 +329,10 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     }
     if (!any)
         input_names_free(out);
-    return code ? code : check_names(out);
+    /* whether a model would take the names is better known before it is trained */
+    if (code || dkvb_model_set_class_names(NULL, (const char *const *)out->line, out->count, &which) == DKVB_OK)
+        return code;
+    return tool_fail("%s: class '%s': %s", out->path, which < out->count ? out->line[which] : "", dkvb_last_error());
 }
 
 /* names: of the set's classes. */
