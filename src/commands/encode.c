@@ -165,15 +165,6 @@ static int write_rows(struct encode *e)
     return output_end(&file, DKVB_OK);
 }
 
-static int write_labels(struct encode *e)
-{
-    uint64_t shape[1];
-
-    pictures_keep_labels(&e->pictures, &e->y);
-    shape[0] = e->y.rows;
-    return output_npy(e->args.labels_out, DKVB_DTYPE_I32, 1, shape, e->y.y);
-}
-
 static int write_lines(const char *path, int (*make)(const struct pictures *p, struct names *out),
                        const struct pictures *p)
 {
@@ -193,10 +184,16 @@ static int write_lines(const char *path, int (*make)(const struct pictures *p, s
 static int write_files(struct encode *e, const char *kept)
 {
     const struct encode_args *a = &e->args;
+    uint64_t rows;
     int code;
 
     if ((code = claim_paths(e, kept)) || (code = pictures_open_for(&e->pictures, &a->pictures, true, NULL, NULL)) ||
-        (code = check_outputs(e)) || (code = write_rows(e)) || (a->labels_out && (code = write_labels(e))) ||
+        (code = check_outputs(e)) || (code = write_rows(e)))
+        return code;
+    if (a->labels_out)
+        pictures_keep_labels(&e->pictures, &e->y);
+    rows = e->y.rows;
+    if ((a->labels_out && (code = output_npy(a->labels_out, DKVB_DTYPE_I32, 1, &rows, e->y.y))) ||
         (a->names_out && (code = write_lines(a->names_out, pictures_names, &e->pictures))) ||
         (a->class_names_out && (code = write_lines(a->class_names_out, pictures_class_names, &e->pictures))))
         return code;

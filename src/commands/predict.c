@@ -129,15 +129,6 @@ static int answer(struct predict *p)
     return code;
 }
 
-static int write_file(const struct predict *p)
-{
-    uint64_t shape[2] = {p->x.rows, p->args.scores ? p->info.classes : p->top};
-
-    if (p->args.scores)
-        return output_npy(p->args.output, DKVB_DTYPE_F32, 2, shape, p->logits);
-    return output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
-}
-
 /* "predictions": of each row a list, likeliest first; empty for a row that abstained. */
 static void json_predictions(const struct predict *p)
 {
@@ -247,6 +238,7 @@ static int read_rows(struct predict *p)
 
 static int predict(struct predict *p)
 {
+    uint64_t shape[2];
     int code;
 
     if ((code = check_args(&p->args)) || (code = check_paths(&p->args)) ||
@@ -255,7 +247,14 @@ static int predict(struct predict *p)
     if (p->args.top > p->info.classes)
         return tool_fail("--top %" PRIu32 ": the model has %" PRIu32 " classes", p->args.top, p->info.classes);
     p->top = p->args.top ? p->args.top : 1;
-    if ((code = read_rows(p)) || (code = answer(p)) || (p->args.output && (code = write_file(p))))
+    if ((code = read_rows(p)) || (code = answer(p)))
+        return code;
+    shape[0] = p->x.rows, shape[1] = p->args.scores ? p->info.classes : p->top;
+    if (p->args.scores)
+        code = output_npy(p->args.output, DKVB_DTYPE_F32, 2, shape, p->logits);
+    else if (p->args.output)
+        code = output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
+    if (code)
         return code;
     if (p->args.json)
         print_json(p);

@@ -365,81 +365,6 @@ static void say_settings(const struct train *t)
         say(t, "note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
 }
 
-static dkvb_fit_rows fit_rows(const struct train *t)
-{
-    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
-
-    rows.x = t->x.x;
-    rows.labels = t->y.y;
-    rows.ids = t->ids.id;
-    rows.n = t->y.rows;
-    rows.dim = t->x.columns;
-    rows.classes = t->classes;
-    return rows;
-}
-
-/* As the options say; they are read when the fit begins, so tuning may still change them. */
-static dkvb_fit_options fit_options(struct train *t)
-{
-    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
-    struct train_args *a = &t->args;
-
-    a->settings.train.report = report_epoch;
-    a->settings.train.user = t;
-    o.settings = &a->settings;
-    o.values_dtype = train_value_types[a->values];
-    o.keep = a->keep;
-    o.depth = a->depth;
-    o.hold_out = a->hold_out;
-    o.count_classes = a->keep_counts;
-    o.stage = begin_stage;
-    o.user = t;
-    return o;
-}
-
-/* Fit: `model` is made, or goes on where there is one already. A failure is of codes, of rows, or of a model and its
- * codes file. */
-static int run_fit(struct train *t, const dkvb_fit_rows *rows, const dkvb_fit_options *o)
-{
-    const struct train_args *a = &t->args;
-    bool made = !t->model;
-    dkvb_run_options run = progress_start(made ? "fit" : "search", a->threads);
-    dkvb_status rc;
-    int code;
-
-    run.outside = a->codes ? NULL : outside_count(&t->x);
-    t->stage_began = progress_clock();
-    rc = made ? dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, rows, o, &t->fitted, &run)
-              : dkvb_fit_more(t->model, t->set, rows, o, &t->fitted, &run);
-    if (rc == DKVB_EMISMATCH && t->set && a->continue_from)
-        code = tool_check_both(a->continue_from, a->codes_out, rc);
-    else if (rc == DKVB_ESTATE && a->continue_from)
-        code = tool_check_about(a->continue_from, rc);
-    else
-        code = tool_check_about(a->codes ? a->codes : t->x.path, rc);
-    end_stage(t);
-    if (code || (code = describe_model(t)))
-        return code;
-    if (made)
-        say_settings(t);
-    say_held_out(t);
-    outside_note(t->x.path, &t->x.outside);
-    return EXIT_SUCCESS;
-}
-
-/* A new model. */
-static int fit(struct train *t)
-{
-    dkvb_fit_rows rows = fit_rows(t);
-    dkvb_fit_options o = fit_options(t);
-    int code = settle(t, &rows);
-
-    o.codebooks = t->codebooks;
-    o.key_rows = t->key_rows.x;
-    o.key_row_count = t->key_rows.rows;
-    return code ? code : run_fit(t, &rows, &o);
-}
-
 /* A model without values for codes that were searched before. */
 static int make_model_of_codes(struct train *t)
 {
@@ -495,11 +420,9 @@ static int note_unchecked(const struct train *t)
 }
 
 /* A model that goes on, or codes instead of rows. */
-static int go_on(struct train *t)
+static int prepare(struct train *t, dkvb_fit_rows *rows)
 {
-    struct train_args *a = &t->args;
-    dkvb_fit_rows rows = fit_rows(t);
-    dkvb_fit_options o = fit_options(t);
+    const struct train_args *a = &t->args;
     int code;
 
     if ((code = a->continue_from ? continue_model(t) : make_model_of_codes(t)) ||
@@ -508,14 +431,62 @@ static int go_on(struct train *t)
         (code = describe_model(t)) || (a->codes && (code = codes_check_shape(&t->given, &t->info))) ||
         (a->codes_out && (code = codeset_read(&t->set, a->codes_out, t->model, a->threads))))
         return code;
-    if (a->codes_out && !a->ids && a->pictures.path)
-        code = number_on(t);
-    else if (a->codes_out && !a->ids)
-        rows.ids = NULL;
     t->entries_before = t->info.journal_entries;
-    rows.codes = t->given.codes;
-    rows.k = a->codes ? t->info.top_k : 0;
-    return code ? code : run_fit(t, &rows, &o);
+    rows->codes = t->given.codes;
+    rows->k = a->codes ? t->info.top_k : 0;
+    if (a->codes_out && !a->ids && !a->pictures.path)
+        rows->ids = NULL;
+    return a->codes_out && !a->ids && a->pictures.path ? number_on(t) : EXIT_SUCCESS;
+}
+
+/* Fit: a model is made, or goes on. A failure is of codes, of rows, or of a model and its codes file. */
+static int fit(struct train *t)
+{
+    struct train_args *a = &t->args;
+    bool more = a->continue_from || a->codes;
+    dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
+    dkvb_fit_options o = DKVB_FIT_OPTIONS_INIT;
+    dkvb_run_options run;
+    dkvb_status rc;
+    int code;
+
+    rows.x = t->x.x, rows.dim = t->x.columns;
+    rows.labels = t->y.y, rows.n = t->y.rows;
+    rows.ids = t->ids.id;
+    rows.classes = t->classes;
+    a->settings.train.report = report_epoch;
+    a->settings.train.user = t;
+    if ((code = more ? prepare(t, &rows) : settle(t, &rows)))
+        return code;
+    o.settings = &a->settings;
+    o.values_dtype = train_value_types[a->values];
+    o.keep = a->keep;
+    o.depth = a->depth;
+    o.hold_out = a->hold_out;
+    o.count_classes = a->keep_counts;
+    o.codebooks = t->codebooks;
+    o.key_rows = t->key_rows.x, o.key_row_count = t->key_rows.rows;
+    o.stage = begin_stage;
+    o.user = t;
+    run = progress_start(more ? "search" : "fit", a->threads);
+    run.outside = a->codes ? NULL : outside_count(&t->x);
+    t->stage_began = progress_clock();
+    rc = more ? dkvb_fit_more(t->model, t->set, &rows, &o, &t->fitted, &run)
+              : dkvb_fit(&t->model, a->codes_out ? &t->set : NULL, &rows, &o, &t->fitted, &run);
+    if (rc == DKVB_EMISMATCH && t->set && a->continue_from)
+        code = tool_check_both(a->continue_from, a->codes_out, rc);
+    else if (rc == DKVB_ESTATE && a->continue_from)
+        code = tool_check_about(a->continue_from, rc);
+    else
+        code = tool_check_about(a->codes ? a->codes : t->x.path, rc);
+    end_stage(t);
+    if (code || (code = describe_model(t)))
+        return code;
+    if (!more)
+        say_settings(t);
+    say_held_out(t);
+    outside_note(t->x.path, &t->x.outside);
+    return EXIT_SUCCESS;
 }
 
 /* Classes of which the codes file holds no row out: no class keeps fewer than three rows to learn from. */
@@ -614,8 +585,8 @@ int cmd_train(int argc, char **argv)
     if (!args_parse(&train_command, argc, argv, &t.args, &code))
         return code;
     if ((code = train_check_args(&t.args)) || (code = train_claim_paths(&t.args)) || (code = read_inputs(&t)) ||
-        (code = t.args.continue_from || t.args.codes ? go_on(&t) : fit(&t)) || (code = survey_held_out(&t)) ||
-        (code = note_unchecked(&t)) || (t.args.codes_out && (code = output_codeset(t.set, t.args.codes_out))) ||
+        (code = fit(&t)) || (code = survey_held_out(&t)) || (code = note_unchecked(&t)) ||
+        (t.args.codes_out && (code = output_codeset(t.set, t.args.codes_out))) ||
         (code = output_model(t.model, t.args.output)))
         goto end;
     t.args.json ? print_json(&t) : print_written(&t);
