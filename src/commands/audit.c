@@ -7,6 +7,7 @@
 
 #include "io/args.h"
 #include "io/codes.h"
+#include "io/ids.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/paths.h"
@@ -89,8 +90,8 @@ struct audit {
     dkvb_codeset *set;
     struct features x, test_x;
     struct labels y, test_y;
-    bool *classes; /* of --class */
-    uint64_t *ids; /* of --rows */
+    bool *classes;  /* of --class */
+    struct ids ids; /* of --rows */
     dkvb_audit_report *report;
 };
 
@@ -98,42 +99,14 @@ static int check_args(const struct audit_args *args)
 {
     static const char *const recipe[] = {"epochs",          "lr",           "batch",      "lr-last",
                                          "label-smoothing", "class-weight", "train-seed", NULL};
-    char message[128];
 
     if (args->codes && args_refuse(&command, args, recipe, "--codes: the file says how the model was trained"))
         return EXIT_USAGE;
     if (args->classes && args->rows)
         return args_misused(&command, "--class and --rows both say which rows were forgotten: one of them must go");
-    if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4)) {
-        snprintf(message, sizeof message, "--shadows %" PRIu32 ": must be an even number from 4, or 0", args->shadows);
-        return args_misused(&command, message);
-    }
+    if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4))
+        return args_wrong(&command, "--shadows %" PRIu32 ": must be an even number from 4, or 0", args->shadows);
     return EXIT_SUCCESS;
-}
-
-/* Row numbers are read as labels are: a vector of integers of any type. */
-static int read_ids(struct audit *a, dkvb_audit_request *request)
-{
-    dkvb_array array = DKVB_ARRAY_INIT;
-    const int32_t *numbers;
-    int code;
-
-    paths_keep_private(a->args.rows);
-    code = tool_check(dkvb_labels_read(&array, a->args.rows, NULL));
-    if (code == EXIT_SUCCESS) {
-        numbers = array.data;
-        request->row_count = (size_t)array.shape[0];
-        a->ids = input_memory("row numbers", sizeof *a->ids, request->row_count, 1, 1);
-        code = a->ids ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
-    for (size_t i = 0; code == EXIT_SUCCESS && i < request->row_count; i++)
-        if (numbers[i] < 0)
-            code = tool_fail("%s: number %zu is %" PRId32 ", row numbers begin at 0", a->args.rows, i, numbers[i]);
-        else
-            a->ids[i] = (uint64_t)numbers[i];
-    request->rows = a->ids;
-    dkvb_array_free(&array);
-    return code;
 }
 
 static int read_rows(struct features *x, struct labels *y, const char *features, const char *labels,
@@ -153,22 +126,19 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
     dkvb_model_info info, base_info;
     int code = input_model_load(&a->model, args->args.operand[0], &info);
 
-    if (code == EXIT_SUCCESS && args->before)
-        code = input_model_load(&a->before, args->before, &base_info);
-    if (code == EXIT_SUCCESS)
-        code = read_rows(&a->x, &a->y, args->features, args->labels, &info);
-    if (code == EXIT_SUCCESS)
-        code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, &info);
-    if (code == EXIT_SUCCESS && args->codes)
-        code = codeset_load(&a->set, args->codes, a->model);
-    if (code == EXIT_SUCCESS && args->classes)
-        code = input_classes(&a->classes, args->classes, a->model, info.classes);
-    if (code == EXIT_SUCCESS && args->rows)
-        code = read_ids(a, request);
+    if (code || (args->before && (code = input_model_load(&a->before, args->before, &base_info))) ||
+        (code = read_rows(&a->x, &a->y, args->features, args->labels, &info)) ||
+        (code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, &info)) ||
+        (args->codes && (code = codeset_load(&a->set, args->codes, a->model))) ||
+        (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
+        (args->rows && (code = ids_read(&a->ids, args->rows))))
+        return code;
     request->classes = (const uint8_t *)a->classes; /* true is DKVB_FORGET */
+    request->rows = a->ids.id;
+    request->row_count = a->ids.n;
     rows->x = a->x.x, rows->labels = a->y.y, rows->n = a->x.rows;
     rows->test_x = a->test_x.x, rows->test_labels = a->test_y.y, rows->test_n = a->test_x.rows;
-    return code;
+    return EXIT_SUCCESS;
 }
 
 static int begin_stage(void *user, const char *stage)
@@ -382,7 +352,7 @@ int cmd_audit(int argc, char **argv)
         print_text(a.report, progress_clock() - began);
     dkvb_audit_report_free(a.report);
     free(a.classes);
-    free(a.ids);
+    ids_free(&a.ids);
     dkvb_codeset_free(a.set);
     input_labels_free(&a.test_y);
     input_features_free(&a.test_x);

@@ -154,23 +154,19 @@ static int change(const struct args_command *command, struct change *c, int (*ma
     int code = paths_claim(command, inputs, outputs);
 
     c->after = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
-    if (code == EXIT_SUCCESS)
-        code = input_model_load(&c->model, path, &c->before);
-    if (code == EXIT_SUCCESS)
-        code = make(c);
-    if (code == EXIT_SUCCESS)
-        code = tool_check(dkvb_model_get_info(c->model, &c->after));
-    if (code == EXIT_SUCCESS)
-        code = output_model(c->model, output);
-    if (code == EXIT_SUCCESS && c->json) {
+    if (code || (code = input_model_load(&c->model, path, &c->before)) || (code = make(c)) ||
+        (code = tool_check(dkvb_model_get_info(c->model, &c->after))) || (code = output_model(c->model, output)))
+        goto done;
+    if (c->json) {
         json_open(NULL, '{');
         tell(c);
         json_real("seconds", progress_clock() - began);
         json_close('}');
-    } else if (code == EXIT_SUCCESS) {
+    } else {
         tell(c);
         printf("wrote %s\n", output);
     }
+done:
     dkvb_model_free(c->model);
     return code;
 }

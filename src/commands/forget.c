@@ -117,10 +117,7 @@ static const struct args_command apply_command = {
     .most_operands = 2,
 };
 
-static int misused(const char *message)
-{
-    return args_misused(&command, message);
-}
+#define misused(message) args_misused(&command, message)
 
 /* Who is meant, and by which file. */
 static int check_who(const struct forget_args *args)
@@ -308,13 +305,10 @@ static int read_features(struct forget *f)
 {
     int code = f->args.pictures.path ? read_pictures(f) : input_features_for(&f->x, f->args.features, &f->info);
 
-    if (code == EXIT_SUCCESS && f->args.labels && !f->args.pictures.path)
-        code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows);
-    if (code == EXIT_SUCCESS)
-        code = number_rows(f);
-    if (code == EXIT_SUCCESS && f->args.classes)
-        code = cut_out_classes(f);
-    if (code)
+    if (code ||
+        (f->args.labels && !f->args.pictures.path &&
+         (code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows))) ||
+        (code = number_rows(f)) || (f->args.classes && (code = cut_out_classes(f))))
         return code;
     f->searched = input_memory("codes", sizeof *f->searched, f->x.rows, f->info.codebooks, f->info.top_k);
     f->request.codes = f->searched;
@@ -398,9 +392,7 @@ static int read_inputs(struct forget *f)
         code = read_features(f);
     if (code == EXIT_SUCCESS && !a->kept && (a->codes || a->set) && f->request.n == 0)
         code = tool_fail("%s: no rows, so there is nothing to forget", a->codes ? a->codes : a->set);
-    if (code == EXIT_SUCCESS && a->rows)
-        code = ids_read(&f->rows, a->rows);
-    if (code == EXIT_SUCCESS && a->rows) {
+    if (code == EXIT_SUCCESS && a->rows && (code = ids_read(&f->rows, a->rows)) == EXIT_SUCCESS) {
         f->request.ids = f->rows.id;
         f->request.id_count = f->rows.n;
     }
@@ -498,15 +490,12 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
 static int write_all(struct forget *f, const char *output)
 {
     const char *codes = f->args.codes_out ? f->args.codes_out : f->args.codes;
-    int code = EXIT_SUCCESS;
     dkvb_status rc;
     double began;
+    int code;
 
-    if (f->args.mask_out)
-        code = output_mask(f->found.mask, f->args.mask_out);
-    if (code == EXIT_SUCCESS)
-        code = output_model(f->model, output);
-    if (code || !f->args.exact)
+    if ((f->args.mask_out && (code = output_mask(f->found.mask, f->args.mask_out))) ||
+        (code = output_model(f->model, output)) || !f->args.exact)
         return code;
     began = progress_clock();
     rc = dkvb_codeset_save(f->codeset, codes);
@@ -526,19 +515,17 @@ static int finish(struct forget *f, const char *output)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
     doing = doing && (f->found.request_count == 0 || f->found.forgotten < f->found.request_count);
-    if (code == EXIT_SUCCESS && doing && f->found.refused && !f->found.forced)
-        code = refuse(f);
-    if (code == EXIT_SUCCESS && doing)
-        code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry));
-    if (code == EXIT_SUCCESS && doing && f->args.drop_name)
-        code = tool_check(dkvb_model_drop_forgotten_names(f->model, &f->names_dropped));
-    if (code == EXIT_SUCCESS && doing)
-        code = write_all(f, output);
-    if (code == EXIT_SUCCESS && f->args.plan_out)
-        code = output_plan(f->plan, f->args.plan_out);
-    if (code == EXIT_SUCCESS)
-        forget_print(f, output);
-    return code;
+    if (code || (doing && f->found.refused && !f->found.forced))
+        return code ? code : refuse(f);
+    if (doing &&
+        ((code = check_call(f, dkvb_forget_apply(f->plan, f->model, f->codeset, &f->entry))) ||
+         (f->args.drop_name && (code = tool_check(dkvb_model_drop_forgotten_names(f->model, &f->names_dropped)))) ||
+         (code = write_all(f, output))))
+        return code;
+    if (f->args.plan_out && (code = output_plan(f->plan, f->args.plan_out)))
+        return code;
+    forget_print(f, output);
+    return EXIT_SUCCESS;
 }
 
 static int forget(struct forget *f)
@@ -546,19 +533,12 @@ static int forget(struct forget *f)
     const char *model = f->args.args.operand[0];
     int code = fill_request(f);
 
-    if (code == EXIT_SUCCESS) /* a mistake shows before rows are read or encoded */
-        code = check_call(f, dkvb_forget_plan(&f->plan, NULL, NULL, &f->request, NULL));
-    if (code == EXIT_SUCCESS)
-        code = output_check_epoch();
-    if (code == EXIT_SUCCESS)
-        code = claim_paths(f->command, &f->args);
-    if (code == EXIT_SUCCESS)
-        code = input_model_load(&f->model, model, &f->info);
-    if (code == EXIT_SUCCESS)
-        code = read_inputs(f);
-    if (code == EXIT_SUCCESS)
-        code = make_plan(f);
-    return code ? code : finish(f, f->args.output ? f->args.output : model);
+    /* The request alone first, so that a mistake shows before rows are read or encoded. */
+    if (code || (code = check_call(f, dkvb_forget_plan(&f->plan, NULL, NULL, &f->request, NULL))) ||
+        (code = output_check_epoch()) || (code = claim_paths(f->command, &f->args)) ||
+        (code = input_model_load(&f->model, model, &f->info)) || (code = read_inputs(f)) || (code = make_plan(f)))
+        return code;
+    return finish(f, f->args.output ? f->args.output : model);
 }
 
 /* The files that the plan needs, by its strength: they are known once it is read. */
@@ -572,16 +552,12 @@ static int check_apply(const struct forget_args *args, const char *plan)
                                    {rewrites ? "--codes" : "--codes-out", rewrites ? args->codes : args->codes_out},
                                    {0}};
 
-    if (!args->exact) {
-        int code = args_refuse(&apply_command, args, of_exact, "the plan is not of the strength exact");
-
-        if (code)
-            return code;
-    } else if (!args->codes) {
+    if (!args->exact && args_refuse(&apply_command, args, of_exact, "the plan is not of the strength exact"))
+        return EXIT_USAGE;
+    if (args->exact && !args->codes)
         return args_misused(&apply_command, "--codes is missing: the plan takes rows out of the codes file as well");
-    } else if (args->output && !args->codes_out) {
+    if (args->exact && args->output && !args->codes_out)
         return args_misused(&apply_command, "--output: --codes-out is missing, where the codes without the rows go");
-    }
     return paths_claim(&apply_command, inputs, outputs);
 }
 
@@ -602,13 +578,11 @@ static int apply(struct forget *f)
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;
     f->args.dry_run = !doing;
     f->args.planned = true;
-    if (code == EXIT_SUCCESS && doing)
-        code = check_apply(&f->args, plan);
-    if (code == EXIT_SUCCESS && model)
-        code = input_model_load(&f->model, model, &f->info);
-    if (code == EXIT_SUCCESS && doing && f->args.codes)
-        code = codeset_load(&f->codeset, f->args.codes, NULL);
-    return code ? code : finish(f, f->args.output ? f->args.output : model);
+    if (code || (doing && (code = check_apply(&f->args, plan))) ||
+        (model && (code = input_model_load(&f->model, model, &f->info))) ||
+        (doing && f->args.codes && (code = codeset_load(&f->codeset, f->args.codes, NULL))))
+        return code;
+    return finish(f, f->args.output ? f->args.output : model);
 }
 
 static void free_all(struct forget *f)

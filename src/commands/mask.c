@@ -108,13 +108,9 @@ static int export(const struct mask_args *args)
     dkvb_model_info info;
     int code = paths_check(&command, inputs, outputs);
 
-    if (code == EXIT_SUCCESS)
-        code = input_model_map(&model, path, &info);
-    if (code == EXIT_SUCCESS)
-        code = tool_check_about(path, dkvb_journal_get_mask(model, args->entry, &mask));
-    if (code == EXIT_SUCCESS)
-        code = output_mask(mask, args->output);
-    if (code == EXIT_SUCCESS)
+    if (code == EXIT_SUCCESS && (code = input_model_map(&model, path, &info)) == EXIT_SUCCESS &&
+        (code = tool_check_about(path, dkvb_journal_get_mask(model, args->entry, &mask))) == EXIT_SUCCESS &&
+        (code = output_mask(mask, args->output)) == EXIT_SUCCESS)
         code = tell(args, mask);
     dkvb_mask_free(mask);
     dkvb_model_free(model);
@@ -170,13 +166,11 @@ static int check_args(const struct mask_args *args)
     const struct work *work = args->work;
     char what[128];
 
-    snprintf(what, sizeof what, "%s: %d operands given, it takes %d%s", work->name, args->operands, work->least,
-             work->most > work->least ? " or more" : "");
     if (args->operands < work->least || args->operands > work->most)
-        return args_misused(&command, what);
-    snprintf(what, sizeof what, "%s: --output is missing", work->name);
+        return args_wrong(&command, "%s: %d operands given, it takes %d%s", work->name, args->operands, work->least,
+                          work->most > work->least ? " or more" : "");
     if (work->writes && !args->output)
-        return args_misused(&command, what);
+        return args_wrong(&command, "%s: --output is missing", work->name);
     snprintf(what, sizeof what, "mask %s", work->name);
     return args_refuse(&command, args, work->refused, what);
 }

@@ -103,7 +103,7 @@ rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels t
     refused 2 'an even number from 4' "$dkvb" audit act.dkvb $rows --class 3 --shadows 7
     refused 2 'label-smoothing' "$dkvb" audit act.dkvb $rows --class 3 --label-smoothing 1
     refused 1 'far.npy: number 1 is 400, training rows are 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy
-    refused 1 'row 3 a second time' "$dkvb" audit act.dkvb $rows --rows twice.npy
+    refused 1 'twice.npy: rows 0 and 2 both have id 3' "$dkvb" audit act.dkvb $rows --rows twice.npy
 }
 refused 1 'none.npy: 0 test rows' "$dkvb" audit act.dkvb --class 3 --features x.npy --labels y.npy --test-features test_x.npy \
     --test-labels none.npy
