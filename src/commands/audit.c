@@ -7,7 +7,6 @@
 
 #include "io/args.h"
 #include "io/codes.h"
-#include "io/ids.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/paths.h"
@@ -105,7 +104,7 @@ static int check_args(const struct audit_args *args)
     if (args->classes && args->rows)
         return args_misused(&command, "--class and --rows both say which rows were forgotten: one of them must go");
     if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4))
-        return args_wrong(&command, "--shadows %" PRIu32 ": must be an even number from 4, or 0", args->shadows);
+        return args_misused(&command, "--shadows %" PRIu32 ": must be an even number from 4, or 0", args->shadows);
     return EXIT_SUCCESS;
 }
 

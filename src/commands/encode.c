@@ -11,7 +11,6 @@
 #include "io/paths.h"
 #include "io/pictures.h"
 #include "io/progress.h"
-#include "io/textfile.h"
 #include "tool.h"
 
 struct encode_args {

@@ -8,7 +8,6 @@
 
 #include "io/codes.h"
 #include "commands/forget.h"
-#include "io/hex.h"
 #include "io/output.h"
 #include "io/paths.h"
 #include "io/progress.h"

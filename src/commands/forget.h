@@ -8,7 +8,6 @@
 
 #include "io/args.h"
 #include "io/codes.h"
-#include "io/ids.h"
 #include "io/input.h"
 #include "io/pictures.h"
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "io/args.h"
-#include "io/hex.h"
 #include "io/input.h"
 #include "io/journal.h"
 #include "io/json.h"

@@ -6,7 +6,6 @@
 
 #include "commands/forget.h"
 #include "io/args.h"
-#include "io/hex.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
@@ -167,10 +166,10 @@ static int check_args(const struct mask_args *args)
     char what[128];
 
     if (args->operands < work->least || args->operands > work->most)
-        return args_wrong(&command, "%s: %d operands given, it takes %d%s", work->name, args->operands, work->least,
-                          work->most > work->least ? " or more" : "");
+        return args_misused(&command, "%s: %d operands given, it takes %d%s", work->name, args->operands, work->least,
+                            work->most > work->least ? " or more" : "");
     if (work->writes && !args->output)
-        return args_wrong(&command, "%s: --output is missing", work->name);
+        return args_misused(&command, "%s: --output is missing", work->name);
     snprintf(what, sizeof what, "mask %s", work->name);
     return args_refuse(&command, args, work->refused, what);
 }

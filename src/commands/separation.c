@@ -12,7 +12,6 @@
 #include "io/output.h"
 #include "io/paths.h"
 #include "io/progress.h"
-#include "io/textfile.h"
 #include "tool.h"
 
 struct separation_args {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "io/codes.h"
-#include "io/ids.h"
 #include "io/input.h"
 #include "io/journal.h"
 #include "io/json.h"

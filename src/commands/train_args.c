@@ -225,11 +225,11 @@ static int check_together(const struct train_args *args)
             code = args_refuse(&train_command, args, refusals[i].refused, refusals[i].reason);
     for (size_t i = 0; code == EXIT_SUCCESS && i < sizeof misuses / sizeof *misuses; i++)
         if (misuses[i].applies)
-            code = args_misused(&train_command, misuses[i].message);
+            code = args_misused(&train_command, "%s", misuses[i].message);
     if (code || args->settings.keyinit.keys == 0 || args->settings.top_k <= args->settings.keyinit.keys)
         return code;
-    return args_wrong(&train_command, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->settings.top_k,
-                      args->settings.keyinit.keys);
+    return args_misused(&train_command, "--top-k %" PRIu32 ": there are only %" PRIu32 " --keys", args->settings.top_k,
+                        args->settings.keyinit.keys);
 }
 
 int train_check_args(struct train_args *args)

@@ -19,15 +19,7 @@ static void print_usage(FILE *to, const struct args_command *command)
     fprintf(to, "usage: dkvb %s %s\n", command->name, command->synopsis);
 }
 
-int args_misused(const struct args_command *command, const char *message)
-{
-    tool_misused("%s: %s", command->name, message);
-    print_usage(stderr, command);
-    fprintf(stderr, "'dkvb help %s' explains the options.\n", command->name);
-    return EXIT_USAGE;
-}
-
-int args_wrong(const struct args_command *command, const char *format, ...)
+int args_misused(const struct args_command *command, const char *format, ...)
 {
     char message[512];
     va_list arguments;
@@ -35,7 +27,10 @@ int args_wrong(const struct args_command *command, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    return args_misused(command, message);
+    tool_misused("%s: %s", command->name, message);
+    print_usage(stderr, command);
+    fprintf(stderr, "'dkvb help %s' explains the options.\n", command->name);
+    return EXIT_USAGE;
 }
 
 static bool is_given(const void *values, size_t option)
@@ -55,7 +50,7 @@ int args_refuse(const struct args_command *command, const void *values, const ch
 {
     for (size_t i = 0; names[i]; i++)
         if (args_given(command, values, names[i]))
-            return args_wrong(command, "--%s does not go with %s", names[i], reason);
+            return args_misused(command, "--%s does not go with %s", names[i], reason);
     return EXIT_SUCCESS;
 }
 
@@ -149,15 +144,16 @@ static int refuse_value(const struct args_command *command, const struct args_op
     const char *from = o->positive ? "a number above 0" : "a number of 0 or more";
 
     if (o->kind == ARGS_CHOICE)
-        return args_wrong(command, "--%s '%.128s': %s is wanted", o->name, found, o->value);
+        return args_misused(command, "--%s '%.128s': %s is wanted", o->name, found, o->value);
     if (o->kind != ARGS_REAL)
-        return args_wrong(command, "--%s '%.128s': a whole number from %" PRIu64 " to %" PRIu64 " is wanted", o->name,
-                          found, o->least, largest(o));
+        return args_misused(command, "--%s '%.128s': a whole number from %" PRIu64 " to %" PRIu64 " is wanted", o->name,
+                            found, o->least, largest(o));
     if (o->most)
-        return args_wrong(command, "--%s '%.128s': %s, at most %" PRIu64 ", is wanted", o->name, found, from, o->most);
+        return args_misused(command, "--%s '%.128s': %s, at most %" PRIu64 ", is wanted", o->name, found, from,
+                            o->most);
     if (o->below > 0.0)
-        return args_wrong(command, "--%s '%.128s': %s, below %g, is wanted", o->name, found, from, o->below);
-    return args_wrong(command, "--%s '%.128s': %s is wanted", o->name, found, from);
+        return args_misused(command, "--%s '%.128s': %s, below %g, is wanted", o->name, found, from, o->below);
+    return args_misused(command, "--%s '%.128s': %s is wanted", o->name, found, from);
 }
 
 /* The words getopt_long() would use, less its own prefix. `argv[optind - 1]` is the word it stumbled over. */
@@ -166,18 +162,18 @@ static int refuse_word(const struct args_command *command, int found, char **arg
     const char *word = argv[optind - 1];
 
     if (found == ':')
-        return args_wrong(command, "%.128s: a value is missing", word);
+        return args_misused(command, "%.128s: a value is missing", word);
     if (optopt >= FIRST_LONG)
-        return args_wrong(command, "--%s takes no value", command->options[optopt - FIRST_LONG].name);
+        return args_misused(command, "--%s takes no value", command->options[optopt - FIRST_LONG].name);
     if (optopt != 0)
-        return args_wrong(command, "unknown option '-%c'", optopt);
-    return args_wrong(command, "unknown or ambiguous option '%.128s'", word);
+        return args_misused(command, "unknown option '-%c'", optopt);
+    return args_misused(command, "unknown or ambiguous option '%.128s'", word);
 }
 
 static int take_operand(const struct args_command *command, struct args *args, int *count, const char *word)
 {
     if (*count == command->most_operands)
-        return args_wrong(command, "unexpected '%.128s'", word);
+        return args_misused(command, "unexpected '%.128s'", word);
     args->operand[(*count)++] = word;
     return EXIT_SUCCESS;
 }
@@ -223,10 +219,10 @@ static int take_option(const struct args_command *command, void *values, int fou
 static int check_complete(const struct args_command *command, const void *values, int operands)
 {
     if (operands < command->least_operands)
-        return args_wrong(command, "%d of %d operands given", operands, command->least_operands);
+        return args_misused(command, "%d of %d operands given", operands, command->least_operands);
     for (size_t i = 0; command->options[i].name; i++)
         if (command->options[i].required && !is_given(values, i))
-            return args_wrong(command, "--%s is missing", command->options[i].name);
+            return args_misused(command, "--%s is missing", command->options[i].name);
     return EXIT_SUCCESS;
 }
 

@@ -60,8 +60,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
 bool args_given(const struct args_command *command, const void *values, const char *name);
 
 /* End with usage: what is wrong with this combination, then the usage line. Returns EXIT_USAGE. */
-int args_misused(const struct args_command *command, const char *message);
-int args_wrong(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
+int args_misused(const struct args_command *command, const char *format, ...) TOOL_PRINTF(2, 3);
 
 /* Refuse every option of `names` (ended by NULL) that was given, because of `reason`. 0, or EXIT_USAGE. */
 int args_refuse(const struct args_command *command, const void *values, const char *const *names, const char *reason);

@@ -47,6 +47,19 @@ void input_labels_free(struct labels *labels);
 /* Note the largest label. */
 void input_labels_range(struct labels *labels);
 
+struct ids {
+    const char *path; /* NULL: row numbers */
+    uint64_t *id;     /* [n] */
+    size_t n;
+};
+
+/* Ids of a vector of any integer type, not negative, each once. */
+int ids_read(struct ids *out, const char *path);
+
+/* The same, as many as the `rows` of another file, `of`; `path` NULL: 0 to rows - 1. */
+int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows);
+void ids_free(struct ids *ids);
+
 /* A model to change, or (map) to use only; and what it is. */
 int input_model_load(dkvb_model **out, const char *path, dkvb_model_info *info);
 int input_model_map(dkvb_model **out, const char *path, dkvb_model_info *info);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "io/classes.h"
-#include "io/hex.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"

@@ -170,3 +170,49 @@ int output_finish(void)
         return tool_fail("standard output: not everything could be written");
     return EXIT_SUCCESS;
 }
+
+int textfile_begin(struct textfile *text, const char *path)
+{
+    *text = (struct textfile){.path = path};
+    text->file = open_memstream(&text->text, &text->size);
+    return text->file ? EXIT_SUCCESS : tool_fail("%s: out of memory for its text", path);
+}
+
+int textfile_end(struct textfile *text, int code)
+{
+    bool whole = text->file && !ferror(text->file);
+
+    if (text->file && fclose(text->file) != 0)
+        whole = false;
+    if (code == EXIT_SUCCESS && !whole)
+        code = tool_fail("%s: out of memory for its text", text->path);
+    if (code == EXIT_SUCCESS)
+        code = output_bytes(text->path, text->text, text->size);
+    free(text->text);
+    *text = (struct textfile){0};
+    return code;
+}
+
+const char *hex_text(const uint8_t *bytes, size_t size, char *text)
+{
+    for (size_t i = 0; i < size; i++)
+        sprintf(text + 2 * i, "%02x", bytes[i]);
+    return text;
+}
+
+bool hex_parse(const char *text, uint8_t *bytes, size_t size)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+    if (strlen(text) != 2 * size)
+        return false;
+    memset(bytes, 0, size);
+    for (size_t i = 0; i < 2 * size; i++) {
+        const char *digit = strchr(digits, text[i]);
+
+        if (!digit)
+            return false;
+        bytes[i / 2] = (uint8_t)(bytes[i / 2] << 4 | (digit - digits) % 16);
+    }
+    return true;
+}

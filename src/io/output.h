@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include <dkvb/dkvb.h>
@@ -63,5 +64,25 @@ int output_check_epoch(void);
 
 /* 0, or the failure to write to stdout said on stderr. */
 int output_finish(void);
+
+/* Files of text: printed into memory, then written whole or not at all, as everything that commands write. */
+struct textfile {
+    const char *path;
+    FILE *file; /* to print into */
+    char *text; /* what was printed, once the file is closed */
+    size_t size;
+};
+
+/* To be ended also after a failure. */
+int textfile_begin(struct textfile *text, const char *path);
+
+/* Write the file if `code` is EXIT_SUCCESS and no signal came. Returns `code`, or the failure to write. */
+int textfile_end(struct textfile *text, int code);
+
+/* `text` has 2 * size + 1 bytes, and is returned. */
+const char *hex_text(const uint8_t *bytes, size_t size, char *text);
+
+/* True if `text` is 2 * size digits, of either case, and nothing else. */
+bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
 #endif

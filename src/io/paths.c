@@ -76,8 +76,8 @@ static int refuse_same(const struct args_command *command, const struct path *ou
         if (others->path)
             code = same_file(output->path, others->path, &same);
         if (code == EXIT_SUCCESS && same)
-            code =
-                args_wrong(command, "%s and %s are the same file, '%.256s'", output->name, others->name, output->path);
+            code = args_misused(command, "%s and %s are the same file, '%.256s'", output->name, others->name,
+                                output->path);
     }
     return code;
 }
@@ -130,7 +130,7 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
         if (!o->path)
             continue;
         if (o->path[0] == '\0')
-            return args_wrong(command, "%s '': the name of a file is wanted", o->name);
+            return args_misused(command, "%s '': the name of a file is wanted", o->name);
         code = refuse_same(command, o, inputs);
         if (code == EXIT_SUCCESS)
             code = refuse_same(command, o, o + 1);

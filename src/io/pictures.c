@@ -33,11 +33,11 @@ int pictures_check_args(const struct args_command *command, const struct picture
     bool takes_weights = kind == DKVB_ENCODER_CLIP || kind == DKVB_ENCODER_RESNET50;
 
     if (takes_weights && !args->weights)
-        return args_wrong(command, "--weights is missing: --encoder %s has none of its own",
-                          pictures_encoders[args->encoder]);
+        return args_misused(command, "--weights is missing: --encoder %s has none of its own",
+                            pictures_encoders[args->encoder]);
     if (!takes_weights && args->weights)
-        return args_wrong(command, "--weights does not go with --encoder %s, which has none",
-                          pictures_encoders[args->encoder]);
+        return args_misused(command, "--weights does not go with --encoder %s, which has none",
+                            pictures_encoders[args->encoder]);
     if (kind != DKVB_ENCODER_CLIP && args->config)
         return args_misused(command, "--config is of --encoder clip only");
     if (kind != DKVB_ENCODER_CLIP && args->activation)

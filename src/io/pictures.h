@@ -9,7 +9,6 @@
 #include <dkvb/dkvb.h>
 
 #include "io/args.h"
-#include "io/ids.h"
 #include "io/input.h"
 
 /* What a command was told; a member of its struct. */
