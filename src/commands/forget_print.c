@@ -38,20 +38,6 @@ static void json_budget(const dkvb_plan_info *found)
     json_close('}');
 }
 
-static void json_effects(const struct forget *f)
-{
-    const dkvb_class_effect *effects = f->found.effects;
-
-    if (!effects) {
-        json_null("effects");
-        return;
-    }
-    json_open("effects", '[');
-    for (uint32_t l = 0; l < f->found.class_count; l++)
-        journal_json_effect(f->model, l, &effects[l]);
-    json_close(']');
-}
-
 /* Who is meant, by index and name; in text nothing where a request is not by class. */
 static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
@@ -113,16 +99,14 @@ static void print_json(const struct forget *f, double seconds)
     json_count("pairs_requested", p->pairs);
     json_count("pairs_total", p->pairs_total);
     json_count("examples", f->args.exact ? p->ids : p->rows);
-    if (f->entry)
-        json_count("entry", f->entry);
-    else
-        json_null("entry");
+    f->entry ? json_count("entry", f->entry) : json_null("entry");
     json_budget(p);
-    json_effects(f);
+    p->effects ? json_open("effects", '[') : json_null("effects");
+    for (uint32_t l = 0; p->effects && l < p->class_count; l++)
+        journal_json_effect(f->model, l, &p->effects[l]);
     if (p->effects)
-        json_count("exhausted", p->exhausted);
-    else
-        json_null("exhausted");
+        json_close(']');
+    p->effects ? json_count("exhausted", p->exhausted) : json_null("exhausted");
     json_count("again", p->again);
     json_count("not_again", p->not_again);
     json_count("lifted", p->lifted);
@@ -136,14 +120,6 @@ static void print_json(const struct forget *f, double seconds)
     json_real("seconds_files", progress_file_seconds());
     json_real("seconds", seconds);
     json_close('}');
-}
-
-static const char *class_text(const struct forget *f, uint32_t label, char *text, size_t size)
-{
-    const char *name = dkvb_model_class_name(f->model, label);
-
-    snprintf(text, size, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
-    return text;
 }
 
 static double share(uint64_t part, uint64_t whole)
@@ -177,9 +153,11 @@ static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effec
 
 static void print_effect(const struct forget *f, const dkvb_class_effect *e, uint32_t label, uint8_t mark)
 {
+    const char *name = dkvb_model_class_name(f->model, label);
     char text[300];
 
-    output_padded(class_text(f, label, text, sizeof text), 24);
+    snprintf(text, sizeof text, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
+    output_padded(text, 24);
     if (e->rows)
         printf("  %8" PRIu64 "  %8.4f  %8.4f  %8.4f  %.4f to %.4f%s\n", e->rows, share(e->right_before, e->rows),
                share(e->right_after, e->rows), e->loss, e->low, e->high,

@@ -162,20 +162,6 @@ void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_cla
     json_close('}');
 }
 
-/* Of classes with rows held out; null: not measured. */
-static void write_effects(const struct told *t)
-{
-    if (!t->entry.measured) {
-        json_null("effects");
-        return;
-    }
-    json_open("effects", '[');
-    for (uint32_t l = 0; l < t->classes; l++)
-        if (t->effects[l].rows)
-            journal_json_effect(t->model, l, &t->effects[l]);
-    json_close(']');
-}
-
 static void write_entry(const struct told *t)
 {
     const dkvb_journal_entry *e = &t->entry;
@@ -193,10 +179,7 @@ static void write_entry(const struct told *t)
     json_text("method", e->method);
     json_text("reason", e->reason);
     write_name("strength", DKVB_NAME_STRENGTH, e->strength);
-    if (e->by_class)
-        classes_list(t->model, t->asked, t->classes, NULL, 0, true);
-    else
-        json_null("classes");
+    e->by_class ? (void)classes_list(t->model, t->asked, t->classes, NULL, 0, true) : json_null("classes");
     e->found ? json_real("target", e->target) : json_null("target");
     write_number("budget", e->budget);
     json_bool("found", e->found != 0);
@@ -209,7 +192,12 @@ static void write_entry(const struct told *t)
     } else {
         json_null("limits");
     }
-    write_effects(t);
+    e->measured ? json_open("effects", '[') : json_null("effects");
+    for (uint32_t l = 0; e->measured && l < t->classes; l++)
+        if (t->effects[l].rows) /* held out */
+            journal_json_effect(t->model, l, &t->effects[l]);
+    if (e->measured)
+        json_close(']');
     write_number("again", e->again);
     write_name("keys", DKVB_NAME_KEYS, e->keys);
     write_hash("after", e->has_after != 0, e->after);
