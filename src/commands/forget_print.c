@@ -153,11 +153,9 @@ static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effec
 
 static void print_effect(const struct forget *f, const dkvb_class_effect *e, uint32_t label, uint8_t mark)
 {
-    const char *name = dkvb_model_class_name(f->model, label);
     char text[300];
 
-    snprintf(text, sizeof text, "%" PRIu32 "%s%s", label, name ? " " : "", name ? name : "");
-    output_padded(text, 24);
+    output_padded(output_class(f->model, (int32_t)label, text), 24);
     if (e->rows)
         printf("  %8" PRIu64 "  %8.4f  %8.4f  %8.4f  %.4f to %.4f%s\n", e->rows, share(e->right_before, e->rows),
                share(e->right_after, e->rows), e->loss, e->low, e->high,
