@@ -438,9 +438,7 @@ static const struct args_option options[] = {
     {"rows-file", ARGS_TEXT, AT(rows_file), "ROWS.npy", .help = "search: float32[n][M] instead of random rows"},
     {"codes-out", ARGS_TEXT, AT(codes_out), "CODES.npy", .help = "search: the answers, uint16[n][C][k]"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of the random data", .shows_default = true},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static void set_defaults(void *values)

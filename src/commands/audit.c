@@ -56,9 +56,7 @@ static const struct args_option options[] = {
      .choices = class_weights, .shows_default = true},
     {"train-seed", ARGS_U64, AT(train_seed), "N", .help = "its seed", .shows_default = true},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of the audit's own draws", .shows_default = true},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static void set_defaults(void *values)

@@ -30,9 +30,7 @@ static const struct args_option options[] = {
      .help = "codes of X from before the mask: only where it hit them is searched again"},
     {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
      .help = "classes, by index or name, to tell from the rest"},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static const struct args_command command = {

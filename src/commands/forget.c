@@ -62,9 +62,7 @@ static const struct args_option options[] = {
     {"salt", ARGS_TEXT, AT(salt), "HEX",
      .help = "64 digits that hide which rows and pairs; without it: from the system's random source"},
     {"mask-out", ARGS_TEXT, AT(mask_out), "FILE", .help = "also save the pairs of this request as a mask file"},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static void set_defaults(void *values)

@@ -28,9 +28,7 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT.npy", .help = "int32[n] of labels, -1 = abstained", .letter = 'o'},
     {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; the file is int32[n][N]", .least = 1},
     {"scores", ARGS_FLAG, AT(scores), .help = "write the logits, float32[n][classes], instead of labels"},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static const struct args_command command = {

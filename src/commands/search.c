@@ -27,9 +27,7 @@ static const struct args_option options[] = {
      .letter = 'o', .required = true},
     {"distances", ARGS_TEXT, AT(distances), "D.npy",
      .help = "also int32[n][C][k], squared, in steps of the codebook's scale"},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static const struct args_command command = {

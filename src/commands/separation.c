@@ -29,9 +29,7 @@ static const struct args_option options[] = {
      .help = "their codes: of 'train --codes-out', or plain as of 'dkvb search'"},
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, unless CODES has them"},
     {"csv", ARGS_TEXT, AT(csv), "DIR", .help = "also write tables; the folder is made if it is not there"},
-    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},
-    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
-    {0},
+    ARGS_THREADS_JSON(AT),
 };
 
 static const struct args_command command = {

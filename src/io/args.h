@@ -36,6 +36,14 @@ struct args_option {
     bool shows_default; /* help prints the value that args_command.defaults sets */
 };
 
+/* The last lines of the table of a command that works on rows. */
+/* clang-format off */
+#define ARGS_THREADS_JSON(AT)                                                                                          \
+    {"threads", ARGS_U32, AT(threads), "N", .help = "0: as many as the machine has"},                                  \
+    {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},                                    \
+    {0}
+/* clang-format on */
+
 /* First member of every command's struct. */
 struct args {
     const char *operand[ARGS_MAX_OPERANDS]; /* NULL where none was given */
