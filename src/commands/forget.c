@@ -158,10 +158,10 @@ static int check_suppress(const struct forget_args *args)
     bool held_out = args->kept, given = args->pairs > 0 || args->examples > 0;
     bool examples = args->method == DKVB_METHOD_EXAMPLES;
     int code = examples ? args_refuse(&command, args, not_examples, "--method examples")
-                        : args_refuse(&command, args, not_pairs, "not --method examples");
+                        : args_refuse(&command, args, not_pairs, "a method other than examples");
 
     if (code == EXIT_SUCCESS && given)
-        code = args_refuse(&command, args, not_given, "the number is given");
+        code = args_refuse(&command, args, not_given, "--pairs or --examples: the number is given, none is looked for");
     if (code || given)
         return code;
     if (!held_out)
@@ -180,7 +180,8 @@ static int check_pictures(const struct forget_args *args)
     if (args->features && args->pictures.path)
         return misused("--images does not go with --features: one of them gives the rows to forget");
     if (!args->pictures.path)
-        return args_refuse(&command, args, pictures_options, "no pictures: it is of --images");
+        return args_refuse(&command, args, pictures_options,
+                           "a request without --images: it says how pictures are read");
     return args_given(&command, args, "encoder") ? pictures_check_args(&command, &args->pictures) : EXIT_SUCCESS;
 }
 
@@ -193,9 +194,9 @@ static int check_strength(const struct forget_args *args)
 
     if (!args->exact) {
         code = check_suppress(args);
-        return code ? code : args_refuse(&command, args, of_exact, "only --strength exact takes it");
+        return code ? code : args_refuse(&command, args, of_exact, "--strength suppress: only exact takes it");
     }
-    code = args_refuse(&command, args, of_suppress, "nothing is to be chosen");
+    code = args_refuse(&command, args, of_suppress, "--strength exact, which chooses no pairs");
     if (code)
         return code;
     if (!args->kept)
@@ -206,7 +207,7 @@ static int check_strength(const struct forget_args *args)
         return misused("--keep-keys does not go with --key-features: the keys stay, or they are placed again");
     if (args->ids && !args->key_features)
         return misused("--ids names rows of --key-features, which is missing");
-    return args_refuse(&command, args, not_exact, "exact masks nothing");
+    return args_refuse(&command, args, not_exact, "--strength exact, which masks nothing");
 }
 
 /* A plan that is written for later changes nothing now. */
@@ -214,9 +215,9 @@ static int check_plan_out(const struct forget_args *args)
 {
     static const char *const of_apply[] = {"output", "codes-out", "drop-name", NULL};
     static const char *const of_now[] = {"mask-out", "dry-run", NULL};
-    int code = args_refuse(&command, args, of_apply, "with --plan-out it is for 'dkvb apply'");
+    int code = args_refuse(&command, args, of_apply, "--plan-out: 'dkvb apply' takes it");
 
-    return code ? code : args_refuse(&command, args, of_now, "--plan-out writes the plan and nothing else");
+    return code ? code : args_refuse(&command, args, of_now, "--plan-out, which writes the plan and nothing else");
 }
 
 static int check_args(struct forget_args *args)
@@ -549,7 +550,8 @@ static int check_apply(const struct forget_args *args, const char *plan)
                                    {rewrites ? "--codes" : "--codes-out", rewrites ? args->codes : args->codes_out},
                                    {0}};
 
-    if (!args->exact && args_refuse(&apply_command, args, of_exact, "the plan is not of the strength exact"))
+    if (!args->exact && args_refuse(&apply_command, args, of_exact,
+                                    "a plan of the strength suppress, which takes nothing out of codes"))
         return EXIT_USAGE;
     if (args->exact && !args->codes)
         return args_misused(&apply_command, "--codes is missing: the plan takes rows out of the codes file as well");

@@ -180,7 +180,8 @@ static int check_rows(const struct train_args *args)
         return args_misused(&train_command,
                             "--codes: the model whose keys they name is wanted, by --init-from or --continue");
     if (!args->pictures.path)
-        return args_refuse(&train_command, args, pictures_options, "rows that are there: it is of --images");
+        return args_refuse(&train_command, args, pictures_options,
+                           "--features and --codes: it says how pictures are read");
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
 }
 

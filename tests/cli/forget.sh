@@ -168,7 +168,7 @@ refused 2 '--strength exact needs --codes' "$dkvb" forget m.dkvb --class 1 --str
 refused 2 '--codes-out is missing' "$dkvb" forget m.dkvb --class 1 --strength exact --codes m.codes -o x.dkvb
 refused 2 '--pairs does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.codes --strength exact --pairs 3
 refused 2 '--target does not go with' "$dkvb" forget m.dkvb --class 1 --codes m.codes --pairs 3 --target 0.1
-refused 2 'only --strength exact takes it' "$dkvb" forget m.dkvb --class 1 --codes m.codes --keep-keys
+refused 2 '--strength suppress: only exact takes it' "$dkvb" forget m.dkvb --class 1 --codes m.codes --keep-keys
 check "$dkvb" forget m.dkvb --class 1 --pairs 10 --dry-run >said.txt
 grep -q 'was not measured: no rows are held out' said.txt || fail "$(cat said.txt)"
 refused 1 'belong to other codebooks' "$dkvb" forget own.dkvb --class 1 --codes m.codes

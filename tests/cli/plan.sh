@@ -33,8 +33,8 @@ same later.dkvb at-once.dkvb
 train_small other.dkvb --seed 5
 refused 1 'it is of another model' "$dkvb" apply p.plan other.dkvb
 refused 1 'is a model, a plan' "$dkvb" apply first.dkvb first.dkvb
-refused 2 'the plan is not of the strength exact' "$dkvb" apply p.plan first.dkvb --codes first.codes
-refused 2 "with --plan-out it is for 'dkvb apply'" "$dkvb" forget first.dkvb --class 1 --codes first.codes \
+refused 2 '--codes does not go with a plan of the strength suppress' "$dkvb" apply p.plan first.dkvb --codes first.codes
+refused 2 "--plan-out: 'dkvb apply' takes it" "$dkvb" forget first.dkvb --class 1 --codes first.codes \
     --plan-out q.plan -o out.dkvb
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.dkvb
 refused 2 'are the same file' "$dkvb" forget first.dkvb --class 1 --codes first.codes --plan-out first.codes
