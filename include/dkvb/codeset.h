@@ -96,20 +96,21 @@ DKVB_API int dkvb_codeset_holds_out(uint64_t id, double share);
  */
 typedef struct dkvb_codeset_rows {
     size_t struct_size;
-    size_t n;              /**< rows */
-    uint32_t codebooks;    /**< C */
-    uint32_t k;            /**< keys a codebook in these codes */
-    const uint64_t *ids;   /**< `uint64_t[n]`, ascending */
-    const int32_t *labels; /**< `int32_t[n]` */
-    const uint16_t *codes; /**< `uint16_t[n][codebooks][k]`; NULL where features were not searched yet */
-    const void *features;  /**< `[n][columns]` of `dtype`, or NULL: what the codes were searched from */
-    uint32_t dtype;        /**< DKVB_DTYPE_U8, _F16, _F32 or _F64; 0 without features */
-    uint32_t columns;      /**< 0 without features */
+    size_t n;                 /**< rows */
+    uint32_t codebooks;       /**< C */
+    uint32_t k;               /**< keys a codebook in these codes */
+    const uint64_t *ids;      /**< `uint64_t[n]`, ascending */
+    const int32_t *labels;    /**< `int32_t[n]` */
+    const uint16_t *codes;    /**< `uint16_t[n][codebooks][k]`; NULL where features were not searched yet */
+    const void *features;     /**< `[n][columns]` of `dtype`, or NULL: what the codes were searched from */
+    uint32_t dtype;           /**< DKVB_DTYPE_U8, _F16, _F32 or _F64; 0 without features */
+    uint32_t columns;         /**< 0 without features */
+    const char *const *names; /**< `[n]`, UTF-8 that the ids are hashes of; NULL unless the codeset keeps them */
 } dkvb_codeset_rows;
 
 #define DKVB_CODESET_ROWS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                           \
+        sizeof(dkvb_codeset_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                        \
     }
 DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
 
@@ -119,7 +120,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
  * @param rows  `codebooks` and `k` of the codeset and the part; ids that neither part has; labels of -1 or more; codes
  *              that were searched without a mask. Features are finite. They are copied if this part keeps them, which
  *              the first rows settle by the option `keep`; rows added later must then bring them too, of the same type
- *              and width.
+ *              and width. A codeset that keeps names needs them too; their hashes must be the ids.
  * @return `DKVB_EINVAL` naming the row, `DKVB_EMISMATCH`, `DKVB_ENOMEM`, `DKVB_ESTATE` (loaded from features and not
  *         searched yet; an id that was removed before, see dkvb_codeset_readmit()). Nothing was added then.
  */
@@ -128,20 +129,21 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uin
 
 /** Rows on their way into a codeset. Start from `DKVB_CODESET_SOURCE_INIT`. Read during the call only. */
 typedef struct dkvb_codeset_source {
-    size_t struct_size;      /**< sizeof(dkvb_codeset_source), set by INIT */
-    const float *x;          /**< `float[n][dim]`, row-major, finite */
-    size_t n;                /**< rows */
-    size_t dim;              /**< columns */
-    const uint64_t *ids;     /**< `uint64_t[n]`, that neither part has; NULL: their numbers, 0 to n - 1 */
-    const int32_t *labels;   /**< `int32_t[n]`, -1 or more */
-    const uint8_t *held_out; /**< `uint8_t[n]`, 1 = of the part held out, else 0; NULL: none is */
-    const uint16_t *codes;   /**< `uint16_t[n][codebooks][k]` with the k of the training part, searched without a mask;
-                                  NULL: rows of that part are searched too */
+    size_t struct_size;       /**< sizeof(dkvb_codeset_source), set by INIT */
+    const float *x;           /**< `float[n][dim]`, row-major, finite */
+    size_t n;                 /**< rows */
+    size_t dim;               /**< columns */
+    const uint64_t *ids;      /**< `uint64_t[n]`, that neither part has; NULL: their numbers, 0 to n - 1 */
+    const int32_t *labels;    /**< `int32_t[n]`, -1 or more */
+    const uint8_t *held_out;  /**< `uint8_t[n]`, 1 = of the part held out, else 0; NULL: none is */
+    const uint16_t *codes;    /**< `uint16_t[n][codebooks][k]` with the k of the training part, searched without a mask;
+                                   NULL: rows of that part are searched too */
+    const char *const *names; /**< `[n]`, UTF-8 that the ids are hashes of, where the codeset keeps them; else NULL */
 } dkvb_codeset_source;
 
 #define DKVB_CODESET_SOURCE_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(dkvb_codeset_source), 0, 0, 0, 0, 0, 0, 0                                                               \
+        sizeof(dkvb_codeset_source), 0, 0, 0, 0, 0, 0, 0, 0                                                            \
     }
 DKVB_INIT_FUNCTION(dkvb_codeset_source, DKVB_CODESET_SOURCE_INIT)
 
@@ -180,12 +182,14 @@ typedef struct dkvb_codeset_info {
     uint32_t searched;            /**< 1 if all codes are there, 0 if dkvb_codeset_search() is to find them */
     uint32_t own_keys;            /**< 1: the keys were placed on these very rows, by `keyinit` */
     dkvb_keyinit_options keyinit; /**< how; without its allocator */
+    uint32_t named;               /**< 1: rows are called by strings, and ids are hashes of them (fit.h) */
+    uint32_t names_kept;          /**< 1: and the strings are kept */
 } dkvb_codeset_info;
 
 #define DKVB_CODESET_INFO_INIT                                                                                         \
     {                                                                                                                  \
         sizeof(dkvb_codeset_info), 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0, 0,                      \
-            DKVB_KEYINIT_OPTIONS_INIT                                                                                  \
+            DKVB_KEYINIT_OPTIONS_INIT, 0, 0                                                                            \
     }
 DKVB_INIT_FUNCTION(dkvb_codeset_info, DKVB_CODESET_INFO_INIT)
 
@@ -206,8 +210,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search(dkvb_codeset *set, const
                                                         uint32_t part, const dkvb_run_options *run);
 
 /**
- * Take rows out, of both parts and of all sessions. What they left is overwritten, features included. Their ids are
- * remembered by salted hashes, so that they are not added again by mistake.
+ * Take rows out, of both parts and of all sessions. What they left is overwritten, features and names included. Their
+ * ids are remembered by salted hashes, so that they are not added again by mistake.
  *
  * @param ids          `uint64_t[n]`, in any order.
  * @param[out] removed how many were there; or NULL.

@@ -32,7 +32,13 @@
 extern "C" {
 #endif
 
-/** Rows to learn from. Start from `DKVB_FIT_ROWS_INIT`. Read during the call only. */
+/**
+ * Rows to learn from. The id of a row with a name is the first 8 bytes, little-endian, of SHA-256(salt, name). The
+ * salt, 16 bytes, follows from all names and labels, so the same rows have the same ids; a codeset keeps it, and the
+ * names if `keep_names` of the options says so. Two names with one hash are refused, as two equal names are.
+ *
+ * Start from `DKVB_FIT_ROWS_INIT`. Read during the call only.
+ */
 typedef struct dkvb_fit_rows {
     size_t struct_size;    /**< sizeof(dkvb_fit_rows), set by INIT */
     const float *x;        /**< `float[n][dim]`, row-major, finite */
@@ -43,11 +49,13 @@ typedef struct dkvb_fit_rows {
     uint32_t classes;      /**< 0: one more than the largest label */
     uint32_t k;            /**< keys a codebook in `codes` */
     const uint16_t *codes; /**< `uint16_t[n][codebooks][k]` in place of x, for dkvb_fit_more(); NULL: x is there */
+    const char *const *names; /**< `[n]`, what the rows are called, in place of `ids`: UTF-8 without control characters,
+                                   1 to 255 bytes, each once, compared byte by byte; NULL: they are called by numbers */
 } dkvb_fit_rows;
 
 #define DKVB_FIT_ROWS_INIT                                                                                             \
     {                                                                                                                  \
-        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0                                                                  \
+        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                               \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 
@@ -100,11 +108,12 @@ typedef struct dkvb_fit_options {
     void *user;                      /**< handed to `stage` */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
     uint32_t count_classes;          /**< 1: the model keeps what each class selects: dkvb_model_count_classes() */
+    uint32_t keep_names;             /**< 1: the codeset keeps the names of rows, not only their hashes */
 } dkvb_fit_options;
 
 #define DKVB_FIT_OPTIONS_INIT                                                                                          \
     {                                                                                                                  \
-        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0                   \
+        sizeof(dkvb_fit_options), 0, 0, DKVB_KEPT_AUTO, DKVB_CODESET_DEPTH, 0.1, 0, 0, 0, 0, 0, 0, 0, 0                \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 
@@ -201,7 +210,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * a share of them is held out, the training is recorded as one more session, and the temperature is fitted on all rows
  * held out, so that exact forgetting stays exact. Rows whose ids were removed from it are refused, or with `relearn` of
  * the training options come back, which ends the forgettings of exactly these rows. Rows without ids are numbered on
- * from the largest id of the codeset; no class keeps fewer than three rows to learn from, those of earlier trainings
+ * from the largest id of the codeset; where its rows have names, the new ones need names too, and are hashed with its
+ * salt. No class keeps fewer than three rows to learn from, those of earlier trainings
  * included. Codes know no mask, so nothing may be masked or purged then.
  *
  * Without one, the temperature comes from a copy of the model that goes on without a tenth of the rows, if these are 50

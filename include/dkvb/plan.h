@@ -39,11 +39,11 @@ typedef struct dkvb_plan dkvb_plan;
 
 /**
  * Who is to be forgotten, how, and within which limits. Start from `DKVB_FORGET_REQUEST_INIT`. Everything is copied but
- * `codes`, `labels`, `features` and `feature_ids`, which are read while the plan is made.
+ * `codes`, `labels`, `features`, `feature_ids` and `feature_names`, which are read while the plan is made.
  *
  * Who: one of
  * - `classes`, with a codeset: all rows of these classes, those held out too;
- * - `ids`, with a codeset: these rows;
+ * - `ids` or `names`, with a codeset: these rows;
  * - `classes` alone: known by the values of the model, or by the counts that it keeps;
  * - `codes`: these rows, with `labels` and `classes` only those of the classes, where the others count as kept;
  * - `mask`: whoever selects its pairs;
@@ -53,13 +53,16 @@ typedef struct dkvb_plan dkvb_plan;
  *
  *     class NAME_OR_INDEX[,…]
  *     ids N[,N…]
+ *     rows NAME[,NAME…]
  *
- * `ids` needs a codeset. A tab ends the request; the rest of its line is the reason, in the place of `reason`. Blank
- * lines, and lines that begin with #, are passed over. Everything else of this struct is said of each request: a budget
- * too. A request that the model has forgotten already, by an entry that is in force and at least as strong, is passed
- * over, so that the same text can be applied to a backup once more (dkvb_plan_request). suppress: each request is
- * planned on what the ones before it leave, as if they were applied one by one. exact: the values are trained once,
- * without the rows of all requests. Either way each has an entry of the journal, with a commitment to its own rows.
+ * `ids` and `rows` need a codeset, `rows` one whose rows have names; blanks around a name are no part of it, and a name
+ * with a comma stands alone in its line. A tab ends the request; the rest of its line is the reason, in the place of
+ * `reason`. Blank lines, and lines that begin with #, are passed over. Everything else of this struct is said of each
+ * request: a budget too. A request that the model has forgotten already, by an entry that is in force and at least as
+ * strong, is passed over, so that the same text can be applied to a backup once more (dkvb_plan_request). suppress:
+ * each request is planned on what the ones before it leave, as if they were applied one by one. exact: the values are
+ * trained once, without the rows of all requests. Either way each has an entry of the journal, with a commitment to its
+ * own rows.
  */
 typedef struct dkvb_forget_request {
     size_t struct_size;     /**< sizeof(dkvb_forget_request), set by INIT */
@@ -91,12 +94,15 @@ typedef struct dkvb_forget_request {
     const char *reason;          /**< why, for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
     const uint8_t *salt;         /**< `uint8_t[32]`, as in dkvb_forget_options; NULL: from the system's random source */
     const char *requests;        /**< several requests, as told above; or NULL */
+    const char *const *names;    /**< `[name_count]`, rows of a codeset by their names, in place of `ids`; or NULL */
+    uint64_t name_count;         /**< number of names */
+    const char *const *feature_names; /**< `[feature_rows]`, in place of `feature_ids`; or NULL */
 } dkvb_forget_request;
 
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
-            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0                                                                      \
+            DKVB_KEYS_UNSAID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                             \
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 

@@ -79,6 +79,9 @@ dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *cb, const
 /* Release the arrays of a part; it is empty afterwards. */
 static void rows_free(struct dkvb__coderows *rows, const dkvb_allocator *mem)
 {
+    for (size_t i = 0; rows->names && i < rows->capacity; i++)
+        dkvb__free_erased(mem, rows->names[i]);
+    dkvb__free(mem, rows->names);
     dkvb__free_erased(mem, rows->ids);
     dkvb__free_erased(mem, rows->labels);
     dkvb__free_erased(mem, rows->sessions);
@@ -132,7 +135,9 @@ dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bo
     more.sessions = dkvb__alloc(&set->mem, more.capacity, sizeof *more.sessions);
     more.codes = codes ? dkvb__alloc(&set->mem, more.capacity, code) : NULL;
     more.features = features ? dkvb__alloc(&set->mem, more.capacity, row) : NULL;
-    if (!more.ids || !more.labels || !more.sessions || (codes && !more.codes) || (features && !more.features)) {
+    more.names = set->names.kept ? dkvb__alloc0(&set->mem, more.capacity, sizeof *more.names) : NULL;
+    if (!more.ids || !more.labels || !more.sessions || (codes && !more.codes) || (features && !more.features) ||
+        (set->names.kept && !more.names)) {
         rows_free(&more, &set->mem);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", n);
     }
@@ -144,6 +149,10 @@ dkvb_status dkvb__codeset_reserve(dkvb_codeset *set, uint32_t part, size_t n, bo
             memcpy(more.codes, rows->codes, rows->n * code);
         if (features)
             memcpy(more.features, rows->features, rows->n * row);
+        for (size_t r = 0; more.names && r < rows->n; r++) {
+            more.names[r] = rows->names[r];
+            rows->names[r] = NULL;
+        }
     }
     rows_free(rows, &set->mem);
     *rows = more;
@@ -177,6 +186,7 @@ struct addition {
     const dkvb_codeset_rows *from;
     bool keep_features;
     struct dkvb__keyed *order, *scratch; /* [n], by ascending id; `scratch` only for sorting */
+    char **names;                        /* [n], copies for the part where names are kept; else NULL */
 };
 
 /* Whether the part keeps features: its rows say so, or for the first rows the option. */
@@ -204,6 +214,27 @@ static dkvb_status settle_features(struct addition *a)
                           dkvb_name(DKVB_NAME_DTYPE, x->dtype), x->columns, part_names[a->part],
                           dkvb_name(DKVB_NAME_DTYPE, rows->dtype), rows->columns);
     return DKVB_OK;
+}
+
+/* Names are kept for all rows of a codeset or for none, and say what the ids say. */
+static dkvb_status take_names(struct addition *a)
+{
+    const struct dkvb__row_names *how = &a->set->names;
+    const dkvb_codeset_rows *x = a->from;
+
+    if (!how->kept)
+        return DKVB_OK;
+    if (!x->names)
+        return dkvb__fail(DKVB_EINVAL, "codeset: the names of rows are kept, so rows must bring theirs");
+    for (size_t r = 0; r < x->n; r++)
+        if (dkvb__row_name_check(x->names[r]) || dkvb__row_name_id(how->salt, x->names[r]) != x->ids[r])
+            return dkvb__fail(DKVB_EINVAL, "codeset: the id of row %zu, %llu, is not the hash of its name", r,
+                              (unsigned long long)x->ids[r]);
+    a->names = dkvb__alloc0(&a->set->mem, x->n, sizeof *a->names);
+    for (size_t r = 0; a->names && r < x->n; r++)
+        if (!(a->names[r] = dkvb__strdup(&a->set->mem, x->names[r])))
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu rows", x->n);
+    return a->names ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu rows", x->n);
 }
 
 /* Everything about the rows but their ids. */
@@ -282,6 +313,10 @@ static void merge_rows(const struct addition *a)
             memcpy(rows->codes + to * code, rows->codes + old * code, code * sizeof *rows->codes);
             if (features)
                 memcpy(features + to * row, features + old * row, row);
+            if (rows->names) {
+                rows->names[to] = rows->names[old];
+                rows->names[old] = NULL;
+            }
             continue;
         }
         left--;
@@ -291,6 +326,10 @@ static void merge_rows(const struct addition *a)
         memcpy(rows->codes + to * code, x->codes + at * code, code * sizeof *rows->codes);
         if (features)
             memcpy(features + to * row, (const char *)x->features + at * row, row);
+        if (rows->names) {
+            rows->names[to] = a->names[at];
+            a->names[at] = NULL;
+        }
     }
     rows->n += x->n;
 }
@@ -321,6 +360,8 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_check_labels(x.labels, x.n);
     if (!rc)
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
+    if (!rc)
+        rc = take_names(&a);
     if (!rc && rows->n == 0) { /* arrays that an earlier content left behind may be of another type */
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
@@ -332,6 +373,9 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         merge_rows(&a);
     else if (rows->n == 0)
         rows_free(rows, &set->mem);
+    for (size_t r = 0; a.names && r < x.n; r++)
+        dkvb__free_erased(&set->mem, a.names[r]);
+    dkvb__free(&set->mem, a.names);
     dkvb__free(&set->mem, a.order);
     dkvb__free(&set->mem, a.scratch);
     return rc;
@@ -355,6 +399,7 @@ dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part, dkvb_c
     full.features = rows->features;
     full.dtype = rows->dtype;
     full.columns = rows->columns;
+    full.names = (const char *const *)rows->names;
     return dkvb__give_info(out, &full, sizeof full, "codeset rows");
 }
 
@@ -368,6 +413,8 @@ dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *ou
     full.searched = 1;
     full.own_keys = set->own_keys;
     full.keyinit = set->keyinit;
+    full.named = set->names.salted;
+    full.names_kept = set->names.kept;
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         const struct dkvb__coderows *rows = &set->part[p];
         bool any_none = rows->codes && dkvb__codes_any_none(rows->codes, rows->n * dkvb__coderows_code_size(set, rows));
@@ -432,8 +479,13 @@ static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, 
     char *features = rows->features;
 
     for (size_t r = 0; r < rows->n; r++) {
-        if (gone[r])
+        if (gone[r]) {
+            if (rows->names)
+                dkvb__free_erased(&set->mem, rows->names[r]);
             continue;
+        }
+        if (rows->names)
+            rows->names[kept] = rows->names[r];
         if (kept < r) {
             rows->ids[kept] = rows->ids[r];
             rows->labels[kept] = rows->labels[r];
@@ -454,6 +506,8 @@ static uint64_t drop_rows(const dkvb_codeset *set, struct dkvb__coderows *rows, 
             dkvb__erase(rows->codes + kept * code, removed * code * sizeof *rows->codes);
         if (features)
             dkvb__erase(features + kept * row, removed * row);
+        for (size_t r = kept; rows->names && r < rows->n; r++)
+            rows->names[r] = NULL;
     }
     rows->n = kept;
     return removed;

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "base/sort.h"
 #include "bottleneck/codebooks.h"
+#include "bottleneck/row_names.h"
 #include "bottleneck/train_record.h"
 #include "dkvb/codeset.h"
 
@@ -27,6 +28,7 @@ struct dkvb__coderows {
     uint16_t *codes;    /* [n][C][k]; NULL: to be searched, `features` are there */
     void *features;     /* [n][columns] of `dtype`; NULL: not kept */
     uint32_t dtype, columns;
+    char **names; /* [n], and NULL up to capacity; NULL: not kept */
 };
 
 /* Rows that were removed: the first 8 bytes of SHA-256(salt, "dkvb removed", id), ascending. Zeros without rows. */
@@ -46,6 +48,7 @@ struct dkvb_codeset {
     uint32_t sessions;
     struct dkvb__coderows part[DKVB__PARTS];
     struct dkvb__removed removed;
+    struct dkvb__row_names names;
 };
 
 /* Empty, of this shape, both parts with their k. */

@@ -122,6 +122,7 @@ struct filling {
     int32_t *labels;
     uint16_t *codes;
     char *features;
+    const char **names;
 };
 
 static void filling_free(struct filling *f)
@@ -136,6 +137,7 @@ static void filling_free(struct filling *f)
     dkvb__free_erased(mem, f->labels);
     dkvb__free_erased(mem, f->codes);
     dkvb__free_erased(mem, f->features);
+    dkvb__free(mem, f->names);
 }
 
 /* Every row is looked at before one is added, so that messages name it by its number. */
@@ -176,7 +178,8 @@ static dkvb_status filling_new(struct filling *f)
     f->labels = dkvb__alloc(mem, chunk, sizeof *f->labels);
     f->codes = dkvb__alloc(mem, chunk, code * sizeof *f->codes);
     f->features = dkvb__alloc(mem, chunk, f->from.dim * sizeof(float));
-    if (scratch && f->order && f->gone && f->all && f->x && f->ids && f->labels && f->codes && f->features)
+    f->names = dkvb__alloc(mem, chunk, sizeof *f->names);
+    if (scratch && f->order && f->gone && f->all && f->x && f->ids && f->labels && f->codes && f->features && f->names)
         rc = check_source(f, scratch);
     else
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory to keep %zu rows", n);
@@ -212,6 +215,7 @@ static dkvb_status add_chunk(struct filling *f, uint32_t part, size_t count, uin
     rows.features = f->features;
     rows.dtype = dtype;
     rows.columns = (uint32_t)f->from.dim;
+    rows.names = f->from.names ? f->names : NULL;
     if (!rc)
         rc = dkvb_codeset_add_rows(f->set, part, &rows);
     return rc ? rc : tell(&f->told, count);
@@ -233,6 +237,7 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
         if (is_of(f, r, part)) {
             f->ids[count] = f->order[i].key;
             f->labels[count] = f->from.labels[r];
+            f->names[count] = f->from.names ? f->from.names[r] : NULL;
             memcpy(f->x + count * dim, f->from.x + r * dim, dim * sizeof *f->x);
             if (f->from.codes && part == DKVB_PART_TRAINING)
                 memcpy(f->codes + count * code, f->from.codes + r * code, code * sizeof *f->codes);

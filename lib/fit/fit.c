@@ -1,6 +1,7 @@
 #include "fit/fit.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -40,6 +41,8 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
         rc = dkvb__fail(DKVB_EINVAL, "fit options: hold_out is %g, it must be 0 or more and below 1", o->hold_out);
     if (!rc && o->count_classes > 1)
         rc = dkvb__fail(DKVB_EINVAL, "fit options: count_classes is %u, it must be 0 or 1", o->count_classes);
+    if (!rc && o->keep_names > 1)
+        rc = dkvb__fail(DKVB_EINVAL, "fit options: keep_names is %u, it must be 0 or 1", o->keep_names);
     s->keyinit.allocator = o->allocator;
     return rc;
 }
@@ -204,8 +207,14 @@ static dkvb_status keep_rows(struct fit *t)
     source.labels = r->labels;
     source.held_out = t->f.held;
     source.codes = t->codes;
+    source.names = r->names;
     if (!rc)
         rc = dkvb_codeset_new(&t->set, t->cb, &o);
+    if (!rc && r->names) {
+        memcpy(t->set->names.salt, t->f.salt, sizeof t->f.salt);
+        t->set->names.salted = true;
+        t->set->names.kept = t->o.keep_names;
+    }
     if (!rc)
         rc = dkvb_codeset_add_features(t->set, t->cb, &source, t->f.run);
     if (!rc)
@@ -283,12 +292,15 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     if (rc)
         return rc;
     mem = dkvb__allocator(t.o.allocator);
-    rc = dkvb__fitting_new(&t.f, rows, run, &mem);
+    rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (rc)
         return rc;
-    rc = t.f.rows.codes ? dkvb__fail(DKVB_EINVAL, "rows to fit: codes need the model whose keys they name: "
-                                                  "dkvb_fit_more() takes them")
-                        : run_fit(&t, codeset != NULL);
+    if (t.o.keep_names && (!t.f.rows.names || !codeset))
+        rc = dkvb__fail(DKVB_EINVAL, "fit options: keep_names needs rows with names and a codeset to keep them in");
+    else
+        rc = t.f.rows.codes ? dkvb__fail(DKVB_EINVAL, "rows to fit: codes need the model whose keys they name: "
+                                                      "dkvb_fit_more() takes them")
+                            : run_fit(&t, codeset != NULL);
     if (!rc && report)
         rc = dkvb__give_info(report, &t.report, sizeof t.report, "fit report");
     dkvb__free_erased(&mem, t.codes);

@@ -3,6 +3,7 @@
 
 #include "base/parallel.h"
 #include "bottleneck/model.h"
+#include "bottleneck/row_names.h"
 #include "dkvb/fit.h"
 
 enum { DKVB__MOST_COMPARED = 2048 /* columns, with and without whitening */ };
@@ -13,18 +14,21 @@ struct dkvb__fitting {
     const dkvb_run_options *run;      /* of everything but the one search that counts rows outside the scale: */
     const dkvb_run_options *counting; /* the caller's */
     dkvb_run_options uncounted;
-    dkvb_fit_rows rows;   /* `classes` settled */
-    size_t labelled;      /* rows with a label */
-    size_t largest_row;   /* the first with the largest label */
-    uint64_t *class_rows; /* [classes], rows with this label */
-    uint8_t *held;        /* [n], 1 = not trained on */
-    int32_t *taught;      /* [n], labels, -1 where a row is held out */
-    size_t held_count;    /* of rows with a label */
+    dkvb_fit_rows rows;            /* `classes` settled */
+    size_t labelled;               /* rows with a label */
+    size_t largest_row;            /* the first with the largest label */
+    uint64_t *class_rows;          /* [classes], rows with this label */
+    uint8_t *held;                 /* [n], 1 = not trained on */
+    int32_t *taught;               /* [n], labels, -1 where a row is held out */
+    size_t held_count;             /* of rows with a label */
+    uint64_t *named_ids;           /* [n], `rows.ids` where rows have names; else NULL */
+    uint8_t salt[DKVB__NAME_SALT]; /* that names were hashed with */
 };
 
-/* Check rows and labels, hold none out. DKVB_EINVAL. */
+/* Check rows and labels, hold none out. Rows with names get ids: by this salt, [DKVB__NAME_SALT]; NULL: by one that
+ * follows from the rows. DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
-                              const dkvb_allocator *mem);
+                              const uint8_t *salt, const dkvb_allocator *mem);
 
 void dkvb__fitting_free(struct dkvb__fitting *f);
 

@@ -39,8 +39,33 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
+/* Names become ids, by which everything else goes. */
+static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
+{
+    dkvb_fit_rows *r = &f->rows;
+    dkvb_status rc = DKVB_OK;
+
+    if (!r->names)
+        return DKVB_OK;
+    if (r->ids)
+        rc = dkvb__fail(DKVB_EINVAL, "rows to fit: ids and names are given, only one can say what the rows are called");
+    if (!rc)
+        rc = dkvb__row_names_check(r->names, r->n);
+    if (rc)
+        return rc;
+    if (salt)
+        memcpy(f->salt, salt, sizeof f->salt);
+    else
+        dkvb__row_names_salt(f->salt, r->names, r->labels, r->n);
+    f->named_ids = dkvb__alloc(&f->mem, r->n, sizeof *f->named_ids);
+    if (!f->named_ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", r->n);
+    r->ids = f->named_ids;
+    return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
+}
+
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
-                              const dkvb_allocator *mem)
+                              const uint8_t *salt, const dkvb_allocator *mem)
 {
     dkvb_status rc;
 
@@ -60,8 +85,12 @@ dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *give
         rc = dkvb__fail(DKVB_EINVAL, "rows to fit: they must bring labels, and either x or codes");
     if (!rc)
         rc = check_labels(f);
-    if (rc)
+    if (!rc)
+        rc = hash_names(f, salt);
+    if (rc) {
+        dkvb__fitting_free(f);
         return rc;
+    }
     f->class_rows = dkvb__alloc0(mem, f->rows.classes, sizeof *f->class_rows);
     f->held = dkvb__alloc0(mem, f->rows.n, 1);
     f->taught = dkvb__alloc(mem, f->rows.n, sizeof *f->taught);
@@ -81,9 +110,11 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     dkvb__free_erased(&f->mem, f->class_rows);
     dkvb__free_erased(&f->mem, f->held);
     dkvb__free_erased(&f->mem, f->taught);
+    dkvb__free_erased(&f->mem, f->named_ids);
     f->class_rows = NULL;
     f->held = NULL;
     f->taught = NULL;
+    f->named_ids = NULL;
 }
 
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)

@@ -53,19 +53,30 @@ static dkvb_status check_codeset(const struct more *t)
     return rc ? rc : dkvb__replay_check(t->model, t->set, NULL, 0, t->f.run);
 }
 
-/* Rows without ids are numbered on from the largest id; those with ids must be new. */
+/* Rows without ids are numbered on from the largest id; those with ids must be new. Rows of one codeset all have names
+ * or all have numbers: a number could be the hash of a name. */
 static dkvb_status name_rows(struct more *t)
 {
     size_t n = t->f.rows.n;
     uint64_t first = 0;
 
+    if (t->set->names.salted && !t->f.rows.names)
+        return dkvb__fail(DKVB_EINVAL, "the rows of the codes are called by names: the new rows must bring names too");
+    if (!t->set->names.salted && t->f.rows.names)
+        return dkvb__fail(DKVB_EINVAL, "the rows of the codes are called by numbers: the new rows must bring ids or "
+                                       "nothing, not names");
     for (size_t p = 0; p < DKVB__PARTS; p++) {
         const struct dkvb__coderows *rows = &t->set->part[p];
 
-        for (size_t i = 0; t->f.rows.ids && i < n; i++)
-            if (dkvb__coderows_find(rows, t->f.rows.ids[i]) < rows->n)
-                return dkvb__fail(DKVB_EINVAL, "row %zu has id %llu, which a row of the codes has already", i,
-                                  (unsigned long long)t->f.rows.ids[i]);
+        for (size_t i = 0; t->f.rows.ids && i < n; i++) {
+            if (dkvb__coderows_find(rows, t->f.rows.ids[i]) == rows->n)
+                continue;
+            if (t->f.rows.names)
+                return dkvb__fail(DKVB_EINVAL, "row %zu is called '%s', and a row of the codes has this name already",
+                                  i, t->f.rows.names[i]);
+            return dkvb__fail(DKVB_EINVAL, "row %zu has id %llu, which a row of the codes has already", i,
+                              (unsigned long long)t->f.rows.ids[i]);
+        }
         if (rows->n > 0 && rows->ids[rows->n - 1] >= first)
             first = rows->ids[rows->n - 1] + 1; /* 0 past the largest number there is */
     }
@@ -239,6 +250,7 @@ static dkvb_status join_codeset(struct more *t)
     source.labels = t->f.rows.labels;
     source.held_out = t->f.held;
     source.codes = t->codes;
+    source.names = t->f.rows.names;
     rc = t->s.train.relearn ? readmit(t) : DKVB_OK;
     if (!rc)
         rc = dkvb_codeset_add_features(t->set, t->model->codebooks, &source, t->f.run);
@@ -332,7 +344,8 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         return rc;
     rows.classes = model->classes;
     t.report.accuracy_plain = t.report.accuracy_whitened = NAN;
-    rc = dkvb__fitting_new(&t.f, &rows, run, &model->mem);
+    rc =
+        dkvb__fitting_new(&t.f, &rows, run, codeset && codeset->names.salted ? codeset->names.salt : NULL, &model->mem);
     if (rc)
         return rc;
     rc = settle(&t);

@@ -95,7 +95,7 @@ dkvb_status dkvb_tune(dkvb_settings *chosen, const dkvb_fit_rows *rows, const dk
         return rc;
     winner = open;
     mem = dkvb__allocator(o.allocator);
-    rc = dkvb__fitting_new(&f, rows, run, &mem);
+    rc = dkvb__fitting_new(&f, rows, run, NULL, &mem);
     if (rc)
         return rc;
     dkvb__fitting_hold_out(&f, 0.0, f.labelled < FEW_ROWS ? 0.25 : 0.1);

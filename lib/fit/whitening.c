@@ -55,8 +55,9 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     rows.x = p->x;
     rows.labels = p->labels;
     rows.ids = p->ids;
+    rows.names = NULL;
     rows.n = n;
-    return dkvb__fitting_new(&p->f, &rows, f->run, &f->mem);
+    return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);
 }
 
 /* Keys are placed and rows searched once, since neither looks at labels; then each fifth of the rows is answered by

@@ -98,7 +98,8 @@ struct image {
     uint64_t *session_rows;
     unsigned char *packed[DKVB__PARTS];
     unsigned char *removed;
-    struct dkvb__part parts[5 + 3 * DKVB__PARTS];
+    char *names;
+    struct dkvb__part parts[7 + 3 * DKVB__PARTS];
     size_t count;
 };
 
@@ -147,6 +148,29 @@ static dkvb_status add_removed(struct image *f, const dkvb_codeset *set)
     return DKVB_OK;
 }
 
+/* Where rows are called by strings: the salt, and where they are kept the strings, each with the zero at its end. */
+static dkvb_status add_names(struct image *f, const dkvb_codeset *set)
+{
+    size_t size = 0;
+    char *to;
+
+    if (set->names.salted)
+        add_part(f, "name_salt", DKVB__DTYPE_BYTES, set->names.salt, DKVB__NAME_SALT);
+    if (!set->names.kept)
+        return DKVB_OK;
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        for (size_t r = 0; r < set->part[p].n; r++)
+            size += strlen(set->part[p].names[r]) + 1;
+    f->names = to = dkvb__alloc(&set->mem, size, 1);
+    if (!f->names)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of rows, %zu bytes", size);
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        for (size_t r = 0; r < set->part[p].n; r++)
+            to = stpcpy(to, set->part[p].names[r]) + 1;
+    add_part(f, "names", DKVB__DTYPE_BYTES, f->names, size);
+    return DKVB_OK;
+}
+
 static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
 {
     size_t words = session_words(set);
@@ -171,6 +195,8 @@ static dkvb_status make_image(struct image *f, const dkvb_codeset *set)
     add_part(f, "session_rows", DKVB_DTYPE_U64, f->session_rows, set->sessions * words * sizeof *f->session_rows);
     if (!rc)
         rc = add_removed(f, set);
+    if (!rc)
+        rc = add_names(f, set);
     for (uint32_t p = 0; !rc && p < DKVB__PARTS; p++)
         rc = add_rows(f, set, p, bits[p], &run);
     return rc;
@@ -185,6 +211,7 @@ dkvb_status dkvb__codeset_write(const dkvb_codeset *set, struct dkvb__output *to
         rc = dkvb__container_write(to, DKVB__KIND_CODES, f.parts, f.count, &set->mem);
     dkvb__free_erased(&set->mem, f.session_rows);
     dkvb__free_erased(&set->mem, f.removed);
+    dkvb__free_erased(&set->mem, f.names);
     for (size_t p = 0; p < DKVB__PARTS; p++)
         dkvb__free_erased(&set->mem, f.packed[p]);
     return rc;
@@ -449,6 +476,16 @@ static dkvb_status read_session_rows(const struct dkvb__container *c, dkvb_codes
     return rc;
 }
 
+/* The salt of names, and whether they are kept: known before there is room for rows. */
+static dkvb_status read_salt(const struct dkvb__container *c, dkvb_codeset *set)
+{
+    set->names.salted = dkvb__container_find(c, "name_salt") != NULL;
+    set->names.kept = dkvb__container_find(c, "names") != NULL;
+    if (set->names.kept && !set->names.salted)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section names without section name_salt", c->file.path);
+    return set->names.salted ? read_small(c, "name_salt", set->names.salt, DKVB__NAME_SALT) : DKVB_OK;
+}
+
 /* Hashes of removed rows, ascending; the section is there if there are any. */
 static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *set)
 {
@@ -484,6 +521,50 @@ static dkvb_status read_removed(const struct dkvb__container *c, dkvb_codeset *s
     return rc;
 }
 
+/* The next name of the section, from `*at` on; it is copied into `*name`. */
+static dkvb_status take_name(const struct dkvb__container *c, const dkvb_codeset *set, const char **at, const char *end,
+                             char **name, uint64_t id)
+{
+    const char *zero = memchr(*at, 0, (size_t)(end - *at));
+
+    if (!zero)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section names ends before the name of the row with id %llu",
+                          c->file.path, (unsigned long long)id);
+    if (dkvb__row_name_check(*at) || dkvb__row_name_id(set->names.salt, *at) != id)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section names: the name of the row with id %llu has another hash",
+                          c->file.path, (unsigned long long)id);
+    *name = dkvb__strdup(c->mem, *at);
+    *at = zero + 1;
+    return *name ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the names of rows");
+}
+
+/* The strings, where they are kept: of the training part, then of the part held out, each by ascending id. */
+static dkvb_status read_names(const struct dkvb__container *c, dkvb_codeset *set)
+{
+    const struct dkvb__section *s = dkvb__container_find(c, "names");
+    const char *at, *end;
+    void *data;
+    dkvb_status rc;
+
+    if (!s)
+        return DKVB_OK;
+    rc = dkvb__container_need(c, "names", DKVB__DTYPE_BYTES, UINT64_MAX, &s);
+    if (!rc)
+        rc = dkvb__section_read_new(c, s, &data);
+    if (rc)
+        return rc;
+    at = data;
+    end = at + s->size;
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        for (size_t r = 0; !rc && r < set->part[p].n; r++)
+            rc = take_name(c, set, &at, end, &set->part[p].names[r], set->part[p].ids[r]);
+    if (!rc && at < end)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section names has %zu bytes behind the last name", c->file.path,
+                        (size_t)(end - at));
+    dkvb__free_erased(c->mem, data);
+    return rc;
+}
+
 /* A row is in one of the parts. */
 static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codeset *set)
 {
@@ -498,9 +579,9 @@ static dkvb_status check_parts(const struct dkvb__container *c, const dkvb_codes
 
 static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **out)
 {
-    static const char *const names[] = {"shape",       "keyinit",    "sessions",     "session_rows", "removed",
-                                        "ids",         "labels",     "codes",        "features",     "held_ids",
-                                        "held_labels", "held_codes", "held_features"};
+    static const char *const names[] = {"shape",     "keyinit",  "sessions",    "session_rows", "removed",
+                                        "name_salt", "names",    "ids",         "labels",       "codes",
+                                        "features",  "held_ids", "held_labels", "held_codes",   "held_features"};
     struct shape shape;
     dkvb_status rc = dkvb__container_need_only(c, names, sizeof names / sizeof *names);
 
@@ -510,8 +591,12 @@ static dkvb_status read_codeset(const struct dkvb__container *c, dkvb_codeset **
         rc = read_keyinit(c, *out);
     if (!rc)
         rc = read_sessions(c, *out, shape.sessions);
+    if (!rc)
+        rc = read_salt(c, *out);
     for (uint32_t part = 0; !rc && part < DKVB__PARTS; part++)
         rc = read_rows(c, *out, part, &shape);
+    if (!rc)
+        rc = read_names(c, *out);
     if (!rc)
         rc = read_session_rows(c, *out);
     if (!rc)

@@ -1,6 +1,7 @@
 /* A plan: who is meant, what forgetting them would do, and doing it (include/dkvb/plan.h). */
 #include "unlearn/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -58,15 +59,31 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     if (q->requests && (q->classes || q->ids || q->codes || q->mask))
         return dkvb__fail(DKVB_EINVAL, "forget request: requests say who is meant, so classes, ids, codes and a mask "
                                        "must not be given as well");
-    if (!q->mask && !q->classes && !q->ids && !q->codes && !q->requests)
-        return dkvb__fail(DKVB_EINVAL,
-                          "forget request: nobody is named: classes, ids, codes, requests or a mask must be given");
+    if (!q->mask && !q->classes && !q->ids && !q->codes && !q->requests && !q->names)
+        return dkvb__fail(
+            DKVB_EINVAL,
+            "forget request: nobody is named: classes, ids, names, codes, requests or a mask must be given");
     if (set && q->codes)
         return dkvb__fail(DKVB_EINVAL, "forget request: codes and a codeset are given, only one can say what is known");
     if (set && q->classes && q->ids)
         return dkvb__fail(DKVB_EINVAL, "forget request: classes and ids are given, only one can say who is meant");
     if (!set && q->ids && !q->codes)
         return dkvb__fail(DKVB_EINVAL, "forget request: ids name rows of a codeset, and none is given");
+    if (q->names && (q->ids || q->classes || q->codes || q->mask || q->requests))
+        return dkvb__fail(DKVB_EINVAL, "forget request: names say which rows are meant, so ids, classes, codes, a mask "
+                                       "and requests must not be given as well");
+    if (q->feature_names && q->feature_ids)
+        return dkvb__fail(DKVB_EINVAL, "forget request: feature_ids and feature_names are given, only one can say what "
+                                       "the rows are called");
+    if ((q->names || q->feature_names) && !(set && set->names.salted))
+        return dkvb__fail(DKVB_EINVAL, "forget request: rows are given by names, and %s: ids must be given instead",
+                          set ? "those of the codes are called by numbers" : "no codeset says how names are hashed");
+    if (q->feature_names) {
+        dkvb_status rc = dkvb__row_names_check(q->feature_names, q->feature_rows);
+
+        if (rc)
+            return rc;
+    }
     if (q->codes && q->ids && q->id_count != q->n)
         return dkvb__fail(DKVB_EINVAL, "forget request: %llu ids for codes of %zu rows",
                           (unsigned long long)q->id_count, q->n);
@@ -148,6 +165,7 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
     dkvb_plan *plan = p->plan;
+    const char *const *names = plan->request.names;
     uint8_t *seen = dkvb__alloc0(&plan->mem, held->n, 1);
     dkvb_status rc = seen ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", held->n);
 
@@ -155,13 +173,18 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
         size_t at = dkvb__coderows_find(training, plan->ids[i]), h = dkvb__coderows_find(held, plan->ids[i]);
         uint8_t *mark = at < training->n ? &p->rows[at] : h < held->n ? &seen[h] : NULL;
 
-        if (!mark)
-            rc = dkvb__fail(DKVB_ENOTFOUND, "row %zu asks for id %llu, the codes have no such row (any more)", i,
-                            (unsigned long long)plan->ids[i]);
-        else if (*mark == DKVB_FORGET)
-            rc = dkvb__fail(DKVB_EINVAL, "row %zu asks for id %llu, as a row before it does", i,
-                            (unsigned long long)plan->ids[i]);
-        else
+        if (!mark || *mark == DKVB_FORGET) {
+            char what[sizeof "''" + DKVB__ROW_NAME];
+
+            if (names)
+                snprintf(what, sizeof what, "'%s'", names[i]);
+            else
+                snprintf(what, sizeof what, "id %llu", (unsigned long long)plan->ids[i]);
+            rc = mark ? dkvb__fail(DKVB_EINVAL, "row %zu asks for %s, as a row before it does", i, what)
+                      : dkvb__fail(DKVB_ENOTFOUND, "row %zu asks for %s, the codes have no such row (any more)", i,
+                                   what);
+        }
+        if (!rc)
             *mark = DKVB_FORGET;
         plan->info.rows += at < training->n;
     }
@@ -433,9 +456,10 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
 }
 
 /* Everything of the request that outlives the call. */
-static dkvb_status copy_request(dkvb_plan *plan)
+static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
+    uint64_t count = q->names ? q->name_count : q->id_count;
     dkvb_status rc = DKVB_OK;
 
     plan->salted = q->salt != NULL;
@@ -445,13 +469,15 @@ static dkvb_status copy_request(dkvb_plan *plan)
         plan->reason = dkvb__strdup(&plan->mem, q->reason);
         rc = plan->reason ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the reason");
     }
-    if (!rc && q->ids) {
-        plan->id_count = (size_t)q->id_count;
+    if (!rc && (q->ids || q->names)) {
+        plan->id_count = (size_t)count;
         plan->ids = dkvb__alloc(&plan->mem, plan->id_count, sizeof *plan->ids);
         if (!plan->ids)
             return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", plan->id_count);
-        if (plan->id_count > 0)
-            memcpy(plan->ids, q->ids, plan->id_count * sizeof *plan->ids);
+        if (q->names)
+            rc = dkvb__row_names_check(q->names, plan->id_count);
+        for (size_t i = 0; !rc && i < plan->id_count; i++)
+            plan->ids[i] = q->names ? dkvb__row_name_id(set->names.salt, q->names[i]) : q->ids[i];
     }
     if (!rc && q->classes)
         rc = mark_classes(plan);
@@ -480,7 +506,7 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
 static dkvb_status make(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
-    dkvb_status rc = copy_request(plan);
+    dkvb_status rc = copy_request(plan, p->set);
 
     if (!rc)
         rc = dkvb_mask_copy(&p->view.mask, p->model->mask);
@@ -542,6 +568,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     q->mask = NULL;
     q->features = NULL;
     q->feature_ids = NULL;
+    q->names = q->feature_names = NULL;
     q->reason = q->requests = NULL;
     q->salt = NULL;
 }
@@ -763,6 +790,7 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free(&mem, plan->effects);
     dkvb__free(&mem, plan->marks);
     dkvb__free_erased(&mem, plan->ids);
+    dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
     dkvb__free_erased(&mem, plan); /* the salt */
 }

@@ -67,6 +67,7 @@ struct dkvb_plan {
     /* Of a part. */
     uint64_t line, entry; /* of the text; in the journal */
     bool already;         /* forgotten by that entry, before */
+    char *names;          /* [id_count] strings, one behind the other, where rows are asked for by name; else NULL */
 };
 
 /* What is at hand while a plan is made. */

@@ -173,6 +173,7 @@ struct left {
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
+    const char **names; /* where the codeset keeps them; tied to it */
     size_t n;
 };
 
@@ -182,10 +183,15 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free_erased(mem, l->ids);
     dkvb__free_erased(mem, l->labels);
     dkvb__free_erased(mem, l->held_out);
+    dkvb__free(mem, l->names);
 }
 
-static uint64_t feature_id(const dkvb_forget_request *q, size_t i)
+static uint64_t feature_id(const struct dkvb__planning *p, size_t i)
 {
+    const dkvb_forget_request *q = &p->plan->request;
+
+    if (q->feature_names)
+        return dkvb__row_name_id(p->set->names.salt, q->feature_names[i]);
     return q->feature_ids ? q->feature_ids[i] : i;
 }
 
@@ -209,7 +215,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     l->ids = dkvb__alloc(mem, all, sizeof *l->ids);
     l->labels = dkvb__alloc(mem, all, sizeof *l->labels);
     l->held_out = dkvb__alloc(mem, all, 1);
-    if (!gone || !seen || !l->x || !l->ids || !l->labels || !l->held_out) {
+    l->names = dkvb__alloc(mem, all, sizeof *l->names);
+    if (!gone || !seen || !l->x || !l->ids || !l->labels || !l->held_out || !l->names) {
         dkvb__free_erased(mem, gone);
         dkvb__free_erased(mem, seen);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
@@ -217,7 +224,7 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     memcpy(gone, p->plan->ids, p->plan->id_count * sizeof *gone);
     qsort(gone, p->plan->id_count, sizeof *gone, compare_ids);
     for (size_t i = 0; i < q->feature_rows; i++) {
-        uint64_t id = feature_id(q, i);
+        uint64_t id = feature_id(p, i);
         size_t t = dkvb__coderows_find(training, id), h = dkvb__coderows_find(held, id);
         size_t at = t < training->n ? t : training->n + h;
 
@@ -231,6 +238,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
                q->feature_columns * sizeof *l->x);
         l->held_out[l->n] = t == training->n;
         l->labels[l->n] = t < training->n ? training->labels[t] : held->labels[h];
+        if (p->set->names.kept)
+            l->names[l->n] = t < training->n ? training->names[t] : held->names[h];
         l->ids[l->n++] = id;
     }
     dkvb__free_erased(mem, gone);
@@ -262,7 +271,7 @@ static dkvb_status check_features(struct dkvb__planning *p)
         for (size_t i = 0; !rc && i < n; i++)
             for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
                 const struct dkvb__coderows *rows = &p->set->part[part];
-                size_t at = dkvb__coderows_find(rows, feature_id(q, first + i));
+                size_t at = dkvb__coderows_find(rows, feature_id(p, first + i));
 
                 for (size_t c = 0; at < rows->n && !rc && c < cb->shape.codebooks; c++)
                     if (memcmp(codes + i * code + c * p->model->top_k,
@@ -272,7 +281,7 @@ static dkvb_status check_features(struct dkvb__planning *p)
                             dkvb__fail(DKVB_EMISMATCH,
                                        "row %zu of the features is not what the row of the codes with id %llu was made "
                                        "of: other rows than those trained on, or in another order",
-                                       first + i, (unsigned long long)feature_id(q, first + i));
+                                       first + i, (unsigned long long)feature_id(p, first + i));
             }
     }
     dkvb__free_erased(&p->plan->mem, codes);
@@ -319,7 +328,10 @@ static dkvb_status make_set(struct dkvb__planning *p, const dkvb_model *model, c
     source.ids = left->ids;
     source.labels = left->labels;
     source.held_out = left->held_out;
+    source.names = p->set->names.kept ? left->names : NULL;
     rc = dkvb_codeset_new(&plan->placed_set, model->codebooks, &o);
+    if (!rc)
+        plan->placed_set->names = p->set->names;
     if (!rc)
         rc = dkvb_codeset_add_features(plan->placed_set, model->codebooks, &source, p->run);
     if (!rc)

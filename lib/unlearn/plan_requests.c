@@ -20,9 +20,10 @@
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
-    char *text;         /* a copy, cut into lines and words */
-    size_t room;        /* of plan->parts */
-    uint64_t *named_by; /* [L], the line that asked for a class before; 0: none */
+    const dkvb_codeset *set; /* or NULL */
+    char *text;              /* a copy, cut into lines and words */
+    size_t room;             /* of plan->parts */
+    uint64_t *named_by;      /* [L], the line that asked for a class before; 0: none */
 };
 
 /* An error about one line: the library's message after its number. */
@@ -141,6 +142,67 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
     return DKVB_OK;
 }
 
+static bool is_row(const dkvb_codeset *set, const char *name)
+{
+    uint64_t id = dkvb__row_name_id(set->names.salt, name);
+
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        if (dkvb__coderows_find(&set->part[p], id) < set->part[p].n)
+            return true;
+    return dkvb__removed_has(&set->removed, id);
+}
+
+/* A name may hold a comma: the whole list is a name if a row is called so. Whether the codes have the others is seen
+ * once it is known what was forgotten already. */
+static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
+{
+    size_t count = 1;
+    char *to;
+
+    if (!r->set || !r->set->names.salted)
+        return dkvb__fail(DKVB_EINVAL, "rows are asked for by names, and %s: ids must be given instead",
+                          r->set ? "those of the codes are called by numbers" : "no codeset says how names are hashed");
+    if (!is_row(r->set, list))
+        for (const char *at = list; *at; at++)
+            count += *at == ',';
+    part->ids = dkvb__alloc(&part->mem, count, sizeof *part->ids);
+    part->names = to = dkvb__strdup(&part->mem, list);
+    if (!part->ids || !to)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu names", count);
+    for (char *at = part->names, *next; part->id_count < count; at = next) {
+        char *comma = count > 1 ? strchr(at, ',') : NULL;
+        dkvb_status rc;
+
+        next = comma ? comma + 1 : at + strlen(at);
+        if (comma)
+            *comma = '\0';
+        at = skip_blanks(at);
+        trim(at);
+        rc = dkvb__row_name_check(at);
+        if (rc)
+            return rc;
+        part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
+        memmove(to, at, strlen(at) + 1); /* to <= at: closed up */
+        to += strlen(to) + 1;
+    }
+    return DKVB_OK;
+}
+
+/* What the text called a row of a part: its name in quotes, or its id. */
+enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
+static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
+{
+    const char *name = part->names;
+
+    for (size_t i = 0; name && i < row; i++)
+        name += strlen(name) + 1;
+    if (name)
+        snprintf(to, CALLED, "'%s'", name);
+    else
+        snprintf(to, CALLED, "id %llu", (unsigned long long)part->ids[row]);
+    return to;
+}
+
 static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
 {
     dkvb_plan *plan = r->plan;
@@ -177,7 +239,7 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
     dkvb_plan *part;
-    bool by_class;
+    bool by_class, by_name;
     dkvb_status rc;
 
     if (reason)
@@ -186,12 +248,13 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     if (line[0] == '#' || (line[0] == '\0' && !reason))
         return DKVB_OK;
     by_class = strncmp(line, "class ", 6) == 0;
-    if (!by_class && strncmp(line, "ids ", 4) != 0)
+    by_name = strncmp(line, "rows ", 5) == 0;
+    if (!by_class && !by_name && strncmp(line, "ids ", 4) != 0)
         return dkvb__fail(DKVB_EINVAL,
-                          "'%.40s' found, a request must be 'class NAME_OR_INDEX[,...]' or 'ids N[,N...]', and a tab "
-                          "stands before its reason",
+                          "'%.40s' found, a request must be 'class NAME_OR_INDEX[,...]', 'ids N[,N...]' or 'rows "
+                          "NAME[,...]', and a tab stands before its reason",
                           line);
-    list = skip_blanks(line + (by_class ? 6 : 4));
+    list = skip_blanks(strchr(line, ' '));
     rc = add_part(r, number, &part);
     if (!rc && reason) {
         trim(reason);
@@ -203,7 +266,7 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     }
     if (rc)
         return rc;
-    return by_class ? take_classes(r, part, list) : take_ids(part, list);
+    return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
 /* No id is named twice, in one line or in two. */
@@ -226,9 +289,15 @@ static dkvb_status check_ids(const dkvb_plan *plan)
         dkvb__sort_keyed(items, scratch, count);
     for (size_t i = 1; !rc && i < count; i++)
         if (items[i].key == items[i - 1].key) {
-            dkvb__fail(DKVB_EINVAL, "id %llu is named by line %llu already", (unsigned long long)items[i].key,
+            const dkvb_plan *part = plan->parts[items[i].index];
+            char what[CALLED];
+            size_t row = 0;
+
+            while (part->ids[row] != items[i].key)
+                row++;
+            dkvb__fail(DKVB_EINVAL, "%s is named by line %llu already", called(what, part, row),
                        (unsigned long long)plan->parts[items[i - 1].index]->line);
-            rc = fail_at(plan->parts[items[i].index]->line, DKVB_EINVAL);
+            rc = fail_at(part->line, DKVB_EINVAL);
         }
     dkvb__free_erased(&plan->mem, items);
     dkvb__free_erased(&plan->mem, scratch);
@@ -236,9 +305,9 @@ static dkvb_status check_ids(const dkvb_plan *plan)
 }
 
 /* plan->parts: who is meant, by line. */
-static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const char *text)
+static dkvb_status read_text(dkvb_plan *plan, const dkvb_model *model, const dkvb_codeset *set, const char *text)
 {
-    struct reading r = {.plan = plan, .model = model};
+    struct reading r = {.plan = plan, .model = model, .set = set};
     uint64_t number = 0;
     dkvb_status rc = DKVB_OK;
 
@@ -472,6 +541,19 @@ static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_
     return rc;
 }
 
+/* The codes still have every row that is asked for. */
+static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
+{
+    char what[CALLED];
+
+    for (size_t j = 0; j < part->id_count; j++)
+        if (dkvb__coderows_find(&set->part[0], part->ids[j]) == set->part[0].n &&
+            dkvb__coderows_find(&set->part[1], part->ids[j]) == set->part[1].n)
+            return fail_at(part->line, dkvb__fail(DKVB_ENOTFOUND, "%s: the codes have no such row (any more)",
+                                                  called(what, part, j)));
+    return DKVB_OK;
+}
+
 /* Plan a part on the draft, and write it there. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
@@ -487,6 +569,9 @@ static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct 
     q.salt = who->salted ? who->salt : NULL;
     if (q.ids && !p->set)
         return fail_at(who->line, dkvb__fail(DKVB_EINVAL, "ids name rows of a codeset, and none is given"));
+    rc = who->names ? check_rows(p->set, who) : DKVB_OK; /* which tells names */
+    if (rc)
+        return rc;
     rc = dkvb__plan_one(&made, draft, p->set, &q, p->run);
     if (rc)
         return fail_at(who->line, rc);
@@ -538,11 +623,8 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
             rc = dkvb__plan_ids_of(p, part->marks, &part->ids, &part->id_count);
         if (!rc && part->marks && part->id_count == 0)
             rc = fail_at(part->line, dkvb__fail(DKVB_ENOTFOUND, "no row of the codes is of the classes asked for"));
-        for (size_t j = 0; !rc && !part->marks && j < part->id_count; j++)
-            if (dkvb__coderows_find(&p->set->part[0], part->ids[j]) == p->set->part[0].n &&
-                dkvb__coderows_find(&p->set->part[1], part->ids[j]) == p->set->part[1].n)
-                rc = fail_at(part->line, dkvb__fail(DKVB_ENOTFOUND, "id %llu: the codes have no such row (any more)",
-                                                    (unsigned long long)part->ids[j]));
+        if (!rc && !part->marks)
+            rc = check_rows(p->set, part);
         count += part->id_count;
     }
     if (rc)
@@ -668,7 +750,7 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     if (!rc)
         rc = dkvb_mask_copy(&p.view.mask, model->mask);
     if (!rc)
-        rc = read_text(plan, model, q->requests);
+        rc = read_text(plan, model, set, q->requests);
     if (!rc)
         rc = find_forgotten(&p);
     if (!rc && !dkvb__plan_is_idle(plan))

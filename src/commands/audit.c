@@ -128,7 +128,7 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
         (code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, &info)) ||
         (args->codes && (code = codeset_load(&a->set, args->codes, a->model))) ||
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
-        (args->rows && (code = ids_read(&a->ids, args->rows))))
+        (args->rows && (code = ids_read(&a->ids, args->rows, false))))
         return code;
     request->classes = (const uint8_t *)a->classes; /* true is DKVB_FORGET */
     request->rows = a->ids.id;

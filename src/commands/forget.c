@@ -21,9 +21,9 @@ static const char *const methods[] = {"auto", "activations", "contrast", "exampl
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
     {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
-    {"rows", ARGS_TEXT, AT(rows), "IDS.npy", .help = "the rows of a codes file to forget, by id"},
+    {"rows", ARGS_TEXT, AT(rows), "IDS", .help = "the rows of a codes file to forget: ids, or a text of names"},
     {"requests", ARGS_TEXT, AT(requests), "FILE",
-     .help = "many requests as one plan, each a line: class C[,C...] or ids N[,N...]"},
+     .help = "many requests as one plan, each a line: class C[,...], ids N[,...] or rows NAME[,...]"},
     {"plan-out", ARGS_TEXT, AT(plan_out), "FILE", .help = "write the plan for 'dkvb apply', and change nothing else"},
     {"strength", ARGS_CHOICE, AT(strength), "suppress|exact",
      .help = "suppress: mask pairs; exact: train again without the rows", .choices = strengths, .shows_default = true},
@@ -51,7 +51,7 @@ static const struct args_option options[] = {
     {"dry-run", ARGS_FLAG, AT(dry_run), .help = "say what every class would lose, and change nothing"},
     {"all-classes", ARGS_FLAG, AT(all_classes), .help = "with --dry-run: every class, also where there are many"},
     {"key-features", ARGS_TEXT, AT(key_features), "X", .help = "exact: the rows trained on, to place the keys again"},
-    {"ids", ARGS_TEXT, AT(ids), "IDS.npy", .help = "with --key-features: what its rows are called, as in training"},
+    {"ids", ARGS_TEXT, AT(ids), "IDS", .help = "with --key-features: what its rows are called, as in training"},
     {"drop-name", ARGS_FLAG, AT(drop_name), .help = "exact: also take away the names of classes that are forgotten"},
     {"keep-keys", ARGS_FLAG, AT(keep_keys), .help = "exact: leave keys that were placed on the rows as they are"},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
@@ -340,6 +340,7 @@ static int read_key_features(struct forget *f)
     f->request.feature_rows = f->key_x.rows;
     f->request.feature_columns = f->key_x.columns;
     f->request.feature_ids = f->key_ids.id;
+    f->request.feature_names = (const char *const *)f->key_ids.name;
     return code;
 }
 
@@ -390,9 +391,10 @@ static int read_inputs(struct forget *f)
         code = read_features(f);
     if (code == EXIT_SUCCESS && !a->kept && (a->codes || a->set) && f->request.n == 0)
         code = tool_fail("%s: no rows, so there is nothing to forget", a->codes ? a->codes : a->set);
-    if (code == EXIT_SUCCESS && a->rows && (code = ids_read(&f->rows, a->rows)) == EXIT_SUCCESS) {
+    if (code == EXIT_SUCCESS && a->rows && (code = ids_read(&f->rows, a->rows, true)) == EXIT_SUCCESS) {
         f->request.ids = f->rows.id;
-        f->request.id_count = f->rows.n;
+        f->request.names = (const char *const *)f->rows.name;
+        f->request.id_count = f->request.name_count = f->rows.n;
     }
     return code == EXIT_SUCCESS && a->key_features ? read_key_features(f) : code;
 }

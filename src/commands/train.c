@@ -144,7 +144,7 @@ static int read_rows(struct train *t)
                         : input_labels_for(&t->y, a->labels, &t->x);
     if (code || (code = count_classes(t)))
         return code;
-    return t->ids.id ? EXIT_SUCCESS : ids_of_rows(&t->ids, a->ids, a->codes ? t->given.path : t->x.path, t->y.rows);
+    return t->ids.n ? EXIT_SUCCESS : ids_of_rows(&t->ids, a->ids, a->codes ? t->given.path : t->x.path, t->y.rows);
 }
 
 /* What of the labels teaches nothing. */
@@ -170,6 +170,8 @@ static int read_inputs(struct train *t)
         (!a->codes &&
          (code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns)))))
         return code;
+    if (a->keep_names && !t->ids.name)
+        return tool_fail("%s: has numbers, and --keep-names keeps names: a text with one a line must be given", a->ids);
     if (v->outlying > 0)
         tool_note("%s: %" PRIu64
                   " values are over 1000 times as large as all others, so that rows look alike beside them: "
@@ -451,7 +453,7 @@ static int fit(struct train *t)
 
     rows.x = t->x.x, rows.dim = t->x.columns;
     rows.labels = t->y.y, rows.n = t->y.rows;
-    rows.ids = t->ids.id;
+    rows.ids = t->ids.id, rows.names = (const char *const *)t->ids.name;
     rows.classes = t->classes;
     a->settings.train.report = report_epoch;
     a->settings.train.user = t;
@@ -460,6 +462,7 @@ static int fit(struct train *t)
     o.settings = &a->settings;
     o.values_dtype = train_value_types[a->values];
     o.keep = a->keep;
+    o.keep_names = a->keep_names;
     o.depth = a->depth;
     o.hold_out = a->hold_out;
     o.count_classes = a->keep_counts;

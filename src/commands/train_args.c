@@ -51,8 +51,9 @@ static const struct args_option options[] = {
     {"keep", ARGS_CHOICE, AT(keep), "auto|codes|features",
      .help = "with --codes-out: what it keeps of rows; auto: whichever is less", .choices = keeps,
      .shows_default = true},
-    {"ids", ARGS_TEXT, AT(ids), "IDS.npy",
-     .help = "what the rows are called, integers; row or picture numbers if not given"},
+    {"ids", ARGS_TEXT, AT(ids), "IDS",
+     .help = "what the rows are called: integers, or a text of names; their numbers if not given"},
+    {"keep-names", ARGS_FLAG, AT(keep_names), .help = "with --codes-out and names: keep those, not only hashes"},
     {"keep-counts", ARGS_FLAG, AT(keep_counts),
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
     {"preset", ARGS_CHOICE, AT(preset), "none|paper|small",
@@ -192,7 +193,7 @@ static int check_together(const struct train_args *args)
                                           "key-batch", "key-features", "as-they-are",  "whiten",  "preset", "size",
                                           "tune",      "trials",       "rows-per-key", NULL};
     static const char *const continuing[] = {"init-from", "top-k", NULL};
-    static const char *const kept[] = {"depth", "keep", NULL};
+    static const char *const kept[] = {"depth", "keep", "keep-names", NULL};
     static const char *const larger[] = {"keep-counts", NULL};
     const struct {
         bool applies;
@@ -215,6 +216,8 @@ static int check_together(const struct train_args *args)
         {!args->codes_out && (args_given(&train_command, args, "hold-out") ||
                               args_given(&train_command, args, "depth") || args_given(&train_command, args, "keep")),
          "--hold-out, --depth and --keep need --codes-out, where those rows are kept"},
+        {args->keep_names && !(args->codes_out && args->ids),
+         "--keep-names needs names, by --ids with a text, and --codes-out, where they are kept"},
         {!args->output && !args->continue_from, "--output is missing"},
         {args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32,
          "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16"},

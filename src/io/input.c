@@ -199,13 +199,13 @@ int input_names_add(struct names *names, const char *name)
         char **grown = realloc(names->line, more * sizeof *grown);
 
         if (!grown)
-            return tool_fail("out of memory for %zu class names", more);
+            return tool_fail("out of memory for %zu names", more);
         names->line = grown;
         names->room = more;
     }
     names->line[names->count] = strdup(name);
     if (!names->line[names->count])
-        return tool_fail("out of memory for class name %zu", names->count);
+        return tool_fail("out of memory for name %zu", names->count);
     names->count++;
     return EXIT_SUCCESS;
 }
@@ -235,10 +235,10 @@ static int read_names(struct names *out, FILE *file)
     return code;
 }
 
-int input_names(struct names *out, const char *path)
+/* Lines of a text file, those that are blank at its end aside. */
+static int read_lines(struct names *out, const char *path)
 {
     FILE *file = fopen(path, "r");
-    size_t which;
     int code;
 
     *out = (struct names){.path = path};
@@ -249,10 +249,16 @@ int input_names(struct names *out, const char *path)
     fclose(file);
     while (out->count > 0 && out->line[out->count - 1][0] == '\0') /* blank lines at the end */
         free(out->line[--out->count]);
+    return code || out->count ? code : tool_fail("%s: no line with a name", path);
+}
+
+int input_names(struct names *out, const char *path)
+{
+    size_t which;
+    int code = read_lines(out, path);
+
     if (code)
         return code;
-    if (out->count == 0)
-        return tool_fail("%s: no line with a name", path);
     if (dkvb_model_set_class_names(NULL, (const char *const *)out->line, out->count, &which) != DKVB_OK)
         return tool_fail("%s: line %zu: %s", path, which + 1, dkvb_last_error());
     return EXIT_SUCCESS;
@@ -266,13 +272,39 @@ void input_names_free(struct names *names)
     *names = (struct names){0};
 }
 
-int ids_read(struct ids *out, const char *path)
+/* Whether a file begins as text and not as an array: without control characters but those of lines, and not as .npy. */
+static bool is_text(const char *path)
+{
+    unsigned char start[512];
+    FILE *file = fopen(path, "rb");
+    size_t size = file ? fread(start, 1, sizeof start, file) : 0;
+    bool text = size > 0 && start[0] != 0x93;
+
+    for (size_t i = 0; i < size; i++)
+        text = text && (start[i] >= 0x20 || memchr("\n\r\t", start[i], 3));
+    if (file)
+        fclose(file);
+    return text;
+}
+
+int ids_read(struct ids *out, const char *path, bool names)
 {
     dkvb_array array = DKVB_ARRAY_INIT;
     int code;
 
     *out = (struct ids){.path = path};
     paths_keep_private(path);
+    if (names && is_text(path)) {
+        struct names lines;
+
+        code = read_lines(&lines, path);
+        out->name = lines.line;
+        out->n = lines.count;
+        for (size_t i = 0; code == EXIT_SUCCESS && i < out->n; i++)
+            if (!out->name[i][0])
+                code = tool_fail("%s: line %zu is empty, every row must have a name", path, i + 1);
+        return code;
+    }
     code = tool_check(dkvb_array_read(&array, path, DKVB_READ_IDS, NULL));
     if (code)
         return code;
@@ -289,9 +321,10 @@ int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows)
     int code;
 
     if (path) {
-        code = ids_read(out, path);
+        code = ids_read(out, path, true);
         if (code == EXIT_SUCCESS && out->n != rows)
-            code = tool_fail("%s has %zu ids, %s has %zu rows: as many of both are wanted", path, out->n, of, rows);
+            code = tool_fail("%s has %zu %s, %s has %zu rows: there must be as many of both", path, out->n,
+                             out->name ? "names" : "ids", of, rows);
         return code;
     }
     *out = (struct ids){.n = rows, .id = input_memory("row ids", sizeof *out->id, rows, 1, 1)};
@@ -302,6 +335,9 @@ int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows)
 
 void ids_free(struct ids *ids)
 {
+    for (size_t i = 0; ids->name && i < ids->n; i++)
+        free(ids->name[i]);
+    free(ids->name);
     free(ids->id);
-    ids->id = NULL;
+    *ids = (struct ids){0};
 }

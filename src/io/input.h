@@ -47,16 +47,19 @@ void input_labels_free(struct labels *labels);
 /* Note the largest label. */
 void input_labels_range(struct labels *labels);
 
+/* What rows are called. */
 struct ids {
     const char *path; /* NULL: row numbers */
-    uint64_t *id;     /* [n] */
+    uint64_t *id;     /* [n]; NULL where rows are called by strings: */
+    char **name;      /* [n], or NULL */
     size_t n;
 };
 
-/* Ids of a vector of any integer type, not negative, each once. */
-int ids_read(struct ids *out, const char *path);
+/* Ids of a vector of any integer type, not negative, each once; or where `names` may be given, a text with one a line.
+ */
+int ids_read(struct ids *out, const char *path, bool names);
 
-/* The same, as many as the `rows` of another file, `of`; `path` NULL: 0 to rows - 1. */
+/* Both, as many as the `rows` of another file, `of`; `path` NULL: 0 to rows - 1. */
 int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows);
 void ids_free(struct ids *ids);
 

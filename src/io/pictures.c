@@ -231,7 +231,11 @@ void pictures_keep_ids(const struct pictures *p, struct ids *ids)
     size_t n = 0;
 
     for (uint64_t i = 0; i < p->info.pictures; i++)
-        if (p->readable[i])
+        if (!p->readable[i] && ids->name)
+            free(ids->name[i]);
+        else if (p->readable[i] && ids->name)
+            ids->name[n++] = ids->name[i];
+        else if (p->readable[i])
             ids->id[n++] = ids->id[i];
     ids->n = n;
 }

@@ -121,7 +121,7 @@ hostile() {
     same first.dkvb before.dkvb
 }
 hostile 'class 1\nclass nobody\n' "bad: requests: line 2: class 'nobody'"
-hostile 'class 1\nids 3\nrows 4\n' "bad: requests: line 3: 'rows 4' found"
+hostile 'class 1\nids 3\nrow 4\n' "bad: requests: line 3: 'row 4' found"
 hostile 'ids 3,4,3\n' 'bad: requests: line 1: id 3 is named by line 1 already'
 hostile 'ids 99999999999999999999\n' 'bad: requests: line 1:'
 hostile 'ids 100000\n' 'bad: requests: line 1: row 0 asks for id 100000'

@@ -69,6 +69,9 @@ static void same_rows(const dkvb_codeset *a, const dkvb_codeset *b, uint32_t par
     if (p.features)
         require(memcmp(p.features, q.features, p.n * p.columns * dkvb__dtype_size(p.dtype)) == 0);
     require(memcmp(a->part[part].sessions, b->part[part].sessions, p.n * sizeof(uint64_t)) == 0);
+    require(!p.names == !q.names);
+    for (size_t r = 0; p.names && r < p.n; r++)
+        require(strcmp(p.names[r], q.names[r]) == 0 && dkvb__row_name_id(a->names.salt, p.names[r]) == p.ids[r]);
 }
 
 static void same_options(const dkvb_codeset *a, const dkvb_codeset *b)
@@ -88,6 +91,7 @@ static void same_options(const dkvb_codeset *a, const dkvb_codeset *b)
     require(dkvb_codeset_get_info(a, &info[0]) == DKVB_OK && dkvb_codeset_get_info(b, &info[1]) == DKVB_OK);
     require(info[0].own_keys == info[1].own_keys && info[0].keyinit.passes == info[1].keyinit.passes &&
             info[0].keyinit.decay == info[1].keyinit.decay);
+    require(info[0].named == info[1].named && info[0].names_kept == info[1].names_kept);
 }
 
 static void save_and_load_again(const dkvb_codeset *set, const char *path)

@@ -188,6 +188,34 @@ class FitTest(Case):
         self.assertEqual(dkvb.fit_temperature(model.decode(held.codes[:, :, :model.info.top_k]), held.labels),
                          (never.model.info.temperature, never.model.info.temperature_power))
 
+    def test_rows_are_called_by_strings(self):
+        names = [f"Zoë {row}" for row in range(600)]
+        model, codeset, _ = dkvb.fit(self.x, self.y, ids=names, codeset=True, keep_names=True, hold_out=0.2, **self.SMALL)
+        called = {}
+        for part in ("training", "held_out"):
+            rows = codeset.rows(part)
+            called.update(zip(rows.names, rows.ids.tolist()))
+        self.assertEqual(sorted(called), sorted(names))
+        ids = np.array([called[name] for name in names], np.uint64)
+        by_ids = dkvb.fit(self.x, self.y, ids=ids, codeset=True, hold_out=0.2, **self.SMALL)
+        np.testing.assert_array_equal(model.values, by_ids.model.values)
+        self.assertIsNone(by_ids.codeset.rows("held_out").names)
+        planned = model.plan_forget(ids=names[3:9], codeset=codeset, strength="exact", features=self.x, feature_ids=names,
+                                    max_class_loss=1, force=True)
+        self.assertEqual(planned.info.ids, 6)
+        model.apply(planned, codeset)
+        left = codeset.rows("training").names + codeset.rows("held_out").names
+        self.assertEqual(sorted(left), sorted(names[:3] + names[9:]))
+        with self.assertRaisesRegex(dkvb.NotFound, "row 1 asks for 'Zoë 4', the codes have no such row"):
+            model.plan_forget(ids=[names[0], names[4]], codeset=codeset, strength="exact")
+        with self.assertRaisesRegex(ValueError, "599 names found, there are 600 rows"):
+            dkvb.fit(self.x, self.y, ids=names[1:])
+        with self.assertRaises(ValueError):  # numbers and strings together
+            dkvb.fit(self.x, self.y, ids=[1, *names[1:]])
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "must bring names too"):
+            dkvb.fit_more(model, self.x[:9], self.y[:9], codeset=codeset)
+        dkvb.fit_more(model, self.x[:9], self.y[:9], codeset=codeset, ids=[f"new {row}" for row in range(9)], epochs=1)
+
     def test_rows_that_join_a_codeset_are_trained_and_recorded(self):
         model, codeset, _ = dkvb.fit(self.x[:400], self.y[:400], codeset=True, hold_out=0.2, trials=3, **self.SMALL)
         report = dkvb.fit_more(model, self.x[400:], self.y[400:], codeset=codeset, hold_out=0.2, epochs=1)

@@ -300,7 +300,7 @@ static void no_class_is_held_out_down_to_its_last_rows(void **state)
 
     (void)state;
     mem = dkvb__allocator(NULL);
-    assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
+    assert_ok(dkvb__fitting_new(&f, &r, &run, NULL, &mem));
     dkvb__fitting_hold_out(&f, 0.0, 0.99);
     for (size_t i = 0; i < ROWS; i++) {
         assert_int_equal(f.taught[i], f.held[i] ? -1 : labels[i]);
@@ -323,7 +323,7 @@ static void every_row_is_held_out_in_one_of_the_folds(void **state)
     size_t times[ROWS] = {0};
 
     (void)state;
-    assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
+    assert_ok(dkvb__fitting_new(&f, &r, &run, NULL, &mem));
     for (int fold = 0; fold < 5; fold++) {
         dkvb__fitting_hold_out(&f, fold / 5.0, (fold + 1) / 5.0);
         assert_true(f.held_count > 60 && f.held_count < 180);
@@ -348,7 +348,7 @@ static void all_rows_judge_the_whitening(void **state)
 
     (void)state;
     assert_ok(dkvb__fit_take(&o, &s, &given));
-    assert_ok(dkvb__fitting_new(&f, &r, &run, &mem));
+    assert_ok(dkvb__fitting_new(&f, &r, &run, NULL, &mem));
     dkvb__settings_suit(&s, ROWS, DIM, CLASSES);
     assert_ok(dkvb__fitting_choose_whitening(&f, &s, false, measured, &compared, &whiten));
     assert_true(compared && measured[0].rows == ROWS && measured[1].rows == ROWS);

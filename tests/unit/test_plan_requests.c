@@ -259,7 +259,7 @@ static void every_line_that_cannot_be_read_has_its_message(void **state)
     } cases[] = {
         {"", "no line names anybody", DKVB_EINVAL},
         {"# nothing\n\n", "no line names anybody", DKVB_EINVAL},
-        {"class 1\nrows 3\n", "line 2: 'rows 3' found, a request must be", DKVB_EINVAL},
+        {"class 1\nrow 3\n", "line 2: 'row 3' found, a request must be", DKVB_EINVAL},
         {"class\n", "line 1: 'class' found, a request must be", DKVB_EINVAL},
         {"classes 1\n", "line 1: 'classes 1' found", DKVB_EINVAL},
         {"\tfor a reason\n", "line 1: '' found", DKVB_EINVAL},

@@ -3,7 +3,7 @@
 import operator
 import os
 import weakref
-from ctypes import POINTER, c_char, c_double, c_float, c_int8, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int8, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
 
 import numpy as np
 
@@ -79,6 +79,14 @@ def labels(array, rows, what="labels"):
 def ids(array, rows, what="ids"):
     """`uint64[rows]`."""
     return _integers(array, (rows,), np.uint64, what)
+
+
+def names(given):
+    """Names of rows, `char *[rows]`; None where rows are called by numbers."""
+    given = None if given is None else list(given)
+    if not given or not all(isinstance(one, str) for one in given):
+        return None
+    return (c_char_p * len(given))(*[text(one, "names") for one in given])
 
 
 def marks(array, count, what):

@@ -304,7 +304,8 @@ class TrainOptions(Structure):
 
 class FitRows(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
-                      (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"))
+                      (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"),
+                      (POINTER(c_char_p), "names"))
 
 
 class Settings(Structure):
@@ -318,7 +319,7 @@ class FitOptions(Structure):
     _fields_ = _sized((POINTER(Settings), "settings"), (c_uint32, "values_dtype keep depth"), (c_double, "hold_out"),
                       (POINTER(Codebooks), "codebooks"), (POINTER(c_float), "key_rows"), (c_size_t, "key_row_count"),
                       (StageFn, "stage"), (c_void_p, "user"), (POINTER(Allocator), "allocator"),
-                      (c_uint32, "count_classes"))
+                      (c_uint32, "count_classes keep_names"))
 
 
 class FitReport(Structure):
@@ -485,18 +486,20 @@ class CodesetOptions(Structure):
 class CodesetRows(Structure):
     _fields_ = _sized((c_size_t, "n"), (c_uint32, "codebooks k"), (POINTER(c_uint64), "ids"),
                       (POINTER(c_int32), "labels"), (POINTER(c_uint16), "codes"), (c_void_p, "features"),
-                      (c_uint32, "dtype columns"))
+                      (c_uint32, "dtype columns"), (POINTER(c_char_p), "names"))
 
 
 class CodesetSource(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (c_size_t, "n dim"), (POINTER(c_uint64), "ids"),
-                      (POINTER(c_int32), "labels"), (POINTER(c_uint8), "held_out"), (POINTER(c_uint16), "codes"))
+                      (POINTER(c_int32), "labels"), (POINTER(c_uint8), "held_out"), (POINTER(c_uint16), "codes"),
+                      (POINTER(c_char_p), "names"))
 
 
 class CodesetInfo(Structure):
     _fields_ = _sized((c_uint32, "codebooks keys"), (c_uint32 * 2, "k"), (c_uint64 * 2, "rows"),
                       (c_uint32 * 2, "kept dtype columns"), (c_uint64 * 2, "row_bytes"),
-                      (c_uint32, "sessions searched own_keys"), (KeyinitOptions, "keyinit"))
+                      (c_uint32, "sessions searched own_keys"), (KeyinitOptions, "keyinit"),
+                      (c_uint32, "named names_kept"))
 
 
 class CodesetSession(Structure):
@@ -539,6 +542,9 @@ class ForgetRequest(Structure):
         ("reason", c_char_p),
         ("salt", POINTER(c_uint8)),
         ("requests", c_char_p),
+        ("names", POINTER(c_char_p)),
+        ("name_count", c_uint64),
+        ("feature_names", POINTER(c_char_p)),
     )
 
 

@@ -28,6 +28,7 @@ class CodesetRows:
     ids: np.ndarray  # uint64[n], ascending
     labels: np.ndarray  # int32[n]
     codes: np.ndarray  # uint16[n][C][k]
+    names: tuple = None  # of str, where the codeset keeps them
 
     def __len__(self):
         return len(self.ids)
@@ -120,7 +121,8 @@ class Codeset(Handle):
         if raw.n > 0 and not raw.codes:
             raise StateError(f"the codeset keeps features of its {part} part and has no codes of it yet: search() finds them")
         rows = CodesetRows(_copy(raw.ids, (raw.n,), np.uint64), _copy(raw.labels, (raw.n,), np.int32),
-                           _copy(raw.codes, (raw.n, raw.codebooks, raw.k), np.uint16))
+                           _copy(raw.codes, (raw.n, raw.codebooks, raw.k), np.uint16),
+                           tuple(raw.names[r].decode() for r in range(raw.n)) if raw.names else None)
         del owner
         return rows
 

@@ -105,8 +105,8 @@ class Tuned(NamedTuple):
 
 
 def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, depth=None, keep="auto", whiten="choose",
-        top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, threads=0, progress=None,
-        report=None, stage=None, outside=None, **settings):
+        top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, keep_names=False, threads=0,
+        progress=None, report=None, stage=None, outside=None, **settings):
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
     Unless `classes` says how many there are, the largest label does, and a class without rows is refused.
@@ -117,6 +117,7 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     seed, of both. `preset="paper"` is the paper's own shape; `max_bytes` limits the file.
 
     `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
+    `ids` are integers, or strings: then the codeset has their hashes, and with `keep_names` the strings too.
     `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
     `progress` with what is done of a stage; what they raise cancels. `outside`, an Outside, counts rows that are not of
     the kind that the keys were placed on.
@@ -135,7 +136,8 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     if key_rows is not None:
         key_rows = _arrays.floats(key_rows, ("rows", rows.dim), "key_rows")
     opts = _struct.options(_ffi.FitOptions, values_dtype=_values_dtype(values_dtype),
-                           keep=_arrays.choice(keep, _KEPT, "keep"), depth=depth, hold_out=hold_out)
+                           keep=_arrays.choice(keep, _KEPT, "keep"), depth=depth, hold_out=hold_out,
+                           keep_names=int(bool(keep_names)))
     opts.settings = pointer(chosen)
     opts.codebooks = None if shared is None else shared._c._as_parameter_
     if key_rows is not None:
@@ -211,13 +213,18 @@ def _rows(x, labels, ids, classes):
     labels = _arrays.labels(labels, len(x))
     if classes is None:  # that many are asked for; otherwise a class without rows is hardly meant
         survey_labels(labels)
-    ids = None if ids is None else _arrays.ids(ids, len(x))
+    names = _arrays.names(ids)
+    if names is not None and len(names) != len(x):
+        raise ValueError(f"ids: {len(names)} names found, there are {len(x)} rows")
+    ids = None if ids is None or names is not None else _arrays.ids(ids, len(x))
     raw = _struct.sized(_ffi.FitRows)
     raw.x, raw.labels, raw.n, raw.dim = _arrays.pointer(x), _arrays.pointer(labels), *x.shape
     raw.classes = _number(classes, "classes")
     if ids is not None:
         raw.ids = _arrays.pointer(ids)
-    return raw, (x, labels, ids)
+    if names is not None:
+        raw.names = names
+    return raw, (x, labels, ids, names)
 
 
 def survey_labels(labels, classes=None, *, allow_empty=False):

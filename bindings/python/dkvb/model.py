@@ -348,7 +348,7 @@ class Model(Handle):
                     salt=None, threads=0, progress=None):
         """What forgetting would do, as a Plan; nothing is changed (plan.h says what each argument means).
 
-        Who: `classes`, by label or name; `ids` of rows of the codeset; `codes` of rows, with `labels` and `classes`
+        Who: `classes`, by label or name; `ids` of rows of the codeset, or their names; `codes` of rows, with `labels` and `classes`
         only those of the classes; a `mask`; or several `requests`, a text or lines of it, as "class cat" or "ids 3,4"
         (plan.h), which are one plan. `keys`, for strength "exact" where keys were placed on these rows too:
         "keep" leaves them, "place" places them again on `features`, the rows that were trained on.

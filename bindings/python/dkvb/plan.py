@@ -154,12 +154,16 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         labels = None if labels is None else _arrays.labels(labels, len(codes))
     elif labels is not None:
         raise ValueError("labels: they are of codes, which are missing")
-    ids = None if ids is None else _arrays.ids(ids, "rows" if codes is None else len(codes), "ids")
+    names, feature_names = _arrays.names(ids), _arrays.names(feature_ids)
+    ids = None if ids is None or names is not None else _arrays.ids(ids, "rows" if codes is None else len(codes), "ids")
     if features is None and feature_ids is not None:
         raise ValueError("feature_ids: they are of features, which are missing")
     if features is not None:
         features = _arrays.floats(features, ("rows", info.input_dim), "features")
-        feature_ids = None if feature_ids is None else _arrays.ids(feature_ids, len(features), "feature_ids")
+        if feature_names is not None and len(feature_names) != len(features):
+            raise ValueError(f"feature_ids: {len(feature_names)} names found, there are {len(features)} features")
+        feature_ids = (None if feature_ids is None or feature_names is not None
+                       else _arrays.ids(feature_ids, len(features), "feature_ids"))
         keys = keys or "place"
     if requests is not None and not isinstance(requests, str):
         requests = "".join(f"{_line(one)}\n" for one in requests)
@@ -173,7 +177,8 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
         features=_arrays.pointer(features), feature_rows=None if features is None else len(features),
         feature_columns=None if features is None else info.input_dim, feature_ids=_arrays.pointer(feature_ids),
         reason=_arrays.text(reason, "reason"), salt=_arrays.pointer(salt),
-        requests=_arrays.text(requests, "requests"))
+        requests=_arrays.text(requests, "requests"), names=names, name_count=None if names is None else len(names),
+        feature_names=feature_names)
     out = POINTER(_ffi.Plan)()
     with LongCall(threads, progress) as run:
         lib.dkvb_forget_plan(byref(out), model._c, None if codeset is None else codeset._c, byref(request), byref(run))
