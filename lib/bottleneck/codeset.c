@@ -248,12 +248,20 @@ static dkvb_status check_rows(const struct addition *a)
                           x->codebooks, x->k, part_names[a->part], a->set->codebooks, rows->k);
     if (!x->ids || !x->labels || !x->codes)
         return dkvb__fail(DKVB_EINVAL, "codeset: rows must bring ids, labels and codes, one of them is NULL");
-    for (size_t r = 0; r < x->n; r++)
-        if (dkvb__removed_has(&a->set->removed, x->ids[r]))
-            return dkvb__fail(DKVB_ESTATE,
-                              "codeset: row %zu has id %llu, a row that was removed from these codes: leave it out, or "
-                              "readmit the id",
-                              r, (unsigned long long)x->ids[r]);
+    for (size_t r = 0; r < x->n; r++) {
+        if (!dkvb__removed_has(&a->set->removed, x->ids[r]))
+            continue;
+        if (x->names && x->names[r])
+            return dkvb__fail(
+                DKVB_ESTATE,
+                "codeset: row %zu is called '%.255s', as a row that was removed from these codes: leave it "
+                "out, or readmit it",
+                r, x->names[r]);
+        return dkvb__fail(DKVB_ESTATE,
+                          "codeset: row %zu has id %llu, a row that was removed from these codes: leave it out, or "
+                          "readmit the id",
+                          r, (unsigned long long)x->ids[r]);
+    }
     if (a->keep_features) {
         size_t count = x->n * x->columns, bad = dkvb__row_finite(x->features, x->dtype, count);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
 
@@ -258,7 +259,7 @@ static void rows_that_join_are_hashed_with_the_salt_that_is_there(void **state)
 {
     dkvb_fit_options o = options(false, true);
     dkvb_fit_rows first = rows_from(0, 400), more = rows_from(400, 200);
-    dkvb_train_options *train = &settings.train;
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_model *model;
     dkvb_codeset *set;
     uint8_t before[DKVB__NAME_SALT];
@@ -280,10 +281,18 @@ static void rows_that_join_are_hashed_with_the_salt_that_is_there(void **state)
         assert_true(has_row(set, r));
     }
     assert_true(file_holds(set, names[401]));
-    assert_ok(dkvb_codeset_remove(set, hashed + 100, 1, NULL)); /* who is gone is known by name, and may come back */
-    more = rows_from(100, 1);
-    train->relearn = 0;
-    assert_int_equal(dkvb_fit_more(model, set, &more, &o, NULL, NULL), DKVB_EMISMATCH); /* the model still has it */
+    q.strength = DKVB_STRENGTH_EXACT;
+    q.force = 1;
+    q.names = names + 100;
+    q.name_count = 3;
+    dkvb_plan_free(apply_request(model, set, &q));
+    more = rows_from(100, 3);
+    assert_int_equal(dkvb_fit_more(model, set, &more, &o, NULL, NULL), DKVB_ESTATE);
+    assert_message("is called 'p\xC3\xA4tient-100', as a row that was removed from these codes");
+    assert_false(has_row(set, 100));
+    settings.train.relearn = 1;
+    assert_ok(dkvb_fit_more(model, set, &more, &o, NULL, NULL));
+    assert_true(has_row(set, 100) && file_holds(set, names[100]));
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -506,6 +515,8 @@ static void damaged_names_are_not_taken(void **state)
     assert_bad_file(path, good, size, "name_salt", 3, "has another hash");
     assert_bad_file(path, good, size, "names", -1, "ends before the name of the row");
     assert_bad_file(path, good, size, "ids", 0, "has another hash");
+    dkvb__write64(file_table_line(good, "names") + 32, dkvb__read64(file_table_line(good, "names") + 32) + 1);
+    assert_bad_file(path, good, size, "names", -1, "section names has 1 bytes behind the last name");
     free(good);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
