@@ -250,7 +250,10 @@ static void print_option(const struct args_option *option, const void *values)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
              option->value ? option->value : "");
-    printf("  %-31s %s", left, option->help);
+    if (strlen(left) > 31) /* what it takes is a line of its own */
+        printf("  %s\n  %-31s %s", left, "", option->help);
+    else
+        printf("  %-31s %s", left, option->help);
     print_default(option, values);
     putchar('\n');
 }
