@@ -474,6 +474,14 @@ size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id)
     return find(rows->ids, rows->n, id);
 }
 
+bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id)
+{
+    for (size_t p = 0; p < DKVB__PARTS; p++)
+        if (dkvb__coderows_find(&set->part[p], id) < set->part[p].n)
+            return true;
+    return false;
+}
+
 size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id)
 {
     return find(rows->ids, rows->n, id);
@@ -551,7 +559,7 @@ dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const uint64_t *ids, size_t n
     if (!gone)
         return dkvb__fail(DKVB_ENOMEM, "out of memory to mark %zu rows", training->n + held->n);
     for (size_t i = 0; i < n; i++)
-        if (dkvb__coderows_find(training, ids[i]) == training->n && dkvb__coderows_find(held, ids[i]) == held->n) {
+        if (!dkvb__codeset_has(set, ids[i])) {
             dkvb__free_erased(&set->mem, gone);
             return dkvb__fail(DKVB_ENOTFOUND, "codeset: no row has id %llu", (unsigned long long)ids[i]);
         }

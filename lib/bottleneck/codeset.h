@@ -87,6 +87,9 @@ dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_opti
 size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
 
+/* Whether either part has a row with this id. */
+bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);
+
 /* DKVB_ESTATE, naming the way on, if codes of a part are not there yet. */
 dkvb_status dkvb__codeset_need_codes(const dkvb_codeset *set, uint32_t part);
 

@@ -6,7 +6,6 @@
  * the journal, which commits to them, and by the fingerprint of the training, and the same request then only finishes
  * it.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -195,12 +194,16 @@ static uint64_t feature_id(const struct dkvb__planning *p, size_t i)
     return q->feature_ids ? q->feature_ids[i] : i;
 }
 
-static int compare_ids(const void *a, const void *b)
+/* Place of a row among those of the training part and then those held out; their number if neither has it. */
+static size_t place_of(const dkvb_codeset *set, uint64_t id)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING];
+    size_t at = dkvb__coderows_find(training, id);
 
-    return (x > y) - (x < y);
+    return at < training->n ? at : at + dkvb__coderows_find(&set->part[DKVB_PART_HELD_OUT], id);
 }
+
+enum { SEEN = 1, GONE = 2 }; /* marks of rows of the codes: among the features; to be forgotten */
 
 static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
 {
@@ -208,42 +211,44 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     const dkvb_forget_request *q = &p->plan->request;
     const dkvb_allocator *mem = &p->plan->mem;
     size_t all = training->n + held->n, known = 0;
-    uint64_t *gone = dkvb__alloc(mem, p->plan->id_count, sizeof *gone);
-    uint8_t *seen = dkvb__alloc0(mem, all, 1);
+    uint8_t *marks = dkvb__alloc0(mem, all, 1);
 
     l->x = dkvb__alloc(mem, all, q->feature_columns * sizeof *l->x);
     l->ids = dkvb__alloc(mem, all, sizeof *l->ids);
     l->labels = dkvb__alloc(mem, all, sizeof *l->labels);
     l->held_out = dkvb__alloc(mem, all, 1);
     l->names = dkvb__alloc(mem, all, sizeof *l->names);
-    if (!gone || !seen || !l->x || !l->ids || !l->labels || !l->held_out || !l->names) {
-        dkvb__free_erased(mem, gone);
-        dkvb__free_erased(mem, seen);
+    if (!marks || !l->x || !l->ids || !l->labels || !l->held_out || !l->names) {
+        dkvb__free_erased(mem, marks);
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
     }
-    memcpy(gone, p->plan->ids, p->plan->id_count * sizeof *gone);
-    qsort(gone, p->plan->id_count, sizeof *gone, compare_ids);
+    for (size_t i = 0; i < p->plan->id_count; i++) {
+        size_t at = place_of(p->set, p->plan->ids[i]);
+
+        if (at < all)
+            marks[at] = GONE;
+    }
     for (size_t i = 0; i < q->feature_rows; i++) {
         uint64_t id = feature_id(p, i);
-        size_t t = dkvb__coderows_find(training, id), h = dkvb__coderows_find(held, id);
-        size_t at = t < training->n ? t : training->n + h;
+        size_t at = place_of(p->set, id);
+        const struct dkvb__coderows *part = at < training->n ? training : held;
+        size_t row = at < training->n ? at : at - training->n;
 
-        if (at == all || seen[at])
+        if (at == all || (marks[at] & SEEN))
             continue;
-        seen[at] = 1;
+        marks[at] |= SEEN;
         known++;
-        if (bsearch(&id, gone, p->plan->id_count, sizeof *gone, compare_ids))
+        if (marks[at] & GONE)
             continue;
         memcpy(l->x + l->n * q->feature_columns, q->features + i * q->feature_columns,
                q->feature_columns * sizeof *l->x);
-        l->held_out[l->n] = t == training->n;
-        l->labels[l->n] = t < training->n ? training->labels[t] : held->labels[h];
+        l->held_out[l->n] = part == held;
+        l->labels[l->n] = part->labels[row];
         if (p->set->names.kept)
-            l->names[l->n] = t < training->n ? training->names[t] : held->names[h];
+            l->names[l->n] = part->names[row];
         l->ids[l->n++] = id;
     }
-    dkvb__free_erased(mem, gone);
-    dkvb__free_erased(mem, seen);
+    dkvb__free_erased(mem, marks);
     if (known != all)
         return dkvb__fail(
             DKVB_EMISMATCH,
@@ -502,8 +507,7 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     if (memcmp(sum, plan->set_sum, sizeof sum) == 0)
         return DKVB_OK;
     for (size_t i = 0; i < plan->id_count; i++)
-        for (size_t part = 0; part < DKVB__PARTS; part++)
-            left += dkvb__coderows_find(&set->part[part], plan->ids[i]) < set->part[part].n;
+        left += dkvb__codeset_has(set, plan->ids[i]);
     if (done && left == 0)
         return dkvb__fail(DKVB_ESTATE, "the plan was applied already, to the model and to the codes");
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");

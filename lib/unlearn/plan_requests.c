@@ -146,10 +146,7 @@ static bool is_row(const dkvb_codeset *set, const char *name)
 {
     uint64_t id = dkvb__row_name_id(set->names.salt, name);
 
-    for (size_t p = 0; p < DKVB__PARTS; p++)
-        if (dkvb__coderows_find(&set->part[p], id) < set->part[p].n)
-            return true;
-    return dkvb__removed_has(&set->removed, id);
+    return dkvb__codeset_has(set, id) || dkvb__removed_has(&set->removed, id);
 }
 
 /* A name may hold a comma: the whole list is a name if a row is called so. Whether the codes have the others is seen
@@ -342,10 +339,10 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
             if (rows->labels[i] >= 0 && (uint32_t)rows->labels[i] < part->classes &&
                 part->marks[rows->labels[i]] == DKVB_FORGET)
                 return true;
-        for (size_t i = 0; i < part->id_count; i++)
-            if (dkvb__coderows_find(rows, part->ids[i]) < rows->n)
-                return true;
     }
+    for (size_t i = 0; i < part->id_count; i++)
+        if (dkvb__codeset_has(set, part->ids[i]))
+            return true;
     return false;
 }
 
@@ -362,23 +359,30 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Whether a codeset tells that rows were removed from it, and the model was trained as it is now: after a purge no
- * commitment can be checked. Removed rows alone prove nothing, since the model may be an older one. */
-static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, bool *removed)
-{
-    *removed = part->id_count > 0;
-    for (size_t i = 0; *removed && i < part->id_count; i++)
-        *removed = dkvb_codeset_was_removed(p->set, part->ids[i]);
-    if (*removed && dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK) {
-        dkvb_status rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
+/* Whether the model was trained on the rows of the codeset as they are now. */
+enum fit { UNKNOWN, FITS, FITS_NOT };
 
-        if (rc)
-            return rc;
-        *removed = dkvb__replay_check(p->model, p->set, NULL, 0, p->run) == DKVB_OK;
-    } else {
-        *removed = false;
+/* Whether a codeset tells that rows were removed from it, and the model was trained as it is now: after a purge no
+ * commitment can be checked. Removed rows alone prove nothing, since the model may be an older one. `fit` is found for
+ * the first request that needs it, since it takes a look at every code. */
+static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
+{
+    dkvb_status rc = DKVB_OK;
+
+    *removed = false;
+    for (size_t i = 0; i < part->id_count; i++)
+        if (!dkvb_codeset_was_removed(p->set, part->ids[i]))
+            return DKVB_OK;
+    if (part->id_count > 0 && *fit == UNKNOWN) {
+        *fit = FITS_NOT;
+        if (dkvb__codeset_check(p->set, p->model->codebooks) == DKVB_OK) {
+            rc = dkvb__plan_need_codes(p, DKVB_PART_TRAINING);
+            if (!rc && dkvb__replay_check(p->model, p->set, NULL, 0, p->run) == DKVB_OK)
+                *fit = FITS;
+        }
     }
-    return DKVB_OK;
+    *removed = part->id_count > 0 && *fit == FITS;
+    return rc;
 }
 
 /* Requests that the model has forgotten already. Where rows are to be deleted, and the codeset still has them, the
@@ -388,6 +392,7 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     const struct dkvb__journal *j = &p->model->journal;
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
+    enum fit fit = UNKNOWN;
     uint8_t *scratch = dkvb__alloc(&plan->mem, plan->classes, 1);
     dkvb_status rc = scratch ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
 
@@ -403,7 +408,7 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
                 part->entry = e + 1;
             }
         if (!part->already && p->set)
-            rc = removed_before(p, part, &part->already);
+            rc = removed_before(p, part, &fit, &part->already);
         plan->info.forgotten += part->already;
     }
     dkvb__free(&plan->mem, scratch);
@@ -547,8 +552,7 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     char what[CALLED];
 
     for (size_t j = 0; j < part->id_count; j++)
-        if (dkvb__coderows_find(&set->part[0], part->ids[j]) == set->part[0].n &&
-            dkvb__coderows_find(&set->part[1], part->ids[j]) == set->part[1].n)
+        if (!dkvb__codeset_has(set, part->ids[j]))
             return fail_at(part->line, dkvb__fail(DKVB_ENOTFOUND, "%s: the codes have no such row (any more)",
                                                   called(what, part, j)));
     return DKVB_OK;
