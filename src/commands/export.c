@@ -95,15 +95,7 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
         return;
     }
     json_open(NULL, '{');
-    json_count("codebooks", info->codebooks);
-    json_count("keys", info->keys);
-    json_count("key_dim", info->key_dim);
-    json_count("input_dim", info->input_dim);
-    json_count("classes", info->classes);
-    json_count("top_k", info->top_k);
-    json_bool("normalize", info->normalize != 0);
-    json_bool("whitened", whitened);
-    json_real("temperature", info->temperature);
+    output_shape(info, whitened);
     json_real("seconds", seconds);
     json_close('}');
 }

@@ -49,15 +49,7 @@ static int print_json(const struct inspect *it)
     json_count("format_major", info->format_major);
     json_count("format_minor", info->format_minor);
     json_text("birth", it->birth);
-    json_count("codebooks", info->codebooks);
-    json_count("keys", info->keys);
-    json_count("key_dim", info->key_dim);
-    json_count("input_dim", info->input_dim);
-    json_count("classes", info->classes);
-    json_count("top_k", info->top_k);
-    json_bool("normalize", info->normalize != 0);
-    json_bool("whitened", it->codebooks.whitened != 0);
-    json_real("temperature", info->temperature);
+    output_shape(info, it->codebooks.whitened != 0);
     if (it->lengths) {
         json_open("row_lengths", '[');
         json_real(NULL, it->codebooks.least_length);

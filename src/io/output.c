@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "io/args.h"
+#include "io/json.h"
 #include "io/progress.h"
 #include "tool.h"
 
@@ -215,4 +216,17 @@ bool hex_parse(const char *text, uint8_t *bytes, size_t size)
         bytes[i / 2] = (uint8_t)(bytes[i / 2] << 4 | (digit - digits) % 16);
     }
     return true;
+}
+
+void output_shape(const dkvb_model_info *info, bool whitened)
+{
+    json_count("codebooks", info->codebooks);
+    json_count("keys", info->keys);
+    json_count("key_dim", info->key_dim);
+    json_count("input_dim", info->input_dim);
+    json_count("classes", info->classes);
+    json_count("top_k", info->top_k);
+    json_bool("normalize", info->normalize != 0);
+    json_bool("whitened", whitened);
+    json_real("temperature", info->temperature);
 }

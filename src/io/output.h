@@ -85,4 +85,7 @@ const char *hex_text(const uint8_t *bytes, size_t size, char *text);
 /* True if `text` is 2 * size digits, of either case, and nothing else. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
+/* Fields of JSON: the shape of a model, and what comes of rows before they are searched and of logits after. */
+void output_shape(const dkvb_model_info *info, bool whitened);
+
 #endif
