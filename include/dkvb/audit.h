@@ -45,8 +45,9 @@
 extern "C" {
 #endif
 
-/** Who was forgotten: all training rows of some classes, or some rows. Start from `DKVB_AUDIT_REQUEST_INIT`. With
- * neither, the classes that the forgettings in force of the model's journal asked for (unlearn.h). */
+/** A request names those who were forgotten: all training rows of some classes, or some rows. One that names nobody
+ * stands for the classes that forgettings in force in the model's journal asked for (unlearn.h). Start from
+ * `DKVB_AUDIT_REQUEST_INIT`. */
 typedef struct dkvb_audit_request {
     size_t struct_size;     /**< sizeof(dkvb_audit_request), set by INIT */
     const uint8_t *classes; /**< `uint8_t[classes]` of the model, DKVB_FORGET (choose.h) where one was; or NULL */
@@ -99,7 +100,7 @@ typedef struct dkvb_audit_options {
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
-/* Who is measured. Values are part of the ABI. */
+/* Subjects: the models that are measured. Values are part of the ABI. */
 enum {
     DKVB_AUDIT_MODEL = 0,     /**< the audited one, under its mask */
     DKVB_AUDIT_BEFORE = 1,    /**< what there was to forget; if it was given */
@@ -110,7 +111,8 @@ enum {
     DKVB_AUDIT_SUBJECTS = 5
 };
 
-/* What is measured of them; keys are these words in lower case. Values are part of the ABI. */
+/* Figures: what is measured of each subject. The key of a figure is its word here in lower case. Values are part of the
+ * ABI. */
 enum {
     DKVB_AUDIT_MEMBERSHIP_LOSS = 0,
     DKVB_AUDIT_MEMBERSHIP_FITTED = 1,

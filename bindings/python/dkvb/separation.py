@@ -18,7 +18,7 @@ class Separation:
     counts: np.ndarray  # uint32[L][C][K]: rows of a class that select a pair
     pairs_selected: np.ndarray  # uint64[L]: pairs that any row of the class selects
     pairs_exclusive: np.ndarray  # uint64[L]: of them, those that no other class selects
-    nearest: np.ndarray  # int32[L]: the other class of largest weighted overlap; -1: there is none
+    nearest: np.ndarray  # int32[L]: the class that each overlaps with most, by weighted Jaccard; -1 where there is no other
     overlap: np.ndarray  # float64[L]: with that
     jaccard: np.ndarray  # float64[L][L]: overlap of the sets of selected pairs
     weighted: np.ndarray  # float64[L][L]: overlap of the shares of rows that select a pair
