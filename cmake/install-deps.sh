@@ -70,7 +70,7 @@ look_for_ci() {
   needs "clang's sanitizers" builds clang c 'int main(void) { return 0; }' -fsanitize=address,undefined
   needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
   # Large, and one test is all that looks at them, and is skipped without: where CI runs, not on every system there is.
-  ! has apt-get || needs "Python's PyTorch and Pillow" /usr/bin/python3 -c 'import torch, PIL'
+  ! has apt-get || needs "PyTorch, scikit-learn and Pillow for Python" /usr/bin/python3 -c 'import torch, sklearn, scipy, PIL'
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
   ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
 }
@@ -140,7 +140,7 @@ if wants_tests; then
   arch="$arch cmocka openblas python python-numpy python-pillow"
 fi
 if wants_ci; then
-  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-pil clang-format cppcheck"
+  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-scipy python3-pil clang-format cppcheck"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"
