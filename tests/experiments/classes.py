@@ -110,4 +110,5 @@ def measure(options):
         yield halves
 
 
-evidence.main(__doc__, measure)
+if __name__ == "__main__":
+    evidence.main(__doc__, measure)

@@ -1,0 +1,65 @@
+"""Does the overlap of two classes foretell what forgetting one does to the other?
+
+Each class is forgotten alone by `suppress`; for each couple (forgotten, other) the change of the other's test accuracy
+stands beside their weighted overlap (docs/separation.md), which is known before anything is masked.
+"""
+import tempfile
+
+import evidence
+import numpy as np
+from classes import SETS, Trained, accuracy
+from evidence import Table, mean
+
+import dkvb
+
+BANDS = [(0.0, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 1.0)]
+MOST = 20  # classes of a set that are forgotten
+
+
+def couples(data, trained, most):
+    """Overlap and change of the other class, for each couple; overlap with the nearest and pairs, for each class."""
+    with trained.open() as model:
+        rows, info, before = trained.codeset.rows("training"), model.info, model.predict(data.test_x)
+    found = dkvb.separation(rows.codes, rows.labels, info.keys, data.classes)
+    of_couples, of_classes = [], []
+    for label in evidence.spread(data.classes, most):
+        model = trained.open()
+        plan = model.plan_forget(classes=[label], codeset=trained.codeset, force=True)
+        model.apply(plan, trained.codeset)
+        after = model.predict(data.test_x)
+        of_classes.append((found.overlap[label], plan.info.pairs))
+        for other in range(data.classes):
+            if other != label:
+                own = data.test_y == other
+                of_couples.append((found.weighted[label, other],
+                                   accuracy(after, data.test_y, own) - accuracy(before, data.test_y, own)))
+    return np.array(of_couples), np.array(of_classes)
+
+
+def measure(options):
+    table = Table("overlap", ["data", "overlap", "couples", "change of the other class", "least, most"],
+                  note="Units are couples of classes, of all seeds together; test rows. Requests are forced where the guard refuses.")
+    told = Table("foretold", ["data", "overlap and change", "overlap and size of the change",
+                              "overlap with the nearest class and pairs"], digits=2,
+                 note="Coefficients of correlation (Pearson), one for each seed. Units are seeds.")
+    with tempfile.TemporaryDirectory() as work:
+        for name, title in SETS.items():
+            if name not in (("clinc150",) if options.quick else ("cifar10", "fashion", "clinc150")):
+                continue
+            data = evidence.load(options, name)
+            seeds = [couples(data, Trained(work, data, seed), 2 if options.quick else MOST)
+                     for seed in range(options.seeds)]
+            together = np.concatenate([of_couples for of_couples, _ in seeds])
+            for low, high in BANDS:
+                inside = together[(together[:, 0] >= low) & (together[:, 0] < high), 1]
+                if len(inside):
+                    table.add(title, f"{low:g} to {high:g}", str(len(inside)), mean(inside),
+                              f"{inside.min():+.3f}, {inside.max():+.3f}".replace("-", "−").replace("0.", "."))
+            told.add(title, *(mean([np.corrcoef(*columns(seed))[0, 1] for seed in seeds]) for columns in (
+                lambda s: (s[0][:, 0], s[0][:, 1]), lambda s: (s[0][:, 0], abs(s[0][:, 1])),
+                lambda s: (s[1][:, 0], s[1][:, 1]))))
+    yield table
+    yield told
+
+
+evidence.main(__doc__, measure)
