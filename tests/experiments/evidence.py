@@ -16,6 +16,7 @@ import math
 import os
 import re
 import shlex
+import struct
 import sys
 import tempfile
 import time
@@ -170,6 +171,39 @@ def auroc(positive, negative):
     ranks = _stats().rankdata(np.concatenate([positive, negative]))
     n, m = len(positive), len(negative)
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+
+
+# Models
+
+
+def margins(logits, labels):
+    """log(p / (1 - p)) of the label of each row, `float64[n]`: ranks rows as their loss does, and does not saturate."""
+    logits = np.asarray(logits, np.float64)
+    label = logits[np.arange(len(logits)), labels]
+    others = logits.copy()
+    others[np.arange(len(logits)), labels] = -np.inf
+    top = others.max(axis=1)
+    return label - top - np.log(np.exp(others - top[:, None]).sum(axis=1))
+
+
+def sections(model):
+    """Sections of the file that a model is saved to (docs/format.md), name -> bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.dkvb"
+        model.save(path)
+        data = path.read_bytes()
+    found = {}
+    for i in range(struct.unpack_from("<I", data, 24)[0]):
+        name, _, _, offset, length, _ = struct.unpack_from("<16sIIQQQ", data, 64 + 64 * i)
+        found[name.rstrip(b"\0").decode()] = data[offset:offset + length]
+    return found
+
+
+def differing(one, other):
+    """Names of the sections in which the files of two models differ, but for the journal with its terms and evidence."""
+    one, other = sections(one), sections(other)
+    return sorted(name for name in (one.keys() | other.keys()) - {"journal", "terms", "evidence"}
+                  if one.get(name) != other.get(name))
 
 
 # Tables
