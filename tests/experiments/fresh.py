@@ -1,0 +1,62 @@
+"""A trained model and its codeset that every forgetting begins anew from: both are in files, since forgetting changes them."""
+from pathlib import Path
+
+import numpy as np
+
+import evidence  # noqa: F401  finds the bindings
+
+import dkvb
+
+
+class Fresh:
+    """What one seed has trained. Codes are kept, so that nothing is searched again after loading."""
+
+    def __init__(self, x, y, seed, where, name="", **settings):
+        self.paths = Path(where) / f"{name}{seed}.dkvb", Path(where) / f"{name}{seed}.codes"
+        self.model, codeset, self.report = dkvb.fit(x, y, codeset=True, keep="codes", seed=seed, **settings)
+        self.model.save(self.paths[0])
+        codeset.save(self.paths[1])
+        codeset.close()
+
+    def load(self):
+        return dkvb.Model.load(self.paths[0]), dkvb.Codeset.load(self.paths[1])
+
+    def codeset(self):
+        return dkvb.Codeset.load(self.paths[1])
+
+    def forget(self, strength, **who):
+        """A copy of the model that has forgotten, what refused the plan (None: nothing; forced then), and the pairs."""
+        with self.codeset() as codeset:
+            model = dkvb.Model.load(self.paths[0])
+            refused, pairs = forget(model, codeset, strength, **who)
+        return model, refused, pairs
+
+    def never_taught(self, gone):
+        """Values trained from zero, on the same keys, on the rows of the other classes only. `gone` are labels."""
+        with self.codeset() as codeset, self.model.codebooks as codebooks:
+            rows, training = codeset.rows("training"), codeset.sessions[0].training
+            model = dkvb.Model(codebooks, self.model.info.classes, self.model.info.top_k)
+        left = ~np.isin(rows.labels, gone)
+        model.train(rows.codes[left], rows.labels[left], ids=rows.ids[left], **training)
+        model.values_dtype = self.model.values_dtype
+        return model.values
+
+    def remove(self):
+        self.model.close()
+        for path in self.paths:
+            path.unlink()
+
+
+def forget(model, codeset, strength, **who):
+    """Plan and apply, by force where the plan is refused. Returns what refused it, or None, and the pairs asked for."""
+    how = {"codeset": codeset, "strength": strength, **({"keys": "keep"} if strength == "exact" else {}), **who}
+    with model.plan_forget(**how) as plan:
+        refused = plan.info.refused
+        if not refused:
+            pairs = plan.info.pairs
+            model.apply(plan, codeset)
+    if refused:
+        with model.plan_forget(force=True, **how) as plan:
+            pairs = plan.info.pairs
+            model.apply(plan, codeset)
+    return refused, pairs

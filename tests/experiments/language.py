@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Sentences of clinc150: can an intent be forgotten, and do its sentences then count as out of scope?
+
+Rows are sentences of 150 intents. 20 intents, evenly spread, are forgotten one by one and all together, by `suppress`
+(budget found on held-out rows) and by `exact`, whose values are those of a model trained without the intents on the
+same keys: that is checked once, bit by bit. Measured on test rows: accuracy on the forgotten intents and on the others;
+how well a score tells sentences of the known intents from the 1,000 out-of-scope rows, as AUROC; and how well it tells
+them from the test sentences of the forgotten intents. A row that the model abstains on counts as most out of scope.
+
+The score of the headline is chosen without test and out-of-scope rows: 10 other intents are left out of training, and
+the score that tells held-out rows of known intents from the training rows of those best is taken.
+"""
+import tempfile
+from dataclasses import dataclass
+
+import numpy as np
+
+import evidence
+from fresh import Fresh
+
+import dkvb
+
+
+@dataclass
+class Task:
+    """What one seed trains and is measured on."""
+
+    options: object
+    data: evidence.Set
+    oos: np.ndarray  # rows of no intent
+    forgotten: list  # labels
+    shape: dict  # settings of fit()
+
+
+# Scores: the larger, the more in scope
+
+
+def scores(model, logits, answered):
+    """Each score of every row, -inf where the model abstained. Logits are float32[n][classes]."""
+    info = model.info
+    ordered = np.partition(logits, -2, axis=1)
+    top = ordered[:, -1].astype(float)
+    # Energy: log of the sum of exp(logits), of Liu et al. 2020 (arXiv 2010.03759), with the sign turned.
+    energy = top + np.log(np.exp(logits - ordered[:, -1:]).sum(axis=1, dtype=float))
+    found = {"probability": dkvb.softmax(logits, info.temperature, info.temperature_power).max(axis=1).astype(float),
+             "logit": top, "energy": energy, "margin": top - ordered[:, -2]}
+    return {name: np.where(answered, score, -np.inf) for name, score in found.items()}
+
+
+SCORES = ("probability", "logit", "energy", "margin")
+
+
+class Rows:
+    """Test rows, then out-of-scope rows, searched once for a model of one seed."""
+
+    def __init__(self, task, model):
+        self.x = np.concatenate([task.data.test_x, task.oos])
+        self.y = np.concatenate([task.data.test_y, np.full(len(task.oos), -1, np.int32)])
+        self.codes = model.search(self.x)
+        self.before = self.answer(model)
+
+    def answer(self, model):
+        """Answers (-1: abstained) and scores of all rows."""
+        codes = model.refresh(self.x, self.codes) if model.info.masked_pairs else self.codes
+        logits = model.decode(codes)
+        answers = np.where(logits.any(axis=1), dkvb.argmax(logits), -1)  # logits of abstained rows are all 0
+        return answers, scores(model, logits, answers >= 0)
+
+    def measure(self, answered, gone):
+        """Figures of what answer() returned, where the intents `gone` are not counted among the others."""
+        answers, found = answered
+        is_gone, is_oos = np.isin(self.y, gone), self.y < 0
+        kept = ~is_gone & ~is_oos
+        return {"forget": float((answers == self.y)[is_gone].mean()) if gone else np.nan,
+                "others": float((answers == self.y)[kept].mean()),
+                "oos": {name: evidence.auroc(s[kept], s[is_oos]) for name, s in found.items()},
+                "gone": {name: evidence.auroc(s[kept], s[is_gone]) if gone else np.nan for name, s in found.items()}}
+
+
+class Trained(Fresh):
+    """The model of one seed and the rows that it is measured on."""
+
+    def __init__(self, task, seed, where):
+        super().__init__(task.data.x, task.data.y, seed, where, **task.shape)
+        self.task, self.rows = task, Rows(task, self.model)
+
+
+def choose(trained):
+    """The AUROC of each score on training rows: held-out rows of known intents, and rows of 10 intents left out."""
+    task = trained.task
+    classes = np.setdiff1d(np.arange(task.data.classes), task.forgotten)
+    left_out = [int(classes[i]) for i in evidence.spread(len(classes), min(10, len(classes) // 4))]
+    with trained.codeset() as codeset:
+        held, known = codeset.rows("held_out"), codeset.rows("training")
+    model, _, _ = trained.forget("exact", classes=left_out)
+    inside = held.codes[~np.isin(held.labels, left_out)][:, :, :model.info.top_k]
+    outside = known.codes[np.isin(known.labels, left_out)]
+    found = [scores(model, model.decode(codes), model.classify(codes) >= 0)
+             for codes in (np.ascontiguousarray(inside), outside)]
+    return {name: evidence.auroc(found[0][name], found[1][name]) for name in SCORES}
+
+
+# Other ways on the same rows
+
+
+def references(task, gone):
+    """AUROC of logistic regression's largest probability and of the nearest training row, without the intents `gone`."""
+    linear = evidence.package("sklearn.linear_model")
+    data, here = task.data, ~np.isin(task.data.y, gone)
+    kept, was = (np.isin(data.test_y, gone, invert=invert) for invert in (True, False))
+    model = linear.LogisticRegression(C=10.0, max_iter=200).fit(data.x[here], data.y[here])
+    x, known = np.concatenate([data.test_x, task.oos]), data.x[here]
+    unit = lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    found = {}
+    for name, score, right in (
+            ("logistic regression", model.predict_proba(x).max(axis=1), model.predict(data.test_x) == data.test_y),
+            ("nearest training row", (nearest := unit(x) @ unit(known).T).max(axis=1),
+             data.y[here][nearest[:len(data.test_y)].argmax(axis=1)] == data.test_y)):
+        test, oos = score[:len(data.test_y)], score[len(data.test_y):]
+        found[name] = {"others": float(right[kept].mean()), "oos": evidence.auroc(test[kept], oos),
+                       "gone": evidence.auroc(test[kept], test[was]) if gone else np.nan}
+    return found
+
+
+# Tables
+
+
+def task_of(options):
+    data = evidence.load(options, "clinc150")
+    oos = evidence.array(evidence.folder(options) / "clinc150" / "oos_x.npy")
+    if not options.quick:
+        return Task(options, data, oos, evidence.spread(data.classes, options.intents), {})
+    few, test = data.y < 24, data.test_y < 24
+    data = evidence.Set(data.name, data.x[few], data.y[few], data.test_x[test], data.test_y[test], data.names[:24])
+    return Task(options, data, oos[:200], [5, 17], {"codebooks": 128, "whiten": "never"})
+
+
+def measure(options):
+    task = task_of(options)
+    n = len(task.forgotten)
+    whole = evidence.Table("language", ["forgotten", "pairs, median", "refused", "forgotten intents, pooled", "others",
+                                        "others, change", "least", "out of scope, AUROC", "change",
+                                        "forgotten as out of scope, AUROC"])
+    seeds = range(options.seeds)
+    units = {}  # (strength, how) to a list of (seed, figures, figures before on the same rows, refused, pairs)
+    chosen, by_score = [], {}
+    with tempfile.TemporaryDirectory() as where:
+        for seed in seeds:
+            trained = Trained(task, seed, where)
+            chosen.append(choose(trained))
+            before = trained.rows.measure(trained.rows.before, [])
+            units.setdefault(("before", ""), []).append((before, before, None, 0))
+            print(f"  seed {seed}: accuracy {before['others']:.4f}, chosen by {chosen[-1]}", flush=True)
+            for strength in ("suppress", "exact"):
+                sets = [[label] for label in task.forgotten] if strength == "suppress" or seed == 0 else []
+                for gone in [*sets, task.forgotten]:
+                    model, refused, pairs = trained.forget(strength, classes=gone)
+                    same_rows = trained.rows.measure(trained.rows.before, gone)
+                    after = trained.rows.measure(trained.rows.answer(model), gone)
+                    how = "one by one" if len(gone) < n else f"all {n}"
+                    units.setdefault((strength, how), []).append((after, same_rows, refused, pairs))
+                    print(f"  seed {seed} {strength} {gone if len(gone) < n else how}: forget {after['forget']:.4f}, "
+                          f"others {after['others']:.4f} ({after['others'] - same_rows['others']:+.4f}), refused {refused}",
+                          flush=True)
+                    if strength == "exact" and seed == 0 and len(gone) == n:
+                        same = np.array_equal(model.values, trained.never_taught(gone))
+    score = max(SCORES, key=lambda name: np.mean([found[name] for found in chosen]))
+    tests = len(task.data.test_y) // task.data.classes
+    whole.note = (f"Units: {options.seeds} seeds × {n} intents ({tests} test sentences each); `exact` one by one of seed 0 only. "
+                  f"Score: {score}, chosen on training rows. The values of `exact` are "
+                  f"{'bit for bit those' if same else '**not** those'} of a training without the rows (all {n}, seed 0).")
+    for (strength, how), found in units.items():
+        after, before = [f[0] for f in found], [f[1] for f in found]
+        change = [a["others"] - b["others"] for a, b in zip(after, before)]
+        gone = evidence.mean([a["gone"][score] for a in after])
+        was = evidence.mean([b["gone"][score] for b in before])
+        whole.add(f"{strength}, {how}" if how else "nothing", str(int(np.median([f[3] for f in found]))) if strength == "suppress" else "–",
+                  str(sum(f[2] is not None for f in found)) + f" of {len(found)}" if how else "–",
+                  evidence.mean([a["forget"] for a in after]), evidence.mean([a["others"] for a in after]),
+                  evidence.paired([a["others"] for a in after], [b["others"] for b in before]) if how else "–",
+                  float(min(change)) if how else "–",
+                  evidence.mean([a["oos"][score] for a in after]),
+                  evidence.paired([a["oos"][score] for a in after], [b["oos"][score] for b in before]) if how else "–",
+                  f"{gone.text(4)} (before {was.text(4)})" if how else "–")
+        if how:
+            what = f"{strength}, {how}"
+            whole.bar(f"{what}, accuracy on forgotten intents", float(np.mean([a["forget"] for a in after])), "<=", .01)
+            whole.bar(f"{what}, change of the others", float(np.mean(change)), ">=", -.002)
+            whole.bar(f"{what}, change of out-of-scope AUROC",
+                      float(np.mean([a["oos"][score] - b["oos"][score] for a, b in zip(after, before)])), ">=", -.005)
+            whole.bar(f"{what}, AUROC of forgotten sentences as out of scope", gone.mean, ">=", .85)
+    yield whole
+
+    every = evidence.Table("language-scores", ["score", "chosen by, training rows", "others, before", "out of scope, before",
+                                               f"suppress, all {n}", f"exact, all {n}", "forgotten as out of scope, suppress",
+                                               "exact", "suppress, one by one", "exact, one by one"])
+    every.note = "AUROC. Others: accuracy on test rows of all intents. The two references are trained again without the intents."
+    for name in SCORES:
+        pick = lambda key, what: evidence.mean([f[0][what][name] for f in units[key]])
+        every.add(name, evidence.mean([found[name] for found in chosen]),
+                  evidence.mean([f[0]["others"] for f in units["before", ""]]), pick(("before", ""), "oos"),
+                  *(pick((s, f"all {n}"), what) for what in ("oos", "gone") for s in ("suppress", "exact")),
+                  *(pick((s, "one by one"), "gone") for s in ("suppress", "exact")))
+    first, second = references(task, []), references(task, task.forgotten)
+    for name in first:
+        every.add(name, "–", first[name]["others"], first[name]["oos"], "–", second[name]["oos"], "–", second[name]["gone"],
+                  "–", "–")
+    yield every
+
+
+if __name__ == "__main__":
+    evidence.main(__doc__, measure, seeds=3, options=[
+        ("--intents", {"type": int, "default": 20, "help": "so many intents are forgotten, evenly spread (20)"})])
