@@ -6,8 +6,13 @@
  * comes as an estimate with an interval, and again as a difference to the retrained model, row by row.
  *
  * - *Membership*: can the forgotten rows (members) be told from rows that were never trained on (others)?
- * - *Answers*: are test rows answered as by the retrained model?
+ * - *Answers*: are training and test rows answered as by the retrained model?
  * - *Recovery*: what does somebody get back who has the model and a few rows?
+ *
+ * Two questions are asked. *Untraining*: do these rows still have an influence? Membership and answers ask this;
+ * training again without the rows is the reference, and strength `exact` does it. *Unlearning*: does the model still
+ * answer the concept, or can somebody make it? Answers of the class and recovery ask this, and strength `suppress` is
+ * meant for it. A mask does not untrain.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
@@ -92,11 +97,13 @@ typedef struct dkvb_audit_options {
     uint64_t seed;                   /**< of the audit's own draws */
     dkvb_stage_fn stage;             /**< a stage begins: "search", "refresh", "shadows", "attacks"; or NULL */
     void *user;                      /**< handed to `stage` */
+    uint32_t references;             /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
+                                          used; only references beyond `shadows` are trained in addition */
 } dkvb_audit_options;
 
 #define DKVB_AUDIT_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_audit_options), 0, 0, 0, 64, 0, 0, 0                                                               \
+        sizeof(dkvb_audit_options), 0, 0, 0, 64, 0, 0, 0, 2                                                            \
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
@@ -133,15 +140,30 @@ enum {
     DKVB_AUDIT_RELEARN_50_REST = 16,
     DKVB_AUDIT_MASK_MEMBERS = 17,
     DKVB_AUDIT_MASK_CLASS = 18,
-    DKVB_AUDIT_FIGURES = 19
+    DKVB_AUDIT_MEMBERSHIP_RMIA = 19,
+    DKVB_AUDIT_ACCURACY_FORGOTTEN = 20,
+    DKVB_AUDIT_ACCURACY_RETAINED = 21,
+    DKVB_AUDIT_ACCURACY_TEST = 22,
+    DKVB_AUDIT_AVERAGE_GAP = 23,
+    DKVB_AUDIT_PROTOTYPES_1_CLASS = 24,
+    DKVB_AUDIT_PROTOTYPES_1_REST = 25,
+    DKVB_AUDIT_PROTOTYPES_3_CLASS = 26,
+    DKVB_AUDIT_PROTOTYPES_3_REST = 27,
+    DKVB_AUDIT_PROTOTYPES_10_CLASS = 28,
+    DKVB_AUDIT_PROTOTYPES_10_REST = 29,
+    DKVB_AUDIT_FIGURES = 30
 };
 
 /* What a figure is of. Values are part of the ABI. */
 enum {
-    DKVB_AUDIT_AUC_MEMBERS = 0, /**< area under the ROC curve: forgotten rows against test rows of their classes */
-    DKVB_AUDIT_AUC_CLASS = 1,   /**< the same: test rows of the classes against all others */
-    DKVB_AUDIT_SHARE_CLASS = 2, /**< share of the test rows of the classes */
-    DKVB_AUDIT_SHARE_REST = 3   /**< share of the other test rows */
+    DKVB_AUDIT_AUC_MEMBERS = 0,     /**< area under the ROC curve: forgotten rows against test rows of their classes */
+    DKVB_AUDIT_AUC_CLASS = 1,       /**< the same: test rows of the classes against all others */
+    DKVB_AUDIT_SHARE_CLASS = 2,     /**< share of the test rows of the classes */
+    DKVB_AUDIT_SHARE_REST = 3,      /**< share of the other test rows */
+    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< share of the forgotten training rows */
+    DKVB_AUDIT_SHARE_RETAINED = 5,  /**< share of the retained training rows */
+    DKVB_AUDIT_SHARE_TESTS = 6,     /**< share of all test rows */
+    DKVB_AUDIT_GAP = 7              /**< mean distance of four figures to those of the retrained model */
 };
 
 /** A figure and its 95 % interval. Three numbers, and never more. */
@@ -158,12 +180,14 @@ typedef struct dkvb_audit_figure {
     const char *title;         /**< the same in words: "loss threshold" … */
     const char *verdict;       /**< the sign of the difference for certain: "as retrained", "more than retrained",
                                     "less than retrained"; "" unless measured */
-    uint32_t kind;             /**< DKVB_AUDIT_AUC_… or DKVB_AUDIT_SHARE_… */
+    uint32_t kind;             /**< DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP */
     uint32_t measured;         /**< 0: left out, or there were no rows to measure it on; all numbers are NaN then */
     dkvb_audit_estimate value; /**< what was found */
     dkvb_audit_estimate difference; /**< less that of the retrained model, paired row by row */
     dkvb_audit_estimate tpr_1;      /**< AUC of members: share of them found at 1 % false alarms; else NaN */
     dkvb_audit_estimate tpr_01;     /**< the same at 0.1 % */
+    dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained; else NaN, and
+                                         where the retrained AUC is 0 */
 } dkvb_audit_figure;
 
 /** What an audit found. The library makes it and takes it back; later versions add members at its end. */
@@ -176,9 +200,11 @@ typedef struct dkvb_audit_report {
     uint64_t rest;                    /**< all other test rows */
     uint64_t masked_pairs;            /**< of the audited model */
     uint64_t purged_pairs;            /**< of the audited model */
-    uint32_t shadows;                 /**< shadow models that were trained */
+    uint32_t shadows;                 /**< shadow models of the likelihood-ratio attack */
     const dkvb_outside *outside;      /**< training rows outside the scale of the keys */
     const dkvb_outside *test_outside; /**< test rows outside it */
+    uint64_t retained;                /**< training rows that were not forgotten */
+    uint32_t references;              /**< reference models of RMIA */
 } dkvb_audit_report;
 
 /**

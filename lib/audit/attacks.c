@@ -3,6 +3,7 @@
 
 #include "audit/fitted.h"
 #include "audit/recovery.h"
+#include "audit/rmia.h"
 #include "audit/run.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -25,6 +26,14 @@ size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure)
         return a->tests;
     case DKVB_AUDIT_SHARE_CLASS:
         return a->class_tests;
+    case DKVB_AUDIT_SHARE_FORGOTTEN:
+        return a->members;
+    case DKVB_AUDIT_SHARE_RETAINED:
+        return a->retains;
+    case DKVB_AUDIT_SHARE_TESTS:
+        return a->tests;
+    case DKVB_AUDIT_GAP:
+        return 0;
     default:
         return a->tests - a->class_tests;
     }
@@ -103,30 +112,35 @@ static bool selects_nothing(const struct dkvb__audit *a, const uint16_t *code)
     return true;
 }
 
-/* Answers to the test rows, the largest logit after the constant was added to those of the class; -1 for a row without
- * a key left. */
+/* Answer to a row: the class of the largest logit after the constant was added to those of the classes of forgotten
+ * rows; -1 for a row without a key left. */
+static int32_t answer_of(const struct dkvb__audit *a, const struct dkvb__subject *s, const float *logits,
+                         const uint16_t *code, double constant)
+{
+    int32_t answer = -1;
+    double most = 0.0;
+
+    if (selects_nothing(a, code))
+        return -1;
+    for (uint32_t l = 0; l < a->classes; l++) {
+        double logit = (double)logits[l] + (a->marks[l] ? constant : 0.0);
+
+        if ((s->dropped && s->dropped[l]) || (answer >= 0 && logit <= most))
+            continue;
+        most = logit;
+        answer = (int32_t)l;
+    }
+    return answer;
+}
+
 static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s,
                                 double constant)
 {
     const uint16_t *codes = s->coded->all + a->n * a->code;
     dkvb_status rc = decode(a, model, codes, a->tests);
 
-    for (size_t i = 0; !rc && i < a->tests; i++) {
-        const float *logits = a->logits + i * a->classes;
-        double most = 0.0;
-
-        a->answers[i] = -1;
-        for (uint32_t l = 0; l < a->classes; l++) {
-            double logit = (double)logits[l] + (a->marks[l] ? constant : 0.0);
-
-            if ((s->dropped && s->dropped[l]) || (a->answers[i] >= 0 && logit <= most))
-                continue;
-            most = logit;
-            a->answers[i] = (int32_t)l;
-        }
-        if (selects_nothing(a, codes + i * a->code))
-            a->answers[i] = -1;
-    }
+    for (size_t i = 0; !rc && i < a->tests; i++)
+        a->answers[i] = answer_of(a, s, a->logits + i * a->classes, codes + i * a->code, constant);
     return rc;
 }
 
@@ -145,12 +159,41 @@ static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figur
     return rc;
 }
 
+/* Right answers to forgotten and to retained training rows. */
+static dkvb_status measure_training(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    double **rows = a->rows[s->who];
+    size_t members = 0, retained = 0;
+    dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_ACCURACY_FORGOTTEN);
+
+    if (!rc)
+        rc = make_rows(a, s->who, DKVB_AUDIT_ACCURACY_RETAINED);
+    if (!rc)
+        rc = decode(a, s->model, s->coded->all, a->n);
+    for (size_t r = 0; !rc && r < a->n; r++) {
+        double right;
+
+        if (a->labels[r] < 0)
+            continue;
+        right = answer_of(a, s, a->logits + r * a->classes, s->coded->all + r * a->code, 0.0) == a->labels[r];
+        if (a->forgotten[r])
+            rows[DKVB_AUDIT_ACCURACY_FORGOTTEN][members++] = right;
+        else
+            rows[DKVB_AUDIT_ACCURACY_RETAINED][retained++] = right;
+    }
+    return rc ? rc : finish_step(a);
+}
+
 static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     dkvb_status rc = answer_tests(a, s->model, s, 0.0);
 
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_ACCURACY_CLASS, a->test_y, 1);
+    if (!rc)
+        rc = make_rows(a, s->who, DKVB_AUDIT_ACCURACY_TEST);
+    for (size_t i = 0; !rc && i < a->tests; i++)
+        a->rows[s->who][DKVB_AUDIT_ACCURACY_TEST][i] = a->answers[i] == a->test_y[i];
     if (!rc && s->who == DKVB_AUDIT_RETRAINED)
         memcpy(a->reference, a->answers, a->tests * sizeof *a->answers);
     else if (!rc)
@@ -165,9 +208,11 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = steps_of(a);
-    double **rows = a->rows[s->who];
+    double **rows = a->rows[s->who], *shadows = NULL; /* margins of the shadows through the subject's view */
     dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
+    if (a->shadows > 0)
+        shadows = a->margins + (size_t)s->view * a->shadows * a->targets;
     how.seed = a->o.seed;
     if (!rc)
         rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_FITTED);
@@ -180,8 +225,13 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     if (!rc && a->o.shadows > 0)
         rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LIRA);
     if (!rc && a->o.shadows > 0)
-        rc = dkvb__audit_lira(a->margins + (size_t)s->view * a->o.shadows * a->targets, a->inside, a->o.shadows,
-                              a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS], rows[DKVB_AUDIT_MEMBERSHIP_LIRA]);
+        rc = dkvb__audit_lira(shadows, a->inside, a->o.shadows, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
+                              rows[DKVB_AUDIT_MEMBERSHIP_LIRA]);
+    if (!rc && a->o.references > 0)
+        rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_RMIA);
+    if (!rc && a->o.references > 0)
+        rc = dkvb__audit_rmia(shadows, a->o.references, a->member, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
+                              rows[DKVB_AUDIT_MEMBERSHIP_RMIA], a->mem);
     return rc ? rc : finish_step(a);
 }
 
@@ -221,16 +271,33 @@ struct few {
     size_t count;
 };
 
-/* A copy of the subject goes on with a few rows. They are the same for every subject: the draws depend on seeds alone.
- */
+/* A copy of the subject goes on with a few rows, `per_class` of each class, and answers the test rows. */
+static dkvb_status go_on(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few, size_t per_class)
+{
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    dkvb_run_options run = steps_of(a);
+    dkvb_model *twin = NULL;
+    dkvb_status rc = dkvb__model_twin(&twin, s->model);
+
+    o.epochs = RELEARN_EPOCHS;
+    o.batch = (uint32_t)(few->count < MOST_BATCH ? few->count : MOST_BATCH);
+    o.learning_rate = RELEARN_RATE / (double)per_class;
+    o.rate_last = 0.0;
+    o.label_smoothing = 0.0;
+    if (!rc)
+        rc = dkvb_model_train(twin, few->codes, a->k, few->labels, few->count, &o, &run);
+    if (!rc)
+        rc = answer_tests(a, twin, s, 0.0);
+    dkvb_model_free(twin);
+    return rc;
+}
+
+/* The rows are the same for every subject: the draws depend on seeds alone. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
                                 struct few *few)
 {
     const struct dkvb__drawing d = {a->labels,  a->forgotten, a->n,
                                     a->classes, fews[size],   a->o.seed + 1 + (uint64_t)draw};
-    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_run_options run = steps_of(a);
-    dkvb_model *twin = NULL;
     dkvb_status rc = dkvb__audit_few_rows(&d, few->drawn, a->mem);
 
     few->count = 0;
@@ -240,21 +307,31 @@ static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subjec
         few->labels[few->count] = few->drawn[r];
         memcpy(few->codes + few->count++ * a->code, s->coded->all + r * a->code, a->code * sizeof *few->codes);
     }
-    o.epochs = RELEARN_EPOCHS;
-    o.batch = (uint32_t)(few->count < MOST_BATCH ? few->count : MOST_BATCH);
-    o.learning_rate = RELEARN_RATE / (double)fews[size];
-    o.rate_last = 0.0;
-    o.label_smoothing = 0.0;
     if (!rc)
-        rc = dkvb__model_twin(&twin, s->model);
-    if (!rc)
-        rc = dkvb_model_train(twin, few->codes, a->k, few->labels, few->count, &o, &run);
-    if (!rc)
-        rc = answer_tests(a, twin, s, 0.0);
-    dkvb_model_free(twin);
+        rc = go_on(a, s, few, fews[size]);
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_RELEARN_10_CLASS + 2 * (uint32_t)size, a->test_y, RELEARN_DRAWS);
     return rc ? rc : finish_step(a);
+}
+
+/* Prototypes: whoever has no row any more, but their means, as published statistics and other models have them. */
+static dkvb_status measure_prototypes(struct dkvb__audit *a, const struct dkvb__subject *s)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (uint32_t size = 0; !rc && size < DKVB__PROTOTYPE_SIZES; size++) {
+        size_t at = a->prototype_at[size];
+        const struct few few = {.labels = a->prototype_y + at,
+                                .codes = s->coded->prototypes + at * a->code,
+                                .count = a->prototype_at[size + 1] - at};
+
+        rc = go_on(a, s, &few, dkvb__prototype_sizes[size]);
+        if (!rc)
+            rc = add_right(a, s->who, DKVB_AUDIT_PROTOTYPES_1_CLASS + 2 * size, a->test_y, 1);
+        if (!rc)
+            rc = finish_step(a);
+    }
+    return rc;
 }
 
 static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__subject *s)
@@ -292,25 +369,34 @@ static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subjec
     return rc ? rc : finish_step(a);
 }
 
+static bool is_recovery(uint32_t figure)
+{
+    return (figure >= DKVB_AUDIT_CONSTANT_CLASS && figure <= DKVB_AUDIT_MASK_CLASS) ||
+           (figure >= DKVB_AUDIT_PROTOTYPES_1_CLASS && figure <= DKVB_AUDIT_PROTOTYPES_10_REST);
+}
+
 /* A column that answers leave out is still in the file: who has it attacks the model before. */
 static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t to)
 {
     dkvb_status rc = DKVB_OK;
 
-    for (uint32_t f = DKVB_AUDIT_CONSTANT_CLASS; !rc && f < DKVB_AUDIT_FIGURES; f++)
-        if (a->rows[from][f] && !(rc = make_rows(a, to, f)))
+    for (uint32_t f = 0; !rc && f < DKVB_AUDIT_FIGURES; f++)
+        if (is_recovery(f) && a->rows[from][f] && !(rc = make_rows(a, to, f)))
             memcpy(a->rows[to][f], a->rows[from][f], dkvb__audit_rows_of(a, f) * sizeof **a->rows[to]);
     return rc;
 }
 
 /* Calls of finish_step() for a subject, and more where there is a class to get back. */
-enum { STEPS_ALWAYS = 3, STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS };
+enum { STEPS_OF_ANSWERS = 3, STEPS_ALWAYS = 1 + STEPS_OF_ANSWERS };
+enum { STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS + DKVB__PROTOTYPE_SIZES };
 
 static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     dkvb_status rc = measure_answers(a, s);
 
     a->report->there[s->who] = true;
+    if (!rc)
+        rc = measure_training(a, s);
     if (!rc)
         rc = measure_membership(a, s);
     if (!rc && s->who == DKVB_AUDIT_DROPPED)
@@ -322,7 +408,9 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     rc = measure_constant(a, s);
     if (!rc)
         rc = measure_probe(a, s);
-    return rc ? rc : measure_relearning(a, s);
+    if (!rc)
+        rc = measure_relearning(a, s);
+    return rc ? rc : measure_prototypes(a, s);
 }
 
 /* A model that was trained again without the rows. */
@@ -363,7 +451,7 @@ dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
                                            .n = a->n + a->class_tests,
                                            .targets = a->target,
                                            .count = a->targets};
-    struct dkvb__shadowing how = {.shadows = a->o.shadows,
+    struct dkvb__shadowing how = {.shadows = a->shadows,
                                   .seed = a->o.seed,
                                   .train = a->train,
                                   .views = views,
@@ -373,7 +461,7 @@ dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
     dkvb_status rc;
 
-    if (a->o.shadows == 0)
+    if (a->shadows == 0)
         return DKVB_OK;
     rc = dkvb__audit_stage(a, "shadows");
     if (rc)
@@ -397,7 +485,7 @@ dkvb_status dkvb__audit_attack(struct dkvb__audit *a)
     int steps = STEPS_ALWAYS + (a->class_attacks ? STEPS_OF_CLASS : 0);
     dkvb_status rc = dkvb__audit_stage(a, "attacks");
 
-    a->total = (uint64_t)((a->before ? 4 : 3) * steps + (can_drop(a) ? 2 : 0));
+    a->total = (uint64_t)((a->before ? 4 : 3) * steps + (can_drop(a) ? STEPS_OF_ANSWERS : 0));
     if (!rc)
         rc = measure_reference(a, DKVB_AUDIT_RETRAINED, a->train.seed);
     if (!rc)

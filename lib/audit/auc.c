@@ -116,30 +116,71 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
+/* Placements of both models: [n] of a, then [n] of b. NULL: see *rc. */
+static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
+                               const dkvb_allocator *mem, dkvb_status *rc)
+{
+    double *place;
+
+    *rc = check_scores(a, member, n, kinds);
+    if (!*rc)
+        *rc = check_scores(b, member, n, kinds);
+    if (*rc)
+        return NULL;
+    place = dkvb__alloc(mem, n, 2 * sizeof *place);
+    *rc = place ? placements(a, member, n, kinds, place, mem)
+                : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu placements", n);
+    if (!*rc)
+        *rc = placements(b, member, n, kinds, place + n, mem);
+    if (*rc) {
+        dkvb__free(mem, place);
+        return NULL;
+    }
+    return place;
+}
+
 /* The difference of two AUCs is the mean of differences of placements, and so is its variance (DeLong et al., eq. 5).
  */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
     struct kinds kinds;
-    double *place;
-    dkvb_status rc = check_scores(a, member, n, &kinds);
+    dkvb_status rc;
+    double *place = both_placements(a, b, member, n, &kinds, mem, &rc);
 
-    if (!rc)
-        rc = check_scores(b, member, n, &kinds);
     if (rc)
         return rc;
-    place = dkvb__alloc(mem, n, 2 * sizeof *place);
-    rc = place ? placements(a, member, n, &kinds, place, mem)
-               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu placements", n);
-    if (!rc)
-        rc = placements(b, member, n, &kinds, place + n, mem);
-    for (size_t i = 0; !rc && i < n; i++)
+    for (size_t i = 0; i < n; i++)
         place[i] -= place[n + i];
-    if (!rc)
-        estimate(place, member, n, &kinds, difference);
+    estimate(place, member, n, &kinds, difference);
     dkvb__free(mem, place);
-    return rc;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
+                                 dkvb_audit_estimate *leak, const dkvb_allocator *mem)
+{
+    struct kinds kinds;
+    dkvb_audit_estimate found, reference;
+    dkvb_status rc;
+    double ratio, *place = both_placements(a, b, member, n, &kinds, mem, &rc);
+
+    if (rc)
+        return rc;
+    estimate(place, member, n, &kinds, &found);
+    estimate(place + n, member, n, &kinds, &reference);
+    *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
+    if (reference.value > 0.0) {
+        ratio = found.value / reference.value;
+        for (size_t i = 0; i < n; i++) /* their mean is 0: only the spread is of use */
+            place[i] = (place[i] - ratio * place[n + i]) / reference.value;
+        estimate(place, member, n, &kinds, leak);
+        leak->low += (found.value - reference.value) / reference.value - leak->value;
+        leak->high += (found.value - reference.value) / reference.value - leak->value;
+        leak->value = (found.value - reference.value) / reference.value;
+    }
+    dkvb__free(mem, place);
+    return DKVB_OK;
 }
 
 /* p and n: the share found and the rows it is of. */
@@ -205,4 +246,18 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
             (dkvb_audit_estimate){sum / (double)n, fmax(sum / rows - half, -1.0), fmin(sum / rows + half, 1.0)};
     else
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
+}
+
+void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)
+{
+    *gap = (dkvb_audit_estimate){0.0, 0.0, 0.0};
+    for (size_t i = 0; i < count; i++) {
+        const dkvb_audit_estimate *d = &differences[i];
+
+        gap->value += fabs(d->value) / (double)count;
+        gap->low += (d->low > 0.0 ? d->low : d->high < 0.0 ? -d->high : 0.0) / (double)count;
+        gap->high += fmax(fabs(d->low), fabs(d->high)) / (double)count;
+    }
+    gap->low = fmin(gap->low, gap->value); /* an interval need not hold its estimate: that of a share is moved */
+    gap->high = fmax(gap->high, gap->value);
 }

@@ -24,6 +24,15 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem);
 
+/*
+ * PrivLeak of MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has the
+ * scores of the retrained model; MUSE prints it times 100. The interval is that of a ratio of two paired AUCs by the
+ * delta method: the variance is DeLong's, of placements (place_a - ratio * place_b) / AUC of b. 0 within [0, 0] for
+ * equal scores; all NaN where the AUC of `b` is 0.
+ */
+dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
+                                 dkvb_audit_estimate *leak, const dkvb_allocator *mem);
+
 /* Share of members whose score is above a limit that at most floor(fpr * others) of the others pass: the true positive
  * rate at a false positive rate of 0 to below 1, which says more than an AUC where few rows are certain (Carlini et al.
  * 2022, arXiv 2112.03570, section 3). Wilson's interval over the members; the limit itself, set by few rows, is taken
@@ -43,5 +52,13 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
  *     centre D / (n + 2),  half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2);  D = sum a - b,  Q = sum (a - b)^2
  */
 void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
+
+/*
+ * Average gap to the retrained model: mean of |difference| over `count` figures, as unlearning papers report it (Fan et
+ * al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the interval is the mean of the least, or of the largest,
+ * |difference| that the intervals of the figures allow. The figures share rows, so nothing is gained from averaging
+ * them: the interval is wider than it need be, and its lower end is above 0 where any of the figures differs.
+ */
+void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 
 #endif

@@ -166,3 +166,47 @@ dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, co
     dkvb__free(mem, rows);
     return DKVB_OK;
 }
+
+/* Means of the groups of one class. order: [count], a permutation; sums: [dim], scratch. */
+static void average_groups(const struct dkvb__grouping *g, const size_t *rows, const size_t *order, size_t count,
+                           double *sums, float *means)
+{
+    size_t groups = count < g->groups ? count : g->groups;
+
+    for (size_t group = 0; group < groups; group++) {
+        size_t taken = 0;
+
+        for (size_t d = 0; d < g->dim; d++)
+            sums[d] = 0.0;
+        for (size_t i = group; i < count; i += groups, taken++)
+            for (size_t d = 0; d < g->dim; d++)
+                sums[d] += (double)g->x[rows[order[i]] * g->dim + d];
+        for (size_t d = 0; d < g->dim; d++)
+            means[group * g->dim + d] = (float)(sums[d] / (double)taken);
+    }
+}
+
+dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
+                                   const dkvb_allocator *mem)
+{
+    size_t *rows = dkvb__alloc(mem, g->n, 3 * sizeof *rows);
+    double *sums = dkvb__alloc(mem, g->dim, sizeof *sums);
+
+    *count = 0;
+    for (uint32_t l = 0; rows && sums && l < g->classes; l++) {
+        struct dkvb__rng rng;
+        size_t found = 0;
+
+        for (size_t r = 0; r < g->n; r++)
+            if (g->labels[r] == (int32_t)l)
+                rows[found++] = r;
+        dkvb__rng_seed(&rng, g->seed, l);
+        dkvb__rng_choose(&rng, found, found, rows + g->n, rows + 2 * g->n);
+        average_groups(g, rows, rows + g->n, found, sums, means + *count * g->dim);
+        for (size_t group = 0; group < g->groups && group < found; group++)
+            mean_labels[(*count)++] = (int32_t)l;
+    }
+    dkvb__free(mem, rows);
+    dkvb__free_erased(mem, sums);
+    return rows && sums ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for prototypes of %zu rows", g->n);
+}

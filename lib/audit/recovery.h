@@ -36,4 +36,21 @@ struct dkvb__drawing {
 /* few: int32_t[n], the labels of rows that are drawn; every other one becomes -1. */
 dkvb_status dkvb__audit_few_rows(const struct dkvb__drawing *d, int32_t *few, const dkvb_allocator *mem);
 
+/* Rows whose classes are to be stood for by a few means. */
+struct dkvb__grouping {
+    const float *x; /* [n][dim] */
+    size_t dim;
+    const int32_t *labels; /* [n], -1 = takes no part */
+    size_t n;
+    uint32_t classes;
+    size_t groups; /* of each class; a class of fewer rows has one group for each row */
+    uint64_t seed;
+};
+
+/* Prototypes: the rows of each class, in random order, are dealt out to its groups in turn, and each group gives its
+ * mean. means: float[classes * groups][dim]; mean_labels: int32_t[classes * groups], their classes, ascending; *count:
+ * how many there are. All undefined on failure. */
+dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
+                                   const dkvb_allocator *mem);
+
 #endif

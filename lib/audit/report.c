@@ -35,6 +35,17 @@ static const struct {
     [DKVB_AUDIT_RELEARN_50_REST] = {"relearn_50_rest", "relearn from 50 rows, rest", DKVB_AUDIT_SHARE_REST},
     [DKVB_AUDIT_MASK_MEMBERS] = {"mask_members", "mask, forgotten rows", DKVB_AUDIT_AUC_MEMBERS},
     [DKVB_AUDIT_MASK_CLASS] = {"mask_class", "mask, rows of the class", DKVB_AUDIT_AUC_CLASS},
+    [DKVB_AUDIT_MEMBERSHIP_RMIA] = {"membership_rmia", "relative (RMIA)", DKVB_AUDIT_AUC_MEMBERS},
+    [DKVB_AUDIT_ACCURACY_FORGOTTEN] = {"accuracy_forgotten", "accuracy, forgotten rows", DKVB_AUDIT_SHARE_FORGOTTEN},
+    [DKVB_AUDIT_ACCURACY_RETAINED] = {"accuracy_retained", "accuracy, retained rows", DKVB_AUDIT_SHARE_RETAINED},
+    [DKVB_AUDIT_ACCURACY_TEST] = {"accuracy_test", "accuracy, all test rows", DKVB_AUDIT_SHARE_TESTS},
+    [DKVB_AUDIT_AVERAGE_GAP] = {"average_gap", "average gap to retrained", DKVB_AUDIT_GAP},
+    [DKVB_AUDIT_PROTOTYPES_1_CLASS] = {"prototypes_1_class", "relearn from 1 mean, class", DKVB_AUDIT_SHARE_CLASS},
+    [DKVB_AUDIT_PROTOTYPES_1_REST] = {"prototypes_1_rest", "relearn from 1 mean, rest", DKVB_AUDIT_SHARE_REST},
+    [DKVB_AUDIT_PROTOTYPES_3_CLASS] = {"prototypes_3_class", "relearn from 3 means, class", DKVB_AUDIT_SHARE_CLASS},
+    [DKVB_AUDIT_PROTOTYPES_3_REST] = {"prototypes_3_rest", "relearn from 3 means, rest", DKVB_AUDIT_SHARE_REST},
+    [DKVB_AUDIT_PROTOTYPES_10_CLASS] = {"prototypes_10_class", "relearn from 10 means, class", DKVB_AUDIT_SHARE_CLASS},
+    [DKVB_AUDIT_PROTOTYPES_10_REST] = {"prototypes_10_rest", "relearn from 10 means, rest", DKVB_AUDIT_SHARE_REST},
 };
 
 uint32_t dkvb__audit_kind(uint32_t figure)
@@ -63,8 +74,20 @@ struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_a
     for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++)
         for (uint32_t f = 0; f < DKVB_AUDIT_FIGURES; f++)
             r->figure[s][f] = (dkvb_audit_figure){
-                subjects[s], figures[f].key, figures[f].title, "", figures[f].kind, 0, none, none, none, none};
+                subjects[s], figures[f].key, figures[f].title, "", figures[f].kind, 0, none, none, none, none, none};
     return r;
+}
+
+static bool is_auc(uint32_t kind)
+{
+    return kind == DKVB_AUDIT_AUC_MEMBERS || kind == DKVB_AUDIT_AUC_CLASS;
+}
+
+static const char *verdict_of(const dkvb_audit_estimate *difference)
+{
+    return difference->low > 0.0    ? "more than retrained"
+           : difference->high < 0.0 ? "less than retrained"
+                                    : "as retrained";
 }
 
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *f, const double *rows, const double *reference,
@@ -72,7 +95,7 @@ dkvb_status dkvb__audit_estimate(dkvb_audit_figure *f, const double *rows, const
 {
     dkvb_status rc = DKVB_OK;
 
-    if (f->kind == DKVB_AUDIT_SHARE_CLASS || f->kind == DKVB_AUDIT_SHARE_REST) {
+    if (!is_auc(f->kind)) {
         dkvb__audit_share(rows, n, &f->value);
         dkvb__audit_share_difference(rows, reference, n, &f->difference);
     } else {
@@ -84,12 +107,31 @@ dkvb_status dkvb__audit_estimate(dkvb_audit_figure *f, const double *rows, const
         rc = dkvb__audit_tpr(rows, marks, n, 0.01, &f->tpr_1, mem);
     if (!rc && f->kind == DKVB_AUDIT_AUC_MEMBERS)
         rc = dkvb__audit_tpr(rows, marks, n, 0.001, &f->tpr_01, mem);
+    if (!rc && f->kind == DKVB_AUDIT_AUC_MEMBERS)
+        rc = dkvb__audit_privleak(rows, reference, marks, n, &f->privleak, mem);
     f->measured = !rc && isfinite(f->value.value);
     if (f->measured)
-        f->verdict = f->difference.low > 0.0    ? "more than retrained"
-                     : f->difference.high < 0.0 ? "less than retrained"
-                                                : "as retrained";
+        f->verdict = verdict_of(&f->difference);
     return rc;
+}
+
+void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
+{
+    static const uint32_t parts[] = {DKVB_AUDIT_ACCURACY_FORGOTTEN, DKVB_AUDIT_ACCURACY_RETAINED,
+                                     DKVB_AUDIT_ACCURACY_TEST, DKVB_AUDIT_MEMBERSHIP_LOSS};
+    enum { PARTS = sizeof parts / sizeof *parts };
+    dkvb_audit_figure *f = &of[DKVB_AUDIT_AVERAGE_GAP];
+    dkvb_audit_estimate differences[PARTS];
+
+    for (size_t i = 0; i < PARTS; i++) {
+        if (!of[parts[i]].measured)
+            return;
+        differences[i] = of[parts[i]].difference;
+    }
+    dkvb__audit_gap(differences, PARTS, &f->value);
+    f->difference = f->value; /* the retrained model has no gap to itself */
+    f->measured = 1;
+    f->verdict = verdict_of(&f->difference);
 }
 
 const dkvb_audit_figure *dkvb_audit_get_figure(const dkvb_audit_report *report, uint32_t subject, uint32_t figure)

@@ -18,12 +18,16 @@ struct dkvb__audit_report {
 /* A report without figures. NULL: out of memory. */
 struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_allocator *mem);
 
-/* What a figure is of, DKVB_AUDIT_AUC_… or DKVB_AUDIT_SHARE_…. */
+/* Kind of a figure: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */
 uint32_t dkvb__audit_kind(uint32_t figure);
 
 /* Estimate a figure of a subject from its rows, double[n], and those of the retrained model. marks: uint8_t[n], 1 for
  * members or for the class; only of an AUC. */
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
+
+/* Estimate the average gap of a subject from its figures, [DKVB_AUDIT_FIGURES], that are estimated already: accuracy on
+ * forgotten, on retained and on test rows, and the loss attack's AUC. Nothing is done unless all four are measured. */
+void dkvb__audit_estimate_gap(dkvb_audit_figure *of);
 
 #endif

@@ -14,6 +14,8 @@
 
 enum { ATTACKER_PART = 5 }; /* the attacker has labels of one training row in so many */
 
+const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES] = {1, 3, DKVB__MOST_PROTOTYPES};
+
 static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labels, size_t n, const char *what)
 {
     for (size_t r = 0; r < n; r++)
@@ -129,6 +131,7 @@ static dkvb_status mark_forgotten(struct dkvb__audit *a, const dkvb_audit_reques
             a->forgotten[r] = of_class;
         a->retained[r] = a->forgotten[r] ? -1 : a->labels[r];
         a->members += a->forgotten[r];
+        a->retains += a->retained[r] >= 0;
         others += a->labels[r] >= 0 && !of_class;
     }
     for (uint32_t l = 0; l < a->classes; l++)
@@ -213,6 +216,31 @@ static dkvb_status draw_attacker(struct dkvb__audit *a)
     return rc;
 }
 
+/* Means of the attacker's rows, of each size after the other. */
+static dkvb_status make_prototypes(struct dkvb__audit *a)
+{
+    size_t dim = a->base->codebooks->shape.input_dim, most = 0, count;
+    struct dkvb__grouping g = {
+        .x = a->given.x, .dim = dim, .labels = a->attacker, .n = a->n, .classes = a->classes, .seed = a->o.seed};
+    dkvb_status rc = DKVB_OK;
+
+    if (!a->class_attacks)
+        return DKVB_OK;
+    for (size_t s = 0; s < DKVB__PROTOTYPE_SIZES; s++)
+        most += dkvb__prototype_sizes[s] * a->classes;
+    a->prototype = dkvb__alloc(a->mem, most, dim * sizeof *a->prototype);
+    a->prototype_y = dkvb__alloc(a->mem, most, sizeof *a->prototype_y);
+    if (!a->prototype || !a->prototype_y)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu prototypes", most);
+    for (size_t s = 0; !rc && s < DKVB__PROTOTYPE_SIZES; s++) {
+        g.groups = dkvb__prototype_sizes[s];
+        rc = dkvb__audit_prototypes(&g, a->prototype + a->prototype_at[s] * dim, a->prototype_y + a->prototype_at[s],
+                                    &count, a->mem);
+        a->prototype_at[s + 1] = a->prototype_at[s] + count;
+    }
+    return rc;
+}
+
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request)
 {
     const struct dkvb__run quiet = {.threads = a->run.threads};
@@ -244,7 +272,8 @@ dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_reques
     if ((a->o.codeset && (rc = take_codeset(a))) || (rc = mark_forgotten(a, request)) || (rc = sort_tests(a)) ||
         (rc = list_targets(a)))
         return rc;
-    return draw_attacker(a);
+    rc = draw_attacker(a);
+    return rc ? rc : make_prototypes(a);
 }
 
 static void copy_code(const struct dkvb__audit *a, uint16_t *to, size_t to_row, const uint16_t *from, size_t row)
@@ -272,6 +301,21 @@ static dkvb_status gather(const struct dkvb__audit *a, struct dkvb__coded *coded
     return DKVB_OK;
 }
 
+static dkvb_status refresh_prototypes(const struct dkvb__audit *a, const dkvb_model *model, struct dkvb__coded *coded)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    size_t count = a->prototype_at[DKVB__PROTOTYPE_SIZES];
+
+    if (!a->prototype)
+        return DKVB_OK;
+    run.threads = a->run.threads;
+    coded->prototypes = dkvb__alloc(a->mem, count, a->code * sizeof *coded->prototypes);
+    if (!coded->prototypes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu prototypes", count);
+    memcpy(coded->prototypes, a->first.prototypes, count * a->code * sizeof *coded->prototypes);
+    return dkvb_search_refresh(model, a->prototype, count, a->k, coded->prototypes, NULL, &run);
+}
+
 /* The codes that a model with a mask has: those without, searched again where the mask hit. */
 static dkvb_status refresh(const struct dkvb__audit *a, const dkvb_model *model, struct dkvb__coded *coded)
 {
@@ -295,7 +339,21 @@ static dkvb_status refresh(const struct dkvb__audit *a, const dkvb_model *model,
     if (!rc)
         rc = gather(a, coded, tests);
     dkvb__free_erased(a->mem, tests);
-    return rc;
+    return rc ? rc : refresh_prototypes(a, model, coded);
+}
+
+static dkvb_status search_prototypes(struct dkvb__audit *a)
+{
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    size_t count = a->prototype_at[DKVB__PROTOTYPE_SIZES];
+
+    if (!a->prototype)
+        return DKVB_OK;
+    run.threads = a->run.threads;
+    a->first.prototypes = dkvb__alloc(a->mem, count, a->code * sizeof *a->first.prototypes);
+    if (!a->first.prototypes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu prototypes", count);
+    return dkvb_search(a->base->codebooks, NULL, a->prototype, count, a->k, a->first.prototypes, NULL, &run);
 }
 
 dkvb_status dkvb__audit_search(struct dkvb__audit *a)
@@ -321,6 +379,8 @@ dkvb_status dkvb__audit_search(struct dkvb__audit *a)
         rc = dkvb_search(a->base->codebooks, NULL, a->given.test_x, a->given.test_n, a->k, a->searched, NULL, &run);
     if (!rc)
         rc = gather(a, &a->first, a->searched);
+    if (!rc)
+        rc = search_prototypes(a);
     if (!rc && (masked || earlier))
         rc = dkvb__audit_stage(a, "refresh");
     if (!rc && masked)

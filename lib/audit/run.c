@@ -42,6 +42,9 @@ static dkvb_status take_options(struct dkvb__audit *a, const dkvb_audit_rows *ro
     if (a->o.shadows % 2 || (a->o.shadows > 0 && a->o.shadows < 4) || a->o.shadows > MOST_SHADOWS)
         return dkvb__fail(DKVB_EINVAL, "options: %u shadows, there must be 0, or an even number from 4 to %d",
                           a->o.shadows, MOST_SHADOWS);
+    if (a->o.references % 2 || a->o.references > MOST_SHADOWS)
+        return dkvb__fail(DKVB_EINVAL, "options: %u references, there must be 0, or an even number from 2 to %d",
+                          a->o.references, MOST_SHADOWS);
     if (a->o.train && a->o.codeset)
         return dkvb__fail(DKVB_EINVAL, "options: both train and codeset say how the model was trained, one of them "
                                        "must be NULL");
@@ -49,6 +52,7 @@ static dkvb_status take_options(struct dkvb__audit *a, const dkvb_audit_rows *ro
         return rc;
     a->train.report = NULL;
     a->train.ids = NULL;
+    a->shadows = a->o.shadows > a->o.references ? a->o.shadows : a->o.references;
     a->before = a->o.before;
     a->base = a->before ? a->before : a->model;
     a->n = a->given.n;
@@ -72,6 +76,7 @@ static dkvb_status make_report(struct dkvb__audit *a)
     a->report->seen.masked_pairs = info.masked_pairs;
     a->report->seen.purged_pairs = info.purged_pairs;
     a->report->seen.shadows = a->o.shadows;
+    a->report->seen.references = a->o.references;
     return DKVB_OK;
 }
 
@@ -79,28 +84,37 @@ static dkvb_status estimate_all(struct dkvb__audit *a)
 {
     dkvb_status rc = DKVB_OK;
 
-    for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++)
+    for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++) {
         for (uint32_t f = 0; !rc && f < DKVB_AUDIT_FIGURES; f++)
             if (a->rows[s][f])
                 rc = dkvb__audit_estimate(&a->report->figure[s][f], a->rows[s][f], a->rows[DKVB_AUDIT_RETRAINED][f],
                                           dkvb__audit_kind(f) == DKVB_AUDIT_AUC_CLASS ? a->class_test : a->member,
                                           dkvb__audit_rows_of(a, f), a->mem);
+        if (!rc && a->report->there[s])
+            dkvb__audit_estimate_gap(a->report->figure[s]);
+    }
     a->report->seen.members = a->members;
     a->report->seen.others = a->class_tests;
     a->report->seen.rest = a->tests - a->class_tests;
+    a->report->seen.retained = a->retains;
     return rc;
 }
 
 /* What rows leave behind, forgotten ones among them, is overwritten. */
 static void audit_free(struct dkvb__audit *a)
 {
-    void *const of_rows[] = {
-        a->searched,        a->first.all,   a->first.targets,   a->first.attacker,   a->masked.all, a->masked.targets,
-        a->masked.attacker, a->earlier.all, a->earlier.targets, a->earlier.attacker, a->logits,     a->margins,
-        a->labels,          a->retained,    a->target,          a->target_y,         a->forgotten,  a->inside};
+    struct dkvb__coded *const coded[] = {&a->first, &a->masked, &a->earlier};
+    void *const of_rows[] = {a->searched, a->logits,    a->margins, a->labels,    a->retained,   a->target,
+                             a->target_y, a->forgotten, a->inside,  a->prototype, a->prototype_y};
     void *const others[] = {a->order,    a->test_y,     a->member,  a->class_test,
                             a->attacker, a->attacker_y, a->answers, a->reference};
 
+    for (size_t i = 0; i < sizeof coded / sizeof *coded; i++) {
+        dkvb__free_erased(a->mem, coded[i]->all);
+        dkvb__free_erased(a->mem, coded[i]->targets);
+        dkvb__free_erased(a->mem, coded[i]->attacker);
+        dkvb__free_erased(a->mem, coded[i]->prototypes);
+    }
     for (size_t i = 0; i < sizeof of_rows / sizeof *of_rows; i++)
         dkvb__free_erased(a->mem, of_rows[i]);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

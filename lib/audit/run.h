@@ -6,11 +6,16 @@
 #include "base/parallel.h"
 #include "bottleneck/model.h"
 
+/* Sizes of the groups of prototypes: so many of each class. */
+enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
+extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES]; /* 1, 3, 10 */
+
 /* Codes under one mask: of training rows, then of test rows; and once more those that are decoded again and again. */
 struct dkvb__coded {
-    uint16_t *all;      /* [n + tests][code] */
-    uint16_t *targets;  /* [targets][code] */
-    uint16_t *attacker; /* [attackers][code] */
+    uint16_t *all;        /* [n + tests][code] */
+    uint16_t *targets;    /* [targets][code] */
+    uint16_t *attacker;   /* [attackers][code] */
+    uint16_t *prototypes; /* [prototypes of all sizes][code]; NULL: there is no class to get back */
 };
 
 /*
@@ -35,21 +40,25 @@ struct dkvb__audit {
 
     size_t code; /* numbers in a code */
     uint32_t classes, k;
-    size_t n, members, tests, class_tests, targets, attackers;
-    uint8_t *forgotten;                        /* [n] */
-    int32_t *labels;                           /* [n + class_tests], -1 = was not trained on */
-    int32_t *retained;                         /* [n], -1 = forgotten, or was not trained on */
-    size_t *order;                             /* [test_n], number of each test row in its file; `tests` of them */
-    int32_t *test_y;                           /* [test_n], their labels */
-    uint64_t *target;                          /* [targets], rows of `labels` */
-    int32_t *target_y;                         /* [targets] */
-    uint8_t *member, *class_test;              /* [targets], [tests]: 1 for members, for those of the class */
-    int32_t *attacker, *attacker_y;            /* [n], -1 = not the attacker's; [attackers] */
-    uint16_t *searched;                        /* [test_n][code], codes of test rows as their file has them */
+    size_t n, members, retains, tests, class_tests, targets, attackers; /* retains: training rows not forgotten */
+    uint8_t *forgotten;                                                 /* [n] */
+    int32_t *labels;                                                    /* [n + class_tests], -1 = was not trained on */
+    int32_t *retained;                                                  /* [n], -1 = forgotten, or was not trained on */
+    size_t *order;                                  /* [test_n], number of each test row in its file; `tests` of them */
+    int32_t *test_y;                                /* [test_n], their labels */
+    uint64_t *target;                               /* [targets], rows of `labels` */
+    int32_t *target_y;                              /* [targets] */
+    uint8_t *member, *class_test;                   /* [targets], [tests]: 1 for members, for those of the class */
+    int32_t *attacker, *attacker_y;                 /* [n], -1 = not the attacker's; [attackers] */
+    float *prototype;                               /* [prototypes of all sizes][input_dim], or NULL */
+    int32_t *prototype_y;                           /* [prototypes of all sizes] */
+    size_t prototype_at[DKVB__PROTOTYPE_SIZES + 1]; /* first prototype of each size; last: how many there are */
+    uint16_t *searched;                             /* [test_n][code], codes of test rows as their file has them */
     struct dkvb__coded first, masked, earlier; /* without a mask; under the model's; under that of the model before */
 
     float *logits;                /* [most of targets, attackers, tests][classes] */
     int32_t *answers, *reference; /* [tests], of the subject at work and of the retrained model */
+    uint32_t shadows;             /* that are trained: the larger of the options' shadows and references */
     double *margins;              /* [views][shadows][targets] */
     uint8_t *inside;              /* [shadows][targets] */
     uint64_t done, total;         /* steps of the attacks */

@@ -18,7 +18,7 @@ struct audit_args {
     const char *features, *labels, *test_features, *test_labels, *classes, *rows, *before, *codes;
     dkvb_train_options train;
     uint64_t train_seed, seed;
-    uint32_t shadows, threads;
+    uint32_t shadows, references, threads;
     bool json;
 };
 
@@ -42,6 +42,8 @@ static const struct args_option options[] = {
     {"shadows", ARGS_U32, AT(shadows), "N",
      .help = "shadow models of the likelihood-ratio attack, even; 0: leave it out", .most = 65536,
      .shows_default = true},
+    {"references", ARGS_U32, AT(references), "N",
+     .help = "reference models of RMIA, even; shadows serve as such; 0: none", .most = 65536, .shows_default = true},
     {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "how the model was trained: passes", .least = 1,
      .shows_default = true},
     {"lr", ARGS_REAL, AT(train.learning_rate), "R", .help = "its learning rate", .most = 1000000, .positive = true,
@@ -66,6 +68,7 @@ static void set_defaults(void *values)
 
     dkvb_train_options_init(&args->train);
     args->shadows = o.shadows;
+    args->references = o.references;
 }
 
 static const struct args_command command = {
@@ -103,6 +106,9 @@ static int check_args(const struct audit_args *args)
         return args_misused(&command, "--class and --rows both say which rows were forgotten: one of them must go");
     if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4))
         return args_misused(&command, "--shadows %" PRIu32 ": must be an even number from 4, or 0", args->shadows);
+    if (args->references % 2)
+        return args_misused(&command, "--references %" PRIu32 ": must be an even number from 2, or 0",
+                            args->references);
     return EXIT_SUCCESS;
 }
 
@@ -177,6 +183,7 @@ static int run_audit(struct audit *a)
     o.codeset = a->set;
     o.train = a->set ? NULL : &a->args.train;
     o.shadows = a->args.shadows;
+    o.references = a->args.references;
     o.seed = a->args.seed;
     o.stage = begin_stage;
     o.user = a;
@@ -212,6 +219,7 @@ static void json_figure(const dkvb_audit_figure *f)
     if (f->kind == DKVB_AUDIT_AUC_MEMBERS) {
         json_estimate("tpr_1", &f->tpr_1);
         json_estimate("tpr_01", &f->tpr_01);
+        json_estimate("privleak", &f->privleak);
     }
     json_estimate("difference", &f->difference);
     json_text("verdict", f->verdict);
@@ -228,12 +236,14 @@ static void print_json(const dkvb_audit_report *r, double seconds)
     json_close(']');
     json_count("members", r->members);
     json_count("others", r->others);
+    json_count("retained", r->retained);
     json_count("class_rows", r->others);
     json_count("rest_rows", r->rest);
     json_count("rows_outside_scale", r->outside->rows + r->test_outside->rows);
     json_count("masked_pairs", r->masked_pairs);
     json_count("purged_pairs", r->purged_pairs);
     json_count("shadows", r->shadows);
+    json_count("references", r->references);
     json_open("subjects", '[');
     for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++) {
         const dkvb_audit_figure *f = dkvb_audit_get_figure(r, s, 0);
@@ -272,19 +282,22 @@ static void print_interval(const dkvb_audit_estimate *e, bool sign)
     printf("  %-21s", text);
 }
 
-enum { VALUE, TPR_1, TPR_01 };
+/* Lines of a figure: it itself, and of membership three more. */
+enum { VALUE, PRIVLEAK, TPR_1, TPR_01 };
 
 static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
 {
-    return which == VALUE ? &f->value : which == TPR_1 ? &f->tpr_1 : &f->tpr_01;
+    return which == VALUE ? &f->value : which == PRIVLEAK ? &f->privleak : which == TPR_1 ? &f->tpr_1 : &f->tpr_01;
 }
 
-/* A figure, or one rate of true positives of it, of all subjects. */
+/* A figure, or one line more of it, of all subjects. */
 static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
 {
-    static const char *const rates[] = {[TPR_1] = "found at 1 % false alarms", [TPR_01] = "found at 0.1 %"};
+    static const char *const more[] = {
+        [PRIVLEAK] = "PrivLeak", [TPR_1] = "found at 1 % false alarms", [TPR_01] = "found at 0.1 %"};
     const dkvb_audit_figure *f = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, figure);
     const dkvb_audit_figure *retrained = dkvb_audit_get_figure(r, DKVB_AUDIT_RETRAINED, figure);
+    bool sign = which == PRIVLEAK;
     char text[16];
 
     if (!f->measured)
@@ -292,9 +305,9 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     if (which == VALUE)
         printf("  %-30s", f->title);
     else
-        printf("    %-28s", rates[which]);
-    print_interval(pick(f, which), false);
-    printf("  %9s", short_number(pick(retrained, which)->value, false, text));
+        printf("    %-28s", more[which]);
+    print_interval(pick(f, which), sign);
+    printf("  %9s", short_number(pick(retrained, which)->value, sign, text));
     if (which == VALUE)
         print_interval(&f->difference, true);
     else
@@ -302,9 +315,40 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     printf("  %-19s", which == VALUE ? f->verdict : "");
     for (uint32_t s = DKVB_AUDIT_BEFORE; s <= DKVB_AUDIT_REPLAY; s++) {
         f = dkvb_audit_get_figure(r, s, figure);
-        printf("  %7s", f && f->measured ? short_number(pick(f, which)->value, false, text) : "-");
+        printf("  %7s", f && f->measured ? short_number(pick(f, which)->value, sign, text) : "-");
     }
     putchar('\n');
+}
+
+/* Figures in the order in which they are read, each group under the question that its attacks answer. */
+static const struct {
+    const char *heading; /* before the first figure of a group */
+    uint32_t first, last;
+} groups[] = {
+    {"membership (untraining: have the rows an influence?): AUC, forgotten rows against test rows of the same classes",
+     DKVB_AUDIT_MEMBERSHIP_LOSS, DKVB_AUDIT_MEMBERSHIP_LIRA},
+    {NULL, DKVB_AUDIT_MEMBERSHIP_RMIA, DKVB_AUDIT_MEMBERSHIP_RMIA},
+    {"\nanswers (of the class, unlearning: is it answered? of the rest, its cost): share of rows",
+     DKVB_AUDIT_ACCURACY_CLASS, DKVB_AUDIT_AGREEMENT_REST},
+    {NULL, DKVB_AUDIT_ACCURACY_FORGOTTEN, DKVB_AUDIT_AVERAGE_GAP},
+    {"\nrecovery (unlearning: can somebody make it answer?): accuracy on test rows after an attack; AUC of the mask",
+     DKVB_AUDIT_CONSTANT_CLASS, DKVB_AUDIT_RELEARN_50_REST},
+    {NULL, DKVB_AUDIT_PROTOTYPES_1_CLASS, DKVB_AUDIT_PROTOTYPES_10_REST},
+    {NULL, DKVB_AUDIT_MASK_MEMBERS, DKVB_AUDIT_MASK_CLASS},
+};
+
+static void print_groups(const dkvb_audit_report *r)
+{
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        if (groups[g].heading)
+            puts(groups[g].heading);
+        for (uint32_t f = groups[g].first; f <= groups[g].last; f++) {
+            bool members = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, f)->kind == DKVB_AUDIT_AUC_MEMBERS;
+
+            for (int which = VALUE; which <= (members ? TPR_01 : VALUE); which++)
+                print_line(r, f, which);
+        }
+    }
 }
 
 static void print_text(const dkvb_audit_report *r, double seconds)
@@ -315,21 +359,13 @@ static void print_text(const dkvb_audit_report *r, double seconds)
            r->class_count == 1 ? "it" : "them", r->rest, r->masked_pairs, r->purged_pairs);
     printf("\n%-32s  %-21s  %9s  %-21s  %-19s  %7s  %7s  %7s\n", "", "model", "retrained", "difference", "verdict",
            "before", "dropped", "replay");
-    for (uint32_t f = 0; f < DKVB_AUDIT_FIGURES; f++) {
-        if (f == DKVB_AUDIT_MEMBERSHIP_LOSS)
-            puts("membership: AUC, forgotten rows against test rows of the same classes");
-        else if (f == DKVB_AUDIT_ACCURACY_CLASS)
-            puts("\nanswers: share of test rows");
-        else if (f == DKVB_AUDIT_CONSTANT_CLASS)
-            puts("\nrecovery: accuracy on test rows after an attack; AUC of the mask");
-        for (int which = VALUE; which <= (f < DKVB_AUDIT_ACCURACY_CLASS ? TPR_01 : VALUE); which++)
-            print_line(r, f, which);
-    }
+    print_groups(r);
     printf("\nIntervals are of 95 %%, over rows. More than retrained: something is remembered (of the rest: kept "
            "better).\n"
            "Less than retrained: more was lost than the rows. Of agreement, retrained is one seed against another.\n"
-           "In %.1f s, with %" PRIu32 " shadow models; 'dkvb audit --json' tells all of it.\n",
-           seconds, r->shadows);
+           "In %.1f s, with %" PRIu32 " shadow and %" PRIu32
+           " reference models; 'dkvb audit --json' tells all of it.\n",
+           seconds, r->shadows, r->references);
 }
 
 int cmd_audit(int argc, char **argv)

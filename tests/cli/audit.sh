@@ -58,6 +58,18 @@ claim act.json 'all(abs(f["difference"]["value"] + d["of"]["retrained"][key]["va
                     for s in d["of"].values() for key, f in s.items() if f)'
 claim act.json 'all(f["difference"]["value"] == 0 and f["verdict"] == "as retrained"
                     for f in d["of"]["retrained"].values())'
+# PrivLeak is the difference over the retrained figure; the average gap is the mean of four distances.
+claim act.json 'all(abs(f["privleak"]["value"] - f["difference"]["value"] / d["of"]["retrained"][key]["value"]) < 1e-8
+                    and f["privleak"]["low"] <= f["privleak"]["value"] <= f["privleak"]["high"]
+                    for s in d["of"].values() for key, f in s.items() if key.startswith("membership"))'
+claim act.json 'all(abs(s["average_gap"]["value"] - sum(abs(s[key]["difference"]["value"]) for key in
+    ["accuracy_forgotten", "accuracy_retained", "accuracy_test", "membership_loss"]) / 4) < 1e-8
+                    for s in d["of"].values())'
+claim act.json 'd["of"]["model"]["average_gap"]["value"] < d["of"]["before"]["average_gap"]["value"]'
+claim act.json 'd["references"] == 2 and d["members"] + d["retained"] == 400'
+# A dropped column says nothing of training rows and hides nothing for ever.
+claim act.json 'd["of"]["column dropped"]["accuracy_forgotten"]["value"] == 0'
+claim act.json 'd["of"]["column dropped"]["prototypes_1_class"] == d["of"]["before"]["prototypes_1_class"]'
 same act.dkvb act.copy
 
 # Who was forgotten stands in the journal, if nobody says it.
@@ -84,16 +96,20 @@ audit purged purged.dkvb --class grey --before m.dkvb --shadows 8
 audit grey act.dkvb --rows grey.npy --shadows 0
 claim grey.json 'd["members"] == 40 and d["classes"] == [3] and d["of"]["model"]["relearn_10_class"]'
 claim grey.json 'd["of"]["model"]["membership_lira"] is None and d["of"]["model"]["membership_fitted"]'
+claim grey.json 'd["of"]["model"]["membership_rmia"] and d["of"]["model"]["prototypes_10_rest"]'
+audit bare act.dkvb --rows grey.npy --shadows 0 --references 0
+claim bare.json 'd["of"]["model"]["membership_rmia"] is None and d["references"] == 0'
 audit mixed act.dkvb --rows mixed.npy --before m.dkvb --shadows 4
 claim mixed.json 'd["classes"] == [0, 1, 2, 3] and "column dropped" not in d["of"]'
 claim mixed.json 'd["of"]["model"]["constant_class"] is None and d["of"]["model"]["probe_rest"] is None'
+claim mixed.json 'd["of"]["model"]["prototypes_1_class"] is None and d["of"]["model"]["average_gap"]'
 claim mixed.json 'd["of"]["model"]["accuracy_rest"] is None and d["of"]["model"]["mask_class"] is None'
 claim mixed.json 'd["of"]["model"]["membership_lira"] and d["of"]["model"]["mask_members"]'
 
 # As text: a line a figure, with a verdict.
 check "$dkvb" audit act.dkvb --class grey --before m.dkvb --shadows 4 --features x.npy --labels y.npy \
     --test-features test_x.npy --test-labels test_y.npy >text
-[ "$(grep -cE '(as|more than|less than) retrained  ' text)" -eq 19 ] || fail "figures are missing: $(cat text)"
+[ "$(grep -cE '(as|more than|less than) retrained  ' text)" -eq 30 ] || fail "figures are missing: $(cat text)"
 
 rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy"
 # shellcheck disable=SC2086 # $rows is several words
@@ -101,6 +117,7 @@ rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels t
     refused 2 '--class and --rows both say' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
     refused 1 'forgotten rows: no forgetting in the journal of the model names a class' "$dkvb" audit m.dkvb $rows
     refused 2 'an even number from 4' "$dkvb" audit act.dkvb $rows --class 3 --shadows 7
+    refused 2 'an even number from 2' "$dkvb" audit act.dkvb $rows --class 3 --references 3
     refused 2 'label-smoothing' "$dkvb" audit act.dkvb $rows --class 3 --label-smoothing 1
     refused 1 'far.npy: number 1 is 400, training rows are 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy
     refused 1 'twice.npy: rows 0 and 2 both have id 3' "$dkvb" audit act.dkvb $rows --rows twice.npy

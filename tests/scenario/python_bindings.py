@@ -1029,6 +1029,14 @@ class AuditTest(Case):
         self.assertTrue(figure.low <= figure.value <= figure.high and 0 <= figure.tpr_01.value <= figure.tpr_1.value)
         self.assertIsNone(found["model"]["membership_lira"])
         self.assertIsNone(found["model"]["accuracy_class"].tpr_1)
+        self.assertIsNone(found["model"]["accuracy_class"].privleak)
+        retrained = found["retrained"]["membership_loss"].value
+        self.assertAlmostEqual(figure.privleak.value, (figure.value - retrained) / retrained, places=12)
+        self.assertEqual((found.references, found.retained), (2, int((self.y != 1).sum())))
+        gap = np.mean([abs(found["before"][key].difference.value) for key in
+                       ("accuracy_forgotten", "accuracy_retained", "accuracy_test", "membership_loss")])
+        self.assertAlmostEqual(found["before"]["average_gap"].value, gap, places=12)
+        self.assertIsNone(self.audit(self.forgot, shadows=0, references=0)["model"]["membership_rmia"])
 
     def test_the_reference_differs_in_nothing_and_a_codeset_is_the_recipe(self):
         fitted = dkvb.fit(self.x, self.y, codeset=True, top_k=1, **SHAPE)
@@ -1038,7 +1046,7 @@ class AuditTest(Case):
         fitted.model.replay(fitted.codeset, known)
         stages = []
         found = fitted.model.audit(self.x, self.y, self.test_x, self.test_y, classes=[2], codeset=fitted.codeset,
-                                   shadows=0, stage=stages.append)
+                                   shadows=0, references=0, stage=stages.append)
         self.assertEqual(stages, ["search", "attacks"])
         for key, figure in found["model"].items():
             if figure and not key.startswith("agreement"):

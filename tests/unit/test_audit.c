@@ -9,6 +9,7 @@
 #include "audit/fitted.h"
 #include "audit/lira.h"
 #include "audit/recovery.h"
+#include "audit/rmia.h"
 #include "base/alloc.h"
 #include "base/rng.h"
 
@@ -43,8 +44,9 @@ static double psi(double of_member, double of_other)
     return of_member > of_other ? 1.0 : of_member == of_other ? 0.5 : 0.0;
 }
 
-/* DeLong et al. 1988 as it is written: all pairs, then the covariances of both kinds of placements. `b` may be NULL. */
-static double plain_delong(const double *a, const double *b, double *half)
+/* DeLong et al. 1988 as it is written: all pairs, then the covariances of both kinds of placements, of `a` less
+ * `weight` times `b`. `b` may be NULL. */
+static double plain_contrast(const double *a, const double *b, double weight, double *half)
 {
     double place[N], mean[2] = {0, 0}, square[2] = {0, 0}, count[2] = {0, 0};
 
@@ -53,8 +55,8 @@ static double plain_delong(const double *a, const double *b, double *half)
 
         for (size_t j = 0; j < N; j++)
             if (member[j] != member[i]) {
-                sum += member[i] ? psi(a[i], a[j]) - (b ? psi(b[i], b[j]) : 0.0)
-                                 : psi(a[j], a[i]) - (b ? psi(b[j], b[i]) : 0.0);
+                sum += member[i] ? psi(a[i], a[j]) - (b ? weight * psi(b[i], b[j]) : 0.0)
+                                 : psi(a[j], a[i]) - (b ? weight * psi(b[j], b[i]) : 0.0);
                 others++;
             }
         place[i] = sum / others;
@@ -68,6 +70,11 @@ static double plain_delong(const double *a, const double *b, double *half)
     }
     *half = 1.959963984540054 * sqrt(square[0] / (count[0] - 1) / count[0] + square[1] / (count[1] - 1) / count[1]);
     return mean[1] / count[1];
+}
+
+static double plain_delong(const double *a, const double *b, double *half)
+{
+    return plain_contrast(a, b, 1.0, half);
 }
 
 static void auc_and_its_interval_are_those_of_all_pairs(void **state)
@@ -117,6 +124,55 @@ static void difference_of_aucs_is_paired(void **state)
         assert_near(back.value, -e.value);
         assert_near(back.low, -e.high);
     }
+}
+
+/* Delta method of a ratio of two AUCs that share rows: the contrast a - ratio b, over b, has its variance. */
+static void privleak_is_the_difference_over_the_retrained_auc(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        dkvb_audit_estimate e, twice;
+        double half, a, b;
+
+        make_scores(seed);
+        a = plain_delong(scores_a, NULL, &half);
+        b = plain_delong(scores_b, NULL, &half);
+        plain_contrast(scores_a, scores_b, a / b, &half);
+        assert_ok(dkvb__audit_privleak(scores_a, scores_b, member, N, &e, &heap));
+        assert_near(e.value, (a - b) / b);
+        assert_near(e.low, (a - b) / b - half / b);
+        assert_near(e.high, (a - b) / b + half / b);
+        assert_ok(dkvb__audit_privleak(scores_a, scores_a, member, N, &twice, &heap));
+        assert_true(twice.value == 0.0 && fabs(twice.low) < 1e-12 && fabs(twice.high) < 1e-12);
+    }
+}
+
+/* No ratio to an AUC of 0 can be told: all others are above all members. */
+static void privleak_to_an_auc_of_zero_is_not_a_number(void **state)
+{
+    const double below[] = {0, 1, 2, 3}, any[] = {3, 1, 2, 0};
+    const uint8_t marks[] = {1, 1, 0, 0};
+    dkvb_audit_estimate e;
+
+    (void)state;
+    assert_ok(dkvb__audit_privleak(any, below, marks, 4, &e, &heap));
+    assert_true(isnan(e.value) && isnan(e.low) && isnan(e.high));
+    assert_ok(dkvb__audit_privleak(below, any, marks, 4, &e, &heap));
+    assert_near(e.value, -1.0);
+}
+
+static void average_gap_is_the_mean_of_absolute_differences(void **state)
+{
+    const dkvb_audit_estimate differences[] = {{0.5, 0.4, 0.6}, {-0.25, -0.5, -0.125}, {0.0, -0.1, 0.2}, {0, 0, 0}};
+    dkvb_audit_estimate gap;
+
+    (void)state;
+    dkvb__audit_gap(differences, 4, &gap);
+    assert_near(gap.value, (0.5 + 0.25) / 4);
+    assert_near(gap.low, (0.4 + 0.125) / 4);      /* the third may be 0 */
+    assert_near(gap.high, (0.6 + 0.5 + 0.2) / 4); /* and either end of an interval may be the farther one */
+    dkvb__audit_gap(differences + 2, 2, &gap);
+    assert_true(gap.value == 0.0 && gap.low == 0.0 && gap.high > 0.0);
 }
 
 static void equal_scores_differ_by_nothing_at_all(void **state)
@@ -598,6 +654,83 @@ static dkvb_status attack(const dkvb_allocator *a)
     return rc;
 }
 
+/* Zarifzadeh et al. 2024 as it is written: probabilities, ratios, and the share of the population that is passed. */
+static void relative_membership_is_the_share_of_the_population_that_is_passed(void **state)
+{
+    enum { REFERENCES = 4 };
+    double margins[REFERENCES * N], observed[N], ratio[N], found[N], p[REFERENCES];
+    struct dkvb__rng rng;
+
+    (void)state;
+    make_scores(3);
+    dkvb__rng_seed(&rng, 8, 0);
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0;
+
+        observed[i] = dkvb__rng_gauss(&rng);
+        for (size_t r = 0; r < REFERENCES; r++) {
+            margins[r * N + i] = 2.0 * dkvb__rng_gauss(&rng);
+            p[r] = 1.0 / (1.0 + exp(-margins[r * N + i]));
+            sum += p[r];
+        }
+        ratio[i] = 1.0 / (1.0 + exp(-observed[i])) / (sum / REFERENCES);
+    }
+    assert_ok(dkvb__audit_rmia(margins, REFERENCES, member, N, observed, found, &heap));
+    for (size_t i = 0; i < N; i++) {
+        double passed = 0, of = 0;
+
+        for (size_t z = 0; z < N; z++)
+            if (!member[z] && z != i) {
+                passed += ratio[i] / ratio[z] >= 1.0;
+                of++;
+            }
+        assert_near(found[i], passed / of);
+    }
+}
+
+/* A probability that a double holds as 0 or as 1 still has a margin, and rows still have their order. */
+static void relative_membership_does_not_saturate(void **state)
+{
+    const double observed[] = {-900, -901, 900, -902}, margins[] = {-900, -900, 800, -900, -900, -900, 800, -900};
+    const uint8_t marks[] = {1, 0, 0, 0};
+    double scores[4];
+
+    (void)state;
+    assert_ok(dkvb__audit_rmia(margins, 2, marks, 4, observed, scores, &heap));
+    assert_near(scores[0], 1.0); /* its ratio is 1, as that of row 2; rows 1 and 3 are below */
+    assert_near(scores[1], 0.5);
+    assert_near(scores[2], 1.0);
+    assert_near(scores[3], 0.0);
+}
+
+static void prototypes_are_means_of_groups_of_a_class(void **state)
+{
+    enum { COUNT = 7, WIDE = 2 };
+    const float x[COUNT * WIDE] = {1, 10, 2, 20, 3, 30, 4, 40, 5, 50, 100, 1, 200, 1};
+    const int32_t y[COUNT] = {0, 0, 0, 0, 0, 2, -1};
+    struct dkvb__grouping g = {x, WIDE, y, COUNT, 3, 2, 4};
+    float means[3 * COUNT * WIDE];
+    int32_t of[3 * COUNT];
+    size_t count;
+
+    (void)state;
+    assert_ok(dkvb__audit_prototypes(&g, means, of, &count, &heap));
+    assert_int_equal(count, 3); /* two of class 0, one of class 2, which has no more rows; none of class 1 */
+    assert_true(of[0] == 0 && of[1] == 0 && of[2] == 2);
+    /* Three rows in one group, two in the other; rounded to float once. */
+    assert_true(fabsf(3.0f * means[0] + 2.0f * means[WIDE] - 15.0f) < 1e-5f);
+    assert_true(fabsf(means[1] - 10.0f * means[0]) < 1e-5f);
+    assert_true(means[2 * WIDE] == 100.0f);
+    g.groups = 1;
+    assert_ok(dkvb__audit_prototypes(&g, means, of, &count, &heap));
+    assert_int_equal(count, 2);
+    assert_true(means[0] == 3.0f && means[1] == 30.0f);
+    g.groups = COUNT;
+    assert_ok(dkvb__audit_prototypes(&g, means, of, &count, &heap));
+    assert_int_equal(count, 6); /* each row alone, in some order */
+    assert_true(means[0] + means[2] + means[4] + means[6] + means[8] == 15.0f);
+}
+
 static void every_allocation_of_an_attack_may_fail(void **state)
 {
     (void)state;
@@ -622,6 +755,9 @@ int main(void)
         cmocka_unit_test(auc_and_its_interval_are_those_of_all_pairs),
         cmocka_unit_test(auc_of_four_rows_is_what_a_hand_works_out),
         cmocka_unit_test(difference_of_aucs_is_paired),
+        cmocka_unit_test(privleak_is_the_difference_over_the_retrained_auc),
+        cmocka_unit_test(privleak_to_an_auc_of_zero_is_not_a_number),
+        cmocka_unit_test(average_gap_is_the_mean_of_absolute_differences),
         cmocka_unit_test(equal_scores_differ_by_nothing_at_all),
         cmocka_unit_test(scores_that_say_nothing_have_auc_one_half),
         cmocka_unit_test(scores_that_cannot_be_judged_are_refused),
@@ -639,6 +775,9 @@ int main(void)
         cmocka_unit_test(no_constant_is_better_than_the_best),
         cmocka_unit_test(the_mask_tells_which_codes_it_hit),
         cmocka_unit_test(a_few_rows_are_drawn_from_each_class),
+        cmocka_unit_test(relative_membership_is_the_share_of_the_population_that_is_passed),
+        cmocka_unit_test(relative_membership_does_not_saturate),
+        cmocka_unit_test(prototypes_are_means_of_groups_of_a_class),
         cmocka_unit_test(every_allocation_of_an_attack_may_fail),
     };
 

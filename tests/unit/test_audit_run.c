@@ -9,6 +9,7 @@
 #include "audit/fitted.h"
 #include "audit/lira.h"
 #include "audit/recovery.h"
+#include "audit/rmia.h"
 #include "base/alloc.h"
 #include "base/rng.h"
 
@@ -188,6 +189,8 @@ static void assert_auc(const dkvb_audit_report *r, uint32_t figure, const double
     assert_estimate(&f->tpr_1, &e);
     assert_ok(dkvb__audit_tpr(scores, member, targets, 0.001, &e, &heap));
     assert_estimate(&f->tpr_01, &e);
+    assert_ok(dkvb__audit_privleak(scores, reference, member, targets, &e, &heap));
+    assert_estimate(&f->privleak, &e);
 }
 
 /* The figure of the class, and behind it that of the rest. */
@@ -206,8 +209,8 @@ static void assert_shares(const dkvb_audit_report *r, uint32_t figure, const dou
     }
 }
 
-/* Scores of the targets by all three attacks on membership. */
-static void membership(const dkvb_model *of, int under_mask, double scores[3][ROWS])
+/* Scores of the targets by all four attacks on membership. */
+static void membership(const dkvb_model *of, int under_mask, double scores[4][ROWS])
 {
     static double margins[SHADOWS * ROWS];
     static uint8_t inside[SHADOWS * ROWS];
@@ -222,14 +225,53 @@ static void membership(const dkvb_model *of, int under_mask, double scores[3][RO
     assert_ok(dkvb__audit_fitted_scores(&answers, member, &fitting, scores[1], &heap, NULL));
     assert_ok(dkvb__audit_shadows(of, &learned, &how, margins, inside, NULL));
     assert_ok(dkvb__audit_lira(margins, inside, SHADOWS, targets, scores[0], scores[2]));
+    assert_ok(dkvb__audit_rmia(margins, 2, member, targets, scores[0], scores[3], &heap));
 }
 
 /* Rows that an attacker has the labels of. */
 static int32_t attacker[TRAINED];
 
-/* Answers after the best constant [0], of values trained on the attacker's rows [1], and after going on with 20 rows of
- * each class, in the mean of three draws [2]. */
-static void recovery(dkvb_model *of, int under_mask, double right[3][TESTS])
+/* Answers after going on with three means of the attacker's rows of each class. */
+static void recovery_from_means(dkvb_model *of, int under_mask, double *right)
+{
+    static uint16_t few_codes[3 * CLASSES * CODEBOOKS];
+    static float values[CODEBOOKS * KEYS * CLASSES], means[3 * CLASSES * DIM];
+    const struct dkvb__grouping grouping = {rows, DIM, attacker, TRAINED, CLASSES, 3, SEED};
+    dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
+    int32_t of_class[3 * CLASSES];
+    dkvb_mask *mask;
+    size_t count;
+
+    assert_ok(dkvb__audit_prototypes(&grouping, means, of_class, &count, &heap));
+    assert_int_equal(count, 3 * CLASSES);
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
+    assert_ok(dkvb_search(cb, under_mask ? mask : NULL, means, count, 1, few_codes, NULL, NULL));
+    dkvb_mask_free(mask);
+    o.epochs = 3;
+    o.batch = (uint32_t)count;
+    o.learning_rate = 5000.0 / 3;
+    o.rate_last = o.label_smoothing = 0.0;
+    o.relearn = 1;
+    assert_ok(dkvb_model_get_values(of, values));
+    assert_ok(dkvb_model_train(of, few_codes, 1, of_class, count, &o, NULL));
+    right_rows(of, under_mask, 0.0, test_y, right);
+    assert_ok(dkvb_model_set_values(of, values, 0));
+}
+
+/* Answers to training rows: of those that were forgotten, and of the others. */
+static void training_rows(const dkvb_model *of, int under_mask, double *forgotten, double *kept)
+{
+    size_t f = 0, k = 0;
+    int32_t said_labels[TRAINED];
+
+    assert_ok(dkvb_model_decode(of, under_mask ? masked : codes, 1, TRAINED, said_labels, NULL, NULL));
+    for (size_t r = 0; r < TRAINED; r++)
+        *(labels[r] == FORGOTTEN ? &forgotten[f++] : &kept[k++]) = said_labels[r] == labels[r];
+}
+
+/* Answers after the best constant [0], of values trained on the attacker's rows [1], after going on with 20 rows of
+ * each class, in the mean of three draws [2], and with three means of each class [3]. */
+static void recovery(dkvb_model *of, int under_mask, double right[4][TESTS])
 {
     static uint16_t few_codes[TRAINED * CODEBOOKS];
     static float values[CODEBOOKS * KEYS * CLASSES];
@@ -282,6 +324,44 @@ static void recovery(dkvb_model *of, int under_mask, double right[3][TESTS])
             right[2][i] += once[i] * (1.0 / 3);
         assert_ok(dkvb_model_set_values(of, values, 0));
     }
+    recovery_from_means(of, under_mask, right[3]);
+}
+
+/* Shares of one kind of row, beside those of the retrained model. */
+static dkvb_audit_estimate assert_share(const dkvb_audit_report *r, uint32_t figure, const double *right,
+                                        const double *reference, size_t n)
+{
+    const dkvb_audit_figure *f = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, figure);
+    dkvb_audit_estimate e;
+
+    dkvb__audit_share(right, n, &e);
+    assert_estimate(&f->value, &e);
+    dkvb__audit_share_difference(right, reference, n, &e);
+    assert_estimate(&f->difference, &e);
+    return e;
+}
+
+/* Accuracy on forgotten and retained training rows and on all test rows; with the loss attack, the average gap. */
+static void assert_gap(const dkvb_audit_report *r, const dkvb_model *retrained)
+{
+    const dkvb_audit_figure *gap = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_AVERAGE_GAP);
+    static double mine[2][TRAINED], reference[2][TRAINED], right[2][TESTS];
+    dkvb_audit_estimate parts[4], e;
+
+    training_rows(model, 1, mine[0], mine[1]);
+    training_rows(retrained, 0, reference[0], reference[1]);
+    right_rows(model, 1, 0.0, test_y, right[0]);
+    right_rows(retrained, 0, 0.0, test_y, right[1]);
+    assert_int_equal(r->retained, TRAINED - members);
+    parts[0] = assert_share(r, DKVB_AUDIT_ACCURACY_FORGOTTEN, mine[0], reference[0], members);
+    parts[1] = assert_share(r, DKVB_AUDIT_ACCURACY_RETAINED, mine[1], reference[1], TRAINED - members);
+    parts[2] = assert_share(r, DKVB_AUDIT_ACCURACY_TEST, right[0], right[1], tests);
+    parts[3] = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LOSS)->difference;
+    dkvb__audit_gap(parts, 4, &e);
+    assert_estimate(&gap->value, &e);
+    assert_estimate(&gap->difference, &e);
+    assert_string_equal(gap->verdict, "more than retrained");
+    assert_true(gap->kind == DKVB_AUDIT_GAP && isnan(gap->privleak.value));
 }
 
 static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
@@ -289,7 +369,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     const dkvb_audit_options o = small_options();
     dkvb_audit_report *r = audit(model, NULL, &o);
     dkvb_model *retrained, *copy;
-    static double mine[3][ROWS], reference[3][ROWS], right[3][TESTS], other[3][TESTS], ones[TESTS];
+    static double mine[4][ROWS], reference[4][ROWS], right[4][TESTS], other[4][TESTS], ones[TESTS];
     int32_t reference_labels[TESTS], next_labels[TESTS];
     struct dkvb__drawing d = {labels, NULL, TRAINED, CLASSES, TRAINED / 5 / CLASSES + 1, SEED};
     dkvb_mask *mask;
@@ -312,6 +392,9 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     membership(retrained, 0, reference);
     for (uint32_t f = 0; f < 3; f++)
         assert_auc(r, DKVB_AUDIT_MEMBERSHIP_LOSS + f, mine[f], reference[f]);
+    assert_auc(r, DKVB_AUDIT_MEMBERSHIP_RMIA, mine[3], reference[3]);
+    assert_int_equal(r->references, 2);
+    assert_gap(r, retrained);
 
     right_rows(model, 1, 0.0, test_y, right[0]);
     right_rows(retrained, 0, 0.0, test_y, other[0]);
@@ -334,6 +417,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     assert_shares(r, DKVB_AUDIT_CONSTANT_CLASS, right[0], other[0]);
     assert_shares(r, DKVB_AUDIT_PROBE_CLASS, right[1], other[1]);
     assert_shares(r, DKVB_AUDIT_RELEARN_20_CLASS, right[2], other[2]);
+    assert_shares(r, DKVB_AUDIT_PROTOTYPES_3_CLASS, right[3], other[3]);
 
     assert_ok(dkvb__audit_mask_scores(model, target_codes[0], 1, targets, mine[0]));
     memset(reference[0], 0, sizeof reference[0]);
@@ -360,6 +444,7 @@ static void assert_same_figures(const dkvb_audit_report *a, const dkvb_audit_rep
             assert_memory_equal(&x->difference, &y->difference, sizeof x->difference);
             assert_memory_equal(&x->tpr_1, &y->tpr_1, sizeof x->tpr_1);
             assert_memory_equal(&x->tpr_01, &y->tpr_01, sizeof x->tpr_01);
+            assert_memory_equal(&x->privleak, &y->privleak, sizeof x->privleak);
         }
 }
 
@@ -536,6 +621,52 @@ static void rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out
     dkvb_audit_report_free(r);
 }
 
+/* References are the first shadows, and are trained where there are none. */
+static void references_are_the_first_shadows_or_trained_for_it(void **state)
+{
+    dkvb_audit_options o = small_options();
+    const dkvb_audit_figure *alone, *shared;
+    dkvb_audit_report *without, *with;
+
+    (void)state;
+    with = audit(model, NULL, &o);
+    o.shadows = 0;
+    without = audit(model, NULL, &o);
+    alone = dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_RMIA);
+    shared = dkvb_audit_get_figure(with, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_RMIA);
+    assert_int_equal(alone->measured, 1);
+    assert_memory_equal(&alone->value, &shared->value, sizeof alone->value);
+    assert_int_equal(dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LIRA)->measured, 0);
+    dkvb_audit_report_free(without);
+    o.references = 0;
+    without = audit(model, NULL, &o);
+    assert_int_equal(dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_RMIA)->measured, 0);
+    assert_int_equal(dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_AVERAGE_GAP)->measured, 1);
+    dkvb_audit_report_free(without);
+    dkvb_audit_report_free(with);
+}
+
+/* A dropped column answers training rows too, and recovery is that of whoever has the whole file. */
+static void a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recovery(void **state)
+{
+    const dkvb_audit_options o = small_options();
+    dkvb_audit_report *r = audit(model, NULL, &o);
+
+    (void)state;
+    assert_true(dkvb_audit_get_figure(r, DKVB_AUDIT_DROPPED, DKVB_AUDIT_ACCURACY_FORGOTTEN)->value.value == 0.0);
+    assert_true(dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, DKVB_AUDIT_ACCURACY_FORGOTTEN)->value.value > 0.5);
+    for (uint32_t f = 0; f < DKVB_AUDIT_FIGURES; f++) {
+        const dkvb_audit_figure *x = dkvb_audit_get_figure(r, DKVB_AUDIT_DROPPED, f);
+        const dkvb_audit_figure *y = dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, f);
+
+        if (strncmp(x->key, "prototypes", 10) == 0 || strncmp(x->key, "relearn", 7) == 0)
+            assert_memory_equal(&x->value, &y->value, sizeof x->value);
+        if (f == DKVB_AUDIT_ACCURACY_FORGOTTEN || f == DKVB_AUDIT_AVERAGE_GAP)
+            assert_true(x->measured && x->value.value != y->value.value);
+    }
+    dkvb_audit_report_free(r);
+}
+
 static void every_figure_has_a_name_of_its_own(void **state)
 {
     dkvb_audit_options o = small_options();
@@ -684,6 +815,12 @@ static void what_cannot_be_audited_is_named(void **state)
     for (o.shadows = 1; o.shadows < 6; o.shadows++)
         if (o.shadows != 4)
             assert_refused(DKVB_EINVAL, "an even number from 4", NULL, &all, &o);
+    o.shadows = 4;
+    for (o.references = 1; o.references < 4; o.references += 2)
+        assert_refused(DKVB_EINVAL, "references, there must be 0, or an even number from 2", NULL, &all, &o);
+    o.references = 65538;
+    assert_refused(DKVB_EINVAL, "references, there must be 0, or an even number from 2", NULL, &all, &o);
+    o = small_options();
     o.shadows = 65538;
     assert_refused(DKVB_EINVAL, "an even number from 4", NULL, &all, &o);
     o = small_options();
@@ -826,6 +963,8 @@ int main(void)
         cmocka_unit_test(rows_have_the_ids_of_their_training),
         cmocka_unit_test(rows_of_many_classes_leave_out_what_attacks_a_class),
         cmocka_unit_test(rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out),
+        cmocka_unit_test(references_are_the_first_shadows_or_trained_for_it),
+        cmocka_unit_test(a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recovery),
         cmocka_unit_test(every_figure_has_a_name_of_its_own),
         cmocka_unit_test(a_codeset_is_the_recipe),
         cmocka_unit_test(what_cannot_be_audited_is_named),

@@ -120,11 +120,26 @@ DKVB_AUDIT_RELEARN_50_CLASS = 15
 DKVB_AUDIT_RELEARN_50_REST = 16
 DKVB_AUDIT_MASK_MEMBERS = 17
 DKVB_AUDIT_MASK_CLASS = 18
-DKVB_AUDIT_FIGURES = 19
+DKVB_AUDIT_MEMBERSHIP_RMIA = 19
+DKVB_AUDIT_ACCURACY_FORGOTTEN = 20
+DKVB_AUDIT_ACCURACY_RETAINED = 21
+DKVB_AUDIT_ACCURACY_TEST = 22
+DKVB_AUDIT_AVERAGE_GAP = 23
+DKVB_AUDIT_PROTOTYPES_1_CLASS = 24
+DKVB_AUDIT_PROTOTYPES_1_REST = 25
+DKVB_AUDIT_PROTOTYPES_3_CLASS = 26
+DKVB_AUDIT_PROTOTYPES_3_REST = 27
+DKVB_AUDIT_PROTOTYPES_10_CLASS = 28
+DKVB_AUDIT_PROTOTYPES_10_REST = 29
+DKVB_AUDIT_FIGURES = 30
 DKVB_AUDIT_AUC_MEMBERS = 0
 DKVB_AUDIT_AUC_CLASS = 1
 DKVB_AUDIT_SHARE_CLASS = 2
 DKVB_AUDIT_SHARE_REST = 3
+DKVB_AUDIT_SHARE_FORGOTTEN = 4
+DKVB_AUDIT_SHARE_RETAINED = 5
+DKVB_AUDIT_SHARE_TESTS = 6
+DKVB_AUDIT_GAP = 7
 
 # fit.h
 DKVB_WHITEN_NEVER = 0
@@ -404,18 +419,19 @@ class AuditRows(Structure):
 
 class AuditOptions(Structure):
     _fields_ = _sized((POINTER(Model), "before"), (POINTER(Codeset), "codeset"), (POINTER(TrainOptions), "train"),
-                      (c_uint32, "shadows"), (c_uint64, "seed"), (StageFn, "stage"), (c_void_p, "user"))
+                      (c_uint32, "shadows"), (c_uint64, "seed"), (StageFn, "stage"), (c_void_p, "user"),
+                      (c_uint32, "references"))
 
 
 class AuditFigure(Structure):
     _fields_ = _fields((c_char_p, "subject key title verdict"), (c_uint32, "kind measured"),
-                       (AuditEstimate, "value difference tpr_1 tpr_01"))
+                       (AuditEstimate, "value difference tpr_1 tpr_01 privleak"))
 
 
 class AuditReport(Structure):
     _fields_ = _fields((c_uint32, "classes class_count"), (POINTER(c_uint8), "forgotten"),
                        (c_uint64, "members others rest masked_pairs purged_pairs"), (c_uint32, "shadows"),
-                       (POINTER(Outside), "outside test_outside"))
+                       (POINTER(Outside), "outside test_outside"), (c_uint64, "retained"), (c_uint32, "references"))
 
 
 class Array(Structure):

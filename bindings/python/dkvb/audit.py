@@ -33,6 +33,7 @@ class AuditFigure:
     tpr_01: Optional[Estimate]  # the same at 0.1 %
     difference: Estimate  # less that of the retrained model, paired row by row
     verdict: str  # "as retrained", "more than retrained", "less than retrained"
+    privleak: Optional[Estimate] = None  # membership: (AUC - AUC retrained) / AUC retrained; else None
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,17 @@ class Audit:
     rows_outside_scale: int  # training and test rows that are not of the kind that the keys were placed on
     masked_pairs: int
     purged_pairs: int
-    shadows: int
+    shadows: int  # of the likelihood-ratio attack
     subjects: dict  # name: {key: AuditFigure, or None where it was not measured}
+    retained: int = 0  # training rows that were not forgotten
+    references: int = 0  # of RMIA
 
     def __getitem__(self, subject):
         return self.subjects[subject]
 
 
-def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, codeset, training, shadows, seed,
-          threads, progress, stage):
+def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, codeset, training, shadows,
+          references, seed, threads, progress, stage):
     info = model.info
     x = _arrays.floats(x, ("rows", info.input_dim), "x")
     test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
@@ -68,7 +71,7 @@ def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, 
                               row_count=None if rows is None else len(rows))
     given = _struct.options(_ffi.AuditRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
                             test_x=pointer(test_x), test_labels=pointer(test_labels), test_n=len(test_x))
-    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, seed=seed)
+    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, references=references, seed=seed)
     if before is not None:
         opts.before = before._c._as_parameter_
     if codeset is not None:
@@ -110,7 +113,8 @@ def _figure(raw):
     of_members = raw.kind == _ffi.DKVB_AUDIT_AUC_MEMBERS
     return AuditFigure(raw.title.decode("utf-8"), raw.value.value, raw.value.low, raw.value.high,
                        _estimate(raw.tpr_1) if of_members else None, _estimate(raw.tpr_01) if of_members else None,
-                       _estimate(raw.difference), raw.verdict.decode("utf-8"))
+                       _estimate(raw.difference), raw.verdict.decode("utf-8"),
+                       _estimate(raw.privleak) if of_members else None)
 
 
 def _taken(out):
@@ -125,4 +129,4 @@ def _taken(out):
                  members=report.members, others=report.others, class_rows=report.others, rest_rows=report.rest,
                  rows_outside_scale=report.outside.contents.rows + report.test_outside.contents.rows,
                  masked_pairs=report.masked_pairs, purged_pairs=report.purged_pairs, shadows=report.shadows,
-                 subjects=subjects)
+                 subjects=subjects, retained=report.retained, references=report.references)
