@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <dkvb/dkvb.h>
+#include <dkvb/reference.h>
 
 #include "base/status.h"
 
@@ -52,6 +53,9 @@ static const struct {
     ROW(dkvb_outside, DKVB_OUTSIDE_INIT),
     ROW(dkvb_picture, DKVB_PICTURE_INIT),
     ROW(dkvb_plan_info, DKVB_PLAN_INFO_INIT),
+    ROW(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT),
+    ROW(dkvb_reference_options, DKVB_REFERENCE_OPTIONS_INIT),
+    ROW(dkvb_reference_rows, DKVB_REFERENCE_ROWS_INIT),
     ROW(dkvb_request, DKVB_REQUEST_INIT),
     ROW(dkvb_run_options, DKVB_RUN_OPTIONS_INIT),
     ROW(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT),

@@ -141,6 +141,11 @@ DKVB_AUDIT_SHARE_RETAINED = 5
 DKVB_AUDIT_SHARE_TESTS = 6
 DKVB_AUDIT_GAP = 7
 
+# reference.h
+DKVB_REFERENCE_BOTH = 0
+DKVB_REFERENCE_RIDGE = 1
+DKVB_REFERENCE_LOGISTIC = 2
+
 # fit.h
 DKVB_WHITEN_NEVER = 0
 DKVB_WHITEN_ALWAYS = 1
@@ -434,6 +439,35 @@ class AuditReport(Structure):
                        (POINTER(Outside), "outside test_outside"), (c_uint64, "retained"), (c_uint32, "references"))
 
 
+class Reference(Structure):
+    """dkvb_reference, opaque."""
+
+
+class ReferenceRows(Structure):
+    _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
+                      (c_size_t, "n"), (c_uint32, "dim classes"))
+
+
+class ReferenceOptions(Structure):
+    _fields_ = _sized((c_uint32, "kind iterations"), (c_double, "penalty tolerance"),
+                      (POINTER(Allocator), "allocator"))
+
+
+class ReferenceInfo(Structure):
+    _fields_ = _sized((c_uint32, "kind dim classes empty"), (c_uint64, "rows"), (c_double, "scale penalty"),
+                      (c_uint32, "chosen iterations converged"), (c_double, "gradient choosing seconds"))
+
+
+class ReferenceLine(Structure):
+    _fields_ = _fields((c_char_p, "head rows"), (c_double, "accuracy forgotten others auc"), (c_uint64, "fitted"),
+                       (c_double, "penalty choosing seconds"), (c_uint32, "iterations converged"))
+
+
+class ReferenceReport(Structure):
+    _fields_ = _fields((c_uint32, "lines classes"), (POINTER(ReferenceLine), "line"), (POINTER(c_uint8), "forgotten"),
+                       (c_uint64, "forgotten_rows test_forgotten test_others"))
+
+
 class Array(Structure):
     _fields_ = _sized((c_uint32, "dtype ndim"), (c_uint64 * DKVB_ARRAY_MAX_NDIM, "shape"), (c_void_p, "data"),
                       (Allocator, "allocator"))
@@ -631,6 +665,11 @@ STRUCTURES = {
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
     "dkvb_plan_request": PlanRequest,
+    "dkvb_reference_info": ReferenceInfo,
+    "dkvb_reference_line": ReferenceLine,
+    "dkvb_reference_options": ReferenceOptions,
+    "dkvb_reference_report": ReferenceReport,
+    "dkvb_reference_rows": ReferenceRows,
     "dkvb_request": Request,
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
@@ -837,4 +876,20 @@ PROTOTYPES = {
                           POINTER(FitReport), _run)),
     "dkvb_fit_more": (Status, (_model, _codeset, POINTER(FitRows), POINTER(FitOptions), POINTER(FitReport), _run)),
     "dkvb_tune": (Status, (POINTER(Settings), POINTER(FitRows), POINTER(TuneOptions), _run)),
+}
+
+_reference = POINTER(Reference)
+_reference_rows = POINTER(ReferenceRows)
+
+# reference.h, which is a library of its own
+REFERENCE_PROTOTYPES = {
+    "dkvb_reference_fit": (Status, (POINTER(_reference), _reference_rows, POINTER(ReferenceOptions), _run)),
+    "dkvb_reference_remove": (Status, (_reference, _reference_rows, _run)),
+    "dkvb_reference_predict": (Status, (_reference, _f32, c_size_t, POINTER(c_int32), POINTER(c_double))),
+    "dkvb_reference_get_info": (Status, (_reference, POINTER(ReferenceInfo))),
+    "dkvb_reference_free": (None, (_reference,)),
+    "dkvb_reference_compare": (Status, (POINTER(POINTER(ReferenceReport)), _reference_rows, _reference_rows,
+                                        POINTER(AuditRequest), POINTER(c_int32), POINTER(ReferenceOptions), _run)),
+    "dkvb_reference_report_free": (None, (POINTER(ReferenceReport),)),
+    "dkvb_reference_error": (c_char_p, ()),
 }

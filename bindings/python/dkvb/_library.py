@@ -62,7 +62,7 @@ def _load():
         raise ImportError(f"dkvb: {name} is not libdkvb")
     _check_version(library, name)
     _declare(library, name)
-    return library
+    return library, name
 
 
-lib = _load()
+lib, name = _load()

@@ -1,0 +1,208 @@
+"""Linear heads beside a model, and what the encoder alone knows (docs/reference.md).
+
+    head = dkvb.reference.fit(x, labels)                          # logistic; the penalty chosen on rows held out
+    head.predict(x_new)
+
+    ridge = dkvb.reference.fit(x, labels, kind="ridge")
+    ridge.remove(x[rows], labels[rows])                           # as fitted without them, to rounding
+
+    found = dkvb.reference.compare(x, labels, test_x, test_labels, classes=[3], model=model)
+    found["logistic", "kept"].others
+
+All of it is in libdkvb-reference, which is loaded at the first call; an ImportError says how to get it.
+"""
+
+from ctypes import POINTER, byref
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _arrays, _ffi, _struct
+from ._reference_library import library
+from ._run import LongCall
+
+KINDS = {"ridge": _ffi.DKVB_REFERENCE_RIDGE, "logistic": _ffi.DKVB_REFERENCE_LOGISTIC}
+
+
+@dataclass(frozen=True)
+class ReferenceInfo:
+    """What a head is."""
+
+    kind: str  # "ridge" or "logistic"
+    dim: int
+    classes: int
+    empty: int  # classes without a row, which are never answered
+    rows: int  # it was fitted on, those that were removed left out
+    scale: float  # rows are divided by it
+    penalty: float
+    chosen: bool  # the penalty was chosen on rows held out
+    iterations: int  # of the last fit; 0 of ridge
+    converged: bool
+    gradient: float  # its largest element at the end
+    choosing: float  # seconds in which the penalty was chosen
+    seconds: float  # of the last fit or removal alone
+
+
+@dataclass(frozen=True)
+class ReferenceLine:
+    """One line of a comparison; figures without rows to measure them on are NaN."""
+
+    head: str  # "model", "ridge", "logistic"
+    rows: str  # fitted on "all" rows or on the "kept" ones; "" of the model
+    accuracy: float  # on all test rows
+    forgotten: float  # on test rows of the classes of forgotten rows
+    others: float  # on all other test rows
+    auc: float  # of these classes against all others; of "all" rows it is the encoder probe
+    fitted: int  # rows that it was fitted on
+    penalty: float
+    choosing: float  # seconds
+    seconds: float  # of fitting; of ridge and "kept", of taking the forgotten rows out
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found; comparison["ridge", "kept"] is a line."""
+
+    lines: list  # of ReferenceLine
+    classes: list  # labels of the forgotten rows' classes
+    forgotten_rows: int
+    test_forgotten: int  # test rows of their classes
+    test_others: int
+
+    def __getitem__(self, key):
+        head, rows = (key, "") if isinstance(key, str) else key
+        for line in self.lines:
+            if (line.head, line.rows) == (head, rows):
+                return line
+        raise KeyError(key)
+
+
+def _rows(x, labels, ids, classes, what=""):
+    x = _arrays.floats(x, ("rows", "columns"), f"{what}x")
+    labels = _arrays.labels(labels, len(x), f"{what}labels")
+    ids = None if ids is None else _arrays.ids(ids, len(x))
+    pointer = _arrays.pointer
+    raw = _struct.options(_ffi.ReferenceRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
+                          dim=x.shape[1], classes=classes)
+    raw._arrays = x, labels, ids  # kept alive with it
+    return raw
+
+
+def _classes_of(labels, classes):
+    if classes is not None:
+        return classes
+    labels = np.asarray(labels)
+    return int(labels.max()) + 1 if labels.size else 0
+
+
+def _options(kind, penalty, iterations, tolerance):
+    kind = _ffi.DKVB_REFERENCE_BOTH if kind is None else _arrays.choice(kind, KINDS, "kind")
+    return _struct.options(_ffi.ReferenceOptions, kind=kind, penalty=penalty, iterations=iterations,
+                           tolerance=tolerance)
+
+
+class Head:
+    """A linear head. Made by fit()."""
+
+    def __init__(self, raw):
+        self._free = library().dkvb_reference_free
+        self._c = raw
+
+    def __del__(self):
+        if getattr(self, "_c", None):
+            self._free(self._c)
+            self._c = None
+
+    @property
+    def info(self):
+        raw = _struct.sized(_ffi.ReferenceInfo)
+        library().dkvb_reference_get_info(self._c, byref(raw))
+        given = {name: getattr(raw, name) for name in ReferenceInfo.__dataclass_fields__}
+        given.update(kind=_arrays.chosen(raw.kind, KINDS), chosen=bool(raw.chosen), converged=bool(raw.converged))
+        return ReferenceInfo(**given)
+
+    def remove(self, x, labels, *, threads=0, progress=None):
+        """Take rows out of a ridge head: it becomes the head that was fitted without them, to rounding."""
+        rows = _rows(x, labels, None, self.info.classes)
+        with LongCall(threads, progress) as run:
+            library().dkvb_reference_remove(self._c, byref(rows), byref(run))
+
+    def predict(self, x):
+        """int32[rows], the class of each row."""
+        x = _arrays.floats(x, ("rows", self.info.dim), "x")
+        labels = np.empty(len(x), np.int32)
+        library().dkvb_reference_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels), None)
+        return labels
+
+    def scores(self, x):
+        """float64[rows][classes]; -inf for classes without a row."""
+        info = self.info
+        x = _arrays.floats(x, ("rows", info.dim), "x")
+        scores = np.empty((len(x), info.classes))
+        library().dkvb_reference_predict(self._c, _arrays.pointer(x), len(x), None, _arrays.pointer(scores))
+        return scores
+
+
+def fit(x, labels, *, kind="logistic", classes=None, ids=None, penalty=None, iterations=None, tolerance=None, threads=0,
+        progress=None):
+    """Fit a head. `penalty` None has it chosen; labels of -1 leave a row out."""
+    out, opts = POINTER(_ffi.Reference)(), _options(kind, penalty, iterations, tolerance)
+    rows = _rows(x, labels, ids, _classes_of(labels, classes))
+    with LongCall(threads, progress) as run:
+        library().dkvb_reference_fit(byref(out), byref(rows), byref(opts), byref(run))
+    return Head(out)
+
+
+def compare(x, labels, test_x, test_labels, *, classes=None, rows=None, model=None, answers=None, kind=None, ids=None,
+            penalty=None, iterations=None, tolerance=None, class_count=None, threads=0, progress=None):
+    """Both heads (`kind` None), on all rows and without those forgotten, beside a model's answers.
+
+    `classes` (labels, or names where there is a model) or `rows` (numbers of training rows) say who was forgotten. The
+    answers are those that `model` gives to test_x, unless they are given.
+    """
+    if model is not None:
+        class_count = model.info.classes
+        answers = model.predict(test_x, threads=threads) if answers is None else answers
+    class_count = class_count or max(_classes_of(labels, None), _classes_of(test_labels, None))
+    training = _rows(x, labels, ids, class_count)
+    test = _rows(test_x, test_labels, None, class_count, "test_")
+    answers = None if answers is None else _arrays.labels(answers, test.n, "answers")
+    marks = None if classes is None else _marks(model, class_count, classes)
+    rows = None if rows is None else _arrays.ids(rows, "rows", "rows")
+    request = _struct.options(_ffi.AuditRequest, classes=_arrays.pointer(marks), rows=_arrays.pointer(rows),
+                              row_count=None if rows is None else len(rows))
+    opts, out = _options(kind, penalty, iterations, tolerance), POINTER(_ffi.ReferenceReport)()
+    with LongCall(threads, progress) as run:
+        library().dkvb_reference_compare(byref(out), byref(training), byref(test), byref(request),
+                                         _arrays.pointer(answers), byref(opts), byref(run))
+    try:
+        return _taken(out.contents)
+    finally:
+        library().dkvb_reference_report_free(out)
+
+
+def _marks(model, count, classes):
+    """DKVB_FORGET for each class of a list."""
+    marks = np.zeros(count, np.uint8)
+    for one in classes:
+        label = model.find_class(one) if model is not None and isinstance(one, str) else _arrays.integer(one, 32, "classes")
+        if label >= count:
+            raise ValueError(f"classes: {label} found, classes are 0 to {count - 1}")
+        marks[label] = _ffi.DKVB_FORGET
+    return marks
+
+
+def _line(raw):
+    given = {name: getattr(raw, name) for name in ReferenceLine.__dataclass_fields__}
+    given.update(head=raw.head.decode("ascii"), rows=raw.rows.decode("ascii"), converged=bool(raw.converged))
+    return ReferenceLine(**given)
+
+
+def _taken(report):
+    """Copies of what the library found, which it then takes back."""
+    return Comparison(lines=[_line(report.line[i]) for i in range(report.lines)],
+                      classes=[label for label in range(report.classes) if report.forgotten[label]],
+                      forgotten_rows=report.forgotten_rows, test_forgotten=report.test_forgotten,
+                      test_others=report.test_others)

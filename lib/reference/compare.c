@@ -1,0 +1,325 @@
+/* Heads beside a model: fitted on all rows and on the kept ones, and measured on the same test rows. */
+#include "reference/head.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/sort.h"
+#include "base/status.h"
+#include "dkvb/choose.h"
+
+enum { LINES = 5 };
+
+struct report {
+    dkvb_reference_report open; /* what the caller sees, in front */
+    dkvb_reference_line line[LINES];
+    uint8_t *forgotten; /* [classes] */
+    dkvb_allocator mem;
+};
+
+/* A comparison under way. */
+struct comparison {
+    dkvb_reference_rows rows, test;
+    dkvb_reference_options opts;
+    struct report *report;
+    int32_t *kept;   /* [rows.n] labels, -1 of forgotten rows */
+    int32_t *gone;   /* [rows.n] labels of forgotten rows, else -1 */
+    int32_t *answer; /* [test.n] */
+    double *margin;  /* [test.n] */
+    struct dkvb__keyed *order, *scratch; /* [test.n] */
+    struct dkvb__work work;
+};
+
+static dkvb_status no_memory(const struct comparison *c)
+{
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for a comparison of %zu training and %zu test rows", c->rows.n,
+                      c->test.n);
+}
+
+static dkvb_status check_answers(const struct comparison *c, const int32_t *answers)
+{
+    for (size_t i = 0; answers && i < c->test.n; i++)
+        if (answers[i] < -1 || answers[i] >= (int64_t)c->test.classes)
+            return dkvb__fail(DKVB_EINVAL, "answers: row %zu is %" PRId32 ", it must be -1 (abstained) to %u", i,
+                              answers[i], c->test.classes - 1);
+    return DKVB_OK;
+}
+
+static dkvb_status take(struct comparison *c, const dkvb_reference_rows *rows, const dkvb_reference_rows *test,
+                        const dkvb_reference_options *opts)
+{
+    dkvb_status rc = dkvb__reference_take_options(&c->opts, opts);
+
+    if (!rc)
+        rc = dkvb__reference_take_rows(&c->rows, rows, "");
+    if (!rc)
+        rc = dkvb__reference_take_rows(&c->test, test, "test ");
+    if (rc)
+        return rc;
+    if (c->rows.dim != c->test.dim || c->rows.classes != c->test.classes)
+        return dkvb__fail(DKVB_EINVAL, "test rows: %u columns and %u classes found, training rows have %u and %u",
+                          c->test.dim, c->test.classes, c->rows.dim, c->rows.classes);
+    return DKVB_OK;
+}
+
+static dkvb_status allocate(struct comparison *c)
+{
+    const dkvb_allocator mem = dkvb__allocator(c->opts.allocator);
+    struct report *r = dkvb__alloc0(&mem, 1, sizeof *r);
+
+    if (!r)
+        return no_memory(c);
+    c->report = r;
+    r->mem = mem;
+    r->forgotten = dkvb__alloc0(&mem, c->rows.classes, 1);
+    c->kept = dkvb__alloc(&mem, c->rows.n, sizeof *c->kept);
+    c->gone = dkvb__alloc(&mem, c->rows.n, sizeof *c->gone);
+    c->answer = dkvb__alloc(&mem, c->test.n, sizeof *c->answer);
+    c->margin = dkvb__alloc(&mem, c->test.n, sizeof *c->margin);
+    c->order = dkvb__alloc(&mem, c->test.n, sizeof *c->order);
+    c->scratch = dkvb__alloc(&mem, c->test.n, sizeof *c->scratch);
+    return r->forgotten && c->kept && c->gone && c->answer && c->margin && c->order && c->scratch ? DKVB_OK
+                                                                                                 : no_memory(c);
+}
+
+/* Who was forgotten: rows into `gone`, their classes into the report. */
+static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
+{
+    const int32_t *labels = c->rows.labels;
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    struct report *r = c->report;
+    dkvb_status rc = dkvb__take_options(&request, sizeof request, given, "forgotten rows");
+
+    if (rc)
+        return rc;
+    if (request.row_count > 0 && !request.rows)
+        return dkvb__fail(DKVB_EINVAL, "forgotten rows: NULL found for %zu numbers", request.row_count);
+    for (uint32_t l = 0; request.classes && l < c->rows.classes; l++)
+        r->forgotten[l] = request.classes[l] == DKVB_FORGET ? DKVB_FORGET : DKVB_KEEP;
+    for (size_t i = 0; i < c->rows.n; i++)
+        c->gone[i] = labels[i] >= 0 && r->forgotten[labels[i]] ? labels[i] : -1;
+    for (size_t i = 0; i < request.row_count; i++) {
+        uint64_t row = request.rows[i];
+
+        if (row >= c->rows.n)
+            return dkvb__fail(DKVB_EINVAL, "forgotten rows: number %zu is %" PRIu64 ", training rows are 0 to %" PRIu64,
+                              i, row, (uint64_t)c->rows.n - 1);
+        c->gone[row] = labels[row];
+        if (labels[row] >= 0)
+            r->forgotten[labels[row]] = DKVB_FORGET;
+    }
+    for (size_t i = 0; i < c->rows.n; i++) {
+        c->kept[i] = c->gone[i] >= 0 ? -1 : labels[i];
+        r->open.forgotten_rows += c->gone[i] >= 0;
+    }
+    for (size_t i = 0; i < c->test.n; i++)
+        if (c->test.labels[i] >= 0)
+            *(r->forgotten[c->test.labels[i]] ? &r->open.test_forgotten : &r->open.test_others) += 1;
+    return DKVB_OK;
+}
+
+/* A number whose order is that of the double; both zeros are one. */
+static uint64_t sortable(double x)
+{
+    uint64_t bits;
+
+    x += 0.0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+/* Chance that the margin of a test row of forgotten classes is above another's, ties half (Mann-Whitney). */
+static double area(struct comparison *c)
+{
+    const struct report *r = c->report;
+    double below = 0, members = (double)r->open.test_forgotten, others = (double)r->open.test_others;
+    size_t n = 0, passed = 0;
+
+    for (size_t i = 0; i < c->test.n; i++)
+        if (c->test.labels[i] >= 0) {
+            if (!isfinite(c->margin[i])) /* a side without a class to answer */
+                return NAN;
+            c->order[n++] = (struct dkvb__keyed){sortable(c->margin[i]), i};
+        }
+    if (r->open.test_forgotten == 0 || r->open.test_others == 0)
+        return NAN;
+    dkvb__sort_keyed(c->order, c->scratch, n);
+    for (size_t i = 0, end; i < n; i = end) {
+        size_t tied[2] = {0, 0};
+
+        for (end = i; end < n && c->order[end].key == c->order[i].key; end++)
+            tied[r->forgotten[c->test.labels[c->order[end].index]] != 0]++;
+        below += (double)tied[1] * ((double)passed + 0.5 * (double)tied[0]);
+        passed += tied[0];
+    }
+    return below / (members * others);
+}
+
+static double share(uint64_t right, uint64_t rows)
+{
+    return rows > 0 ? (double)right / (double)rows : (double)NAN;
+}
+
+/* The next line, with the accuracy of answers to the test rows. */
+static dkvb_reference_line *add_line(struct comparison *c, const char *head, const char *rows, const int32_t *answers)
+{
+    struct report *r = c->report;
+    dkvb_reference_line *line = &r->line[r->open.lines++];
+    uint64_t right[2] = {0, 0};
+
+    for (size_t i = 0; i < c->test.n; i++)
+        if (c->test.labels[i] >= 0)
+            right[r->forgotten[c->test.labels[i]] != 0] += answers[i] == c->test.labels[i];
+    *line = (dkvb_reference_line){.head = head, .rows = rows, .auc = (double)NAN, .converged = 1};
+    line->accuracy = share(right[0] + right[1], r->open.test_forgotten + r->open.test_others);
+    line->forgotten = share(right[1], r->open.test_forgotten);
+    line->others = share(right[0], r->open.test_others);
+    return line;
+}
+
+static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, const char *rows)
+{
+    const char *name = head->info.kind == DKVB_REFERENCE_RIDGE ? "ridge" : "logistic";
+    dkvb_reference_line *line;
+    dkvb_status rc = dkvb__reference_answer(head, &c->test, c->answer, NULL, c->report->forgotten, c->margin);
+
+    if (rc)
+        return rc;
+    line = add_line(c, name, rows, c->answer);
+    line->auc = area(c);
+    line->fitted = head->info.rows;
+    line->penalty = head->info.penalty;
+    line->choosing = head->info.choosing;
+    line->seconds = head->info.seconds;
+    line->iterations = head->info.iterations;
+    line->converged = head->info.converged;
+    return DKVB_OK;
+}
+
+/* Without the forgotten rows: ridge by taking them out, logistic by fitting the kept rows from the start. */
+static dkvb_status forget(struct comparison *c, dkvb_reference **head)
+{
+    dkvb_reference *kept;
+    dkvb_status rc;
+
+    if ((*head)->info.kind == DKVB_REFERENCE_RIDGE) {
+        (*head)->info.choosing = 0;
+        return dkvb__reference_remove(*head, &c->rows, c->gone, &c->work);
+    }
+    rc = dkvb__reference_fit(&kept, &c->rows, c->kept, &c->opts, (*head)->info.penalty, &c->work);
+    if (!rc) {
+        dkvb_reference_free(*head);
+        *head = kept;
+    }
+    return rc;
+}
+
+static dkvb_status compare_head(struct comparison *c, uint32_t kind)
+{
+    dkvb_reference *head;
+    dkvb_status rc;
+
+    c->opts.kind = kind;
+    rc = dkvb__reference_fit(&head, &c->rows, c->rows.labels, &c->opts, c->opts.penalty, &c->work);
+    if (rc)
+        return rc;
+    rc = add_head(c, head, "all");
+    if (!rc && c->report->open.forgotten_rows > 0) {
+        rc = forget(c, &head);
+        if (!rc)
+            rc = add_head(c, head, "kept");
+    }
+    dkvb_reference_free(head);
+    return rc;
+}
+
+/* What is left has to have two classes, or there is no head of kept rows. */
+static dkvb_status check_kept(const struct comparison *c)
+{
+    int32_t first = -1;
+
+    for (size_t i = 0; i < c->rows.n; i++) {
+        if (c->kept[i] < 0)
+            continue;
+        if (first >= 0 && c->kept[i] != first)
+            return DKVB_OK;
+        first = c->kept[i];
+    }
+    return dkvb__fail(DKVB_EINVAL, "forgotten rows: without them rows of %d classes are left, at least 2 are wanted",
+                      first >= 0);
+}
+
+static dkvb_status compare(struct comparison *c, const dkvb_audit_request *request, const int32_t *answers,
+                           const dkvb_run_options *run)
+{
+    uint32_t kind = c->opts.kind;
+    dkvb_status rc = mark(c, request);
+    uint64_t parts;
+
+    if (!rc && c->report->open.forgotten_rows > 0)
+        rc = check_kept(c);
+    if (rc)
+        return rc;
+    parts = (kind == DKVB_REFERENCE_BOTH ? 2U : 1U) * (c->report->open.forgotten_rows > 0 ? 2U : 1U);
+    rc = dkvb__work_begin(&c->work, run, c->opts.allocator, parts);
+    if (!rc && answers)
+        (void)add_line(c, "model", "", answers);
+    if (!rc && kind != DKVB_REFERENCE_LOGISTIC)
+        rc = compare_head(c, DKVB_REFERENCE_RIDGE);
+    if (!rc && kind != DKVB_REFERENCE_RIDGE)
+        rc = compare_head(c, DKVB_REFERENCE_LOGISTIC);
+    dkvb__work_end(&c->work);
+    return rc;
+}
+
+dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_reference_rows *rows,
+                                   const dkvb_reference_rows *test, const dkvb_audit_request *request,
+                                   const int32_t *answers, const dkvb_reference_options *opts,
+                                   const dkvb_run_options *run)
+{
+    struct comparison c = {.opts = DKVB_REFERENCE_OPTIONS_INIT};
+    dkvb_status rc;
+
+    if (!report)
+        return dkvb__fail(DKVB_EINVAL, "report: NULL found");
+    *report = NULL;
+    rc = take(&c, rows, test, opts);
+    if (!rc)
+        rc = check_answers(&c, answers);
+    if (!rc)
+        rc = allocate(&c);
+    if (!rc)
+        rc = compare(&c, request, answers, run);
+    if (c.report) {
+        const dkvb_allocator *mem = &c.report->mem;
+
+        dkvb__free(mem, c.scratch);
+        dkvb__free(mem, c.order);
+        dkvb__free(mem, c.margin);
+        dkvb__free(mem, c.answer);
+        dkvb__free(mem, c.gone);
+        dkvb__free(mem, c.kept);
+        c.report->open.classes = c.rows.classes;
+        c.report->open.line = c.report->line;
+        c.report->open.forgotten = c.report->forgotten;
+    }
+    if (rc)
+        dkvb_reference_report_free((dkvb_reference_report *)c.report);
+    else
+        *report = &c.report->open;
+    return rc;
+}
+
+void dkvb_reference_report_free(dkvb_reference_report *open)
+{
+    struct report *report = (struct report *)open; /* its first member */
+    dkvb_allocator mem;
+
+    if (!report)
+        return;
+    mem = report->mem;
+    dkvb__free(&mem, report->forgotten);
+    dkvb__free(&mem, report);
+}

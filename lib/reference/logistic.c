@@ -1,0 +1,398 @@
+/*
+ * Multinomial logistic regression: the weights W and intercepts b with the smallest
+ *
+ *     mean over rows of (log sum_l exp s_l - s_y) + penalty / 2 |W|^2,    s = W z + b,  z = (x - mean) / scale,
+ *
+ * found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its two loops. Scores are float, sums over rows
+ * double. Where all classes have the same probability q, second derivatives by one class's weights are
+ * q (1 - q) E[z z'] + penalty; the search starts from the inverse of that, with the mean of p (1 - p) over rows and
+ * classes for q (1 - q), and takes it anew as answers get surer. That a bound of this form holds everywhere is in
+ * Böhning 1992 (Annals of the Institute of Statistical Mathematics 44). It changes how many steps are taken, not where
+ * they end.
+ */
+#include "reference/head.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <cblas.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+enum {
+    PAIRS = 10,              /* steps that are remembered */
+    HALVINGS = 30,           /* of a step that does not go down */
+    BLOCK_ELEMENTS = 1 << 23 /* of scores and rows that are at work at once */
+};
+
+/* Where the search stands; all vectors are double[size] in the fit's `memory`. */
+struct search {
+    struct dkvb__logistic *fit;
+    const struct dkvb__work *work;
+    double done; /* of the part of the work that this is */
+    double penalty;
+    double *gradient, *next, *next_gradient, *direction, *scaled;
+    double *step[PAIRS], *change[PAIRS]; /* of the point, and of the gradient by it */
+    double product[PAIRS];               /* step * change */
+    uint32_t pairs, oldest;
+    double *factor;                   /* [dim][dim], see dkvb__sums_factor() */
+    double factor_curvature;          /* that it was made for */
+    double loss, curvature;           /* at the point: with the penalty; mean of p (1 - p) */
+    double next_loss, next_curvature; /* at `next` */
+};
+
+static size_t block_rows(const struct dkvb__logistic *fit)
+{
+    size_t rows = BLOCK_ELEMENTS / ((size_t)fit->columns + fit->rows->dim);
+
+    return rows < 1 ? 1 : rows > DKVB__REFERENCE_BLOCK ? DKVB__REFERENCE_BLOCK : rows;
+}
+
+static double dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_rows *rows, const int32_t *labels,
+                               struct dkvb__sums *sums, const dkvb_allocator *mem)
+{
+    size_t dim = rows->dim, block, vectors = 5 + 2 * PAIRS;
+
+    *fit = (struct dkvb__logistic){.rows = rows, .labels = labels, .sums = sums, .mem = *mem};
+    fit->class_column = dkvb__alloc(mem, rows->classes, sizeof *fit->class_column);
+    fit->column_class = dkvb__alloc(mem, rows->classes, sizeof *fit->column_class);
+    if (!fit->class_column || !fit->column_class)
+        goto fail;
+    for (uint32_t l = 0; l < rows->classes; l++) {
+        fit->class_column[l] = sums->count[l] > 0 ? (int32_t)fit->columns : -1;
+        if (sums->count[l] > 0)
+            fit->column_class[fit->columns++] = l;
+    }
+    fit->size = fit->columns * (dim + 1);
+    block = block_rows(fit);
+    fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
+    fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
+    /* The arrays of struct pass. */
+    fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
+    if (!fit->point || !fit->memory || !fit->block)
+        goto fail;
+    for (uint32_t c = 0; c < fit->columns; c++)
+        fit->point[fit->columns * dim + c] = log((double)sums->count[fit->column_class[c]] / (double)sums->rows);
+    return DKVB_OK;
+
+fail:
+    return dkvb__fail(DKVB_ENOMEM, "out of memory for weights of %u columns and %u classes", rows->dim, rows->classes);
+}
+
+void dkvb__logistic_free(struct dkvb__logistic *fit)
+{
+    dkvb__free_erased(&fit->mem, fit->block);
+    dkvb__free_erased(&fit->mem, fit->memory);
+    dkvb__free_erased(&fit->mem, fit->point);
+    dkvb__free(&fit->mem, fit->column_class);
+    dkvb__free(&fit->mem, fit->class_column);
+    *fit = (struct dkvb__logistic){0};
+}
+
+/* Scores of a row become p - y. Adds the row's loss, and p (1 - p) of all columns. */
+static void soften(float *s, uint32_t columns, uint32_t label, double *loss, double *curvature)
+{
+    float most = s[0], sum = 0, own = s[label], squares = 0;
+
+    for (uint32_t c = 1; c < columns; c++)
+        most = s[c] > most ? s[c] : most;
+    for (uint32_t c = 0; c < columns; c++)
+        sum += s[c] = expf(s[c] - most);
+    for (uint32_t c = 0; c < columns; c++) {
+        s[c] /= sum;
+        squares += s[c] * s[c];
+    }
+    s[label] -= 1.0F;
+    *loss += log((double)sum) + (double)(most - own);
+    *curvature += 1.0 - (double)squares;
+}
+
+/* One look at all rows from one point: loss, gradient, curvature. Lies on the stack, and its arrays in fit->block. */
+struct pass {
+    const struct dkvb__logistic *fit;
+    const double *point;
+    double *gradient;
+    double loss, curvature;
+    float *z;      /* [block][dim] rows, centred and scaled */
+    float *scores; /* [block][columns] */
+    float *weight; /* [columns][dim] of the point */
+    float *part;   /* [columns][dim] of the gradient, by one block */
+    float *mean;   /* [dim] */
+    float inverse; /* 1 / scale */
+    uint32_t label[DKVB__REFERENCE_BLOCK];
+};
+
+static void pass_begin(struct pass *p, const struct dkvb__logistic *fit, const double *point, double *gradient)
+{
+    const struct dkvb__sums *s = fit->sums;
+    size_t dim = fit->rows->dim, weights = fit->columns * dim;
+
+    p->fit = fit, p->point = point, p->gradient = gradient;
+    p->loss = p->curvature = 0;
+    p->z = fit->block;
+    p->scores = p->z + block_rows(fit) * dim;
+    p->weight = p->scores + block_rows(fit) * fit->columns;
+    p->part = p->weight + weights;
+    p->mean = p->part + weights;
+    p->inverse = (float)(1.0 / dkvb__sums_scale(s));
+    for (size_t d = 0; d < dim; d++)
+        p->mean[d] = (float)(s->shift[d] + s->total[d] / (double)s->rows);
+    for (size_t i = 0; i < weights; i++)
+        p->weight[i] = (float)point[i];
+    memset(gradient, 0, fit->size * sizeof *gradient);
+}
+
+static void pass_row(struct pass *p, const float *x, int32_t label, int used)
+{
+    const struct dkvb__logistic *fit = p->fit;
+    const double *bias = p->point + (size_t)fit->columns * fit->rows->dim;
+    float *z = p->z + (size_t)used * fit->rows->dim, *scores = p->scores + (size_t)used * fit->columns;
+
+    for (uint32_t d = 0; d < fit->rows->dim; d++)
+        z[d] = (x[d] - p->mean[d]) * p->inverse;
+    for (uint32_t c = 0; c < fit->columns; c++)
+        scores[c] = (float)bias[c];
+    p->label[used] = (uint32_t)fit->class_column[label];
+}
+
+static void pass_block(struct pass *p, int used)
+{
+    const struct dkvb__logistic *fit = p->fit;
+    size_t weights = (size_t)fit->columns * fit->rows->dim;
+    int dim = (int)fit->rows->dim, columns = (int)fit->columns;
+
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, used, columns, dim, 1.0F, p->z, dim, p->weight, dim, 1.0F,
+                p->scores, columns);
+    for (int i = 0; i < used; i++) {
+        float *row = p->scores + (size_t)i * fit->columns;
+
+        soften(row, fit->columns, p->label[i], &p->loss, &p->curvature);
+        for (uint32_t c = 0; c < fit->columns; c++)
+            p->gradient[weights + c] += (double)row[c];
+    }
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, columns, dim, used, 1.0F, p->scores, columns, p->z, dim, 0.0F,
+                p->part, dim);
+    for (size_t i = 0; i < weights; i++)
+        p->gradient[i] += (double)p->part[i];
+}
+
+/* Loss and gradient at a point, both with the penalty, and the mean of p (1 - p). */
+static dkvb_status evaluate(struct search *s, const double *point, double *gradient, double *loss, double *curvature)
+{
+    const struct dkvb__logistic *fit = s->fit;
+    const dkvb_reference_rows *rows = fit->rows;
+    size_t weights = (size_t)fit->columns * rows->dim, n = 0;
+    int used = 0, room = (int)block_rows(fit);
+    struct pass p;
+
+    pass_begin(&p, fit, point, gradient);
+    for (size_t i = 0; i < rows->n; i++) {
+        if (fit->labels[i] >= 0) {
+            pass_row(&p, rows->x + i * rows->dim, fit->labels[i], used++);
+            n++;
+        }
+        if (used == room || (i + 1 == rows->n && used > 0)) {
+            dkvb_status rc = dkvb__work_tick(s->work, s->done);
+
+            if (rc)
+                return rc;
+            pass_block(&p, used);
+            used = 0;
+        }
+    }
+    for (size_t i = 0; i < fit->size; i++)
+        gradient[i] = gradient[i] / (double)n + (i < weights ? s->penalty * point[i] : 0.0);
+    *loss = p.loss / (double)n + 0.5 * s->penalty * dot(point, point, weights);
+    *curvature = p.curvature / ((double)n * fit->columns);
+    return DKVB_OK;
+}
+
+/* v = H v, where H is the inverse of second derivatives that the search starts from. */
+static void precondition(const struct search *s, double *v)
+{
+    const struct dkvb__logistic *fit = s->fit;
+    size_t weights = (size_t)fit->columns * fit->rows->dim;
+
+    dkvb__factor_solve(s->factor, fit->rows->dim, v, fit->columns);
+    for (size_t i = weights; i < fit->size; i++)
+        v[i] /= s->factor_curvature;
+}
+
+/* Anew where answers have got so much surer that the old one is far off. */
+static void refresh_factor(struct search *s)
+{
+    double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
+
+    if (curvature > 0.7 * s->factor_curvature)
+        return;
+    s->factor_curvature = curvature;
+    if (dkvb__sums_factor(s->fit->sums, curvature, s->penalty, s->factor))
+        return;
+    /* Rounding left no factor: plain steps, which need more iterations. */
+    memset(s->factor, 0, (size_t)s->fit->rows->dim * s->fit->rows->dim * sizeof *s->factor);
+    for (size_t d = 0; d < s->fit->rows->dim; d++)
+        s->factor[d * s->fit->rows->dim + d] = sqrt(curvature + s->penalty);
+}
+
+static void choose_direction(struct search *s)
+{
+    size_t n = s->fit->size;
+    double *v = s->direction, weight[PAIRS];
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = -s->gradient[i];
+    for (uint32_t k = 0; k < s->pairs; k++) { /* latest first */
+        uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
+
+        weight[at] = dot(s->step[at], v, n) / s->product[at];
+        for (size_t i = 0; i < n; i++)
+            v[i] -= weight[at] * s->change[at][i];
+    }
+    precondition(s, v);
+    if (s->pairs > 0) {
+        uint32_t at = (s->oldest + s->pairs - 1) % PAIRS;
+        double length;
+
+        memcpy(s->scaled, s->change[at], n * sizeof *s->scaled);
+        precondition(s, s->scaled);
+        length = s->product[at] / dot(s->change[at], s->scaled, n);
+        for (size_t i = 0; i < n; i++)
+            v[i] *= length;
+    }
+    for (uint32_t k = 0; k < s->pairs; k++) {
+        uint32_t at = (s->oldest + k) % PAIRS;
+        double by = weight[at] - dot(s->change[at], v, n) / s->product[at];
+
+        for (size_t i = 0; i < n; i++)
+            v[i] += by * s->step[at][i];
+    }
+}
+
+/* Go along the direction until the loss is less. False if it is not, as near the end, where rounding is all. */
+static dkvb_status walk(struct search *s, bool *less)
+{
+    size_t n = s->fit->size;
+    double slope = dot(s->gradient, s->direction, n), length = 1.0;
+
+    *less = false;
+    for (int halving = 0; halving < HALVINGS && slope < 0; halving++, length *= 0.5) {
+        dkvb_status rc;
+
+        for (size_t i = 0; i < n; i++)
+            s->next[i] = s->fit->point[i] + length * s->direction[i];
+        rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
+        if (rc)
+            return rc;
+        /* Losses are means of floats: a part in ten million is noise. */
+        if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
+            *less = true;
+            return DKVB_OK;
+        }
+    }
+    return DKVB_OK;
+}
+
+/* The step just found becomes the latest pair, and its end the point. */
+static void take_step(struct search *s)
+{
+    size_t n = s->fit->size;
+    uint32_t at = (s->oldest + s->pairs) % PAIRS;
+
+    for (size_t i = 0; i < n; i++) {
+        s->step[at][i] = s->next[i] - s->fit->point[i];
+        s->change[at][i] = s->next_gradient[i] - s->gradient[i];
+    }
+    s->product[at] = dot(s->step[at], s->change[at], n);
+    if (s->product[at] > 0) { /* as it is but for rounding, since the loss is convex */
+        if (s->pairs < PAIRS)
+            s->pairs++;
+        else
+            s->oldest = (s->oldest + 1) % PAIRS;
+    }
+    memcpy(s->fit->point, s->next, n * sizeof *s->next);
+    memcpy(s->gradient, s->next_gradient, n * sizeof *s->gradient);
+    s->loss = s->next_loss;
+    s->curvature = s->next_curvature;
+}
+
+static double largest(const double *v, size_t n)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < n; i++)
+        most = fabs(v[i]) > most ? fabs(v[i]) : most;
+    return most;
+}
+
+static void lay_out(struct search *s, struct dkvb__logistic *fit)
+{
+    double *at = fit->memory;
+    double **const vectors[] = {&s->gradient, &s->next, &s->next_gradient, &s->direction, &s->scaled};
+
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++, at += fit->size)
+        *vectors[i] = at;
+    for (size_t i = 0; i < PAIRS; i++, at += 2 * fit->size) {
+        s->step[i] = at;
+        s->change[i] = at + fit->size;
+    }
+    s->factor = at;
+}
+
+dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, double tolerance, uint32_t iterations,
+                               const struct dkvb__work *work, double from, double to)
+{
+    struct search s = {.fit = fit, .work = work, .penalty = penalty, .done = from, .factor_curvature = HUGE_VAL};
+    dkvb_status rc;
+    bool less = true;
+
+    lay_out(&s, fit);
+    fit->iterations = 0;
+    rc = evaluate(&s, fit->point, s.gradient, &s.loss, &s.curvature);
+    while (!rc) {
+        fit->gradient = largest(s.gradient, fit->size);
+        fit->converged = fit->gradient <= tolerance;
+        if (fit->converged || !less || fit->iterations == iterations)
+            break;
+        refresh_factor(&s);
+        choose_direction(&s);
+        rc = walk(&s, &less);
+        if (rc || !less)
+            continue;
+        take_step(&s);
+        fit->iterations++;
+        /* Nobody knows how many there will be: each takes a thirtieth of what is left. */
+        s.done += (to - s.done) / 30;
+    }
+    return rc;
+}
+
+void dkvb__logistic_take(const struct dkvb__logistic *fit, double *weight, double *bias)
+{
+    const struct dkvb__sums *s = fit->sums;
+    size_t dim = s->dim;
+    double scale = dkvb__sums_scale(s);
+
+    memset(weight, 0, s->classes * dim * sizeof *weight);
+    for (uint32_t l = 0; l < s->classes; l++)
+        bias[l] = (double)-INFINITY;
+    for (uint32_t c = 0; c < fit->columns; c++) {
+        const double *from = fit->point + c * dim;
+        uint32_t l = fit->column_class[c];
+
+        bias[l] = fit->point[fit->columns * dim + c];
+        for (size_t d = 0; d < dim; d++) {
+            weight[l * dim + d] = from[d] / scale;
+            bias[l] -= weight[l * dim + d] * (s->shift[d] + s->total[d] / (double)s->rows);
+        }
+    }
+}

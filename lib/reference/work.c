@@ -1,0 +1,57 @@
+/* What every call of this library begins and ends with. */
+#include "reference/head.h"
+
+#include <time.h>
+
+#include <cblas.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+enum { STEPS = 1000 /* that progress counts in a part */ };
+
+dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *given, const dkvb_allocator *mem,
+                             uint64_t parts)
+{
+    dkvb_run_options full = DKVB_RUN_OPTIONS_INIT;
+    dkvb_status rc = dkvb__take_options(&full, sizeof full, given, "run options");
+
+    *work = (struct dkvb__work){dkvb__allocator(mem), full.progress, full.user, 0, parts, 0};
+    if (rc)
+        return rc;
+    if (full.threads > 1024)
+        return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most 1024 are supported", full.threads);
+    if (full.threads > 0) {
+        work->threads_before = openblas_get_num_threads();
+        openblas_set_num_threads((int)full.threads);
+    }
+    return DKVB_OK;
+}
+
+void dkvb__work_end(const struct dkvb__work *work)
+{
+    if (work->threads_before > 0)
+        openblas_set_num_threads(work->threads_before);
+}
+
+dkvb_status dkvb__work_tick(const struct dkvb__work *work, double done)
+{
+    uint64_t step = work->part * STEPS + (uint64_t)(done * STEPS);
+
+    if (work->progress && work->progress(work->user, step, work->parts * STEPS))
+        return dkvb__fail(DKVB_ECANCELLED, "cancelled by the progress callback");
+    return DKVB_OK;
+}
+
+double dkvb__work_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+const char *dkvb_reference_error(void)
+{
+    return dkvb_last_error();
+}
