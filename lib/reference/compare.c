@@ -24,10 +24,10 @@ struct comparison {
     dkvb_reference_rows rows, test;
     dkvb_reference_options opts;
     struct report *report;
-    int32_t *kept;   /* [rows.n] labels, -1 of forgotten rows */
-    int32_t *gone;   /* [rows.n] labels of forgotten rows, else -1 */
-    int32_t *answer; /* [test.n] */
-    double *margin;  /* [test.n] */
+    int32_t *kept;                       /* [rows.n] labels, -1 of forgotten rows */
+    int32_t *gone;                       /* [rows.n] labels of forgotten rows, else -1 */
+    int32_t *answer;                     /* [test.n] */
+    double *margin;                      /* [test.n] */
     struct dkvb__keyed *order, *scratch; /* [test.n] */
     struct dkvb__work work;
 };
@@ -81,7 +81,7 @@ static dkvb_status allocate(struct comparison *c)
     c->order = dkvb__alloc(&mem, c->test.n, sizeof *c->order);
     c->scratch = dkvb__alloc(&mem, c->test.n, sizeof *c->scratch);
     return r->forgotten && c->kept && c->gone && c->answer && c->margin && c->order && c->scratch ? DKVB_OK
-                                                                                                 : no_memory(c);
+                                                                                                  : no_memory(c);
 }
 
 /* Who was forgotten: rows into `gone`, their classes into the report. */

@@ -121,8 +121,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_ro
                                    struct dkvb__work *work);
 
 /* Answers to rows that were checked: labels, int32_t[n]; scores, double[n][classes]; margin, double[n], the largest
- * score of classes marked in `side`, uint8_t[classes], less the largest of the others, infinite where a side has no class
- * to answer. Each may be NULL. */
+ * score of classes marked in `side`, uint8_t[classes], less the largest of the others, infinite where a side has no
+ * class to answer. Each may be NULL. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

@@ -11,6 +11,7 @@
 #include "io/json.h"
 #include "io/paths.h"
 #include "io/progress.h"
+#include "io/reference.h"
 #include "tool.h"
 
 struct audit_args {
@@ -19,7 +20,7 @@ struct audit_args {
     dkvb_train_options train;
     uint64_t train_seed, seed;
     uint32_t shadows, references, threads;
-    bool json;
+    bool json, reference;
 };
 
 #define AT(member) offsetof(struct audit_args, member)
@@ -58,6 +59,8 @@ static const struct args_option options[] = {
      .choices = class_weights, .shows_default = true},
     {"train-seed", ARGS_U64, AT(train_seed), "N", .help = "its seed", .shows_default = true},
     {"seed", ARGS_U64, AT(seed), "N", .help = "of the audit's own draws", .shows_default = true},
+    {"reference", ARGS_FLAG, AT(reference),
+     .help = "linear heads beside it, on all labelled rows of X and without the forgotten ones"},
     ARGS_THREADS_JSON(AT),
 };
 
@@ -93,6 +96,7 @@ struct audit {
     bool *classes;  /* of --class */
     struct ids ids; /* of --rows */
     dkvb_audit_report *report;
+    dkvb_reference_report *reference;
 };
 
 static int check_args(const struct audit_args *args)
@@ -167,6 +171,18 @@ static int tell_failure(const struct audit *a, dkvb_status status)
     return tool_check(status);
 }
 
+/* Linear heads without the same rows: those of --rows, or all of the classes that the audit found to be forgotten. */
+static int compare(struct audit *a, dkvb_audit_request *request)
+{
+    const struct reference_rows rows = {a->model, &a->x, &a->test_x, &a->y, &a->test_y, request};
+
+    if (!a->args.reference)
+        return EXIT_SUCCESS;
+    if (request->row_count == 0)
+        request->classes = a->report->forgotten;
+    return reference_compare(&a->reference, &rows, a->args.threads);
+}
+
 static int run_audit(struct audit *a)
 {
     dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
@@ -177,6 +193,8 @@ static int run_audit(struct audit *a)
     int code = read_all(a, &request, &rows);
 
     if (code)
+        return code;
+    if (a->args.reference && (code = reference_load()))
         return code;
     a->args.train.seed = a->args.train_seed;
     o.before = a->before;
@@ -194,7 +212,7 @@ static int run_audit(struct audit *a)
         return tell_failure(a, status);
     outside_note(a->args.features, a->report->outside);
     outside_note(a->args.test_features, a->report->test_outside);
-    return EXIT_SUCCESS;
+    return compare(a, &request);
 }
 
 static void json_estimate(const char *key, const dkvb_audit_estimate *e)
@@ -226,7 +244,7 @@ static void json_figure(const dkvb_audit_figure *f)
     json_close('}');
 }
 
-static void print_json(const dkvb_audit_report *r, double seconds)
+static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *reference, double seconds)
 {
     json_open(NULL, '{');
     json_open("classes", '[');
@@ -257,6 +275,7 @@ static void print_json(const dkvb_audit_report *r, double seconds)
         json_close('}');
     }
     json_close(']');
+    reference_json(reference);
     json_real("seconds", seconds);
     json_close('}');
 }
@@ -380,9 +399,12 @@ int cmd_audit(int argc, char **argv)
     if (code == EXIT_SUCCESS)
         code = run_audit(&a);
     if (code == EXIT_SUCCESS && a.args.json)
-        print_json(a.report, progress_clock() - began);
+        print_json(a.report, a.reference, progress_clock() - began);
     else if (code == EXIT_SUCCESS)
         print_text(a.report, progress_clock() - began);
+    if (code == EXIT_SUCCESS && !a.args.json && a.reference)
+        reference_print(a.reference);
+    reference_free(a.reference);
     dkvb_audit_report_free(a.report);
     free(a.classes);
     ids_free(&a.ids);

@@ -11,14 +11,15 @@
 #include "io/output.h"
 #include "io/pictures.h"
 #include "io/progress.h"
+#include "io/reference.h"
 #include "tool.h"
 
 struct eval_args {
     struct args args;
     struct pictures_args pictures;
-    const char *features, *labels, *codes, *forget_class;
+    const char *features, *labels, *codes, *forget_class, *train_features, *train_labels;
     uint32_t threads;
-    bool json;
+    bool json, reference;
 };
 
 #define AT(member) offsetof(struct eval_args, member)
@@ -30,6 +31,10 @@ static const struct args_option options[] = {
      .help = "codes of X from before the mask: only where it hit them is searched again"},
     {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
      .help = "classes, by index or name, to tell from the rest"},
+    {"reference", ARGS_FLAG, AT(reference),
+     .help = "linear heads beside it, on all training rows and without those of --forget-class"},
+    {"train-features", ARGS_TEXT, AT(train_features), "TX", .help = "training rows, for --reference"},
+    {"train-labels", ARGS_TEXT, AT(train_labels), "TY", .help = "their labels"},
     ARGS_THREADS_JSON(AT),
 };
 
@@ -54,6 +59,9 @@ struct eval {
     struct codes codes; /* if they were given */
     bool *forgotten;    /* [classes], or NULL */
     dkvb_evaluation found;
+    struct features train_x; /* for --reference */
+    struct labels train_y;
+    dkvb_reference_report *reference;
 };
 
 static int check_args(const struct eval_args *args)
@@ -62,6 +70,11 @@ static int check_args(const struct eval_args *args)
 
     if (code == EXIT_SUCCESS && args->features && !args->labels)
         code = args_misused(&command, "--labels is missing");
+    if (code == EXIT_SUCCESS && args->reference && !(args->train_features && args->train_labels))
+        code = args_misused(&command, "--reference needs --train-features and --train-labels, to fit heads on");
+    if (code == EXIT_SUCCESS && !args->reference && (args->train_features || args->train_labels))
+        code = args_misused(&command, "--%s is for --reference, which is missing",
+                            args->train_features ? "train-features" : "train-labels");
     return code;
 }
 
@@ -97,6 +110,10 @@ static int read_inputs(struct eval *e)
     if (e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
         return tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
                          e->y.largest_row, e->y.largest, path, e->info.classes - 1);
+    if (a->reference &&
+        ((code = reference_load()) || (code = input_features_for(&e->train_x, a->train_features, &e->info)) ||
+         (code = input_labels_for(&e->train_y, a->train_labels, &e->train_x))))
+        return code;
     e->found.class_rows = input_memory("the classes", sizeof(uint64_t), e->info.classes, 2, 1);
     if (!e->found.class_rows)
         return EXIT_FAILURE;
@@ -115,6 +132,17 @@ static int measure(struct eval *e)
     if (rc == DKVB_OK && run.outside)
         outside_note(e->x.path, run.outside);
     return tool_check(rc);
+}
+
+static int compare(struct eval *e)
+{
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    const struct reference_rows rows = {e->model, &e->train_x, &e->x, &e->train_y, &e->y, &request};
+
+    if (!e->args.reference)
+        return EXIT_SUCCESS;
+    request.classes = (const uint8_t *)e->forgotten; /* true is DKVB_FORGET */
+    return reference_compare(&e->reference, &rows, e->args.threads);
 }
 
 /* Rows of classes that are to be forgotten, or of the others, and how many of them are answered rightly. */
@@ -161,6 +189,7 @@ static void print_json(const struct eval *e)
     json_real("retain_accuracy", share(right, rows));
     json_count("abstained", f->abstained);
     json_count_if("searched_again", e->args.codes, f->searched);
+    reference_json(e->reference);
     json_close('}');
 }
 
@@ -197,6 +226,8 @@ static void print_text(const struct eval *e)
     if (e->args.codes)
         printf("searched again: %" PRIu64 " of %" PRIu64 " (row, codebook) pairs\n", f->searched,
                (uint64_t)e->x.rows * e->info.codebooks);
+    if (e->reference)
+        reference_print(e->reference);
 }
 
 int cmd_eval(int argc, char **argv)
@@ -206,10 +237,13 @@ int cmd_eval(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
-    if ((code = check_args(&e.args)) || (code = read_inputs(&e)) || (code = measure(&e)))
+    if ((code = check_args(&e.args)) || (code = read_inputs(&e)) || (code = measure(&e)) || (code = compare(&e)))
         goto end;
     e.args.json ? print_json(&e) : print_text(&e);
 end:
+    reference_free(e.reference);
+    input_labels_free(&e.train_y);
+    input_features_free(&e.train_x);
     free(e.found.class_rows);
     free(e.forgotten);
     codes_free(&e.codes);

@@ -8,6 +8,10 @@ def without_comments(source):
     return re.sub(r"/\*.*?\*/|//[^\n]*", " ", source, flags=re.DOTALL)
 
 
+# Headers whose functions are in a library of their own.
+REFERENCE = ("reference.h",)
+
+
 class Headers:
     """Declarations of include/dkvb/*.h. Relies on the house style: one typedef a struct, DKVB_API before a function."""
 
@@ -18,12 +22,13 @@ class Headers:
         self.texts = {path.name: without_comments(path.read_text(encoding="utf-8")) for path in self.paths}
         self.text = "\n".join(self.texts.values())
 
-    def functions(self):
-        """{name: (result, [argument types])}, all as C spells them."""
+    def functions(self, reference=False):
+        """{name: (result, [argument types])}, all as C spells them: of libdkvb, or of libdkvb-reference."""
+        text = "\n".join(text for name, text in self.texts.items() if (name in REFERENCE) == reference)
         pattern = r"DKVB_API\s+(?:DKVB_NODISCARD\s+)?([\w\s*]+?)\s*\b(dkvb_\w+)\s*\(([^)]*)\)\s*;"
         found = {name: (_tidy(result), [_argument_type(a) for a in arguments.split(",") if a.strip() != "void"])
-                 for result, name, arguments in re.findall(pattern, self.text)}
-        declared = len(re.findall(r"\bDKVB_API\s", re.sub(r"#define[^\n]*", "", self.text)))
+                 for result, name, arguments in re.findall(pattern, text)}
+        declared = len(re.findall(r"\bDKVB_API\s", re.sub(r"#define[^\n]*", "", text)))
         if len(found) != declared:
             raise SystemExit(f"{declared} declarations with DKVB_API, but {len(found)} understood")
         return found

@@ -1,6 +1,7 @@
-"""Lists that must agree: exported symbols, headers, docs/symbols.txt and the prototypes of the Python bindings.
+"""Lists that must agree: exported symbols, headers, docs/symbols.txt and the prototypes of the Python bindings. The same
+of libdkvb-reference, which has a list of its own and is compared as far as it was built.
 
-    symbols.py SOURCE_DIR LIBDKVB.SO NM
+    symbols.py SOURCE_DIR NM LIBDKVB.SO [LIBDKVB-REFERENCE.SO]
 """
 
 import ctypes
@@ -38,7 +39,8 @@ def ctypes_of(c_type, ffi):
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
         "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model, **ffi.STRUCTURES,
+        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
+        "dkvb_reference": ffi.Reference, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):
         return ctypes.c_char_p
@@ -53,32 +55,41 @@ def ctypes_of(c_type, ffi):
     return result
 
 
-def compare_prototypes(functions, ffi):
+def compare_prototypes(functions, prototypes, ffi):
     differences = 0
     for name, (result, arguments) in functions.items():
         wanted = (ctypes_of(result, ffi), tuple(ctypes_of(argument, ffi) for argument in arguments))
-        found = ffi.PROTOTYPES.get(name)
+        found = prototypes.get(name)
         if found is not None and found != wanted:
             print(f"{name}: {found} in _ffi.py, {wanted} by the headers")
             differences += 1
     return differences
 
 
-def main(source, library, nm):
-    source = Path(source)
-    ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
-    functions = Headers(source / "include").functions()
-    listed = (source / "docs/symbols.txt").read_text(encoding="ascii").splitlines()
+def compare_library(functions, prototypes, ffi, listing, library, nm):
+    """Everything that is said about one library, against its headers; `library` None: it was not built."""
+    listed = listing.read_text(encoding="ascii").splitlines()
     differences = 0
     if listed != sorted(set(listed)):
-        print("docs/symbols.txt: not sorted, or a symbol is there twice")
+        print(f"{listing}: not sorted, or a symbol is there twice")
         differences += 1
     headers = set(functions)
-    differences += compare("libdkvb.so", exported(library, nm), "include/dkvb", headers)
-    differences += compare("docs/symbols.txt", set(listed), "include/dkvb", headers)
-    differences += compare("_ffi.py", set(ffi.PROTOTYPES), "include/dkvb", headers)
-    differences += compare_prototypes(functions, ffi)
-    print(f"{len(headers)} functions, {differences} differences")
+    if library:
+        differences += compare(Path(library).name, exported(library, nm), "include/dkvb", headers)
+    differences += compare(f"docs/{listing.name}", set(listed), "include/dkvb", headers)
+    differences += compare("_ffi.py", set(prototypes), "include/dkvb", headers)
+    return differences + compare_prototypes(functions, prototypes, ffi)
+
+
+def main(source, nm, library, reference=None):
+    source = Path(source)
+    ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
+    headers = Headers(source / "include")
+    functions, beside = headers.functions(), headers.functions(reference=True)
+    differences = compare_library(functions, ffi.PROTOTYPES, ffi, source / "docs/symbols.txt", library, nm)
+    differences += compare_library(beside, ffi.REFERENCE_PROTOTYPES, ffi, source / "docs/symbols-reference.txt",
+                                   reference, nm)
+    print(f"{len(functions)} functions, {len(beside)} of the reference, {differences} differences")
     return differences != 0
 
 

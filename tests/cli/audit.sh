@@ -36,7 +36,7 @@ audit() {
         --json >all.json
     "$python" -c 'import json
 d = json.load(open("all.json"))
-assert d.pop("seconds") > 0
+assert d.pop("seconds") > 0 and d.pop("reference") is None
 d["of"] = {s.pop("subject"): s for s in d.pop("subjects")}
 json.dump(d, open("'"$name"'.json", "w"))'
 }

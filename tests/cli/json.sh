@@ -44,7 +44,7 @@ KEYS = {
     "train": "n held_out classes_not_held_out not_held_out unlearnable unlabelled classes_without_rows without_rows outlying_values unreadable ignored ignored_endings nested rows_outside_scale encoder classes codebooks keys key_dim top_k epochs whitened_accuracy plain_accuracy "
              "whitened trials temperature_rows temperature temperature_power temperature_kept calibration_error held_out_accuracy relearned loss accuracy seconds_whitening "
              "seconds_keys seconds_search seconds_values seconds_temperature seconds_codes seconds_files seconds",
-    "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again",
+    "eval": "n unlabelled unreadable rows_outside_scale accuracy loss temperature temperature_power calibration_error per_class forget_accuracy retain_accuracy abstained searched_again reference",
     "predict": "n abstained unreadable rows_outside_scale output predictions pictures seconds",
     "forget": "strength method classes requests forgotten_already pairs_masked pairs_requested pairs_total examples entry budget effects exhausted again "
               "not_again lifted keys_placed_again names_dropped resumed dry_run plan refused forced seconds_files seconds",
@@ -60,7 +60,7 @@ KEYS = {
                "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
-    "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows references subjects seconds",
+    "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows references subjects reference seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored ignored_endings nested resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
