@@ -247,8 +247,8 @@ static dkvb_status check_kept(const struct comparison *c)
             return DKVB_OK;
         first = c->kept[i];
     }
-    return dkvb__fail(DKVB_EINVAL, "forgotten rows: without them rows of %d classes are left, at least 2 are wanted",
-                      first >= 0);
+    return dkvb__fail(DKVB_EINVAL, "forgotten rows: without them rows of %s are left, at least 2 classes are wanted",
+                      first >= 0 ? "1 class" : "no class");
 }
 
 static dkvb_status compare(struct comparison *c, const dkvb_audit_request *request, const int32_t *answers,

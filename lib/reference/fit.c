@@ -79,15 +79,15 @@ dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_refe
 }
 
 /* Two classes at least, else there is nothing to tell apart. */
-static dkvb_status check_classes(const struct dkvb__sums *s, const char *verb)
+static dkvb_status check_classes(const struct dkvb__sums *s)
 {
     uint32_t found = 0;
 
     for (uint32_t l = 0; l < s->classes; l++)
         found += s->count[l] > 0;
     if (found < 2)
-        return dkvb__fail(DKVB_EINVAL, "labels: %u %s %s rows, at least 2 are wanted", found,
-                          found == 1 ? "class" : "classes", verb);
+        return dkvb__fail(DKVB_EINVAL, "labels: %u %s rows, at least 2 are wanted", found,
+                          found == 1 ? "class has" : "classes have");
     return DKVB_OK;
 }
 
@@ -295,7 +295,7 @@ static dkvb_status fit_ridge(struct fitting *f)
         rc = dkvb__sums_add(s, f->rows, f->part, 1.0, f->work, 0.9, 1.0);
 solve:
     if (!rc)
-        rc = check_classes(s, "have");
+        rc = check_classes(s);
     if (!rc)
         rc = dkvb__ridge_solve(s, h->info.penalty, h->weight, h->bias);
     if (rc)
@@ -314,7 +314,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     dkvb_status rc = dkvb__sums_add(s, f->rows, f->labels, 1.0, f->work, 0.0, 0.1);
 
     if (!rc)
-        rc = check_classes(s, "have");
+        rc = check_classes(s);
     if (!rc && f->held) {
         chosen = dkvb__work_clock();
         rc = dkvb__logistic_new(&f->logistic, f->rows, f->part, s, &h->mem);

@@ -23,6 +23,7 @@ library's message, all of them `dkvb.Error`. Arrays of the right type, C-contigu
 release the GIL: one object may be used from many threads, or changed from one, not both at once.
 """
 
+from . import reference  # loads no library before it is used
 from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET
@@ -60,7 +61,7 @@ __all__ = [
     "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_ids", "read_image", "read_labels", "separation", "softmax",
+    "read_array", "read_features", "read_ids", "read_image", "read_labels", "reference", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]

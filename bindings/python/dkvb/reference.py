@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _arrays, _ffi, _struct
+from ._handle import Handle
 from ._reference_library import library
 from ._run import LongCall
 
@@ -103,17 +104,17 @@ def _options(kind, penalty, iterations, tolerance):
                            tolerance=tolerance)
 
 
-class Head:
+def _free(raw):
+    library().dkvb_reference_free(raw)
+
+
+class Head(Handle):
     """A linear head. Made by fit()."""
 
-    def __init__(self, raw):
-        self._free = library().dkvb_reference_free
-        self._c = raw
+    _free = staticmethod(_free)
 
-    def __del__(self):
-        if getattr(self, "_c", None):
-            self._free(self._c)
-            self._c = None
+    def __init__(self):
+        raise TypeError("heads are made by dkvb.reference.fit()")
 
     @property
     def info(self):
@@ -152,7 +153,7 @@ def fit(x, labels, *, kind="logistic", classes=None, ids=None, penalty=None, ite
     rows = _rows(x, labels, ids, _classes_of(labels, classes))
     with LongCall(threads, progress) as run:
         library().dkvb_reference_fit(byref(out), byref(rows), byref(opts), byref(run))
-    return Head(out)
+    return Head._adopt(out)
 
 
 def compare(x, labels, test_x, test_labels, *, classes=None, rows=None, model=None, answers=None, kind=None, ids=None,
