@@ -95,15 +95,18 @@ typedef struct dkvb_audit_options {
                                           not read. NULL: the defaults */
     uint32_t shadows;                /**< shadow models of the likelihood-ratio attack, even, 4 to 65,536; 0: none */
     uint64_t seed;                   /**< of the audit's own draws */
-    dkvb_stage_fn stage;             /**< a stage begins: "search", "refresh", "shadows", "attacks"; or NULL */
+    dkvb_stage_fn stage;             /**< a stage begins: "search", "refresh", "shadows", "attacks", "models"; or
+                                          NULL */
     void *user;                      /**< handed to `stage` */
     uint32_t references;             /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
                                           used; only references beyond `shadows` are trained in addition */
+    uint32_t models; /**< models of each ensemble of KLoM, 2 to 10,000 (100 and more are usual); 0: it is not measured.
+                          Three or four times as many are trained */
 } dkvb_audit_options;
 
 #define DKVB_AUDIT_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_audit_options), 0, 0, 0, 64, 0, 0, 0, 2                                                            \
+        sizeof(dkvb_audit_options), 0, 0, 0, 64, 0, 0, 0, 2, 0                                                         \
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
@@ -151,7 +154,11 @@ enum {
     DKVB_AUDIT_PROTOTYPES_3_REST = 27,
     DKVB_AUDIT_PROTOTYPES_10_CLASS = 28,
     DKVB_AUDIT_PROTOTYPES_10_REST = 29,
-    DKVB_AUDIT_FIGURES = 30
+    DKVB_AUDIT_KLOM_FORGOTTEN = 30,
+    DKVB_AUDIT_KLOM_RETAINED = 31,
+    DKVB_AUDIT_KLOM_CLASS = 32,
+    DKVB_AUDIT_KLOM_REST = 33,
+    DKVB_AUDIT_FIGURES = 34
 };
 
 /* What a figure is of. Values are part of the ABI. */
@@ -163,7 +170,8 @@ enum {
     DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< share of the forgotten training rows */
     DKVB_AUDIT_SHARE_RETAINED = 5,  /**< share of the retained training rows */
     DKVB_AUDIT_SHARE_TESTS = 6,     /**< share of all test rows */
-    DKVB_AUDIT_GAP = 7              /**< mean distance of four figures to those of the retrained model */
+    DKVB_AUDIT_GAP = 7,             /**< mean distance of four figures to those of the retrained model */
+    DKVB_AUDIT_KLOM = 8             /**< mean KL divergence of margins from those of retrained models */
 };
 
 /** A figure and its 95 % interval. Three numbers, and never more. */
@@ -180,7 +188,7 @@ typedef struct dkvb_audit_figure {
     const char *title;         /**< the same in words: "loss threshold" … */
     const char *verdict;       /**< the sign of the difference for certain: "as retrained", "more than retrained",
                                     "less than retrained"; "" unless measured */
-    uint32_t kind;             /**< DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP */
+    uint32_t kind;             /**< DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, _GAP or _KLOM */
     uint32_t measured;         /**< 0: left out, or there were no rows to measure it on; all numbers are NaN then */
     dkvb_audit_estimate value; /**< what was found */
     dkvb_audit_estimate difference; /**< less that of the retrained model, paired row by row */
@@ -188,6 +196,8 @@ typedef struct dkvb_audit_figure {
     dkvb_audit_estimate tpr_01;     /**< the same at 0.1 % */
     dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained; else NaN, and
                                          where the retrained AUC is 0 */
+    dkvb_audit_estimate median;     /**< KLoM: of the rows; else NaN */
+    dkvb_audit_estimate p95;        /**< KLoM: 95 % of the rows have no more; else NaN */
 } dkvb_audit_figure;
 
 /** What an audit found. The library makes it and takes it back; later versions add members at its end. */
@@ -205,6 +215,9 @@ typedef struct dkvb_audit_report {
     const dkvb_outside *test_outside; /**< test rows outside it */
     uint64_t retained;                /**< training rows that were not forgotten */
     uint32_t references;              /**< reference models of RMIA */
+    uint32_t models;                  /**< models of each ensemble of KLoM */
+    uint32_t planned; /**< unlearned models of KLoM whose requests were planned anew; in the others the very pairs of
+                           the audited model were masked */
 } dkvb_audit_report;
 
 /**

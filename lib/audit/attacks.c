@@ -34,6 +34,8 @@ size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure)
         return a->tests;
     case DKVB_AUDIT_GAP:
         return 0;
+    case DKVB_AUDIT_KLOM:
+        return a->klom_rows[figure - DKVB_AUDIT_KLOM_FORGOTTEN];
     default:
         return a->tests - a->class_tests;
     }
@@ -49,7 +51,7 @@ static int relay(void *user, uint64_t done, uint64_t total)
     return a->run.progress ? a->run.progress(a->run.user, a->done, a->total) : 0;
 }
 
-static dkvb_run_options steps_of(struct dkvb__audit *a)
+dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a)
 {
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
 
@@ -59,7 +61,7 @@ static dkvb_run_options steps_of(struct dkvb__audit *a)
     return run;
 }
 
-static dkvb_status finish_step(struct dkvb__audit *a)
+dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a)
 {
     a->done++;
     return dkvb__report(&a->run, a->done, a->total);
@@ -76,13 +78,12 @@ static dkvb_status make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figur
                  : dkvb__fail(DKVB_ENOMEM, "out of memory for the figures of %zu rows", a->targets + a->tests);
 }
 
-/* A new model on the shared keys, trained as the audited one was, on these labels. */
-static dkvb_status train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes, const int32_t *labels,
-                              uint64_t seed)
+dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
+                                   const int32_t *labels, uint64_t seed)
 {
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     dkvb_train_options train = a->train;
-    dkvb_run_options run = steps_of(a);
+    dkvb_run_options run = dkvb__audit_steps(a);
     dkvb_status rc;
 
     o.top_k = a->k;
@@ -99,7 +100,7 @@ static dkvb_status train_anew(struct dkvb__audit *a, dkvb_model **out, const uin
 
 static dkvb_status decode(struct dkvb__audit *a, const dkvb_model *model, const uint16_t *codes, size_t n)
 {
-    dkvb_run_options run = steps_of(a);
+    dkvb_run_options run = dkvb__audit_steps(a);
 
     return dkvb_model_decode(model, codes, a->k, n, NULL, a->logits, &run);
 }
@@ -181,7 +182,7 @@ static dkvb_status measure_training(struct dkvb__audit *a, const struct dkvb__su
         else
             rows[DKVB_AUDIT_ACCURACY_RETAINED][retained++] = right;
     }
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__subject *s)
@@ -200,14 +201,14 @@ static dkvb_status measure_answers(struct dkvb__audit *a, const struct dkvb__sub
         rc = add_right(a, s->who, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
     if (!rc && s->who == DKVB_AUDIT_REPLAY) /* how far two that were trained again agree is what agreement can be */
         rc = add_right(a, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_AGREEMENT_CLASS, a->reference, 1);
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
-    dkvb_run_options run = steps_of(a);
+    dkvb_run_options run = dkvb__audit_steps(a);
     double **rows = a->rows[s->who], *shadows = NULL; /* margins of the shadows through the subject's view */
     dkvb_status rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
@@ -232,7 +233,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     if (!rc && a->o.references > 0)
         rc = dkvb__audit_rmia(shadows, a->o.references, a->member, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
                               rows[DKVB_AUDIT_MEMBERSHIP_RMIA], a->mem);
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 static dkvb_status measure_constant(struct dkvb__audit *a, const struct dkvb__subject *s)
@@ -247,20 +248,20 @@ static dkvb_status measure_constant(struct dkvb__audit *a, const struct dkvb__su
         rc = answer_tests(a, s->model, s, constant);
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_CONSTANT_CLASS, a->test_y, 1);
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     dkvb_model *probe = NULL;
-    dkvb_status rc = train_anew(a, &probe, s->coded->all, a->attacker, a->o.seed);
+    dkvb_status rc = dkvb__audit_train_anew(a, &probe, s->coded->all, a->attacker, a->o.seed);
 
     if (!rc)
         rc = answer_tests(a, probe, s, 0.0);
     dkvb_model_free(probe);
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_PROBE_CLASS, a->test_y, 1);
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 /* Rows that were drawn and their codes. */
@@ -275,7 +276,7 @@ struct few {
 static dkvb_status go_on(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few, size_t per_class)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    dkvb_run_options run = steps_of(a);
+    dkvb_run_options run = dkvb__audit_steps(a);
     dkvb_model *twin = NULL;
     dkvb_status rc = dkvb__model_twin(&twin, s->model);
 
@@ -311,7 +312,7 @@ static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subjec
         rc = go_on(a, s, few, fews[size]);
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_RELEARN_10_CLASS + 2 * (uint32_t)size, a->test_y, RELEARN_DRAWS);
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 /* Prototypes: whoever has no row any more, but their means, as published statistics and other models have them. */
@@ -329,7 +330,7 @@ static dkvb_status measure_prototypes(struct dkvb__audit *a, const struct dkvb__
         if (!rc)
             rc = add_right(a, s->who, DKVB_AUDIT_PROTOTYPES_1_CLASS + 2 * size, a->test_y, 1);
         if (!rc)
-            rc = finish_step(a);
+            rc = dkvb__audit_finish_step(a);
     }
     return rc;
 }
@@ -366,7 +367,7 @@ static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subjec
     if (!rc && of_class)
         rc = dkvb__audit_mask_scores(s->model, a->first.all + a->n * a->code, a->k, a->tests,
                                      rows[DKVB_AUDIT_MASK_CLASS]);
-    return rc ? rc : finish_step(a);
+    return rc ? rc : dkvb__audit_finish_step(a);
 }
 
 static bool is_recovery(uint32_t figure)
@@ -386,7 +387,7 @@ static dkvb_status copy_recovery(struct dkvb__audit *a, uint32_t from, uint32_t 
     return rc;
 }
 
-/* Calls of finish_step() for a subject, and more where there is a class to get back. */
+/* Calls of dkvb__audit_finish_step() for a subject, and more where there is a class to get back. */
 enum { STEPS_OF_ANSWERS = 3, STEPS_ALWAYS = 1 + STEPS_OF_ANSWERS };
 enum { STEPS_OF_CLASS = 2 + FEWS * RELEARN_DRAWS + DKVB__PROTOTYPE_SIZES };
 
@@ -418,7 +419,7 @@ static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
     dkvb_model *model = NULL;
-    dkvb_status rc = train_anew(a, &model, a->first.all, a->retained, seed);
+    dkvb_status rc = dkvb__audit_train_anew(a, &model, a->first.all, a->retained, seed);
 
     s.model = model;
     if (!rc)

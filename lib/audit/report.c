@@ -4,7 +4,9 @@
 #include <math.h>
 
 #include "audit/auc.h"
+#include "audit/klom.h"
 #include "base/alloc.h"
+#include "base/status.h"
 
 static const char *const subjects[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_MODEL] = "model",
                                                           [DKVB_AUDIT_BEFORE] = "before",
@@ -46,6 +48,10 @@ static const struct {
     [DKVB_AUDIT_PROTOTYPES_3_REST] = {"prototypes_3_rest", "relearn from 3 means, rest", DKVB_AUDIT_SHARE_REST},
     [DKVB_AUDIT_PROTOTYPES_10_CLASS] = {"prototypes_10_class", "relearn from 10 means, class", DKVB_AUDIT_SHARE_CLASS},
     [DKVB_AUDIT_PROTOTYPES_10_REST] = {"prototypes_10_rest", "relearn from 10 means, rest", DKVB_AUDIT_SHARE_REST},
+    [DKVB_AUDIT_KLOM_FORGOTTEN] = {"klom_forgotten", "KLoM, forgotten rows", DKVB_AUDIT_KLOM},
+    [DKVB_AUDIT_KLOM_RETAINED] = {"klom_retained", "KLoM, retained rows", DKVB_AUDIT_KLOM},
+    [DKVB_AUDIT_KLOM_CLASS] = {"klom_class", "KLoM, test rows of the class", DKVB_AUDIT_KLOM},
+    [DKVB_AUDIT_KLOM_REST] = {"klom_rest", "KLoM, other test rows", DKVB_AUDIT_KLOM},
 };
 
 uint32_t dkvb__audit_kind(uint32_t figure)
@@ -73,8 +79,19 @@ struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_a
     r->seen.test_outside = &r->test_outside;
     for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++)
         for (uint32_t f = 0; f < DKVB_AUDIT_FIGURES; f++)
-            r->figure[s][f] = (dkvb_audit_figure){
-                subjects[s], figures[f].key, figures[f].title, "", figures[f].kind, 0, none, none, none, none, none};
+            r->figure[s][f] = (dkvb_audit_figure){subjects[s],
+                                                  figures[f].key,
+                                                  figures[f].title,
+                                                  "",
+                                                  figures[f].kind,
+                                                  0,
+                                                  none,
+                                                  none,
+                                                  none,
+                                                  none,
+                                                  none,
+                                                  none,
+                                                  none};
     return r;
 }
 
@@ -90,12 +107,35 @@ static const char *verdict_of(const dkvb_audit_estimate *difference)
                                     : "as retrained";
 }
 
+/* KLoM of a subject, and what it exceeds the noise floor by, paired row by row. */
+static dkvb_status estimate_klom(dkvb_audit_figure *f, const double *rows, const double *floor, size_t n,
+                                 const dkvb_allocator *mem)
+{
+    double *above = dkvb__alloc(mem, n, sizeof *above);
+    dkvb_status rc = above ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for KLoM of %zu rows", n);
+
+    if (!rc)
+        rc = dkvb__audit_quantile(rows, n, 0.5, &f->median, mem);
+    if (!rc)
+        rc = dkvb__audit_quantile(rows, n, 0.95, &f->p95, mem);
+    for (size_t i = 0; !rc && i < n; i++)
+        above[i] = rows[i] - floor[i];
+    if (!rc) {
+        dkvb__audit_mean(rows, n, &f->value);
+        dkvb__audit_mean(above, n, &f->difference);
+    }
+    dkvb__free(mem, above);
+    return rc;
+}
+
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *f, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem)
 {
     dkvb_status rc = DKVB_OK;
 
-    if (!is_auc(f->kind)) {
+    if (f->kind == DKVB_AUDIT_KLOM) {
+        rc = estimate_klom(f, rows, reference, n, mem);
+    } else if (!is_auc(f->kind)) {
         dkvb__audit_share(rows, n, &f->value);
         dkvb__audit_share_difference(rows, reference, n, &f->difference);
     } else {

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-enum { MOST_SHADOWS = 65536 };
+enum { MOST_SHADOWS = 65536, MOST_MODELS = 10000 };
 
 dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name)
 {
@@ -45,6 +45,8 @@ static dkvb_status take_options(struct dkvb__audit *a, const dkvb_audit_rows *ro
     if (a->o.references % 2 || a->o.references > MOST_SHADOWS)
         return dkvb__fail(DKVB_EINVAL, "options: %u references, there must be 0, or an even number from 2 to %d",
                           a->o.references, MOST_SHADOWS);
+    if (a->o.models == 1 || a->o.models > MOST_MODELS)
+        return dkvb__fail(DKVB_EINVAL, "options: %u models, there must be 0, or 2 to %d", a->o.models, MOST_MODELS);
     if (a->o.train && a->o.codeset)
         return dkvb__fail(DKVB_EINVAL, "options: both train and codeset say how the model was trained, one of them "
                                        "must be NULL");
@@ -77,6 +79,7 @@ static dkvb_status make_report(struct dkvb__audit *a)
     a->report->seen.purged_pairs = info.purged_pairs;
     a->report->seen.shadows = a->o.shadows;
     a->report->seen.references = a->o.references;
+    a->report->seen.models = a->o.models;
     return DKVB_OK;
 }
 
@@ -150,6 +153,8 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
         rc = dkvb__audit_make_shadows(&a);
     if (!rc)
         rc = dkvb__audit_attack(&a);
+    if (!rc)
+        rc = dkvb__audit_ensembles(&a);
     if (!rc)
         rc = estimate_all(&a);
     audit_free(&a);

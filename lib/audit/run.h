@@ -10,6 +10,9 @@
 enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES]; /* 1, 3, 10 */
 
+/* Groups of rows that KLoM is measured on, in the order of its figures. */
+enum { DKVB__KLOM_GROUPS = 4 };
+
 /* Codes under one mask: of training rows, then of test rows; and once more those that are decoded again and again. */
 struct dkvb__coded {
     uint16_t *all;        /* [n + tests][code] */
@@ -56,12 +59,13 @@ struct dkvb__audit {
     uint16_t *searched;                             /* [test_n][code], codes of test rows as their file has them */
     struct dkvb__coded first, masked, earlier; /* without a mask; under the model's; under that of the model before */
 
-    float *logits;                /* [most of targets, attackers, tests][classes] */
-    int32_t *answers, *reference; /* [tests], of the subject at work and of the retrained model */
-    uint32_t shadows;             /* that are trained: the larger of the options' shadows and references */
-    double *margins;              /* [views][shadows][targets] */
-    uint8_t *inside;              /* [shadows][targets] */
-    uint64_t done, total;         /* steps of the attacks */
+    float *logits;                       /* [most of targets, attackers, tests][classes] */
+    int32_t *answers, *reference;        /* [tests], of the subject at work and of the retrained model */
+    uint32_t shadows;                    /* that are trained: the larger of the options' shadows and references */
+    double *margins;                     /* [views][shadows][targets] */
+    uint8_t *inside;                     /* [shadows][targets] */
+    size_t klom_rows[DKVB__KLOM_GROUPS]; /* rows of each group */
+    uint64_t done, total;                /* steps of the stage at work */
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES]; /* a score or an answer a row; NULL: was not measured */
 };
 
@@ -82,7 +86,19 @@ struct dkvb__subject {
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
-/* Rows of a figure, by what it is of. */
+/* Train a new model on the shared keys as the audited one was trained, on these labels, [n], of training rows. */
+dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
+                                   const int32_t *labels, uint64_t seed);
+
+/* Run options of a call within a stage whose progress is counted in steps; a step is finished. */
+dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
+dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
+
+/* ensembles.c: KLoM, by many models of other seeds; after the attacks. Nothing is done where no models are asked for.
+ */
+dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
+
+/* Rows of a figure, by its kind. */
 size_t dkvb__audit_rows_of(const struct dkvb__audit *a, uint32_t figure);
 
 /* Tell that a stage begins; DKVB_ECANCELLED. */

@@ -19,7 +19,7 @@ struct audit_args {
     const char *features, *labels, *test_features, *test_labels, *classes, *rows, *before, *codes;
     dkvb_train_options train;
     uint64_t train_seed, seed;
-    uint32_t shadows, references, threads;
+    uint32_t shadows, references, models, threads;
     bool json, reference;
 };
 
@@ -45,6 +45,8 @@ static const struct args_option options[] = {
      .shows_default = true},
     {"references", ARGS_U32, AT(references), "N",
      .help = "reference models of RMIA, even; shadows serve as such; 0: none", .most = 65536, .shows_default = true},
+    {"klom", ARGS_U32, AT(models), "N", .help = "also KLoM, over N models of other seeds; 100 and more are usual",
+     .least = 2, .most = 10000},
     {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "how the model was trained: passes", .least = 1,
      .shows_default = true},
     {"lr", ARGS_REAL, AT(train.learning_rate), "R", .help = "its learning rate", .most = 1000000, .positive = true,
@@ -126,6 +128,16 @@ static int read_rows(struct features *x, struct labels *y, const char *features,
     return code ? code : input_labels(y, labels, features, x->rows);
 }
 
+/* Of the codes only ids and labels are of use, but for KLoM, which plans requests anew by them. */
+static int read_codes(struct audit *a)
+{
+    const dkvb_model *model = a->before ? a->before : a->model; /* a purge takes keys away */
+
+    if (a->args.models > 0)
+        return codeset_read(&a->set, a->args.codes, model, a->args.threads);
+    return codeset_load(&a->set, a->args.codes, model);
+}
+
 /* Everything that the command line names. */
 static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_rows *rows)
 {
@@ -136,7 +148,7 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
     if (code || (args->before && (code = input_model_load(&a->before, args->before, &base_info))) ||
         (code = read_rows(&a->x, &a->y, args->features, args->labels, &info)) ||
         (code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, &info)) ||
-        (args->codes && (code = codeset_load(&a->set, args->codes, a->model))) ||
+        (args->codes && (code = read_codes(a))) ||
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
         (args->rows && (code = ids_read(&a->ids, args->rows, false))))
         return code;
@@ -202,6 +214,7 @@ static int run_audit(struct audit *a)
     o.train = a->set ? NULL : &a->args.train;
     o.shadows = a->args.shadows;
     o.references = a->args.references;
+    o.models = a->args.models;
     o.seed = a->args.seed;
     o.stage = begin_stage;
     o.user = a;
@@ -239,6 +252,10 @@ static void json_figure(const dkvb_audit_figure *f)
         json_estimate("tpr_01", &f->tpr_01);
         json_estimate("privleak", &f->privleak);
     }
+    if (f->kind == DKVB_AUDIT_KLOM) {
+        json_estimate("median", &f->median);
+        json_estimate("p95", &f->p95);
+    }
     json_estimate("difference", &f->difference);
     json_text("verdict", f->verdict);
     json_close('}');
@@ -262,6 +279,8 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     json_count("purged_pairs", r->purged_pairs);
     json_count("shadows", r->shadows);
     json_count("references", r->references);
+    json_count("models", r->models);
+    json_count("planned", r->planned);
     json_open("subjects", '[');
     for (uint32_t s = 0; s < DKVB_AUDIT_SUBJECTS; s++) {
         const dkvb_audit_figure *f = dkvb_audit_get_figure(r, s, 0);
@@ -301,8 +320,13 @@ static void print_interval(const dkvb_audit_estimate *e, bool sign)
     printf("  %-21s", text);
 }
 
-/* Lines of a figure: it itself, and of membership three more. */
-enum { VALUE, PRIVLEAK, TPR_1, TPR_01 };
+/* Lines of a figure: it itself, of membership three more, of KLoM two. */
+enum { VALUE, PRIVLEAK, TPR_1, TPR_01, MEDIAN, P95, LINES };
+
+static bool has_line(const dkvb_audit_figure *f, int which)
+{
+    return which == VALUE || (which >= MEDIAN ? f->kind == DKVB_AUDIT_KLOM : f->kind == DKVB_AUDIT_AUC_MEMBERS);
+}
 
 static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
 {
@@ -312,8 +336,11 @@ static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
 /* A figure, or one line more of it, of all subjects. */
 static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
 {
-    static const char *const more[] = {
-        [PRIVLEAK] = "PrivLeak", [TPR_1] = "found at 1 % false alarms", [TPR_01] = "found at 0.1 %"};
+    static const char *const more[] = {[PRIVLEAK] = "PrivLeak",
+                                       [TPR_1] = "found at 1 % false alarms",
+                                       [TPR_01] = "found at 0.1 %",
+                                       [MEDIAN] = "median",
+                                       [P95] = "95 % have no more than"};
     const dkvb_audit_figure *f = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, figure);
     const dkvb_audit_figure *retrained = dkvb_audit_get_figure(r, DKVB_AUDIT_RETRAINED, figure);
     bool sign = which == PRIVLEAK;
@@ -354,18 +381,23 @@ static const struct {
      DKVB_AUDIT_CONSTANT_CLASS, DKVB_AUDIT_RELEARN_50_REST},
     {NULL, DKVB_AUDIT_PROTOTYPES_1_CLASS, DKVB_AUDIT_PROTOTYPES_10_REST},
     {NULL, DKVB_AUDIT_MASK_MEMBERS, DKVB_AUDIT_MASK_CLASS},
+    {"\nKLoM (untraining): divergence of margins from retrained models; retrained: that of other retrained models",
+     DKVB_AUDIT_KLOM_FORGOTTEN, DKVB_AUDIT_KLOM_REST},
 };
 
 static void print_groups(const dkvb_audit_report *r)
 {
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        if (groups[g].first == DKVB_AUDIT_KLOM_FORGOTTEN && r->models == 0)
+            continue;
         if (groups[g].heading)
             puts(groups[g].heading);
         for (uint32_t f = groups[g].first; f <= groups[g].last; f++) {
-            bool members = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, f)->kind == DKVB_AUDIT_AUC_MEMBERS;
+            const dkvb_audit_figure *of_model = dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, f);
 
-            for (int which = VALUE; which <= (members ? TPR_01 : VALUE); which++)
-                print_line(r, f, which);
+            for (int which = VALUE; which < LINES; which++)
+                if (has_line(of_model, which))
+                    print_line(r, f, which);
         }
     }
 }
@@ -379,6 +411,10 @@ static void print_text(const dkvb_audit_report *r, double seconds)
     printf("\n%-32s  %-21s  %9s  %-21s  %-19s  %7s  %7s  %7s\n", "", "model", "retrained", "difference", "verdict",
            "before", "dropped", "replay");
     print_groups(r);
+    if (r->models > 0)
+        printf("KLoM over %" PRIu32 " models; in %" PRIu32 " of the unlearned ones requests were planned anew, in the "
+               "others the very pairs of the model are masked.\n",
+               r->models, r->planned);
     printf("\nIntervals are of 95 %%, over rows. More than retrained: something is remembered (of the rest: kept "
            "better).\n"
            "Less than retrained: more was lost than the rows. Of agreement, retrained is one seed against another.\n"

@@ -60,7 +60,7 @@ KEYS = {
                "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
-    "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows references subjects reference seconds",
+    "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows references models planned subjects reference seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored ignored_endings nested resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",
@@ -74,7 +74,7 @@ FIGURES = ("membership_loss membership_fitted membership_lira accuracy_class acc
            "constant_class constant_rest probe_class probe_rest relearn_10_class relearn_10_rest relearn_20_class "
            "relearn_20_rest relearn_50_class relearn_50_rest mask_members mask_class membership_rmia accuracy_forgotten "
            "accuracy_retained accuracy_test average_gap prototypes_1_class prototypes_1_rest prototypes_3_class "
-           "prototypes_3_rest prototypes_10_class prototypes_10_rest")
+           "prototypes_3_rest prototypes_10_class prototypes_10_rest klom_forgotten klom_retained klom_class klom_rest")
 CLASS = "label name rows pairs_selected pairs_exclusive nearest overlap silhouette"
 ENTRY = ("id time what state in_force ends pairs pairs_new method reason strength classes target budget found forced limits "
          "effects again keys after rows rows_commitment pairs_commitment salted head")

@@ -1038,6 +1038,18 @@ class AuditTest(Case):
         self.assertAlmostEqual(found["before"]["average_gap"].value, gap, places=12)
         self.assertIsNone(self.audit(self.forgot, shadows=0, references=0)["model"]["membership_rmia"])
 
+    def test_klom_has_mean_median_and_percentile_of_rows(self):
+        found = self.audit(self.forgot, before=self.before, shadows=0, references=0, models=2)
+        self.assertEqual((found.models, found.planned), (2, 0))  # the pairs were given: they are masked as they are
+        for subject in found.subjects.values():
+            for group in ("forgotten", "retained", "class", "rest"):
+                figure = subject[f"klom_{group}"]
+                self.assertTrue(0 <= figure.median.value <= figure.p95.value <= 12)
+                self.assertTrue(figure.low <= figure.value <= figure.high)
+                self.assertIsNone(figure.privleak)
+        self.assertEqual(found["replay"]["klom_rest"], found["retrained"]["klom_rest"])
+        self.assertIsNone(found["model"]["membership_loss"].median)
+
     def test_the_reference_differs_in_nothing_and_a_codeset_is_the_recipe(self):
         fitted = dkvb.fit(self.x, self.y, codeset=True, top_k=1, **SHAPE)
         ids = np.flatnonzero(self.y == 2).astype(np.uint64)

@@ -7,6 +7,7 @@
 
 #include "audit/auc.h"
 #include "audit/fitted.h"
+#include "audit/klom.h"
 #include "audit/lira.h"
 #include "audit/recovery.h"
 #include "audit/rmia.h"
@@ -731,6 +732,99 @@ static void prototypes_are_means_of_groups_of_a_class(void **state)
     assert_true(means[0] + means[2] + means[4] + means[6] + means[8] == 15.0f);
 }
 
+/* Georgiev et al. 2024 by the plainest code: edges of 20 bins over both samples, shares, a floor under those of q. */
+static double plain_klom(const float *p, const float *q, size_t models, size_t wide, size_t row)
+{
+    double low = 1e9, high = -1e9, of_p[20] = {0}, of_q[20] = {0}, all = 0, sum = 0;
+
+    for (size_t m = 0; m < models; m++)
+        for (int which = 0; which < 2; which++) {
+            double margin = (double)(which ? q : p)[m * wide + row];
+
+            margin = margin > 100 ? 100 : margin < -100 ? -100 : margin;
+            low = margin < low ? margin : low;
+            high = margin > high ? margin : high;
+        }
+    for (size_t m = 0; m < models; m++)
+        for (int which = 0; which < 2; which++) {
+            double margin = (double)(which ? q : p)[m * wide + row];
+            int bin = 19;
+
+            margin = margin > 100 ? 100 : margin < -100 ? -100 : margin;
+            while (bin > 0 && margin < low + (high - low) / 20 * bin)
+                bin--;
+            (which ? of_q : of_p)[bin] += 1.0 / (double)models;
+        }
+    for (int b = 0; b < 20; b++) {
+        if (of_p[b] > 0 && of_q[b] < 1e-5)
+            of_q[b] = 1e-5;
+        all += of_q[b];
+    }
+    for (int b = 0; b < 20; b++)
+        if (of_p[b] > 0)
+            sum += of_p[b] * log(of_p[b] * all / of_q[b]);
+    return sum;
+}
+
+static void klom_is_the_divergence_of_shared_histograms(void **state)
+{
+    enum { MODELS = 30, WIDE = 5 };
+    float p[MODELS * WIDE], q[MODELS * WIDE];
+    double found[WIDE];
+    struct dkvb__rng rng;
+
+    (void)state;
+    dkvb__rng_seed(&rng, 5, 0);
+    for (size_t i = 0; i < MODELS * WIDE; i++) {
+        p[i] = (float)dkvb__rng_gauss(&rng) + (float)(i % WIDE);
+        q[i] = (float)dkvb__rng_gauss(&rng);
+    }
+    for (size_t m = 0; m < MODELS; m++) {
+        p[m * WIDE + 3] = q[((m + 7) % MODELS) * WIDE + 3]; /* the same margins, of other seeds */
+        p[m * WIDE + 4] = m % 2 ? 1e6f : -1e6f;             /* clipped */
+    }
+    dkvb__audit_klom(p, q, MODELS, WIDE, found);
+    for (size_t r = 0; r < WIDE; r++)
+        assert_near(found[r], plain_klom(p, q, MODELS, WIDE, r));
+    assert_near(found[3], 0.0);
+    assert_true(found[0] < found[1] && found[1] < found[2]);
+}
+
+static void klom_of_models_apart_ends_at_the_floor_of_a_share(void **state)
+{
+    const float p[] = {5, 2, 5, 2, 5, 2}, q[] = {-5, 2, -5, 2, -5, 2};
+    double found[2];
+
+    (void)state;
+    dkvb__audit_klom(p, q, 3, 2, found);
+    assert_near(found[0], log((1.0 + 1e-5) / 1e-5));
+    assert_near(found[1], 0.0); /* all margins are one number, which has a bin */
+}
+
+static void means_and_quantiles_of_rows_have_intervals(void **state)
+{
+    double values[100];
+    dkvb_audit_estimate e;
+
+    (void)state;
+    for (size_t i = 0; i < 100; i++)
+        values[i] = (double)((i * 37) % 100 + 1); /* 1 to 100 */
+    dkvb__audit_mean(values, 100, &e);
+    assert_near(e.value, 50.5);
+    assert_near(e.high - e.value,
+                1.959963984540054 * sqrt(100.0 * 101 / 12 / 100)); /* their variance is n (n + 1) / 12 */
+    assert_ok(dkvb__audit_quantile(values, 100, 0.95, &e, &heap));
+    assert_true(e.value == 95 && e.low == 91 && e.high == 100); /* 95 +- 1.96 sqrt(100 .95 .05), a rank up */
+    assert_ok(dkvb__audit_quantile(values, 100, 0.5, &e, &heap));
+    assert_true(e.value == 50 && e.low == 41 && e.high == 60);
+    assert_ok(dkvb__audit_quantile(values, 1, 0.5, &e, &heap));
+    assert_true(e.value == 1 && e.low == 1 && e.high == 1);
+    assert_ok(dkvb__audit_quantile(values, 0, 0.5, &e, &heap));
+    assert_true(isnan(e.value) && isnan(e.low));
+    dkvb__audit_mean(values, 0, &e);
+    assert_true(isnan(e.value));
+}
+
 static void every_allocation_of_an_attack_may_fail(void **state)
 {
     (void)state;
@@ -778,6 +872,9 @@ int main(void)
         cmocka_unit_test(relative_membership_is_the_share_of_the_population_that_is_passed),
         cmocka_unit_test(relative_membership_does_not_saturate),
         cmocka_unit_test(prototypes_are_means_of_groups_of_a_class),
+        cmocka_unit_test(klom_is_the_divergence_of_shared_histograms),
+        cmocka_unit_test(klom_of_models_apart_ends_at_the_floor_of_a_share),
+        cmocka_unit_test(means_and_quantiles_of_rows_have_intervals),
         cmocka_unit_test(every_allocation_of_an_attack_may_fail),
     };
 

@@ -131,7 +131,11 @@ DKVB_AUDIT_PROTOTYPES_3_CLASS = 26
 DKVB_AUDIT_PROTOTYPES_3_REST = 27
 DKVB_AUDIT_PROTOTYPES_10_CLASS = 28
 DKVB_AUDIT_PROTOTYPES_10_REST = 29
-DKVB_AUDIT_FIGURES = 30
+DKVB_AUDIT_KLOM_FORGOTTEN = 30
+DKVB_AUDIT_KLOM_RETAINED = 31
+DKVB_AUDIT_KLOM_CLASS = 32
+DKVB_AUDIT_KLOM_REST = 33
+DKVB_AUDIT_FIGURES = 34
 DKVB_AUDIT_AUC_MEMBERS = 0
 DKVB_AUDIT_AUC_CLASS = 1
 DKVB_AUDIT_SHARE_CLASS = 2
@@ -140,6 +144,7 @@ DKVB_AUDIT_SHARE_FORGOTTEN = 4
 DKVB_AUDIT_SHARE_RETAINED = 5
 DKVB_AUDIT_SHARE_TESTS = 6
 DKVB_AUDIT_GAP = 7
+DKVB_AUDIT_KLOM = 8
 
 # reference.h
 DKVB_REFERENCE_BOTH = 0
@@ -425,18 +430,19 @@ class AuditRows(Structure):
 class AuditOptions(Structure):
     _fields_ = _sized((POINTER(Model), "before"), (POINTER(Codeset), "codeset"), (POINTER(TrainOptions), "train"),
                       (c_uint32, "shadows"), (c_uint64, "seed"), (StageFn, "stage"), (c_void_p, "user"),
-                      (c_uint32, "references"))
+                      (c_uint32, "references models"))
 
 
 class AuditFigure(Structure):
     _fields_ = _fields((c_char_p, "subject key title verdict"), (c_uint32, "kind measured"),
-                       (AuditEstimate, "value difference tpr_1 tpr_01 privleak"))
+                       (AuditEstimate, "value difference tpr_1 tpr_01 privleak median p95"))
 
 
 class AuditReport(Structure):
     _fields_ = _fields((c_uint32, "classes class_count"), (POINTER(c_uint8), "forgotten"),
                        (c_uint64, "members others rest masked_pairs purged_pairs"), (c_uint32, "shadows"),
-                       (POINTER(Outside), "outside test_outside"), (c_uint64, "retained"), (c_uint32, "references"))
+                       (POINTER(Outside), "outside test_outside"), (c_uint64, "retained"),
+                       (c_uint32, "references models planned"))
 
 
 class Reference(Structure):

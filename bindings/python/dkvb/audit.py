@@ -34,6 +34,8 @@ class AuditFigure:
     difference: Estimate  # less that of the retrained model, paired row by row
     verdict: str  # "as retrained", "more than retrained", "less than retrained"
     privleak: Optional[Estimate] = None  # membership: (AUC - AUC retrained) / AUC retrained; else None
+    median: Optional[Estimate] = None  # KLoM: of the rows, where `value` is their mean; else None
+    p95: Optional[Estimate] = None  # KLoM: 95 % of the rows have no more; else None
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,15 @@ class Audit:
     subjects: dict  # name: {key: AuditFigure, or None where it was not measured}
     retained: int = 0  # training rows that were not forgotten
     references: int = 0  # of RMIA
+    models: int = 0  # of each ensemble of KLoM
+    planned: int = 0  # unlearned ones among them whose requests were planned anew; the others have the very same pairs
 
     def __getitem__(self, subject):
         return self.subjects[subject]
 
 
 def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, codeset, training, shadows,
-          references, seed, threads, progress, stage):
+          references, models, seed, threads, progress, stage):
     info = model.info
     x = _arrays.floats(x, ("rows", info.input_dim), "x")
     test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
@@ -71,7 +75,7 @@ def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, 
                               row_count=None if rows is None else len(rows))
     given = _struct.options(_ffi.AuditRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
                             test_x=pointer(test_x), test_labels=pointer(test_labels), test_n=len(test_x))
-    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, references=references, seed=seed)
+    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, references=references, models=models, seed=seed)
     if before is not None:
         opts.before = before._c._as_parameter_
     if codeset is not None:
@@ -110,11 +114,12 @@ def _estimate(raw):
 def _figure(raw):
     if not raw.measured:
         return None
-    of_members = raw.kind == _ffi.DKVB_AUDIT_AUC_MEMBERS
+    of_members, of_rows = raw.kind == _ffi.DKVB_AUDIT_AUC_MEMBERS, raw.kind == _ffi.DKVB_AUDIT_KLOM
     return AuditFigure(raw.title.decode("utf-8"), raw.value.value, raw.value.low, raw.value.high,
                        _estimate(raw.tpr_1) if of_members else None, _estimate(raw.tpr_01) if of_members else None,
                        _estimate(raw.difference), raw.verdict.decode("utf-8"),
-                       _estimate(raw.privleak) if of_members else None)
+                       _estimate(raw.privleak) if of_members else None, _estimate(raw.median) if of_rows else None,
+                       _estimate(raw.p95) if of_rows else None)
 
 
 def _taken(out):
@@ -129,4 +134,5 @@ def _taken(out):
                  members=report.members, others=report.others, class_rows=report.others, rest_rows=report.rest,
                  rows_outside_scale=report.outside.contents.rows + report.test_outside.contents.rows,
                  masked_pairs=report.masked_pairs, purged_pairs=report.purged_pairs, shadows=report.shadows,
-                 subjects=subjects, retained=report.retained, references=report.references)
+                 subjects=subjects, retained=report.retained, references=report.references,
+                 models=report.models, planned=report.planned)

@@ -1,0 +1,31 @@
+#ifndef DKVB_AUDIT_KLOM_H
+#define DKVB_AUDIT_KLOM_H
+
+#include "dkvb/audit.h"
+#include "dkvb/memory.h"
+
+/*
+ * KLoM (Georgiev et al. 2024, arXiv 2410.23232; Easy Data Unlearning Bench, arXiv 2602.16400): for each row, the
+ * Kullback-Leibler divergence of its margins in models that unlearned (P) from those in models that were retrained (Q).
+ * Histograms are those of the authors' code (RoyRin/data-unlearning-bench, src/eval.py):
+ *
+ *     margins are clipped to [-100, 100]; 20 bins of equal width over the range of both samples of a row
+ *     p_b, q_b: shares of P and Q in bin b;  r_b = max(q_b, 1e-5) where p_b > 0, else q_b
+ *     KLoM = sum_b p_b log(p_b sum(r) / r_b)
+ *
+ * One thing differs: the largest margin of both belongs to the last bin here, where that code leaves it out.
+ *
+ * p, q: float[models][rows], finite, see dkvb__audit_margins(); klom: double[rows], 0 to about 11.5.
+ */
+void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t rows, double *klom);
+
+/* Mean with its normal interval over the rows. n = 0: all NaN. */
+void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean);
+
+/* The smallest value that at least `share` of all values, 0 to 1, do not exceed. The interval has the values whose
+ * ranks lie 1.96 standard deviations of the binomial distribution beside it (Conover 1999, section 3.2). n = 0: all
+ * NaN. DKVB_ENOMEM. */
+dkvb_status dkvb__audit_quantile(const double *values, size_t n, double share, dkvb_audit_estimate *quantile,
+                                 const dkvb_allocator *mem);
+
+#endif

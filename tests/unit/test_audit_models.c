@@ -1,0 +1,411 @@
+/* KLoM: models of other seeds go the way of the audited one, and are compared with retrained ones row by row. */
+#include "plan_fixture.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "audit/klom.h"
+#include "audit/margins.h"
+#include "bottleneck/model.h"
+
+/* The first rows are trained on, or held out by the codeset; the others are test rows. */
+enum { TRAINED = 400, FORGOTTEN = 2, MODELS = 3, GROUPS = 4, K = 2 };
+
+static dkvb_model *before;
+static dkvb_codeset *set;
+static dkvb_train_options recipe;
+static int32_t taught[TRAINED], retained[TRAINED]; /* labels of training, all of them and without the class */
+static uint16_t codes[ROWS * 16 * K];
+static size_t group[GROUPS][ROWS], count[GROUPS];
+
+static int setup(void **state)
+{
+    dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+    dkvb_codeset_session session = DKVB_CODESET_SESSION_INIT;
+
+    if (plan_setup(state))
+        return 1;
+    plan_fit(&before, &set, false, rows, labels, NULL, TRAINED);
+    assert_ok(dkvb_codeset_get_session(set, 0, &session, NULL));
+    recipe = session.training;
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &part));
+    for (size_t r = 0; r < TRAINED; r++)
+        taught[r] = -1;
+    for (size_t i = 0; i < part.n; i++)
+        taught[part.ids[i]] = part.labels[i];
+    for (size_t r = 0; r < TRAINED; r++)
+        retained[r] = taught[r] == FORGOTTEN ? -1 : taught[r];
+    assert_ok(dkvb_search(before->codebooks, NULL, rows, ROWS, K, codes, NULL, NULL));
+    for (size_t r = 0; r < ROWS; r++) {
+        size_t g = r >= TRAINED ? 2 + (labels[r] != FORGOTTEN) : labels[r] != FORGOTTEN;
+
+        if (r >= TRAINED || taught[r] >= 0)
+            group[g][count[g]++] = r;
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    dkvb_model_free(before);
+    dkvb_codeset_free(set);
+    return 0;
+}
+
+static dkvb_model *trained(const int32_t *of, uint64_t seed)
+{
+    dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
+    dkvb_train_options train = recipe;
+    dkvb_model *made;
+
+    o.top_k = K;
+    train.seed = seed;
+    assert_ok(dkvb_model_new(&made, before->codebooks, CLASSES, &o));
+    assert_ok(dkvb_model_set_values(made, NULL, before->values_dtype));
+    assert_ok(dkvb_model_train(made, codes, K, of, TRAINED, &train, NULL));
+    return made;
+}
+
+/* The model before, once more; and one that forgot the class by a plan, or by pairs without terms. */
+static dkvb_model *copy_of_before(void)
+{
+    dkvb_model *made;
+    const char *path = temp_path("before");
+
+    assert_ok(dkvb_model_save(before, path));
+    assert_ok(dkvb_model_load(&made, path, NULL));
+    return made;
+}
+
+static void forget_by_plan(dkvb_model *model)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, FORGOTTEN);
+    dkvb_plan *plan;
+
+    q.force = 1;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_ok(dkvb_forget_apply(plan, model, NULL, NULL));
+    dkvb_plan_free(plan);
+}
+
+/* Margins of all rows, group by group, under the mask of a model: searched from the rows, without a shortcut. */
+static void margins_of(const dkvb_model *model, const uint8_t *dropped, float *to)
+{
+    static uint16_t under[ROWS * 16 * K], of_group[ROWS * 16 * K];
+    static float logits[ROWS * CLASSES];
+    int32_t y[ROWS];
+    double margins[ROWS];
+    dkvb_mask *mask;
+
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
+    assert_ok(dkvb_search(model->codebooks, mask, rows, ROWS, K, under, NULL, NULL));
+    dkvb_mask_free(mask);
+    for (size_t g = 0; g < GROUPS; g++) {
+        const struct dkvb__answers answers = {logits, y, count[g], CLASSES, dropped};
+
+        for (size_t i = 0; i < count[g]; i++) {
+            memcpy(of_group + i * 16 * K, under + group[g][i] * 16 * K, sizeof(uint16_t) * 16 * K);
+            y[i] = labels[group[g][i]];
+        }
+        assert_ok(dkvb_model_decode(model, of_group, K, count[g], NULL, logits, NULL));
+        assert_ok(dkvb__audit_margins(&answers, margins));
+        for (size_t i = 0; i < count[g]; i++)
+            *to++ = (float)margins[i];
+    }
+}
+
+enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, AGAIN, ENSEMBLES };
+
+static float kept[ENSEMBLES][MODELS * ROWS];
+static size_t all;
+
+/* What forgot: by `way`, or exactly if there is none. */
+static void make_ensembles(void (*way)(dkvb_model *))
+{
+    static const uint8_t dropped[CLASSES] = {[FORGOTTEN] = 1};
+
+    all = count[0] + count[1] + count[2] + count[3];
+    for (size_t m = 0; m < MODELS; m++) {
+        dkvb_model *full = trained(taught, recipe.seed + 1 + m), *exact = trained(retained, recipe.seed + 1 + m);
+        dkvb_model *again = trained(retained, recipe.seed + 1 + MODELS + m);
+        dkvb_model *other = trained(retained, recipe.seed + 1 + 2 * MODELS + m);
+
+        margins_of(full, NULL, kept[BEFORE] + m * all);
+        margins_of(full, dropped, kept[DROPPED] + m * all);
+        if (way)
+            way(full);
+        margins_of(way ? full : exact, NULL, kept[UNLEARNED] + m * all);
+        margins_of(again, NULL, kept[RETRAINED] + m * all);
+        margins_of(other, NULL, kept[AGAIN] + m * all);
+        dkvb_model_free(full);
+        dkvb_model_free(exact);
+        dkvb_model_free(again);
+        dkvb_model_free(other);
+    }
+}
+
+static void assert_klom(const dkvb_audit_report *r, uint32_t who, size_t ensemble)
+{
+    static double klom[ROWS], floor[ROWS];
+    size_t first = 0;
+
+    dkvb__audit_klom(kept[ensemble], kept[RETRAINED], MODELS, all, klom);
+    dkvb__audit_klom(kept[AGAIN], kept[RETRAINED], MODELS, all, floor);
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        const dkvb_audit_figure *f = dkvb_audit_get_figure(r, who, DKVB_AUDIT_KLOM_FORGOTTEN + g);
+        dkvb_audit_estimate mean;
+        double above = 0;
+
+        dkvb__audit_mean(klom + first, count[g], &mean);
+        for (size_t i = first; i < first + count[g]; i++)
+            above += (klom[i] - floor[i]) / (double)count[g];
+        assert_int_equal(f->measured, 1);
+        assert_true(fabs(f->value.value - mean.value) < 1e-9 && fabs(f->value.high - mean.high) < 1e-9);
+        assert_true(fabs(f->difference.value - above) < 1e-9);
+        assert_true(f->median.low <= f->median.value && f->median.value <= f->p95.value);
+        assert_true(isnan(f->privleak.value) && isnan(f->tpr_1.value));
+        first += count[g];
+    }
+}
+
+static dkvb_audit_rows all_rows(void)
+{
+    dkvb_audit_rows given = DKVB_AUDIT_ROWS_INIT;
+
+    given.x = rows;
+    given.labels = labels;
+    given.n = TRAINED;
+    given.test_x = rows + (size_t)TRAINED * DIM;
+    given.test_labels = labels + TRAINED;
+    given.test_n = ROWS - TRAINED;
+    return given;
+}
+
+static dkvb_audit_options options_of(const dkvb_codeset *codeset)
+{
+    dkvb_audit_options o = DKVB_AUDIT_OPTIONS_INIT;
+
+    o.before = before;
+    o.codeset = codeset;
+    o.shadows = o.references = 0;
+    o.models = MODELS;
+    return o;
+}
+
+static dkvb_audit_report *audit(const dkvb_model *model, const dkvb_audit_options *o, const dkvb_run_options *run)
+{
+    static const uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
+    const dkvb_audit_rows given = all_rows();
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    dkvb_audit_report *report;
+
+    request.classes = classes;
+    assert_ok(dkvb_audit_run(&report, model, &request, &given, o, run));
+    assert_int_equal(report->models, MODELS);
+    return report;
+}
+
+static void requests_are_planned_anew_on_every_model(void **state)
+{
+    const dkvb_audit_options o = options_of(set);
+    dkvb_model *model = copy_of_before();
+    dkvb_audit_report *r;
+
+    (void)state;
+    forget_by_plan(model);
+    r = audit(model, &o, NULL);
+    assert_int_equal(r->planned, MODELS);
+    make_ensembles(forget_by_plan);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    assert_klom(r, DKVB_AUDIT_BEFORE, BEFORE);
+    assert_klom(r, DKVB_AUDIT_DROPPED, DROPPED);
+    assert_klom(r, DKVB_AUDIT_REPLAY, AGAIN);
+    assert_klom(r, DKVB_AUDIT_RETRAINED, AGAIN);
+    dkvb_audit_report_free(r);
+    dkvb_model_free(model);
+}
+
+static dkvb_mask *pairs; /* that are given: no terms say where they came from */
+
+static void forget_by_pairs(dkvb_model *model)
+{
+    assert_ok(dkvb_model_forget(model, pairs, NULL, NULL));
+}
+
+static void pairs_without_terms_are_masked_as_they_are(void **state)
+{
+    dkvb_audit_options o = options_of(set);
+    dkvb_model *planned = copy_of_before(), *model = copy_of_before();
+    dkvb_audit_report *r;
+
+    (void)state;
+    forget_by_plan(planned);
+    assert_ok(dkvb_journal_get_mask(planned, 0, &pairs));
+    forget_by_pairs(model);
+    r = audit(model, &o, NULL);
+    assert_int_equal(r->planned, 0);
+    make_ensembles(forget_by_pairs);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    dkvb_audit_report_free(r);
+    dkvb_mask_free(pairs);
+    dkvb_model_free(planned);
+    dkvb_model_free(model);
+}
+
+/* A purge takes the lists of the journal with it; the pairs are known all the same. */
+static void purged_pairs_are_masked_all_the_same(void **state)
+{
+    dkvb_audit_options o = options_of(set);
+    dkvb_model *planned = copy_of_before(), *model = copy_of_before();
+    dkvb_audit_report *r;
+
+    (void)state;
+    forget_by_plan(planned);
+    assert_ok(dkvb_journal_get_mask(planned, 0, &pairs));
+    forget_by_pairs(model);
+    assert_ok(dkvb_model_purge(model));
+    r = audit(model, &o, NULL);
+    assert_int_equal(r->planned, 0);
+    make_ensembles(forget_by_pairs);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    dkvb_audit_report_free(r);
+    dkvb_mask_free(pairs);
+    dkvb_model_free(planned);
+    dkvb_model_free(model);
+}
+
+/* Values that were trained again without rows are trained again in every model: only the seed differs. */
+static void exact_is_a_replay_of_other_seeds(void **state)
+{
+    dkvb_audit_options o = options_of(set);
+    dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
+    dkvb_model *model = copy_of_before();
+    uint64_t ids[TRAINED];
+    size_t gone = 0;
+    dkvb_audit_report *r;
+
+    (void)state;
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &part));
+    for (size_t i = 0; i < part.n; i++)
+        if (part.labels[i] == FORGOTTEN)
+            ids[gone++] = part.ids[i];
+    assert_ok(dkvb_model_replay(model, set, ids, gone, NULL, NULL, NULL));
+    r = audit(model, &o, NULL);
+    make_ensembles(NULL);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    assert_klom(r, DKVB_AUDIT_BEFORE, BEFORE);
+    dkvb_audit_report_free(r);
+    o.before = NULL; /* then no model has to learn everything */
+    r = audit(model, &o, NULL);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, DKVB_AUDIT_KLOM_FORGOTTEN));
+    dkvb_audit_report_free(r);
+    dkvb_model_free(model);
+}
+
+static void klom_does_not_depend_on_threads(void **state)
+{
+    const dkvb_audit_options o = options_of(set);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_model *model = copy_of_before();
+    dkvb_audit_report *one, *three;
+
+    (void)state;
+    forget_by_plan(model);
+    run.threads = 1;
+    one = audit(model, &o, &run);
+    run.threads = 3;
+    three = audit(model, &o, &run);
+    for (uint32_t f = DKVB_AUDIT_KLOM_FORGOTTEN; f <= DKVB_AUDIT_KLOM_REST; f++) {
+        const dkvb_audit_figure *x = dkvb_audit_get_figure(one, DKVB_AUDIT_MODEL, f);
+        const dkvb_audit_figure *y = dkvb_audit_get_figure(three, DKVB_AUDIT_MODEL, f);
+
+        assert_memory_equal(&x->value, &y->value, sizeof x->value);
+        assert_memory_equal(&x->p95, &y->p95, sizeof x->p95);
+        assert_string_equal(x->verdict, y->verdict);
+    }
+    dkvb_audit_report_free(one);
+    dkvb_audit_report_free(three);
+    dkvb_model_free(model);
+}
+
+struct watch {
+    bool models; /* the stage has begun */
+    size_t left; /* reports of it until it cancels */
+};
+
+static int note_stage(void *user, const char *stage)
+{
+    struct watch *w = user;
+
+    w->models = strcmp(stage, "models") == 0;
+    return 0;
+}
+
+static int count_down(void *user, uint64_t done, uint64_t total)
+{
+    struct watch *w = user;
+
+    assert_true(done <= total);
+    return w->models && w->left-- == 0;
+}
+
+static void models_can_be_stopped_and_each_allocation_may_fail(void **state)
+{
+    const dkvb_audit_rows given = all_rows();
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_model *model = copy_of_before();
+    const char *path = temp_path("forgot");
+
+    (void)state;
+    forget_by_plan(model);
+    assert_ok(dkvb_model_save(model, path));
+    dkvb_model_free(model);
+    run.threads = 1;
+    for (int stopping = 0; stopping < 2; stopping++)
+        for (size_t at = 0;; at += 1 + at / 8) {
+            struct watch w = {.left = at};
+            struct failing_alloc mem;
+            dkvb_allocator a = failing_allocator(&mem, SIZE_MAX);
+            dkvb_audit_options o = options_of(set);
+            dkvb_model_options loading = DKVB_MODEL_OPTIONS_INIT;
+            dkvb_audit_report *report;
+            dkvb_status rc;
+            long live;
+
+            o.models = 2;
+            o.stage = note_stage;
+            o.user = run.user = &w;
+            run.progress = stopping ? count_down : NULL;
+            loading.allocator = &a;
+            assert_ok(dkvb_model_load(&model, path, &loading));
+            live = mem.live;
+            if (!stopping)
+                mem.fail_at = mem.calls + at;
+            rc = dkvb_audit_run(&report, model, NULL, &given, &o, &run);
+            dkvb_audit_report_free(report);
+            assert_int_equal(mem.live, live);
+            dkvb_model_free(model);
+            if (rc == DKVB_OK) {
+                assert_true(at > 10);
+                break;
+            }
+            assert_int_equal(rc, stopping ? DKVB_ECANCELLED : DKVB_ENOMEM);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_are_planned_anew_on_every_model),
+        cmocka_unit_test(pairs_without_terms_are_masked_as_they_are),
+        cmocka_unit_test(purged_pairs_are_masked_all_the_same),
+        cmocka_unit_test(exact_is_a_replay_of_other_seeds),
+        cmocka_unit_test(klom_does_not_depend_on_threads),
+        cmocka_unit_test(models_can_be_stopped_and_each_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
