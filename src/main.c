@@ -28,6 +28,7 @@ static const struct command {
     {"mask", cmd_mask, "masks as files: save, apply, combine, describe"},
     {"search", cmd_search, "write the codes of features"},
     {"separation", cmd_separation, "tell how far the codes of classes lie apart"},
+    {"sweep", cmd_sweep, "measure what forgetting costs along the number of pairs, as a table"},
     {"export", cmd_export, "write a model as plain arrays"},
     {"audit", cmd_audit, "attack a model that has forgotten, beside one trained again"},
     {"inspect", cmd_inspect, "describe a model"},

@@ -68,18 +68,23 @@ int tool_check(dkvb_status status)
     return tool_check_both("", "", status);
 }
 
-static size_t files;         /* written by this command */
-static uint64_t kept, whole; /* pictures encoded, of all */
+static size_t files; /* written by this command */
+static struct {
+    uint64_t done, all;
+    const char *deed, *things;
+} kept;
 
 void tool_wrote_file(void)
 {
     files++;
 }
 
-void tool_kept(uint64_t done, uint64_t all)
+void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things)
 {
-    kept = done;
-    whole = all;
+    kept.done = done;
+    kept.all = all;
+    kept.deed = deed;
+    kept.things = things;
 }
 
 /* "1,234". The text is in `digits`. */
@@ -100,9 +105,9 @@ int tool_interrupted(void)
 {
     char done[32], all[32];
 
-    if (kept > 0)
-        tool_fail("interrupted; encoded %s of %s pictures; the same command goes on from there", grouped(kept, done),
-                  grouped(whole, all));
+    if (kept.done > 0)
+        tool_fail("interrupted; %s %s of %s %s; the same command goes on from there", kept.deed,
+                  grouped(kept.done, done), grouped(kept.all, all), kept.things);
     else if (files == 0)
         tool_fail("interrupted; nothing was written");
     else

@@ -39,8 +39,9 @@ int tool_check_both(const char *a, const char *b, dkvb_status status);
 /* One more file is on disk. */
 void tool_wrote_file(void);
 
-/* So many pictures are encoded and kept for the same command, if it is given again; 0: none. */
-void tool_kept(uint64_t done, uint64_t all);
+/* So many of all are kept for the same command, if it is given again; 0: none. `deed` and `things` say what was done to
+ * them: "encoded", "pictures". */
+void tool_kept(uint64_t done, uint64_t all, const char *deed, const char *things);
 
 /* Say that a signal ended the work, and what of it is on disk. Returns EXIT_INTERRUPTED. */
 int tool_interrupted(void);
@@ -48,6 +49,7 @@ int tool_interrupted(void);
 typedef int tool_command(int argc, char **argv);
 
 tool_command cmd_train, cmd_eval, cmd_predict, cmd_forget, cmd_apply, cmd_undo, cmd_rename, cmd_purge, cmd_masks,
-    cmd_mask, cmd_search, cmd_separation, cmd_export, cmd_audit, cmd_inspect, cmd_verify, cmd_encode, cmd_bench;
+    cmd_mask, cmd_search, cmd_separation, cmd_sweep, cmd_export, cmd_audit, cmd_inspect, cmd_verify, cmd_encode,
+    cmd_bench;
 
 #endif

@@ -58,6 +58,7 @@
 #include "search.h"
 #include "separation.h"
 #include "status.h"
+#include "sweep.h"
 #include "unlearn.h"
 #include "values.h"
 #include "version.h"

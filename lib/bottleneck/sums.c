@@ -33,42 +33,55 @@ static bool any_learned(const dkvb_model *model, const uint16_t *code)
     return false;
 }
 
-bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums)
+void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum)
 {
     const struct dkvb__kernels *kernels = dkvb__kernels();
     size_t classes = model->classes, size = dkvb__code_size(model), group_size = (size_t)DKVB__GROUP * model->top_k;
     size_t bytes = classes * dkvb__value_size(model->values_dtype), stride = model->codebooks->shape.keys * bytes;
-    const char *codebook = model->values;
+    const char *codebook = (const char *)model->values + group * DKVB__GROUP * stride;
+    size_t first = group * group_size, end = size - first < group_size ? size : first + group_size, count = 0;
     const void *row[AHEAD];
+
+    memset(sum, 0, classes * sizeof *sum);
+    for (size_t i = first, rank = 0; i < end; i++) {
+        if (code[i] != DKVB_CODE_NONE) {
+            row[count] = codebook + code[i] * bytes;
+            if (count < DKVB__SWEEP || bytes <= DKVB__LONG_ROW)
+                dkvb__prefetch_row(row[count], bytes);
+            count++;
+        }
+        if (++rank == model->top_k) {
+            codebook += stride;
+            rank = 0;
+        }
+        if (count == AHEAD || i + 1 == end) {
+            kernels->add_values(sum, row, count, classes, model->values_dtype);
+            count = 0;
+        }
+    }
+}
+
+bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits)
+{
+    double size = (double)dkvb__code_size(model);
     bool zero = true;
 
-    memset(sums, 0, classes * sizeof *sums);
-    for (size_t first = 0; first < size; first += group_size) {
-        size_t end = size - first < group_size ? size : first + group_size, count = 0;
-
-        memset(group, 0, classes * sizeof *group);
-        for (size_t i = first, rank = 0; i < end; i++) {
-            if (code[i] != DKVB_CODE_NONE) {
-                row[count] = codebook + code[i] * bytes;
-                if (count < DKVB__SWEEP || bytes <= DKVB__LONG_ROW)
-                    dkvb__prefetch_row(row[count], bytes);
-                count++;
-            }
-            if (++rank == model->top_k) {
-                codebook += stride;
-                rank = 0;
-            }
-            if (count == AHEAD || i + 1 == end) {
-                kernels->add_values(group, row, count, classes, model->values_dtype);
-                count = 0;
-            }
-        }
-        for (size_t l = 0; l < classes; l++)
-            sums[l] += (double)group[l];
-    }
-    for (size_t l = 0; l < classes; l++) {
+    for (size_t l = 0; l < model->classes; l++) {
         zero = zero && sums[l] == 0.0;
-        logits[l] = (float)(sums[l] / (double)size);
+        logits[l] = (float)(sums[l] / size);
     }
     return !zero || any_learned(model, code);
+}
+
+bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums)
+{
+    size_t groups = dkvb__groups(model);
+
+    memset(sums, 0, model->classes * sizeof *sums);
+    for (size_t g = 0; g < groups; g++) {
+        dkvb__sum_group(model, g, code, group);
+        for (size_t l = 0; l < model->classes; l++)
+            sums[l] += (double)group[l];
+    }
+    return dkvb__finish_logits(model, code, sums, logits);
 }

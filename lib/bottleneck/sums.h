@@ -20,6 +20,12 @@ static inline size_t dkvb__groups(const dkvb_model *m)
  * False if the row abstains, because nothing was learned behind the pairs that its code names; logits are 0 then. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
+/* The two steps of dkvb__logits(), for callers that sum again only the groups of codebooks in which a code has changed:
+ * the bits are the same. sum: float[L], the values that the code selects in a group; then the logits, float[L], from
+ * the sums of all groups, double[L], added in ascending order. */
+void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
+bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits);
+
 /* True if something was learned behind this pair: its values are not all 0. A model of one class has nothing to learn,
  * so there every pair counts. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -12,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/fnv.h"
+#include "base/partfile.h"
 #include "base/status.h"
 #include "data/stored.h"
 #include "dkvb/encoder.h"
@@ -105,72 +105,6 @@ static dkvb_status get(const struct dkvb__partial *p, uint64_t offset, void *to,
 static dkvb_status sync_data(const struct dkvb__partial *p)
 {
     return fdatasync(p->fd) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "write");
-}
-
-/* Rows go only into a file that nobody else put here: not through a link, and not into a file that another user owns or
- * that has a second name, where they would stay readable. */
-static dkvb_status check_ours(const struct dkvb__partial *p)
-{
-    struct stat st;
-
-    if (fstat(p->fd, &st) != 0)
-        return dkvb__fail_errno(p->path, "examine");
-    if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
-        return dkvb__fail(DKVB_EIO, "%.300s: %s, and rows are not written into it: delete it, or choose another output",
-                          p->path,
-                          !S_ISREG(st.st_mode) ? "is not a regular file"
-                          : st.st_nlink > 1    ? "is a hard link to another file"
-                                               : "belongs to another user");
-    return DKVB_OK;
-}
-
-/* *there: whether the path still names the open file, or another one took its place. */
-static dkvb_status still_there(const struct dkvb__partial *p, bool *there)
-{
-    struct stat opened, named;
-
-    *there = false;
-    if (fstat(p->fd, &opened) != 0)
-        return dkvb__fail_errno(p->path, "examine");
-    if (lstat(p->path, &named) != 0)
-        return errno == ENOENT ? DKVB_OK : dkvb__fail_errno(p->path, "examine");
-    *there = opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-    return DKVB_OK;
-}
-
-/* Open and lock. A file that another process has just finished with is gone from the folder: then a new one is made. */
-static dkvb_status open_file(struct dkvb__partial *p)
-{
-    enum { TRIES = 100 };
-
-    for (int tries = 0; tries < TRIES; tries++) {
-        bool there;
-        dkvb_status rc;
-
-        p->fd = open(p->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        p->created = p->fd >= 0;
-        if (p->fd < 0 && errno == EEXIST)
-            p->fd = open(p->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-        if (p->fd < 0 && errno == ENOENT)
-            continue;
-        if (p->fd < 0 && errno == ELOOP)
-            return dkvb__fail(DKVB_EIO,
-                              "%.300s: is a symbolic link, and rows are not written through it: delete it, or choose "
-                              "another output",
-                              p->path);
-        if (p->fd < 0)
-            return dkvb__fail_errno(p->path, "open");
-        if (flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-            return dkvb__fail(DKVB_ESTATE, "%.300s: another command is at work on it", p->path);
-        rc = still_there(p, &there);
-        if (!rc && there)
-            return p->created ? DKVB_OK : check_ours(p);
-        if (rc)
-            return rc;
-        close(p->fd);
-        p->fd = -1;
-    }
-    return dkvb__fail(DKVB_EIO, "%.300s: was another file at each of %d looks, so it cannot be locked", p->path, TRIES);
 }
 
 /* Write a file without rows. If that fails there is nothing in it to go on with, and it is removed, unless it still has
@@ -276,7 +210,7 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
         return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for marks of %llu pictures", output,
                           (unsigned long long)key->pictures);
     snprintf(p->path, size, "%s.part", output);
-    rc = open_file(p);
+    rc = dkvb__partfile_open(p->path, "rows", &p->fd, &p->created);
     if (!rc)
         rc = begin_or_go_on(p, restart);
     if (rc && p->fd >= 0) { /* the file may be of somebody else: it stays as it is */

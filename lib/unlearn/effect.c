@@ -98,7 +98,7 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
 }
 
 /* loss = (lost - gained) / rows; its interval with half a row more in each of the four cells. */
-static void work_out(dkvb_class_effect *e)
+void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
     double middle = (lost - gained) / n, half = 1.96 * sqrt(((lost + gained) / n - middle * middle) / n);
@@ -118,7 +118,7 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
     sum->right_after += part->right_after;
     sum->lost += part->lost;
     sum->gained += part->gained;
-    work_out(sum);
+    dkvb__effect_work_out(sum);
 }
 
 /* labels: of all rows held out; before, after: of the n that are looked at. */
@@ -138,7 +138,7 @@ static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *l
         e->gained += is && !was;
     }
     for (uint32_t l = 0; l < classes; l++)
-        work_out(&effects[l]);
+        dkvb__effect_work_out(&effects[l]);
 }
 
 static dkvb_status compare(const struct side *before, const struct side *after, const dkvb_codeset_rows *given,

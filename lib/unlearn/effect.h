@@ -10,6 +10,9 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
 /* Add the counts of `part` to those of `sum`, and work out loss and interval of the sum again. */
 void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part);
 
+/* Work out loss and interval of counts. */
+void dkvb__effect_work_out(dkvb_class_effect *e);
+
 /* What a model answers to rows held out, with `mask` (or NULL) beside the mask in force. labels: [held->n], -1 =
  * abstained. Other parameters and errors are those of dkvb_effect_measure(). */
 dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *held,
@@ -45,5 +48,17 @@ struct dkvb__budget_limits {
 dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                               const uint8_t *classes, const struct dkvb__budget_limits *limits, dkvb_budget *found,
                               const dkvb_run_options *run);
+
+/*
+ * dkvb_effect_measure() of many masks at once, each the pairs whose rank is at most a budget: every budget has the
+ * counts that one measurement of its mask has, bit for bit. Masks of one ranking are nested, so each row is taken along
+ * the budgets, and only what changed from one to the next is summed again.
+ *
+ * rank: [C][K], from dkvb__unlearn_rank(). budgets: [count], ascending. effects: [count][L]. exhausted: [count], as
+ * dkvb_effect_measure() counts it, or NULL. Progress counts rows.
+ */
+dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
+                                const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,
+                                const dkvb_run_options *run);
 
 #endif

@@ -113,6 +113,7 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
 
 /* plan_again.c. Classes that forgettings in force asked for, other than those marked, become DKVB_ASIDE. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
+dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* marks: [L] */
 
 /* What earlier requests with a target forgot comes back where later ones weaken what it competes with: forget it again,
  * until all keep their targets or nothing helps. plan->effects become those of all together. */

@@ -27,11 +27,10 @@ static bool in_force(const dkvb_journal_entry *e)
            e->by_class;
 }
 
-dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
+dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks)
 {
-    const dkvb_model *model = p->model;
-    uint8_t *named = dkvb__alloc(&p->plan->mem, p->plan->classes, 1);
-    dkvb_status rc = named ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", p->plan->classes);
+    uint8_t *named = dkvb__alloc(&model->mem, model->classes, 1);
+    dkvb_status rc = named ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", model->classes);
 
     for (uint64_t i = 0; !rc && i < model->journal.count; i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
@@ -40,12 +39,17 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
         if (rc || !in_force(&entry))
             continue;
         rc = dkvb_journal_get_terms(model, entry.id, named, NULL);
-        for (uint32_t l = 0; !rc && l < p->plan->classes; l++)
+        for (uint32_t l = 0; !rc && l < model->classes; l++)
             if (named[l] == DKVB_FORGET && marks[l] == DKVB_KEEP)
                 marks[l] = DKVB_ASIDE;
     }
-    dkvb__free(&p->plan->mem, named);
+    dkvb__free(&model->mem, named);
     return rc;
+}
+
+dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
+{
+    return dkvb__set_aside(p->model, marks);
 }
 
 static void groups_free(struct groups *g, const dkvb_allocator *mem)

@@ -156,7 +156,7 @@ static int write_rows(struct encode *e)
     run.progress = step;
     run.user = e;
     rc = dkvb_encoder_encode_file(p->encoder, p->set, e->args.output, &o, &e->report, &run);
-    tool_kept(e->report.kept, e->report.pictures);
+    tool_kept(e->report.kept, e->report.pictures, "encoded", "pictures");
     code = pictures_encoded(p, rc);
     if (code)
         return code;

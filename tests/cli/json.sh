@@ -24,6 +24,9 @@ object mask-info mask info u.mask
 object mask-import mask import m.dkvb m.mask -o imported.dkvb
 object search search m.dkvb --features x.npy -o c.npy
 object separation separation m.dkvb --codes c.npy --labels y.npy
+check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6 -o swept.dkvb \
+    --codes-out swept.codes >/dev/null
+object sweep sweep swept.dkvb --codes swept.codes --steps 2 -o swept.csv
 object eval-codes eval m.dkvb --features x.npy --labels y.npy --codes c.npy
 object audit audit m.dkvb --features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy --class 1 \
     --shadows 4
@@ -55,6 +58,7 @@ KEYS = {
     "mask": "birth codebooks keys pairs pairs_total output",
     "search": "n codebooks top_k rows_outside_scale seconds",
     "separation": "n pairs_total pairs_selected pairs_exclusive silhouette classes jaccard weighted seconds",
+    "sweep": "cells resumed measured_on measured seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize whitened temperature seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize whitened "
                "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "

@@ -979,6 +979,77 @@ class SeparationTest(Case):
             dkvb.separation(self.codes, self.y, keys=32, progress=lambda done, total: 1 / 0)
 
 
+class SweepTest(unittest.TestCase):
+    def setUp(self):
+        rng = np.random.default_rng(3)
+        self.y = np.arange(400, dtype=np.int32) % 4
+        self.x = (rng.normal(size=(4, 12))[self.y] + rng.normal(size=(400, 12))).astype(np.float32)
+        self.model, self.codeset = dkvb.fit(self.x, self.y, codebooks=6, keys=24, key_dim=4, top_k=2, codeset=True,
+                                            hold_out=0.25)[:2]
+
+    def test_cells_are_those_of_effects(self):
+        cells = self.model.sweep(self.codeset, classes=[1, 3], methods=["values", "examples"], budgets=[4, 30],
+                                 seeds=[0, 2])
+        self.assertEqual([(c.label, c.method, c.seed, c.budget) for c in cells],
+                         [(label, method, seed, budget) for label in (1, 3)
+                          for method, seed in (("values", 0), ("examples", 0), ("examples", 2)) for budget in (4, 30)])
+        for cell in cells:
+            if cell.method != "values":
+                continue
+            with self.model.codebooks as codebooks:
+                mask = dkvb.Mask(codebooks)
+            dkvb.unlearn_choose(mask, self.model, "values", cell.budget, classes=np.arange(4) == cell.label)
+            effects = dkvb.effect(self.model, mask, self.codeset)
+            own = effects[cell.label]
+            self.assertEqual((cell.forget_rows, cell.forget_before, cell.forget_after),
+                             (own.rows, own.right_before, own.right_after))
+            others = [e for label, e in enumerate(effects) if label != cell.label]
+            self.assertEqual(cell.retain_after, sum(e.right_after for e in others))
+            self.assertEqual(cell.worst_loss, max(e.loss for e in others))
+            self.assertEqual(cell.pairs, len(mask))
+
+    def test_a_table_goes_on_after_what_ended_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            whole, path = os.path.join(folder, "whole.csv"), os.path.join(folder, "table.csv")
+            cells = self.model.sweep(self.codeset, steps=5, path=whole)
+            heard = []
+
+            def each(cell):
+                heard.append(cell)
+                if len(heard) == 7:
+                    raise ZeroDivisionError
+
+            with self.assertRaises(ZeroDivisionError):
+                self.model.sweep(self.codeset, steps=5, path=path, each=each)
+            self.assertEqual(heard, cells[:7])
+            with self.assertRaisesRegex(dkvb.MismatchError, "of another sweep"):
+                self.model.sweep(self.codeset, steps=4, path=path)
+            self.assertEqual(self.model.sweep(self.codeset, steps=5, path=path), cells)
+            with open(whole, "rb") as one, open(path, "rb") as other:
+                self.assertEqual(one.read(), other.read())
+
+    def test_shapes_exact_and_test_rows(self):
+        cells = self.model.sweep(self.codeset, strengths=["exact"], test_x=self.x[:99], test_labels=self.y[:99],
+                                 shapes=[{"seed": 5}, {"codebooks": 3, "top_k": 1}], features=self.x)
+        self.assertEqual([(c.codebooks, c.top_k, c.train_seed, c.label) for c in cells],
+                         [(6, 2, 5, label) for label in range(4)] + [(3, 1, 0, label) for label in range(4)])
+        self.assertTrue(all(c.strength == "exact" and c.method is c.budget is None and c.trained_anew for c in cells))
+        self.assertTrue(all(c.forget_rows + c.retain_rows == 99 for c in cells))
+
+    def test_what_cannot_be_is_refused(self):
+        for words, given in (("methods: 'guess' found", {"methods": ["guess"]}),
+                             ("strengths: 'thoroughly' found", {"strengths": ["thoroughly"]}),
+                             ("shapes: 'depth' found", {"shapes": [{"depth": 3}]}),
+                             ("classes: 4 found", {"classes": [4]}),
+                             ("test_labels: None found", {"test_x": self.x})):
+            with self.assertRaisesRegex(ValueError, words):
+                self.model.sweep(self.codeset, **given)
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "budget 4 must be above 5"):
+            self.model.sweep(self.codeset, budgets=[5, 4])
+        with self.assertRaisesRegex(dkvb.InvalidArgument, "list of the options is empty"):
+            self.model.sweep(self.codeset, methods=[])
+
+
 class AuditTest(Case):
     RECIPE = {"epochs": 1, "learning_rate": 3.0, "rate_last": 0.9, "batch": 64, "seed": 4}
 

@@ -47,6 +47,7 @@ from .outside import Outside
 from .plan import Plan, PlanInfo, PlannedRequest
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
+from .sweep import SweepCell
 from .unlearn import unlearn_choose
 
 __all__ = [
@@ -58,7 +59,7 @@ __all__ = [
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Refused",
-    "Separation", "Session", "StateError", "Terms", "TrainReport", "Trial", "Tuned",
+    "Separation", "Session", "StateError", "SweepCell", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
     "read_array", "read_features", "read_ids", "read_image", "read_labels", "reference", "separation", "softmax",

@@ -413,6 +413,36 @@ class Separation(Structure):
                        (POINTER(c_uint32), "counts"))
 
 
+class SweepShape(Structure):
+    _fields_ = _fields((c_uint32, "codebooks keys key_dim top_k"), (c_uint64, "seed"))
+
+
+class SweepCell(Structure):
+    _fields_ = _fields((c_uint64, "index cells"), (c_uint32, "trained_anew codebooks keys key_dim top_k label"),
+                       (c_uint64, "train_seed"), (c_uint32, "strength method"),
+                       (c_uint64, "seed budget pairs rows forget_rows forget_before forget_after"),
+                       (c_uint64, "retain_rows retain_before retain_after"), (c_uint32, "worst has_worst"),
+                       (c_uint64, "worst_rows worst_before worst_after exhausted"))
+
+
+SweepFn = CFUNCTYPE(c_int, c_void_p, POINTER(SweepCell))
+
+
+class SweepOptions(Structure):
+    _fields_ = _sized((POINTER(c_uint8), "classes"), (POINTER(c_uint32), "strengths"), (c_size_t, "strength_count"),
+                      (POINTER(c_uint32), "methods"), (c_size_t, "method_count"), (POINTER(c_uint64), "budgets"),
+                      (c_size_t, "budget_count"), (c_uint32, "steps restart"), (POINTER(c_uint64), "seeds"),
+                      (c_size_t, "seed_count"), (POINTER(SweepShape), "shapes"), (c_size_t, "shape_count"),
+                      (POINTER(c_float), "features"), (c_size_t, "feature_rows feature_columns"),
+                      (POINTER(c_uint64), "feature_ids"), (POINTER(c_float), "test_x"),
+                      (POINTER(c_int32), "test_labels"), (c_size_t, "test_n"), (c_uint64, "skip"), (SweepFn, "each"),
+                      (c_void_p, "user"), (c_char_p, "path"))
+
+
+class SweepReport(Structure):
+    _fields_ = _sized((c_uint64, "cells done resumed kept measured"), (c_uint32, "on_test"))
+
+
 class AuditEstimate(Structure):
     _fields_ = _fields((c_double, "value low high"))
 
@@ -682,6 +712,10 @@ STRUCTURES = {
     "dkvb_separation": Separation,
     "dkvb_separation_rows": SeparationRows,
     "dkvb_settings": Settings,
+    "dkvb_sweep_cell": SweepCell,
+    "dkvb_sweep_options": SweepOptions,
+    "dkvb_sweep_report": SweepReport,
+    "dkvb_sweep_shape": SweepShape,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
     "dkvb_trial": Trial,
@@ -832,6 +866,9 @@ PROTOTYPES = {
     # separation.h
     "dkvb_separation_measure": (Status, (POINTER(_separation), POINTER(SeparationRows), _run)),
     "dkvb_separation_free": (None, (_separation,)),
+
+    # sweep.h
+    "dkvb_sweep_run": (Status, (_model, _codeset, POINTER(SweepOptions), POINTER(SweepReport), _run)),
 
     # audit.h
     "dkvb_audit_run": (Status, (POINTER(_audit), _model, POINTER(AuditRequest), POINTER(AuditRows),

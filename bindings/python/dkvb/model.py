@@ -388,6 +388,27 @@ class Model(Handle):
                            codeset=codeset, training=training, shadows=shadows, references=references,
                            models=models, seed=seed, threads=threads, progress=progress, stage=stage)
 
+    def sweep(self, codeset, *, classes=None, strengths=None, methods=None, budgets=None, steps=None, seeds=None,
+              shapes=None, features=None, feature_ids=None, test_x=None, test_labels=None, path=None, restart=False,
+              each=None, threads=0, progress=None):
+        """Measure what forgetting costs along a grid, as a list of SweepCell; the model stays as it is (sweep.h).
+
+        Each of `classes`, by label or name (None: every class), is forgotten by itself: by each of `strengths`
+        ("suppress", "exact"), `methods` and `budgets` (None: `steps` of them, 30), and where method "examples" draws by
+        each of `seeds`. `shapes` are dicts of codebooks, keys, key_dim, top_k and seed: models trained anew, from
+        `features`, called `feature_ids` in training, where the codeset keeps none. Measured on the rows that the
+        codeset holds out, or on `test_x`.
+
+        `path` is a table to be written (docs/sweep.md); a call that was interrupted or killed goes on from what is
+        beside it, unless told to `restart`. `each` hears of every cell once it is known.
+        """
+        from . import sweep  # which needs the words of methods
+
+        return sweep.sweep(self, codeset, classes=classes, strengths=strengths, methods=methods, budgets=budgets,
+                           steps=steps, seeds=seeds, shapes=shapes, features=features, feature_ids=feature_ids,
+                           test_x=test_x, test_labels=test_labels, path=path, restart=restart, each=each,
+                           threads=threads, progress=progress)
+
     def replay(self, codeset, without=None, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None,
                threads=0, progress=None):
         """Train the values again, from zero, on the training rows of a codeset but those `without`, given by their ids:

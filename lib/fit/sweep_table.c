@@ -1,0 +1,514 @@
+/* The table of a sweep: cells kept while the work goes on, and the whole of it as CSV. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/fnv.h"
+#include "base/partfile.h"
+#include "base/status.h"
+#include "dkvb/unlearn.h"
+#include "fit/sweep.h"
+
+static const char magic[] = "dkvb sweep "; /* then the version of these lines, and the fingerprint */
+static const double SYNC_EACH = 1.0;       /* seconds: what a power cut costs at most */
+
+enum {
+    VERSION = 1,
+    MEASURED = 15, /* numbers of a line: the index of a cell and what was measured */
+    LINE = 512,    /* bytes of a line at most: MEASURED numbers of 20 digits, and 16 of the checksum */
+    HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* "dkvb sweep 1 <fingerprint>\n". Returns its length. */
+static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
+{
+    int length = snprintf(head, HEAD, "%s%d ", magic, VERSION);
+
+    for (int i = 0; i < DKVB__SWEEP_FINGERPRINT; i++)
+        length += snprintf(head + length, HEAD - (size_t)length, "%02x", fingerprint[i]);
+    head[length++] = '\n';
+    return (size_t)length;
+}
+
+static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = pwrite(p->fd, from, size, (off_t)p->end);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dkvb__fail_errno(p->path, "write");
+        from += n;
+        p->end += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return DKVB_OK;
+}
+
+/* Bytes from the start of the file, as many as there are. */
+static dkvb_status get(const struct dkvb__sweep_part *p, char *to, size_t size, size_t *got)
+{
+    *got = 0;
+    while (*got < size) {
+        ssize_t n = pread(p->fd, to + *got, size - *got, (off_t)*got);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dkvb__fail_errno(p->path, "read");
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return DKVB_OK;
+}
+
+static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
+{
+    const uint64_t numbers[MEASURED] = {c->index,         c->pairs,        c->rows,        c->forget_rows,
+                                        c->forget_before, c->forget_after, c->retain_rows, c->retain_before,
+                                        c->retain_after,  c->worst,        c->has_worst,   c->worst_rows,
+                                        c->worst_before,  c->worst_after,  c->exhausted};
+    uint64_t sum = DKVB__FNV_BEGIN;
+    int length = 0;
+
+    for (int i = 0; i < MEASURED; i++)
+        length += snprintf(line + length, LINE - (size_t)length, "%llu ", (unsigned long long)numbers[i]);
+    dkvb__fnv_add(&sum, line, (size_t)length);
+    length += snprintf(line + length, LINE - (size_t)length, "%016llx\n", (unsigned long long)sum);
+    return (size_t)length;
+}
+
+/* A number in digits and the blank behind it. NULL if there is none, or one that is too large. */
+static const char *take_number(const char *at, const char *end, uint64_t *number)
+{
+    const char *first = at;
+
+    for (*number = 0; at < end && *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+
+        if (*number > (UINT64_MAX - digit) / 10)
+            return NULL;
+        *number = 10 * *number + digit;
+    }
+    return at > first && at < end && *at == ' ' ? at + 1 : NULL;
+}
+
+/* What a line says of `cell`. False unless it is the line of this cell as it would be written. */
+static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
+{
+    uint64_t numbers[MEASURED];
+    const char *at = line;
+    dkvb_sweep_cell c = *cell;
+    char again[LINE];
+
+    for (int i = 0; i < MEASURED; i++)
+        if (!(at = take_number(at, line + length, &numbers[i])))
+            return false;
+    c.pairs = numbers[1], c.rows = numbers[2];
+    c.forget_rows = numbers[3], c.forget_before = numbers[4], c.forget_after = numbers[5];
+    c.retain_rows = numbers[6], c.retain_before = numbers[7], c.retain_after = numbers[8];
+    c.worst = (uint32_t)numbers[9], c.has_worst = (uint32_t)numbers[10];
+    c.worst_rows = numbers[11], c.worst_before = numbers[12], c.worst_after = numbers[13];
+    c.exhausted = numbers[14];
+    if (make_line(again, &c) != length || memcmp(again, line, length) != 0) /* the index and the checksum, too */
+        return false;
+    *cell = c;
+    return true;
+}
+
+/* Take over the lines of whole cells behind the head, and cut off what follows them. */
+static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
+{
+    size_t most = head + (size_t)cells->cells * LINE, got, at = head;
+    struct stat st;
+    char *text;
+    dkvb_status rc = fstat(p->fd, &st) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "examine");
+
+    if (rc)
+        return rc;
+    most = (uint64_t)st.st_size < most ? (size_t)st.st_size : most;
+    text = dkvb__alloc(p->mem, most, 1);
+    if (!text)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for its %zu bytes", p->path, most);
+    rc = get(p, text, most, &got);
+    while (!rc && *done < cells->cells && at < got) {
+        const char *end = memchr(text + at, '\n', got - at);
+        size_t length = end ? (size_t)(end - (text + at)) + 1 : 0;
+
+        if (!end || !take_line(text + at, length, &cells[*done]))
+            break;
+        at += length;
+        ++*done;
+    }
+    dkvb__free(p->mem, text);
+    p->end = at;
+    if (!rc && ftruncate(p->fd, (off_t)at) != 0)
+        rc = dkvb__fail_errno(p->path, "shorten");
+    return rc;
+}
+
+static dkvb_status begin(struct dkvb__sweep_part *p, const char *head, size_t length)
+{
+    p->end = 0;
+    return ftruncate(p->fd, 0) == 0 ? put(p, head, length) : dkvb__fail_errno(p->path, "empty");
+}
+
+static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fingerprint, bool restart,
+                                  dkvb_sweep_cell *cells, uint64_t *done)
+{
+    char head[HEAD], found[HEAD];
+    size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1; /* with its digit and blank */
+    dkvb_status rc = get(p, found, length, &got);
+
+    if (rc)
+        return rc;
+    if (memcmp(found, magic, got < sizeof magic - 1 ? got : sizeof magic - 1) != 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of cells on their way, but stands in their place: move it",
+                          p->path);
+    /* Cut within its first line, or of a version that this one cannot go on with. */
+    if (restart || got < length || memcmp(found, head, version) != 0 || found[length - 1] != '\n')
+        return begin(p, head, length);
+    if (memcmp(found, head, length) != 0)
+        return dkvb__fail(
+            DKVB_EMISMATCH,
+            "%.300s holds cells of another sweep: the model, the codes or the options were others. It must "
+            "be deleted, or the sweep restarted from the first cell",
+            p->path);
+    return go_on(p, length, cells, done);
+}
+
+dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output, const uint8_t *fingerprint,
+                                  bool restart, dkvb_sweep_cell *cells, uint64_t *done)
+{
+    size_t size = strlen(output) + sizeof ".part";
+    bool created;
+    dkvb_status rc;
+
+    *done = 0;
+    p->path = dkvb__alloc(p->mem, size, 1);
+    if (!p->path)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for its name", output);
+    snprintf(p->path, size, "%s.part", output);
+    rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
+    if (!rc)
+        rc = begin_or_go_on(p, fingerprint, restart, cells, done);
+    return rc;
+}
+
+dkvb_status dkvb__sweep_part_add(struct dkvb__sweep_part *p, const dkvb_sweep_cell *cells, size_t n)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; !rc && i < n; i++) {
+        char line[LINE];
+
+        rc = put(p, line, make_line(line, &cells[i]));
+    }
+    if (!rc && now() >= p->sync_due) {
+        rc = fdatasync(p->fd) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "write");
+        p->sync_due = now() + SYNC_EACH;
+    }
+    return rc;
+}
+
+dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, bool keep)
+{
+    if (p->fd >= 0 && !keep && unlink(p->path) != 0 && !rc)
+        rc = dkvb__fail_errno(p->path, "remove");
+    if (p->fd >= 0)
+        close(p->fd);
+    dkvb__free(p->mem, p->path);
+    p->path = NULL;
+    p->fd = -1;
+    return rc;
+}
+
+/* A line of the table on its way. A cell of text takes up to 2 * 255 + 2 bytes, and there are two. */
+struct line {
+    char text[2048];
+    size_t size;
+};
+
+static void put_char(struct line *line, char c)
+{
+    if (line->size < sizeof line->text)
+        line->text[line->size++] = c;
+}
+
+/* A further field; quoted where it must be (RFC 4180, but lines end in \n). NULL: empty. */
+static void put_text(struct line *line, const char *text)
+{
+    bool quoted = text && text[strcspn(text, ",\"\r\n")];
+
+    if (line->size > 0)
+        put_char(line, ',');
+    if (quoted)
+        put_char(line, '"');
+    for (; text && *text; text++) {
+        if (*text == '"')
+            put_char(line, '"');
+        put_char(line, *text);
+    }
+    if (quoted)
+        put_char(line, '"');
+}
+
+static void put_count(struct line *line, uint64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    put_text(line, text);
+}
+
+/* Six places behind a '.', whatever the locale; a number that is none is an empty field. */
+static void put_real(struct line *line, double x)
+{
+    char text[40];
+    uint64_t whole;
+
+    if (!isfinite(x) || fabs(x) > 1e12) {
+        put_text(line, NULL);
+        return;
+    }
+    whole = (uint64_t)(fabs(x) * 1e6 + 0.5);
+    snprintf(text, sizeof text, "%s%llu.%06llu", x < 0.0 && whole > 0 ? "-" : "", (unsigned long long)(whole / 1000000),
+             (unsigned long long)(whole % 1000000));
+    put_text(line, text);
+}
+
+/* Figures of which means and intervals are worked out. */
+enum { PAIRS, FORGET_BEFORE, FORGET_AFTER, RETAIN_BEFORE, RETAIN_AFTER, RETAIN_CHANGE, WORST_LOSS, EXHAUSTED, FIGURES };
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : NAN;
+}
+
+static void figures_of(const dkvb_sweep_cell *c, double out[FIGURES])
+{
+    out[PAIRS] = c->strength == DKVB_STRENGTH_EXACT ? NAN : (double)c->pairs;
+    out[FORGET_BEFORE] = share(c->forget_before, c->forget_rows);
+    out[FORGET_AFTER] = share(c->forget_after, c->forget_rows);
+    out[RETAIN_BEFORE] = share(c->retain_before, c->retain_rows);
+    out[RETAIN_AFTER] = share(c->retain_after, c->retain_rows);
+    out[RETAIN_CHANGE] = out[RETAIN_AFTER] - out[RETAIN_BEFORE];
+    out[WORST_LOSS] = c->has_worst ? ((double)c->worst_before - (double)c->worst_after) / (double)c->worst_rows : NAN;
+    out[EXHAUSTED] = c->strength == DKVB_STRENGTH_EXACT ? NAN : (double)c->exhausted;
+}
+
+static const char head[] =
+    "line,cells,codebooks,keys,key_dim,top_k,train_seed,class,name,strength,method,seed,budget,pairs,rows,forget_rows,"
+    "forget_before,forget_after,retain_rows,retain_before,retain_after,retain_change,worst_class,worst_name,worst_loss,"
+    "exhausted,measured_on\n";
+
+struct table {
+    struct dkvb__writer writer;
+    const dkvb_model *model;
+    const dkvb_sweep_cell *cells;
+    size_t count;
+    const char *measured_on;
+};
+
+/* A line of one cell, `kind` "cell"; or of a group of cells, which have in common what is not of a class or a seed. */
+static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, const dkvb_sweep_cell *c,
+                            const double figures[FIGURES])
+{
+    bool one = kind[0] == 'c', exact = c->strength == DKVB_STRENGTH_EXACT;
+    struct line line;
+
+    line.size = 0;
+    put_text(&line, kind);
+    put_count(&line, cells);
+    put_count(&line, c->codebooks);
+    put_count(&line, c->keys);
+    put_count(&line, c->key_dim);
+    put_count(&line, c->top_k);
+    one ? put_count(&line, c->train_seed) : put_text(&line, NULL);
+    one ? put_count(&line, c->label) : put_text(&line, NULL);
+    put_text(&line, one ? dkvb_model_class_name(t->model, c->label) : NULL);
+    put_text(&line, dkvb_name(DKVB_NAME_STRENGTH, c->strength));
+    put_text(&line, exact ? NULL : dkvb_name(DKVB_NAME_METHOD, c->method));
+    one && c->method == DKVB_METHOD_EXAMPLES ? put_count(&line, c->seed) : put_text(&line, NULL);
+    c->budget ? put_count(&line, c->budget) : put_text(&line, NULL);
+    one && !exact ? put_count(&line, c->pairs) : put_real(&line, figures[PAIRS]);
+    one ? put_count(&line, c->rows) : put_text(&line, NULL);
+    one ? put_count(&line, c->forget_rows) : put_text(&line, NULL);
+    put_real(&line, figures[FORGET_BEFORE]);
+    put_real(&line, figures[FORGET_AFTER]);
+    one ? put_count(&line, c->retain_rows) : put_text(&line, NULL);
+    put_real(&line, figures[RETAIN_BEFORE]);
+    put_real(&line, figures[RETAIN_AFTER]);
+    put_real(&line, figures[RETAIN_CHANGE]);
+    one && c->has_worst ? put_count(&line, c->worst) : put_text(&line, NULL);
+    put_text(&line, one && c->has_worst ? dkvb_model_class_name(t->model, c->worst) : NULL);
+    put_real(&line, figures[WORST_LOSS]);
+    one && !exact ? put_count(&line, c->exhausted) : put_real(&line, figures[EXHAUSTED]);
+    put_text(&line, t->measured_on);
+    put_char(&line, '\n');
+    return dkvb__writer_put(&t->writer, line.text, line.size);
+}
+
+static bool same_group(const dkvb_sweep_cell *a, const dkvb_sweep_cell *b)
+{
+    return a->codebooks == b->codebooks && a->keys == b->keys && a->key_dim == b->key_dim && a->top_k == b->top_k &&
+           a->trained_anew == b->trained_anew && a->strength == b->strength && a->method == b->method &&
+           a->budget == b->budget;
+}
+
+/* The .975 quantile of Student's t. Beyond 30 degrees of freedom by the expansion in 1 / df of Fisher and Cornish
+ * (Abramowitz and Stegun 1964, 26.7.5), whose error is below 1e-6 there. */
+static double student(uint64_t df)
+{
+    static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
+                                   2.262157,  2.228139, 2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905,
+                                   2.109816,  2.100922, 2.093024, 2.085963, 2.079614, 2.073873, 2.068658, 2.063899,
+                                   2.059539,  2.055529, 2.051831, 2.048407, 2.045230, 2.042272};
+    const double z = 1.959963984540054, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
+    double n = (double)df;
+
+    if (df <= sizeof table / sizeof *table)
+        return table[df - 1];
+    return z + (z3 + z) / (4.0 * n) + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * n * n) +
+           (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n * n * n);
+}
+
+/* What means are taken over: the mean of each class over its seeds; where there is one class, its cells. */
+struct units {
+    double *sums;    /* [L], of one figure */
+    uint64_t *cells; /* [L] */
+    size_t classes;
+};
+
+/* Mean of n values, and half the width of its 95 % interval: NaN for one value. */
+static void estimate(const double *values, size_t n, double *mean, double *half)
+{
+    double sum = 0.0, squares = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += values[i];
+    *mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (values[i] - *mean) * (values[i] - *mean);
+    *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
+}
+
+/* Values of figure f, one for each unit of the group that begins at cells[first], in `values`; how many. */
+static size_t unit_values(const struct table *t, size_t first, int f, struct units *u, double *values)
+{
+    size_t n = 0, classes = 0;
+
+    for (size_t l = 0; l < u->classes; l++)
+        u->cells[l] = 0;
+    for (size_t i = first; i < t->count; i++) {
+        double figures[FIGURES];
+        uint32_t l = t->cells[i].label;
+
+        if (!same_group(&t->cells[first], &t->cells[i]))
+            continue;
+        figures_of(&t->cells[i], figures);
+        u->sums[l] = u->cells[l] ? u->sums[l] + figures[f] : figures[f];
+        classes += u->cells[l]++ == 0;
+        values[n++] = figures[f];
+    }
+    if (classes < 2)
+        return n;
+    n = 0;
+    for (size_t l = 0; l < u->classes; l++)
+        if (u->cells[l])
+            values[n++] = u->sums[l] / (double)u->cells[l];
+    return n;
+}
+
+static dkvb_status put_group(struct table *t, size_t first, uint64_t cells, struct units *u, double *values)
+{
+    double mean[FIGURES], low[FIGURES], high[FIGURES];
+    dkvb_status rc;
+
+    for (int f = 0; f < FIGURES; f++) {
+        size_t n = unit_values(t, first, f, u, values);
+        double half;
+
+        estimate(values, n, &mean[f], &half);
+        low[f] = mean[f] - half;
+        high[f] = mean[f] + half;
+    }
+    rc = put_line(t, "mean", cells, &t->cells[first], mean);
+    if (!rc)
+        rc = put_line(t, "low", cells, &t->cells[first], low);
+    if (!rc)
+        rc = put_line(t, "high", cells, &t->cells[first], high);
+    return rc;
+}
+
+/* Every group of cells, in the order of its first. */
+static dkvb_status put_groups(struct table *t)
+{
+    const dkvb_allocator *mem = &t->model->mem;
+    size_t classes = t->model->classes;
+    struct units u = {dkvb__alloc(mem, classes, sizeof *u.sums), dkvb__alloc(mem, classes, sizeof *u.cells), classes};
+    double *values = dkvb__alloc(mem, t->count, sizeof *values);
+    uint8_t *seen = dkvb__alloc0(mem, t->count, 1);
+    dkvb_status rc = DKVB_OK;
+
+    if (!u.sums || !u.cells || !values || !seen)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the means of %zu cells", t->count);
+    for (size_t first = 0; !rc && first < t->count; first++) {
+        uint64_t cells = 0;
+
+        if (seen[first])
+            continue;
+        for (size_t i = first; i < t->count; i++)
+            if (same_group(&t->cells[first], &t->cells[i])) {
+                seen[i] = 1;
+                cells++;
+            }
+        rc = put_group(t, first, cells, &u, values);
+    }
+    dkvb__free(mem, u.sums);
+    dkvb__free(mem, u.cells);
+    dkvb__free(mem, values);
+    dkvb__free(mem, seen);
+    return rc;
+}
+
+dkvb_status dkvb__sweep_write_table(const char *path, const dkvb_model *model, const dkvb_sweep_cell *cells,
+                                    size_t count, const char *measured_on)
+{
+    struct table t = {.model = model, .cells = cells, .count = count, .measured_on = measured_on};
+    dkvb_status rc = dkvb__writer_begin(&t.writer, path, &model->mem);
+
+    if (rc)
+        return rc;
+    rc = dkvb__writer_put(&t.writer, head, sizeof head - 1);
+    for (size_t i = 0; !rc && i < count; i++) {
+        double figures[FIGURES];
+
+        figures_of(&cells[i], figures);
+        rc = put_line(&t, "cell", 1, &cells[i], figures);
+    }
+    if (!rc)
+        rc = put_groups(&t);
+    if (rc) {
+        dkvb__writer_abort(&t.writer);
+        return rc;
+    }
+    return dkvb__writer_commit(&t.writer);
+}

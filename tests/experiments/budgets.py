@@ -1,0 +1,62 @@
+"""What do the forgotten class and the others keep, as more and more pairs are masked?
+
+`dkvb sweep`, from Python: each class by itself, budgets that double up to all pairs of the model, by `values`, the
+method of a plan, and by `activations`, the paper's. The means are taken from the cells of the tables that sweeps write.
+"""
+import csv
+import tempfile
+from pathlib import Path
+
+import evidence
+from evidence import Table, mean
+
+import dkvb
+
+SETS = {"cifar10": "CIFAR-10", "tiny100": "Tiny-ImageNet"}
+MOST = 20  # classes of a set
+STEPS = 13  # from the 4,096th part of all pairs to all: each budget is twice the one before
+METHODS = ("values", "activations")
+
+
+def cells_of(options, data, work, seed):
+    """Cells of the table of one seed, as the file has them."""
+    model, codeset, _ = dkvb.fit(data.x, data.y, codeset=True, seed=seed)
+    path = Path(work) / f"{data.name}-{seed}.csv"
+    model.sweep(codeset, classes=evidence.spread(data.classes, 2 if options.quick else MOST), methods=METHODS,
+                steps=STEPS, test_x=data.test_x, test_labels=data.test_y, path=path)
+    with open(path, newline="", encoding="utf-8") as file:
+        return [line for line in csv.DictReader(file) if line["line"] == "cell"]
+
+
+def one_set(options, name, table):
+    data = evidence.load(options, name)
+    with tempfile.TemporaryDirectory() as work:
+        cells = [cell for seed in range(options.seeds) for cell in cells_of(options, data, work, seed)]
+    total = int(cells[0]["codebooks"]) * int(cells[0]["keys"])
+
+    def of(method, budget, column):
+        return mean([float(c[column]) for c in cells if (c["method"], c["budget"]) == (method, budget)])
+
+    first = cells[0]
+    table.add(SETS[name], "0", *(of(method, first["budget"], column) if column else "0" for method in METHODS
+                                 for column in ("forget_before", None, None)))
+    for budget in dict.fromkeys(cell["budget"] for cell in cells):
+        table.add(SETS[name], f"{int(budget):,} ({100 * int(budget) / total:.3g} %)",
+                  *(of(method, budget, column) for method in METHODS
+                    for column in ("forget_after", "retain_change", "worst_loss")))
+
+
+def measure(options):
+    columns = [f"{method}: {what}" for method in METHODS
+               for what in ("forget accuracy", "others, change", "loss of the worst other class")]
+    table = Table("budgets", ["data", "pairs masked", *columns], digits=3,
+                  note="Units are classes and seeds; test rows. No limit or guard plays a part. A method takes no pair "
+                       "without a score, so the last budgets of `values` are alike.")
+    for name in SETS:
+        if not options.quick or name == "cifar10":
+            one_set(options, name, table)
+    yield table
+
+
+if __name__ == "__main__":
+    evidence.main(__doc__, measure)
