@@ -93,8 +93,9 @@ def skip(why):
 
 
 def spread(n, count):
-    """`count` of `n` classes, evenly spread: no choice of classes is left to whoever measures."""
-    return sorted({round(i * n / count) for i in range(min(count, n))})
+    """`count` of `n` classes, evenly spread, or all of fewer: no choice of classes is left to whoever measures."""
+    count = min(count, n)
+    return sorted({round(i * n / count) for i in range(count)})
 
 
 # Means, intervals, tests
