@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Continual learning: classes that come two at a time, with forgetting in between.
+
+cifar10 comes in 5 splits, clinc150 in 75; a model gets room for two more classes and learns from the split alone, from the
+split and as many stored codes of earlier splits, or from all codes stored so far. Joint training sees all classes at once,
+with the same keys, epochs and rates. Keys are placed on all rows without labels, on the first split, or on another data
+set; or, in the shape of the DKVB paper (arXiv 2207.11240), 4,096 in each of 256 codebooks, of which one is selected. Then a class of each split of cifar10 is forgotten before the next comes: exactly, by masking, by masking and purge,
+and by purge with fresh keys in the place of the purged ones.
+"""
+import numpy as np
+
+import evidence
+
+import dkvb
+
+EVERY = {"cifar10": 1, "clinc150": 15}  # all stored codes are trained on after so many splits
+PAPER = {"codebooks": 256, "keys": 4096, "key_dim": 32}  # of which one is selected
+DEPTH = 32  # keys of a codebook in codes of rows held out
+HOLD_OUT = 0.1
+AROUND = 16  # rows that a fresh key is a mean of, on average
+QUICK = 4000  # rows of a data set with --quick
+
+
+class Rows:
+    """A data set, its codes on some codebooks, and the recipe of docs/method.md for it."""
+
+    def __init__(self, data, codebooks, seed, rows=None):
+        self.x, self.y, self.test_x, self.test_y = data.x[:rows], data.y[:rows], data.test_x, data.test_y
+        self.classes, self.codebooks, self.seed = data.classes, codebooks, seed
+        keys = codebooks.info.keys
+        self.k = 1 if keys == PAPER["keys"] else 8 if keys >= 64 else max(1, keys // 8)
+        self.codes, self.test_codes = (codebooks.search(x, self.k) for x in (self.x, self.test_x))
+        rate = min(max(0.95 * self.classes ** 0.5, 2.0), 8.0)
+        self.recipe = {"epochs": 2, "learning_rate": rate, "rate_last": 0.3 * rate, "seed": seed,
+                       "batch": next((b for b in (256, 128, 64) if b <= len(self.y) / 64), 32)}
+
+    def model(self, classes):
+        model = dkvb.Model(self.codebooks, classes, self.k)
+        model.values_dtype = "float16"
+        return model
+
+    def train(self, model, rows):
+        model.train(self.codes[rows], self.y[rows], ids=rows, **self.recipe)
+
+    def accuracy(self, model):
+        return float((model.classify(self.test_codes) == self.test_y).mean())
+
+    def splits(self):
+        """Row numbers of the classes 0 and 1, 2 and 3, and so on."""
+        return [np.flatnonzero(self.y // 2 == split) for split in range(self.classes // 2)]
+
+
+# Learning
+
+
+def joint(rows, _every):
+    model = rows.model(rows.classes)
+    rows.train(model, np.arange(len(rows.y)))
+    return model
+
+
+def in_splits(rows, chosen):
+    """A model that learns, after each split, the rows that `chosen(splits so far)` returns."""
+    splits = rows.splits()
+    model = rows.model(2)
+    for count in range(1, len(splits) + 1):
+        if count > 1:
+            model.add_classes(2)
+        rows.train(model, chosen(splits[:count]))
+    return model
+
+
+def split_alone(rows, _every):
+    return in_splits(rows, lambda splits: splits[-1])
+
+
+def as_many_stored(rows, _every):
+    draw = np.random.default_rng(rows.seed)
+
+    def chosen(splits):
+        old = np.concatenate(splits[:-1]) if len(splits) > 1 else np.empty(0, int)
+        return np.concatenate([splits[-1], draw.permutation(old)[:len(splits[-1])]])
+
+    return in_splits(rows, chosen)
+
+
+def all_stored(rows, every):
+    """All rows so far, after every so many splits and the last; the split alone after the others."""
+    last = len(rows.splits())
+    return in_splits(rows, lambda splits: np.concatenate(splits) if len(splits) % every == 0 or len(splits) == last
+                     else splits[-1])
+
+
+WAYS = (("joint", joint), ("the split alone", split_alone), ("the split and as many stored codes", as_many_stored),
+        ("all stored codes", all_stored))
+
+
+def placements(options, name, data, seed, rows):
+    """(where keys are placed, codebooks); settings are those that suit the rows, and nothing is whitened."""
+    yield "all rows, no labels", dkvb.Codebooks.fit(data.x[:rows], seed=seed)
+    yield "the first split", dkvb.Codebooks.fit(data.x[:rows][data.y[:rows] < 2], seed=seed)
+    if name == "cifar10":
+        if rows is None:
+            yield "all rows, the paper's shape", dkvb.Codebooks.fit(data.x, seed=seed, **PAPER)
+        yield "tiny100", dkvb.Codebooks.fit(evidence.load(options, "tiny100").x[:rows], seed=seed)
+
+
+def learning(options):
+    table = evidence.Table("continual", ["data", "keys placed on", "learns from", "accuracy", "less than joint"])
+    seeds, limit = options.seeds, QUICK if options.quick else None
+    for name in ("cifar10",) if options.quick else ("cifar10", "clinc150"):
+        data, found = evidence.load(options, name), {}
+        for seed in range(seeds):
+            for where, codebooks in placements(options, name, data, seed, limit):
+                rows = Rows(data, codebooks, seed, limit)
+                for way, learn in WAYS:
+                    found.setdefault((where, way), []).append(rows.accuracy(learn(rows, EVERY[name])))
+                    print(f"    {name}, {where}, {way}: {found[where, way][-1]:.4f}", flush=True)
+        for (where, way), accuracies in found.items():
+            lost = evidence.paired(found[where, "joint"], accuracies)
+            table.add(name, where, way, evidence.mean(accuracies), "–" if way == "joint" else lost)
+        if name == "cifar10":
+            for where, way in found:
+                if way != "joint":
+                    lost = np.mean(found[where, "joint"]) - np.mean(found[where, way])
+                    table.bar(f"cifar10, keys on {where}, {way}: accuracy below joint", float(lost), "<=", 0.01)
+    table.note = (f"Means over {seeds} seeds; test rows of all classes after the last split. clinc150 learns all stored codes "
+                  f"after every {EVERY['clinc150']} splits, and the split alone after the others.")
+    return table
+
+
+# Forgetting in between
+
+
+class Life:
+    """A model that learns classes 0 and 1, forgets 0, learns 2 and 3, forgets 2, and so on."""
+
+    def __init__(self, rows):
+        self.rows, self.codebooks, self.model = rows, rows.codebooks, rows.model(2)
+        self.held = dkvb.Codeset.holds_out(np.arange(len(rows.y)), HOLD_OUT)
+
+    def run(self):
+        for split in range(self.rows.classes // 2):
+            if split:
+                self.model.add_classes(2)
+            self.learn(split)
+            self.forget(2 * split)
+        return self
+
+    def seen(self, split):
+        """Which rows have come; of those forgotten none is learned again."""
+        return self.rows.y // 2 <= split
+
+    def kept(self, split):
+        return np.flatnonzero(self.seen(split) & ~self.held & ((self.rows.y % 2 == 1) | (self.rows.y // 2 == split)))
+
+    def learn(self, split):
+        self.split, kept = split, self.kept(split)
+        self.model.train(self.model.search(self.rows.x[kept]), self.rows.y[kept], ids=kept, **self.rows.recipe)
+
+    def figures(self):
+        """Accuracy on the classes that stay, share of forgotten classes' test rows that are answered with their class, and
+        share of pairs that cannot be selected any more."""
+        answers = self.model.predict(self.rows.test_x)
+        right, stays, info = answers == self.rows.test_y, self.rows.test_y % 2 == 1, self.model.info
+        return right[stays].mean(), right[~stays].mean(), (info.masked_pairs + info.purged_pairs) / (info.codebooks * info.keys)
+
+
+class Suppressed(Life):
+    def forget(self, label):
+        gone = np.flatnonzero((self.rows.y == label) & ~self.held)
+        held = np.flatnonzero(self.seen(self.split) & self.held)
+        with self.model.codebooks as codebooks:
+            codeset = dkvb.Codeset(codebooks, self.rows.k)
+            for part, rows, k in (("training", gone, self.rows.k), ("held_out", held, DEPTH)):
+                codeset.add(part, rows, self.rows.y[rows], codebooks.search(self.rows.x[rows], k))
+        self.model.apply(self.model.plan_forget(classes=[label], codeset=codeset, force=True), codeset)
+
+
+class Purged(Suppressed):
+    def forget(self, label):
+        super().forget(label)
+        self.model.purge()
+
+
+class Renewed(Purged):
+    """Purged pairs get fresh keys, means of rows of the next split, and values of 0, in new codebooks: the model goes on as
+    another one, whose journal begins anew."""
+
+    def learn(self, split):
+        if split:
+            self.renew(self.rows.x[(self.rows.y // 2 == split) & ~self.held])
+        super().learn(split)
+
+    def renew(self, x):
+        draw = np.random.default_rng(self.rows.seed + self.split)
+        with self.model.codebooks as old:
+            info, scales = old.info, old.scales
+            dead, keys = self.model.mask.to_array(), old.keys.astype(np.float32)
+            most = dead.sum(axis=1).max()
+            places = old.project(x[draw.permutation(len(x))[:AROUND * most]]).astype(np.float32)
+            for c in range(info.codebooks):
+                keys[c, dead[c]] = means(places[:, c], int(dead[c].sum()))
+            codebooks = dkvb.Codebooks.from_arrays(keys / scales[:, None, None], info.input_dim, center=old.center,
+                                                   whitening=old.whitening, scales=scales, normalize=info.normalize,
+                                                   seed=self.rows.seed)
+        model = dkvb.Model(codebooks, self.model.info.classes, self.rows.k)
+        model.values = self.model.values
+        model.values_dtype = self.model.values_dtype
+        self.model = model
+
+
+def means(places, count):
+    """`count` means of the rows nearest to as many of them, `[count][key_dim]`."""
+    centers = places[:count]
+    distance = (centers ** 2).sum(axis=1) - 2 * places @ centers.T
+    nearest = distance.argmin(axis=1)
+    sums = np.zeros_like(centers)
+    np.add.at(sums, nearest, places)
+    return sums / np.maximum(np.bincount(nearest, minlength=count), 1)[:, None]
+
+
+class Exact(Life):
+    """The library's own way: a codeset with all rows so far and all trainings, replayed without the class."""
+
+    def __init__(self, rows):
+        super().__init__(rows)
+        self.codeset = dkvb.Codeset(self.codebooks, rows.k)
+
+    def learn(self, split):
+        self.split = split
+        for part, marks in (("training", ~self.held), ("held_out", self.held)):
+            new = np.flatnonzero((self.rows.y // 2 == split) & marks)
+            codes = self.rows.codes[new] if part == "training" else self.codebooks.search(self.rows.x[new], DEPTH)
+            self.codeset.add(part, new, self.rows.y[new], codes)
+        stored = self.codeset.rows("training")
+        self.model.train(stored.codes, stored.labels, ids=stored.ids, **self.rows.recipe)
+        self.codeset.add_session(self.model, **self.rows.recipe)
+
+    def forget(self, label):
+        plan = self.model.plan_forget(classes=[label], codeset=self.codeset, strength="exact", force=True)
+        self.model.apply(plan, self.codeset)
+
+
+class Joint(Life):
+    """All classes that stay at once."""
+
+    def run(self):
+        self.model.add_classes(self.rows.classes - 2)
+        kept = np.flatnonzero((self.rows.y % 2 == 1) & ~self.held)
+        self.rows.train(self.model, kept)
+        return self
+
+
+LIVES = (("joint training on the classes that stay", Joint), ("exact", Exact), ("suppress", Suppressed),
+         ("suppress and purge", Purged), ("suppress, purge, fresh keys", Renewed))
+
+
+def forgetting(options):
+    table = evidence.Table("continual-forgetting", ["forgets by", "accuracy on the classes that stay", "less than joint",
+                                                    "forgotten classes answered", "pairs out of use"])
+    data, found, limit = evidence.load(options, "cifar10"), {}, QUICK if options.quick else None
+    for seed in range(options.seeds):
+        rows = Rows(data, dkvb.Codebooks.fit(data.x[:limit], seed=seed), seed, limit)
+        for name, life in LIVES:
+            found.setdefault(name, []).append(life(rows).run().figures())
+            print(f"    {name}: {np.round(found[name][-1], 4)}", flush=True)
+    best = [unit[0] for unit in found[LIVES[0][0]]]
+    for name, units in found.items():
+        stays, gone, dead = zip(*units)
+        table.add(name, evidence.mean(stays), "–" if name == LIVES[0][0] else evidence.paired(best, stays),
+                  evidence.mean(gone), evidence.mean(dead))
+    table.note = (f"Means over {options.seeds} seeds, after the last of 5 splits of cifar10, of which each lost its first class "
+                  "before the next came; test rows. Every split is learned with all rows so far of the classes that stay.")
+    return table
+
+
+def measure(options):
+    yield learning(options)
+    yield forgetting(options)
+
+
+if __name__ == "__main__":
+    evidence.main(__doc__, measure)

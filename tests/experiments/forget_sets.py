@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""Forget sets as the field has them: what `exact` and `suppress` do to each, beside training without the rows.
+
+Sets of cifar10: a whole class; half of a class; random shares and numbers of rows; rows at the ends of the first
+principal components; the nearest neighbours of one row; a subclass of a superclass (labels made coarse: animals and
+vehicles); proxy rows (rows of the class that were held out stand for those that were trained on). Of clinc150: one intent,
+and all 15 intents of a domain. Of faces_orl: one person. Keys are kept throughout, so that models differ by what the rows
+taught, and are compared byte by byte.
+"""
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import evidence
+
+import dkvb
+
+VEHICLES = (0, 1, 8, 9)  # of cifar10: airplane, automobile, ship, truck
+BANKING = ("transfer", "transactions", "balance", "freeze_account", "pay_bill", "bill_balance", "bill_due", "interest_rate",
+           "routing", "min_payment", "order_checks", "pin_change", "report_fraud", "account_blocked", "spending_history")
+ROWS = 500  # of a set at one end of a component
+NEIGHBOURS = 100
+CLASSES = 3  # units of the sets that are about a class
+DRAWS = 2  # units of the sets that are drawn
+FEW = 20  # rows like the forgotten ones that were held out; where fewer are, those of the same classes stand for them
+LOOK = 3000  # rows of each kind, at most, that are looked at
+SHARES = (0.05, 0.2)  # of all pairs: budgets where rows are named by their ids, for which none is found
+QUICK = 4000  # rows of a data set with --quick
+FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "membership, AUC")
+
+
+class Base:
+    """A model before it forgets, the codes of all rows, and copies to forget in. `fine` are the labels of classes, `y` those
+    of superclasses where they were made coarse."""
+
+    def __init__(self, data, seed, quick=False, coarse=False):
+        rows = min(len(data.y), QUICK) if quick else len(data.y)
+        self.x, self.y, self.test_x, self.test_y = data.x[:rows], data.y[:rows], data.test_x, data.test_y
+        self.fine, self.test_fine = self.y, self.test_y
+        if coarse:
+            self.y, self.test_y = (np.isin(y, VEHICLES).astype(np.int32) for y in (self.y, self.test_y))
+        self.names, self.folder = data.names, tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "base"
+        self.model, codeset, _ = dkvb.fit(self.x, self.y, codeset=True, keep="codes", seed=seed)
+        self.info, self.session = self.model.info, codeset.sessions[0]
+        self.codes = np.empty((rows, self.info.codebooks, self.info.top_k), np.uint16)
+        self.held = codeset.rows("held_out")  # codes of these are 32 keys deep
+        self.codes[self.held.ids.astype(int)] = self.held.codes[:, :, :self.info.top_k]
+        part = codeset.rows("training")
+        self.codes[part.ids.astype(int)], self.trained = part.codes, part.ids.astype(int)
+        self.codeset = codeset  # that suppress plans by, which changes none
+        self.model.save(self.path.with_suffix(".dkvb"))
+        codeset.save(self.path.with_suffix(".codes"))
+        with self.model.codebooks as codebooks:
+            self.test_codes = codebooks.search(self.test_x, self.info.top_k)
+
+    def model_copy(self):
+        return dkvb.Model.load(self.path.with_suffix(".dkvb"))
+
+    def codeset_copy(self):
+        return dkvb.Codeset.load(self.path.with_suffix(".codes"))
+
+    def never(self, gone):
+        """A model whose values were trained on the other rows alone, by calls that know nothing of forgetting."""
+        with self.model.codebooks as codebooks:
+            model = dkvb.Model(codebooks, self.session.classes, self.info.top_k)
+        model.values_dtype = self.model.values_dtype
+        left, held = (np.setdiff1d(ids, gone) for ids in (self.trained, self.held.ids.astype(int)))
+        model.train(self.codes[left], self.y[left], ids=left, **self.session.training)
+        if self.info.temperature != 1.0:  # enough rows were held out to fit it
+            model.set_temperature(*dkvb.fit_temperature(model.decode(self.codes[held]), self.y[held]))
+        return model
+
+    def like(self, gone):
+        """(rows, codes, labels) of rows like those forgotten that were not trained on."""
+        held = self.held.ids.astype(int)
+        same = np.isin(self.fine[held], np.unique(self.fine[gone]))
+        for marks in (np.isin(held, gone), same):
+            if marks.sum() >= FEW:
+                return self.x[held[marks]], self.codes[held[marks]], self.y[held[marks]]
+        tests = np.isin(self.test_fine, np.unique(self.fine[gone]))
+        return self.test_x[tests], self.test_codes[tests], self.test_y[tests]
+
+    def measure(self, model, gone):
+        """FIGURES of a model: accuracies, and the chance that a forgotten row's loss is below that of a row like it. Test
+        rows are all of them, or those of the other classes where classes are forgotten."""
+        forgotten, kept = np.intersect1d(self.trained, gone.rows), np.setdiff1d(self.trained, gone.rows)
+        tests = thinned(np.flatnonzero(~np.isin(self.test_y, gone.classes)))
+        groups = [(self.x[rows], self.codes[rows], self.y[rows]) for rows in map(thinned, (forgotten, kept))]
+        groups.insert(1, tuple(map(thinned, self.like(gone.rows))))
+        groups.append((self.test_x[tests], self.test_codes[tests], self.test_y[tests]))
+        accuracies, margins = [], []
+        for x, codes, labels in groups:
+            if model.info.masked_pairs:
+                codes = model.refresh(x, codes)
+            logits = model.decode(codes)
+            accuracies.append(float((dkvb.argmax(logits) == labels).mean()))
+            margins.append(evidence.margins(logits, labels))
+        return np.array([*accuracies, evidence.auroc(margins[0], margins[1])])
+
+
+def thinned(rows):
+    """At most LOOK rows, evenly spread."""
+    return rows[evidence.spread(len(rows), LOOK)]
+
+
+# Who is forgotten
+
+
+class Forgotten:
+    """One set: rows by their numbers; the classes that it is all of; and requests to suppress it, name -> arguments."""
+
+    def __init__(self, name, rows, classes=(), requests=None):
+        self.name, self.rows, self.classes, self.requests = name, np.sort(rows), list(classes), requests or {}
+
+    @classmethod
+    def by_ids(cls, name, rows, base):
+        """Rows that are named by their ids, for which a budget must be given."""
+        pairs = base.info.codebooks * base.info.keys
+        return cls(name, rows, (), {f"contrast, {share:.0%} of pairs": {"ids": np.sort(rows).astype(np.uint64),
+                                                                        "budget": int(share * pairs)}
+                                    for share in SHARES})
+
+
+def of_classes(base, draw, count):
+    """Whole classes, by themselves and by proxies; and halves of them."""
+    for label in evidence.spread(int(base.fine.max()) + 1, count):
+        rows, request = np.flatnonzero(base.fine == label), {"classes": [label]}
+        yield Forgotten("a whole class", rows, [label], {
+            "values": request, "values, proxy rows": {**request, "method": "values", "codeset": proxies(base)},
+            "contrast, proxy rows": {**request, "method": "contrast", "codeset": proxies(base)}})
+        yield Forgotten.by_ids("half of a class", draw.permutation(rows)[:len(rows) // 2], base)
+
+
+def proxies(base):
+    """A codeset of rows that were held out alone, half of them to choose pairs by, half to find a budget on."""
+    with base.model.codebooks as codebooks:
+        codeset = dkvb.Codeset(codebooks, base.info.top_k)
+    first = np.arange(len(base.held)) % 2 == 0
+    codeset.add("training", base.held.ids[first], base.held.labels[first],
+                np.ascontiguousarray(base.held.codes[first][:, :, :base.info.top_k]))
+    codeset.add("held_out", base.held.ids[~first], base.held.labels[~first], base.held.codes[~first])
+    return codeset
+
+
+def at_random(base, draw, count):
+    n = len(base.y)
+    for name, size, units in (("10 rows", 10, count), ("100 rows", 100, count), ("500 rows", 500, count),
+                              ("1 % of all rows", n // 100, count), ("10 % of all rows", n // 10, 1),
+                              ("50 % of all rows", n // 2, 1)):
+        for _ in range(units):
+            rows = draw.permutation(n)[:size]
+            yield Forgotten.by_ids(name, rows, base) if size == 100 else Forgotten(name, rows)
+
+
+def at_ends(base, count):
+    """Rows at both ends of the first principal components, of two at most."""
+    x = base.x - base.x.mean(axis=0)
+    axes = np.linalg.eigh(x.T @ x)[1][:, ::-1]
+    for i in range(min(count, 2)):
+        order = np.argsort(x @ axes[:, i], kind="stable")
+        for rows in (order[:ROWS], order[-ROWS:]):
+            yield Forgotten.by_ids(f"{ROWS} rows at the ends of components 1 and 2", rows, base)
+
+
+def neighbours(base, count):
+    """The rows nearest to one row, which is among them."""
+    for row in evidence.spread(len(base.y), count):
+        distance = ((base.x - base.x[row]) ** 2).sum(axis=1)
+        yield Forgotten.by_ids(f"{NEIGHBOURS} nearest neighbours of one row",
+                               np.argsort(distance, kind="stable")[:NEIGHBOURS], base)
+
+
+def subclasses(base, count):
+    for label in evidence.spread(int(base.fine.max()) + 1, count):
+        yield Forgotten.by_ids("a subclass of a superclass", np.flatnonzero(base.fine == label), base)
+
+
+def intents(base, count):
+    for label in evidence.spread(len(base.names), count):
+        yield Forgotten("one intent of clinc150", np.flatnonzero(base.y == label), [label], {"values": {"classes": [label]}})
+    labels = [base.names.index(name) for name in BANKING]
+    yield Forgotten("a domain of clinc150, 15 intents", np.flatnonzero(np.isin(base.y, labels)), labels,
+                    {"values": {"classes": labels}})
+
+
+def people(base, count):
+    for person in evidence.spread(40, count):
+        request = {"classes": [person], "method": "values", "budget": base.info.codebooks * base.info.keys}
+        yield Forgotten("one person of faces_orl", np.flatnonzero(base.y == person), [person],
+                        {"values, every pair": request})
+
+
+def all_sets(options):
+    """(base, sets) of each data set and seed."""
+    count, draws = (1, 1) if options.quick else (CLASSES, DRAWS)
+    cifar10 = evidence.load(options, "cifar10")
+    for seed in range(options.seeds):
+        draw = np.random.default_rng(seed)
+        base = Base(cifar10, seed, options.quick)
+        yield base, [*of_classes(base, draw, count), *at_random(base, draw, draws), *at_ends(base, count),
+                     *neighbours(base, count)]
+        base = Base(cifar10, seed, options.quick, coarse=True)
+        yield base, subclasses(base, count)
+        if not options.quick:
+            base = Base(evidence.load(options, "clinc150"), seed)
+            yield base, intents(base, count)
+        base = Base(evidence.load(options, "faces_orl"), seed)
+        yield base, people(base, 2 if options.quick else 40)
+
+
+# Forgetting
+
+
+def exact(base, gone):
+    """The model that has forgotten, and whether its plan had to be forced."""
+    model, codeset = base.model_copy(), base.codeset_copy()
+    request = {"ids": gone.rows.astype(np.uint64), "codeset": codeset, "strength": "exact", "keys": "keep"}
+    plan = model.plan_forget(**request)
+    forced = plan.info.refused is not None
+    if forced:
+        plan = model.plan_forget(**request, force=True)
+    model.apply(plan, codeset)
+    return model, forced
+
+
+def suppress(base, request):
+    """The model that has forgotten or None, its share of all pairs, and why its plan was refused or had to be forced."""
+    model = base.model_copy()
+    request = {"codeset": base.codeset, **request}
+    plan = model.plan_forget(**request)
+    why = plan.info.refused
+    if why and not plan.info.can_be_forced:
+        return None, None, why
+    if why:
+        plan = model.plan_forget(**request, force=True)
+    model.apply(plan, request["codeset"])
+    return model, plan.info.pairs / plan.info.pairs_total, why and f"{why}, forced"
+
+
+class Found:
+    """What one row of a table is a mean of: figures of each model, and what was said of the plans."""
+
+    def __init__(self):
+        self.figures, self.rows, self.said, self.pairs = [], [], [], []
+
+    def gaps(self):
+        """Average gap of each model to the last, `[units][models]`, over forgotten, kept, test rows and membership."""
+        figures = np.array(self.figures)
+        return np.abs(figures - figures[:, -1:])[:, :, [0, 2, 3, 4]].mean(axis=2)
+
+
+def forget_all(options):
+    """Everything that the tables show: name -> Found of exact, (name, request) -> Found of suppress."""
+    exacts, suppresses = {}, {}
+    for base, sets in all_sets(options):
+        for gone in sets:
+            never = base.never(gone.rows)
+            before, retrained = (base.measure(model, gone) for model in (base.model, never))
+            model, forced = exact(base, gone)
+            found = exacts.setdefault(gone.name, Found())
+            found.figures.append((base.measure(model, gone), retrained))
+            found.said.append((forced, evidence.differing(model, never)))
+            found.rows.append(len(gone.rows))
+            for name, request in gone.requests.items():
+                model, pairs, why = suppress(base, request)
+                found = suppresses.setdefault((gone.name, name), Found())
+                found.said.append(why)
+                if model is not None:
+                    found.figures.append((before, base.measure(model, gone), retrained))
+                    found.pairs.append(pairs)
+            print(f"    {gone.name}: done", flush=True)
+    return exacts, suppresses
+
+
+# Tables
+
+
+def exact_table(exacts, options):
+    table = evidence.Table("forget-sets-exact", ["forgotten", "units", "rows", *FIGURES, "average gap to never trained",
+                                                 "sections that differ", "refused unless forced"])
+    for name, found in exacts.items():
+        differ = {section for _, sections in found.said for section in sections}
+        table.add(name, str(len(found.rows)), f"{int(np.median(found.rows)):,}",
+                  *(evidence.mean(column) for column in np.array(found.figures)[:, 0].T), evidence.mean(found.gaps()[:, 0]),
+                  ", ".join(sorted(differ)) or "none", f"{sum(forced for forced, _ in found.said)} of {len(found.said)}")
+    table.bar("largest average gap to never trained", max(float(found.gaps().max()) for found in exacts.values()), "<=", 0)
+    table.bar("forgettings after which a section of the model file differs from never trained",
+              sum(bool(sections) for found in exacts.values() for _, sections in found.said), "<=", 0)
+    table.note = (f"Figures of exact; those of never trained are the same. Means over units: classes, draws, seeds "
+                  f"({options.seeds}).")
+    return table
+
+
+def suppress_table(suppresses, options):
+    table = evidence.Table("forget-sets-suppress", ["forgotten", "how", "share of pairs", "model", *FIGURES,
+                                                    "average gap to retrained", "refused"], digits=3)
+    for (name, how), found in suppresses.items():
+        refused = [why for why in found.said if why]
+        refused = f"{len(refused)} of {len(found.said)}{': ' if refused else ''}{'; '.join(sorted(set(refused)))}"
+        if not found.figures:
+            table.add(name, how, "–", "–", *("–" for _ in FIGURES), "–", refused)
+            continue
+        figures, gaps = np.array(found.figures), found.gaps()
+        for i, model in enumerate(("before", "suppress", "retrained")):
+            table.add(name, how, evidence.mean(found.pairs), model, *(evidence.mean(column) for column in figures[:, i].T),
+                      evidence.mean(gaps[:, i]), refused)
+    table.note = f"Means over units: classes, draws, seeds ({options.seeds}), of requests that were done, forced or not."
+    return table
+
+
+def measure(options):
+    exacts, suppresses = forget_all(options)
+    yield exact_table(exacts, options)
+    yield suppress_table(suppresses, options)
+
+
+if __name__ == "__main__":
+    evidence.main(__doc__, measure, seeds=1)

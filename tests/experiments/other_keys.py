@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Keys that never saw the rows: placed on one half of the training rows, while values learn from the other half.
+
+Compared are keys on the very rows that the values learn from, keys on as many other rows of the same data, without their
+labels, and keys on as many rows of another data set (tiny100: other pictures, and other principal axes). Values learn from
+the same half of cifar10 throughout. Classes are forgotten by `suppress`, one at a time, and one by `exact`, whose file is
+compared byte by byte with a whole fit that never had the rows: keys, values and all.
+"""
+import numpy as np
+
+import evidence
+
+import dkvb
+
+CLASSES = 5
+LOOK = 1000  # rows of the forgotten class, trained on, that membership is measured on
+QUICK = 4000  # rows of the data set with --quick
+
+SAME, OTHER, ELSEWHERE = "the same rows", "the other half", "tiny100"
+
+
+class Half:
+    """The half that values learn from, and rows to place keys on."""
+
+    def __init__(self, options, data, limit):
+        self.x, self.y = data.x[:limit][1::2], data.y[:limit][1::2]
+        self.test_x, self.test_y = data.test_x[:limit], data.test_y[:limit]
+        self.rows = {SAME: None, OTHER: data.x[:limit][::2],
+                     ELSEWHERE: evidence.load(options, "tiny100").x[:len(self.x)]}
+
+    def fit(self, where, seed, left=None):
+        """A fit on the rows that are left, all unless given. Keys on the same rows are placed on those left alone."""
+        left = np.arange(len(self.y)) if left is None else left
+        return dkvb.fit(self.x[left], self.y[left], ids=left, classes=10, codeset=True, keep="codes", seed=seed,
+                        whiten="never", key_rows=self.rows[where])
+
+
+def members(half, model, trained, label, codes):
+    """AUC of membership by loss: trained rows of a class against its test rows."""
+    rows = trained[half.y[trained] == label]
+    rows = rows[evidence.spread(len(rows), LOOK)]
+    tests = half.test_y == label
+    margins = [evidence.margins(model.decode(searched), labels) for searched, labels in
+               ((model.search(half.x[rows]), half.y[rows]), (codes[tests], half.test_y[tests]))]
+    return evidence.auroc(*margins)
+
+
+def one(half, where, seed, classes):
+    """Everything that one seed tells of keys from somewhere."""
+    model, codeset, _ = half.fit(where, seed)
+    trained = codeset.rows("training").ids.astype(int)
+    first = model.search(half.test_x)
+    right = model.classify(first) == half.test_y
+    found = {"accuracy": [right.mean()], "forgotten": [], "others": [], "refused": [], "before": [], "after": [], "exact": []}
+    for label in classes:
+        theirs = half.test_y == label
+        found["before"].append(members(half, model, trained, label, first))
+        plan = model.plan_forget(classes=[label], codeset=codeset)
+        found["refused"].append(plan.info.refused is not None)
+        if plan.info.refused:
+            continue
+        entry = model.apply(plan, codeset)
+        codes = model.refresh(half.test_x, first)
+        now = model.classify(codes) == half.test_y
+        found["forgotten"].append(now[theirs].mean())
+        found["others"].append(now[~theirs].mean() - right[~theirs].mean())
+        found["after"].append(members(half, model, trained, label, codes))
+        model.undo(entry)
+    label = classes[seed % len(classes)]
+    plan = model.plan_forget(classes=[label], codeset=codeset, strength="exact", keys="keep" if where == SAME else None)
+    model.apply(plan, codeset)
+    found["exact"].append(members(half, model, trained, label, first))
+    found["differ"] = evidence.differing(model, half.fit(where, seed, np.flatnonzero(half.y != label)).model)
+    return found
+
+
+def measure(options):
+    table = evidence.Table(
+        "other-keys", ["keys placed on", "accuracy", "against the same rows", "suppress: forgotten class", "others, change",
+                       "refused", "membership before", "suppressed", "exact", "exact: sections unlike never trained"])
+    limit = QUICK if options.quick else None
+    half = Half(options, evidence.load(options, "cifar10"), limit)
+    classes = evidence.spread(10, 1 if options.quick else CLASSES)
+    found = {where: [one(half, where, seed, classes) for seed in range(options.seeds)] for where in (SAME, OTHER, ELSEWHERE)}
+
+    def column(where, name):
+        return [value for unit in found[where] for value in unit[name]]
+
+    for where in found:
+        against = evidence.paired(column(where, "accuracy"), column(SAME, "accuracy"))
+        refused = column(where, "refused")
+        differ = sorted({section for unit in found[where] for section in unit["differ"]})
+        table.add(where, evidence.mean(column(where, "accuracy")), "–" if where == SAME else against,
+                  *(evidence.mean(column(where, name)) for name in ("forgotten", "others")),
+                  f"{sum(refused)} of {len(refused)}",
+                  *(evidence.mean(column(where, name)) for name in ("before", "after", "exact")), ", ".join(differ) or "none")
+    means = {where: {name: float(np.mean(column(where, name))) for name in ("accuracy", "forgotten", "others")}
+             for where in found}
+    same, other = means[SAME], means[OTHER]
+    table.bar("other half: accuracy below keys on the same rows", same["accuracy"] - other["accuracy"], "<=", 0.01)
+    table.bar("other half: forgotten class answered more often", other["forgotten"] - same["forgotten"], "<=", 0)
+    table.bar("other half: others lose more", same["others"] - other["others"], "<=", 0)
+    table.bar("other half: sections unlike never trained", len({s for unit in found[OTHER] for s in unit["differ"]}), "<=", 0)
+    table.note = (f"Means over {options.seeds} seeds, and {len(classes)} classes of cifar10 evenly spread; {len(half.y):,} rows "
+                  "to learn from. Exact forgets one class for each seed.")
+    yield table
+
+
+if __name__ == "__main__":
+    evidence.main(__doc__, measure)
