@@ -186,9 +186,10 @@ def crafted(options, data, trained, judges, where):
 
 
 def in_turn(options, fit, judge, requests, budget, guarded):
-    """Losses of every class after requests by rows one after another, how many were refused, and which was the first."""
+    """Losses of every class after requests by rows one after another, how many were refused, how many of these for the
+    sum of all masks only, and which was the first."""
     model, codeset = fit.load()
-    refused, first = 0, None
+    refused, by_sum, first = 0, 0, None
     if not guarded:
         rows = codeset.rows("training")
     for number, ids in enumerate(requests, 1):
@@ -196,6 +197,7 @@ def in_turn(options, fit, judge, requests, budget, guarded):
             with model.plan_forget(ids=ids, codeset=codeset, **suppress("contrast", budget)) as plan:
                 if plan.info.refused:
                     refused += 1
+                    by_sum += "all masks in force together" in plan.refusal
                     first = first or number
                 else:
                     model.apply(plan)
@@ -203,13 +205,13 @@ def in_turn(options, fit, judge, requests, budget, guarded):
         with model.codebooks as codebooks, dkvb.Mask(codebooks) as mask:
             dkvb.unlearn_choose(mask, model, "contrast", budget, codes=rows.codes, rows=np.isin(rows.ids, ids))
             model.forget(mask, method="contrast")
-    return judge.losses(model), refused, first
+    return judge.losses(model), refused, by_sum, first
 
 
 def many(options, trained, judges):
     """Honest and less honest small requests, one after another."""
     requests, size, budget = (6, 50, 300) if options.quick else (options.requests, 50, 10_000)
-    table = evidence.Table("abuse-many", ["rows of each request", "guard", "refused", "first refused", "all classes lose, mean",
+    table = evidence.Table("abuse-many", ["rows of each request", "guard", "refused", "for the sum only", "first refused", "all classes lose, mean",
                                           "largest loss of a class", "A loses", "B loses"],
                            f"{requests} requests of {size} rows, `suppress`, contrast, {budget:,} pairs each, one after another; "
                            f"`exact`: all rows of all requests. Units: {options.sequences} seeds. A is 0 and B is 1.")
@@ -224,11 +226,12 @@ def many(options, trained, judges):
             for name in ("no", "yes"):
                 units[name].append(in_turn(options, fit, judge, sets, budget, name == "yes"))
             loses, why = ask(fit, judge, np.concatenate(sets), **EXACT)
-            units["exact"].append((loses, int(why is not None), None))
+            units["exact"].append((loses, int(why is not None), 0, None))
         for name, found in units.items():
             losses = [u[0] for u in found]
-            first = [u[2] for u in found if u[2]]
-            table.add(kind, "exact" if name == "exact" else name, evidence.mean([u[1] for u in found]).text(1) if name != "no" else "–",
+            first = [u[3] for u in found if u[3]]
+            told = [evidence.mean([u[i] for u in found]).text(1) if name == "yes" else "–" for i in (1, 2)]
+            table.add(kind, "exact, all rows at once" if name == "exact" else name, *told,
                       str(min(first)) if first else "–", evidence.mean([l.mean() for l in losses]),
                       evidence.mean([l.max() for l in losses]), evidence.mean([l[a] for l in losses]), evidence.mean([l[b] for l in losses]))
     yield table
