@@ -450,6 +450,8 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
         rc = measure(p);
     if (!rc)
         rc = dkvb__guard_effects(p);
+    if (!rc)
+        rc = dkvb__guard_sum(p);
     if (!rc && plan->info.budget_found && plan->info.pairs_new > 0)
         rc = dkvb__plan_again(p);
     return rc;

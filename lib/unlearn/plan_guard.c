@@ -96,6 +96,86 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
+/* Classes that requests in force may cost what they like: those that one asked for, and those that one cost more than
+ * its limit, since it was planned for rows of that class mostly or was forced. marks: [L]. */
+static dkvb_status mark_allowed(const struct dkvb__planning *p, uint8_t *marks, dkvb_class_effect *scratch)
+{
+    const dkvb_model *model = p->model;
+    dkvb_status rc = dkvb__plan_set_aside(p, marks);
+
+    for (uint64_t i = 0; !rc && i < model->journal.count; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        rc = dkvb_journal_get(model, i, &entry);
+        if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force || !entry.measured)
+            continue;
+        rc = dkvb_journal_get_terms(model, entry.id, NULL, scratch);
+        for (uint32_t l = 0; !rc && l < p->plan->classes; l++)
+            if (scratch[l].low > entry.max_class_loss && marks[l] == DKVB_KEEP)
+                marks[l] = DKVB_ASIDE;
+    }
+    return rc;
+}
+
+/* "class 3 cat has lost …" of a class that many requests together cost too much. */
+static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum)
+{
+    const dkvb_plan *plan = p->plan;
+    char text[300];
+
+    dkvb__plan_refuse(p->plan, DKVB_REFUSED_CLASS, label,
+                      "class %s would lose %.4f of its accuracy (95 %%: %.4f to %.4f, on %llu held-out rows) by all "
+                      "masks in force together, %.4f of it by this request; more than %g for certain is refused. The "
+                      "strength exact trains again without the rows instead, and undoing earlier requests lifts masks",
+                      class_text(p->model, label, text, sizeof text), sum->loss, sum->low, sum->high,
+                      (unsigned long long)sum->rows, plan->effects[label].loss, plan->request.max_class_loss);
+}
+
+/*
+ * Many requests by rows, each within its limits, may together cost a class more than one of them may. Rows come from
+ * many persons, none of whom answers for the sum, so values under all masks are compared with values under none. Purged
+ * pairs are out on both sides: what they were is gone, and what they cost is in the journal only.
+ */
+dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
+{
+    dkvb_plan *plan = p->plan;
+    struct dkvb_model bare = *p->model, all = *p->model;
+    dkvb_class_effect *sum;
+    uint64_t *requested;
+    uint8_t *marks;
+    dkvb_status rc = DKVB_OK;
+
+    if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
+        return DKVB_OK;
+    bare.mask = all.mask = NULL;
+    sum = dkvb__alloc0(&plan->mem, plan->classes, sizeof *sum);
+    marks = dkvb__alloc0(&plan->mem, plan->classes, 1);
+    requested = count_requested(p);
+    if (!sum || !marks || !requested)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    if (!rc)
+        rc = mark_allowed(p, marks, sum);
+    if (!rc && requested[largest(requested, plan->classes)] > 0)
+        marks[largest(requested, plan->classes)] = DKVB_FORGET;
+    if (!rc)
+        rc = dkvb_mask_new(&bare.mask, p->model->codebooks);
+    if (!rc)
+        rc = dkvb_mask_copy(&all.mask, p->view.mask);
+    if (!rc)
+        rc = dkvb_mask_combine(all.mask, plan->mask, DKVB_MASK_UNION);
+    if (!rc)
+        rc = dkvb__effect_compare(&bare, &all, &p->held, sum, p->run);
+    for (uint32_t l = 0; !rc && l < plan->classes; l++)
+        if (marks[l] == DKVB_KEEP && plan->effects[l].loss > 0.0 && sum[l].low > plan->request.max_class_loss)
+            refuse_sum(p, l, &sum[l]);
+    dkvb_mask_free(bare.mask);
+    dkvb_mask_free(all.mask);
+    dkvb__free(&plan->mem, sum);
+    dkvb__free(&plan->mem, marks);
+    dkvb__free(&plan->mem, requested);
+    return rc;
+}
+
 /* Every pair that the rows of one class among those to be forgotten select (label), or all of them (-1). */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {

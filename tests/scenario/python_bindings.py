@@ -1491,6 +1491,12 @@ atexit.register(lambda: model.predict(array))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("forgotten and purged", done.stdout)
 
+    def test_sentences_of_a_forgotten_intent_are_out_of_scope_in_the_example(self):
+        done = run_python(str(SOURCE / "examples/sentences.py"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("sentences of the forgotten intent are out of scope now", done.stdout)
+        self.assertIn("chat-0007 is gone", done.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -241,6 +241,114 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     dkvb_model_free(model);
 }
 
+/* The i-th of many small requests: 13 rows of class 1 and 12 of class 0, of those trained on. */
+static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_t ids[25], uint64_t i)
+{
+    static const uint64_t wanted[CLASSES] = {12, 13, 0, 0};
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    uint64_t seen[CLASSES] = {0}, n = 0;
+
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    for (size_t r = 0; r < training.n; r++) {
+        int32_t label = training.labels[r];
+        uint64_t number = seen[label]++;
+
+        if (number >= i * wanted[label] && number < (i + 1) * wanted[label])
+            ids[n++] = training.ids[r];
+    }
+    assert_true(n > 0 && n <= 25);
+    q->ids = ids;
+    q->id_count = n;
+    q->budget = 20;
+    q->max_class_loss = 0.0;
+    q->salt = salt;
+}
+
+static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    dkvb_class_effect effects[CLASSES];
+    dkvb_plan_info info;
+    dkvb_mask *mask;
+    uint64_t ids[25], applied = 0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    for (;; applied++) {
+        ask_for_few(&q, set, ids, applied);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        if (info.refused)
+            break;
+        assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+        dkvb_plan_free(plan);
+    }
+    assert_true(applied > 0);
+    assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
+    assert_non_null(strstr(info.refusal, "by all masks in force together"));
+    assert_true(info.refused_class != 1);
+    assert_true(info.effects[info.refused_class].low <= q.max_class_loss); /* by itself it keeps the limit */
+    assert_true(info.effects[info.refused_class].loss > 0.0);
+    dkvb_plan_free(plan);
+    assert_plan_forced(model, set, q);
+
+    /* Without masks in force the same request passes. */
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
+    for (uint64_t i = 0; i <= applied; i++)
+        assert_ok(dkvb_model_undo(model, 0, NULL));
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL));
+    assert_true(effects[info.refused_class].low > q.max_class_loss);
+    dkvb_plan_free(apply_request(model, set, &q));
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* A request for rows of class 0 takes much of it; the small requests after it may take the rest. */
+static void a_class_that_was_asked_for_may_lose_more_by_later_requests(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    uint64_t ids[ROWS], few[25], n = 0, costly = 0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    for (size_t r = 0; r < training.n; r++)
+        if (training.labels[r] == 0)
+            ids[n++] = training.ids[r];
+    q.ids = ids;
+    q.id_count = n;
+    q.budget = 60;
+    q.max_class_loss = 0.2;
+    plan = apply_request(model, set, &q);
+    assert_true(info_of(plan).effects[0].low > q.max_class_loss);
+    dkvb_plan_free(plan);
+    for (uint64_t i = 0; i < 7; i++) {
+        ask_for_few(&q, set, few, i);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_true(!info_of(plan).refused || info_of(plan).refused_class != 0);
+        costly += info_of(plan).effects[0].loss > 0.0;
+        q.force = 1;
+        dkvb_plan_free(plan);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+        dkvb_plan_free(plan);
+        q.force = 0;
+    }
+    assert_true(costly > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 /* The entry at `index` says all that the request which it repeats asked for, under a salt of its own. */
 static void assert_forgotten_again(const dkvb_model *model, const dkvb_codeset *set, uint64_t index, uint64_t entries)
 {
@@ -1010,6 +1118,8 @@ int main(void)
         cmocka_unit_test(too_few_rows_to_find_a_budget_on_are_said),
         cmocka_unit_test(limits_that_cannot_be_kept_are_refused),
         cmocka_unit_test(rows_of_another_class_slipped_in_are_noticed),
+        cmocka_unit_test(small_requests_by_rows_are_refused_where_their_sum_costs_too_much),
+        cmocka_unit_test(a_class_that_was_asked_for_may_lose_more_by_later_requests),
         cmocka_unit_test(earlier_requests_are_set_aside_and_stay_forgotten),
         cmocka_unit_test(the_same_request_gives_the_same_bytes),
         cmocka_unit_test(requests_that_contradict_themselves_are_refused),
