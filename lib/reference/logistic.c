@@ -113,7 +113,8 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
         squares += s[c] * s[c];
     }
     s[label] -= 1.0F;
-    *loss += log((double)sum) + (double)(most - own);
+    /* The largest score adds 1 to the sum. */
+    *loss += log((double)(sum > 1.0F ? sum : 1.0F)) + (double)(most - own);
     *curvature += 1.0 - (double)squares;
 }
 

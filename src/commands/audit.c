@@ -206,8 +206,6 @@ static int run_audit(struct audit *a)
 
     if (code)
         return code;
-    if (a->args.reference && (code = reference_load()))
-        return code;
     a->args.train.seed = a->args.train_seed;
     o.before = a->before;
     o.codeset = a->set;
@@ -432,6 +430,8 @@ int cmd_audit(int argc, char **argv)
     if (!args_parse(&command, argc, argv, &a.args, &code))
         return code;
     code = check_args(&a.args);
+    if (code == EXIT_SUCCESS && a.args.reference)
+        code = reference_load();
     if (code == EXIT_SUCCESS)
         code = run_audit(&a);
     if (code == EXIT_SUCCESS && a.args.json)

@@ -110,9 +110,8 @@ static int read_inputs(struct eval *e)
     if (e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
         return tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
                          e->y.largest_row, e->y.largest, path, e->info.classes - 1);
-    if (a->reference &&
-        ((code = reference_load()) || (code = input_features_for(&e->train_x, a->train_features, &e->info)) ||
-         (code = input_labels_for(&e->train_y, a->train_labels, &e->train_x))))
+    if (a->reference && ((code = input_features_for(&e->train_x, a->train_features, &e->info)) ||
+                         (code = input_labels_for(&e->train_y, a->train_labels, &e->train_x))))
         return code;
     e->found.class_rows = input_memory("the classes", sizeof(uint64_t), e->info.classes, 2, 1);
     if (!e->found.class_rows)
@@ -237,7 +236,8 @@ int cmd_eval(int argc, char **argv)
 
     if (!args_parse(&command, argc, argv, &e.args, &code))
         return code;
-    if ((code = check_args(&e.args)) || (code = read_inputs(&e)) || (code = measure(&e)) || (code = compare(&e)))
+    if ((code = check_args(&e.args)) || (e.args.reference && (code = reference_load())) || (code = read_inputs(&e)) ||
+        (code = measure(&e)) || (code = compare(&e)))
         goto end;
     e.args.json ? print_json(&e) : print_text(&e);
 end:

@@ -49,7 +49,8 @@ export LD_LIBRARY_PATH="$libdir"
 cmake_consumer() { # name, then arguments for cmake
   name=$1
   shift
-  cmake -S "$consumer" -B "$work/$name" -DCMAKE_BUILD_TYPE=Release "$@" >"$work/$name.log"
+  cmake -S "$consumer" -B "$work/$name" -DCMAKE_BUILD_TYPE=Release \
+    -DDKVB_EXPECT_REFERENCE="$(cached DKVB_REFERENCE)" "$@" >"$work/$name.log"
   cmake --build "$work/$name" >>"$work/$name.log" || { cat "$work/$name.log"; exit 1; }
   (cd "$work/$name" && ctest --output-on-failure >>"$work/$name.log") || { cat "$work/$name.log"; exit 1; }
   echo "$name: fine"
@@ -60,13 +61,45 @@ pc() { # the file finds its prefix from where it lies
 }
 
 cmake_consumer find_package -DCMAKE_PREFIX_PATH="$work/prefix"
-cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)"
+cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)" \
+  -DDKVB_REFERENCE="$(cached DKVB_REFERENCE)"
 
 # Flags are words: they are meant to be split.
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
 echo "pkg-config, shared: fine"
+
+# Linear heads alone; and the installed tool finds their library from its own place, which libdkvb and it do not need.
+needs_blas() {
+  readelf -d "$1" | grep NEEDED | grep -qiE 'blas|lapack|dkvb-reference'
+}
+if needs_blas "$libdir/libdkvb.so"; then
+  echo "libdkvb.so needs a BLAS"
+  exit 1
+fi
+if is_on DKVB_REFERENCE; then
+  # shellcheck disable=SC2046
+  "$CC" -std=c11 "$consumer/reference.c" $(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --cflags --libs libdkvb-reference) \
+    -o "$work/reference"
+  "$work/reference"
+  if readelf -d "$work/reference" | grep NEEDED | grep -q 'libdkvb\.so'; then
+    echo "libdkvb-reference brings libdkvb"
+    exit 1
+  fi
+  needs_blas "$libdir/libdkvb-reference.so" || { echo "libdkvb-reference.so needs no BLAS: what computes there?"; exit 1; }
+  echo "pkg-config, libdkvb-reference: fine"
+elif [ -e "$work/prefix/include/dkvb/reference.h" ]; then
+  echo "include/dkvb/reference.h is installed without its library"
+  exit 1
+fi
+if is_on DKVB_TOOL; then
+  tool=$work/prefix/$(cached CMAKE_INSTALL_BINDIR)/dkvb
+  if needs_blas "$tool"; then
+    echo "the tool needs a BLAS"
+    exit 1
+  fi
+fi
 
 # The program that the README shows.
 # shellcheck disable=SC2016 # these are the marks around it
