@@ -28,6 +28,8 @@
  *
  *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // what is left of the rows? audit.h
  *
+ * Linear heads to compare a model with are in a library beside this one: reference.h, which is not included here.
+ *
  * Every fallible call returns a `dkvb_status`; dkvb_last_error() has the sentence
  * for a person. Handles are freed by `_free`, options start from `_INIT`, files
  * are read by data.h. Shapes in comments are row-major; letters are those of
