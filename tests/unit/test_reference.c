@@ -1,5 +1,6 @@
 /* Linear heads are where their losses are least, forget rows as if they had never been there, and refuse what cannot
  * be. */
+#include <dlfcn.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,6 +88,8 @@ static int setup(void **state)
     (void)state;
     fill(x, y, N, &random);
     fill(test_x, test_y, TEST, &random);
+    memcpy(test_x + 5 * DIM, test_x + 4 * DIM, DIM * sizeof *test_x); /* rows of two classes that no head tells apart */
+    memcpy(test_x + 6 * DIM, test_x + 4 * DIM, DIM * sizeof *test_x);
     return 0;
 }
 
@@ -473,6 +476,64 @@ static void the_penalty_is_chosen_by_the_ids_of_rows(void **state)
     }
 }
 
+/* Many columns of noise beside a weak one that says the class: on rows that were fitted the weakest penalty is the most
+ * accurate, on others it is not. Rows that any penalty tells apart are equal to all of them: the strongest is taken. */
+static void the_penalty_is_chosen_on_rows_held_out(void **state)
+{
+    enum { ROWS = 200, WIDE = 160 };
+    static float wide[ROWS * WIDE];
+    static int32_t of[ROWS];
+    uint32_t random = 3;
+
+    (void)state;
+    for (int clear = 0; clear < 2; clear++) {
+        for (size_t i = 0; i < ROWS; i++) {
+            of[i] = (int32_t)(i % 2);
+            for (size_t d = 0; d < WIDE; d++) {
+                random = random * 1664525u + 1013904223u;
+                wide[i * WIDE + d] = (float)(random >> 8) / 16777216.0F - 0.5F;
+            }
+            wide[i * WIDE] += (float)of[i] * (clear ? 50.0F : 1.0F);
+        }
+        for (uint32_t kind = DKVB_REFERENCE_RIDGE; kind <= DKVB_REFERENCE_LOGISTIC; kind++) {
+            dkvb_reference_options o = options(kind, 0);
+            dkvb_reference_rows rows = training(of);
+            dkvb_reference *head;
+
+            rows.x = wide;
+            rows.n = ROWS;
+            rows.dim = WIDE;
+            rows.classes = 2;
+            assert_reference(dkvb_reference_fit(&head, &rows, &o, NULL));
+            assert_true(clear ? info_of(head).penalty == 0.1 : info_of(head).penalty >= 0.003);
+            dkvb_reference_free(head);
+        }
+    }
+}
+
+static void threads_of_a_call_are_put_back(void **state)
+{
+    void *process = dlopen(NULL, RTLD_NOW), *found = process ? dlsym(process, "openblas_get_num_threads") : NULL;
+    dkvb_reference_rows rows = training(y);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    int (*threads)(void);
+    dkvb_reference *head;
+    int before;
+
+    (void)state;
+    assert_non_null(found);
+    memcpy(&threads, &found, sizeof found);
+    before = threads();
+    run.threads = before == 1 ? 2 : 1;
+    assert_reference(dkvb_reference_fit(&head, &rows, NULL, &run));
+    assert_int_equal(threads(), before);
+    dkvb_reference_free(head);
+    rows.n = 0;
+    assert_int_equal(dkvb_reference_fit(&head, &rows, NULL, &run), DKVB_EINVAL);
+    assert_int_equal(threads(), before);
+    dlclose(process);
+}
+
 /* A head whose penalty was chosen is the head of all rows at that penalty: rows held out are in it. */
 static void rows_held_out_are_fitted_in_the_end(void **state)
 {
@@ -705,6 +766,8 @@ int main(void)
         cmocka_unit_test(rows_that_cannot_be_are_refused),
         cmocka_unit_test(options_that_cannot_be_are_refused),
         cmocka_unit_test(the_penalty_is_chosen_by_the_ids_of_rows),
+        cmocka_unit_test(the_penalty_is_chosen_on_rows_held_out),
+        cmocka_unit_test(threads_of_a_call_are_put_back),
         cmocka_unit_test(rows_held_out_are_fitted_in_the_end),
         cmocka_unit_test(a_comparison_has_the_figures_of_heads_with_and_without_the_class),
         cmocka_unit_test(a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for),
