@@ -476,8 +476,9 @@ static void the_penalty_is_chosen_by_the_ids_of_rows(void **state)
     }
 }
 
-/* Many columns of noise beside a weak one that says the class: on rows that were fitted the weakest penalty is the most
- * accurate, on others it is not. Rows that any penalty tells apart are equal to all of them: the strongest is taken. */
+/* Many columns of noise beside a weak one that says the class: every penalty answers all rows that it was fitted on, so
+ * that these would choose the strongest, and other rows do not. Of rows that are easily told apart all are answered by
+ * every penalty: then the strongest is taken. */
 static void the_penalty_is_chosen_on_rows_held_out(void **state)
 {
     enum { ROWS = 200, WIDE = 160 };
@@ -505,7 +506,8 @@ static void the_penalty_is_chosen_on_rows_held_out(void **state)
             rows.dim = WIDE;
             rows.classes = 2;
             assert_reference(dkvb_reference_fit(&head, &rows, &o, NULL));
-            assert_true(clear ? info_of(head).penalty == 0.1 : info_of(head).penalty >= 0.003);
+            assert_true(clear ? info_of(head).penalty == 0.1
+                              : kind == DKVB_REFERENCE_RIDGE || info_of(head).penalty < 0.1);
             dkvb_reference_free(head);
         }
     }
@@ -621,7 +623,7 @@ static void a_comparison_has_the_figures_of_heads_with_and_without_the_class(voi
         assert_true(line->forgotten > 0.5 && line->auc > 0.8);
         line = line_of(report, name, "kept");
         assert_line(line, never, marks);
-        assert_true(line->forgotten == 0 && isnan(line->auc));
+        assert_true(line->forgotten == 0 && isnan(line->auc) && line->choosing == 0);
         dkvb_reference_free(never);
         dkvb_reference_free(all);
     }
