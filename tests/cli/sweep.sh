@@ -103,6 +103,23 @@ means = [line for line in lines if line["line"] == "mean"]
 assert len(means) == 8 and all(m["cells"] == "2" and m["train_seed"] == "" for m in means)
 END
 
+# Rows that are called by names are found by them, in any order.
+"$python" - <<'END'
+import numpy as np
+x, names = np.load("x.npy"), [f"row {i} of them" for i in range(400)]
+order = np.random.default_rng(2).permutation(400)
+open("ids.txt", "w").write("".join(name + "\n" for name in names))
+open("mixed.txt", "w").write("".join(names[i] + "\n" for i in order))
+np.save("mixed.npy", x[order])
+END
+train_small named.dkvb --ids ids.txt --codes-out named.codes --hold-out 0.25
+check "$dkvb" sweep named.dkvb --codes named.codes --features x.npy --ids ids.txt --top-k 2 --steps 4 -o named.csv >/dev/null
+check "$dkvb" sweep named.dkvb --codes named.codes --features mixed.npy --ids mixed.txt --top-k 2 --steps 4 -o mixed.csv \
+    >/dev/null
+same named.csv mixed.csv
+refused 1 'none of 400 rows of features has it' "$dkvb" sweep named.dkvb --codes named.codes --features x.npy --top-k 2 \
+    -o new.csv
+
 # Ctrl-C and SIGKILL at many moments: the same bytes as without.
 "$python" - <<'END'
 import numpy as np
