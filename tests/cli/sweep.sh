@@ -177,6 +177,27 @@ check "$python" stop.py SIGINT 3 "$dkvb" sweep m.dkvb --codes m.codes $many -o a
 # shellcheck disable=SC2086
 check "$python" stop.py SIGKILL 5 "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
 
+# A disk that is full, or a file that may not grow: said, and the cells that were finished are gone on from; where only
+# the table has no room, from all of them.
+blocks=$(($(wc -c <whole.csv) / 512 - 2))
+for limit in 4 $blocks; do
+    rm -f again.csv
+    code=0
+    # shellcheck disable=SC2086
+    (
+        ulimit -f "$limit"
+        exec "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
+    ) >said.txt 2>err.txt || code=$?
+    [ $code = 1 ] && [ ! -e again.csv ] || fail "exit code $code: $(cat err.txt)"
+    head -n 1 err.txt | grep -q '^dkvb: .*again.csv.*: cannot write: ' || fail "$(cat err.txt)"
+    kept=$(sed -n 's/^dkvb: again.csv.part keeps \([0-9]*\) of [0-9]* cells: the same command goes on from there$/\1/p' err.txt)
+    # shellcheck disable=SC2086
+    check "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv >said.txt
+    [ -z "$kept" ] || grep -q "^going on after [1-9][0-9]* of " said.txt || [ "$limit" = "$blocks" ] || fail "$(cat said.txt)"
+    same again.csv whole.csv
+done
+[ -n "$kept" ] || fail "no cell was kept: $(cat err.txt)"
+
 # Cells of an earlier call, cut within a line: gone on with, and said; other options refused; restarted when told.
 cat >cut.py <<'END'
 import os, subprocess, sys, time
