@@ -111,11 +111,14 @@ typedef struct dkvb_sweep_options {
     dkvb_sweep_fn each;          /**< hears of every cell in order, those of an earlier call included; or NULL */
     void *user;                  /**< handed to `each` */
     const char *path;            /**< of the table to be written, atomically (file.h); NULL: none */
+    const char *const
+        *feature_names; /**< `[feature_rows]`, in place of `feature_ids`, where training had names; or NULL
+                         */
 } dkvb_sweep_options;
 
 #define DKVB_SWEEP_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_sweep_options), 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0            \
+        sizeof(dkvb_sweep_options), 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0         \
     }
 DKVB_INIT_FUNCTION(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT)
 

@@ -63,7 +63,8 @@ struct sweep {
     uint64_t *exhausted;        /* as many, */
     dkvb_class_effect *effects; /* and [budgets of a run][L] */
     struct dkvb__sweep_part part;
-    uint64_t at; /* cells that are finished, for progress */
+    uint64_t at;      /* cells that are finished, for progress, */
+    uint64_t reached; /* which never goes back: thousandths of a cell that were told of */
 };
 
 static dkvb_status out_of_memory(const struct sweep *s)
@@ -129,6 +130,13 @@ static dkvb_status check_options(struct sweep *s)
     if (o->skip > 0 && o->path)
         return dkvb__fail(DKVB_EINVAL, "sweep: skip and path are given, but the file beside the table says which cells "
                                        "are there");
+    if (o->feature_names && (o->feature_ids || !s->set->names.salted))
+        return dkvb__fail(DKVB_EINVAL, "sweep: features have names, and %s",
+                          o->feature_ids ? "ids as well: only one can say what the rows are called"
+                                         : "the rows of the codes are called by numbers: ids must be given instead");
+    rc = o->feature_names ? dkvb__row_names_check(o->feature_names, o->feature_rows) : DKVB_OK;
+    if (rc)
+        return rc;
     if (o->test_x && !o->test_labels)
         return dkvb__fail(DKVB_EINVAL, "sweep: test rows are given without labels");
     if (o->features && o->feature_columns != s->model->codebooks->shape.input_dim)
@@ -369,24 +377,27 @@ static dkvb_status scratch_new(struct sweep *s)
 struct span {
     const dkvb_run_options *outer;
     uint64_t before, part, all; /* in thousandths of a cell */
+    uint64_t *reached;
 };
 
+/* A call has several stages, each of which begins at 0: only what is further than before counts. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
     double share = total ? (double)done / (double)total : 1.0;
+    uint64_t now = span->before + (uint64_t)((share < 1.0 ? share : 1.0) * (double)span->part);
 
-    return span->outer->progress(
-        span->outer->user, span->before + (uint64_t)((share < 1.0 ? share : 1.0) * (double)span->part), span->all);
+    *span->reached = now > *span->reached ? now : *span->reached;
+    return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
 /* Run options for a call that is a share of the cells from s->at on. */
-static dkvb_run_options inner_run(const struct sweep *s, struct span *span, size_t cells, double share)
+static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
 
     *span = (struct span){s->run, s->at * THOUSANDTHS, (uint64_t)((double)(cells * THOUSANDTHS) * share),
-                          (uint64_t)s->count * THOUSANDTHS};
+                          (uint64_t)s->count * THOUSANDTHS, &s->reached};
     run.progress = s->run->progress ? pass_on : NULL;
     run.user = span;
     run.outside = NULL;
@@ -414,8 +425,13 @@ static dkvb_status order_features(const struct sweep *s, struct dkvb__keyed **or
     *order = items;
     if (!items)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++)
-        items[i] = (struct dkvb__keyed){s->o.feature_ids ? s->o.feature_ids[i] : i, i};
+    for (size_t i = 0; i < n; i++) {
+        uint64_t id = s->o.feature_ids ? s->o.feature_ids[i] : i;
+
+        if (s->o.feature_names)
+            id = dkvb__row_name_id(s->set->names.salt, s->o.feature_names[i]);
+        items[i] = (struct dkvb__keyed){id, i};
+    }
     dkvb__sort_keyed(items, items + n, n);
     return DKVB_OK;
 }
@@ -868,6 +884,8 @@ dkvb_status dkvb_sweep_run(dkvb_model *model, dkvb_codeset *set, const dkvb_swee
 
     s.part.fd = -1;
     s.part.mem = &s.mem;
+    if (!rc && !set)
+        rc = dkvb__fail(DKVB_EINVAL, "sweep: the codeset is missing, which says what the model was trained on");
     if (!rc)
         rc = dkvb__take_options(&run, sizeof run, given, "run options");
     if (!rc)

@@ -281,13 +281,12 @@ static int read_inputs(struct sweep *s)
         (a->test_features && ((code = input_features_for(&s->test_x, a->test_features, &s->info)) ||
                               (code = input_labels(&s->test_y, a->test_labels, a->test_features, s->test_x.rows)))))
         return code;
-    if (s->ids.name)
-        return tool_fail("%s: rows are called by names, and a sweep finds them by whole numbers", a->ids);
     o->classes = (const uint8_t *)s->classes; /* true is DKVB_FORGET */
     o->features = s->x.x;
     o->feature_rows = s->x.rows;
     o->feature_columns = s->x.columns;
     o->feature_ids = s->ids.id;
+    o->feature_names = (const char *const *)s->ids.name;
     o->test_x = s->test_x.x;
     o->test_labels = s->test_y.y;
     o->test_n = s->test_x.rows;

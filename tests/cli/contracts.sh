@@ -95,8 +95,9 @@ each_fails() {
     each_fails 150 "$dkvb" forget m.dkvb $pick --reason why -o new.dkvb
     each_fails 150 "$dkvb" forget m.dkvb --class 1 --codes m.codes --pairs 5 -o new.dkvb
     each_fails 150 "$dkvb" separation m.dkvb --codes m.codes --csv tables
+    each_fails 150 "$dkvb" sweep m.dkvb --codes m.codes --steps 3 -o table.csv
     each_fails 80 $encode -o new.npy --names-out new.txt
     each_fails 80 "$dkvb" mask info none.mask
 }
-rm -rf tables new.dkvb new.npy new.txt out err
+rm -rf tables table.csv table.csv.part new.dkvb new.npy new.txt out err
 [ "$(ls)" = "$files" ] || fail "files were left: $(ls)"

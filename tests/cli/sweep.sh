@@ -103,6 +103,23 @@ means = [line for line in lines if line["line"] == "mean"]
 assert len(means) == 8 and all(m["cells"] == "2" and m["train_seed"] == "" for m in means)
 END
 
+# Rows that are called by names are found by them, in any order.
+"$python" - <<'END'
+import numpy as np
+x, names = np.load("x.npy"), [f"row {i} of them" for i in range(400)]
+order = np.random.default_rng(2).permutation(400)
+open("ids.txt", "w").write("".join(name + "\n" for name in names))
+open("mixed.txt", "w").write("".join(names[i] + "\n" for i in order))
+np.save("mixed.npy", x[order])
+END
+train_small named.dkvb --ids ids.txt --codes-out named.codes --hold-out 0.25
+check "$dkvb" sweep named.dkvb --codes named.codes --features x.npy --ids ids.txt --top-k 2 --steps 4 -o named.csv >/dev/null
+check "$dkvb" sweep named.dkvb --codes named.codes --features mixed.npy --ids mixed.txt --top-k 2 --steps 4 -o mixed.csv \
+    >/dev/null
+same named.csv mixed.csv
+refused 1 'none of 400 rows of features has it' "$dkvb" sweep named.dkvb --codes named.codes --features x.npy --top-k 2 \
+    -o new.csv
+
 # Ctrl-C and SIGKILL at many moments: the same bytes as without.
 "$python" - <<'END'
 import numpy as np
@@ -159,6 +176,27 @@ END
 check "$python" stop.py SIGINT 3 "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
 # shellcheck disable=SC2086
 check "$python" stop.py SIGKILL 5 "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
+
+# A disk that is full, or a file that may not grow: said, and the cells that were finished are gone on from; where only
+# the table has no room, from all of them.
+blocks=$(($(wc -c <whole.csv) / 512 - 2))
+for limit in 4 $blocks; do
+    rm -f again.csv
+    code=0
+    # shellcheck disable=SC2086
+    (
+        ulimit -f "$limit"
+        exec "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv
+    ) >said.txt 2>err.txt || code=$?
+    [ $code = 1 ] && [ ! -e again.csv ] || fail "exit code $code: $(cat err.txt)"
+    head -n 1 err.txt | grep -q '^dkvb: .*again.csv.*: cannot write: ' || fail "$(cat err.txt)"
+    kept=$(sed -n 's/^dkvb: again.csv.part keeps \([0-9]*\) of [0-9]* cells: the same command goes on from there$/\1/p' err.txt)
+    # shellcheck disable=SC2086
+    check "$dkvb" sweep m.dkvb --codes m.codes $many -o again.csv >said.txt
+    [ -z "$kept" ] || grep -q "^going on after [1-9][0-9]* of " said.txt || [ "$limit" = "$blocks" ] || fail "$(cat said.txt)"
+    same again.csv whole.csv
+done
+[ -n "$kept" ] || fail "no cell was kept: $(cat err.txt)"
 
 # Cells of an earlier call, cut within a line: gone on with, and said; other options refused; restarted when told.
 cat >cut.py <<'END'

@@ -158,6 +158,31 @@ static void every_cell_is_what_measuring_it_alone_gives(void **state)
         }
 }
 
+/* Classes 0 and 1 have the same value behind every pair, so their logits tie in every row: the answer is 0. */
+static void a_tie_is_answered_by_the_lower_class(void **state)
+{
+    static const uint8_t nobody[CLASSES] = {0};
+    static float values[16 * 48 * CLASSES];
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    dkvb_sweep_options o = wide();
+
+    (void)state;
+    plan_fit(&model, &set, true, hard, labels, NULL, ROWS);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        values[i] = i % CLASSES < 2 ? 1.0f + (float)(i / CLASSES % 5) : 0.5f;
+    assert_ok(dkvb_model_set_values(model, values, DKVB_DTYPE_F32));
+    assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    assert_slow_way(model, set, &held, nobody);
+    for (size_t i = 0; i < heard_count; i++)
+        if (heard[i].label < 2)
+            assert_true(heard[i].forget_before == (heard[i].label == 0 ? heard[i].forget_rows : 0));
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void classes_that_were_forgotten_earlier_count_for_nobody(void **state)
 {
     static const uint8_t second[CLASSES] = {0, 0, DKVB_ASIDE, 0};
@@ -481,6 +506,19 @@ static void a_file_that_was_cut_anywhere_is_gone_on_with(void **state)
         assert_true(report.resumed < cells && (cut > 1000) == (report.resumed > 0));
         assert_same_file(output, whole, size);
     }
+    /* What is written behind a line that was cut stands where that line stood, so that it counts later. */
+    for (size_t cut = kept_size - 40; cut > kept_size / 2; cut -= 2003) {
+        dkvb_sweep_report first = DKVB_SWEEP_REPORT_INIT, second = DKVB_SWEEP_REPORT_INIT;
+
+        write_file(partial, kept, cut);
+        o = table_options();
+        stop_after = cells;
+        assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, &first, NULL), DKVB_ECANCELLED);
+        o = table_options();
+        assert_ok(dkvb_sweep_run(table_model, table_set, &o, &second, NULL));
+        assert_true(first.resumed < cells && second.resumed == cells);
+        assert_same_file(output, whole, size);
+    }
     /* A line that was damaged, and all that follow it, are measured again. */
     for (size_t at = 200; at < kept_size; at += 4001) {
         dkvb_sweep_report report = DKVB_SWEEP_REPORT_INIT;
@@ -522,6 +560,17 @@ static void cells_of_another_sweep_are_refused(void **state)
     o = table_options();
     o.test_x = rows, o.test_labels = labels, o.test_n = ROWS;
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_EMISMATCH);
+    unlink(partial); /* other test rows of the same labels */
+    stop_after = 40;
+    heard_count = 0;
+    assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_ECANCELLED);
+    heard_count = 0;
+    o.test_x = hard;
+    assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_EMISMATCH);
+    unlink(partial);
+    o = table_options();
+    stop_after = 40;
+    assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), DKVB_ECANCELLED);
     plan_fit(&masked, &same, true, hard, labels, NULL, ROWS); /* the same model under a mask */
     assert_ok(dkvb_mask_new(&mask, masked->codebooks));
     assert_ok(dkvb_mask_set(mask, 0, 0, 1));
@@ -571,6 +620,7 @@ static void options_that_cannot_be_are_named(void **state)
     static const uint64_t falling[] = {5, 4}, zero[] = {0}, twice[] = {1, 7, 1};
     static const uint32_t unknown[] = {9}, both[] = {1, 2, 1};
     static const dkvb_sweep_shape anew[] = {{0, 0, 0, 0, 1}};
+    static const char *const names[ROWS] = {"one"};
     static int32_t wrong[ROWS];
     uint8_t none[CLASSES] = {0};
     size_t size;
@@ -594,6 +644,8 @@ static void options_that_cannot_be_are_named(void **state)
     REFUSE(DKVB_EINVAL, "steps is 0", o.budgets = NULL, o.steps = 0);
     REFUSE(DKVB_EINVAL, "skip and path", o.path = output, o.skip = 3);
     REFUSE(DKVB_EINVAL, "without labels", o.test_x = rows, o.test_n = 5);
+    REFUSE(DKVB_EINVAL, "called by numbers", o.features = hard, o.feature_rows = ROWS, o.feature_columns = DIM,
+           o.feature_names = names);
     REFUSE(DKVB_EMISMATCH, "have 3 columns", o.features = rows, o.feature_rows = ROWS, o.feature_columns = 3);
     REFUSE(DKVB_EINVAL, "features must be given", o.shapes = anew, o.shape_count = 1);
     REFUSE(DKVB_ENOTFOUND, "none of 10 rows of features has it", o.shapes = anew, o.shape_count = 1, o.features = hard,
@@ -605,6 +657,8 @@ static void options_that_cannot_be_are_named(void **state)
     wrong[3] = 0; /* all test rows are of class 0 */
     REFUSE(DKVB_ENOTFOUND, "class 1 has", o.classes = none, o.test_x = rows, o.test_labels = wrong, o.test_n = ROWS);
 #undef REFUSE
+    assert_int_equal(dkvb_sweep_run(table_model, NULL, NULL, NULL, NULL), DKVB_EINVAL);
+    assert_message("codeset is missing");
     table_end(whole);
 }
 
@@ -614,6 +668,41 @@ static int never(void *user, uint64_t done, uint64_t total)
     (void)user;
     assert_true(done <= total);
     return 1;
+}
+
+static int forward(void *user, uint64_t done, uint64_t total)
+{
+    uint64_t *before = user;
+
+    assert_true(done >= *before && done <= total);
+    *before = done;
+    return 0;
+}
+
+static void progress_never_goes_back(void **state)
+{
+    static const dkvb_sweep_shape shapes[] = {{0, 0, 0, 0, 7}, {5, 20, 3, 1, 7}};
+    static const uint32_t strengths[] = {DKVB_STRENGTH_EXACT, DKVB_STRENGTH_SUPPRESS};
+    size_t size;
+    unsigned char *whole = whole_table(&size);
+    dkvb_sweep_options o = listening();
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    uint64_t before = 0;
+
+    (void)state;
+    o.strengths = strengths;
+    o.strength_count = 2;
+    o.shapes = shapes;
+    o.shape_count = 2;
+    o.steps = 4;
+    o.features = hard;
+    o.feature_rows = ROWS;
+    o.feature_columns = DIM;
+    run.progress = forward;
+    run.user = &before;
+    assert_ok(dkvb_sweep_run(table_model, table_set, &o, NULL, &run));
+    assert_int_equal(before, heard_count * 1000);
+    table_end(whole);
 }
 
 static void progress_can_end_it(void **state)
@@ -688,6 +777,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cell_is_what_measuring_it_alone_gives),
+        cmocka_unit_test(a_tie_is_answered_by_the_lower_class),
         cmocka_unit_test(classes_that_were_forgotten_earlier_count_for_nobody),
         cmocka_unit_test(test_rows_take_the_place_of_rows_held_out),
         cmocka_unit_test(exact_cells_are_those_of_a_model_that_was_trained_without_the_class),
@@ -699,6 +789,7 @@ int main(void)
         cmocka_unit_test(cells_of_another_sweep_are_refused),
         cmocka_unit_test(options_that_cannot_be_are_named),
         cmocka_unit_test(progress_can_end_it),
+        cmocka_unit_test(progress_never_goes_back),
         cmocka_unit_test(each_allocation_may_fail),
     };
 

@@ -436,7 +436,7 @@ class SweepOptions(Structure):
                       (POINTER(c_float), "features"), (c_size_t, "feature_rows feature_columns"),
                       (POINTER(c_uint64), "feature_ids"), (POINTER(c_float), "test_x"),
                       (POINTER(c_int32), "test_labels"), (c_size_t, "test_n"), (c_uint64, "skip"), (SweepFn, "each"),
-                      (c_void_p, "user"), (c_char_p, "path"))
+                      (c_void_p, "user"), (c_char_p, "path"), (POINTER(c_char_p), "feature_names"))
 
 
 class SweepReport(Structure):

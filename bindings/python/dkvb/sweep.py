@@ -109,7 +109,13 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
         features = _arrays.floats(features, ("rows", info.input_dim), "features")
         point("features", "feature_rows", features)
         opts.feature_columns = features.shape[1]
-        point("feature_ids", None, None if feature_ids is None else _arrays.ids(feature_ids, len(features)))
+        names = _arrays.names(feature_ids)
+        if names is not None:
+            if len(names) != len(features):
+                raise ValueError(f"feature_ids: {len(names)} names found, {len(features)} wanted")
+            opts.feature_names = names
+        elif feature_ids is not None:
+            point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:
