@@ -32,6 +32,7 @@ class Judge:
         self.x, self.y, self.classes = data.test_x, data.test_y, data.classes
         self.codes = model.search(self.x)
         self.before = self.confusion(model)
+        self.rows = None  # Rows, of models that were taught true labels
 
     def confusion(self, model):
         """float[classes][classes]: the share of test rows of a class that is answered with another; abstained: with none."""
@@ -54,7 +55,7 @@ class Rows:
         with trained.codeset() as codeset:
             rows = codeset.rows("training")
         order = rng.permutation(len(rows.ids))
-        self.ids, self.labels = rows.ids[order], rows.labels[order]
+        self.ids, self.labels = rows.ids[order], rows.labels[order]  # without the codes, which are large
 
     def of(self, label, count, begin=0):
         return self.ids[self.labels == label][begin:begin + int(count)]
@@ -93,7 +94,7 @@ def poisoned(options, trained, judges):
         for share in SHARES if name == "suppress, contrast" else (0.10, 0.50):
             a_loses, b_loses, guarded, others, refused = [], [], [], [], []
             for seed, fit in enumerate(trained):
-                rows = Rows(fit, seed)
+                rows = judges[seed].rows
                 for a, b in options.pairs:
                     count = int((rows.labels == a).sum() // 2)
                     ids = np.concatenate([rows.of(a, count), rows.of(b, round(count * share / (1.0 - share)))])
@@ -219,7 +220,7 @@ def many(options, trained, judges):
     for kind in ("50 of A", "26 of A, 24 of B", "of any class"):
         units = {name: [] for name in ("no", "yes", "exact")}
         for seed in range(options.sequences):
-            fit, judge, rows = trained[seed], judges[seed], Rows(trained[seed], seed)
+            fit, judge, rows = trained[seed], judges[seed], judges[seed].rows
             parts = {"50 of A": ((a, 50),), "26 of A, 24 of B": ((a, 26), (b, 24))}.get(kind)
             sets = [np.concatenate([rows.of(label, n, i * n) for label, n in parts]) if parts else rows.ids[i * size:(i + 1) * size]
                     for i in range(requests)]
@@ -249,6 +250,8 @@ def measure(options):
     with tempfile.TemporaryDirectory() as where:
         trained = [Fresh(data.x, data.y, seed, where, **options.shape) for seed in range(options.seeds)]
         judges = [Judge(data, fit.model) for fit in trained]
+        for seed, judge in enumerate(judges):
+            judge.rows = Rows(trained[seed], seed)
         parts = {"many": lambda: many(options, trained, judges), "poison": lambda: poisoned(options, trained, judges),
                  "crafted": lambda: crafted(options, data, trained, judges, where),
                  "confusion": lambda: confused(options, data, trained, judges, where)}
