@@ -2,9 +2,9 @@
 """One person: what a model of 40 people says and shows of one of them after that person was forgotten.
 
 Each of the 40 people of faces_orl is forgotten in turn (7 pictures to train on, 3 to test), from two embeddings and
-from the pictures by the descriptor encoder; then 20 of them one after another. Compared are `suppress` (every pair whose
-value speaks for the person: no number to choose, since 7 rows are too few to find a budget on), the same purged, `exact`
-with the keys kept and with the keys placed again, and models that were trained without the person.
+from the pictures by the descriptor encoder; then 20 of them one after another. Compared are `suppress` (every pair
+whose value speaks for the person: no number to choose, since 7 rows are too few to find a budget on), the same purged,
+`exact` with the keys kept and with the keys placed again, and models that were trained without the person.
 """
 import tempfile
 from pathlib import Path
@@ -40,7 +40,7 @@ def representations(options):
 
 
 class Faces:
-    """One representation, fitted with one seed; and what an attacker knows: the first training picture of each person."""
+    """One representation, fitted with one seed; and what an attacker knows: one training picture of each person."""
 
     def __init__(self, x, y, test_x, test_y, seed):
         self.x, self.y, self.test_x, self.test_y, self.seed = x, y, test_x, test_y, seed
@@ -70,8 +70,8 @@ class Faces:
         return fitted
 
     def subjects(self, person):
-        """(name, model, sections unlike a model trained without the person, or None) of each; a model is valid until the
-        next one is asked for."""
+        """(name, model, sections unlike a model trained without the person, or None) of each; a model is valid until
+        the next one is asked for."""
         left = self.y != person
         kept, placed = self.fit(left, self.model).model, self.fit(left).model
         yield "before", self.model, None
@@ -112,7 +112,7 @@ def called(person):
 
 
 def suppress(model, codeset, person, share=1.0):
-    """Mask the pairs whose value speaks for the person, as many as a share of all pairs; 1: every one. Drop the name."""
+    """Mask pairs whose value speaks for the person, as many as a share of all pairs; 1: every one. Drop the name."""
     info = model.info
     model.apply(model.plan_forget(classes=[person], codeset=codeset, method="values",
                                   budget=int(share * info.codebooks * info.keys)), codeset)
@@ -185,8 +185,8 @@ def one_in_turn(options):
     table.bar("pictures of the others lost of 117, largest mean of suppress, purged and exact", worst["lost"], "<=", 1)
     table.bar("exact: probes recognise more than after retraining, largest difference", worst["probe"], "<=", 0)
     table.bar("exact: sections of the model file unlike retrained", worst["sections"], "<=", 0)
-    table.note += (f"Means over {len(people)} people × {options.seeds} seeds. The attacker of the two columns has one "
-                   "training picture of each of the 40 people: logits by ridge regression, codes by the nearest neighbour.")
+    table.note += (f"Means over {len(people)} people, {options.seeds} seeds. The attacker of the two columns has one "
+                   "picture of each of the 40 people: logits by ridge regression, codes by the nearest neighbour.")
     return table
 
 
