@@ -83,7 +83,8 @@ typedef struct dkvb_forget_request {
     uint64_t seed;          /**< method `examples`: of the draw */
     double target;          /**< accuracy that the classes may keep on rows held out, 0 to 1 */
     double max_retain_drop; /**< accuracy that all others together may lose, 0 to 1 */
-    double max_class_loss;  /**< accuracy that any other class may lose for certain (low end of its 95 % interval) */
+    double max_class_loss;  /**< accuracy that any other class, or all of them together, may lose for certain (low end
+                                 of the 95 % interval) */
     uint32_t force;        /**< 1: whatever others lose, and however little is known; nothing at all is refused still */
     uint32_t keys;         /**< exact, where keys were placed on these rows too: DKVB_KEYS_KEPT leaves them,
                                 DKVB_KEYS_PLACED places them again on `features` without the rows */
@@ -112,8 +113,8 @@ enum {
     DKVB_REFUSED_NOTHING = 1, /**< nothing would be done: no pair, or none that is not masked already */
     DKVB_REFUSED_ROWS = 2,    /**< too few rows held out to find a budget on */
     DKVB_REFUSED_TARGET = 3,  /**< no budget reaches the target within the limits */
-    DKVB_REFUSED_CLASS = 4,   /**< a class that nobody asked for would lose too much, by this request or, where it is
-                                   by rows, by all masks in force together */
+    DKVB_REFUSED_CLASS = 4,   /**< classes that nobody asked for would lose too much, one of them or all together, by
+                                   this request or, where it is by rows, by all masks in force */
     DKVB_REFUSED_MIXED = 5,   /**< rows of other classes in the request would cost their class */
     DKVB_REFUSED_AGAIN = 6,   /**< forgetting again what comes back would cost the others too much */
     DKVB_REFUSED_KEYS = 7     /**< exact: keys were placed on the rows, and nothing says what is to become of them */
@@ -141,7 +142,7 @@ typedef struct dkvb_plan_info {
     uint32_t refused;       /**< DKVB_REFUSED_…; `refusal` has the sentence */
     uint32_t can_be_forced; /**< 1: refused, and `force` would have it done all the same */
     uint32_t forced;        /**< 1: refused, and yet to be done */
-    uint32_t refused_class; /**< _CLASS, _MIXED: the class that would be hurt */
+    uint32_t refused_class; /**< _CLASS, _MIXED: the class that would be hurt most */
     uint32_t budget_found;  /**< 1: `budget` was looked for; 0: it was given, or there is none */
     uint32_t keys;          /**< exact: DKVB_KEYS_… as it would be done */
     uint32_t resumed;       /**< exact: 1 if the model is without the rows already, and only the codeset has them */

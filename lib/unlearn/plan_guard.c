@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "unlearn/effect.h"
 #include "unlearn/plan.h"
 
 /* Rows of another class among those to be forgotten matter if they are so many, of so large a share of the request, and
@@ -36,6 +37,14 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
+/* The other way, where there is one: told at the end of a refusal. */
+static const char *way_on(const struct dkvb__planning *p)
+{
+    return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
+               ? ". The strength exact trains again without the rows instead"
+               : "";
+}
+
 static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label, const dkvb_class_effect *e,
                          double limit, const char *how)
 {
@@ -45,10 +54,7 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       "class %s would lose %.4f of its accuracy (95 %%: %.4f to %.4f, on %llu held-out rows)%s; more "
                       "than %g for certain is refused%s",
                       class_text(p->model, label, text, sizeof text), e->loss, e->low, e->high,
-                      (unsigned long long)e->rows, how, limit,
-                      p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
-                          ? ". The strength exact trains again without the rows instead"
-                          : "");
+                      (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
 /* Rows to be forgotten of each class, [L]. Those held out taught nothing and are not counted. */
@@ -74,8 +80,9 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
+    dkvb_class_effect others = {0};
+    uint32_t main_class, worst = plan->classes;
     uint64_t *requested;
-    uint32_t main_class;
 
     if (!plan->measured)
         return DKVB_OK;
@@ -89,9 +96,23 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
 
         if (p->asked)
             asked_for = p->asked[l] || (plan->marks && plan->marks[l] != DKVB_KEEP);
-        if (!asked_for && plan->effects[l].low > plan->request.max_class_loss)
+        if (asked_for)
+            continue;
+        if (plan->effects[l].low > plan->request.max_class_loss)
             refuse_class(p, DKVB_REFUSED_CLASS, l, &plan->effects[l], plan->request.max_class_loss, "");
+        if (worst == plan->classes || plan->effects[l].loss > plan->effects[worst].loss)
+            worst = l;
+        dkvb__effect_add(&others, &plan->effects[l]);
     }
+    /* One or two rows held out of each class are certain of nothing, and all of them together may be: if the classes
+     * lose more than the limit together, one of them does. */
+    if (others.low > plan->request.max_class_loss)
+        dkvb__plan_refuse(
+            plan, DKVB_REFUSED_CLASS, worst,
+            "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f to "
+            "%.4f, on %llu held-out rows); more than %g for certain is refused%s",
+            others.loss, others.low, others.high, (unsigned long long)others.rows, plan->request.max_class_loss,
+            way_on(p));
     dkvb__free(&plan->mem, requested);
     return DKVB_OK;
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Continual learning: classes that come two at a time, with forgetting in between.
 
-cifar10 comes in 5 splits, clinc150 in 75; a model gets room for two more classes and learns from the split alone, from the
-split and as many stored codes of earlier splits, or from all codes stored so far. Joint training sees all classes at once,
-with the same keys, epochs and rates. Keys are placed on all rows without labels, on the first split, or on another data
-set; or, in the shape of the DKVB paper (arXiv 2207.11240), 4,096 in each of 256 codebooks, of which one is selected. Then a class of each split of cifar10 is forgotten before the next comes: exactly, by masking, by masking and purge,
-and by purge with fresh keys in the place of the purged ones.
+cifar10 comes in 5 splits, clinc150 in 75; a model gets room for two more classes and learns from the split alone, from
+the split and as many stored codes of earlier splits, or from all codes stored so far. Joint training sees all classes
+at once, with the same keys, epochs and rates. Keys are placed on all rows without labels, on the first split, or on
+another data set; or, in the shape of the DKVB paper (arXiv 2207.11240), 4,096 in each of 256 codebooks, of which one
+is selected. Then a class of each split of cifar10 is forgotten before the next comes: exactly, by masking, by masking
+and purge, and by purge with fresh keys in the place of the purged ones.
 """
 import numpy as np
 
@@ -124,8 +125,8 @@ def learning(options):
                 if way != "joint":
                     lost = np.mean(found[where, "joint"]) - np.mean(found[where, way])
                     table.bar(f"cifar10, keys on {where}, {way}: accuracy below joint", float(lost), "<=", 0.01)
-    table.note = (f"Means over {seeds} seeds; test rows of all classes after the last split. clinc150 learns all stored codes "
-                  f"after every {EVERY['clinc150']} splits, and the split alone after the others.")
+    table.note = (f"Means over {seeds} seeds; test rows of all classes after the last split. clinc150 learns all stored "
+                  f"codes after every {EVERY['clinc150']} splits, and the split alone after the others.")
     return table
 
 
@@ -159,11 +160,12 @@ class Life:
         self.model.train(self.model.search(self.rows.x[kept]), self.rows.y[kept], ids=kept, **self.rows.recipe)
 
     def figures(self):
-        """Accuracy on the classes that stay, share of forgotten classes' test rows that are answered with their class, and
-        share of pairs that cannot be selected any more."""
+        """Accuracy on the classes that stay, share of forgotten classes' test rows that are answered with their class,
+        and share of pairs that cannot be selected any more."""
         answers = self.model.predict(self.rows.test_x)
         right, stays, info = answers == self.rows.test_y, self.rows.test_y % 2 == 1, self.model.info
-        return right[stays].mean(), right[~stays].mean(), (info.masked_pairs + info.purged_pairs) / (info.codebooks * info.keys)
+        dead = (info.masked_pairs + info.purged_pairs) / (info.codebooks * info.keys)
+        return right[stays].mean(), right[~stays].mean(), dead
 
 
 class Suppressed(Life):
@@ -184,8 +186,8 @@ class Purged(Suppressed):
 
 
 class Renewed(Purged):
-    """Purged pairs get fresh keys, means of rows of the next split, and values of 0, in new codebooks: the model goes on as
-    another one, whose journal begins anew."""
+    """Purged pairs get fresh keys, means of rows of the next split, and values of 0, in new codebooks: the model goes
+    on as another one, whose journal begins anew."""
 
     def learn(self, split):
         if split:
@@ -257,8 +259,8 @@ LIVES = (("joint training on the classes that stay", Joint), ("exact", Exact), (
 
 
 def forgetting(options):
-    table = evidence.Table("continual-forgetting", ["forgets by", "accuracy on the classes that stay", "less than joint",
-                                                    "forgotten classes answered", "pairs out of use"])
+    table = evidence.Table("continual-forgetting", ["forgets by", "accuracy on the classes that stay",
+                                                    "less than joint", "forgotten classes answered", "pairs out of use"])
     data, found, limit = evidence.load(options, "cifar10"), {}, QUICK if options.quick else None
     for seed in range(options.seeds):
         rows = Rows(data, dkvb.Codebooks.fit(data.x[:limit], seed=seed), seed, limit)
@@ -270,8 +272,9 @@ def forgetting(options):
         stays, gone, dead = zip(*units)
         table.add(name, evidence.mean(stays), "–" if name == LIVES[0][0] else evidence.paired(best, stays),
                   evidence.mean(gone), evidence.mean(dead))
-    table.note = (f"Means over {options.seeds} seeds, after the last of 5 splits of cifar10, of which each lost its first class "
-                  "before the next came; test rows. Every split is learned with all rows so far of the classes that stay.")
+    table.note = (f"Means over {options.seeds} seeds, after the last of 5 splits of cifar10, of which each lost its first "
+                  "class before the next came; test rows. Every split is learned with all rows so far of the classes "
+                  "that stay.")
     return table
 
 

@@ -3,9 +3,9 @@
 
 Sets of cifar10: a whole class; half of a class; random shares and numbers of rows; rows at the ends of the first
 principal components; the nearest neighbours of one row; a subclass of a superclass (labels made coarse: animals and
-vehicles); proxy rows (rows of the class that were held out stand for those that were trained on). Of clinc150: one intent,
-and all 15 intents of a domain. Of faces_orl: one person. Keys are kept throughout, so that models differ by what the rows
-taught, and are compared byte by byte.
+vehicles); proxy rows (rows of the class that were held out stand for those that were trained on). Of clinc150: one
+intent, and all 15 intents of a domain. Of faces_orl: one person. Keys are kept throughout, so that models differ by
+what the rows taught, and are compared byte by byte.
 """
 import tempfile
 from pathlib import Path
@@ -31,8 +31,8 @@ FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "member
 
 
 class Base:
-    """A model before it forgets, the codes of all rows, and copies to forget in. `fine` are the labels of classes, `y` those
-    of superclasses where they were made coarse."""
+    """A model before it forgets, the codes of all rows, and copies to forget in. `fine` are the labels of classes, `y`
+    those of superclasses where they were made coarse."""
 
     def __init__(self, data, seed, quick=False, coarse=False):
         rows = min(len(data.y), QUICK) if quick else len(data.y)
@@ -83,8 +83,8 @@ class Base:
         return self.test_x[tests], self.test_codes[tests], self.test_y[tests]
 
     def measure(self, model, gone):
-        """FIGURES of a model: accuracies, and the chance that a forgotten row's loss is below that of a row like it. Test
-        rows are all of them, or those of the other classes where classes are forgotten."""
+        """FIGURES of a model: accuracies, and the chance that a forgotten row's loss is below that of a row like it.
+        Test rows are all of them, or those of the other classes where classes are forgotten."""
         forgotten, kept = np.intersect1d(self.trained, gone.rows), np.setdiff1d(self.trained, gone.rows)
         tests = thinned(np.flatnonzero(~np.isin(self.test_y, gone.classes)))
         groups = [(self.x[rows], self.codes[rows], self.y[rows]) for rows in map(thinned, (forgotten, kept))]
@@ -179,7 +179,8 @@ def subclasses(base, count):
 
 def intents(base, count):
     for label in evidence.spread(len(base.names), count):
-        yield Forgotten("one intent of clinc150", np.flatnonzero(base.y == label), [label], {"values": {"classes": [label]}})
+        yield Forgotten("one intent of clinc150", np.flatnonzero(base.y == label), [label],
+                        {"values": {"classes": [label]}})
     labels = [base.names.index(name) for name in BANKING]
     yield Forgotten("a domain of clinc150, 15 intents", np.flatnonzero(np.isin(base.y, labels)), labels,
                     {"values": {"classes": labels}})
@@ -226,7 +227,7 @@ def exact(base, gone):
 
 
 def suppress(base, request):
-    """The model that has forgotten or None, its share of all pairs, and why its plan was refused or had to be forced."""
+    """The model that has forgotten or None, its share of all pairs, and why its plan was refused or was forced."""
     model = base.model_copy()
     request = {"codeset": base.codeset, **request}
     plan = model.plan_forget(**request)
@@ -283,9 +284,11 @@ def exact_table(exacts, options):
     for name, found in exacts.items():
         differ = {section for _, sections in found.said for section in sections}
         table.add(name, str(len(found.rows)), f"{int(np.median(found.rows)):,}",
-                  *(evidence.mean(column) for column in np.array(found.figures)[:, 0].T), evidence.mean(found.gaps()[:, 0]),
-                  ", ".join(sorted(differ)) or "none", f"{sum(forced for forced, _ in found.said)} of {len(found.said)}")
-    table.bar("largest average gap to never trained", max(float(found.gaps().max()) for found in exacts.values()), "<=", 0)
+                  *(evidence.mean(column) for column in np.array(found.figures)[:, 0].T),
+                  evidence.mean(found.gaps()[:, 0]), ", ".join(sorted(differ)) or "none",
+                  f"{sum(forced for forced, _ in found.said)} of {len(found.said)}")
+    table.bar("largest average gap to never trained", max(float(found.gaps().max()) for found in exacts.values()), "<=",
+              0)
     table.bar("forgettings after which a section of the model file differs from never trained",
               sum(bool(sections) for found in exacts.values() for _, sections in found.said), "<=", 0)
     table.note = (f"Figures of exact; those of never trained are the same. Means over units: classes, draws, seeds "
@@ -304,9 +307,9 @@ def suppress_table(suppresses, options):
             continue
         figures, gaps = np.array(found.figures), found.gaps()
         for i, model in enumerate(("before", "suppress", "retrained")):
-            table.add(name, how, evidence.mean(found.pairs), model, *(evidence.mean(column) for column in figures[:, i].T),
-                      evidence.mean(gaps[:, i]), refused)
-    table.note = f"Means over units: classes, draws, seeds ({options.seeds}), of requests that were done, forced or not."
+            table.add(name, how, evidence.mean(found.pairs), model,
+                      *(evidence.mean(column) for column in figures[:, i].T), evidence.mean(gaps[:, i]), refused)
+    table.note = f"Means over units: classes, draws, seeds ({options.seeds}), of requests that were done or forced."
     return table
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Keys that never saw the rows: placed on one half of the training rows, while values learn from the other half.
 
-Compared are keys on the very rows that the values learn from, keys on as many other rows of the same data, without their
-labels, and keys on as many rows of another data set (tiny100: other pictures, and other principal axes). Values learn from
-the same half of cifar10 throughout. Classes are forgotten by `suppress`, one at a time, and one by `exact`, whose file is
-compared byte by byte with a whole fit that never had the rows: keys, values and all.
+Compared are keys on the very rows that the values learn from, keys on as many other rows of the same data, without
+their labels, and keys on as many rows of another data set (tiny100: other pictures, and other principal axes). Values
+learn from the same half of cifar10 throughout. Classes are forgotten by `suppress`, one at a time, and one by `exact`,
+whose file is compared byte by byte with a whole fit that never had the rows: keys, values and all.
 """
 import numpy as np
 
@@ -51,7 +51,8 @@ def one(half, where, seed, classes):
     trained = codeset.rows("training").ids.astype(int)
     first = model.search(half.test_x)
     right = model.classify(first) == half.test_y
-    found = {"accuracy": [right.mean()], "forgotten": [], "others": [], "refused": [], "before": [], "after": [], "exact": []}
+    found = {"accuracy": [right.mean()], **{name: [] for name in ("forgotten", "others", "refused", "before", "after",
+                                                                  "exact")}}
     for label in classes:
         theirs = half.test_y == label
         found["before"].append(members(half, model, trained, label, first))
@@ -76,12 +77,14 @@ def one(half, where, seed, classes):
 
 def measure(options):
     table = evidence.Table(
-        "other-keys", ["keys placed on", "accuracy", "against the same rows", "suppress: forgotten class", "others, change",
-                       "refused", "membership before", "suppressed", "exact", "exact: sections unlike never trained"])
+        "other-keys", ["keys placed on", "accuracy", "against the same rows", "suppress: forgotten class",
+                       "others, change", "refused", "membership before", "suppressed", "exact",
+                       "exact: sections unlike never trained"])
     limit = QUICK if options.quick else None
     half = Half(options, evidence.load(options, "cifar10"), limit)
     classes = evidence.spread(10, 1 if options.quick else CLASSES)
-    found = {where: [one(half, where, seed, classes) for seed in range(options.seeds)] for where in (SAME, OTHER, ELSEWHERE)}
+    found = {where: [one(half, where, seed, classes) for seed in range(options.seeds)]
+             for where in (SAME, OTHER, ELSEWHERE)}
 
     def column(where, name):
         return [value for unit in found[where] for value in unit[name]]
@@ -93,16 +96,18 @@ def measure(options):
         table.add(where, evidence.mean(column(where, "accuracy")), "–" if where == SAME else against,
                   *(evidence.mean(column(where, name)) for name in ("forgotten", "others")),
                   f"{sum(refused)} of {len(refused)}",
-                  *(evidence.mean(column(where, name)) for name in ("before", "after", "exact")), ", ".join(differ) or "none")
+                  *(evidence.mean(column(where, name)) for name in ("before", "after", "exact")),
+                  ", ".join(differ) or "none")
     means = {where: {name: float(np.mean(column(where, name))) for name in ("accuracy", "forgotten", "others")}
              for where in found}
     same, other = means[SAME], means[OTHER]
     table.bar("other half: accuracy below keys on the same rows", same["accuracy"] - other["accuracy"], "<=", 0.01)
     table.bar("other half: forgotten class answered more often", other["forgotten"] - same["forgotten"], "<=", 0)
     table.bar("other half: others lose more", same["others"] - other["others"], "<=", 0)
-    table.bar("other half: sections unlike never trained", len({s for unit in found[OTHER] for s in unit["differ"]}), "<=", 0)
-    table.note = (f"Means over {options.seeds} seeds, and {len(classes)} classes of cifar10 evenly spread; {len(half.y):,} rows "
-                  "to learn from. Exact forgets one class for each seed.")
+    table.bar("other half: sections unlike never trained", len({s for unit in found[OTHER] for s in unit["differ"]}),
+              "<=", 0)
+    table.note = (f"Means over {options.seeds} seeds, and {len(classes)} classes of cifar10 evenly spread; {len(half.y):,} "
+                  "rows to learn from. Exact forgets one class for each seed.")
     yield table
 
 

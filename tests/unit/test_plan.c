@@ -217,6 +217,60 @@ static void limits_that_cannot_be_kept_are_refused(void **state)
     dkvb_model_free(model);
 }
 
+/* The limit that is above what any class but `label` loses for certain, and below what all of them together do; 0 where
+ * there is none. */
+static double limit_between(const dkvb_plan_info *info, uint32_t label)
+{
+    dkvb_class_effect others = {0};
+    double most = 0.0;
+
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        if (l == label)
+            continue;
+        most = info->effects[l].low > most ? info->effects[l].low : most;
+        dkvb__effect_add(&others, &info->effects[l]);
+    }
+    return others.low > most ? (others.low + most) / 2.0 : 0.0;
+}
+
+static void classes_that_lose_too_much_together_are_refused(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 3);
+    dkvb_plan_info info;
+    double limit = 0.0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    q.method = DKVB_METHOD_EXAMPLES;
+    for (q.budget = 10;; q.budget += 10) {
+        assert_true(q.budget < ROWS);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        assert_int_equal(info.refused, DKVB_REFUSED_NOT);
+        limit = limit_between(&info, 3);
+        dkvb_plan_free(plan);
+        if (limit > 0.0)
+            break;
+    }
+    q.max_class_loss = limit;
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+    info = info_of(plan);
+    assert_non_null(strstr(info.refusal, "together"));
+    assert_true(info.refused_class < 3);
+    for (uint32_t l = 0; l < 3; l++) {
+        assert_true(info.effects[l].low <= limit);
+        assert_true(info.effects[l].loss <= info.effects[info.refused_class].loss);
+    }
+    dkvb_plan_free(plan);
+    assert_plan_forced(model, set, q);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 static void rows_of_another_class_slipped_in_are_noticed(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
@@ -1117,6 +1171,7 @@ int main(void)
         cmocka_unit_test(nothing_is_never_done),
         cmocka_unit_test(too_few_rows_to_find_a_budget_on_are_said),
         cmocka_unit_test(limits_that_cannot_be_kept_are_refused),
+        cmocka_unit_test(classes_that_lose_too_much_together_are_refused),
         cmocka_unit_test(rows_of_another_class_slipped_in_are_noticed),
         cmocka_unit_test(small_requests_by_rows_are_refused_where_their_sum_costs_too_much),
         cmocka_unit_test(a_class_that_was_asked_for_may_lose_more_by_later_requests),
