@@ -56,7 +56,8 @@ typedef struct dkvb_reference dkvb_reference;
 /** Rows and their labels. Start from `DKVB_REFERENCE_ROWS_INIT`. Read during the call only. */
 typedef struct dkvb_reference_rows {
     size_t struct_size;    /**< sizeof(dkvb_reference_rows), set by INIT */
-    const float *x;        /**< `float[n][dim]`, row-major, finite */
+    const float *x;        /**< `float[n][dim]`, row-major, finite; for logistic of a root mean square from
+                                1e-30 to 1e30 */
     const int32_t *labels; /**< `int32_t[n]`, -1 = leave the row out */
     const uint64_t *ids;   /**< `uint64_t[n]`: they decide which rows choose the penalty; NULL: row numbers */
     size_t n;              /**< rows */

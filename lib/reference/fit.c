@@ -315,6 +315,9 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
+    if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30)) /* float holds what comes of them */
+        rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
+                        dkvb__sums_scale(s));
     if (!rc && f->held) {
         chosen = dkvb__work_clock();
         rc = dkvb__logistic_new(&f->logistic, f->rows, f->part, s, &h->mem);

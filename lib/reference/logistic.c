@@ -330,8 +330,11 @@ static double largest(const double *v, size_t n)
 {
     double most = 0;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(v[i]))
+            return HUGE_VAL;
         most = fabs(v[i]) > most ? fabs(v[i]) : most;
+    }
     return most;
 }
 

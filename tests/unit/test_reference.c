@@ -362,6 +362,41 @@ static void any_shape_can_be_fitted(void **state)
             }
 }
 
+static void units_of_rows_do_not_matter(void **state)
+{
+    static float other[N * DIM], other_test[TEST * DIM];
+    static double as_is[TEST * L], scaled[TEST * L];
+    dkvb_reference_rows rows = training(y);
+    dkvb_reference *head;
+
+    (void)state;
+    rows.x = other;
+    for (uint32_t kind = DKVB_REFERENCE_RIDGE; kind <= DKVB_REFERENCE_LOGISTIC; kind++)
+        for (int power = -120; power <= 120; power += 30) {
+            dkvb_reference_options o = options(kind, 0.01);
+            dkvb_reference *plain = fit(y, kind, 0.01);
+            dkvb_status rc;
+
+            for (size_t i = 0; i < N * DIM; i++)
+                other[i] = ldexpf(x[i], power);
+            for (size_t i = 0; i < TEST * DIM; i++)
+                other_test[i] = ldexpf(test_x[i], power);
+            rc = dkvb_reference_fit(&head, &rows, &o, NULL);
+            if (kind == DKVB_REFERENCE_LOGISTIC && abs(power) == 120) {
+                assert_int_equal(rc, DKVB_EINVAL);
+                assert_says("root mean square is ");
+            } else {
+                assert_reference(rc);
+                assert_reference(dkvb_reference_predict(plain, test_x, TEST, NULL, as_is));
+                assert_reference(dkvb_reference_predict(head, other_test, TEST, NULL, scaled));
+                for (size_t i = 0; i < TEST * L; i++)
+                    assert_true(fabs(as_is[i] - scaled[i]) < (kind == DKVB_REFERENCE_RIDGE ? 1e-9 : 1e-3));
+            }
+            dkvb_reference_free(head);
+            dkvb_reference_free(plain);
+        }
+}
+
 static void assert_refused(const dkvb_reference_rows *rows, const dkvb_reference_options *o, const char *text)
 {
     dkvb_reference *head = (dkvb_reference *)(void *)x;
@@ -765,6 +800,7 @@ int main(void)
         cmocka_unit_test(rows_that_cannot_be_in_are_not_taken_out),
         cmocka_unit_test(a_class_without_rows_is_never_answered),
         cmocka_unit_test(any_shape_can_be_fitted),
+        cmocka_unit_test(units_of_rows_do_not_matter),
         cmocka_unit_test(rows_that_cannot_be_are_refused),
         cmocka_unit_test(options_that_cannot_be_are_refused),
         cmocka_unit_test(the_penalty_is_chosen_by_the_ids_of_rows),
