@@ -191,7 +191,8 @@ typedef struct dkvb_audit_figure {
     uint32_t kind;             /**< DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, _GAP or _KLOM */
     uint32_t measured;         /**< 0: left out, or there were no rows to measure it on; all numbers are NaN then */
     dkvb_audit_estimate value; /**< what was found */
-    dkvb_audit_estimate difference; /**< less that of the retrained model, paired row by row */
+    dkvb_audit_estimate difference; /**< less that of the retrained model, paired row by row. KLoM: less the noise
+                                       floor, with the noise of the models in its interval */
     dkvb_audit_estimate tpr_1;      /**< AUC of members: share of them found at 1 % false alarms; else NaN */
     dkvb_audit_estimate tpr_01;     /**< the same at 0.1 % */
     dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained; else NaN, and

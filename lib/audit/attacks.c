@@ -7,6 +7,7 @@
 #include "audit/run.h"
 #include "base/alloc.h"
 #include "base/status.h"
+#include "dkvb/data.h"
 #include "dkvb/search.h"
 
 /* How somebody trains on a few rows: a few passes, all rows in one batch. A row moves another as far as the two share
@@ -285,6 +286,8 @@ static dkvb_status go_on(struct dkvb__audit *a, const struct dkvb__subject *s, c
     o.learning_rate = RELEARN_RATE / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
+    if (!rc) /* with the rate of a few rows values grow beyond float16 where many classes share a key */
+        rc = dkvb_model_set_values(twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
         rc = dkvb_model_train(twin, few->codes, a->k, few->labels, few->count, &o, &run);
     if (!rc)

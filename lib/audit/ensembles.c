@@ -330,7 +330,7 @@ static dkvb_status make_models(struct ensembles *e)
     return rc;
 }
 
-/* Row by row, group by group: how far an ensemble is from the first retrained one. */
+/* Row by row, group by group: how far an ensemble is from the first retrained one, and what of it may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;
@@ -350,7 +350,13 @@ static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
             memcpy(*to, e->margins + first, a->klom_rows[group] * sizeof **to);
         first += a->klom_rows[group];
     }
-    return rc;
+    if (!rc && ensemble != RETRAINED_AGAIN) {
+        const struct dkvb__klom_pair pair = {e->kept[ensemble], e->kept[RETRAINED_AGAIN], e->kept[RETRAINED],
+                                             a->o.models, e->rows};
+
+        rc = dkvb__audit_klom_noise(&pair, a->klom_rows, GROUPS, a->o.seed, a->klom_noise[who], a->mem, &a->run);
+    }
+    return rc ? rc : dkvb__report(&a->run, a->done, a->total);
 }
 
 static dkvb_status compare_all(struct ensembles *e)

@@ -6,6 +6,7 @@
 #include "audit/order.h"
 #include "base/alloc.h"
 #include "base/exact_math.h"
+#include "base/rng.h"
 #include "base/status.h"
 
 enum { BINS = 20 };
@@ -65,6 +66,84 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
             if (of_p[b] > 0.0)
                 klom[r] += of_p[b] * (dkvb__log(of_p[b] * all) - dkvb__log(of_q[b]));
     }
+}
+
+/* Deals of the models of both ensembles, applied to one row after the other. */
+struct noise {
+    const struct dkvb__klom_pair *pair;
+    const size_t *deals; /* [DKVB__DEALS][2 models], the first half of each goes to p */
+    float *scratch;      /* [threads][5 models] */
+    double *gaps;        /* [rows][DKVB__DEALS], KLoM of p less that of floor */
+};
+
+static void deal_row(void *context, size_t row, unsigned worker)
+{
+    const struct noise *n = context;
+    const struct dkvb__klom_pair *pair = n->pair;
+    size_t models = pair->models;
+    float *both = n->scratch + (size_t)worker * 5 * models, *q = both + 2 * models, *dealt = q + models;
+
+    for (size_t m = 0; m < models; m++) {
+        both[m] = pair->p[m * pair->rows + row];
+        both[models + m] = pair->floor[m * pair->rows + row];
+        q[m] = pair->q[m * pair->rows + row];
+    }
+    for (size_t d = 0; d < DKVB__DEALS; d++) {
+        double of_p, of_floor;
+
+        for (size_t m = 0; m < 2 * models; m++)
+            dealt[m] = both[n->deals[d * 2 * models + m]];
+        dkvb__audit_klom(dealt, q, pair->models, 1, &of_p);
+        dkvb__audit_klom(dealt + models, q, pair->models, 1, &of_floor);
+        n->gaps[row * DKVB__DEALS + d] = of_p - of_floor;
+    }
+}
+
+/* Mean gap of a group in each deal, without its sign; then the one that 95 % do not exceed. */
+static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
+{
+    double size[DKVB__DEALS];
+    dkvb_audit_estimate found;
+    dkvb_status rc;
+
+    for (size_t d = 0; d < DKVB__DEALS; d++) {
+        size[d] = 0.0;
+        for (size_t r = 0; r < rows; r++)
+            size[d] += gaps[r * DKVB__DEALS + d];
+        size[d] = rows > 0 ? fabs(size[d]) / (double)rows : 0.0;
+    }
+    rc = dkvb__audit_quantile(size, DKVB__DEALS, 0.95, &found, mem);
+    *half = found.value;
+    return rc;
+}
+
+dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,
+                                   uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
+{
+    size_t both = 2 * (size_t)pair->models, first = 0;
+    size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals); /* and scratch */
+    struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
+                      dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};
+    dkvb_status rc = deals && n.scratch && n.gaps
+                         ? DKVB_OK
+                         : dkvb__fail(DKVB_ENOMEM, "out of memory for the noise of %zu rows", pair->rows);
+
+    for (size_t d = 0; !rc && d < DKVB__DEALS; d++) {
+        struct dkvb__rng rng;
+
+        dkvb__rng_seed(&rng, seed, d);
+        dkvb__rng_choose(&rng, both, both, deals + d * both, deals + DKVB__DEALS * both);
+    }
+    if (!rc)
+        dkvb__parallel(run, pair->rows, deal_row, &n);
+    for (size_t g = 0; !rc && g < groups; g++) {
+        rc = noise_of_group(n.gaps + first * DKVB__DEALS, sizes[g], &half[g], mem);
+        first += sizes[g];
+    }
+    dkvb__free(mem, deals);
+    dkvb__free_erased(mem, n.scratch);
+    dkvb__free_erased(mem, n.gaps);
+    return rc;
 }
 
 void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)

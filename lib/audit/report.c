@@ -155,6 +155,17 @@ dkvb_status dkvb__audit_estimate(dkvb_audit_figure *f, const double *rows, const
     return rc;
 }
 
+void dkvb__audit_widen(dkvb_audit_figure *f, double half)
+{
+    dkvb_audit_estimate *d = &f->difference;
+
+    if (!f->measured)
+        return;
+    d->low = d->value - sqrt((d->value - d->low) * (d->value - d->low) + half * half);
+    d->high = d->value + sqrt((d->high - d->value) * (d->high - d->value) + half * half);
+    f->verdict = verdict_of(d);
+}
+
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
 {
     static const uint32_t parts[] = {DKVB_AUDIT_ACCURACY_FORGOTTEN, DKVB_AUDIT_ACCURACY_RETAINED,

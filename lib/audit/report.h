@@ -26,6 +26,10 @@ uint32_t dkvb__audit_kind(uint32_t figure);
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
+/* Widen the interval of a difference by the half width of another source of noise, which adds its variance; then the
+ * verdict is that of the wider one. A figure that was not measured stays as it is. */
+void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
+
 /* Estimate the average gap of a subject from its figures, [DKVB_AUDIT_FIGURES], that are estimated already: accuracy on
  * forgotten, on retained and on test rows, and the loss attack's AUC. Nothing is done unless all four are measured. */
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of);

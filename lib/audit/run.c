@@ -93,6 +93,8 @@ static dkvb_status estimate_all(struct dkvb__audit *a)
                 rc = dkvb__audit_estimate(&a->report->figure[s][f], a->rows[s][f], a->rows[DKVB_AUDIT_RETRAINED][f],
                                           dkvb__audit_kind(f) == DKVB_AUDIT_AUC_CLASS ? a->class_test : a->member,
                                           dkvb__audit_rows_of(a, f), a->mem);
+        for (uint32_t g = 0; !rc && g < DKVB__KLOM_GROUPS; g++)
+            dkvb__audit_widen(&a->report->figure[s][DKVB_AUDIT_KLOM_FORGOTTEN + g], a->klom_noise[s][g]);
         if (!rc && a->report->there[s])
             dkvb__audit_estimate_gap(a->report->figure[s]);
     }

@@ -65,8 +65,9 @@ struct dkvb__audit {
     double *margins;                     /* [views][shadows][targets] */
     uint8_t *inside;                     /* [shadows][targets] */
     size_t klom_rows[DKVB__KLOM_GROUPS]; /* rows of each group */
-    uint64_t done, total;                /* steps of the stage at work */
-    double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES]; /* a score or an answer a row; NULL: was not measured */
+    double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS]; /* half widths that the choice of models accounts for */
+    uint64_t done, total;                                      /* steps of the stage at work */
+    double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];     /* a score or an answer a row; NULL: was not measured */
 };
 
 /* rows.c: who was forgotten, by the request; which rows are the attacker's; the codes of all. */

@@ -315,7 +315,7 @@ static void print_interval(const dkvb_audit_estimate *e, bool sign)
 
     snprintf(text, sizeof text, "%s [%s, %s]", short_number(e->value, sign, value), short_number(e->low, sign, low),
              short_number(e->high, sign, high));
-    printf("  %-21s", text);
+    printf("  %-24s", text);
 }
 
 /* Lines of a figure: it itself, of membership three more, of KLoM two. */
@@ -328,7 +328,11 @@ static bool has_line(const dkvb_audit_figure *f, int which)
 
 static const dkvb_audit_estimate *pick(const dkvb_audit_figure *f, int which)
 {
-    return which == VALUE ? &f->value : which == PRIVLEAK ? &f->privleak : which == TPR_1 ? &f->tpr_1 : &f->tpr_01;
+    const dkvb_audit_estimate *const lines[LINES] = {
+        [VALUE] = &f->value,   [PRIVLEAK] = &f->privleak, [TPR_1] = &f->tpr_1,
+        [TPR_01] = &f->tpr_01, [MEDIAN] = &f->median,     [P95] = &f->p95};
+
+    return lines[which];
 }
 
 /* A figure, or one line more of it, of all subjects. */
@@ -355,7 +359,7 @@ static void print_line(const dkvb_audit_report *r, uint32_t figure, int which)
     if (which == VALUE)
         print_interval(&f->difference, true);
     else
-        printf("  %-21s", "");
+        printf("  %-24s", "");
     printf("  %-19s", which == VALUE ? f->verdict : "");
     for (uint32_t s = DKVB_AUDIT_BEFORE; s <= DKVB_AUDIT_REPLAY; s++) {
         f = dkvb_audit_get_figure(r, s, figure);
@@ -406,7 +410,7 @@ static void print_text(const dkvb_audit_report *r, double seconds)
            " of the rest; %" PRIu64 " pairs masked, %" PRIu64 " purged\n",
            r->members, r->class_count, r->class_count == 1 ? "class" : "classes", r->others,
            r->class_count == 1 ? "it" : "them", r->rest, r->masked_pairs, r->purged_pairs);
-    printf("\n%-32s  %-21s  %9s  %-21s  %-19s  %7s  %7s  %7s\n", "", "model", "retrained", "difference", "verdict",
+    printf("\n%-32s  %-24s  %9s  %-24s  %-19s  %7s  %7s  %7s\n", "", "model", "retrained", "difference", "verdict",
            "before", "dropped", "replay");
     print_groups(r);
     if (r->models > 0)

@@ -87,8 +87,8 @@ claim again.json 'd["of"]["model"]["agreement_class"]["value"] == d["of"]["model
 # shellcheck disable=SC2086 # $recipe is several words
 train_small whole.dkvb $recipe --codes-out whole.codes --hold-out 0.2
 check "$dkvb" forget whole.dkvb --class 3 --codes whole.codes --force -o less.dkvb >/dev/null
-audit klom less.dkvb --before whole.dkvb --codes whole.codes --shadows 0 --references 0 --klom 4
-claim klom.json 'd["models"] == d["planned"] == 4'
+audit klom less.dkvb --before whole.dkvb --codes whole.codes --shadows 0 --references 0 --klom 20
+claim klom.json 'd["models"] == d["planned"] == 20'
 claim klom.json 'all(s[f"klom_{group}"]["median"]["value"] <= s[f"klom_{group}"]["p95"]["value"]
                      for s in d["of"].values() for group in ["forgotten", "retained", "class", "rest"])'
 claim klom.json 'd["of"]["retrained"]["klom_rest"] == d["of"]["replay"]["klom_rest"]'
@@ -124,6 +124,11 @@ claim mixed.json 'd["of"]["model"]["membership_lira"] and d["of"]["model"]["mask
 check "$dkvb" audit act.dkvb --class grey --before m.dkvb --shadows 4 --features x.npy --labels y.npy \
     --test-features test_x.npy --test-labels test_y.npy >text
 [ "$(grep -cE '(as|more than|less than) retrained  ' text)" -eq 30 ] || fail "figures are missing: $(cat text)"
+
+check "$dkvb" audit act.dkvb --class grey --shadows 0 --klom 2 --features x.npy --labels y.npy \
+    --test-features test_x.npy --test-labels test_y.npy >text
+[ "$(grep -c 'KLoM, ' text)" -eq 4 ] && [ "$(grep -cE '^    (median|95 % have)' text)" -eq 8 ] || fail "no KLoM: $(cat text)"
+! grep -q nan text || fail "a line without a number: $(cat text)"
 
 rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels test_y.npy"
 # shellcheck disable=SC2086 # $rows is several words

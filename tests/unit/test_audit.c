@@ -801,6 +801,51 @@ static void klom_of_models_apart_ends_at_the_floor_of_a_share(void **state)
     assert_near(found[1], 0.0); /* all margins are one number, which has a bin */
 }
 
+/* Ensembles that differ by noise alone are within it, whatever the rows, which all share the models. */
+static void noise_of_klom_is_that_of_models_dealt_anew(void **state)
+{
+    enum { MODELS = 20, WIDE = 60, TRIALS = 40 };
+    static float p[MODELS * WIDE], floor[MODELS * WIDE], q[MODELS * WIDE];
+    static double of_p[WIDE], of_floor[WIDE];
+    const size_t sizes[] = {WIDE / 2, 0, WIDE / 2};
+    const struct dkvb__klom_pair pair = {p, floor, q, MODELS, WIDE};
+    struct dkvb__run run[2] = {{.threads = 1}, {.threads = 3}};
+    int outside = 0, beyond = 0;
+
+    (void)state;
+    for (uint64_t trial = 0; trial < TRIALS; trial++) {
+        double half[3], again[3], gap = 0;
+        struct dkvb__rng rng;
+
+        dkvb__rng_seed(&rng, 11, trial);
+        for (size_t m = 0; m < MODELS; m++) { /* one draw of a model moves all its rows */
+            double draws[3] = {dkvb__rng_gauss(&rng), dkvb__rng_gauss(&rng), dkvb__rng_gauss(&rng)};
+
+            for (size_t r = 0; r < WIDE; r++) {
+                p[m * WIDE + r] = (float)draws[0];
+                floor[m * WIDE + r] = (float)draws[1];
+                q[m * WIDE + r] = (float)draws[2];
+            }
+        }
+        assert_ok(dkvb__audit_klom_noise(&pair, sizes, 3, trial, half, &heap, &run[0]));
+        assert_ok(dkvb__audit_klom_noise(&pair, sizes, 3, trial, again, &heap, &run[1]));
+        assert_memory_equal(half, again, sizeof half);
+        assert_true(half[1] == 0.0);
+        dkvb__audit_klom(p, q, MODELS, WIDE, of_p);
+        dkvb__audit_klom(floor, q, MODELS, WIDE, of_floor);
+        for (size_t r = 0; r < WIDE / 2; r++)
+            gap += (of_p[r] - of_floor[r]) / (WIDE / 2);
+        outside += fabs(gap) > half[0];
+        for (size_t i = 0; i < MODELS * WIDE; i++)
+            p[i] += 9.0f;
+        assert_ok(dkvb__audit_klom_noise(&pair, sizes, 3, trial, half, &heap, &run[0]));
+        dkvb__audit_klom(p, q, MODELS, WIDE, of_p);
+        beyond += of_p[0] - of_floor[0] > half[0];
+    }
+    assert_true(outside <= 7);        /* 40 with 5 % each: more than 7 have a chance of 1 in 1,000 */
+    assert_int_equal(beyond, TRIALS); /* and what is far away is never taken for noise */
+}
+
 static void means_and_quantiles_of_rows_have_intervals(void **state)
 {
     double values[100];
@@ -874,6 +919,7 @@ int main(void)
         cmocka_unit_test(prototypes_are_means_of_groups_of_a_class),
         cmocka_unit_test(klom_is_the_divergence_of_shared_histograms),
         cmocka_unit_test(klom_of_models_apart_ends_at_the_floor_of_a_share),
+        cmocka_unit_test(noise_of_klom_is_that_of_models_dealt_anew),
         cmocka_unit_test(means_and_quantiles_of_rows_have_intervals),
         cmocka_unit_test(every_allocation_of_an_attack_may_fail),
     };

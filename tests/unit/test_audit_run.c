@@ -231,25 +231,25 @@ static void membership(const dkvb_model *of, int under_mask, double scores[4][RO
 /* Rows that an attacker has the labels of. */
 static int32_t attacker[TRAINED];
 
-/* Answers after going on with three means of the attacker's rows of each class. */
-static void recovery_from_means(dkvb_model *of, int under_mask, double *right)
+/* Answers after going on with so many means of the attacker's rows of each class. */
+static void recovery_from_means(dkvb_model *of, int under_mask, size_t size, double *right)
 {
-    static uint16_t few_codes[3 * CLASSES * CODEBOOKS];
-    static float values[CODEBOOKS * KEYS * CLASSES], means[3 * CLASSES * DIM];
-    const struct dkvb__grouping grouping = {rows, DIM, attacker, TRAINED, CLASSES, 3, SEED};
+    static uint16_t few_codes[10 * CLASSES * CODEBOOKS];
+    static float values[CODEBOOKS * KEYS * CLASSES], means[10 * CLASSES * DIM];
+    const struct dkvb__grouping grouping = {rows, DIM, attacker, TRAINED, CLASSES, size, SEED};
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
-    int32_t of_class[3 * CLASSES];
+    int32_t of_class[10 * CLASSES];
     dkvb_mask *mask;
     size_t count;
 
     assert_ok(dkvb__audit_prototypes(&grouping, means, of_class, &count, &heap));
-    assert_int_equal(count, 3 * CLASSES);
+    assert_int_equal(count, size * CLASSES);
     assert_ok(dkvb_journal_get_mask(model, 0, &mask));
     assert_ok(dkvb_search(cb, under_mask ? mask : NULL, means, count, 1, few_codes, NULL, NULL));
     dkvb_mask_free(mask);
     o.epochs = 3;
     o.batch = (uint32_t)count;
-    o.learning_rate = 5000.0 / 3;
+    o.learning_rate = 5000.0 / (double)size;
     o.rate_last = o.label_smoothing = 0.0;
     o.relearn = 1;
     assert_ok(dkvb_model_get_values(of, values));
@@ -270,8 +270,8 @@ static void training_rows(const dkvb_model *of, int under_mask, double *forgotte
 }
 
 /* Answers after the best constant [0], of values trained on the attacker's rows [1], after going on with 20 rows of
- * each class, in the mean of three draws [2], and with three means of each class [3]. */
-static void recovery(dkvb_model *of, int under_mask, double right[4][TESTS])
+ * each class, in the mean of three draws [2], and with 1, 3, 10 means of each class [3, 4, 5]. */
+static void recovery(dkvb_model *of, int under_mask, double right[6][TESTS])
 {
     static uint16_t few_codes[TRAINED * CODEBOOKS];
     static float values[CODEBOOKS * KEYS * CLASSES];
@@ -324,7 +324,9 @@ static void recovery(dkvb_model *of, int under_mask, double right[4][TESTS])
             right[2][i] += once[i] * (1.0 / 3);
         assert_ok(dkvb_model_set_values(of, values, 0));
     }
-    recovery_from_means(of, under_mask, right[3]);
+    recovery_from_means(of, under_mask, 1, right[3]);
+    recovery_from_means(of, under_mask, 3, right[4]);
+    recovery_from_means(of, under_mask, 10, right[5]);
 }
 
 /* Shares of one kind of row, beside those of the retrained model. */
@@ -369,7 +371,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     const dkvb_audit_options o = small_options();
     dkvb_audit_report *r = audit(model, NULL, &o);
     dkvb_model *retrained, *copy;
-    static double mine[4][ROWS], reference[4][ROWS], right[4][TESTS], other[4][TESTS], ones[TESTS];
+    static double mine[4][ROWS], reference[4][ROWS], right[6][TESTS], other[6][TESTS], ones[TESTS];
     int32_t reference_labels[TESTS], next_labels[TESTS];
     struct dkvb__drawing d = {labels, NULL, TRAINED, CLASSES, TRAINED / 5 / CLASSES + 1, SEED};
     dkvb_mask *mask;
@@ -417,7 +419,8 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     assert_shares(r, DKVB_AUDIT_CONSTANT_CLASS, right[0], other[0]);
     assert_shares(r, DKVB_AUDIT_PROBE_CLASS, right[1], other[1]);
     assert_shares(r, DKVB_AUDIT_RELEARN_20_CLASS, right[2], other[2]);
-    assert_shares(r, DKVB_AUDIT_PROTOTYPES_3_CLASS, right[3], other[3]);
+    for (uint32_t size = 0; size < 3; size++)
+        assert_shares(r, DKVB_AUDIT_PROTOTYPES_1_CLASS + 2 * size, right[3 + size], other[3 + size]);
 
     assert_ok(dkvb__audit_mask_scores(model, target_codes[0], 1, targets, mine[0]));
     memset(reference[0], 0, sizeof reference[0]);
@@ -665,6 +668,29 @@ static void a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recov
             assert_true(x->measured && x->value.value != y->value.value);
     }
     dkvb_audit_report_free(r);
+}
+
+/* Whoever relearns keeps what was learned in floats: values next to the end of float16 do not stop the attack. */
+static void relearning_goes_beyond_the_type_of_the_values(void **state)
+{
+    static float values[CODEBOOKS * KEYS * CLASSES];
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    dkvb_audit_options o = small_options();
+    dkvb_audit_report *r;
+    dkvb_model *large;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        values[i] = i % CLASSES == 0 ? 65504.0f : i % CLASSES == FORGOTTEN ? 64992.0f : 0.0f;
+    assert_ok(dkvb_model_new(&large, cb, CLASSES, NULL));
+    assert_ok(dkvb_model_set_values(large, values, DKVB_DTYPE_F16));
+    request.classes = class_asked;
+    o.before = NULL;
+    o.shadows = o.references = 0;
+    r = audit(large, &request, &o);
+    assert_int_equal(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_PROTOTYPES_1_CLASS)->measured, 1);
+    dkvb_audit_report_free(r);
+    dkvb_model_free(large);
 }
 
 static void every_figure_has_a_name_of_its_own(void **state)
@@ -970,6 +996,7 @@ int main(void)
         cmocka_unit_test(rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out),
         cmocka_unit_test(references_are_the_first_shadows_or_trained_for_it),
         cmocka_unit_test(a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recovery),
+        cmocka_unit_test(relearning_goes_beyond_the_type_of_the_values),
         cmocka_unit_test(every_figure_has_a_name_of_its_own),
         cmocka_unit_test(a_codeset_is_the_recipe),
         cmocka_unit_test(what_cannot_be_audited_is_named),
