@@ -33,17 +33,19 @@
 extern "C" {
 #endif
 
-/** A model of the grid that is trained anew on the training part of the codeset, by the recipe of its first session. A
- * member that is 0 stands for that of the model. The struct never grows, so that arrays of it stay what they are. */
+/** A model of the grid that is trained anew on the training part of the codeset, by the recipe of the codeset's first
+ * session. 0 in any member but `seed` stands for what the given model has. No member is ever added, since callers give
+ * arrays of this struct. */
 typedef struct dkvb_sweep_shape {
     uint32_t codebooks; /**< C */
     uint32_t keys;      /**< K */
     uint32_t key_dim;   /**< d */
     uint32_t top_k;     /**< k */
-    uint64_t seed;      /**< of keys and training; 0 is a seed like any other */
+    uint64_t seed;      /**< seed of keys and training; 0 is a seed like any other */
 } dkvb_sweep_shape;
 
-/** One cell of the grid: who, how, and the right answers on the measured rows. The library fills it in. */
+/** One cell of the grid: the class, how it is forgotten, and the measured rows that are answered rightly. The library
+ * fills it in. */
 typedef struct dkvb_sweep_cell {
     uint64_t index;         /**< place in the order of cells, from 0 */
     uint64_t cells;         /**< cells of the grid */
@@ -59,25 +61,27 @@ typedef struct dkvb_sweep_cell {
     uint64_t seed;          /**< of the draw of method `examples`; else 0 */
     uint64_t budget;        /**< pairs, or rows drawn of method `examples`; 0: exact, and method `every` */
     uint64_t pairs;         /**< pairs that the budget takes */
-    uint64_t rows;          /**< rows of the class that taught the values; `examples`: of which so many were drawn */
+    uint64_t rows;          /**< rows of the class that taught the values; `examples`: rows that were drawn */
     uint64_t forget_rows;   /**< measured rows of the class */
-    uint64_t forget_before; /**< of which so many are answered rightly before */
-    uint64_t forget_after;  /**< and after */
+    uint64_t forget_before; /**< measured rows of the class that are answered rightly before it is forgotten */
+    uint64_t forget_after;  /**< the same afterwards */
     uint64_t retain_rows;   /**< measured rows of all other classes that were not forgotten earlier */
-    uint64_t retain_before; /**< of which so many are answered rightly before */
-    uint64_t retain_after;  /**< and after */
+    uint64_t retain_before; /**< rows of these classes that are answered rightly before */
+    uint64_t retain_after;  /**< the same afterwards */
     uint32_t worst;         /**< the other class that loses the largest share of its rows; the lowest of equals */
-    uint32_t has_worst;     /**< 0: no other class has rows that are measured, and `worst` says nothing */
-    uint64_t worst_rows;    /**< measured rows of that class */
-    uint64_t worst_before;  /**< of which so many are answered rightly before */
-    uint64_t worst_after;   /**< and after */
+    uint32_t has_worst;     /**< 0: no other class has measured rows, and `worst` says nothing */
+    uint64_t worst_rows;    /**< measured rows of class `worst` */
+    uint64_t worst_before;  /**< rows of class `worst` that are answered rightly before */
+    uint64_t worst_after;   /**< the same afterwards */
     uint64_t exhausted;     /**< (row, codebook) pairs that ran out of keys (effect.h) */
 } dkvb_sweep_cell;
 
-/** A cell is known. Return 0 to go on; anything else ends the sweep with `DKVB_ECANCELLED`. On the calling thread. */
+/** The library calls this for each cell once its figures are known, on the thread that called dkvb_sweep_run(). Return
+ * 0 to go on; anything else ends the sweep with `DKVB_ECANCELLED`. */
 typedef int (*dkvb_sweep_fn)(void *user, const dkvb_sweep_cell *cell);
 
-/** What to sweep over. Start from `DKVB_SWEEP_OPTIONS_INIT`. Everything is read during the call only. */
+/** The grid of a sweep and the rows to measure on. Start from `DKVB_SWEEP_OPTIONS_INIT`. Everything is read during the
+ * call only. */
 typedef struct dkvb_sweep_options {
     size_t struct_size;        /**< sizeof(dkvb_sweep_options), set by INIT */
     const uint8_t *classes;    /**< `uint8_t[classes]` of the model, DKVB_FORGET for those to be swept, each by
@@ -111,9 +115,7 @@ typedef struct dkvb_sweep_options {
     dkvb_sweep_fn each;          /**< hears of every cell in order, those of an earlier call included; or NULL */
     void *user;                  /**< handed to `each` */
     const char *path;            /**< of the table to be written, atomically (file.h); NULL: none */
-    const char *const
-        *feature_names; /**< `[feature_rows]`, in place of `feature_ids`, where training had names; or NULL
-                         */
+    const char *const *feature_names; /**< `[feature_rows]`, in place of `feature_ids`; or NULL */
 } dkvb_sweep_options;
 
 #define DKVB_SWEEP_OPTIONS_INIT                                                                                        \
@@ -122,7 +124,7 @@ typedef struct dkvb_sweep_options {
     }
 DKVB_INIT_FUNCTION(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT)
 
-/** What was done; filled in after a failure too, and once before the first cell is measured. The caller sets
+/** Counts of a sweep; filled in after a failure too, and once before the first cell is measured. The caller sets
  * `struct_size`. */
 typedef struct dkvb_sweep_report {
     size_t struct_size;

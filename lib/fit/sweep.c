@@ -609,7 +609,7 @@ static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
     return s->rank ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to rank %zu pairs", pairs);
 }
 
-/* What each class loses becomes the figures of a cell. */
+/* The figures of a cell follow from what each class loses. */
 static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkvb_class_effect *effects)
 {
     double most = 0.0;

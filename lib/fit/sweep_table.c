@@ -110,7 +110,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* What a line says of `cell`. False unless it is the line of this cell as it would be written. */
+/* The figures of a cell are read from its line. False, and nothing is read, unless the line is byte for byte the one
+ * that these figures of this cell would be written as. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -390,7 +391,7 @@ static double student(uint64_t df)
            (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n * n * n);
 }
 
-/* What means are taken over: the mean of each class over its seeds; where there is one class, its cells. */
+/* Means are taken over units: each class, averaged over its seeds; where there is one class, its cells. */
 struct units {
     double *sums;    /* [L], of one figure */
     uint64_t *cells; /* [L] */

@@ -241,7 +241,7 @@ static int check_args(struct sweep *s)
     if (code == EXIT_SUCCESS && a->ids && !a->features)
         return args_misused(&command, "--ids names rows of --features, which is missing");
     if (code == EXIT_SUCCESS && a->budgets && args_given(&command, a, "steps"))
-        return args_misused(&command, "--steps does not go with --budgets, which says all of them");
+        return args_misused(&command, "--steps and --budgets both say how many pairs are masked: one of them must go");
     if (code == EXIT_SUCCESS)
         code = make_shapes(s);
     if (code == EXIT_SUCCESS && a->features && !s->shapes)

@@ -241,7 +241,7 @@ refused 2 "--strength 'thoroughly'" "$dkvb" sweep m.dkvb --codes m.codes --stren
 refused 2 "--budgets '5,x': must be whole numbers from 1" "$dkvb" sweep m.dkvb --codes m.codes --budgets 5,x -o new.csv
 refused 2 "--budgets '5,': must be whole numbers" "$dkvb" sweep m.dkvb --codes m.codes --budgets 5, -o new.csv
 refused 1 'budget 4 must be above 5' "$dkvb" sweep m.dkvb --codes m.codes --budgets 5,4 -o new.csv
-refused 2 '--steps does not go with --budgets' "$dkvb" sweep m.dkvb --codes m.codes --budgets 5 --steps 4 -o new.csv
+refused 2 '--steps and --budgets both say' "$dkvb" sweep m.dkvb --codes m.codes --budgets 5 --steps 4 -o new.csv
 refused 2 '--test-features and --test-labels go together' "$dkvb" sweep m.dkvb --codes m.codes --test-features x.npy \
     -o new.csv
 refused 2 '--ids names rows of --features' "$dkvb" sweep m.dkvb --codes m.codes --ids y.npy -o new.csv
