@@ -131,13 +131,14 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
     part->ids = dkvb__alloc(&part->mem, count, sizeof *part->ids);
     if (!part->ids)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", count);
-    for (char *at = list, *end; part->id_count < count; at = skip_blanks(end + 1)) {
-        end = take_id(at, &part->ids[part->id_count]);
+    for (char *at = list; part->id_count < count; part->id_count++) {
+        char *end = take_id(at, &part->ids[part->id_count]);
+
         if (!end)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        part->id_count++;
+        at = *end == ',' ? skip_blanks(end + 1) : end; /* nothing may be read behind the end of the text */
     }
     return DKVB_OK;
 }
