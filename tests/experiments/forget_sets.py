@@ -27,7 +27,7 @@ DRAWS = 2  # units of the sets that are drawn
 FEW = 20  # rows like the forgotten ones that were held out; where fewer are, those of the same classes stand for them
 LOOK = 3000  # rows of each kind, at most, that are looked at
 SHARES = (0.05, 0.2)  # of all pairs: budgets where rows are named by their ids, for which none is found
-QUICK = 4000  # rows of a data set with --quick
+QUICK = 3000  # rows of a data set with --quick
 KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # rows of cifar10, models of each ensemble, test rows: KLoM
 FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "membership, AUC")
 
@@ -320,12 +320,13 @@ def klom_table(options):
     table = evidence.Table("forget-sets-klom", ["forgotten", "forgotten rows: exact", "floor", "kept rows: exact",
                                                 "floor", "test rows: exact", "floor"], digits=3)
     cifar10, models = evidence.load(options, "cifar10"), 2 if options.quick else KLOM_MODELS
+    limit = QUICK if options.quick else KLOM_ROWS
     gaps = {"klom_forgotten": [], "klom_retained": [], "klom_rest": []}
-    base, draw = Base(cifar10, 0, KLOM_ROWS), np.random.default_rng(0)
+    base, draw = Base(cifar10, 0, limit), np.random.default_rng(0)
     sets = {}
     for gone in (*of_classes(base, draw, 1), *at_random(base, draw, 1), *at_ends(base, 1), *neighbours(base, 1)):
         sets.setdefault(gone.name, (base, gone))
-    base = Base(cifar10, 0, KLOM_ROWS, coarse=True)
+    base = Base(cifar10, 0, limit, coarse=True)
     sets.update({gone.name: (base, gone) for gone in subclasses(base, 1)})
     for name, (base, gone) in list(sets.items())[:1 if options.quick else None]:
         report = exact(base, gone)[0].audit(
@@ -343,7 +344,7 @@ def klom_table(options):
         table.bar(f"{figure}: exact above its floor, low end of the 95 % interval over the sets",
                   evidence.mean(found).low, "<=", 0)
     table.note = (f"Mean KL divergence of margins of {models} models that forgot from {models} that never saw the rows; "
-                  f"the floor is that of {models} more of the latter. The first {KLOM_ROWS:,} rows of cifar10, seed 0; "
+                  f"the floor is that of {models} more of the latter. The first {limit:,} rows of cifar10, seed 0; "
                   "test rows are those of classes without a forgotten row, or all where there are none.")
     return table
 
