@@ -191,9 +191,12 @@ class Library:
         return scores
 
     def suppress(self, label, **how):
-        """Plan and apply, undone again. Returns the Outcome; budgets are found on codes in memory."""
+        """Plan and apply, undone again. Returns the Outcome, None where the plan is refused; budgets are found on codes
+        in memory."""
         began = time.perf_counter()
         plan = self.model.plan_forget(classes=[label], threads=self.options.threads, **how)
+        if plan.refusal:
+            return None
         self.model.apply(plan, how.get("codeset"))
         seconds = time.perf_counter() - began
         kept = self.looked_at - int((self.rows.labels[self.rows.held] == label).sum()) if "codeset" in how else 0
@@ -275,7 +278,7 @@ def measure_klom(head, task, rows, chosen, count):
 
 
 class Run:
-    """All units: results[head, way] has an Outcome for each, or None where no setting counted."""
+    """All units: results[head, way] has an Outcome for each, or None where no setting counted or a plan was refused."""
 
     def __init__(self, options):
         self.options = options
@@ -328,7 +331,7 @@ class Run:
                 self.add(head.name, "retrained", reference)
                 which = ON_LAYERS + ([] if head.rows else [ways.ShortScrub(SHORT)])
                 chosen = self.peers(head, original, net, reference, label, seed, which)
-                if head.name == HEADS[0] and seed == 0:
+                if head.name == HEADS[0] and seed == 0 and label in self.classes[:2]:
                     for way, value in measure_klom(head, task, self.rows, chosen, self.heads).items():
                         self.klom.setdefault(way, []).append(value)
 
@@ -372,7 +375,7 @@ def add_row(table, run, head, way):
     there = [one for one in found if one]
     units = f"{len(there)} of {len(found)}"
     if not there:
-        table.add(head, way, units, "no eligible setting", *["–"] * 9)
+        table.add(head, way, units, "refused" if way == OURS else "no eligible setting", *["–"] * 9)
         return
     middle = {name: statistics.median(getattr(one, name) for one in there)
               for name in ("seconds", "forward", "backward", "encoded", "retained", "codes")}
@@ -392,7 +395,7 @@ def compare(table, run, head):
     mine = "small bottleneck" if head == "small bottleneck" else "bottleneck"
     encoder = ENCODER.get(run.options.set, 0.0)
     for way in (OURS, GIVEN):
-        pairs = [(a, b) for a, b in zip(run.results[mine, way], run.results[head, "SCRUB"]) if b]
+        pairs = [(a, b) for a, b in zip(run.results[mine, way], run.results[head, "SCRUB"]) if a and b]
         if not pairs:
             table.add(f"{way} on the {mine}", head, "0", *["–"] * 6)
             continue
@@ -420,7 +423,7 @@ def tables(run):
     table = evidence.Table(name, ["head", "way", "units", "forget", "retain", "membership", "less retrained", "KLoM",
                                   "ms", "forward, G", "backward, G", "with encoder, G", "kept rows read"], digits=3,
                            note=f"{options.set}; units: classes {classes} × {options.seeds} seeds, {options.threads} "
-                                f"threads. KLoM: N = {options.klom}, settings of the first seed, a mean over classes. "
+                                f"threads. KLoM: N = {run.heads}, the first two classes, settings of the first seed. "
                                 f"Times, multiply-adds and rows are medians over units. Search of the held-out rows of "
                                 f"the bottleneck, where codes are not stored: {statistics.median(run.search):.2g} s.")
     for head, way in sorted(run.results, key=lambda key: (*HEADS, "bottleneck").index(key[0])):
@@ -432,7 +435,7 @@ def tables(run):
                              note="Differences are libdkvb's less SCRUB's on the same units; costs are ratios of medians.")
     for head in HEADS:
         compare(against, run, head)
-    read = max(one.retained for way in (OURS, GIVEN) for one in run.results["bottleneck", way])
+    read = max(one.retained for way in (OURS, GIVEN) for one in run.results["bottleneck", way] if one)
     against.bar("features of kept rows that suppress reads, codes stored", read, "<=", 0)
     yield against
 

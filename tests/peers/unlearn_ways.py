@@ -217,7 +217,7 @@ class Ascent:
     name = "gradient ascent"
 
     def grid(self, head):
-        return [{"rate": rate * factor} for rate in head.rates for factor in (0.1, 1)]
+        return [{"rate": rate * factor} for rate in head.rates for factor in (0.3, 1)]
 
     def run(self, head, task, original, setting):
         net, cost = copy.deepcopy(original), new_cost(head)
@@ -349,7 +349,7 @@ class Projection:
     name = "class projection"
 
     def grid(self, head):
-        return [{"retain": retain, "forget": forget} for retain in (10, 100, 1000) for forget in (3, 30, 300)]
+        return [{"retain": retain, "forget": forget} for retain in (10, 100, 1000) for forget in (3, 300)]
 
     def run(self, head, task, original, setting):
         net, cost = copy.deepcopy(original), new_cost(head)
