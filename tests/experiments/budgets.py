@@ -23,7 +23,7 @@ def cells_of(options, data, work, seed):
     model, codeset, _ = dkvb.fit(data.x, data.y, codeset=True, seed=seed)
     path = Path(work) / f"{data.name}-{seed}.csv"
     model.sweep(codeset, classes=evidence.spread(data.classes, 2 if options.quick else MOST), methods=METHODS,
-                steps=STEPS, test_x=data.test_x, test_labels=data.test_y, path=path)
+                steps=3 if options.quick else STEPS, test_x=data.test_x, test_labels=data.test_y, path=path)
     with open(path, newline="", encoding="utf-8") as file:
         return [line for line in csv.DictReader(file) if line["line"] == "cell"]
 
