@@ -30,16 +30,18 @@ if [ -n "${DKVB_REFERENCE:-}" ]; then
     for library in "$(dirname "$DKVB_REFERENCE")"/libdkvb.so.*; do
         [ ! -e "$library" ] || cp "$library" alone
     done
-    if command -v patchelf >/dev/null 2>&1; then patchelf --remove-rpath alone/bin/dkvb; fi
     # A file of this name that is no library stands in its place, whatever the tool's own path leads to.
     echo "no library" >alone/libdkvb-reference.so.0
 else
     lone=$dkvb
 fi
-# shellcheck disable=SC2086
-refused 1 '--reference needs libdkvb-reference.so.0, which is not here' $lone eval m.dkvb $test $heads
-grep -q 'it is built and installed with libdkvb where OpenBLAS is found (Debian: libopenblas-dev)' refused.err ||
-    fail "no way on in: $(cat refused.err)"
+# A tool with a sanitizer has an RPATH, which goes before all that the environment says: it cannot be misled.
+if ! readelf -d "$dkvb" 2>/dev/null | grep -q '(RPATH)'; then
+    # shellcheck disable=SC2086
+    refused 1 '--reference needs libdkvb-reference.so.0, which is not here' $lone eval m.dkvb $test $heads
+    grep -q 'it is built and installed with libdkvb where OpenBLAS is found (Debian: libopenblas-dev)' refused.err ||
+        fail "no way on in: $(cat refused.err)"
+fi
 if [ -z "${DKVB_REFERENCE:-}" ]; then
     echo "skipped: the rest, since libdkvb-reference is not built"
     exit 77
