@@ -261,7 +261,7 @@ def measure(options):
 
 
 if __name__ == "__main__":
-    evidence.main(__doc__, measure, seeds=2, options=[
+    evidence.main(__doc__, measure, seeds=1, options=[
         ("--tables", {"default": "many,poison,crafted,confusion", "help": "which of them, with commas (all)"}),
         ("--requests", {"type": int, "default": 40, "help": "of the table of many (40)"}),
         ("--sequences", {"type": int, "default": 1, "help": "seeds of the table of many (1)"})])
