@@ -291,9 +291,9 @@ class SalUn:
 class Scrub:
     """SCRUB (Kurmanji et al. 2023, arXiv 2302.09880): the student moves away from the teacher on the rows to be
     forgotten in a max pass, then towards it and the labels on the retained rows in a min pass; min passes alone end it.
-    Each pass of the first `max` has both. Weights .001 and .99 and temperature 4 are those of the authors' code. At 4 a
-    teacher that is not sure of the label can be left by being surer of it, so that the class is answered more often, not
-    less; hence temperature 1 beside it."""
+    Each pass of the first `max` has both. Weights .001 and .99 and temperature 4 are those of the authors' code. At 4
+    the student can move away from a teacher that is not sure of the label by being surer of it, so that the class is
+    answered more often, not less; hence temperature 1 beside it."""
 
     name, alpha, gamma = "SCRUB", 0.001, 0.99
 
@@ -310,10 +310,12 @@ class Scrub:
         for number in range(1, head.passes + 1):
             if number <= setting["max"]:
                 self.ask(head, original, task.forget, teacher, known, cost)
-                descend(head, net, optimizer, task.forget, cost, lambda out, part: -self.distance(out, teacher[part], t))
+                descend(head, net, optimizer, task.forget, cost,
+                        lambda out, part: -self.distance(out, teacher[part], t))
             rows = some(head, task.retain, cost)
             self.ask(head, original, rows, teacher, known, cost)
-            descend(head, net, optimizer, rows, cost, lambda out, part: self.alpha * self.distance(out, teacher[part], t)
+            descend(head, net, optimizer, rows, cost,
+                    lambda out, part: self.alpha * self.distance(out, teacher[part], t)
                     + self.gamma * head.cross_entropy(out, part))
             yield Checkpoint(setting, number, net, cost)
 
