@@ -46,10 +46,23 @@ struct following {
     const uint8_t *classes;
     uint64_t limit;             /* the largest budget that rows are followed to */
     struct follower *followers; /* [threads] */
+    uint8_t *learned;           /* [C][K]: the values of a pair are not all 0 */
     uint8_t *right;             /* [n], at budget 0 */
     size_t *open, open_count;   /* [n] rows that were not followed to the limit yet */
     uint8_t *followed;          /* [n] */
 };
+
+/* Rows select millions of pairs, each of which would wait for its values to come from memory; a byte for each pair does
+ * not, so the values are looked at once and in their order. */
+static void mark_learned(void *context, size_t codebook, unsigned worker)
+{
+    const struct following *f = context;
+    size_t keys = f->model->codebooks->shape.keys;
+
+    (void)worker;
+    for (size_t pair = codebook * keys; pair < (codebook + 1) * keys; pair++)
+        f->learned[pair] = dkvb__pair_learned(f->model, pair);
+}
 
 static uint32_t rank_of(const struct following *f, size_t c, uint16_t key)
 {
@@ -62,7 +75,7 @@ static void add_value(const struct following *f, struct follower *w, size_t pair
     const dkvb_model *m = f->model;
     size_t size = m->classes * dkvb__value_size(m->values_dtype);
 
-    if (!dkvb__pair_learned(m, pair))
+    if (!f->learned[pair])
         return;
     w->learned += sign > 0.0 ? 1 : (size_t)-1;
     dkvb__widen(w->value, (const char *)m->values + pair * size, m->values_dtype, m->classes);
@@ -121,7 +134,7 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
     uint16_t key;
 
     while (filled < k && (key = next_key(f, c, deep, &next, 0)) != DKVB_CODE_NONE) {
-        w->learned += dkvb__pair_learned(f->model, first + key);
+        w->learned += f->learned[first + key];
         w->selected[filled++] = key;
     }
     for (size_t j = 0; j < k; j++)
@@ -309,6 +322,7 @@ static void following_free(struct following *f, unsigned threads)
         dkvb__free(mem, f->followers[t].turns.at);
     }
     dkvb__free(mem, f->followers);
+    dkvb__free(mem, f->learned);
     dkvb__free(mem, f->right);
     dkvb__free(mem, f->open);
     dkvb__free(mem, f->followed);
@@ -320,11 +334,12 @@ static dkvb_status following_new(struct following *f, unsigned threads)
     size_t changes = 2 * (size_t)f->held.codebooks * f->held.k, classes = f->model->classes;
     bool ok;
 
+    f->learned = dkvb__alloc(mem, dkvb__pair_count(f->model), sizeof *f->learned);
     f->right = dkvb__alloc0(mem, f->held.n, 1);
     f->open = dkvb__alloc(mem, f->held.n, sizeof *f->open);
     f->followed = dkvb__alloc(mem, f->held.n, 1);
     f->followers = dkvb__alloc0(mem, threads, sizeof *f->followers);
-    ok = f->right && f->open && f->followed && f->followers;
+    ok = f->learned && f->right && f->open && f->followed && f->followers;
     for (unsigned t = 0; ok && t < threads; t++) {
         struct follower *w = &f->followers[t];
 
@@ -444,6 +459,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
     if (rc)
         return rc;
     rc = following_new(&f, run.threads);
+    if (!rc)
+        dkvb__parallel(&run, model->codebooks->shape.codebooks, mark_learned, &f);
     most = largest_rank(&f);
     /* A budget that is enough is mostly a small part of all pairs, and to follow a row costs as many sweeps over the
      * classes as it has changes: so rows are followed a little way first, and further where that was not enough. */

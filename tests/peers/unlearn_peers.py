@@ -2,14 +2,14 @@
 
 Ways of others (tests/peers/unlearn_ways.py) forget one class on a linear head, on an MLP and on the values of a small
 bottleneck; libdkvb forgets it on a bottleneck of its defaults and on the small one. Units are classes times seeds.
-Training rows that libdkvb holds out are the validation rows of all: each setting of a stated grid is tried in each unit,
-and among those whose validation accuracy on kept classes is at least that of the head trained again less .01, the one of
-the lowest validation accuracy on the class is shown; of several, the one whose membership is nearest to that of the head
-trained again. Test rows choose nothing.
+Training rows that libdkvb holds out are the validation rows of all: each setting of a stated grid is tried in each
+unit, and among those whose validation accuracy on kept classes is at least that of the head trained again less .01, the
+one of the lowest validation accuracy on the class is shown; of several, the one whose membership is nearest to that of
+the head trained again. Test rows choose nothing.
 
-Membership is the AUC of the label's margin, rows of the class that were trained on against its test rows. KLoM (Georgiev
-et al. 2024, arXiv 2410.23232) is the KL divergence of that margin, row by row of those trained on, between N heads
-trained again and N that unlearned, both taken as normal, a mean over rows.
+Membership is the AUC of the label's margin, rows of the class that were trained on against its test rows. KLoM
+(Georgiev et al. 2024, arXiv 2410.23232) is the KL divergence of that margin, row by row of those trained on, between N
+heads trained again and N that unlearned, both taken as normal, a mean over rows.
 """
 import statistics
 import sys
@@ -107,8 +107,9 @@ def of_checkpoint(head, found, rows, label):
     cost = found.cost
     retained = int(cost.retained.sum())
     forgotten = len(rows.of(rows.train, label)[0]) if cost.forgotten else 0
-    return outcome(answers(head, found.net), rows, label, cost.seconds, forward=cost.forward * head.forward + cost.other,
-                   backward=cost.backward * head.backward, encoded=retained + forgotten, retained=retained, chosen=found)
+    return outcome(answers(head, found.net), rows, label, cost.seconds, chosen=found,
+                   forward=cost.forward * head.forward + cost.other, backward=cost.backward * head.backward,
+                   encoded=retained + forgotten, retained=retained)
 
 
 def answers(head, net):
@@ -166,8 +167,8 @@ class Library:
 
     def __init__(self, rows, seed, options, **shape):
         self.rows, self.options = rows, options
-        self.model, self.codeset, self.report = dkvb.fit(rows.raw[:rows.n], rows.labels[:rows.n], codeset=True, seed=seed,
-                                                         threads=options.threads, **shape)
+        self.model, self.codeset, self.report = dkvb.fit(rows.raw[:rows.n], rows.labels[:rows.n], codeset=True,
+                                                         seed=seed, threads=options.threads, **shape)
         self.info = self.model.info
         self.size = self.info.codebooks * self.info.top_k * self.info.classes  # additions to decode a row
         sample = self.codeset.rows("held_out")
@@ -200,7 +201,8 @@ class Library:
         self.model.apply(plan, how.get("codeset"))
         seconds = time.perf_counter() - began
         kept = self.looked_at - int((self.rows.labels[self.rows.held] == label).sum()) if "codeset" in how else 0
-        found = outcome(self.answer(self.model), self.rows, label, seconds, forward=self.additions(plan, label), codes=kept)
+        found = outcome(self.answer(self.model), self.rows, label, seconds, forward=self.additions(plan, label),
+                        codes=kept)
         self.model.undo()
         return found
 
@@ -243,7 +245,8 @@ class Library:
         model.replay(self.codeset, mine, threads=self.options.threads)
         seconds = time.perf_counter() - began
         work = self.report.epochs * len(kept) * self.size
-        return model, outcome(self.answer(model), self.rows, label, seconds, forward=work, backward=work, codes=len(kept))
+        return model, outcome(self.answer(model), self.rows, label, seconds, forward=work, backward=work,
+                              codes=len(kept))
 
 
 # The run
@@ -289,8 +292,8 @@ class Run:
         self.small = {"codebooks": 16, "keys": 64, "top_k": 4} if options.quick else SMALL
         rows, hidden = self.rows, 32 if options.quick else 1024
         self.dense = [ways.Dense(HEADS[0], rows.x, rows.y),
-                      ways.Dense("MLP", rows.x, rows.y, hidden=hidden, epochs=2, rate=1e-3, rates=(3e-4, 1e-3), rows=SHORT,
-                                 passes=2)]
+                      ways.Dense("MLP", rows.x, rows.y, hidden=hidden, epochs=2, rate=1e-3, rates=(3e-4, 1e-3),
+                                 rows=SHORT, passes=2)]
 
     def add(self, head, way, found, again=None):
         if found:
@@ -384,8 +387,8 @@ def add_row(table, run, head, way):
     codes = f" (codes of {middle['codes']:,.0f})" if middle["codes"] else ""
     own = evidence.mean([one.membership for one in there]), evidence.mean([one.gap for one in there])
     kl = evidence.mean(run.klom[way]) if head == HEADS[0] and way in run.klom else "–"
-    table.add(head, way, units, evidence.mean([one.forget for one in there]), evidence.mean([one.retain for one in there]),
-              own[0], own[1].text(table.digits, signed=True), kl,
+    table.add(head, way, units, evidence.mean([one.forget for one in there]),
+              evidence.mean([one.retain for one in there]), own[0], own[1].text(table.digits, signed=True), kl,
               f"{1000 * middle['seconds']:.3g}" if middle["seconds"] else "0", number(middle["forward"]),
               number(middle["backward"]), number(total) if encoder else "–", f"{middle['retained']:,.0f}{codes}")
 
@@ -402,9 +405,10 @@ def compare(table, run, head):
         forget, retain = (evidence.paired([getattr(a, name) for a, _ in pairs], [getattr(b, name) for _, b in pairs])
                           for name in ("forget", "retain"))
         gap = evidence.paired([abs(a.gap) for a, _ in pairs], [abs(b.gap) for _, b in pairs])
-        seconds, work, encoded = (statistics.median(cost(a) for a, _ in pairs) / statistics.median(cost(b) for _, b in pairs)
-                                  for cost in (lambda one: one.seconds, lambda one: one.forward + one.backward,
-                                               lambda one: one.forward + one.backward + one.encoded * encoder))
+        seconds, work, encoded = (
+            statistics.median(cost(a) for a, _ in pairs) / statistics.median(cost(b) for _, b in pairs)
+            for cost in (lambda one: one.seconds, lambda one: one.forward + one.backward,
+                         lambda one: one.forward + one.backward + one.encoded * encoder))
         table.add(f"{way} on the {mine}", head, len(pairs), forget, retain, gap, f"1/{1 / seconds:.3g}",
                   f"1/{1 / work:.3g}", f"1/{1 / encoded:.3g}" if encoder else "–")
         what = f"{way} on the {mine} against SCRUB on the {head}"
@@ -432,7 +436,7 @@ def tables(run):
     against = evidence.Table(f"{name}-scrub", ["libdkvb", "SCRUB on", "units", "forget", "retain",
                                                "distance of membership to retrained", "time", "multiply-adds",
                                                "with encoder"], digits=4,
-                             note="Differences are libdkvb's less SCRUB's on the same units; costs are ratios of medians.")
+                             note="Differences are libdkvb's less SCRUB's, unit by unit; costs are ratios of medians.")
     for head in HEADS:
         compare(against, run, head)
     read = max(one.retained for way in (OURS, GIVEN) for one in run.results["bottleneck", way] if one)
