@@ -8,11 +8,12 @@
  * - *Membership*: can the forgotten rows (members) be told from rows that were never trained on (others)?
  * - *Answers*: are training and test rows answered as by the retrained model?
  * - *Recovery*: what does somebody get back who has the model and a few rows?
+ * - *Divergence*: can many models that forgot be told from many that were retrained, row by row (KLoM)?
  *
- * Two questions are asked. *Untraining*: do these rows still have an influence? Membership and answers ask this;
- * training again without the rows is the reference, and strength `exact` does it. *Unlearning*: does the model still
- * answer the concept, or can somebody make it? Answers of the class and recovery ask this, and strength `suppress` is
- * meant for it. A mask does not untrain.
+ * Two questions are asked. *Untraining*: do these rows still have an influence? Membership, answers to
+ * training rows and divergence ask this; training again without the rows is the reference, and strength `exact` does
+ * it. *Unlearning*: does the model still answer the concept, or can somebody make it? Answers of the class and recovery
+ * ask this, and strength `suppress` is meant for it. A mask does not untrain.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;

@@ -804,7 +804,7 @@ static void klom_of_models_apart_ends_at_the_floor_of_a_share(void **state)
 /* Ensembles that differ by noise alone are within it, whatever the rows, which all share the models. */
 static void noise_of_klom_is_that_of_models_dealt_anew(void **state)
 {
-    enum { MODELS = 20, WIDE = 60, TRIALS = 40 };
+    enum { MODELS = 20, WIDE = 8, TRIALS = 40 };
     static float p[MODELS * WIDE], floor[MODELS * WIDE], q[MODELS * WIDE];
     static double of_p[WIDE], of_floor[WIDE];
     const size_t sizes[] = {WIDE / 2, 0, WIDE / 2};
