@@ -117,7 +117,7 @@ DKVB_INIT_FUNCTION(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT)
 /**
  * Fit a head.
  *
- * Beside it `dim`² doubles are needed, and of logistic 25 times its weights.
+ * Beside it 2 `dim`² doubles are needed (3 while rows are removed), and of logistic 25 times its weights.
  *
  * @param[out] out   owned by the caller: dkvb_reference_free(). NULL on failure.
  * @param      rows  at least one row of each of two classes.
