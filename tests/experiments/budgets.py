@@ -51,7 +51,9 @@ def measure(options):
                for what in ("forget accuracy", "others, change", "loss of the worst other class")]
     table = Table("budgets", ["data", "pairs masked", *columns], digits=3,
                   note="Units are classes and seeds; test rows. No limit or guard plays a part. A method takes no pair "
-                       "without a score, so the last budgets of `values` are alike.")
+                       "without a score, so the last budgets of `values` are alike. Codes are 32 keys deep: where a mask takes "
+                       "all of them in a codebook, the codebook says nothing of the row, which the last budgets of "
+                       "`activations` do in most codebooks, while a search would find a farther key.")
     for name in SETS:
         if not options.quick or name == "cifar10":
             one_set(options, name, table)
