@@ -106,8 +106,12 @@ def measure(options):
     table.bar("other half: others lose more", same["others"] - other["others"], "<=", 0)
     table.bar("other half: sections unlike never trained", len({s for unit in found[OTHER] for s in unit["differ"]}),
               "<=", 0)
-    table.note = (f"Means over {options.seeds} seeds, and {len(classes)} classes of cifar10 evenly spread; {len(half.y):,} "
-                  "rows to learn from. Exact forgets one class for each seed.")
+    if all(len(column(where, "others")) == len(column(SAME, "others")) for where in found):
+        for name, what in (("forgotten", "Forgotten class"), ("others", "Others, change")):
+            against = evidence.paired(column(OTHER, name), column(SAME, name))
+            table.note += f"{what}, the other half against the same rows: {against.text(4)}. "
+    table.note += (f"Means over {options.seeds} seeds, and {len(classes)} classes of cifar10 evenly spread; {len(half.y):,} "
+                   "rows to learn from. Exact forgets one class for each seed.")
     yield table
 
 
