@@ -11,9 +11,10 @@
 #include "dkvb/search.h"
 
 /* How somebody trains on a few rows: a few passes, all rows in one batch. A row moves another as far as the two share
- * keys, so fewer rows go farther: with this rate, divided by the rows of a class, values move about as much in all. */
-enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
-static const double RELEARN_RATE = 5000.0;
+ * keys, so fewer rows go farther: rates are divided by the rows of a class. Which of them brings most back depends on
+ * the shape of the model and on what its values say already, so whoever attacks tries them on rows of their own. */
+enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
+static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
 static const size_t fews[FEWS] = {10, 20, MOST_FEW}; /* rows of each class */
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
@@ -273,32 +274,85 @@ struct few {
     size_t count;
 };
 
-/* A copy of the subject goes on with a few rows, `per_class` of each class, and answers the test rows. */
-static dkvb_status go_on(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few, size_t per_class)
+/* A copy of the subject goes on with a few rows, `per_class` of each class. */
+static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct dkvb__subject *s, const struct few *few,
+                         size_t per_class, double rate)
 {
     dkvb_train_options o = DKVB_TRAIN_OPTIONS_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    dkvb_model *twin = NULL;
-    dkvb_status rc = dkvb__model_twin(&twin, s->model);
+    dkvb_status rc = dkvb__model_twin(twin, s->model);
 
     o.epochs = RELEARN_EPOCHS;
     o.batch = (uint32_t)(few->count < MOST_BATCH ? few->count : MOST_BATCH);
-    o.learning_rate = RELEARN_RATE / (double)per_class;
+    o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
     if (!rc) /* with the rate of a few rows values grow beyond float16 where many classes share a key */
-        rc = dkvb_model_set_values(twin, NULL, DKVB_DTYPE_F32);
+        rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
-        rc = dkvb_model_train(twin, few->codes, a->k, few->labels, few->count, &o, &run);
+        rc = dkvb_model_train(*twin, few->codes, a->k, few->labels, few->count, &o, &run);
+    return rc;
+}
+
+/* How well a model answers the attacker's own rows: the mean of its accuracies on those of the forgotten rows' classes
+ * and on all others, as for the constant. */
+static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
+{
+    size_t rows[2] = {0, 0}, right[2] = {0, 0};
+    dkvb_status rc = decode(a, model, s->coded->attacker, a->attackers);
+
+    for (size_t i = 0; !rc && i < a->attackers; i++) {
+        bool of_class = a->marks[a->attacker_y[i]];
+
+        rows[of_class]++;
+        right[of_class] +=
+            answer_of(a, s, a->logits + i * a->classes, s->coded->attacker + i * a->code, 0.0) == a->attacker_y[i];
+    }
+    *score = 0.0;
+    for (int kind = 0; kind < 2; kind++)
+        *score += rows[kind] ? (double)right[kind] / (double)rows[kind] : 0.0;
+    return rc;
+}
+
+/* The rate that brings most back, the gentlest of equals. */
+static dkvb_status choose_rate(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
+                               size_t per_class, double *rate)
+{
+    double best = -1.0;
+    dkvb_status rc = DKVB_OK;
+
+    for (int i = 0; !rc && i < RELEARN_RATES; i++) {
+        dkvb_model *twin = NULL;
+        double score = 0.0;
+
+        rc = go_on(a, &twin, s, few, per_class, relearn_rates[i]);
+        if (!rc)
+            rc = judge(a, twin, s, &score);
+        dkvb_model_free(twin);
+        if (rc || score <= best)
+            continue;
+        best = score;
+        *rate = relearn_rates[i];
+    }
+    return rc;
+}
+
+/* Go on at a rate and answer the test rows. */
+static dkvb_status relearn(struct dkvb__audit *a, const struct dkvb__subject *s, const struct few *few,
+                           size_t per_class, double rate)
+{
+    dkvb_model *twin = NULL;
+    dkvb_status rc = go_on(a, &twin, s, few, per_class, rate);
+
     if (!rc)
         rc = answer_tests(a, twin, s, 0.0);
     dkvb_model_free(twin);
     return rc;
 }
 
-/* The rows are the same for every subject: the draws depend on seeds alone. */
+/* The rows are the same for every subject: the draws depend on seeds alone. *rate: chosen on the first draw. */
 static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subject *s, int size, int draw,
-                                struct few *few)
+                                struct few *few, double *rate)
 {
     const struct dkvb__drawing d = {a->labels,  a->forgotten, a->n,
                                     a->classes, fews[size],   a->o.seed + 1 + (uint64_t)draw};
@@ -311,8 +365,10 @@ static dkvb_status relearn_once(struct dkvb__audit *a, const struct dkvb__subjec
         few->labels[few->count] = few->drawn[r];
         memcpy(few->codes + few->count++ * a->code, s->coded->all + r * a->code, a->code * sizeof *few->codes);
     }
+    if (!rc && draw == 0)
+        rc = choose_rate(a, s, few, fews[size], rate);
     if (!rc)
-        rc = go_on(a, s, few, fews[size]);
+        rc = relearn(a, s, few, fews[size], *rate);
     if (!rc)
         rc = add_right(a, s->who, DKVB_AUDIT_RELEARN_10_CLASS + 2 * (uint32_t)size, a->test_y, RELEARN_DRAWS);
     return rc ? rc : dkvb__audit_finish_step(a);
@@ -329,7 +385,11 @@ static dkvb_status measure_prototypes(struct dkvb__audit *a, const struct dkvb__
                                 .codes = s->coded->prototypes + at * a->code,
                                 .count = a->prototype_at[size + 1] - at};
 
-        rc = go_on(a, s, &few, dkvb__prototype_sizes[size]);
+        double rate = 0.0;
+
+        rc = choose_rate(a, s, &few, dkvb__prototype_sizes[size], &rate);
+        if (!rc)
+            rc = relearn(a, s, &few, dkvb__prototype_sizes[size], rate);
         if (!rc)
             rc = add_right(a, s->who, DKVB_AUDIT_PROTOTYPES_1_CLASS + 2 * size, a->test_y, 1);
         if (!rc)
@@ -344,12 +404,13 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
     struct few few = {.drawn = dkvb__alloc(a->mem, a->n, sizeof *few.drawn),
                       .labels = dkvb__alloc(a->mem, most, sizeof *few.labels),
                       .codes = dkvb__alloc(a->mem, most, a->code * sizeof *few.codes)};
+    double rate = 0.0;
     dkvb_status rc = few.drawn && few.labels && few.codes
                          ? DKVB_OK
                          : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows to relearn from", most);
 
     for (int i = 0; !rc && i < FEWS * RELEARN_DRAWS; i++)
-        rc = relearn_once(a, s, i / RELEARN_DRAWS, i % RELEARN_DRAWS, &few);
+        rc = relearn_once(a, s, i / RELEARN_DRAWS, i % RELEARN_DRAWS, &few, &rate);
     dkvb__free(a->mem, few.drawn);
     dkvb__free(a->mem, few.labels);
     dkvb__free_erased(a->mem, few.codes);
