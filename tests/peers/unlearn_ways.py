@@ -270,8 +270,10 @@ class SalUn:
         labels = head.y.clone()
         labels[task.forget] = (task.label + torch.randint(1, classes, (len(task.forget),))) % classes
         for number in range(1, head.passes + 1):
-            rows = torch.cat([some(head, task.retain, cost), task.forget])
-            descend(head, net, optimizer, rows, cost,
+            retained = some(head, task.retain, cost)
+            # Of the rows to be forgotten as large a share as of the others: a pass keeps the mixture of all rows.
+            share = torch.randperm(len(task.forget))[:len(task.forget) * len(retained) // len(task.retain)]
+            descend(head, net, optimizer, torch.cat([retained, task.forget[share]]), cost,
                     lambda out, part: functional.cross_entropy(out, labels[part]), keep=keep)
             yield Checkpoint(setting, number, net, cost)
 
