@@ -11,6 +11,7 @@
 #include "base/widen.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
+#include "bottleneck/train_record.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/fit.h"
 #include "dkvb/search.h"
@@ -25,7 +26,8 @@ enum {
     MOST_STEPS = 10000,     /* default budgets */
     MOST_CELLS = 100000000, /* of a grid */
     THOUSANDTHS = 1000,     /* of a cell, in progress */
-    SMALLEST_PART = 4096    /* the first default budget is this part of all pairs */
+    SMALLEST_PART = 4096,   /* the first default budget is this part of all pairs */
+    SUMS = 14               /* numbers of a fingerprint: sum_inputs() */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -416,6 +418,14 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
+/* What row i of the features is called. */
+static uint64_t feature_id(const struct sweep *s, size_t i)
+{
+    if (s->o.feature_names)
+        return dkvb__row_name_id(s->set->names.salt, s->o.feature_names[i]);
+    return s->o.feature_ids ? s->o.feature_ids[i] : i;
+}
+
 /* Place of every row of the features by its id. */
 static dkvb_status order_features(const struct sweep *s, struct dkvb__keyed **order)
 {
@@ -425,13 +435,8 @@ static dkvb_status order_features(const struct sweep *s, struct dkvb__keyed **or
     *order = items;
     if (!items)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t id = s->o.feature_ids ? s->o.feature_ids[i] : i;
-
-        if (s->o.feature_names)
-            id = dkvb__row_name_id(s->set->names.salt, s->o.feature_names[i]);
-        items[i] = (struct dkvb__keyed){id, i};
-    }
+    for (size_t i = 0; i < n; i++)
+        items[i] = (struct dkvb__keyed){feature_id(s, i), i};
     dkvb__sort_keyed(items, items + n, n);
     return DKVB_OK;
 }
@@ -757,29 +762,89 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
+/* How the codeset's keys were placed and its values trained. */
+struct recipe {
+    double decay, restart;
+    uint64_t seed, own_keys, sessions;
+    uint32_t method, passes, batch, rows_per_key, normalize, whiten;
+    uint32_t session[DKVB_CODESET_SESSIONS][2]; /* classes, and type of values */
+    unsigned char training[DKVB_CODESET_SESSIONS][DKVB__TRAINING_SIZE];
+};
+
+static void take_recipe(const dkvb_codeset *set, struct recipe *r)
+{
+    const dkvb_keyinit_options *k = &set->keyinit;
+
+    memset(r, 0, sizeof *r); /* padding too */
+    r->own_keys = set->own_keys;
+    r->sessions = set->sessions;
+    if (set->own_keys) {
+        r->decay = k->decay, r->restart = k->restart, r->seed = k->seed, r->method = k->method;
+        r->passes = k->passes, r->batch = k->batch, r->rows_per_key = k->rows_per_key;
+        r->normalize = k->normalize, r->whiten = k->whiten;
+    }
+    for (uint32_t i = 0; i < set->sessions; i++) {
+        r->session[i][0] = set->session[i].classes;
+        r->session[i][1] = set->session[i].values_dtype;
+        dkvb__train_options_pack(&set->session[i].training, r->training[i]);
+    }
+}
+
+/* Checksum of what a part has of its rows: features where it keeps them, since their codes may not be searched yet. */
+static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
+{
+    const struct dkvb__coderows *rows = &set->part[part];
+
+    return rows->features
+               ? dkvb__checksum(rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows))
+               : dkvb__checksum(rows->codes, rows->n * dkvb__coderows_code_size(set, rows) * sizeof *rows->codes);
+}
+
+/* Checksums and numbers of what is too large, or too scattered, to be hashed as it lies. */
+static dkvb_status sum_inputs(const struct sweep *s, uint64_t sums[SUMS])
+{
+    const dkvb_model *m = s->model;
+    size_t columns = m->codebooks->shape.input_dim, n = s->o.features ? s->o.feature_rows : 0, i = 0;
+    uint64_t *ids = dkvb__alloc(&s->mem, n, sizeof *ids);
+
+    if (!ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
+    for (size_t row = 0; row < n; row++)
+        ids[row] = feature_id(s, row);
+    sums[i++] = m->classes;
+    sums[i++] = m->top_k;
+    sums[i++] = m->values_dtype;
+    sums[i++] = dkvb__checksum(m->values, dkvb__pair_count(m) * m->classes * dkvb__value_size(m->values_dtype));
+    sums[i++] = s->set->part[DKVB_PART_HELD_OUT].k;
+    for (uint32_t part = 0; part < DKVB__PARTS; part++) {
+        sums[i++] = sum_part(s->set, part);
+        sums[i++] = s->set->part[part].features != NULL;
+    }
+    sums[i++] = s->o.test_x != NULL;
+    sums[i++] = s->o.test_x ? dkvb__checksum(s->o.test_x, s->o.test_n * columns * sizeof(float)) : 0;
+    sums[i++] = s->o.features != NULL;
+    sums[i++] = s->o.features ? dkvb__checksum(s->o.features, n * columns * sizeof(float)) : 0;
+    sums[i] = dkvb__checksum(ids, n * sizeof *ids);
+    dkvb__free_erased(&s->mem, ids);
+    return DKVB_OK;
+}
+
 /* Everything that cells follow from, in 32 bytes: another model, other codes, other options give others. */
 static dkvb_status fingerprint(const struct sweep *s, uint8_t sum[DKVB__SWEEP_FINGERPRINT])
 {
     enum { NUMBERS = 12, PIECES = 16 };
     const dkvb_model *m = s->model;
     const struct dkvb__coderows *rows = s->set->part;
-    size_t words = dkvb__word_count(&m->codebooks->shape), columns = m->codebooks->shape.input_dim, count = 0;
-    uint64_t sums[] = {m->classes,
-                       m->top_k,
-                       m->values_dtype,
-                       dkvb__checksum(m->values, dkvb__pair_count(m) * m->classes * dkvb__value_size(m->values_dtype)),
-                       rows[1].k,
-                       s->o.test_x ? dkvb__checksum(s->o.test_x, s->o.test_n * columns * sizeof(float)) : 0,
-                       s->o.test_x != NULL,
-                       s->o.features ? dkvb__checksum(s->o.features, s->o.feature_rows * columns * sizeof(float)) : 0};
+    size_t words = dkvb__word_count(&m->codebooks->shape), count = 0;
+    uint64_t sums[SUMS];
+    struct recipe recipe;
     const int32_t *labels;
     size_t n = measured_labels(s, &labels);
     uint64_t *numbers = dkvb__alloc(&s->mem, s->count, NUMBERS * sizeof *numbers), *to = numbers;
     struct dkvb__piece pieces[PIECES];
+    dkvb_status rc = numbers ? sum_inputs(s, sums) : out_of_memory(s);
 
-    if (!numbers)
-        return out_of_memory(s);
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t i = 0; !rc && i < s->count; i++) {
         const dkvb_sweep_cell *c = &s->cells[i];
         const uint64_t described[NUMBERS] = {c->trained_anew, c->codebooks, c->keys,   c->key_dim, c->top_k,  c->label,
                                              c->train_seed,   c->strength,  c->method, c->seed,    c->budget, c->index};
@@ -787,7 +852,9 @@ static dkvb_status fingerprint(const struct sweep *s, uint8_t sum[DKVB__SWEEP_FI
         memcpy(to, described, sizeof described);
         to += NUMBERS;
     }
+    take_recipe(s->set, &recipe);
     pieces[count++] = (struct dkvb__piece){sums, sizeof sums};
+    pieces[count++] = (struct dkvb__piece){&recipe, sizeof recipe};
     pieces[count++] = (struct dkvb__piece){numbers, s->count * NUMBERS * sizeof *numbers};
     pieces[count++] = (struct dkvb__piece){m->codebooks->birth, sizeof m->codebooks->birth};
     pieces[count++] = (struct dkvb__piece){m->trained, sizeof m->trained};
@@ -800,9 +867,10 @@ static dkvb_status fingerprint(const struct sweep *s, uint8_t sum[DKVB__SWEEP_FI
         pieces[count++] = (struct dkvb__piece){rows[part].labels, rows[part].n * sizeof *rows[part].labels};
         pieces[count++] = (struct dkvb__piece){rows[part].sessions, rows[part].n * sizeof *rows[part].sessions};
     }
-    dkvb__sha256(sum, pieces, count);
+    if (!rc)
+        dkvb__sha256(sum, pieces, count);
     dkvb__free(&s->mem, numbers);
-    return DKVB_OK;
+    return rc;
 }
 
 /* Measure what is not known yet, cell after cell. */

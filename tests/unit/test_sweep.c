@@ -608,6 +608,91 @@ static void cells_of_another_sweep_are_refused(void **state)
     table_end(whole);
 }
 
+/* Leave cells of this sweep beside the table. */
+static void stop_early(dkvb_model *model, dkvb_codeset *set, dkvb_sweep_options o)
+{
+    unlink(partial);
+    heard_count = 0;
+    stop_after = 10;
+    assert_int_equal(dkvb_sweep_run(model, set, &o, NULL, NULL), DKVB_ECANCELLED);
+    heard_count = stop_after = 0;
+    assert_true(is_there(partial));
+}
+
+static void assert_other_sweep(dkvb_model *model, dkvb_codeset *set, dkvb_sweep_options o)
+{
+    heard_count = stop_after = 0;
+    assert_int_equal(dkvb_sweep_run(model, set, &o, NULL, NULL), DKVB_EMISMATCH);
+    assert_message("of another sweep");
+    assert_int_equal(heard_count, 0);
+}
+
+/* Keys are on other rows, so the same training part gives the same model, whatever is held out. */
+static void cells_measured_on_other_rows_are_refused(void **state)
+{
+    static float other[ROWS * DIM];
+    size_t size;
+    unsigned char *whole = whole_table(&size);
+    dkvb_model *model, *alike;
+    dkvb_codeset *set, *others;
+    const struct dkvb__coderows *held;
+    dkvb_sweep_options o = table_options();
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    held = &set->part[DKVB_PART_HELD_OUT];
+    memcpy(other, hard, sizeof other);
+    for (size_t i = 0; i < held->n; i++)
+        for (size_t j = 0; j < DIM; j++)
+            other[held->ids[i] * DIM + j] = hard[held->ids[i] * DIM + DIM - 1 - j];
+    plan_fit(&alike, &others, false, other, labels, NULL, ROWS);
+    assert_memory_equal(model->trained, alike->trained, sizeof model->trained);
+    stop_early(model, set, o);
+    assert_other_sweep(alike, others, o);
+    assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
+    dkvb_codeset_free(set);
+    dkvb_codeset_free(others);
+    dkvb_model_free(model);
+    dkvb_model_free(alike);
+    table_end(whole);
+}
+
+static void cells_of_models_trained_in_another_way_are_refused(void **state)
+{
+    static const dkvb_sweep_shape shapes[] = {{4, 12, 0, 0, 1}};
+    static uint64_t swapped[ROWS];
+    size_t size;
+    unsigned char *whole = whole_table(&size);
+    dkvb_sweep_options o = table_options(), other;
+
+    (void)state;
+    o.shapes = shapes;
+    o.shape_count = 1;
+    o.features = hard;
+    o.feature_rows = ROWS;
+    o.feature_columns = DIM;
+    stop_early(table_model, table_set, o);
+    for (size_t i = 0; i < ROWS; i++)
+        swapped[i] = ROWS - 1 - i;
+    other = o;
+    other.feature_ids = swapped;
+    assert_other_sweep(table_model, table_set, other);
+    other.feature_ids = NULL;
+    other.features = rows;
+    assert_other_sweep(table_model, table_set, other);
+    table_set->keyinit.rows_per_key++;
+    assert_other_sweep(table_model, table_set, o);
+    table_set->keyinit.rows_per_key--;
+    table_set->session->training.epochs++;
+    assert_other_sweep(table_model, table_set, o);
+    table_set->session->training.epochs--;
+    for (size_t i = 0; i < ROWS; i++)
+        swapped[i] = i; /* the same rows, called by what they were called without ids */
+    o.feature_ids = swapped;
+    assert_ok(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL));
+    table_end(whole);
+}
+
 static void assert_refused(dkvb_sweep_options o, dkvb_status status, const char *part)
 {
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), status);
@@ -787,6 +872,8 @@ int main(void)
         cmocka_unit_test(a_sweep_that_was_stopped_ends_with_the_bytes_of_one_that_was_not),
         cmocka_unit_test(a_file_that_was_cut_anywhere_is_gone_on_with),
         cmocka_unit_test(cells_of_another_sweep_are_refused),
+        cmocka_unit_test(cells_measured_on_other_rows_are_refused),
+        cmocka_unit_test(cells_of_models_trained_in_another_way_are_refused),
         cmocka_unit_test(options_that_cannot_be_are_named),
         cmocka_unit_test(progress_can_end_it),
         cmocka_unit_test(progress_never_goes_back),
