@@ -274,6 +274,37 @@ static void exact_cells_are_those_of_a_model_that_was_trained_without_the_class(
     dkvb_model_free(model);
 }
 
+static void a_mapped_model_is_swept_as_one_that_was_read(void **state)
+{
+    static const uint32_t strengths[] = {DKVB_STRENGTH_SUPPRESS, DKVB_STRENGTH_EXACT};
+    static dkvb_sweep_cell read_cells[MOST];
+    const char *path = temp_path("mapped.dkvb");
+    dkvb_model *model, *mapped;
+    dkvb_codeset *set;
+    dkvb_sweep_options o = wide();
+    size_t count;
+
+    (void)state;
+    plan_fit(&model, &set, true, hard, labels, NULL, ROWS);
+    o.strengths = strengths;
+    o.strength_count = 2;
+    assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
+    count = heard_count;
+    memcpy(read_cells, heard, count * sizeof *heard);
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(map_model(&mapped, path, NULL));
+    heard_count = 0;
+    assert_ok(dkvb_sweep_run(mapped, set, &o, NULL, NULL));
+    assert_int_equal(heard_count, count);
+    assert_memory_equal(heard, read_cells, count * sizeof *heard);
+    assert_int_equal(dkvb_model_replay(mapped, set, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);
+    assert_message("mapped");
+    dkvb_codeset_free(set);
+    dkvb_model_free(mapped);
+    dkvb_model_free(model);
+    unlink(path);
+}
+
 /* A fit of the training part with other settings, and the rows held out searched by its keys, by public calls. */
 static void shapes_are_models_trained_on_the_training_part(void **state)
 {
@@ -392,13 +423,20 @@ static void cells_that_the_caller_has_are_passed_over(void **state)
     assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
     count = heard_count;
     memcpy(whole, heard, count * sizeof *heard);
-    for (size_t skip = 0; skip <= count + 1; skip += 13) {
+    for (size_t skip = 0; skip <= count; skip = skip < count && skip + 13 > count ? count : skip + 13) {
+        dkvb_sweep_report report = DKVB_SWEEP_REPORT_INIT;
+
         o = wide();
         o.skip = skip;
-        assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
-        assert_int_equal(heard_count, skip < count ? count - skip : 0);
+        assert_ok(dkvb_sweep_run(model, set, &o, &report, NULL));
+        assert_int_equal(heard_count, count - skip);
+        assert_true(report.done == count && report.resumed == 0);
         assert_memory_equal(heard, whole + skip, heard_count * sizeof *heard);
     }
+    o = wide();
+    o.skip = count + 1;
+    assert_int_equal(dkvb_sweep_run(model, set, &o, NULL, NULL), DKVB_EINVAL);
+    assert_message("skip is 197, the grid has 196 cells");
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -705,7 +743,14 @@ static void options_that_cannot_be_are_named(void **state)
     static const uint64_t falling[] = {5, 4}, zero[] = {0}, twice[] = {1, 7, 1};
     static const uint32_t unknown[] = {9}, both[] = {1, 2, 1};
     static const dkvb_sweep_shape anew[] = {{0, 0, 0, 0, 1}};
+    static const dkvb_sweep_shape again[] = {{0, 0, 0, 0, 1}, {4, 0, 0, 0, 1}, {0, 0, 0, 0, 2}, {0, 48, 4, 2, 1}};
+    static const dkvb_sweep_shape keys[] = {{4, 12, 0, 0, 1}, {0, 4000, 0, 0, 1}};
+    static const dkvb_sweep_shape top_k[] = {{4, 12, 0, 0, 1}, {0, 16, 0, 17, 1}};
+    static const dkvb_sweep_shape key_dim[] = {{4, 12, 0, 0, 1}, {0, 0, 4097, 0, 1}};
+    static const uint32_t exact[] = {DKVB_STRENGTH_SUPPRESS, DKVB_STRENGTH_EXACT};
     static const char *const names[ROWS] = {"one"};
+    static uint64_t twice_called[ROWS];
+    uint32_t sessions;
     static int32_t wrong[ROWS];
     uint8_t none[CLASSES] = {0};
     size_t size;
@@ -729,12 +774,32 @@ static void options_that_cannot_be_are_named(void **state)
     REFUSE(DKVB_EINVAL, "steps is 0", o.budgets = NULL, o.steps = 0);
     REFUSE(DKVB_EINVAL, "skip and path", o.path = output, o.skip = 3);
     REFUSE(DKVB_EINVAL, "without labels", o.test_x = rows, o.test_n = 5);
-    REFUSE(DKVB_EINVAL, "called by numbers", o.features = hard, o.feature_rows = ROWS, o.feature_columns = DIM,
-           o.feature_names = names);
-    REFUSE(DKVB_EMISMATCH, "have 3 columns", o.features = rows, o.feature_rows = ROWS, o.feature_columns = 3);
+    REFUSE(DKVB_EINVAL, "without test rows", o.test_labels = labels);
+    REFUSE(DKVB_EINVAL, "without test rows", o.test_n = 5);
+    REFUSE(DKVB_EINVAL, "given without features", o.feature_ids = twice_called);
+    REFUSE(DKVB_EINVAL, "given without features", o.feature_names = names);
+    REFUSE(DKVB_EINVAL, "given without features", o.feature_rows = ROWS);
+    REFUSE(DKVB_EINVAL, "no shape is given", o.features = hard, o.feature_rows = ROWS, o.feature_columns = DIM);
+#define ANEW(list)                                                                                                     \
+    o.shapes = (list), o.shape_count = sizeof(list) / sizeof *(list), o.features = hard, o.feature_rows = ROWS,        \
+    o.feature_columns = DIM
+    REFUSE(DKVB_EINVAL, "called by numbers", ANEW(anew), o.feature_names = names);
+    REFUSE(DKVB_EMISMATCH, "have 3 columns", ANEW(anew), o.feature_columns = 3);
     REFUSE(DKVB_EINVAL, "features must be given", o.shapes = anew, o.shape_count = 1);
-    REFUSE(DKVB_ENOTFOUND, "none of 10 rows of features has it", o.shapes = anew, o.shape_count = 1, o.features = hard,
-           o.feature_rows = 10, o.feature_columns = DIM);
+    REFUSE(DKVB_ENOTFOUND, "none of 10 rows of features has it", ANEW(anew), o.feature_rows = 10);
+    REFUSE(DKVB_EINVAL, "row 1 of the features is called as a row before it, by id 0", ANEW(anew),
+           o.feature_ids = twice_called);
+    /* A second shape that cannot be trained is found before the first is. */
+    REFUSE(DKVB_EINVAL, "shape 3 is the same as shape 0", ANEW(again));
+    REFUSE(DKVB_EINVAL, "shape 1 has 4000 keys", ANEW(keys));
+    REFUSE(DKVB_EINVAL, "shape 1 selects 17 keys", ANEW(top_k));
+    REFUSE(DKVB_EINVAL, "shape 1: key_dim is 4097", ANEW(key_dim));
+    sessions = table_set->sessions;
+    table_set->sessions = 0;
+    REFUSE(DKVB_ESTATE, "other shapes cannot be trained", ANEW(anew));
+    REFUSE(DKVB_ESTATE, "values cannot be trained again", o.strengths = exact, o.strength_count = 2);
+    table_set->sessions = sessions;
+#undef ANEW
     REFUSE(DKVB_ENOTFOUND, "no class has rows", o.classes = none);
     wrong[3] = CLASSES;
     REFUSE(DKVB_EINVAL, "test row 3 has label 4", o.test_x = rows, o.test_labels = wrong, o.test_n = ROWS);
@@ -839,11 +904,13 @@ static void each_allocation_may_fail(void **state)
             o.classes = classes;
             o.path = output;
             o.restart = 1;
-            o.shapes = anew ? shapes : NULL;
-            o.shape_count = 1;
-            o.features = hard;
-            o.feature_rows = ROWS;
-            o.feature_columns = DIM;
+            if (anew) {
+                o.shapes = shapes;
+                o.shape_count = 1;
+                o.features = hard;
+                o.feature_rows = ROWS;
+                o.feature_columns = DIM;
+            }
             usual = table_model->mem; /* what a sweep takes and gives back is the model's allocator's */
             table_model->mem = a;
             rc = dkvb_sweep_run(table_model, table_set, &o, NULL, &run);
@@ -866,6 +933,7 @@ int main(void)
         cmocka_unit_test(classes_that_were_forgotten_earlier_count_for_nobody),
         cmocka_unit_test(test_rows_take_the_place_of_rows_held_out),
         cmocka_unit_test(exact_cells_are_those_of_a_model_that_was_trained_without_the_class),
+        cmocka_unit_test(a_mapped_model_is_swept_as_one_that_was_read),
         cmocka_unit_test(shapes_are_models_trained_on_the_training_part),
         cmocka_unit_test(default_budgets_go_in_equal_ratios_to_all_pairs),
         cmocka_unit_test(cells_that_the_caller_has_are_passed_over),
