@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
+#include "fit/sweep.h"
 #include "plan_fixture.h"
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
@@ -576,6 +578,9 @@ static void a_file_that_was_cut_anywhere_is_gone_on_with(void **state)
 
 static void cells_of_another_sweep_are_refused(void **state)
 {
+    static const char *const firsts[] = {
+        "dkvb sweep 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef and more\n0 1 2\n",
+        "dkvb sweep 10 01", "dkvb sweep 1 not hexadecimal", "dkvb swept"};
     static const uint64_t other_budgets[] = {1, 2, 6};
     size_t size;
     unsigned char *whole = whole_table(&size);
@@ -630,6 +635,16 @@ static void cells_of_another_sweep_are_refused(void **state)
     o.budgets = NULL;
     assert_ok(dkvb_sweep_run(table_model, table_set, &o, &report, NULL));
     assert_true(report.resumed == 0 && !is_there(partial));
+    /* Cells of another version, and a first line that is not the begin of this sweep's, are left to who wrote them. */
+    for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
+        write_file(partial, firsts[i], strlen(firsts[i]));
+        o = table_options();
+        assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_EMISMATCH : DKVB_EFORMAT);
+        assert_message(i < 2 ? "cells of another version" : i < 3 ? "of another sweep" : "move it");
+        assert_same_file(partial, (const unsigned char *)firsts[i], strlen(firsts[i]));
+        o.restart = 1;
+        assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_OK : DKVB_EFORMAT);
+    }
     /* What is no file of cells is not written over. */
     write_file(partial, "a letter to somebody", 20);
     o = table_options();
@@ -728,6 +743,70 @@ static void cells_of_models_trained_in_another_way_are_refused(void **state)
         swapped[i] = i; /* the same rows, called by what they were called without ids */
     o.feature_ids = swapped;
     assert_ok(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL));
+    table_end(whole);
+}
+
+/* 32 cells of one class, whose `pairs` are 0 and 32,000,000 in turn, so that each deviates from the mean by 16,000,000:
+ * half the width of the interval is t(.975, 31) * 16,000,000 / sqrt(31). */
+static void the_interval_is_that_of_students_t(void **state)
+{
+    static dkvb_sweep_cell cells[32];
+    size_t size;
+    unsigned char *whole = whole_table(&size), *text;
+    char *line;
+    double low = 0.0, wanted = 16e6 - 2.0395134463964077 * 16e6 / sqrt(31.0);
+
+    (void)state;
+    for (size_t i = 0; i < 32; i++)
+        cells[i] = (dkvb_sweep_cell){.index = i,
+                                     .cells = 32,
+                                     .strength = DKVB_STRENGTH_SUPPRESS,
+                                     .method = DKVB_METHOD_EXAMPLES,
+                                     .seed = i,
+                                     .budget = 5,
+                                     .pairs = i % 2 * 32000000};
+    assert_ok(dkvb__sweep_write_table(output, table_model, cells, 32, "test"));
+    text = read_file(output, &size);
+    text = realloc(text, size + 1);
+    text[size] = 0;
+    line = strstr((char *)text, "\nlow,32,");
+    assert_non_null(line);
+    for (int field = 0; field < 13; field++)
+        line = strchr(line, ',') + 1;
+    low = strtod(line, NULL);
+    assert_true(fabs(low - wanted) < 16e6 / sqrt(31.0) * 2e-7);
+    free(text);
+    table_end(whole);
+}
+
+/* Counted in processor time: cells times groups would be 3.6e9 comparisons for each of nine passes. */
+static void means_take_time_in_proportion_to_cells(void **state)
+{
+    enum { BUDGETS = 30000, CELLS = CLASSES * BUDGETS };
+    dkvb_sweep_cell *cells = calloc(CELLS, sizeof *cells);
+    size_t size, lines = 0;
+    unsigned char *whole = whole_table(&size), *text;
+    clock_t began;
+
+    (void)state;
+    assert_non_null(cells);
+    for (size_t i = 0; i < CELLS; i++)
+        cells[i] = (dkvb_sweep_cell){.index = i,
+                                     .cells = CELLS,
+                                     .strength = DKVB_STRENGTH_SUPPRESS,
+                                     .method = DKVB_METHOD_VALUES,
+                                     .label = (uint32_t)(i / BUDGETS),
+                                     .budget = i % BUDGETS + 1,
+                                     .pairs = i};
+    began = clock();
+    assert_ok(dkvb__sweep_write_table(output, table_model, cells, CELLS, "test"));
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 10.0);
+    text = read_file(output, &size);
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    assert_int_equal(lines, 1 + CELLS + 3 * BUDGETS);
+    free(text);
+    free(cells);
     table_end(whole);
 }
 
@@ -942,6 +1021,8 @@ int main(void)
         cmocka_unit_test(cells_of_another_sweep_are_refused),
         cmocka_unit_test(cells_measured_on_other_rows_are_refused),
         cmocka_unit_test(cells_of_models_trained_in_another_way_are_refused),
+        cmocka_unit_test(the_interval_is_that_of_students_t),
+        cmocka_unit_test(means_take_time_in_proportion_to_cells),
         cmocka_unit_test(options_that_cannot_be_are_named),
         cmocka_unit_test(progress_can_end_it),
         cmocka_unit_test(progress_never_goes_back),
