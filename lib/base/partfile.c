@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/status.h"
+
+static const double SYNC_EACH = 1.0; /* seconds: what a power cut costs at most */
 
 static dkvb_status check_ours(const char *path, const char *what, int fd)
 {
@@ -80,4 +84,58 @@ dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, boo
             return rc;
     }
     return dkvb__fail(DKVB_EIO, "%.300s: was another file at each of %d looks, so it cannot be locked", path, TRIES);
+}
+
+dkvb_status dkvb__partfile_put(int fd, const char *path, uint64_t offset, const void *from, size_t size)
+{
+    for (const char *at = from; size > 0;) {
+        ssize_t n = pwrite(fd, at, size, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dkvb__fail_errno(path, "write");
+        at += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *to, size_t size, size_t *got)
+{
+    char *at = to;
+
+    *got = 0;
+    memset(to, 0, size);
+    while (*got < size) {
+        ssize_t n = pread(fd, at + *got, size - *got, (off_t)(offset + *got));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dkvb__fail_errno(path, "read");
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__partfile_sync(int fd, const char *path)
+{
+    return fdatasync(fd) == 0 ? DKVB_OK : dkvb__fail_errno(path, "write");
+}
+
+double dkvb__partfile_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double dkvb__partfile_next_sync(void)
+{
+    return dkvb__partfile_now() + SYNC_EACH;
 }

@@ -2,6 +2,8 @@
 #define DKVB_BASE_PARTFILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "dkvb/status.h"
 
@@ -15,5 +17,18 @@
  * *created: by this call. *fd is -1 after a failure. DKVB_ESTATE where another process is at work on it, DKVB_EIO where
  * somebody else put it there. */
 dkvb_status dkvb__partfile_open(const char *path, const char *what, int *fd, bool *created);
+
+/* Write bytes at an offset. */
+dkvb_status dkvb__partfile_put(int fd, const char *path, uint64_t offset, const void *from, size_t size);
+
+/* Read the bytes at an offset that the file has, *got of `size`; the others become 0. */
+dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *to, size_t size, size_t *got);
+
+/* What was written is on the disk, and stays there after a power cut. */
+dkvb_status dkvb__partfile_sync(int fd, const char *path);
+
+/* Seconds of a clock that only goes forward, now; and when a file that is synced now should be synced again. */
+double dkvb__partfile_now(void);
+double dkvb__partfile_next_sync(void);
 
 #endif

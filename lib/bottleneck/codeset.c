@@ -453,6 +453,25 @@ dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *c
                       cb->shape.codebooks, cb->shape.keys, cb->birth[0], cb->birth[1], cb->birth[2], cb->birth[3]);
 }
 
+dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys)
+{
+    uint32_t k = set->part[DKVB_PART_TRAINING].k;
+    dkvb_status rc = other_keys ? DKVB_OK : dkvb__codeset_check(set, model->codebooks);
+
+    for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
+        const struct dkvb__coderows *rows = &set->part[part];
+
+        for (size_t i = 0; !rc && i < rows->n; i++)
+            if (rows->labels[i] >= 0 && (uint32_t)rows->labels[i] >= model->classes)
+                rc = dkvb__fail(DKVB_EMISMATCH,
+                                "the row of the codes with id %llu has label %d, the classes of the model are 0 to %u",
+                                (unsigned long long)rows->ids[i], rows->labels[i], model->classes - 1);
+    }
+    if (!rc && k != model->top_k)
+        rc = dkvb__fail(DKVB_EMISMATCH, "the codes have k = %u, the model selects %u", k, model->top_k);
+    return rc;
+}
+
 /* Index of an id among ascending ones, or n. */
 static size_t find(const uint64_t *ids, size_t n, uint64_t id)
 {
@@ -472,6 +491,46 @@ static size_t find(const uint64_t *ids, size_t n, uint64_t id)
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id)
 {
     return find(rows->ids, rows->n, id);
+}
+
+uint64_t dkvb__codeset_given_id(const dkvb_codeset *set, const struct dkvb__given *given, size_t i)
+{
+    if (given->names)
+        return dkvb__row_name_id(set->names.salt, given->names[i]);
+    return given->ids ? given->ids[i] : i;
+}
+
+size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id)
+{
+    const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING];
+    size_t at = dkvb__coderows_find(training, id);
+
+    return at < training->n ? at : at + dkvb__coderows_find(&set->part[DKVB_PART_HELD_OUT], id);
+}
+
+dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb__given *given, size_t *places,
+                                      size_t *known, size_t *missing, const dkvb_allocator *mem)
+{
+    size_t all = set->part[DKVB_PART_TRAINING].n + set->part[DKVB_PART_HELD_OUT].n;
+    uint8_t *seen = dkvb__alloc0(mem, all, 1);
+    dkvb_status rc = seen ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
+
+    *known = *missing = 0;
+    for (size_t i = 0; !rc && i < given->n; i++) {
+        uint64_t id = dkvb__codeset_given_id(set, given, i);
+
+        places[i] = dkvb__codeset_place(set, id);
+        if (places[i] == all)
+            continue;
+        if (seen[places[i]]++)
+            rc = dkvb__fail(DKVB_EINVAL, "row %zu of the features is called as a row before it, by id %llu", i,
+                            (unsigned long long)id);
+        ++*known;
+    }
+    while (!rc && *missing < all && seen[*missing])
+        ++*missing;
+    dkvb__free_erased(mem, seen);
+    return rc;
 }
 
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id)

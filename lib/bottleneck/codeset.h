@@ -80,12 +80,34 @@ dkvb_status dkvb__codeset_check_part(uint32_t part);
 /* DKVB_EMISMATCH unless the codeset belongs to these codebooks, by birth id. */
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
+/* The same, and unless labels are classes of the model and codes have as many keys as it selects. `other_keys`: keys
+ * may be others. */
+dkvb_status dkvb__codeset_check_model(const dkvb_codeset *set, const dkvb_model *model, bool other_keys);
+
 /* Say that the keys were placed on these very rows, and how; all of the options but `allocator`. NULL: on others. */
 dkvb_status dkvb__codeset_set_keyinit(dkvb_codeset *set, const dkvb_keyinit_options *opts);
 
 /* Index of the row with this id, or n. */
 size_t dkvb__codeset_find(const dkvb_codeset_rows *rows, uint64_t id);
 size_t dkvb__coderows_find(const struct dkvb__coderows *rows, uint64_t id);
+
+/* Rows that a caller gives once more, called as in training: by ids, by names, or by their numbers (both NULL). */
+struct dkvb__given {
+    size_t n;
+    const uint64_t *ids;
+    const char *const *names;
+};
+
+/* The id of given row i. */
+uint64_t dkvb__codeset_given_id(const dkvb_codeset *set, const struct dkvb__given *given, size_t i);
+
+/* Place of a row by its id among those of the training part and then those held out; their number if neither has it. */
+size_t dkvb__codeset_place(const dkvb_codeset *set, uint64_t id);
+
+/* places: [given->n], that of each given row. *known: how many rows of the codeset are given; *missing: the first place
+ * that is not. DKVB_EINVAL names a row of the codeset that is given twice. */
+dkvb_status dkvb__codeset_place_given(const dkvb_codeset *set, const struct dkvb__given *given, size_t *places,
+                                      size_t *known, size_t *missing, const dkvb_allocator *mem);
 
 /* Whether either part has a row with this id. */
 bool dkvb__codeset_has(const dkvb_codeset *set, uint64_t id);

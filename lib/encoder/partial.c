@@ -1,12 +1,9 @@
 #include "encoder/partial.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -16,7 +13,6 @@
 #include "data/stored.h"
 #include "dkvb/encoder.h"
 
-static const double SYNC_EACH = 1.0;     /* seconds: what a power cut costs at most */
 static const double WORTH_KEEPING = 5.0; /* seconds of work that a failure does not throw away */
 
 /* As it lies in the file; every machine that the library runs on is little-endian. */
@@ -31,14 +27,6 @@ struct header {
 static const char magic[8] = "DKVBPART";
 
 enum { VERSION = 1, ROW_ALIGNMENT = 64 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* Tells a header that was cut from a whole one. */
 static uint64_t checksum(const struct header *h)
@@ -65,60 +53,18 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-static dkvb_status put(const struct dkvb__partial *p, uint64_t offset, const void *from, size_t size)
-{
-    for (const char *at = from; size > 0;) {
-        ssize_t put = pwrite(p->fd, at, size, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return dkvb__fail_errno(p->path, "write");
-        at += put;
-        offset += (uint64_t)put;
-        size -= (size_t)put;
-    }
-    return DKVB_OK;
-}
-
-/* Bytes that the file has, up to `size`; the others become 0. */
-static dkvb_status get(const struct dkvb__partial *p, uint64_t offset, void *to, size_t size, size_t *got)
-{
-    char *at = to;
-
-    *got = 0;
-    memset(to, 0, size);
-    while (*got < size) {
-        ssize_t n = pread(p->fd, at + *got, size - *got, (off_t)(offset + *got));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return dkvb__fail_errno(p->path, "read");
-        if (n == 0)
-            break;
-        *got += (size_t)n;
-    }
-    return DKVB_OK;
-}
-
-static dkvb_status sync_data(const struct dkvb__partial *p)
-{
-    return fdatasync(p->fd) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "write");
-}
-
 /* Write a file without rows. If that fails there is nothing in it to go on with, and it is removed, unless it still has
  * the rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);
     bool empty = p->created || ftruncate(p->fd, 0) == 0;
-    dkvb_status rc = empty ? put(p, 0, &h, sizeof h) : dkvb__fail_errno(p->path, "empty");
+    dkvb_status rc = empty ? dkvb__partfile_put(p->fd, p->path, 0, &h, sizeof h) : dkvb__fail_errno(p->path, "empty");
 
     if (!rc && ftruncate(p->fd, (off_t)p->rows_at) != 0)
         rc = dkvb__fail_errno(p->path, "make room in");
     if (!rc)
-        rc = sync_data(p);
+        rc = dkvb__partfile_sync(p->fd, p->path);
     if (rc && empty)
         unlink(p->path);
     return rc;
@@ -159,7 +105,8 @@ static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
     for (uint64_t i = 0; i < at; i++)
         p->rows += p->marks[i] == DKVB__PARTIAL_ROW;
     memset(p->marks + at, 0, (size_t)(p->key.pictures - at));
-    return put(p, sizeof(struct header) + at, p->marks + at, (size_t)(p->key.pictures - at));
+    return dkvb__partfile_put(p->fd, p->path, sizeof(struct header) + at, p->marks + at,
+                              (size_t)(p->key.pictures - at));
 }
 
 static dkvb_status go_on(struct dkvb__partial *p)
@@ -169,17 +116,17 @@ static dkvb_status go_on(struct dkvb__partial *p)
     dkvb_status rc = fstat(p->fd, &st) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "read");
 
     if (!rc)
-        rc = get(p, sizeof(struct header), p->marks, (size_t)p->key.pictures, &got);
+        rc = dkvb__partfile_get(p->fd, p->path, sizeof(struct header), p->marks, (size_t)p->key.pictures, &got);
     if (!rc)
         rc = take_marks(p, (uint64_t)st.st_size);
-    return rc ? rc : sync_data(p);
+    return rc ? rc : dkvb__partfile_sync(p->fd, p->path);
 }
 
 static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
 {
     struct header h;
     size_t got;
-    dkvb_status rc = get(p, 0, &h, sizeof h, &got);
+    dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, &h, sizeof h, &got);
 
     if (rc)
         return rc;
@@ -199,7 +146,7 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
     size_t size = strlen(output) + sizeof ".part";
     dkvb_status rc;
 
-    *p = (struct dkvb__partial){.mem = mem, .key = *key, .fd = -1, .room = room, .began = now()};
+    *p = (struct dkvb__partial){.mem = mem, .key = *key, .fd = -1, .room = room, .began = dkvb__partfile_now()};
     p->row_size = key->columns * dkvb__dtype_size(key->dtype);
     p->rows_at = (marks_end + ROW_ALIGNMENT - 1) / ROW_ALIGNMENT * ROW_ALIGNMENT;
     p->path = dkvb__alloc(mem, size, 1);
@@ -223,13 +170,14 @@ dkvb_status dkvb__partial_open(struct dkvb__partial *p, const char *output, cons
 /* Rows first, then the marks that tell of them. */
 static dkvb_status mark(struct dkvb__partial *p)
 {
-    dkvb_status rc = sync_data(p);
+    dkvb_status rc = dkvb__partfile_sync(p->fd, p->path);
 
     if (!rc)
-        rc = put(p, sizeof(struct header) + p->marked, p->marks + p->marked, (size_t)(p->done - p->marked));
+        rc = dkvb__partfile_put(p->fd, p->path, sizeof(struct header) + p->marked, p->marks + p->marked,
+                                (size_t)(p->done - p->marked));
     if (!rc)
         p->marked = p->done;
-    p->sync_due = now() + SYNC_EACH;
+    p->sync_due = dkvb__partfile_next_sync();
     return rc;
 }
 
@@ -240,7 +188,8 @@ static dkvb_status add_run(struct dkvb__partial *p, const float *x, size_t n)
 
     if (p->half)
         dkvb__half_from_floats(p->half, x, n * p->key.columns);
-    rc = put(p, p->rows_at + p->rows * p->row_size, p->half ? (const void *)p->half : x, n * p->row_size);
+    rc = dkvb__partfile_put(p->fd, p->path, p->rows_at + p->rows * p->row_size, p->half ? (const void *)p->half : x,
+                            n * p->row_size);
     p->rows += rc ? 0 : n;
     return rc;
 }
@@ -257,7 +206,7 @@ dkvb_status dkvb__partial_add(struct dkvb__partial *p, const float *x, const uin
     }
     for (size_t i = 0; i < n && !rc; i++)
         p->marks[p->done++] = readable[i] ? DKVB__PARTIAL_ROW : DKVB__PARTIAL_UNREADABLE;
-    return !rc && now() >= p->sync_due ? mark(p) : rc;
+    return !rc && dkvb__partfile_now() >= p->sync_due ? mark(p) : rc;
 }
 
 dkvb_status dkvb__partial_map(struct dkvb__partial *p, const void **rows)
@@ -275,7 +224,7 @@ dkvb_status dkvb__partial_map(struct dkvb__partial *p, const void **rows)
 /* A call that was interrupted is made again; one that failed may be, if it had been long at work. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {
-    return p->done > 0 && (interrupted || p->resumed > 0 || now() - p->began >= WORTH_KEEPING);
+    return p->done > 0 && (interrupted || p->resumed > 0 || dkvb__partfile_now() - p->began >= WORTH_KEEPING);
 }
 
 dkvb_status dkvb__partial_end(struct dkvb__partial *p, dkvb_status rc, bool interrupted, uint64_t *kept)

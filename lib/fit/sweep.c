@@ -1,6 +1,7 @@
 /* A sweep: every class, method, budget, seed and shape of a grid, measured cell by cell (include/dkvb/sweep.h). */
 #include "fit/sweep.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,6 +12,7 @@
 #include "base/widen.h"
 #include "bottleneck/codes.h"
 #include "bottleneck/codeset.h"
+#include "bottleneck/train_record.h"
 #include "bottleneck/value_types.h"
 #include "dkvb/fit.h"
 #include "dkvb/search.h"
@@ -25,7 +27,8 @@ enum {
     MOST_STEPS = 10000,     /* default budgets */
     MOST_CELLS = 100000000, /* of a grid */
     THOUSANDTHS = 1000,     /* of a cell, in progress */
-    SMALLEST_PART = 4096    /* the first default budget is this part of all pairs */
+    SMALLEST_PART = 4096,   /* the first default budget is this part of all pairs */
+    SUMS = 14               /* numbers of a fingerprint: sum_inputs() */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -53,7 +56,9 @@ struct sweep {
     uint64_t *steps;        /* [o.steps], the default budgets of one list */
     dkvb_sweep_cell *cells; /* [count], described before any is measured */
     size_t count, room;
-    uint64_t *cell_shape; /* [count], index of the shape */
+    uint64_t *cell_shape;     /* [count], index of the shape */
+    dkvb_sweep_shape *shapes; /* [o.shape_count], without zeros; o.shapes */
+    size_t *places;           /* [o.feature_rows], among the rows of the codeset: dkvb__codeset_place() */
     struct subject subject;
     /* Scratch of a run of cells. */
     uint32_t *rank;             /* [C][K] */
@@ -130,6 +135,11 @@ static dkvb_status check_options(struct sweep *s)
     if (o->skip > 0 && o->path)
         return dkvb__fail(DKVB_EINVAL, "sweep: skip and path are given, but the file beside the table says which cells "
                                        "are there");
+    if (!o->features && (o->feature_ids || o->feature_names || o->feature_rows))
+        return dkvb__fail(DKVB_EINVAL, "sweep: ids, names or a number of features are given without features");
+    if (o->features && !o->shapes)
+        return dkvb__fail(DKVB_EINVAL, "sweep: features are what models of other shapes learn from, and no shape is "
+                                       "given");
     if (o->feature_names && (o->feature_ids || !s->set->names.salted))
         return dkvb__fail(DKVB_EINVAL, "sweep: features have names, and %s",
                           o->feature_ids ? "ids as well: only one can say what the rows are called"
@@ -139,6 +149,8 @@ static dkvb_status check_options(struct sweep *s)
         return rc;
     if (o->test_x && !o->test_labels)
         return dkvb__fail(DKVB_EINVAL, "sweep: test rows are given without labels");
+    if (!o->test_x && (o->test_labels || o->test_n))
+        return dkvb__fail(DKVB_EINVAL, "sweep: labels or a number of test rows are given without test rows");
     if (o->features && o->feature_columns != s->model->codebooks->shape.input_dim)
         return dkvb__fail(DKVB_EMISMATCH, "sweep: features have %zu columns, the model takes %u", o->feature_columns,
                           s->model->codebooks->shape.input_dim);
@@ -148,26 +160,6 @@ static dkvb_status check_options(struct sweep *s)
                               o->test_labels[i], s->model->classes - 1);
     rc = check_words(s);
     return rc ? rc : check_once("seed", o->seeds, o->seed_count);
-}
-
-/* The codeset is what the model was trained on, as far as its shape tells. */
-static dkvb_status check_set(const struct sweep *s)
-{
-    dkvb_status rc = dkvb__codeset_check(s->set, s->model->codebooks);
-
-    if (!rc && s->set->part[DKVB_PART_TRAINING].k != s->model->top_k)
-        rc = dkvb__fail(DKVB_EMISMATCH, "the codes have k = %u, the model selects %u",
-                        s->set->part[DKVB_PART_TRAINING].k, s->model->top_k);
-    for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
-        const struct dkvb__coderows *rows = &s->set->part[part];
-
-        for (size_t i = 0; !rc && i < rows->n; i++)
-            if (rows->labels[i] >= (int64_t)s->model->classes)
-                rc = dkvb__fail(DKVB_EMISMATCH,
-                                "the row of the codes with id %llu has label %d, the classes of the model are 0 to %u",
-                                (unsigned long long)rows->ids[i], rows->labels[i], s->model->classes - 1);
-    }
-    return rc;
 }
 
 /* Labels of the rows that are measured on. */
@@ -263,6 +255,128 @@ static const uint64_t *budgets_of(const struct sweep *s, uint32_t method, uint64
     return default_budgets(s, 1, most, count);
 }
 
+/* DKVB_EINVAL unless a model of shape i, without zeros, can be trained. */
+static dkvb_status check_shape(const struct sweep *s, size_t i)
+{
+    const dkvb_sweep_shape *shape = &s->shapes[i];
+    struct dkvb__shape sizes = {shape->codebooks, shape->keys, shape->key_dim, s->model->codebooks->shape.input_dim};
+    size_t rows = s->set->part[DKVB_PART_TRAINING].n;
+    char what[64];
+    dkvb_status rc;
+
+    snprintf(what, sizeof what, "sweep: shape %zu", i);
+    rc = dkvb__shape_check(&sizes, what);
+    if (!rc && shape->keys > rows)
+        rc = dkvb__fail(DKVB_EINVAL,
+                        "%s has %u keys in a codebook, which need as many rows to be placed on: the training part has "
+                        "%zu",
+                        what, shape->keys, rows);
+    if (!rc && shape->top_k > shape->keys)
+        rc = dkvb__fail(DKVB_EINVAL, "%s selects %u keys, and there are %u in a codebook", what, shape->top_k,
+                        shape->keys);
+    return rc;
+}
+
+static uint64_t sizes_of(const dkvb_sweep_shape *shape)
+{
+    return (uint64_t)shape->codebooks << 48 | (uint64_t)shape->keys << 32 | shape->key_dim << 16 | shape->top_k;
+}
+
+/* A model that is measured twice would count as two, and narrow the interval. Sizes of shapes were checked, so that
+ * each has 16 bits. */
+static dkvb_status check_shapes_differ(const struct sweep *s)
+{
+    size_t n = s->o.shape_count;
+    struct dkvb__keyed *order = dkvb__alloc(&s->mem, n, 2 * sizeof *order);
+    dkvb_status rc = order ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu shapes", n);
+
+    for (size_t i = 0; !rc && i < n; i++)
+        order[i] = (struct dkvb__keyed){s->shapes[i].seed, i};
+    if (!rc)
+        dkvb__sort_keyed(order, order + n, n);
+    for (size_t i = 0; !rc && i < n; i++)
+        order[i].key = sizes_of(&s->shapes[order[i].index]);
+    if (!rc)
+        dkvb__sort_keyed(order, order + n, n);
+    for (size_t i = 1; !rc && i < n; i++)
+        if (order[i].key == order[i - 1].key && s->shapes[order[i].index].seed == s->shapes[order[i - 1].index].seed)
+            rc = dkvb__fail(DKVB_EINVAL, "sweep: shape %zu is the same as shape %zu, with every size and the seed",
+                            order[i].index, order[i - 1].index);
+    dkvb__free(&s->mem, order);
+    return rc;
+}
+
+/* s->shapes: what is 0 is the model's own. */
+static dkvb_status settle_shapes(struct sweep *s)
+{
+    const struct dkvb__shape *own = &s->model->codebooks->shape;
+    dkvb_status rc = DKVB_OK;
+
+    s->shapes = dkvb__alloc(&s->mem, s->o.shape_count, sizeof *s->shapes);
+    if (!s->shapes)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu shapes", s->o.shape_count);
+    for (size_t i = 0; !rc && i < s->o.shape_count; i++) {
+        dkvb_sweep_shape *shape = &s->shapes[i];
+
+        *shape = s->o.shapes[i];
+        shape->codebooks = shape->codebooks ? shape->codebooks : own->codebooks;
+        shape->keys = shape->keys ? shape->keys : own->keys;
+        shape->key_dim = shape->key_dim ? shape->key_dim : own->key_dim;
+        shape->top_k = shape->top_k ? shape->top_k : s->model->top_k;
+        rc = check_shape(s, i);
+    }
+    s->o.shapes = s->shapes;
+    return rc ? rc : check_shapes_differ(s);
+}
+
+/* Models of shapes learn from features: those of the options, s->places, or the codeset's own. */
+static dkvb_status find_features(struct sweep *s)
+{
+    const struct dkvb__coderows *parts = s->set->part;
+    struct dkvb__given given = {s->o.feature_rows, s->o.feature_ids, s->o.feature_names};
+    size_t columns = s->model->codebooks->shape.input_dim, known, missing, needed = parts[DKVB_PART_TRAINING].n;
+    dkvb_status rc = DKVB_OK;
+
+    for (uint32_t part = 0; !s->o.features && !rc && part < (s->o.test_x ? 1 : DKVB__PARTS); part++)
+        if (!parts[part].features)
+            rc = dkvb__fail(DKVB_EINVAL, "sweep: a model of another shape learns from features, and the codeset keeps "
+                                         "only codes of its rows: features must be given");
+        else if (parts[part].columns != columns)
+            rc = dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %u columns, the model takes %zu",
+                            parts[part].columns, columns);
+    if (rc || !s->o.features)
+        return rc;
+    s->places = dkvb__alloc(&s->mem, given.n, sizeof *s->places);
+    if (!s->places)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the places of %zu rows", given.n);
+    rc = dkvb__codeset_place_given(s->set, &given, s->places, &known, &missing, &s->mem);
+    needed += s->o.test_x ? 0 : parts[DKVB_PART_HELD_OUT].n; /* which test rows take the place of */
+    if (!rc && missing < needed) {
+        const struct dkvb__coderows *part = missing < parts->n ? parts : parts + 1;
+
+        rc = dkvb__fail(DKVB_ENOTFOUND,
+                        "sweep: the codeset has a row with id %llu, and none of %zu rows of features has it",
+                        (unsigned long long)part->ids[missing < parts->n ? missing : missing - parts->n], given.n);
+    }
+    return rc;
+}
+
+/* What cells would fail for after others were measured: the same command could never end. */
+static dkvb_status check_ahead(struct sweep *s)
+{
+    bool exact = false;
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; i < s->o.strength_count; i++)
+        exact = exact || s->o.strengths[i] == DKVB_STRENGTH_EXACT;
+    if ((s->o.shapes || exact) && s->set->sessions == 0)
+        return dkvb__fail(DKVB_ESTATE, "sweep: the codes record no session of training, so %s in the same way",
+                          s->o.shapes ? "other shapes cannot be trained" : "values cannot be trained again");
+    if (s->o.shapes)
+        rc = settle_shapes(s);
+    return !rc && s->o.shapes ? find_features(s) : rc;
+}
+
 /* One more cell; only counted before there is room. */
 static void add_cell(struct sweep *s, const dkvb_sweep_cell *cell, uint64_t shape)
 {
@@ -305,20 +419,22 @@ static void add_strength(struct sweep *s, dkvb_sweep_cell *cell, uint64_t shape)
 static void add_cells(struct sweep *s)
 {
     const struct dkvb__shape *own = &s->model->codebooks->shape;
+    uint64_t seed = s->set->sessions > 0 ? s->set->session[0].training.seed : 0;
+    const dkvb_sweep_shape as_it_is = {own->codebooks, own->keys, own->key_dim, s->model->top_k, seed};
     size_t shapes = s->o.shapes ? s->o.shape_count : 1;
 
     s->count = 0;
     for (size_t i = 0; i < shapes; i++) {
-        dkvb_sweep_shape shape = s->o.shapes ? s->o.shapes[i] : (dkvb_sweep_shape){0, 0, 0, 0, 0};
+        const dkvb_sweep_shape *shape = s->o.shapes ? &s->o.shapes[i] : &as_it_is;
         dkvb_sweep_cell cell;
 
         memset(&cell, 0, sizeof cell);
         cell.trained_anew = s->o.shapes != NULL;
-        cell.codebooks = shape.codebooks ? shape.codebooks : own->codebooks;
-        cell.keys = shape.keys ? shape.keys : own->keys;
-        cell.key_dim = shape.key_dim ? shape.key_dim : own->key_dim;
-        cell.top_k = shape.top_k ? shape.top_k : s->model->top_k;
-        cell.train_seed = s->o.shapes ? shape.seed : s->set->sessions > 0 ? s->set->session[0].training.seed : 0;
+        cell.codebooks = shape->codebooks;
+        cell.keys = shape->keys;
+        cell.key_dim = shape->key_dim;
+        cell.top_k = shape->top_k;
+        cell.train_seed = shape->seed;
         for (uint32_t l = 0; l < s->model->classes; l++)
             for (size_t j = 0; s->swept[l] && j < s->o.strength_count; j++) {
                 cell.label = l;
@@ -416,85 +532,22 @@ static void subject_free(struct sweep *s)
     *t = (struct subject){0};
 }
 
-/* Place of every row of the features by its id. */
-static dkvb_status order_features(const struct sweep *s, struct dkvb__keyed **order)
-{
-    size_t n = s->o.feature_rows;
-    struct dkvb__keyed *items = dkvb__alloc(&s->mem, n, 2 * sizeof *items);
-
-    *order = items;
-    if (!items)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t id = s->o.feature_ids ? s->o.feature_ids[i] : i;
-
-        if (s->o.feature_names)
-            id = dkvb__row_name_id(s->set->names.salt, s->o.feature_names[i]);
-        items[i] = (struct dkvb__keyed){id, i};
-    }
-    dkvb__sort_keyed(items, items + n, n);
-    return DKVB_OK;
-}
-
-/* The first place whose key is not below `id`. */
-static size_t find_key(const struct dkvb__keyed *items, size_t n, uint64_t id)
-{
-    size_t low = 0, high = n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (items[middle].key < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Features of a part, float[n][m], in the order of its rows: the codeset's own, or those of the options by id. */
 static dkvb_status gather_features(const struct sweep *s, uint32_t part, float **x)
 {
     const struct dkvb__coderows *rows = &s->set->part[part];
     size_t columns = s->model->codebooks->shape.input_dim, size = (size_t)dkvb__coderows_feature_size(rows);
-    struct dkvb__keyed *order = NULL;
-    dkvb_status rc = DKVB_OK;
+    size_t before = part == DKVB_PART_TRAINING ? 0 : s->set->part[DKVB_PART_TRAINING].n;
 
-    *x = NULL;
-    if (!s->o.features && !rows->features)
-        return dkvb__fail(DKVB_EINVAL,
-                          "sweep: a model of another shape learns from features, and the codeset keeps only "
-                          "codes of its rows: features must be given");
-    if (!s->o.features && rows->columns != columns)
-        return dkvb__fail(DKVB_EMISMATCH, "the codeset keeps features of %u columns, the model takes %zu",
-                          rows->columns, columns);
-    if (s->o.features)
-        rc = order_features(s, &order);
-    *x = rc ? NULL : dkvb__alloc(&s->mem, rows->n, columns * sizeof **x);
-    if (!rc && !*x)
-        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the features of %zu rows", rows->n);
-    for (size_t i = 0; !rc && i < rows->n; i++) {
-        size_t at;
-
-        if (!s->o.features) {
-            dkvb__widen(*x + i * columns, (const char *)rows->features + i * size, rows->dtype, columns);
-            continue;
-        }
-        at = find_key(order, s->o.feature_rows, rows->ids[i]);
-        if (at == s->o.feature_rows || order[at].key != rows->ids[i])
-            rc = dkvb__fail(DKVB_ENOTFOUND,
-                            "sweep: the codeset has a row with id %llu, and none of %zu rows of features "
-                            "has it",
-                            (unsigned long long)rows->ids[i], s->o.feature_rows);
-        else
-            memcpy(*x + i * columns, s->o.features + order[at].index * columns, columns * sizeof **x);
-    }
-    dkvb__free_erased(&s->mem, order);
-    if (rc) {
-        dkvb__free_erased(&s->mem, *x);
-        *x = NULL;
-    }
-    return rc;
+    *x = dkvb__alloc(&s->mem, rows->n, columns * sizeof **x);
+    if (!*x)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the features of %zu rows", rows->n);
+    for (size_t i = 0; !s->o.features && i < rows->n; i++)
+        dkvb__widen(*x + i * columns, (const char *)rows->features + i * size, rows->dtype, columns);
+    for (size_t i = 0; s->o.features && i < s->o.feature_rows; i++)
+        if (s->places[i] >= before && s->places[i] - before < rows->n)
+            memcpy(*x + (s->places[i] - before) * columns, s->o.features + i * columns, columns * sizeof **x);
+    return DKVB_OK;
 }
 
 /* Deep codes of the rows that are measured on, by the keys of the subject. */
@@ -541,9 +594,6 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     float *x = NULL;
     dkvb_status rc;
 
-    if (s->set->sessions == 0)
-        return dkvb__fail(DKVB_ESTATE, "sweep: the codes record no session of training, so other shapes cannot be "
-                                       "trained in the same way");
     if (s->set->own_keys)
         settings.keyinit = s->set->keyinit;
     settings.keyinit.codebooks = cell->codebooks;
@@ -707,18 +757,12 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
 {
     struct subject *t = &s->subject;
     struct dkvb__replay *replay = NULL;
-    size_t all = t->set->part[DKVB_PART_TRAINING].n + t->set->part[DKVB_PART_HELD_OUT].n, n = 0;
-    uint64_t *ids = dkvb__alloc(&s->mem, all, sizeof *ids);
-    dkvb_status rc = ids ? dkvb_codeset_search(t->set, t->model->codebooks, DKVB_PART_TRAINING, run)
-                         : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", all);
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    dkvb_status rc = dkvb_codeset_search(t->set, t->model->codebooks, DKVB_PART_TRAINING, run);
 
-    for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
-        const struct dkvb__coderows *rows = &t->set->part[part];
-
-        for (size_t i = 0; i < rows->n; i++)
-            if (rows->labels[i] == (int32_t)cell->label)
-                ids[n++] = rows->ids[i];
-    }
+    if (!rc)
+        rc = dkvb__replay_ids_of(t->set, s->marks, &ids, &n, &s->mem);
     if (!rc)
         rc = dkvb__replay_new(&replay, t->model, t->set, ids, n, run);
     if (!rc)
@@ -757,29 +801,90 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
+/* How the codeset's keys were placed and its values trained. */
+struct recipe {
+    double decay, restart;
+    uint64_t seed, own_keys, sessions;
+    uint32_t method, passes, batch, rows_per_key, normalize, whiten;
+    uint32_t session[DKVB_CODESET_SESSIONS][2]; /* classes, and type of values */
+    unsigned char training[DKVB_CODESET_SESSIONS][DKVB__TRAINING_SIZE];
+};
+
+static void take_recipe(const dkvb_codeset *set, struct recipe *r)
+{
+    const dkvb_keyinit_options *k = &set->keyinit;
+
+    memset(r, 0, sizeof *r); /* padding too */
+    r->own_keys = set->own_keys;
+    r->sessions = set->sessions;
+    if (set->own_keys) {
+        r->decay = k->decay, r->restart = k->restart, r->seed = k->seed, r->method = k->method;
+        r->passes = k->passes, r->batch = k->batch, r->rows_per_key = k->rows_per_key;
+        r->normalize = k->normalize, r->whiten = k->whiten;
+    }
+    for (uint32_t i = 0; i < set->sessions; i++) {
+        r->session[i][0] = set->session[i].classes;
+        r->session[i][1] = set->session[i].values_dtype;
+        dkvb__train_options_pack(&set->session[i].training, r->training[i]);
+    }
+}
+
+/* Checksum of what a part has of its rows: features where it keeps them, since their codes may not be searched yet. */
+static uint64_t sum_part(const dkvb_codeset *set, uint32_t part)
+{
+    const struct dkvb__coderows *rows = &set->part[part];
+
+    return rows->features
+               ? dkvb__checksum(rows->features, rows->n * (size_t)dkvb__coderows_feature_size(rows))
+               : dkvb__checksum(rows->codes, rows->n * dkvb__coderows_code_size(set, rows) * sizeof *rows->codes);
+}
+
+/* Checksums and numbers of what is too large, or too scattered, to be hashed as it lies. */
+static dkvb_status sum_inputs(const struct sweep *s, uint64_t sums[SUMS])
+{
+    const dkvb_model *m = s->model;
+    const struct dkvb__given given = {s->o.feature_rows, s->o.feature_ids, s->o.feature_names};
+    size_t columns = m->codebooks->shape.input_dim, n = given.n, i = 0;
+    uint64_t *ids = dkvb__alloc(&s->mem, n, sizeof *ids);
+
+    if (!ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", n);
+    for (size_t row = 0; row < n; row++)
+        ids[row] = dkvb__codeset_given_id(s->set, &given, row);
+    sums[i++] = m->classes;
+    sums[i++] = m->top_k;
+    sums[i++] = m->values_dtype;
+    sums[i++] = dkvb__checksum(m->values, dkvb__pair_count(m) * m->classes * dkvb__value_size(m->values_dtype));
+    sums[i++] = s->set->part[DKVB_PART_HELD_OUT].k;
+    for (uint32_t part = 0; part < DKVB__PARTS; part++) {
+        sums[i++] = sum_part(s->set, part);
+        sums[i++] = s->set->part[part].features != NULL;
+    }
+    sums[i++] = s->o.test_x != NULL;
+    sums[i++] = s->o.test_x ? dkvb__checksum(s->o.test_x, s->o.test_n * columns * sizeof(float)) : 0;
+    sums[i++] = s->o.features != NULL;
+    sums[i++] = s->o.features ? dkvb__checksum(s->o.features, n * columns * sizeof(float)) : 0;
+    sums[i] = dkvb__checksum(ids, n * sizeof *ids);
+    dkvb__free_erased(&s->mem, ids);
+    return DKVB_OK;
+}
+
 /* Everything that cells follow from, in 32 bytes: another model, other codes, other options give others. */
 static dkvb_status fingerprint(const struct sweep *s, uint8_t sum[DKVB__SWEEP_FINGERPRINT])
 {
     enum { NUMBERS = 12, PIECES = 16 };
     const dkvb_model *m = s->model;
     const struct dkvb__coderows *rows = s->set->part;
-    size_t words = dkvb__word_count(&m->codebooks->shape), columns = m->codebooks->shape.input_dim, count = 0;
-    uint64_t sums[] = {m->classes,
-                       m->top_k,
-                       m->values_dtype,
-                       dkvb__checksum(m->values, dkvb__pair_count(m) * m->classes * dkvb__value_size(m->values_dtype)),
-                       rows[1].k,
-                       s->o.test_x ? dkvb__checksum(s->o.test_x, s->o.test_n * columns * sizeof(float)) : 0,
-                       s->o.test_x != NULL,
-                       s->o.features ? dkvb__checksum(s->o.features, s->o.feature_rows * columns * sizeof(float)) : 0};
+    size_t words = dkvb__word_count(&m->codebooks->shape), count = 0;
+    uint64_t sums[SUMS];
+    struct recipe recipe;
     const int32_t *labels;
     size_t n = measured_labels(s, &labels);
     uint64_t *numbers = dkvb__alloc(&s->mem, s->count, NUMBERS * sizeof *numbers), *to = numbers;
     struct dkvb__piece pieces[PIECES];
+    dkvb_status rc = numbers ? sum_inputs(s, sums) : out_of_memory(s);
 
-    if (!numbers)
-        return out_of_memory(s);
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t i = 0; !rc && i < s->count; i++) {
         const dkvb_sweep_cell *c = &s->cells[i];
         const uint64_t described[NUMBERS] = {c->trained_anew, c->codebooks, c->keys,   c->key_dim, c->top_k,  c->label,
                                              c->train_seed,   c->strength,  c->method, c->seed,    c->budget, c->index};
@@ -787,7 +892,9 @@ static dkvb_status fingerprint(const struct sweep *s, uint8_t sum[DKVB__SWEEP_FI
         memcpy(to, described, sizeof described);
         to += NUMBERS;
     }
+    take_recipe(s->set, &recipe);
     pieces[count++] = (struct dkvb__piece){sums, sizeof sums};
+    pieces[count++] = (struct dkvb__piece){&recipe, sizeof recipe};
     pieces[count++] = (struct dkvb__piece){numbers, s->count * NUMBERS * sizeof *numbers};
     pieces[count++] = (struct dkvb__piece){m->codebooks->birth, sizeof m->codebooks->birth};
     pieces[count++] = (struct dkvb__piece){m->trained, sizeof m->trained};
@@ -800,9 +907,10 @@ static dkvb_status fingerprint(const struct sweep *s, uint8_t sum[DKVB__SWEEP_FI
         pieces[count++] = (struct dkvb__piece){rows[part].labels, rows[part].n * sizeof *rows[part].labels};
         pieces[count++] = (struct dkvb__piece){rows[part].sessions, rows[part].n * sizeof *rows[part].sessions};
     }
-    dkvb__sha256(sum, pieces, count);
+    if (!rc)
+        dkvb__sha256(sum, pieces, count);
     dkvb__free(&s->mem, numbers);
-    return DKVB_OK;
+    return rc;
 }
 
 /* Measure what is not known yet, cell after cell. */
@@ -835,6 +943,10 @@ static dkvb_status go(struct sweep *s, dkvb_sweep_report *report, dkvb_sweep_rep
     const char *word = s->o.test_x ? "test" : "held out";
     dkvb_status rc = DKVB_OK;
 
+    if (s->o.skip > s->count)
+        return dkvb__fail(DKVB_EINVAL, "sweep: skip is %llu, the grid has %zu cells", (unsigned long long)s->o.skip,
+                          s->count);
+    report->done = known;
     if (s->o.path) {
         rc = fingerprint(s, sum);
         if (!rc)
@@ -866,6 +978,8 @@ static void sweep_free(struct sweep *s)
     dkvb__free(&s->mem, s->steps);
     dkvb__free(&s->mem, s->cells);
     dkvb__free(&s->mem, s->cell_shape);
+    dkvb__free(&s->mem, s->shapes);
+    dkvb__free_erased(&s->mem, s->places);
     dkvb__free(&s->mem, s->rank);
     dkvb__free(&s->mem, s->marks);
     dkvb__free_erased(&s->mem, s->rows);
@@ -891,9 +1005,11 @@ dkvb_status dkvb_sweep_run(dkvb_model *model, dkvb_codeset *set, const dkvb_swee
     if (!rc)
         rc = check_options(&s);
     if (!rc)
-        rc = check_set(&s);
+        rc = dkvb__codeset_check_model(set, model, false);
     if (!rc)
         rc = find_classes(&s, &full.measured);
+    if (!rc)
+        rc = check_ahead(&s);
     if (!rc)
         rc = describe_cells(&s);
     if (!rc)

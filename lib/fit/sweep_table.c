@@ -1,23 +1,20 @@
 /* The table of a sweep: cells kept while the work goes on, and the whole of it as CSV. */
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/fnv.h"
 #include "base/partfile.h"
+#include "base/sort.h"
 #include "base/status.h"
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
 static const char magic[] = "dkvb sweep "; /* then the version of these lines, and the fingerprint */
-static const double SYNC_EACH = 1.0;       /* seconds: what a power cut costs at most */
 
 enum {
     VERSION = 1,
@@ -25,14 +22,6 @@ enum {
     LINE = 512,    /* bytes of a line at most: MEASURED numbers of 20 digits, and 16 of the checksum */
     HEAD = sizeof magic + 16 + 2 * DKVB__SWEEP_FINGERPRINT
 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* "dkvb sweep 1 <fingerprint>\n". Returns its length. */
 static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
@@ -45,38 +34,13 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
+/* Append to what counts. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
-    while (size > 0) {
-        ssize_t n = pwrite(p->fd, from, size, (off_t)p->end);
+    dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return dkvb__fail_errno(p->path, "write");
-        from += n;
-        p->end += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return DKVB_OK;
-}
-
-/* Bytes from the start of the file, as many as there are. */
-static dkvb_status get(const struct dkvb__sweep_part *p, char *to, size_t size, size_t *got)
-{
-    *got = 0;
-    while (*got < size) {
-        ssize_t n = pread(p->fd, to + *got, size - *got, (off_t)*got);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return dkvb__fail_errno(p->path, "read");
-        if (n == 0)
-            break;
-        *got += (size_t)n;
-    }
-    return DKVB_OK;
+    p->end += rc ? 0 : size;
+    return rc;
 }
 
 static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
@@ -148,7 +112,7 @@ static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cel
     text = dkvb__alloc(p->mem, most, 1);
     if (!text)
         return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for its %zu bytes", p->path, most);
-    rc = get(p, text, most, &got);
+    rc = dkvb__partfile_get(p->fd, p->path, 0, text, most, &got);
     while (!rc && *done < cells->cells && at < got) {
         const char *end = memchr(text + at, '\n', got - at);
         size_t length = end ? (size_t)(end - (text + at)) + 1 : 0;
@@ -176,22 +140,24 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
 {
     char head[HEAD], found[HEAD];
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1; /* with its digit and blank */
-    dkvb_status rc = get(p, found, length, &got);
+    dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
     if (rc)
         return rc;
-    if (memcmp(found, magic, got < sizeof magic - 1 ? got : sizeof magic - 1) != 0)
+    if (got < length && memcmp(found, head, got) == 0) /* empty, or cut within the line that this sweep begins with */
+        return begin(p, head, length);
+    if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: is no file of cells on their way, but stands in their place: move it",
                           p->path);
-    /* Cut within its first line, or of a version that this one cannot go on with. */
-    if (restart || got < length || memcmp(found, head, version) != 0 || found[length - 1] != '\n')
+    if (restart)
         return begin(p, head, length);
     if (memcmp(found, head, length) != 0)
-        return dkvb__fail(
-            DKVB_EMISMATCH,
-            "%.300s holds cells of another sweep: the model, the codes or the options were others. It must "
-            "be deleted, or the sweep restarted from the first cell",
-            p->path);
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "%.300s holds cells of another %s. It must be deleted, or the sweep restarted from the first "
+                          "cell",
+                          p->path,
+                          memcmp(found, head, version) != 0 ? "version of dkvb, which this one cannot go on with"
+                                                            : "sweep: the model, the codes or the options were others");
     return go_on(p, length, cells, done);
 }
 
@@ -222,9 +188,9 @@ dkvb_status dkvb__sweep_part_add(struct dkvb__sweep_part *p, const dkvb_sweep_ce
 
         rc = put(p, line, make_line(line, &cells[i]));
     }
-    if (!rc && now() >= p->sync_due) {
-        rc = fdatasync(p->fd) == 0 ? DKVB_OK : dkvb__fail_errno(p->path, "write");
-        p->sync_due = now() + SYNC_EACH;
+    if (!rc && dkvb__partfile_now() >= p->sync_due) {
+        rc = dkvb__partfile_sync(p->fd, p->path);
+        p->sync_due = dkvb__partfile_next_sync();
     }
     return rc;
 }
@@ -367,36 +333,23 @@ static dkvb_status put_line(struct table *t, const char *kind, uint64_t cells, c
     return dkvb__writer_put(&t->writer, line.text, line.size);
 }
 
-static bool same_group(const dkvb_sweep_cell *a, const dkvb_sweep_cell *b)
-{
-    return a->codebooks == b->codebooks && a->keys == b->keys && a->key_dim == b->key_dim && a->top_k == b->top_k &&
-           a->trained_anew == b->trained_anew && a->strength == b->strength && a->method == b->method &&
-           a->budget == b->budget;
-}
-
-/* The .975 quantile of Student's t. Beyond 30 degrees of freedom by the expansion in 1 / df of Fisher and Cornish
- * (Abramowitz and Stegun 1964, 26.7.5), whose error is below 1e-6 there. */
+/* The .975 quantile of Student's t. Beyond 30 degrees of freedom by the expansion in 1 / df of Fisher and Cornish, to
+ * the fourth power (Abramowitz and Stegun 1964, 26.7.5), whose error is below 2e-7 there. */
 static double student(uint64_t df)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
                                    2.262157,  2.228139, 2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905,
                                    2.109816,  2.100922, 2.093024, 2.085963, 2.079614, 2.073873, 2.068658, 2.063899,
                                    2.059539,  2.055529, 2.051831, 2.048407, 2.045230, 2.042272};
-    const double z = 1.959963984540054, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
+    const double z = 1.959963984540054, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z, z9 = z7 * z * z;
     double n = (double)df;
 
     if (df <= sizeof table / sizeof *table)
         return table[df - 1];
     return z + (z3 + z) / (4.0 * n) + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * n * n) +
-           (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n * n * n);
+           (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n * n * n) +
+           (79.0 * z9 + 776.0 * z7 + 1482.0 * z5 - 1920.0 * z3 - 945.0 * z) / (92160.0 * n * n * n * n);
 }
-
-/* Means are taken over units: each class, averaged over its seeds; where there is one class, its cells. */
-struct units {
-    double *sums;    /* [L], of one figure */
-    uint64_t *cells; /* [L] */
-    size_t classes;
-};
 
 /* Mean of n values, and half the width of its 95 % interval: NaN for one value. */
 static void estimate(const double *values, size_t n, double *mean, double *half)
@@ -411,51 +364,89 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Values of figure f, one for each unit of the group that begins at cells[first], in `values`; how many. */
-static size_t unit_values(const struct table *t, size_t first, int f, struct units *u, double *values)
+/* Numbers that cells of one group have in common, each in 64 bits; the last is that of a class. */
+enum { SIZES, BUDGET, HOW, LABEL, KEYS };
+
+static uint64_t key_of(const dkvb_sweep_cell *c, int key)
 {
-    size_t n = 0, classes = 0;
-
-    for (size_t l = 0; l < u->classes; l++)
-        u->cells[l] = 0;
-    for (size_t i = first; i < t->count; i++) {
-        double figures[FIGURES];
-        uint32_t l = t->cells[i].label;
-
-        if (!same_group(&t->cells[first], &t->cells[i]))
-            continue;
-        figures_of(&t->cells[i], figures);
-        u->sums[l] = u->cells[l] ? u->sums[l] + figures[f] : figures[f];
-        classes += u->cells[l]++ == 0;
-        values[n++] = figures[f];
+    switch (key) {
+    case SIZES: /* each has 16 bits */
+        return (uint64_t)c->codebooks << 48 | (uint64_t)c->keys << 32 | (uint64_t)c->key_dim << 16 | c->top_k;
+    case BUDGET:
+        return c->budget;
+    case HOW:
+        return (uint64_t)c->strength << 32 | (uint64_t)c->method << 1 | c->trained_anew;
+    default:
+        return c->label;
     }
-    if (classes < 2)
-        return n;
-    n = 0;
-    for (size_t l = 0; l < u->classes; l++)
-        if (u->cells[l])
-            values[n++] = u->sums[l] / (double)u->cells[l];
-    return n;
 }
 
-static dkvb_status put_group(struct table *t, size_t first, uint64_t cells, struct units *u, double *values)
+/* Cells by group, within a group by class, and else as they come: sorts keep the order of equals, so the key that
+ * weighs most comes last. That takes O(cells), however many groups there are. order: [2 * cells], the latter half is
+ * scratch. */
+static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
+    for (size_t i = 0; i < t->count; i++)
+        order[i].index = i;
+    for (int key = KEYS; key-- > 0;) {
+        for (size_t i = 0; i < t->count; i++)
+            order[i].key = key_of(&t->cells[order[i].index], key);
+        dkvb__sort_keyed(order, order + t->count, t->count);
+    }
+}
+
+static bool same_group(const dkvb_sweep_cell *a, const dkvb_sweep_cell *b)
+{
+    return key_of(a, SIZES) == key_of(b, SIZES) && key_of(a, BUDGET) == key_of(b, BUDGET) &&
+           key_of(a, HOW) == key_of(b, HOW);
+}
+
+static double figure_of(const dkvb_sweep_cell *c, int f)
+{
+    double figures[FIGURES];
+
+    figures_of(c, figures);
+    return figures[f];
+}
+
+/* Means are taken over units: each class, averaged over its seeds; where there is one class, its cells. Values of
+ * figure f, one for each unit of the n ordered cells of a group; how many. */
+static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
+{
+    const dkvb_sweep_cell *cells = t->cells;
+    bool one_class = cells[group[0].index].label == cells[group[n - 1].index].label;
+    size_t units = 0;
+
+    for (size_t i = 0, next; i < n; i = next) {
+        double sum = figure_of(&cells[group[i].index], f);
+
+        for (next = i + 1; !one_class && next < n && cells[group[next].index].label == cells[group[i].index].label;
+             next++)
+            sum += figure_of(&cells[group[next].index], f);
+        values[units++] = sum / (double)(next - i);
+    }
+    return units;
+}
+
+static dkvb_status put_group(struct table *t, const struct dkvb__keyed *group, size_t n, double *values)
+{
+    const dkvb_sweep_cell *first = &t->cells[group->index];
     double mean[FIGURES], low[FIGURES], high[FIGURES];
     dkvb_status rc;
 
     for (int f = 0; f < FIGURES; f++) {
-        size_t n = unit_values(t, first, f, u, values);
+        size_t units = unit_values(t, group, n, f, values);
         double half;
 
-        estimate(values, n, &mean[f], &half);
+        estimate(values, units, &mean[f], &half);
         low[f] = mean[f] - half;
         high[f] = mean[f] + half;
     }
-    rc = put_line(t, "mean", cells, &t->cells[first], mean);
+    rc = put_line(t, "mean", n, first, mean);
     if (!rc)
-        rc = put_line(t, "low", cells, &t->cells[first], low);
+        rc = put_line(t, "low", n, first, low);
     if (!rc)
-        rc = put_line(t, "high", cells, &t->cells[first], high);
+        rc = put_line(t, "high", n, first, high);
     return rc;
 }
 
@@ -463,30 +454,31 @@ static dkvb_status put_group(struct table *t, size_t first, uint64_t cells, stru
 static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
-    size_t classes = t->model->classes;
-    struct units u = {dkvb__alloc(mem, classes, sizeof *u.sums), dkvb__alloc(mem, classes, sizeof *u.cells), classes};
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    uint8_t *seen = dkvb__alloc0(mem, t->count, 1);
+    size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes); /* of the group that begins with a cell, else 0 */
+    size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
+    struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);
     dkvb_status rc = DKVB_OK;
 
-    if (!u.sums || !u.cells || !values || !seen)
+    if (!values || !sizes || !begins || !order)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the means of %zu cells", t->count);
-    for (size_t first = 0; !rc && first < t->count; first++) {
-        uint64_t cells = 0;
+    else
+        order_cells(t, order);
+    for (size_t begin = 0, end; !rc && begin < t->count; begin = end) {
+        const dkvb_sweep_cell *first = &t->cells[order[begin].index];
 
-        if (seen[first])
-            continue;
-        for (size_t i = first; i < t->count; i++)
-            if (same_group(&t->cells[first], &t->cells[i])) {
-                seen[i] = 1;
-                cells++;
-            }
-        rc = put_group(t, first, cells, &u, values);
+        for (end = begin + 1; end < t->count && same_group(first, &t->cells[order[end].index]); end++)
+            ;
+        sizes[order[begin].index] = end - begin;
+        begins[order[begin].index] = begin;
     }
-    dkvb__free(mem, u.sums);
-    dkvb__free(mem, u.cells);
+    for (size_t i = 0; !rc && i < t->count; i++)
+        if (sizes[i])
+            rc = put_group(t, order + begins[i], sizes[i], values);
     dkvb__free(mem, values);
-    dkvb__free(mem, seen);
+    dkvb__free(mem, sizes);
+    dkvb__free(mem, begins);
+    dkvb__free(mem, order);
     return rc;
 }
 

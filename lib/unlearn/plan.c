@@ -119,45 +119,17 @@ static bool is_asked_for(const dkvb_plan *plan, int32_t label)
 
 dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *classes, uint64_t **ids, size_t *count)
 {
-    size_t all = p->set->part[DKVB_PART_TRAINING].n + p->set->part[DKVB_PART_HELD_OUT].n;
-
-    *count = 0;
-    *ids = dkvb__alloc(&p->plan->mem, all, sizeof **ids);
-    if (!*ids)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", all);
-    for (size_t part = 0; part < DKVB__PARTS; part++) {
-        const struct dkvb__coderows *rows = &p->set->part[part];
-
-        for (size_t i = 0; i < rows->n; i++)
-            if (rows->labels[i] >= 0 && classes[rows->labels[i]] == DKVB_FORGET)
-                (*ids)[(*count)++] = rows->ids[i];
-    }
-    return DKVB_OK;
+    return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* The codeset belongs to the model; its labels are those of the model's classes. */
+/* The codeset belongs to the model; where keys are placed again, it may have other keys, since the model may have been
+ * saved and the codeset not. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
-    bool placing = q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED;
-    dkvb_status rc = placing ? DKVB_OK : dkvb__codeset_check(p->set, p->model->codebooks);
 
-    if (rc)
-        return rc;
-    for (size_t part = 0; part < DKVB__PARTS; part++) {
-        const struct dkvb__coderows *rows = &p->set->part[part];
-
-        for (size_t i = 0; i < rows->n; i++)
-            if (rows->labels[i] >= 0 && (uint32_t)rows->labels[i] >= p->plan->classes)
-                return dkvb__fail(
-                    DKVB_EMISMATCH,
-                    "the row of the codes with id %llu has label %d, the classes of the model are 0 to %u",
-                    (unsigned long long)rows->ids[i], rows->labels[i], p->plan->classes - 1);
-    }
-    if (p->set->part[DKVB_PART_TRAINING].k != p->model->top_k)
-        return dkvb__fail(DKVB_EMISMATCH, "the codes have k = %u, the model selects %u",
-                          p->set->part[DKVB_PART_TRAINING].k, p->model->top_k);
-    return DKVB_OK;
+    return dkvb__codeset_check_model(p->set, p->model,
+                                     q->strength == DKVB_STRENGTH_EXACT && q->keys == DKVB_KEYS_PLACED);
 }
 
 /* Mark the rows of the training part that the request names; count them. */

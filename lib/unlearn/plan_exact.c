@@ -185,60 +185,46 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-static uint64_t feature_id(const struct dkvb__planning *p, size_t i)
+/* How the request calls its features. */
+static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
 
-    if (q->feature_names)
-        return dkvb__row_name_id(p->set->names.salt, q->feature_names[i]);
-    return q->feature_ids ? q->feature_ids[i] : i;
+    return (struct dkvb__given){q->feature_rows, q->feature_ids, q->feature_names};
 }
-
-/* Place of a row among those of the training part and then those held out; their number if neither has it. */
-static size_t place_of(const dkvb_codeset *set, uint64_t id)
-{
-    const struct dkvb__coderows *training = &set->part[DKVB_PART_TRAINING];
-    size_t at = dkvb__coderows_find(training, id);
-
-    return at < training->n ? at : at + dkvb__coderows_find(&set->part[DKVB_PART_HELD_OUT], id);
-}
-
-enum { SEEN = 1, GONE = 2 }; /* marks of rows of the codes: among the features; to be forgotten */
 
 static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING], *held = training + 1;
     const dkvb_forget_request *q = &p->plan->request;
     const dkvb_allocator *mem = &p->plan->mem;
-    size_t all = training->n + held->n, known = 0;
-    uint8_t *marks = dkvb__alloc0(mem, all, 1);
+    size_t all = training->n + held->n, known, missing;
+    const struct dkvb__given given = given_rows(p);
+    uint8_t *gone = dkvb__alloc0(mem, all, 1);
+    size_t *places = dkvb__alloc(mem, given.n, sizeof *places);
+    dkvb_status rc = DKVB_OK;
 
     l->x = dkvb__alloc(mem, all, q->feature_columns * sizeof *l->x);
     l->ids = dkvb__alloc(mem, all, sizeof *l->ids);
     l->labels = dkvb__alloc(mem, all, sizeof *l->labels);
     l->held_out = dkvb__alloc(mem, all, 1);
     l->names = dkvb__alloc(mem, all, sizeof *l->names);
-    if (!marks || !l->x || !l->ids || !l->labels || !l->held_out || !l->names) {
-        dkvb__free_erased(mem, marks);
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
-    }
-    for (size_t i = 0; i < p->plan->id_count; i++) {
-        size_t at = place_of(p->set, p->plan->ids[i]);
+    if (!gone || !places || !l->x || !l->ids || !l->labels || !l->held_out || !l->names)
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", all);
+    for (size_t i = 0; !rc && i < p->plan->id_count; i++) {
+        size_t at = dkvb__codeset_place(p->set, p->plan->ids[i]);
 
         if (at < all)
-            marks[at] = GONE;
+            gone[at] = 1;
     }
-    for (size_t i = 0; i < q->feature_rows; i++) {
-        uint64_t id = feature_id(p, i);
-        size_t at = place_of(p->set, id);
+    if (!rc)
+        rc = dkvb__codeset_place_given(p->set, &given, places, &known, &missing, mem);
+    for (size_t i = 0; !rc && i < given.n; i++) {
+        size_t at = places[i];
         const struct dkvb__coderows *part = at < training->n ? training : held;
         size_t row = at < training->n ? at : at - training->n;
 
-        if (at == all || (marks[at] & SEEN))
-            continue;
-        marks[at] |= SEEN;
-        known++;
-        if (marks[at] & GONE)
+        if (at == all || gone[at])
             continue;
         memcpy(l->x + l->n * q->feature_columns, q->features + i * q->feature_columns,
                q->feature_columns * sizeof *l->x);
@@ -246,9 +232,12 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
         l->labels[l->n] = part->labels[row];
         if (p->set->names.kept)
             l->names[l->n] = part->names[row];
-        l->ids[l->n++] = id;
+        l->ids[l->n++] = part->ids[row];
     }
-    dkvb__free_erased(mem, marks);
+    dkvb__free_erased(mem, gone);
+    dkvb__free_erased(mem, places);
+    if (rc)
+        return rc;
     if (known != all)
         return dkvb__fail(
             DKVB_EMISMATCH,
@@ -267,6 +256,7 @@ static dkvb_status check_features(struct dkvb__planning *p)
     const dkvb_codebooks *cb = p->model->codebooks;
     size_t code = (size_t)cb->shape.codebooks * p->model->top_k;
     uint16_t *codes = dkvb__alloc(&p->plan->mem, CHECKED_AT_ONCE, code * sizeof *codes);
+    const struct dkvb__given given = given_rows(p);
     dkvb_status rc = codes ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to check features");
 
     for (size_t first = 0; !rc && first < q->feature_rows; first += CHECKED_AT_ONCE) {
@@ -276,17 +266,17 @@ static dkvb_status check_features(struct dkvb__planning *p)
         for (size_t i = 0; !rc && i < n; i++)
             for (size_t part = 0; !rc && part < DKVB__PARTS; part++) {
                 const struct dkvb__coderows *rows = &p->set->part[part];
-                size_t at = dkvb__coderows_find(rows, feature_id(p, first + i));
+                size_t at = dkvb__coderows_find(rows, dkvb__codeset_given_id(p->set, &given, first + i));
 
                 for (size_t c = 0; at < rows->n && !rc && c < cb->shape.codebooks; c++)
                     if (memcmp(codes + i * code + c * p->model->top_k,
                                rows->codes + (at * cb->shape.codebooks + c) * rows->k,
                                p->model->top_k * sizeof *codes) != 0)
-                        rc =
-                            dkvb__fail(DKVB_EMISMATCH,
-                                       "row %zu of the features is not what the row of the codes with id %llu was made "
-                                       "of: other rows than those trained on, or in another order",
-                                       first + i, (unsigned long long)feature_id(p, first + i));
+                        rc = dkvb__fail(
+                            DKVB_EMISMATCH,
+                            "row %zu of the features is not what the row of the codes with id %llu was made "
+                            "of: other rows than those trained on, or in another order",
+                            first + i, (unsigned long long)dkvb__codeset_given_id(p->set, &given, first + i));
             }
     }
     dkvb__free_erased(&p->plan->mem, codes);

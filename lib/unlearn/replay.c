@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
+#include "dkvb/choose.h"
 #include "dkvb/search.h"
 #include "unlearn/counting.h"
 #include "unlearn/journal.h"
@@ -25,10 +26,8 @@ struct work {
 static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
 {
     uint32_t k = set->part[DKVB_PART_TRAINING].k;
-    dkvb_status rc = dkvb__model_need_mutable(model);
+    dkvb_status rc = dkvb__codeset_check(set, model->codebooks);
 
-    if (!rc)
-        rc = dkvb__codeset_check(set, model->codebooks);
     if (!rc)
         rc = dkvb__codeset_need_codes(set, DKVB_PART_TRAINING);
     if (!rc && k != model->top_k)
@@ -236,6 +235,25 @@ static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_
     return rc ? rc : prepare(w, model, without, n);
 }
 
+dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes, uint64_t **ids, size_t *count,
+                                const dkvb_allocator *mem)
+{
+    size_t all = set->part[DKVB_PART_TRAINING].n + set->part[DKVB_PART_HELD_OUT].n;
+
+    *count = 0;
+    *ids = dkvb__alloc(mem, all, sizeof **ids);
+    if (!*ids)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu ids", all);
+    for (size_t part = 0; part < DKVB__PARTS; part++) {
+        const struct dkvb__coderows *rows = &set->part[part];
+
+        for (size_t i = 0; i < rows->n; i++)
+            if (rows->labels[i] >= 0 && classes[rows->labels[i]] == DKVB_FORGET)
+                (*ids)[(*count)++] = rows->ids[i];
+    }
+    return DKVB_OK;
+}
+
 dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                                const dkvb_run_options *run)
 {
@@ -325,9 +343,11 @@ void dkvb__replay_free(struct dkvb__replay *r)
 dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
-    struct dkvb__replay *r;
-    dkvb_status rc = dkvb__replay_new(&r, model, set, without, n, run);
+    struct dkvb__replay *r = NULL;
+    dkvb_status rc = dkvb__model_need_mutable(model); /* better known before the training than after it */
 
+    if (!rc)
+        rc = dkvb__replay_new(&r, model, set, without, n, run);
     if (!rc)
         rc = dkvb__replay_commit(r, opts, entry);
     dkvb__replay_free(r);

@@ -17,7 +17,12 @@ struct dkvb__replay {
 dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                                const dkvb_run_options *run);
 
-/* Train the values again. The model stays as it is until dkvb__replay_commit(). `*out` is NULL after a failure. */
+/* Ids of all rows of a codeset that are of classes marked DKVB_FORGET, in new memory. */
+dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes, uint64_t **ids, size_t *count,
+                                const dkvb_allocator *mem);
+
+/* Train the values again. The model stays as it is until dkvb__replay_commit(), so it may be mapped. `*out` is NULL
+ * after a failure. */
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, const dkvb_run_options *run);
 

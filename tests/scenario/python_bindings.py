@@ -1048,6 +1048,11 @@ class SweepTest(unittest.TestCase):
             self.model.sweep(self.codeset, budgets=[5, 4])
         with self.assertRaisesRegex(dkvb.InvalidArgument, "list of the options is empty"):
             self.model.sweep(self.codeset, methods=[])
+        for words, given in (("without test rows", {"test_labels": self.y}),
+                             ("without features", {"feature_ids": np.arange(400)}),
+                             ("no shape is given", {"features": self.x})):
+            with self.assertRaisesRegex(dkvb.InvalidArgument, words):
+                self.model.sweep(self.codeset, **given)
 
 
 class AuditTest(Case):

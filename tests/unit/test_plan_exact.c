@@ -193,9 +193,10 @@ static dkvb_forget_request placing(uint8_t classes[CLASSES], uint32_t label)
 
 static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
 {
-    static uint64_t ids[ROWS];
+    static uint64_t ids[ROWS], more_ids[ROWS + 1];
+    static float more_x[(ROWS + 1) * DIM];
     uint8_t classes[CLASSES];
-    dkvb_forget_request q = placing(classes, 1);
+    dkvb_forget_request q = placing(classes, 1), twice = q;
     dkvb_codeset_rows taught = DKVB_CODESET_ROWS_INIT;
     dkvb_model *model;
     dkvb_codeset *set, *behind;
@@ -216,6 +217,15 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     q.feature_columns = DIM - 1;
     assert_plan_fails(model, set, &q, DKVB_EMISMATCH, "the features have 9 columns");
     q.feature_columns = DIM;
+    /* A row that is there twice says nothing of which one was trained on, even if both are alike. */
+    memcpy(more_x, q.features, sizeof rows);
+    memcpy(more_x + ROWS * DIM, q.features + 5 * DIM, DIM * sizeof *more_x);
+    memcpy(more_ids, ids, sizeof ids);
+    more_ids[ROWS] = ids[5];
+    twice.features = more_x;
+    twice.feature_ids = more_ids;
+    twice.feature_rows = ROWS + 1;
+    assert_plan_fails(model, set, &twice, DKVB_EINVAL, "is called as a row before it, by id 1005");
     dkvb_plan_free(apply_request(model, set, &q));
     assert_string_equal(dkvb_model_class_name(model, 2), "cat");
     assert_string_equal(model->encoder, "some encoder");

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bottleneck/codeset.h"
 #include "bottleneck/model.h"
+#include "fit/sweep.h"
 #include "plan_fixture.h"
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
@@ -274,6 +276,37 @@ static void exact_cells_are_those_of_a_model_that_was_trained_without_the_class(
     dkvb_model_free(model);
 }
 
+static void a_mapped_model_is_swept_as_one_that_was_read(void **state)
+{
+    static const uint32_t strengths[] = {DKVB_STRENGTH_SUPPRESS, DKVB_STRENGTH_EXACT};
+    static dkvb_sweep_cell read_cells[MOST];
+    const char *path = temp_path("mapped.dkvb");
+    dkvb_model *model, *mapped;
+    dkvb_codeset *set;
+    dkvb_sweep_options o = wide();
+    size_t count;
+
+    (void)state;
+    plan_fit(&model, &set, true, hard, labels, NULL, ROWS);
+    o.strengths = strengths;
+    o.strength_count = 2;
+    assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
+    count = heard_count;
+    memcpy(read_cells, heard, count * sizeof *heard);
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(map_model(&mapped, path, NULL));
+    heard_count = 0;
+    assert_ok(dkvb_sweep_run(mapped, set, &o, NULL, NULL));
+    assert_int_equal(heard_count, count);
+    assert_memory_equal(heard, read_cells, count * sizeof *heard);
+    assert_int_equal(dkvb_model_replay(mapped, set, NULL, 0, NULL, NULL, NULL), DKVB_ESTATE);
+    assert_message("mapped");
+    dkvb_codeset_free(set);
+    dkvb_model_free(mapped);
+    dkvb_model_free(model);
+    unlink(path);
+}
+
 /* A fit of the training part with other settings, and the rows held out searched by its keys, by public calls. */
 static void shapes_are_models_trained_on_the_training_part(void **state)
 {
@@ -392,13 +425,20 @@ static void cells_that_the_caller_has_are_passed_over(void **state)
     assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
     count = heard_count;
     memcpy(whole, heard, count * sizeof *heard);
-    for (size_t skip = 0; skip <= count + 1; skip += 13) {
+    for (size_t skip = 0; skip <= count; skip = skip < count && skip + 13 > count ? count : skip + 13) {
+        dkvb_sweep_report report = DKVB_SWEEP_REPORT_INIT;
+
         o = wide();
         o.skip = skip;
-        assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
-        assert_int_equal(heard_count, skip < count ? count - skip : 0);
+        assert_ok(dkvb_sweep_run(model, set, &o, &report, NULL));
+        assert_int_equal(heard_count, count - skip);
+        assert_true(report.done == count && report.resumed == 0);
         assert_memory_equal(heard, whole + skip, heard_count * sizeof *heard);
     }
+    o = wide();
+    o.skip = count + 1;
+    assert_int_equal(dkvb_sweep_run(model, set, &o, NULL, NULL), DKVB_EINVAL);
+    assert_message("skip is 197, the grid has 196 cells");
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -538,6 +578,9 @@ static void a_file_that_was_cut_anywhere_is_gone_on_with(void **state)
 
 static void cells_of_another_sweep_are_refused(void **state)
 {
+    static const char *const firsts[] = {
+        "dkvb sweep 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef and more\n0 1 2\n",
+        "dkvb sweep 10 01", "dkvb sweep 1 not hexadecimal", "dkvb swept"};
     static const uint64_t other_budgets[] = {1, 2, 6};
     size_t size;
     unsigned char *whole = whole_table(&size);
@@ -592,6 +635,16 @@ static void cells_of_another_sweep_are_refused(void **state)
     o.budgets = NULL;
     assert_ok(dkvb_sweep_run(table_model, table_set, &o, &report, NULL));
     assert_true(report.resumed == 0 && !is_there(partial));
+    /* Cells of another version, and a first line that is not the begin of this sweep's, are left to who wrote them. */
+    for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
+        write_file(partial, firsts[i], strlen(firsts[i]));
+        o = table_options();
+        assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_EMISMATCH : DKVB_EFORMAT);
+        assert_message(i < 2 ? "cells of another version" : i < 3 ? "of another sweep" : "move it");
+        assert_same_file(partial, (const unsigned char *)firsts[i], strlen(firsts[i]));
+        o.restart = 1;
+        assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), i < 3 ? DKVB_OK : DKVB_EFORMAT);
+    }
     /* What is no file of cells is not written over. */
     write_file(partial, "a letter to somebody", 20);
     o = table_options();
@@ -608,6 +661,155 @@ static void cells_of_another_sweep_are_refused(void **state)
     table_end(whole);
 }
 
+/* Leave cells of this sweep beside the table. */
+static void stop_early(dkvb_model *model, dkvb_codeset *set, dkvb_sweep_options o)
+{
+    unlink(partial);
+    heard_count = 0;
+    stop_after = 10;
+    assert_int_equal(dkvb_sweep_run(model, set, &o, NULL, NULL), DKVB_ECANCELLED);
+    heard_count = stop_after = 0;
+    assert_true(is_there(partial));
+}
+
+static void assert_other_sweep(dkvb_model *model, dkvb_codeset *set, dkvb_sweep_options o)
+{
+    heard_count = stop_after = 0;
+    assert_int_equal(dkvb_sweep_run(model, set, &o, NULL, NULL), DKVB_EMISMATCH);
+    assert_message("of another sweep");
+    assert_int_equal(heard_count, 0);
+}
+
+/* Keys are on other rows, so the same training part gives the same model, whatever is held out. */
+static void cells_measured_on_other_rows_are_refused(void **state)
+{
+    static float other[ROWS * DIM];
+    size_t size;
+    unsigned char *whole = whole_table(&size);
+    dkvb_model *model, *alike;
+    dkvb_codeset *set, *others;
+    const struct dkvb__coderows *held;
+    dkvb_sweep_options o = table_options();
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    held = &set->part[DKVB_PART_HELD_OUT];
+    memcpy(other, hard, sizeof other);
+    for (size_t i = 0; i < held->n; i++)
+        for (size_t j = 0; j < DIM; j++)
+            other[held->ids[i] * DIM + j] = hard[held->ids[i] * DIM + DIM - 1 - j];
+    plan_fit(&alike, &others, false, other, labels, NULL, ROWS);
+    assert_memory_equal(model->trained, alike->trained, sizeof model->trained);
+    stop_early(model, set, o);
+    assert_other_sweep(alike, others, o);
+    assert_ok(dkvb_sweep_run(model, set, &o, NULL, NULL));
+    dkvb_codeset_free(set);
+    dkvb_codeset_free(others);
+    dkvb_model_free(model);
+    dkvb_model_free(alike);
+    table_end(whole);
+}
+
+static void cells_of_models_trained_in_another_way_are_refused(void **state)
+{
+    static const dkvb_sweep_shape shapes[] = {{4, 12, 0, 0, 1}};
+    static uint64_t swapped[ROWS];
+    size_t size;
+    unsigned char *whole = whole_table(&size);
+    dkvb_sweep_options o = table_options(), other;
+
+    (void)state;
+    o.shapes = shapes;
+    o.shape_count = 1;
+    o.features = hard;
+    o.feature_rows = ROWS;
+    o.feature_columns = DIM;
+    stop_early(table_model, table_set, o);
+    for (size_t i = 0; i < ROWS; i++)
+        swapped[i] = ROWS - 1 - i;
+    other = o;
+    other.feature_ids = swapped;
+    assert_other_sweep(table_model, table_set, other);
+    other.feature_ids = NULL;
+    other.features = rows;
+    assert_other_sweep(table_model, table_set, other);
+    table_set->keyinit.rows_per_key++;
+    assert_other_sweep(table_model, table_set, o);
+    table_set->keyinit.rows_per_key--;
+    table_set->session->training.epochs++;
+    assert_other_sweep(table_model, table_set, o);
+    table_set->session->training.epochs--;
+    for (size_t i = 0; i < ROWS; i++)
+        swapped[i] = i; /* the same rows, called by what they were called without ids */
+    o.feature_ids = swapped;
+    assert_ok(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL));
+    table_end(whole);
+}
+
+/* 32 cells of one class, whose `pairs` are 0 and 32,000,000 in turn, so that each deviates from the mean by 16,000,000:
+ * half the width of the interval is t(.975, 31) * 16,000,000 / sqrt(31). */
+static void the_interval_is_that_of_students_t(void **state)
+{
+    static dkvb_sweep_cell cells[32];
+    size_t size;
+    unsigned char *whole = whole_table(&size), *text;
+    char *line;
+    double low = 0.0, wanted = 16e6 - 2.0395134463964077 * 16e6 / sqrt(31.0);
+
+    (void)state;
+    for (size_t i = 0; i < 32; i++)
+        cells[i] = (dkvb_sweep_cell){.index = i,
+                                     .cells = 32,
+                                     .strength = DKVB_STRENGTH_SUPPRESS,
+                                     .method = DKVB_METHOD_EXAMPLES,
+                                     .seed = i,
+                                     .budget = 5,
+                                     .pairs = i % 2 * 32000000};
+    assert_ok(dkvb__sweep_write_table(output, table_model, cells, 32, "test"));
+    text = read_file(output, &size);
+    text = realloc(text, size + 1);
+    text[size] = 0;
+    line = strstr((char *)text, "\nlow,32,");
+    assert_non_null(line);
+    for (int field = 0; field < 13; field++)
+        line = strchr(line, ',') + 1;
+    low = strtod(line, NULL);
+    assert_true(fabs(low - wanted) < 16e6 / sqrt(31.0) * 2e-7);
+    free(text);
+    table_end(whole);
+}
+
+/* Counted in processor time: cells times groups would be 3.6e9 comparisons for each of nine passes. */
+static void means_take_time_in_proportion_to_cells(void **state)
+{
+    enum { BUDGETS = 30000, CELLS = CLASSES * BUDGETS };
+    dkvb_sweep_cell *cells = calloc(CELLS, sizeof *cells);
+    size_t size, lines = 0;
+    unsigned char *whole = whole_table(&size), *text;
+    clock_t began;
+
+    (void)state;
+    assert_non_null(cells);
+    for (size_t i = 0; i < CELLS; i++)
+        cells[i] = (dkvb_sweep_cell){.index = i,
+                                     .cells = CELLS,
+                                     .strength = DKVB_STRENGTH_SUPPRESS,
+                                     .method = DKVB_METHOD_VALUES,
+                                     .label = (uint32_t)(i / BUDGETS),
+                                     .budget = i % BUDGETS + 1,
+                                     .pairs = i};
+    began = clock();
+    assert_ok(dkvb__sweep_write_table(output, table_model, cells, CELLS, "test"));
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 10.0);
+    text = read_file(output, &size);
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    assert_int_equal(lines, 1 + CELLS + 3 * BUDGETS);
+    free(text);
+    free(cells);
+    table_end(whole);
+}
+
 static void assert_refused(dkvb_sweep_options o, dkvb_status status, const char *part)
 {
     assert_int_equal(dkvb_sweep_run(table_model, table_set, &o, NULL, NULL), status);
@@ -620,7 +822,14 @@ static void options_that_cannot_be_are_named(void **state)
     static const uint64_t falling[] = {5, 4}, zero[] = {0}, twice[] = {1, 7, 1};
     static const uint32_t unknown[] = {9}, both[] = {1, 2, 1};
     static const dkvb_sweep_shape anew[] = {{0, 0, 0, 0, 1}};
+    static const dkvb_sweep_shape again[] = {{0, 0, 0, 0, 1}, {4, 0, 0, 0, 1}, {0, 0, 0, 0, 2}, {0, 48, 4, 2, 1}};
+    static const dkvb_sweep_shape keys[] = {{4, 12, 0, 0, 1}, {0, 4000, 0, 0, 1}};
+    static const dkvb_sweep_shape top_k[] = {{4, 12, 0, 0, 1}, {0, 16, 0, 17, 1}};
+    static const dkvb_sweep_shape key_dim[] = {{4, 12, 0, 0, 1}, {0, 0, 4097, 0, 1}};
+    static const uint32_t exact[] = {DKVB_STRENGTH_SUPPRESS, DKVB_STRENGTH_EXACT};
     static const char *const names[ROWS] = {"one"};
+    static uint64_t twice_called[ROWS];
+    uint32_t sessions;
     static int32_t wrong[ROWS];
     uint8_t none[CLASSES] = {0};
     size_t size;
@@ -644,12 +853,32 @@ static void options_that_cannot_be_are_named(void **state)
     REFUSE(DKVB_EINVAL, "steps is 0", o.budgets = NULL, o.steps = 0);
     REFUSE(DKVB_EINVAL, "skip and path", o.path = output, o.skip = 3);
     REFUSE(DKVB_EINVAL, "without labels", o.test_x = rows, o.test_n = 5);
-    REFUSE(DKVB_EINVAL, "called by numbers", o.features = hard, o.feature_rows = ROWS, o.feature_columns = DIM,
-           o.feature_names = names);
-    REFUSE(DKVB_EMISMATCH, "have 3 columns", o.features = rows, o.feature_rows = ROWS, o.feature_columns = 3);
+    REFUSE(DKVB_EINVAL, "without test rows", o.test_labels = labels);
+    REFUSE(DKVB_EINVAL, "without test rows", o.test_n = 5);
+    REFUSE(DKVB_EINVAL, "given without features", o.feature_ids = twice_called);
+    REFUSE(DKVB_EINVAL, "given without features", o.feature_names = names);
+    REFUSE(DKVB_EINVAL, "given without features", o.feature_rows = ROWS);
+    REFUSE(DKVB_EINVAL, "no shape is given", o.features = hard, o.feature_rows = ROWS, o.feature_columns = DIM);
+#define ANEW(list)                                                                                                     \
+    o.shapes = (list), o.shape_count = sizeof(list) / sizeof *(list), o.features = hard, o.feature_rows = ROWS,        \
+    o.feature_columns = DIM
+    REFUSE(DKVB_EINVAL, "called by numbers", ANEW(anew), o.feature_names = names);
+    REFUSE(DKVB_EMISMATCH, "have 3 columns", ANEW(anew), o.feature_columns = 3);
     REFUSE(DKVB_EINVAL, "features must be given", o.shapes = anew, o.shape_count = 1);
-    REFUSE(DKVB_ENOTFOUND, "none of 10 rows of features has it", o.shapes = anew, o.shape_count = 1, o.features = hard,
-           o.feature_rows = 10, o.feature_columns = DIM);
+    REFUSE(DKVB_ENOTFOUND, "none of 10 rows of features has it", ANEW(anew), o.feature_rows = 10);
+    REFUSE(DKVB_EINVAL, "row 1 of the features is called as a row before it, by id 0", ANEW(anew),
+           o.feature_ids = twice_called);
+    /* A second shape that cannot be trained is found before the first is. */
+    REFUSE(DKVB_EINVAL, "shape 3 is the same as shape 0", ANEW(again));
+    REFUSE(DKVB_EINVAL, "shape 1 has 4000 keys", ANEW(keys));
+    REFUSE(DKVB_EINVAL, "shape 1 selects 17 keys", ANEW(top_k));
+    REFUSE(DKVB_EINVAL, "shape 1: key_dim is 4097", ANEW(key_dim));
+    sessions = table_set->sessions;
+    table_set->sessions = 0;
+    REFUSE(DKVB_ESTATE, "other shapes cannot be trained", ANEW(anew));
+    REFUSE(DKVB_ESTATE, "values cannot be trained again", o.strengths = exact, o.strength_count = 2);
+    table_set->sessions = sessions;
+#undef ANEW
     REFUSE(DKVB_ENOTFOUND, "no class has rows", o.classes = none);
     wrong[3] = CLASSES;
     REFUSE(DKVB_EINVAL, "test row 3 has label 4", o.test_x = rows, o.test_labels = wrong, o.test_n = ROWS);
@@ -754,11 +983,13 @@ static void each_allocation_may_fail(void **state)
             o.classes = classes;
             o.path = output;
             o.restart = 1;
-            o.shapes = anew ? shapes : NULL;
-            o.shape_count = 1;
-            o.features = hard;
-            o.feature_rows = ROWS;
-            o.feature_columns = DIM;
+            if (anew) {
+                o.shapes = shapes;
+                o.shape_count = 1;
+                o.features = hard;
+                o.feature_rows = ROWS;
+                o.feature_columns = DIM;
+            }
             usual = table_model->mem; /* what a sweep takes and gives back is the model's allocator's */
             table_model->mem = a;
             rc = dkvb_sweep_run(table_model, table_set, &o, NULL, &run);
@@ -781,12 +1012,17 @@ int main(void)
         cmocka_unit_test(classes_that_were_forgotten_earlier_count_for_nobody),
         cmocka_unit_test(test_rows_take_the_place_of_rows_held_out),
         cmocka_unit_test(exact_cells_are_those_of_a_model_that_was_trained_without_the_class),
+        cmocka_unit_test(a_mapped_model_is_swept_as_one_that_was_read),
         cmocka_unit_test(shapes_are_models_trained_on_the_training_part),
         cmocka_unit_test(default_budgets_go_in_equal_ratios_to_all_pairs),
         cmocka_unit_test(cells_that_the_caller_has_are_passed_over),
         cmocka_unit_test(a_sweep_that_was_stopped_ends_with_the_bytes_of_one_that_was_not),
         cmocka_unit_test(a_file_that_was_cut_anywhere_is_gone_on_with),
         cmocka_unit_test(cells_of_another_sweep_are_refused),
+        cmocka_unit_test(cells_measured_on_other_rows_are_refused),
+        cmocka_unit_test(cells_of_models_trained_in_another_way_are_refused),
+        cmocka_unit_test(the_interval_is_that_of_students_t),
+        cmocka_unit_test(means_take_time_in_proportion_to_cells),
         cmocka_unit_test(options_that_cannot_be_are_named),
         cmocka_unit_test(progress_can_end_it),
         cmocka_unit_test(progress_never_goes_back),

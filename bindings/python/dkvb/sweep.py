@@ -116,12 +116,16 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
             opts.feature_names = names
         elif feature_ids is not None:
             point("feature_ids", None, _arrays.ids(feature_ids, len(features)))
+    elif feature_ids is not None:
+        opts.feature_rows = len(feature_ids)  # which the library refuses, since there are no features
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:
             raise ValueError("test_labels: None found, the labels of test_x are wanted")
         point("test_x", "test_n", test_x)
         point("test_labels", None, _arrays.labels(test_labels, len(test_x), "test_labels"))
+    elif test_labels is not None:
+        point("test_labels", "test_n", _arrays.labels(test_labels, len(test_labels), "test_labels"))
     if path is not None:
         opts.path = _arrays.path(path)
     opts.each = callbacks.wrap(_ffi.SweepFn, hear)
