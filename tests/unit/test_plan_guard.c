@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bottleneck/model.h"
+#include "dkvb/choose.h"
 #include "unlearn/effect.h"
 
 static void too_few_rows_to_find_a_budget_on_are_said(void **state)
@@ -291,6 +292,297 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
     dkvb_model_free(model);
 }
 
+/* Class `label` is one that a request in force asked for, with no pair, so that all of it is left to lose. */
+static void name_class(dkvb_model *model, uint32_t label)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    uint8_t classes[CLASSES] = {0};
+    dkvb_mask *mask;
+
+    classes[label] = DKVB_FORGET;
+    o.classes = classes;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_model_forget(model, mask, &o, NULL));
+    dkvb_mask_free(mask);
+}
+
+/* What the classes but `label` and `aside` lose for certain: the most that one of them does, and all of them. */
+struct certain {
+    double most, together;
+};
+
+static struct certain certain_losses(const dkvb_class_effect *effects, uint32_t label, uint32_t aside)
+{
+    struct certain c = {-1.0, 0.0};
+    dkvb_class_effect others = {0};
+
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        if (l == label || l == aside)
+            continue;
+        c.most = effects[l].low > c.most ? effects[l].low : c.most;
+        dkvb__effect_add(&others, &effects[l]);
+    }
+    c.together = others.low;
+    return c;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Ask for a class, or for all of its rows by their ids. */
+static void ask_for(dkvb_forget_request *q, uint64_t ids[ROWS], uint32_t label, bool by_rows)
+{
+    q->id_count = 0;
+    for (size_t r = 0; by_rows && r < ROWS; r++)
+        if (labels[r] == (int32_t)label)
+            ids[q->id_count++] = r;
+    if (!by_rows)
+        return;
+    q->ids = ids;
+    q->classes = NULL;
+}
+
+/* A model without limits says what each class would lose; then the limit is set below what one of them would, and above
+ * what the others would. */
+static bool a_named_class_may_lose(uint32_t label, uint64_t budget, bool by_rows)
+{
+    uint8_t classes[CLASSES];
+    uint64_t ids[ROWS];
+    dkvb_forget_request q = request_for(classes, label);
+    uint32_t loser = CLASSES;
+    struct certain c;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    double low;
+
+    few_keys = true;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    few_keys = false;
+    ask_for(&q, ids, label, by_rows);
+    q.budget = budget;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    for (uint32_t l = 0; l < CLASSES; l++)
+        if (l != label && (loser == CLASSES || info_of(plan).effects[l].low > info_of(plan).effects[loser].low))
+            loser = l;
+    low = info_of(plan).effects[loser].low;
+    c = certain_losses(info_of(plan).effects, label, loser);
+    q.max_class_loss = (low + larger(0.0, larger(c.most, c.together))) / 2.0;
+    dkvb_plan_free(plan);
+    if (low > q.max_class_loss) {
+        plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+        assert_int_equal(info_of(plan).refused_class, loser);
+        dkvb_plan_free(plan);
+        name_class(model, loser);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_string_equal(info_of(plan).refusal, "");
+        dkvb_plan_free(plan);
+    }
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+    return low > q.max_class_loss;
+}
+
+static void what_a_class_loses_that_was_forgotten_before_is_not_refused(void **state)
+{
+    size_t found[2] = {0};
+
+    (void)state;
+    for (uint32_t label = 0; label < CLASSES; label++)
+        for (uint64_t budget = 1; budget < 6; budget++)
+            for (size_t by_rows = 0; by_rows < 2; by_rows++)
+                found[by_rows] += a_named_class_may_lose(label, budget, by_rows != 0);
+    assert_true(found[0] > 0 && found[1] > 0);
+}
+
+/* Rows of a class that loses nothing, since a request in force asked for it, would make the loss of the others look
+ * small. */
+static void classes_forgotten_before_do_not_thin_out_what_the_others_lose_together(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 3);
+    size_t found = 0;
+
+    (void)state;
+    q.method = DKVB_METHOD_EXAMPLES;
+    for (uint32_t turn = 0; turn < 3 * 10; turn++) {
+        uint32_t before = turn % 3;
+        struct certain all, others;
+        double least;
+        dkvb_model *model;
+        dkvb_codeset *set;
+        dkvb_plan *plan;
+
+        plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+        name_class(model, before);
+        q.budget = 10 * (1 + turn / 3);
+        q.max_class_loss = 1.0;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        all = certain_losses(info_of(plan).effects, 3, CLASSES);
+        others = certain_losses(info_of(plan).effects, 3, before);
+        dkvb_plan_free(plan);
+        least = larger(0.0, larger(others.most, all.together));
+        q.max_class_loss = (least + others.together) / 2.0;
+        if (others.together > least) {
+            found++;
+            plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+            assert_non_null(strstr(info_of(plan).refusal, "together"));
+            assert_true(info_of(plan).refused_class != before && info_of(plan).refused_class != 3);
+            dkvb_plan_free(plan);
+        }
+        dkvb_codeset_free(set);
+        dkvb_model_free(model);
+    }
+    assert_true(found > 0);
+}
+
+static void a_plan_of_a_given_number_of_pairs_tells_which_classes_were_forgotten_before(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *mask;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    q.budget = 30;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_memory_equal(info_of(plan).classes, classes, CLASSES);
+    assert_ok(dkvb_mask_copy(&mask, info_of(plan).mask));
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    name_class(model, 0);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_true(dkvb_mask_equal(mask, info_of(plan).mask)); /* the order of requests does not matter */
+    classes[0] = DKVB_ASIDE;
+    assert_memory_equal(info_of(plan).classes, classes, CLASSES);
+    dkvb_plan_free(plan);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_refusal_names_the_class_that_would_lose_most(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_model *model;
+    dkvb_codeset *set;
+    size_t found = 0;
+
+    (void)state;
+    few_keys = true;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    few_keys = false;
+    for (uint32_t turn = 0; turn < CLASSES * 10u; turn++) {
+        uint32_t label = turn % CLASSES, first = CLASSES, most = CLASSES;
+        dkvb_forget_request q = request_for(classes, label);
+        dkvb_plan_info info;
+        dkvb_plan *plan;
+
+        q.method = DKVB_METHOD_EXAMPLES;
+        q.budget = 1 + turn / CLASSES;
+        q.max_class_loss = 0.0;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        for (uint32_t l = 0; l < CLASSES; l++) {
+            if (l == label || !(info.effects[l].low > 0.0))
+                continue;
+            first = first == CLASSES ? l : first;
+            most = most == CLASSES || info.effects[l].loss > info.effects[most].loss ? l : most;
+        }
+        if (most < CLASSES) {
+            assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
+            assert_int_equal(info.refused_class, most);
+            found += first != most;
+        }
+        dkvb_plan_free(plan);
+    }
+    assert_true(found > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Every pair that rows of the marked classes select, of `wanted` rows of each class. */
+static dkvb_mask *pairs_of(const dkvb_model *model, const dkvb_codeset *set, const uint64_t wanted[CLASSES],
+                           const uint8_t marked[CLASSES])
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_request request = DKVB_REQUEST_INIT;
+    uint64_t seen[CLASSES] = {0};
+    uint8_t forget[ROWS] = {0};
+    dkvb_mask *mask;
+
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    for (size_t r = 0; r < training.n; r++)
+        if (seen[training.labels[r]]++ < wanted[training.labels[r]] && marked[training.labels[r]])
+            forget[r] = DKVB_FORGET;
+    request.method = DKVB_METHOD_EVERY;
+    request.k = model->top_k;
+    request.codes = training.codes;
+    request.n = training.n;
+    request.rows = forget;
+    assert_ok(dkvb_mask_new(&mask, model->codebooks));
+    assert_ok(dkvb_unlearn_choose(mask, model, &request, 1, NULL));
+    return mask;
+}
+
+static void of_classes_slipped_in_the_one_that_would_lose_most_is_named(void **state)
+{
+    dkvb_model *model;
+    dkvb_codeset *set;
+    size_t found = 0;
+
+    (void)state;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (uint32_t turn = 0; turn < CLASSES * CLASSES; turn++) {
+        uint32_t main_class = turn % CLASSES, many = turn / CLASSES, first = CLASSES, most = CLASSES;
+        uint64_t wanted[CLASSES] = {26, 26, 26, 26}, seen[CLASSES] = {0}, ids[ROWS];
+        uint8_t own[CLASSES] = {0}, all[CLASSES] = {1, 1, 1, 1};
+        dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+        dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT, held = DKVB_CODESET_ROWS_INIT;
+        dkvb_class_effect effects[CLASSES];
+        dkvb_mask *before, *after;
+        dkvb_plan *plan;
+
+        wanted[many] = 60;
+        wanted[main_class] = 90;
+        own[main_class] = 1;
+        assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+        assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+        for (size_t r = 0; r < training.n; r++)
+            if (seen[training.labels[r]]++ < wanted[training.labels[r]])
+                ids[q.id_count++] = training.ids[r];
+        before = pairs_of(model, set, wanted, own);
+        after = pairs_of(model, set, wanted, all);
+        assert_ok(dkvb_effect_measure(model, before, after, &held, effects, NULL, NULL));
+        for (uint32_t l = 0; l < CLASSES; l++) {
+            if (l == main_class || !(effects[l].low > 0.0))
+                continue;
+            first = first == CLASSES ? l : first;
+            most = most == CLASSES || effects[l].loss > effects[most].loss ? l : most;
+        }
+        q.ids = ids;
+        q.budget = 60;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_int_equal(info_of(plan).refused == DKVB_REFUSED_MIXED, most < CLASSES);
+        if (most < CLASSES)
+            assert_int_equal(info_of(plan).refused_class, most);
+        found += first != most;
+        dkvb_plan_free(plan);
+        dkvb_mask_free(before);
+        dkvb_mask_free(after);
+    }
+    assert_true(found > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +593,11 @@ int main(void)
         cmocka_unit_test(small_requests_by_rows_are_refused_where_their_sum_costs_too_much),
         cmocka_unit_test(a_class_that_was_asked_for_may_lose_more_by_later_requests),
         cmocka_unit_test(a_class_without_rows_that_would_show_it_is_refused),
+        cmocka_unit_test(what_a_class_loses_that_was_forgotten_before_is_not_refused),
+        cmocka_unit_test(classes_forgotten_before_do_not_thin_out_what_the_others_lose_together),
+        cmocka_unit_test(a_plan_of_a_given_number_of_pairs_tells_which_classes_were_forgotten_before),
+        cmocka_unit_test(a_refusal_names_the_class_that_would_lose_most),
+        cmocka_unit_test(of_classes_slipped_in_the_one_that_would_lose_most_is_named),
     };
 
     return cmocka_run_group_tests(tests, plan_setup, NULL);
