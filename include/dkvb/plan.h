@@ -142,7 +142,7 @@ typedef struct dkvb_plan_info {
     uint32_t refused;       /**< DKVB_REFUSED_…; `refusal` has the sentence */
     uint32_t can_be_forced; /**< 1: refused, and `force` would have it done all the same */
     uint32_t forced;        /**< 1: refused, and yet to be done */
-    uint32_t refused_class; /**< _CLASS, _MIXED: the class that would be hurt most */
+    uint32_t refused_class; /**< _CLASS, _MIXED: of the classes that are the reason, the one that would lose most */
     uint32_t budget_found;  /**< 1: `budget` was looked for; 0: it was given, or there is none */
     uint32_t keys;          /**< exact: DKVB_KEYS_… as it would be done */
     uint32_t resumed;       /**< exact: 1 if the model is without the rows already, and only the codeset has them */

@@ -500,6 +500,9 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
+    /* Only now: a number of pairs that is given is chosen as if nothing had been forgotten before. */
+    if (!rc && plan->marks)
+        rc = dkvb__plan_set_aside(p, plan->marks);
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->request.force && plan->info.can_be_forced;
     return rc;

@@ -77,44 +77,73 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
+/* Whose losses count: DKVB_KEEP. What is asked for loses because it is to (without classes, that is the class of most
+ * rows), and classes that requests in force named are forgotten already. marks: [L]. */
+static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
+{
+    const dkvb_plan *plan = p->plan;
+    uint64_t *requested = plan->marks || p->asked ? NULL : count_requested(p);
+
+    if (!plan->marks && !p->asked && !requested)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    for (uint32_t l = 0; l < plan->classes; l++) {
+        bool asked_for = (plan->marks && plan->marks[l] == DKVB_FORGET) || (p->asked && p->asked[l]);
+
+        marks[l] = asked_for ? DKVB_FORGET : DKVB_KEEP;
+    }
+    if (requested && requested[largest(requested, plan->classes)] > 0)
+        marks[largest(requested, plan->classes)] = DKVB_FORGET;
+    dkvb__free(&plan->mem, requested);
+    return dkvb__plan_set_aside(p, marks);
+}
+
+static const double all_losses = -2.0; /* no class gains more than 1 */
+
+/* Of the classes marked DKVB_KEEP that lose more than a limit for certain, the one that loses most; L: there is none.
+ */
+static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
+{
+    uint32_t worst = classes;
+
+    for (uint32_t l = 0; l < classes; l++)
+        if (marks[l] == DKVB_KEEP && effects[l].low > limit &&
+            (worst == classes || effects[l].loss > effects[worst].loss))
+            worst = l;
+    return worst;
+}
+
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
+    double limit = plan->request.max_class_loss;
     dkvb_class_effect others = {0};
-    uint32_t main_class, worst = plan->classes;
-    uint64_t *requested;
+    uint32_t worst;
+    uint8_t *marks;
+    dkvb_status rc;
 
     if (!plan->measured)
         return DKVB_OK;
-    requested = count_requested(p);
-    if (!requested)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
-    main_class = largest(requested, plan->classes);
-    for (uint32_t l = 0; l < plan->classes; l++) {
-        /* What is asked for loses because it is to; without classes, that is the class of most rows. */
-        bool asked_for = plan->marks ? plan->marks[l] != DKVB_KEEP : l == main_class && requested[l] > 0;
-
-        if (p->asked)
-            asked_for = p->asked[l] || (plan->marks && plan->marks[l] != DKVB_KEEP);
-        if (asked_for)
-            continue;
-        if (plan->effects[l].low > plan->request.max_class_loss)
-            refuse_class(p, DKVB_REFUSED_CLASS, l, &plan->effects[l], plan->request.max_class_loss, "");
-        if (worst == plan->classes || plan->effects[l].loss > plan->effects[worst].loss)
-            worst = l;
-        dkvb__effect_add(&others, &plan->effects[l]);
-    }
+    marks = dkvb__alloc(&plan->mem, plan->classes, 1);
+    rc = marks ? mark_others(p, marks) : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
+    if (rc)
+        goto end;
+    worst = loses_most(marks, plan->effects, plan->classes, limit);
+    if (worst < plan->classes)
+        refuse_class(p, DKVB_REFUSED_CLASS, worst, &plan->effects[worst], limit, "");
+    for (uint32_t l = 0; l < plan->classes; l++)
+        if (marks[l] == DKVB_KEEP)
+            dkvb__effect_add(&others, &plan->effects[l]);
     /* One or two rows held out of each class are certain of nothing, and all of them together may be: if the classes
      * lose more than the limit together, one of them does. */
-    if (others.low > plan->request.max_class_loss)
-        dkvb__plan_refuse(
-            plan, DKVB_REFUSED_CLASS, worst,
-            "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f to "
-            "%.4f, on %llu held-out rows); more than %g for certain is refused%s",
-            others.loss, others.low, others.high, (unsigned long long)others.rows, plan->request.max_class_loss,
-            way_on(p));
-    dkvb__free(&plan->mem, requested);
-    return DKVB_OK;
+    if (others.low > limit)
+        dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
+                          "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f "
+                          "to %.4f, on %llu held-out rows); more than %g for certain is refused%s",
+                          others.loss, others.low, others.high, (unsigned long long)others.rows, limit, way_on(p));
+
+end:
+    dkvb__free(&plan->mem, marks);
+    return rc;
 }
 
 /* Classes that requests in force may cost what they like: those that one asked for, and those that one cost more than
@@ -218,6 +247,11 @@ static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask
     return rc;
 }
 
+static bool matters(const dkvb_plan *plan, uint64_t rows)
+{
+    return rows >= ROWS_THAT_MATTER && (double)rows >= share_that_matters * (double)plan->info.rows;
+}
+
 /*
  * What the rows of other classes in the request would cost their classes, beyond what the rows of the main class cost,
  * if every pair went that a row selects: rows slipped in to hurt a class show here, whatever the method.
@@ -228,7 +262,9 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
     dkvb_mask *own = NULL, *all = NULL;
     uint64_t *requested;
     dkvb_class_effect *effects;
-    uint32_t main_class;
+    uint8_t *marks;
+    uint32_t main_class, worst;
+    char how[128];
     dkvb_status rc = DKVB_OK;
 
     if (p->held.n == 0 || plan->marks || plan->info.rows == 0)
@@ -239,7 +275,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
     }
     requested = count_requested(p);
     effects = dkvb__alloc(&plan->mem, plan->classes, sizeof *effects);
-    if (!rc && (!requested || !effects))
+    marks = dkvb__alloc(&plan->mem, plan->classes, 1);
+    if (!rc && (!requested || !effects || !marks))
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     main_class = rc ? 0 : largest(requested, plan->classes);
     if (!rc && requested[main_class] == 0) /* rows without a label are of no class */
@@ -250,15 +287,13 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = every_pair(p, -1, &all);
     if (!rc)
         rc = dkvb_effect_measure(p->model, own, all, &p->held, effects, NULL, p->run);
-    for (uint32_t l = 0; !rc && l < plan->classes; l++) {
-        char how[128];
-
-        if (l == main_class || requested[l] < ROWS_THAT_MATTER ||
-            (double)requested[l] < share_that_matters * (double)plan->info.rows || !(effects[l].low > 0.0))
-            continue;
+    for (uint32_t l = 0; !rc && l < plan->classes; l++)
+        marks[l] = l != main_class && matters(plan, requested[l]) ? DKVB_KEEP : DKVB_FORGET;
+    worst = rc ? plan->classes : loses_most(marks, effects, plan->classes, 0.0);
+    if (worst < plan->classes) {
         snprintf(how, sizeof how, " by %llu of the %llu rows, which are its own while most are of class %u",
-                 (unsigned long long)requested[l], (unsigned long long)plan->info.rows, main_class);
-        refuse_class(p, DKVB_REFUSED_MIXED, l, &effects[l], 0.0, how);
+                 (unsigned long long)requested[worst], (unsigned long long)plan->info.rows, main_class);
+        refuse_class(p, DKVB_REFUSED_MIXED, worst, &effects[worst], 0.0, how);
     }
 
 end:
@@ -266,6 +301,7 @@ end:
     dkvb_mask_free(all);
     dkvb__free(&plan->mem, requested);
     dkvb__free(&plan->mem, effects);
+    dkvb__free(&plan->mem, marks);
     return rc;
 }
 

@@ -1,0 +1,604 @@
+/* Guards of plans: whom a request would hurt, what too little is known of, and which class a refusal names. */
+#include "plan_fixture.h"
+
+#include <string.h>
+
+#include "bottleneck/model.h"
+#include "dkvb/choose.h"
+#include "unlearn/effect.h"
+
+static void too_few_rows_to_find_a_budget_on_are_said(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint64_t out[ROWS];
+    size_t n = 0, left = 0;
+
+    (void)state;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    for (size_t i = 0; i < held.n; i++)
+        if (held.labels[i] == 1 && left++ >= DKVB_PLAN_LEAST_ROWS - 1)
+            out[n++] = held.ids[i];
+    assert_ok(dkvb_codeset_remove(set, out, n, NULL));
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_ROWS, true);
+    assert_non_null(strstr(info_of(plan).refusal, "at least 5 would tell"));
+    assert_null(info_of(plan).mask);
+    dkvb_plan_free(plan);
+    assert_plan_forced(model, set, q);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void limits_that_cannot_be_kept_are_refused(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    uint32_t label = 0;
+
+    (void)state;
+    few_keys = true;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    few_keys = false;
+    for (; label < CLASSES; label++) { /* one that shares its keys */
+        q = request_for(classes, label);
+        q.method = DKVB_METHOD_ACTIVATIONS;
+        q.max_retain_drop = 0.0;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        if (info_of(plan).refused)
+            break;
+        dkvb_plan_free(plan);
+    }
+    assert_true(label < CLASSES);
+    dkvb_plan_free(plan);
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_TARGET, false);
+    assert_non_null(strstr(info_of(plan).refusal, "Nearest: "));
+    dkvb_plan_free(plan);
+    q.max_retain_drop = 1.0;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_true(info_of(plan).budget_found);
+    dkvb_plan_free(plan);
+    q.max_class_loss = 0.0;
+    q.budget = 5; /* of 6 pairs */
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+    assert_int_not_equal(info_of(plan).refused_class, label);
+    dkvb_plan_free(plan);
+    assert_plan_forced(model, set, q);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* The limit that is above what any class but `label` loses for certain, and below what all of them together do; 0 where
+ * there is none. */
+static double limit_between(const dkvb_plan_info *info, uint32_t label)
+{
+    dkvb_class_effect others = {0};
+    double most = 0.0;
+
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        if (l == label)
+            continue;
+        most = info->effects[l].low > most ? info->effects[l].low : most;
+        dkvb__effect_add(&others, &info->effects[l]);
+    }
+    return others.low > most ? (others.low + most) / 2.0 : 0.0;
+}
+
+static void classes_that_lose_too_much_together_are_refused(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 3);
+    dkvb_plan_info info;
+    double limit = 0.0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    q.method = DKVB_METHOD_EXAMPLES;
+    for (q.budget = 10;; q.budget += 10) {
+        assert_true(q.budget < ROWS);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        assert_int_equal(info.refused, DKVB_REFUSED_NOT);
+        limit = limit_between(&info, 3);
+        dkvb_plan_free(plan);
+        if (limit > 0.0)
+            break;
+    }
+    q.max_class_loss = limit;
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+    info = info_of(plan);
+    assert_non_null(strstr(info.refusal, "together"));
+    assert_true(info.refused_class < 3);
+    for (uint32_t l = 0; l < 3; l++) {
+        assert_true(info.effects[l].low <= limit);
+        assert_true(info.effects[l].loss <= info.effects[info.refused_class].loss);
+    }
+    dkvb_plan_free(plan);
+    assert_plan_forced(model, set, q);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void rows_of_another_class_slipped_in_are_noticed(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    uint64_t ids[ROWS];
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    ask_for_slipped_in(&q, ids);
+    q.budget = 60;
+    q.max_class_loss = 0.0; /* the first reason stays all the same */
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_MIXED, true);
+    assert_int_equal(info_of(plan).refused_class, 2);
+    dkvb_plan_free(plan);
+    q.method = DKVB_METHOD_ACTIVATIONS; /* so many pairs that class 0 is lost too */
+    q.budget = 700;
+    dkvb_plan_free(assert_plan_refused(model, set, &q, DKVB_REFUSED_MIXED, true));
+    assert_plan_forced(model, set, q);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* The i-th of many small requests: 13 rows of class 1 and 12 of class 0, of those trained on. */
+static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_t ids[25], uint64_t i)
+{
+    static const uint64_t wanted[CLASSES] = {12, 13, 0, 0};
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    uint64_t seen[CLASSES] = {0}, n = 0;
+
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    for (size_t r = 0; r < training.n; r++) {
+        int32_t label = training.labels[r];
+        uint64_t number = seen[label]++;
+
+        if (number >= i * wanted[label] && number < (i + 1) * wanted[label])
+            ids[n++] = training.ids[r];
+    }
+    assert_true(n > 0 && n <= 25);
+    q->ids = ids;
+    q->id_count = n;
+    q->budget = 20;
+    q->max_class_loss = 0.0;
+    q->salt = salt;
+}
+
+static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    dkvb_class_effect effects[CLASSES];
+    dkvb_plan_info info;
+    dkvb_mask *mask;
+    uint64_t ids[25], applied = 0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    for (;; applied++) {
+        ask_for_few(&q, set, ids, applied);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        if (info.refused)
+            break;
+        assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+        dkvb_plan_free(plan);
+    }
+    assert_true(applied > 0);
+    assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
+    assert_non_null(strstr(info.refusal, "by all masks in force together"));
+    assert_true(info.refused_class != 1);
+    assert_true(info.effects[info.refused_class].low <= q.max_class_loss); /* by itself it keeps the limit */
+    assert_true(info.effects[info.refused_class].loss > 0.0);
+    dkvb_plan_free(plan);
+    assert_plan_forced(model, set, q);
+
+    /* Without masks in force the same request passes. */
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
+    for (uint64_t i = 0; i <= applied; i++)
+        assert_ok(dkvb_model_undo(model, 0, NULL));
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL));
+    assert_true(effects[info.refused_class].low > q.max_class_loss);
+    dkvb_plan_free(apply_request(model, set, &q));
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* A request for rows of class 0 takes much of it; the small requests after it may take the rest. */
+static void a_class_that_was_asked_for_may_lose_more_by_later_requests(void **state)
+{
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    uint64_t ids[ROWS], few[25], n = 0, costly = 0;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    for (size_t r = 0; r < training.n; r++)
+        if (training.labels[r] == 0)
+            ids[n++] = training.ids[r];
+    q.ids = ids;
+    q.id_count = n;
+    q.budget = 60;
+    q.max_class_loss = 0.2;
+    plan = apply_request(model, set, &q);
+    assert_true(info_of(plan).effects[0].low > q.max_class_loss);
+    dkvb_plan_free(plan);
+    for (uint64_t i = 0; i < 7; i++) {
+        ask_for_few(&q, set, few, i);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_true(!info_of(plan).refused || info_of(plan).refused_class != 0);
+        costly += info_of(plan).effects[0].loss > 0.0;
+        q.force = 1;
+        dkvb_plan_free(plan);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+        dkvb_plan_free(plan);
+        q.force = 0;
+    }
+    assert_true(costly > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_class_without_rows_that_would_show_it_is_refused(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
+    uint64_t out[ROWS];
+    size_t n = 0, left = 0;
+
+    (void)state;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+    for (size_t i = 0; i < held.n; i++)
+        if (held.labels[i] == 2 || (held.labels[i] == 1 && left++ >= DKVB_PLAN_LEAST_ROWS))
+            out[n++] = held.ids[i];
+    assert_ok(dkvb_codeset_remove(set, out, n, NULL));
+    assert_int_equal(right_rows(model, set, 1), DKVB_PLAN_LEAST_ROWS);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL)); /* five are enough */
+    assert_string_equal(info_of(plan).refusal, "");
+    dkvb_plan_free(plan);
+    classes[2] = DKVB_FORGET;
+    plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_ROWS, true);
+    assert_int_equal(info_of(plan).refused_class, 2);
+    assert_non_null(strstr(info_of(plan).refusal, "none of 0 held-out rows of class 2"));
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Class `label` is one that a request in force asked for, with no pair, so that all of it is left to lose. */
+static void name_class(dkvb_model *model, uint32_t label)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    uint8_t classes[CLASSES] = {0};
+    dkvb_mask *mask;
+
+    classes[label] = DKVB_FORGET;
+    o.classes = classes;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_model_forget(model, mask, &o, NULL));
+    dkvb_mask_free(mask);
+}
+
+/* What the classes but `label` and `aside` lose for certain: the most that one of them does, and all of them. */
+struct certain {
+    double most, together;
+};
+
+static struct certain certain_losses(const dkvb_class_effect *effects, uint32_t label, uint32_t aside)
+{
+    struct certain c = {-1.0, 0.0};
+    dkvb_class_effect others = {0};
+
+    for (uint32_t l = 0; l < CLASSES; l++) {
+        if (l == label || l == aside)
+            continue;
+        c.most = effects[l].low > c.most ? effects[l].low : c.most;
+        dkvb__effect_add(&others, &effects[l]);
+    }
+    c.together = others.low;
+    return c;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Ask for a class, or for all of its rows by their ids. */
+static void ask_for(dkvb_forget_request *q, uint64_t ids[ROWS], uint32_t label, bool by_rows)
+{
+    q->id_count = 0;
+    for (size_t r = 0; by_rows && r < ROWS; r++)
+        if (labels[r] == (int32_t)label)
+            ids[q->id_count++] = r;
+    if (!by_rows)
+        return;
+    q->ids = ids;
+    q->classes = NULL;
+}
+
+/* A model without limits says what each class would lose; then the limit is set below what one of them would, and above
+ * what the others would. */
+static bool a_named_class_may_lose(uint32_t label, uint64_t budget, bool by_rows)
+{
+    uint8_t classes[CLASSES];
+    uint64_t ids[ROWS];
+    dkvb_forget_request q = request_for(classes, label);
+    uint32_t loser = CLASSES;
+    struct certain c;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_plan *plan;
+    double low;
+
+    few_keys = true;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    few_keys = false;
+    ask_for(&q, ids, label, by_rows);
+    q.budget = budget;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    for (uint32_t l = 0; l < CLASSES; l++)
+        if (l != label && (loser == CLASSES || info_of(plan).effects[l].low > info_of(plan).effects[loser].low))
+            loser = l;
+    low = info_of(plan).effects[loser].low;
+    c = certain_losses(info_of(plan).effects, label, loser);
+    q.max_class_loss = (low + larger(0.0, larger(c.most, c.together))) / 2.0;
+    dkvb_plan_free(plan);
+    if (low > q.max_class_loss) {
+        plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+        assert_int_equal(info_of(plan).refused_class, loser);
+        dkvb_plan_free(plan);
+        name_class(model, loser);
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_string_equal(info_of(plan).refusal, "");
+        dkvb_plan_free(plan);
+    }
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+    return low > q.max_class_loss;
+}
+
+static void what_a_class_loses_that_was_forgotten_before_is_not_refused(void **state)
+{
+    size_t found[2] = {0};
+
+    (void)state;
+    for (uint32_t label = 0; label < CLASSES; label++)
+        for (uint64_t budget = 1; budget < 6; budget++)
+            for (size_t by_rows = 0; by_rows < 2; by_rows++)
+                found[by_rows] += a_named_class_may_lose(label, budget, by_rows != 0);
+    assert_true(found[0] > 0 && found[1] > 0);
+}
+
+/* Rows of a class that loses nothing, since a request in force asked for it, would make the loss of the others look
+ * small. */
+static void classes_forgotten_before_do_not_thin_out_what_the_others_lose_together(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 3);
+    size_t found = 0;
+
+    (void)state;
+    q.method = DKVB_METHOD_EXAMPLES;
+    for (uint32_t turn = 0; turn < 3 * 10; turn++) {
+        uint32_t before = turn % 3;
+        struct certain all, others;
+        double least;
+        dkvb_model *model;
+        dkvb_codeset *set;
+        dkvb_plan *plan;
+
+        plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+        name_class(model, before);
+        q.budget = 10 * (1 + turn / 3);
+        q.max_class_loss = 1.0;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        all = certain_losses(info_of(plan).effects, 3, CLASSES);
+        others = certain_losses(info_of(plan).effects, 3, before);
+        dkvb_plan_free(plan);
+        least = larger(0.0, larger(others.most, all.together));
+        q.max_class_loss = (least + others.together) / 2.0;
+        if (others.together > least) {
+            found++;
+            plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
+            assert_non_null(strstr(info_of(plan).refusal, "together"));
+            assert_true(info_of(plan).refused_class != before && info_of(plan).refused_class != 3);
+            dkvb_plan_free(plan);
+        }
+        dkvb_codeset_free(set);
+        dkvb_model_free(model);
+    }
+    assert_true(found > 0);
+}
+
+static void a_plan_of_a_given_number_of_pairs_tells_which_classes_were_forgotten_before(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, 1);
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *mask;
+    dkvb_plan *plan;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    q.budget = 30;
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_memory_equal(info_of(plan).classes, classes, CLASSES);
+    assert_ok(dkvb_mask_copy(&mask, info_of(plan).mask));
+    dkvb_plan_free(plan);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    name_class(model, 0);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_true(dkvb_mask_equal(mask, info_of(plan).mask)); /* the order of requests does not matter */
+    classes[0] = DKVB_ASIDE;
+    assert_memory_equal(info_of(plan).classes, classes, CLASSES);
+    dkvb_plan_free(plan);
+    dkvb_mask_free(mask);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+static void a_refusal_names_the_class_that_would_lose_most(void **state)
+{
+    uint8_t classes[CLASSES];
+    dkvb_model *model;
+    dkvb_codeset *set;
+    size_t found = 0;
+
+    (void)state;
+    few_keys = true;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    few_keys = false;
+    for (uint32_t turn = 0; turn < CLASSES * 10u; turn++) {
+        uint32_t label = turn % CLASSES, first = CLASSES, most = CLASSES;
+        dkvb_forget_request q = request_for(classes, label);
+        dkvb_plan_info info;
+        dkvb_plan *plan;
+
+        q.method = DKVB_METHOD_EXAMPLES;
+        q.budget = 1 + turn / CLASSES;
+        q.max_class_loss = 0.0;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        info = info_of(plan);
+        for (uint32_t l = 0; l < CLASSES; l++) {
+            if (l == label || !(info.effects[l].low > 0.0))
+                continue;
+            first = first == CLASSES ? l : first;
+            most = most == CLASSES || info.effects[l].loss > info.effects[most].loss ? l : most;
+        }
+        if (most < CLASSES) {
+            assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
+            assert_int_equal(info.refused_class, most);
+            found += first != most;
+        }
+        dkvb_plan_free(plan);
+    }
+    assert_true(found > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+/* Every pair that rows of the marked classes select, of `wanted` rows of each class. */
+static dkvb_mask *pairs_of(const dkvb_model *model, const dkvb_codeset *set, const uint64_t wanted[CLASSES],
+                           const uint8_t marked[CLASSES])
+{
+    dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
+    dkvb_request request = DKVB_REQUEST_INIT;
+    uint64_t seen[CLASSES] = {0};
+    uint8_t forget[ROWS] = {0};
+    dkvb_mask *mask;
+
+    assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+    for (size_t r = 0; r < training.n; r++)
+        if (seen[training.labels[r]]++ < wanted[training.labels[r]] && marked[training.labels[r]])
+            forget[r] = DKVB_FORGET;
+    request.method = DKVB_METHOD_EVERY;
+    request.k = model->top_k;
+    request.codes = training.codes;
+    request.n = training.n;
+    request.rows = forget;
+    assert_ok(dkvb_mask_new(&mask, model->codebooks));
+    assert_ok(dkvb_unlearn_choose(mask, model, &request, 1, NULL));
+    return mask;
+}
+
+static void of_classes_slipped_in_the_one_that_would_lose_most_is_named(void **state)
+{
+    dkvb_model *model;
+    dkvb_codeset *set;
+    size_t found = 0;
+
+    (void)state;
+    plan_fit(&model, &set, false, rows, labels, NULL, ROWS);
+    for (uint32_t turn = 0; turn < CLASSES * CLASSES; turn++) {
+        uint32_t main_class = turn % CLASSES, many = turn / CLASSES, first = CLASSES, most = CLASSES;
+        uint64_t wanted[CLASSES] = {26, 26, 26, 26}, seen[CLASSES] = {0}, ids[ROWS];
+        uint8_t own[CLASSES] = {0}, all[CLASSES] = {1, 1, 1, 1};
+        dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+        dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT, held = DKVB_CODESET_ROWS_INIT;
+        dkvb_class_effect effects[CLASSES];
+        dkvb_mask *before, *after;
+        dkvb_plan *plan;
+
+        wanted[many] = 60;
+        wanted[main_class] = 90;
+        own[main_class] = 1;
+        assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &training));
+        assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
+        for (size_t r = 0; r < training.n; r++)
+            if (seen[training.labels[r]]++ < wanted[training.labels[r]])
+                ids[q.id_count++] = training.ids[r];
+        before = pairs_of(model, set, wanted, own);
+        after = pairs_of(model, set, wanted, all);
+        assert_ok(dkvb_effect_measure(model, before, after, &held, effects, NULL, NULL));
+        for (uint32_t l = 0; l < CLASSES; l++) {
+            if (l == main_class || !(effects[l].low > 0.0))
+                continue;
+            first = first == CLASSES ? l : first;
+            most = most == CLASSES || effects[l].loss > effects[most].loss ? l : most;
+        }
+        q.ids = ids;
+        q.budget = 60;
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        assert_int_equal(info_of(plan).refused == DKVB_REFUSED_MIXED, most < CLASSES);
+        if (most < CLASSES)
+            assert_int_equal(info_of(plan).refused_class, most);
+        found += first != most;
+        dkvb_plan_free(plan);
+        dkvb_mask_free(before);
+        dkvb_mask_free(after);
+    }
+    assert_true(found > 0);
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(too_few_rows_to_find_a_budget_on_are_said),
+        cmocka_unit_test(limits_that_cannot_be_kept_are_refused),
+        cmocka_unit_test(classes_that_lose_too_much_together_are_refused),
+        cmocka_unit_test(rows_of_another_class_slipped_in_are_noticed),
+        cmocka_unit_test(small_requests_by_rows_are_refused_where_their_sum_costs_too_much),
+        cmocka_unit_test(a_class_that_was_asked_for_may_lose_more_by_later_requests),
+        cmocka_unit_test(a_class_without_rows_that_would_show_it_is_refused),
+        cmocka_unit_test(what_a_class_loses_that_was_forgotten_before_is_not_refused),
+        cmocka_unit_test(classes_forgotten_before_do_not_thin_out_what_the_others_lose_together),
+        cmocka_unit_test(a_plan_of_a_given_number_of_pairs_tells_which_classes_were_forgotten_before),
+        cmocka_unit_test(a_refusal_names_the_class_that_would_lose_most),
+        cmocka_unit_test(of_classes_slipped_in_the_one_that_would_lose_most_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, plan_setup, NULL);
+}
