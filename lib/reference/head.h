@@ -19,7 +19,7 @@ struct dkvb__work {
     dkvb_progress_fn progress;
     void *user;
     uint64_t part, parts; /* parts that are done, of so many */
-    int threads_before;   /* OpenBLAS's own number, to be put back; 0: it was left alone */
+    bool sets_threads;    /* OpenBLAS's number is to be put back */
 };
 
 dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *given, const dkvb_allocator *mem,

@@ -2,8 +2,11 @@
  * be. */
 #include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -571,6 +574,87 @@ static void threads_of_a_call_are_put_back(void **state)
     dlclose(process);
 }
 
+/* Two calls that overlap: the first goes on once the second has begun, the second once the first has ended. */
+struct overlap {
+    atomic_int begun; /* calls that are under way or were */
+    atomic_bool first_ended;
+};
+
+static int wait_for_the_second(void *user, uint64_t done, uint64_t total)
+{
+    struct overlap *o = user;
+
+    (void)done, (void)total;
+    if (atomic_load(&o->begun) == 0)
+        atomic_store(&o->begun, 1);
+    while (atomic_load(&o->begun) < 2)
+        sched_yield();
+    return 0;
+}
+
+static int wait_for_the_end_of_the_first(void *user, uint64_t done, uint64_t total)
+{
+    struct overlap *o = user;
+
+    (void)done, (void)total;
+    atomic_store(&o->begun, 2);
+    while (!atomic_load(&o->first_ended))
+        sched_yield();
+    return 0;
+}
+
+static dkvb_status fit_watched(struct overlap *o, uint32_t threads, dkvb_progress_fn progress)
+{
+    dkvb_reference_rows rows = training(y);
+    dkvb_reference_options opts = options(DKVB_REFERENCE_RIDGE, 0.01);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_reference *head;
+    dkvb_status rc;
+
+    run.threads = threads;
+    run.progress = progress;
+    run.user = o;
+    rc = dkvb_reference_fit(&head, &rows, &opts, &run);
+    dkvb_reference_free(head);
+    return rc;
+}
+
+static void *first_call(void *user)
+{
+    struct overlap *o = user;
+    dkvb_status rc = fit_watched(o, 1, wait_for_the_second);
+
+    atomic_store(&o->first_ended, true);
+    return rc ? user : NULL;
+}
+
+static void threads_are_put_back_after_calls_that_overlap(void **state)
+{
+    void *process = dlopen(NULL, RTLD_NOW), *get = process ? dlsym(process, "openblas_get_num_threads") : NULL;
+    void *set = process ? dlsym(process, "openblas_set_num_threads") : NULL, *failed;
+    struct overlap o = {0, false};
+    void (*set_threads)(int);
+    int (*threads)(void);
+    pthread_t first;
+    int before;
+
+    (void)state;
+    assert_true(get && set);
+    memcpy(&threads, &get, sizeof get);
+    memcpy(&set_threads, &set, sizeof set);
+    before = threads();
+    set_threads(3); /* not the number of either call */
+    assert_int_equal(pthread_create(&first, NULL, first_call, &o), 0);
+    while (atomic_load(&o.begun) < 1)
+        sched_yield();
+    assert_reference(fit_watched(&o, 2, wait_for_the_end_of_the_first));
+    assert_int_equal(pthread_join(first, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(threads(), 3);
+    set_threads(before);
+    dlclose(process);
+}
+
 /* A head whose penalty was chosen is the head of all rows at that penalty: rows held out are in it. */
 static void rows_held_out_are_fitted_in_the_end(void **state)
 {
@@ -806,6 +890,7 @@ int main(void)
         cmocka_unit_test(the_penalty_is_chosen_by_the_ids_of_rows),
         cmocka_unit_test(the_penalty_is_chosen_on_rows_held_out),
         cmocka_unit_test(threads_of_a_call_are_put_back),
+        cmocka_unit_test(threads_are_put_back_after_calls_that_overlap),
         cmocka_unit_test(rows_held_out_are_fitted_in_the_end),
         cmocka_unit_test(a_comparison_has_the_figures_of_heads_with_and_without_the_class),
         cmocka_unit_test(a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for),
