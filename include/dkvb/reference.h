@@ -27,9 +27,10 @@
  * here is stored in a model.
  *
  * Threads: one head may be read from many threads and changed from one, not both at once. OpenBLAS has threads of its
- * own; `threads` of the run options sets their number for the whole process during the call and puts it back after it,
- * 0 leaves it alone. Two calls at once may therefore run with each other's number, which changes time and rounding
- * only. OpenBLAS takes its working memory beside the allocator.
+ * own; `threads` of the run options sets their number for the whole process during the call, 0 leaves it alone. Two
+ * calls at once may therefore run with each other's number, which changes time and rounding only. Once no call that set
+ * it is under way, the number is what it was before the first of them. OpenBLAS takes its working memory beside the
+ * allocator.
  */
 #ifndef DKVB_REFERENCE_H
 #define DKVB_REFERENCE_H

@@ -2,6 +2,16 @@
 
 #include <string.h>
 
+/* Doubles below 0 are turned round, the others put above them. */
+uint64_t dkvb__key_of_double(double value)
+{
+    uint64_t bits, sign = (uint64_t)1 << 63;
+
+    value += 0.0; /* -0 and 0 are equal */
+    memcpy(&bits, &value, sizeof bits);
+    return bits & sign ? ~bits : bits | sign;
+}
+
 /* One pass over a byte of the keys; false, and nothing is moved, if all keys have the same byte there. */
 static int pass(const struct dkvb__keyed *from, struct dkvb__keyed *to, size_t n, int shift)
 {

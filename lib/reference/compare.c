@@ -84,6 +84,39 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
+/* The same refusals as dkvb_audit_run(): whoever asks twice, or for a row that no head has, meant something else. */
+static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
+{
+    for (size_t i = 0; i < request->row_count; i++) {
+        uint64_t row = request->rows[i];
+
+        if (row >= c->rows.n)
+            return dkvb__fail(DKVB_EINVAL, "forgotten rows: number %zu is %" PRIu64 ", training rows are 0 to %" PRIu64,
+                              i, row, (uint64_t)c->rows.n - 1);
+        if (c->gone[row] >= 0)
+            return dkvb__fail(DKVB_EINVAL, "forgotten rows: number %zu names row %" PRIu64 " a second time", i, row);
+        if (c->rows.labels[row] < 0)
+            return dkvb__fail(DKVB_EINVAL,
+                              "forgotten rows: number %zu names row %" PRIu64 ", which has no label: no head is fitted "
+                              "on it",
+                              i, row);
+        c->gone[row] = c->rows.labels[row];
+        c->report->forgotten[c->rows.labels[row]] = DKVB_FORGET;
+    }
+    return DKVB_OK;
+}
+
+static void mark_classes(struct comparison *c, const uint8_t *classes)
+{
+    uint8_t *forgotten = c->report->forgotten;
+
+    for (uint32_t l = 0; l < c->rows.classes; l++)
+        forgotten[l] = classes[l] == DKVB_FORGET ? DKVB_FORGET : DKVB_KEEP;
+    for (size_t i = 0; i < c->rows.n; i++)
+        if (c->rows.labels[i] >= 0 && forgotten[c->rows.labels[i]])
+            c->gone[i] = c->rows.labels[i];
+}
+
 /* Who was forgotten: rows into `gone`, their classes into the report. */
 static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
 {
@@ -96,38 +129,26 @@ static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
         return rc;
     if (request.row_count > 0 && !request.rows)
         return dkvb__fail(DKVB_EINVAL, "forgotten rows: NULL found for %zu numbers", request.row_count);
-    for (uint32_t l = 0; request.classes && l < c->rows.classes; l++)
-        r->forgotten[l] = request.classes[l] == DKVB_FORGET ? DKVB_FORGET : DKVB_KEEP;
+    if (request.classes && request.rows)
+        return dkvb__fail(DKVB_EINVAL, "forgotten rows: both classes and rows are given, one of them must be NULL");
     for (size_t i = 0; i < c->rows.n; i++)
-        c->gone[i] = labels[i] >= 0 && r->forgotten[labels[i]] ? labels[i] : -1;
-    for (size_t i = 0; i < request.row_count; i++) {
-        uint64_t row = request.rows[i];
-
-        if (row >= c->rows.n)
-            return dkvb__fail(DKVB_EINVAL, "forgotten rows: number %zu is %" PRIu64 ", training rows are 0 to %" PRIu64,
-                              i, row, (uint64_t)c->rows.n - 1);
-        c->gone[row] = labels[row];
-        if (labels[row] >= 0)
-            r->forgotten[labels[row]] = DKVB_FORGET;
-    }
+        c->gone[i] = -1;
+    if (request.classes)
+        mark_classes(c, request.classes);
+    rc = mark_rows(c, &request);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < c->rows.n; i++) {
         c->kept[i] = c->gone[i] >= 0 ? -1 : labels[i];
         r->open.forgotten_rows += c->gone[i] >= 0;
     }
+    if ((request.classes || request.rows) && r->open.forgotten_rows == 0)
+        return dkvb__fail(DKVB_EINVAL, "forgotten rows: the request names no training row with a label; without a "
+                                       "request heads of all rows are compared");
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0)
             *(r->forgotten[c->test.labels[i]] ? &r->open.test_forgotten : &r->open.test_others) += 1;
     return DKVB_OK;
-}
-
-/* A number whose order is that of the double; both zeros are one. */
-static uint64_t sortable(double x)
-{
-    uint64_t bits;
-
-    x += 0.0;
-    memcpy(&bits, &x, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
 /* Chance that the margin of a test row of forgotten classes is above another's, ties half (Mann-Whitney). */
@@ -141,7 +162,7 @@ static double area(struct comparison *c)
         if (c->test.labels[i] >= 0) {
             if (!isfinite(c->margin[i])) /* a side without a class to answer */
                 return NAN;
-            c->order[n++] = (struct dkvb__keyed){sortable(c->margin[i]), i};
+            c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
         }
     if (r->open.test_forgotten == 0 || r->open.test_others == 0)
         return NAN;
@@ -198,15 +219,19 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
     return DKVB_OK;
 }
 
-/* Without the forgotten rows: ridge by taking them out, logistic by fitting the kept rows from the start. */
+/* Without the forgotten rows: ridge by taking them out, where sums have digits enough; else, and logistic, by fitting
+ * the kept rows from the start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;
     dkvb_status rc;
 
     if ((*head)->info.kind == DKVB_REFERENCE_RIDGE) {
-        (*head)->info.choosing = 0;
-        return dkvb__reference_remove(*head, &c->rows, c->gone, &c->work);
+        rc = dkvb__reference_remove(*head, &c->rows, c->gone, &c->work);
+        if (rc != DKVB_ESTATE) {
+            (*head)->info.choosing = 0;
+            return rc;
+        }
     }
     rc = dkvb__reference_fit(&kept, &c->rows, c->kept, &c->opts, (*head)->info.penalty, &c->work);
     if (!rc) {

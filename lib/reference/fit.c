@@ -429,8 +429,16 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     size_t weights = (size_t)h->info.classes * h->info.dim;
     double *weight = dkvb__alloc(&h->mem, weights + h->info.classes, sizeof *weight);
     struct dkvb__sums sums = {0};
-    dkvb_status rc = weight ? dkvb__sums_copy(&sums, &h->sums) : no_memory(rows);
+    dkvb_status rc;
 
+    if (!weight)
+        return no_memory(rows);
+    if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) { /* weights are at least two vectors long */
+        dkvb__free_erased(&h->mem, weight);
+        return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
+                                       "that is left of these: fit the head again without them");
+    }
+    rc = dkvb__sums_copy(&sums, &h->sums);
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)

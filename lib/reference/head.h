@@ -19,7 +19,7 @@ struct dkvb__work {
     dkvb_progress_fn progress;
     void *user;
     uint64_t part, parts; /* parts that are done, of so many */
-    int threads_before;   /* OpenBLAS's own number, to be put back; 0: it was left alone */
+    bool sets_threads;    /* OpenBLAS's number is to be put back */
 };
 
 dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *given, const dkvb_allocator *mem,
@@ -53,6 +53,11 @@ dkvb_status dkvb__sums_new(struct dkvb__sums *sums, const dkvb_reference_rows *r
  * after DKVB_ECANCELLED or DKVB_ENOMEM. `from` and `to` are where this lies in the present part of the work. */
 dkvb_status dkvb__sums_add(struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels, double sign,
                            const struct dkvb__work *work, double from, double to);
+
+/* Whether rows that are in can be taken out and leave more than rounding: not where they are some thousand times as far
+ * from the mean as the others from theirs. total: double[dim], scratch. */
+bool dkvb__sums_can_remove(const struct dkvb__sums *sums, const dkvb_reference_rows *rows, const int32_t *labels,
+                           double *total);
 dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from);
 void dkvb__sums_free(struct dkvb__sums *sums);
 
@@ -114,7 +119,8 @@ dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkv
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* A fit of rows that were checked, on the labels given in place of theirs; `fixed` above 0 is the penalty. It takes one
- * part of the work; so does taking rows out, of which all must be in. */
+ * part of the work; so does taking rows out, of which all must be in, unless DKVB_ESTATE says before any work that sums
+ * have not the digits for it. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,

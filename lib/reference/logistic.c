@@ -303,18 +303,36 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* The step just found becomes the latest pair, and its end the point. */
+/* Where no length leads down, the pairs may be what misleads: once more without them. */
+static dkvb_status go_down(struct search *s, bool *less)
+{
+    dkvb_status rc;
+
+    choose_direction(s);
+    rc = walk(s, less);
+    if (rc || *less || s->pairs == 0)
+        return rc;
+    s->pairs = 0;
+    choose_direction(s);
+    return walk(s, less);
+}
+
+/* The step just found becomes the latest pair, and its end the point. A step along which the gradient did not grow is
+ * no pair: the loss is convex, so that was rounding, and what it would make of directions need not go down. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;
-    uint32_t at = (s->oldest + s->pairs) % PAIRS;
+    uint32_t at = (s->oldest + s->pairs) % PAIRS; /* that of the oldest pair, once there are as many as can be */
+    double product = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        s->step[at][i] = s->next[i] - s->fit->point[i];
-        s->change[at][i] = s->next_gradient[i] - s->gradient[i];
-    }
-    s->product[at] = dot(s->step[at], s->change[at], n);
-    if (s->product[at] > 0) { /* as it is but for rounding, since the loss is convex */
+    for (size_t i = 0; i < n; i++)
+        product += (s->next[i] - s->fit->point[i]) * (s->next_gradient[i] - s->gradient[i]);
+    if (product > 0) {
+        for (size_t i = 0; i < n; i++) {
+            s->step[at][i] = s->next[i] - s->fit->point[i];
+            s->change[at][i] = s->next_gradient[i] - s->gradient[i];
+        }
+        s->product[at] = product;
         if (s->pairs < PAIRS)
             s->pairs++;
         else
@@ -368,8 +386,7 @@ dkvb_status dkvb__logistic_fit(struct dkvb__logistic *fit, double penalty, doubl
         if (fit->converged || !less || fit->iterations == iterations)
             break;
         refresh_factor(&s);
-        choose_direction(&s);
-        rc = walk(&s, &less);
+        rc = go_down(&s, &less);
         if (rc || !less)
             continue;
         take_step(&s);

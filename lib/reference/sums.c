@@ -16,6 +16,9 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
+/* Share of the sum of squares that must be left, so that sums of doubles keep nine digits or so. */
+static const double LEAST_LEFT = 1e-6;
+
 static dkvb_status no_memory(const struct dkvb__sums *s)
 {
     return dkvb__fail(DKVB_ENOMEM, "out of memory for sums of %u columns and %u classes", s->dim, s->classes);
@@ -86,6 +89,34 @@ dkvb_status dkvb__sums_add(struct dkvb__sums *s, const dkvb_reference_rows *rows
     }
     dkvb__free_erased(&work->mem, block);
     return rc;
+}
+
+/* Sums of squares are subtracted, so what is left is off by rounding of what was there before. */
+bool dkvb__sums_can_remove(const struct dkvb__sums *s, const dkvb_reference_rows *rows, const int32_t *labels,
+                           double *total)
+{
+    double before = 0, after, n = (double)s->rows;
+
+    for (uint32_t d = 0; d < s->dim; d++)
+        before += s->gram[(size_t)d * s->dim + d];
+    after = before;
+    memcpy(total, s->total, s->dim * sizeof *total);
+    for (size_t i = 0; i < rows->n; i++) {
+        const float *x = rows->x + i * s->dim;
+
+        if (labels[i] < 0)
+            continue;
+        n--;
+        for (uint32_t d = 0; d < s->dim; d++) {
+            double z = (double)x[d] - s->shift[d];
+
+            total[d] -= z;
+            after -= z * z;
+        }
+    }
+    for (uint32_t d = 0; d < s->dim; d++)
+        after -= total[d] * total[d] / n;
+    return after >= LEAST_LEFT * before;
 }
 
 dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from)

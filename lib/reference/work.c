@@ -1,6 +1,7 @@
 /* What every call of this library begins and ends with. */
 #include "reference/head.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include <cblas.h>
@@ -10,28 +11,52 @@
 
 enum { STEPS = 1000 /* that progress counts in a part */ };
 
+/* OpenBLAS has one number of threads for the whole process. Calls that set it may overlap and end in any order: the
+ * first of them saves the number that was there, and the last puts it back. */
+static struct {
+    pthread_mutex_t lock;
+    unsigned calls; /* that have set the number and not ended */
+    int before;
+} threads = {PTHREAD_MUTEX_INITIALIZER, 0, 0};
+
+static void set_threads(uint32_t number)
+{
+    pthread_mutex_lock(&threads.lock);
+    if (threads.calls++ == 0)
+        threads.before = openblas_get_num_threads();
+    openblas_set_num_threads((int)number);
+    pthread_mutex_unlock(&threads.lock);
+}
+
+static void put_threads_back(void)
+{
+    pthread_mutex_lock(&threads.lock);
+    if (--threads.calls == 0)
+        openblas_set_num_threads(threads.before);
+    pthread_mutex_unlock(&threads.lock);
+}
+
 dkvb_status dkvb__work_begin(struct dkvb__work *work, const dkvb_run_options *given, const dkvb_allocator *mem,
                              uint64_t parts)
 {
     dkvb_run_options full = DKVB_RUN_OPTIONS_INIT;
     dkvb_status rc = dkvb__take_options(&full, sizeof full, given, "run options");
 
-    *work = (struct dkvb__work){dkvb__allocator(mem), full.progress, full.user, 0, parts, 0};
+    *work = (struct dkvb__work){dkvb__allocator(mem), full.progress, full.user, 0, parts, false};
     if (rc)
         return rc;
     if (full.threads > 1024)
         return dkvb__fail(DKVB_EINVAL, "run options: %u threads, at most 1024 are supported", full.threads);
-    if (full.threads > 0) {
-        work->threads_before = openblas_get_num_threads();
-        openblas_set_num_threads((int)full.threads);
-    }
+    if (full.threads > 0)
+        set_threads(full.threads);
+    work->sets_threads = full.threads > 0;
     return DKVB_OK;
 }
 
 void dkvb__work_end(const struct dkvb__work *work)
 {
-    if (work->threads_before > 0)
-        openblas_set_num_threads(work->threads_before);
+    if (work->sets_threads)
+        put_threads_back();
 }
 
 dkvb_status dkvb__work_tick(const struct dkvb__work *work, double done)

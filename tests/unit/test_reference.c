@@ -2,8 +2,11 @@
  * be. */
 #include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -316,6 +319,47 @@ static void rows_that_cannot_be_in_are_not_taken_out(void **state)
     dkvb_reference_free(head);
 }
 
+/* Rows of class 2 become so many times as large: into `to`, float[N][DIM]. */
+static void enlarge(float *to, float by)
+{
+    for (size_t i = 0; i < N * DIM; i++)
+        to[i] = x[i] * (rows_of_class_2(i / DIM) ? by : 1.0F);
+}
+
+/* Fitted on rows of which some are much larger, a ridge head is off by rounding of their squares, and says so before it
+ * is wrong in more than the sixth digit. */
+static void rows_too_large_to_be_taken_out_exactly_are_not_taken_out(void **state)
+{
+    static const float factors[] = {100, 1e4F, 1e7F, 1e9F, 1e12F};
+    static float odd[N * DIM];
+    int32_t kept[N], removed[N];
+
+    (void)state;
+    split(kept, removed, rows_of_class_2);
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+        dkvb_reference_options o = options(DKVB_REFERENCE_RIDGE, 1e-3);
+        dkvb_reference_rows rows = training(y);
+        dkvb_reference *head, *as_before, *never = fit(kept, DKVB_REFERENCE_RIDGE, 1e-3);
+        dkvb_status rc;
+
+        enlarge(odd, factors[i]);
+        rows.x = odd;
+        assert_reference(dkvb_reference_fit(&head, &rows, &o, NULL));
+        assert_reference(dkvb_reference_fit(&as_before, &rows, &o, NULL));
+        rows.labels = removed;
+        rc = dkvb_reference_remove(head, &rows, NULL);
+        assert_int_equal(rc, i == 0 ? DKVB_OK : DKVB_ESTATE);
+        if (rc)
+            assert_says(
+                "so much larger than those left that rounding would be all that is left of these: fit the head again");
+        assert_same_scores(head, rc ? as_before : never, rc ? 0 : 1e-6);
+        assert_true(info_of(head).rows == (rc ? N : N - 60));
+        dkvb_reference_free(never);
+        dkvb_reference_free(as_before);
+        dkvb_reference_free(head);
+    }
+}
+
 static void a_class_without_rows_is_never_answered(void **state)
 {
     int32_t kept[N], removed[N], answers[TEST];
@@ -571,6 +615,87 @@ static void threads_of_a_call_are_put_back(void **state)
     dlclose(process);
 }
 
+/* Two calls that overlap: the first goes on once the second has begun, the second once the first has ended. */
+struct overlap {
+    atomic_int begun; /* calls that are under way or were */
+    atomic_bool first_ended;
+};
+
+static int wait_for_the_second(void *user, uint64_t done, uint64_t total)
+{
+    struct overlap *o = user;
+
+    (void)done, (void)total;
+    if (atomic_load(&o->begun) == 0)
+        atomic_store(&o->begun, 1);
+    while (atomic_load(&o->begun) < 2)
+        sched_yield();
+    return 0;
+}
+
+static int wait_for_the_end_of_the_first(void *user, uint64_t done, uint64_t total)
+{
+    struct overlap *o = user;
+
+    (void)done, (void)total;
+    atomic_store(&o->begun, 2);
+    while (!atomic_load(&o->first_ended))
+        sched_yield();
+    return 0;
+}
+
+static dkvb_status fit_watched(struct overlap *o, uint32_t threads, dkvb_progress_fn progress)
+{
+    dkvb_reference_rows rows = training(y);
+    dkvb_reference_options opts = options(DKVB_REFERENCE_RIDGE, 0.01);
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    dkvb_reference *head;
+    dkvb_status rc;
+
+    run.threads = threads;
+    run.progress = progress;
+    run.user = o;
+    rc = dkvb_reference_fit(&head, &rows, &opts, &run);
+    dkvb_reference_free(head);
+    return rc;
+}
+
+static void *first_call(void *user)
+{
+    struct overlap *o = user;
+    dkvb_status rc = fit_watched(o, 1, wait_for_the_second);
+
+    atomic_store(&o->first_ended, true);
+    return rc ? user : NULL;
+}
+
+static void threads_are_put_back_after_calls_that_overlap(void **state)
+{
+    void *process = dlopen(NULL, RTLD_NOW), *get = process ? dlsym(process, "openblas_get_num_threads") : NULL;
+    void *set = process ? dlsym(process, "openblas_set_num_threads") : NULL, *failed;
+    struct overlap o = {0, false};
+    void (*set_threads)(int);
+    int (*threads)(void);
+    pthread_t first;
+    int before;
+
+    (void)state;
+    assert_true(get && set);
+    memcpy(&threads, &get, sizeof get);
+    memcpy(&set_threads, &set, sizeof set);
+    before = threads();
+    set_threads(3); /* not the number of either call */
+    assert_int_equal(pthread_create(&first, NULL, first_call, &o), 0);
+    while (atomic_load(&o.begun) < 1)
+        sched_yield();
+    assert_reference(fit_watched(&o, 2, wait_for_the_end_of_the_first));
+    assert_int_equal(pthread_join(first, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(threads(), 3);
+    set_threads(before);
+    dlclose(process);
+}
+
 /* A head whose penalty was chosen is the head of all rows at that penalty: rows held out are in it. */
 static void rows_held_out_are_fitted_in_the_end(void **state)
 {
@@ -583,6 +708,20 @@ static void rows_held_out_are_fitted_in_the_end(void **state)
         dkvb_reference_free(given);
         dkvb_reference_free(chosen);
     }
+}
+
+struct watch {
+    uint64_t calls, stop_at, done, total;
+};
+
+static int watched(void *user, uint64_t done, uint64_t total)
+{
+    struct watch *w = user;
+
+    assert_true(done >= w->done && done <= total && (w->total == 0 || w->total == total));
+    w->done = done == total ? 0 : done; /* the next call begins anew */
+    w->total = done == total ? 0 : total;
+    return w->calls++ == w->stop_at;
 }
 
 static dkvb_reference_report *compare(const dkvb_audit_request *request, const int32_t *answers,
@@ -665,9 +804,74 @@ static void a_comparison_has_the_figures_of_heads_with_and_without_the_class(voi
     dkvb_reference_report_free(report);
 }
 
+/* Where rows are too large to be taken out of the sums, the head of kept rows is fitted on these from the start. */
+static void a_comparison_has_kept_rows_whatever_the_forgotten_ones_are(void **state)
+{
+    static const uint8_t marks[L] = {DKVB_KEEP, DKVB_KEEP, DKVB_FORGET, DKVB_KEEP};
+    static float odd[N * DIM];
+    dkvb_reference_options o = options(DKVB_REFERENCE_RIDGE, 1e-3);
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    dkvb_reference_rows rows = training(y), test = testing();
+    dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
+    struct watch w = {0, UINT64_MAX, 0, 0};
+    int32_t kept[N], removed[N];
+    dkvb_reference_report *report;
+    dkvb_reference *never;
+
+    (void)state;
+    split(kept, removed, rows_of_class_2);
+    never = fit(kept, DKVB_REFERENCE_RIDGE, 1e-3);
+    enlarge(odd, 1e9F);
+    rows.x = odd;
+    request.classes = marks;
+    run.progress = watched;
+    run.user = &w;
+    assert_reference(dkvb_reference_compare(&report, &rows, &test, &request, NULL, &o, &run));
+    assert_int_equal(report->lines, 2);
+    assert_line(line_of(report, "ridge", "kept"), never, marks);
+    dkvb_reference_report_free(report);
+    dkvb_reference_free(never);
+}
+
+/* A request that is refused, and why. */
+static void assert_request_refused(const uint8_t *classes, const uint64_t *rows, size_t n, const int32_t *labels,
+                                   const char *why)
+{
+    const dkvb_reference_rows training_rows = training(labels), test = testing();
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    dkvb_reference_report *report = (dkvb_reference_report *)(void *)x;
+
+    request.classes = classes;
+    request.rows = rows;
+    request.row_count = n;
+    assert_int_equal(dkvb_reference_compare(&report, &training_rows, &test, &request, NULL, NULL, NULL), DKVB_EINVAL);
+    assert_null(report);
+    assert_says(why);
+}
+
+static void a_comparison_drops_no_part_of_a_request(void **state)
+{
+    static const uint8_t none[L] = {0}, second[L] = {0, 1, 0, 0};
+    static const uint64_t twice[] = {3, 17, 3};
+    int32_t labels[N];
+
+    (void)state;
+    assert_request_refused(second, twice, 2, y,
+                           "forgotten rows: both classes and rows are given, one of them must be NULL");
+    assert_request_refused(NULL, twice, 3, y, "forgotten rows: number 2 names row 3 a second time");
+    assert_request_refused(none, NULL, 0, y, "forgotten rows: the request names no training row with a label");
+    assert_request_refused(NULL, twice, 0, y, "forgotten rows: the request names no training row with a label");
+    for (size_t i = 0; i < N; i++)
+        labels[i] = y[i] == 1 ? -1 : y[i];
+    assert_request_refused(second, NULL, 0, labels, "forgotten rows: the request names no training row with a label");
+    memcpy(labels, y, sizeof labels);
+    labels[17] = -1;
+    assert_request_refused(NULL, twice, 2, labels, "forgotten rows: number 1 names row 17, which has no label");
+}
+
 static void a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for(void **state)
 {
-    static uint64_t numbers[] = {3, 17, 18, 3, 99};
+    static uint64_t numbers[] = {3, 17, 18, 99};
     static const uint8_t all_but_one[L] = {1, 1, 1, 0};
     const dkvb_reference_rows rows = training(y), test = testing();
     dkvb_reference_options o = options(DKVB_REFERENCE_RIDGE, 0.01);
@@ -679,7 +883,7 @@ static void a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for(voi
     assert_true(report->lines == 1 && report->forgotten_rows == 0 && isnan(report->line[0].forgotten));
     dkvb_reference_report_free(report);
     request.rows = numbers;
-    request.row_count = 5;
+    request.row_count = 4;
     report = compare(&request, NULL, &o);
     assert_true(report->lines == 2 && report->forgotten_rows == 4 && report->line[1].fitted == N - 4);
     assert_true(report->line[1].auc > 0.5); /* the classes are still there */
@@ -688,7 +892,7 @@ static void a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for(voi
     assert_int_equal(dkvb_reference_compare(&report, &rows, &test, &request, NULL, &o, NULL), DKVB_EINVAL);
     assert_null(report);
     assert_says("forgotten rows: number 1 is 240, training rows are 0 to 239");
-    numbers[1] = 17;
+    request.rows = NULL;
     request.row_count = 0;
     request.classes = all_but_one;
     assert_int_equal(dkvb_reference_compare(&report, &rows, &test, &request, NULL, &o, NULL), DKVB_EINVAL);
@@ -752,20 +956,6 @@ static void every_allocation_may_fail(void **state)
         }
 }
 
-struct watch {
-    uint64_t calls, stop_at, done, total;
-};
-
-static int watched(void *user, uint64_t done, uint64_t total)
-{
-    struct watch *w = user;
-
-    assert_true(done >= w->done && done <= total && (w->total == 0 || w->total == total));
-    w->done = done == total ? 0 : done; /* the next call begins anew */
-    w->total = done == total ? 0 : total;
-    return w->calls++ == w->stop_at;
-}
-
 static void progress_goes_forward_and_can_cancel_everywhere(void **state)
 {
     (void)state;
@@ -798,6 +988,7 @@ int main(void)
         cmocka_unit_test(a_head_says_that_it_did_not_converge),
         cmocka_unit_test(removed_rows_leave_the_head_that_never_had_them),
         cmocka_unit_test(rows_that_cannot_be_in_are_not_taken_out),
+        cmocka_unit_test(rows_too_large_to_be_taken_out_exactly_are_not_taken_out),
         cmocka_unit_test(a_class_without_rows_is_never_answered),
         cmocka_unit_test(any_shape_can_be_fitted),
         cmocka_unit_test(units_of_rows_do_not_matter),
@@ -806,8 +997,11 @@ int main(void)
         cmocka_unit_test(the_penalty_is_chosen_by_the_ids_of_rows),
         cmocka_unit_test(the_penalty_is_chosen_on_rows_held_out),
         cmocka_unit_test(threads_of_a_call_are_put_back),
+        cmocka_unit_test(threads_are_put_back_after_calls_that_overlap),
         cmocka_unit_test(rows_held_out_are_fitted_in_the_end),
         cmocka_unit_test(a_comparison_has_the_figures_of_heads_with_and_without_the_class),
+        cmocka_unit_test(a_comparison_has_kept_rows_whatever_the_forgotten_ones_are),
+        cmocka_unit_test(a_comparison_drops_no_part_of_a_request),
         cmocka_unit_test(a_comparison_takes_rows_too_and_leaves_out_what_is_not_asked_for),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(progress_goes_forward_and_can_cancel_everywhere),
