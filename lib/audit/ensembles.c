@@ -14,7 +14,7 @@
 #include "dkvb/plan.h"
 #include "dkvb/search.h"
 #include "dkvb/unlearn.h"
-#include "unlearn/journal.h"
+#include "unlearn/evidence.h"
 
 /* Ensembles: models of as many seeds each. Two of retrained ones; how far these two are apart is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
@@ -25,30 +25,102 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;            /* of all groups together */
-    size_t dim;             /* columns of a row */
-    float *x;               /* [rows][dim] */
-    int32_t *y;             /* [rows] */
-    uint16_t *codes;        /* [rows][code], without a mask */
-    uint16_t *earlier;      /* the same under the mask of the model before; or NULL: it has none */
-    uint16_t *masked;       /* [rows][code], of the model at work */
-    float *logits;          /* [rows][classes] */
-    double *margins;        /* [rows] */
-    float *kept[ENSEMBLES]; /* [models][rows], margins; NULL: an ensemble that is not made */
-    uint8_t *marks;         /* [classes], of a request */
-    uint64_t *ids;          /* [members], of the forgotten rows */
-    bool exact;             /* the audited model's values were trained again without rows */
-    bool planned;           /* every request of the present model was planned anew */
+    size_t rows;              /* of all groups together */
+    size_t dim;               /* columns of a row */
+    float *x;                 /* [rows][dim] */
+    int32_t *y;               /* [rows] */
+    uint16_t *codes;          /* [rows][code], without a mask */
+    uint16_t *earlier;        /* the same under the mask of the model before; or NULL: it has none */
+    uint16_t *masked;         /* [rows][code], of the model at work */
+    float *logits;            /* [rows][classes] */
+    double *margins;          /* [rows] */
+    float *kept[ENSEMBLES];   /* [models][rows], margins; NULL: an ensemble that is not made */
+    uint8_t *marks;           /* [classes], of a request */
+    int32_t *full;            /* [n], labels that the audited model's values learned; its replays left the others out */
+    int32_t *earlier_full;    /* [n], the same of the model before */
+    int32_t *without;         /* [n], `full` without the forgotten rows: of retrained models */
+    struct dkvb_codeset left; /* what the replays so far have left of a codeset: its own rows, if there is a replay */
+    uint64_t *gone_ids;       /* of a replay: no more than the codeset has rows */
+    uint8_t *gone_rows;       /* scratch of as many */
+    bool apart;               /* the model before learned other rows than the audited one */
+    bool planned;             /* every request of the present model was planned anew */
 };
 
-/* Candidates for a group, numbers of rows: of the training file, or among the test rows as they are sorted. */
-static size_t list_group(const struct dkvb__audit *a, size_t group, size_t *rows)
+/* Who a replay left out: classes, marks[classes], or exactly the forgotten rows. Of other rows the journal has a
+ * commitment that names nobody, so no model can be trained without them again: DKVB_EINVAL. */
+static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
+                              uint8_t *marks, bool *members)
 {
+    dkvb_status rc = dkvb_journal_get_terms(model, entry->id, marks, NULL);
+
+    *members = false;
+    if (rc || entry->by_class)
+        return rc;
+    rc = dkvb__record_names_rows(model, (size_t)entry->id - 1, a->ids, a->members, members);
+    if (!rc && !*members)
+        rc = dkvb__fail(DKVB_EINVAL,
+                        "options: KLoM cannot be measured: journal entry %llu of the model%s trained values again "
+                        "without rows that cannot be told, since they are not exactly the forgotten rows, or the "
+                        "salt of the entry is gone; 0 models leave KLoM out",
+                        (unsigned long long)entry->id, model == a->model ? "" : " before");
+    return rc;
+}
+
+/* gone[n]: 1 for rows that the values of a model never learned, since a replay in force left them out. */
+static dkvb_status find_gone(struct dkvb__audit *a, const dkvb_model *model, uint8_t *marks, uint8_t *gone)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (uint64_t i = 0; !rc && i < model->journal.count; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+        bool members;
+
+        rc = dkvb_journal_get(model, i, &entry);
+        if (rc || entry.kind != DKVB_JOURNAL_REPLAY || !entry.in_force)
+            continue;
+        a->replayed = a->replayed || model == a->model;
+        rc = ask_replay(a, model, &entry, marks, &members);
+        for (size_t r = 0; !rc && r < a->n; r++)
+            gone[r] |= (members && a->forgotten[r]) || (a->labels[r] >= 0 && marks[a->labels[r]] == DKVB_FORGET);
+    }
+    return rc;
+}
+
+dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
+{
+    uint8_t *marks;
+    size_t count = 0;
+    dkvb_status rc;
+
+    if (a->o.models == 0)
+        return DKVB_OK;
+    marks = dkvb__alloc(a->mem, a->classes, sizeof *marks);
+    a->ids = dkvb__alloc(a->mem, a->members, sizeof *a->ids);
+    a->gone = dkvb__alloc0(a->mem, a->n, sizeof *a->gone);
+    a->gone_before = dkvb__alloc0(a->mem, a->n, sizeof *a->gone_before);
+    if (!marks || !a->ids || !a->gone || !a->gone_before) {
+        dkvb__free(a->mem, marks);
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the ids of %zu rows", a->members);
+    }
+    for (size_t r = 0; r < a->n; r++)
+        if (a->forgotten[r])
+            a->ids[count++] = a->given.ids ? a->given.ids[r] : r;
+    rc = find_gone(a, a->model, marks, a->gone);
+    if (!rc && a->before)
+        rc = find_gone(a, a->before, marks, a->gone_before);
+    dkvb__free(a->mem, marks);
+    return rc;
+}
+
+/* Candidates for a group, numbers of rows: of the training file, or among the test rows as they are sorted. */
+static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
+{
+    const struct dkvb__audit *a = e->a;
     size_t count = 0, first = group == 2 ? 0 : a->class_tests, end = group == 2 ? a->class_tests : a->tests;
 
     if (group < 2) {
         for (size_t r = 0; r < a->n; r++)
-            if (group == 0 ? a->forgotten[r] != 0 : a->retained[r] >= 0)
+            if (group == 0 ? a->forgotten[r] != 0 : e->without[r] >= 0)
                 rows[count++] = r;
         return count;
     }
@@ -89,7 +161,7 @@ static dkvb_status choose_rows(struct ensembles *e)
     struct dkvb__keyed *order = dkvb__alloc(a->mem, most, 2 * sizeof *order);
 
     for (size_t group = 0; rows && order && group < GROUPS; group++) {
-        size_t count = list_group(a, group, rows), taken = count < MOST_ROWS ? count : MOST_ROWS;
+        size_t count = list_group(e, group, rows), taken = count < MOST_ROWS ? count : MOST_ROWS;
 
         for (size_t i = 0; i < count; i++)
             order[i] = (struct dkvb__keyed){dkvb__rng_of_id(a->o.seed, group, name_of(a, group, rows[i])), rows[i]};
@@ -106,7 +178,7 @@ static dkvb_status choose_rows(struct ensembles *e)
 static dkvb_status make_room(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
-    size_t most = (size_t)GROUPS * MOST_ROWS, count = 0;
+    size_t most = (size_t)GROUPS * MOST_ROWS;
 
     e->dim = a->base->codebooks->shape.input_dim;
     e->x = dkvb__alloc(a->mem, most, e->dim * sizeof *e->x);
@@ -116,16 +188,81 @@ static dkvb_status make_room(struct ensembles *e)
     e->logits = dkvb__alloc(a->mem, most, a->classes * sizeof *e->logits);
     e->margins = dkvb__alloc(a->mem, most, sizeof *e->margins);
     e->marks = dkvb__alloc(a->mem, a->classes, sizeof *e->marks);
-    e->ids = dkvb__alloc(a->mem, a->members, sizeof *e->ids);
     if (a->earlier.all)
         e->earlier = dkvb__alloc(a->mem, most, a->code * sizeof *e->earlier);
-    if (!e->x || !e->y || !e->codes || !e->masked || !e->logits || !e->margins || !e->marks || !e->ids ||
+    if (!e->x || !e->y || !e->codes || !e->masked || !e->logits || !e->margins || !e->marks ||
         (a->earlier.all && !e->earlier))
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", most);
-    for (size_t r = 0; r < a->n; r++)
-        if (a->forgotten[r])
-            e->ids[count++] = a->given.ids ? a->given.ids[r] : r;
     return DKVB_OK;
+}
+
+/* What each kind of model is trained on. Rows that no model learned, since other replays left them out, are not the
+ * audit's: they are absent on both sides. */
+static dkvb_status make_labels(struct ensembles *e)
+{
+    const struct dkvb__audit *a = e->a;
+
+    e->full = dkvb__alloc(a->mem, a->n, sizeof *e->full);
+    e->earlier_full = dkvb__alloc(a->mem, a->n, sizeof *e->earlier_full);
+    e->without = dkvb__alloc(a->mem, a->n, sizeof *e->without);
+    if (!e->full || !e->earlier_full || !e->without)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the labels of %zu rows", a->n);
+    for (size_t r = 0; r < a->n; r++) {
+        e->full[r] = a->gone[r] ? -1 : a->labels[r];
+        e->earlier_full[r] = a->gone_before[r] ? -1 : a->labels[r];
+        e->without[r] = a->forgotten[r] ? -1 : e->full[r];
+        e->apart = e->apart || (a->before && e->full[r] != e->earlier_full[r]);
+    }
+    return DKVB_OK;
+}
+
+/* Room for a codeset that loses rows; the codeset itself stays whole. Features and names are of no use to a plan. */
+static dkvb_status make_left(struct ensembles *e)
+{
+    const struct dkvb__audit *a = e->a;
+    const dkvb_codeset *set = a->o.codeset;
+    size_t rows = 0;
+    bool made = true;
+
+    if (!set || !a->replayed)
+        return DKVB_OK;
+    e->left = *set;
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        struct dkvb__coderows *part = &e->left.part[p];
+
+        part->ids = dkvb__alloc(a->mem, part->n, sizeof *part->ids);
+        part->labels = dkvb__alloc(a->mem, part->n, sizeof *part->labels);
+        part->sessions = dkvb__alloc(a->mem, part->n, sizeof *part->sessions);
+        part->codes = dkvb__alloc(a->mem, part->n, dkvb__coderows_code_size(set, part) * sizeof *part->codes);
+        part->features = NULL;
+        part->names = NULL;
+        made = made && part->ids && part->labels && part->sessions && part->codes;
+        rows += part->n;
+    }
+    e->gone_ids = dkvb__alloc(a->mem, rows, sizeof *e->gone_ids);
+    e->gone_rows = dkvb__alloc(a->mem, rows, sizeof *e->gone_rows);
+    return made && e->gone_ids && e->gone_rows
+               ? DKVB_OK
+               : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
+}
+
+/* All rows again, for the next model. */
+static void fill_left(struct ensembles *e)
+{
+    const dkvb_codeset *set = e->a->o.codeset;
+
+    for (size_t p = 0; e->gone_rows && p < DKVB__PARTS; p++) {
+        const struct dkvb__coderows *from = &set->part[p];
+        struct dkvb__coderows *to = &e->left.part[p];
+
+        to->n = from->n;
+        if (from->n == 0)
+            continue;
+        memcpy(to->ids, from->ids, from->n * sizeof *to->ids);
+        memcpy(to->labels, from->labels, from->n * sizeof *to->labels);
+        memcpy(to->sessions, from->sessions, from->n * sizeof *to->sessions);
+        memcpy(to->codes, from->codes, from->n * dkvb__coderows_code_size(set, from) * sizeof *to->codes);
+    }
 }
 
 static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
@@ -166,21 +303,24 @@ static uint32_t method_of(const char *word)
 
 /* The request that an entry of the journal came from, with the same terms. False where it cannot be told any more: the
  * journal commits to single rows without naming them, and only those of the audit are known. */
-static bool recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q)
+static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
+                          bool *told)
 {
     const struct dkvb__audit *a = e->a;
     static const uint8_t salt[32] = {0}; /* of journals that nobody reads: no random source is asked */
+    dkvb_status rc;
 
     q->method = method_of(entry->method);
-    if (!a->o.codeset || !q->method || (!entry->found && entry->budget == 0))
-        return false;
-    if (entry->by_class && dkvb_journal_get_terms(a->model, entry->id, e->marks, NULL) == DKVB_OK) {
+    *told = a->o.codeset && q->method && (entry->found || entry->budget > 0);
+    if (!*told)
+        return DKVB_OK;
+    if (entry->by_class) {
         q->classes = e->marks;
-    } else if (dkvb_journal_names_rows(a->model, entry->id, e->ids, a->members)) {
-        q->ids = e->ids;
-        q->id_count = a->members;
+        rc = dkvb_journal_get_terms(a->model, entry->id, e->marks, NULL);
     } else {
-        return false;
+        q->ids = a->ids;
+        q->id_count = a->members;
+        rc = dkvb__record_names_rows(a->model, (size_t)entry->id - 1, a->ids, a->members, told);
     }
     q->budget = entry->found ? 0 : entry->budget;
     q->target = entry->target;
@@ -188,7 +328,7 @@ static bool recall(const struct ensembles *e, const dkvb_journal_entry *entry, d
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
     q->force = 1; /* a model that keeps what was to be forgotten, since a guard stopped it, would be another question */
     q->salt = salt;
-    return true;
+    return rc;
 }
 
 /* Plan the request of an entry anew on another model, and apply it. *done: it was not refused. */
@@ -200,12 +340,13 @@ static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_
     dkvb_run_options run = dkvb__audit_steps(a);
     struct dkvb_codeset set; /* shares all rows: a plan of suppress only reads them, since they have codes */
     dkvb_plan *plan = NULL;
-    dkvb_status rc;
+    bool told;
+    dkvb_status rc = recall(e, entry, &q, &told);
 
     *done = false;
-    if (!recall(e, entry, &q))
-        return DKVB_OK;
-    set = *a->o.codeset;
+    if (rc || !told)
+        return rc;
+    set = e->gone_rows ? e->left : *a->o.codeset;
     rc = dkvb_forget_plan(&plan, model, &set, &q, &run);
     if (!rc)
         rc = dkvb_plan_get_info(plan, &info);
@@ -230,7 +371,32 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     return rc;
 }
 
-/* Do to a model what was done to the audited one: every forgetting in force, in its order. */
+/* The codeset loses the rows that a replay left out: whatever was planned later did not see them. */
+static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *entry)
+{
+    const struct dkvb__audit *a = e->a;
+    size_t count = 0;
+    bool members;
+    dkvb_status rc;
+
+    if (!e->gone_rows)
+        return DKVB_OK;
+    rc = ask_replay(a, a->model, entry, e->marks, &members);
+    for (size_t p = 0; !rc && !members && p < DKVB__PARTS; p++) {
+        const struct dkvb__coderows *part = &e->left.part[p];
+
+        for (size_t i = 0; i < part->n; i++)
+            if (part->labels[i] >= 0 && (uint32_t)part->labels[i] < a->classes &&
+                e->marks[part->labels[i]] == DKVB_FORGET)
+                e->gone_ids[count++] = part->ids[i];
+    }
+    if (!rc)
+        dkvb__codeset_drop(&e->left, members ? a->ids : e->gone_ids, members ? a->members : count, e->gone_rows);
+    return rc;
+}
+
+/* Do to a model what was done to the audited one: every forgetting in force, in its order. Its values were trained
+ * without what the replays left out, see make_labels(). */
 static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
 {
     const struct dkvb__journal *j = &e->a->model->journal;
@@ -238,11 +404,14 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
     dkvb_status rc = DKVB_OK;
 
     e->planned = true;
+    fill_left(e);
     for (uint64_t i = 0; !rc && i < j->count; i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
         bool done;
 
         rc = dkvb_journal_get(e->a->model, i, &entry);
+        if (!rc && entry.kind == DKVB_JOURNAL_REPLAY && entry.in_force)
+            rc = pass_replay(e, &entry);
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force || entry.again)
             continue; /* what is forgotten once more is part of the plan that weakened it */
         rc = plan_anew(e, model, &entry, &done);
@@ -272,40 +441,55 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* The model of one seed that learned everything: as it is, and after it forgot. */
-static dkvb_status make_full(struct ensembles *e, uint32_t number)
+/* Margins of a model that is as the one before was: as it answers, and with columns left out. */
+static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
+{
+    const uint16_t *codes = e->earlier ? e->earlier : e->codes;
+    dkvb_status rc = look(e, model, BEFORE, number, codes);
+
+    return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
+}
+
+/* The model of one seed on the audited model's rows: as it is, where the model before learned the same ones, and after
+ * it forgot. After a replay without the forgotten rows both this and retrained models never see them: they differ in
+ * their seeds, and by whatever else was masked. */
+static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
-    const uint16_t *codes = e->earlier ? e->earlier : e->codes;
     dkvb_model *model = NULL;
-    dkvb_status rc = DKVB_OK;
+    dkvb_status rc = dkvb__audit_train_anew(a, &model, a->first.all, e->full, a->train.seed + 1 + number);
 
-    if (e->exact && !e->kept[BEFORE])
-        return DKVB_OK;
-    rc = dkvb__audit_train_anew(a, &model, a->first.all, a->labels, a->train.seed + 1 + number);
-    if (!rc && e->kept[BEFORE])
-        rc = look(e, model, BEFORE, number, codes);
-    if (!rc && e->kept[DROPPED])
-        rc = look(e, model, DROPPED, number, codes);
-    if (!rc && !e->exact)
+    if (!rc && e->kept[BEFORE] && !e->apart)
+        rc = look_at_before(e, model, number);
+    if (!rc)
         rc = look_at_unlearned(e, model, number);
     dkvb_model_free(model);
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* A model trained without the forgotten rows. Where the audited one was trained again too, a replay without the rows on
- * the same keys is exactly this, so an unlearned model is one whose seed no retrained model has. */
+/* The model of one seed on the rows of the model before, where these are others. */
+static dkvb_status make_before(struct ensembles *e, uint32_t number)
+{
+    struct dkvb__audit *a = e->a;
+    dkvb_model *model = NULL;
+    dkvb_status rc = dkvb__audit_train_anew(a, &model, a->first.all, e->earlier_full, a->train.seed + 1 + number);
+
+    if (!rc)
+        rc = look_at_before(e, model, number);
+    dkvb_model_free(model);
+    return rc ? rc : dkvb__audit_finish_step(a);
+}
+
+/* A model trained without the forgotten rows, of a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
-    uint64_t part = ensemble == UNLEARNED ? 0 : ensemble == RETRAINED ? 1 : 2;
+    uint64_t part = ensemble == RETRAINED ? 1 : 2;
     dkvb_model *model = NULL;
     dkvb_status rc =
-        dkvb__audit_train_anew(a, &model, a->first.all, a->retained, a->train.seed + 1 + part * a->o.models + number);
+        dkvb__audit_train_anew(a, &model, a->first.all, e->without, a->train.seed + 1 + part * a->o.models + number);
 
-    if (!rc && ensemble == UNLEARNED)
-        rc = look_at_unlearned(e, model, number);
-    else if (!rc)
+    if (!rc)
         rc = look(e, model, ensemble, number, e->codes);
     dkvb_model_free(model);
     return rc ? rc : dkvb__audit_finish_step(a);
@@ -317,11 +501,11 @@ static dkvb_status make_models(struct ensembles *e)
     dkvb_status rc = DKVB_OK;
 
     a->done = 0;
-    a->total = (uint64_t)a->o.models * (uint64_t)(2 + e->exact + (!e->exact || e->kept[BEFORE]));
+    a->total = (uint64_t)a->o.models * (uint64_t)(3 + e->apart);
     for (uint32_t i = 0; !rc && i < a->o.models; i++) {
-        rc = make_full(e, i);
-        if (!rc && e->exact)
-            rc = make_retrained(e, UNLEARNED, i);
+        rc = make_unlearned(e, i);
+        if (!rc && e->apart)
+            rc = make_before(e, i);
         if (!rc)
             rc = make_retrained(e, RETRAINED, i);
         if (!rc)
@@ -374,25 +558,24 @@ static dkvb_status compare_all(struct ensembles *e)
 
 static void ensembles_free(struct ensembles *e)
 {
-    void *const blocks[] = {e->x, e->y, e->codes, e->earlier, e->masked, e->logits, e->margins, e->marks, e->ids};
+    void *const blocks[] = {e->x,     e->y,    e->codes,        e->earlier, e->masked,   e->logits,   e->margins,
+                            e->marks, e->full, e->earlier_full, e->without, e->gone_ids, e->gone_rows};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         dkvb__free_erased(e->a->mem, blocks[i]);
     for (size_t i = 0; i < ENSEMBLES; i++)
         dkvb__free_erased(e->a->mem, e->kept[i]);
-}
-
-static bool was_replayed(const dkvb_model *model)
-{
-    for (size_t i = 0; i < model->journal.count; i++)
-        if (model->journal.records[i].kind == DKVB_JOURNAL_REPLAY && dkvb__record_in_force(&model->journal.records[i]))
-            return true;
-    return false;
+    for (size_t p = 0; p < DKVB__PARTS; p++) {
+        dkvb__free_erased(e->a->mem, e->left.part[p].ids);
+        dkvb__free_erased(e->a->mem, e->left.part[p].labels);
+        dkvb__free_erased(e->a->mem, e->left.part[p].sessions);
+        dkvb__free_erased(e->a->mem, e->left.part[p].codes);
+    }
 }
 
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a)
 {
-    struct ensembles e = {.a = a, .exact = was_replayed(a->model)};
+    struct ensembles e = {.a = a};
     dkvb_status rc;
 
     if (a->o.models == 0)
@@ -402,6 +585,10 @@ dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a)
         rc = dkvb__codeset_need_codes(a->o.codeset, part);
     if (!rc)
         rc = make_room(&e);
+    if (!rc)
+        rc = make_labels(&e);
+    if (!rc)
+        rc = make_left(&e);
     if (!rc)
         rc = choose_rows(&e);
     for (size_t i = 0; !rc && i < ENSEMBLES; i++)

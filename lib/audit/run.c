@@ -109,8 +109,9 @@ static dkvb_status estimate_all(struct dkvb__audit *a)
 static void audit_free(struct dkvb__audit *a)
 {
     struct dkvb__coded *const coded[] = {&a->first, &a->masked, &a->earlier};
-    void *const of_rows[] = {a->searched, a->logits,    a->margins, a->labels,    a->retained,   a->target,
-                             a->target_y, a->forgotten, a->inside,  a->prototype, a->prototype_y};
+    void *const of_rows[] = {a->searched,    a->logits,   a->margins,   a->labels,     a->retained,
+                             a->target,      a->target_y, a->forgotten, a->inside,     a->prototype,
+                             a->prototype_y, a->ids,      a->gone,      a->gone_before};
     void *const others[] = {a->order,    a->test_y,     a->member,  a->class_test,
                             a->attacker, a->attacker_y, a->answers, a->reference};
 
@@ -149,6 +150,8 @@ dkvb_status dkvb_audit_run(dkvb_audit_report **report, const dkvb_model *model, 
         rc = make_report(&a);
     if (!rc)
         rc = dkvb__audit_take_rows(&a, &who);
+    if (!rc)
+        rc = dkvb__audit_ask_replays(&a);
     if (!rc)
         rc = dkvb__audit_search(&a);
     if (!rc)

@@ -64,6 +64,9 @@ struct dkvb__audit {
     uint32_t shadows;                    /* that are trained: the larger of the options' shadows and references */
     double *margins;                     /* [views][shadows][targets] */
     uint8_t *inside;                     /* [shadows][targets] */
+    uint64_t *ids;                       /* [members], of the forgotten rows; this and the next two: of KLoM, or NULL */
+    uint8_t *gone, *gone_before;         /* [n], 1: not learned by the model, by the one before: replays left it out */
+    bool replayed;                       /* a replay of the model is in force */
     size_t klom_rows[DKVB__KLOM_GROUPS]; /* rows of each group */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS]; /* half widths that the choice of models accounts for */
     uint64_t done, total;                                      /* steps of the stage at work */
@@ -94,6 +97,10 @@ dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, cons
 /* Run options of a call within a stage whose progress is counted in steps; a step is finished. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
+
+/* ensembles.c: which rows the values never learned, by the replays in the journals: `gone`, where KLoM is asked for.
+ * DKVB_EINVAL: a replay left out rows that cannot be told. */
+dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
 /* ensembles.c: KLoM, by many models of other seeds; after the attacks. Nothing is done where no models are asked for.
  */

@@ -10,7 +10,7 @@
 
 /* The first rows are trained on, or held out by the codeset; the others are test rows. Classes compete, so that the
  * budget that is found differs from model to model. */
-enum { TRAINED = 400, FORGOTTEN = 2, MODELS = 3, GROUPS = 4, K = 2 };
+enum { TRAINED = 400, FORGOTTEN = 2, OTHER = 1, MODELS = 3, GROUPS = 4, K = 2 };
 
 static dkvb_model *before;
 static dkvb_codeset *set;
@@ -282,6 +282,7 @@ static void purged_pairs_are_masked_all_the_same(void **state)
 static void exact_is_a_replay_of_other_seeds(void **state)
 {
     dkvb_audit_options o = options_of(set);
+    dkvb_forget_options terms = DKVB_FORGET_OPTIONS_INIT;
     dkvb_codeset_rows part = DKVB_CODESET_ROWS_INIT;
     dkvb_model *model = copy_of_before();
     uint64_t ids[TRAINED];
@@ -293,7 +294,9 @@ static void exact_is_a_replay_of_other_seeds(void **state)
     for (size_t i = 0; i < part.n; i++)
         if (part.labels[i] == FORGOTTEN)
             ids[gone++] = part.ids[i];
-    assert_ok(dkvb_model_replay(model, set, ids, gone, NULL, NULL, NULL));
+    terms.rows = ids;
+    terms.row_count = gone;
+    assert_ok(dkvb_model_replay(model, set, ids, gone, &terms, NULL, NULL));
     r = audit(model, &o, NULL);
     make_ensembles(NULL);
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
@@ -304,6 +307,180 @@ static void exact_is_a_replay_of_other_seeds(void **state)
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
     assert_null(dkvb_audit_get_figure(r, DKVB_AUDIT_BEFORE, DKVB_AUDIT_KLOM_FORGOTTEN));
     dkvb_audit_report_free(r);
+    dkvb_model_free(model);
+}
+
+/* The codeset that is left without a class, and the model that was trained again without it, by a plan. */
+static dkvb_model *without_other(dkvb_codeset **left)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, OTHER);
+    dkvb_model *made = copy_of_before();
+    dkvb_plan *plan;
+
+    q.strength = DKVB_STRENGTH_EXACT;
+    q.force = 1;
+    *left = copy_of(set);
+    assert_ok(dkvb_forget_plan(&plan, made, *left, &q, NULL));
+    assert_ok(dkvb_forget_apply(plan, made, *left, NULL));
+    dkvb_plan_free(plan);
+    return made;
+}
+
+/* While `left_codes` is there, rows of the other class have no label, are in no group, and plans do not see them. */
+static dkvb_codeset *left_codes;
+
+/* By contrast, whose choice depends on the rows of all other classes. */
+static void plan_on_what_is_left(dkvb_model *model)
+{
+    uint8_t classes[CLASSES];
+    dkvb_forget_request q = request_for(classes, FORGOTTEN);
+    dkvb_plan *plan;
+
+    q.method = DKVB_METHOD_CONTRAST;
+    q.budget = 40;
+    q.force = 1;
+    assert_ok(dkvb_forget_plan(&plan, model, left_codes, &q, NULL));
+    assert_ok(dkvb_forget_apply(plan, model, NULL, NULL));
+    dkvb_plan_free(plan);
+}
+
+static void do_nothing(dkvb_model *model)
+{
+    (void)model;
+}
+
+/* Take the other class away from what the ensembles of this test are made of, or give it back. */
+static void hide_other(bool hide)
+{
+    static int32_t whole[2][TRAINED];
+    static size_t rows_of[ROWS], rows_before;
+
+    if (!hide) {
+        memcpy(taught, whole[0], sizeof taught);
+        memcpy(retained, whole[1], sizeof retained);
+        memcpy(group[1], rows_of, sizeof rows_of);
+        count[1] = rows_before;
+        return;
+    }
+    memcpy(whole[0], taught, sizeof taught);
+    memcpy(whole[1], retained, sizeof retained);
+    memcpy(rows_of, group[1], sizeof rows_of);
+    rows_before = count[1];
+    count[1] = 0;
+    for (size_t r = 0; r < TRAINED; r++)
+        if (labels[r] == OTHER)
+            taught[r] = retained[r] = -1;
+        else if (retained[r] >= 0)
+            group[1][count[1]++] = r;
+}
+
+/* A replay that left out others says nothing of the forgotten rows: every model has learned them. */
+static void a_replay_without_others_does_not_pass_for_one_without_the_forgotten(void **state)
+{
+    const dkvb_audit_options o = options_of(set);
+    dkvb_model *model = without_other(&left_codes);
+    dkvb_audit_report *r = audit(model, &o, NULL);
+
+    (void)state;
+    hide_other(true);
+    make_ensembles(do_nothing);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    assert_klom(r, DKVB_AUDIT_RETRAINED, AGAIN);
+    assert_true(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_KLOM_FORGOTTEN)->value.value >
+                dkvb_audit_get_figure(r, DKVB_AUDIT_RETRAINED, DKVB_AUDIT_KLOM_FORGOTTEN)->value.value);
+
+    /* The model before learned the others too; what it is compared with did not. */
+    for (size_t m = 0; m < MODELS; m++) {
+        dkvb_model *full;
+
+        hide_other(false);
+        full = trained(taught, recipe.seed + 1 + m);
+        hide_other(true);
+        margins_of(full, NULL, kept[BEFORE] + m * all);
+        dkvb_model_free(full);
+    }
+    assert_klom(r, DKVB_AUDIT_BEFORE, BEFORE);
+    hide_other(false);
+    dkvb_audit_report_free(r);
+    dkvb_model_free(model);
+    dkvb_codeset_free(left_codes);
+}
+
+/* First trained again without others, then masked: the mask is planned on rows without the others. */
+static void what_is_masked_after_a_replay_is_planned_on_what_it_left(void **state)
+{
+    dkvb_audit_options o = options_of(set);
+    dkvb_model *model = without_other(&left_codes);
+    dkvb_audit_report *r;
+
+    (void)state;
+    plan_on_what_is_left(model);
+    o.before = NULL;
+    r = audit(model, &o, NULL);
+    hide_other(true);
+    make_ensembles(plan_on_what_is_left);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    hide_other(false);
+    assert_int_equal(r->planned, MODELS);
+    dkvb_audit_report_free(r);
+    dkvb_model_free(model);
+    dkvb_codeset_free(left_codes);
+}
+
+/* A model before that was trained again without the forgotten rows did not learn them either. */
+static void the_model_before_may_have_been_trained_again_too(void **state)
+{
+    dkvb_audit_options o = options_of(set);
+    dkvb_model *earlier = without_other(&left_codes), *model;
+    dkvb_audit_report *r;
+    const char *path = temp_path("earlier");
+
+    (void)state;
+    assert_ok(dkvb_model_save(earlier, path));
+    assert_ok(dkvb_model_load(&model, path, NULL));
+    plan_on_what_is_left(model);
+    o.before = earlier;
+    r = audit(model, &o, NULL);
+    hide_other(true);
+    make_ensembles(plan_on_what_is_left);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    assert_klom(r, DKVB_AUDIT_BEFORE, BEFORE);
+    hide_other(false);
+    dkvb_audit_report_free(r);
+    dkvb_model_free(model);
+    dkvb_model_free(earlier);
+    dkvb_codeset_free(left_codes);
+}
+
+/* Of rows that the journal does not name nobody can train other models without them. */
+static void klom_after_a_replay_without_unnamed_rows_is_refused(void **state)
+{
+    static const uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
+    const dkvb_audit_rows given = all_rows();
+    dkvb_audit_request request = DKVB_AUDIT_REQUEST_INIT;
+    dkvb_audit_options o = options_of(set);
+    dkvb_model *model = copy_of_before();
+    dkvb_audit_report *report;
+    uint64_t some[2] = {0, 1};
+
+    (void)state;
+    request.classes = classes;
+    assert_ok(dkvb_model_replay(model, set, some, 2, NULL, NULL, NULL));
+    assert_int_equal(dkvb_audit_run(&report, model, &request, &given, &o, NULL), DKVB_EINVAL);
+    assert_non_null(strstr(dkvb_last_error(), "journal entry 1 of the model trained values again without rows that "
+                                              "cannot be told"));
+    assert_null(report);
+    o.before = model; /* of the model before the same is asked */
+    assert_int_equal(dkvb_audit_run(&report, before, &request, &given, &o, NULL), DKVB_EINVAL);
+    assert_non_null(strstr(dkvb_last_error(), "journal entry 1 of the model before trained"));
+    o.models = 0;
+    assert_ok(dkvb_audit_run(&report, model, &request, &given, &o, NULL));
+    dkvb_audit_report_free(report);
+    assert_ok(dkvb_model_relearn(model, 1, NULL, NULL)); /* a replay that is over left nothing out */
+    o = options_of(set);
+    assert_ok(dkvb_audit_run(&report, model, &request, &given, &o, NULL));
+    dkvb_audit_report_free(report);
     dkvb_model_free(model);
 }
 
@@ -358,11 +535,12 @@ static void models_can_be_stopped_and_each_allocation_may_fail(void **state)
 {
     const dkvb_audit_rows given = all_rows();
     dkvb_run_options run = DKVB_RUN_OPTIONS_INIT;
-    dkvb_model *model = copy_of_before();
+    dkvb_model *model = without_other(&left_codes);
     const char *path = temp_path("forgot");
 
     (void)state;
-    forget_by_plan(model);
+    plan_on_what_is_left(model);
+    dkvb_codeset_free(left_codes);
     assert_ok(dkvb_model_save(model, path));
     dkvb_model_free(model);
     run.threads = 1;
@@ -405,6 +583,10 @@ int main(void)
         cmocka_unit_test(pairs_without_terms_are_masked_as_they_are),
         cmocka_unit_test(purged_pairs_are_masked_all_the_same),
         cmocka_unit_test(exact_is_a_replay_of_other_seeds),
+        cmocka_unit_test(a_replay_without_others_does_not_pass_for_one_without_the_forgotten),
+        cmocka_unit_test(what_is_masked_after_a_replay_is_planned_on_what_it_left),
+        cmocka_unit_test(the_model_before_may_have_been_trained_again_too),
+        cmocka_unit_test(klom_after_a_replay_without_unnamed_rows_is_refused),
         cmocka_unit_test(klom_does_not_depend_on_threads),
         cmocka_unit_test(models_can_be_stopped_and_each_allocation_may_fail),
     };
