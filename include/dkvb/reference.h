@@ -5,7 +5,8 @@
  * `dkvb::reference`). It computes on OpenBLAS and needs no libdkvb at run time; libdkvb needs neither of the two.
  *
  * - *Ridge*: least squares on targets 1 and 0 with a penalty, in closed form. A row can be taken out of the sums that
- *   it is solved from: dkvb_reference_remove() gives the head that was never fitted on the row, to rounding.
+ *   it is solved from: dkvb_reference_remove() gives the head that was never fitted on the row, but for rounding of
+ *   the sums with the row in.
  * - *Logistic*: multinomial logistic regression. Taking rows out means fitting again.
  *
  *     dkvb_reference_rows rows = DKVB_REFERENCE_ROWS_INIT;
@@ -81,7 +82,8 @@ typedef struct dkvb_reference_options {
                               1,000,000; 0: chosen
                               from 0.1, 0.03, 0.01 … 0.0001 by the accuracy on a tenth of the rows, held out by their
                               ids, then fitted on all */
-    double tolerance;    /**< logistic has converged when no element of the gradient is larger; above 0 */
+    double tolerance;    /**< logistic has converged when no element of the gradient is larger; above 0, at
+                              most 1 */
     const dkvb_allocator *allocator; /**< NULL: malloc and free; copied */
 } dkvb_reference_options;
 
@@ -118,7 +120,7 @@ DKVB_INIT_FUNCTION(dkvb_reference_info, DKVB_REFERENCE_INFO_INIT)
 /**
  * Fit a head.
  *
- * Beside it 2 `dim`² doubles are needed (3 while rows are removed), and of logistic 25 times its weights.
+ * 2 `dim`² doubles are needed, of which a ridge head keeps one half, and of logistic 25 times its weights.
  *
  * @param[out] out   owned by the caller: dkvb_reference_free(). NULL on failure.
  * @param      rows  at least one row of each of two classes.
@@ -131,16 +133,20 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_fit(dkvb_reference **out, con
                                                        const dkvb_reference_options *opts, const dkvb_run_options *run);
 
 /**
- * Take rows out of a ridge head: it becomes the head that was fitted with the same penalty on the others, to rounding.
- * The sums over all rows get less by these rows, and are solved again; no other row is needed.
+ * Take rows out of a ridge head: it becomes the head that was fitted with the same penalty on the others, but for
+ * rounding. The sums over all rows get less by these rows, and are solved again; no other row is needed. 2 `dim`²
+ * doubles are needed beside the head.
+ *
+ * Rounding is that of the sums with these rows in, so it is relative to them. Where the others have less than a
+ * millionth of the sum of squares about the mean, rows are not taken out: fit the others anew.
  *
  * The caller must give rows that are in: sums do not tell. All or none are taken out; on failure the head is as it was.
  *
  * @param head  of ridge.
  * @param rows  `dim` and `classes` of the head; labels of -1 are passed over.
- * @return `DKVB_ESTATE` for a logistic head; `DKVB_EMISMATCH` for another `dim` or other `classes`; `DKVB_EINVAL` as
- *         dkvb_reference_fit(), also for more rows of a class than are in, and if rows of two classes would not be
- *         left; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ * @return `DKVB_ESTATE` for a logistic head, and for rows too large to be taken out; `DKVB_EMISMATCH` for another `dim`
+ * or other `classes`; `DKVB_EINVAL` as dkvb_reference_fit(), also for more rows of a class than are in, and if rows of
+ * two classes would not be left; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows,
                                                           const dkvb_run_options *run);
@@ -176,7 +182,8 @@ typedef struct dkvb_reference_line {
     uint64_t fitted;     /**< rows that it was fitted on; 0 of "model" */
     double penalty;      /**< given or chosen; "kept" has that of "all" */
     double choosing;     /**< seconds in which the penalty was chosen */
-    double seconds;      /**< of fitting alone; of ridge and "kept", of taking the forgotten rows out */
+    double seconds;      /**< of fitting alone; of ridge and "kept", of taking the forgotten rows out, or
+                              of fitting the kept ones where those are too large to be taken out */
     uint32_t iterations; /**< of logistic */
     uint32_t converged;  /**< 0: `iterations` of the options were too few, or rounding ended the search */
 } dkvb_reference_line;
@@ -196,14 +203,15 @@ typedef struct dkvb_reference_report {
 /**
  * Linear heads beside a model, on the same rows.
  *
- * Heads of kept rows have the penalty that was chosen on all rows: one number of seven is what it can tell of the
- * others. With `penalty` given it tells nothing.
+ * Heads of kept rows have the penalty that was chosen on all rows. The chosen penalty, one of seven numbers, is all
+ * that such a head can know of the forgotten rows; a given penalty knows nothing of them.
  *
  * @param[out] report   owned by the caller: dkvb_reference_report_free(). NULL on failure.
  * @param      rows     training rows.
  * @param      test     rows never trained on, of the same `dim` and `classes`; `ids` are not read.
- * @param      request  who was forgotten: classes, or numbers of training rows (`struct_size` of audit.h); NULL:
- *                      nobody, and no head of kept rows is fitted.
+ * @param      request  who was forgotten: classes, or numbers of training rows (`struct_size` of audit.h), not both.
+ *                      It must name a training row with a label, and none twice. NULL: nobody was, and no head of kept
+ *                      rows is fitted.
  * @param      answers  `int32_t[test->n]`, the model's, -1 = abstained; or NULL: no line of it.
  * @param      opts     NULL for the defaults; `kind` may leave one head out.
  * @return as dkvb_reference_fit(); messages about test rows begin with "test rows" or "test labels", about the request

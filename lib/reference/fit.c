@@ -216,7 +216,7 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
 }
 
 /* The penalty with the most right answers on the rows held out; of equal ones the strongest. From strong to weak, each
- * fit goes on where the one before ended; two in a row that are worse than the best end the list. */
+ * fit goes on where the one before ended. The list ends at one that is worse than the best and not next to it. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;

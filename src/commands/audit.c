@@ -168,19 +168,15 @@ static int begin_stage(void *user, const char *stage)
     return 0;
 }
 
-/* The library's messages begin with what they are about: the person knows it by the name of its file. */
 static int tell_failure(const struct audit *a, dkvb_status status)
 {
     const struct path files[] = {{"training rows: ", a->args.features},  {"training labels: ", a->args.labels},
                                  {"test rows: ", a->args.test_features}, {"test labels: ", a->args.test_labels},
                                  {"codeset: ", a->args.codes},           {"options: the model", a->args.before},
-                                 {"forgotten rows: ", a->args.rows}};
-    const char *message = dkvb_last_error();
+                                 {"forgotten rows: ", a->args.rows},     {NULL, NULL}};
+    int code = status == DKVB_ECANCELLED ? EXIT_SUCCESS : paths_tell(files, dkvb_last_error());
 
-    for (size_t i = 0; status != DKVB_ECANCELLED && i < sizeof files / sizeof *files; i++)
-        if (files[i].path && strncmp(message, files[i].name, strlen(files[i].name)) == 0)
-            return tool_fail("%s: %s", files[i].path, strstr(message, ": ") + 2);
-    return tool_check(status);
+    return code ? code : tool_check(status);
 }
 
 /* Linear heads without the same rows: those of --rows, or all of the classes that the audit found to be forgotten. */

@@ -22,6 +22,14 @@ static int fail_errno(const char *path, const char *what)
     return tool_fail("%s: %s: %s", path, what, strerror(errno));
 }
 
+int paths_tell(const struct path *files, const char *message)
+{
+    for (; files->name; files++)
+        if (files->path && strncmp(message, files->name, strlen(files->name)) == 0)
+            return tool_fail("%s: %s", files->path, strstr(message, ": ") + 2);
+    return EXIT_SUCCESS;
+}
+
 /* The folder that a file is in and its name there; `folder` is to be free()d. NULL if out of memory. */
 static char *split_path(const char *path, const char **name)
 {

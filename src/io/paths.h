@@ -22,6 +22,11 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
  * ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
+/* A failure that the library tells of. Its messages begin with what they are about: the person knows that by the name
+ * of its file, which stands in place of it where `files` has one, `name` as the message begins, ended by a NULL name.
+ * Returns EXIT_FAILURE; 0, and says nothing, where no file is what the message is about. */
+int paths_tell(const struct path *files, const char *message);
+
 /* Narrow the umask, so that no file or folder that this process makes from now on is open to a group or to others who
  * may not read or write the input `path`. */
 void paths_keep_private(const char *path);

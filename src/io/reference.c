@@ -62,21 +62,20 @@ static dkvb_reference_rows rows_of(const struct features *x, const struct labels
     return rows;
 }
 
-/* The library's messages begin with what they are about: the person knows it by the name of its file. */
 static int tell_failure(const struct reference_rows *r, dkvb_status status)
 {
     const struct path files[] = {{"rows: ", r->x->path},
                                  {"labels: ", r->y->path},
                                  {"test rows: ", r->test_x->path},
-                                 {"test labels: ", r->test_y->path}};
+                                 {"test labels: ", r->test_y->path},
+                                 {NULL, NULL}};
     const char *message = library.error();
+    int code;
 
     if (status == DKVB_ECANCELLED)
         return tool_interrupted();
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (files[i].path && strncmp(message, files[i].name, strlen(files[i].name)) == 0)
-            return tool_fail("%s: %s", files[i].path, strstr(message, ": ") + 2);
-    return tool_fail("--reference: %s", message);
+    code = paths_tell(files, message);
+    return code ? code : tool_fail("--reference: %s", message);
 }
 
 int reference_compare(dkvb_reference_report **report, const struct reference_rows *r, uint32_t threads)

@@ -129,6 +129,32 @@ class Comparison(unittest.TestCase):
         self.assertEqual(found.forgotten_rows, 3)
 
 
+    def test_what_cannot_be_asked_is_refused(self):
+        model, _codeset, _report = dkvb.fit(X, Y, seed=1)
+        ask = dict(kind="ridge", penalty=0.01)
+        with self.assertRaisesRegex(ValueError, "class_count: 7 found, the model has 5 classes"):
+            dkvb.reference.compare(X, Y, TEST_X, TEST_Y, model=model, class_count=7, **ask)
+        dkvb.reference.compare(X, Y, TEST_X, TEST_Y, model=model, class_count=CLASSES, **ask)
+        with self.assertRaisesRegex(ValueError, "classes: names need a model"):
+            dkvb.reference.compare(X, Y, TEST_X, TEST_Y, classes=["class 2"], **ask)
+        with self.assertRaisesRegex(ValueError, "classes: 5 found"):
+            dkvb.reference.compare(X, Y, TEST_X, TEST_Y, classes=[5], **ask)
+        for request, why in ((dict(classes=[]), "names no training row"), (dict(rows=[4, 4]), "row 4 a second time"),
+                             (dict(classes=[1], rows=[4]), "both classes and rows")):
+            with self.assertRaisesRegex(dkvb.InvalidArgument, why):
+                dkvb.reference.compare(X, Y, TEST_X, TEST_Y, **request, **ask)
+
+    def test_rows_too_large_to_be_taken_out_are_fitted_anew_without(self):
+        gone = Y == 2
+        odd = np.where(gone[:, None], X * np.float32(1e8), X)
+        head = dkvb.reference.fit(odd, Y, kind="ridge", penalty=0.001)
+        with self.assertRaisesRegex(dkvb.StateError, "fit the head again"):
+            head.remove(odd[gone], Y[gone])
+        never = dkvb.reference.fit(X[~gone], Y[~gone], kind="ridge", penalty=0.001)
+        found = dkvb.reference.compare(odd, Y, TEST_X, TEST_Y, classes=[2], kind="ridge", penalty=0.001)
+        self.assertEqual(found["ridge", "kept"].accuracy, (never.predict(TEST_X) == TEST_Y).mean())
+
+
 class Missing(unittest.TestCase):
     def test_import_needs_no_library_and_a_call_says_what_is_missing(self):
         program = ("import dkvb, numpy as np\n"

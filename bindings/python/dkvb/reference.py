@@ -4,7 +4,7 @@
     head.predict(x_new)
 
     ridge = dkvb.reference.fit(x, labels, kind="ridge")
-    ridge.remove(x[rows], labels[rows])                           # as fitted without them, to rounding
+    ridge.remove(x[rows], labels[rows])                           # as fitted without them, but for rounding
 
     found = dkvb.reference.compare(x, labels, test_x, test_labels, classes=[3], model=model)
     found["logistic", "kept"].others
@@ -21,6 +21,7 @@ from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._reference_library import library
 from ._run import LongCall
+from .audit import _marks
 
 KINDS = {"ridge": _ffi.DKVB_REFERENCE_RIDGE, "logistic": _ffi.DKVB_REFERENCE_LOGISTIC}
 
@@ -125,7 +126,9 @@ class Head(Handle):
         return ReferenceInfo(**given)
 
     def remove(self, x, labels, *, threads=0, progress=None):
-        """Take rows out of a ridge head: it becomes the head that was fitted without them, to rounding."""
+        """Take rows out of a ridge head: it becomes the head that was fitted without them, but for rounding.
+
+        A StateError says that they are too large for that beside the others, and that these must be fitted anew."""
         rows = _rows(x, labels, None, self.info.classes)
         with LongCall(threads, progress) as run:
             library().dkvb_reference_remove(self._c, byref(rows), byref(run))
@@ -161,11 +164,16 @@ def compare(x, labels, test_x, test_labels, *, classes=None, rows=None, model=No
     """Both heads (`kind` None), on all rows and without those forgotten, beside a model's answers.
 
     `classes` (labels, or names where there is a model) or `rows` (numbers of training rows) say who was forgotten. The
-    answers are those that `model` gives to test_x, unless they are given.
+    answers are those that `model` gives to test_x, unless they are given. The number of classes is the model's; without
+    one it is `class_count`, or as many as the labels have.
     """
     if model is not None:
+        if class_count not in (None, model.info.classes):
+            raise ValueError(f"class_count: {class_count} found, the model has {model.info.classes} classes: leave it out")
         class_count = model.info.classes
         answers = model.predict(test_x, threads=threads) if answers is None else answers
+    elif any(isinstance(one, str) for one in classes or ()):
+        raise ValueError("classes: names need a model that knows them; give labels")
     class_count = class_count or max(_classes_of(labels, None), _classes_of(test_labels, None))
     training = _rows(x, labels, ids, class_count)
     test = _rows(test_x, test_labels, None, class_count, "test_")
@@ -182,17 +190,6 @@ def compare(x, labels, test_x, test_labels, *, classes=None, rows=None, model=No
         return _taken(out.contents)
     finally:
         library().dkvb_reference_report_free(out)
-
-
-def _marks(model, count, classes):
-    """DKVB_FORGET for each class of a list."""
-    marks = np.zeros(count, np.uint8)
-    for one in classes:
-        label = model.find_class(one) if model is not None and isinstance(one, str) else _arrays.integer(one, 32, "classes")
-        if label >= count:
-            raise ValueError(f"classes: {label} found, classes are 0 to {count - 1}")
-        marks[label] = _ffi.DKVB_FORGET
-    return marks
 
 
 def _line(raw):
