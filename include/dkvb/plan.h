@@ -114,7 +114,8 @@ enum {
     DKVB_REFUSED_ROWS = 2,    /**< too few rows held out to find a budget on */
     DKVB_REFUSED_TARGET = 3,  /**< no budget reaches the target within the limits */
     DKVB_REFUSED_CLASS = 4,   /**< classes that nobody asked for would lose too much, one of them or all together, by
-                                   this request or, where it is by rows, by all masks in force */
+                                   this request or, where it is by rows, by it and all requests in force together
+                                   that name no class */
     DKVB_REFUSED_MIXED = 5,   /**< rows of other classes in the request would cost their class */
     DKVB_REFUSED_AGAIN = 6,   /**< forgetting again what comes back would cost the others too much */
     DKVB_REFUSED_KEYS = 7     /**< exact: keys were placed on the rows, and nothing says what is to become of them */

@@ -97,7 +97,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
 /* Refuse if a class that nobody asked for loses too much by plan->effects. */
 dkvb_status dkvb__guard_effects(struct dkvb__planning *p);
 
-/* Refuse a request by rows that adds to the loss of a class which all masks in force, this one too, cost too much. */
+/* Refuse a request by rows if a class loses by it, and would lose too much by it and all requests in force together
+ * that name no class. */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p);
 
 /* Refuse if rows of other classes among those to be forgotten by id would cost their class. */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "unlearn/effect.h"
+#include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
 /* Rows of another class among those to be forgotten matter if they are so many, of so large a share of the request, and
@@ -146,83 +147,139 @@ end:
     return rc;
 }
 
-/* Classes that requests in force may cost what they like: those that one asked for, and those that one cost more than
- * its limit, since it was planned for rows of that class mostly or was forced. marks: [L]. */
-static dkvb_status mark_allowed(const struct dkvb__planning *p, uint8_t *marks, dkvb_class_effect *scratch)
-{
-    const dkvb_model *model = p->model;
-    dkvb_status rc = dkvb__plan_set_aside(p, marks);
-
-    for (uint64_t i = 0; !rc && i < model->journal.count; i++) {
-        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
-
-        rc = dkvb_journal_get(model, i, &entry);
-        if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force || !entry.measured)
-            continue;
-        rc = dkvb_journal_get_terms(model, entry.id, NULL, scratch);
-        for (uint32_t l = 0; !rc && l < p->plan->classes; l++)
-            if (scratch[l].low > entry.max_class_loss && marks[l] == DKVB_KEEP)
-                marks[l] = DKVB_ASIDE;
-    }
-    return rc;
-}
-
-/* "class 3 cat has lost …" of a class that many requests together cost too much. */
-static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum)
+/* "class 3 cat would lose …" of a class that many requests together cost too much. */
+static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum, bool beyond)
 {
     const dkvb_plan *plan = p->plan;
     char text[300];
 
     dkvb__plan_refuse(p->plan, DKVB_REFUSED_CLASS, label,
                       "class %s would lose %.4f of its accuracy (95 %%: %.4f to %.4f, on %llu held-out rows) by all "
-                      "masks in force together, %.4f of it by this request; more than %g for certain is refused. The "
-                      "strength exact trains again without the rows instead, and undoing earlier requests lifts masks",
+                      "requests in force together that name no class%s, %.4f of it by this one; more than %g for "
+                      "certain is refused. The strength exact trains again without the rows instead, and undoing "
+                      "earlier requests lifts masks",
                       class_text(p->model, label, text, sizeof text), sum->loss, sum->low, sum->high,
-                      (unsigned long long)sum->rows, plan->effects[label].loss, plan->request.max_class_loss);
+                      (unsigned long long)sum->rows, beyond ? ", beyond what earlier ones were allowed to cost it" : "",
+                      plan->effects[label].loss, plan->request.max_class_loss);
+}
+
+/* What counts in no sum: masks of requests that name classes or were forced, which somebody answers for. */
+static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; !rc && i < model->journal.count; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        rc = dkvb_journal_get(model, i, &entry);
+        if (!rc && dkvb__journal_masks(&model->journal, i) && (entry.by_class || entry.forced))
+            dkvb__record_add_to(&model->journal.records[i], mask);
+    }
+    return rc;
+}
+
+/* What counts in no sum of one class: masks of requests that cost it more than their limit. They were for rows of that
+ * class mostly, or they would have been refused. scratch: [L]; any: whether there are some. */
+static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
+                               bool *any)
+{
+    dkvb_status rc = DKVB_OK;
+
+    *any = false;
+    for (size_t i = 0; !rc && i < model->journal.count; i++) {
+        dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
+
+        rc = dkvb_journal_get(model, i, &entry);
+        if (rc || !dkvb__journal_masks(&model->journal, i) || entry.by_class || entry.forced)
+            continue;
+        rc = dkvb_journal_get_terms(model, entry.id, NULL, scratch);
+        if (rc || !(scratch[label].low > entry.max_class_loss))
+            continue;
+        dkvb__record_add_to(&model->journal.records[i], mask);
+        *any = true;
+    }
+    return rc;
+}
+
+/* Measure what the masks in force and that of the plan cost beyond `without`: sum, [L]. */
+static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
+                               dkvb_class_effect *sum)
+{
+    struct dkvb_model before = *p->model, after = *p->model;
+
+    before.mask = without;
+    after.mask = with;
+    return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
+}
+
+/* The same for one class, where requests were allowed to cost it more: sum[label]. scratch: [L]. */
+static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
+                                  dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
+{
+    dkvb_mask *own = NULL;
+    dkvb_status rc = dkvb_mask_copy(&own, without);
+
+    if (!rc)
+        rc = add_allowed(p->model, label, own, scratch, any);
+    if (!rc && *any)
+        rc = measure_sum(p, own, with, scratch);
+    if (!rc && *any)
+        sum[label] = scratch[label];
+    dkvb_mask_free(own);
+    return rc;
 }
 
 /*
  * Many requests by rows, each within its limits, may together cost a class more than one of them may. Rows come from
- * many persons, none of whom answers for the sum, so values under all masks are compared with values under none. Purged
- * pairs are out on both sides: what they were is gone, and what they cost is in the journal only.
+ * many persons, none of whom answers for the sum, so values under all masks are compared with values under those that
+ * count in no sum. A mask in force that says nothing of whom it is for counts like one by rows. Purged pairs are out on
+ * both sides: what they were is gone, and what they cost is in the journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
-    struct dkvb_model bare = *p->model, all = *p->model;
-    dkvb_class_effect *sum;
-    uint64_t *requested;
+    dkvb_mask *without = NULL, *with = NULL;
+    double limit = plan->request.max_class_loss;
+    dkvb_class_effect *sum; /* [2][L], the second as scratch */
+    uint32_t worst = plan->classes;
     uint8_t *marks;
+    bool *beyond; /* [L] */
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
         return DKVB_OK;
-    bare.mask = all.mask = NULL;
-    sum = dkvb__alloc0(&plan->mem, plan->classes, sizeof *sum);
+    sum = dkvb__alloc0(&plan->mem, plan->classes, 2 * sizeof *sum);
     marks = dkvb__alloc0(&plan->mem, plan->classes, 1);
-    requested = count_requested(p);
-    if (!sum || !marks || !requested)
+    beyond = dkvb__alloc0(&plan->mem, plan->classes, sizeof *beyond);
+    if (!sum || !marks || !beyond)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     if (!rc)
-        rc = mark_allowed(p, marks, sum);
-    if (!rc && requested[largest(requested, plan->classes)] > 0)
-        marks[largest(requested, plan->classes)] = DKVB_FORGET;
-    if (!rc)
-        rc = dkvb_mask_new(&bare.mask, p->model->codebooks);
-    if (!rc)
-        rc = dkvb_mask_copy(&all.mask, p->view.mask);
-    if (!rc)
-        rc = dkvb_mask_combine(all.mask, plan->mask, DKVB_MASK_UNION);
-    if (!rc)
-        rc = dkvb__effect_compare(&bare, &all, &p->held, sum, p->run);
+        rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        if (marks[l] == DKVB_KEEP && plan->effects[l].loss > 0.0 && sum[l].low > plan->request.max_class_loss)
-            refuse_sum(p, l, &sum[l]);
-    dkvb_mask_free(bare.mask);
-    dkvb_mask_free(all.mask);
+        if (!(plan->effects[l].loss > 0.0)) /* this request is not what costs it */
+            marks[l] = DKVB_ASIDE;
+    if (!rc)
+        rc = dkvb_mask_new(&without, p->model->codebooks);
+    if (!rc)
+        rc = add_answered_for(p->model, without);
+    if (!rc)
+        rc = dkvb_mask_copy(&with, p->view.mask);
+    if (!rc)
+        rc = dkvb_mask_combine(with, plan->mask, DKVB_MASK_UNION);
+    if (!rc)
+        rc = measure_sum(p, without, with, sum);
+    for (uint32_t l = 0; !rc && l < plan->classes; l++)
+        if (marks[l] == DKVB_KEEP && sum[l].low > limit)
+            rc = measure_beyond(p, l, without, with, sum, sum + plan->classes, &beyond[l]);
+    if (!rc)
+        worst = loses_most(marks, sum, plan->classes, limit);
+    if (worst < plan->classes)
+        refuse_sum(p, worst, &sum[worst], beyond[worst]);
+    dkvb_mask_free(without);
+    dkvb_mask_free(with);
     dkvb__free(&plan->mem, sum);
     dkvb__free(&plan->mem, marks);
-    dkvb__free(&plan->mem, requested);
+    dkvb__free(&plan->mem, beyond);
     return rc;
 }
 

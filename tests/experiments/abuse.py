@@ -198,7 +198,7 @@ def in_turn(options, fit, judge, requests, budget, guarded):
             with model.plan_forget(ids=ids, codeset=codeset, **suppress("contrast", budget)) as plan:
                 if plan.info.refused:
                     refused += 1
-                    by_sum += "all masks in force together" in plan.refusal
+                    by_sum += "by all requests in force together" in plan.refusal
                     first = first or number
                 else:
                     model.apply(plan)

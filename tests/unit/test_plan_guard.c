@@ -153,6 +153,20 @@ static void rows_of_another_class_slipped_in_are_noticed(void **state)
     dkvb_model_free(model);
 }
 
+/* Class `label` is one that a request in force asked for, with no pair, so that all of it is left to lose. */
+static void name_class(dkvb_model *model, uint32_t label)
+{
+    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+    uint8_t classes[CLASSES] = {0};
+    dkvb_mask *mask;
+
+    classes[label] = DKVB_FORGET;
+    o.classes = classes;
+    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
+    assert_ok(dkvb_model_forget(model, mask, &o, NULL));
+    dkvb_mask_free(mask);
+}
+
 /* The i-th of many small requests: 13 rows of class 1 and 12 of class 0, of those trained on. */
 static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_t ids[25], uint64_t i)
 {
@@ -174,6 +188,30 @@ static void ask_for_few(dkvb_forget_request *q, const dkvb_codeset *set, uint64_
     q->budget = 20;
     q->max_class_loss = 0.0;
     q->salt = salt;
+}
+
+/* Small requests until one is refused, which it is for the sum: their number; of the last one what it asks for. */
+static uint64_t apply_until_refused(dkvb_model *model, dkvb_codeset *set, dkvb_forget_request *q, uint64_t ids[25],
+                                    uint32_t *refused_class)
+{
+    for (uint64_t applied = 0;; applied++) {
+        dkvb_plan *plan;
+        dkvb_plan_info info;
+
+        ask_for_few(q, set, ids, applied);
+        assert_ok(dkvb_forget_plan(&plan, model, set, q, NULL));
+        info = info_of(plan);
+        *refused_class = info.refused_class;
+        if (info.refused) {
+            assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
+            assert_non_null(strstr(info.refusal, "by all requests in force together that name no class"));
+            assert_true(info.effects[*refused_class].low <= q->max_class_loss);
+            dkvb_plan_free(plan);
+            return applied;
+        }
+        assert_ok(dkvb_forget_apply(plan, model, set, NULL));
+        dkvb_plan_free(plan);
+    }
 }
 
 static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(void **state)
@@ -201,7 +239,7 @@ static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(vo
     }
     assert_true(applied > 0);
     assert_int_equal(info.refused, DKVB_REFUSED_CLASS);
-    assert_non_null(strstr(info.refusal, "by all masks in force together"));
+    assert_non_null(strstr(info.refusal, "by all requests in force together that name no class"));
     assert_true(info.refused_class != 1);
     assert_true(info.effects[info.refused_class].low <= q.max_class_loss); /* by itself it keeps the limit */
     assert_true(info.effects[info.refused_class].loss > 0.0);
@@ -221,12 +259,68 @@ static void small_requests_by_rows_are_refused_where_their_sum_costs_too_much(vo
     dkvb_model_free(model);
 }
 
-/* A request for rows of class 0 takes much of it; the small requests after it may take the rest. */
-static void a_class_that_was_asked_for_may_lose_more_by_later_requests(void **state)
+/* The journal says of a mask in force who answers for what it costs, and the same request is refused, or not. */
+static void the_sum_leaves_out_masks_that_somebody_answers_for(void **state)
+{
+    enum { UNSAID, BY_CLASS, FORCED, WITHIN_LIMIT, ALLOWED, OTHER_ALLOWED, UNDONE, PURGED, WAYS };
+    static const bool counts[WAYS] = {[UNSAID] = true, [WITHIN_LIMIT] = true, [OTHER_ALLOWED] = true};
+    dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
+    uint64_t ids[25], id;
+    uint32_t loser, named;
+    dkvb_model *model;
+    dkvb_codeset *set;
+    dkvb_mask *mask;
+
+    (void)state;
+    plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+    assert_true(apply_until_refused(model, set, &q, ids, &loser) > 0);
+    assert_ok(dkvb_journal_get_mask(model, 0, &mask));
+    dkvb_codeset_free(set);
+    dkvb_model_free(model);
+    for (int way = 0; way < WAYS; way++) {
+        dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
+        dkvb_class_effect effects[CLASSES] = {{0}};
+        uint8_t classes[CLASSES] = {[1] = DKVB_FORGET}; /* of which the request's rows are mostly, so it is no loser */
+        dkvb_plan *plan;
+
+        plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
+        o.classes = way == BY_CLASS ? classes : NULL;
+        o.forced = way == FORCED;
+        if (way == WITHIN_LIMIT || way == ALLOWED || way == OTHER_ALLOWED) {
+            o.effects = effects;
+            o.max_class_loss = way == WITHIN_LIMIT ? 0.9 : 0.1;
+            named = way == OTHER_ALLOWED ? (loser + 1) % CLASSES : loser;
+            effects[named].rows = effects[named].right_before = effects[named].lost = 40;
+            dkvb__effect_add(&effects[named], &(dkvb_class_effect){0});
+            assert_true((effects[named].low > o.max_class_loss) == (way != WITHIN_LIMIT));
+        }
+        assert_ok(dkvb_model_forget(model, mask, &o, &id));
+        if (way == UNDONE)
+            assert_ok(dkvb_model_undo(model, id, NULL));
+        if (way == PURGED)
+            assert_ok(dkvb_model_purge(model));
+        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+        if (counts[way]) {
+            assert_int_equal(info_of(plan).refused_class, loser);
+            assert_non_null(strstr(info_of(plan).refusal, "by all requests in force together that name no class"));
+        } else {
+            assert_string_equal(info_of(plan).refusal, "");
+        }
+        dkvb_plan_free(plan);
+        dkvb_codeset_free(set);
+        dkvb_model_free(model);
+    }
+    dkvb_mask_free(mask);
+}
+
+/* A request for rows of class 0 takes more of it than others may. Small requests after it are measured beyond that, and
+ * cannot take the rest bit by bit. */
+static void what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests(void **state)
 {
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_codeset_rows training = DKVB_CODESET_ROWS_INIT;
-    uint64_t ids[ROWS], few[25], n = 0, costly = 0;
+    uint64_t ids[ROWS], few[25], n = 0;
+    uint32_t loser;
     dkvb_model *model;
     dkvb_codeset *set;
     dkvb_plan *plan;
@@ -239,24 +333,18 @@ static void a_class_that_was_asked_for_may_lose_more_by_later_requests(void **st
             ids[n++] = training.ids[r];
     q.ids = ids;
     q.id_count = n;
-    q.budget = 60;
-    q.max_class_loss = 0.2;
+    q.budget = 15; /* so that enough of it is left */
+    q.max_class_loss = 0.01;
     plan = apply_request(model, set, &q);
     assert_true(info_of(plan).effects[0].low > q.max_class_loss);
     dkvb_plan_free(plan);
-    for (uint64_t i = 0; i < 7; i++) {
-        ask_for_few(&q, set, few, i);
-        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-        assert_true(!info_of(plan).refused || info_of(plan).refused_class != 0);
-        costly += info_of(plan).effects[0].loss > 0.0;
-        q.force = 1;
-        dkvb_plan_free(plan);
-        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-        assert_ok(dkvb_forget_apply(plan, model, set, NULL));
-        dkvb_plan_free(plan);
-        q.force = 0;
-    }
-    assert_true(costly > 0);
+    name_class(model, 2); /* only class 0 counts */
+    name_class(model, 3);
+    assert_true(apply_until_refused(model, set, &q, few, &loser) > 0);
+    assert_int_equal(loser, 0);
+    assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+    assert_non_null(strstr(info_of(plan).refusal, "beyond what earlier ones were allowed to cost it"));
+    dkvb_plan_free(plan);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
 }
@@ -290,20 +378,6 @@ static void a_class_without_rows_that_would_show_it_is_refused(void **state)
     dkvb_plan_free(plan);
     dkvb_codeset_free(set);
     dkvb_model_free(model);
-}
-
-/* Class `label` is one that a request in force asked for, with no pair, so that all of it is left to lose. */
-static void name_class(dkvb_model *model, uint32_t label)
-{
-    dkvb_forget_options o = DKVB_FORGET_OPTIONS_INIT;
-    uint8_t classes[CLASSES] = {0};
-    dkvb_mask *mask;
-
-    classes[label] = DKVB_FORGET;
-    o.classes = classes;
-    assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_model_forget(model, mask, &o, NULL));
-    dkvb_mask_free(mask);
 }
 
 /* What the classes but `label` and `aside` lose for certain: the most that one of them does, and all of them. */
@@ -407,25 +481,26 @@ static void classes_forgotten_before_do_not_thin_out_what_the_others_lose_togeth
 
     (void)state;
     q.method = DKVB_METHOD_EXAMPLES;
-    for (uint32_t turn = 0; turn < 3 * 10; turn++) {
-        uint32_t before = turn % 3;
-        struct certain all, others;
-        double least;
+    for (uint32_t before = 0; before < 3; before++) {
         dkvb_model *model;
         dkvb_codeset *set;
-        dkvb_plan *plan;
 
         plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
         name_class(model, before);
-        q.budget = 10 * (1 + turn / 3);
-        q.max_class_loss = 1.0;
-        assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
-        all = certain_losses(info_of(plan).effects, 3, CLASSES);
-        others = certain_losses(info_of(plan).effects, 3, before);
-        dkvb_plan_free(plan);
-        least = larger(0.0, larger(others.most, all.together));
-        q.max_class_loss = (least + others.together) / 2.0;
-        if (others.together > least) {
+        for (q.budget = 60; q.budget <= 100; q.budget += 10) {
+            struct certain all, others;
+            double least;
+            dkvb_plan *plan;
+
+            q.max_class_loss = 1.0;
+            assert_ok(dkvb_forget_plan(&plan, model, set, &q, NULL));
+            all = certain_losses(info_of(plan).effects, 3, CLASSES);
+            others = certain_losses(info_of(plan).effects, 3, before);
+            dkvb_plan_free(plan);
+            least = larger(0.0, larger(others.most, all.together));
+            q.max_class_loss = (least + others.together) / 2.0;
+            if (!(others.together > least))
+                continue;
             found++;
             plan = assert_plan_refused(model, set, &q, DKVB_REFUSED_CLASS, true);
             assert_non_null(strstr(info_of(plan).refusal, "together"));
@@ -591,7 +666,8 @@ int main(void)
         cmocka_unit_test(classes_that_lose_too_much_together_are_refused),
         cmocka_unit_test(rows_of_another_class_slipped_in_are_noticed),
         cmocka_unit_test(small_requests_by_rows_are_refused_where_their_sum_costs_too_much),
-        cmocka_unit_test(a_class_that_was_asked_for_may_lose_more_by_later_requests),
+        cmocka_unit_test(the_sum_leaves_out_masks_that_somebody_answers_for),
+        cmocka_unit_test(what_a_class_was_allowed_to_lose_does_not_free_it_for_later_requests),
         cmocka_unit_test(a_class_without_rows_that_would_show_it_is_refused),
         cmocka_unit_test(what_a_class_loses_that_was_forgotten_before_is_not_refused),
         cmocka_unit_test(classes_forgotten_before_do_not_thin_out_what_the_others_lose_together),
