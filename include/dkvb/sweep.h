@@ -34,8 +34,8 @@ extern "C" {
 #endif
 
 /** A model of the grid that is trained anew on the training part of the codeset, by the recipe of the codeset's first
- * session. 0 in any member but `seed` stands for what the given model has. No member is ever added, since callers give
- * arrays of this struct. */
+ * session. It learns classes that masks forgot, too, and the mask in force does not apply to it. 0 in any member but
+ * `seed` stands for what the given model has. No member is ever added, since callers give arrays of this struct. */
 typedef struct dkvb_sweep_shape {
     uint32_t codebooks; /**< C */
     uint32_t keys;      /**< K */
@@ -73,7 +73,8 @@ typedef struct dkvb_sweep_cell {
     uint64_t worst_rows;    /**< measured rows of class `worst` */
     uint64_t worst_before;  /**< rows of class `worst` that are answered rightly before */
     uint64_t worst_after;   /**< the same afterwards */
-    uint64_t exhausted;     /**< (row, codebook) pairs that ran out of keys (effect.h) */
+    uint64_t exhausted;     /**< (row, codebook) pairs that ran out of keys (effect.h); exact: 0, they are
+                                 not counted */
 } dkvb_sweep_cell;
 
 /** The library calls this for each cell once its figures are known, on the thread that called dkvb_sweep_run(). Return
@@ -100,7 +101,8 @@ typedef struct dkvb_sweep_options {
     uint32_t restart;          /**< 1: cells that an earlier call left beside the table are thrown away */
     const uint64_t *seeds;     /**< `[seed_count]`, of the draws of method `examples`, each once; NULL: 0 */
     size_t seed_count;         /**< number of seeds */
-    const dkvb_sweep_shape *shapes; /**< `[shape_count]`, models to be trained; NULL: the given model as it is */
+    const dkvb_sweep_shape *shapes; /**< `[shape_count]`, models to be trained, each once; NULL: the given model as it
+                                         is */
     size_t shape_count;             /**< number of shapes */
     const float *features;       /**< `float[feature_rows][feature_columns]`, the rows of the codeset, for shapes where
                                       the codeset keeps none; or NULL */
@@ -111,8 +113,10 @@ typedef struct dkvb_sweep_options {
                                       the codeset holds out */
     const int32_t *test_labels;  /**< `int32_t[test_n]`, -1 is left out */
     size_t test_n;               /**< rows of test_x */
-    uint64_t skip;               /**< without `path`: so many cells are passed over, since the caller has them */
-    dkvb_sweep_fn each;          /**< hears of every cell in order, those of an earlier call included; or NULL */
+    uint64_t skip;               /**< without `path`: so many cells are passed over, since the caller has them; at most
+                                      all */
+    dkvb_sweep_fn each;          /**< hears of every cell in order, those of an earlier call included, but not of those
+                                      that are skipped; or NULL */
     void *user;                  /**< handed to `each` */
     const char *path;            /**< of the table to be written, atomically (file.h); NULL: none */
     const char *const *feature_names; /**< `[feature_rows]`, in place of `feature_ids`; or NULL */
@@ -129,7 +133,7 @@ DKVB_INIT_FUNCTION(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT)
 typedef struct dkvb_sweep_report {
     size_t struct_size;
     uint64_t cells;    /**< of the grid */
-    uint64_t done;     /**< cells that are known, those of an earlier call included */
+    uint64_t done;     /**< cells that are known, those of an earlier call or skipped included */
     uint64_t resumed;  /**< of which so many are of an earlier call */
     uint64_t kept;     /**< after a failure: cells that the next call goes on from */
     uint64_t measured; /**< rows with a label that were measured on */
@@ -145,17 +149,21 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
 /**
  * Measure every cell of a grid.
  *
- * Each cell has the counts that dkvb_effect_measure() has for the mask that dkvb_unlearn_choose() gives, under the mask
- * in force. Limits and guards of a plan (plan.h) play no part: a sweep shows what they would refuse.
+ * Each cell of the strength suppress has the counts that dkvb_effect_measure() has for the mask that
+ * dkvb_unlearn_choose() gives, under the mask in force. A cell of the strength exact compares the model with one whose
+ * values were trained again without the rows of the class (replay.h), both under the mask in force. Limits and guards
+ * of a plan (plan.h) play no part: a sweep shows what they would refuse.
  *
- * @param model   not changed.
+ * @param model   not changed; it may be mapped.
  * @param set     what the model was trained on; searched as far as codes are missing.
  * @param opts    NULL for the defaults.
  * @param report  or NULL.
  * @param run     NULL for the defaults. Progress counts cells, in thousandths.
- * @return `DKVB_EINVAL` (an option that cannot be, named), `DKVB_ENOTFOUND` (no row to measure on, or none of a class),
- *         `DKVB_EMISMATCH` (a codeset of another model; cells of another sweep beside the table), `DKVB_ESTATE`
- * (another call is at work on this table), `DKVB_EIO`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ * @return `DKVB_EINVAL` (an option that cannot be, named; a shape that these rows cannot train), `DKVB_ENOTFOUND` (no
+ * row to measure on, or none of a class; a row without features), `DKVB_EMISMATCH` (a codeset of another model; cells
+ * of another sweep or version beside the table), `DKVB_EFORMAT` (another file is where cells would be kept),
+ * `DKVB_ESTATE` (another call is at work on this table; the codeset records no session, and values are to be trained),
+ * `DKVB_EIO`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`. Options, shapes and features are checked before the first cell.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_sweep_run(dkvb_model *model, dkvb_codeset *set, const dkvb_sweep_options *opts,
                                                    dkvb_sweep_report *report, const dkvb_run_options *run);

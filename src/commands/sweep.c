@@ -140,7 +140,7 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
     return EXIT_SUCCESS;
 }
 
-/* Words of a list, by the numbers that the library has for them, `first` to `last`. */
+/* Words of a list, as the numbers that the library has for words of this kind. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
     enum { WORDS = 64 }; /* more than any kind has */
