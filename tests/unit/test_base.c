@@ -263,9 +263,20 @@ static void entropy_is_not_the_same_twice(void **state)
     assert_ok(dkvb__entropy(NULL, 0));
 }
 
+static void keys_are_in_the_order_of_doubles(void **state)
+{
+    static const double rising[] = {-INFINITY, -1e300, -1.5, -5e-324, 0.0, 5e-324, 1.0, 1.5, 1e300, INFINITY};
+
+    (void)state;
+    for (size_t i = 1; i < sizeof rising / sizeof *rising; i++)
+        assert_true(dkvb__key_of_double(rising[i - 1]) < dkvb__key_of_double(rising[i]));
+    assert_true(dkvb__key_of_double(-0.0) == dkvb__key_of_double(0.0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_in_the_order_of_doubles),
         cmocka_unit_test(generator_gives_the_same_numbers_for_ever),
         cmocka_unit_test(streams_and_seeds_differ),
         cmocka_unit_test(gauss_has_mean_0_and_variance_1),

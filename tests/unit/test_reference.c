@@ -619,6 +619,8 @@ static void threads_of_a_call_are_put_back(void **state)
 struct overlap {
     atomic_int begun; /* calls that are under way or were */
     atomic_bool first_ended;
+    int (*threads)(void); /* OpenBLAS's number */
+    int during;           /* that of the second call, once the first has ended */
 };
 
 static int wait_for_the_second(void *user, uint64_t done, uint64_t total)
@@ -641,6 +643,7 @@ static int wait_for_the_end_of_the_first(void *user, uint64_t done, uint64_t tot
     atomic_store(&o->begun, 2);
     while (!atomic_load(&o->first_ended))
         sched_yield();
+    o->during = o->threads();
     return 0;
 }
 
@@ -673,7 +676,7 @@ static void threads_are_put_back_after_calls_that_overlap(void **state)
 {
     void *process = dlopen(NULL, RTLD_NOW), *get = process ? dlsym(process, "openblas_get_num_threads") : NULL;
     void *set = process ? dlsym(process, "openblas_set_num_threads") : NULL, *failed;
-    struct overlap o = {0, false};
+    struct overlap o = {0, false, NULL, 0};
     void (*set_threads)(int);
     int (*threads)(void);
     pthread_t first;
@@ -683,6 +686,7 @@ static void threads_are_put_back_after_calls_that_overlap(void **state)
     assert_true(get && set);
     memcpy(&threads, &get, sizeof get);
     memcpy(&set_threads, &set, sizeof set);
+    o.threads = threads;
     before = threads();
     set_threads(3); /* not the number of either call */
     assert_int_equal(pthread_create(&first, NULL, first_call, &o), 0);
@@ -691,6 +695,7 @@ static void threads_are_put_back_after_calls_that_overlap(void **state)
     assert_reference(fit_watched(&o, 2, wait_for_the_end_of_the_first));
     assert_int_equal(pthread_join(first, &failed), 0);
     assert_null(failed);
+    assert_int_equal(o.during, 2); /* the end of the first does not take it away */
     assert_int_equal(threads(), 3);
     set_threads(before);
     dlclose(process);
