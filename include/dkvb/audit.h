@@ -196,8 +196,9 @@ typedef struct dkvb_audit_figure {
                                        floor, with the noise of the models in its interval */
     dkvb_audit_estimate tpr_1;      /**< AUC of members: share of them found at 1 % false alarms; else NaN */
     dkvb_audit_estimate tpr_01;     /**< the same at 0.1 % */
-    dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained; else NaN, and
-                                         where the retrained AUC is 0 */
+    dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained, above 0 where
+                                         more is remembered; else NaN, and where the retrained AUC is 0. MUSE's has the
+                                         other sign and another denominator (docs/audit.md) */
     dkvb_audit_estimate median;     /**< KLoM: of the rows; else NaN */
     dkvb_audit_estimate p95;        /**< KLoM: 95 % of the rows have no more; else NaN */
 } dkvb_audit_figure;

@@ -225,7 +225,7 @@ static void membership(const dkvb_model *of, int under_mask, double scores[4][RO
     assert_ok(dkvb__audit_fitted_scores(&answers, member, &fitting, scores[1], &heap, NULL));
     assert_ok(dkvb__audit_shadows(of, &learned, &how, margins, inside, NULL));
     assert_ok(dkvb__audit_lira(margins, inside, SHADOWS, targets, scores[0], scores[2]));
-    assert_ok(dkvb__audit_rmia(margins, 2, member, targets, scores[0], scores[3], &heap));
+    dkvb__audit_rmia(margins, 2, targets, scores[0], scores[3]);
 }
 
 /* Rows that an attacker has the labels of. */
