@@ -99,8 +99,8 @@ typedef struct dkvb_audit_options {
     dkvb_stage_fn stage;             /**< a stage begins: "search", "refresh", "shadows", "attacks", "models"; or
                                           NULL */
     void *user;                      /**< handed to `stage` */
-    uint32_t references;             /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
-                                          used; only references beyond `shadows` are trained in addition */
+    uint32_t rmia_models;            /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
+                                          used; only those beyond `shadows` are trained in addition */
     uint32_t models; /**< models of each ensemble of KLoM, 2 to 10,000 (100 and more are usual); 0: it is not measured.
                           Three or four times as many are trained */
 } dkvb_audit_options;
@@ -217,7 +217,7 @@ typedef struct dkvb_audit_report {
     const dkvb_outside *outside;      /**< training rows outside the scale of the keys */
     const dkvb_outside *test_outside; /**< test rows outside it */
     uint64_t retained;                /**< training rows that were not forgotten */
-    uint32_t references;              /**< reference models of RMIA */
+    uint32_t rmia_models;             /**< reference models of RMIA */
     uint32_t models;                  /**< models of each ensemble of KLoM */
     uint32_t planned; /**< unlearned models of KLoM whose requests were planned anew; in the others the very pairs of
                            the audited model were masked */
