@@ -99,8 +99,8 @@ typedef struct dkvb_audit_options {
     dkvb_stage_fn stage;             /**< a stage begins: "search", "refresh", "shadows", "attacks", "models"; or
                                           NULL */
     void *user;                      /**< handed to `stage` */
-    uint32_t references;             /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
-                                          used; only references beyond `shadows` are trained in addition */
+    uint32_t rmia_models;            /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
+                                          used; only those beyond `shadows` are trained in addition */
     uint32_t models; /**< models of each ensemble of KLoM, 2 to 10,000 (100 and more are usual); 0: it is not measured.
                           Three or four times as many are trained */
 } dkvb_audit_options;
@@ -196,8 +196,9 @@ typedef struct dkvb_audit_figure {
                                        floor, with the noise of the models in its interval */
     dkvb_audit_estimate tpr_1;      /**< AUC of members: share of them found at 1 % false alarms; else NaN */
     dkvb_audit_estimate tpr_01;     /**< the same at 0.1 % */
-    dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained; else NaN, and
-                                         where the retrained AUC is 0 */
+    dkvb_audit_estimate privleak;   /**< AUC of members: PrivLeak, (AUC - AUC retrained) / AUC retrained, above 0 where
+                                         more is remembered; else NaN, and where the retrained AUC is 0. MUSE's has the
+                                         other sign and another denominator (docs/audit.md) */
     dkvb_audit_estimate median;     /**< KLoM: of the rows; else NaN */
     dkvb_audit_estimate p95;        /**< KLoM: 95 % of the rows have no more; else NaN */
 } dkvb_audit_figure;
@@ -216,7 +217,7 @@ typedef struct dkvb_audit_report {
     const dkvb_outside *outside;      /**< training rows outside the scale of the keys */
     const dkvb_outside *test_outside; /**< test rows outside it */
     uint64_t retained;                /**< training rows that were not forgotten */
-    uint32_t references;              /**< reference models of RMIA */
+    uint32_t rmia_models;             /**< reference models of RMIA */
     uint32_t models;                  /**< models of each ensemble of KLoM */
     uint32_t planned; /**< unlearned models of KLoM whose requests were planned anew; in the others the very pairs of
                            the audited model were masked */

@@ -230,11 +230,11 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     if (!rc && a->o.shadows > 0)
         rc = dkvb__audit_lira(shadows, a->inside, a->o.shadows, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
                               rows[DKVB_AUDIT_MEMBERSHIP_LIRA]);
-    if (!rc && a->o.references > 0)
+    if (!rc && a->o.rmia_models > 0)
         rc = make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_RMIA);
-    if (!rc && a->o.references > 0)
-        rc = dkvb__audit_rmia(shadows, a->o.references, a->member, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
-                              rows[DKVB_AUDIT_MEMBERSHIP_RMIA], a->mem);
+    if (!rc && a->o.rmia_models > 0)
+        dkvb__audit_rmia(shadows, a->o.rmia_models, a->targets, rows[DKVB_AUDIT_MEMBERSHIP_LOSS],
+                         rows[DKVB_AUDIT_MEMBERSHIP_RMIA]);
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 

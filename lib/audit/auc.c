@@ -248,15 +248,21 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
+/* An interval of 95 % as one of 98.75 %: all are symmetric around their middle, but for the ends -1 and 1. */
+static const double wider = 2.4977054744123737 / 1.959963984540054;
+
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)
 {
     *gap = (dkvb_audit_estimate){0.0, 0.0, 0.0};
     for (size_t i = 0; i < count; i++) {
         const dkvb_audit_estimate *d = &differences[i];
 
+        double middle = (d->low + d->high) / 2.0, half = wider * (d->high - d->low) / 2.0;
+        double low = middle - half, high = middle + half;
+
         gap->value += fabs(d->value) / (double)count;
-        gap->low += (d->low > 0.0 ? d->low : d->high < 0.0 ? -d->high : 0.0) / (double)count;
-        gap->high += fmax(fabs(d->low), fabs(d->high)) / (double)count;
+        gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
+        gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
     gap->low = fmin(gap->low, gap->value); /* an interval need not hold its estimate: that of a share is moved */
     gap->high = fmax(gap->high, gap->value);

@@ -25,8 +25,10 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem);
 
 /*
- * PrivLeak of MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has the
- * scores of the retrained model; MUSE prints it times 100. The interval is that of a ratio of two paired AUCs by the
+ * PrivLeak (after MUSE, Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where `b` has
+ * the scores of the retrained model, with AUCs of members: above 0 where more is remembered than after training again.
+ * MUSE's AUC is that of the others, so its sign is the other way and its denominator is 1 - AUC of b: the two are not
+ * the same figure. The interval is that of a ratio of two paired AUCs by the
  * delta method: the variance is DeLong's, of placements (place_a - ratio * place_b) / AUC of b. 0 within [0, 0] for
  * equal scores; all NaN where the AUC of `b` is 0.
  */
@@ -56,8 +58,9 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
 /*
  * Average gap to the retrained model: mean of |difference| over `count` figures, as unlearning papers report it (Fan et
  * al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the interval is the mean of the least, or of the largest,
- * |difference| that the intervals of the figures allow. The figures share rows, so nothing is gained from averaging
- * them: the interval is wider than it need be, and its lower end is above 0 where any of the figures differs.
+ * |difference| that the intervals of the figures allow, each widened from 95 % to 100 - 5 / 4 = 98.75 %, so that all
+ * four hold at once in 95 % of cases (Bonferroni; for another `count` it is 98.75 % too). The figures share rows, so
+ * nothing is gained from averaging them, and the interval is wider than it need be.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

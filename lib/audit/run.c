@@ -42,9 +42,9 @@ static dkvb_status take_options(struct dkvb__audit *a, const dkvb_audit_rows *ro
     if (a->o.shadows % 2 || (a->o.shadows > 0 && a->o.shadows < 4) || a->o.shadows > MOST_SHADOWS)
         return dkvb__fail(DKVB_EINVAL, "options: %u shadows, there must be 0, or an even number from 4 to %d",
                           a->o.shadows, MOST_SHADOWS);
-    if (a->o.references % 2 || a->o.references > MOST_SHADOWS)
-        return dkvb__fail(DKVB_EINVAL, "options: %u references, there must be 0, or an even number from 2 to %d",
-                          a->o.references, MOST_SHADOWS);
+    if (a->o.rmia_models % 2 || a->o.rmia_models > MOST_SHADOWS)
+        return dkvb__fail(DKVB_EINVAL, "options: %u rmia_models, there must be 0, or an even number from 2 to %d",
+                          a->o.rmia_models, MOST_SHADOWS);
     if (a->o.models == 1 || a->o.models > MOST_MODELS)
         return dkvb__fail(DKVB_EINVAL, "options: %u models, there must be 0, or 2 to %d", a->o.models, MOST_MODELS);
     if (a->o.train && a->o.codeset)
@@ -54,7 +54,7 @@ static dkvb_status take_options(struct dkvb__audit *a, const dkvb_audit_rows *ro
         return rc;
     a->train.report = NULL;
     a->train.ids = NULL;
-    a->shadows = a->o.shadows > a->o.references ? a->o.shadows : a->o.references;
+    a->shadows = a->o.shadows > a->o.rmia_models ? a->o.shadows : a->o.rmia_models;
     a->before = a->o.before;
     a->base = a->before ? a->before : a->model;
     a->n = a->given.n;
@@ -78,7 +78,7 @@ static dkvb_status make_report(struct dkvb__audit *a)
     a->report->seen.masked_pairs = info.masked_pairs;
     a->report->seen.purged_pairs = info.purged_pairs;
     a->report->seen.shadows = a->o.shadows;
-    a->report->seen.references = a->o.references;
+    a->report->seen.rmia_models = a->o.rmia_models;
     a->report->seen.models = a->o.models;
     return DKVB_OK;
 }

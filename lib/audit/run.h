@@ -61,7 +61,7 @@ struct dkvb__audit {
 
     float *logits;                       /* [most of targets, attackers, tests][classes] */
     int32_t *answers, *reference;        /* [tests], of the subject at work and of the retrained model */
-    uint32_t shadows;                    /* that are trained: the larger of the options' shadows and references */
+    uint32_t shadows;                    /* that are trained: the larger of the options' shadows and rmia_models */
     double *margins;                     /* [views][shadows][targets] */
     uint8_t *inside;                     /* [shadows][targets] */
     uint64_t *ids;                       /* [members], of the forgotten rows; this and the next two: of KLoM, or NULL */

@@ -19,7 +19,7 @@ struct audit_args {
     const char *features, *labels, *test_features, *test_labels, *classes, *rows, *before, *codes;
     dkvb_train_options train;
     uint64_t train_seed, seed;
-    uint32_t shadows, references, models, threads;
+    uint32_t shadows, rmia_models, models, threads;
     bool json, reference;
 };
 
@@ -43,8 +43,9 @@ static const struct args_option options[] = {
     {"shadows", ARGS_U32, AT(shadows), "N",
      .help = "shadow models of the likelihood-ratio attack, even; 0: leave it out", .most = 65536,
      .shows_default = true},
-    {"references", ARGS_U32, AT(references), "N",
-     .help = "reference models of RMIA, even; shadows serve as such; 0: none", .most = 65536, .shows_default = true},
+    {"rmia", ARGS_U32, AT(rmia_models), "N",
+     .help = "models that RMIA compares with, even; shadows serve as such; 0: none", .most = 65536,
+     .shows_default = true},
     {"klom", ARGS_U32, AT(models), "N", .help = "also KLoM, over N models of other seeds; 100 and more are usual",
      .least = 2, .most = 10000},
     {"epochs", ARGS_U32, AT(train.epochs), "N", .help = "how the model was trained: passes", .least = 1,
@@ -73,7 +74,7 @@ static void set_defaults(void *values)
 
     dkvb_train_options_init(&args->train);
     args->shadows = o.shadows;
-    args->references = o.references;
+    args->rmia_models = o.rmia_models;
 }
 
 static const struct args_command command = {
@@ -112,9 +113,8 @@ static int check_args(const struct audit_args *args)
         return args_misused(&command, "--class and --rows both say which rows were forgotten: one of them must go");
     if (args->shadows % 2 || (args->shadows > 0 && args->shadows < 4))
         return args_misused(&command, "--shadows %" PRIu32 ": must be an even number from 4, or 0", args->shadows);
-    if (args->references % 2)
-        return args_misused(&command, "--references %" PRIu32 ": must be an even number from 2, or 0",
-                            args->references);
+    if (args->rmia_models % 2)
+        return args_misused(&command, "--rmia %" PRIu32 ": must be an even number from 2, or 0", args->rmia_models);
     return EXIT_SUCCESS;
 }
 
@@ -207,7 +207,7 @@ static int run_audit(struct audit *a)
     o.codeset = a->set;
     o.train = a->set ? NULL : &a->args.train;
     o.shadows = a->args.shadows;
-    o.references = a->args.references;
+    o.rmia_models = a->args.rmia_models;
     o.models = a->args.models;
     o.seed = a->args.seed;
     o.stage = begin_stage;
@@ -272,7 +272,7 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     json_count("masked_pairs", r->masked_pairs);
     json_count("purged_pairs", r->purged_pairs);
     json_count("shadows", r->shadows);
-    json_count("references", r->references);
+    json_count("rmia_models", r->rmia_models);
     json_count("models", r->models);
     json_count("planned", r->planned);
     json_open("subjects", '[');
@@ -418,7 +418,7 @@ static void print_text(const dkvb_audit_report *r, double seconds)
            "Less than retrained: more was lost than the rows. Of agreement, retrained is one seed against another.\n"
            "In %.1f s, with %" PRIu32 " shadow and %" PRIu32
            " reference models; 'dkvb audit --json' tells all of it.\n",
-           seconds, r->shadows, r->references);
+           seconds, r->shadows, r->rmia_models);
 }
 
 int cmd_audit(int argc, char **argv)

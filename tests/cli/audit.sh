@@ -66,7 +66,7 @@ claim act.json 'all(abs(s["average_gap"]["value"] - sum(abs(s[key]["difference"]
     ["accuracy_forgotten", "accuracy_retained", "accuracy_test", "membership_loss"]) / 4) < 1e-8
                     for s in d["of"].values())'
 claim act.json 'd["of"]["model"]["average_gap"]["value"] < d["of"]["before"]["average_gap"]["value"]'
-claim act.json 'd["references"] == 2 and d["members"] + d["retained"] == 400'
+claim act.json 'd["rmia_models"] == 2 and d["members"] + d["retained"] == 400'
 # A dropped column says nothing of training rows and hides nothing for ever.
 claim act.json 'd["of"]["column dropped"]["accuracy_forgotten"]["value"] == 0'
 claim act.json 'd["of"]["column dropped"]["prototypes_1_class"] == d["of"]["before"]["prototypes_1_class"]'
@@ -87,13 +87,13 @@ claim again.json 'd["of"]["model"]["agreement_class"]["value"] == d["of"]["model
 # shellcheck disable=SC2086 # $recipe is several words
 train_small whole.dkvb $recipe --codes-out whole.codes --hold-out 0.2
 check "$dkvb" forget whole.dkvb --class 3 --codes whole.codes --force -o less.dkvb >/dev/null
-audit klom less.dkvb --before whole.dkvb --codes whole.codes --shadows 0 --references 0 --klom 20
+audit klom less.dkvb --before whole.dkvb --codes whole.codes --shadows 0 --rmia 0 --klom 20
 claim klom.json 'd["models"] == d["planned"] == 20'
 claim klom.json 'all(s[f"klom_{group}"]["median"]["value"] <= s[f"klom_{group}"]["p95"]["value"]
                      for s in d["of"].values() for group in ["forgotten", "retained", "class", "rest"])'
 claim klom.json 'd["of"]["retrained"]["klom_rest"] == d["of"]["replay"]["klom_rest"]'
 claim klom.json 'd["of"]["before"]["klom_forgotten"]["verdict"] == "more than retrained"'
-audit pairs act.dkvb --class grey --shadows 0 --references 0 --klom 2
+audit pairs act.dkvb --class grey --shadows 0 --rmia 0 --klom 2
 claim pairs.json 'd["models"] == 2 and d["planned"] == 0 and d["of"]["model"]["klom_class"]["value"] >= 0'
 claim act.json 'd["models"] == 0 and d["of"]["model"]["klom_class"] is None'
 
@@ -111,8 +111,8 @@ audit grey act.dkvb --rows grey.npy --shadows 0
 claim grey.json 'd["members"] == 40 and d["classes"] == [3] and d["of"]["model"]["relearn_10_class"]'
 claim grey.json 'd["of"]["model"]["membership_lira"] is None and d["of"]["model"]["membership_fitted"]'
 claim grey.json 'd["of"]["model"]["membership_rmia"] and d["of"]["model"]["prototypes_10_rest"]'
-audit bare act.dkvb --rows grey.npy --shadows 0 --references 0
-claim bare.json 'd["of"]["model"]["membership_rmia"] is None and d["references"] == 0'
+audit bare act.dkvb --rows grey.npy --shadows 0 --rmia 0
+claim bare.json 'd["of"]["model"]["membership_rmia"] is None and d["rmia_models"] == 0'
 audit mixed act.dkvb --rows mixed.npy --before m.dkvb --shadows 4
 claim mixed.json 'd["classes"] == [0, 1, 2, 3] and "column dropped" not in d["of"]'
 claim mixed.json 'd["of"]["model"]["constant_class"] is None and d["of"]["model"]["probe_rest"] is None'
@@ -136,7 +136,7 @@ rows="--features x.npy --labels y.npy --test-features test_x.npy --test-labels t
     refused 2 '--class and --rows both say' "$dkvb" audit act.dkvb $rows --class 3 --rows grey.npy
     refused 1 'forgotten rows: no forgetting in the journal of the model names a class' "$dkvb" audit m.dkvb $rows
     refused 2 'an even number from 4' "$dkvb" audit act.dkvb $rows --class 3 --shadows 7
-    refused 2 'an even number from 2' "$dkvb" audit act.dkvb $rows --class 3 --references 3
+    refused 2 'an even number from 2' "$dkvb" audit act.dkvb $rows --class 3 --rmia 3
     refused 2 'klom' "$dkvb" audit act.dkvb $rows --class 3 --klom 1
     refused 2 'label-smoothing' "$dkvb" audit act.dkvb $rows --class 3 --label-smoothing 1
     refused 1 'far.npy: number 1 is 400, training rows are 0 to 399' "$dkvb" audit act.dkvb $rows --rows far.npy

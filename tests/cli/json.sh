@@ -64,7 +64,7 @@ KEYS = {
                "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
-    "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows references models planned subjects reference seconds",
+    "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows rmia_models models planned subjects reference seconds",
     "encode": "n columns labels classes encoder dtype unreadable ignored ignored_endings nested resumed seconds",
     "bench": "rows_per_second seconds gops kernel threads codebooks keys key_dim rows top_k repeats bytes_keys "
              "bytes_codes",

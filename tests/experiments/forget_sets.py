@@ -338,7 +338,7 @@ def klom_table(options):
         gone = next(subclasses(base, 1)) if name == SUBCLASS else one_of_each(base)[name]
         report = exact(base, gone)[0].audit(
             base.x, base.y, base.test_x[:KLOM_TESTS], base.test_y[:KLOM_TESTS], codeset=base.codeset_copy(),
-            rows=np.intersect1d(base.trained, gone.rows).astype(np.uint64), shadows=0, references=0, models=models)
+            rows=np.intersect1d(base.trained, gone.rows).astype(np.uint64), shadows=0, rmia_models=0, models=models)
         cells = []
         for figure, found in gaps.items():
             ours, floor = (report[subject][figure] for subject in ("model", "retrained"))

@@ -104,7 +104,7 @@ def diverging(options, work):
     data = load(options, name)
     trained = Trained(work, data, 0)
     label = evidence.spread(data.classes, 1)[0]
-    found = trained.audit(trained.suppressed(label), label, before=trained.before, shadows=0, references=0,
+    found = trained.audit(trained.suppressed(label), label, before=trained.before, shadows=0, rmia_models=0,
                           models=options.klom)
     figures = {**found.subjects, "suppress": found["model"]}
     for way in ("before", "column dropped", "suppress", "replay"):

@@ -1108,14 +1108,14 @@ class AuditTest(Case):
         self.assertIsNone(found["model"]["accuracy_class"].privleak)
         retrained = found["retrained"]["membership_loss"].value
         self.assertAlmostEqual(figure.privleak.value, (figure.value - retrained) / retrained, places=12)
-        self.assertEqual((found.references, found.retained), (2, int((self.y != 1).sum())))
+        self.assertEqual((found.rmia_models, found.retained), (2, int((self.y != 1).sum())))
         gap = np.mean([abs(found["before"][key].difference.value) for key in
                        ("accuracy_forgotten", "accuracy_retained", "accuracy_test", "membership_loss")])
         self.assertAlmostEqual(found["before"]["average_gap"].value, gap, places=12)
-        self.assertIsNone(self.audit(self.forgot, shadows=0, references=0)["model"]["membership_rmia"])
+        self.assertIsNone(self.audit(self.forgot, shadows=0, rmia_models=0)["model"]["membership_rmia"])
 
     def test_klom_has_mean_median_and_percentile_of_rows(self):
-        found = self.audit(self.forgot, before=self.before, shadows=0, references=0, models=2)
+        found = self.audit(self.forgot, before=self.before, shadows=0, rmia_models=0, models=2)
         self.assertEqual((found.models, found.planned), (2, 0))  # the pairs were given: they are masked as they are
         for subject in found.subjects.values():
             for group in ("forgotten", "retained", "class", "rest"):
@@ -1134,7 +1134,7 @@ class AuditTest(Case):
         fitted.model.replay(fitted.codeset, known)
         stages = []
         found = fitted.model.audit(self.x, self.y, self.test_x, self.test_y, classes=[2], codeset=fitted.codeset,
-                                   shadows=0, references=0, stage=stages.append)
+                                   shadows=0, rmia_models=0, stage=stages.append)
         self.assertEqual(stages, ["search", "attacks"])
         for key, figure in found["model"].items():
             if figure and not key.startswith("agreement"):

@@ -149,6 +149,20 @@ static void privleak_is_the_difference_over_the_retrained_auc(void **state)
 }
 
 /* No ratio to an AUC of 0 can be told: all others are above all members. */
+/* MUSE takes the AUC of those who were never trained on, so its sign is the other way, and so is its denominator. */
+static void privleak_of_what_is_remembered_is_above_zero(void **state)
+{
+    const double remembered[] = {3, 2, 1, 0}, retrained[] = {2, 0, 3, 1}; /* AUC 1, and 1/4 */
+    const uint8_t marks[] = {1, 1, 0, 0}, others[] = {0, 0, 1, 1};
+    dkvb_audit_estimate ours, muse;
+
+    (void)state;
+    assert_ok(dkvb__audit_privleak(remembered, retrained, marks, 4, &ours, &heap));
+    assert_near(ours.value, (1.0 - 0.25) / 0.25);
+    assert_ok(dkvb__audit_privleak(remembered, retrained, others, 4, &muse, &heap));
+    assert_near(muse.value, (0.25 - 1.0) / (1.0 - 0.25)); /* -100 as MUSE prints it: nothing was unlearned */
+}
+
 static void privleak_to_an_auc_of_zero_is_not_a_number(void **state)
 {
     const double below[] = {0, 1, 2, 3}, any[] = {3, 1, 2, 0};
@@ -165,15 +179,32 @@ static void privleak_to_an_auc_of_zero_is_not_a_number(void **state)
 static void average_gap_is_the_mean_of_absolute_differences(void **state)
 {
     const dkvb_audit_estimate differences[] = {{0.5, 0.4, 0.6}, {-0.25, -0.5, -0.125}, {0.0, -0.1, 0.2}, {0, 0, 0}};
+    const double wider = 2.4977054744123737 / 1.959963984540054;
     dkvb_audit_estimate gap;
 
     (void)state;
     dkvb__audit_gap(differences, 4, &gap);
     assert_near(gap.value, (0.5 + 0.25) / 4);
-    assert_near(gap.low, (0.4 + 0.125) / 4);      /* the third may be 0 */
-    assert_near(gap.high, (0.6 + 0.5 + 0.2) / 4); /* and either end of an interval may be the farther one */
+    /* The second is -0.3125 at the middle of its interval, the third 0.05 and may be 0; of an interval either end may
+     * be the farther one. */
+    assert_near(gap.low, ((0.5 - 0.1 * wider) + (0.3125 - 0.1875 * wider)) / 4);
+    assert_near(gap.high, ((0.5 + 0.1 * wider) + (0.3125 + 0.1875 * wider) + (0.05 + 0.15 * wider)) / 4);
     dkvb__audit_gap(differences + 2, 2, &gap);
     assert_true(gap.value == 0.0 && gap.low == 0.0 && gap.high > 0.0);
+}
+
+/* One of four 95 % intervals beside 0 is seen in 18 % of gaps where nothing differs; four of 98.75 % keep to 5 %. */
+static void average_gap_has_no_verdict_where_one_part_differs_by_little(void **state)
+{
+    dkvb_audit_estimate differences[] = {{0.1, 0.01, 0.19}, {0, -0.1, 0.1}, {0, -0.1, 0.1}, {0, -0.1, 0.1}}, gap;
+
+    (void)state;
+    dkvb__audit_gap(differences, 4, &gap);
+    assert_true(gap.low == 0.0);
+    differences[0].low = 0.06;
+    differences[0].high = 0.14;
+    dkvb__audit_gap(differences, 4, &gap);
+    assert_true(gap.low > 0.0);
 }
 
 static void equal_scores_differ_by_nothing_at_all(void **state)
@@ -655,11 +686,12 @@ static dkvb_status attack(const dkvb_allocator *a)
     return rc;
 }
 
-/* Zarifzadeh et al. 2024 as it is written: probabilities, ratios, and the share of the population that is passed. */
-static void relative_membership_is_the_share_of_the_population_that_is_passed(void **state)
+/* Zarifzadeh et al. 2024 as it is written: probabilities, ratios, and the share of the population that is passed. At
+ * gamma 1 this share never falls where the score rises. */
+static void relative_membership_ranks_as_the_share_of_the_population_that_is_passed(void **state)
 {
     enum { REFERENCES = 4 };
-    double margins[REFERENCES * N], observed[N], ratio[N], found[N], p[REFERENCES];
+    double margins[REFERENCES * N], observed[N], ratio[N], found[N], passed[N];
     struct dkvb__rng rng;
 
     (void)state;
@@ -671,21 +703,42 @@ static void relative_membership_is_the_share_of_the_population_that_is_passed(vo
         observed[i] = dkvb__rng_gauss(&rng);
         for (size_t r = 0; r < REFERENCES; r++) {
             margins[r * N + i] = 2.0 * dkvb__rng_gauss(&rng);
-            p[r] = 1.0 / (1.0 + exp(-margins[r * N + i]));
-            sum += p[r];
+            sum += 1.0 / (1.0 + exp(-margins[r * N + i]));
         }
         ratio[i] = 1.0 / (1.0 + exp(-observed[i])) / (sum / REFERENCES);
     }
-    assert_ok(dkvb__audit_rmia(margins, REFERENCES, member, N, observed, found, &heap));
+    dkvb__audit_rmia(margins, REFERENCES, N, observed, found);
     for (size_t i = 0; i < N; i++) {
-        double passed = 0, of = 0;
-
+        passed[i] = 0;
+        assert_near(found[i], log(ratio[i]));
         for (size_t z = 0; z < N; z++)
-            if (!member[z] && z != i) {
-                passed += ratio[i] / ratio[z] >= 1.0;
-                of++;
-            }
-        assert_near(found[i], passed / of);
+            passed[i] += !member[z] && ratio[i] / ratio[z] >= 1.0;
+    }
+    for (size_t i = 0; i < N; i++)
+        for (size_t z = 0; z < N; z++)
+            assert_true(found[i] <= found[z] ? passed[i] <= passed[z] : passed[i] >= passed[z]);
+}
+
+/* Members above all others are all found, also where a single false alarm is more than the rate allows. */
+static void relative_membership_that_separates_finds_every_member(void **state)
+{
+    enum { ROWS_OF_KIND = 20, BOTH = 2 * ROWS_OF_KIND };
+    double margins[2 * BOTH], observed[BOTH], found[BOTH];
+    uint8_t marks[BOTH];
+    dkvb_audit_estimate e;
+
+    (void)state;
+    for (size_t i = 0; i < BOTH; i++) {
+        marks[i] = i < ROWS_OF_KIND;
+        observed[i] = (marks[i] ? 3.0 : -3.0) + (double)i / BOTH;
+        margins[i] = margins[BOTH + i] = 0.0;
+    }
+    dkvb__audit_rmia(margins, 2, BOTH, observed, found);
+    assert_ok(dkvb__audit_auc(found, marks, BOTH, &e, &heap));
+    assert_true(e.value == 1.0);
+    for (int which = 0; which < 2; which++) {
+        assert_ok(dkvb__audit_tpr(found, marks, BOTH, which ? 0.01 : 0.001, &e, &heap));
+        assert_true(e.value == 1.0);
     }
 }
 
@@ -693,15 +746,14 @@ static void relative_membership_is_the_share_of_the_population_that_is_passed(vo
 static void relative_membership_does_not_saturate(void **state)
 {
     const double observed[] = {-900, -901, 900, -902}, margins[] = {-900, -900, 800, -900, -900, -900, 800, -900};
-    const uint8_t marks[] = {1, 0, 0, 0};
     double scores[4];
 
     (void)state;
-    assert_ok(dkvb__audit_rmia(margins, 2, marks, 4, observed, scores, &heap));
-    assert_near(scores[0], 1.0); /* its ratio is 1, as that of row 2; rows 1 and 3 are below */
-    assert_near(scores[1], 0.5);
-    assert_near(scores[2], 1.0);
-    assert_near(scores[3], 0.0);
+    dkvb__audit_rmia(margins, 2, 4, observed, scores);
+    assert_near(scores[0], 0.0);
+    assert_near(scores[1], -1.0);
+    assert_near(scores[2], 0.0);
+    assert_near(scores[3], -2.0);
 }
 
 static void prototypes_are_means_of_groups_of_a_class(void **state)
@@ -895,8 +947,10 @@ int main(void)
         cmocka_unit_test(auc_of_four_rows_is_what_a_hand_works_out),
         cmocka_unit_test(difference_of_aucs_is_paired),
         cmocka_unit_test(privleak_is_the_difference_over_the_retrained_auc),
+        cmocka_unit_test(privleak_of_what_is_remembered_is_above_zero),
         cmocka_unit_test(privleak_to_an_auc_of_zero_is_not_a_number),
         cmocka_unit_test(average_gap_is_the_mean_of_absolute_differences),
+        cmocka_unit_test(average_gap_has_no_verdict_where_one_part_differs_by_little),
         cmocka_unit_test(equal_scores_differ_by_nothing_at_all),
         cmocka_unit_test(scores_that_say_nothing_have_auc_one_half),
         cmocka_unit_test(scores_that_cannot_be_judged_are_refused),
@@ -914,7 +968,8 @@ int main(void)
         cmocka_unit_test(no_constant_is_better_than_the_best),
         cmocka_unit_test(the_mask_tells_which_codes_it_hit),
         cmocka_unit_test(a_few_rows_are_drawn_from_each_class),
-        cmocka_unit_test(relative_membership_is_the_share_of_the_population_that_is_passed),
+        cmocka_unit_test(relative_membership_ranks_as_the_share_of_the_population_that_is_passed),
+        cmocka_unit_test(relative_membership_that_separates_finds_every_member),
         cmocka_unit_test(relative_membership_does_not_saturate),
         cmocka_unit_test(prototypes_are_means_of_groups_of_a_class),
         cmocka_unit_test(klom_is_the_divergence_of_shared_histograms),

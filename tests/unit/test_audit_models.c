@@ -191,7 +191,7 @@ static dkvb_audit_options options_of(const dkvb_codeset *codeset)
 
     o.before = before;
     o.codeset = codeset;
-    o.shadows = o.references = 0;
+    o.shadows = o.rmia_models = 0;
     o.models = MODELS;
     return o;
 }

@@ -225,7 +225,7 @@ static void membership(const dkvb_model *of, int under_mask, double scores[4][RO
     assert_ok(dkvb__audit_fitted_scores(&answers, member, &fitting, scores[1], &heap, NULL));
     assert_ok(dkvb__audit_shadows(of, &learned, &how, margins, inside, NULL));
     assert_ok(dkvb__audit_lira(margins, inside, SHADOWS, targets, scores[0], scores[2]));
-    assert_ok(dkvb__audit_rmia(margins, 2, member, targets, scores[0], scores[3], &heap));
+    dkvb__audit_rmia(margins, 2, targets, scores[0], scores[3]);
 }
 
 /* Rows that an attacker has the labels of. */
@@ -429,7 +429,7 @@ static void figures_are_those_of_the_attacks_made_one_by_one(void **state)
     for (uint32_t f = 0; f < 3; f++)
         assert_auc(r, DKVB_AUDIT_MEMBERSHIP_LOSS + f, mine[f], reference[f]);
     assert_auc(r, DKVB_AUDIT_MEMBERSHIP_RMIA, mine[3], reference[3]);
-    assert_int_equal(r->references, 2);
+    assert_int_equal(r->rmia_models, 2);
     assert_gap(r, retrained);
 
     right_rows(model, 1, 0.0, test_y, right[0]);
@@ -658,8 +658,8 @@ static void rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out
     dkvb_audit_report_free(r);
 }
 
-/* References are the first shadows, and are trained where there are none. */
-static void references_are_the_first_shadows_or_trained_for_it(void **state)
+/* Reference models of RMIA are the first shadows, and are trained where there are none. */
+static void rmia_models_are_the_first_shadows_or_trained_for_it(void **state)
 {
     dkvb_audit_options o = small_options();
     const dkvb_audit_figure *alone, *shared;
@@ -675,7 +675,7 @@ static void references_are_the_first_shadows_or_trained_for_it(void **state)
     assert_memory_equal(&alone->value, &shared->value, sizeof alone->value);
     assert_int_equal(dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_LIRA)->measured, 0);
     dkvb_audit_report_free(without);
-    o.references = 0;
+    o.rmia_models = 0;
     without = audit(model, NULL, &o);
     assert_int_equal(dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_MEMBERSHIP_RMIA)->measured, 0);
     assert_int_equal(dkvb_audit_get_figure(without, DKVB_AUDIT_MODEL, DKVB_AUDIT_AVERAGE_GAP)->measured, 1);
@@ -720,7 +720,7 @@ static void relearning_goes_beyond_the_type_of_the_values(void **state)
     assert_ok(dkvb_model_set_values(large, values, DKVB_DTYPE_F16));
     request.classes = class_asked;
     o.before = NULL;
-    o.shadows = o.references = 0;
+    o.shadows = o.rmia_models = 0;
     r = audit(large, &request, &o);
     assert_int_equal(dkvb_audit_get_figure(r, DKVB_AUDIT_MODEL, DKVB_AUDIT_PROTOTYPES_1_CLASS)->measured, 1);
     dkvb_audit_report_free(r);
@@ -876,10 +876,10 @@ static void what_cannot_be_audited_is_named(void **state)
         if (o.shadows != 4)
             assert_refused(DKVB_EINVAL, "an even number from 4", NULL, &all, &o);
     o.shadows = 4;
-    for (o.references = 1; o.references < 4; o.references += 2)
-        assert_refused(DKVB_EINVAL, "references, there must be 0, or an even number from 2", NULL, &all, &o);
-    o.references = 65538;
-    assert_refused(DKVB_EINVAL, "references, there must be 0, or an even number from 2", NULL, &all, &o);
+    for (o.rmia_models = 1; o.rmia_models < 4; o.rmia_models += 2)
+        assert_refused(DKVB_EINVAL, "rmia_models, there must be 0, or an even number from 2", NULL, &all, &o);
+    o.rmia_models = 65538;
+    assert_refused(DKVB_EINVAL, "rmia_models, there must be 0, or an even number from 2", NULL, &all, &o);
     o = small_options();
     o.models = 1;
     assert_refused(DKVB_EINVAL, "options: 1 models, there must be 0, or 2 to 10000", NULL, &all, &o);
@@ -1028,7 +1028,7 @@ int main(void)
         cmocka_unit_test(rows_have_the_ids_of_their_training),
         cmocka_unit_test(rows_of_many_classes_leave_out_what_attacks_a_class),
         cmocka_unit_test(rows_of_one_class_are_a_class_to_get_back_but_no_column_to_leave_out),
-        cmocka_unit_test(references_are_the_first_shadows_or_trained_for_it),
+        cmocka_unit_test(rmia_models_are_the_first_shadows_or_trained_for_it),
         cmocka_unit_test(a_dropped_column_hides_training_rows_and_gives_no_shelter_from_recovery),
         cmocka_unit_test(relearning_goes_beyond_the_type_of_the_values),
         cmocka_unit_test(every_figure_has_a_name_of_its_own),

@@ -460,7 +460,7 @@ class AuditRows(Structure):
 class AuditOptions(Structure):
     _fields_ = _sized((POINTER(Model), "before"), (POINTER(Codeset), "codeset"), (POINTER(TrainOptions), "train"),
                       (c_uint32, "shadows"), (c_uint64, "seed"), (StageFn, "stage"), (c_void_p, "user"),
-                      (c_uint32, "references models"))
+                      (c_uint32, "rmia_models models"))
 
 
 class AuditFigure(Structure):
@@ -472,7 +472,7 @@ class AuditReport(Structure):
     _fields_ = _fields((c_uint32, "classes class_count"), (POINTER(c_uint8), "forgotten"),
                        (c_uint64, "members others rest masked_pairs purged_pairs"), (c_uint32, "shadows"),
                        (POINTER(Outside), "outside test_outside"), (c_uint64, "retained"),
-                       (c_uint32, "references models planned"))
+                       (c_uint32, "rmia_models models planned"))
 
 
 class Reference(Structure):

@@ -53,7 +53,7 @@ class Audit:
     shadows: int  # of the likelihood-ratio attack
     subjects: dict  # name: {key: AuditFigure, or None where it was not measured}
     retained: int = 0  # training rows that were not forgotten
-    references: int = 0  # of RMIA
+    rmia_models: int = 0  # reference models of RMIA
     models: int = 0  # of each ensemble of KLoM
     planned: int = 0  # unlearned ones among them whose requests were planned anew; the others have the very same pairs
 
@@ -62,7 +62,7 @@ class Audit:
 
 
 def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, codeset, training, shadows,
-          references, models, seed, threads, progress, stage):
+          rmia_models, models, seed, threads, progress, stage):
     info = model.info
     x = _arrays.floats(x, ("rows", info.input_dim), "x")
     test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
@@ -75,7 +75,7 @@ def audit(model, x, labels, test_x, test_labels, *, classes, rows, ids, before, 
                               row_count=None if rows is None else len(rows))
     given = _struct.options(_ffi.AuditRows, x=pointer(x), labels=pointer(labels), ids=pointer(ids), n=len(x),
                             test_x=pointer(test_x), test_labels=pointer(test_labels), test_n=len(test_x))
-    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, references=references, models=models, seed=seed)
+    opts = _struct.options(_ffi.AuditOptions, shadows=shadows, rmia_models=rmia_models, models=models, seed=seed)
     if before is not None:
         opts.before = before._c._as_parameter_
     if codeset is not None:
@@ -134,5 +134,5 @@ def _taken(out):
                  members=report.members, others=report.others, class_rows=report.others, rest_rows=report.rest,
                  rows_outside_scale=report.outside.contents.rows + report.test_outside.contents.rows,
                  masked_pairs=report.masked_pairs, purged_pairs=report.purged_pairs, shadows=report.shadows,
-                 subjects=subjects, retained=report.retained, references=report.references,
+                 subjects=subjects, retained=report.retained, rmia_models=report.rmia_models,
                  models=report.models, planned=report.planned)

@@ -370,14 +370,14 @@ class Model(Handle):
         return plan.apply(self, planned, codeset)
 
     def audit(self, x, labels, test_x, test_labels, *, classes=None, rows=None, ids=None, before=None, codeset=None,
-              training=None, shadows=None, references=None, models=None, seed=None, threads=0, progress=None,
+              training=None, shadows=None, rmia_models=None, models=None, seed=None, threads=0, progress=None,
               stage=None):
         """Attack this model, which has forgotten rows, and models trained again without them, as an Audit.
 
         `x` and `labels` are what the model was trained on, called `ids` there (None: their numbers); test rows never
         were. Who was forgotten: `classes`, by label or name; `rows`, numbers of rows of `x`; or neither: what the
         journal names. `before` is the model before it forgot. How the model was trained: a `codeset` from before, or
-        `training`, a dict of settings of train(). `shadows` and `references` are the models that the likelihood-ratio
+        `training`, a dict of settings of train(). `shadows` and `rmia_models` are the models that the likelihood-ratio
         attack and RMIA train; 0 leaves either out. `models`, 100 or more, has KLoM measured over as many models of
         other seeds, and retrained ones; a codeset must have been searched then. `stage` is called with the name of each stage, `progress` with what
         is done of it.
@@ -385,7 +385,7 @@ class Model(Handle):
         from . import audit  # which needs this module
 
         return audit.audit(self, x, labels, test_x, test_labels, classes=classes, rows=rows, ids=ids, before=before,
-                           codeset=codeset, training=training, shadows=shadows, references=references,
+                           codeset=codeset, training=training, shadows=shadows, rmia_models=rmia_models,
                            models=models, seed=seed, threads=threads, progress=progress, stage=stage)
 
     def sweep(self, codeset, *, classes=None, strengths=None, methods=None, budgets=None, steps=None, seeds=None,
