@@ -102,7 +102,8 @@ typedef struct dkvb_audit_options {
     uint32_t rmia_models;            /**< reference models of RMIA, even, 2 to 65,536; 0: none. The first shadows are
                                           used; only those beyond `shadows` are trained in addition */
     uint32_t models; /**< models of each ensemble of KLoM, 2 to 10,000 (100 and more are usual); 0: it is not measured.
-                          Three or four times as many are trained */
+                          Three times as many are trained, four times where `before` learned other rows, since a
+                          replay in force left some out. Refused where such a replay does not say which rows */
 } dkvb_audit_options;
 
 #define DKVB_AUDIT_OPTIONS_INIT                                                                                        \
@@ -219,8 +220,9 @@ typedef struct dkvb_audit_report {
     uint64_t retained;                /**< training rows that were not forgotten */
     uint32_t rmia_models;             /**< reference models of RMIA */
     uint32_t models;                  /**< models of each ensemble of KLoM */
-    uint32_t planned; /**< unlearned models of KLoM whose requests were planned anew; in the others the very pairs of
-                           the audited model were masked */
+    uint32_t planned; /**< unlearned models of KLoM in which there was a request and all were planned anew; in the
+                           others the audited model's own pairs are masked where a request cannot be told, or its
+                           plan was refused, and nothing where nothing was masked */
 } dkvb_audit_report;
 
 /**

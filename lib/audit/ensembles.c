@@ -43,7 +43,7 @@ struct ensembles {
     uint64_t *gone_ids;       /* of a replay: no more than the codeset has rows */
     uint8_t *gone_rows;       /* scratch of as many */
     bool apart;               /* the model before learned other rows than the audited one */
-    bool planned;             /* every request of the present model was planned anew */
+    bool planned;             /* there are requests, and all were planned anew on the present model */
 };
 
 /* Who a replay left out: classes, marks[classes], or exactly the forgotten rows. Of other rows the journal has a
@@ -364,7 +364,6 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     dkvb_mask *mask = NULL;
     dkvb_status rc = dkvb_journal_get_mask(e->a->model, entry, &mask);
 
-    e->planned = false;
     if (!rc)
         rc = dkvb_model_forget(model, mask, NULL, NULL);
     dkvb_mask_free(mask);
@@ -400,7 +399,7 @@ static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *en
 static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
 {
     const struct dkvb__journal *j = &e->a->model->journal;
-    bool purged = false;
+    bool purged = false, any = false;
     dkvb_status rc = DKVB_OK;
 
     e->planned = true;
@@ -412,16 +411,23 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         rc = dkvb_journal_get(e->a->model, i, &entry);
         if (!rc && entry.kind == DKVB_JOURNAL_REPLAY && entry.in_force)
             rc = pass_replay(e, &entry);
-        if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force || entry.again)
+        if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
+            continue;
+        if (entry.again && e->planned)
             continue; /* what is forgotten once more is part of the plan that weakened it */
-        rc = plan_anew(e, model, &entry, &done);
+        done = false;
+        if (!entry.again)
+            rc = plan_anew(e, model, &entry, &done);
+        any = any || done;
         if (rc || done)
             continue;
+        e->planned = false; /* so no later plan has all terms to forget once more what it weakens */
         if (entry.state == DKVB_JOURNAL_PURGED)
             purged = true; /* its own list is gone */
         else
             rc = copy_pairs(e, model, entry.id);
     }
+    e->planned = e->planned && any;
     return !rc && purged ? copy_pairs(e, model, 0) : rc;
 }
 

@@ -410,8 +410,9 @@ static void print_text(const dkvb_audit_report *r, double seconds)
            "before", "dropped", "replay");
     print_groups(r);
     if (r->models > 0)
-        printf("KLoM over %" PRIu32 " models; in %" PRIu32 " of the unlearned ones requests were planned anew, in the "
-               "others the very pairs of the model are masked.\n",
+        printf("KLoM over %" PRIu32 " models, trained without what replays in the journal left out. In %" PRIu32
+               " of the unlearned ones all requests were planned anew; in the others pairs that the model masks, if "
+               "any, are masked as they are.\n",
                r->models, r->planned);
     printf("\nIntervals are of 95 %%, over rows. More than retrained: something is remembered (of the rest: kept "
            "better).\n"

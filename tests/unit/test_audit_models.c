@@ -256,6 +256,56 @@ static void pairs_without_terms_are_masked_as_they_are(void **state)
     dkvb_model_free(model);
 }
 
+static void forget_as(dkvb_model *model, const dkvb_mask *mask, uint64_t again)
+{
+    uint8_t classes[CLASSES] = {[FORGOTTEN] = DKVB_FORGET};
+    dkvb_forget_options terms = DKVB_FORGET_OPTIONS_INIT;
+
+    terms.classes = classes;
+    terms.again = again;
+    assert_ok(dkvb_model_forget(model, mask, &terms, NULL));
+}
+
+/* What was forgotten once more for pairs that cannot be planned has no plan that would do it again. */
+static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
+{
+    const dkvb_audit_options o = options_of(set);
+    dkvb_model *model = copy_of_before(), *planned = copy_of_before();
+    dkvb_audit_report *r;
+    dkvb_mask *first;
+
+    (void)state;
+    forget_by_plan(planned);
+    assert_ok(dkvb_journal_get_mask(planned, 0, &pairs));
+    assert_ok(dkvb_mask_new(&first, model->codebooks));
+    for (uint32_t i = 0; i < 4; i++)
+        assert_ok(dkvb_mask_set(first, i, 0, 1));
+    forget_as(model, first, 0);
+    forget_as(model, pairs, 1);
+    dkvb_mask_free(pairs);
+    assert_ok(dkvb_journal_get_mask(model, 0, &pairs)); /* of both together */
+    r = audit(model, &o, NULL);
+    assert_int_equal(r->planned, 0);
+    make_ensembles(forget_by_pairs);
+    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
+    dkvb_audit_report_free(r);
+    dkvb_mask_free(first);
+    dkvb_mask_free(pairs);
+    dkvb_model_free(planned);
+    dkvb_model_free(model);
+}
+
+/* Where nothing was asked for nothing was planned. */
+static void a_model_without_a_request_counts_as_not_planned(void **state)
+{
+    dkvb_audit_options o = options_of(set);
+    dkvb_audit_report *r = audit(before, &o, NULL);
+
+    (void)state;
+    assert_int_equal(r->planned, 0);
+    dkvb_audit_report_free(r);
+}
+
 /* A purge takes the lists of the journal with it; the pairs are known all the same. */
 static void purged_pairs_are_masked_all_the_same(void **state)
 {
@@ -581,6 +631,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_planned_anew_on_every_model),
         cmocka_unit_test(pairs_without_terms_are_masked_as_they_are),
+        cmocka_unit_test(pairs_that_were_forgotten_once_more_are_masked_too),
+        cmocka_unit_test(a_model_without_a_request_counts_as_not_planned),
         cmocka_unit_test(purged_pairs_are_masked_all_the_same),
         cmocka_unit_test(exact_is_a_replay_of_other_seeds),
         cmocka_unit_test(a_replay_without_others_does_not_pass_for_one_without_the_forgotten),
