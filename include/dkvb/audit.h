@@ -229,7 +229,8 @@ typedef struct dkvb_audit_report {
  * Attack a model that has forgotten rows, and values that were trained again without them, in the same ways.
  *
  * Every row is searched once; after that a model is trained in the time of one training over stored codes. Memory comes
- * from the allocator of the model: the codes of all rows, once for each mask, and the values of two models.
+ * from the allocator of the model: the codes of all rows, once for each mask, the values of two models, and
+ * `float[n][classes]` logits, n training rows (5 GB for 1,280,000 rows and 1,000 classes) or test rows if more.
  *
  * @param[out] report   owned by the caller: dkvb_audit_report_free(). NULL on failure.
  * @param      model    may be mapped. It stays as it is: what attacks change is a copy.

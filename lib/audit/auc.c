@@ -14,8 +14,6 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-static const double z95 = 1.959963984540054; /* 97.5 % of the normal distribution are below */
-
 static double unit(double x)
 {
     return x < 0.0 ? 0.0 : x > 1.0 ? 1.0 : x;
@@ -90,8 +88,8 @@ static void estimate(const double *place, const uint8_t *member, size_t n, const
 
         square[member[i] != 0] += away * away;
     }
-    half = z95 * sqrt(square[1] / (double)(kinds->members - 1) / (double)kinds->members +
-                      square[0] / (double)(kinds->others - 1) / (double)kinds->others);
+    half = DKVB__Z95 * sqrt(square[1] / (double)(kinds->members - 1) / (double)kinds->members +
+                            square[0] / (double)(kinds->others - 1) / (double)kinds->others);
     *out = (dkvb_audit_estimate){mean[1], mean[1] - half, mean[1] + half};
 }
 
@@ -186,8 +184,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
 /* p and n: the share found and the rows it is of. */
 static void wilson(double p, double n, dkvb_audit_estimate *out)
 {
-    double z2 = z95 * z95 / n, centre = (p + z2 / 2.0) / (1.0 + z2);
-    double half = z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n)) / (1.0 + z2);
+    double z2 = DKVB__Z95 * DKVB__Z95 / n, centre = (p + z2 / 2.0) / (1.0 + z2);
+    double half = DKVB__Z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n)) / (1.0 + z2);
 
     /* At 0 and 1 the interval ends there, but for rounding. */
     *out = (dkvb_audit_estimate){p, fmin(p, unit(centre - half)), fmax(p, unit(centre + half))};
@@ -240,7 +238,7 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         sum += a[i] - b[i];
         squares += (a[i] - b[i]) * (a[i] - b[i]);
     }
-    half = z95 * sqrt(squares + 1.0 - sum * sum / rows) / rows;
+    half = DKVB__Z95 * sqrt(squares + 1.0 - sum * sum / rows) / rows;
     if (n > 0)
         *difference =
             (dkvb_audit_estimate){sum / (double)n, fmax(sum / rows - half, -1.0), fmin(sum / rows + half, 1.0)};
@@ -249,7 +247,7 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
 }
 
 /* An interval of 95 % as one of 98.75 %: all are symmetric around their middle, but for the ends -1 and 1. */
-static const double wider = 2.4977054744123737 / 1.959963984540054;
+static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)
 {

@@ -4,6 +4,9 @@
 #include "dkvb/audit.h"
 #include "dkvb/memory.h"
 
+/* 97.5 % of the normal distribution are below. */
+#define DKVB__Z95 1.959963984540054
+
 /* How well scores tell members from others; how large shares are. Marks are uint8_t, 1 = yes, 0 = no. Intervals are of
  * 95 %, and are about the rows: with other rows of the same kind the figure would lie in them. */
 

@@ -544,7 +544,12 @@ static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
         const struct dkvb__klom_pair pair = {e->kept[ensemble], e->kept[RETRAINED_AGAIN], e->kept[RETRAINED],
                                              a->o.models, e->rows};
 
-        rc = dkvb__audit_klom_noise(&pair, a->klom_rows, GROUPS, a->o.seed, a->klom_noise[who], a->mem, &a->run);
+        const dkvb_run_options steps = dkvb__audit_steps(a);
+        struct dkvb__run run;
+
+        rc = dkvb__run_take(&run, &steps);
+        if (!rc)
+            rc = dkvb__audit_klom_noise(&pair, a->klom_rows, GROUPS, a->o.seed, a->klom_noise[who], a->mem, &run);
     }
     return rc ? rc : dkvb__report(&a->run, a->done, a->total);
 }

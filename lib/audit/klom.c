@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "audit/auc.h"
 #include "audit/order.h"
 #include "base/alloc.h"
 #include "base/exact_math.h"
@@ -12,7 +13,6 @@
 enum { BINS = 20 };
 
 static const double least_share = 1e-5, clip = 100.0;
-static const double z95 = 1.959963984540054; /* 97.5 % of the normal distribution are below */
 
 static double clipped(float margin)
 {
@@ -135,7 +135,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
         dkvb__rng_choose(&rng, both, both, deals + d * both, deals + DKVB__DEALS * both);
     }
     if (!rc)
-        dkvb__parallel(run, pair->rows, deal_row, &n);
+        rc = dkvb__parallel_long(run, pair->rows, deal_row, &n, 0, pair->rows);
     for (size_t g = 0; !rc && g < groups; g++) {
         rc = noise_of_group(n.gaps + first * DKVB__DEALS, sizes[g], &half[g], mem);
         first += sizes[g];
@@ -157,7 +157,7 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
         sum += values[i];
     for (size_t i = 0; i < n; i++)
         squares += (values[i] - sum / (double)n) * (values[i] - sum / (double)n);
-    half = n > 1 ? z95 * sqrt(squares / (double)(n - 1) / (double)n) : 0.0;
+    half = n > 1 ? DKVB__Z95 * sqrt(squares / (double)(n - 1) / (double)n) : 0.0;
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
@@ -171,7 +171,7 @@ static double at_rank(const double *values, const struct dkvb__keyed *order, siz
 dkvb_status dkvb__audit_quantile(const double *values, size_t n, double share, dkvb_audit_estimate *quantile,
                                  const dkvb_allocator *mem)
 {
-    double rank = share * (double)n, away = z95 * sqrt((double)n * share * (1.0 - share));
+    double rank = share * (double)n, away = DKVB__Z95 * sqrt((double)n * share * (1.0 - share));
     struct dkvb__keyed *order;
 
     *quantile = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};

@@ -59,7 +59,7 @@ struct dkvb__audit {
     uint16_t *searched;                             /* [test_n][code], codes of test rows as their file has them */
     struct dkvb__coded first, masked, earlier; /* without a mask; under the model's; under that of the model before */
 
-    float *logits;                       /* [most of targets, attackers, tests][classes] */
+    float *logits;                       /* [most of targets, tests, n][classes] */
     int32_t *answers, *reference;        /* [tests], of the subject at work and of the retrained model */
     uint32_t shadows;                    /* that are trained: the larger of the options' shadows and rmia_models */
     double *margins;                     /* [views][shadows][targets] */

@@ -898,6 +898,25 @@ static void noise_of_klom_is_that_of_models_dealt_anew(void **state)
     assert_int_equal(beyond, TRIALS); /* and what is far away is never taken for noise */
 }
 
+static int stop_the_noise(void *user, uint64_t done, uint64_t total)
+{
+    (void)user;
+    assert_true(done <= total);
+    return 1;
+}
+
+static void noise_of_klom_can_be_stopped(void **state)
+{
+    static const float p[2 * 3] = {0};
+    const struct dkvb__klom_pair pair = {p, p, p, 2, 3};
+    const struct dkvb__run run = {.threads = 1, .progress = stop_the_noise};
+    const size_t sizes[] = {3};
+    double half;
+
+    (void)state;
+    assert_int_equal(dkvb__audit_klom_noise(&pair, sizes, 1, 0, &half, &heap, &run), DKVB_ECANCELLED);
+}
+
 static void means_and_quantiles_of_rows_have_intervals(void **state)
 {
     double values[100];
@@ -975,6 +994,7 @@ int main(void)
         cmocka_unit_test(klom_is_the_divergence_of_shared_histograms),
         cmocka_unit_test(klom_of_models_apart_ends_at_the_floor_of_a_share),
         cmocka_unit_test(noise_of_klom_is_that_of_models_dealt_anew),
+        cmocka_unit_test(noise_of_klom_can_be_stopped),
         cmocka_unit_test(means_and_quantiles_of_rows_have_intervals),
         cmocka_unit_test(every_allocation_of_an_attack_may_fail),
     };
