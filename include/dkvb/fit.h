@@ -204,7 +204,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
 
 /**
  * Go on with a model: search more rows by its keys under its mask, and train its values on them. Its classes, `top_k`,
- * whitening and type of values stay; epochs, batch and rate that are left open follow from the new rows.
+ * whitening and type of values stay; epochs, batch and rate that are left open follow from the new rows. Rows of new
+ * classes alone push the values of earlier classes down, since they share pairs: give rows of both.
  *
  * With a codeset, which must be what the model was trained on (as for dkvb_model_replay()), the rows join those of it:
  * a share of them is held out, the training is recorded as one more session, and the temperature is fitted on all rows
