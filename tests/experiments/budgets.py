@@ -29,7 +29,7 @@ def cells_of(options, data, work, seed):
 
 
 def one_set(options, name, table):
-    data = evidence.load(options, name)
+    data = evidence.load_few(options, name)
     with tempfile.TemporaryDirectory() as work:
         cells = [cell for seed in range(options.seeds) for cell in cells_of(options, data, work, seed)]
     total = int(cells[0]["codebooks"]) * int(cells[0]["keys"])

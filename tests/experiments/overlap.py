@@ -46,7 +46,7 @@ def measure(options):
         for name, title in SETS.items():
             if name not in (("clinc150",) if options.quick else ("cifar10", "fashion", "clinc150")):
                 continue
-            data = evidence.load(options, name)
+            data = evidence.load_few(options, name)
             seeds = [couples(data, Trained(work, data, seed), 2 if options.quick else MOST)
                      for seed in range(options.seeds)]
             together = np.concatenate([of_couples for of_couples, _ in seeds])

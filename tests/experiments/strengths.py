@@ -54,15 +54,6 @@ class Trained:
         return {**figures, "suppress": found["model"], "exact": exact["model"]}, found
 
 
-def load(options, name):
-    """The data set; for a quick look only its first 10 classes."""
-    data = evidence.load(options, name)
-    if not options.quick:
-        return data
-    few, some = data.y < 10, data.test_y < 10
-    return evidence.Set(name, data.x[few], data.y[few], data.test_x[some], data.test_y[some], data.names[:10])
-
-
 def attacked(options, work):
     """PrivLeak of three attacks, the average gap, answers and recovery; units are classes and seeds."""
     table = Table("strengths", ["data", "values", *(f"PrivLeak, {a[11:]}" for a in ATTACKS),
@@ -71,7 +62,7 @@ def attacked(options, work):
                        "(AUC − AUC retrained) / AUC retrained; all others are as they are called in docs/audit.md.")
     for name in ["clinc150"] if options.quick else options.sets.split(","):
         title = SETS[name]
-        data, units = load(options, name), {way: [] for way in WAYS}
+        data, units = evidence.load_few(options, name), {way: [] for way in WAYS}
         for seed in range(options.seeds):
             trained = Trained(work, data, seed)
             for label in evidence.spread(data.classes, 1 if options.quick else options.classes):
@@ -101,7 +92,7 @@ def diverging(options, work):
                                  "noise floor: retrained against retrained. Verdicts are of the paired difference to it, "
                                  "group by group. `exact` is a replay: it gives what "
                                  "training without the rows gives, so its figure is the floor by construction.")
-    data = load(options, name)
+    data = evidence.load_few(options, name)
     trained = Trained(work, data, 0)
     label = evidence.spread(data.classes, 1)[0]
     found = trained.audit(trained.suppressed(label), label, before=trained.before, shadows=0, rmia_models=0,
