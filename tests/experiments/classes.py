@@ -5,95 +5,90 @@ there are ten, twenty evenly spread where there are more. Half: each half of the
 `exact` on the same keys and beside leaving out the columns of the forgotten classes, which forgets nothing.
 """
 import tempfile
-from pathlib import Path
 
 import evidence
 import numpy as np
 from evidence import Table, mean, paired
-
-import dkvb
+from fresh import Fresh
 
 SETS = {"cifar10": "CIFAR-10", "fashion": "Fashion-MNIST", "tiny100": "Tiny-ImageNet", "clinc150": "CLINC150"}
 MOST = 20  # classes of a set, one at a time
-
-
-class Trained:
-    """A model in a file, opened anew for each request, and its codeset, which masks leave as it is."""
-
-    def __init__(self, work, data, seed):
-        self.data, self.path = data, Path(work) / "model"
-        model, self.codeset, _ = dkvb.fit(data.x, data.y, codeset=True, seed=seed)
-        model.save(self.path)
-
-    def open(self):
-        return dkvb.Model.load(self.path)
 
 
 def accuracy(answers, labels, rows):
     return float(np.mean(answers[rows] == labels[rows]))
 
 
-def one_at_a_time(options, work, tables):
-    alone, halves = tables
-    for name, title in SETS.items():
-        if options.quick and name != "clinc150":
-            continue
-        data = evidence.load_few(options, name)
-        forget, change, worst, pairs, refused, pooled = [], [], [], [], 0, []
-        found = {way: [[], []] for way in ("suppress", "exact", "columns dropped")}
-        forgotten = {way: [] for way in found}
-        for seed in range(options.seeds):
-            trained = Trained(work, data, seed)
-            before, logits = trained.open().predict(data.test_x, logits=True)
-            for label in evidence.spread(data.classes, 2 if options.quick else MOST):
-                model = trained.open()
-                plan = model.plan_forget(classes=[label], codeset=trained.codeset)
-                if plan.refusal:
-                    refused += 1
-                    continue
-                model.apply(plan, trained.codeset)
-                after, own = model.predict(data.test_x), data.test_y == label
-                losses = [accuracy(before, data.test_y, data.test_y == c) - accuracy(after, data.test_y, data.test_y == c)
-                          for c in range(data.classes) if c != label]
-                pairs.append(plan.info.pairs)
-                forget.append(accuracy(after, data.test_y, own))
-                change.append(accuracy(after, data.test_y, ~own) - accuracy(before, data.test_y, ~own))
-                worst.append(max(losses))
-            if options.quick or (seed > 0 and data.classes > MOST):  # half of many classes is many requests
-                continue
-            middle = data.classes // 2
-            for half, labels in enumerate((range(middle), range(middle, data.classes))):
-                rest = ~np.isin(data.test_y, labels)
-                answers = {"columns dropped": np.argmax(np.where(np.isin(np.arange(data.classes), labels), -np.inf, logits), 1),
-                           "suppress": suppressed(trained, labels), "exact": exact(trained, labels)}
-                for way, seen in answers.items():
-                    found[way][half].append(accuracy(seen, data.test_y, rest))
-                    forgotten[way].append(accuracy(seen, data.test_y, ~rest))
-        alone.add(title, f"{min(pairs):,} – {int(np.median(pairs)):,} – {max(pairs):,}", mean(forget), mean(change),
-                  f"{max(worst):.3f}".lstrip("0"), f"{refused} of {refused + len(pairs)}")
-        alone.bar(f"{title}, pooled forget accuracy", mean(forget).mean, "<=", 0.01)
-        alone.bar(f"{title}, mean change of the others", mean(change).mean, ">=", -0.002)
-        for half in range(2) if not options.quick else ():
-            halves.add(title, "first" if half == 0 else "second", *(mean(found[way][half]) for way in found),
-                       paired(found["suppress"][half], found["exact"][half]), mean(forgotten["suppress"][half::2]))
-        if name == "cifar10":
-            for half in range(2):
-                halves.bar("CIFAR-10, others after suppress less exact",
-                           paired(found["suppress"][half], found["exact"][half]).difference.mean, ">=", -0.015)
+class Alone:
+    """What the requests for one class at a time did to the test rows; a unit is a class and a seed."""
+
+    def __init__(self):
+        self.forgotten, self.change, self.worst, self.pairs, self.refused = [], [], [], [], 0
+
+    def forget(self, data, fit, codeset, before, label):
+        with fit.open() as model, model.plan_forget(classes=[label], codeset=codeset) as plan:
+            if plan.refusal:
+                self.refused += 1
+                return
+            pairs = plan.info.pairs
+            model.apply(plan, codeset)
+            after = model.predict(data.test_x)
+        own = data.test_y == label
+        was, now = ([accuracy(answers, data.test_y, data.test_y == c) for c in range(data.classes) if c != label]
+                    for answers in (before, after))
+        self.pairs.append(pairs)
+        self.forgotten.append(accuracy(after, data.test_y, own))
+        self.change.append(accuracy(after, data.test_y, ~own) - accuracy(before, data.test_y, ~own))
+        self.worst.append(max(a - b for a, b in zip(was, now)))
 
 
-def suppressed(trained, labels):
-    model = trained.open()
-    for label in labels:
-        model.apply(model.plan_forget(classes=[label], codeset=trained.codeset, force=True), trained.codeset)
-    return model.predict(trained.data.test_x)
+class Halves:
+    """Accuracy on the classes that stay, and on those that went, by way and half; a unit is a seed."""
+
+    def __init__(self):
+        self.stay = {way: [[], []] for way in ("suppress", "exact", "columns dropped")}
+        self.gone = [[], []]  # of suppress
+
+    def forget(self, data, fit, codeset, logits):
+        middle = data.classes // 2
+        for half, labels in enumerate((range(middle), range(middle, data.classes))):
+            gone = np.isin(data.test_y, labels)
+            dropped = np.where(np.isin(np.arange(data.classes), labels), -np.inf, logits)
+            answers = {"suppress": suppressed(data, fit, codeset, labels), "exact": exact(data, fit, codeset, labels),
+                       "columns dropped": np.argmax(dropped, 1)}
+            for way, seen in answers.items():
+                self.stay[way][half].append(accuracy(seen, data.test_y, ~gone))
+            self.gone[half].append(accuracy(answers["suppress"], data.test_y, gone))
 
 
-def exact(trained, labels):
+def suppressed(data, fit, codeset, labels):
+    with fit.open() as model:
+        for label in labels:
+            model.apply(model.plan_forget(classes=[label], codeset=codeset, force=True), codeset)
+        return model.predict(data.test_x)
+
+
+def exact(data, fit, codeset, labels):
     """Answers of values trained again; the codeset stays, so that both halves can be asked of it."""
-    model, rows = trained.open(), trained.codeset.rows("training")
-    model.replay(trained.codeset, rows.ids[np.isin(rows.labels, list(labels))])
-    return model.predict(trained.data.test_x)
+    rows = codeset.rows("training")
+    with fit.open() as model:
+        model.replay(codeset, rows.ids[np.isin(rows.labels, list(labels))])
+        return model.predict(data.test_x)
+
+
+def forget_all(options, data, work):
+    alone, halves = Alone(), Halves()
+    for seed in range(options.seeds):
+        fit = Fresh(data.x, data.y, seed, work)
+        codeset = fit.codeset()
+        before, logits = fit.model.predict(data.test_x, logits=True)
+        for label in evidence.spread(data.classes, 2 if options.quick else MOST):
+            alone.forget(data, fit, codeset, before, label)
+        if not options.quick and (seed == 0 or data.classes <= MOST):  # half of many classes is many requests
+            halves.forget(data, fit, codeset, logits)
+        codeset.close()
+        fit.remove()
+    return alone, halves
 
 
 def measure(options):
@@ -104,7 +99,20 @@ def measure(options):
                               "suppress less exact", "forget accuracy, suppress"],
                    note="Units are seeds, one where classes are many; test rows. Requests of this table are forced where the guard refuses.")
     with tempfile.TemporaryDirectory() as work:
-        one_at_a_time(options, work, (alone, halves))
+        for name, title in SETS.items():
+            if options.quick and name != "clinc150":
+                continue
+            one, half = forget_all(options, evidence.load_few(options, name), work)
+            alone.add(title, f"{min(one.pairs):,} – {int(np.median(one.pairs)):,} – {max(one.pairs):,}",
+                      mean(one.forgotten), mean(one.change), f"{max(one.worst):.3f}".lstrip("0"),
+                      f"{one.refused} of {one.refused + len(one.pairs)}")
+            alone.bar(f"{title}, pooled forget accuracy", mean(one.forgotten).mean, "<=", 0.01)
+            alone.bar(f"{title}, mean change of the others", mean(one.change).mean, ">=", -0.002)
+            for which, word in enumerate(("first", "second") if not options.quick else ()):
+                less = paired(half.stay["suppress"][which], half.stay["exact"][which])
+                halves.add(title, word, *(mean(half.stay[way][which]) for way in half.stay), less, mean(half.gone[which]))
+                if name == "cifar10":
+                    halves.bar("CIFAR-10, others after suppress less exact", less.difference.mean, ">=", -0.015)
     yield alone
     if not options.quick:
         yield halves

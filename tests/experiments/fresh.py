@@ -18,8 +18,12 @@ class Fresh:
         codeset.save(self.paths[1])
         codeset.close()
 
+    def open(self):
+        """The model as it was trained."""
+        return dkvb.Model.load(self.paths[0])
+
     def load(self):
-        return dkvb.Model.load(self.paths[0]), dkvb.Codeset.load(self.paths[1])
+        return self.open(), self.codeset()
 
     def codeset(self):
         return dkvb.Codeset.load(self.paths[1])
@@ -27,7 +31,7 @@ class Fresh:
     def forget(self, strength, **who):
         """A copy of the model that has forgotten, what refused the plan (None: nothing; forced then), and the pairs."""
         with self.codeset() as codeset:
-            model = dkvb.Model.load(self.paths[0])
+            model = self.open()
             refused, pairs = forget(model, codeset, strength, **who)
         return model, refused, pairs
 

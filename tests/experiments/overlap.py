@@ -7,8 +7,9 @@ import tempfile
 
 import evidence
 import numpy as np
-from classes import SETS, Trained, accuracy
+from classes import SETS, accuracy
 from evidence import Table, mean
+from fresh import Fresh
 
 import dkvb
 
@@ -16,23 +17,23 @@ BANDS = [(0.0, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 1.0)]
 MOST = 20  # classes of a set that are forgotten
 
 
-def couples(data, trained, most):
+def couples(data, fit, most):
     """Overlap and change of the other class, for each couple; overlap with the nearest and pairs, for each class."""
-    with trained.open() as model:
-        rows, info, before = trained.codeset.rows("training"), model.info, model.predict(data.test_x)
-    found = dkvb.separation(rows.codes, rows.labels, info.keys, data.classes)
-    of_couples, of_classes = [], []
+    codeset, of_couples, of_classes = fit.codeset(), [], []
+    rows, before = codeset.rows("training"), fit.model.predict(data.test_x)
+    found = dkvb.separation(rows.codes, rows.labels, fit.model.info.keys, data.classes)
     for label in evidence.spread(data.classes, most):
-        model = trained.open()
-        plan = model.plan_forget(classes=[label], codeset=trained.codeset, force=True)
-        model.apply(plan, trained.codeset)
-        after = model.predict(data.test_x)
-        of_classes.append((found.overlap[label], plan.info.pairs))
+        with fit.open() as model, model.plan_forget(classes=[label], codeset=codeset, force=True) as plan:
+            of_classes.append((found.overlap[label], plan.info.pairs))
+            model.apply(plan, codeset)
+            after = model.predict(data.test_x)
         for other in range(data.classes):
             if other != label:
                 own = data.test_y == other
                 of_couples.append((found.weighted[label, other],
                                    accuracy(after, data.test_y, own) - accuracy(before, data.test_y, own)))
+    codeset.close()
+    fit.remove()
     return np.array(of_couples), np.array(of_classes)
 
 
@@ -47,7 +48,7 @@ def measure(options):
             if name not in (("clinc150",) if options.quick else ("cifar10", "fashion", "clinc150")):
                 continue
             data = evidence.load_few(options, name)
-            seeds = [couples(data, Trained(work, data, seed), 2 if options.quick else MOST)
+            seeds = [couples(data, Fresh(data.x, data.y, seed, work), 2 if options.quick else MOST)
                      for seed in range(options.seeds)]
             together = np.concatenate([of_couples for of_couples, _ in seeds])
             for low, high in BANDS:

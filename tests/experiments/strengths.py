@@ -7,12 +7,10 @@ With `--klom N` only the divergence of margins over N models is measured, of one
 PrivLeak, the average gap, relearning and KLoM are those of docs/audit.md.
 """
 import tempfile
-from pathlib import Path
 
 import evidence
 from evidence import Figure, Table, mean
-
-import dkvb
+from fresh import Fresh
 
 SETS = {"cifar10": "CIFAR-10", "clinc150": "CLINC150", "fashion": "Fashion-MNIST"}
 CLASSES = 2  # of a set, one at a time
@@ -23,32 +21,31 @@ GROUPS = ("klom_forgotten", "klom_retained", "klom_class", "klom_rest")
 WAYS = ("before", "column dropped", "suppress", "exact", "replay", "retrained")
 
 
-class Trained:
-    """A model in a file, opened anew for each request, and its codeset."""
+class Trained(Fresh):
+    """A model to be audited after each forgetting, and its codeset, which keeps all rows."""
 
     def __init__(self, work, data, seed):
-        self.data, self.path = data, Path(work) / "model"
-        self.before, self.codeset, _ = dkvb.fit(data.x, data.y, codeset=True, seed=seed)
-        self.before.save(self.path)
+        super().__init__(data.x, data.y, seed, work)
+        self.data, self.kept = data, self.codeset()
 
     def suppressed(self, label):
-        model = dkvb.Model.load(self.path)
-        model.apply(model.plan_forget(classes=[label], codeset=self.codeset, force=True), self.codeset)
+        model = self.open()
+        model.apply(model.plan_forget(classes=[label], codeset=self.kept, force=True), self.kept)
         return model
 
     def exact(self, label):
         """Values trained again; the codeset keeps the rows, so that the next class can be asked of it."""
-        model, rows = dkvb.Model.load(self.path), self.codeset.rows("training")
-        model.replay(self.codeset, rows.ids[rows.labels == label])
+        model, rows = self.open(), self.kept.rows("training")
+        model.replay(self.kept, rows.ids[rows.labels == label])
         return model
 
     def audit(self, model, label, **settings):
         data = self.data
-        return model.audit(data.x, data.y, data.test_x, data.test_y, classes=[label], codeset=self.codeset, **settings)
+        return model.audit(data.x, data.y, data.test_x, data.test_y, classes=[label], codeset=self.kept, **settings)
 
     def ways(self, label, **settings):
         """Figures by way: two audits, of which the first has all subjects but `exact`."""
-        found = self.audit(self.suppressed(label), label, before=self.before, **settings)
+        found = self.audit(self.suppressed(label), label, before=self.model, **settings)
         exact = self.audit(self.exact(label), label, **settings)
         figures = {way: found.subjects[way] for way in WAYS if way in found.subjects}
         return {**figures, "suppress": found["model"], "exact": exact["model"]}, found
@@ -95,7 +92,7 @@ def diverging(options, work):
     data = evidence.load_few(options, name)
     trained = Trained(work, data, 0)
     label = evidence.spread(data.classes, 1)[0]
-    found = trained.audit(trained.suppressed(label), label, before=trained.before, shadows=0, rmia_models=0,
+    found = trained.audit(trained.suppressed(label), label, before=trained.model, shadows=0, rmia_models=0,
                           models=options.klom)
     figures = {**found.subjects, "suppress": found["model"]}
     for way in ("before", "column dropped", "suppress", "replay"):

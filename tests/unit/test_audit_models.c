@@ -236,23 +236,37 @@ static void forget_by_pairs(dkvb_model *model)
     assert_ok(dkvb_model_forget(model, pairs, NULL, NULL));
 }
 
-static void pairs_without_terms_are_masked_as_they_are(void **state)
+/* Give those that a plan would mask. */
+static void give_planned_pairs(void)
 {
-    dkvb_audit_options o = options_of(set);
-    dkvb_model *planned = copy_of_before(), *model = copy_of_before();
-    dkvb_audit_report *r;
+    dkvb_model *planned = copy_of_before();
 
-    (void)state;
     forget_by_plan(planned);
     assert_ok(dkvb_journal_get_mask(planned, 0, &pairs));
-    forget_by_pairs(model);
-    r = audit(model, &o, NULL);
+    dkvb_model_free(planned);
+}
+
+/* Every unlearned model has the pairs that are given masked, and no plan. */
+static void assert_given_pairs_are_masked(const dkvb_model *model)
+{
+    const dkvb_audit_options o = options_of(set);
+    dkvb_audit_report *r = audit(model, &o, NULL);
+
     assert_int_equal(r->planned, 0);
     make_ensembles(forget_by_pairs);
     assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
     dkvb_audit_report_free(r);
+}
+
+static void pairs_without_terms_are_masked_as_they_are(void **state)
+{
+    dkvb_model *model = copy_of_before();
+
+    (void)state;
+    give_planned_pairs();
+    forget_by_pairs(model);
+    assert_given_pairs_are_masked(model);
     dkvb_mask_free(pairs);
-    dkvb_model_free(planned);
     dkvb_model_free(model);
 }
 
@@ -269,14 +283,11 @@ static void forget_as(dkvb_model *model, const dkvb_mask *mask, uint64_t again)
 /* What was forgotten once more for pairs that cannot be planned has no plan that would do it again. */
 static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
 {
-    const dkvb_audit_options o = options_of(set);
-    dkvb_model *model = copy_of_before(), *planned = copy_of_before();
-    dkvb_audit_report *r;
+    dkvb_model *model = copy_of_before();
     dkvb_mask *first;
 
     (void)state;
-    forget_by_plan(planned);
-    assert_ok(dkvb_journal_get_mask(planned, 0, &pairs));
+    give_planned_pairs();
     assert_ok(dkvb_mask_new(&first, model->codebooks));
     for (uint32_t i = 0; i < 4; i++)
         assert_ok(dkvb_mask_set(first, i, 0, 1));
@@ -284,14 +295,9 @@ static void pairs_that_were_forgotten_once_more_are_masked_too(void **state)
     forget_as(model, pairs, 1);
     dkvb_mask_free(pairs);
     assert_ok(dkvb_journal_get_mask(model, 0, &pairs)); /* of both together */
-    r = audit(model, &o, NULL);
-    assert_int_equal(r->planned, 0);
-    make_ensembles(forget_by_pairs);
-    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
-    dkvb_audit_report_free(r);
+    assert_given_pairs_are_masked(model);
     dkvb_mask_free(first);
     dkvb_mask_free(pairs);
-    dkvb_model_free(planned);
     dkvb_model_free(model);
 }
 
@@ -309,22 +315,14 @@ static void a_model_without_a_request_counts_as_not_planned(void **state)
 /* A purge takes the lists of the journal with it; the pairs are known all the same. */
 static void purged_pairs_are_masked_all_the_same(void **state)
 {
-    dkvb_audit_options o = options_of(set);
-    dkvb_model *planned = copy_of_before(), *model = copy_of_before();
-    dkvb_audit_report *r;
+    dkvb_model *model = copy_of_before();
 
     (void)state;
-    forget_by_plan(planned);
-    assert_ok(dkvb_journal_get_mask(planned, 0, &pairs));
+    give_planned_pairs();
     forget_by_pairs(model);
     assert_ok(dkvb_model_purge(model));
-    r = audit(model, &o, NULL);
-    assert_int_equal(r->planned, 0);
-    make_ensembles(forget_by_pairs);
-    assert_klom(r, DKVB_AUDIT_MODEL, UNLEARNED);
-    dkvb_audit_report_free(r);
+    assert_given_pairs_are_masked(model);
     dkvb_mask_free(pairs);
-    dkvb_model_free(planned);
     dkvb_model_free(model);
 }
 

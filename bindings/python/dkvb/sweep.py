@@ -62,7 +62,7 @@ class SweepCell:
 
     @property
     def worst_loss(self):
-        """Accuracy that the class `worst` loses; NaN where there is none."""
+        """The accuracy that class `worst` loses, or NaN if there is no such class."""
         return (self.worst_before - self.worst_after) / self.worst_rows if self.worst_rows else float("nan")
 
 
@@ -121,7 +121,7 @@ def sweep(model, codeset, *, classes, strengths, methods, budgets, steps, seeds,
     if test_x is not None:
         test_x = _arrays.floats(test_x, ("rows", info.input_dim), "test_x")
         if test_labels is None:
-            raise ValueError("test_labels: None found, the labels of test_x are wanted")
+            raise ValueError("test_labels: None found, it must have the labels of test_x")
         point("test_x", "test_n", test_x)
         point("test_labels", None, _arrays.labels(test_labels, len(test_x), "test_labels"))
     elif test_labels is not None:
