@@ -27,8 +27,13 @@ struct range {
 static void widen(struct range *range, const float *margins, uint32_t models, size_t stride)
 {
     for (uint32_t m = 0; m < models; m++) {
-        range->low = fmin(range->low, clipped(margins[m * stride]));
-        range->high = fmax(range->high, clipped(margins[m * stride]));
+        double margin = clipped(margins[m * stride]);
+
+        /* gcc 12 for aarch64 ends with an internal error where fmin() or fmax() folds a loop. */
+        if (margin < range->low)
+            range->low = margin;
+        if (margin > range->high)
+            range->high = margin;
     }
 }
 

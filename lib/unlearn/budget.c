@@ -2,6 +2,9 @@
  * The budget of a forgetting. As it grows, a row keeps its answer until one of its selected keys is taken; so each row
  * is followed through its own changes, and all that is kept of it is where its answer turns right or wrong. Put in the
  * order of the budget, these turns give the accuracy at every budget.
+ *
+ * The rows to be forgotten are few, and alone they say which budget is the first to reach the target. Rows of kept
+ * classes, which are many, are asked at that budget only; they are followed too where it costs them more than allowed.
  */
 #include <string.h>
 
@@ -45,6 +48,7 @@ struct following {
     dkvb_codeset_rows held;
     const uint8_t *classes;
     uint64_t limit;             /* the largest budget that rows are followed to */
+    bool kept;                  /* rows of kept classes are followed too */
     struct follower *followers; /* [threads] */
     uint8_t *learned;           /* [C][K]: the values of a pair are not all 0 */
     uint8_t *right;             /* [n], at budget 0 */
@@ -407,7 +411,12 @@ static size_t find_open(struct following *f)
     return f->open_count;
 }
 
-/* Follow all rows to f->limit and look for the first budget that keeps both limits. */
+static bool is_followed(const struct following *f, uint8_t mark)
+{
+    return mark == DKVB_FORGET || (mark == DKVB_KEEP && f->kept);
+}
+
+/* Follow rows to f->limit and look for the first budget that keeps both limits. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
                                    const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
@@ -417,12 +426,13 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     for (unsigned t = 0; t < run->threads; t++)
         f->followers[t].turns.count = 0;
     for (size_t r = 0; r < f->held.n; r++)
-        f->followed[r] = f->held.labels[r] < 0 || f->classes[f->held.labels[r]] == DKVB_ASIDE;
+        f->followed[r] = f->held.labels[r] < 0 || !is_followed(f, f->classes[f->held.labels[r]]);
     while (!rc && find_open(f) > 0) {
         rc = grow_turns(f, run->threads);
         if (!rc)
-            rc = dkvb__parallel_long(run, f->open_count, follow_row, f, (round + 1) * f->held.n - f->open_count,
-                                     ROUNDS * f->held.n);
+            rc = dkvb__parallel_long(run, f->open_count, follow_row, f,
+                                     ((f->kept ? ROUNDS : 0) + round + 1) * f->held.n - f->open_count,
+                                     2 * ROUNDS * f->held.n);
     }
     if (!rc)
         rc = gather_turns(f, run->threads, &turns);
@@ -442,6 +452,33 @@ static uint64_t largest_rank(const struct following *f)
         if (f->rank[i] != DKVB__RANK_NEVER && f->rank[i] > most)
             most = f->rank[i];
     return most;
+}
+
+/* What the budget found costs the kept classes, whose rows were not followed. */
+static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
+                            const dkvb_run_options *opts)
+{
+    const dkvb_allocator *mem = &f->model->mem;
+    dkvb_class_effect *effects = dkvb__alloc(mem, f->model->classes, sizeof *effects);
+    uint64_t before = 0;
+    struct group kept = {0, 0}, none = {0, 0};
+    dkvb_status rc = effects ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", f->model->classes);
+
+    if (!rc)
+        rc = dkvb__effects_along(f->model, f->rank, &f->held, &found->budget, 1, effects, NULL, opts);
+    for (uint32_t l = 0; !rc && l < f->model->classes; l++)
+        if (f->classes[l] == DKVB_KEEP) {
+            kept.rows += effects[l].rows;
+            kept.right += effects[l].right_after;
+            before += effects[l].right_before;
+        }
+    if (!rc) {
+        found->retain_before = accuracy(&(struct group){kept.rows, before});
+        found->retain_after = accuracy(&kept);
+        found->met = excess(&none, &kept, before, o) == 0.0;
+    }
+    dkvb__free(mem, effects);
+    return rc;
 }
 
 dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
@@ -464,9 +501,20 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
     most = largest_rank(&f);
     /* A budget that is enough is mostly a small part of all pairs, and to follow a row costs as many sweeps over the
      * classes as it has changes: so rows are followed a little way first, and further where that was not enough. */
-    for (size_t round = 0; !rc && !found.met && round < ROUNDS; round++) {
+    for (size_t round = 0; !rc && round < ROUNDS;) {
+        bool reached;
+
         f.limit = most >> FURTHER * (ROUNDS - 1 - round);
         rc = search_to_limit(&f, &run, limits, round, &found);
+        reached = !rc && found.met;
+        if (reached && !f.kept)
+            rc = ask_kept(&f, limits, &found, opts);
+        if (found.met)
+            break;
+        if (!f.kept && (reached || round == ROUNDS - 1))
+            f.kept = true; /* what they lose decides */
+        else
+            round++;
     }
     found.roomy = with_room(&found, most);
     if (!rc)
