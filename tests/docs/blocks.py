@@ -167,6 +167,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the blocks and run none")
     parser.add_argument("pages", type=Path, nargs="+")
     options = parser.parse_args()
+    options.library, options.tool = (path and path.resolve() for path in (options.library, options.tool))
     for page in options.pages:
         page = page.resolve()
         try:
