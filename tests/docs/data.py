@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 folder = Path(sys.argv[1])
-names = ["apple", "pear", "plum"]
+names = ["cat", "dog", "bird"]
 random = np.random.default_rng(7)
 centres = random.normal(size=(3, 16)) * 2
 
