@@ -1,16 +1,16 @@
 /**
- * Version of the library. Programs built against one minor version run with
- * every later one of the same major version (docs/guide.md, *Versions*).
+ * The version of the library. A program that was built against one minor version runs with every later one of the same
+ * major version (docs/abi.md).
  */
 #ifndef DKVB_VERSION_H
 #define DKVB_VERSION_H
 
 #include "export.h"
 
-#define DKVB_VERSION_MAJOR 0
-#define DKVB_VERSION_MINOR 1
+#define DKVB_VERSION_MAJOR 1
+#define DKVB_VERSION_MINOR 0
 #define DKVB_VERSION_PATCH 0
-#define DKVB_VERSION_STRING "0.1.0"
+#define DKVB_VERSION_STRING "1.0.0-rc1"
 /** One number that grows with the version: major * 10000 + minor * 100 + patch. */
 #define DKVB_VERSION_NUMBER (DKVB_VERSION_MAJOR * 10000 + DKVB_VERSION_MINOR * 100 + DKVB_VERSION_PATCH)
 

@@ -1,6 +1,8 @@
-"""Structs and constants: what the C compiler makes of the headers must be what ctypes makes of _ffi.py.
+"""Structs and constants: what the C compiler makes of the headers must be what ctypes makes of _ffi.py, and what
+tests/abi/layout.txt holds: sizes and places of members on a 64-bit machine, and values of constants. Within a major
+version lines of that file are added and never changed (docs/abi.md), except the size of a struct that grows at its end.
 
-    layout.py SOURCE_DIR CC
+    layout.py SOURCE_DIR CC [--write]     --write: make layout.txt anew
 """
 
 import ctypes
@@ -45,7 +47,23 @@ def by_ctypes(ffi, structs, constants):
     return lines + [f"{name} {getattr(ffi, name, None)}" for name in constants]
 
 
-def main(source, cc):
+def compare_stored(stored, lines):
+    """Lines that changed or went away; their number."""
+    now = dict(line.split(" ", 1) for line in lines)
+    differences = 0
+    for line in stored.read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(" ")
+        grown = "." not in name and name in now and name.startswith("dkvb_") and int(now[name]) > int(value)
+        if now.get(name) != value and not grown:
+            print(f"{name}: {now.get(name, 'gone')}, {value} in {stored.name}: the ABI is broken")
+            differences += 1
+    missing = set(now) - {line.split(" ")[0] for line in stored.read_text(encoding="ascii").splitlines()}
+    for name in sorted(missing):
+        print(f"{name}: not in {stored.name}: add it with --write")
+    return differences + len(missing)
+
+
+def main(source, cc, write=None):
     source = Path(source)
     headers = Headers(source / "include")
     ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
@@ -55,6 +73,10 @@ def main(source, cc):
         return 1
     c_lines = by_compiler(cc, source / "include", program(structs, constants))
     python_lines = by_ctypes(ffi, structs, constants)
+    stored = source / "tests/abi/layout.txt"
+    if write == "--write":
+        stored.write_text("\n".join(c_lines) + "\n", encoding="ascii")
+    differences = compare_stored(stored, c_lines) if ctypes.sizeof(ctypes.c_void_p) == 8 else 0
     for line in c_lines:
         if line not in python_lines:
             print(f"C:      {line}")
@@ -62,7 +84,7 @@ def main(source, cc):
         if line not in c_lines:
             print(f"Python: {line}")
     print(f"{len(structs)} structs, {len(constants)} constants, {'equal' if c_lines == python_lines else 'different'}")
-    return c_lines != python_lines
+    return c_lines != python_lines or differences != 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Lists that must agree: exported symbols, headers, docs/symbols.txt and the prototypes of the Python bindings. The same
-of libdkvb-reference, which has a list of its own and is compared as far as it was built.
+"""Lists that must agree: exported symbols, the version script, headers, docs/symbols.txt and the prototypes of the Python
+bindings. The same of libdkvb-reference, which has a list of its own and is compared as far as it was built.
 
     symbols.py SOURCE_DIR NM LIBDKVB.SO [LIBDKVB-REFERENCE.SO]
 """
 
 import ctypes
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,12 @@ def exported(library, nm):
     fields = (line.split() for line in lines.splitlines())
     # Kind A is the name of the version node itself; a symbol is printed as name@@NODE.
     return {name.split("@")[0] for _address, kind, name in fields if kind != "A"}
+
+
+def in_script(script):
+    """The symbols that a version script names, one by one: a pattern would export what no list knows."""
+    text = script.read_text(encoding="ascii")
+    return set(re.findall(r"^ +(\S+);$", text.partition("local:")[0], re.M))
 
 
 def compare(name, found, wanted_name, wanted):
@@ -66,8 +73,9 @@ def compare_prototypes(functions, prototypes, ffi):
     return differences
 
 
-def compare_library(functions, prototypes, ffi, listing, library, nm):
+def compare_library(functions, prototypes, ffi, lists, library, nm):
     """Everything that is said about one library, against its headers; `library` None: it was not built."""
+    listing, script = lists
     listed = listing.read_text(encoding="ascii").splitlines()
     differences = 0
     if listed != sorted(set(listed)):
@@ -77,6 +85,7 @@ def compare_library(functions, prototypes, ffi, listing, library, nm):
     if library:
         differences += compare(Path(library).name, exported(library, nm), "include/dkvb", headers)
     differences += compare(f"docs/{listing.name}", set(listed), "include/dkvb", headers)
+    differences += compare(script.name, in_script(script), "include/dkvb", headers)
     differences += compare("_ffi.py", set(prototypes), "include/dkvb", headers)
     return differences + compare_prototypes(functions, prototypes, ffi)
 
@@ -86,9 +95,10 @@ def main(source, nm, library, reference=None):
     ffi = bindings_ffi.load(source / "bindings/python/dkvb/_ffi.py")
     headers = Headers(source / "include")
     functions, beside = headers.functions(), headers.functions(reference=True)
-    differences = compare_library(functions, ffi.PROTOTYPES, ffi, source / "docs/symbols.txt", library, nm)
-    differences += compare_library(beside, ffi.REFERENCE_PROTOTYPES, ffi, source / "docs/symbols-reference.txt",
-                                   reference, nm)
+    lists = source / "docs/symbols.txt", source / "lib/libdkvb.map"
+    lists_beside = source / "docs/symbols-reference.txt", source / "lib/reference/libdkvb-reference.map"
+    differences = compare_library(functions, ffi.PROTOTYPES, ffi, lists, library, nm)
+    differences += compare_library(beside, ffi.REFERENCE_PROTOTYPES, ffi, lists_beside, reference, nm)
     print(f"{len(functions)} functions, {len(beside)} of the reference, {differences} differences")
     return differences != 0
 

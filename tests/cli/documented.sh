@@ -53,5 +53,5 @@ for command in commands:
         assert len(line) <= 120, line
     synopsis = re.search(r"^usage: (.*)$", text, re.M).group(1)
     assert synopsis.startswith(f"dkvb {command} "), synopsis
-assert re.fullmatch(r"dkvb \d+\.\d+\.\d+\n", run("--version"))
+assert re.fullmatch(r"dkvb \d+\.\d+\.\d+(-rc\d+)?\n", run("--version"))
 END

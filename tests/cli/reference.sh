@@ -31,14 +31,14 @@ if [ -n "${DKVB_REFERENCE:-}" ]; then
         [ ! -e "$library" ] || cp "$library" alone
     done
     # A file of this name that is no library stands in its place, whatever the tool's own path leads to.
-    echo "no library" >alone/libdkvb-reference.so.0
+    echo "no library" >alone/libdkvb-reference.so.1
 else
     lone=$dkvb
 fi
 # A tool with a sanitizer has an RPATH, which goes before all that the environment says: it cannot be misled.
 if ! readelf -d "$dkvb" 2>/dev/null | grep -q '(RPATH)'; then
     # shellcheck disable=SC2086
-    refused 1 '--reference needs libdkvb-reference.so.0, which is not here' $lone eval m.dkvb $test $heads
+    refused 1 '--reference needs libdkvb-reference.so.1, which is not here' $lone eval m.dkvb $test $heads
     grep -q 'it is built and installed with libdkvb where OpenBLAS is found (Debian: libopenblas-dev)' refused.err ||
         fail "no way on in: $(cat refused.err)"
 fi

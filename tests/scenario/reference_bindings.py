@@ -162,7 +162,7 @@ class Missing(unittest.TestCase):
                    "except ImportError as error:\n    print(error)\n")
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
                               env={**os.environ, "DKVB_REFERENCE_LIBRARY": "/nowhere/libdkvb-reference.so"})
-        self.assertIn("cannot load libdkvb-reference.so.0", done.stdout)
+        self.assertIn("cannot load libdkvb-reference.so.1", done.stdout)
         self.assertIn("/nowhere/libdkvb-reference.so", done.stdout)
         self.assertIn("Debian: libopenblas-dev", done.stdout)
 

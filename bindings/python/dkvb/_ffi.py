@@ -6,7 +6,7 @@ Nothing is loaded here, so that tests/abi can compare this file with the headers
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int32,
                     c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
 
-ABI_MAJOR = 0
+ABI_MAJOR = 1
 
 # status.h
 DKVB_OK = 0

@@ -7,7 +7,7 @@ from ._library import lib
 
 
 def version():
-    """Version of the loaded library, such as "0.1.0"."""
+    """Version of the loaded library, such as "1.0.0"."""
     return lib.dkvb_version_string().decode("ascii")
 
 
