@@ -60,6 +60,8 @@ dkvb_status dkvb__check_finite(const struct dkvb__run *run, const float *x, size
     dkvb_status rc;
     size_t bad;
 
+    if (n > 0 && !x)
+        return dkvb__fail(DKVB_EINVAL, "%s: %zu rows are announced, and the pointer to them is NULL", what, n);
     atomic_init(&s.bad, n);
     rc = dkvb__parallel_rows(run, n, CHUNK, scan_chunk, &s);
     bad = atomic_load(&s.bad);

@@ -86,10 +86,13 @@ class Session:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
         self.names = {"__name__": "__main__"}
+        programs = folder / ".programs"  # `python3` in a block is the one that has the packages
+        programs.mkdir()
+        (programs / "python3").symlink_to(sys.executable)
         self.environment = dict(os.environ, OMP_WAIT_POLICY="passive", DKVB_LIBRARY=str(options.library),
                                 PYTHONPATH=str(ROOT / "bindings" / "python"), PYTHONDONTWRITEBYTECODE="1",
                                 LD_LIBRARY_PATH=str(options.library.parent), MPLBACKEND="Agg", HOME=str(folder),
-                                PATH=f"{options.tool.parent}:{os.environ['PATH']}", DKVB_DATA=str(options.data))
+                                PATH=f"{programs}:{options.tool.parent}:{os.environ['PATH']}", DKVB_DATA=str(options.data))
 
     def call(self, command, **keywords):
         done = subprocess.run(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
@@ -121,14 +124,15 @@ class Session:
 
     def compile(self, block, compiler, ending, flags):
         text = block.text
-        if "frame" in block.directives:
+        if "frame" in block.directives:  # of which a fragment uses a part, without looking at results
+            flags = [*flags, "-Wno-unused", "-Wno-unused-result"]
             frame = (FRAMES / block.directives["frame"]).read_text()
             text = frame.replace("@BLOCK@", f'#line {block.line} "page"\n{text}')
         source, program = self.folder / f"block.{ending}", self.folder / "block"
         source.write_text(text)
         runs = re.search(r"^int main\(", text, re.M)
         library = [str(program), str(self.options.library), "-lm"] if runs else [str(program) + ".o"]
-        self.call([compiler, *flags, "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", *([] if runs else ["-c"]),
+        self.call([compiler, "-Wall", "-Wextra", "-Werror", *flags, f"-I{ROOT / 'include'}", *([] if runs else ["-c"]),
                    str(source), "-o", *library])
         if runs:
             given = re.search(r"/\* program (.*?): ", text)
