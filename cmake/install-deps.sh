@@ -72,6 +72,8 @@ look_for_ci() {
   ! has apt-get || needs "PyTorch, scikit-learn and Pillow for Python" /usr/bin/python3 -c 'import torch, sklearn, scipy, PIL'
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
   ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
+  # Readers of man pages, shells with completion, and the comparison of ABIs: tests skip what is not here.
+  ! has apt-get || needs "mandoc, groff, zsh, fish and abidiff" eval 'has mandoc && has groff && has zsh && has fish && has abidiff'
 }
 
 runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
@@ -145,6 +147,7 @@ if wants_tests; then
 fi
 if wants_ci; then
   debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-scipy python3-pil clang-format cppcheck"
+  debian="$debian mandoc groff-base zsh fish abigail-tools"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"

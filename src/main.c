@@ -6,16 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/output.h"
 #include "io/codes.h"
+#include "io/output.h"
+#include "io/pages.h"
 #include "io/progress.h"
 #include "tool.h"
 
-static const struct command {
-    const char *name;
-    tool_command *run;
-    const char *summary;
-} commands[] = {
+static const struct pages_command commands[] = {
     {"train", cmd_train, "place keys and fit the values to labelled features"},
     {"eval", cmd_eval, "measure accuracy and loss on labelled features"},
     {"predict", cmd_predict, "classify features"},
@@ -45,7 +42,8 @@ static void print_commands(FILE *to)
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs("  help       explain a command: dkvb help COMMAND\n\n"
-          "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted. 'dkvb --version' says which this is.\n",
+          "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted; 'dkvb help exit-codes' explains them.\n"
+          "'dkvb --version' says which this is.\n",
           to);
 }
 
@@ -59,6 +57,35 @@ static int run_command(const char *name, int argc, char **argv)
     return EXIT_USAGE;
 }
 
+static int print_exit_codes(void)
+{
+    for (const struct tool_exit_code *e = tool_exit_codes; e->name; e++)
+        printf("%3d  %s\n", e->code, e->meaning);
+    return EXIT_SUCCESS;
+}
+
+/* `dkvb help --man [COMMAND]`: what packages install as dkvb.1 and dkvb-COMMAND.1. */
+static int print_man(int argc, char **argv)
+{
+    if (argc < 3)
+        return pages_man(commands, COMMANDS);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, argv[2]) == 0)
+            return pages_man_of(&commands[i]);
+    return run_command(argv[2], 0, NULL); /* says that it is unknown */
+}
+
+static int print_completion(int argc, char **argv)
+{
+    int code = EXIT_USAGE;
+
+    if (argc != 3 || !pages_completion(argv[2], commands, COMMANDS, &code)) {
+        tool_misused("--completion: bash, zsh or fish must follow");
+        fputs("usage: dkvb help --completion bash|zsh|fish\n", stderr);
+    }
+    return code;
+}
+
 static int help(int argc, char **argv)
 {
     char option[] = "--help";
@@ -68,6 +95,12 @@ static int help(int argc, char **argv)
         print_commands(stdout);
         return EXIT_SUCCESS;
     }
+    if (strcmp(argv[1], "exit-codes") == 0)
+        return print_exit_codes();
+    if (strcmp(argv[1], "--man") == 0)
+        return print_man(argc, argv);
+    if (strcmp(argv[1], "--completion") == 0)
+        return print_completion(argc, argv);
     words[0] = argv[1];
     return run_command(argv[1], 2, words);
 }

@@ -6,6 +6,17 @@
 
 #include "io/progress.h"
 
+const struct tool_exit_code tool_exit_codes[] = {
+    {EXIT_SUCCESS, "EXIT_SUCCESS", "The command is done."},
+    {EXIT_FAILURE, "EXIT_FAILURE",
+     "The command failed. One line on standard error says what was found and what was expected."},
+    {EXIT_USAGE, "EXIT_USAGE",
+     "The command line is wrong: an unknown option, a missing value, options that exclude each other. Nothing was "
+     "read."},
+    {EXIT_INTERRUPTED, "EXIT_INTERRUPTED", "SIGINT or SIGTERM interrupted the command. Files are as they were."},
+    {0, NULL, NULL},
+};
+
 /* File names may hold anything; a message stays one line and does not steer the terminal. */
 static void say(const char *format, va_list arguments)
 {

@@ -12,6 +12,14 @@ enum {
     EXIT_INTERRUPTED = 130 /* 128 + SIGINT, as shells report it */
 };
 
+/* Every exit code, as help and man pages list them. Ended by a NULL name. */
+struct tool_exit_code {
+    int code;
+    const char *name, *meaning;
+};
+
+extern const struct tool_exit_code tool_exit_codes[];
+
 #if defined(__GNUC__)
 #define TOOL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else

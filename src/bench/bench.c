@@ -460,9 +460,13 @@ static void set_defaults(void *values)
     args->repeats = 3;
 }
 
+static const char *const words[] = {"search", "train", "forget", NULL};
+
 static const struct args_command command = {
     .name = "bench",
     .synopsis = "search|train|forget [options]",
+    .example = "dkvb bench search --rows 1000 --repeats 3",
+    .words = words,
     .about = "Time one part of the work: search of rows, beside the projection that is a part of it; one epoch of "
              "training on\n"
              "stored codes; or forgetting by activations (count, choose, mask) from stored codes, beside the search "

@@ -36,7 +36,7 @@ static const struct args_option options[] = {
     {"test-labels", ARGS_TEXT, AT(test_labels), "TY", .help = "their labels", .required = true},
     {"codes", ARGS_TEXT, AT(codes), "CODES",
      .help = "of 'train --codes-out', from before: how the model was trained, and on which of X"},
-    {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the forgotten rows: all of these classes"},
+    {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the forgotten rows: all of these classes", .word = true},
     {"rows", ARGS_TEXT, AT(rows), "IDS.npy",
      .help = "or the rows of X with these numbers; without both, what the journal names"},
     {"before", ARGS_TEXT, AT(before), "MODEL0", .help = "the model before it forgot, on the same keys"},
@@ -80,6 +80,8 @@ static void set_defaults(void *values)
 static const struct args_command command = {
     .name = "audit",
     .synopsis = "MODEL --features X --labels Y --test-features TX --test-labels TY [--class C | --rows IDS] [options]",
+    .example = "dkvb audit m.dkvb --features x.npy --labels y.npy --test-features test_x.npy "
+               "--test-labels test_y.npy",
     .about = "Attack a model that has forgotten rows, and models trained again without them, in the same ways. Each\n"
              "figure stands beside the retrained one: above it something is remembered, below it more was lost than\n"
              "the rows. Nothing is written.",

@@ -37,6 +37,7 @@ static const struct args_option options[] = {
 static const struct args_command undo_command = {
     .name = "undo",
     .synopsis = "MODEL [ENTRY] [-o OUT] [--json]",
+    .example = "dkvb undo m.dkvb",
     .about = "Take back a forgetting: the entry of this number in 'dkvb masks', or the latest that is active.\n"
              "Undoing the latest restores every score bit for bit. Values trained since stay trained.",
     .options = options + 1,
@@ -48,6 +49,7 @@ static const struct args_command undo_command = {
 static const struct args_command purge_command = {
     .name = "purge",
     .synopsis = "MODEL [-o OUT] [--drop-name] [--json]",
+    .example = "dkvb purge m.dkvb",
     .about = "Make every active forgetting permanent: masked keys, their values and the journal's lists of them are\n"
              "overwritten. Answers do not change. Cannot be undone. Other copies of the model keep what they have.",
     .options = options,
@@ -59,6 +61,7 @@ static const struct args_command purge_command = {
 static const struct args_command rename_command = {
     .name = "rename",
     .synopsis = "MODEL CLASS [NAME] [-o OUT] [--json]",
+    .example = "dkvb rename m.dkvb bird animal",
     .about =
         "Give a class another name, or none where NAME is missing: the name of a class is personal where a class is\n"
         "a person. CLASS is a name or an index. Names stand in the list of classes only; other copies keep theirs.",

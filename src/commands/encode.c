@@ -55,6 +55,7 @@ static void set_defaults(void *values)
 static const struct args_command command = {
     .name = "encode",
     .synopsis = "--input PATH -o X.npy [--encoder ENCODER --weights FILE] [--labels-out Y.npy] [options]",
+    .example = "dkvb encode --input photos -o x.npy --labels-out y.npy --class-names-out names.txt",
     .about = "Turn pictures into rows of features for the other commands. Interrupted, it keeps what it has in\n"
              "X.npy.part, and the same command goes on from there.",
     .options = options,

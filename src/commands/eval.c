@@ -30,7 +30,7 @@ static const struct args_option options[] = {
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
      .help = "codes of X from before the mask: only where it hit them is searched again"},
     {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
-     .help = "classes, by index or name, to tell from the rest"},
+     .help = "classes, by index or name, to tell from the rest", .word = true},
     {"reference", ARGS_FLAG, AT(reference),
      .help = "linear heads beside it, on all training rows and without those of --forget-class"},
     {"train-features", ARGS_TEXT, AT(train_features), "TX", .help = "training rows, for --reference"},
@@ -41,6 +41,7 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "eval",
     .synopsis = "MODEL (--features X --labels Y | --images PATH) [options]",
+    .example = "dkvb eval m.dkvb --features test_x.npy --labels test_y.npy",
     .about =
         "Measure a model on labelled rows or pictures: accuracy and cross-entropy (nats), together and for each class.",
     .options = options,

@@ -30,6 +30,7 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "export",
     .synopsis = "MODEL --dir DIR [--json]",
+    .example = "dkvb export m.dkvb --dir arrays",
     .about = "Write a model as .npy arrays: center [m], whitening [m][m] if rows are whitened, scales [C], values "
              "[C][K][L]\n"
              "(float32); signs [rounds][size], keys [C][K][d] (int8); order [C][d] (uint32); mask [C][K] (uint8, 1 = "

@@ -20,7 +20,7 @@ static const char *const methods[] = {"auto", "activations", "contrast", "exampl
 
 static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT", .help = "where to save; MODEL itself if not given", .letter = 'o'},
-    {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name"},
+    {"class", ARGS_TEXT, AT(classes), "C[,C...]", .help = "the classes to forget, by index or name", .word = true},
     {"rows", ARGS_TEXT, AT(rows), "IDS", .help = "the rows of a codes file to forget: ids, or a text of names"},
     {"requests", ARGS_TEXT, AT(requests), "FILE",
      .help = "many requests as one plan, each a line: class C[,...], ids N[,...] or rows NAME[,...]"},
@@ -58,9 +58,9 @@ static const struct args_option options[] = {
      .help = "exact: the codes file without the rows; with -o wanted, else CODES itself"},
     {"seed", ARGS_U64, AT(seed), "N", .help = "examples: of the draw", .shows_default = true},
     {"mask", ARGS_TEXT, AT(mask), "FILE", .help = "mask the pairs of this mask file, whoever they serve"},
-    {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "why, for the journal; stays there for good"},
+    {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "why, for the journal; stays there for good", .word = true},
     {"salt", ARGS_TEXT, AT(salt), "HEX",
-     .help = "64 digits that hide which rows and pairs; without it: from the system's random source"},
+     .help = "64 digits that hide which rows and pairs; without it: from the system's random source", .word = true},
     {"mask-out", ARGS_TEXT, AT(mask_out), "FILE", .help = "also save the pairs of this request as a mask file"},
     ARGS_THREADS_JSON(AT),
 };
@@ -78,6 +78,7 @@ static void set_defaults(void *values)
 static const struct args_command command = {
     .name = "forget",
     .synopsis = "MODEL [-o OUT] (--class C | --rows IDS --codes CODES | --requests FILE | --features F | ...)",
+    .example = "dkvb forget m.dkvb --class bird --codes m.codes --reason \"request 17\"",
     .about = "Forget classes or rows. 'suppress' masks (codebook, key) pairs: rows select other keys "
              "from\n"
              "then on, while the values of the pairs stay in the model, and what the rows taught other values stays in "
@@ -105,6 +106,7 @@ static const struct args_option apply_options[] = {
 static const struct args_command apply_command = {
     .name = "apply",
     .synopsis = "PLAN [MODEL] [--codes CODES] [-o OUT] [--dry-run] [--json]",
+    .example = "dkvb apply request17.plan m.dkvb",
     .about =
         "Do what a plan of 'dkvb forget --plan-out' says. A model whose journal or values are not those that were\n"
         "planned on is refused. Without MODEL, and with --dry-run, the plan is shown and nothing is changed.",

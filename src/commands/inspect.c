@@ -24,6 +24,7 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "inspect",
     .synopsis = "MODEL [--json]",
+    .example = "dkvb inspect m.dkvb",
     .about = "Describe a model: shapes, versions, classes, masked pairs, journal.",
     .options = options,
     .size = sizeof(struct inspect_args),

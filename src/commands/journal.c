@@ -21,7 +21,8 @@ struct journal_args {
 #define AT(member) offsetof(struct journal_args, member)
 
 static const struct args_option options[] = {
-    {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?"}, /* verify */
+    {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?",
+     .word = true}, /* verify */
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
 };
@@ -29,6 +30,7 @@ static const struct args_option options[] = {
 static const struct args_command masks_command = {
     .name = "masks",
     .synopsis = "MODEL [--json]",
+    .example = "dkvb masks m.dkvb",
     .about = "List the journal of a model: what was forgotten, when, why, and what became of it. 'dkvb mask export'\n"
              "writes the pairs of an entry, or of all of them, as a file.",
     .options = options + 1,
@@ -40,6 +42,7 @@ static const struct args_command masks_command = {
 static const struct args_command verify_command = {
     .name = "verify",
     .synopsis = "MODEL [--head HEX] [--json]",
+    .example = "dkvb verify m.dkvb",
     .about =
         "Check a model file: the checksum of every section, every float, the journal against the mask, and its chain\n"
         "of hashes. The head it prints, kept elsewhere, tells later whether the journal has only grown.",

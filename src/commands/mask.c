@@ -40,16 +40,21 @@ static const struct args_option options[] = {
     {"output", ARGS_TEXT, AT(output), "OUT",
      .help = "the mask file to write; import: the model, MODEL itself if not given", .letter = 'o'},
     {"entry", ARGS_U64, AT(entry), "N", .help = "export: the pairs that entry N asked for", .least = 1},
-    {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "import: why, for the journal; stays there for good"},
+    {"reason", ARGS_TEXT, AT(reason), "TEXT", .help = "import: why, for the journal; stays there for good",
+     .word = true},
     {"salt", ARGS_TEXT, AT(salt), "HEX",
-     .help = "import: 64 digits that hide which pairs; without it: from the system's random source"},
+     .help = "import: 64 digits that hide which pairs; without it: from the system's random source", .word = true},
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
 };
 
+static const char *const words[] = {"export", "import", "union", "intersection", "difference", "info", NULL};
+
 static const struct args_command command = {
     .name = "mask",
     .synopsis = "export|import|union|intersection|difference|info ... [options]",
+    .example = "dkvb mask export m.dkvb -o m.mask",
+    .words = words,
     .about = "Masks as files. Models that share codebooks take each other's masks, others refuse them.\n\n"
              "  export MODEL -o FILE                the mask in force, purged pairs too, or what --entry N asked for\n"
              "  import MODEL FILE                   suppress its pairs, written in the journal: 'dkvb forget --mask'\n"

@@ -34,6 +34,7 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "predict",
     .synopsis = "MODEL --features X|--images PATH [-o OUT.npy] [options]",
+    .example = "dkvb predict m.dkvb --features test_x.npy --top 3",
     .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.",
     .options = options,
     .size = sizeof(struct predict_args),

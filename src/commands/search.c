@@ -33,6 +33,7 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "search",
     .synopsis = "MODEL --features X -o CODES.npy [options]",
+    .example = "dkvb search m.dkvb --features test_x.npy -o codes.npy",
     .about = "Write the codes of rows: in every codebook the nearest keys that are not masked.",
     .options = options,
     .size = sizeof(struct search_args),

@@ -35,6 +35,7 @@ static const struct args_option options[] = {
 static const struct args_command command = {
     .name = "separation",
     .synopsis = "MODEL (--features X | --codes CODES) [--labels Y] [options]",
+    .example = "dkvb separation m.dkvb --codes m.codes",
     .about =
         "Tell how far the codes of classes lie apart: for each class how many pairs its rows select, how many no\n"
         "other class selects, which class is nearest by weighted Jaccard overlap, and the silhouette of its rows.\n"

@@ -58,7 +58,7 @@ static const struct args_option options[] = {
      .help = "keep in the model how often each class selects each pair, to forget by name alone"},
     {"preset", ARGS_CHOICE, AT(preset), "none|paper|small",
      .help = "the paper: 256 codebooks of 4096 keys, one selected; small: at most 8 MB", .choices = presets},
-    {"size", ARGS_TEXT, AT(size), "BYTES", .help = "a model of at most so many bytes, as 500K, 8M or 1G"},
+    {"size", ARGS_TEXT, AT(size), "BYTES", .help = "a model of at most so many bytes, as 500K, 8M or 1G", .word = true},
     {"tune", ARGS_FLAG, AT(tune), .help = "try a list of settings on rows held out, and keep the best"},
     {"tune-seconds", ARGS_REAL, AT(tune_seconds), "S", .help = "with --tune: begin no trial after so long",
      .positive = true, .shows_default = true},
@@ -131,6 +131,7 @@ static void set_defaults(void *values)
 const struct args_command train_command = {
     .name = "train",
     .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH -o MODEL [options]",
+    .example = "dkvb train --features x.npy --labels y.npy --class-names names.txt -o m.dkvb --codes-out m.codes",
     .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
              "Settings that are not given follow from the data. There are as many classes as the largest label says,\n"
              "or as there are names.",

@@ -226,46 +226,54 @@ static int check_complete(const struct args_command *command, const void *values
     return EXIT_SUCCESS;
 }
 
-static void print_default(const struct args_option *option, const void *values)
+void args_default(const struct args_option *option, const void *values, char *text, size_t size)
 {
     const void *at = (const char *)values + option->at;
 
+    text[0] = '\0';
     if (!option->shows_default)
         return;
     if (option->kind == ARGS_U32)
-        printf(" (default %" PRIu32 ")", *(const uint32_t *)at);
+        snprintf(text, size, " (default %" PRIu32 ")", *(const uint32_t *)at);
     else if (option->kind == ARGS_U64)
-        printf(" (default %" PRIu64 ")", *(const uint64_t *)at);
+        snprintf(text, size, " (default %" PRIu64 ")", *(const uint64_t *)at);
     else if (option->kind == ARGS_REAL)
-        printf(" (default %g)", *(const double *)at);
+        snprintf(text, size, " (default %g)", *(const double *)at);
     else if (option->kind == ARGS_CHOICE)
-        printf(" (default %s)", option->choices[*(const uint32_t *)at]);
+        snprintf(text, size, " (default %s)", option->choices[*(const uint32_t *)at]);
 }
 
 static void print_option(const struct args_option *option, const void *values)
 {
-    char left[64], letter[8] = "";
+    char left[64], letter[8] = "", shown[64];
 
+    args_default(option, values, shown, sizeof shown);
     if (option->letter)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
              option->value ? option->value : "");
     if (strlen(left) > 31) /* what it takes is a line of its own */
-        printf("  %s\n  %-31s %s", left, "", option->help);
+        printf("  %s\n  %-31s %s%s\n", left, "", option->help, shown);
     else
-        printf("  %-31s %s", left, option->help);
-    print_default(option, values);
-    putchar('\n');
+        printf("  %-31s %s%s\n", left, option->help, shown);
 }
 
-/* `values` holds the defaults. */
 static void print_help(const struct args_command *command, const void *values)
 {
+    if (command->example)
+        printf("example: %s\n\n", command->example);
     print_usage(stdout, command);
     printf("\n%s\n\noptions:\n", command->about);
     for (size_t i = 0; command->options[i].name; i++)
         print_option(&command->options[i], values);
     printf("  %-31s %s\n", "-h, --help", "print this and exit");
+}
+
+static args_help_fn *help = print_help;
+
+void args_help_by(args_help_fn *print)
+{
+    help = print;
 }
 
 static void set_defaults(const struct args_command *command, void *values)
@@ -287,7 +295,7 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
     while (*code == EXIT_SUCCESS && (found = getopt_long(argc, argv, g.letters, g.longs, NULL)) != -1) {
         if (found == 'h') {
             set_defaults(command, values);
-            print_help(command, values);
+            help(command, values);
             return false;
         }
         if (found == ':' || found == '?')

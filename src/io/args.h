@@ -34,6 +34,7 @@ struct args_option {
     char letter;                /* short form, or 0 */
     bool required;
     bool shows_default; /* help prints the value that args_command.defaults sets */
+    bool word;          /* of TEXT: the value names no file, so that a shell offers none */
 };
 
 /* The last lines of the table of a command that works on rows. */
@@ -53,12 +54,23 @@ struct args {
 struct args_command {
     const char *name;
     const char *synopsis;              /* what follows the name in the usage line */
+    const char *example;               /* a command that works, the first line of help; run by a test */
+    const char *const *words;          /* what the first operand may be, ended by NULL; NULL: operands are files */
     const char *about;                 /* a sentence or two for help; lines broken by hand */
     const struct args_option *options; /* ended by a NULL name */
     size_t size;                       /* of the command's struct */
     void (*defaults)(void *values);    /* or NULL: all zero */
     int least_operands, most_operands;
 };
+
+/* Prints what --help asks for; `values` holds the defaults. */
+typedef void args_help_fn(const struct args_command *command, const void *values);
+
+/* Let --help call `print` from now on, so that man pages and completions come from the same tables. */
+void args_help_by(args_help_fn *print);
+
+/* " (default 16)", or an empty text where help shows no default. */
+void args_default(const struct args_option *option, const void *values, char *text, size_t size);
 
 /* Read the command line into `values`, the command's struct. True to go on; else *code is the exit code: help was
  * printed, or what is wrong has been said. */
