@@ -1,19 +1,28 @@
 #!/bin/sh
 # The whole story on real data: train on all 60,000 images of Fashion-MNIST, look at the accuracy, forget a class by a
-# mask and by training again without its rows, take the mask back, or make it permanent. On a fresh Debian 12 machine it installs what is missing first.
+# mask and by training again without its rows, take the mask back, or make it permanent. On a fresh Debian 12 machine the
+# script installs what is missing first, and builds the tool.
 #   examples/quickstart.sh [SEED]
+#   DKVB=dkvb quickstart.sh [SEED]     with a tool that is installed: nothing is built
 set -eu
 
-cd "$(dirname "$0")/.."
 seed=${1:-0}
 data=/usr/share/datasets/fashion-mnist
-build=build/quickstart
-work=$build/story
 class=0 # T-shirt/top
 
-cmake/install-deps.sh
-rm -rf $work
-mkdir -p $work
+if [ -n "${DKVB:-}" ]; then
+  dkvb=$DKVB
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+else
+  cd "$(dirname "$0")/.."
+  build=build/quickstart
+  work=$build/story
+  dkvb=$build/src/dkvb
+  cmake/install-deps.sh
+  rm -rf $work
+  mkdir -p $work
+fi
 if [ ! -f $data/train-images-idx3-ubyte.gz ]; then
   as_root=
   [ "$(id -u)" = 0 ] || as_root=sudo
@@ -23,16 +32,17 @@ if [ ! -f $data/train-images-idx3-ubyte.gz ]; then
     exit 1
   fi
 fi
-if command -v ninja >/dev/null; then
-  export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
+if [ -z "${DKVB:-}" ]; then
+  if command -v ninja >/dev/null; then
+    export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
+  fi
+  echo "Building in $build"
+  if ! { cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF &&
+    cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)"; } >$build/log 2>&1; then
+    cat $build/log >&2
+    exit 1
+  fi
 fi
-echo "Building in $build"
-if ! { cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DDKVB_EXAMPLES=OFF &&
-  cmake --build $build -j "$(getconf _NPROCESSORS_ONLN)"; } >$build/log 2>&1; then
-  cat $build/log >&2
-  exit 1
-fi
-dkvb=$build/src/dkvb
 
 now() { date +%s.%N; }
 times=

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install a built tree, then build and run small programs against it in each of the ways a user has: find_package,
-# add_subdirectory, pkg-config with the shared and with the static library.
+# Install a built tree, then build and run small programs against it in each of the ways a user has: find_package from C,
+# from C++ and from both, add_subdirectory, pkg-config with the shared and with the static library, Meson, plain cc.
 #
 #   consumer.sh SOURCE_DIR BUILD_DIR WORK_DIR
 set -eu
@@ -61,6 +61,14 @@ pc() { # the file finds its prefix from where it lies
 }
 
 cmake_consumer find_package -DCMAKE_PREFIX_PATH="$work/prefix"
+cmake_consumer find_package_c -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LANGUAGES=C
+cmake_consumer find_package_cxx -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LANGUAGES=CXX
+# One variable makes the same target the static library: the program runs where the shared one is not.
+cmake_consumer static_package -DCMAKE_PREFIX_PATH="$work/prefix" -Ddkvb_STATIC=ON
+if readelf -d "$work/static_package/consumer_c" | grep NEEDED | grep -q 'libdkvb\.so'; then
+  echo "dkvb_STATIC=ON links the shared library"
+  exit 1
+fi
 cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached DKVB_OPENMP)" \
   -DDKVB_REFERENCE="$(cached DKVB_REFERENCE)"
 
@@ -69,6 +77,31 @@ cmake_consumer add_subdirectory -DDKVB_SOURCE="$source" -DDKVB_OPENMP="$(cached 
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
 "$work/shared"
 echo "pkg-config, shared: fine"
+
+"$CC" -std=c11 "$consumer/main.c" -I"$work/prefix/include" -L"$libdir" -ldkvb -o "$work/plain"
+"$work/plain"
+echo "plain cc: fine"
+
+if command -v meson >/dev/null; then
+  PKG_CONFIG_PATH=$libdir/pkgconfig meson setup "$work/meson" "$consumer" >"$work/meson.log" 2>&1 &&
+    meson test -C "$work/meson" >>"$work/meson.log" 2>&1 || { cat "$work/meson.log"; exit 1; }
+  echo "Meson: fine"
+else
+  echo "Meson: not installed, not tried"
+fi
+
+# A tree that was moved after it was installed still works.
+mv "$work/prefix" "$work/moved"
+# shellcheck disable=SC2046
+"$CC" -std=c11 "$consumer/main.c" $(PKG_CONFIG_PATH=$(echo "$libdir" | sed "s,$work/prefix,$work/moved,")/pkgconfig \
+  pkg-config --cflags --libs libdkvb) -o "$work/from_moved"
+mv "$work/moved" "$work/prefix"
+echo "pkg-config, moved tree: fine"
+
+# Staged into a folder by DESTDIR, with the prefix that the packages have.
+DESTDIR=$work/stage cmake --install "$build" --prefix /usr >"$work/stage.log"
+[ -e "$work/stage/usr/include/dkvb/dkvb.h" ] || { echo "DESTDIR: no header in the stage"; exit 1; }
+echo "DESTDIR: fine"
 
 # Linear heads alone; and the installed tool finds their library from its own place, which libdkvb and it do not need.
 needs_blas() {
@@ -114,6 +147,15 @@ echo "the program of the README: fine"
 # shellcheck disable=SC2046
 "$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs --static | sed 's/-ldkvb/-l:libdkvb.a/') -o "$work/static"
 env -u LD_LIBRARY_PATH "$work/static"
+# The whole program static, by one flag.
+# shellcheck disable=SC2046
+if "$CC" -std=c11 "$consumer/main.c" -static $(pc --cflags --libs --static) -o "$work/all_static" 2>"$work/all_static.log"
+then
+  env -u LD_LIBRARY_PATH "$work/all_static"
+else
+  cat "$work/all_static.log"
+  exit 1
+fi
 echo "pkg-config, static: fine"
 
 # Without the shared library, plain --libs brings all that a program needs. Configured only: the library is there.
@@ -156,7 +198,7 @@ if [ "$(cached CMAKE_INSTALL_DATAROOTDIR)$(cached CMAKE_INSTALL_DOCDIR)" = share
   done
 fi
 
-packages=$libdir/python3/dist-packages
+packages=$work/prefix/$(cached DKVB_PYTHON_DIR)
 for python in /usr/bin/python3 python3; do
   if [ -d "$packages/dkvb" ] && "$python" -c 'import numpy' 2>/dev/null; then
     env -u LD_LIBRARY_PATH -u DKVB_LIBRARY PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$packages" "$python" -c 'import dkvb'
