@@ -69,7 +69,8 @@ look_for_ci() {
   needs "clang's sanitizers" builds clang c 'int main(void) { return 0; }' -fsanitize=address,undefined
   needs "clang's ThreadSanitizer" builds clang c 'int main(void) { return 0; }' -fsanitize=thread
   # Large, and one test is all that looks at them, and is skipped without: where CI runs, not on every system there is.
-  ! has apt-get || needs "PyTorch, scikit-learn and Pillow for Python" /usr/bin/python3 -c 'import torch, sklearn, scipy, PIL'
+  ! has apt-get || needs "PyTorch, scikit-learn, pandas and Pillow for Python" \
+    /usr/bin/python3 -c 'import torch, sklearn, scipy, pandas, PIL'
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
   ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
   # Readers of man pages, shells with completion, and the comparison of ABIs: tests skip what is not here.
@@ -146,7 +147,7 @@ if wants_tests; then
   arch="$arch cmocka python python-numpy python-pillow"
 fi
 if wants_ci; then
-  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-scipy python3-pil clang-format cppcheck"
+  debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-pandas python3-scipy python3-pil clang-format cppcheck"
   debian="$debian mandoc groff-base zsh fish abigail-tools"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"

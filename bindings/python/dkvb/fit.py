@@ -158,7 +158,7 @@ def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_c
     `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
     are those of Model.train(), of which epochs, batch and rate follow from the rows. Returns a FitReport.
     """
-    rows, kept = _rows(x, labels, ids, None)
+    rows, kept = _rows(x, labels, ids, model.info.classes)  # of which these rows need not have every one
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
     chosen.train.relearn = bool(relearn)
