@@ -81,6 +81,17 @@ class Answers(unittest.TestCase):
         x, y = blobs(centers=2)
         self.assertEqual(small().fit(x, (y * 2 - 1).astype(object)).classes_.tolist(), [-1, 1])
         self.assertEqual(small().fit(x, y.astype(bool).astype(object)).classes_.tolist(), [False, True])
+        mixed = y.astype(object)
+        mixed[3] = np.int8(0)
+        self.assertEqual(small().fit(x, mixed).classes_.dtype.kind, "i")
+
+    def test_labels_of_two_kinds_are_refused_by_row(self):
+        x, y = blobs()
+        for other, kind in ((None, "NoneType"), (1, "a whole number"), (True, "a boolean"), (float("nan"), "float")):
+            labels = CAT[y].astype(object)
+            labels[7] = other
+            with self.assertRaisesRegex(ValueError, f"y: row 0 is text and row 7 is {kind}; all labels must be of one kind"):
+                small().fit(x, labels)
 
     def test_several_labels_a_row_are_refused_in_one_sentence(self):
         x, y = blobs(60)

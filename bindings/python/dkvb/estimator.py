@@ -29,6 +29,7 @@ from .plan import Plan
 
 _MOST_COPIES = 16  # whole weights are copies up to this many a row on average; larger ones are scaled
 _SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
+_KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}  # in this order
 _TRAINING = ("epochs", "batch", "learning_rate", "label_smoothing")
 
 
@@ -181,12 +182,10 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         rows, settings = self._rows(X, y, labels, weights, None, True), self._given(_SETTINGS)
         if self.codebooks is not None:
             settings["codebooks"] = self.codebooks
-        x = X[rows.positions]
-        made = fit(x, rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes), keep="codes",
-                   hold_out=self._hold_out, whiten=self.whiten, threads=self._threads, **settings)
-        if made.codeset is None:  # counts stand in for the codes where a class is forgotten
-            codes = made.model.search(x, threads=self._threads)
-            made.model.count_classes(codes, rows.labels, threads=self._threads)
+        # Counts of classes stand in for the codes, so that a class can be forgotten without these.
+        made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
+                   keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
+                   threads=self._threads, **settings)
         # Nothing fails from here on, so a call that fails leaves what was learned before.
         self.model_, self.codeset_, self.fit_report_ = made
         self.classes_, self._model_labels = classes, np.arange(len(classes))
@@ -562,12 +561,12 @@ def _plain_labels(y, what):
         raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a row: "
                          "fit one classifier for each label, as sklearn.multioutput.MultiOutputClassifier does")
     y = column_or_1d(y, warn=True)
-    if y.dtype == object:
-        kinds = {type(one) for one in y}
-        if len(kinds) == 1 and kinds <= {int, bool, np.int64, np.int32, np.bool_}:
-            y = np.array(y.tolist())
-        elif kinds != {str}:
-            y = np.array([str(one) for one in y]) if kinds == {np.str_} else y
+    if y.dtype == object and len(y):
+        kinds = [next((kind for kind, types in _KINDS.items() if isinstance(one, types)), type(one).__name__) for one in y]
+        other = next((row for row, kind in enumerate(kinds) if kind != kinds[0]), None)
+        if other is not None:
+            raise ValueError(f"{what}: row 0 is {kinds[0]} and row {other} is {kinds[other]}; all labels must be of one kind")
+        y = np.array(y.tolist()) if kinds[0] in ("a boolean", "a whole number") else y
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {what} contains NaN or infinity: row {int(np.argmin(np.isfinite(y)))} is "
                          f"{y[np.argmin(np.isfinite(y))]}; labels must be finite")
