@@ -8,11 +8,13 @@ with the bindings, `c` and `cpp` compiled against the headers and linked with th
     <!-- frame: NAME -->         frames/NAME holds what surrounds a fragment of C, with a line `@BLOCK@`
     <!-- fails: TEXT -->         the block ends with an error that contains TEXT
     <!-- not run: REASON -->     the block is not run
+    <!-- needs: MODULE -->       without this Python module the rest of the page is skipped
 
 Blocks of another language (`text`: output, formulas) are not code. Indented blocks are refused, since they carry no
 language. `blocks.py --list PAGE...` prints the blocks and what becomes of each.
 """
 import argparse
+import importlib.util
 import os
 import re
 import subprocess
@@ -25,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = Path(__file__).resolve().parent / "frames"
 RUN = ("sh", "python", "c", "cpp")
-DIRECTIVES = ("setup", "frame", "fails", "not run")
+DIRECTIVES = ("setup", "frame", "fails", "not run", "needs")
 SKIPPED = 77
 
 
@@ -151,6 +153,11 @@ def check(page, options):
         for block in blocks(page):
             if block.language not in RUN or block.reason:
                 continue
+            needed = block.directives.get("needs")
+            if needed and not importlib.util.find_spec(needed):
+                print(f"{page}:{block.line}: skipped from here on: the Python module {needed} is not installed")
+                os.chdir("/")
+                sys.exit(SKIPPED)
             wanted = block.directives.get("fails")
             try:
                 session.run(block)

@@ -67,3 +67,16 @@ __all__ = [
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]
 __version__ = version()
+
+
+def __getattr__(name):
+    """DKVBClassifier, loaded at its first use: `import dkvb` needs no scikit-learn."""
+    if name == "DKVBClassifier":
+        from .estimator import DKVBClassifier
+
+        return DKVBClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), "DKVBClassifier"])

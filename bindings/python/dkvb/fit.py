@@ -105,8 +105,8 @@ class Tuned(NamedTuple):
 
 
 def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, depth=None, keep="auto", whiten="choose",
-        top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, keep_names=False, threads=0,
-        progress=None, report=None, stage=None, outside=None, **settings):
+        top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, keep_names=False, count_classes=False,
+        threads=0, progress=None, report=None, stage=None, outside=None, **settings):
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
     Unless `classes` says how many there are, the largest label does, and a class without rows is refused.
@@ -118,6 +118,7 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
 
     `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
     `ids` are integers, or strings: then the codeset has their hashes, and with `keep_names` the strings too.
+    With `count_classes` the model keeps how often each class selects each pair, as by Model.count_classes().
     `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
     `progress` with what is done of a stage; what they raise cancels. `outside`, an Outside, counts rows that are not of
     the kind that the keys were placed on.
@@ -137,7 +138,7 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
         key_rows = _arrays.floats(key_rows, ("rows", rows.dim), "key_rows")
     opts = _struct.options(_ffi.FitOptions, values_dtype=_values_dtype(values_dtype),
                            keep=_arrays.choice(keep, _KEPT, "keep"), depth=depth, hold_out=hold_out,
-                           keep_names=int(bool(keep_names)))
+                           keep_names=int(bool(keep_names)), count_classes=int(bool(count_classes)))
     opts.settings = pointer(chosen)
     opts.codebooks = None if shared is None else shared._c._as_parameter_
     if key_rows is not None:
@@ -158,7 +159,7 @@ def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_c
     `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
     are those of Model.train(), of which epochs, batch and rate follow from the rows. Returns a FitReport.
     """
-    rows, kept = _rows(x, labels, ids, None)
+    rows, kept = _rows(x, labels, ids, model.info.classes)  # of which these rows need not have every one
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
     chosen.train.relearn = bool(relearn)

@@ -1,0 +1,642 @@
+"""DKVBClassifier: a scikit-learn classifier that can forget (docs/python-sklearn.md).
+
+Importing `dkvb` alone needs no scikit-learn: this module is loaded when `dkvb.DKVBClassifier` is first used.
+"""
+
+import hashlib
+import os
+import tempfile
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+except ImportError as error:
+    raise ImportError(f"dkvb.DKVBClassifier needs scikit-learn, which cannot be imported ({error}): install it, for "
+                      "example by `apt-get install python3-sklearn` or `pip install scikit-learn`") from error
+
+from .audit import Audit
+from .codeset import Codeset, _copy
+from .decode import softmax
+from .errors import InvalidArgument, Refused, StateError
+from .fit import fit, fit_more
+from .model import Model
+from .plan import Plan
+
+_MOST_COPIES = 16  # whole weights are copies up to this many a row on average; larger ones are scaled
+_SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
+_KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}  # in this order
+_TRAINING = ("epochs", "batch", "learning_rate", "label_smoothing")
+
+
+class _Rows(NamedTuple):
+    """The rows that the model learned from or holds out, one element for each copy of a row."""
+
+    positions: np.ndarray  # int64[m]: number of the row, counted through fit() and all partial_fit()
+    ids: np.ndarray  # uint64[m]: what the codeset calls it
+    labels: np.ndarray  # int32[m]: label in the model
+    held_out: np.ndarray  # bool[m]: the values did not learn from it
+    gone: np.ndarray  # bool[m]: training again without it has taken it out
+    count: int  # rows that were given, those of weight 0 included
+
+    def joined(self, other: "_Rows") -> "_Rows":
+        arrays = [np.concatenate(pair) for pair in zip(self[:-1], other[:-1])]
+        arrays[0][len(self.positions):] += self.count
+        return _Rows(*arrays, self.count + other.count)
+
+
+class DKVBClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier that can forget classes and rows, with the methods of scikit-learn.
+
+        clf = dkvb.DKVBClassifier().fit(X, y)
+        clf.predict(X_new)
+        clf.forget(classes=["cat"])                           # masks pairs: the class is no longer answered
+        clf.undo()                                            # takes that back, bit for bit
+        clf.forget(rows=[3, 17], strength="exact", keys="keep")  # trains the values again without these rows
+
+    Results depend on the set of rows, their labels and weights, the settings and `random_state`; the order of rows and
+    the number of threads change no bit. Rows become float32.
+
+    Parameters
+    ----------
+    codebooks, keys, key_dim, top_k : int, default=None
+        Shape of the model (docs/method.md): number of codebooks, keys in each, columns that a codebook sees, keys that a
+        row selects in each. None: a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`, whose keys
+        were placed on other rows: forgetting with strength "exact" then has no key that the forgotten rows moved.
+    whiten : {"choose", "always", "never"}, default="choose"
+        Whether rows are half whitened before the search; "choose" compares both on rows held out.
+    normalize : bool, default=None
+        Whether rows are scaled to length 1. None: yes, unless there is a single column. False often suits tables of a
+        few columns.
+    epochs, batch : int, default=None
+        Passes over the rows, and rows in one step. None: a number that suits the rows.
+    learning_rate, label_smoothing : float, default=None
+        Size of a step, and share of a target that is spread over all classes. None: the library's default.
+    class_weight : dict or "balanced", default=None
+        Weights by class; a class that the dict does not name has weight 1. "balanced": all classes weigh the same.
+    hold_out : float, default=0.1
+        Share of the rows that the values never learn from, if `keep_codes`. The temperature of the probabilities and the
+        budget of forget() are found on these rows.
+    keep_codes : bool, default=True
+        Whether codes of all rows are kept. Without them no row can be forgotten by its number, strength "exact" is
+        impossible, forget() needs a `budget`, and no row is held out.
+    abstain : object, default=None
+        predict() answers this for a row behind which nothing was learned. None: the commonest class that is not
+        forgotten.
+    n_jobs : int, default=None
+        Threads. None or -1: as many as there are processors. The answers are the same for any number.
+    random_state : int or RandomState, default=None
+        Seed of the keys and of the order of rows. None: 0, so that equal data give equal bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in sorted order: the columns of predict_proba(). A forgotten class keeps its place and its column.
+    class_count_ : ndarray of shape (n_classes,)
+        Rows of each class that are known, by their weights, without those that strength "exact" took out.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only if all are strings.
+    model_ : dkvb.Model
+        The model. `model_.journal` lists what was forgotten, `model_.save("m.dkvb")` writes a file for the tool.
+    codeset_ : dkvb.Codeset or None
+        Codes of the rows; None if `keep_codes` is false. It is data about persons if the rows are.
+    fit_report_ : dkvb.FitReport
+        Settings that were chosen and figures that were found by the latest fit() or partial_fit().
+    """
+
+    def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, whiten="choose", normalize=None,
+                 epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None, hold_out=0.1,
+                 keep_codes=True, abstain=None, n_jobs=None, random_state=None):
+        self.codebooks = codebooks
+        self.keys = keys
+        self.key_dim = key_dim
+        self.top_k = top_k
+        self.whiten = whiten
+        self.normalize = normalize
+        self.epochs = epochs
+        self.batch = batch
+        self.learning_rate = learning_rate
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.hold_out = hold_out
+        self.keep_codes = keep_codes
+        self.abstain = abstain
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    # Learning
+
+    def fit(self, X, y, sample_weight=None) -> "DKVBClassifier":
+        """Learn from rows `X`, (n, columns), and labels `y`, (n,). What was learned before is dropped.
+
+        A row of a whole weight w counts as w copies of it, one of weight 0 as if it were not there. Weights that are
+        not whole, or more than 16 on average, are divided by their mean and rounded up or down to whole ones, by a
+        draw that depends on the row alone; no class loses all its rows by that.
+        """
+        X, y = self._checked(X, y, reset=True)
+        return self._fit_first(X, y, np.unique(y), sample_weight)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, relearn=False) -> "DKVBClassifier":
+        """Go on learning: values move on from where they are, keys stay where the first call placed them.
+
+        Labels that are new are added to `classes_`, at any time; `classes` may name some in advance. Rows of new classes
+        alone cost the earlier classes accuracy: give rows of both. The codes of the rows are kept too, so that all
+        rows can still be forgotten. While pairs are masked that is impossible, and the call is refused unless
+        `keep_codes` is false. Rows and classes that were forgotten are refused unless `relearn` is true, which ends
+        those forgettings.
+        """
+        first = not hasattr(self, "model_")
+        X, y = self._checked(X, y, reset=first)
+        found = np.unique(y if classes is None else _together(_plain_labels(classes, "classes"), y))
+        if first:
+            return self._fit_first(X, y, found, sample_weight)
+        if self.keep_codes and self.codeset_ is None:
+            raise StateError("partial_fit: earlier rows have no codes, so codes of these rows alone are of no use; call "
+                             "set_params(keep_codes=False) to go on without codes, or fit() on all rows to keep them")
+        info = self.model_.info
+        if self.keep_codes and info.masked_pairs + info.purged_pairs:
+            raise StateError(f"partial_fit: {info.masked_pairs + info.purged_pairs} pairs are masked or purged, and codes "
+                             "know no mask; call undo() if the forgetting shall end, or set_params(keep_codes=False) to go "
+                             "on without codes: rows cannot be forgotten by number or by strength \"exact\" after that")
+        labels, weights = self._labels(y, found), self._weights(X, y, sample_weight)
+        rows = self._rows(X, y, labels, weights, self._rows_, relearn)
+        self.fit_report_ = fit_more(self.model_, X[rows.positions], rows.labels, ids=rows.ids, relearn=relearn,
+                                    codeset=self.codeset_ if self.keep_codes else None, hold_out=self._hold_out,
+                                    threads=self._threads, **self._given(_TRAINING))
+        if self.keep_codes:
+            held = _held_out(self.codeset_, rows.ids)
+            self._rows_ = self._rows_.joined(rows._replace(held_out=held))
+        else:
+            self.codeset_ = self._rows_ = None
+        self.class_count_ = self.class_count_ + self._counts(rows.labels)
+        return self
+
+    def _fit_first(self, X, y, classes, sample_weight):
+        labels, weights = np.searchsorted(classes, y).astype(np.int32), self._weights(X, y, sample_weight)
+        rows, settings = self._rows(X, y, labels, weights, None, True), self._given(_SETTINGS)
+        if self.codebooks is not None:
+            settings["codebooks"] = self.codebooks
+        # Counts of classes stand in for the codes, so that a class can be forgotten without these.
+        made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
+                   keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
+                   threads=self._threads, **settings)
+        # Nothing fails from here on, so a call that fails leaves what was learned before.
+        self.model_, self.codeset_, self.fit_report_ = made
+        self.classes_, self._model_labels = classes, np.arange(len(classes))
+        self._rows_ = None if made.codeset is None else rows._replace(held_out=_held_out(made.codeset, rows.ids))
+        self.class_count_ = self._counts(rows.labels)
+        self._name_classes()
+        return self
+
+    # Answering
+
+    def predict(self, X) -> np.ndarray:
+        """Labels of rows, (n,)."""
+        X = self._checked_rows(X)
+        return self._answers(self.model_.predict(X, threads=self._threads))
+
+    def decision_function(self, X) -> np.ndarray:
+        """Logits of rows, `float32` (n, n_classes), the very bits of Model.predict(); with two classes the second less
+        the first, `float64` (n,). All are 0 for a row behind which nothing was learned."""
+        logits = self._logits(self._checked_rows(X))
+        if len(self.classes_) > 2:
+            return logits
+        logits = logits.astype(np.float64)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits[:, 0]
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Probabilities of rows, (n, n_classes). They are even over the classes that are left, and 0 for forgotten
+        classes, for a row behind which nothing was learned."""
+        logits = self._logits(self._checked_rows(X))
+        info = self.model_.info
+        found = softmax(logits, info.temperature, info.temperature_power).astype(np.float64)
+        nothing = ~logits.any(axis=1)
+        if nothing.any() and len(self.classes_) > 1:
+            left = self._left()
+            found[nothing] = left if left.any() else 1.0
+        return found / found.sum(axis=1, keepdims=True)
+
+    def predict_log_proba(self, X) -> np.ndarray:
+        """Logarithms of predict_proba()."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    # Forgetting
+
+    def plan(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Plan:
+        """What forgetting would do, as a `dkvb.Plan`; nothing is changed.
+
+        Who: `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through fit() and all
+        partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model no longer answers
+        with what was forgotten; "exact" trains the values again without the rows, which deletes what these taught. Keys
+        were placed on the rows too, so "exact" must be told about them: `keys="keep"` leaves them; `keys="place"` places
+        them again on `X`, all rows as they were given to fit() and partial_fit(), without those to be forgotten.
+        `options` are those of Model.plan_forget(): target, budget, method, max_retain_drop, max_class_loss, force,
+        reason, seed.
+        """
+        check_is_fitted(self, "model_")
+        if (classes is None) == (rows is None):
+            raise ValueError("forget: give either classes or rows")
+        if self.codeset_ is None and (rows is not None or strength == "exact"):
+            raise StateError("forget: codes of the rows were not kept, so neither rows nor strength \"exact\" are possible; "
+                             "fit again with keep_codes=True")
+        if X is not None:
+            options["features"], options["feature_ids"] = self._features(X)
+        return self.model_.plan_forget(
+            classes=None if classes is None else self._marked(classes), ids=None if rows is None else self._ids(rows),
+            codeset=self.codeset_, strength=strength, keys=keys, threads=self._threads, **options)
+
+    def apply(self, plan: Plan) -> Optional[int]:
+        """Do what a plan says. Returns the number of the entry in the journal; raises dkvb.Refused, with the reason and
+        what would help, where the plan is refused and not forced."""
+        check_is_fitted(self, "model_")
+        if plan.info.refused == "keys":
+            raise Refused(f"{plan.refusal}: give X, all rows as they were given to fit(), or keys=\"keep\"")
+        entry = self.model_.apply(plan, self.codeset_)
+        if plan.info.strength == "exact":
+            gone = self._rows_.gone | np.fromiter(map(self.codeset_.was_removed, self._rows_.ids.tolist()), np.bool_,
+                                                  len(self._rows_.ids))
+            self._rows_ = self._rows_._replace(gone=gone)
+            self.class_count_ = self._counts(self._rows_.labels[~gone])
+        return entry
+
+    def forget(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Optional[int]:
+        """Forget classes or rows: plan() and apply() in one. Returns the number of the entry, for undo()."""
+        with self.plan(classes=classes, rows=rows, strength=strength, X=X, keys=keys, **options) as plan:
+            return self.apply(plan)
+
+    def undo(self, entry=None) -> int:
+        """Take back a forgetting of strength "suppress", the latest unless an entry is given, bit for bit. Returns its
+        number. What strength "exact" or purge() erased cannot be taken back."""
+        check_is_fitted(self, "model_")
+        return self.model_.undo(entry)
+
+    def purge(self) -> "DKVBClassifier":
+        """Erase the masked pairs from the model, for good: no undo() after that. Codes of the rows are still kept."""
+        check_is_fitted(self, "model_")
+        self.model_.purge()
+        return self
+
+    def audit(self, X, y, X_test, y_test, *, classes=None, rows=None, before=None, **options) -> Audit:
+        """Attack the model as somebody would who wants to know what it still knows of forgotten rows, as a `dkvb.Audit`.
+
+        `X`, `y`: all rows as they were given to fit(), the forgotten ones included. Test rows never were. `classes` or
+        `rows` say who was forgotten; neither: what the journal says. `before` is the classifier before it forgot, such
+        as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed, progress, stage.
+        """
+        X, y = self._checked(X, y, reset=False)
+        X_test, y_test = self._checked(X_test, y_test, reset=False)
+        labels, test_labels = self._known(y, "y"), self._known(y_test, "y_test")
+        if self._rows_ is None:
+            raise StateError("audit: codes of the rows were not kept, so nothing tells which rows were trained on; fit "
+                             "again with keep_codes=True")
+        known = self._rows_
+        if len(X) != known.count:
+            raise ValueError(f"X: {len(X)} rows found, {known.count} were given to fit() and partial_fit()")
+        if rows is not None:
+            rows = np.flatnonzero(np.isin(known.ids, self._ids(rows, gone=True)))
+        if known.gone.any():  # the codeset is one of after the forgetting
+            sessions = self.codeset_.sessions
+            if len(sessions) != 1:
+                raise StateError(f"audit: {len(sessions)} trainings are recorded, and an audit after strength \"exact\" "
+                                 "can repeat only one; fit() on all rows instead of calling partial_fit()")
+            options.setdefault("training", {name: value for name, value in sessions[0].training.items()
+                                            if name != "shuffle"})
+            codeset = None
+        else:
+            codeset = self.codeset_
+        learned = np.where(known.held_out, np.int32(-1), labels[known.positions])
+        return self.model_.audit(
+            X[known.positions], learned, X_test, test_labels, classes=None if classes is None else self._marked(classes),
+            rows=rows, ids=known.ids, before=getattr(before, "model_", before), codeset=codeset, threads=self._threads,
+            **options)
+
+    # Pickling: handles by the bytes of their files
+
+    def __getstate__(self) -> Dict[str, Any]:
+        state = dict(super().__getstate__())
+        for name in ("model_", "codeset_"):
+            if state.get(name) is not None:
+                state[name] = _file_bytes(state[name])
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        for name, kind in (("model_", Model), ("codeset_", Codeset)):
+            if state.get(name) is not None:
+                state[name] = _from_file_bytes(kind, state[name])
+        super().__setstate__(state)
+
+    def _more_tags(self):
+        return {"requires_y": True}
+
+    # Rows and labels on their way in
+
+    @property
+    def _threads(self):
+        return 0 if self.n_jobs is None or self.n_jobs < 1 else self.n_jobs
+
+    @property
+    def _hold_out(self):
+        return float(self.hold_out) if self.keep_codes else None
+
+    def _given(self, names):
+        """The settings of the library that are not left open."""
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if isinstance(self.class_weight, str) or not (self.class_weight is None or hasattr(self.class_weight, "get")):
+            if not isinstance(self.class_weight, str) or self.class_weight != "balanced":
+                raise ValueError(f"class_weight: {self.class_weight!r} found, it must be None, a dict or \"balanced\"")
+            given["class_weight"] = "balanced"
+        if isinstance(self.random_state, (int, np.integer)):
+            given["seed"] = int(self.random_state)
+        elif self.random_state is not None:
+            given["seed"] = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        return given
+
+    def _checked(self, X, y, reset):
+        """Rows as float32 and labels, as many as rows."""
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        X = self._validated(X, reset)
+        y = _plain_labels(y, "y")
+        if len(y) != len(X):
+            raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
+        return X, y
+
+    def _checked_rows(self, X):
+        check_is_fitted(self, "model_")
+        return self._validated(X, reset=False)
+
+    def _validated(self, X, reset):
+        """Rows as float32, with scikit-learn's messages for what cannot be rows."""
+        options = {"reset": reset, "dtype": np.float32, "order": "C", "accept_sparse": False}
+        if hasattr(self, "_validate_data"):
+            return self._validate_data(X, **options)
+        from sklearn.utils.validation import validate_data  # since scikit-learn 1.6
+
+        return validate_data(self, X, **options)
+
+    def _labels(self, y, found):
+        """Labels in the model, `int32[n]`; classes that are new are added to it."""
+        classes = np.unique(_together(self.classes_, found))
+        new = classes[~np.isin(classes, self.classes_)]
+        if len(new):
+            numbers = np.arange(len(self.classes_), len(self.classes_) + len(new))
+            classes = np.concatenate([self.classes_, new])
+            order = np.argsort(classes, kind="stable")
+            counts = np.concatenate([self.class_count_, np.zeros(len(new), self.class_count_.dtype)])
+            self.model_.add_classes(len(new))
+            self._model_labels = np.concatenate([self._model_labels, numbers])[order]
+            self.classes_, self.class_count_ = classes[order], counts[order]
+            self._name_classes()
+        return self._known(y, "y")
+
+    def _known(self, y, what):
+        """Labels in the model, `int32[n]`, of classes that it has."""
+        columns = np.searchsorted(self.classes_, y)
+        columns[columns == len(self.classes_)] = 0
+        strange = self.classes_[columns] != y
+        if np.any(strange):
+            row = int(np.argmax(strange))
+            raise ValueError(f"{what}: row {row} is {y[row]!r}, which is none of the {len(self.classes_)} classes in classes_")
+        return self._model_labels[columns].astype(np.int32)
+
+    def _name_classes(self):
+        """Class names for those who save the model to a file, as far as labels can be names."""
+        names: List[str] = [""] * len(self.classes_)
+        for label, one in zip(self._model_labels, self.classes_):
+            names[label] = str(one)
+        try:
+            self.model_.class_names = names
+        except (InvalidArgument, UnicodeEncodeError):
+            pass
+
+    def _weights(self, X, y, sample_weight):
+        """Weights of rows, `float64[n]`, by row and by class; None where all are 1."""
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, np.float64)
+        if hasattr(self.class_weight, "get"):
+            classes, of_row = np.unique(y, return_inverse=True)
+            by_class = np.array([self.class_weight.get(one, 1.0) for one in classes.tolist()], np.float64)
+            weights = by_class[of_row] * (1.0 if weights is None else weights)
+        if weights is None:
+            return None
+        if not np.isfinite(weights).all() or (weights < 0).any():
+            row = int(np.argmin(np.isfinite(weights) & (weights >= 0)))
+            raise ValueError(f"weights: row {row} has weight {weights[row]}; Negative weights are not supported, and "
+                             "weights must be finite")
+        if not weights.any():
+            raise ValueError("weights: all rows have weight 0, at least one row must have more")
+        return weights
+
+    def _rows(self, X, y, labels, weights, before, relearn):
+        """Rows as the library learns from them: copies by weight, called by what they hold, in the order of these ids.
+
+        An id is a hash of the row's numbers and its label. So leaving a row out changes neither the id, nor the part
+        (training or held out), nor the order of any other row.
+        """
+        taken = set() if before is None else set(before.ids[~before.gone].tolist())
+        forgotten = set() if before is None or relearn else set(before.ids[before.gone].tolist())
+        words = [repr(one).encode("utf-8", "surrogatepass") for one in y.tolist()]
+        hashes = np.zeros((len(X), 2), np.uint64)  # an id, and a number to draw by
+        for row in range(len(X)):
+            if weights is not None and weights[row] == 0:
+                continue
+            hashes[row] = _hash(X[row].tobytes() + words[row], taken)
+            if int(hashes[row, 0]) in forgotten:
+                raise StateError(f"X: row {row} was forgotten; leave it out, or give relearn=True to learn it again, which "
+                                 "ends that forgetting")
+        positions = np.repeat(np.arange(len(X)), _copies(weights, labels, hashes[:, 1]))
+        ids = hashes[positions, 0]
+        if len(np.unique(positions)) < len(positions):
+            self._call_copies(ids, positions, taken)
+        order = np.argsort(ids, kind="stable")
+        positions, none = positions[order], np.zeros(len(order), np.bool_)
+        return _Rows(positions, ids[order], labels[positions], none, none, len(X))
+
+    def _call_copies(self, ids, positions, taken):
+        """Give the second and later copies of a row ids of their own, that are held out where the first copy is: a row
+        must not be measured by what its copy has taught."""
+        share = self._hold_out or 0.0
+        for at in range(1, len(ids)):
+            if positions[at] != positions[at - 1]:
+                continue
+            first = np.searchsorted(positions, positions[at])
+            pair = np.repeat(ids[first], 2)
+            for trial in range(1 << 32):
+                content = pair[:1].tobytes() + (int(at - first) << 32 | trial).to_bytes(8, "little")
+                pair[1] = _hash(content, taken)[0]
+                if share <= 0 or np.unique(Codeset.holds_out(pair, share)).size == 1:
+                    break
+                taken.discard(int(pair[1]))
+            ids[at] = pair[1]
+
+    def _counts(self, labels):
+        """Rows of each class, in the order of classes_."""
+        return np.bincount(labels, minlength=len(self.classes_))[self._model_labels]
+
+    # Who is meant
+
+    def _marked(self, classes):
+        """Labels in the model, of one label or a list of labels."""
+        several = isinstance(classes, (set, frozenset)) or (not isinstance(classes, (str, bytes)) and np.ndim(classes) > 0)
+        given = list(classes) if several else [classes]
+        known = {one: label for one, label in zip(self.classes_.tolist(), self._model_labels.tolist())}
+        for one in given:
+            one = one.item() if isinstance(one, np.generic) else one
+            if one not in known:
+                raise ValueError(f"classes: {one!r} found, which is none of the {len(known)} classes in classes_")
+        return [known[one.item() if isinstance(one, np.generic) else one] for one in given]
+
+    def _ids(self, rows, gone=False):
+        """Ids of rows by their numbers, or by a mask of all rows."""
+        known, rows = self._rows_, np.atleast_1d(np.asarray(rows))
+        if rows.dtype == np.bool_:
+            if rows.shape != (known.count,):
+                raise ValueError(f"rows: a mask of shape {rows.shape} found, {known.count} rows were given to fit()")
+            rows = np.flatnonzero(rows)
+        if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
+            raise ValueError(f"rows: {rows.dtype} of shape {rows.shape} found, numbers of rows or a mask of them wanted")
+        if rows.min() < 0 or rows.max() >= known.count:
+            wrong = rows[(rows < 0) | (rows >= known.count)][0]
+            raise ValueError(f"rows: {wrong} found, rows 0 to {known.count - 1} were given to fit() and partial_fit()")
+        meant = np.isin(known.positions, rows)
+        if not meant.any():
+            raise ValueError("rows: all of them have weight 0, so the model never learned them")
+        if not gone and known.gone[meant].any():
+            row = known.positions[meant & known.gone][0]
+            raise ValueError(f"rows: row {row} was forgotten already, with strength \"exact\"; leave it out")
+        return known.ids[meant]
+
+    def _features(self, X):
+        """All rows that are still known, in the order that they were trained in, and their ids."""
+        X, known = self._validated(X, reset=False), self._rows_
+        if known is None or len(X) != known.count:
+            raise ValueError(f"X: {len(X)} rows found, {known.count if known else 0} were given to fit() and partial_fit()")
+        still = ~known.gone
+        return X[known.positions[still]], known.ids[still]
+
+    # Answers on their way out
+
+    def _left(self):
+        """1.0 for classes that have rows and that no forgetting in force asks for, else 0.0."""
+        left = (self.class_count_ > 0).astype(np.float64)
+        for entry in self.model_.journal:
+            if entry.in_force and entry.terms:
+                left[np.isin(self._model_labels, entry.terms.classes)] = 0.0
+        return left
+
+    def _logits(self, X):
+        logits = self.model_.predict(X, logits=True, threads=self._threads)[1]
+        if np.array_equal(self._model_labels, np.arange(len(self._model_labels))):
+            return logits
+        return logits[:, self._model_labels]
+
+    def _answers(self, labels):
+        """Labels of the user, from those of the model; -1 is an abstention."""
+        nothing = labels < 0
+        column_of = np.empty(len(self._model_labels), np.intp)
+        column_of[self._model_labels] = np.arange(len(self._model_labels))
+        answers = self.classes_[column_of[np.where(nothing, 0, labels)]]
+        if self.abstain is None:
+            if nothing.any():
+                left = self._left()
+                answers[nothing] = self.classes_[np.argmax(self.class_count_ * (left if left.any() else 1.0))]
+            return answers
+        answers = answers.astype(_room_for(self.classes_.dtype, self.abstain))
+        for row in np.flatnonzero(nothing):
+            answers[row] = self.abstain
+        return answers
+
+
+def _plain_labels(y, what):
+    """Labels of one type, (n,). Objects become what they are: strings, whole numbers or booleans."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a row: "
+                         "fit one classifier for each label, as sklearn.multioutput.MultiOutputClassifier does")
+    y = column_or_1d(y, warn=True)
+    if y.dtype == object and len(y):
+        kinds = [next((kind for kind, types in _KINDS.items() if isinstance(one, types)), type(one).__name__) for one in y]
+        other = next((row for row, kind in enumerate(kinds) if kind != kinds[0]), None)
+        if other is not None:
+            raise ValueError(f"{what}: row 0 is {kinds[0]} and row {other} is {kinds[other]}; all labels must be of one kind")
+        y = np.array(y.tolist()) if kinds[0] in ("a boolean", "a whole number") else y
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"Input {what} contains NaN or infinity: row {int(np.argmin(np.isfinite(y)))} is "
+                         f"{y[np.argmin(np.isfinite(y))]}; labels must be finite")
+    if what == "y":
+        check_classification_targets(y)
+    return y
+
+
+def _together(classes, others):
+    """Labels of both; refused where they are of different kinds."""
+    kinds = [("text" if one.dtype.kind in "UO" else "numbers") for one in (classes, others)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"y: labels that are {kinds[1]} found, the labels in classes_ are {kinds[0]}")
+    return np.concatenate([classes, others])
+
+
+def _held_out(codeset, ids):
+    """Which rows the codeset holds out, `bool[n]`."""
+    raw = codeset._raw_rows("held_out")  # rows() would copy all codes
+    return np.isin(ids, _copy(raw.ids, (raw.n,), np.uint64))
+
+
+def _hash(content, taken):
+    """A hash of bytes, `uint64[2]`: an id, and a number to draw by. The next one where the id is taken, by equal rows
+    with the same label."""
+    number = 0
+    while True:
+        found = np.frombuffer(hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest(), "<u8")
+        if int(found[0]) not in taken:
+            taken.add(int(found[0]))
+            return found
+        number += 1
+
+
+def _copies(weights, labels, draws):
+    """How often each row is learned from, int64[n]."""
+    if weights is None:
+        return np.ones(len(labels), np.int64)
+    if np.array_equal(weights, np.floor(weights)) and weights.sum() <= _MOST_COPIES * len(weights):
+        return weights.astype(np.int64)
+    scaled = weights / weights[weights > 0].mean()
+    draw = np.where(weights > 0, draws >> np.uint64(11), np.uint64(0)) * 2.0**-53
+    copies = np.floor(scaled + draw).astype(np.int64)
+    for label in np.unique(labels[weights > 0]):
+        members = np.flatnonzero((labels == label) & (weights > 0))
+        if not copies[members].any():  # the heaviest, of equal ones the one with the largest draw
+            copies[members[np.lexsort((draw[members], weights[members]))[-1]]] = 1
+    return copies
+
+
+def _room_for(dtype, value):
+    """The type of answers that hold labels and `value`: objects where their kinds differ."""
+    other = np.asarray(value).dtype
+    for kinds in ("iuf", "U", "b"):
+        if dtype.kind in kinds and other.kind in kinds:
+            return np.result_type(dtype, other)
+    return np.dtype(object)
+
+
+def _file_bytes(handle):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "handle")
+        handle.save(path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def _from_file_bytes(kind, data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "handle")
+        with open(path, "wb") as file:
+            file.write(data)
+        return kind.load(path)
