@@ -30,7 +30,7 @@ PUBLIC_USERS = ("src", "examples", "bindings")
 
 
 def sources(directory):
-    return sorted(path for path in directory.rglob("*") if path.suffix in (".c", ".h", ".cpp"))
+    return sorted(path for path in directory.rglob("*") if path.suffix in (".c", ".h", ".cpp", ".cc"))
 
 
 def code_of(path):
