@@ -41,6 +41,8 @@ def _shape_text(shape):
 def floats(array, shape, what):
     """float32, C-contiguous and aligned; the caller's own memory if it is that already."""
     array = _shaped(np.asarray(array), shape, what)
+    if array.dtype == np.float32 and array.flags.carray:
+        return array
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what}: {array.dtype} found, numbers wanted")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and the library names row and column

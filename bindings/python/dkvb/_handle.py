@@ -1,6 +1,8 @@
 """Ownership of C objects."""
 
+import tempfile
 import weakref
+from pathlib import Path
 
 
 class _Owner:
@@ -46,4 +48,21 @@ class Handle:
         self.close()
 
     def __reduce__(self):
-        raise TypeError(f"{type(self).__name__} cannot be pickled: save it to a file, load or map it there")
+        raise TypeError(f"{type(self).__name__} cannot be pickled: it has no file of its own")
+
+
+class SavedHandle(Handle):
+    """A handle that pickles as the bytes of its file. What is unpickled lies in memory, also where this was mapped."""
+
+    def __reduce__(self):
+        with tempfile.TemporaryDirectory() as folder:  # open to nobody else
+            path = Path(folder, "pickled")
+            self.save(path)
+            return _restore, (type(self), path.read_bytes())
+
+
+def _restore(kind, content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pickled")
+        path.write_bytes(content)
+        return kind.load(path)

@@ -76,8 +76,29 @@ class Callbacks:
             del error, context  # the error's traceback holds this frame: no cycle
 
 
+class _Bar:
+    """The progress bar of `progress=True`: that of tqdm where it is installed, else none."""
+
+    def __init__(self):
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            tqdm = None
+        self._bar = tqdm(unit="row", leave=False) if tqdm else None
+
+    def __call__(self, done, total):
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+
+    def close(self):
+        if self._bar is not None:
+            self._bar.close()
+
+
 class LongCall:
-    """`with LongCall(threads, progress) as run:` gives the options for one long call.
+    """`with LongCall(threads, progress) as run:` gives the options for one long call. `progress` is a function of
+    (done, total), or True for a bar by tqdm.
 
     They always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
     @contextmanager: a StopIteration of the user's would change into something else in it.)
@@ -86,6 +107,8 @@ class LongCall:
     def __init__(self, threads=0, progress=None, callbacks=None, outside=None):
         self._callbacks = callbacks or Callbacks()
         self._interrupt = interrupt = _Interrupt()
+        self._bar = _Bar() if progress is True else None
+        progress = self._bar or progress
 
         def tick(_user, done, total):
             interrupt.deliver()
@@ -104,6 +127,8 @@ class LongCall:
         return self._options
 
     def __exit__(self, kind, _error, _traceback):
+        if self._bar:
+            self._bar.close()
         self._interrupt.end()
         if kind is None or issubclass(kind, Cancelled):
             self._callbacks.raise_first()

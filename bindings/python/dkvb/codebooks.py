@@ -70,6 +70,11 @@ class Codebooks(Handle):
             lib.dkvb_codebooks_fit(byref(out), _arrays.pointer(x), *x.shape, byref(opts), byref(run))
         return cls._adopt(out)
 
+    def __reduce__(self):
+        from .model import Model  # a file of codebooks is that of a model without values
+
+        return _codebooks_of, (Model(self, classes=1),)
+
     @classmethod
     def begin(cls, dim, *, codebooks=None, keys=None, key_dim=None, normalize=None, whiten=None, decay=None,
               restart=None, seed=None):
@@ -215,3 +220,7 @@ class Codebooks(Handle):
 
     def _rows(self, x):
         return _arrays.floats(x, ("rows", self.info.input_dim), "features")
+
+
+def _codebooks_of(model):
+    return model.codebooks

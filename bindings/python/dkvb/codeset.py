@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _arrays, _ffi, _struct
-from ._handle import Handle
+from ._handle import SavedHandle
 from ._library import lib
 from ._run import LongCall
 from .codebooks import _METHODS, _keyinit
@@ -44,7 +44,7 @@ class Session:
     training: dict  # arguments of Model.train()
 
 
-class Codeset(Handle):
+class Codeset(SavedHandle):
     """Ids, labels and codes in two parts: "training", which values learn from, and "held_out", which effects are
     measured on (codeset.h). It is data about persons if the rows are."""
 

@@ -6,11 +6,11 @@ from ctypes import POINTER, byref, c_uint64
 import numpy as np
 
 from . import _arrays, _ffi, _struct
-from ._handle import Handle
+from ._handle import SavedHandle
 from ._library import lib
 
 
-class Mask(Handle):
+class Mask(SavedHandle):
     """Behaves like a set of (codebook, key) pairs, and belongs to the codebooks it was made for."""
 
     _free = lib.dkvb_mask_free

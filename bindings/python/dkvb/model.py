@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import _arrays, _ffi, _struct
-from ._handle import Handle
+from ._handle import SavedHandle
 from ._library import lib
 from ._run import Callbacks, LongCall
 from .codebooks import Codebooks
 from .journal import forget_options, journal_entries
 from .mask import Mask
+
+_FEW = 64  # rows of one answer that pass no progress and need none
 
 _VALUES_DTYPES = {
     _ffi.DKVB_DTYPE_F32: "float32",
@@ -77,11 +79,12 @@ class Evaluation:
     class_right: np.ndarray  # uint64[L], those of them answered rightly
 
 
-class Model(Handle):
+class Model(SavedHandle):
     """A classifier that can forget. One thread changes it at a time, or many use it (model.h)."""
 
     _free = lib.dkvb_model_free
     _training = None
+    _input_dim = None
 
     def __init__(self, codebooks, classes, top_k=None):
         opts = _struct.options(_ffi.ModelOptions, top_k=top_k)
@@ -290,6 +293,10 @@ class Model(Handle):
         x = self._rows(x)
         labels = np.empty(len(x), np.int32)
         scores = np.empty((len(x), self.info.classes), np.float32) if logits else None
+        if len(x) <= _FEW and not (threads or progress or outside):  # done before anybody could press Ctrl-C
+            lib.dkvb_model_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels),
+                                   _arrays.pointer(scores), None)
+            return (labels, scores) if logits else labels
         with LongCall(threads, progress, outside=outside) as run:
             lib.dkvb_model_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels),
                                    _arrays.pointer(scores), byref(run))
@@ -515,7 +522,9 @@ class Model(Handle):
         return *self._pairs_shape, self.info.classes
 
     def _rows(self, x):
-        return _arrays.floats(x, ("rows", self.info.input_dim), "features")
+        if self._input_dim is None:  # it never changes, and asking takes longer than answering a row
+            self._input_dim = self.info.input_dim
+        return _arrays.floats(x, ("rows", self._input_dim), "features")
 
     def _codes(self, codes):
         return _arrays.codes(codes, self.info.codebooks)

@@ -7,7 +7,7 @@ from typing import Optional
 import numpy as np
 
 from . import _arrays, _ffi, _struct, unlearn
-from ._handle import Handle
+from ._handle import SavedHandle
 from ._library import lib
 from ._run import LongCall
 from .effect import Budget, ClassEffect
@@ -57,7 +57,7 @@ class PlannedRequest:
     classes: tuple  # labels that it asks for; () where it asks for ids
 
 
-class Plan(Handle):
+class Plan(SavedHandle):
     """What forgetting would do: made by Model.plan_forget() or read from a file, done by Model.apply()."""
 
     _free = staticmethod(lib.dkvb_plan_free)

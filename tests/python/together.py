@@ -1,0 +1,95 @@
+"""One model, used by many: threads, forked and spawned processes, joblib's workers. All give the answers of one thread,
+for as long as they are told to run; nothing fails and nothing hangs.
+
+    together.py [--seconds S]     3 by default; prints how much faster two workers are than one
+"""
+import argparse
+import multiprocessing
+import os
+import pickle
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, os.environ.get("PYTHONPATH", "").partition(":")[0])
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: numpy is not installed")
+    sys.exit(77)
+import dkvb
+
+ROWS = 512
+
+
+def make():
+    random = np.random.default_rng(0)
+    y = np.arange(4000, dtype=np.int32) % 10
+    x = (random.normal(size=(10, 64))[y] + random.normal(size=(4000, 64))).astype(np.float32)
+    return dkvb.fit(x, y, seed=1)[0], x[:ROWS]
+
+
+def ask(model, x, wanted, seconds):
+    """Answer until the time is over: how often. One thread of the library for each worker."""
+    end, calls = time.monotonic() + seconds, 0
+    while time.monotonic() < end or calls == 0:
+        if not np.array_equal(model.predict(x, threads=1), wanted):
+            raise AssertionError("the answers differ from those of one thread")
+        calls += 1
+    return calls
+
+
+def in_process(path, x, wanted, seconds):
+    with dkvb.Model.map(path) as model:
+        return ask(model, x, wanted, seconds)
+
+
+def inherited(_):
+    """In a forked child: the model of the parent, by several threads and by all threads of the library."""
+    model, x, wanted, seconds = inherited.what
+    assert np.array_equal(model.predict(x), wanted)
+    return ask(model, x, wanted, seconds)
+
+
+def threads(model, x, wanted, count, seconds):
+    with ThreadPoolExecutor(count) as pool:
+        return sum(pool.map(lambda _: ask(model, x, wanted, seconds), range(count)))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=3.0)
+    seconds = parser.parse_args().seconds / 5
+    model, x = make()
+    wanted = model.predict(x, threads=1)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(x), wanted)
+
+    one = threads(model, x, wanted, 1, seconds)
+    two = threads(model, x, wanted, 2, seconds)
+    eight = threads(model, x, wanted, 8, seconds)
+    print(f"threads: {one / seconds:.0f} calls a second by one, {two / one:.2f} times as many by two, "
+          f"{eight / one:.2f} by eight")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.dkvb")
+        model.save(path)
+        inherited.what = model, x, wanted, seconds
+        for way in ("fork", "spawn"):
+            with multiprocessing.get_context(way).Pool(2) as pool:
+                calls = pool.starmap(in_process, [(path, x, wanted, seconds)] * 2)
+                if way == "fork":
+                    calls += pool.map(inherited, range(2))
+            print(f"{way}: {sum(calls)} calls")
+        try:
+            import joblib
+        except ImportError:
+            print("joblib: not installed, not tried")
+        else:
+            calls = joblib.Parallel(n_jobs=2, backend="loky")(
+                joblib.delayed(ask)(model, x, wanted, seconds) for _ in range(2))
+            print(f"joblib, pickled models: {sum(calls)} calls")
+
+
+if __name__ == "__main__":
+    main()
