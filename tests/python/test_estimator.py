@@ -390,6 +390,16 @@ class Forgetting(unittest.TestCase):
         never = small().fit(self.x[left], self.names[left], sample_weight=weights[left])
         self.assertTrue(same_bits(clf.decision_function(self.x), never.decision_function(self.x)))
 
+    def test_keys_of_other_rows_need_no_word_about_them(self):
+        rows, other = np.flatnonzero(self.y == 1)[:50], blobs(400)[0] + np.float32(0.1)
+        left = np.setdiff1d(np.arange(900), rows)
+        clf = clone(small(key_rows=other)).fit(self.x, self.names)
+        clf.forget(rows=rows, strength="exact")
+        never = small(key_rows=other).fit(self.x[left], self.names[left])
+        self.assertTrue(same_bits(clf.decision_function(self.x), never.decision_function(self.x)))
+        with self.assertRaisesRegex(ValueError, "key_rows"):
+            small(key_rows=other[:, 1:]).fit(self.x, self.names)
+
     def test_equal_rows_of_two_labels_are_forgotten_one_by_one(self):
         x, names = np.concatenate([self.x, self.x[:40]]), np.concatenate([self.names, np.roll(CAT, 1)[self.y[:40]]])
         for rows in (np.arange(20), np.arange(900, 920)):
@@ -490,6 +500,18 @@ class Company(unittest.TestCase):
         other = clone(small(class_weight={0: 2}, abstain=-1).fit(x, y))
         self.assertEqual(other.get_params(), small(class_weight={0: 2}, abstain=-1).get_params())
         self.assertFalse(hasattr(other, "model_"))
+
+    def test_keys_of_other_rows_can_be_shared_by_clones_and_pickles(self):
+        x, y = blobs()
+        keys = dkvb.Codebooks.fit(blobs(seed=9)[0], codebooks=32, keys=32, key_dim=8)
+        try:
+            copy.deepcopy(keys)
+        except TypeError as error:
+            self.skipTest(f"codebooks cannot be copied: {error}")
+        clf = DKVBClassifier(codebooks=keys, **RECIPE).fit(x, y)
+        for other in (clone(clf).fit(x, y), pickle.loads(pickle.dumps(clf))):
+            self.assertTrue(same_bits(clf.decision_function(x), other.decision_function(x)))
+        clf.forget(rows=[1], strength="exact")  # nothing is to be said about the keys
 
     def test_pipelines_grids_folds_and_calibration_work(self):
         x, y = load_digits(return_X_y=True)

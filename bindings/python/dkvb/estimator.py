@@ -69,8 +69,11 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     ----------
     codebooks, keys, key_dim, top_k : int, default=None
         Shape of the model (docs/method.md): number of codebooks, keys in each, columns that a codebook sees, and keys
-        that a row selects in each. None: a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`. If
-        its keys were placed on other rows, no forgotten row has moved a key.
+        that a row selects in each. None: a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`,
+        whose keys are used then.
+    key_rows : array of shape (m, n_features), default=None
+        Rows of the same kind to place the keys on, such as public ones. No row of fit() moves a key then, so that
+        strength "exact" leaves no trace of a forgotten row in the keys. None: the rows of fit().
     whiten : {"choose", "always", "never"}, default="choose"
         Whether rows are half whitened before the search; "choose" compares both on rows held out.
     normalize : bool, default=None
@@ -121,13 +124,14 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     _model_labels: np.ndarray  # int32[n_classes]: label in the model of each of classes_
     _rows_: Optional[_Rows]  # None where no codes are kept
 
-    def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, whiten="choose", normalize=None,
-                 epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None, hold_out=0.1,
-                 keep_codes=True, abstain=None, n_jobs=None, random_state=None):
+    def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, key_rows=None, whiten="choose",
+                 normalize=None, epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None,
+                 hold_out=0.1, keep_codes=True, abstain=None, n_jobs=None, random_state=None):
         self.codebooks = codebooks
         self.keys = keys
         self.key_dim = key_dim
         self.top_k = top_k
+        self.key_rows = key_rows
         self.whiten = whiten
         self.normalize = normalize
         self.epochs = epochs
@@ -199,7 +203,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         # Counts of classes stand in for the codes, so that a class can be forgotten without these.
         made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
                    keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
-                   threads=self._threads, **settings)
+                   key_rows=self.key_rows, threads=self._threads, **settings)
         # Nothing fails from here on, so a call that fails leaves what was learned before.
         self.model_, self.codeset_, self.fit_report_ = made
         self.classes_, self._model_labels = classes, np.arange(len(classes), dtype=np.int32)
@@ -438,7 +442,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _weights(self, X, y, sample_weight):
         """Weights of rows, `float64[n]`, by row and by class; None where all are 1."""
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, np.float64)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if hasattr(self.class_weight, "get"):
             classes, of_row = np.unique(y, return_inverse=True)
             by_class = np.array([self.class_weight.get(one, 1.0) for one in classes.tolist()], np.float64)
