@@ -90,7 +90,7 @@ class Answers(unittest.TestCase):
         for other, kind in ((None, "NoneType"), (1, "a whole number"), (True, "a boolean"), (float("nan"), "float")):
             labels = CAT[y].astype(object)
             labels[7] = other
-            with self.assertRaisesRegex(ValueError, f"y: row 0 is text and row 7 is {kind}; all labels must be of one kind"):
+            with self.assertRaisesRegex(ValueError, f"y: row 0 is text and row 7 is {kind}; all labels must be of one"):
                 small().fit(x, labels)
 
     def test_several_labels_a_row_are_refused_in_one_sentence(self):
@@ -187,6 +187,9 @@ class Learning(unittest.TestCase):
             zeros = small().fit(x, y, sample_weight=np.where(there, whole, 0.0))
             left = small().fit(x[there], y[there])
             self.assertTrue(same_bits(zeros.decision_function(x), left.decision_function(x)))
+        twice = np.concatenate([x, x])
+        zeros = small().fit(twice, np.concatenate([y, y]), sample_weight=np.repeat([0, 1], len(x)))
+        self.assertTrue(same_bits(zeros.decision_function(x), small().fit(x, y).decision_function(x)))
         with self.assertRaisesRegex(ValueError, "all rows have weight 0"):
             small().fit(x, y, sample_weight=np.zeros(len(x)))
 
@@ -235,7 +238,8 @@ class Later(unittest.TestCase):
 
     def test_the_first_call_is_a_fit(self):
         x, y = blobs()
-        self.assertTrue(same_bits(small().fit(x, y).decision_function(x), small().partial_fit(x, y).decision_function(x)))
+        fitted, begun = small().fit(x, y), small().partial_fit(x, y)
+        self.assertTrue(same_bits(fitted.decision_function(x), begun.decision_function(x)))
 
     def test_classes_can_come_later_and_are_kept_in_order(self):
         x, y = blobs(600)
@@ -268,7 +272,7 @@ class Later(unittest.TestCase):
         x, y = blobs()
         clf = small().fit(x, y)
         clf.partial_fit(x[y == 2][:1] + 0.1, [2])
-        self.assertEqual(clf._rows_.count, len(x) + 1)
+        self.assertEqual(clf._rows_.given, len(x) + 1)
 
     def test_rows_of_every_call_can_be_forgotten_exactly(self):
         x, y = blobs()
@@ -291,7 +295,7 @@ class Later(unittest.TestCase):
         clf = small().fit(x, y)
         clf.forget(classes=2)
         before = pickle.dumps(clf.model_.values)
-        with self.assertRaisesRegex(dkvb.StateError, "pairs are masked .* undo\\(\\) .* set_params\\(keep_codes=False\\)"):
+        with self.assertRaisesRegex(dkvb.StateError, r"pairs are masked .* undo\(\) .* set_params\(keep_codes=False\)"):
             clf.partial_fit(x[y < 2], y[y < 2])
         self.assertEqual(before, pickle.dumps(clf.model_.values))
         clf.set_params(keep_codes=False).partial_fit(x[y < 2], y[y < 2])
@@ -308,8 +312,21 @@ class Later(unittest.TestCase):
         with self.assertRaisesRegex(dkvb.StateError, "row 1 was forgotten; .* relearn=True"):
             clf.partial_fit(x[6:8], y[6:8])
         clf.partial_fit(x[7:8], y[7:8], relearn=True)
-        self.assertEqual(clf._rows_.count, 301)
+        self.assertEqual(clf._rows_.given, 301)
+        with self.assertRaisesRegex(ValueError, "have another number now"):
+            clf.plan(rows=[7], budget=5)
         clf.forget(rows=[300], strength="exact", keys="keep")
+
+    def test_a_call_that_is_refused_adds_no_class(self):
+        x, y = blobs()
+        clf = small().fit(x[y < 2], y[y < 2])
+        for given, message in (({"sample_weight": -np.ones(300)}, "row 0 has weight -1"), ({"classes": ["a"]}, "text")):
+            with self.assertRaisesRegex(ValueError, message):
+                clf.partial_fit(x, y, **given)
+        clf.forget(rows=[0], strength="exact", keys="keep")
+        with self.assertRaisesRegex(dkvb.StateError, "was forgotten"):
+            clf.partial_fit(x, y)
+        self.assertEqual((clf.classes_.tolist(), clf.model_.info.classes), ([0, 1], 2))
 
 
 class Forgetting(unittest.TestCase):
@@ -373,6 +390,25 @@ class Forgetting(unittest.TestCase):
         never = small().fit(self.x[left], self.names[left], sample_weight=weights[left])
         self.assertTrue(same_bits(clf.decision_function(self.x), never.decision_function(self.x)))
 
+    def test_keys_of_other_rows_need_no_word_about_them(self):
+        rows, other = np.flatnonzero(self.y == 1)[:50], blobs(400)[0] + np.float32(0.1)
+        left = np.setdiff1d(np.arange(900), rows)
+        clf = clone(small(key_rows=other)).fit(self.x, self.names)
+        clf.forget(rows=rows, strength="exact")
+        never = small(key_rows=other).fit(self.x[left], self.names[left])
+        self.assertTrue(same_bits(clf.decision_function(self.x), never.decision_function(self.x)))
+        with self.assertRaisesRegex(ValueError, "key_rows"):
+            small(key_rows=other[:, 1:]).fit(self.x, self.names)
+
+    def test_equal_rows_of_two_labels_are_forgotten_one_by_one(self):
+        x, names = np.concatenate([self.x, self.x[:40]]), np.concatenate([self.names, np.roll(CAT, 1)[self.y[:40]]])
+        for rows in (np.arange(20), np.arange(900, 920)):
+            left = np.setdiff1d(np.arange(940), rows)
+            clf = small().fit(x, names)
+            clf.forget(rows=rows, strength="exact", X=x)
+            never = small().fit(x[left], names[left])
+            self.assertTrue(same_bits(clf.decision_function(x), never.decision_function(x)))
+
     def test_exact_forgetting_of_a_class_leaves_no_row_of_it(self):
         self.clf.forget(classes="bee", strength="exact", keys="keep")
         self.assertEqual(self.clf.class_count_[1], 0)
@@ -423,12 +459,17 @@ class Forgetting(unittest.TestCase):
         test_x, test_y = blobs(300, seed=0)
         self.clf.forget(classes="bee", strength="exact", keys="keep")
         found = self.clf.audit(self.x, self.names, test_x + 0.01, CAT[test_y], shadows=0, rmia_models=0)
-        figure = found["model"]["membership_loss"]
-        self.assertEqual((figure.difference.low, figure.difference.high), (0.0, 0.0))
+        for key, figure in found["model"].items():
+            if figure is not None:
+                self.assertEqual((key, figure.verdict, figure.difference.value), (key, "as retrained", 0.0))
+        self.assertEqual(found["model"]["agreement_rest"].value, 1.0)
+        self.assertEqual(found.members, int((~self.clf._rows_.held_out[self.clf._rows_.gone]).sum()))
 
     def test_without_codes_a_class_is_forgotten_by_a_budget(self):
         clf = small(keep_codes=False).fit(self.x, self.names)
         self.assertIsNone(clf.codeset_)
+        for method in ("values", "contrast"):  # the latter needs counts
+            self.assertIsNone(clf.plan(classes="bee", budget=300, method=method).refusal)
         clf.forget(classes="bee", budget=300)
         self.assertLess((clf.predict(self.x) == "bee").mean(), 0.1)
         for given in ({"rows": [1]}, {"classes": "bee", "strength": "exact"}):
@@ -459,6 +500,18 @@ class Company(unittest.TestCase):
         other = clone(small(class_weight={0: 2}, abstain=-1).fit(x, y))
         self.assertEqual(other.get_params(), small(class_weight={0: 2}, abstain=-1).get_params())
         self.assertFalse(hasattr(other, "model_"))
+
+    def test_keys_of_other_rows_can_be_shared_by_clones_and_pickles(self):
+        x, y = blobs()
+        keys = dkvb.Codebooks.fit(blobs(seed=9)[0], codebooks=32, keys=32, key_dim=8)
+        try:
+            copy.deepcopy(keys)
+        except TypeError as error:
+            self.skipTest(f"codebooks cannot be copied: {error}")
+        clf = DKVBClassifier(codebooks=keys, **RECIPE).fit(x, y)
+        for other in (clone(clf).fit(x, y), pickle.loads(pickle.dumps(clf))):
+            self.assertTrue(same_bits(clf.decision_function(x), other.decision_function(x)))
+        clf.forget(rows=[1], strength="exact")  # nothing is to be said about the keys
 
     def test_pipelines_grids_folds_and_calibration_work(self):
         x, y = load_digits(return_X_y=True)

@@ -29,7 +29,8 @@ from .plan import Plan
 
 _MOST_COPIES = 16  # whole weights are copies up to this many a row on average; larger ones are scaled
 _SETTINGS = ("keys", "key_dim", "top_k", "normalize", "epochs", "batch", "learning_rate", "label_smoothing")
-_KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}  # in this order
+# The kind of a label is the first one here that fits: a bool is an int, too.
+_KINDS: Dict[str, Any] = {"a boolean": (bool, np.bool_), "a whole number": (int, np.integer), "text": str}
 _TRAINING = ("epochs", "batch", "learning_rate", "label_smoothing")
 
 
@@ -41,12 +42,15 @@ class _Rows(NamedTuple):
     labels: np.ndarray  # int32[m]: label in the model
     held_out: np.ndarray  # bool[m]: the values did not learn from it
     gone: np.ndarray  # bool[m]: training again without it has taken it out
-    count: int  # rows that were given, those of weight 0 included
+    given: int  # rows that were given, those of weight 0 included
 
     def joined(self, other: "_Rows") -> "_Rows":
-        arrays = [np.concatenate(pair) for pair in zip(self[:-1], other[:-1])]
-        arrays[0][len(self.positions):] += self.count
-        return _Rows(*arrays, self.count + other.count)
+        """These rows and others that came later. Forgotten rows that came back have their new numbers only."""
+        stay = ~np.isin(self.ids, other.ids)
+        return _Rows(np.concatenate([self.positions[stay], other.positions + self.given]),
+                     np.concatenate([self.ids[stay], other.ids]), np.concatenate([self.labels[stay], other.labels]),
+                     np.concatenate([self.held_out[stay], other.held_out]),
+                     np.concatenate([self.gone[stay], other.gone]), self.given + other.given)
 
 
 class DKVBClassifier(ClassifierMixin, BaseEstimator):
@@ -64,9 +68,12 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     codebooks, keys, key_dim, top_k : int, default=None
-        Shape of the model (docs/method.md): number of codebooks, keys in each, columns that a codebook sees, keys that a
-        row selects in each. None: a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`, whose keys
-        were placed on other rows: forgetting with strength "exact" then has no key that the forgotten rows moved.
+        Shape of the model (docs/method.md): number of codebooks, keys in each, columns that a codebook sees, and keys
+        that a row selects in each. None: a number that suits the rows. `codebooks` may also be a `dkvb.Codebooks`,
+        whose keys are used then.
+    key_rows : array of shape (m, n_features), default=None
+        Rows of the same kind to place the keys on, such as public ones. No row of fit() moves a key then, so that
+        strength "exact" leaves no trace of a forgotten row in the keys. None: the rows of fit().
     whiten : {"choose", "always", "never"}, default="choose"
         Whether rows are half whitened before the search; "choose" compares both on rows held out.
     normalize : bool, default=None
@@ -79,8 +86,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     class_weight : dict or "balanced", default=None
         Weights by class; a class that the dict does not name has weight 1. "balanced": all classes weigh the same.
     hold_out : float, default=0.1
-        Share of the rows that the values never learn from, if `keep_codes`. The temperature of the probabilities and the
-        budget of forget() are found on these rows.
+        Share of the rows that the values never learn from, if `keep_codes`. The temperature of the probabilities and
+        the budget of forget() are found on these rows.
     keep_codes : bool, default=True
         Whether codes of all rows are kept. Without them no row can be forgotten by its number, strength "exact" is
         impossible, forget() needs a `budget`, and no row is held out.
@@ -110,13 +117,21 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         Settings that were chosen and figures that were found by the latest fit() or partial_fit().
     """
 
-    def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, whiten="choose", normalize=None,
-                 epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None, hold_out=0.1,
-                 keep_codes=True, abstain=None, n_jobs=None, random_state=None):
+    model_: Model
+    codeset_: Optional[Codeset]
+    classes_: np.ndarray
+    class_count_: np.ndarray
+    _model_labels: np.ndarray  # int32[n_classes]: label in the model of each of classes_
+    _rows_: Optional[_Rows]  # None where no codes are kept
+
+    def __init__(self, *, codebooks=None, keys=None, key_dim=None, top_k=None, key_rows=None, whiten="choose",
+                 normalize=None, epochs=None, batch=None, learning_rate=None, label_smoothing=None, class_weight=None,
+                 hold_out=0.1, keep_codes=True, abstain=None, n_jobs=None, random_state=None):
         self.codebooks = codebooks
         self.keys = keys
         self.key_dim = key_dim
         self.top_k = top_k
+        self.key_rows = key_rows
         self.whiten = whiten
         self.normalize = normalize
         self.epochs = epochs
@@ -145,11 +160,10 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, relearn=False) -> "DKVBClassifier":
         """Go on learning: values move on from where they are, keys stay where the first call placed them.
 
-        Labels that are new are added to `classes_`, at any time; `classes` may name some in advance. Rows of new classes
-        alone cost the earlier classes accuracy: give rows of both. The codes of the rows are kept too, so that all
-        rows can still be forgotten. While pairs are masked that is impossible, and the call is refused unless
-        `keep_codes` is false. Rows and classes that were forgotten are refused unless `relearn` is true, which ends
-        those forgettings.
+        New labels are added to `classes_`, at any time; `classes` may name some in advance. Rows of new classes alone
+        cost the earlier classes accuracy: give rows of both. The codes of the rows are kept too, so that all rows can
+        still be forgotten. While pairs are masked that is impossible, and the call is refused unless `keep_codes` is
+        false. Rows and classes that were forgotten are refused unless `relearn` is true, which ends those forgettings.
         """
         first = not hasattr(self, "model_")
         X, y = self._checked(X, y, reset=first)
@@ -157,19 +171,23 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         if first:
             return self._fit_first(X, y, found, sample_weight)
         if self.keep_codes and self.codeset_ is None:
-            raise StateError("partial_fit: earlier rows have no codes, so codes of these rows alone are of no use; call "
-                             "set_params(keep_codes=False) to go on without codes, or fit() on all rows to keep them")
+            raise StateError("partial_fit: earlier rows have no codes, so codes of these rows alone are of no use; "
+                             "call set_params(keep_codes=False) to go on without codes, or fit() on all rows to keep "
+                             "them")
         info = self.model_.info
-        if self.keep_codes and info.masked_pairs + info.purged_pairs:
-            raise StateError(f"partial_fit: {info.masked_pairs + info.purged_pairs} pairs are masked or purged, and codes "
-                             "know no mask; call undo() if the forgetting shall end, or set_params(keep_codes=False) to go "
-                             "on without codes: rows cannot be forgotten by number or by strength \"exact\" after that")
-        labels, weights = self._labels(y, found), self._weights(X, y, sample_weight)
-        rows = self._rows(X, y, labels, weights, self._rows_, relearn)
+        pairs = info.masked_pairs + info.purged_pairs
+        if self.keep_codes and pairs:
+            raise StateError(f"partial_fit: {pairs} pairs are masked or purged, and codes know no mask; call undo() if "
+                             "the forgetting shall end, or set_params(keep_codes=False) to go on without codes: rows "
+                             "cannot be forgotten by number or by strength \"exact\" after that")
+        weights = self._weights(X, y, sample_weight)
+        classes, numbers = self._with_classes(found)
+        rows = self._rows(X, y, numbers[np.searchsorted(classes, y)], weights, self._rows_, relearn)
+        self._add_classes(classes, numbers)
         self.fit_report_ = fit_more(self.model_, X[rows.positions], rows.labels, ids=rows.ids, relearn=relearn,
                                     codeset=self.codeset_ if self.keep_codes else None, hold_out=self._hold_out,
                                     threads=self._threads, **self._given(_TRAINING))
-        if self.keep_codes:
+        if self.keep_codes and self._rows_ is not None:
             held = _held_out(self.codeset_, rows.ids)
             self._rows_ = self._rows_.joined(rows._replace(held_out=held))
         else:
@@ -185,10 +203,10 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         # Counts of classes stand in for the codes, so that a class can be forgotten without these.
         made = fit(X[rows.positions], rows.labels, ids=rows.ids, classes=len(classes), codeset=bool(self.keep_codes),
                    keep="codes", count_classes=not self.keep_codes, hold_out=self._hold_out, whiten=self.whiten,
-                   threads=self._threads, **settings)
+                   key_rows=self.key_rows, threads=self._threads, **settings)
         # Nothing fails from here on, so a call that fails leaves what was learned before.
         self.model_, self.codeset_, self.fit_report_ = made
-        self.classes_, self._model_labels = classes, np.arange(len(classes))
+        self.classes_, self._model_labels = classes, np.arange(len(classes), dtype=np.int32)
         self._rows_ = None if made.codeset is None else rows._replace(held_out=_held_out(made.codeset, rows.ids))
         self.class_count_ = self._counts(rows.labels)
         self._name_classes()
@@ -233,19 +251,20 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """What forgetting would do, as a `dkvb.Plan`; nothing is changed.
 
         Who: `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through fit() and all
-        partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model no longer answers
-        with what was forgotten; "exact" trains the values again without the rows, which deletes what these taught. Keys
-        were placed on the rows too, so "exact" must be told about them: `keys="keep"` leaves them; `keys="place"` places
-        them again on `X`, all rows as they were given to fit() and partial_fit(), without those to be forgotten.
-        `options` are those of Model.plan_forget(): target, budget, method, max_retain_drop, max_class_loss, force,
-        reason, seed.
+        partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model answers a
+        forgotten class no longer. "exact" trains the values again without the rows, which deletes what these taught.
+
+        Keys were placed on the rows too, so "exact" must be told about them. `keys="keep"` leaves them. `keys="place"`
+        places them again on `X` without the rows to be forgotten; `X` are all rows, as they were given to fit() and
+        partial_fit(). `options` are those of Model.plan_forget(): target, budget, method, max_retain_drop,
+        max_class_loss, force, reason, seed.
         """
         check_is_fitted(self, "model_")
         if (classes is None) == (rows is None):
             raise ValueError("forget: give either classes or rows")
         if self.codeset_ is None and (rows is not None or strength == "exact"):
-            raise StateError("forget: codes of the rows were not kept, so neither rows nor strength \"exact\" are possible; "
-                             "fit again with keep_codes=True")
+            raise StateError("forget: codes of the rows were not kept, so neither rows nor strength \"exact\" are "
+                             "possible; fit again with keep_codes=True")
         if X is not None:
             options["features"], options["feature_ids"] = self._features(X)
         return self.model_.plan_forget(
@@ -259,7 +278,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         if plan.info.refused == "keys":
             raise Refused(f"{plan.refusal}: give X, all rows as they were given to fit(), or keys=\"keep\"")
         entry = self.model_.apply(plan, self.codeset_)
-        if plan.info.strength == "exact":
+        if self._rows_ is not None and self.codeset_ is not None and plan.info.strength == "exact":
             gone = self._rows_.gone | np.fromiter(map(self.codeset_.was_removed, self._rows_.ids.tolist()), np.bool_,
                                                   len(self._rows_.ids))
             self._rows_ = self._rows_._replace(gone=gone)
@@ -284,38 +303,36 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def audit(self, X, y, X_test, y_test, *, classes=None, rows=None, before=None, **options) -> Audit:
-        """Attack the model as somebody would who wants to know what it still knows of forgotten rows, as a `dkvb.Audit`.
+        """Attack the model to measure what it still knows of forgotten rows. Returns a `dkvb.Audit`.
 
-        `X`, `y`: all rows as they were given to fit(), the forgotten ones included. Test rows never were. `classes` or
-        `rows` say who was forgotten; neither: what the journal says. `before` is the classifier before it forgot, such
-        as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed, progress, stage.
+        `X` and `y` are all rows as they were given to fit(), the forgotten ones included. Test rows never were.
+        `classes` or `rows` say who was forgotten; neither: what the journal says. `before` is the classifier before it
+        forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
+        progress, stage.
         """
         X, y = self._checked(X, y, reset=False)
         X_test, y_test = self._checked(X_test, y_test, reset=False)
         labels, test_labels = self._known(y, "y"), self._known(y_test, "y_test")
-        if self._rows_ is None:
+        if self._rows_ is None or self.codeset_ is None:
             raise StateError("audit: codes of the rows were not kept, so nothing tells which rows were trained on; fit "
                              "again with keep_codes=True")
         known = self._rows_
-        if len(X) != known.count:
-            raise ValueError(f"X: {len(X)} rows found, {known.count} were given to fit() and partial_fit()")
+        if len(X) != known.given:
+            raise ValueError(f"X: {len(X)} rows found, {known.given} were given to fit() and partial_fit()")
         if rows is not None:
             rows = np.flatnonzero(np.isin(known.ids, self._ids(rows, gone=True)))
-        if known.gone.any():  # the codeset is one of after the forgetting
+        if known.gone.any():  # the codeset has lost the rows, and tells only how the others were trained
             sessions = self.codeset_.sessions
             if len(sessions) != 1:
-                raise StateError(f"audit: {len(sessions)} trainings are recorded, and an audit after strength \"exact\" "
-                                 "can repeat only one; fit() on all rows instead of calling partial_fit()")
+                raise StateError(f"audit: {len(sessions)} trainings are recorded, and an audit after strength "
+                                 "\"exact\" can repeat only one; call fit() on all rows instead of partial_fit()")
             options.setdefault("training", {name: value for name, value in sessions[0].training.items()
                                             if name != "shuffle"})
-            codeset = None
-        else:
-            codeset = self.codeset_
         learned = np.where(known.held_out, np.int32(-1), labels[known.positions])
         return self.model_.audit(
-            X[known.positions], learned, X_test, test_labels, classes=None if classes is None else self._marked(classes),
-            rows=rows, ids=known.ids, before=getattr(before, "model_", before), codeset=codeset, threads=self._threads,
-            **options)
+            X[known.positions], learned, X_test, test_labels, rows=rows, ids=known.ids,
+            classes=None if classes is None else self._marked(classes), before=getattr(before, "model_", before),
+            codeset=None if known.gone.any() else self.codeset_, threads=self._threads, **options)
 
     # Pickling: handles by the bytes of their files
 
@@ -382,20 +399,25 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
         return validate_data(self, X, **options)
 
-    def _labels(self, y, found):
-        """Labels in the model, `int32[n]`; classes that are new are added to it."""
+    def _with_classes(self, found):
+        """The classes and their labels in the model, `int32[n]`, as they are with classes that may be new."""
         classes = np.unique(_together(self.classes_, found))
-        new = classes[~np.isin(classes, self.classes_)]
-        if len(new):
-            numbers = np.arange(len(self.classes_), len(self.classes_) + len(new))
-            classes = np.concatenate([self.classes_, new])
-            order = np.argsort(classes, kind="stable")
-            counts = np.concatenate([self.class_count_, np.zeros(len(new), self.class_count_.dtype)])
-            self.model_.add_classes(len(new))
-            self._model_labels = np.concatenate([self._model_labels, numbers])[order]
-            self.classes_, self.class_count_ = classes[order], counts[order]
-            self._name_classes()
-        return self._known(y, "y")
+        numbers = np.empty(len(classes), np.int32)
+        known = np.isin(classes, self.classes_)
+        numbers[known] = self._model_labels
+        numbers[~known] = np.arange(len(self.classes_), len(classes))
+        return classes, numbers
+
+    def _add_classes(self, classes, numbers):
+        """Give the model the classes that it does not have yet. They stay if the training fails after that."""
+        known = np.isin(classes, self.classes_)
+        if known.all():
+            return
+        self.model_.add_classes(int((~known).sum()))
+        counts = np.zeros(len(classes), self.class_count_.dtype)
+        counts[known] = self.class_count_
+        self.classes_, self._model_labels, self.class_count_ = classes, numbers, counts
+        self._name_classes()
 
     def _known(self, y, what):
         """Labels in the model, `int32[n]`, of classes that it has."""
@@ -404,8 +426,9 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         strange = self.classes_[columns] != y
         if np.any(strange):
             row = int(np.argmax(strange))
-            raise ValueError(f"{what}: row {row} is {y[row]!r}, which is none of the {len(self.classes_)} classes in classes_")
-        return self._model_labels[columns].astype(np.int32)
+            raise ValueError(f"{what}: row {row} is {y[row]!r}, which is none of the {len(self.classes_)} classes in "
+                             "classes_")
+        return self._model_labels[columns]
 
     def _name_classes(self):
         """Class names for those who save the model to a file, as far as labels can be names."""
@@ -419,7 +442,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _weights(self, X, y, sample_weight):
         """Weights of rows, `float64[n]`, by row and by class; None where all are 1."""
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, np.float64)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if hasattr(self.class_weight, "get"):
             classes, of_row = np.unique(y, return_inverse=True)
             by_class = np.array([self.class_weight.get(one, 1.0) for one in classes.tolist()], np.float64)
@@ -428,8 +451,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             return None
         if not np.isfinite(weights).all() or (weights < 0).any():
             row = int(np.argmin(np.isfinite(weights) & (weights >= 0)))
-            raise ValueError(f"weights: row {row} has weight {weights[row]}; Negative weights are not supported, and "
-                             "weights must be finite")
+            raise ValueError(f"weights: row {row} has weight {weights[row]}, it must be finite and 0 or more")
         if not weights.any():
             raise ValueError("weights: all rows have weight 0, at least one row must have more")
         return weights
@@ -449,8 +471,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
                 continue
             hashes[row] = _hash(X[row].tobytes() + words[row], taken)
             if int(hashes[row, 0]) in forgotten:
-                raise StateError(f"X: row {row} was forgotten; leave it out, or give relearn=True to learn it again, which "
-                                 "ends that forgetting")
+                raise StateError(f"X: row {row} was forgotten; leave it out, or give relearn=True to learn it again, "
+                                 "which ends that forgetting")
         positions = np.repeat(np.arange(len(X)), _copies(weights, labels, hashes[:, 1]))
         ids = hashes[positions, 0]
         if len(np.unique(positions)) < len(positions):
@@ -484,8 +506,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _marked(self, classes):
         """Labels in the model, of one label or a list of labels."""
-        several = isinstance(classes, (set, frozenset)) or (not isinstance(classes, (str, bytes)) and np.ndim(classes) > 0)
-        given = list(classes) if several else [classes]
+        one = isinstance(classes, (str, bytes)) or (np.ndim(classes) == 0 and not isinstance(classes, (set, frozenset)))
+        given = [classes] if one else list(classes)
         known = {one: label for one, label in zip(self.classes_.tolist(), self._model_labels.tolist())}
         for one in given:
             one = one.item() if isinstance(one, np.generic) else one
@@ -497,17 +519,18 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Ids of rows by their numbers, or by a mask of all rows."""
         known, rows = self._rows_, np.atleast_1d(np.asarray(rows))
         if rows.dtype == np.bool_:
-            if rows.shape != (known.count,):
-                raise ValueError(f"rows: a mask of shape {rows.shape} found, {known.count} rows were given to fit()")
+            if rows.shape != (known.given,):
+                raise ValueError(f"rows: a mask of shape {rows.shape} found, {known.given} rows were given to fit()")
             rows = np.flatnonzero(rows)
         if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
-            raise ValueError(f"rows: {rows.dtype} of shape {rows.shape} found, numbers of rows or a mask of them wanted")
-        if rows.min() < 0 or rows.max() >= known.count:
-            wrong = rows[(rows < 0) | (rows >= known.count)][0]
-            raise ValueError(f"rows: {wrong} found, rows 0 to {known.count - 1} were given to fit() and partial_fit()")
+            raise ValueError(f"rows: {rows.dtype} of shape {rows.shape} found, it must be numbers of rows or a mask")
+        if rows.min() < 0 or rows.max() >= known.given:
+            wrong = rows[(rows < 0) | (rows >= known.given)][0]
+            raise ValueError(f"rows: {wrong} found, rows 0 to {known.given - 1} were given to fit() and partial_fit()")
         meant = np.isin(known.positions, rows)
         if not meant.any():
-            raise ValueError("rows: all of them have weight 0, so the model never learned them")
+            raise ValueError("rows: the model never learned any of them, since they have weight 0, or they came back "
+                             "and have another number now")
         if not gone and known.gone[meant].any():
             row = known.positions[meant & known.gone][0]
             raise ValueError(f"rows: row {row} was forgotten already, with strength \"exact\"; leave it out")
@@ -516,8 +539,11 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def _features(self, X):
         """All rows that are still known, in the order that they were trained in, and their ids."""
         X, known = self._validated(X, reset=False), self._rows_
-        if known is None or len(X) != known.count:
-            raise ValueError(f"X: {len(X)} rows found, {known.count if known else 0} were given to fit() and partial_fit()")
+        if known is None:
+            raise StateError("X: codes of the rows were not kept, so no keys can be placed again; fit again with "
+                             "keep_codes=True")
+        if len(X) != known.given:
+            raise ValueError(f"X: {len(X)} rows found, {known.given} were given to fit() and partial_fit()")
         still = ~known.gone
         return X[known.positions[still]], known.ids[still]
 
@@ -558,14 +584,16 @@ def _plain_labels(y, what):
     """Labels of one type, (n,). Objects become what they are: strings, whole numbers or booleans."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
-        raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a row: "
-                         "fit one classifier for each label, as sklearn.multioutput.MultiOutputClassifier does")
+        raise ValueError(f"{what}: shape {y.shape} found, {y.shape[1]} labels a row; DKVBClassifier takes one label a "
+                         "row: fit one classifier for each label, as sklearn.multioutput.MultiOutputClassifier does")
     y = column_or_1d(y, warn=True)
     if y.dtype == object and len(y):
-        kinds = [next((kind for kind, types in _KINDS.items() if isinstance(one, types)), type(one).__name__) for one in y]
+        kinds = [next((kind for kind, types in _KINDS.items() if isinstance(one, types)), type(one).__name__)
+                 for one in y]
         other = next((row for row, kind in enumerate(kinds) if kind != kinds[0]), None)
         if other is not None:
-            raise ValueError(f"{what}: row 0 is {kinds[0]} and row {other} is {kinds[other]}; all labels must be of one kind")
+            raise ValueError(f"{what}: row 0 is {kinds[0]} and row {other} is {kinds[other]}; all labels must be of "
+                             "one kind")
         y = np.array(y.tolist()) if kinds[0] in ("a boolean", "a whole number") else y
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {what} contains NaN or infinity: row {int(np.argmin(np.isfinite(y)))} is "
@@ -590,11 +618,12 @@ def _held_out(codeset, ids):
 
 
 def _hash(content, taken):
-    """A hash of bytes, `uint64[2]`: an id, and a number to draw by. The next one where the id is taken, by equal rows
-    with the same label."""
+    """A hash of bytes, `uint64[2]`: an id, and a number to draw by. The next hash where the id is taken, by an equal
+    row with the same label."""
     number = 0
     while True:
-        found = np.frombuffer(hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest(), "<u8")
+        digest = hashlib.blake2b(content, digest_size=16, salt=number.to_bytes(16, "little")).digest()
+        found = np.frombuffer(digest, "<u8")
         if int(found[0]) not in taken:
             taken.add(int(found[0]))
             return found
