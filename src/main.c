@@ -16,7 +16,7 @@ static const struct pages_command commands[] = {
     {"train", cmd_train, "place keys and fit the values to labelled features"},
     {"eval", cmd_eval, "measure accuracy and loss on labelled features"},
     {"predict", cmd_predict, "classify features"},
-    {"forget", cmd_forget, "suppress what a forget set selects"},
+    {"forget", cmd_forget, "forget classes or rows: mask pairs, or train again without the rows"},
     {"apply", cmd_apply, "show or do a plan that 'forget --plan-out' wrote"},
     {"undo", cmd_undo, "take a forgetting back"},
     {"purge", cmd_purge, "make forgetting permanent"},

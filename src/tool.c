@@ -12,8 +12,9 @@ const struct tool_exit_code tool_exit_codes[] = {
      "The command failed. One line on standard error says what was found and what was expected."},
     {EXIT_USAGE, "EXIT_USAGE",
      "The command line is wrong: an unknown option, a missing value, options that exclude each other. Nothing was "
-     "read."},
-    {EXIT_INTERRUPTED, "EXIT_INTERRUPTED", "SIGINT or SIGTERM interrupted the command. Files are as they were."},
+     "changed."},
+    {EXIT_INTERRUPTED, "EXIT_INTERRUPTED",
+     "SIGINT or SIGTERM interrupted the command. Each file is whole: as it was, or as the command wrote it."},
     {0, NULL, NULL},
 };
 

@@ -192,11 +192,10 @@ int pages_man(const struct pages_command *commands, size_t count)
         putchar('\n');
     }
     put_exit_codes();
-    fputs(
-        ".PP\nThe first SIGINT or SIGTERM ends the work and leaves files as they were; a second one, a second later or "
-        "more, kills.\nEvery other signal that ends a process first removes what is half written.\n"
-        ".SH ENVIRONMENT\n",
-        stdout);
+    fputs(".PP\nThe first SIGINT or SIGTERM ends the work and leaves every file whole; a second one, a second later or "
+          "more, kills.\nEvery other signal that ends a process first removes what is half written.\n"
+          ".SH ENVIRONMENT\n",
+          stdout);
     for (size_t i = 0; i < sizeof environment / sizeof *environment; i++) {
         printf(".TP\n.B %s\n", environment[i].name);
         put_word(environment[i].meaning);
