@@ -3,6 +3,7 @@
 import tempfile
 import weakref
 from pathlib import Path
+from typing import Any, Optional
 
 
 class _Owner:
@@ -17,8 +18,8 @@ class _Owner:
 class Handle:
     """Base of all handles: a context manager that owns a C object until close()."""
 
-    _free = None
-    _owner = None
+    _free: Any = None
+    _owner: Optional[_Owner] = None
 
     @classmethod
     def _adopt(cls, pointer):

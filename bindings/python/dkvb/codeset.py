@@ -2,6 +2,7 @@
 
 from ctypes import POINTER, byref, c_uint64, c_void_p, cast, pointer, sizeof
 from dataclasses import dataclass
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class CodesetRows:
     ids: np.ndarray  # uint64[n], ascending
     labels: np.ndarray  # int32[n]
     codes: np.ndarray  # uint16[n][C][k]
-    names: tuple = None  # of str, where the codeset keeps them
+    names: Optional[Tuple[str, ...]] = None  # of str, where the codeset keeps them
 
     def __len__(self):
         return len(self.ids)

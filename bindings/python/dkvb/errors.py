@@ -3,13 +3,15 @@
 import errno
 import os
 
+from typing import Optional
+
 from . import _ffi
 
 
 class Error(Exception):
     """A call to the library failed. `status` is the code of status.h."""
 
-    status = None
+    status: Optional[int] = None
 
 
 class OutOfMemory(Error, MemoryError):

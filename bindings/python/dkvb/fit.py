@@ -219,7 +219,8 @@ def _rows(x, labels, ids, classes):
         raise ValueError(f"ids: {len(names)} names found, there are {len(x)} rows")
     ids = None if ids is None or names is not None else _arrays.ids(ids, len(x))
     raw = _struct.sized(_ffi.FitRows)
-    raw.x, raw.labels, raw.n, raw.dim = _arrays.pointer(x), _arrays.pointer(labels), *x.shape
+    raw.x, raw.labels = _arrays.pointer(x), _arrays.pointer(labels)
+    raw.n, raw.dim = x.shape
     raw.classes = _number(classes, "classes")
     if ids is not None:
         raw.ids = _arrays.pointer(ids)

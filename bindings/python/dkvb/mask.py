@@ -14,7 +14,7 @@ class Mask(SavedHandle):
     """Behaves like a set of (codebook, key) pairs, and belongs to the codebooks it was made for."""
 
     _free = lib.dkvb_mask_free
-    __hash__ = None  # changeable, as a set is
+    __hash__ = None  # type: ignore[assignment]  # changeable, as a set is
 
     def __init__(self, codebooks, pairs=()):
         info = codebooks.info
@@ -53,6 +53,7 @@ class Mask(SavedHandle):
         return self._shape
 
     def copy(self):
+        """Another mask of the same pairs."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_copy(byref(out), self._c)
         return self._adopt_shaped(out, self._shape)
@@ -72,6 +73,7 @@ class Mask(SavedHandle):
         self.discard(codebook, key)
 
     def clear(self):
+        """Take all pairs out."""
         self._combine(_ffi.DKVB_MASK_DIFFERENCE, self)
 
     def to_array(self):

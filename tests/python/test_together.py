@@ -1,7 +1,7 @@
 """One model, used by many: threads, forked and spawned processes, joblib's workers. All give the answers of one thread,
 for as long as they are told to run; nothing fails and nothing hangs.
 
-    together.py [--seconds S]     3 by default; prints how much faster two workers are than one
+    test_together.py [--seconds S]     3 by default; prints how much faster two workers are than one
 """
 import argparse
 import multiprocessing

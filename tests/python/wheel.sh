@@ -1,0 +1,50 @@
+#!/bin/sh
+# A wheel is built without a network, carries the library with its licences, and works where nothing else of libdkvb is.
+#   wheel.sh SOURCE_DIR WORK_DIR PYTHON
+set -eu
+
+source=$1
+work=$2
+python=$3
+unset PYTHONPATH DKVB_LIBRARY LD_LIBRARY_PATH
+
+"$python" -c 'import setuptools, wheel, pip, numpy' 2>/dev/null || {
+  echo "skipped: Python has no pip, setuptools, wheel and numpy"
+  exit 77
+}
+rm -rf "$work"
+mkdir -p "$work/wheels" "$work/site"
+before=$(cd "$source/bindings/python" && ls -A)
+"$python" -m pip wheel --quiet --no-index --no-deps --wheel-dir "$work/wheels" "$source/bindings/python"
+[ "$before" = "$(cd "$source/bindings/python" && ls -A)" ] || { echo "the build left files in bindings/python"; exit 1; }
+wheel=$(ls "$work/wheels/"*.whl)
+case $wheel in *-py3-none-manylinux_2_*) ;; *) echo "the tag of $wheel names no oldest glibc"; exit 1 ;; esac
+"$python" -m pip install --quiet --no-index --no-deps --target "$work/site" "$wheel"
+cd "$work"
+# The tag is not older than any symbol that is used.
+stated=$(basename "$wheel" | sed 's/.*manylinux_2_\([0-9]*\)_.*/\1/')
+for library in site/dkvb/*.so*; do
+  newest=$(objdump -T "$library" | sed -n 's/.*GLIBC_2\.\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
+  [ "${newest:-0}" -le "$stated" ] || { echo "$library needs glibc 2.$newest, the tag says 2.$stated"; exit 1; }
+  name=$(basename "$library")
+  [ -s "site/dkvb/licenses/${name%%.*}.txt" ] || { echo "$library has no licence in the wheel"; exit 1; }
+done
+PYTHONPATH=site PYTHONDONTWRITEBYTECODE=1 "$python" - <<'END'
+import os
+import dkvb
+import numpy as np
+
+random = np.random.default_rng(0)
+y = np.arange(600, dtype=np.int32) % 3
+x = (random.normal(size=(3, 16))[y] * 2 + random.normal(size=(600, 16))).astype(np.float32)
+model, codeset, report = dkvb.fit(x, y, codeset=True)
+model.apply(model.plan_forget(classes=[1], codeset=codeset), codeset)
+assert not (model.predict(x) == 1).any()
+loaded = {line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}
+assert any(path.startswith(os.path.realpath("site")) and "libdkvb.so" in path for path in loaded)
+try:
+    dkvb.reference.fit(x, y)
+except ImportError as error:
+    assert "libopenblas" in str(error), error
+END
+echo "wheel: fine"
