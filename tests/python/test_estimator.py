@@ -22,6 +22,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.ensemble import BaggingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
@@ -442,6 +443,12 @@ class Forgetting(unittest.TestCase):
                 self.clf.forget(**given)
         with self.assertRaisesRegex(ValueError, "classes: 'dog' found"):
             self.clf.forget(classes=["cat", "dog"])
+
+    def test_nothing_is_forgotten_before_something_is_learned(self):
+        clf = small()
+        for call in (lambda: clf.forget(classes=1), lambda: clf.plan(rows=[1]), clf.undo, clf.purge,
+                     lambda: clf.audit(self.x, self.y, self.x, self.y), lambda: clf.predict_proba(self.x)):
+            self.assertRaises(NotFittedError, call)
 
     def test_audit_returns_the_librarys_report(self):
         test_x, test_y = blobs(300, seed=0)

@@ -310,6 +310,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
         progress, stage.
         """
+        check_is_fitted(self, "model_")
         X, y = self._checked(X, y, reset=False)
         X_test, y_test = self._checked(X_test, y_test, reset=False)
         labels, test_labels = self._known(y, "y"), self._known(y_test, "y_test")
@@ -366,8 +367,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def _given(self, names):
         """The settings of the library that are not left open."""
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if isinstance(self.class_weight, str) or not (self.class_weight is None or hasattr(self.class_weight, "get")):
-            if not isinstance(self.class_weight, str) or self.class_weight != "balanced":
+        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() takes a dict
+            if not (isinstance(self.class_weight, str) and self.class_weight == "balanced"):
                 raise ValueError(f"class_weight: {self.class_weight!r} found, it must be None, a dict or \"balanced\"")
             given["class_weight"] = "balanced"
         if isinstance(self.random_state, (int, np.integer)):
