@@ -511,10 +511,6 @@ class Company(unittest.TestCase):
     def test_keys_of_other_rows_can_be_shared_by_clones_and_pickles(self):
         x, y = blobs()
         keys = dkvb.Codebooks.fit(blobs(seed=9)[0], codebooks=32, keys=32, key_dim=8)
-        try:
-            copy.deepcopy(keys)
-        except TypeError as error:
-            self.skipTest(f"codebooks cannot be copied: {error}")
         clf = DKVBClassifier(codebooks=keys, **RECIPE).fit(x, y)
         for other in (clone(clf).fit(x, y), pickle.loads(pickle.dumps(clf))):
             self.assertTrue(same_bits(clf.decision_function(x), other.decision_function(x)))
