@@ -4,9 +4,7 @@ Importing `dkvb` alone needs no scikit-learn: this module is loaded when `dkvb.D
 """
 
 import hashlib
-import os
-import tempfile
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 
@@ -310,6 +308,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
         progress, stage.
         """
+        check_is_fitted(self, "model_")
         X, y = self._checked(X, y, reset=False)
         X_test, y_test = self._checked(X_test, y_test, reset=False)
         labels, test_labels = self._known(y, "y"), self._known(y_test, "y_test")
@@ -334,22 +333,6 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
             classes=None if classes is None else self._marked(classes), before=getattr(before, "model_", before),
             codeset=None if known.gone.any() else self.codeset_, threads=self._threads, **options)
 
-    # Pickling: handles by the bytes of their files
-
-    def __getstate__(self) -> Dict[str, Any]:
-        state = dict(super().__getstate__())
-        for name in ("model_", "codeset_"):
-            if state.get(name) is not None:
-                state[name] = _file_bytes(state[name])
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        for name, kind in (("model_", Model), ("codeset_", Codeset)):
-            if state.get(name) is not None:
-                state[name] = _from_file_bytes(kind, state[name])
-        super().__setstate__(state)
-
     def _more_tags(self):
         return {"requires_y": True}
 
@@ -366,8 +349,8 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def _given(self, names):
         """The settings of the library that are not left open."""
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if isinstance(self.class_weight, str) or not (self.class_weight is None or hasattr(self.class_weight, "get")):
-            if not isinstance(self.class_weight, str) or self.class_weight != "balanced":
+        if self.class_weight is not None and not hasattr(self.class_weight, "get"):  # _weights() takes a dict
+            if not (isinstance(self.class_weight, str) and self.class_weight == "balanced"):
                 raise ValueError(f"class_weight: {self.class_weight!r} found, it must be None, a dict or \"balanced\"")
             given["class_weight"] = "balanced"
         if isinstance(self.random_state, (int, np.integer)):
@@ -432,7 +415,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def _name_classes(self):
         """Class names for those who save the model to a file, as far as labels can be names."""
-        names: List[str] = [""] * len(self.classes_)
+        names = [""] * len(self.classes_)
         for label, one in zip(self._model_labels, self.classes_):
             names[label] = str(one)
         try:
@@ -653,19 +636,3 @@ def _room_for(dtype, value):
         if dtype.kind in kinds and other.kind in kinds:
             return np.result_type(dtype, other)
     return np.dtype(object)
-
-
-def _file_bytes(handle):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "handle")
-        handle.save(path)
-        with open(path, "rb") as file:
-            return file.read()
-
-
-def _from_file_bytes(kind, data):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "handle")
-        with open(path, "wb") as file:
-            file.write(data)
-        return kind.load(path)
