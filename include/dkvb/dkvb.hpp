@@ -120,7 +120,7 @@ class error : public std::runtime_error
     dkvb_status status_;
 };
 
-/** Throws dkvb::error unless a call of a C function succeeded. */
+/** The outcome of a C function: a failure is thrown as dkvb::error. */
 inline void check(dkvb_status status)
 {
     if (status != DKVB_OK)
@@ -131,10 +131,10 @@ inline void check(dkvb_status status)
 struct run {
     /** Threads, the caller included; 0: as many as OpenMP would use. Results never depend on it. */
     std::uint32_t threads;
-    /** Called now and then with units done and all units. False cancels the call, which then throws `DKVB_ECANCELLED`.
-     * An exception cancels too, and leaves the call in the place of that error. */
+    /** The function is called now and then with units done and all units. False cancels the call, which then throws
+     * `DKVB_ECANCELLED`. An exception cancels too, and leaves the call in the place of that error. */
     std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
-    /** Counts rows outside the scale of the keys (search.h); or NULL. */
+    /** The counter of rows outside the scale of the keys (search.h); or NULL. */
     dkvb_outside *outside;
 
     explicit run(std::uint32_t count = 0) : threads(count), progress(), outside(nullptr)
@@ -208,7 +208,7 @@ inline void same_size(std::size_t found, std::size_t expected, const char *what)
                     std::string(what) + ": " + std::to_string(found) + " instead of " + std::to_string(expected));
 }
 
-/** What all handles have: one owner, moved and never copied, freed at the end. */
+/** A handle owns one C object: it moves, is never copied, and frees the object at its end. */
 template <class T, void (*Free)(T *)> class handle
 {
   public:
@@ -380,7 +380,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
         std::uint64_t at_; /* codebook * keys + key */
     };
 
-    /** Takes over a C object. */
+    /** The handle owns a C object from now on. */
     explicit mask(dkvb_mask *object) noexcept : handle(object)
     {
     }
@@ -444,7 +444,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 {
   public:
-    /** Takes over a C object. */
+    /** The handle owns a C object from now on. */
     explicit codebooks(dkvb_codebooks *object) noexcept : handle(object)
     {
     }
@@ -502,7 +502,7 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
 {
   public:
-    /** Takes over a C object. */
+    /** The handle owns a C object from now on. */
     explicit codeset(dkvb_codeset *object) noexcept : handle(object)
     {
     }
@@ -534,7 +534,7 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
         check(dkvb_codeset_get_rows(get(), part, &out));
         return out;
     }
-    /** Takes rows out; returns how many were there. */
+    /** Rows are taken out. Returns how many were there. */
     std::uint64_t remove(span<const std::uint64_t> ids)
     {
         std::uint64_t removed = 0;
@@ -630,7 +630,8 @@ class journal_view
 
 class model;
 
-/** Who is to be forgotten. Everything else is in `options`: strength, budget, target, limits, reason (plan.h). */
+/** A request names who is to be forgotten. Everything else is in `options`: strength, budget, target, limits, reason
+ * (plan.h). */
 class request
 {
   public:
@@ -678,11 +679,11 @@ class request
     std::vector<std::uint64_t> ids_;
 };
 
-/** What a request would do, and whether it should be done (plan.h). */
+/** A plan says what a request would do, and whether it should be done (plan.h). */
 class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
 {
   public:
-    /** Takes over a C object. */
+    /** The handle owns a C object from now on. */
     explicit plan(dkvb_plan *object) noexcept : handle(object)
     {
     }
@@ -726,7 +727,7 @@ struct evaluation {
 class model : public detail::handle<dkvb_model, dkvb_model_free>
 {
   public:
-    /** Takes over a C object. */
+    /** The handle owns a C object from now on. */
     explicit model(dkvb_model *object) noexcept : handle(object)
     {
     }
@@ -752,7 +753,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         check(dkvb_model_save(get(), path.c_str()));
     }
-    /** Throws where a checksum, a number or the journal is wrong. */
+    /** Every byte is checked: a wrong checksum, number or journal throws. */
     void verify() const
     {
         check(dkvb_model_verify(get()));
@@ -887,7 +888,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return out;
     }
 
-    /** What a request would do. Nothing changes, except that a codeset without codes is searched. */
+    /** The plan of a request. Nothing changes, except that a codeset without codes is searched. */
     dkvb::plan plan(const request &who, codeset *codes = nullptr, const run &how = run())
     {
         const dkvb_forget_request raw = who.raw();
@@ -899,13 +900,13 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         running.check(status);
         return made;
     }
-    /** Plans a request and applies the plan; returns the number of the journal entry. Masking suppresses; only the
-     * strength exact deletes what rows taught. Throws `DKVB_EREFUSED` with the reason where the plan is refused. */
+    /** A request is planned, and the plan is applied. Returns the number of the journal entry. Masking suppresses; only
+     * the strength exact deletes what rows taught. Throws `DKVB_EREFUSED` with the reason where the plan is refused. */
     std::uint64_t forget(const request &who, codeset *codes = nullptr, const run &how = run())
     {
         return plan(who, codes, how).apply(*this, codes);
     }
-    /** Masks the pairs of a mask and writes it in the journal. */
+    /** The pairs of a mask are masked, and the journal gets an entry. Returns its number. */
     std::uint64_t forget(const mask &pairs, const dkvb_forget_options *options = nullptr)
     {
         std::uint64_t entry = 0;
@@ -913,7 +914,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_forget(get(), pairs.get(), options, &entry));
         return entry;
     }
-    /** Takes a masking back, 0: the latest that is active. Returns its number. */
+    /** One masking is taken back; 0: the latest that is active. Returns its number. */
     std::uint64_t undo(std::uint64_t entry = 0)
     {
         std::uint64_t undone = 0;
@@ -921,7 +922,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_undo(get(), entry, &undone));
         return undone;
     }
-    /** Erases masked keys, their values and the lists of pairs in the journal. It cannot be undone. */
+    /** Masked keys, their values and the lists of pairs in the journal are erased. A purge cannot be undone. */
     void purge()
     {
         check(dkvb_model_purge(get()));
@@ -979,7 +980,7 @@ struct labelled {
         raw.dim = columns;
         raw.labels = labels.data();
     }
-    /** What the rows are called, each once: a codeset finds them again by it. */
+    /** Ids of the rows, each once: a codeset finds the rows again by them. */
     labelled &with_ids(span<const std::uint64_t> ids)
     {
         detail::same_size(ids.size(), raw.n, "ids");
@@ -988,7 +989,7 @@ struct labelled {
     }
 };
 
-/** What a fit gives: a model, what forgetting needs of its rows, and what was chosen and measured. */
+/** The result of a fit: a model, the codes that forgetting needs, and a report of what was chosen and measured. */
 struct fitted {
     dkvb::model model;
     codeset codes;
@@ -1033,11 +1034,11 @@ inline dkvb_fit_report fit_more(model &to, codeset *codes, const labelled &rows,
     return report;
 }
 
-/** What an audit found (audit.h). */
+/** The figures of an audit (audit.h). */
 class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_free>
 {
   public:
-    /** Takes over a C object. */
+    /** The handle owns a C object from now on. */
     explicit audit_report(dkvb_audit_report *object) noexcept : handle(object)
     {
     }

@@ -7,7 +7,7 @@
 #include "io/args.h"
 #include "io/pages.h"
 
-/* What a shell offers behind an option. */
+/* Words that a shell offers behind an option. */
 enum offer { OFFER_NOTHING, OFFER_WORDS, OFFER_FILES, OFFER_FOLDERS };
 
 static enum offer offer_of(const struct args_option *o)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The library is compatible with the stored description of its ABI: tests/abi/libdkvb.abi, made by abidw of libabigail.
-# Functions and members may be added; nothing that a program was built against may change (docs/abi.md).
+# The library has the ABI that is stored in tests/abi/libdkvb.abi, made by abidw of libabigail. Functions may be added;
+# any other difference must be stored anew, and docs/abi.md says which ones may be.
 #
 #   abidiff.sh SOURCE_DIR BUILD_DIR WORK_DIR [--write]     --write: describe the ABI anew
 set -eu
@@ -14,23 +14,32 @@ skip() {
   echo "skipped: $1"
   exit 77
 }
-command -v abidiff >/dev/null || skip "abidiff is not installed (Debian: abigail-tools)"
+{ command -v abidiff && command -v abidw; } >/dev/null || skip "abidiff is not installed (Debian: abigail-tools)"
 [ "$(uname -m)" = x86_64 ] || skip "the stored description is of x86-64"
 
 # Types are read from debugging information, so the library is built with it, and as fast as a compiler can.
+# Names of folders on this machine are left out.
 mkdir -p "$work"
 cc=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
-cmake -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="-g -O0" \
+cmake -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER="$cc" \
+  -DCMAKE_C_FLAGS="-g -O0 -w -fdebug-prefix-map=$source=dkvb -fdebug-prefix-map=$work=work" \
   -DBUILD_TESTING=OFF -DDKVB_TOOL=OFF -DDKVB_EXAMPLES=OFF -DDKVB_REFERENCE=OFF >"$work/configure.log"
 cmake --build "$work/build" --target dkvb -j 2 >"$work/build.log"
 
-if [ "${4:-}" = --write ]; then
-  abidw --headers-dir "$source/include/dkvb" --drop-private-types --no-corpus-path --no-show-locs --no-comp-dir-path --no-parameter-names --exported-interfaces-only \
-    --type-id-style hash --out-file "$stored" "$work/build/lib/libdkvb.so"
-fi
-# Bit 4 (8): an incompatible change. Bit 3 (4) alone: a compatible one, an addition.
+# Both sides are described in the same way. abidiff itself gets no --headers-dir: 2.2 then takes changed members of public
+# structs for private ones, and finds nothing.
+now=$work/libdkvb.abi
+abidw --headers-dir "$source/include/dkvb" --drop-private-types --no-corpus-path --no-show-locs --no-comp-dir-path \
+  --no-parameter-names --exported-interfaces-only --type-id-style hash --out-file "$now" "$work/build/lib/libdkvb.so"
+[ "${4:-}" != --write ] || cp "$now" "$stored"
+
+# A status with 8 is an incompatible change, 4 alone is one that abidiff cannot judge, such as a member of a struct.
 status=0
-abidiff --headers-dir2 "$source/include/dkvb" --drop-private-types --no-show-locs "$stored" \
-  "$work/build/lib/libdkvb.so" >"$work/abidiff.txt" || status=$?
-cat "$work/abidiff.txt"
-[ $((status & 11)) = 0 ] || { echo "the library is not compatible with tests/abi/libdkvb.abi"; exit 1; }
+abidiff --no-show-locs --no-added-syms "$stored" "$now" >"$work/abidiff.txt" || status=$?
+if [ "$status" != 0 ]; then
+  cat "$work/abidiff.txt"
+  echo "the ABI differs from tests/abi/libdkvb.abi (status $status): undo the change, or, if docs/abi.md allows it, store it"
+  echo "by: tests/abi/abidiff.sh SOURCE_DIR BUILD_DIR WORK_DIR --write"
+  exit 1
+fi
+echo "the ABI is that of tests/abi/libdkvb.abi; functions may have been added"

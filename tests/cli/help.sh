@@ -13,7 +13,7 @@ done
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 
-# What examples begin with: rows, a model with its codes, pictures. $dkvb is called dkvb here.
+# Examples find rows, a model with its codes, and pictures. The tool is called dkvb here, as examples call it.
 mkdir bin start
 ln -s "$dkvb" bin/dkvb
 PATH=$PWD/bin:$PATH

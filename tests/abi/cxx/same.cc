@@ -88,7 +88,7 @@ dkvb_audit_options few_shadows()
     return options;
 }
 
-// What C makes of the rows, as files and arrays.
+// Files and arrays that C makes of the rows.
 struct by_c {
     std::vector<std::uint16_t> codes;
     std::vector<float> logits, after;
