@@ -1,0 +1,72 @@
+"""Report on a deletion request: one HTML page that a person can hand on (docs/report.md).
+
+    from dkvb import report
+    report.write("report.html", "forgot.dkvb", before="m.dkvb", codes="m.codes",
+                 test_features="test_x.npy", test_labels="test_y.npy")
+
+The figures need matplotlib, the map scikit-learn as well. The same page is made by `dkvb report` at a shell.
+"""
+
+import os
+import tempfile
+
+__all__ = ["html", "write"]
+
+
+def html(model, *, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
+         rows=None, title=None, date=None, reference=False, stage=None):
+    """The page as a str. All inputs are paths of files.
+
+    `before` is the model before it forgot; without it, maskings are taken back in a copy. `codes` is the codes file from
+    before. `features` and `labels` are training rows, for a codes file that keeps codes only: row ids are their numbers
+    there. `classes` are labels or names, `rows` a file of ids; without both, the journal says who was forgotten. Title and
+    date are printed as they are. `reference` also fits linear heads. `stage` is called with the name of each step.
+
+    Same inputs, same text. Raises ImportError without matplotlib, dkvb.Error or ValueError with one sentence.
+    """
+    import matplotlib  # noqa: F401 - missed before any work, not after a minute of it
+
+    from . import findings, inputs, page
+    given = inputs.load(model, before, codes, features, labels, test_features, test_labels, classes, rows, title, date,
+                        reference)
+    return page.render(given, findings.find(given, stage))
+
+
+def write(path, model, **inputs):
+    """Write the page to a file, whole or not at all; the other arguments are those of html().
+
+    The file may be read by those who may read all inputs, within the umask."""
+    text = html(model, **inputs)
+    given = [model] + [inputs.get(name) for name in ("before", "codes", "features", "labels", "test_features", "test_labels",
+                                                     "rows")]
+    _replace(path, text.encode("utf-8", "backslashreplace"), _mode([one for one in given if one is not None]))
+
+
+def _mode(paths):
+    """Bits of a new file: no more than the umask and each input have. Another group's right to read says nothing of this
+    process's group, so it counts as that of all others."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    mode = 0o666 & ~umask
+    for path in paths:
+        status = os.stat(path)
+        others = status.st_mode & 0o4
+        group = status.st_mode >> 3 & 0o4 if status.st_gid == os.getegid() else others
+        mode &= 0o600 | group << 3 | 0o020 * bool(group) | others | 0o002 * bool(others)
+    return mode
+
+
+def _replace(path, data, mode):
+    """A temporary file beside the path takes its place once it is on disk."""
+    path = os.path.realpath(os.fspath(path))
+    handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise

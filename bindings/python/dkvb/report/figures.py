@@ -1,0 +1,251 @@
+"""The figures of a report: inline SVG whose colours are those of the page, so that one picture serves light and dark.
+
+matplotlib draws with colours that stand for a role; the text of the SVG then has the page's CSS variables in their
+place. Text stays text, in the page's font. Each figure is narrow enough to be read on a phone."""
+
+import io
+import re
+import warnings
+from html import escape
+
+import numpy as np
+
+from . import text
+
+WIDE = 4.6  # inches: 331 units of the SVG, about the pixels of a phone
+ROLES = {
+    "#010203": "var(--ink)",
+    "#040506": "var(--muted)",
+    "#070809": "var(--grid)",
+    "#0a0b0c": "var(--before)",
+    "#0d0e0f": "var(--after)",
+    "#101112": "var(--retrained)",
+    "#131415": "var(--forgotten)",
+    "#161718": "var(--paper)",
+}
+INK, MUTED, GRID, BEFORE, AFTER, RETRAINED, FORGOTTEN, PAPER = ROLES
+SHOWN = 16  # classes of a figure; the tables have all
+
+
+def settings():
+    """rcParams of every figure."""
+    return {
+        "svg.fonttype": "none", "svg.hashsalt": "dkvb", "text.parse_math": False, "text.usetex": False,
+        "font.size": 9.0, "font.family": "DejaVu Sans", "axes.edgecolor": MUTED, "axes.labelcolor": INK,
+        "axes.linewidth": 0.8, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+        "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8, "text.color": INK, "xtick.color": MUTED,
+        "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "figure.facecolor": "none",
+        "axes.facecolor": "none", "savefig.facecolor": "none", "axes.unicode_minus": True, "axes.formatter.use_mathtext": False,
+        "axes.xmargin": 0.02, "lines.linewidth": 1.6, "path.simplify": True, "axes.formatter.use_locale": False,
+    }
+
+
+def draw(name, alt, height, paint):
+    """One figure, as SVG with a title. `paint(axes)` draws it; `alt` says what it shows to whoever does not see it."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings(), "backend": "svg"}), \
+            warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that the measuring font lacks: the reader's font has them, or not
+        figure = Figure(figsize=(WIDE, height), layout="tight")
+        FigureCanvasSVG(figure)
+        paint(figure.add_subplot())
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _for_page(out.getvalue(), name, alt)
+
+
+def _for_page(svg, name, alt):
+    """The element alone, its ids unlike those of any other figure, its colours the page's."""
+    svg = svg[svg.index("<svg"):]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
+    svg = re.sub(r"<svg[^>]*>", f'<svg class="figure" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-alt" '
+                 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+                 f'<title id="{name}-alt">{escape(alt)}</title>', svg, count=1)
+    svg = re.sub(r' id="(?!%s-alt)([^"]*)"' % re.escape(name), rf' id="{name}-\1"', svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
+    svg = re.sub(r"#[0-9a-f]{6}", lambda found: ROLES.get(found.group(0), found.group(0)), svg)
+    svg = re.sub(r"font: ([\d.]+)px 'DejaVu Sans'[^;\"]*", r"font-size: \1px; font-family: inherit", svg)
+    return re.sub(r"\n\s*", "\n", svg).strip()
+
+
+def _percent(axes, which="x", low=0.0, high=1.0):
+    from matplotlib.ticker import FuncFormatter
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value * 100:g} %".replace("-", "−")))
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
+
+
+def _rows_of(axes, names, forgotten):
+    """A row for each class, from the top; the forgotten ones in their own colour."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    for tick, marked in zip(axes.get_yticklabels(), forgotten):
+        if marked:
+            tick.set_color(FORGOTTEN)
+            tick.set_fontweight("bold")
+
+
+def _interval(axes, estimate, at, color, marker, **more):
+    axes.plot([estimate.low, estimate.high], [at, at], color=color, linewidth=1.4, solid_capstyle="butt", **more)
+    axes.plot([estimate.value], [at], color=color, marker=marker, markersize=5, linestyle="none",
+              markerfacecolor=PAPER if marker == "o" else color, markeredgewidth=1.4)
+
+
+def height_of(rows):
+    return 0.75 + 0.27 * max(rows, 2)
+
+
+def shown_classes(lines):
+    """Forgotten classes first, then those whose accuracy changed most: at most SHOWN."""
+    there = [line for line in lines if line.rows]
+    change = {line.label: abs(line.loss.value) if line.loss else 0.0 for line in there}
+    there.sort(key=lambda line: (not line.forgotten, -change[line.label], line.label))
+    return there[:SHOWN]
+
+
+def accuracy(lines, names, alt):
+    lines = shown_classes(lines)
+
+    def paint(axes):
+        for at, line in enumerate(lines):
+            if line.before:
+                _interval(axes, line.before, at - 0.14, BEFORE, "o")
+            _interval(axes, line.after, at + 0.14, AFTER, "s")
+        _rows_of(axes, [text.short(names[line.label]) for line in lines], [line.forgotten for line in lines])
+        _percent(axes, "x", -0.03, 1.03)
+        axes.set_xlabel("rows answered rightly")
+
+    return draw("accuracy", alt, height_of(len(lines)), paint)
+
+
+def losses(lines, names, alt):
+    lines = sorted((line for line in lines if line.loss and not line.forgotten), key=lambda line: -line.loss.value)[:SHOWN]
+
+    def paint(axes):
+        axes.axvline(0.0, color=MUTED, linewidth=1.0)
+        for at, line in enumerate(lines):
+            _interval(axes, line.loss, at, AFTER, "s")
+        _rows_of(axes, [text.short(names[line.label]) for line in lines], [False] * len(lines))
+        low, high = min(line.loss.low for line in lines), max(line.loss.high for line in lines)
+        room = max(0.05 * (high - low), 0.005)
+        _percent(axes, "x", min(low, 0.0) - room, max(high, 0.0) + room)
+        axes.set_xlabel("accuracy lost (left of 0: gained)")
+
+    return draw("losses", alt, height_of(len(lines)), paint)
+
+
+def membership(found, alt):
+    styles = {"before": (BEFORE, "-"), "after": (AFTER, "-"), "retrained": (RETRAINED, (0, (4, 2)))}
+
+    def paint(axes):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        for name, (alarms, members, _auc) in found.curves.items():
+            color, style = styles[name]
+            axes.plot(alarms, members, color=color, linestyle=style)
+        _percent(axes, "x", -0.01, 1.01)
+        _percent(axes, "y", -0.01, 1.02)
+        axes.set_xlabel("other rows taken for members")
+        axes.set_ylabel("members found")
+
+    return draw("membership", alt, 3.4, paint)
+
+
+def budget(curve, alt, name="budget"):
+    def paint(axes):
+        at = np.array(curve.pairs, dtype=float)
+        for estimates, color, marker in ((curve.others, AFTER, "s"), (curve.forgotten, FORGOTTEN, "^")):
+            known = [i for i, one in enumerate(estimates) if one]
+            axes.fill_between(at[known], [estimates[i].low for i in known], [estimates[i].high for i in known],
+                              color=color, alpha=0.18, linewidth=0)
+            axes.plot(at[known], [estimates[i].value for i in known], color=color, marker=marker, markersize=3.5)
+        if curve.used:
+            axes.axvline(curve.used, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_counts())
+        axes.xaxis.set_minor_formatter(_nothing())
+        _percent(axes, "y", -0.03, 1.03)
+        axes.set_xlabel("pairs masked")
+        axes.set_ylabel("rows answered rightly")
+
+    return draw(name, alt, 3.0, paint)
+
+
+def _counts():
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _at: f"{value:,.0f}" if value >= 1 else "")
+
+
+def _nothing():
+    from matplotlib.ticker import NullFormatter
+
+    return NullFormatter()
+
+
+def calibration(found, alt):
+    def paint(axes):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        for name, color, marker in (("before", BEFORE, "o"), ("after", AFTER, "s")):
+            bins = found.bins.get(name, [])
+            for sure, right, _rows in bins:
+                axes.plot([sure, sure], [right.low, right.high], color=color, linewidth=1.2)
+            axes.plot([one[0] for one in bins], [one[1].value for one in bins], color=color, marker=marker, markersize=5,
+                      markerfacecolor=PAPER if marker == "o" else color, linewidth=1.0)
+        _percent(axes, "x", -0.02, 1.03)
+        _percent(axes, "y", -0.02, 1.03)
+        axes.set_xlabel("probability that the model gives its answer")
+        axes.set_ylabel("answers that are right")
+
+    return draw("calibration", alt, 3.2, paint)
+
+
+def map_of_codes(found, names, nearest, alt):
+    """`nearest`: labels of the other classes that get a name, most important first."""
+
+    def paint(axes):
+        at, mine = found.at, found.forgotten
+        axes.scatter(*at[~mine].T, s=7, color=MUTED, alpha=0.55, linewidth=0)
+        axes.scatter(*at[mine].T, s=13, color=FORGOTTEN, marker="^", linewidth=0)
+        spread = at.max(axis=0) - at.min(axis=0)
+        taken = []
+        for label in [*np.unique(found.labels[mine]).tolist(), *nearest]:
+            rows = at[found.labels == label]
+            if not len(rows) or len(taken) > 12:
+                continue
+            middle = np.median(rows, axis=0)
+            step = spread * [0.16, 0.055]  # about the size of a name
+            place = next((middle + [0, step[1] * move] for move in (0, 1, -1, 2, -2, 3, -3)
+                          if all((np.abs(middle + [0, step[1] * move] - other) >= step * [1.3, 1]).any()
+                                 for other in taken)), None)
+            if place is None:
+                continue
+            taken.append(place)
+            forgotten = mine[found.labels == label].any()
+            axes.text(*place, text.short(names[label], 14), ha="center", va="center", fontsize=9,
+                      color=FORGOTTEN if forgotten else INK, fontweight="bold" if forgotten else "normal",
+                      bbox={"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8})
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.grid(False)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+
+    return draw("map", alt, 4.0, paint)
+
+
+def overlap(found, names, alt):
+    lines = found.lines[:SHOWN]
+
+    def paint(axes):
+        axes.barh(range(len(lines)), [line[1] for line in lines], height=0.6, color=AFTER)
+        _rows_of(axes, [text.short(names[line[0]]) for line in lines], [False] * len(lines))
+        axes.set_xlim(0, max(max(line[1] for line in lines) * 1.1, 1e-6))
+        axes.set_xlabel("weighted overlap with the forgotten classes")
+
+    return draw("overlap", alt, height_of(len(lines)), paint)

@@ -1,0 +1,199 @@
+"""What a report is made from: models, rows and who was forgotten."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import Optional
+
+import numpy as np
+
+from .. import _ffi
+from ..codeset import Codeset
+from ..data import _DTYPES, read_features, read_ids, read_labels
+from ..errors import Error, MismatchError
+from ..model import Model
+
+
+@dataclass
+class Rows:
+    """Rows of one kind. Without features, `codes` of the codebooks with id `birth` stand for them."""
+
+    what: str  # "test rows", "rows held out", "training rows"
+    labels: np.ndarray  # int32[n]
+    features: Optional[np.ndarray] = None  # float32[n][m]
+    codes: Optional[np.ndarray] = None  # uint16[n][C][depth], searched without a mask, nearest first
+    birth: bytes = b""  # b"": unknown
+    ids: Optional[np.ndarray] = None  # uint64[n]
+
+    def __len__(self):
+        return len(self.labels)
+
+    def pick(self, chosen):
+        """The rows that a boolean array or an array of numbers chooses."""
+        return Rows(self.what, self.labels[chosen], None if self.features is None else self.features[chosen],
+                    None if self.codes is None else self.codes[chosen], self.birth,
+                    None if self.ids is None else self.ids[chosen])
+
+
+@dataclass
+class Inputs:
+    """Everything that was given, and what follows from it."""
+
+    model: Model
+    path: str
+    before: Optional[Model] = None
+    before_path: Optional[str] = None
+    before_missing: str = ""  # a sentence, where there is no model from before
+    codeset: Optional[Codeset] = None
+    codes_path: Optional[str] = None
+    test: Optional[Rows] = None
+    given: Optional[Rows] = None  # training rows, by --features
+    classes: tuple = ()  # labels of the forgotten classes
+    rows: Optional[np.ndarray] = None  # ids of the forgotten rows, where they were given
+    title: str = ""
+    date: str = ""
+    files: list = field(default_factory=list)  # (what it is, path, SHA-256)
+    reference: bool = False
+    tested: tuple = ()  # names of the files of test rows and labels
+
+    def measured(self):
+        """Rows that the model was not trained on: test rows, or those held out; None if neither is there."""
+        if self.test is not None:
+            return self.test
+        return self.part("held_out")
+
+    def part(self, name):
+        """Rows of a part of the codeset; None where there are none."""
+        if self.codeset is None:
+            return None
+        raw = self.codeset._raw_rows(name)
+        if not raw.n:
+            return None
+        ids, labels = (np.ctypeslib.as_array(one, (raw.n,)).copy() for one in (raw.ids, raw.labels))
+        what = "rows held out" if name == "held_out" else "training rows"
+        features = codes = None
+        birth = self._owner(name)
+        if raw.features:
+            kind = np.dtype(_DTYPES[raw.dtype])
+            held = (_ffi.c_uint8 * (raw.n * raw.columns * kind.itemsize)).from_address(raw.features)
+            features = np.frombuffer(held, kind).reshape(raw.n, raw.columns)
+        if raw.codes:
+            codes = np.ctypeslib.as_array(raw.codes, (raw.n, raw.codebooks, raw.k))
+        return Rows(what, labels, features, codes, birth, ids)
+
+    def _owner(self, part):
+        """Birth id of the codebooks that the codes of a part belong to, of those of the two models; b"" of neither.
+        A codeset does not tell its own: its search refuses others."""
+        if not self.codeset.kept[part][0] == "codes":
+            return b""  # features are searched on the keys of each model
+        for model in (self.before, self.model):
+            if model is not None:
+                with model.codebooks as codebooks:
+                    try:
+                        self.codeset.search(codebooks, part)
+                        return codebooks.info.birth
+                    except MismatchError:
+                        continue
+        return b""
+
+    def training(self):
+        """Rows that the model was trained on, with features where any are known; None if there are none."""
+        kept = self.part("training")
+        if self.given is None:
+            return kept
+        if kept is None:
+            return self.given
+        if kept.features is None:  # the given rows are called by their numbers
+            inside = kept.ids < len(self.given)
+            if inside.all() and np.array_equal(self.given.labels[kept.ids], kept.labels):
+                return Rows(kept.what, kept.labels, self.given.features[kept.ids], kept.codes, kept.birth, kept.ids)
+        return kept
+
+
+def load(path, before=None, codes=None, features=None, labels=None, test_features=None, test_labels=None, classes=None,
+         rows=None, title="", date="", reference=False):
+    """Read the files that were given, and compare their shapes. Raises dkvb.Error or ValueError with one sentence."""
+    model = Model.load(path)
+    found = Inputs(model, os.fspath(path), title=title or "", date=date or "", reference=reference)
+    _note(found, "model", path)
+    found.classes = _classes(model, classes)
+    if before is not None:
+        found.before, found.before_path = Model.load(before), os.fspath(before)
+        _note(found, "model before", before)
+        _same_shape(model, path, found.before, before)
+    else:
+        found.before, found.before_missing = undone(path, model)
+    if codes is not None:
+        found.codeset, found.codes_path = Codeset.load(codes), os.fspath(codes)
+        _note(found, "codes", codes)
+    found.test = _rows("test rows", model, "test ", test_features, test_labels)
+    found.given = _rows("training rows", model, "", features, labels)
+    if found.test is not None:
+        found.tested = tuple(map(os.fspath, (test_features, test_labels)))
+    for what, one in (("training features", features), ("training labels", labels), ("test features", test_features),
+                      ("test labels", test_labels), ("row ids", rows)):
+        if one is not None:
+            _note(found, what, one)
+    if rows is not None:
+        found.rows = np.sort(read_ids(rows))
+    return found
+
+
+def undone(path, model):
+    """The model before all forgettings in force, made from the file of the model after them; or None and why not."""
+    active = [one for one in model.journal if one.in_force]
+    if not active:
+        return None, "The model's journal has no forgetting in force, and no model from before was given (--before)."
+    if any(one.kind != "forget" for one in active):
+        return None, ("Values were trained again, which nothing takes back: the model from before must be given "
+                      "(--before).")
+    before = Model.load(path)
+    try:
+        for one in reversed(active):
+            before.undo(one.id)
+    except Error as error:
+        return None, (f"The forgetting cannot be taken back ({error}): the model from before must be given (--before).")
+    return before, ""
+
+
+def _classes(model, given):
+    """Labels of the classes that were named, or that forgettings in force in the journal asked for."""
+    if given:
+        return tuple(sorted({model.find_class(one) if isinstance(one, str) else int(one) for one in given}))
+    return tuple(sorted({label for one in model.journal if one.in_force and one.terms for label in one.terms.classes}))
+
+
+def _same_shape(model, path, before, before_path):
+    a, b = model.info, before.info
+    for what in ("input_dim", "classes"):
+        if getattr(a, what) != getattr(b, what):
+            raise ValueError(f"{before_path}: {what} {getattr(b, what)} found, {path} has {getattr(a, what)}; the model "
+                             "before must be the one that the forgetting began from")
+
+
+def _rows(what, model, prefix, features, labels):
+    if features is None and labels is None:
+        return None
+    if features is None or labels is None:
+        missing, there = ("labels", "features") if labels is None else ("features", "labels")
+        option = f"--{prefix.strip()}{'-' if prefix else ''}{missing}"
+        raise ValueError(f"{option}: not given, and {prefix}{there} are nothing without {prefix}{missing}")
+    x, y, info = read_features(features), read_labels(labels), model.info
+    if x.shape[1] != info.input_dim:
+        raise ValueError(f"{features}: {x.shape[1]} columns found, the model takes {info.input_dim}")
+    if len(x) != len(y):
+        raise ValueError(f"{labels}: {len(y)} labels found, {features} has {len(x)} rows")
+    if len(y) and int(y.max()) >= info.classes:
+        raise ValueError(f"{labels}: label {int(y.max())} found in row {int(y.argmax())}, the model has classes 0 to "
+                         f"{info.classes - 1}")
+    labelled = np.flatnonzero(y >= 0)
+    return Rows(what, y[labelled], x[labelled], ids=labelled.astype(np.uint64)) if prefix else Rows(
+        what, y, x, ids=np.arange(len(y), dtype=np.uint64))
+
+
+def _note(found, what, path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    found.files.append((what, os.fspath(path), digest.hexdigest()))
