@@ -117,7 +117,7 @@ setup(
     extras_require={"sklearn": ["scikit-learn>=1.2"], "report": ["matplotlib"], "progress": ["tqdm"]},
     packages=["dkvb"] + [f"dkvb.{path.parent.name}" for path in sorted((HERE / "dkvb").glob("*/__init__.py"))],
     package_dir={"dkvb": "dkvb"},
-    package_data={"dkvb": ["py.typed"]},
+    package_data={"dkvb": ["py.typed"], "dkvb.report": ["*.css"]},
     zip_safe=False,
     distclass=WithLibrary,
     cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel},
