@@ -240,8 +240,8 @@ typedef struct dkvb_journal_entry {
 /** Defaults of dkvb_journal_entry. */
 #define DKVB_JOURNAL_ENTRY_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, \
-            0, {0}, {0}, 0, 0, {0}, 0                                                                                  \
+        sizeof(dkvb_journal_entry), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, {0}, 0, 0, \
+            {0}, {0}, 0, 0, {0}, 0                                                                                     \
     }
 DKVB_INIT_FUNCTION(dkvb_journal_entry, DKVB_JOURNAL_ENTRY_INIT)
 
