@@ -1,23 +1,25 @@
 /**
- * Choosing pairs: a method gives every pair a score from what is known of the forget set, the pairs with the highest
- * scores go first, and the budget says how many. With f = how often the rows to be forgotten select a pair, and r = how
- * often the rows to be kept do:
+ * @file
+ * @brief Choosing pairs: a method scores every pair, and the pairs with the highest scores enter the mask first.
  *
- * | method | score | budget counts |
+ * The budget says how many pairs enter the mask. A score is computed from two counts: f is how often the rows to be
+ * forgotten select the pair, and r is how often the rows to be kept select it.
+ *
+ * | method | score of a pair | the budget counts |
  * | --- | --- | --- |
  * | activations | f | pairs (arXiv 2311.15268, section 4.1) |
- * | contrast | f^2 / (f + r): many forget rows, and a large share of those who select it | pairs |
- * | examples | the sooner a row that selects it is drawn, the higher | rows drawn (arXiv 2311.15268, section 4.2) |
- * | values | v^2 / norm(value) where the pair's value v for the class is positive | pairs; needs no data at all |
- * | every | any pair with f > 0 | nothing: all of them go |
+ * | contrast | f^2 / (f + r): high for many forget rows that are a large share of all rows that select the pair | pairs
+ * | | examples | higher, the sooner a row that selects the pair is drawn | rows drawn (arXiv 2311.15268, section 4.2) |
+ * | values | v^2 / norm(value) if the pair's value v for the class is positive, else 0 | pairs; this method needs no
+ * rows | | every | 1 if f > 0, else 0 | nothing: all pairs with a score of 1 enter the mask |
  *
- * f and r come from the codes of rows, or from the per-class counts that the model keeps (dkvb_model_count_classes()),
- * which need no data either. `every` shows what a request could do at most; with k > 1 it takes most of a model
- * (docs/unlearning.md). `values` leaves classes that are DKVB_ASIDE out of the norm: pairs that serve them are free to
- * go.
+ * The counts f and r come from the codes of rows, or from the counts of each class that the model keeps
+ * (dkvb_model_count_classes()); kept counts need no rows. The method `every` shows the most that a request could do.
+ * With k > 1 this method takes most pairs of a model (docs/unlearning.md). The method `values` computes the norm
+ * without classes that are marked DKVB_ASIDE. So pairs that serve only such classes may be masked.
  *
- * Codes that were searched without a mask make requests commute, since the mask in force is the union of what each
- * asked for. How large a budget must be is for dkvb_forget_plan() to find (plan.h).
+ * The order of requests does not matter if all codes were searched without a mask, since the mask in force is the union
+ * of the masks of all requests. dkvb_forget_plan() finds how large a budget must be (plan.h).
  */
 #ifndef DKVB_CHOOSE_H
 #define DKVB_CHOOSE_H
@@ -35,35 +37,39 @@
 extern "C" {
 #endif
 
-/* Methods are numbered from 1. Values are part of the ABI. */
+/** @addtogroup dkvb_unlearn Unlearning
+ *  @{ */
+
+/** Methods of choosing pairs. Their values are part of the ABI. */
 enum {
-    DKVB_METHOD_ACTIVATIONS = 1,
-    DKVB_METHOD_CONTRAST = 2,
-    DKVB_METHOD_EXAMPLES = 3,
-    DKVB_METHOD_VALUES = 4,
-    DKVB_METHOD_EVERY = 5
+    DKVB_METHOD_ACTIVATIONS = 1, /**< score f */
+    DKVB_METHOD_CONTRAST = 2,    /**< score f^2 / (f + r) */
+    DKVB_METHOD_EXAMPLES = 3,    /**< all pairs of rows that are drawn one by one */
+    DKVB_METHOD_VALUES = 4,      /**< score v^2 / norm(value) where v is positive */
+    DKVB_METHOD_EVERY = 5        /**< all pairs with f > 0 */
 };
 
-/* Marks say what a row or a class is to a request. Values are part of the ABI. */
+/** Marks of rows and classes in a request. Their values are part of the ABI. */
 enum {
-    DKVB_KEEP = 0,   /**< counts for r */
-    DKVB_FORGET = 1, /**< counts for f */
-    DKVB_ASIDE = 2   /**< counts for neither: forgotten before, for instance */
+    DKVB_KEEP = 0,   /**< to be kept: counts for r */
+    DKVB_FORGET = 1, /**< to be forgotten: counts for f */
+    DKVB_ASIDE = 2   /**< set aside: counts for neither f nor r, for example because it was forgotten before */
 };
 
-/** A request says who is to be forgotten and how pairs are chosen. It starts from `DKVB_REQUEST_INIT`; its pointers are
- * read during the call. */
+/** A request: which rows or classes to forget, and how to choose pairs. It starts from `DKVB_REQUEST_INIT`. Its arrays
+ *  are read during the call only. */
 typedef struct dkvb_request {
     size_t struct_size;     /**< sizeof(dkvb_request), set by INIT */
     uint32_t method;        /**< DKVB_METHOD_… */
-    uint32_t k;             /**< of the codes: the model's `top_k` */
-    const uint16_t *codes;  /**< `uint16_t[n][codebooks][k]`; NULL: f and r from the counts that the model keeps */
-    size_t n;               /**< rows of codes */
-    const uint8_t *rows;    /**< with codes: `uint8_t[n]`, DKVB_KEEP …; NULL: all are to be forgotten */
-    const uint8_t *classes; /**< without codes, and for `values`: `uint8_t[classes]`, DKVB_KEEP … */
-    uint64_t seed;          /**< `examples`: of the draw */
+    uint32_t k;             /**< number of keys per codebook in the codes: `top_k` of the model */
+    const uint16_t *codes;  /**< `uint16_t[n][codebooks][k]`; NULL: f and r come from the counts of the model */
+    size_t n;               /**< number of rows in `codes` */
+    const uint8_t *rows;    /**< with codes: `uint8_t[n]`, a mark for each row; NULL: all rows are to be forgotten */
+    const uint8_t *classes; /**< without codes, and for `values`: `uint8_t[classes]`, a mark for each class */
+    uint64_t seed;          /**< method `examples`: seed of the random draw */
 } dkvb_request;
 
+/** Defaults of dkvb_request. */
 #define DKVB_REQUEST_INIT                                                                                              \
     {                                                                                                                  \
         sizeof(dkvb_request), DKVB_METHOD_ACTIVATIONS, 1, 0, 0, 0, 0, 0                                                \
@@ -71,17 +77,25 @@ typedef struct dkvb_request {
 DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
 
 /**
- * The mask gains the pairs that a request chooses: the `budget` pairs with the highest scores, all codebooks together,
- * ties to the lowest pair (`examples`: those of the first `budget` rows drawn; `every`: all, whatever the budget).
- * Pairs with a score of 0 are never taken, so fewer may be added.
+ * Choose the pairs of a request and add them to a mask.
  *
- * @param mask  of the model's codebooks.
- * @return `DKVB_EINVAL` (nothing to forget, or a method that cannot do with what is given), `DKVB_EMISMATCH`,
- *         `DKVB_ENOTFOUND` (no codes, and the model keeps no counts), `DKVB_ENOMEM`.
+ * The call adds the `budget` pairs with the highest scores of all codebooks together; among equal scores, pairs with
+ * lower numbers come first. The method `examples` adds all pairs of the first `budget` rows drawn. The method `every`
+ * ignores the budget. Pairs with a score of 0 are never added, so the mask may gain fewer pairs than the budget.
+ *
+ * @param mask     mask of the model's codebooks, which gains the pairs.
+ * @param model    the model.
+ * @param request  the request.
+ * @param budget   number of pairs; for `examples` number of rows.
+ * @param run      run options; NULL for the defaults.
+ * @return `DKVB_EINVAL` if nothing is to be forgotten, or if the request lacks what the method needs; `DKVB_EMISMATCH`;
+ *         `DKVB_ENOTFOUND` if neither codes nor kept counts are there; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model,
                                                         const dkvb_request *request, uint64_t budget,
                                                         const dkvb_run_options *run);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -1,39 +1,41 @@
 /**
- * libdkvb: classifiers that can forget.
+ * @file
+ * @brief The whole library: this header includes all others, except dkvb.hpp and reference.h.
  *
- * The library on one page. Rows of features go in (`float[n][dim]`, from any
- * frozen encoder); a discrete key-value bottleneck turns each into a small code;
- * values trained on codes answer with a class; and a class is forgotten by masking
- * the pairs that its rows select, with no training at all.
+ * libdkvb makes classifiers that can forget. An encoder turns each input into a row of features, `float[dim]`. A
+ * discrete key-value bottleneck turns each row into a short code. Values that were trained on codes answer with a
+ * class. A class is forgotten by masking the pairs that its rows select, without any training.
  *
- *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // all of training, with settings that suit  fit.h
+ * One call trains a model with settings that suit the data:
  *
- * or step by step:
+ *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // fit.h
+ *
+ * The same work, step by step:
  *
  *     dkvb_codebooks *cb;  dkvb_model *model;  dkvb_mask *mask;
  *
- *     dkvb_encoder_encode(encoder, images, n, x, NULL, NULL);      // rows of pictures, if any  encoder.h
- *     dkvb_codebooks_fit(&cb, x, n, dim, NULL, NULL);              // place the keys, once      codebooks.h
- *     dkvb_model_new(&model, cb, classes, NULL);                   //                           model.h
- *     dkvb_search(cb, NULL, x, n, 1, codes, NULL, NULL);           // one search a row, ever    search.h
- *     dkvb_model_train(model, codes, 1, labels, n, NULL, NULL);    // values learn from codes   values.h
- *     dkvb_model_predict(model, x, n, answers, NULL, NULL);        // classify                  model.h
+ *     dkvb_encoder_encode(encoder, images, n, x, NULL, NULL);      // make rows from pictures       encoder.h
+ *     dkvb_codebooks_fit(&cb, x, n, dim, NULL, NULL);              // place the keys                codebooks.h
+ *     dkvb_model_new(&model, cb, classes, NULL);                   // make an untrained model       model.h
+ *     dkvb_search(cb, NULL, x, n, 1, codes, NULL, NULL);           // find the code of each row     search.h
+ *     dkvb_model_train(model, codes, 1, labels, n, NULL, NULL);    // train the values on codes     values.h
+ *     dkvb_model_predict(model, x, n, answers, NULL, NULL);        // classify rows                 model.h
  *
- *     dkvb_mask_new(&mask, cb);                                    //                           mask.h
- *     dkvb_unlearn_choose(mask, model, &request, 100000, NULL);    // what a forget set uses    choose.h
- *     dkvb_model_forget(model, mask, NULL, &entry);                // suppressed, journalled    unlearn.h
- *     dkvb_model_undo(model, entry, NULL);                         // taken back, bit for bit
- *     dkvb_model_purge(model);                                     // or made permanent
- *     dkvb_model_save(model, "m.dkvb");                            // atomic                    model.h
+ *     dkvb_mask_new(&mask, cb);                                    // make an empty mask            mask.h
+ *     dkvb_unlearn_choose(mask, model, &request, 100000, NULL);    // choose pairs of a forget set  choose.h
+ *     dkvb_model_forget(model, mask, NULL, &entry);                // mask them, note it            unlearn.h
+ *     dkvb_model_undo(model, entry, NULL);                         // take it back, bit for bit
+ *     dkvb_model_purge(model);                                     // or make it permanent
+ *     dkvb_model_save(model, "m.dkvb");                            // write the model, atomically   model.h
  *
- *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // what is left of the rows? audit.h
+ *     dkvb_audit_run(&report, model, NULL, &rows, NULL, NULL);     // measure what is left          audit.h
  *
- * Linear heads to compare a model with are in a library beside this one: reference.h, which is not included here.
+ * The header reference.h declares linear heads to compare a model with. These heads are in a second library.
  *
- * Every fallible call returns a `dkvb_status`; dkvb_last_error() has the sentence
- * for a person. Handles are freed by `_free`, options start from `_INIT`, files
- * are read by data.h. Shapes in comments are row-major; letters are those of
- * docs/method.md: n rows, m input width, C codebooks, K keys, d key width, L classes, k selected.
+ * Every function that can fail returns a `dkvb_status`. dkvb_last_error() returns a sentence for a person. Functions
+ * that end in `_free` free handles. Macros that end in `_INIT` set option structs to their defaults. The functions of
+ * data.h read files of rows. Arrays in comments are row-major. Letters in comments are those of docs/method.md: n rows,
+ * m columns of a row, C codebooks, K keys per codebook, d columns of a key, L classes, k keys selected per codebook.
  */
 #ifndef DKVB_H
 #define DKVB_H

@@ -1,12 +1,12 @@
 /**
- * Masks: sets of (codebook, key) pairs.
+ * @file
+ * @brief Masks: sets of pairs. A pair is a key together with its value; a codebook and a key number name it.
  *
- * A masked pair counts as infinitely far away: it is never selected, and a row
- * that would have chosen it falls to its next nearest key. A mask belongs to the
- * codebooks it was made for, told by their birth id; two masks of different
- * codebooks do not mix (`DKVB_EMISMATCH`).
+ * A search never selects a masked pair: it counts as infinitely far away. A row whose nearest key is masked falls to
+ * its next nearest key. A mask belongs to the codebooks that it was made for, which it remembers by their birth id.
+ * Masks of different codebooks cannot be combined (`DKVB_EMISMATCH`).
  *
- * Threads: as for any plain container: many readers, or one writer.
+ * Threads: several threads may read one mask at once, or one thread may change it.
  */
 #ifndef DKVB_MASK_H
 #define DKVB_MASK_H
@@ -22,35 +22,59 @@
 extern "C" {
 #endif
 
+/** @defgroup dkvb_mask Masks
+ *  @{ */
+
+/** A mask. The caller owns it through a pointer, and dkvb_mask_free() releases it. */
 typedef struct dkvb_mask dkvb_mask;
 
-/** The new mask is empty, belongs to these frozen codebooks and uses their allocator; it keeps no reference to them. */
+/**
+ * Create an empty mask. The mask uses the allocator of the codebooks and keeps no reference to them.
+ *
+ * @param[out] out        the mask, owned by the caller: dkvb_mask_free(). NULL on failure.
+ * @param      codebooks  frozen codebooks that the mask belongs to.
+ * @return `DKVB_ESTATE` if the codebooks are not frozen; `DKVB_EINVAL`; `DKVB_ENOMEM`.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_new(dkvb_mask **out, const dkvb_codebooks *codebooks);
 
-/** The copy holds the same pairs, and is independent of the mask that it was made from. */
+/**
+ * Copy a mask. The copy holds the same pairs and is independent of the original.
+ *
+ * @param[out] out   the copy, owned by the caller: dkvb_mask_free(). NULL on failure.
+ * @param      mask  mask to copy.
+ * @return `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_copy(dkvb_mask **out, const dkvb_mask *mask);
 
-/** A mask is released; NULL is a no-op. */
+/**
+ * Release a mask.
+ *
+ * @param mask  the mask; NULL does nothing.
+ */
 DKVB_API void dkvb_mask_free(dkvb_mask *mask);
 
 /**
- * One pair is put in the mask or taken out; a pair that is as asked for already stays so.
+ * Put one pair into a mask, or take it out. A pair that already is as asked stays so.
  *
- * @param on  1: in, 0: out.
- * @return `DKVB_EINVAL` if there is no such pair, or `on` is another number.
+ * @param mask      the mask.
+ * @param codebook  number of the codebook, from 0.
+ * @param key       number of the key in this codebook, from 0.
+ * @param on        1: the pair goes in; 0: the pair goes out.
+ * @return `DKVB_EINVAL` if the pair does not exist, or if `on` is another number.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on);
 
-/** The info says what a mask is. The caller sets `struct_size`. */
+/** Properties of a mask. The caller sets `struct_size`. */
 typedef struct dkvb_mask_info {
-    size_t struct_size;
-    uint32_t codebooks;   /**< C of the codebooks it belongs to */
-    uint32_t keys;        /**< K */
-    uint64_t pairs;       /**< in the mask */
-    uint64_t pairs_total; /**< that there could be: codebooks * keys */
+    size_t struct_size;   /**< sizeof(dkvb_mask_info), set by INIT */
+    uint32_t codebooks;   /**< number of codebooks (C) */
+    uint32_t keys;        /**< number of keys per codebook (K) */
+    uint64_t pairs;       /**< number of pairs in the mask */
+    uint64_t pairs_total; /**< number of all pairs: codebooks * keys */
     uint8_t birth[16];    /**< birth id of the codebooks */
 } dkvb_mask_info;
 
+/** Defaults of dkvb_mask_info. */
 #define DKVB_MASK_INFO_INIT                                                                                            \
     {                                                                                                                  \
         sizeof(dkvb_mask_info), 0, 0, 0, 0,                                                                            \
@@ -60,46 +84,81 @@ typedef struct dkvb_mask_info {
     }
 DKVB_INIT_FUNCTION(dkvb_mask_info, DKVB_MASK_INFO_INIT)
 
-/** The info is filled in: shape, number of pairs, and whose mask it is. */
+/**
+ * Read the properties of a mask: shape, number of pairs, and birth id of the codebooks.
+ *
+ * @param      mask  the mask.
+ * @param[out] info  properties; the caller sets `struct_size`.
+ * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is too small.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
 
-/* Ways in which two masks become one. Values are part of the ABI. */
+/** Ways to combine two masks. Their values are part of the ABI. */
 enum {
-    DKVB_MASK_UNION = 1,        /**< what is in either */
-    DKVB_MASK_INTERSECTION = 2, /**< what is in both */
-    DKVB_MASK_DIFFERENCE = 3    /**< what is in `mask` and not in `other`; a mask less itself is empty */
+    DKVB_MASK_UNION = 1,        /**< pairs that are in `mask`, in `other`, or in both */
+    DKVB_MASK_INTERSECTION = 2, /**< pairs that are in both masks */
+    DKVB_MASK_DIFFERENCE = 3    /**< pairs that are in `mask` and not in `other` */
 };
 
 /**
- * `mask` becomes what both make together.
+ * Combine two masks. The result replaces `mask`.
  *
- * @param other  may be `mask` itself.
- * @param how    DKVB_MASK_…
- * @return `DKVB_EMISMATCH` if they belong to different codebooks, `DKVB_EINVAL` if there is no such way.
+ * @param mask   first mask, which receives the result.
+ * @param other  second mask; may be `mask` itself.
+ * @param how    DKVB_MASK_UNION, _INTERSECTION or _DIFFERENCE.
+ * @return `DKVB_EMISMATCH` if the masks belong to different codebooks; `DKVB_EINVAL` for another `how`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_combine(dkvb_mask *mask, const dkvb_mask *other, uint32_t how);
 
-/** Two masks are equal, 1, if they belong to the same codebooks and hold the same pairs; else 0. */
+/**
+ * Compare two masks.
+ *
+ * @param a  first mask.
+ * @param b  second mask.
+ * @return 1 if both belong to the same codebooks and hold the same pairs; otherwise 0.
+ */
 DKVB_API int dkvb_mask_equal(const dkvb_mask *a, const dkvb_mask *b);
 
 /**
- * The pairs are walked in ascending order: a pair is numbered `codebook * keys + key`. The pair numbered `p` is in the
- * mask if the first one from `p` on is `p` itself.
+ * Find the next pair of a mask, in ascending order. The number of a pair is `codebook * keys + key`.
  *
- * @param from      where to start looking; 0 at first, then the last `*pair` + 1.
- * @param[out] pair the first pair at or after `from`.
- * @return 1 if there was one, 0 at the end.
+ * A mask contains the pair with number `p` if the first pair from `p` on is `p` itself.
+ *
+ * @param      mask  the mask.
+ * @param      from  first number to look at: 0 for the first call, then the last `*pair` + 1.
+ * @param[out] pair  number of the first pair at or after `from`.
+ * @return 1 if a pair was found; 0 at the end of the mask.
  */
 DKVB_API int dkvb_mask_next(const dkvb_mask *mask, uint64_t from, uint64_t *pair);
 
-/** The mask is written to `out`, `uint8_t[codebooks][keys]`, 1 = in the mask. */
+/**
+ * Copy a mask to an array of bytes.
+ *
+ * @param      mask  the mask.
+ * @param[out] out   `uint8_t[codebooks][keys]`, 1 for a pair in the mask, else 0.
+ */
 DKVB_API void dkvb_mask_get_bytes(const dkvb_mask *mask, uint8_t *out);
 
-/** A mask file (docs/format.md) is written atomically (file.h): the old file stays until the new one is on disk. */
+/**
+ * Write a mask to a file (docs/format.md), atomically (file.h).
+ *
+ * @param mask  the mask.
+ * @param path  file to write.
+ * @return `DKVB_EINVAL`, `DKVB_EIO`, `DKVB_ENOMEM`.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_save(const dkvb_mask *mask, const char *path);
 
-/** A mask file is read, and everything in it is checked. `allocator` may be NULL. */
+/**
+ * Read a mask file. The library checks everything in the file.
+ *
+ * @param[out] out        the mask, owned by the caller: dkvb_mask_free(). NULL on failure.
+ * @param      path       mask file.
+ * @param      allocator  allocator; NULL for malloc() and free().
+ * @return `DKVB_EIO`, `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_ENOMEM`.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_load(dkvb_mask **out, const char *path, const dkvb_allocator *allocator);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -1,14 +1,15 @@
 /**
- * Forgetting as one decision: a plan says what a request would do and whether it should be done; applying it does it.
+ * @file
+ * @brief Plans: a plan says what a request to forget would do, and whether to do it. Applying a plan does it.
  *
- * A plan changes nothing. It finds the budget on rows held out, measures what every class would lose, sets aside what
- * was forgotten earlier, forgets again what would come back, guards classes that nobody asked for, and refuses where
- * limits are exceeded or where nothing would be done. What it found can be looked at before anything happens, and
- * dkvb_forget_apply() then writes exactly that, in the model and in its journal. The same request on the same model
- * gives the same plan from C, from Python and from the tool.
+ * Making a plan changes nothing. A plan finds the budget on held-out rows and measures what every class would lose. A
+ * plan sets aside what earlier requests forgot, forgets again what would come back, and protects classes that nobody
+ * asked to forget. A plan is refused if it would exceed a limit or do nothing. The caller can look at the plan before
+ * anything happens. dkvb_forget_apply() then does exactly what the plan says, in the model and in its journal. Equal
+ * requests on equal models give equal plans in C, in Python and in the tool.
  *
- * Words promise what is done, not more (unlearn.h): `suppress` masks pairs; `exact` trains the values again without the
- * rows, which deletes what they taught.
+ * The strength `suppress` masks pairs. The strength `exact` trains the values again without the rows, which deletes
+ * what the rows taught (unlearn.h).
  */
 #ifndef DKVB_PLAN_H
 #define DKVB_PLAN_H
@@ -31,75 +32,90 @@
 extern "C" {
 #endif
 
+/** @defgroup dkvb_plan Plans
+ *  @{ */
+
+/** A plan. The caller owns it through a pointer, and dkvb_plan_free() releases it. */
 typedef struct dkvb_plan dkvb_plan;
 
-/** Held-out rows of the classes to be forgotten, answered rightly now, that a budget can be found on; fewer say too
- * little (with five that all turn wrong, 45 % could still be right by chance, 95 of 100 times less). */
+/**
+ * Least number of held-out rows that a budget can be found on.
+ *
+ * These are rows of the classes to be forgotten that are answered correctly now. Fewer rows prove too little: if five
+ * rows all turn wrong, the true share of rows that stay right is below 45 % with 95 % confidence.
+ */
 #define DKVB_PLAN_LEAST_ROWS 5u
 
 /**
- * Who is to be forgotten, how, and within which limits. Start from `DKVB_FORGET_REQUEST_INIT`. Everything is copied but
- * `codes`, `labels`, `features`, `feature_ids` and `feature_names`, which are read while the plan is made.
+ * A request: which rows or classes to forget, by which strength, and within which limits. It starts from
+ * `DKVB_FORGET_REQUEST_INIT`.
  *
- * Who: one of
- * - `classes`, with a codeset: all rows of these classes, those held out too;
+ * The plan copies all arrays except `codes`, `labels`, `features`, `feature_ids` and `feature_names`, which are read
+ * while the plan is made.
+ *
+ * A request names what to forget in one of these ways:
+ * - `classes`, with a codeset: all rows of these classes, held-out rows too;
  * - `ids` or `names`, with a codeset: these rows;
- * - `classes` alone: known by the values of the model, or by the counts that it keeps;
- * - `codes`: these rows, with `labels` and `classes` only those of the classes, where the others count as kept;
- * - `mask`: whoever selects its pairs;
- * - `requests`: several requests as one plan, which is applied as a whole or not at all.
+ * - `classes` without a codeset: the model's values, or its kept counts, stand for the rows;
+ * - `codes`: these rows. With `labels` and `classes`, only rows of these classes are forgotten, and all others are
+ * kept;
+ * - `mask`: the pairs of this mask;
+ * - `requests`: several requests as one plan, which is applied completely or not at all.
  *
- * `requests` is a text, one request a line:
+ * `requests` is a text with one request per line:
  *
  *     class NAME_OR_INDEX[,…]
  *     ids N[,N…]
  *     rows NAME[,NAME…]
  *
- * `ids` and `rows` need a codeset, `rows` one whose rows have names; blanks around a name are no part of it, and a name
- * with a comma stands alone in its line. A tab ends the request; the rest of its line is the reason, in the place of
- * `reason`. Blank lines, and lines that begin with #, are passed over. Everything else of this struct is said of each
- * request: a budget too. A request that the model has forgotten already, by an entry that is in force and at least as
- * strong, is passed over, so that the same text can be applied to a backup once more (dkvb_plan_request). suppress:
- * each request is planned on what the ones before it leave, as if they were applied one by one. exact: the values are
- * trained once, without the rows of all requests. Either way each has an entry of the journal, with a commitment to its
- * own rows.
+ * Lines with `ids` or `rows` need a codeset; `rows` needs a codeset whose rows have names. Blanks around a name do not
+ * count. A name that contains a comma must stand alone in its line. A tab ends the request, and the rest of the line is
+ * its reason, which replaces `reason`. Blank lines, and lines that begin with #, are skipped. All other members of this
+ * struct apply to each request, the budget too.
+ *
+ * The plan skips a request that the model has forgotten already, by an entry that is in force and at least as strong.
+ * So the same text can be applied to a backup again (dkvb_plan_request). With `suppress`, each request is planned as if
+ * the requests before it had been applied. With `exact`, the values are trained once, without the rows of all requests.
+ * In both cases each request gets its own journal entry, with a commitment to its own rows.
  */
 typedef struct dkvb_forget_request {
     size_t struct_size;     /**< sizeof(dkvb_forget_request), set by INIT */
-    uint32_t strength;      /**< DKVB_STRENGTH_SUPPRESS or DKVB_STRENGTH_EXACT, which needs a codeset */
-    uint32_t method;        /**< suppress: DKVB_METHOD_…; 0: the best that what is known allows: `values` where
-                                 classes are named and their other rows are not at hand or in a codeset, else
-                                 `contrast`, or `activations` where only rows to be forgotten are given */
-    const uint8_t *classes; /**< `uint8_t[classes]` of the model, DKVB_FORGET where one is asked for; or NULL */
-    const uint64_t *ids;    /**< `uint64_t[id_count]`; or NULL. With `codes`: what those rows are called in the
-                                 journal, one a row; NULL: row numbers */
+    uint32_t strength;      /**< DKVB_STRENGTH_SUPPRESS, or DKVB_STRENGTH_EXACT, which needs a codeset */
+    uint32_t method;        /**< suppress: DKVB_METHOD_…; 0: the best method for the data at hand. This is `values`
+                                 if classes are named and their other rows are missing or in a codeset; otherwise
+                                 `contrast`, or `activations` if only the rows to be forgotten are given */
+    const uint8_t *classes; /**< `uint8_t[classes]` of the model, DKVB_FORGET for each class to forget; or NULL */
+    const uint64_t *ids;    /**< `uint64_t[id_count]`, ids of rows of the codeset; or NULL. With `codes`: ids of
+                                 these rows in the journal, one for each row; NULL: row numbers */
     uint64_t id_count;      /**< number of ids */
     const uint16_t *codes;  /**< `uint16_t[n][codebooks][top_k]`, searched without a mask; or NULL */
-    size_t n;               /**< rows of codes */
-    const int32_t *labels;  /**< `int32_t[n]`, labels of the codes; or NULL */
-    const dkvb_mask *mask;  /**< of the model's codebooks; or NULL */
-    uint64_t budget;        /**< suppress: so many pairs (method `examples`: rows drawn); 0: as few as reach the
-                                 target, which needs a codeset with rows held out */
-    uint64_t seed;          /**< method `examples`: of the draw */
-    double target;          /**< accuracy that the classes may keep on rows held out, 0 to 1 */
-    double max_retain_drop; /**< accuracy that all others together may lose, 0 to 1 */
-    double max_class_loss;  /**< accuracy that any other class, or all of them together, may lose for certain (low end
-                                 of the 95 % interval) */
-    uint32_t force;        /**< 1: whatever others lose, and however little is known; nothing at all is refused still */
-    uint32_t keys;         /**< exact, where keys were placed on these rows too: DKVB_KEYS_KEPT leaves them,
-                                DKVB_KEYS_PLACED places them again on `features` without the rows */
-    const float *features; /**< `float[feature_rows][columns]`: the rows that were trained on, in their order */
-    size_t feature_rows;   /**< rows of features */
-    size_t feature_columns;      /**< columns of features: the model's */
-    const uint64_t *feature_ids; /**< `uint64_t[feature_rows]`, as in training; NULL: row numbers */
-    const char *reason;          /**< why, for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
+    size_t n;               /**< number of rows in `codes` */
+    const int32_t *labels;  /**< `int32_t[n]`, labels of the rows in `codes`; or NULL */
+    const dkvb_mask *mask;  /**< mask of the model's codebooks; or NULL */
+    uint64_t budget;        /**< suppress: number of pairs (method `examples`: of rows drawn); 0: the smallest
+                                 number that reaches the target, which needs a codeset with held-out rows */
+    uint64_t seed;          /**< method `examples`: seed of the random draw */
+    double target;          /**< accuracy that the forgotten classes may keep on held-out rows, 0 to 1 */
+    double max_retain_drop; /**< accuracy that all other classes together may lose, 0 to 1 */
+    double max_class_loss;  /**< accuracy that any other class, or all of them together, may lose for certain: limit
+                                 of the lower end of the 95 % interval */
+    uint32_t force;         /**< 1: apply the plan whatever other classes lose and however few rows were measured;
+                                 a plan that would do nothing is still refused */
+    uint32_t keys;          /**< exact, if keys were placed on the forgotten rows too: DKVB_KEYS_KEPT leaves the
+                                 keys; DKVB_KEYS_PLACED places them again on `features`, without these rows */
+    const float *features;  /**< `float[feature_rows][columns]`, the rows of the training, in their order */
+    size_t feature_rows;    /**< number of rows in `features` */
+    size_t feature_columns; /**< number of columns in `features`; must be that of the model */
+    const uint64_t *feature_ids; /**< `uint64_t[feature_rows]`, ids as in the training; NULL: row numbers */
+    const char *reason;          /**< reason for the journal; UTF-8, at most 4,095 bytes; NULL: "" */
     const uint8_t *salt;         /**< `uint8_t[32]`, as in dkvb_forget_options; NULL: from the system's random source */
-    const char *requests;        /**< several requests, as told above; or NULL */
-    const char *const *names;    /**< `[name_count]`, rows of a codeset by their names, in place of `ids`; or NULL */
+    const char *requests;        /**< text of several requests, see above; or NULL */
+    const char *const *names;    /**< `[name_count]`, names of rows of a codeset, instead of `ids`; or NULL */
     uint64_t name_count;         /**< number of names */
-    const char *const *feature_names; /**< `[feature_rows]`, in place of `feature_ids`; or NULL */
+    const char *const *feature_names; /**< `[feature_rows]`, names of rows, instead of `feature_ids`; or NULL */
 } dkvb_forget_request;
 
+/** Defaults of dkvb_forget_request: suppress, target 0, `max_retain_drop` 0.005, `max_class_loss` 0.03. */
 #define DKVB_FORGET_REQUEST_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_forget_request), DKVB_STRENGTH_SUPPRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.005, 0.03, 0,        \
@@ -107,73 +123,74 @@ typedef struct dkvb_forget_request {
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 
-/* Why a plan is refused. Values are part of the ABI. */
+/** Reasons why a plan is refused. Their values are part of the ABI. */
 enum {
-    DKVB_REFUSED_NOT = 0,     /**< it is not */
-    DKVB_REFUSED_NOTHING = 1, /**< nothing would be done: no pair, or none that is not masked already */
-    DKVB_REFUSED_ROWS = 2,    /**< too few rows held out to find a budget on */
+    DKVB_REFUSED_NOT = 0,     /**< the plan is not refused */
+    DKVB_REFUSED_NOTHING = 1, /**< the plan would do nothing: it has no pair, or all its pairs are masked already */
+    DKVB_REFUSED_ROWS = 2,    /**< too few held-out rows to find a budget on */
     DKVB_REFUSED_TARGET = 3,  /**< no budget reaches the target within the limits */
-    DKVB_REFUSED_CLASS = 4,   /**< classes that nobody asked for would lose too much, one of them or all together, by
-                                   this request or, where it is by rows, by it and all requests in force together
-                                   that name no class */
-    DKVB_REFUSED_MIXED = 5,   /**< rows of other classes in the request would cost their class */
-    DKVB_REFUSED_AGAIN = 6,   /**< forgetting again what comes back would cost the others too much */
-    DKVB_REFUSED_KEYS = 7     /**< exact: keys were placed on the rows, and nothing says what is to become of them */
+    DKVB_REFUSED_CLASS = 4, /**< classes that the request does not name would lose too much, one alone or all together.
+                                 A request for rows also counts all requests in force that name no class */
+    DKVB_REFUSED_MIXED = 5, /**< a request for rows contains rows of other classes, which would cost their class */
+    DKVB_REFUSED_AGAIN = 6, /**< forgetting again what comes back would cost other classes too much */
+    DKVB_REFUSED_KEYS = 7   /**< exact: keys were placed on the rows, and `keys` does not say what to do with them */
 };
 
-/** One of several requests, as a plan of all of them has it. */
+/** One of several requests of a plan. */
 typedef struct dkvb_plan_request {
-    uint64_t line;      /**< of the text, from 1 */
-    uint32_t forgotten; /**< 1: the model has forgotten this already, and nothing is planned for it */
-    uint64_t entry;     /**< number of the entry that it will have in the journal; if `forgotten`, of the one that has
-                             it; 0: none, where the codeset tells that its rows were removed before, or where the plan
-                             is refused or resumed */
-    uint64_t ids;       /**< rows that the journal would commit to */
-    uint64_t pairs;     /**< suppress: pairs asked for */
-    uint64_t pairs_new; /**< of which so many are not masked yet, by requests before it either */
-    const uint8_t
-        *classes; /**< `uint8_t[class_count]`, DKVB_FORGET for those asked for; NULL: by ids. Tied to the plan */
+    uint64_t line;      /**< line of the text, from 1 */
+    uint32_t forgotten; /**< 1: the model has forgotten this already, and the plan skips it */
+    uint64_t entry;     /**< number of the journal entry that the request will get, or of the entry that forgot it
+                             already. 0: no entry, if the codeset shows that its rows were removed before, or if the
+                             plan is refused or resumed */
+    uint64_t ids;       /**< number of rows that the journal entry will commit to */
+    uint64_t pairs;     /**< suppress: number of pairs of the request */
+    uint64_t pairs_new; /**< number of these pairs that are not masked yet, by earlier requests of the text either */
+    const uint8_t *classes; /**< `uint8_t[class_count]`, DKVB_FORGET for each class to forget; NULL: a request for rows.
+                                 Valid as long as the plan */
 } dkvb_plan_request;
 
-/** What a plan has found. The caller sets `struct_size`. */
+/** Contents of a plan. The caller sets `struct_size`. */
 typedef struct dkvb_plan_info {
-    size_t struct_size;
+    size_t struct_size;     /**< sizeof(dkvb_plan_info), set by INIT */
     uint32_t strength;      /**< DKVB_STRENGTH_… */
-    uint32_t method;        /**< DKVB_METHOD_… in use; 0: a mask was given, or exact */
-    uint32_t refused;       /**< DKVB_REFUSED_…; `refusal` has the sentence */
-    uint32_t can_be_forced; /**< 1: refused, and `force` would have it done all the same */
-    uint32_t forced;        /**< 1: refused, and yet to be done */
-    uint32_t refused_class; /**< _CLASS, _MIXED: of the classes that are the reason, the one that would lose most */
-    uint32_t budget_found;  /**< 1: `budget` was looked for; 0: it was given, or there is none */
-    uint32_t keys;          /**< exact: DKVB_KEYS_… as it would be done */
-    uint32_t resumed;       /**< exact: 1 if the model is without the rows already, and only the codeset has them */
-    uint64_t pairs;         /**< suppress: pairs asked for */
-    uint64_t pairs_new;     /**< of which so many are not masked yet */
-    uint64_t pairs_total;   /**< pairs of the model */
-    uint64_t rows;          /**< rows to be forgotten that taught the values, as far as they are known */
-    uint64_t ids;           /**< rows that the journal would commit to */
-    uint64_t looked_at;     /**< rows held out that effects were measured on */
-    uint64_t held_out;      /**< rows held out */
-    uint64_t exhausted;     /**< (row, codebook) pairs among them that ran out of keys (effect.h) */
-    uint64_t again;         /**< further entries, of earlier requests that would be forgotten once more */
-    uint64_t not_again;     /**< requests that come back in part, and that nothing forgets again within the limits */
-    uint64_t lifted;        /**< exact: earlier maskings of the same rows that would be taken back */
-    dkvb_budget budget;     /**< if `budget_found`, or refused for the target: the nearest */
-    uint32_t class_count;   /**< classes of the model: elements of `effects` and `classes` */
+    uint32_t method;        /**< DKVB_METHOD_… in use; 0: the request gave a mask, or the strength is exact */
+    uint32_t refused;       /**< DKVB_REFUSED_…; `refusal` explains it in a sentence */
+    uint32_t can_be_forced; /**< 1: the plan is refused, and `force` would override that */
+    uint32_t forced;        /**< 1: the plan exceeds a limit and will be applied because of `force` */
+    uint32_t refused_class; /**< for DKVB_REFUSED_CLASS and _MIXED: the class that would lose most */
+    uint32_t budget_found;  /**< 1: a search found `budget`; 0: the caller gave the budget, or there is none */
+    uint32_t keys;          /**< exact: DKVB_KEYS_… that the plan would apply */
+    uint32_t resumed;       /**< exact: 1 if the model lacks the rows already, and only the codeset still has them */
+    uint64_t pairs;         /**< suppress: number of pairs to mask */
+    uint64_t pairs_new;     /**< number of these pairs that are not masked yet */
+    uint64_t pairs_total;   /**< number of all pairs of the model */
+    uint64_t rows;          /**< number of known rows to forget that taught the values */
+    uint64_t ids;           /**< number of rows that the journal would commit to */
+    uint64_t looked_at;     /**< number of held-out rows that effects were measured on */
+    uint64_t held_out;      /**< number of held-out rows */
+    uint64_t exhausted;     /**< number of (row, codebook) pairs among them that ran out of keys (effect.h) */
+    uint64_t again;         /**< number of further entries, which forget classes of earlier requests once more */
+    uint64_t not_again;     /**< number of earlier requests that come back in part and cannot be forgotten again within
+                                 the limits */
+    uint64_t lifted;        /**< exact: number of earlier maskings of the same rows that would be taken back */
+    dkvb_budget budget;     /**< the budget if `budget_found`; the nearest budget if DKVB_REFUSED_TARGET */
+    uint32_t class_count;   /**< number of classes of the model, and of elements of `effects` and `classes` */
 
-    /* Pointers are tied to the plan. */
-    const char *refusal;              /**< why the plan is refused and what would help; "" if it is not */
-    const dkvb_class_effect *effects; /**< what each class would lose on rows held out, by everything that the plan does
-                                           together; NULL: not measured, since no rows are held out or the plan was
-                                           refused before */
-    const uint8_t *classes;           /**< DKVB_FORGET for classes that are asked for, DKVB_ASIDE for those that earlier
-                                           requests forgot, else DKVB_KEEP; NULL: not by class */
-    const dkvb_mask *mask;            /**< pairs of the request, without those forgotten again; NULL: exact */
-    const dkvb_plan_request *requests; /**< [request_count]; NULL: one request, not as a text */
-    uint64_t request_count;            /**< several requests: lines of the text that name one */
-    uint64_t forgotten;                /**< of which so many are forgotten already; if all are, applying does nothing */
+    /* All pointers are valid as long as the plan. */
+    const char *refusal;               /**< why the plan is refused, and what would help; "" if it is not refused */
+    const dkvb_class_effect *effects;  /**< what each class would lose on held-out rows by the whole plan; NULL: not
+                                            measured, since no rows are held out or the plan was refused before */
+    const uint8_t *classes;            /**< DKVB_FORGET for classes to forget, DKVB_ASIDE for classes that earlier
+                                            requests forgot, else DKVB_KEEP; NULL: the request names no class */
+    const dkvb_mask *mask;             /**< pairs of the request, without pairs that are forgotten again; NULL: exact */
+    const dkvb_plan_request *requests; /**< `[request_count]`; NULL: a single request that was not given as a text */
+    uint64_t request_count;            /**< number of requests in the text */
+    uint64_t forgotten; /**< number of requests that the model has forgotten already; if all are, applying
+                             the plan does nothing */
 } dkvb_plan_info;
 
+/** Defaults of dkvb_plan_info. */
 #define DKVB_PLAN_INFO_INIT                                                                                            \
     {                                                                                                                  \
         sizeof(dkvb_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DKVB_BUDGET_INIT, 0, "",   \
@@ -182,63 +199,88 @@ typedef struct dkvb_plan_info {
 DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
 
 /**
- * Plan a forgetting. The model is not changed; a codeset that was loaded from features is searched as far as the plan
+ * Plan a forgetting. The model is not changed. A codeset that was loaded from features is searched as far as the plan
  * needs its codes.
  *
- * @param[out] out owned by the caller: dkvb_plan_free(). NULL on failure, and where there is no model.
- * @param model    must not be mapped or in training. NULL: only what a request says by itself is looked at, whoever is
- *                 meant: shares, strength, method, keys and reason. So a mistake shows before rows are read or encoded.
- * @param codeset  what is known of the rows that trained the model; or NULL.
- * @param run      NULL for the defaults. Progress counts what is worked on: rows, or rows of a session.
- * @return `DKVB_OK` also if the plan is refused: dkvb_plan_get_info() says so. `DKVB_EINVAL` (a request that names
- *         nobody, or contradicts itself), `DKVB_EMISMATCH` (codes, mask or codeset of another model), `DKVB_ENOTFOUND`
- *         (an id that the codeset does not have; no row of the classes; counts that the model does not keep),
- *         `DKVB_ESTATE`, `DKVB_ENOMEM`, `DKVB_ECANCELLED`.
+ * @param[out] out      the plan, owned by the caller: dkvb_plan_free(). NULL on failure, and without a model.
+ * @param      model    a model that is neither mapped nor in training. NULL: the call only checks the request itself
+ *                      (ranges, strength, method, keys and reason), so that a mistake shows before rows are read.
+ * @param      codeset  codes of the rows that trained the model; or NULL.
+ * @param      request  the request.
+ * @param      run      run options; NULL for the defaults. Progress counts rows, or rows of a session.
+ * @return `DKVB_OK` also for a refused plan, which dkvb_plan_get_info() shows; `DKVB_EINVAL` for a request that names
+ *         nothing or contradicts itself; `DKVB_EMISMATCH` for codes, a mask or a codeset of another model;
+ *         `DKVB_ENOTFOUND` for an id that the codeset does not have, classes without rows, or counts that the model
+ * does not keep; `DKVB_ESTATE`; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *codeset,
                                                      const dkvb_forget_request *request, const dkvb_run_options *run);
 
-/** Everything that was found. */
+/**
+ * Read the contents of a plan.
+ *
+ * @param      plan  the plan.
+ * @param[out] info  contents; the caller sets `struct_size`.
+ * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is too small.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info);
 
 /**
- * Do what was planned, and write it in the journal: one entry for each request, and for suppress one for each that is
- * forgotten again. exact: new values take the place of the old ones, the rows leave the codeset, and where keys were
- * placed again both the model and the codeset become those of the new keys, with a journal that begins anew and names
- * the old head. All of it is done, or nothing. Afterwards the plan can only be looked at and freed.
+ * Apply a plan, and write it into the journal. The call does everything, or nothing.
  *
- * @param      model    as it was when this was planned, the same object or one that was saved and loaded since:
- *                      `DKVB_EMISMATCH` unless its journal, classes and values are. One that a plan of exact was
- * applied to already is taken too while the codeset still has the rows, which are then removed from it alone.
- * @param      codeset  exact: with the rows that it had when this was planned, else `DKVB_EMISMATCH`; or NULL.
- * @param[out] entry    number of the entry of the request, of the first of several; 0 if none was written; or NULL.
- * @return `DKVB_EREFUSED` with the sentence of the refusal, unless forced; `DKVB_ESTATE` (applied already), `DKVB_EIO`
- *         (no random source for the salt), `DKVB_ENOMEM`. A file is changed by none of this: save the model, then the
- *         codeset. Where saving the second fails, the same request or the same plan finishes it.
+ * Each request gets one journal entry. With `suppress`, each earlier request that is forgotten again gets one more.
+ * With `exact`, new values replace the old values, and the rows leave the codeset. If keys were placed again, the model
+ * and the codeset get the new keys, and a new journal begins, which names the head of the old one. An applied plan can
+ * only be looked at and freed.
+ *
+ * This call changes no file. The caller saves the model first, then the codeset. If saving the codeset fails, the same
+ * request or the same plan completes the work later.
+ *
+ * @param      plan     the plan.
+ * @param      model    the model of the plan: the same object, or one that was saved and loaded since. Its journal,
+ *                      classes and values must be unchanged. A model that an `exact` plan was applied to already is
+ *                      accepted while the codeset still has the rows; only the codeset is changed then.
+ * @param      codeset  exact: the codeset, with the same rows as when the plan was made; or NULL.
+ * @param[out] entry    number of the request's journal entry, or of the first of several; 0 without an entry; or NULL.
+ * @return `DKVB_EREFUSED` with the reason, unless forced; `DKVB_EMISMATCH` if the model or the codeset has changed;
+ *         `DKVB_ESTATE` if the plan was applied already; `DKVB_EIO` without a random source for the salt;
+ * `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_apply(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *codeset,
                                                       uint64_t *entry);
 
 /**
- * Write a plan to a file (docs/format.md), atomically (file.h), to be looked at and applied later, elsewhere or by
- * somebody else. A plan that is refused can be saved too. The file is as private as the model: it has ids of rows, and
- * for exact the new values and, with new keys, the new codeset. Who can write it can have anything applied: what must
- * be approved is what dkvb_plan_load() reads, not what it was once.
+ * Write a plan to a file (docs/format.md), atomically (file.h). The plan can be looked at and applied later, on another
+ * machine or by another person. Refused plans can be saved too.
  *
- * @return `DKVB_ESTATE` if the plan was applied, `DKVB_ENOMEM`, `DKVB_EIO`.
+ * A plan file is as private as the model: it holds ids of rows, and for `exact` the new values and, with new keys, the
+ * new codeset. Everyone who can write the file decides what will be applied. So an approval must be about the contents
+ * that dkvb_plan_load() reads, not about an earlier state of the file.
+ *
+ * @param plan  the plan.
+ * @param path  file to write.
+ * @return `DKVB_ESTATE` if the plan was applied; `DKVB_ENOMEM`; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path);
 
 /**
- * Read a plan; everything in it is checked that can be without the model.
+ * Read a plan file. The library checks everything that it can check without the model.
  *
- * @param allocator  for exact the one of the model that it is applied to; NULL: malloc() and free().
+ * @param[out] out        the plan, owned by the caller: dkvb_plan_free(). NULL on failure.
+ * @param      path       plan file.
+ * @param      allocator  allocator, for `exact` the one of the model; NULL: malloc() and free().
  * @return `DKVB_EFORMAT`, `DKVB_ECHECKSUM`, `DKVB_EIO`, `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_load(dkvb_plan **out, const char *path, const dkvb_allocator *allocator);
 
-/** Release a plan, applied or not. NULL is a no-op. */
+/**
+ * Release a plan, applied or not.
+ *
+ * @param plan  the plan; NULL does nothing.
+ */
 DKVB_API void dkvb_plan_free(dkvb_plan *plan);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -1,12 +1,13 @@
 /**
- * A replay makes the values that a model would have if some rows had never been there.
+ * @file
+ * @brief Replay: training the values again, from stored codes and without some rows.
  *
- * Keys are frozen and codes are kept, so the values can be trained again from
- * zero without some rows in the time of a few epochs of table additions. The order of
- * the rows depends on their ids alone (values.h), so the result is, bit for bit, the
- * model that would have been trained without them. This *deletes* what the rows
- * taught the values. What it cannot touch: keys (and the mean that centres rows), if they were
- * placed on those very rows: place them again, or take keys from other data; the encoder; other copies.
+ * Keys are frozen and codes are stored, so the values can be trained again from zero. This takes only a few epochs of
+ * additions to a table. The order of the rows in training depends on their ids alone (values.h). So the result equals,
+ * bit for bit, the model that training without these rows would have made. A replay *deletes* what the rows taught the
+ * values. A replay does not change keys, or the mean that centres rows, even if they were computed from the deleted
+ * rows. Such keys must be placed again, or be taken from other data. A replay changes neither the encoder nor other
+ * copies of the model.
  */
 #ifndef DKVB_REPLAY_H
 #define DKVB_REPLAY_H
@@ -25,36 +26,44 @@
 extern "C" {
 #endif
 
+/** @addtogroup dkvb_unlearn Unlearning
+ *  @{ */
+
 /**
- * The values are trained again, from zero, session by session, on the training part of a codeset without some of its
- * rows; then they take the place of the model's, and its journal says so.
+ * Train the values again without some rows, and note that in the journal of the model.
  *
- * Class weights follow from the rows that are left. Per-class counts, where the model keeps them, are made again too.
- * The mask in force stays: undo what the same rows asked for earlier. A code that names a purged pair selects nothing
- * there. A temperature that the model has stays as well: dkvb_forget_apply() fits it again.
+ * The values start from zero and learn session by session from the training part of a codeset. Class weights follow
+ * from the rows that are left. Counts of each class, where the model keeps them, are counted again. The mask in force
+ * stays; dkvb_model_undo() takes back what earlier requests for the same rows masked. A code that names a purged pair
+ * selects nothing in that codebook. The temperature stays; dkvb_forget_apply() fits it again.
  *
- * The codeset must be what the model was trained on, or rows would be lost in silence: the fingerprint of its sessions
- * must be the one that training left in the model, with all rows or already without these. A model that was never
- * trained takes any codeset of its codebooks and `top_k`. Only the number of rows is compared where the values did not
- * come from training alone (dkvb_model_set_values()), and where features are kept and pairs were purged since, so that
- * the codes cannot be found again. The codeset is not changed: take the rows out of it (dkvb_codeset_remove()) once the
- * model is saved.
+ * The codeset must be the one that the model was trained on, since other rows would be lost silently. So the
+ * fingerprint of its sessions must equal the fingerprint that training left in the model, either with all rows or
+ * without the rows in question. A model that was never trained accepts any codeset of its codebooks and `top_k`. In two
+ * cases only the number of rows is compared: where dkvb_model_set_values() changed the values, and where the codeset
+ * keeps features and pairs were purged since, so that the codes cannot be found again. The codeset is not changed:
+ * after the model was saved, dkvb_codeset_remove() takes the rows out of it.
  *
- * dkvb_forget_plan() with DKVB_STRENGTH_EXACT does the same and tells what every class would lose before anything
- * changes.
+ * dkvb_forget_plan() with DKVB_STRENGTH_EXACT does the same, and says before any change what every class would lose.
  *
- * @param      without  `uint64_t[n]`, ids, in any order; `DKVB_ENOTFOUND` names one that is in neither part.
- * @param      opts     what the journal is to say; NULL: the defaults.
- * @param[out] entry    number of the journal entry, or NULL.
- * @param      run      NULL for the defaults. Progress counts rows of the session that is trained.
- * @return `DKVB_EMISMATCH` (a codeset of other rows or of another training), `DKVB_ESTATE` (no session was recorded;
- *         codes not searched yet; a mapped model), `DKVB_EINVAL` (a field of the options that cannot be),
- *         `DKVB_ENOMEM`, `DKVB_ECANCELLED`. Nothing has changed then.
+ * @param      model    the model.
+ * @param      set      the codeset that the model was trained on.
+ * @param      without  `uint64_t[n]`, ids of the rows to leave out, in any order.
+ * @param      n        number of ids.
+ * @param      opts     facts for the journal; NULL for the defaults.
+ * @param[out] entry    number of the journal entry; or NULL.
+ * @param      run      run options; NULL for the defaults. Progress counts rows of the session in training.
+ * @return `DKVB_EMISMATCH` for a codeset of other rows or of another training; `DKVB_ENOTFOUND` naming an id that
+ *         neither part of the codeset has; `DKVB_ESTATE` if the codeset has no session, its codes were not searched
+ * yet, or the model is mapped; `DKVB_EINVAL` for a member of the options out of range; `DKVB_ENOMEM`;
+ *         `DKVB_ECANCELLED`. A failed call changes nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set,
                                                       const uint64_t *without, size_t n,
                                                       const dkvb_forget_options *opts, uint64_t *entry,
                                                       const dkvb_run_options *run);
+
+/** @} */
 
 #ifdef __cplusplus
 }

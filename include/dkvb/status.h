@@ -1,8 +1,9 @@
 /**
- * Outcome of calls: a code for the program, a message for the person.
+ * @file
+ * @brief Results of calls: a status code for the program, a message for the person.
  *
- * A call succeeds whole or changes nothing, except where its comment says
- * otherwise. Errors are explained one by one in docs/errors.md.
+ * A call either succeeds completely or changes nothing, unless the comment of the function says otherwise.
+ * docs/errors.md explains every status code.
  */
 #ifndef DKVB_STATUS_H
 #define DKVB_STATUS_H
@@ -15,54 +16,61 @@
 extern "C" {
 #endif
 
-/** `DKVB_OK`, or one of the negative codes below. */
+/** @defgroup dkvb_base Basics: status, memory, files, run options
+ *  @{ */
+
+/** Result of a call: `DKVB_OK`, or one of the negative codes that begin with DKVB_E. */
 typedef int dkvb_status;
 
-/* Values are part of the ABI: new ones are appended, none is renumbered. */
+/** Status codes. Their values are part of the ABI: new codes are appended, and no code is renumbered. */
 enum {
-    DKVB_OK = 0,
+    DKVB_OK = 0,          /**< the call succeeded */
     DKVB_ENOMEM = -1,     /**< an allocation failed */
     DKVB_EINVAL = -2,     /**< an argument is outside its documented range */
     DKVB_EIO = -3,        /**< the operating system refused a read or a write */
-    DKVB_EFORMAT = -4,    /**< the bytes are not a file this library knows */
+    DKVB_EFORMAT = -4,    /**< the bytes are not a file that this library knows */
     DKVB_ECHECKSUM = -5,  /**< the file is of a known kind but damaged */
-    DKVB_EMISMATCH = -6,  /**< two objects disagree: shapes, other codebooks, or stale codes */
+    DKVB_EMISMATCH = -6,  /**< two objects do not fit: other shapes, other codebooks, or outdated codes */
     DKVB_ECANCELLED = -7, /**< a progress or report callback asked to stop */
-    DKVB_ESTATE = -8,     /**< the object cannot do this now: mapped, not frozen, in training, undone, purged */
-    DKVB_ENOTFOUND = -9,  /**< no such entry */
-    DKVB_EREFUSED = -10   /**< a plan is refused: its limits would be exceeded, or nothing would be done */
+    DKVB_ESTATE = -8,     /**< the object cannot do this now: it is mapped, not frozen, in training, undone or purged */
+    DKVB_ENOTFOUND = -9,  /**< the entry, class, row or file was not found */
+    DKVB_EREFUSED = -10   /**< the plan is refused: it would exceed its limits, or it would do nothing */
 };
 
-/* What a number counts, for dkvb_name(). Values are part of the ABI. */
+/** Kinds of numbers that dkvb_name() knows. Their values are part of the ABI. */
 enum {
-    DKVB_NAME_STATUS = 0,      /**< codes of this header: "DKVB_EINVAL" */
-    DKVB_NAME_DTYPE = 1,       /**< DKVB_DTYPE_… (data.h): "float32" */
-    DKVB_NAME_ENCODER = 2,     /**< DKVB_ENCODER_… (encoder.h): "clip" */
-    DKVB_NAME_METHOD = 3,      /**< DKVB_METHOD_… (choose.h): "contrast" */
-    DKVB_NAME_STRENGTH = 4,    /**< DKVB_STRENGTH_… (unlearn.h): "suppress" */
-    DKVB_NAME_KEYS = 5,        /**< DKVB_KEYS_… (unlearn.h): "kept" */
-    DKVB_NAME_ENTRY_KIND = 6,  /**< DKVB_JOURNAL_FORGET … (unlearn.h): "forget" */
-    DKVB_NAME_ENTRY_STATE = 7, /**< DKVB_JOURNAL_ACTIVE … (unlearn.h): "active" */
-    DKVB_NAME_REFUSAL = 8      /**< DKVB_REFUSED_… (plan.h): "class" */
+    DKVB_NAME_STATUS = 0,      /**< status codes (status.h), for example "DKVB_EINVAL" */
+    DKVB_NAME_DTYPE = 1,       /**< DKVB_DTYPE_… (data.h), for example "float32" */
+    DKVB_NAME_ENCODER = 2,     /**< DKVB_ENCODER_… (encoder.h), for example "clip" */
+    DKVB_NAME_METHOD = 3,      /**< DKVB_METHOD_… (choose.h), for example "contrast" */
+    DKVB_NAME_STRENGTH = 4,    /**< DKVB_STRENGTH_… (unlearn.h), for example "suppress" */
+    DKVB_NAME_KEYS = 5,        /**< DKVB_KEYS_… (unlearn.h), for example "kept" */
+    DKVB_NAME_ENTRY_KIND = 6,  /**< DKVB_JOURNAL_FORGET … (unlearn.h), for example "forget" */
+    DKVB_NAME_ENTRY_STATE = 7, /**< DKVB_JOURNAL_ACTIVE … (unlearn.h), for example "active" */
+    DKVB_NAME_REFUSAL = 8      /**< DKVB_REFUSED_… (plan.h), for example "class" */
 };
 
 /**
- * The name of a number that the headers define.
+ * Name of a constant that the headers define.
  *
- * @param of  DKVB_NAME_…, what the number counts.
- * @return "" for the 0 that says nothing (of methods, strengths, keys and refusals), "unknown" for every number that
- *         has no name. Static; never freed.
+ * @param of      kind of the number, DKVB_NAME_….
+ * @param number  value of the constant.
+ * @return the name as a static string, never to be freed; "" for the value 0 of methods, strengths, keys and refusals;
+ *         "unknown" for a number without a name.
  */
 DKVB_API const char *dkvb_name(uint32_t of, int64_t number);
 
 /**
- * What went wrong in this thread's latest failing call: one line that says
- * what was found and what was wanted. "" before the first failure.
+ * Message of the latest failed call in this thread: one line that says what was found and what was expected.
  *
- * The text lies in a fixed buffer of the calling thread (at most 511 bytes) and
- * stays until that thread's next failing call. Successful calls leave it alone.
+ * The text lies in a buffer of the calling thread, at most 511 bytes long. The text stays until the next failed call in
+ * this thread; successful calls do not change the text.
+ *
+ * @return the message; "" before the first failure.
  */
 DKVB_API const char *dkvb_last_error(void);
+
+/** @} */
 
 #ifdef __cplusplus
 }
