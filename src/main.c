@@ -28,6 +28,7 @@ static const struct pages_command commands[] = {
     {"sweep", cmd_sweep, "measure what forgetting costs along the number of pairs, as a table"},
     {"export", cmd_export, "write a model as plain arrays"},
     {"audit", cmd_audit, "attack a model that has forgotten, beside one trained again"},
+    {"report", cmd_report, "write a page about what was forgotten, to hand on"},
     {"inspect", cmd_inspect, "describe a model"},
     {"verify", cmd_verify, "check a model file, every byte of it"},
     {"encode", cmd_encode, "turn pictures into features"},

@@ -34,7 +34,7 @@ def check_defaults(command, rows):
 
 page = open(f"{docs}/cli.md", encoding="utf-8").read()
 commands = re.findall(r"^  ([a-z]+) ", run("help"), re.M)
-assert len(commands) == 20 and run("help") == run("--help"), commands
+assert len(commands) >= 20 and run("help") == run("--help"), commands
 sections = dict(re.findall(r"^## ([a-z]+)\n(.*?)(?=^## |\Z)", page, re.S | re.M))
 commands.remove("help")
 assert set(sections) == set(commands), set(sections) ^ set(commands)

@@ -42,8 +42,11 @@ for command in $commands; do
     cd work
     case $command in
     encode) [ -n "$(ls photos/cat)" ] && dkvb encode --input photos -o p.npy >/dev/null 2>&1 || { cd ..; continue; } ;;
+    report) "$python" -c 'import dkvb, matplotlib' 2>/dev/null || { cd ..; continue; } ;;
+    esac
+    case $command in
     apply) check dkvb forget m.dkvb --class bird --codes m.codes --plan-out request17.plan >/dev/null ;;
-    undo | purge | audit | receipt) check sh -c "$(example forget)" >/dev/null ;;
+    undo | purge | audit | receipt | report) check sh -c "$(example forget)" >/dev/null ;;
     esac
     check sh -c "$(example "$command")" >out 2>err || fail "$command: $(cat err)"
     cd ..

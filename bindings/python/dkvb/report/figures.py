@@ -73,9 +73,10 @@ def _for_page(svg, name, alt):
 
 
 def _percent(axes, which="x", low=0.0, high=1.0):
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(5))  # labels of a narrow figure must not meet
     axis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value * 100:g} %".replace("-", "−")))
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
 

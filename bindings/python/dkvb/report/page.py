@@ -5,6 +5,7 @@ from pathlib import Path
 
 from . import figures, text
 from .findings import Missing
+from .style import CSS
 from .text import html
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -42,13 +43,12 @@ def render(given, found):
                 _others(given, found, names), _membership(found), _budget(found, names), _calibration(found),
                 _map(given, found, names), _overlap(found, names), _reference(given, found, names), _journal(given, names),
                 _check(given)]
-    css = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     body = "\n".join(f"<section>\n{one}\n</section>" for one in sections if one)
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-            f"<title>{html(_title(given))}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n"
+            f"<title>{html(_title(given))}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n"
             "</html>\n")
 
 

@@ -1,7 +1,10 @@
+"""The look of the page: light and dark by what the reader prefers, on paper, and on a phone."""
+
+CSS = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--muted:#686f78;--grid:#e3e6ea;--panel:#f5f6f8;--before:#7a7f87;--after:#1f66d1;--retrained:#0b7a5e;--forgotten:#b83a0b;--link:#1f66d1}
 @media (prefers-color-scheme:dark){:root{--paper:#14171c;--ink:#e7eaee;--muted:#9aa3ad;--grid:#2d333b;--panel:#1d2228;--before:#a3abb5;--after:#6ea8ff;--retrained:#3ecfa5;--forgotten:#ff8f5e;--link:#8ab8ff}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:46rem;padding:1.5rem 1rem 3rem;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;overflow-wrap:anywhere}
+body{margin:0 auto;max-width:50rem;padding:1.5rem 1rem 3rem;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.7rem;line-height:1.2;margin:0 0 .3rem}
 h2{font-size:1.25rem;line-height:1.3;margin:2.4rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--grid)}
 h3{font-size:1rem;margin:1.3rem 0 .3rem}
@@ -36,3 +39,4 @@ dt{font-weight:600;margin-top:.5rem}dd{margin:0}
 @media (max-width:30rem){body{padding:1rem .8rem 2rem}h1{font-size:1.4rem}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--muted:#444;--grid:#ccc;--panel:#f4f4f4;--before:#70757d;--after:#1a56b0;--retrained:#0a6b52;--forgotten:#a8340a;--link:#000}
 body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,tr,.promise{break-inside:avoid}.scroll{overflow:visible}svg.figure{max-width:11.5cm}a{text-decoration:none}}
+"""
