@@ -74,8 +74,8 @@ look_for_ci() {
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
   ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
   # What packages, documentation and the ABI are checked with.
-  ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, Chromium" \
-    eval 'for program in lintian rpmspec meson abidiff doxygen mypy chromium zsh fish mandoc groff; do has $program || exit 1; done'
+  ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, patchelf, Chromium" \
+    eval 'for program in lintian rpmspec meson abidiff doxygen mypy patchelf chromium zsh fish mandoc groff; do has $program || exit 1; done'
 }
 
 runs_emulated() { builds "$cc" c "$openmp" -fopenmp && qemu-aarch64 -L / "$scratch/program"; }
@@ -150,7 +150,7 @@ fi
 if wants_ci; then
   debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-scipy python3-pil clang-format cppcheck"
   debian="$debian dpkg-dev lintian rpm meson abigail-tools doxygen mypy python3-pip python3-setuptools python3-wheel"
-  debian="$debian python3-joblib python3-pandas python3-matplotlib chromium zsh fish mandoc groff-base libwebp-dev libssl-dev"
+  debian="$debian patchelf python3-joblib python3-pandas python3-matplotlib chromium zsh fish mandoc groff-base libwebp-dev libssl-dev"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"

@@ -76,12 +76,32 @@ class BuildWithLibrary(build_py):
             if not text:
                 sys.exit(f"dkvb: the licence of {path} was not found, and a wheel must carry it")
             shutil.copy(text, licences / f"{name.partition('.')[0]}.txt")
+        self.rename(package)
 
     @staticmethod
     def take(source, target):
         shutil.copy(source, target)
         if shutil.which("strip"):
             run("strip", "--strip-unneeded", str(target))
+
+
+    @staticmethod
+    def rename(package):
+        """Names of their own for the copies: a process has one library of a name, and another package that wants a newer
+        one of the system's would get this one instead."""
+        if not shutil.which("patchelf"):
+            print("dkvb: patchelf is not installed: the copied libraries keep the names that they have in the system",
+                  file=sys.stderr)
+            return
+        copies = [path for path in package.glob("*.so*") if not path.name.startswith("libdkvb.")]
+        new = {path.name: path.name.replace(".so", "-dkvb.so", 1) for path in copies}
+        for path in [*copies, *package.glob("libdkvb.so*")]:
+            for pair in new.items():
+                run("patchelf", "--replace-needed", *pair, str(path))
+        for path in copies:  # one option a call: patchelf 0.14 mixes up two that take a word
+            run("patchelf", "--set-rpath", "$ORIGIN", str(path))
+            run("patchelf", "--set-soname", new[path.name], str(path))
+            path.rename(path.with_name(new[path.name]))
 
 
 class PlatformWheel(bdist_wheel):

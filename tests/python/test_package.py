@@ -2,6 +2,7 @@
 import ast
 import inspect
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +18,21 @@ except ImportError:
 import dkvb
 
 PACKAGE = Path(dkvb.__file__).resolve().parent
+# Functions of the library that the package does without, and why.
+WITHOUT_TWIN = {
+    "dkvb_file_leftover": "for the tool, which names what killed processes left",
+    "dkvb_file_remove_temporaries": "for handlers of signals in C; Python's cannot run inside a call",
+    "dkvb_file_write": "for the tool; Python writes files",
+    "dkvb_imageset_spare": "for the tool, which is told an output beside pictures",
+    "dkvb_model_set_class_name": "Model.class_names sets all names at once",
+}
 
 
 def fitted():
     random = np.random.default_rng(0)
     y = np.arange(600, dtype=np.int32) % 3
     x = (random.normal(size=(3, 16))[y] * 2 + random.normal(size=(600, 16))).astype(np.float32)
-    model, codeset, _ = dkvb.fit(x, y, codeset=True, seed=1)
+    model, codeset, _ = dkvb.fit(x, y, codeset=True, seed=1, codebooks=16, keys=64, key_dim=8, epochs=2)
     return x, model, codeset
 
 
@@ -45,8 +54,10 @@ class Package(unittest.TestCase):
         x, model, _ = fitted()
         copy = pickle.loads(pickle.dumps(model.codebooks))
         np.testing.assert_array_equal(copy.search(x), model.codebooks.search(x))
-        dkvb.Mask(copy).save  # a mask of the copy belongs to the model too
-        model.forget(dkvb.Mask(copy) | model.mask) if hasattr(dkvb.Mask, "__or__") else None
+        mask = dkvb.Mask(copy)  # belongs to the model too, or the model refuses it
+        mask.add(0, 0)
+        model.forget(mask)
+        self.assertIn((0, 0), model.mask)
 
     def test_a_mapped_model_pickles_too(self):
         x, model, _ = fitted()
@@ -55,6 +66,71 @@ class Package(unittest.TestCase):
             with dkvb.Model.map(Path(folder, "m.dkvb")) as mapped:
                 copy = pickle.loads(pickle.dumps(mapped))
         np.testing.assert_array_equal(copy.predict(x), model.predict(x))
+
+    def test_encoders_pickle_by_how_they_were_opened(self):
+        picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+        for encoder in (dkvb.Encoder("descriptor", upright=True), dkvb.Encoder("pixels", width=4, height=4, channels=3)):
+            copy = pickle.loads(pickle.dumps(encoder))
+            self.assertEqual(copy.identity, encoder.identity)
+            np.testing.assert_array_equal(copy.encode([picture]), encoder.encode([picture]))
+
+    def test_an_encoder_with_other_weights_than_were_pickled_is_refused(self):
+        opened_again, arguments = dkvb.Encoder("descriptor").__reduce__()
+        with self.assertRaisesRegex(dkvb.MismatchError, "pickled gave other rows"):
+            opened_again(*arguments[:-1], "another")
+
+    def test_exceptions_of_workers_pickle_with_their_status(self):
+        with self.assertRaises(dkvb.MissingFile) as caught:
+            dkvb.Model.load("/nowhere.dkvb")
+        copy = pickle.loads(pickle.dumps(caught.exception))
+        self.assertEqual((type(copy), copy.status, copy.errno, str(copy)),
+                         (dkvb.MissingFile, caught.exception.status, caught.exception.errno, str(caught.exception)))
+
+    def test_rows_added_by_their_features_are_the_rows_added_by_codes(self):
+        x, model, _ = fitted()
+        codebooks, labels, held = model.codebooks, np.arange(600) % 3, np.arange(600) % 10 == 0
+        ids = np.arange(600, dtype=np.uint64) + 50
+        by_features, by_codes = (dkvb.Codeset(codebooks, top_k=4, depth=8, keep="codes") for _ in range(2))
+        by_features.add_features(codebooks, x, labels, ids=ids, held_out=held)
+        by_codes.add("training", ids[~held], labels[~held], codebooks.search(x[~held], 4))
+        by_codes.add("held_out", ids[held], labels[held], codebooks.search(x[held], 8))
+        self.assertEqual(file_of(by_features), file_of(by_codes))
+        with self.assertRaisesRegex(ValueError, "held_out"):
+            by_features.add_features(codebooks, x, labels, held_out=held[1:])
+
+    def test_every_function_of_the_library_is_used_or_needs_no_twin(self):
+        text = "".join(path.read_text() for path in PACKAGE.glob("*.py") if path.name != "_ffi.py")
+        unused = {name for name in [*dkvb._ffi.PROTOTYPES, *dkvb._ffi.REFERENCE_PROTOTYPES]
+                  if not re.search(rf"\.{name}\b", text)}
+        self.assertEqual(unused - set(WITHOUT_TWIN), set(), "the package has nothing that calls them")
+        self.assertEqual(set(WITHOUT_TWIN) - unused, set(), "they are used: take them off the list")
+
+    def test_a_long_call_stops_within_a_second_of_ctrl_c_and_changes_nothing(self):
+        program = """
+import os, signal, sys, threading, time
+import numpy as np
+import dkvb
+random = np.random.default_rng(0)
+y = np.arange(4000, dtype=np.int32) % 3
+x = random.normal(size=(4000, 64)).astype(np.float32)
+codebooks = dkvb.Codebooks.fit(x, codebooks=16, keys=64, seed=1)
+model, codes = dkvb.Model(codebooks, 3, top_k=4), codebooks.search(x, 4)
+before, sent = model.values.tobytes(), []
+def interrupt():
+    sent.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(0.5, interrupt).start()
+try:
+    model.train(codes, y, epochs=100000)
+except KeyboardInterrupt:
+    print(time.monotonic() - sent[0], model.values.tobytes() == before)
+"""
+        done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, check=False, timeout=100)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seconds, same = done.stdout.split()
+        self.assertLess(float(seconds), 1)
+        self.assertEqual(same, "True")
 
     def test_progress_true_is_a_bar_or_nothing(self):
         x, model, _ = fitted()

@@ -27,7 +27,15 @@ for library in site/dkvb/*.so*; do
   newest=$(objdump -T "$library" | sed -n 's/.*GLIBC_2\.\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
   [ "${newest:-0}" -le "$stated" ] || { echo "$library needs glibc 2.$newest, the tag says 2.$stated"; exit 1; }
   name=$(basename "$library")
-  [ -s "site/dkvb/licenses/${name%%.*}.txt" ] || { echo "$library has no licence in the wheel"; exit 1; }
+  [ -s "site/dkvb/licenses/${name%%[.-]*}.txt" ] || { echo "$library has no licence in the wheel"; exit 1; }
+  # No copy has the name of a library of the system, which another package may want in a newer version.
+  if command -v patchelf >/dev/null; then
+    case $(patchelf --print-soname "$library") in *dkvb*) ;; *) echo "$library has the soname of the system's"; exit 1 ;; esac
+    for wanted in $(patchelf --print-needed "$library"); do
+      case $wanted in libc.so* | libm.so* | ld-linux* | libpthread.so* | libdl.so*) continue ;; esac
+      [ -e "site/dkvb/$wanted" ] || { echo "$library needs $wanted, which is not in the wheel"; exit 1; }
+    done
+  fi
 done
 PYTHONPATH=site PYTHONDONTWRITEBYTECODE=1 "$python" - <<'END'
 import os

@@ -1461,8 +1461,10 @@ class ProcessesTest(Case):
             child.kill()
 
     def test_handles_without_a_file_say_that_they_are_not_pickled(self):
-        with self.assertRaisesRegex(TypeError, "no file of its own"):
-            multiprocessing.reduction.ForkingPickler.dumps(dkvb.Encoder("descriptor"))
+        with tempfile.TemporaryDirectory() as folder:
+            dkvb.write_npy(f"{folder}/pictures.npy", np.zeros((2, 4, 4, 3), np.uint8))
+            with self.assertRaisesRegex(TypeError, "no file of its own"):
+                multiprocessing.reduction.ForkingPickler.dumps(dkvb.ImageSet(f"{folder}/pictures.npy"))
 
     def test_interpreter_ends_quietly_with_handles_open(self):
         program = """

@@ -37,9 +37,9 @@ def library():
         except OSError as error:
             tried.append(str(error))
     else:
-        raise ImportError(f"dkvb.reference: cannot load {_SONAME}; tried: {'; '.join(tried)}. It is built with libdkvb "
-                          "where OpenBLAS is (Debian: libopenblas-dev); install it beside libdkvb, or set "
-                          "DKVB_REFERENCE_LIBRARY to its path")
+        raise ImportError(f"dkvb.reference: cannot load {_SONAME}; tried: {'; '.join(tried)}. A wheel does not "
+                          "carry it, since OpenBLAS is large; it is built with libdkvb where OpenBLAS is (Debian: "
+                          "libopenblas-dev): install it beside libdkvb, or set DKVB_REFERENCE_LIBRARY to its path")
     for function_name, (result, arguments) in _ffi.REFERENCE_PROTOTYPES.items():
         function = getattr(loaded, function_name, None)
         if function is None:

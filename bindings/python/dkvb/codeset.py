@@ -99,6 +99,30 @@ class Codeset(SavedHandle):
             sizeof(_ffi.CodesetRows), len(ids), raw.codebooks, raw.k, _arrays.pointer(ids), _arrays.pointer(labels),
             _arrays.pointer(codes), cast(features.ctypes.data, c_void_p), dtypes[features.dtype], features.shape[1])))
 
+    def add_features(self, codebooks, x, labels, *, ids=None, held_out=None, codes=None, names=None, threads=0,
+                     progress=None):
+        """Add rows `float32[n][dim]` to both parts by their features; the codes that are missing are searched.
+
+        `labels` are -1 or more. `ids`, None: row numbers. `held_out`, `bool[n]`: rows of the part held out; None: no row.
+        `codes`, `uint16[n][C][top_k]`, searched without a mask, spare the search of the training rows. `names`, `str`
+        whose hashes are the ids, are wanted where the codeset keeps names. A failed call adds nothing.
+        """
+        x = _arrays.floats(x, ("rows", "columns"), "features")
+        labels = _arrays.labels(labels, len(x))
+        ids = None if ids is None else _arrays.ids(ids, len(x))
+        held_out = None if held_out is None else _arrays.marks(held_out, len(x), "held_out")
+        if codes is not None:
+            raw = self._info()
+            codes = _arrays.codes_of_shape(codes, (len(x), raw.codebooks, raw.k[0]))
+        if names is not None and len(names) != len(x):
+            raise ValueError(f"names: {len(names)} found, {len(x)} wanted, one a row")
+        source = _struct.options(_ffi.CodesetSource, x=_arrays.pointer(x), n=len(x), dim=x.shape[1],
+                                 ids=_arrays.pointer(ids), labels=_arrays.pointer(labels),
+                                 held_out=_arrays.pointer(held_out), codes=_arrays.pointer(codes),
+                                 names=_arrays.names(names))
+        with LongCall(threads, progress) as run:
+            lib.dkvb_codeset_add_features(self._c, codebooks._c, byref(source), byref(run))
+
     @property
     def kept(self):
         """What a file keeps of the rows of each part, and the bytes that one takes there: ("codes", 172)."""

@@ -1,5 +1,6 @@
 """Encoders: pictures in, rows of features out. All are frozen."""
 
+import os
 from ctypes import POINTER, byref
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
 from ._run import Callbacks, LongCall
+from .errors import MismatchError
 from .images import raw_image
 
 _KINDS = {
@@ -87,6 +89,19 @@ class Encoder(Handle):
         lib.dkvb_encoder_open(byref(out), _ffi.DKVB_ENCODER_REMEMBERED if kind is None
                               else _arrays.choice(kind, _KINDS, "kind"), byref(opts))
         self._own(out)
+        if images is not None:
+            seen = images.info
+            width, height, channels = seen.width, seen.height, seen.channels
+        paths = [None if path is None else os.path.abspath(path) for path in (weights, config)]
+        self._made_from = (*paths, activation, heads, width, height, channels, bool(upright), model is not None)
+
+    def __reduce__(self):
+        """How it was opened, not its weights: the file of weights must be where it was, with the same weights."""
+        *given, by_model = self._made_from
+        if by_model:
+            raise TypeError("Encoder: one that was opened by what a model remembers cannot be pickled: pickle the model "
+                            "and open it there")
+        return _opened_again, (self.info.kind, *given, self.identity)
 
     @property
     def info(self):
@@ -164,6 +179,16 @@ class Encoder(Handle):
         if self._owner is None:
             return "<dkvb.Encoder, closed>"
         return f"<dkvb.Encoder: {self.identity}, {self.info.dim} columns>"
+
+
+def _opened_again(kind, weights, config, activation, heads, width, height, channels, upright, identity):
+    """An unpickled encoder: that of the same rows, or none."""
+    encoder = Encoder(kind, weights, config, activation=activation, heads=heads, width=width, height=height,
+                      channels=channels, upright=upright)
+    if encoder.identity != identity:
+        raise MismatchError(f"{weights}: {encoder.identity} found, {identity} wanted: the encoder that was pickled gave "
+                            "other rows")
+    return encoder
 
 
 def _encoding(skip_unreadable, readable):
