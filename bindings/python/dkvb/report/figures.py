@@ -60,16 +60,27 @@ def draw(name, alt, height, paint):
 def _for_page(svg, name, alt):
     """The element alone, its ids unlike those of any other figure, its colours the page's."""
     svg = svg[svg.index("<svg"):]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.S)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
-    svg = re.sub(r"<svg[^>]*>", f'<svg class="figure" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-alt" '
-                 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
-                 f'<title id="{name}-alt">{escape(alt)}</title>', svg, count=1)
-    svg = re.sub(r' id="(?!%s-alt)([^"]*)"' % re.escape(name), rf' id="{name}-\1"', svg)
-    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
-    svg = re.sub(r"#[0-9a-f]{6}", lambda found: ROLES.get(found.group(0), found.group(0)), svg)
-    svg = re.sub(r"font: ([\d.]+)px 'DejaVu Sans'[^;\"]*", r"font-size: \1px; font-family: inherit", svg)
-    return re.sub(r"\n\s*", "\n", svg).strip()
+
+    def of_page(found):
+        """One tag. The text between tags has names of classes, which may look like anything."""
+        tag = re.sub(r' id="([^"]*)"', rf' id="{name}-\1"', found.group(0))
+        tag = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", tag)
+        tag = re.sub(r"#[0-9a-f]{6}", lambda color: ROLES.get(color.group(0), color.group(0)), tag)
+        return re.sub(r"font: ([^;\"]*?)([\d.]+)px 'DejaVu Sans'[^;\"]*", _font, tag)
+
+    svg = re.sub(r"<[^>]*>", of_page, svg[svg.index(">") + 1:])
+    svg = re.sub(r"\n\s*", "\n", svg).strip()
+    return (f'<svg class="figure" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-alt" '
+            'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+            f'<title id="{name}-alt">{escape(alt)}</title>\n{svg}')
+
+
+def _font(found):
+    """matplotlib's size and weight, with the page's family."""
+    weight = re.search(r"\d+|bold", found.group(1))
+    return f"font-size: {found.group(2)}px; font-weight: {weight.group(0) if weight else 'normal'}; font-family: inherit"
 
 
 def _percent(axes, which="x", low=0.0, high=1.0):
