@@ -1,8 +1,9 @@
 /**
- * Encoders: pictures in, rows of features out. All are frozen: nothing here learns.
+ * @file
+ * @brief Encoders: they turn pictures into rows of features. Encoders are frozen: nothing trains them.
  *
- * The same picture gives the same row, bit for bit, whatever the number of threads, the processor, and the pictures
- * that are encoded beside it. docs/encoder.md has dimensions, tensor names and each step of preprocessing.
+ * Equal pictures give equal rows, bit for bit, for any number of threads, any processor, and whichever pictures are
+ * encoded in the same call. docs/encoder.md has the dimensions, the names of tensors, and each step of preprocessing.
  */
 #ifndef DKVB_ENCODER_H
 #define DKVB_ENCODER_H
@@ -20,52 +21,61 @@
 extern "C" {
 #endif
 
-/** An encoder, read-only after opening: any number of threads may use one, each call with its own memory. */
+/** @defgroup dkvb_encoder Encoders
+ *  @{ */
+
+/** An encoder. It never changes after opening, so any number of threads may use it at once. */
 typedef struct dkvb_encoder dkvb_encoder;
 
-/* Kinds of encoders. Values are part of the ABI. */
+/** Kinds of encoders. Their values are part of the ABI. */
 enum {
-    DKVB_ENCODER_REMEMBERED = 0, /**< for dkvb_encoder_open(): the kind that the options' `remembered` says */
-    DKVB_ENCODER_PIXELS = 1,     /**< each value / 255, as the picture lies in memory; pictures of one size only */
-    DKVB_ENCODER_DESCRIPTOR = 2, /**< gradients and colours on a grid; needs no weights */
+    DKVB_ENCODER_REMEMBERED = 0, /**< for dkvb_encoder_open(): the kind that `remembered` of the options names */
+    DKVB_ENCODER_PIXELS =
+        1, /**< pixel values / 255, in the order of the picture in memory; all pictures have one size */
+    DKVB_ENCODER_DESCRIPTOR = 2, /**< gradients and colours on a grid, without weights */
     DKVB_ENCODER_CLIP = 3,       /**< the vision transformer of CLIP, with its projection */
     DKVB_ENCODER_RESNET50 = 4    /**< ResNet-50 of torchvision, up to the global average pool */
 };
 
-/* How the tensors of a weights file are named. */
+/** Layouts of weights files: how their tensors are named. */
 enum {
-    DKVB_LAYOUT_NONE = 0,
+    DKVB_LAYOUT_NONE = 0,        /**< no weights file */
     DKVB_LAYOUT_HUGGINGFACE = 1, /**< vision_model.…, visual_projection.weight */
     DKVB_LAYOUT_OPENAI = 2,      /**< visual.…: OpenAI and OpenCLIP */
     DKVB_LAYOUT_TORCHVISION = 3  /**< conv1, bn1, layer1 … */
 };
 
-/* What stands between the two matrices of a transformer's block. */
+/** Activation functions between the two matrices of a transformer block. */
 enum {
-    DKVB_ACTIVATION_NONE = 0,
+    DKVB_ACTIVATION_NONE = 0,       /**< no transformer, or not given */
     DKVB_ACTIVATION_QUICK_GELU = 1, /**< x * sigmoid(1.702 x): OpenAI's weights */
     DKVB_ACTIVATION_GELU = 2        /**< x * Phi(x), by erf: most of OpenCLIP's weights */
 };
 
+/** Options for opening an encoder. They start from `DKVB_ENCODER_OPTIONS_INIT`. */
 typedef struct dkvb_encoder_options {
-    size_t struct_size;
-    const char *weights; /**< .safetensors file of CLIP and ResNet-50; NULL for the others */
-    const char *config;  /**< CLIP: config.json; NULL: that beside the weights, if there is one. For the others NULL */
-    uint32_t activation; /**< CLIP: DKVB_ACTIVATION_…; 0: as the config says, else quick GELU */
-    uint32_t heads;      /**< CLIP: attention heads; 0: as the config says, else width / 64 */
-    uint32_t width;      /**< pixels: of every picture; 0: as in `set` */
-    uint32_t height;     /**< likewise */
-    uint32_t channels;   /**< likewise, 1 or 3 */
-    uint32_t upright;    /**< 1: turn pictures as their orientation says; the identity then ends in "+exif" */
-    const dkvb_allocator *allocator; /**< NULL: malloc and free */
+    size_t struct_size;  /**< sizeof(dkvb_encoder_options), set by INIT */
+    const char *weights; /**< .safetensors file, for CLIP and ResNet-50; NULL for other kinds */
+    const char *config;  /**< CLIP: config.json; NULL: the config.json beside the weights, if there is one. NULL for
+                            other kinds */
+    uint32_t activation; /**< CLIP: DKVB_ACTIVATION_…; 0: as the config says, or quick GELU without one */
+    uint32_t heads;      /**< CLIP: number of attention heads; 0: as the config says, or width / 64 without one */
+    uint32_t width;      /**< pixels: width of every picture; 0: as in `set` */
+    uint32_t height;     /**< pixels: height of every picture; 0: as in `set` */
+    uint32_t channels;   /**< pixels: channels of every picture, 1 or 3; 0: as in `set` */
+    uint32_t
+        upright; /**< 1: pictures are turned upright by their EXIF orientation; the identity then ends in "+exif" */
+    const dkvb_allocator *allocator; /**< allocator; NULL: malloc() and free() */
 
-    const dkvb_imageset *set;  /**< pixels: whose pictures say the size: all of them, or the first; else NULL */
-    const char *remembered;    /**< identity that a model remembers, dkvb_model_encoder(): any other encoder is refused,
-                                  and the message says what differs; NULL: none */
-    const char *remembered_by; /**< who does, in messages: the file of the model; NULL: "the model" */
-    uint32_t dim;              /**< columns that rows must have, of the model; 0: any */
+    const dkvb_imageset *set; /**< pixels: set of pictures that gives the size, that of all its pictures or of the first
+                                 one; else NULL */
+    const char *remembered;   /**< identity that a model remembers (`encoder` of dkvb_model_info); any other encoder is
+                                 refused, and the message says what differs; NULL: none */
+    const char *remembered_by; /**< file of that model, for messages; NULL: "the model" */
+    uint32_t dim;              /**< number of columns that rows must have; 0: any number */
 } dkvb_encoder_options;
 
+/** Defaults of dkvb_encoder_options. */
 #define DKVB_ENCODER_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
         sizeof(dkvb_encoder_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                            \
@@ -75,49 +85,57 @@ DKVB_INIT_FUNCTION(dkvb_encoder_options, DKVB_ENCODER_OPTIONS_INIT)
 /**
  * Open an encoder.
  *
- * @param kind  DKVB_ENCODER_…. DKVB_ENCODER_REMEMBERED opens the encoder of `opts->remembered`, and turns pictures
- *              upright if that one did.
- * @param opts  NULL: defaults.
- * @return `DKVB_EINVAL`, also where a kind that needs weights got none; `DKVB_EIO`, `DKVB_EFORMAT` with the name of the
- *         tensor, what was found and what was wanted; `DKVB_EMISMATCH` for other rows than those remembered;
- *         `DKVB_ENOTFOUND` if nothing is remembered, or no encoder of this version; `DKVB_ESTATE` if this build reads
- *         no weights; `DKVB_ENOMEM`.
+ * @param[out] out   the encoder, owned by the caller: dkvb_encoder_free(). NULL on failure.
+ * @param      kind  DKVB_ENCODER_…. DKVB_ENCODER_REMEMBERED opens the encoder of `opts->remembered`, and turns pictures
+ *                   upright if that encoder did.
+ * @param      opts  options; NULL for the defaults.
+ * @return `DKVB_EINVAL`, also if a kind that needs weights got none; `DKVB_EIO`; `DKVB_EFORMAT` naming the tensor, what
+ * was found and what was expected; `DKVB_EMISMATCH` if the rows would differ from those of the remembered encoder;
+ *         `DKVB_ENOTFOUND` if no encoder is remembered, or this version does not have it; `DKVB_ESTATE` if this build
+ *         cannot read weights; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_open(dkvb_encoder **out, uint32_t kind,
                                                       const dkvb_encoder_options *opts);
 
-/** NULL is a no-op. */
+/**
+ * Release an encoder.
+ *
+ * @param encoder  the encoder; NULL does nothing.
+ */
 DKVB_API void dkvb_encoder_free(dkvb_encoder *encoder);
 
-/** Longest identity of an encoder, with the final 0. */
+/** Size of the longest identity of an encoder in bytes, with its final 0. */
 #define DKVB_ENCODER_IDENTITY_SIZE 64
 
-/** What an encoder is. Fields that a kind has no use for are 0. */
+/** Properties of an encoder. Members that a kind does not use are 0. The caller sets `struct_size`. */
 typedef struct dkvb_encoder_info {
-    size_t struct_size;
+    size_t struct_size;  /**< sizeof(dkvb_encoder_info), set by INIT */
     uint32_t kind;       /**< DKVB_ENCODER_… */
-    uint32_t dim;        /**< columns of a row */
-    uint32_t shorter;    /**< the shorter side that pictures are resized to; 0: they are not */
-    uint32_t crop;       /**< side of the square cut out of that */
+    uint32_t dim;        /**< number of columns of a row */
+    uint32_t shorter;    /**< length of the shorter side after resizing; 0: pictures are not resized */
+    uint32_t crop;       /**< side of the square that is cut out after resizing */
     uint32_t filter;     /**< DKVB_FILTER_… */
     uint32_t layout;     /**< DKVB_LAYOUT_… */
     uint32_t patch;      /**< CLIP: side of a patch */
-    uint32_t width;      /**< CLIP: of a token */
-    uint32_t layers;     /**< CLIP: blocks */
-    uint32_t heads;      /**< CLIP: attention heads */
+    uint32_t width;      /**< CLIP: length of a token */
+    uint32_t layers;     /**< CLIP: number of blocks */
+    uint32_t heads;      /**< CLIP: number of attention heads */
     uint32_t activation; /**< CLIP: DKVB_ACTIVATION_… */
-    uint32_t guessed;    /**< CLIP: 1 if no config and no option said the activation: it may be another */
-    uint32_t upright;    /**< 1 if pictures are turned as their orientation says */
+    uint32_t guessed;    /**< CLIP: 1: neither config nor options named the activation, so it may be wrong */
+    uint32_t upright;    /**< 1: pictures are turned upright by their EXIF orientation */
 
     /**
-     * A short text that is the same for two encoders exactly if they give the same rows: kind and version, and a
-     * checksum of the weights as they are used, so not of the layout they came in. Of `pixels` it is the kind alone:
-     * what size they take, the number of columns and the pictures say. "+exif" ends it if pictures are turned upright.
-     * A model remembers it: dkvb_model_set_encoder().
+     * Identity: a short text that is equal for two encoders exactly if they give equal rows.
+     *
+     * The identity holds the kind, its version, and a checksum of the weights as they are used, whichever layout they
+     * were stored in. The identity of `pixels` is the kind alone, since the number of columns shows the size of the
+     * pictures. The ending "+exif" shows that pictures are turned upright. A model can store the identity:
+     * dkvb_model_set_encoder().
      */
     char identity[DKVB_ENCODER_IDENTITY_SIZE];
 } dkvb_encoder_info;
 
+/** Defaults of dkvb_encoder_info. */
 #define DKVB_ENCODER_INFO_INIT                                                                                         \
     {                                                                                                                  \
         sizeof(dkvb_encoder_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                                              \
@@ -127,35 +145,54 @@ typedef struct dkvb_encoder_info {
     }
 DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
 
-/** `struct_size` must be set. */
+/**
+ * Read the properties of an encoder.
+ *
+ * @param      encoder  the encoder.
+ * @param[out] info     properties; the caller sets `struct_size`.
+ * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is not set.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 
 /**
- * Told of a picture that cannot be read, on the thread that made the call, in the order of the set, before it is left
- * out or ends the call. `message` is that of dkvb_last_error(). Return 0 to go on; anything else ends the call with
- * `DKVB_ECANCELLED`.
+ * Callback for a picture that cannot be read. The library calls it on the thread that made the call, in the order of
+ * the set, before the picture is left out or ends the call.
+ *
+ * @param user     `user` of the options.
+ * @param index    number of the picture in the set.
+ * @param message  why the picture cannot be read; the same text as dkvb_last_error().
+ * @return 0 to continue; any other number ends the call with `DKVB_ECANCELLED`.
  */
 typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *message);
 
 /**
- * Told what a network holds between its layers, on the thread that made the call: float[rows][columns], valid during
- * the call. `name` is that of docs/encoder.md. Return 0 to go on; anything else ends the call with `DKVB_ECANCELLED`.
+ * Callback with the intermediate results of a network. The library calls it after each layer, on the thread that made
+ * the call.
+ *
+ * @param user     `user` of the options.
+ * @param name     name of the layer, as in docs/encoder.md.
+ * @param rows     number of rows.
+ * @param columns  number of columns.
+ * @param values   `float[rows][columns]`, valid during the callback.
+ * @return 0 to continue; any other number ends the call with `DKVB_ECANCELLED`.
  */
 typedef int (*dkvb_trace_fn)(void *user, const char *name, size_t rows, size_t columns, const float *values);
 
-/** How pictures are encoded. */
+/** Options of encoding. They start from `DKVB_ENCODE_OPTIONS_INIT`. */
 typedef struct dkvb_encode_options {
-    size_t struct_size;
-    uint32_t skip_unreadable; /**< 1: pictures that cannot be read are left out; 0: the first one ends the call with
-                                 what reading it gave */
-    uint32_t dtype;           /**< of a file: DKVB_DTYPE_F32 (as 0) or DKVB_DTYPE_F16 */
-    uint32_t restart;         /**< of a file: 1: begin anew, whatever an interrupted call has left */
-    uint8_t *readable;        /**< uint8[pictures of the call], out, or NULL: 0 where the picture could not be read */
-    dkvb_unreadable_fn unreadable; /**< told of each, or NULL */
-    void *user;                    /**< handed to `unreadable` and `trace` */
-    dkvb_trace_fn trace;           /**< of one picture: told of every layer, to compare with another implementation */
+    size_t struct_size;       /**< sizeof(dkvb_encode_options), set by INIT */
+    uint32_t skip_unreadable; /**< 1: pictures that cannot be read are left out; 0: the first such picture ends the
+                                 call, with the status of reading it */
+    uint32_t dtype;           /**< files only: number type, DKVB_DTYPE_F32 (as 0) or DKVB_DTYPE_F16 */
+    uint32_t restart;         /**< files only: 1: rows that an interrupted call left are discarded */
+    uint8_t
+        *readable; /**< output, `uint8_t[pictures of the call]`, 1, or 0 for a picture that cannot be read; or NULL */
+    dkvb_unreadable_fn unreadable; /**< callback for each picture that cannot be read; or NULL */
+    void *user;                    /**< pointer that `unreadable` and `trace` receive */
+    dkvb_trace_fn trace;           /**< for one picture: callback for every layer, to compare implementations */
 } dkvb_encode_options;
 
+/** Defaults of dkvb_encode_options. */
 #define DKVB_ENCODE_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(dkvb_encode_options), 0, 0, 0, 0, 0, 0, 0                                                               \
@@ -163,44 +200,50 @@ typedef struct dkvb_encode_options {
 DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
 
 /**
- * Encode pictures.
+ * Encode pictures in memory. Worker threads fit the pictures in memory from malloc().
  *
- * @param images  n pictures of any size (for `pixels`: of its size), all with the same struct_size.
- * @param x       float[n][dim], out. Undefined after a failure.
- * @param opts    NULL: defaults. Of pictures in memory only `trace` is looked at.
- * @param run     NULL: defaults. Progress counts pictures.
- * @return `DKVB_EINVAL`, `DKVB_EMISMATCH` for a picture of a size that `pixels` does not take, `DKVB_EFORMAT` if
- *         the weights are so large that a sum is not finite, `DKVB_ECANCELLED`, `DKVB_ENOMEM`. Pictures are fitted
- *         by workers, in memory from malloc().
+ * @param      encoder  the encoder.
+ * @param      images   `dkvb_image[n]` of any size (for `pixels`: of its size), all with the same `struct_size`.
+ * @param      n        number of pictures.
+ * @param[out] x        `float[n][dim]`. A failed call leaves it undefined.
+ * @param      opts     options; NULL for the defaults. Only `trace` is read.
+ * @param      run      run options; NULL for the defaults. Progress counts pictures.
+ * @return `DKVB_EINVAL`; `DKVB_EMISMATCH` for a picture of a size that `pixels` does not accept; `DKVB_EFORMAT` if
+ * weights are so large that a sum is not finite; `DKVB_ECANCELLED`; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *encoder, const dkvb_image *images, size_t n,
                                                         float *x, const dkvb_encode_options *opts,
                                                         const dkvb_run_options *run);
 
 /**
- * Encode the pictures `first` to `first + n - 1` of a set; they are decoded on all threads, a few at a time.
+ * Encode the pictures `first` to `first + n - 1` of a set. All threads decode pictures, a few at a time, in memory from
+ * malloc().
  *
- * @param x     float[n][dim], out: rows of unreadable pictures are zeros.
- * @param opts  NULL: defaults.
- * @return as dkvb_encoder_encode(); `DKVB_ENOTFOUND` if the set has fewer pictures.
- *
- * Workers take memory for decoding from malloc().
+ * @param      encoder  the encoder.
+ * @param      set      the set.
+ * @param      first    number of the first picture.
+ * @param      n        number of pictures.
+ * @param[out] x        `float[n][dim]`; rows of pictures that cannot be read are zeros.
+ * @param      opts     options; NULL for the defaults.
+ * @param      run      run options; NULL for the defaults. Progress counts pictures.
+ * @return as dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set has fewer pictures.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                             uint64_t first, size_t n, float *x,
                                                             const dkvb_encode_options *opts,
                                                             const dkvb_run_options *run);
 
-/** What dkvb_encoder_encode_file() did. */
+/** Counts of dkvb_encoder_encode_file(). The caller sets `struct_size`. */
 typedef struct dkvb_encode_report {
-    size_t struct_size;
-    uint64_t pictures;   /**< of the set */
-    uint64_t rows;       /**< in the file: pictures that could be read */
-    uint64_t unreadable; /**< pictures left out */
-    uint64_t resumed;    /**< pictures that an interrupted call had encoded before; known from the first progress on */
-    uint64_t kept;       /**< after a failure: pictures that wait in PATH.part for the same call to go on from */
+    size_t struct_size;  /**< sizeof(dkvb_encode_report), set by INIT */
+    uint64_t pictures;   /**< number of pictures in the set */
+    uint64_t rows;       /**< number of rows in the file: pictures that could be read */
+    uint64_t unreadable; /**< number of pictures that were left out */
+    uint64_t resumed;    /**< number of pictures from an interrupted call; known from the first progress on */
+    uint64_t kept;       /**< after a failure: number of pictures in PATH.part, which the same call continues from */
 } dkvb_encode_report;
 
+/** Defaults of dkvb_encode_report. */
 #define DKVB_ENCODE_REPORT_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(dkvb_encode_report), 0, 0, 0, 0, 0                                                                      \
@@ -208,24 +251,29 @@ typedef struct dkvb_encode_report {
 DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
 
 /**
- * Encode all pictures of a set into a `.npy` file, float[rows][dim], a row for each picture that can be read.
+ * Encode all pictures of a set into a `.npy` file, `float[rows][dim]`, with a row for each picture that can be read.
  *
- * Rows are kept in PATH.part while the work goes on. A call that was stopped by its progress callback, by the end of
- * the process, or after long work by a failure, leaves that file, and the same call goes on from there; it ends with
- * the same bytes. Success removes it. It is locked, so that two processes do not write one, and never a link, a file of
- * another user or one with a second name. It must not be made of other pictures, or by another encoder.
+ * During the work, the file PATH.part holds the finished rows. The file stays if the progress callback stops the call,
+ * if the process ends, or if the call fails after long work. The same call then continues from PATH.part, and its
+ * result has the same bytes. A successful call removes the file. PATH.part is locked, so that two processes do not
+ * write to it. It is refused if it is a link, belongs to another user, has a second name, or holds rows of other
+ * pictures or of another encoder.
  *
- * @param path    no file of the set.
- * @param opts    NULL: defaults. `readable`: uint8[pictures of the set].
- * @param report  out, or NULL. Also after a failure.
- * @param run     progress counts the pictures of the set.
+ * @param      encoder  the encoder.
+ * @param      set      the set.
+ * @param      path     file to write; must not be a file of the set.
+ * @param      opts     options; NULL for the defaults. `readable` is `uint8_t[pictures of the set]`.
+ * @param[out] report   counts, also after a failure; or NULL.
+ * @param      run      run options; NULL for the defaults. Progress counts the pictures of the set.
  * @return as dkvb_encoder_encode_set() and dkvb_npy_write(); `DKVB_EMISMATCH` if PATH.part holds rows of other
- *         pictures, of another encoder or type; `DKVB_ESTATE` if another process is at work on it; `DKVB_EFORMAT` if it
- *         is another file, or no picture can be read; `DKVB_EIO`.
+ * pictures, of another encoder or another number type; `DKVB_ESTATE` if another process works on it; `DKVB_EFORMAT` if
+ * PATH.part is a file of another kind, or if no picture can be read; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                              const char *path, const dkvb_encode_options *opts,
                                                              dkvb_encode_report *report, const dkvb_run_options *run);
+
+/** @} */
 
 #ifdef __cplusplus
 }

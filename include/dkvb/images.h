@@ -1,8 +1,9 @@
 /**
- * Pictures: decoding, resizing as PIL does it, and sets of pictures in folders and files.
+ * @file
+ * @brief Pictures: reading picture files, and sets of pictures in folders and files.
  *
- * Every file is taken to be hostile: dimensions are checked before memory is asked for, and messages name the file,
- * what was found and what was wanted.
+ * Every file may be hostile: the library checks dimensions before it allocates memory. Messages name the file, what was
+ * found and what was expected. Encoders resize pictures exactly as Python's PIL does.
  */
 #ifndef DKVB_IMAGES_H
 #define DKVB_IMAGES_H
@@ -18,23 +19,30 @@
 extern "C" {
 #endif
 
-/** No picture is wider or higher, nor has more pixels than this times 4,096 (2^28). */
+/** @defgroup dkvb_images Pictures
+ *  @{ */
+
+/** Largest width and height of a picture in pixels. A picture has at most 2^28 pixels. */
 #define DKVB_IMAGE_MAX_SIDE 65535
 
 /**
- * A picture in memory. The caller sets `struct_size`, best by DKVB_IMAGE_INIT; what fills a picture does not look at
- * the rest, so a picture that holds something is released first.
+ * A picture in memory. It starts from DKVB_IMAGE_INIT.
+ *
+ * A function that fills in a picture reads only its `struct_size`. So a picture that already owns pixels must be
+ * released first, by dkvb_image_free().
  */
 typedef struct dkvb_image {
-    size_t struct_size;
-    uint32_t width;
-    uint32_t height;
-    uint32_t channels;    /**< 1: grey, 3: red, green, blue */
-    uint32_t orientation; /**< as EXIF has it, 1 (upright) to 8; 0: not noted. Pixels are as they are stored */
-    uint8_t *pixels;      /**< uint8[height][width][channels]; owned by the picture unless the caller put it there */
-    dkvb_allocator allocator; /**< that `pixels` came from; the library's business */
+    size_t struct_size; /**< sizeof(dkvb_image), set by INIT */
+    uint32_t width;     /**< width in pixels */
+    uint32_t height;    /**< height in pixels */
+    uint32_t channels;  /**< 1: grey, 3: red, green, blue */
+    uint32_t
+        orientation; /**< EXIF orientation, 1 (upright) to 8; 0: unknown. Pixels lie as they are stored in the file */
+    uint8_t *pixels; /**< `uint8_t[height][width][channels]`; owned by the picture, unless the caller set the pointer */
+    dkvb_allocator allocator; /**< allocator of `pixels`, for the library's own use */
 } dkvb_image;
 
+/** Defaults of dkvb_image. */
 #define DKVB_IMAGE_INIT                                                                                                \
     {                                                                                                                  \
         sizeof(dkvb_image), 0, 0, 0, 0, 0,                                                                             \
@@ -44,63 +52,76 @@ typedef struct dkvb_image {
     }
 DKVB_INIT_FUNCTION(dkvb_image, DKVB_IMAGE_INIT)
 
-/** Release what a call filled in, and clear the picture. NULL and an empty picture are no-ops. */
+/**
+ * Release the pixels of a picture that the library filled in, and clear the picture.
+ *
+ * @param image  the picture; NULL and an empty picture do nothing.
+ */
 DKVB_API void dkvb_image_free(dkvb_image *image);
 
-/* Kinds of picture files that a build reads. */
+/** Kinds of picture files, as bits of a number. */
 enum { DKVB_CODEC_PNG = 1, DKVB_CODEC_JPEG = 2 };
 
-/** The kinds that this build reads: DKVB_CODEC_… or-ed. PNG and JPEG come with libpng and libjpeg. */
+/**
+ * Kinds of picture files that this build can read. PNG needs libpng, and JPEG needs libjpeg.
+ *
+ * @return DKVB_CODEC_… combined by bitwise or.
+ */
 DKVB_API uint32_t dkvb_image_codecs(void);
 
 /**
- * Read a PNG or JPEG file, told by its first bytes, or the bytes of one in memory.
+ * Read a picture file, or the bytes of one in memory. The first bytes tell its kind.
  *
- * As PIL's `Image.open(path).convert("RGB")` does, to the level: palettes are looked up, transparency is dropped, gamma
- * and colour profiles are ignored, CMYK becomes RGB by the products of the complements. 16-bit samples keep their high
- * byte (PIL clips 16-bit grey instead). Grey stays one channel, which every user of a picture takes for three equal
- * ones. The orientation that a camera noted is not applied, as PIL does not unless asked: sets of pictures and
- * encoders do it where their options say `upright`.
+ * The pixels equal those of PIL's `Image.open(path).convert("RGB")`. Palettes are looked up, transparency is dropped,
+ * gamma and colour profiles are ignored, and CMYK becomes RGB by the products of the complements. 16-bit samples keep
+ * their high byte (PIL clips 16-bit grey instead). A grey picture keeps one channel; all functions treat it as three
+ * equal channels. The orientation that a camera noted is not applied, as in PIL. Sets of pictures and encoders apply it
+ * if their option `upright` is 1.
  *
- * The allocator gives all memory but what libjpeg works in, a few rows or the coefficients of a progressive picture.
+ * All memory comes from the allocator, except the working memory of libjpeg: a few rows, or the coefficients of a
+ * progressive picture.
  *
- * @param[out] out    left empty on failure.
- * @param      path   of the file; where there are `bytes`, what messages call them.
- * @param      bytes  uint8[size], the contents of a file; NULL: those of the file at `path`.
- * @return `DKVB_EINVAL`; `DKVB_EIO` if the file cannot be read; `DKVB_EFORMAT` if it is of another kind, is damaged or
- *         cut short, or is larger than DKVB_IMAGE_MAX_SIDE allows; `DKVB_ESTATE` if this build does not read its kind;
+ * @param[out] out        the picture; empty on failure.
+ * @param      path       file to read; if `bytes` are given, a name for messages.
+ * @param      bytes      `uint8_t[size]`, contents of a file; NULL: the file at `path` is read.
+ * @param      size       number of bytes.
+ * @param      allocator  allocator; NULL: malloc() and free().
+ * @return `DKVB_EINVAL`; `DKVB_EIO` if the file cannot be read; `DKVB_EFORMAT` if the file is of another kind, damaged,
+ * cut short, or larger than DKVB_IMAGE_MAX_SIDE allows; `DKVB_ESTATE` if this build cannot read its kind;
  *         `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_image_read(dkvb_image *out, const char *path, const uint8_t *bytes,
                                                     size_t size, const dkvb_allocator *allocator);
 
-/* Filters of resizing, both antialiased: wider when a picture gets smaller. */
+/** Filters of resizing. Both are antialiased: the filter gets wider when a picture gets smaller. */
 enum {
-    DKVB_FILTER_BILINEAR = 1,
-    DKVB_FILTER_BICUBIC = 2 /**< a = -0.5 */
+    DKVB_FILTER_BILINEAR = 1, /**< linear in both directions */
+    DKVB_FILTER_BICUBIC = 2   /**< cubic in both directions, with a = -0.5 */
 };
 
-/** An ordered set of pictures somewhere on disk. Read-only after opening: any number of threads may use one. */
+/** An ordered set of pictures on disk. It never changes after opening, so any number of threads may use it at once. */
 typedef struct dkvb_imageset dkvb_imageset;
 
-/* Where pictures lie. */
+/** Formats of sets of pictures. */
 enum {
-    DKVB_IMAGES_AUTO = 0,     /**< told by the path and its first bytes */
-    DKVB_IMAGES_FOLDER = 1,   /**< one folder a class */
+    DKVB_IMAGES_AUTO = 0,     /**< found from the path and the first bytes of the file */
+    DKVB_IMAGES_FOLDER = 1,   /**< a folder with one folder per class */
     DKVB_IMAGES_FILE = 2,     /**< one PNG or JPEG file */
     DKVB_IMAGES_CIFAR10 = 3,  /**< CIFAR-10, binary version */
     DKVB_IMAGES_CIFAR100 = 4, /**< CIFAR-100, binary version */
     DKVB_IMAGES_ARRAY = 5     /**< IDX (plain or gzip) or .npy of uint8: [n][h][w], [n][h][w][1 or 3], [n][w] */
 };
 
+/** Options for opening a set of pictures. They start from `DKVB_IMAGESET_OPTIONS_INIT`. */
 typedef struct dkvb_imageset_options {
-    size_t struct_size;
+    size_t struct_size;              /**< sizeof(dkvb_imageset_options), set by INIT */
     uint32_t format;                 /**< DKVB_IMAGES_… */
-    uint32_t coarse_labels;          /**< 1: the 20 superclasses of CIFAR-100 */
-    uint32_t upright;                /**< 1: pictures are turned as EXIF notes, when they are read */
-    const dkvb_allocator *allocator; /**< NULL: malloc and free */
+    uint32_t coarse_labels;          /**< 1: labels are the 20 superclasses of CIFAR-100 */
+    uint32_t upright;                /**< 1: pictures are turned upright by their EXIF orientation */
+    const dkvb_allocator *allocator; /**< allocator; NULL: malloc() and free() */
 } dkvb_imageset_options;
 
+/** Defaults of dkvb_imageset_options. */
 #define DKVB_IMAGESET_OPTIONS_INIT                                                                                     \
     {                                                                                                                  \
         sizeof(dkvb_imageset_options), DKVB_IMAGES_AUTO, 0, 0, 0                                                       \
@@ -108,78 +129,104 @@ typedef struct dkvb_imageset_options {
 DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
 
 /**
- * Open a set of pictures.
+ * Open a set of pictures. The pictures themselves are not opened yet.
  *
- * A folder: each of its folders is a class, named by it; classes and, within a class, paths relative to it are in byte
- * order. Below a class folders may nest to any depth. Files that end in .png, .jpg or .jpeg (in any case) are pictures;
- * other files are left out and counted, names that begin with a dot, __MACOSX and @eaDir are not looked at. Pictures
- * that lie directly in the folder come first and have no class; a folder without folders is a set without classes.
- * Links to folders are followed, except to one that the path already leads through. Pictures are not opened yet.
+ * In a folder, each subfolder is a class, and its name is the name of the class. Classes are in byte order of their
+ * names, and the pictures of a class are in byte order of their relative paths. Folders may nest to any depth inside a
+ * class. Files whose names end in .png, .jpg or .jpeg, in upper or lower case, are pictures. Other files are counted
+ * and left out. Names that begin with a dot, __MACOSX and @@eaDir are skipped. Pictures directly in the folder come
+ * first and have no class. A folder without subfolders is a set without classes. Links to folders are followed, except
+ * a link to a folder that the path already leads through.
  *
- * CIFAR, binary version: a file, or a folder with data_batch_*.bin or train.bin, which are its training pictures. Names
- * of classes come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the file, if it is
- * there.
+ * CIFAR in its binary version is a file, or a folder with data_batch_*.bin or train.bin, which hold its training
+ * pictures. Names of classes come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the
+ * file, if there.
  *
- * @param opts  NULL: defaults.
- * @return `DKVB_EINVAL`; `DKVB_EIO`; `DKVB_EFORMAT` if the path is nothing of this, or holds no picture, or a record's
- *         label is out of range; `DKVB_ENOMEM`.
+ * @param[out] out   the set, owned by the caller: dkvb_imageset_free(). NULL on failure.
+ * @param      path  folder or file.
+ * @param      opts  options; NULL for the defaults.
+ * @return `DKVB_EINVAL`; `DKVB_EIO`; `DKVB_EFORMAT` if the path is no set of a known format, has no picture, or has a
+ * label out of range; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path,
                                                        const dkvb_imageset_options *opts);
 
-/** NULL is a no-op. */
+/**
+ * Release a set of pictures.
+ *
+ * @param set  the set; NULL does nothing.
+ */
 DKVB_API void dkvb_imageset_free(dkvb_imageset *set);
 
-/* How folders of classes look that may be something else: whoever trains on them should be told. */
+/** Signs that a folder may not be a folder of classes. A program that trains on it should warn its user. */
 enum {
-    DKVB_NESTED_NONE = 0,   /**< classes hold pictures only */
-    DKVB_NESTED_DEEPER = 1, /**< pictures lie in folders of a class as well; they are of that class */
-    DKVB_NESTED_PARTS = 2,  /**< classes are called train, val, test or so, and hold folders only */
-    DKVB_NESTED_WRAPPED = 3 /**< there is one class, and it holds folders only: perhaps those are the classes */
+    DKVB_NESTED_NONE = 0,   /**< no sign: classes contain only pictures */
+    DKVB_NESTED_DEEPER = 1, /**< folders inside a class contain pictures too, which count to that class */
+    DKVB_NESTED_PARTS = 2,  /**< classes have names like train, val or test, and contain only folders */
+    DKVB_NESTED_WRAPPED = 3 /**< the only class contains only folders, which may be the true classes */
 };
 
+/** Properties of a set of pictures. The caller sets `struct_size`. */
 typedef struct dkvb_imageset_info {
-    size_t struct_size;
-    uint64_t pictures;
-    uint64_t ignored;  /**< files in the folder that are no pictures by their names */
-    uint32_t format;   /**< DKVB_IMAGES_…, never AUTO */
-    uint32_t classes;  /**< 0: no labels */
-    uint32_t width;    /**< of every picture, where they are all of a size: CIFAR and arrays; else 0 */
-    uint32_t height;   /**< likewise */
-    uint32_t channels; /**< likewise */
-    uint32_t nested;   /**< DKVB_NESTED_… */
-    uint64_t turned;   /**< times that a picture was read whose EXIF orientation is not upright, up to now */
+    size_t struct_size; /**< sizeof(dkvb_imageset_info), set by INIT */
+    uint64_t pictures;  /**< number of pictures */
+    uint64_t ignored;   /**< number of files in the folder whose names are not those of pictures */
+    uint32_t format;    /**< DKVB_IMAGES_…, never AUTO */
+    uint32_t classes;   /**< number of classes; 0: no labels */
+    uint32_t width;     /**< width of every picture, for CIFAR and arrays; else 0 */
+    uint32_t height;    /**< height of every picture, for CIFAR and arrays; else 0 */
+    uint32_t channels;  /**< channels of every picture, for CIFAR and arrays; else 0 */
+    uint32_t nested;    /**< DKVB_NESTED_… */
+    uint64_t turned;    /**< number of pictures read so far whose EXIF orientation is not upright */
 } dkvb_imageset_info;
 
+/** Defaults of dkvb_imageset_info. */
 #define DKVB_IMAGESET_INFO_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(dkvb_imageset_info), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                          \
     }
 DKVB_INIT_FUNCTION(dkvb_imageset_info, DKVB_IMAGESET_INFO_INIT)
 
-/** `struct_size` must be set. */
+/**
+ * Read the properties of a set.
+ *
+ * @param      set   the set.
+ * @param[out] info  properties; the caller sets `struct_size`.
+ * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is not set.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get_info(const dkvb_imageset *set, dkvb_imageset_info *info);
 
-/** Name of a class, owned by the set; NULL if it has none or there is no such class. */
+/**
+ * Name of a class.
+ *
+ * @param set    the set.
+ * @param index  index of the class.
+ * @return the name, owned by the set; NULL if the class has no name or does not exist.
+ */
 DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t index);
 
 /**
- * Files that a folder holds beside pictures, by the ending of their names: ".txt", in lower case, or "" for those that
- * have none. The ending of the most files is `index` 0; NULL past the last. *count: how many files; may be NULL.
+ * Count the files of a folder that are not pictures, by the ending of their names.
+ *
+ * @param      set    the set.
+ * @param      index  0 for the ending of the most files, then 1, 2, ….
+ * @param[out] count  number of files with this ending; or NULL.
+ * @return the ending in lower case, for example ".txt"; "" for names without an ending; NULL past the last.
  */
 DKVB_API const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t index, uint64_t *count);
 
-/** Longest name of a picture, with the final 0. */
+/** Size of the longest name of a picture in bytes, with its final 0. */
 #define DKVB_PICTURE_NAME_SIZE 4096
 
-/** What is known of a picture without opening it. */
+/** Label and name of a picture. The caller sets `struct_size`. */
 typedef struct dkvb_picture {
-    size_t struct_size;
-    int32_t label;                     /**< its class; -1 if it has none */
-    char name[DKVB_PICTURE_NAME_SIZE]; /**< its path below the folder, the name of the one file, or "<file>:<number in
-                                          it>" */
+    size_t struct_size;                /**< sizeof(dkvb_picture), set by INIT */
+    int32_t label;                     /**< class of the picture; -1 without a class */
+    char name[DKVB_PICTURE_NAME_SIZE]; /**< path inside the folder, name of the only file, or "<file>:<number in the
+                                          file>" */
 } dkvb_picture;
 
+/** Defaults of dkvb_picture. */
 #define DKVB_PICTURE_INIT                                                                                              \
     {                                                                                                                  \
         sizeof(dkvb_picture), -1,                                                                                      \
@@ -189,18 +236,38 @@ typedef struct dkvb_picture {
     }
 DKVB_INIT_FUNCTION(dkvb_picture, DKVB_PICTURE_INIT)
 
-/** Fill in what is known of a picture. `DKVB_ENOTFOUND` if there is no such picture; `DKVB_EINVAL`. */
+/**
+ * Read label and name of a picture, without opening it.
+ *
+ * @param      set      the set.
+ * @param      index    number of the picture.
+ * @param[out] picture  label and name; the caller sets `struct_size`.
+ * @return `DKVB_ENOTFOUND` if there is no such picture; `DKVB_EINVAL`.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_picture *picture);
 
 /**
- * Check that writing a file at `path` would not replace one that pictures of the set lie in, by whatever name or link.
- * `DKVB_EINVAL` if it would.
+ * Check that writing a file would not replace a file of the set, by any name or link.
+ *
+ * @param set   the set.
+ * @param path  file to be written.
+ * @return `DKVB_EINVAL` if a file of the set would be replaced.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path);
 
-/** Read a picture. Fails like dkvb_image_read(); `DKVB_ENOTFOUND` if there is no such picture. */
+/**
+ * Read a picture of a set.
+ *
+ * @param      set        the set.
+ * @param      index      number of the picture.
+ * @param[out] out        the picture; empty on failure.
+ * @param      allocator  allocator; NULL: malloc() and free().
+ * @return as dkvb_image_read(); also `DKVB_ENOTFOUND` if there is no such picture.
+ */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
                                                        const dkvb_allocator *allocator);
+
+/** @} */
 
 #ifdef __cplusplus
 }
