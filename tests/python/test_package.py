@@ -162,6 +162,22 @@ except KeyboardInterrupt:
                     silent.append(f"{name}.{method}")
         self.assertEqual(silent, [])
 
+    def test_every_public_function_has_type_hints(self):
+        silent = []
+        for name in dkvb.__all__:
+            thing = getattr(dkvb, name)
+            members = vars(thing).items() if inspect.isclass(thing) else [("", thing)] if inspect.isfunction(thing) else []
+            for member, function in members:
+                function = getattr(function, "__func__", getattr(function, "fget", function))
+                if member.startswith("_") and member != "__init__" or not inspect.isfunction(function):
+                    continue
+                if "dkvb" not in function.__code__.co_filename:  # dataclasses make some
+                    continue
+                hints, given = function.__annotations__, inspect.signature(function).parameters
+                silent += [f"{name}.{member}({one})" for one in [*given, "return"]
+                           if one not in (*hints, "self", "cls") and thing.__module__ != "dkvb.estimator"]
+        self.assertEqual(silent, [])
+
     def test_mypy_finds_nothing(self):
         self.assertTrue((PACKAGE / "py.typed").exists())
         if not shutil.which("mypy"):

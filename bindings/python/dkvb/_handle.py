@@ -38,7 +38,7 @@ class Handle:
             raise ValueError(f"{type(self).__name__} is closed")
         return self._owner
 
-    def close(self):
+    def close(self) -> None:
         """Give the C object back now. A second close() is fine; any other use afterwards is a ValueError."""
         self._owner = None
 

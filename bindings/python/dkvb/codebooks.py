@@ -2,6 +2,7 @@
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
+from typing import Any, Optional, Tuple
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
 from ._run import LongCall
+from ._types import Array, Numbers, Progress
 
 _METHODS = {
     "ema": _ffi.DKVB_KEYINIT_EMA,
@@ -49,13 +51,15 @@ class Codebooks(Handle):
 
     _free = lib.dkvb_codebooks_free
 
-    def __init__(self):
+    def __init__(self) -> None:
         raise TypeError("Codebooks are made by Codebooks.fit, Codebooks.begin or Codebooks.from_arrays")
 
     @classmethod
-    def fit(cls, x, *, method=None, codebooks=None, keys=None, key_dim=None, passes=None, batch=None,
-            rows_per_key=None, normalize=None, whiten=None, decay=None, restart=None, seed=None, threads=0,
-            progress=None):
+    def fit(cls, x: Numbers, *, method: Optional[str] = None, codebooks: Optional[int] = None, keys: Numbers = None,
+            key_dim: Optional[int] = None, passes: Optional[int] = None, batch: Optional[int] = None,
+            rows_per_key: Optional[int] = None, normalize: Optional[bool] = None, whiten: Any = None,
+            decay: Optional[float] = None, restart: Optional[float] = None, seed: Optional[int] = None,
+            threads: int = 0, progress: Progress = None) -> "Codebooks":
         """Place keys on rows `float32[n][dim]`, with method "means", "ema" or "sample", and freeze them.
 
         Sizes that are left out suit the rows. `whiten=True` divides principal axes by the square root of their
@@ -76,8 +80,9 @@ class Codebooks(Handle):
         return _codebooks_of, (Model(self, classes=1),)
 
     @classmethod
-    def begin(cls, dim, *, codebooks=None, keys=None, key_dim=None, normalize=None, whiten=None, decay=None,
-              restart=None, seed=None):
+    def begin(cls, dim: int, *, codebooks: Optional[int] = None, keys: Numbers = None, key_dim: Optional[int] = None,
+              normalize: Optional[bool] = None, whiten: Any = None, decay: Optional[float] = None,
+              restart: Optional[float] = None, seed: Optional[int] = None) -> "Codebooks":
         """Codebooks for rows that come in batches: step() each, then freeze(). Keys are moving averages."""
         opts = _keyinit("ema", codebooks=codebooks, keys=keys, key_dim=key_dim, normalize=normalize, whiten=whiten,
                         decay=decay, restart=restart, seed=seed)
@@ -86,7 +91,9 @@ class Codebooks(Handle):
         return cls._adopt(out)
 
     @classmethod
-    def from_arrays(cls, keys, dim, *, center=None, whitening=None, scales=None, normalize=None, seed=None):
+    def from_arrays(cls, keys: Numbers, dim: int, *, center: Numbers = None, whitening: Numbers = None,
+                    scales: Numbers = None, normalize: Optional[bool] = None,
+                    seed: Optional[int] = None) -> "Codebooks":
         """Codebooks made elsewhere, for rows of `dim` columns; copied.
 
         `keys[C][K][d]` are in units of projected rows, and rounded to steps: `scales[C]` steps a unit, or what suits
@@ -111,25 +118,25 @@ class Codebooks(Handle):
         lib.dkvb_codebooks_from_arrays(byref(out), byref(arrays), byref(opts))
         return cls._adopt(out)
 
-    def step(self, x, *, threads=0, progress=None):
+    def step(self, x: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
         """One step of moving averages over a batch of rows."""
         x = self._rows(x)
         with LongCall(threads, progress) as run:
             lib.dkvb_codebooks_step(self._c, _arrays.pointer(x), len(x), byref(run))
 
-    def freeze(self):
+    def freeze(self) -> None:
         """End of growing: from here the keys never move."""
         lib.dkvb_codebooks_freeze(self._c)
 
     @property
-    def info(self):
+    def info(self) -> CodebooksInfo:
         """A CodebooksInfo."""
         raw = _struct.sized(_ffi.CodebooksInfo)
         lib.dkvb_codebooks_get_info(self._c, byref(raw))
         return _struct.answer(CodebooksInfo, raw)
 
     @property
-    def projection(self):
+    def projection(self) -> Tuple[Array, Array]:
         """The projection, remade from the seed: signs `int8[rounds][round_size]`, 1 or -1, and order `uint32[C][d]`.
 
         With `h[t] = H @ (signs[t] * y)`, H the matrix of Walsh and Hadamard and y a prepared row with zeros behind it,
@@ -142,14 +149,14 @@ class Codebooks(Handle):
         return signs, order
 
     @property
-    def center(self):
+    def center(self) -> Array:
         """A copy of the centre, `float32[m]`."""
         out = np.empty(self.info.input_dim, np.float32)
         self._copy(center=out)
         return out
 
     @property
-    def whitening(self):
+    def whitening(self) -> Optional[Array]:
         """A copy of the whitening, `float32[m][m]`; None if rows are not whitened."""
         info = self.info
         if not info.whitened:
@@ -159,21 +166,21 @@ class Codebooks(Handle):
         return out
 
     @property
-    def scales(self):
+    def scales(self) -> Array:
         """A copy of the scales, `float32[C]`: steps a unit of projected rows."""
         out = np.empty(self.info.codebooks, np.float32)
         self._copy(scales=out)
         return out
 
     @property
-    def keys(self):
+    def keys(self) -> Array:
         """A copy of the keys, `int8[C][K][d]`, in steps of -63 to 63; purged ones are zeros."""
         info = self.info
         out = np.empty((info.codebooks, info.keys, info.key_dim), np.int8)
         self._copy(keys=out)
         return out
 
-    def project(self, x, *, saturated=False, threads=0, progress=None):
+    def project(self, x: Numbers, *, saturated: bool = False, threads: int = 0, progress: Progress = None) -> Any:
         """Rows in every codebook, `int8[n][C][d]`, in steps.
 
         With `saturated=True` also `uint32[n]`: how many of a row's numbers lay outside the scale and were cut.
@@ -187,7 +194,8 @@ class Codebooks(Handle):
                                        byref(run))
         return (out, cut) if saturated else out
 
-    def search(self, x, k=1, mask=None, *, distances=False, outside=None, threads=0, progress=None):
+    def search(self, x: Numbers, k: int = 1, mask: Any = None, *, distances: bool = False, outside: Any = None,
+               threads: int = 0, progress: Progress = None) -> Any:
         """Codes of rows, `uint16[n][C][k]`, nearest first; with `distances=True` also `int32[n][C][k]`.
 
         `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.

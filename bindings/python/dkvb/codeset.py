@@ -2,7 +2,7 @@
 
 from ctypes import POINTER, byref, c_uint64, c_void_p, cast, pointer, sizeof
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .codebooks import _METHODS, _keyinit
 from .data import _DTYPES
 from .errors import StateError
 from .model import CLASS_WEIGHTS, _class_weight
+from ._types import Array, Ids, Numbers, Path, Progress
 
 _PARTS = {"training": _ffi.DKVB_PART_TRAINING, "held_out": _ffi.DKVB_PART_HELD_OUT}
 _KEPT = {"auto": _ffi.DKVB_KEPT_AUTO, "codes": _ffi.DKVB_KEPT_CODES, "features": _ffi.DKVB_KEPT_FEATURES}
@@ -51,7 +52,8 @@ class Codeset(SavedHandle):
 
     _free = lib.dkvb_codeset_free
 
-    def __init__(self, codebooks, top_k=None, depth=None, keep="auto", keyinit=None):
+    def __init__(self, codebooks: Any, top_k: Optional[int] = None, depth: Optional[int] = None, keep: str = "auto",
+                 keyinit: Optional[dict] = None) -> None:
         """An empty codeset. `keyinit` are the arguments of Codebooks.fit() if that placed the keys on these very rows;
         None: the keys were placed on others."""
         opts = _struct.options(_ffi.CodesetOptions, top_k=top_k, depth=depth,
@@ -63,23 +65,23 @@ class Codeset(SavedHandle):
         self._own(out)
 
     @classmethod
-    def load(cls, path, codebooks=None):
+    def load(cls, path: Path, codebooks: Any = None) -> "Codeset":
         """Read a codes file, checking all of it. If codebooks are given, a codeset of others is a MismatchError."""
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_load(byref(out), _arrays.path(path), None if codebooks is None else codebooks._c, None)
         return cls._adopt(out)
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write a codes file, atomically."""
         lib.dkvb_codeset_save(self._c, _arrays.path(path))
 
     @staticmethod
-    def holds_out(ids, share):
+    def holds_out(ids: Ids, share: float) -> Array:
         """Whether rows belong to the part held out, `bool[n]`, if `share` of all rows are to be. By id alone."""
         ids = _arrays.ids(ids, "rows")
         return np.array([lib.dkvb_codeset_holds_out(row, share) for row in ids.tolist()], np.bool_)
 
-    def add(self, part, ids, labels, codes, features=None):
+    def add(self, part: str, ids: Ids, labels: Numbers, codes: Numbers, features: Numbers = None) -> None:
         """Add rows to a part: ids in any order that neither part has, labels of -1 or more, codes searched without a
         mask, `uint16[n][C][k]` with the k of the part. Features, `[n][columns]` of uint8, float16, float32 or float64,
         are kept where a file of them is smaller, or as `keep` said."""
@@ -91,7 +93,7 @@ class Codeset(SavedHandle):
             return lib.dkvb_codeset_add_rows(self._c, number, byref(_ffi.CodesetRows(
                 sizeof(_ffi.CodesetRows), len(ids), raw.codebooks, raw.k, *map(_arrays.pointer, (ids, labels, codes)))))
         features = np.require(features, None, ["C", "A"])
-        dtypes = {np.dtype(of): number for number, of in _DTYPES.items()}
+        dtypes = {of: number for number, of in _DTYPES.items()}
         if features.ndim != 2 or len(features) != len(ids) or features.dtype not in dtypes:
             raise ValueError(f"features: {features.dtype} of shape {features.shape} found, a matrix of {len(ids)} rows "
                              "of uint8, float16, float32 or float64 wanted")
@@ -99,8 +101,9 @@ class Codeset(SavedHandle):
             sizeof(_ffi.CodesetRows), len(ids), raw.codebooks, raw.k, _arrays.pointer(ids), _arrays.pointer(labels),
             _arrays.pointer(codes), cast(features.ctypes.data, c_void_p), dtypes[features.dtype], features.shape[1])))
 
-    def add_features(self, codebooks, x, labels, *, ids=None, held_out=None, codes=None, names=None, threads=0,
-                     progress=None):
+    def add_features(self, codebooks: Any, x: Numbers, labels: Numbers, *, ids: Ids = None, held_out: Numbers = None,
+                     codes: Numbers = None, names: Optional[Sequence[str]] = None, threads: int = 0,
+                     progress: Progress = None) -> None:
         """Add rows `float32[n][dim]` to both parts by their features; the codes that are missing are searched.
 
         `labels` are -1 or more. `ids`, None: row numbers. `held_out`, `bool[n]`: rows of the part held out; None: no row.
@@ -124,23 +127,24 @@ class Codeset(SavedHandle):
             lib.dkvb_codeset_add_features(self._c, codebooks._c, byref(source), byref(run))
 
     @property
-    def kept(self):
+    def kept(self) -> Dict[str, Tuple[str, int]]:
         """What a file keeps of the rows of each part, and the bytes that one takes there: ("codes", 172)."""
         raw, names = self._info(), {number: name for name, number in _KEPT.items()}
         return {part: (names[raw.kept[number]], raw.row_bytes[number]) for part, number in _PARTS.items()}
 
     @property
-    def searched(self):
+    def searched(self) -> bool:
         """False after loading a file that keeps features: then search() finds the codes."""
         return bool(self._info().searched)
 
-    def search(self, codebooks, part=None, *, threads=0, progress=None):
+    def search(self, codebooks: Any, part: Optional[str] = None, *, threads: int = 0,
+               progress: Progress = None) -> None:
         """Find the codes of features that were loaded, of both parts or one; where they are there, nothing is done."""
         with LongCall(threads, progress) as run:
             lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),
                                     byref(run))
 
-    def rows(self, part):
+    def rows(self, part: str) -> CodesetRows:
         """A CodesetRows of the part."""
         owner, raw = self._c, self._raw_rows(part)  # the owner outlives the copying, whoever closes the codeset
         if raw.n > 0 and not raw.codes:
@@ -151,23 +155,23 @@ class Codeset(SavedHandle):
         del owner
         return rows
 
-    def remove(self, ids):
+    def remove(self, ids: Ids) -> int:
         """Take rows out of both parts and overwrite what they left. Returns how many were there; NotFound names the
         first that was not, and nothing is taken out then."""
         ids, removed = _arrays.ids(ids, "rows"), c_uint64()
         lib.dkvb_codeset_remove(self._c, _arrays.pointer(ids), len(ids), byref(removed))
         return removed.value
 
-    def was_removed(self, row_id):
+    def was_removed(self, row_id: int) -> bool:
         """Whether the row with this id was removed, and not readmitted since: add() refuses it."""
         return bool(lib.dkvb_codeset_was_removed(self._c, _arrays.integer(row_id, 64, "row_id")))
 
-    def readmit(self, ids=None):
+    def readmit(self, ids: Ids = None) -> None:
         """Let removed ids be added again; None: all, and the list of them is overwritten."""
         ids = None if ids is None else _arrays.ids(ids, "rows")
         lib.dkvb_codeset_readmit(self._c, _arrays.pointer(ids), 0 if ids is None else len(ids))
 
-    def add_session(self, model, ids=None, **training):
+    def add_session(self, model: Any, ids: Ids = None, **training: Any) -> None:
         """Record one Model.train(), of the training rows with these ids (all that are there, if not given), with the
         arguments that it was given. The model's number of classes and type of values are noted."""
         given = _known(training, (*_TRAINING, "class_weight", "shuffle"), "training")
@@ -178,18 +182,18 @@ class Codeset(SavedHandle):
         lib.dkvb_codeset_add_session(self._c, model._c, byref(opts), _arrays.pointer(ids), 0 if ids is None else len(ids))
 
     @property
-    def sessions(self):
+    def sessions(self) -> List[Session]:
         """The trainings that were recorded, a list of Session."""
         return [self._session(index) for index in range(self._info().sessions)]
 
-    def took_part(self, session):
+    def took_part(self, session: int) -> Array:
         """Which rows of the training part a session trained on, `bool[n]`, by its number from 0."""
         raw, rows = _struct.sized(_ffi.CodesetSession), np.zeros(self._info().rows[0], np.uint8)
         lib.dkvb_codeset_get_session(self._c, session, byref(raw), _arrays.pointer(rows))
         return rows.astype(np.bool_)
 
     @property
-    def keyinit(self):
+    def keyinit(self) -> Optional[Dict[str, Any]]:
         """How the keys were placed on these very rows, as arguments of Codebooks.fit(); None: on others."""
         info = self._info()
         if not info.own_keys:

@@ -1,11 +1,13 @@
 """Files of numbers: `.npy` and IDX, as numpy arrays without a copy."""
 
 import ctypes
+from typing import Any
 
 import numpy as np
 
 from . import _arrays, _ffi, _struct
 from ._library import lib
+from ._types import Array, Numbers, Path
 
 _DTYPES = {
     _ffi.DKVB_DTYPE_U8: np.dtype(np.uint8),
@@ -32,27 +34,27 @@ def _read(function, path, *how):
     return _arrays.adopted(raw.data, shape, dtype, lib.dkvb_array_free, raw)
 
 
-def read_array(path):
+def read_array(path: Path) -> Array:
     """Any array of a `.npy` or IDX file (plain or gzip), as it is."""
     return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_COPY)
 
 
-def read_features(path):
+def read_features(path: Path) -> Array:
     """Features as `float32[rows][columns]`; further dimensions are flattened into columns."""
     return _read(lib.dkvb_features_read, path, _ffi.DKVB_READ_COPY)
 
 
-def read_ids(path):
+def read_ids(path: Path) -> Array:
     """Ids of rows as `uint64[rows]`: a vector of integers, none negative, each once."""
     return _read(lib.dkvb_array_read, path, _ffi.DKVB_READ_IDS)
 
 
-def read_labels(path):
+def read_labels(path: Path) -> Array:
     """Labels as `int32[rows]`."""
     return _read(lib.dkvb_labels_read, path)
 
 
-def write_npy(path, array):
+def write_npy(path: Path, array: Numbers) -> None:
     """Write an array as `.npy`, atomically."""
     array = np.asarray(array)
     dtype = array.dtype.newbyteorder("=")

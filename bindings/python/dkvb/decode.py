@@ -1,14 +1,16 @@
 """What logits say."""
 
 from ctypes import byref, c_double
+from typing import Tuple
 
 import numpy as np
 
 from . import _arrays
 from ._library import lib
+from ._types import Array, Numbers
 
 
-def softmax(logits, temperature=1.0, power=0.0):
+def softmax(logits: Numbers, temperature: float = 1.0, power: float = 0.0) -> Array:
     """Probabilities of each row, `float32[n][L]`: softmax of logits / (temperature * spread ** power).
 
     The spread of a row is its largest logit less the mean of its logits.
@@ -19,12 +21,12 @@ def softmax(logits, temperature=1.0, power=0.0):
     return out
 
 
-def argmax(logits):
+def argmax(logits: Numbers) -> Array:
     """Class with the largest logit, `int32[n]`, the lowest on a tie."""
     return top(logits, 1)[0][:, 0]
 
 
-def top(logits, count):
+def top(logits: Numbers, count: int) -> Tuple[Array, Array]:
     """The `count` classes with the largest logits, largest first: `int32[n][count]`, and their logits."""
     logits = _with_classes(logits)
     count = _arrays.integer(count, 32, "count")
@@ -37,7 +39,7 @@ def top(logits, count):
     return labels, scores
 
 
-def fit_temperature(logits, labels):
+def fit_temperature(logits: Numbers, labels: Numbers) -> Tuple[float, float]:
     """Temperature and power that make softmax() fit labels (-1 = ignore) of rows held out best."""
     logits, temperature, power = _with_classes(logits), c_double(), c_double()
     labels = _arrays.labels(labels, len(logits))

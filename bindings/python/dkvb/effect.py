@@ -2,12 +2,14 @@
 
 from ctypes import byref, c_uint64
 from dataclasses import dataclass
+from typing import Any
 
 from . import _ffi, _struct
 from ._library import lib
 from ._run import LongCall
 from .codeset import Codeset, raw_rows
 from .journal import ClassEffect
+from ._types import Progress
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Budget:
     roomy: int  # a larger budget, with room for rows that were not held out
 
 
-def effect(model, mask, held, *, before=None, exhausted=False, threads=0, progress=None):
+def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: bool = False, threads: int = 0,
+           progress: Progress = None) -> Any:
     """A ClassEffect for each class: what it would lose if `mask` came to the mask in force and to `before`.
 
     `held` is a Codeset, whose held-out rows are measured, or a CodesetRows. `mask=None` masks nothing: `right_before`

@@ -3,6 +3,7 @@
 import os
 from ctypes import POINTER, byref
 from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ._library import lib
 from ._run import Callbacks, LongCall
 from .errors import MismatchError
 from .images import raw_image
+from ._types import Array, Numbers, Path, Progress
 
 _KINDS = {
     "pixels": _ffi.DKVB_ENCODER_PIXELS,
@@ -64,8 +66,10 @@ class Encoder(Handle):
 
     _free = lib.dkvb_encoder_free
 
-    def __init__(self, kind=None, weights=None, config=None, *, activation=None, heads=None, width=None, height=None,
-                 channels=None, upright=False, images=None, model=None):
+    def __init__(self, kind: Optional[str] = None, weights: Optional[Path] = None, config: Optional[Path] = None, *,
+                 activation: Optional[str] = None, heads: Optional[int] = None, width: Optional[int] = None,
+                 height: Optional[int] = None, channels: Optional[int] = None, upright: bool = False,
+                 images: Any = None, model: Any = None) -> None:
         """`kind`: "pixels", for pictures of one `width`, `height` and number of `channels`, or of the size of those in
         `images`, an ImageSet; "descriptor", which needs nothing; "clip" and "resnet50", with `weights`, a .safetensors
         file. CLIP's `config` is a config.json, else the one beside the weights; `activation` and `heads` say what
@@ -104,7 +108,7 @@ class Encoder(Handle):
         return _opened_again, (self.info.kind, *given, self.identity)
 
     @property
-    def info(self):
+    def info(self) -> EncoderInfo:
         """An EncoderInfo."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
@@ -113,13 +117,13 @@ class Encoder(Handle):
         return replace(_struct.answer(EncoderInfo, raw), **names)
 
     @property
-    def identity(self):
+    def identity(self) -> str:
         """A short text, the same for two encoders exactly if they give the same rows: for Model.encoder."""
         raw = _struct.sized(_ffi.EncoderInfo)
         lib.dkvb_encoder_get_info(self._c, byref(raw))
         return raw.identity.decode("utf-8")
 
-    def encode(self, pictures, *, threads=0, progress=None):
+    def encode(self, pictures: Any, *, threads: int = 0, progress: Progress = None) -> Array:
         """Rows of pictures, `float32[n][dim]`. `pictures`: arrays `uint8[height][width][1 or 3]` or, grey,
         `uint8[height][width]`, of any sizes; or one array `uint8[n][height][width][1 or 3]`."""
         raw, kept = _raw_images(pictures)
@@ -129,7 +133,8 @@ class Encoder(Handle):
         del kept
         return x
 
-    def encode_set(self, images, first=0, n=None, *, skip_unreadable=False, threads=0, progress=None):
+    def encode_set(self, images: Any, first: int = 0, n: Optional[int] = None, *, skip_unreadable: Any = False,
+                   threads: int = 0, progress: Progress = None) -> Any:
         """Rows of `n` pictures of an ImageSet from number `first` on, all that are left unless `n` is given.
 
         The first picture that cannot be read ends the call with what reading it raises. With `skip_unreadable=True`,
@@ -146,8 +151,9 @@ class Encoder(Handle):
             lib.dkvb_encoder_encode_set(self._c, images._c, first, n, _arrays.pointer(x), byref(opts), byref(run))
         return (x, readable.astype(np.bool_)) if skip_unreadable else x
 
-    def encode_file(self, images, path, *, dtype="float32", restart=False, skip_unreadable=False, threads=0,
-                    progress=None):
+    def encode_file(self, images: Any, path: Path, *, dtype: str = "float32", restart: bool = False,
+                    skip_unreadable: Any = False, threads: int = 0,
+                    progress: Progress = None) -> Tuple[EncodeReport, Array]:
         """Rows of all pictures of an ImageSet that can be read, as a `.npy` file of "float32" or "float16".
 
         A call that is interrupted keeps its rows in PATH.part, and the same call goes on from there; `restart=True`
@@ -161,7 +167,7 @@ class Encoder(Handle):
             lib.dkvb_encoder_encode_file(self._c, images._c, _arrays.path(path), byref(opts), byref(raw), byref(run))
         return _struct.answer(EncodeReport, raw), readable.astype(np.bool_)
 
-    def trace(self, picture):
+    def trace(self, picture: Numbers) -> Tuple[Array, Dict[str, Array]]:
         """The row of one picture, `float32[dim]`, and a dict of what the network holds between its layers, in their
         order: arrays `float32[rows][columns]` by the names of docs/encoder.md."""
         raw, _kept = raw_image(picture)

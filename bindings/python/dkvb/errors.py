@@ -27,7 +27,7 @@ class FileError(Error, OSError):
 
     status = _ffi.DKVB_EIO
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(message)
         self.errno = _errno(message)
 

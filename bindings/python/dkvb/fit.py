@@ -2,7 +2,7 @@
 
 from ctypes import POINTER, byref, pointer
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import _arrays, _ffi, _struct
 from ._library import lib
@@ -10,6 +10,7 @@ from ._run import Callbacks, LongCall
 from .codebooks import _METHODS, Codebooks, _keyinit
 from .codeset import _KEPT, Codeset
 from .model import _VALUES_DTYPES, Model, _class_weight, _train_options
+from ._types import Ids, Numbers, Progress
 
 _WHITEN = {"never": _ffi.DKVB_WHITEN_NEVER, "always": _ffi.DKVB_WHITEN_ALWAYS, "choose": _ffi.DKVB_WHITEN_CHOOSE}
 _KEPT_BECAUSE = {_ffi.DKVB_TEMPERATURE_FITTED: "", _ffi.DKVB_TEMPERATURE_FEW_ROWS: "few rows",
@@ -104,9 +105,13 @@ class Tuned(NamedTuple):
     trials: list  # of Trial; as many again give the same settings, so their number is one of these
 
 
-def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, depth=None, keep="auto", whiten="choose",
-        top_k=None, values_dtype=None, key_rows=None, preset=None, max_bytes=None, keep_names=False, count_classes=False,
-        threads=0, progress=None, report=None, stage=None, outside=None, **settings):
+def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] = None, codeset: bool = False,
+        hold_out: Optional[float] = None, depth: Optional[int] = None, keep: str = "auto", whiten: Any = "choose",
+        top_k: Optional[int] = None, values_dtype: Optional[str] = None, key_rows: Numbers = None,
+        preset: Optional[str] = None, max_bytes: Optional[int] = None, keep_names: bool = False,
+        count_classes: bool = False, threads: int = 0, progress: Progress = None,
+        report: Optional[Callable[..., object]] = None, stage: Optional[Callable[[str], object]] = None,
+        outside: Any = None, **settings: Any) -> Fitted:
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
 
     Unless `classes` says how many there are, the largest label does, and a class without rows is refused.
@@ -151,8 +156,10 @@ def fit(x, labels, *, ids=None, classes=None, codeset=False, hold_out=None, dept
     return Fitted(Model._adopt(model), Codeset._adopt(made) if codeset else None, _fit_report(raw))
 
 
-def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_classes=False, relearn=False, threads=0,
-             progress=None, report=None, stage=None, **settings):
+def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, ids: Ids = None,
+             hold_out: Optional[float] = None, count_classes: bool = False, relearn: bool = False, threads: int = 0,
+             progress: Progress = None, report: Optional[Callable[..., object]] = None,
+             stage: Optional[Callable[[str], object]] = None, **settings: Any) -> FitReport:
     """Go on with a model: search rows by its keys, train its values on them, fit the temperature again (fit.h).
 
     Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. With
@@ -176,8 +183,9 @@ def fit_more(model, x, labels, *, codeset=None, ids=None, hold_out=None, count_c
     return _fit_report(raw)
 
 
-def tune(x, labels, *, trials=None, seconds=None, ids=None, classes=None, whiten="choose", top_k=None, threads=0,
-         progress=None, report=None, **settings):
+def tune(x: Numbers, labels: Numbers, *, trials: Optional[int] = None, seconds: Optional[float] = None, ids: Ids = None,
+         classes: Optional[int] = None, whiten: Any = "choose", top_k: Optional[int] = None, threads: int = 0,
+         progress: Progress = None, report: Optional[Callable[..., object]] = None, **settings: Any) -> Tuned:
     """Try a fixed list of settings on rows held out, and find the best. Returns a Tuned: settings for fit(), trials.
 
     `settings` as for fit(): those that are given stay as they are. `trials` makes just so many, the same on any
@@ -229,7 +237,7 @@ def _rows(x, labels, ids, classes):
     return raw, (x, labels, ids, names)
 
 
-def survey_labels(labels, classes=None, *, allow_empty=False):
+def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty: bool = False) -> LabelsInfo:
     """What labels say before anything is trained: a LabelsInfo. MismatchError for classes without rows, with the
     likely reason, unless they are allowed."""
     labels, raw = _arrays.labels(labels, len(labels)), _struct.sized(_ffi.LabelsInfo)
@@ -238,7 +246,7 @@ def survey_labels(labels, classes=None, *, allow_empty=False):
     return replace(_struct.answer(LabelsInfo, raw), empty_list=raw.empty_list.decode("ascii"))
 
 
-def survey_features(x):
+def survey_features(x: Numbers) -> FeaturesInfo:
     """Values of `float32[n][dim]` that dwarf all others: a FeaturesInfo."""
     x, raw = _arrays.floats(x, ("rows", "columns"), "features"), _struct.sized(_ffi.FeaturesInfo)
     lib.dkvb_features_survey(byref(raw), _arrays.pointer(x), *x.shape)

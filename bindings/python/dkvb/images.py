@@ -4,12 +4,14 @@ import ctypes
 import os
 from ctypes import POINTER, byref
 from dataclasses import dataclass, replace
+from typing import Any, Dict, List
 
 import numpy as np
 
 from . import _arrays, _ffi, _struct
 from ._handle import Handle
 from ._library import lib
+from ._types import Array, Names, Path
 
 _CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG}
 _FORMATS = {
@@ -41,12 +43,12 @@ def _array(raw):
                            np.dtype(np.uint8), lib.dkvb_image_free, raw)
 
 
-def image_codecs():
+def image_codecs() -> List[str]:
     """The kinds of picture files that the loaded library reads: a list of "png" and "jpeg"."""
     return [name for name, bit in _CODECS.items() if lib.dkvb_image_codecs() & bit]
 
 
-def read_image(path, *, upright=False):
+def read_image(path: Path, *, upright: bool = False) -> Array:
     """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
     `upright=True` it is turned as its EXIF orientation says."""
     if upright:
@@ -56,7 +58,7 @@ def read_image(path, *, upright=False):
     return _array(raw)
 
 
-def decode_image(data, name="picture"):
+def decode_image(data: Any, name: str = "picture") -> Array:
     """The same from bytes in memory; `name` stands for the file in messages."""
     data, raw = np.frombuffer(data, np.uint8), _struct.sized(_ffi.Image)
     lib.dkvb_image_read(byref(raw), _arrays.text(name, "name"), _arrays.pointer(data), len(data), None)
@@ -85,7 +87,7 @@ class ImageSet(Handle):
 
     _free = lib.dkvb_imageset_free
 
-    def __init__(self, path, format="auto", *, coarse_labels=False, upright=False):
+    def __init__(self, path: Path, format: str = "auto", *, coarse_labels: bool = False, upright: bool = False) -> None:
         opts = _struct.options(_ffi.ImagesetOptions,
                                format=_arrays.choice(format, _FORMATS, "format"), coarse_labels=bool(coarse_labels),
                                upright=bool(upright))
@@ -94,7 +96,7 @@ class ImageSet(Handle):
         self._own(out)
 
     @property
-    def info(self):
+    def info(self) -> ImageSetInfo:
         """An ImageSetInfo."""
         raw = _struct.sized(_ffi.ImagesetInfo)
         lib.dkvb_imageset_get_info(self._c, byref(raw))
@@ -102,9 +104,10 @@ class ImageSet(Handle):
                        nested=_arrays.chosen(raw.nested, _NESTED))
 
     @property
-    def ignored(self):
+    def ignored(self) -> Dict[str, int]:
         """How many files were left out that are no pictures, by the ending of their names: a dict."""
-        endings, count = {}, ctypes.c_uint64()
+        endings: Dict[str, int] = {}
+        count = ctypes.c_uint64()
         while (ending := lib.dkvb_imageset_ignored(self._c, len(endings), byref(count))) is not None:
             endings[ending.decode("ascii")] = count.value
         return endings
@@ -113,25 +116,25 @@ class ImageSet(Handle):
         return self.info.pictures
 
     @property
-    def class_names(self):
+    def class_names(self) -> Names:
         """Names by class, None where there is none."""
         names = (lib.dkvb_imageset_class_name(self._c, index) for index in range(self.info.classes))
         return [name and name.decode("utf-8", "surrogateescape") for name in names]
 
     @property
-    def labels(self):
+    def labels(self) -> Array:
         """The class of every picture, `int32[n]`, -1 where it has none."""
         return np.array([self._get(index).label for index in range(len(self))], np.int32)
 
-    def label(self, index):
+    def label(self, index: int) -> int:
         """The class of a picture, or -1."""
         return self._get(self._index(index)).label
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         """What a picture is called: its path below the folder, or "<file>:<number in it>"."""
         return os.fsdecode(self._get(self._index(index)).name)
 
-    def read(self, index):
+    def read(self, index: int) -> Array:
         """A picture, `uint8[height][width][channels]`. FormatError and the like if its file is not sound."""
         raw = _struct.sized(_ffi.Image)
         lib.dkvb_imageset_read(self._c, self._index(index), byref(raw), None)

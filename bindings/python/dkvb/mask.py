@@ -2,12 +2,14 @@
 
 import operator
 from ctypes import POINTER, byref, c_uint64
+from typing import Any, Tuple
 
 import numpy as np
 
 from . import _arrays, _ffi, _struct
 from ._handle import SavedHandle
 from ._library import lib
+from ._types import Array, Path
 
 
 class Mask(SavedHandle):
@@ -16,7 +18,7 @@ class Mask(SavedHandle):
     _free = lib.dkvb_mask_free
     __hash__ = None  # type: ignore[assignment]  # changeable, as a set is
 
-    def __init__(self, codebooks, pairs=()):
+    def __init__(self, codebooks: Any, pairs: Any = ()) -> None:
         info = codebooks.info
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_new(byref(out), codebooks._c)
@@ -32,7 +34,7 @@ class Mask(SavedHandle):
         return self
 
     @classmethod
-    def load(cls, path, codebooks=None):
+    def load(cls, path: Path, codebooks: Any = None) -> "Mask":
         """Read a mask file. If codebooks are given, a mask of others is a MismatchError."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_load(byref(out), _arrays.path(path), None)
@@ -43,40 +45,40 @@ class Mask(SavedHandle):
             self |= cls(codebooks)
         return self
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write a mask file, atomically."""
         lib.dkvb_mask_save(self._c, _arrays.path(path))
 
     @property
-    def shape(self):
+    def shape(self) -> Tuple[int, int]:
         """(codebooks, keys)."""
         return self._shape
 
-    def copy(self):
+    def copy(self) -> "Mask":
         """Another mask of the same pairs."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_mask_copy(byref(out), self._c)
         return self._adopt_shaped(out, self._shape)
 
-    def add(self, codebook, key):
+    def add(self, codebook: int, key: int) -> None:
         """Add a pair; already there is fine."""
         self._set(codebook, key, 1)
 
-    def discard(self, codebook, key):
+    def discard(self, codebook: int, key: int) -> None:
         """Remove a pair; not there is fine."""
         self._set(codebook, key, 0)
 
-    def remove(self, codebook, key):
+    def remove(self, codebook: int, key: int) -> None:
         """Remove a pair; KeyError if it is not there."""
         if (codebook, key) not in self:
             raise KeyError((codebook, key))
         self.discard(codebook, key)
 
-    def clear(self):
+    def clear(self) -> None:
         """Take all pairs out."""
         self._combine(_ffi.DKVB_MASK_DIFFERENCE, self)
 
-    def to_array(self):
+    def to_array(self) -> Array:
         """`bool[codebooks][keys]`, True = in the mask."""
         out = np.empty(self._shape, np.uint8)
         lib.dkvb_mask_get_bytes(self._c, _arrays.pointer(out))

@@ -2,6 +2,7 @@
 
 from ctypes import POINTER, byref, c_char_p, c_uint32, c_uint64
 from dataclasses import dataclass, replace
+from typing import Any, Callable, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from ._handle import SavedHandle
 from ._library import lib
 from ._run import Callbacks, LongCall
 from .codebooks import Codebooks
-from .journal import forget_options, journal_entries
+from .journal import JournalEntry, forget_options, journal_entries
 from .mask import Mask
+from ._types import Array, Classes, Ids, Names, Numbers, Path, Progress
 
 _FEW = 64  # rows of one answer that pass no progress and need none
 
@@ -86,7 +88,7 @@ class Model(SavedHandle):
     _training = None
     _input_dim = None
 
-    def __init__(self, codebooks, classes, top_k=None):
+    def __init__(self, codebooks: Any, classes: int, top_k: Optional[int] = None) -> None:
         opts = _struct.options(_ffi.ModelOptions, top_k=top_k)
         out = POINTER(_ffi.Model)()
         lib.dkvb_model_new(byref(out), codebooks._c, _arrays.integer(classes, 32, "classes"), byref(opts))
@@ -95,100 +97,100 @@ class Model(SavedHandle):
     # Files
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path) -> "Model":
         """Read a model into memory, checking all of it."""
         out = POINTER(_ffi.Model)()
         lib.dkvb_model_load(byref(out), _arrays.path(path), None)
         return cls._adopt(out)
 
     @classmethod
-    def map(cls, path):
+    def map(cls, path: Path) -> "Model":
         """Open a model in place, to use only; processes share its memory. See verify()."""
         out, opts = POINTER(_ffi.Model)(), _struct.options(_ffi.ModelOptions, in_place=1)
         lib.dkvb_model_load(byref(out), _arrays.path(path), byref(opts))
         return cls._adopt(out)
 
     @staticmethod
-    def inspect(path):
+    def inspect(path: Path) -> ModelInfo:
         """ModelInfo of a file, of which only the header and the small sections are read."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_inspect(_arrays.path(path), byref(raw))
         return _model_info(raw)
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the model to a file, atomically."""
         lib.dkvb_model_save(self._c, _arrays.path(path))
 
-    def verify(self):
+    def verify(self) -> None:
         """Check checksums, floats and journal: ChecksumError or FormatError says what was found."""
         lib.dkvb_model_verify(self._c)
 
     # What it holds
 
     @property
-    def info(self):
+    def info(self) -> ModelInfo:
         """A ModelInfo."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
         return _model_info(raw)
 
     @property
-    def codebooks(self):
+    def codebooks(self) -> Codebooks:
         """The codebooks, shared with the model; a purge gives the model others."""
         return Codebooks._adopt(lib.dkvb_codebooks_retain(lib.dkvb_model_codebooks(self._c)))
 
     @property
-    def mask(self):
+    def mask(self) -> Mask:
         """A copy of the mask in force, purged pairs included."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_journal_get_mask(self._c, 0, byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
     @property
-    def values(self):
+    def values(self) -> Array:
         """A copy of the values, `float32[C][K][L]`, whatever they are stored in. Assigning replaces them all."""
         out = np.empty(self._values_shape, np.float32)
         lib.dkvb_model_get_values(self._c, _arrays.pointer(out))
         return out
 
     @values.setter
-    def values(self, values):
+    def values(self, values: Numbers) -> None:
         values = _arrays.floats(values, self._values_shape, "values")
         lib.dkvb_model_set_values(self._c, _arrays.pointer(values), 0)
 
     @property
-    def values_dtype(self):
+    def values_dtype(self) -> str:
         """What the values are stored in: "float32", "float16" or "bfloat16". Assigning rounds them to the nearest."""
         return self.info.values_dtype
 
     @values_dtype.setter
-    def values_dtype(self, dtype):
+    def values_dtype(self, dtype: str) -> None:
         codes = [code for code, name in _VALUES_DTYPES.items() if name == str(dtype)]
         if not codes:
             raise ValueError(f"values_dtype: {dtype!r} found, {', '.join(_VALUES_DTYPES.values())} are wanted")
         lib.dkvb_model_set_values(self._c, None, codes[0])
 
     @property
-    def class_names(self):
+    def class_names(self) -> Names:
         """Names by label, None where there is none. Assigning a sequence names the first classes, all or none."""
         names = (lib.dkvb_model_class_name(self._c, label) for label in range(self.info.classes))
         return [name and name.decode("utf-8") for name in names]
 
     @class_names.setter
-    def class_names(self, names):
+    def class_names(self, names: Sequence[Optional[str]]) -> None:
         if isinstance(names, (str, bytes)):  # a sequence too, of letters
             raise TypeError(f"class names: {type(names).__name__} found, a sequence of str wanted")
         encoded = [_arrays.text(name, "class name") for name in names]
         lib.dkvb_model_set_class_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded), None)
 
-    def find_class(self, word):
+    def find_class(self, word: str) -> int:
         """The label that a name or, where no class is called so, a number in a text means. NotFound if none."""
         label = c_uint32()
         lib.dkvb_model_find_class(self._c, _arrays.text(word, "class"), _ffi.DKVB_FIND_NAME_OR_INDEX, byref(label))
         return label.value
 
     @property
-    def encoder(self):
+    def encoder(self) -> Optional[str]:
         """Which encoder makes the rows of this model, such as Encoder.identity, or None. Assigning notes another."""
         raw = _struct.sized(_ffi.ModelInfo)
         lib.dkvb_model_get_info(self._c, byref(raw))
@@ -196,22 +198,24 @@ class Model(SavedHandle):
         return text and text.decode("utf-8")
 
     @encoder.setter
-    def encoder(self, text):
+    def encoder(self, text: Optional[str]) -> None:
         lib.dkvb_model_set_encoder(self._c, _arrays.text(text, "encoder"))
 
-    def add_classes(self, count):
+    def add_classes(self, count: int) -> None:
         """Append classes, untrained and unnamed."""
         lib.dkvb_model_add_classes(self._c, _arrays.integer(count, 32, "count"))
 
-    def set_temperature(self, temperature, power=0.0):
+    def set_temperature(self, temperature: float, power: float = 0.0) -> None:
         """Keep what makes the temperatures of rows for probabilities: see softmax() and fit_temperature()."""
         lib.dkvb_model_set_temperature(self._c, float(temperature), float(power))
 
     # Learning
 
-    def train(self, codes, labels, *, epochs=None, batch=None, learning_rate=None, rate_last=None,
-              label_smoothing=None, class_weight=None, seed=None, shuffle=True, ids=None, relearn=False, threads=0,
-              progress=None, report=None):
+    def train(self, codes: Numbers, labels: Numbers, *, epochs: Optional[int] = None, batch: Optional[int] = None,
+              learning_rate: Optional[float] = None, rate_last: Optional[float] = None,
+              label_smoothing: Optional[float] = None, class_weight: Optional[str] = None, seed: Optional[int] = None,
+              shuffle: bool = True, ids: Ids = None, relearn: bool = False, threads: int = 0, progress: Progress = None,
+              report: Optional[Callable[..., object]] = None) -> List[TrainReport]:
         """Train the values on codes and labels (-1 = ignore). Returns a TrainReport for every epoch.
 
         The order of rows follows from their `ids` (each once; None: their numbers), so rows that are left out do not
@@ -226,7 +230,8 @@ class Model(SavedHandle):
             raise ValueError(f"epochs: {epochs} found, 1 or more wanted")
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
-        callbacks, reports = Callbacks(), []
+        callbacks = Callbacks()
+        reports: List[TrainReport] = []
         ids = None if ids is None else _arrays.ids(ids, len(codes))
         opts = _train_options(callbacks, reports, report, epochs=epochs, batch=batch, learning_rate=learning_rate,
                               rate_last=rate_last, label_smoothing=label_smoothing,
@@ -237,15 +242,19 @@ class Model(SavedHandle):
                                  byref(run))
         return reports
 
-    def train_begin(self, *, batch=None, learning_rate=None, label_smoothing=None, relearn=False, report=None):
+    def train_begin(self, *, batch: Optional[int] = None, learning_rate: Optional[float] = None,
+                    label_smoothing: Optional[float] = None, relearn: bool = False,
+                    report: Optional[Callable[..., object]] = None) -> None:
         """Begin training on rows that are never all in memory: then train_step() for each part, and train_end()."""
-        callbacks, reports = Callbacks(), []
+        callbacks = Callbacks()
+        reports: List[TrainReport] = []
         opts = _train_options(callbacks, reports, report, batch=batch, learning_rate=learning_rate,
                               label_smoothing=label_smoothing, relearn=bool(relearn))
         lib.dkvb_model_train_begin(self._c, byref(opts))
         self._training = callbacks, reports, opts  # the library calls them in every step
 
-    def train_step(self, codes, labels, *, threads=0, progress=None):
+    def train_step(self, codes: Numbers, labels: Numbers, *, threads: int = 0,
+                   progress: Progress = None) -> Optional[TrainReport]:
         """Train on one more part of the rows. Returns its TrainReport."""
         codes, k = self._codes(codes)
         labels = _arrays.labels(labels, len(codes))
@@ -256,25 +265,26 @@ class Model(SavedHandle):
                                       byref(run))
         return reports[-1] if reports else None
 
-    def train_end(self):
+    def train_end(self) -> None:
         """Put the new values in place."""
         lib.dkvb_model_train_end(self._c, 1)
         self._training = None
 
-    def train_abort(self):
+    def train_abort(self) -> None:
         """Forget the steps since train_begin()."""
         lib.dkvb_model_train_end(self._c, 0)
         self._training = None
 
     # Answering
 
-    def search(self, x, *, distances=False, outside=None, threads=0, progress=None):
+    def search(self, x: Numbers, *, distances: bool = False, outside: Any = None, threads: int = 0,
+               progress: Progress = None) -> Any:
         """Codes of rows under the mask in force, `uint16[n][C][top_k]`."""
         with self.codebooks as codebooks, self.mask as mask:
             return codebooks.search(x, self.info.top_k, mask, distances=distances, outside=outside, threads=threads,
                                     progress=progress)
 
-    def refresh(self, x, codes, *, threads=0, progress=None):
+    def refresh(self, x: Numbers, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
         """New codes for rows whose codes may name masked pairs; cheaper than a search (search.h)."""
         x = self._rows(x)
         codes, k = self._codes(codes)
@@ -285,7 +295,8 @@ class Model(SavedHandle):
             lib.dkvb_search_refresh(self._c, _arrays.pointer(x), len(x), k, _arrays.pointer(codes), None, byref(run))
         return codes
 
-    def predict(self, x, *, logits=False, outside=None, threads=0, progress=None):
+    def predict(self, x: Numbers, *, logits: Numbers = False, outside: Any = None, threads: int = 0,
+                progress: Progress = None) -> Any:
         """Labels of rows, `int32[n]`, -1 = abstain; with `logits=True` also `float32[n][L]`.
 
         `outside`, an Outside, counts rows that are not of the kind that the keys were placed on.
@@ -302,7 +313,8 @@ class Model(SavedHandle):
                                    _arrays.pointer(scores), byref(run))
         return (labels, scores) if logits else labels
 
-    def evaluate(self, x, labels, codes=None, *, outside=None, threads=0, progress=None):
+    def evaluate(self, x: Numbers, labels: Numbers, codes: Numbers = None, *, outside: Any = None, threads: int = 0,
+                 progress: Progress = None) -> Evaluation:
         """Accuracy, loss and calibration on labelled rows (-1 = leave out): an Evaluation.
 
         `codes`, right under a mask that the present one contains, spare the search of all rows that it did not hit.
@@ -320,7 +332,7 @@ class Model(SavedHandle):
         return Evaluation(raw.rows, raw.right, raw.abstained, raw.unlabelled, raw.searched, raw.accuracy, raw.loss,
                           raw.calibration_error, rows, right)
 
-    def decode(self, codes, *, threads=0, progress=None):
+    def decode(self, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
         """Logits of codes, `float32[n][L]`."""
         codes, k = self._codes(codes)
         out = np.empty((len(codes), self.info.classes), np.float32)
@@ -328,7 +340,7 @@ class Model(SavedHandle):
             lib.dkvb_model_decode(self._c, _arrays.pointer(codes), k, len(codes), None, _arrays.pointer(out), byref(run))
         return out
 
-    def classify(self, codes, *, threads=0, progress=None):
+    def classify(self, codes: Numbers, *, threads: int = 0, progress: Progress = None) -> Array:
         """Labels of codes, `int32[n]`, -1 = abstain."""
         codes, k = self._codes(codes)
         out = np.empty(len(codes), np.int32)
@@ -338,7 +350,8 @@ class Model(SavedHandle):
 
     # Forgetting
 
-    def forget(self, mask, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None):
+    def forget(self, mask: Any, method: Optional[str] = None, reason: Optional[str] = None, *, strength: str = "",
+               terms: Any = None, rows: Any = None, salt: Optional[bytes] = None) -> int:
         """Mask pairs and write it in the journal, with `reason`. Returns the number of the entry, for undo().
 
         `terms`, a Terms, say who was meant, within which limits, and what was measured. `rows` are the caller's numbers of the rows of the forget set: the journal commits to them without naming them,
@@ -349,10 +362,14 @@ class Model(SavedHandle):
         lib.dkvb_model_forget(self._c, mask._c, byref(opts), byref(entry))
         return entry.value
 
-    def plan_forget(self, *, classes=None, ids=None, codes=None, labels=None, mask=None, requests=None, codeset=None,
-                    strength="suppress", method=None, budget=None, seed=None, target=None, max_retain_drop=None,
-                    max_class_loss=None, force=False, keys=None, features=None, feature_ids=None, reason=None,
-                    salt=None, threads=0, progress=None):
+    def plan_forget(self, *, classes: Optional[Classes] = None, ids: Ids = None, codes: Numbers = None,
+                    labels: Numbers = None, mask: Any = None, requests: Optional[Union[str, Sequence[str]]] = None,
+                    codeset: Any = None, strength: str = "suppress", method: Optional[str] = None,
+                    budget: Optional[int] = None, seed: Optional[int] = None, target: Optional[float] = None,
+                    max_retain_drop: Optional[float] = None, max_class_loss: Optional[float] = None,
+                    force: bool = False, keys: Optional[str] = None, features: Numbers = None, feature_ids: Ids = None,
+                    reason: Optional[str] = None, salt: Optional[bytes] = None, threads: int = 0,
+                    progress: Progress = None) -> Any:
         """What forgetting would do, as a Plan; nothing is changed (plan.h says what each argument means).
 
         Who: `classes`, by label or name; `ids` of rows of the codeset, or their names; `codes` of rows, with `labels` and `classes`
@@ -368,7 +385,7 @@ class Model(SavedHandle):
                                 force=force, keys=keys, features=features, feature_ids=feature_ids, reason=reason,
                                 salt=salt, threads=threads, progress=progress)
 
-    def apply(self, planned, codeset=None):
+    def apply(self, planned: Any, codeset: Any = None) -> Optional[int]:
         """Do what a Plan says, with the codeset as it was when the plan was made. Returns the number of its entry in the
         journal, None where nothing was left to do; raises Refused, with the reason, where the plan is refused and not
         forced, and MismatchError where the model or the codeset has changed since."""
@@ -376,9 +393,11 @@ class Model(SavedHandle):
 
         return plan.apply(self, planned, codeset)
 
-    def audit(self, x, labels, test_x, test_labels, *, classes=None, rows=None, ids=None, before=None, codeset=None,
-              training=None, shadows=None, rmia_models=None, models=None, seed=None, threads=0, progress=None,
-              stage=None):
+    def audit(self, x: Numbers, labels: Numbers, test_x: Numbers, test_labels: Numbers, *,
+              classes: Optional[Classes] = None, rows: Any = None, ids: Ids = None, before: Any = None,
+              codeset: Any = None, training: Any = None, shadows: Optional[int] = None,
+              rmia_models: Optional[int] = None, models: Optional[int] = None, seed: Optional[int] = None,
+              threads: int = 0, progress: Progress = None, stage: Optional[Callable[[str], object]] = None) -> Any:
         """Attack this model, which has forgotten rows, and models trained again without them, as an Audit.
 
         `x` and `labels` are what the model was trained on, called `ids` there (None: their numbers); test rows never
@@ -395,9 +414,12 @@ class Model(SavedHandle):
                            codeset=codeset, training=training, shadows=shadows, rmia_models=rmia_models,
                            models=models, seed=seed, threads=threads, progress=progress, stage=stage)
 
-    def sweep(self, codeset, *, classes=None, strengths=None, methods=None, budgets=None, steps=None, seeds=None,
-              shapes=None, features=None, feature_ids=None, test_x=None, test_labels=None, path=None, restart=False,
-              each=None, threads=0, progress=None):
+    def sweep(self, codeset: Any, *, classes: Optional[Classes] = None, strengths: Optional[Sequence[str]] = None,
+              methods: Optional[Sequence[str]] = None, budgets: Optional[Sequence[int]] = None,
+              steps: Optional[int] = None, seeds: Optional[Sequence[int]] = None,
+              shapes: Optional[Sequence[dict]] = None, features: Numbers = None, feature_ids: Ids = None,
+              test_x: Numbers = None, test_labels: Numbers = None, path: Optional[Path] = None, restart: bool = False,
+              each: Optional[Callable[..., object]] = None, threads: int = 0, progress: Progress = None) -> List[Any]:
         """Measure what forgetting costs along a grid, as a list of SweepCell; the model stays as it is (sweep.h).
 
         Each of `classes`, by label or name (None: every class), is forgotten by itself: by each of `strengths`
@@ -416,8 +438,9 @@ class Model(SavedHandle):
                            test_x=test_x, test_labels=test_labels, path=path, restart=restart, each=each,
                            threads=threads, progress=progress)
 
-    def replay(self, codeset, without=None, method=None, reason=None, *, strength="", terms=None, rows=None, salt=None,
-               threads=0, progress=None):
+    def replay(self, codeset: Any, without: Ids = None, method: Optional[str] = None, reason: Optional[str] = None, *,
+               strength: str = "", terms: Any = None, rows: Any = None, salt: Optional[bytes] = None, threads: int = 0,
+               progress: Progress = None) -> int:
         """Train the values again, from zero, on the training rows of a codeset but those `without`, given by their ids:
         bit for bit the values that a training without them gives. Counts that are kept are made again too.
 
@@ -432,7 +455,7 @@ class Model(SavedHandle):
                                   byref(entry), byref(run))
         return entry.value
 
-    def count_classes(self, codes, labels, *, threads=0):
+    def count_classes(self, codes: Numbers, labels: Numbers, *, threads: int = 0) -> None:
         """Keep how often the rows of each class select each pair, so that a class can be forgotten by its name alone;
         added to the counts that are kept."""
         codes, k = self._codes(codes)
@@ -441,23 +464,24 @@ class Model(SavedHandle):
             lib.dkvb_model_count_classes(self._c, _arrays.pointer(codes), k, _arrays.pointer(labels), len(codes),
                                          byref(run))
 
-    def class_counts(self, label):
+    def class_counts(self, label: int) -> Array:
         """The kept counts of a class, `uint64[C][K]`; NotFound if the model keeps none."""
         counts = np.zeros(self._pairs_shape, np.uint64)
         lib.dkvb_model_class_counts(self._c, _arrays.integer(label, 32, "label"), _arrays.pointer(counts))
         return counts
 
-    def drop_counts(self):
+    def drop_counts(self) -> None:
         """Overwrite the kept counts and keep none any more."""
         lib.dkvb_model_drop_counts(self._c)
 
-    def undo(self, entry=None):
+    def undo(self, entry: Optional[int] = None) -> int:
         """Take back one forgetting, the latest that is active unless an entry is given. Returns its number."""
         undone = c_uint64()
         lib.dkvb_model_undo(self._c, 0 if entry is None else _arrays.integer(entry, 64, "entry"), byref(undone))
         return undone.value
 
-    def relearn(self, entry, reason=None, *, terms=None, rows=None, salt=None):
+    def relearn(self, entry: int, reason: Optional[str] = None, *, terms: Any = None, rows: Any = None,
+                salt: Optional[bytes] = None) -> int:
         """Say in the journal that what an entry forgot is taught again, so that it is over: for what train() cannot
         see, such as rows that were forgotten by their ids. Returns the number of the new entry."""
         opts, _kept = forget_options(self.info.classes, None, reason, "", terms, rows, salt)
@@ -465,41 +489,41 @@ class Model(SavedHandle):
         lib.dkvb_model_relearn(self._c, _arrays.integer(entry, 64, "entry"), byref(opts), byref(added))
         return added.value
 
-    def drop_forgotten_names(self):
+    def drop_forgotten_names(self) -> int:
         """Take away the names of all classes that forgettings in force asked for. Returns how many lost one."""
         dropped = c_uint32()
         lib.dkvb_model_drop_forgotten_names(self._c, byref(dropped))
         return dropped.value
 
-    def purge(self):
+    def purge(self) -> None:
         """Erase what is masked, for good."""
         lib.dkvb_model_purge(self._c)
 
     @property
-    def journal(self):
+    def journal(self) -> List[JournalEntry]:
         """JournalEntry of everything that was done, oldest first."""
         return journal_entries(self._c, self.info)
 
-    def journal_mask(self, entry):
+    def journal_mask(self, entry: int) -> Mask:
         """The pairs that a forgetting asked for; StateError if the list is gone."""
         out = POINTER(_ffi.Mask)()
         lib.dkvb_journal_get_mask(self._c, _arrays.integer(entry, 64, "entry"), byref(out))
         return Mask._adopt_shaped(out, self._pairs_shape)
 
-    def journal_names_rows(self, entry, rows):
+    def journal_names_rows(self, entry: int, rows: Any) -> bool:
         """Whether an entry commits to exactly these rows, in any order, and its salt is kept."""
         rows = _arrays.ids(rows, "rows", "rows")
         return bool(lib.dkvb_journal_names_rows(self._c, _arrays.integer(entry, 64, "entry"), _arrays.pointer(rows),
                                                 len(rows)))
 
     @property
-    def journal_head(self):
+    def journal_head(self) -> bytes:
         """32 bytes: a hash of the newest entry and all before it. Kept elsewhere, it shows later what was changed."""
         head = np.empty(32, np.uint8)
         lib.dkvb_journal_head(self._c, _arrays.pointer(head))
         return head.tobytes()
 
-    def journal_find_head(self, head):
+    def journal_find_head(self, head: bytes) -> int:
         """Number of the entry whose head this is, 0 = before the first: since then the journal has only grown."""
         entry, head = c_uint64(), _arrays.hash_bytes(head, "head")
         lib.dkvb_journal_find_head(self._c, _arrays.pointer(head), byref(entry))

@@ -1,5 +1,7 @@
 """Rows outside the scale: how many of them are not of the kind that the keys were placed on."""
 
+from typing import Optional, Tuple
+
 from . import _ffi, _struct
 
 
@@ -13,46 +15,46 @@ class Outside:
     Calls add to it, so batches count as one.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._raw = _struct.sized(_ffi.Outside)
 
     @property
-    def searched(self):
+    def searched(self) -> int:
         """Rows that were looked at."""
         return self._raw.searched
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """Rows of those that lie outside the scale."""
         return self._raw.rows
 
     @property
-    def shorter(self):
+    def shorter(self) -> int:
         """Rows whose length is below `lengths`."""
         return self._raw.shorter
 
     @property
-    def longer(self):
+    def longer(self) -> int:
         """Rows whose length is above `lengths`."""
         return self._raw.longer
 
     @property
-    def first(self):
+    def first(self) -> Optional[int]:
         """Number of the first row outside, counted through all calls, or None."""
         return self._raw.first if self._raw.rows else None
 
     @property
-    def length(self):
+    def length(self) -> float:
         """Length of the first row outside."""
         return self._raw.length
 
     @property
-    def cut(self):
+    def cut(self) -> float:
         """Share of the first row's projected numbers that lie at an end of the scale."""
         return self._raw.cut
 
     @property
-    def lengths(self):
+    def lengths(self) -> Tuple[float, float]:
         """The least and the greatest length that rows may have."""
         return self._raw.least, self._raw.greatest
 

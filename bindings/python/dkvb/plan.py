@@ -2,7 +2,7 @@
 
 from ctypes import POINTER, byref, c_uint64
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from ._library import lib
 from ._run import LongCall
 from .effect import Budget, ClassEffect
 from .mask import Mask
+from ._types import Classes, Ids, Numbers, Path, Progress
 
-METHODS = {None: 0, **unlearn._METHODS}
+METHODS: Dict[Optional[str], int] = {None: 0, **unlearn._METHODS}
 _STRENGTHS = {"suppress": _ffi.DKVB_STRENGTH_SUPPRESS, "exact": _ffi.DKVB_STRENGTH_EXACT}
-_KEYS = {None: _ffi.DKVB_KEYS_UNSAID, "keep": _ffi.DKVB_KEYS_KEPT, "place": _ffi.DKVB_KEYS_PLACED}
+_KEYS: Dict[Optional[str], int] = {
+    None: _ffi.DKVB_KEYS_UNSAID, "keep": _ffi.DKVB_KEYS_KEPT, "place": _ffi.DKVB_KEYS_PLACED}
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ class Plan(SavedHandle):
     _free = staticmethod(lib.dkvb_plan_free)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path) -> "Plan":
         """Read a plan that was saved, to look at it or to apply it."""
         out = POINTER(_ffi.Plan)()
         lib.dkvb_plan_load(byref(out), _arrays.path(path), None)
         return cls._adopt(out)
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the plan to a file, atomically. It is as private as the model: it has ids of rows, and values."""
         lib.dkvb_plan_save(self._c, _arrays.path(path))
 
@@ -82,7 +84,7 @@ class Plan(SavedHandle):
         return raw
 
     @property
-    def info(self):
+    def info(self) -> PlanInfo:
         raw = self._raw
         return PlanInfo(_struct.name(_ffi.DKVB_NAME_STRENGTH, raw.strength),
                         _struct.name(_ffi.DKVB_NAME_METHOD, raw.method),
@@ -93,7 +95,7 @@ class Plan(SavedHandle):
                         _struct.answer(Budget, raw.budget) if raw.budget_found else None, raw.forgotten)
 
     @property
-    def requests(self):
+    def requests(self) -> Any:
         """A PlannedRequest for each of several requests; () where there was one, not as a text."""
         raw = self._raw
         return tuple(PlannedRequest(one.line, bool(one.forgotten), one.entry or None, one.ids, one.pairs, one.pairs_new,
@@ -102,26 +104,26 @@ class Plan(SavedHandle):
                      for one in (raw.requests[i] for i in range(raw.request_count)))
 
     @property
-    def refusal(self):
+    def refusal(self) -> Any:
         """Why the plan is refused and what would help; None if it is not."""
         return self._raw.refusal.decode("utf-8") or None
 
     @property
-    def effects(self):
+    def effects(self) -> Any:
         """A ClassEffect for each class, measured on rows held out; None where there are none."""
         raw = self._raw
         return ([_struct.answer(ClassEffect, raw.effects[label]) for label in range(raw.class_count)]
                 if raw.effects else None)
 
     @property
-    def classes(self):
+    def classes(self) -> Any:
         """Labels of the classes that are asked for."""
         raw = self._raw
         return ([label for label in range(raw.class_count) if raw.classes[label] == _ffi.DKVB_FORGET]
                 if raw.classes else [])
 
     @property
-    def mask(self):
+    def mask(self) -> Any:
         """The pairs of the request, a copy; None for exact."""
         found = self._raw.mask
         if not found:
@@ -133,20 +135,25 @@ class Plan(SavedHandle):
         return Mask._adopt_shaped(out, (info.codebooks, info.keys))
 
 
-def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=None, requests=None, codeset=None,
-                strength="suppress", method=None, budget=None, seed=None, target=None, max_retain_drop=None,
-                max_class_loss=None, force=False, keys=None, features=None, feature_ids=None, reason=None, salt=None,
-                threads=0, progress=None):
-    for value, allowed, name in ((strength, _STRENGTHS, "strength"), (method, METHODS, "method"),
-                                 (keys, _KEYS, "keys")):
+def plan_forget(model: Any, *, classes: Optional[Classes] = None, ids: Ids = None, codes: Numbers = None,
+                labels: Numbers = None, mask: Any = None, requests: Optional[Union[str, Sequence[str]]] = None,
+                codeset: Any = None, strength: str = "suppress", method: Optional[str] = None,
+                budget: Optional[int] = None, seed: Optional[int] = None, target: Optional[float] = None,
+                max_retain_drop: Optional[float] = None, max_class_loss: Optional[float] = None, force: bool = False,
+                keys: Optional[str] = None, features: Numbers = None, feature_ids: Ids = None,
+                reason: Optional[str] = None, salt: Optional[bytes] = None, threads: int = 0,
+                progress: Progress = None) -> "Plan":
+    words: Tuple[Tuple[Optional[str], Dict[Any, int], str], ...] = (
+        (strength, _STRENGTHS, "strength"), (method, METHODS, "method"), (keys, _KEYS, "keys"))
+    for value, allowed, name in words:
         if value not in allowed:
             raise ValueError(f"{name}: {value!r} found, it must be one of {', '.join(map(repr, allowed))}")
     info = model.info
+    marks = None
     if classes is not None:
         marks = np.zeros(info.classes, np.uint8)
         for one in classes:
             marks[model.find_class(one) if isinstance(one, str) else _label(one, info.classes)] = _ffi.DKVB_FORGET
-        classes = marks
     if codes is not None:
         codes, k = _arrays.codes(codes, info.codebooks)
         if k != info.top_k:
@@ -170,7 +177,7 @@ def plan_forget(model, *, classes=None, ids=None, codes=None, labels=None, mask=
     salt = _arrays.hash_bytes(salt, "salt")
     request = _struct.options(
         _ffi.ForgetRequest, strength=_STRENGTHS[strength], method=METHODS[method],
-        classes=_arrays.pointer(classes), ids=_arrays.pointer(ids), id_count=None if ids is None else len(ids),
+        classes=_arrays.pointer(marks), ids=_arrays.pointer(ids), id_count=None if ids is None else len(ids),
         codes=_arrays.pointer(codes), n=None if codes is None else len(codes), labels=_arrays.pointer(labels),
         mask=None if mask is None else mask._c._as_parameter_, budget=budget, seed=seed, target=target,
         max_retain_drop=max_retain_drop, max_class_loss=max_class_loss, force=int(bool(force)), keys=_KEYS[keys],
@@ -199,7 +206,7 @@ def _label(number, classes):
     return label
 
 
-def apply(model, plan, codeset):
+def apply(model: Any, plan: Any, codeset: Any) -> Optional[int]:
     entry = c_uint64()
     lib.dkvb_forget_apply(plan._c, model._c, None if codeset is None else codeset._c, byref(entry))
     return entry.value or None

@@ -14,6 +14,7 @@ All of it is in libdkvb-reference, which is loaded at the first call; an ImportE
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
+from typing import Any, Optional
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ._handle import Handle
 from ._reference_library import library
 from ._run import LongCall
 from .audit import _marks
+from ._types import Classes, Ids, Numbers, Progress
 
 KINDS = {"ridge": _ffi.DKVB_REFERENCE_RIDGE, "logistic": _ffi.DKVB_REFERENCE_LOGISTIC}
 
@@ -114,18 +116,18 @@ class Head(Handle):
 
     _free = staticmethod(_free)
 
-    def __init__(self):
+    def __init__(self) -> None:
         raise TypeError("heads are made by dkvb.reference.fit()")
 
     @property
-    def info(self):
+    def info(self) -> Any:
         raw = _struct.sized(_ffi.ReferenceInfo)
         library().dkvb_reference_get_info(self._c, byref(raw))
         given = {name: getattr(raw, name) for name in ReferenceInfo.__dataclass_fields__}
         given.update(kind=_arrays.chosen(raw.kind, KINDS), chosen=bool(raw.chosen), converged=bool(raw.converged))
         return ReferenceInfo(**given)
 
-    def remove(self, x, labels, *, threads=0, progress=None):
+    def remove(self, x: Numbers, labels: Numbers, *, threads: int = 0, progress: Progress = None) -> None:
         """Take rows out of a ridge head: it becomes the head that was fitted without them, but for rounding.
 
         A StateError says that they are too large for that beside the others, and that these must be fitted anew."""
@@ -133,14 +135,14 @@ class Head(Handle):
         with LongCall(threads, progress) as run:
             library().dkvb_reference_remove(self._c, byref(rows), byref(run))
 
-    def predict(self, x):
+    def predict(self, x: Numbers) -> Any:
         """int32[rows], the class of each row."""
         x = _arrays.floats(x, ("rows", self.info.dim), "x")
         labels = np.empty(len(x), np.int32)
         library().dkvb_reference_predict(self._c, _arrays.pointer(x), len(x), _arrays.pointer(labels), None)
         return labels
 
-    def scores(self, x):
+    def scores(self, x: Numbers) -> Any:
         """float64[rows][classes]; -inf for classes without a row."""
         info = self.info
         x = _arrays.floats(x, ("rows", info.dim), "x")
@@ -149,8 +151,9 @@ class Head(Handle):
         return scores
 
 
-def fit(x, labels, *, kind="logistic", classes=None, ids=None, penalty=None, iterations=None, tolerance=None, threads=0,
-        progress=None):
+def fit(x: Numbers, labels: Numbers, *, kind: str = "logistic", classes: Optional[int] = None, ids: Ids = None,
+        penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
+        threads: int = 0, progress: Progress = None) -> Any:
     """Fit a head. `penalty` None has it chosen; labels of -1 leave a row out."""
     out, opts = POINTER(_ffi.Reference)(), _options(kind, penalty, iterations, tolerance)
     rows = _rows(x, labels, ids, _classes_of(labels, classes))
@@ -159,8 +162,10 @@ def fit(x, labels, *, kind="logistic", classes=None, ids=None, penalty=None, ite
     return Head._adopt(out)
 
 
-def compare(x, labels, test_x, test_labels, *, classes=None, rows=None, model=None, answers=None, kind=None, ids=None,
-            penalty=None, iterations=None, tolerance=None, class_count=None, threads=0, progress=None):
+def compare(x: Numbers, labels: Numbers, test_x: Numbers, test_labels: Numbers, *, classes: Optional[Classes] = None,
+            rows: Any = None, model: Any = None, answers: Numbers = None, kind: Optional[str] = None, ids: Ids = None,
+            penalty: Optional[float] = None, iterations: Optional[int] = None, tolerance: Optional[float] = None,
+            class_count: Optional[int] = None, threads: int = 0, progress: Progress = None) -> Any:
     """Both heads (`kind` None), on all rows and without those forgotten, beside a model's answers.
 
     `classes` (labels, or names where there is a model) or `rows` (numbers of training rows) say who was forgotten. The

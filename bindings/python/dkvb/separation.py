@@ -2,12 +2,14 @@
 
 from ctypes import POINTER, byref
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
 from . import _arrays, _ffi, _struct
 from ._library import lib
 from ._run import LongCall
+from ._types import Numbers, Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,8 @@ class Separation:
     row_silhouettes: np.ndarray  # float64[n]; NaN for rows of label -1
 
 
-def separation(codes, labels, keys, classes=None, threads=0, progress=None):
+def separation(codes: Numbers, labels: Numbers, keys: int, classes: Optional[int] = None, threads: int = 0,
+               progress: Progress = None) -> Separation:
     """Compare the classes of codes, `uint16[n][C][k]` of codebooks of `keys` keys, by their labels, -1 for none.
 
     `classes` is the largest label plus one if it is not given. `progress` hears of classes and groups of rows.

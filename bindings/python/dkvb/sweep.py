@@ -46,22 +46,22 @@ class SweepCell:
     exhausted: int
 
     @property
-    def forget_accuracy(self):
+    def forget_accuracy(self) -> float:
         """Of the class, afterwards."""
         return self.forget_after / self.forget_rows
 
     @property
-    def retain_accuracy(self):
+    def retain_accuracy(self) -> float:
         """Of all others, afterwards; NaN where there are none."""
         return self.retain_after / self.retain_rows if self.retain_rows else float("nan")
 
     @property
-    def retain_change(self):
+    def retain_change(self) -> float:
         """Of the accuracy of all others; NaN where there are none."""
         return (self.retain_after - self.retain_before) / self.retain_rows if self.retain_rows else float("nan")
 
     @property
-    def worst_loss(self):
+    def worst_loss(self) -> float:
         """The accuracy that class `worst` loses, or NaN if there is no such class."""
         return (self.worst_before - self.worst_after) / self.worst_rows if self.worst_rows else float("nan")
 

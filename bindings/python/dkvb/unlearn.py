@@ -1,16 +1,19 @@
 """Which pairs should go."""
 
 from ctypes import byref
+from typing import Any, Optional
 
 from . import _arrays, _ffi, _struct
 from ._library import lib
 from ._run import LongCall
+from ._types import Numbers
 
 _METHODS = {_struct.name(_ffi.DKVB_NAME_METHOD, number): number
             for number in range(_ffi.DKVB_METHOD_ACTIVATIONS, _ffi.DKVB_METHOD_EVERY + 1)}
 
 
-def unlearn_choose(mask, model, method, budget=None, *, codes=None, rows=None, classes=None, seed=None, threads=0):
+def unlearn_choose(mask: Any, model: Any, method: str, budget: Optional[int] = None, *, codes: Numbers = None,
+                   rows: Numbers = None, classes: Numbers = None, seed: Optional[int] = None, threads: int = 0) -> int:
     """Add to a mask the `budget` pairs that a method puts first (choose.h): "activations", "contrast" or "values";
     "examples", whose budget counts rows; or "every", which takes no budget. Returns how many the mask gained.
 
