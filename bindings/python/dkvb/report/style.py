@@ -28,8 +28,9 @@ svg.figure{display:block;width:100%;height:auto;max-width:33rem;margin:0 auto;ov
 .scroll{overflow-x:auto;margin:.6rem 0}
 table{border-collapse:collapse;font-size:.9rem;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:normal}
-th{font-weight:600;white-space:nowrap}
-td.n,th.n{text-align:right;white-space:nowrap}
+th{font-weight:600}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}
+td .hash{display:block;min-width:17rem}
 td.w{min-width:9rem;overflow-wrap:anywhere}
 tr.forgotten th{color:var(--forgotten)}
 code,pre,.hash{font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace}
