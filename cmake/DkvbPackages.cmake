@@ -43,7 +43,6 @@ dkvb_deb(dev libdkvb-dev libdevel "classifiers that can forget - development fil
   "Headers, the static library, files for pkg-config and CMake, and the\ndocumentation.")
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libdkvb${PROJECT_VERSION_MAJOR} ${same}, zlib1g-dev, libmd-dev")
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
-set(suggested "")
 foreach(part IN ITEMS "PNG libpng-dev" "JPEG libjpeg-dev" "WEIGHTS libjansson-dev")
   string(REPLACE " " ";" part "${part}")
   list(GET part 0 option)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The Debian packages that cpack makes of a built tree: their names and files, lintian's opinion, and a run of what they
-# hold from an unpacked folder. Installing and purging needs root: docs/tutorials/packager.md has the commands.
+# hold from an unpacked folder. Installing and purging: bare_root.sh.
 #
 #   deb.sh SOURCE_DIR BUILD_DIR WORK_DIR PYTHON
 set -eu
@@ -15,20 +15,40 @@ skip() {
   exit 77
 }
 command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || skip "dpkg-dev is not installed"
-grep -q '^CPACK_PACKAGE_NAME' "$build/CPackConfig.cmake" 2>/dev/null ||
-  grep -q 'CPACK_PACKAGE_NAME' "$build/CPackConfig.cmake" 2>/dev/null || skip "the tree is configured without install rules"
+grep -q 'CPACK_PACKAGE_NAME' "$build/CPackConfig.cmake" 2>/dev/null || skip "the tree is configured without install rules"
 
 rm -rf "$work"
 mkdir -p "$work/debs" "$work/root"
 cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/debs" >"$work/cpack.log" 2>&1 || { cat "$work/cpack.log"; exit 1; }
-for package in libdkvb1 libdkvb-dev dkvb-tools python3-dkvb; do
+packages="libdkvb1 libdkvb-dev dkvb-tools python3-dkvb"
+if grep -q '^DKVB_REFERENCE:[A-Z]*=ON' "$build/CMakeCache.txt"; then
+  packages="$packages libdkvb-reference1"
+fi
+for package in $packages; do
   set -- "$work/debs/${package}"_*.deb
   [ -f "$1" ] || { echo "$package was not made"; exit 1; }
   for file in copyright changelog.Debian.gz; do
     dpkg-deb -c "$1" | grep -q "/usr/share/doc/$package/$file\$" || { echo "$package has no $file"; exit 1; }
   done
+  dpkg-deb -x "$1" "$work/$package"
   dpkg-deb -x "$1" "$work/root"
+  empty=$(find "$work/$package" -type d -empty)
+  [ -z "$empty" ] || { echo "$package has empty folders: $empty"; exit 1; }
 done
+
+# Each shared library tells dpkg-shlibdeps which package has it, and makes the loader's list new.
+for package in $packages; do
+  case $package in libdkvb1 | libdkvb-reference1) ;; *) continue ;; esac
+  library=${package%1}
+  dpkg-deb -I "$work/debs/${package}"_*.deb shlibs 2>/dev/null | grep -q "^$library 1 $package" ||
+    { echo "$package has no file shlibs with the line: $library 1 $package"; exit 1; }
+  dpkg-deb -I "$work/debs/${package}"_*.deb triggers 2>/dev/null | grep -q '^activate-noawait ldconfig$' ||
+    { echo "$package does not trigger ldconfig"; exit 1; }
+done
+
+# A file in two packages could not be installed twice.
+twice=$(for package in $packages; do (cd "$work/$package" && find . ! -type d); done | sort | uniq -d)
+[ -z "$twice" ] || { echo "several packages hold: $twice"; exit 1; }
 for file in $(dpkg-deb -c "$work/debs/"dkvb-tools_*.deb | awk '{ print $6 }' | grep '/man1/.'); do
   case $file in *.gz) ;; *) echo "$file is not compressed"; exit 1 ;; esac
 done
@@ -48,6 +68,24 @@ fi
 libdir=$(dirname "$(find "$work/root/usr/lib" -name 'libdkvb.so.1' | head -n 1)")
 export LD_LIBRARY_PATH="$libdir"
 "$work/root/usr/bin/dkvb" --version
+
+# Programs are built against what the packages hold: by pkg-config with the shared and the static library, and by CMake.
+consumer=$source/tests/abi/consumer
+CC=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
+export CC
+pc() { PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config "$@" libdkvb; }
+# shellcheck disable=SC2046 # flags are words
+"$CC" -std=c11 "$consumer/main.c" $(pc --cflags --libs) -o "$work/shared"
+"$work/shared"
+# shellcheck disable=SC2046
+"$CC" -std=c11 "$consumer/main.c" -static $(pc --static --cflags --libs) -o "$work/static"
+env -u LD_LIBRARY_PATH "$work/static"
+cmake -S "$consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/root/usr" -DCONSUMER_LANGUAGES=C >"$work/cmake.log" 2>&1 &&
+  cmake --build "$work/cmake" >>"$work/cmake.log" 2>&1 &&
+  (cd "$work/cmake" && ctest --output-on-failure) >>"$work/cmake.log" 2>&1 ||
+  { cat "$work/cmake.log"; echo "a CMake project cannot use libdkvb-dev"; exit 1; }
+echo "programs built against libdkvb-dev: fine"
+
 "$python" -c 'import numpy' 2>/dev/null || skip "Python has no numpy"
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$work/root/usr/lib/python3/dist-packages" DKVB_LIBRARY="$libdir/libdkvb.so.1" \
   "$python" -c 'import dkvb, numpy as np
