@@ -1,9 +1,9 @@
 /**
- * Files of numbers: NumPy `.npy` and IDX (plain or gzip).
+ * @file
+ * @brief Files of numbers: NumPy `.npy` files and IDX files (plain or gzip).
  *
- * Every file is taken to be hostile: sizes are checked against the file before
- * memory is asked for, and messages name the file, what was found and what was
- * wanted, and the byte or row.
+ * Every file may be hostile: the library checks sizes against the file before it allocates memory. Messages name the
+ * file, what was found, what was expected, and the byte or row.
  */
 #ifndef DKVB_DATA_H
 #define DKVB_DATA_H
@@ -19,37 +19,44 @@
 extern "C" {
 #endif
 
-/* Element types. Values are part of the ABI and of the model file. */
+/** @defgroup dkvb_data Files of numbers
+ *  @{ */
+
+/** Number types of elements. Their values are part of the ABI and of the model file. */
 enum {
-    DKVB_DTYPE_U8 = 1,
-    DKVB_DTYPE_I8 = 2,
-    DKVB_DTYPE_U16 = 3,
-    DKVB_DTYPE_I16 = 4,
-    DKVB_DTYPE_U32 = 5,
-    DKVB_DTYPE_I32 = 6,
-    DKVB_DTYPE_U64 = 7,
-    DKVB_DTYPE_I64 = 8,
-    DKVB_DTYPE_F16 = 9,
-    DKVB_DTYPE_F32 = 10,
-    DKVB_DTYPE_F64 = 11,
-    DKVB_DTYPE_BF16 = 12 /**< bfloat16: values of models only, neither array format has it */
+    DKVB_DTYPE_U8 = 1,   /**< unsigned, 8 bits */
+    DKVB_DTYPE_I8 = 2,   /**< signed, 8 bits */
+    DKVB_DTYPE_U16 = 3,  /**< unsigned, 16 bits */
+    DKVB_DTYPE_I16 = 4,  /**< signed, 16 bits */
+    DKVB_DTYPE_U32 = 5,  /**< unsigned, 32 bits */
+    DKVB_DTYPE_I32 = 6,  /**< signed, 32 bits */
+    DKVB_DTYPE_U64 = 7,  /**< unsigned, 64 bits */
+    DKVB_DTYPE_I64 = 8,  /**< signed, 64 bits */
+    DKVB_DTYPE_F16 = 9,  /**< float16 */
+    DKVB_DTYPE_F32 = 10, /**< float32 */
+    DKVB_DTYPE_F64 = 11, /**< float64 */
+    DKVB_DTYPE_BF16 = 12 /**< bfloat16, for values of models only; neither file format has it */
 };
 
+/** Largest number of dimensions of an array. */
 #define DKVB_ARRAY_MAX_NDIM 8
 
 /**
- * An array in memory, C order. The caller sets `struct_size`, best by DKVB_ARRAY_INIT; reading fills the rest without
- * looking at it, so an array that holds something is released first.
+ * An array in memory, in C order. It starts from DKVB_ARRAY_INIT.
+ *
+ * A function that fills in an array reads only its `struct_size`. So an array that already owns elements must be
+ * released first, by dkvb_array_free().
  */
 typedef struct dkvb_array {
-    size_t struct_size;
-    uint32_t dtype; /**< DKVB_DTYPE_… */
-    uint32_t ndim;  /**< 0 to DKVB_ARRAY_MAX_NDIM */
-    uint64_t shape[DKVB_ARRAY_MAX_NDIM];
-    void *data;               /**< owned by the array, 64-byte aligned; NULL if there is no element */
-    dkvb_allocator allocator; /**< that `data` came from; the library's business */
+    size_t struct_size;                  /**< sizeof(dkvb_array), set by INIT */
+    uint32_t dtype;                      /**< number type of the elements, DKVB_DTYPE_… */
+    uint32_t ndim;                       /**< number of dimensions, 0 to DKVB_ARRAY_MAX_NDIM */
+    uint64_t shape[DKVB_ARRAY_MAX_NDIM]; /**< length of each dimension */
+    void *data;                          /**< elements, owned by the array, 64-byte aligned; NULL without elements */
+    dkvb_allocator allocator;            /**< allocator of `data`, for the library's own use */
 } dkvb_array;
 
+/** Defaults of dkvb_array. */
 #define DKVB_ARRAY_INIT                                                                                                \
     {                                                                                                                  \
         sizeof(dkvb_array), 0, 0, {0}, 0,                                                                              \
@@ -59,67 +66,89 @@ typedef struct dkvb_array {
     }
 DKVB_INIT_FUNCTION(dkvb_array, DKVB_ARRAY_INIT)
 
-/** Release what a read filled in, and clear the array. NULL and an empty array are no-ops. */
+/**
+ * Release the elements of an array that the library filled in, and clear the array.
+ *
+ * @param array  the array; NULL and an empty array do nothing.
+ */
 DKVB_API void dkvb_array_free(dkvb_array *array);
 
-/* How an array is read. */
+/** Ways to read an array. */
 enum {
-    DKVB_READ_COPY = 0,     /**< in memory of the allocator */
-    DKVB_READ_IN_PLACE = 1, /**< in the file, where that is possible, as dkvb_array_read() says; else in memory */
-    DKVB_READ_IDS = 2       /**< as ids of rows: uint64[rows] of a vector of integers, none negative, each once */
+    DKVB_READ_COPY = 0,     /**< the elements are copied to memory of the allocator */
+    DKVB_READ_IN_PLACE = 1, /**< the file is mapped where that is possible (dkvb_array_read()), and copied otherwise */
+    DKVB_READ_IDS =
+        2 /**< a vector of integers is read as ids of rows, `uint64_t[rows]`; none is negative, and each occurs once */
 };
 
 /**
- * Read an array as it is: a `.npy` file (versions 1.0 to 3.0, bool, integers and floats, either byte order, C or
- * Fortran order) or an IDX file (plain or gzip), told by the first bytes. The result is in
- * C order and in this machine's byte order; bool becomes `DKVB_DTYPE_U8`.
+ * Read an array file. The first bytes of the file tell its kind.
  *
- * In place, a `.npy` file of elements of 2 bytes or more, little-endian and in C order, is not copied: its pages are
- * read by the system when they are needed and taken back when memory is short, so the array may be more than memory
- * holds. `data` must not be written to then, and the file must not be changed or cut short until dkvb_array_free();
- * replacing it by another under its name is fine. Every other file is copied.
+ * The file is a `.npy` file (versions 1.0 to 3.0; bool, integers and floats; either byte order; C or Fortran order) or
+ * an IDX file (plain or gzip). The result is in C order and in the byte order of this machine. Elements of type bool
+ * become `DKVB_DTYPE_U8`.
  *
- * @param[out] out        left empty on failure: `struct_size` is kept, all else is 0.
- * @param      how        DKVB_READ_….
- * @param      allocator  NULL: malloc and free.
+ * With DKVB_READ_IN_PLACE, a `.npy` file is mapped if its elements have 2 bytes or more, are little-endian and in C
+ * order. The system then reads pages of the file when they are needed, so the array may be larger than memory. The
+ * caller must not write to `data`. Nobody may change or shorten the file before dkvb_array_free(); replacing it by
+ * another file of the same name is safe. All other files are copied.
+ *
+ * The call never uses more memory than the unpacked file and the result need, and allocates no more than the bytes read
+ * so far justify. The product of all dimensions that are not 0, in bytes, fits into `ptrdiff_t`.
+ *
+ * @param[out] out        the array. On failure `struct_size` is kept, and all other members are 0.
+ * @param      path       file to read.
+ * @param      how        DKVB_READ_COPY, _IN_PLACE or _IDS.
+ * @param      allocator  allocator; NULL: malloc() and free().
  * @return `DKVB_EINVAL` for a wrong `struct_size` or `how`; `DKVB_EIO` if the file cannot be read or is not a regular
- * file; `DKVB_EFORMAT` if it is of another kind, holds no ids, is shorter or longer than its header promises, or
- * promises more than memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
- *
- * No more memory than the unpacked file and the result need is used at once, never much more than the bytes that came
- * justify. The product of all dimensions that are not 0, in bytes, fits into `ptrdiff_t`.
+ * file; `DKVB_EFORMAT` if the file is of another kind, has no ids, is shorter or longer than its header says, or its
+ *         header asks for more than memory can address; `DKVB_ECHECKSUM` for damaged gzip data; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char *path, uint32_t how,
                                                     const dkvb_allocator *allocator);
 
 /**
- * Read features: any array of 1 or more dimensions as `float32[rows][columns]`; further dimensions are
- * flattened into columns, one dimension becomes one column. `float16`, `float32`, `float64` and `uint8` are
- * taken, `uint8` as 0 to 255. A number that is not finite, also after rounding to float32, is an error that names row
- * and column; a further dimension of 0 is an error, 0 rows are none. In place, a
- * `.npy` file of little-endian `float32` in C order is not copied. Fails like dkvb_array_read().
+ * Read features: an array file as `float[rows][columns]`.
+ *
+ * An array of one dimension becomes one column. All dimensions after the first are flattened into columns. The file may
+ * hold `float16`, `float32`, `float64` or `uint8`; `uint8` becomes 0 to 255. A number that is not finite, also after
+ * rounding to float32, is an error that names row and column. 0 rows are allowed; 0 columns are an error. With
+ * DKVB_READ_IN_PLACE, a `.npy` file of little-endian `float32` in C order is mapped.
+ *
+ * @param[out] out        the features.
+ * @param      path       file to read.
+ * @param      how        DKVB_READ_COPY or DKVB_READ_IN_PLACE.
+ * @param      allocator  allocator; NULL: malloc() and free().
+ * @return as dkvb_array_read().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_read(dkvb_array *out, const char *path, uint32_t how,
                                                        const dkvb_allocator *allocator);
 
 /**
- * Read labels: a vector, or a matrix of one column, of any integer type as `int32[rows]`. Labels below -1 or above
- * 2147483647 are errors that name the row; -1 means "ignore". Fails like dkvb_array_read().
+ * Read labels: a vector of integers, or a matrix with one column, as `int32_t[rows]`.
+ *
+ * A label below -1 or above 2147483647 is an error that names the row. The label -1 means that the row has no label.
+ *
+ * @param[out] out        the labels.
+ * @param      path       file to read.
+ * @param      allocator  allocator; NULL: malloc() and free().
+ * @return as dkvb_array_read().
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_read(dkvb_array *out, const char *path,
                                                      const dkvb_allocator *allocator);
 
-/** The values that stand out among all rows, filled in by dkvb_features_survey(). */
+/** Numbers that are far larger than all others, found by dkvb_features_survey(). The caller sets `struct_size`. */
 typedef struct dkvb_features_info {
-    size_t struct_size;
-    uint64_t rows;
-    uint64_t columns;
-    uint64_t outlying;     /**< values of at least 1,024 times the size of all others */
-    uint64_t first_row;    /**< where the first of them is */
-    uint64_t first_column; /**< likewise */
-    float first_value;     /**< what it is */
+    size_t struct_size;    /**< sizeof(dkvb_features_info), set by INIT */
+    uint64_t rows;         /**< number of rows */
+    uint64_t columns;      /**< number of columns */
+    uint64_t outlying;     /**< how many numbers are at least 1,024 times as large as all others */
+    uint64_t first_row;    /**< row of the first such number */
+    uint64_t first_column; /**< column of the first such number */
+    float first_value;     /**< the first such number */
 } dkvb_features_info;
 
+/** Defaults of dkvb_features_info. */
 #define DKVB_FEATURES_INFO_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(dkvb_features_info), 0, 0, 0, 0, 0, 0                                                                   \
@@ -127,29 +156,34 @@ typedef struct dkvb_features_info {
 DKVB_INIT_FUNCTION(dkvb_features_info, DKVB_FEATURES_INFO_INIT)
 
 /**
- * Look for values that dwarf all others: a huge number in one cell, a mark such as -9999 for "missing", a column in
- * another unit. They move the centre of the rows so far that the rows look alike, and nothing can be learned.
+ * Look for numbers that are far larger than all others: a wrong number in one cell, a mark such as -9999 for "missing",
+ * or a column in another unit. Such numbers move the mean of the rows so far that all rows look alike and nothing can
+ * be learned.
  *
- * @param x  float[n][dim], finite.
+ * @param[out] info  the result; the caller sets `struct_size`.
+ * @param      x     `float[n][dim]`, finite.
+ * @param      n     number of rows.
+ * @param      dim   number of columns.
  * @return `DKVB_EINVAL`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_features_survey(dkvb_features_info *info, const float *x, size_t n,
                                                          size_t dim);
 
-/** Classes with and without rows, counted by dkvb_labels_survey(). */
+/** Classes with and without rows, counted by dkvb_labels_survey(). The caller sets `struct_size`. */
 typedef struct dkvb_labels_info {
-    size_t struct_size;
-    uint64_t rows;
-    uint64_t unlabelled;  /**< of them, rows with label -1 */
-    uint64_t largest_row; /**< the first row of the largest label */
-    int32_t smallest;     /**< label of 0 or more; -1 if there is none */
-    int32_t largest;      /**< likewise */
-    uint32_t classes;     /**< that was given, or as many as the largest label says */
-    uint32_t empty;       /**< classes without a row */
-    uint32_t first_empty; /**< the first of them */
-    char empty_list[92];  /**< all of them as ranges: "0, 5..9"; cut short by "..." where there are many */
+    size_t struct_size;   /**< sizeof(dkvb_labels_info), set by INIT */
+    uint64_t rows;        /**< number of rows */
+    uint64_t unlabelled;  /**< number of rows with label -1 */
+    uint64_t largest_row; /**< first row with the largest label */
+    int32_t smallest;     /**< smallest label of 0 or more; -1 without one */
+    int32_t largest;      /**< largest label; -1 without one */
+    uint32_t classes;     /**< number of classes: as given, or one more than the largest label */
+    uint32_t empty;       /**< number of classes without a row */
+    uint32_t first_empty; /**< first class without a row */
+    char empty_list[92];  /**< classes without a row as ranges, for example "0, 5..9"; a long list ends in "..." */
 } dkvb_labels_info;
 
+/** Defaults of dkvb_labels_info. */
 #define DKVB_LABELS_INFO_INIT                                                                                          \
     {                                                                                                                  \
         sizeof(dkvb_labels_info), 0, 0, 0, -1, -1, 0, 0, 0,                                                            \
@@ -159,36 +193,43 @@ typedef struct dkvb_labels_info {
     }
 DKVB_INIT_FUNCTION(dkvb_labels_info, DKVB_LABELS_INFO_INIT)
 
-/** For `known`: any class may be without rows. */
+/** Value of `known` in dkvb_labels_survey(): every class may be without rows. */
 #define DKVB_LABELS_ANY 0xFFFFFFFFu
 
 /**
- * Look at labels before anything is trained on them: a class without rows is hardly ever meant, but follows from
- * numbering from 1, from -1 and +1, from gaps, or from 255 for "none".
+ * Check labels before a training. A class without rows is usually a mistake: labels that start at 1, labels -1 and +1,
+ * gaps, or 255 for "no label".
  *
- * @param info       filled in also where classes are refused.
- * @param labels     int32[n], -1 = none.
- * @param classes    how many there are; 0: as many as the largest label says.
- * @param known      classes below this may be without rows, and are not counted as such: those that a model has
- *                   already. DKVB_LABELS_ANY: all may be, and are counted.
- * @param allocator  NULL: malloc and free. A bit for each class is needed.
- * @return `DKVB_EMISMATCH` for classes without rows, with a message that says which and the likely way on, and for a
- *         label that is not below `classes`; `DKVB_EINVAL`; `DKVB_ENOMEM`.
+ * @param[out] info       the result, filled in even if labels are refused; the caller sets `struct_size`.
+ * @param      labels     `int32_t[n]`; -1 means no label.
+ * @param      n          number of rows.
+ * @param      classes    number of classes; 0: one more than the largest label.
+ * @param      known      classes below this number may be without rows and are not counted as such, for classes that a
+ * model has already. DKVB_LABELS_ANY: every class may be without rows, and such classes are counted.
+ * @param      allocator  allocator; NULL: malloc() and free(). The call needs one bit for each class.
+ * @return `DKVB_EMISMATCH` for classes without rows, with a message that names them and the likely remedy, and for a
+ * label of `classes` or more; `DKVB_EINVAL`; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, const int32_t *labels, size_t n,
                                                        uint32_t classes, uint32_t known,
                                                        const dkvb_allocator *allocator);
 
 /**
- * Write a `.npy` file, version 1.0, C order, little endian, atomically (file.h).
+ * Write a `.npy` file, version 1.0, in C order, little-endian, atomically (file.h).
  *
- * @param dtype  what the file holds. `DKVB_DTYPE_F16` may be made of float32 (`from`): to the nearest, ties to even,
- * and what is too large becomes infinite.
- * @param from   type of `data`; 0: that of the file.
- * @param data   the elements, in C order; may be NULL if there is none.
+ * @param path   file to write.
+ * @param dtype  number type of the file, DKVB_DTYPE_….
+ * @param from   number type of `data`; 0: the type of the file. A `DKVB_DTYPE_F16` file can be written from float32:
+ * numbers are rounded to the nearest, ties to even, and numbers that are too large become infinite.
+ * @param ndim   number of dimensions.
+ * @param shape  `uint64_t[ndim]`, length of each dimension.
+ * @param data   elements in C order; may be NULL if there are none.
+ * @return `DKVB_EINVAL`, `DKVB_EIO`, `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint32_t ndim,
                                                    const uint64_t *shape, const void *data);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -86,10 +86,9 @@ typedef struct dkvb_reference_options {
     size_t struct_size;  /**< sizeof(dkvb_reference_options), set by INIT */
     uint32_t kind;       /**< DKVB_REFERENCE_…; for a single fit, 0 means logistic */
     uint32_t iterations; /**< logistic: largest number of iterations, 1 to 100,000 */
-    double penalty;      /**< of squared weights beside the mean loss of a row (docs/reference.md), 0.000000001 to
-                              1,000,000; 0: chosen
-                              from 0.1, 0.03, 0.01 … 0.0001 by the accuracy on a tenth of the rows, held out by their
-                              ids, then fitted on all */
+    double penalty; /**< penalty of squared weights beside the mean loss of a row (docs/reference.md), 0.000000001 to
+                         1,000,000. 0: chosen from 0.1, 0.03, 0.01, … 0.0001 by the accuracy on a tenth of the
+                         rows, which is held out by ids; the head is then fitted on all rows */
     double
         tolerance; /**< logistic: the fit has converged when no element of the gradient is larger; above 0, at most 1 */
     const dkvb_allocator *allocator; /**< allocator, copied; NULL: malloc() and free() */

@@ -1,15 +1,20 @@
 /**
- * The version of the library. A program that was built against one minor version runs with every later one of the same
- * major version (docs/abi.md).
+ * @file
+ * @brief Version of the library. A program that was built with one minor version runs with every later minor version of
+ * the same major version (docs/abi.md).
  */
 #ifndef DKVB_VERSION_H
 #define DKVB_VERSION_H
 
 #include "export.h"
 
+/** Major version: changes when programs must be built anew. */
 #define DKVB_VERSION_MAJOR 1
+/** Minor version: changes when functions or members are added. */
 #define DKVB_VERSION_MINOR 0
+/** Patch version: changes with corrections only. */
 #define DKVB_VERSION_PATCH 0
+/** Version of the header as a text. */
 #define DKVB_VERSION_STRING "1.0.0-rc1"
 /** One number that grows with the version: major * 10000 + minor * 100 + patch. */
 #define DKVB_VERSION_NUMBER (DKVB_VERSION_MAJOR * 10000 + DKVB_VERSION_MINOR * 100 + DKVB_VERSION_PATCH)
@@ -18,8 +23,17 @@
 extern "C" {
 #endif
 
-/** `DKVB_VERSION_STRING` of the library that is loaded, which may be newer than the header. Static; never freed. */
+/** @addtogroup dkvb_base Basics: status, memory, files, run options
+ *  @{ */
+
+/**
+ * Version of the loaded library, which may be newer than this header.
+ *
+ * @return the version as a static string, never to be freed.
+ */
 DKVB_API const char *dkvb_version_string(void);
+
+/** @} */
 
 #ifdef __cplusplus
 }
