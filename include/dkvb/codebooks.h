@@ -214,7 +214,7 @@ DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
  *
  * @param      codebooks  the codebooks.
  * @param[out] info       properties; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is not set.
+ * @return `DKVB_EINVAL` if `struct_size` is not set.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 

@@ -240,7 +240,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_info, DKVB_CODESET_INFO_INIT)
  *
  * @param      set   the codeset.
  * @param[out] info  properties; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is too small.
+ * @return `DKVB_EINVAL` if `struct_size` is too small.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *set, dkvb_codeset_info *info);
 

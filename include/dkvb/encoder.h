@@ -150,7 +150,7 @@ DKVB_INIT_FUNCTION(dkvb_encoder_info, DKVB_ENCODER_INFO_INIT)
  *
  * @param      encoder  the encoder.
  * @param[out] info     properties; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is not set.
+ * @return `DKVB_EINVAL` if `struct_size` is not set.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *encoder, dkvb_encoder_info *info);
 

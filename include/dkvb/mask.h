@@ -89,7 +89,7 @@ DKVB_INIT_FUNCTION(dkvb_mask_info, DKVB_MASK_INFO_INIT)
  *
  * @param      mask  the mask.
  * @param[out] info  properties; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is too small.
+ * @return `DKVB_EINVAL` if `struct_size` is too small.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info);
 

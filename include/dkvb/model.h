@@ -105,7 +105,7 @@ DKVB_API void dkvb_model_free(dkvb_model *model);
  *
  * @param      model  the model.
  * @param[out] info   properties; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is too small.
+ * @return `DKVB_EINVAL` if `struct_size` is too small.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_info(const dkvb_model *model, dkvb_model_info *info);
 
@@ -122,7 +122,7 @@ DKVB_API dkvb_codebooks *dkvb_model_codebooks(const dkvb_model *model);
  *
  * @param      model  the model.
  * @param[out] out    `float[codebooks][keys][classes]`.
- * @return `DKVB_EINVAL` if an argument is NULL.
+ * @return `DKVB_OK`; this call cannot fail.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *model, float *out);
 

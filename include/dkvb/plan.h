@@ -221,7 +221,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model
  *
  * @param      plan  the plan.
  * @param[out] info  contents; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is too small.
+ * @return `DKVB_EINVAL` if `struct_size` is too small.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dkvb_plan_info *info);
 

@@ -183,7 +183,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_predict(const dkvb_reference 
  *
  * @param      head  the head.
  * @param[out] info  properties; the caller sets `struct_size`.
- * @return `DKVB_EINVAL` if an argument is NULL or `struct_size` is not set.
+ * @return `DKVB_EINVAL` if `struct_size` is not set.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_get_info(const dkvb_reference *head, dkvb_reference_info *info);
 
