@@ -417,7 +417,7 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
     return rc;
 }
 
-/* Who has no mask tells nothing by it: all scores are equal. */
+/* A model without a mask gives this attack no signal: all scores are equal. */
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];

@@ -46,7 +46,7 @@ struct ensembles {
     bool planned;             /* there are requests, and all were planned anew on the present model */
 };
 
-/* Who a replay left out: classes, marks[classes], or exactly the forgotten rows. Of other rows the journal has a
+/* Rows that a replay left out: classes, marks[classes], or exactly the forgotten rows. Of other rows the journal has a
  * commitment that names nobody, so no model can be trained without them again: DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
@@ -196,8 +196,8 @@ static dkvb_status make_room(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* What each kind of model is trained on. Rows that no model learned, since other replays left them out, are not the
- * audit's: they are absent on both sides. */
+/* Chooses the rows that each kind of model is trained on. Rows that no model learned, since other replays left them
+ * out, are not the audit's: they are absent on both sides. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;

@@ -32,7 +32,7 @@ struct fit {
     double *scores;
 };
 
-/* What the fit of one part works with. */
+/* Memory for the fit of one part. */
 struct fold {
     const struct fit *fit;
     size_t number;

@@ -28,12 +28,12 @@ struct dkvb__klom_pair {
 };
 
 /*
- * What the choice of models does to mean KLoM of p less that of floor. All rows share the models, so an interval over
- * rows alone would take noise of a few models for a difference. The models of both ensembles are dealt out anew
- * DKVB__DEALS times, as if there were no difference (a permutation test: Fisher 1935); half[g] becomes the half width
- * of the noise in the mean of group g: 95 % of the differences, without their signs, are no larger; 0 for a group
- * without rows. Rows are sorted by groups, sizes[g] rows in each of `groups`. Same bits for any number of threads.
- * Progress counts rows. DKVB_ENOMEM, DKVB_ECANCELLED.
+ * Width that the choice of models adds to the difference between the mean KLoM of p and that of the floor. All rows
+ * share the models, so an interval over rows alone would take noise of a few models for a difference. The models of
+ * both ensembles are dealt out anew DKVB__DEALS times, as if there were no difference (a permutation test: Fisher
+ * 1935); half[g] becomes the half width of the noise in the mean of group g: 95 % of the differences, without their
+ * signs, are no larger; 0 for a group without rows. Rows are sorted by groups, sizes[g] rows in each of `groups`. Same
+ * bits for any number of threads. Progress counts rows. DKVB_ENOMEM, DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

@@ -7,7 +7,7 @@
 
 #include "dkvb/status.h"
 
-/* What a model says of rows whose class is known. */
+/* Margins of a model on rows whose class is known. */
 struct dkvb__answers {
     const float *logits;   /* [n][classes], finite */
     const int32_t *labels; /* [n], 0 to classes - 1 */

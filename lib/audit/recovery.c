@@ -1,4 +1,5 @@
-/* What somebody gets back who has the model: a constant on a logit, the mask itself, a few rows. */
+/* Attacks of somebody who has the model and wants the forgotten class back: a constant on a logit, the mask itself, a
+ * few rows. */
 #include "audit/recovery.h"
 
 #include <math.h>

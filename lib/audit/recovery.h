@@ -16,7 +16,7 @@
 dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
                                       const dkvb_allocator *mem);
 
-/* What the mask tells by itself: the share of each row's first codes that name pairs which are masked or purged in the
+/* Scores from the mask alone: the share of each row's first codes that name pairs which are masked or purged in the
  * model. Rows that were forgotten, and rows like them, have larger ones. codes: uint16_t[n][codebooks][k], from before
  * the mask; scores: double[n], 0 to 1. */
 dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,

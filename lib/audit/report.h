@@ -5,7 +5,7 @@
 
 #include "dkvb/audit.h"
 
-/* What dkvb_audit_run() hands out, and what it points to. */
+/* The report of dkvb_audit_run(), with the memory that it points to. */
 struct dkvb__audit_report {
     dkvb_audit_report seen; /* first: whoever has it has all of it */
     dkvb_allocator mem;

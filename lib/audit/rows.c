@@ -25,7 +25,7 @@ static dkvb_status check_labels(const struct dkvb__audit *a, const int32_t *labe
     return DKVB_OK;
 }
 
-/* What a codeset says: how the values were trained, and on which rows; the others lose their labels. */
+/* Reads from a codeset how the values were trained and on which rows; all other rows lose their labels. */
 static dkvb_status take_codeset(struct dkvb__audit *a)
 {
     const dkvb_codeset *set = a->o.codeset;

@@ -105,7 +105,7 @@ static dkvb_status estimate_all(struct dkvb__audit *a)
     return rc;
 }
 
-/* What rows leave behind, forgotten ones among them, is overwritten. */
+/* Memory that held rows is overwritten, since forgotten rows are among them. */
 static void audit_free(struct dkvb__audit *a)
 {
     struct dkvb__coded *const coded[] = {&a->first, &a->masked, &a->earlier};

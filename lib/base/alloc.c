@@ -40,7 +40,7 @@ struct head {
     size_t size;
 };
 
-/* What to ask the allocator for: the block, its head, and room to align it. False if that is too much. */
+/* Size to ask the allocator for: the block, its head, and room to align it. False if that is too much. */
 static bool raw_size(size_t *raw, size_t count, size_t size)
 {
     if (dkvb__mul_overflow(raw, count, size) || *raw > PTRDIFF_MAX - ALIGNMENT - sizeof(struct head))

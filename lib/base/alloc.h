@@ -27,7 +27,7 @@ dkvb_status dkvb__check_allocator(const dkvb_allocator *given);
  * A count of 0 gives a pointer that can be freed. */
 void *dkvb__alloc(const dkvb_allocator *mem, size_t count, size_t size);
 
-/* The same, cleared. */
+/* Allocates an array, filled with zeros. */
 void *dkvb__alloc0(const dkvb_allocator *mem, size_t count, size_t size);
 
 /* NULL is a no-op. */

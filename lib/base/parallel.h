@@ -25,12 +25,12 @@ dkvb_status dkvb__run_take(struct dkvb__run *run, const dkvb_run_options *given)
 /* Run tasks 0 .. tasks-1 on the run's threads; quiet. */
 void dkvb__parallel(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context);
 
-/* The same for tasks that take long: the progress callback hears of finished tasks, `before` of a `total` being
+/* Runs tasks that take long: the progress callback hears of finished tasks, `before` of a `total` being
  * finished already, from the calling thread. DKVB_ECANCELLED if it asked to stop; then some tasks never ran. */
 dkvb_status dkvb__parallel_long(const struct dkvb__run *run, size_t tasks, dkvb__task_fn fn, void *context,
                                 size_t before, size_t total);
 
-/* The same for rows of which each task takes `chunk`, the last one what is left: progress counts rows. */
+/* Runs tasks over rows; each task takes `chunk` rows, the last one the rest: progress counts rows. */
 dkvb_status dkvb__parallel_rows(const struct dkvb__run *run, size_t rows, size_t chunk, dkvb__task_fn fn,
                                 void *context);
 

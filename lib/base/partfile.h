@@ -24,7 +24,7 @@ dkvb_status dkvb__partfile_put(int fd, const char *path, uint64_t offset, const 
 /* Read the bytes at an offset that the file has, *got of `size`; the others become 0. */
 dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *to, size_t size, size_t *got);
 
-/* What was written is on the disk, and stays there after a power cut. */
+/* Flushes the file to disk, so that it survives a power cut. */
 dkvb_status dkvb__partfile_sync(int fd, const char *path);
 
 /* Seconds of a clock that only goes forward, now; and when a file that is synced now should be synced again. */

@@ -28,7 +28,7 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size);
 dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
                                enum dkvb__use use);
 
-/* The same for an open file. The failure of reading it, if it cannot be read. */
+/* The same for an open file. If the file cannot be read, the error of reading it. */
 dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
 
 #endif

@@ -11,10 +11,10 @@
 /* DKVB_EINVAL if a code, [n][codebooks][k], names a key that does not exist. */
 dkvb_status dkvb__check_code_range(const uint16_t *codes, uint32_t k, size_t n, uint32_t codebooks, uint32_t keys);
 
-/* The same, and DKVB_EMISMATCH if k is not the model's. */
+/* Checks codes as above, and returns DKVB_EMISMATCH if k is not that of the model. */
 dkvb_status dkvb__check_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n);
 
-/* The same, and DKVB_EMISMATCH if codes name masked or purged pairs. */
+/* Checks codes as above, and returns DKVB_EMISMATCH if they name masked or purged pairs. */
 dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *codes, uint32_t k, size_t n,
                                    const struct dkvb__run *run);
 

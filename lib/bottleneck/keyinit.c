@@ -272,7 +272,7 @@ static dkvb_status find_center(struct placement *w)
     return rc;
 }
 
-/* What is done to every row before it is searched: centre, whitening, scales; and how long rows usually are. */
+/* Preparation of rows before a search: centre, whitening, scales; and the usual lengths of rows. */
 static dkvb_status find_preparation(struct placement *w)
 {
     size_t n = w->n < w->projector.capacity ? w->n : w->projector.capacity;

@@ -24,7 +24,7 @@ enum {
 };
 void dkvb__seed_stream(struct dkvb__rng *rng, uint64_t seed, uint32_t purpose, size_t number);
 
-/* What a worker needs to place the keys of one codebook after another. Rows are bytes in tiles of 16 (kernels.h). */
+/* Memory of a worker that places the keys of one codebook after another. Rows are bytes in tiles of 16 (kernels.h). */
 struct dkvb__placer {
     const dkvb_keyinit_options *options; /* passes and batch settled */
     const struct dkvb__shape *shape;

@@ -109,7 +109,7 @@ void dkvb__projector_free(struct dkvb__projector *p)
     p->lengths = NULL;
 }
 
-/* What products of a whitening start from. */
+/* Start of the sums in the product with a whitening. */
 static const float zeros[DKVB__MAX_WHITENED];
 
 struct preparation {

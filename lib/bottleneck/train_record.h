@@ -10,7 +10,7 @@ enum { DKVB__TRAINING_SIZE = 64 };
 /* All options but `report`, `user` and `ids`. */
 void dkvb__train_options_pack(const dkvb_train_options *o, unsigned char to[DKVB__TRAINING_SIZE]);
 
-/* The same in the other direction. DKVB_EINVAL if the bytes say something that no call of this library would do. */
+/* Reads options from bytes. DKVB_EINVAL if the bytes say something that no call of this library would do. */
 dkvb_status dkvb__train_options_unpack(dkvb_train_options *o, const unsigned char from[DKVB__TRAINING_SIZE]);
 
 #endif

@@ -339,7 +339,7 @@ static inline void add_narrow(float *values, const float *error, const uint16_t 
     }
 }
 
-/* The same two for long rows, by the kernels, which add several rows in one sweep over the sums. */
+/* The same two functions for long rows, by kernels that add several rows in one pass over the sums. */
 static void sum_wide(float *sums, const float *values, const uint16_t *column, size_t rows, size_t k, size_t stride)
 {
     const struct dkvb__kernels *kernels = dkvb__kernels();

@@ -145,10 +145,10 @@ static dkvb_status read_any(struct dkvb__stored *s, const struct dkvb__file *fil
     return dkvb__fail_foreign_file(file, DKVB__USE_ARRAY);
 }
 
-/* What data starts on a multiple of; NumPy pads its headers to it. */
+/* Alignment of data in bytes; NumPy pads its headers to it. */
 enum { ALIGNMENT = 64 };
 
-/* What may be used where it lies in a file. */
+/* Whether an array can be used in place, in its file. */
 enum mapped { NOTHING, FLOATS, NUMBERS };
 
 /* A bool or a byte may still have to change. */

@@ -40,7 +40,7 @@ struct cifar {
     const char *name[MAX_CLASSES];
 };
 
-/* What lies in a folder. */
+/* Files of CIFAR in a folder. */
 struct listing {
     char training[MAX_FILES][MAX_NAME]; /* data_batch_*.bin */
     size_t batches;
@@ -289,7 +289,7 @@ static dkvb_status read_labels(struct cifar *c, const struct part *p, size_t off
     return rc;
 }
 
-/* Cut c->names into lines. Those that hold nothing, as at the end of batches.meta.txt, are left out. */
+/* Cut c->names into lines. Empty lines, as at the end of batches.meta.txt, are left out. */
 static dkvb_status cut_names(struct cifar *c, size_t size, uint32_t classes, const char *path)
 {
     uint32_t n = 0;

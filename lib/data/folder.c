@@ -309,7 +309,7 @@ static dkvb_status enter(struct walk *w, DIR *d, uint32_t depth, bool *leads_bac
     return DKVB_OK;
 }
 
-/* The folder whose path is set. Those in the root are classes. */
+/* The folder whose path is set. Folders in the root are classes. */
 static dkvb_status visit(struct walk *w, uint32_t depth, int32_t label)
 {
     struct folder *f = w->folder;

@@ -29,7 +29,7 @@ dkvb_status dkvb__image_alloc(dkvb_image *out, uint32_t width, uint32_t height, 
 /* DKVB_EINVAL if `out` cannot be filled. On success out is empty and knows its allocator. */
 dkvb_status dkvb__image_begin(dkvb_image *out, const dkvb_allocator *allocator);
 
-/* What a filling call ends with: after a failure the picture is empty. */
+/* Last step of a call that fills in a picture: after a failure the picture is empty. */
 dkvb_status dkvb__image_end(dkvb_image *out, dkvb_status rc);
 
 /* The orientation that EXIF notes in a picture file, 1 to 8; 0 if there is no note. */
@@ -47,10 +47,11 @@ dkvb_status dkvb__image_turn_upright(dkvb_image *image);
 dkvb_status dkvb__image_resize(dkvb_image *out, const dkvb_image *in, uint32_t width, uint32_t height, uint32_t filter,
                                const dkvb_allocator *allocator);
 
-/* What a network sees: the picture in RGB, resized so that its shorter side is `shorter` (the longer one in proportion,
- * rounded down as torchvision does), and of that the middle `crop` x `crop`, `crop` <= `shorter`. Steps and rounding
- * are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result has 3 channels, also of grey.
- * Only what the square needs is made, so that a picture of one row is no burden. `DKVB_EINVAL`, `DKVB_ENOMEM`. */
+/* Makes the picture that a network sees: in RGB, resized so that its shorter side is `shorter` (the longer one in
+ * proportion, rounded down as torchvision does), and of that the middle `crop` x `crop`, `crop` <= `shorter`. Steps and
+ * rounding are those of CLIP's and torchvision's Resize and CenterCrop on PIL images. The result has 3 channels, also
+ * of grey. Only what the square needs is made, so that a picture of one row is no burden. `DKVB_EINVAL`, `DKVB_ENOMEM`.
+ */
 dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shorter, uint32_t crop, uint32_t filter,
                             const dkvb_allocator *allocator);
 

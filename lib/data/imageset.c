@@ -220,7 +220,8 @@ static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH
     return set->kind->file && set->kind->file(set, index, path) && strcmp(path, set->path) != 0;
 }
 
-/* What is not there adds nothing: reading it will tell. Nor do folders, which an output may be written to. */
+/* Files that do not exist add nothing, since reading them will fail anyway. Folders add nothing either, since an output
+ * may be written to them. */
 static void add_file(uint64_t *sum, const char *path)
 {
     struct stat st;

@@ -12,7 +12,7 @@
 
 #include "dkvb/images.h"
 
-/* What a kind of set has to bring. Indices are those of pictures, and classes, that are there. */
+/* The functions of a kind of set. Indices are those of pictures, and classes, that are there. */
 struct dkvb__images_kind {
     /* Open what set->path leads to: set the state, and the info but for its format. A state may be left after a
      * failure. */

@@ -152,7 +152,7 @@ static dkvb_status read_picture(struct decoder *d)
     return DKVB_OK;
 }
 
-/* What made libjpeg give up. */
+/* The message of libjpeg's error. */
 static dkvb_status failure(struct decoder *d)
 {
     char message[JMSG_LENGTH_MAX];

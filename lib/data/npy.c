@@ -40,7 +40,7 @@ struct parser {
     uint64_t start; /* offset of the text in the file, for messages */
 };
 
-/* What it says beside type and shape. */
+/* Reads from a header what it says beside type and shape. */
 struct layout {
     bool big_endian, boolean, fortran;
 };

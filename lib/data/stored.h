@@ -26,7 +26,7 @@ void dkvb__half_from_floats(uint16_t *to, const float *from, size_t n);
  * multiplies some of the dimensions later need not fear an overflow. */
 bool dkvb__shape_bytes(size_t *bytes, uint32_t dtype, uint32_t ndim, const uint64_t *shape);
 
-/* The same for an array that was read; DKVB_EFORMAT. */
+/* The same check for an array that was read; fails with DKVB_EFORMAT. */
 dkvb_status dkvb__stored_bytes(size_t *bytes, const struct dkvb__stored *s);
 
 /* DKVB_EFORMAT unless the file has `bytes` bytes from `offset` on, which is what dtype and shape promise. */

@@ -1,4 +1,4 @@
-/* What rows and labels say before anything is learned from them: classes without rows, rows without a class, values
+/* Checks of rows and labels before a training: classes without rows, rows without a class, values
  * that dwarf all others. Numbering from 1, -1 and +1, gaps, and 255 for "none" are habits of others that would train
  * classes nobody has; one huge number moves the centre so far that all rows look alike. */
 #include <stdbool.h>

@@ -29,7 +29,7 @@ enum {
     HEAD_WIDTH = 64   /* of every CLIP that OpenAI published */
 };
 
-/* What both tensors and configs may say. */
+/* Limits of the sizes that tensors and configs give. */
 enum { IMAGE_SIZE, PATCH, WIDTH, LAYERS, MLP, DIM, HEADS, SIZES };
 
 struct sizes {
@@ -304,7 +304,7 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
     return rc ? rc : take_number(&said->epsilon, c, part, "layer_norm_eps", 1e-5, 1.0);
 }
 
-/* What else stands in vision_cfg makes another network of it, unless it is off. */
+/* Any other setting of vision_cfg makes it another network, unless the setting is off. */
 static dkvb_status check_part(const struct config *c, json_t *part)
 {
     static const char *const known[] = {"image_size", "layers",    "width",        "patch_size",
@@ -500,7 +500,7 @@ static dkvb_status compare(const struct sizes *found, const struct sizes *said, 
     return DKVB_OK;
 }
 
-/* What a config adds to the sizes. */
+/* Reads from a config what the tensors do not show. */
 static dkvb_status use_config(struct sizes *s, struct config *c, const char *weights)
 {
     struct sizes said = {.activation = 0};

@@ -22,7 +22,7 @@ struct dkvb__clip_shape {
     float epsilon; /* of the layer norms */
 };
 
-/* Of CLIP's training pictures, by colour. */
+/* Mean and deviation of CLIP's training pictures for each colour. */
 extern const float dkvb__clip_mean[3], dkvb__clip_deviation[3];
 
 /* Also finds what prefix the names of tensors have in the file. From the tensors and, where there is one, config.json:

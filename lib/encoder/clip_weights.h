@@ -31,7 +31,7 @@ dkvb_status dkvb__clip_weights_read(struct dkvb__clip_weights *w, const dkvb_enc
                                     const dkvb_allocator *mem);
 void dkvb__clip_weights_free(struct dkvb__clip_weights *w, const dkvb_allocator *mem); /* also one read in part */
 
-/* What is the same for the same weights in either layout, and else is not: 32 hexadecimal digits and a 0. */
+/* A hash that is equal for equal weights in either layout, and differs otherwise: 32 hexadecimal digits and a 0. */
 dkvb_status dkvb__clip_weights_identity(char *text, size_t size, const struct dkvb__clip_weights *w,
                                         const dkvb_allocator *mem);
 

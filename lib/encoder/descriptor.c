@@ -38,7 +38,7 @@ enum {
     DIM = BRIGHTNESS_AT + FINE * FINE
 };
 
-/* What each part counts in a distance. Chosen on training rows (docs/encoder.md). */
+/* Weight of each part in a distance. Chosen on training rows (docs/encoder.md). */
 static const float gradients_weight = 1.0f, layout_weight = 2.0f, hues_weight = 2.0f, colours_weight = 4.0f,
                    brightness_weight = 0.5f;
 

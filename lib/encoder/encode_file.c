@@ -39,7 +39,7 @@ static int step(void *user, uint64_t done, uint64_t total)
     return w->interrupted;
 }
 
-/* What an earlier call found unreadable stays left out; unless pictures may be left out there must be nothing of it. */
+/* Pictures that an earlier call could not read stay left out. If no picture may be left out, there must be none. */
 static dkvb_status take_up(struct work *w)
 {
     for (uint64_t i = 0; i < w->partial.done; i++) {

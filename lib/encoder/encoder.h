@@ -13,7 +13,7 @@ struct dkvb_encoder {
     dkvb_encoder_info info;
 };
 
-/* What a caller knows from elsewhere (o->remembered) becomes a kind, and the way in which pictures are turned. */
+/* Finds the kind of encoder, and whether pictures are turned upright, from the identity in o->remembered. */
 dkvb_status dkvb__remembered_kind(uint32_t *kind, dkvb_encoder_options *o);
 
 /* DKVB_EMISMATCH, saying what differs, unless the rows of this encoder are those that `o` asks for. */

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "dkvb/encoder.h"
 
-/* Who wants to see what a network holds between its layers; NULL for nobody. One picture at a time is shown. */
+/* Callback that sees the intermediate results of a network; NULL for none. It sees one picture at a time. */
 struct dkvb__trace {
     dkvb_trace_fn show;
     void *user;
@@ -29,7 +29,7 @@ struct dkvb__view {
     uint32_t width, height, channels;
 };
 
-/* What a kind of encoder has to bring. A row must not depend on the other pictures, nor on threads. */
+/* The functions of a kind of encoder. A row must not depend on the other pictures, nor on threads. */
 struct dkvb__network {
     /* Fill in `info` beyond kind, and an identity beyond the kind's name ("" if the name says all): a version, a
      * checksum of the weights as they are used. On failure *state is NULL. */

@@ -93,7 +93,7 @@ static dkvb_status check_key(const struct dkvb__partial *p, const struct header 
     return DKVB_OK;
 }
 
-/* What of the marks holds for a file of this size. The others are taken back, so that no later rows fall under them. */
+/* Keeps the marks that hold for a file of this size, and removes the others, so that no later row counts as marked. */
 static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
 {
     uint64_t rows = size > p->rows_at ? (size - p->rows_at) / p->row_size : 0, at = 0;

@@ -14,7 +14,7 @@
 #include "dkvb/memory.h"
 #include "dkvb/status.h"
 
-/* What rows are of. Those of another are not gone on with. */
+/* Identity of the pictures and the encoder of the rows. Resuming refuses rows of another identity. */
 struct dkvb__partial_key {
     const char *encoder; /* its identity */
     uint32_t dtype;      /* DKVB_DTYPE_F32 or F16 */

@@ -40,7 +40,7 @@ enum {
 
 static const uint32_t blocks_of_layer[LAYERS] = {3, 4, 6, 3};
 
-/* Of the ImageNet pictures, by colour: torchvision's transforms for these weights. */
+/* Mean and deviation of the ImageNet pictures for each colour: torchvision's transforms for these weights. */
 static const float pixel_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
 
@@ -358,7 +358,7 @@ struct tiles {
     struct dkvb__product product;
 };
 
-/* What lies around one pixel: float[kernel][kernel][in]. */
+/* The surroundings of one pixel: float[kernel][kernel][in]. */
 static void gather(float *to, const struct tiles *t, size_t row)
 {
     const struct convolution *c = t->conv;

@@ -7,9 +7,9 @@
 
 #include "base/checksum.h"
 
-/* What networks with weights share. */
+/* Functions that networks with weights share. */
 
-/* What each value of a colour becomes: level[c][v] = (v / 255 - mean[c]) / deviation[c], in float32 as torchvision's
+/* Table of prepared colour values: level[c][v] = (v / 255 - mean[c]) / deviation[c], in float32 as torchvision's
  * ToTensor and Normalize do it. */
 static inline void dkvb__levels(float level[3][256], const float mean[3], const float deviation[3])
 {

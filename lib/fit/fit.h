@@ -93,7 +93,7 @@ struct dkvb__told {
 };
 dkvb_train_options dkvb__fit_tell(struct dkvb__told *told, dkvb_fit_report *report, const dkvb_train_options *train);
 
-/* What the rows and their settings say of a report. */
+/* Fills in the members of a report that follow from the rows and their settings. */
 void dkvb__fit_describe(dkvb_fit_report *report, const struct dkvb__fitting *f, const dkvb_settings *s,
                         const dkvb_codebooks *cb);
 

@@ -173,7 +173,7 @@ static dkvb_status train_twin(const struct more *t, const int32_t *labels, const
     return rc ? rc : dkvb_model_train(*out, t->codes, t->s.top_k, labels, t->f.rows.n, &o, t->f.run);
 }
 
-/* Of less than half of the classes, rows would say little of the others' answers. */
+/* Rows of less than half of the classes would say little about the answers for the other classes. */
 static bool few_classes(const struct more *t, uint8_t *seen)
 {
     uint32_t count = 0;

@@ -304,7 +304,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* What cells would fail for after others were measured: the same command could never end. */
+/* Checks of what cells need later. Without them a cell could fail after others were measured, and the same command
+ * could never end. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;

@@ -3,8 +3,8 @@
 
 #include "fit/sweep.h"
 
-/* What is to be measured. It follows from model, codeset and options, and nothing of it changes while cells are
- * measured but what cells say. */
+/* The grid of a sweep: all cells to measure. It follows from model, codeset and options, and nothing of it changes
+ * while cells are measured but what cells say. */
 struct dkvb__sweep_grid {
     dkvb_model *model;
     dkvb_codeset *set;

@@ -319,7 +319,7 @@ static dkvb_status put_parts(struct dkvb__writer *w, const struct dkvb__part *pa
     return rc;
 }
 
-/* The same bytes that a file would have, in memory. */
+/* Writes to memory the same bytes that a file would have. */
 static dkvb_status put_in_memory(struct dkvb__output *to, const unsigned char *head, const struct dkvb__part *parts,
                                  size_t count, const dkvb_allocator *mem)
 {

@@ -28,7 +28,7 @@ struct dkvb__container {
 /* Open a file of this kind: header and table are checked whole, and every byte of padding is zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
-/* The same for a file that is open already, or lies in memory; the container closes it, also on failure. */
+/* Opens a container from an open file, or from memory; the container closes it, also on failure. */
 dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
                                  const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
@@ -46,7 +46,7 @@ dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *na
 /* Read a section into `to`, which has its size, and check its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
-/* The same into new memory, which the caller frees. */
+/* Writes a container to new memory, which the caller frees. */
 dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct dkvb__section *s, void **out);
 
 /* Check the checksum of a section that lies in memory. */

@@ -25,7 +25,7 @@ static bool is_zero(const uint8_t bytes[32])
     return memcmp(bytes, zeros, sizeof zeros) == 0;
 }
 
-/* What the evidence of an entry may say, given what the journal says of it. */
+/* Checks the evidence of an entry against the journal. */
 static const char *evidence_fault(const struct dkvb__record *r, const unsigned char *b)
 {
     uint32_t flags = dkvb__read32(b);

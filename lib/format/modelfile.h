@@ -5,7 +5,7 @@
 #include "bottleneck/model.h"
 #include "format/container.h"
 
-/* What reader and writer of model files share: docs/format.md says it in words. */
+/* Constants and structs that the reader and the writer of model files share; docs/format.md describes the format. */
 
 enum {
     DKVB__SHAPE_SIZE = 96, /* section "shape" */

@@ -384,7 +384,7 @@ static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes
     return DKVB_OK;
 }
 
-/* What an entry may say, given those before it. */
+/* Checks an entry of the journal against the entries before it. */
 static const char *record_fault(const dkvb_model *m, const struct dkvb__record *record)
 {
     const struct dkvb__journal *j = &m->journal;

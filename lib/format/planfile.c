@@ -321,7 +321,7 @@ static void pass_plan(struct stream *s, dkvb_plan *plan)
         fail(s, "ids are missing");
 }
 
-/* What dkvb_forget_apply() relies on. `of`: the plan that this one is a part of, or NULL. */
+/* Checks everything that dkvb_forget_apply() relies on. `of`: the plan that this one is a part of, or NULL. */
 static void check_plan(struct stream *s, const dkvb_plan *plan, const dkvb_plan *of)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
@@ -500,7 +500,7 @@ static dkvb_status read_codes(const struct dkvb__container *c, dkvb_codeset **ou
     return rc;
 }
 
-/* What exact has planned is there, all of it. */
+/* Checks that a plan of exact has all its parts. */
 static dkvb_status check_exact(const char *path, const dkvb_plan *plan)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, placed = exact && plan->info.keys == DKVB_KEYS_PLACED;

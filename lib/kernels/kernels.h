@@ -70,7 +70,7 @@ static inline size_t dkvb__panels(size_t columns)
     return (columns + DKVB__PANEL - 1) / DKVB__PANEL;
 }
 
-/* What a product ends with, elementwise. The GELUs have the values of DKVB_ACTIVATION_…. */
+/* Last step of a product, for each element. The GELUs have the values of DKVB_ACTIVATION_…. */
 enum { DKVB__IDENTITY = 0, DKVB__QUICK_GELU = 1, DKVB__GELU = 2, DKVB__RELU = 3 };
 
 /* out[r][c] = activation(add[r][c] + sum), the sum a chain of fused multiply-adds s = fma(a[r][k], b[k][c], s), k

@@ -84,7 +84,7 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* The same refusals as dkvb_audit_run(): whoever asks twice, or for a row that no head has, meant something else. */
+/* Refuses the same requests as dkvb_audit_run(): a row that is named twice, or that no head has, is a mistake. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -117,7 +117,7 @@ static void mark_classes(struct comparison *c, const uint8_t *classes)
             c->gone[i] = c->rows.labels[i];
 }
 
-/* Who was forgotten: rows into `gone`, their classes into the report. */
+/* Writes the forgotten rows to `gone`, and their classes to the report. */
 static dkvb_status mark(struct comparison *c, const dkvb_audit_request *given)
 {
     const int32_t *labels = c->rows.labels;
@@ -260,7 +260,7 @@ static dkvb_status compare_head(struct comparison *c, uint32_t kind)
     return rc;
 }
 
-/* What is left has to have two classes, or there is no head of kept rows. */
+/* The kept rows must have two classes; otherwise no head of kept rows is fitted. */
 static dkvb_status check_kept(const struct comparison *c)
 {
     int32_t first = -1;

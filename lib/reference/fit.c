@@ -265,7 +265,7 @@ static dkvb_status new_head(struct fitting *f, uint32_t kind)
     return h->weight && h->bias ? DKVB_OK : no_memory(rows);
 }
 
-/* What a head says of itself once it is solved. */
+/* Fills in the properties of a solved head. */
 static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
 {
     h->info.rows = s->rows;

@@ -1,4 +1,4 @@
-/* What every call of this library begins and ends with. */
+/* Begin and end of every call of this library. */
 #include "reference/head.h"
 
 #include <pthread.h>

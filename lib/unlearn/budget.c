@@ -29,7 +29,7 @@ struct turns {
     size_t count, capacity;
 };
 
-/* What one thread works with. */
+/* Memory of one thread. */
 struct follower {
     struct dkvb__keyed *changes, *scratch; /* [2 C depth]; key = budget, index = pair, doubled, and 1 where it comes */
     size_t changed;
@@ -454,7 +454,7 @@ static uint64_t largest_rank(const struct following *f)
     return most;
 }
 
-/* What the budget found costs the kept classes, whose rows were not followed. */
+/* Measures what the found budget costs the kept classes, whose rows were not followed. */
 static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
                             const dkvb_run_options *opts)
 {

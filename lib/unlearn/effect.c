@@ -1,4 +1,4 @@
-/* What masks do to rows held out, foreseen from their deep codes (include/dkvb/effect.h). */
+/* Effects of masks on held-out rows, computed from their deep codes (include/dkvb/effect.h). */
 #include "unlearn/effect.h"
 
 #include <math.h>

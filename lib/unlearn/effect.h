@@ -13,7 +13,7 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part);
 /* Work out loss and interval of counts. */
 void dkvb__effect_work_out(dkvb_class_effect *e);
 
-/* What a model answers to rows held out, with `mask` (or NULL) beside the mask in force. labels: [held->n], -1 =
+/* Answers of a model to held-out rows, with `mask` (or NULL) beside the mask in force. labels: [held->n], -1 =
  * abstained. Other parameters and errors are those of dkvb_effect_measure(). */
 dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, const dkvb_codeset_rows *held,
                                 int32_t *labels, uint64_t *exhausted, const dkvb_run_options *run);
@@ -30,7 +30,7 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
 dkvb_status dkvb__effect_draw(const dkvb_model *model, const uint64_t *ids, size_t n, const uint8_t *classes,
                               uint64_t most, int32_t *labels, uint64_t *stay);
 
-/* What a budget must reach: accuracy that the classes to be forgotten may keep, and that all others together may lose,
+/* Limits of a budget: accuracy that the classes to be forgotten may keep, and that all others together may lose,
  * both 0 to 1. */
 struct dkvb__budget_limits {
     double target, max_retain_drop;

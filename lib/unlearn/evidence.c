@@ -187,7 +187,7 @@ void dkvb__evidence_drop_salts(dkvb_model *model)
     }
 }
 
-/* What is wrong with the evidence of one entry, given that the head before it is right. */
+/* Finds what is wrong with the evidence of one entry, given that the head before it is right. */
 static const char *fault(const dkvb_model *model, size_t index)
 {
     const struct dkvb__record *r = &model->journal.records[index];

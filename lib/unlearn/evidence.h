@@ -4,7 +4,7 @@
 #include "bottleneck/model.h"
 #include "dkvb/unlearn.h"
 
-/* What makes the journal evidence: commitments to rows and pairs, and a chain of hashes. docs/format.md has every byte
+/* Evidence in the journal: commitments to rows and pairs, and a chain of hashes. docs/format.md has every byte
  * that is hashed. */
 
 /* Whether a number is one of DKVB_STRENGTH_…; 2 is not used. */

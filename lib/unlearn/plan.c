@@ -48,7 +48,7 @@ static dkvb_status check_members(const dkvb_forget_request *q)
     return DKVB_OK;
 }
 
-/* What contradicts itself, whatever the model. */
+/* Refuses a request that contradicts itself, whatever the model is. */
 static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
 {
     bool exact = q->strength == DKVB_STRENGTH_EXACT;
@@ -164,7 +164,7 @@ static dkvb_status mark_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Who is meant, of a codeset. */
+/* Finds the rows of a codeset that a request names. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
@@ -193,7 +193,7 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     return rc;
 }
 
-/* Who is meant, of codes alone: all of them, or those of the classes. */
+/* Finds the rows that a request names, from codes alone: all rows, or rows of the classes. */
 static dkvb_status find_codes(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

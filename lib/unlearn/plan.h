@@ -70,7 +70,7 @@ struct dkvb_plan {
     char *names;          /* [id_count] strings, one behind the other, where rows are asked for by name; else NULL */
 };
 
-/* What is at hand while a plan is made. */
+/* State while a plan is made. */
 struct dkvb__planning {
     dkvb_plan *plan;
     dkvb_model *model;      /* as it was given */
@@ -119,7 +119,7 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks); /* marks: [L] */
 
-/* What earlier requests with a target forgot comes back where later ones weaken what it competes with: forget it again,
+/* Forgets again what earlier requests with a target forgot: it comes back where later requests weaken its competitors,
  * until all keep their targets or nothing helps. plan->effects become those of all together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
@@ -136,7 +136,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 
-/* What dkvb_plan_info tells of the parts of a plan. */
+/* The parts of a plan, as dkvb_plan_info shows them. */
 dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 
 /* Every request of a plan of several was forgotten before. */
@@ -148,7 +148,7 @@ dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set
                            const dkvb_run_options *run);
 void dkvb__plan_finish(struct dkvb__planning *p);
 
-/* Who is meant, of a codeset: p->rows, and the ids where classes are asked for. */
+/* Finds the rows of a codeset that a request names: p->rows, and the ids where classes are asked for. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
 /* Rows to measure on: p->held. */
@@ -157,7 +157,7 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 /* Force does what would hurt others, or what too little is known of; it cannot do what is not there. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
-/* What the journal is to say of a request: one of the parts of `plan`, or the plan itself. */
+/* Facts about a request for the journal: one of the parts of `plan`, or the plan itself. */
 dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *part);
 
 /* A salt of its own for each further entry, so that no two commitments can be compared. */

@@ -1,11 +1,11 @@
-/* What was forgotten earlier and comes back: forgotten again, and everything measured together. */
+/* Forgets again what earlier requests forgot and what comes back, and measures everything together. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "unlearn/plan.h"
 
-/* What one request with a target asked for. */
+/* One earlier request with a target. */
 struct group {
     uint64_t entry; /* 0: what is being planned */
     uint8_t *classes;
@@ -74,7 +74,7 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Those of the journal, and the request itself, which the others may bring back. */
+/* Collects the requests of the journal, and the request itself, which the others may bring back. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;

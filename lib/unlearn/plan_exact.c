@@ -361,7 +361,8 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
     return rc;
 }
 
-/* What each class loses by new keys and values, on the rows held out that are left; the others are lost by intent. */
+/* Measures what each class loses by new keys and values, on the held-out rows that are left; the others are lost by
+ * intent. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

@@ -58,7 +58,7 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Rows to be forgotten of each class, [L]. Those held out taught nothing and are not counted. */
+/* Rows to be forgotten of each class, [L]. Held-out rows taught nothing and are not counted. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -78,8 +78,8 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Whose losses count: DKVB_KEEP. What is asked for loses because it is to (without classes, that is the class of most
- * rows), and classes that requests in force named are forgotten already. marks: [L]. */
+/* Marks the classes whose losses count with DKVB_KEEP. What is asked for loses because it is to (without classes, that
+ * is the class of most rows), and classes that requests in force named are forgotten already. marks: [L]. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -100,7 +100,7 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 
 static const double all_losses = -2.0; /* no class gains more than 1 */
 
-/* Of the classes marked DKVB_KEEP that lose more than a limit for certain, the one that loses most; L: there is none.
+/* Finds the class with the largest loss among classes marked DKVB_KEEP that certainly lose more than a limit; L: none.
  */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
@@ -163,7 +163,7 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* What counts in no sum: masks of requests that name classes or were forced, which somebody answers for. */
+/* Masks that count in no sum: those of requests that name classes or were forced, since somebody answers for them. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -178,8 +178,8 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
     return rc;
 }
 
-/* What counts in no sum of one class: masks of requests that cost it more than their limit. They were for rows of that
- * class mostly, or they would have been refused. scratch: [L]; any: whether there are some. */
+/* Masks that do not count in the sum of one class: those of requests that cost it more than their limit. They were for
+ * rows of that class mostly, or they would have been refused. scratch: [L]; any: whether there are some. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -310,8 +310,8 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 }
 
 /*
- * What the rows of other classes in the request would cost their classes, beyond what the rows of the main class cost,
- * if every pair went that a row selects: rows slipped in to hurt a class show here, whatever the method.
+ * Measures what the rows of other classes in the request would cost their classes, beyond what the rows of the main
+ * class cost, if every pair went that a row selects: rows slipped in to hurt a class show here, whatever the method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {

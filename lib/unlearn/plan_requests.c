@@ -16,7 +16,7 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* What is at hand while the text is read. */
+/* State while the text of requests is read. */
 struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
@@ -186,7 +186,7 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
     return DKVB_OK;
 }
 
-/* What the text called a row of a part: its name in quotes, or its id. */
+/* Name of a row of a part, as the text of requests has it: its name in quotes, or its id. */
 enum { CALLED = DKVB__ROW_NAME + sizeof "''" };
 static const char *called(char to[CALLED], const dkvb_plan *part, size_t row)
 {
@@ -520,7 +520,7 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* What all parts do together, on the draft that they were written into. */
+/* Measures what all parts do together, on the draft that they were written into. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;

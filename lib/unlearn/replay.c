@@ -11,7 +11,7 @@
 #include "unlearn/counting.h"
 #include "unlearn/journal.h"
 
-/* What is needed while it is made. */
+/* Memory of a replay while it runs. */
 struct work {
     const dkvb_codeset *set;
     const struct dkvb__coderows *rows; /* the training part */
@@ -175,7 +175,7 @@ static dkvb_status train(const struct work *w, dkvb_model *after, const dkvb_run
     return rc;
 }
 
-/* What the rows of all sessions select, by class. */
+/* Counts the pairs that the rows of all sessions select, by class. */
 static dkvb_status count(const struct work *w, dkvb_model *after)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;

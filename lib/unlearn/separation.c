@@ -308,7 +308,7 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
     return dkvb__parallel_long(run, chunks_of(in), measure_chunk, &s, in->classes, in->classes + chunks_of(in));
 }
 
-/* What dkvb_separation_measure() hands out, and what its members point to. */
+/* The result of dkvb_separation_measure(), with the memory that its members point to. */
 struct separation {
     dkvb_separation found; /* first: whoever has it has all of it */
     dkvb_allocator mem;
