@@ -1,5 +1,5 @@
 /*
- * How well scores tell members from others. The variance of an AUC by DeLong, DeLong and Clarke-Pearson 1988, from
+ * AUC: how well scores tell members from others. The variance of an AUC by DeLong, DeLong and Clarke-Pearson 1988, from
  * midranks as Sun and Xu 2014 compute it. With `all` a row's midrank among all rows and `own` among rows of its kind,
  *
  *     placement of a member = (all - own) / others,        the share of others below it, ties half

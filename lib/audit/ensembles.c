@@ -1,5 +1,5 @@
 /*
- * KLoM over many models: what was done to the audited model is done again to models of other seeds, and their margins
+ * KLoM over many models. Models of other seeds are treated like the audited model, and their margins
  * are compared with those of as many retrained models. Margins are all that is kept of a model.
  */
 #include <string.h>

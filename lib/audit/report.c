@@ -1,4 +1,4 @@
-/* The figures of an audit: their names, what each is of, and how it is estimated. */
+/* The figures of an audit: their names, their kinds, and their estimates. */
 #include "audit/report.h"
 
 #include <math.h>

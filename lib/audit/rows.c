@@ -1,4 +1,4 @@
-/* The rows of an audit: who was forgotten, who was not, what an attacker has, and the codes of all. */
+/* The rows of an audit: forgotten rows, other rows, the rows that an attacker has, and the codes of all. */
 #include <string.h>
 
 #include "audit/recovery.h"

@@ -1,4 +1,5 @@
-/* The whole audit: options taken, rows listed and searched, shadows made, subjects attacked, figures estimated. */
+/* The whole audit: it checks options, lists and searches rows, trains shadow models, attacks subjects and estimates
+ * figures. */
 #include "audit/run.h"
 
 #include <string.h>

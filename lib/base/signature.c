@@ -1,6 +1,6 @@
-/* Files that people have where the library needs arrays, pictures or weights. A table tells them by their first bytes,
- * so that a message can say what was given and how to make of it what is read. A reader for one of these kinds, CSV or
- * .npz for example, begins at its line of the table. */
+/* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells them by their first
+ * bytes, so that a message can say what was given and how to make of it what is read. A reader for one of these kinds,
+ * CSV or .npz for example, begins at its line of the table. */
 #include "base/signature.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Codesets of features: rows are searched on their way in, or once more when a file kept nothing but their features. */
+/* Codesets of features: rows are searched when they are added, or when a file stored only their features. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -1,4 +1,4 @@
-/* A model measured on labelled rows, block by block. */
+/* Measures a model on labelled rows, block by block. */
 #include <math.h>
 #include <string.h>
 

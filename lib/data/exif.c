@@ -1,6 +1,6 @@
-/* The orientation that a camera noted: EXIF, which is a TIFF directory inside a JPEG's APP1 segment or a PNG's eXIf
- * chunk. Nothing else of it is read, and what is damaged counts as no note.
- * EXIF 2.32, JEITA CP-3451; PNG, third edition, 11.3.4.8 */
+/* The orientation that a camera noted in EXIF data, which is a TIFF directory inside a JPEG's APP1 segment or a PNG's
+ * eXIf chunk. Nothing else of it is read, and what is damaged counts as no note. EXIF 2.32, JEITA CP-3451; PNG, third
+ * edition, 11.3.4.8 */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -1,4 +1,5 @@
-/* A folder of pictures, one folder a class. Names lie in one block, so that a million of them is no burden. */
+/* A folder of pictures with one folder per class. All names lie in one block, so that a million names need little
+ * memory. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>

@@ -1,4 +1,5 @@
-/* A set of pictures becomes a file of rows, by way of one that an interrupted call goes on with (partial.h). */
+/* Encodes a set of pictures into a file of rows. A partial file lets the same call continue after an interrupt
+ * (partial.h). */
 #include <stdio.h>
 #include <string.h>
 

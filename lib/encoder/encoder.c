@@ -1,4 +1,4 @@
-/* Encoders of all kinds: opening, pictures made to fit, batches. What a network computes is its own file's. */
+/* Encoders of all kinds: opening them, fitting pictures, batches. Each network has a file of its own. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

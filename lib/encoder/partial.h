@@ -1,4 +1,4 @@
-/* Rows of features on their way into a file. They are kept in another file beside it, so that a call that is
+/* Partial files of rows. Finished rows are kept in a file beside the output, so that a call that is
  * interrupted can go on where it was.
  *
  * OUTPUT.part: a header that says what the rows are of; a byte for each picture, 0 until its row is on disk; the rows

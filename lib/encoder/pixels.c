@@ -1,4 +1,4 @@
-/* The picture itself: each value / 255, in the order in which it lies in memory. */
+/* The encoder `pixels`: pixel values / 255, in the order of the picture in memory. */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "encoder/network.h"

@@ -1,4 +1,4 @@
-/* The encoder that somebody remembers: which kind it is of, and what differs from the one that was opened. */
+/* The encoder that a model remembers: its kind, and how the opened encoder differs from it. */
 #include <string.h>
 
 #include "base/status.h"

@@ -1,4 +1,4 @@
-/* Rows to learn from: checked, some of them held out, trained on and measured. */
+/* Rows to learn from: the library checks them, holds some out, trains on the rest and measures. */
 #include "fit/fit.h"
 
 #include <math.h>

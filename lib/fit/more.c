@@ -1,4 +1,4 @@
-/* A training that goes on with a model, and with what is kept of the rows that it knows. */
+/* Continues the training of a model with more rows, and updates its codeset. */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The grid of a sweep: what is asked for is checked, and every cell described, before one is measured. */
+/* The grid of a sweep: options are checked and all cells are listed before the first cell is measured. */
 #include "fit/sweep_grid.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The table of a sweep: cells kept while the work goes on, and the whole of it as CSV. */
+/* The table of a sweep: finished cells in a partial file during the work, and the whole table as CSV. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

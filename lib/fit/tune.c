@@ -1,4 +1,5 @@
-/* Settings tried on rows held out: a fixed list, so that the same number of trials gives the same winner anywhere. */
+/* Tuning: tries a fixed list of settings on held-out rows, so that the same number of trials gives the same winner on
+ * every machine. */
 #include <time.h>
 
 #include "base/alloc.h"

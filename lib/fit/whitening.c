@@ -1,4 +1,5 @@
-/* Whether half whitening helps: tried on rows held out, since it helps some data and costs others (docs/method.md). */
+/* Decides whether to half-whiten rows, by a comparison on held-out rows: whitening helps some data and harms other data
+ * (docs/method.md). */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
-/* Section "terms" of model files: who was meant, within which limits, and what was measured, for each journal entry
- * that says so. */
+/* Section "terms" of model files: what was asked for, within which limits, and what was measured, for each journal
+ * entry that says so. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
 /*
- * Dense arithmetic of networks that the vector kernels share: matrix products, and what stands between them. A kernel
+ * Dense arithmetic of networks that the vector kernels share: matrix products, and the steps between them. A kernel
  * file defines these before it includes this header:
  */
 /* clang-format off */

@@ -1,5 +1,5 @@
 /*
- * What stands between the matrix products of a network, as plain loops that every compiler turns into vectors and that
+ * The steps between the matrix products of a network, as plain loops that every compiler turns into vectors and that
  * give the same bits whatever their length: each kernel file compiles them for its instruction set. Fused multiply-adds
  * are written out; sums run in 16 lanes, added up in one order.
  */

@@ -1,6 +1,6 @@
 /*
- * How a row enters a codebook, 16 rows side by side, as plain loops that every compiler turns into vectors and that
- * give the same bits whatever their length: each kernel file compiles them for its instruction set.
+ * Projection of rows into a codebook, 16 rows side by side, as plain loops that every compiler turns into vectors and
+ * that give the same bits whatever their length: each kernel file compiles them for its instruction set.
  */
 #ifndef DKVB_KERNELS_HADAMARD_H
 #define DKVB_KERNELS_HADAMARD_H

@@ -1,4 +1,5 @@
-/* The meaning of every kernel, as plain as it can be said. fma() and fmaf() are exactly rounded everywhere. */
+/* The definition of every kernel, in plain C: all other kernels give the same bits. fma() and fmaf() are exactly
+ * rounded everywhere. */
 #include <math.h>
 
 #include "kernels/elementwise.h"

@@ -1,4 +1,5 @@
-/* Heads beside a model: fitted on all rows and on the kept ones, and measured on the same test rows. */
+/* Compares heads with a model: heads are fitted on all rows and on the kept rows, and measured on the same test rows.
+ */
 #include "reference/head.h"
 
 #include <inttypes.h>

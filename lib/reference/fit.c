@@ -1,4 +1,4 @@
-/* Heads: arguments checked, the penalty chosen, rows fitted and taken out, answers given. */
+/* Heads: checking arguments, choosing the penalty, fitting rows, taking rows out, answering. */
 #include "reference/head.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* A request becomes scores, by its method; scores become a mask, or a ranking. */
+/* The method of a request gives every pair a score; the scores give a mask, or a ranking. */
 #include "unlearn/choose.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,4 @@
-/* Every pair that any row of the forget set selects: the measure of what a request could do at most (the guard of
+/* The method `every`: all pairs that any row of the forget set selects, the most that a request could do (the guard of
  * `dkvb forget`). With several keys of a codebook selected it is most of the model (docs/unlearning.md). */
 #include "unlearn/choose.h"
 

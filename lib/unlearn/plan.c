@@ -1,4 +1,4 @@
-/* A plan: who is meant, what forgetting them would do, and doing it (include/dkvb/plan.h). */
+/* Plans: finding the rows of a request, measuring what forgetting them would do, and doing it (include/dkvb/plan.h). */
 #include "unlearn/plan.h"
 
 #include <stdio.h>

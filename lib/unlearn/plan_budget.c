@@ -1,4 +1,4 @@
-/* Which pairs must go: by the budget that was given, or the smallest that does. */
+/* Chooses the pairs of a plan: by the given budget, or by the smallest budget that reaches the target. */
 #include <string.h>
 
 #include "base/alloc.h"

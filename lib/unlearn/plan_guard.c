@@ -1,4 +1,4 @@
-/* Guards of a plan: what would hurt others, and what too little is known of. */
+/* Guards of a plan: they refuse requests that would harm other classes, or that rest on too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
-/* Purge: what a mask only hides is overwritten. See docs/guide.md for what that promises and what it does not. */
+/* Purge: overwrites masked pairs, which a mask alone only hides. docs/guide.md says what a purge promises and what it
+ * does not. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -1,4 +1,4 @@
-/* Relearning: training that would bring back what a forgetting of the journal is about is refused, or ends it. */
+/* Relearning: training on forgotten rows or classes is refused, or ends their forgetting. */
 #include <string.h>
 
 #include "base/alloc.h"

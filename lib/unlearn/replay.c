@@ -1,4 +1,4 @@
-/* Replay: the values as if some rows had never been there (include/dkvb/replay.h). */
+/* Replay: trains the values again, as if some rows had never been there (include/dkvb/replay.h). */
 #include "unlearn/replay.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The pairs with the largest scores, without sorting them all. */
+/* Finds the pairs with the largest scores, without sorting all pairs. */
 #include "unlearn/choose.h"
 
 /* Pairs by their count, those of LARGE or more together; and several tables in turn, as neighbours often have the same

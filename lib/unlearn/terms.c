@@ -1,4 +1,4 @@
-/* Terms of journal entries: from options to bytes, and from bytes to answers. */
+/* Terms of journal entries: conversion from options to bytes, and from bytes to structs. */
 #include "unlearn/terms.h"
 
 #include <math.h>
