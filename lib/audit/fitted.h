@@ -9,7 +9,7 @@
 struct dkvb__fitting {
     uint32_t folds; /* parts, 2 to 64: rows of one are scored by a fit to the others */
     double l2;      /* weight of the penalty, above 0 */
-    uint64_t seed;  /* which row is in which part */
+    uint64_t seed;  /* seed that decides which row is in which part */
 };
 
 /*

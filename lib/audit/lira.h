@@ -23,9 +23,9 @@ struct dkvb__view {
 
 /* How shadow models are made, and through which views the targets are looked at. */
 struct dkvb__shadowing {
-    uint32_t shadows;         /* how many, even, at least 4 */
-    uint64_t seed;            /* which targets each of them learns */
-    dkvb_train_options train; /* how the model was trained. Shadow s has its seed + 1 + s */
+    uint32_t shadows;         /* number of shadow models, even, at least 4 */
+    uint64_t seed;            /* seed that decides which targets each shadow model learns */
+    dkvb_train_options train; /* options of the model's training; shadow model s has seed + 1 + s */
     const struct dkvb__view *views;
     uint32_t views_count;
 };

@@ -43,7 +43,7 @@ struct dkvb__grouping {
     const int32_t *labels; /* [n], -1 = takes no part */
     size_t n;
     uint32_t classes;
-    size_t groups; /* of each class; a class of fewer rows has one group for each row */
+    size_t groups; /* number of groups of each class; a class of fewer rows has one group for each row */
     uint64_t seed;
 };
 

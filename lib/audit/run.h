@@ -31,15 +31,15 @@ struct dkvb__coded {
 struct dkvb__audit {
     const dkvb_model *model, *before; /* before: NULL if it was not given */
     const dkvb_model *base;           /* whose keys all others share: that before, if there is one */
-    const dkvb_allocator *mem;        /* of the model */
+    const dkvb_allocator *mem;        /* allocator of the model */
     struct dkvb__run run;
     dkvb_audit_rows given;
     dkvb_audit_options o;
-    dkvb_train_options train; /* how the model was trained */
+    dkvb_train_options train; /* options of the model's training */
     struct dkvb__audit_report *report;
     uint8_t *marks; /* [classes] of the report, 1 for classes of forgotten rows */
     bool by_class;
-    bool class_attacks; /* whether there is one thing, a class or classes, to get back */
+    bool class_attacks; /* true if a class, or several, can be recovered */
 
     size_t code; /* numbers in a code */
     uint32_t classes, k;
@@ -61,7 +61,7 @@ struct dkvb__audit {
 
     float *logits;                       /* [most of targets, tests, n][classes] */
     int32_t *answers, *reference;        /* [tests], of the subject at work and of the retrained model */
-    uint32_t shadows;                    /* that are trained: the larger of the options' shadows and rmia_models */
+    uint32_t shadows;                    /* number of trained shadow models: the larger of shadows and rmia_models */
     double *margins;                     /* [views][shadows][targets] */
     uint8_t *inside;                     /* [shadows][targets] */
     uint64_t *ids;                       /* [members], of the forgotten rows; this and the next two: of KLoM, or NULL */
@@ -83,7 +83,7 @@ struct dkvb__subject {
     const dkvb_model *model;
     const struct dkvb__coded *coded;
     const uint8_t *dropped; /* columns that its answers leave out, or NULL */
-    uint32_t view;          /* of the shadows */
+    uint32_t view;          /* view of the shadow models */
 };
 
 /* attacks.c: the shadows, then each subject; the retrained model first, since all others are compared with it. */

@@ -14,7 +14,7 @@ struct dkvb__file {
     int fd;                      /* -1 if it lies in memory */
     const unsigned char *memory; /* else NULL; not owned */
     uint64_t size;
-    const char *path; /* of the caller, for messages */
+    const char *path; /* the caller's path, for messages */
 };
 
 dkvb_status dkvb__file_open(struct dkvb__file *file, const char *path);

@@ -6,7 +6,7 @@
 
 #include "dkvb/calibration.h"
 
-enum { DKVB__ECE_BINS = 15 }; /* of the expected calibration error, by the largest probability */
+enum { DKVB__ECE_BINS = 15 }; /* bins of the expected calibration error, by the largest probability */
 
 /* A row's own temperature, `temperature * spread^power`; `temperature` where all of its logits are the same. row:
  * float[classes]. */

@@ -39,7 +39,7 @@ struct dkvb_codebooks {
     bool frozen;
     float least, greatest; /* lengths of rows that are not outside the scale: outside.c */
     uint8_t birth[16];
-    uint64_t seed; /* of the projection */
+    uint64_t seed; /* seed of the projection */
     /* These five are owned, or all lie in `mapping`. */
     float *center;    /* [m] */
     float *whitening; /* [panels][m][16], see kernels.h; NULL: rows are not whitened */

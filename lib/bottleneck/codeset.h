@@ -15,8 +15,8 @@ enum { DKVB__PARTS = 2, DKVB__TEMPERATURE_ROWS = 50 /* held out, with a label; f
 /* One training of the values. Bit s of a row's `sessions` says whether the row took part in session s. */
 struct dkvb__session {
     dkvb_train_options training; /* without pointers */
-    uint32_t classes;            /* of the model at that time */
-    uint32_t values_dtype;       /* that values were rounded to at the end */
+    uint32_t classes;            /* number of classes of the model at that time */
+    uint32_t values_dtype;       /* number type that values were rounded to at the end */
 };
 
 struct dkvb__coderows {
@@ -40,7 +40,7 @@ struct dkvb__removed {
 
 struct dkvb_codeset {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* of the codebooks */
+    uint8_t birth[16]; /* birth id of the codebooks */
     uint32_t codebooks, keys, keep;
     bool own_keys; /* the keys were placed on these rows, in this way: */
     dkvb_keyinit_options keyinit;

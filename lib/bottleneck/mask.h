@@ -6,9 +6,9 @@
 
 struct dkvb_mask {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* of the codebooks it belongs to */
+    uint8_t birth[16]; /* birth id of the mask's codebooks */
     uint32_t codebooks, keys;
-    size_t words;   /* of one codebook */
+    size_t words;   /* words of one codebook */
     uint64_t *bits; /* [codebooks][words], bits past the last key are 0 */
 };
 

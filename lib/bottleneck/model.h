@@ -69,19 +69,19 @@ struct dkvb_model {
     uint32_t
         *counts; /* [L][C][K], how often rows of each class selected each pair; in `mapping` or owned; NULL: not kept */
     char **names;    /* [L], NULL = no name */
-    char *encoder;   /* that makes the rows; NULL = not noted */
+    char *encoder;   /* encoder that makes the rows; NULL: not noted */
     dkvb_mask *mask; /* in force, purged pairs not included */
     struct dkvb__journal journal;
     struct dkvb__training *training;
     uint64_t rows_trained;
-    uint32_t trials;           /* of the latest training that was tuned; 0: none was */
+    uint32_t trials;           /* trials of the latest tuned training; 0: none was tuned */
     uint8_t trained[16];       /* fingerprint of all trainings: dkvb__trained_extend(); zeros if there was none */
-    double temperature, power; /* of probabilities: dkvb_calibration_temperature(); 1 and 0: none */
+    double temperature, power; /* temperature of probabilities and its power; 1 and 0: none */
     struct dkvb__extra *extras;
     size_t extra_count;
     struct dkvb__mapping *mapping;
-    uint32_t format_major, format_minor; /* of the file it came from */
-    char *path;                          /* of the mapped file, for messages */
+    uint32_t format_major, format_minor; /* version of the model's file */
+    char *path;                          /* path of the mapped file, for messages */
 };
 
 /* A model with codebooks (one more owner), mask and names but no values yet. */

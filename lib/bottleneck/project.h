@@ -18,9 +18,9 @@ struct dkvb__projector {
     const dkvb_codebooks *cb;
     struct dkvb__run run;
     size_t capacity;       /* rows prepared at a time, a multiple of 16 */
-    size_t units;          /* of all codebooks */
-    size_t unit_codebooks; /* of a unit, but for the last */
-    size_t tile_bytes;     /* of a tile in one codebook: int8_t[quads][16][4] */
+    size_t units;          /* number of units of all codebooks */
+    size_t unit_codebooks; /* codebooks in a unit, except the last unit */
+    size_t tile_bytes;     /* bytes of a tile in one codebook: int8_t[quads][16][4] */
     float *prepared;       /* [capacity / 16][round_size][16] */
     double *lengths;       /* [capacity], of the rows as they were handed over */
     float *scratch;        /* [threads][scratch_size] */

@@ -20,7 +20,7 @@ struct dkvb__search {
     /* One of each for every worker: */
     int8_t *tile;     /* [quads][16][4], rows that do not lie side by side */
     float *q;         /* [d][16], the same before they are rounded */
-    int32_t *norms;   /* of a codebook, with masked keys dead */
+    int32_t *norms;   /* norms of the keys of a codebook, with masked keys dead */
     int32_t *scores;  /* scratch of the kernel */
     int32_t *dist;    /* [16][k] */
     uint16_t *index;  /* [16][k] */

@@ -22,7 +22,8 @@ struct dkvb__images_kind {
     /* `out` is empty and has its struct_size. */
     dkvb_status (*read)(const struct dkvb_imageset *set, uint64_t index, dkvb_image *out,
                         const dkvb_allocator *allocator);
-    size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size); /* as snprintf() */
+    size_t (*name)(const struct dkvb_imageset *set, uint64_t index, char *name,
+                   size_t size); /* returns the length, like snprintf() */
 
     /* The file that a picture lies in; false if an earlier picture lies in it too. NULL: all lie in set->path. */
     bool (*file)(const struct dkvb_imageset *set, uint64_t index, char path[PATH_MAX]);
@@ -40,7 +41,7 @@ struct dkvb_imageset {
     void *state;
     dkvb_imageset_info info;
     bool upright;
-    atomic_ullong turned; /* of the info: threads read pictures side by side */
+    atomic_ullong turned; /* `turned` of the info; atomic, since threads read pictures side by side */
 };
 
 /* One file each. */

@@ -16,10 +16,10 @@ struct dkvb__clip_shape {
     uint32_t layers;
     uint32_t heads; /* divides width */
     uint32_t mlp;   /* width between the two matrices of a block */
-    uint32_t dim;   /* of an embedding */
+    uint32_t dim;   /* length of an embedding */
     uint32_t activation;
     bool guessed;  /* activation and heads are those of OpenAI's weights: neither config nor options said */
-    float epsilon; /* of the layer norms */
+    float epsilon; /* epsilon of the layer norms */
 };
 
 /* Mean and deviation of CLIP's training pictures for each colour. */

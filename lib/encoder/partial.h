@@ -25,7 +25,7 @@ struct dkvb__partial_key {
 
 struct dkvb__partial {
     const dkvb_allocator *mem;
-    char *path; /* of the file beside the output */
+    char *path; /* path of the file beside the output */
     struct dkvb__partial_key key;
     int fd;
     bool created;   /* by this call: the file was not there */
@@ -35,8 +35,8 @@ struct dkvb__partial {
     size_t row_size;
     uint64_t rows_at;       /* offset of the rows */
     uint64_t done, rows;    /* pictures, and rows of them, that are in the file */
-    uint64_t marked;        /* of `done`, by marks in the file */
-    uint64_t resumed;       /* of `done`, by an earlier call */
+    uint64_t marked;        /* number of `done` that marks in the file show */
+    uint64_t resumed;       /* number of `done` from an earlier call */
     double began, sync_due; /* seconds of a clock that only goes forward */
     void *map;
     size_t map_size;

@@ -20,9 +20,9 @@ struct dkvb__fitting {
     uint64_t *class_rows;          /* [classes], rows with this label */
     uint8_t *held;                 /* [n], 1 = not trained on */
     int32_t *taught;               /* [n], labels, -1 where a row is held out */
-    size_t held_count;             /* of rows with a label */
+    size_t held_count;             /* number of held-out rows with a label */
     uint64_t *named_ids;           /* [n], `rows.ids` where rows have names; else NULL */
-    uint8_t salt[DKVB__NAME_SALT]; /* that names were hashed with */
+    uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes of names */
 };
 
 /* Check rows and labels, hold none out. Rows with names get ids: by this salt, [DKVB__NAME_SALT]; NULL: by one that

@@ -27,7 +27,7 @@ enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_L
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
     size_t first, count; /* rows past the count are zeros, and what comes of them is dropped */
-    size_t from, to;     /* of the depth */
+    size_t from, to;     /* range of the depth */
 };
 
 static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)

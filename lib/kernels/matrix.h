@@ -25,7 +25,7 @@ static inline size_t dkvb__panel_offset(size_t row, size_t column, size_t depth)
 
 /* Room for a matrix, its start zeros. Elements are put there by dkvb__matrix_set(). */
 dkvb_status dkvb__matrix_new(struct dkvb__matrix *m, size_t depth, size_t columns, const dkvb_allocator *mem);
-void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem); /* of zeros: no-op */
+void dkvb__matrix_free(struct dkvb__matrix *m, const dkvb_allocator *mem); /* a zeroed struct does nothing */
 
 /* From w: float[columns][depth] (`outputs_first`, as PyTorch keeps a linear layer) or float[depth][columns]: at columns
  * `first` and on, `count` of them. */

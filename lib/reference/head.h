@@ -76,7 +76,7 @@ struct dkvb_reference {
     dkvb_reference_info info;
     double *weight;         /* [classes][dim], for rows as they come */
     double *bias;           /* [classes]; -INFINITY of classes without a row */
-    struct dkvb__sums sums; /* of ridge */
+    struct dkvb__sums sums; /* sums of a ridge head */
 };
 
 /* Weights and intercepts from the sums, at the head's penalty. DKVB_EINVAL if they cannot be solved. */
@@ -86,7 +86,7 @@ dkvb_status dkvb__ridge_solve(const struct dkvb__sums *sums, double penalty, dou
 struct dkvb__logistic {
     const dkvb_reference_rows *rows;
     const int32_t *labels;   /* [rows->n], which may leave out more than the rows' own */
-    struct dkvb__sums *sums; /* of the rows: centre, scale and covariance */
+    struct dkvb__sums *sums; /* sums of the rows: centre, scale and covariance */
     uint32_t columns;        /* classes with rows */
     uint32_t *column_class;  /* [columns] */
     int32_t *class_column;   /* [classes], -1: none */

@@ -31,7 +31,7 @@ struct dkvb_plan {
     /* The model that it was made for. */
     uint32_t classes;
     uint8_t head[32];
-    uint64_t entries; /* of the journal */
+    uint64_t entries; /* number of journal entries */
     uint64_t values;  /* checksum */
     uint32_t values_dtype;
     bool counted;
@@ -49,11 +49,11 @@ struct dkvb_plan {
     bool measured;              /* effects are */
     dkvb_mask *mask;            /* suppress */
     bool unknown;               /* no row is held out that a budget could be found on */
-    uint64_t budget;            /* that chose the mask, for the journal */
+    uint64_t budget;            /* budget that chose the mask, for the journal */
     struct dkvb__again *again;  /* [info.again] */
 
     /* exact */
-    uint8_t set_sum[32]; /* of the codeset that it was made with */
+    uint8_t set_sum[32]; /* fingerprint of the codeset that the plan was made with */
     uint64_t *lifted;    /* [info.lifted], entries */
     dkvb_model *after;   /* the new values, on the keys of the model or of `placed`; NULL once applied */
     double temperature, power;
@@ -65,7 +65,7 @@ struct dkvb_plan {
     dkvb_plan_request *requests; /* [part_count], what dkvb_plan_info tells of the parts */
 
     /* Of a part. */
-    uint64_t line, entry; /* of the text; in the journal */
+    uint64_t line, entry; /* line of the text; number of the journal entry */
     bool already;         /* forgotten by that entry, before */
     char *names;          /* [id_count] strings, one behind the other, where rows are asked for by name; else NULL */
 };
@@ -73,7 +73,7 @@ struct dkvb_plan {
 /* State while a plan is made. */
 struct dkvb__planning {
     dkvb_plan *plan;
-    dkvb_model *model;      /* as it was given */
+    dkvb_model *model;      /* the caller's model */
     struct dkvb_model view; /* the same, all of it shared but the mask: what has been planned so far is in force here */
     dkvb_codeset *set;      /* or NULL */
     const dkvb_run_options *run;
