@@ -133,7 +133,7 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
     return rc;
 }
 
-/* Rows of one class that may be drawn: those marked, if any is. */
+/* Finds the rows of one class that may be drawn: the marked rows, if any row is marked. */
 static size_t candidates(const struct dkvb__drawing *d, int32_t label, size_t *rows)
 {
     size_t count = 0, marked = 0;

@@ -47,7 +47,7 @@ size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count)
     return count;
 }
 
-/* Bits, so that -0 and 0 are not the same. */
+/* Bits are compared, so that -0 and 0 differ. */
 static uint32_t bits_of(float x)
 {
     uint32_t bits;

@@ -67,7 +67,7 @@ static const struct dkvb__images_kind *const kinds[] = {
     [DKVB_IMAGES_ARRAY] = &dkvb__images_array,
 };
 
-/* Which kind of set a path leads to. */
+/* Finds the kind of set that a path leads to. */
 static dkvb_status detect(uint32_t *format, const char *path)
 {
     uint8_t start[DKVB__SIGNATURE_SIZE];

@@ -32,7 +32,8 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->ids);
 }
 
-/* labels: [n] of all rows, those that may be looked at; n: rows to draw. The caller calls part_free(), also on failure.
+/* labels: [n] of all rows, those that may be looked at; n: rows to draw. The caller calls part_free(), also after a
+ * failure.
  */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)

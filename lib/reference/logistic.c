@@ -229,7 +229,7 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Anew where answers have got so much surer that the old one is far off. */
+/* Computes the curvature anew if the answers have become so much surer that the old one is far off. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
@@ -303,7 +303,8 @@ static dkvb_status walk(struct search *s, bool *less)
     return DKVB_OK;
 }
 
-/* Where no length leads down, the pairs may be what misleads: once more without them. */
+/* If no step length lowers the loss, the stored pairs may mislead the search, so the search is tried once more without
+ * them. */
 static dkvb_status go_down(struct search *s, bool *less)
 {
     dkvb_status rc;

@@ -272,8 +272,8 @@ static dkvb_status search_sample(struct dkvb__planning *p)
 }
 
 /* Rows to measure on: all that are held out of the classes asked for or forgotten before, and of the others as many as
- * can be looked at in reasonable time; all of them without classes. Where values are trained again every row is
- * searched, since the temperature follows from all. */
+ * can be looked at in reasonable time; all of them without classes. If values are trained again, every row is searched,
+ * since the temperature follows from all rows. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;

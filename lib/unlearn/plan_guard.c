@@ -232,8 +232,8 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 /*
  * Many requests by rows, each within its limits, may together cost a class more than one of them may. Rows come from
  * many persons, none of whom answers for the sum, so values under all masks are compared with values under those that
- * count in no sum. A mask in force that says nothing of whom it is for counts like one by rows. Purged pairs are out on
- * both sides: what they were is gone, and what they cost is in the journal only.
+ * count in no sum. A mask in force that names no class counts like a mask of a request for rows. Purged pairs are out
+ * on both sides: what they were is gone, and what they cost is in the journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
