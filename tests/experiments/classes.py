@@ -64,7 +64,10 @@ class Halves:
 def suppressed(data, fit, codeset, labels):
     with fit.open() as model:
         for label in labels:
-            model.apply(model.plan_forget(classes=[label], codeset=codeset, force=True), codeset)
+            plan = model.plan_forget(classes=[label], codeset=codeset, force=True)
+            if plan.info.refused == "target":  # force does not find what is not there: the budget that comes nearest
+                plan = model.plan_forget(classes=[label], codeset=codeset, force=True, budget=plan.info.budget.budget)
+            model.apply(plan, codeset)
         return model.predict(data.test_x)
 
 

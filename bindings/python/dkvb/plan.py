@@ -40,7 +40,7 @@ class PlanInfo:
     lifted: int
     keys_placed: bool
     resumed: bool
-    budget: Optional[Budget]  # None: it was given
+    budget: Optional[Budget]  # None: it was given; where the target is out of reach, the nearest
     forgotten: int  # of several requests: so many are forgotten already
 
 
@@ -84,13 +84,14 @@ class Plan(Handle):
     @property
     def info(self):
         raw = self._raw
+        searched = raw.budget_found or raw.refused == _ffi.DKVB_REFUSED_TARGET
         return PlanInfo(_struct.name(_ffi.DKVB_NAME_STRENGTH, raw.strength),
                         _struct.name(_ffi.DKVB_NAME_METHOD, raw.method),
                         _struct.name(_ffi.DKVB_NAME_REFUSAL, raw.refused) or None,
                         bool(raw.can_be_forced), bool(raw.forced), raw.pairs, raw.pairs_new, raw.pairs_total, raw.rows,
                         raw.ids, raw.looked_at, raw.held_out, raw.exhausted, raw.again, raw.not_again, raw.lifted,
                         raw.keys == _ffi.DKVB_KEYS_PLACED, bool(raw.resumed),
-                        _struct.answer(Budget, raw.budget) if raw.budget_found else None, raw.forgotten)
+                        _struct.answer(Budget, raw.budget) if searched else None, raw.forgotten)
 
     @property
     def requests(self):
