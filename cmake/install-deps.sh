@@ -73,7 +73,7 @@ look_for_ci() {
     /usr/bin/python3 -c 'import torch, sklearn, scipy, pandas, PIL'
   # Versions of Debian 12, which the profiles are for: elsewhere the tests that use them are skipped.
   ! has apt-get || needs "clang-format and cppcheck" eval 'has clang-format && has cppcheck'
-  # What packages, documentation and the ABI are checked with.
+  # Programs that check packages, documentation and the ABI.
   ! has apt-get || needs "lintian, rpm, Meson, libabigail, Doxygen, mypy, patchelf, Chromium" \
     eval 'for program in lintian rpmspec meson abidiff doxygen mypy patchelf chromium zsh fish mandoc groff; do has $program || exit 1; done'
 }

@@ -19,7 +19,7 @@ from wheel.bdist_wheel import bdist_wheel
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# What every glibc system has, and what a wheel therefore leaves out.
+# Libraries that every glibc system has: the wheel leaves them out.
 SYSTEM = re.compile(r"^(linux-vdso|ld-linux.*|libc|libm|libpthread|libdl|librt)\.so")
 
 

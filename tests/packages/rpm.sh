@@ -1,5 +1,5 @@
 #!/bin/sh
-# packaging/dkvb.spec can be parsed, and names the version that the headers have.
+# cmake/packages/dkvb.spec can be parsed, and names the version that the headers have.
 #   rpm.sh SOURCE_DIR
 set -eu
 
@@ -8,7 +8,7 @@ command -v rpmspec >/dev/null || { echo "skipped: rpmspec is not installed (Debi
 # Macros of Fedora that Debian's rpm does not bring.
 found=$(rpmspec -q --define 'python3_sitelib /usr/lib/python3/site-packages' --define 'cmake cmake' \
   --define 'cmake_build cmake --build .' --define 'cmake_install cmake --install .' --queryformat '%{name} %{version}\n' \
-  "$source/packaging/dkvb.spec")
+  "$source/cmake/packages/dkvb.spec")
 wanted=$(sed -n 's/.*DKVB_VERSION_STRING "\(.*\)"/\1/p' "$source/include/dkvb/version.h" | sed 's/-/~/')
 for package in dkvb dkvb-libs dkvb-reference-libs dkvb-devel python3-dkvb; do
   echo "$found" | grep -qx "$package $wanted" || { echo "the spec has no $package $wanted:"; echo "$found"; exit 1; }

@@ -5,7 +5,6 @@ for as long as they are told to run; nothing fails and nothing hangs.
 """
 import argparse
 import multiprocessing
-import os
 import pickle
 import sys
 import tempfile
@@ -13,7 +12,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, os.environ.get("PYTHONPATH", "").partition(":")[0])
 try:
     import numpy as np
 except ImportError:

@@ -485,7 +485,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Rows of each class, in the order of classes_."""
         return np.bincount(labels, minlength=len(self.classes_))[self._model_labels]
 
-    # Who is meant
+    # Classes and rows that a request names
 
     def _marked(self, classes):
         """Labels in the model, of one label or a list of labels."""

@@ -293,7 +293,7 @@ def _scores(model, rows):
 
 
 def retrained(given, members):
-    """A model whose values were trained again without the members, and why not if there is none."""
+    """A model whose values were trained again without the members; without one, the reason why it cannot be made."""
     if given.codeset is None:
         return None, "There is no curve of a model trained again: it needs --codes."
     if given.before is None:

@@ -89,7 +89,7 @@ def _list_of(labels, names):
                      for label in labels)
 
 
-# What was asked
+# The request, and when it came
 
 def _head(given, found, names):
     who = _list_of(given.classes, names) if given.classes else "not known by class"
