@@ -60,10 +60,11 @@ DKVB_INIT_FUNCTION(dkvb_image, DKVB_IMAGE_INIT)
 DKVB_API void dkvb_image_free(dkvb_image *image);
 
 /** Kinds of picture files, as bits of a number. */
-enum { DKVB_CODEC_PNG = 1, DKVB_CODEC_JPEG = 2 };
+enum { DKVB_CODEC_PNG = 1, DKVB_CODEC_JPEG = 2, DKVB_CODEC_WEBP = 4 };
 
 /**
- * Kinds of picture files that this build can read. PNG needs libpng, and JPEG needs libjpeg.
+ * Kinds of picture files that this build can read. PNG needs libpng, JPEG needs libjpeg, and WebP needs
+ * libwebp.
  *
  * @return DKVB_CODEC_… combined by bitwise or.
  */
@@ -78,8 +79,11 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * equal channels. The orientation that a camera noted is not applied, as in PIL. Sets of pictures and encoders apply it
  * if their option `upright` is 1.
  *
- * All memory comes from the allocator, except the working memory of libjpeg: a few rows, or the coefficients of a
- * progressive picture.
+ * A WebP file always gives three channels. An animated WebP file is refused.
+ *
+ * All memory comes from the allocator, with two exceptions, where malloc() is used. libjpeg has working memory of a few
+ * rows, or the coefficients of a progressive picture. libwebp has working memory of a few rows of a lossy picture, or
+ * four bytes for each pixel of a lossless picture, and one byte for each pixel of a picture with transparency.
  *
  * @param[out] out        the picture; empty on failure.
  * @param      path       file to read; if `bytes` are given, a name for messages.
@@ -106,7 +110,7 @@ typedef struct dkvb_imageset dkvb_imageset;
 enum {
     DKVB_IMAGES_AUTO = 0,     /**< found from the path and the first bytes of the file */
     DKVB_IMAGES_FOLDER = 1,   /**< a folder with one folder per class */
-    DKVB_IMAGES_FILE = 2,     /**< one PNG or JPEG file */
+    DKVB_IMAGES_FILE = 2,     /**< one PNG, JPEG or WebP file */
     DKVB_IMAGES_CIFAR10 = 3,  /**< CIFAR-10, binary version */
     DKVB_IMAGES_CIFAR100 = 4, /**< CIFAR-100, binary version */
     DKVB_IMAGES_ARRAY = 5     /**< IDX (plain or gzip) or .npy of uint8: [n][h][w], [n][h][w][1 or 3], [n][w] */
@@ -133,10 +137,10 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  *
  * In a folder, each subfolder is a class, and its name is the name of the class. Classes are in byte order of their
  * names, and the pictures of a class are in byte order of their relative paths. Folders may nest to any depth inside a
- * class. Files whose names end in .png, .jpg or .jpeg, in upper or lower case, are pictures. Other files are counted
- * and left out. Names that begin with a dot, __MACOSX and @@eaDir are skipped. Pictures directly in the folder come
- * first and have no class. A folder without subfolders is a set without classes. Links to folders are followed, except
- * a link to a folder that the path already leads through.
+ * class. Files whose names end in .png, .jpg, .jpeg or .webp, in upper or lower case, are pictures. Other files are
+ * counted and left out. Names that begin with a dot, __MACOSX and @@eaDir are skipped. Pictures directly in the folder
+ * come first and have no class. A folder without subfolders is a set without classes. Links to folders are followed,
+ * except a link to a folder that the path already leads through.
  *
  * CIFAR in its binary version is a file, or a folder with data_batch_*.bin or train.bin, which hold its training
  * pictures. Names of classes come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the

@@ -219,7 +219,8 @@ static dkvb_status add_task(struct walk *w, const char *name, uint32_t depth, in
 
 static bool is_picture(const char *name)
 {
-    return dkvb__ends_in(name, ".png") || dkvb__ends_in(name, ".jpg") || dkvb__ends_in(name, ".jpeg");
+    return dkvb__ends_in(name, ".png") || dkvb__ends_in(name, ".jpg") || dkvb__ends_in(name, ".jpeg") ||
+           dkvb__ends_in(name, ".webp");
 }
 
 /* Count a file that is left out, by the ending of its name. Endings past the last that can be told apart count as "".
@@ -469,12 +470,14 @@ static dkvb_status fail_without_pictures(const struct walk *w)
     if (ignored == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture, nor any other file", w->set->path);
     if (f->endings[0].text[0] == '\0')
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg",
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: holds no picture: none of %llu files ends in .png, .jpg, .jpeg or .webp",
                           w->set->path, ignored);
-    return dkvb__fail(DKVB_EFORMAT,
-                      "%.200s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg; %llu end in %s, and "
-                      "pictures of other kinds must be turned into PNG first",
-                      w->set->path, ignored, (unsigned long long)f->endings[0].count, f->endings[0].text);
+    return dkvb__fail(
+        DKVB_EFORMAT,
+        "%.200s: holds no picture: none of %llu files ends in .png, .jpg, .jpeg or .webp; %llu end in %s, and "
+        "pictures of other kinds must be turned into PNG first",
+        w->set->path, ignored, (unsigned long long)f->endings[0].count, f->endings[0].text);
 }
 
 static dkvb_status fill(struct walk *w)

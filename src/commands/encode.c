@@ -30,7 +30,7 @@ static const struct args_option options[] = {
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS, .help = "what makes the rows",
      .choices = pictures_encoders, .shows_default = true},
     {"input", ARGS_TEXT, AT(pictures.path), "PATH",
-     .help = "pictures: a folder of classes, PNG, JPEG, CIFAR, IDX (.gz) or .npy of uint8", .required = true},
+     .help = "pictures: a folder of classes, PNG, JPEG, WebP, CIFAR, IDX (.gz) or .npy of uint8", .required = true},
     {"output", ARGS_TEXT, AT(output), "X.npy", .help = "a row for each picture", .letter = 'o', .required = true},
     PICTURES_OPTIONS(AT, pictures),
     {"dtype", ARGS_CHOICE, AT(dtype), "f32|f16", .help = "what rows are stored in", .choices = dtype_names,

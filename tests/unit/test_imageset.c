@@ -284,7 +284,7 @@ static void files_left_out_are_counted_by_their_endings(void **state)
     static const struct {
         const char *ending;
         uint64_t count;
-    } want[] = {{".webp", 3}, {"", 2}, {".txt", 2}, {".7z", 1}};
+    } want[] = {{".gif", 3}, {"", 2}, {".txt", 2}, {".7z", 1}};
     dkvb_imageset *set;
     uint64_t count = 0;
 
@@ -296,9 +296,9 @@ static void files_left_out_are_counted_by_their_endings(void **state)
     put_text("__MACOSX/x.png", "");
     put_text("a/@eaDir/x.png", "");
     put_text("a/.hidden.gif", "");
-    put_text("1.webp", "");
-    put_text("a/2.WebP", "");
-    put_text("a/3.WEBP", "");
+    put_text("1.gif", "");
+    put_text("a/2.Gif", "");
+    put_text("a/3.GIF", "");
     put_text("a/4.txt", "");
     put_text("5.Txt", "");
     put_text("README", "");
@@ -370,7 +370,7 @@ static void one_file_is_a_set(void **state)
     assert_readable(set, 0);
     dkvb_imageset_free(set);
     assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT,
-                       "is text, perhaps CSV; a PNG or JPEG file must be given");
+                       "is text, perhaps CSV; a PNG, JPEG or WebP file must be given");
     assert_refused_set(root, DKVB_IMAGES_FILE, DKVB_EIO, "is a directory");
 }
 
@@ -568,7 +568,7 @@ static void other_arrays_are_refused(void **state)
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 x 0 pixels");
     put_text("x.npy", "something else");
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT,
-                       "PNG, JPEG, CIFAR (binary version), NumPy (.npy) or IDX file");
+                       "PNG, JPEG, WebP, CIFAR (binary version), NumPy (.npy) or IDX file");
     assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy (.npy) or IDX file must be given");
 }
 

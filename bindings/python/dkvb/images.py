@@ -13,7 +13,7 @@ from ._handle import Handle
 from ._library import lib
 from ._types import Array, Names, Path
 
-_CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG}
+_CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG, "webp": _ffi.DKVB_CODEC_WEBP}
 _FORMATS = {
     "auto": _ffi.DKVB_IMAGES_AUTO,
     "folder": _ffi.DKVB_IMAGES_FOLDER,
@@ -44,12 +44,12 @@ def _array(raw):
 
 
 def image_codecs() -> List[str]:
-    """The kinds of picture files that the loaded library reads: a list of "png" and "jpeg"."""
+    """The kinds of picture files that the loaded library reads: a list of "png", "jpeg" and "webp"."""
     return [name for name, bit in _CODECS.items() if lib.dkvb_image_codecs() & bit]
 
 
 def read_image(path: Path, *, upright: bool = False) -> Array:
-    """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
+    """A PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
     `upright=True` it is turned as its EXIF orientation says."""
     if upright:
         return ImageSet(path, "file", upright=True).read(0)
