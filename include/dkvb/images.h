@@ -113,7 +113,8 @@ enum {
     DKVB_IMAGES_FILE = 2,     /**< one PNG, JPEG or WebP file */
     DKVB_IMAGES_CIFAR10 = 3,  /**< CIFAR-10, binary version */
     DKVB_IMAGES_CIFAR100 = 4, /**< CIFAR-100, binary version */
-    DKVB_IMAGES_ARRAY = 5     /**< IDX (plain or gzip) or .npy of uint8: [n][h][w], [n][h][w][1 or 3], [n][w] */
+    DKVB_IMAGES_ARRAY = 5,    /**< IDX (plain or gzip) or .npy of uint8: [n][h][w], [n][h][w][1 or 3], [n][w] */
+    DKVB_IMAGES_LIST = 6      /**< several sources; the format of a set from dkvb_imageset_open_list(), no option */
 };
 
 /** Options for opening a set of pictures. They start from `DKVB_IMAGESET_OPTIONS_INIT`. */
@@ -154,6 +155,32 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path,
                                                        const dkvb_imageset_options *opts);
+
+/** A place that pictures come from: a path, or the bytes of one picture file in memory. */
+typedef struct dkvb_image_source {
+    const char *path;     /**< path as for dkvb_imageset_open(); if `bytes` are given, a name for the picture */
+    const uint8_t *bytes; /**< `uint8_t[size]`, contents of a picture file, which the set keeps using; or NULL */
+    size_t size;          /**< number of bytes */
+} dkvb_image_source;
+
+/**
+ * Open several sources as one set, in their order. Formats may be mixed if the option `format` is DKVB_IMAGES_AUTO.
+ *
+ * A picture is named by the path of its source: "<path>" for a picture file, "<path>/<path inside the folder>", or
+ * "<path>:<number in the file>". A path that leads to no set of a known format counts as one picture, and reading this
+ * picture says what is wrong. So a program can leave out one bad file of many.
+ *
+ * Sources that have the same classes in the same order keep them. Otherwise classes of the same name become one class,
+ * and all classes are in byte order of their names. Picture files have no class.
+ *
+ * @param[out] out      the set, owned by the caller: dkvb_imageset_free(). NULL on failure.
+ * @param      sources  `dkvb_image_source[count]`; their `bytes` must stay as they are until the set is released.
+ * @param      count    number of sources, at least 1.
+ * @param      opts     options; NULL for the defaults.
+ * @return as dkvb_imageset_open(); also `DKVB_EFORMAT` if sources have different classes without names.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open_list(dkvb_imageset **out, const dkvb_image_source *sources,
+                                                            size_t count, const dkvb_imageset_options *opts);
 
 /**
  * Release a set of pictures.
@@ -226,8 +253,8 @@ DKVB_API const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t in
 typedef struct dkvb_picture {
     size_t struct_size;                /**< sizeof(dkvb_picture), set by INIT */
     int32_t label;                     /**< class of the picture; -1 without a class */
-    char name[DKVB_PICTURE_NAME_SIZE]; /**< path inside the folder, name of the only file, or "<file>:<number in the
-                                          file>" */
+    char name[DKVB_PICTURE_NAME_SIZE]; /**< path inside the folder, path of the only file as it was given, or
+                                          "<file>:<number in the file>" */
 } dkvb_picture;
 
 /** Defaults of dkvb_picture. */
