@@ -125,8 +125,8 @@ static void assert_readable(const dkvb_imageset *set, uint64_t index)
 
 static void pictures_are_in_order_of_class_and_path(void **state)
 {
-    static const char *const want[] = {"Z.png",    "a.JPG",     "a/b.png",          "a/b/c.jpeg",
-                                       "a/b0.png", "a-b/a.png", "a-b/\xC3\xA9.png", "b/B.PNG"};
+    static const char *const want[] = {"Z.png",    "a.JPG",     "a/b.png",           "a/b/c.jpeg",
+                                       "a/b0.png", "a-b/a.png", "a-b/\xC3\xA9.WebP", "b/B.PNG"};
     static const int32_t labels_wanted[] = {-1, -1, 0, 0, 0, 1, 1, 2};
     dkvb_imageset *set;
     dkvb_imageset_info info;
