@@ -10,12 +10,12 @@
 #include "base/status.h"
 #include "data/imageset.h"
 
-/* One source. Exactly one of `set` and a plain file: `bytes` are that file's contents, or NULL where it is on disk. */
+/* One source: a set of pictures or, if `set` is NULL, a plain picture file. */
 struct part {
     uint64_t first; /* its first picture, in the numbers of the whole */
     char *path;
-    const uint8_t *bytes;
-    size_t size;
+    const uint8_t *bytes; /* contents of a plain file, owned by the caller; NULL: it is read from `path` */
+    size_t size;          /* bytes of those contents */
     struct dkvb_imageset *set;
     bool is_folder; /* `path` is a folder: names of pictures begin with it */
     int32_t *as;    /* int32[classes of the set]: its classes, as the whole numbers them. NULL: the same numbers */
@@ -117,7 +117,7 @@ static const char *list_ignored(const struct dkvb_imageset *set, uint32_t index,
     return dkvb__endings_get(&((const struct list *)set->state)->endings, index, count);
 }
 
-/* Bytes in memory have neither size nor time on disk: they count themselves. */
+/* Bytes in memory have no time of change, as files on disk have, so their contents are added. */
 static void list_add(const struct dkvb_imageset *set, uint64_t *sum)
 {
     const struct list *l = set->state;
@@ -132,7 +132,7 @@ static dkvb_status no_memory(const struct dkvb_imageset *set)
     return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a list of pictures", set->path);
 }
 
-/* What the sets say about themselves, added up. Sizes are those of all pictures, or 0. */
+/* Adds a part to the properties of the whole. Width, height and channels stay 0 unless all parts have the same. */
 static void add_info(struct dkvb_imageset *set, struct part *p)
 {
     dkvb_imageset_info *whole = &set->info, one = {.pictures = 1};
@@ -157,8 +157,8 @@ static void add_info(struct dkvb_imageset *set, struct part *p)
         dkvb__endings_add(&l->endings, text, count);
 }
 
-/* A path that is no set is a picture, as a name in a folder is: reading it says why it is none. So one bad file of many
- * can be left out. */
+/* A path that leads to no set counts as a picture, as a file name in a folder does, and reading it says what is wrong.
+ * So one bad file of many can be left out. */
 static dkvb_status open_part(struct dkvb_imageset *set, struct part *p, const dkvb_imageset_options *opts)
 {
     dkvb_imageset_options o = *opts;
@@ -190,7 +190,7 @@ static const char *class_name(const struct part *p, uint32_t index)
     return dkvb_imageset_class_name(p->set, index);
 }
 
-/* Whether two sets have the same classes in the same order; two sets without names have, if they are as many. */
+/* True if two sets have the same classes in the same order. Sets without names must have as many classes. */
 static bool same_classes(const struct part *a, const struct part *b)
 {
     if (a->set->info.classes != b->set->info.classes)

@@ -144,7 +144,8 @@ static struct args_list *find_list(const struct args_command *command, void *val
     return NULL;
 }
 
-/* Operands that are missing are the last words of the list: `predict --images a.png b.png MODEL` is no riddle. */
+/* The last words of a list stand in for operands that are missing, so that `predict --images a.png b.png MODEL` means
+ * what it says: without this rule the list would swallow MODEL. */
 static void end_list(const struct args_command *command, void *values, struct args_list *list, int *operands)
 {
     struct args *args = values;

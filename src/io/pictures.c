@@ -93,7 +93,8 @@ static int read_all(const char *path, uint8_t **bytes, size_t *size)
             grown = room > MOST_BYTES ? NULL : realloc(*bytes, room);
         }
         if (!grown) {
-            code = tool_fail("%s: more than %zu bytes, which is too much", path, *size);
+            code = tool_fail("%s: more than %zu bytes, which %s", path, *size,
+                             room > MOST_BYTES ? "are too many for a picture or a list" : "do not fit into memory");
             break;
         }
         *bytes = grown;
