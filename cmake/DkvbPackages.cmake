@@ -43,7 +43,7 @@ dkvb_deb(dev libdkvb-dev libdevel "classifiers that can forget - development fil
   "Headers, the static library, files for pkg-config and CMake, and the\ndocumentation.")
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libdkvb${PROJECT_VERSION_MAJOR} ${same}, zlib1g-dev, libmd-dev")
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
-foreach(part IN ITEMS "PNG libpng-dev" "JPEG libjpeg-dev" "WEIGHTS libjansson-dev")
+foreach(part IN ITEMS "PNG libpng-dev" "JPEG libjpeg-dev" "WEBP libwebp-dev" "WEIGHTS libjansson-dev")
   string(REPLACE " " ";" part "${part}")
   list(GET part 0 option)
   list(GET part 1 package)

@@ -115,6 +115,9 @@ int main(void) { return png_access_version_number() == 0; }' $(pkg-config --cfla
 int main(void) { struct jpeg_error_mgr e; return jpeg_std_error(&e) == 0; }' \
     $(pkg-config --cflags --libs libjpeg || echo -ljpeg)
   # shellcheck disable=SC2046
+  needs "libwebp with its header" builds "$cc" c '#include <webp/decode.h>
+int main(void) { return WebPGetDecoderVersion() == 0; }' $(pkg-config --cflags --libs libwebp || echo -lwebp)
+  # shellcheck disable=SC2046
   needs "the headers of xxHash 0.8" builds "$cc" c '#include <xxhash.h>
 #if XXH_VERSION_NUMBER < 800
 #error too old
@@ -137,10 +140,10 @@ int main(void) { return openblas_get_num_threads() < 1; }' $(pkg-config --cflags
 look 2>/dev/null
 [ -n "$lacking" ] || exit 0
 
-debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev libpng-dev libjpeg-dev libopenblas-dev"
-fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel libpng-devel libjpeg-turbo-devel openblas-devel"
-alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libpng-dev libjpeg-turbo-dev openblas-dev libgomp linux-headers"
-arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash libpng libjpeg-turbo openblas"
+debian="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libmd-dev libjansson-dev libxxhash-dev libpng-dev libjpeg-dev libwebp-dev libopenblas-dev"
+fedora="gcc cmake ninja-build pkgconf-pkg-config zlib-devel libmd-devel jansson-devel xxhash-devel libpng-devel libjpeg-turbo-devel libwebp-devel openblas-devel"
+alpine="gcc musl-dev cmake samurai pkgconf zlib-dev libmd-dev jansson-dev xxhash-dev libpng-dev libjpeg-turbo-dev libwebp-dev openblas-dev libgomp linux-headers"
+arch="gcc cmake ninja pkgconf zlib libmd jansson xxhash libpng libjpeg-turbo libwebp openblas"
 if wants_tests; then
   debian="$debian g++ libcmocka-dev python3 python3-numpy python3-pil"
   fedora="$fedora gcc-c++ libcmocka-devel python3 python3-numpy python3-pillow"
@@ -165,7 +168,7 @@ if wants_cross; then
   fi
   debian="cmake ninja-build pkg-config python3 python3-numpy gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64"
   debian="$debian libgomp1:arm64 zlib1g-dev:arm64 libmd-dev:arm64 libjansson-dev:arm64 libxxhash-dev:arm64"
-  debian="$debian libpng-dev:arm64 libjpeg62-turbo-dev:arm64 libcmocka-dev:arm64"
+  debian="$debian libpng-dev:arm64 libjpeg62-turbo-dev:arm64 libwebp-dev:arm64 libcmocka-dev:arm64"
 fi
 
 refresh=

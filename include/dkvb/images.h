@@ -60,10 +60,11 @@ DKVB_INIT_FUNCTION(dkvb_image, DKVB_IMAGE_INIT)
 DKVB_API void dkvb_image_free(dkvb_image *image);
 
 /** Kinds of picture files, as bits of a number. */
-enum { DKVB_CODEC_PNG = 1, DKVB_CODEC_JPEG = 2 };
+enum { DKVB_CODEC_PNG = 1, DKVB_CODEC_JPEG = 2, DKVB_CODEC_WEBP = 4 };
 
 /**
- * Kinds of picture files that this build can read. PNG needs libpng, and JPEG needs libjpeg.
+ * Kinds of picture files that this build can read. PNG needs libpng, JPEG needs libjpeg, and WebP needs
+ * libwebp.
  *
  * @return DKVB_CODEC_… combined by bitwise or.
  */
@@ -78,8 +79,11 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * equal channels. The orientation that a camera noted is not applied, as in PIL. Sets of pictures and encoders apply it
  * if their option `upright` is 1.
  *
- * All memory comes from the allocator, except the working memory of libjpeg: a few rows, or the coefficients of a
- * progressive picture.
+ * A WebP file always gives three channels. An animated WebP file is refused.
+ *
+ * All memory comes from the allocator, with two exceptions, where malloc() is used. libjpeg has working memory of a few
+ * rows, or the coefficients of a progressive picture. libwebp has working memory of a few rows of a lossy picture, or
+ * four bytes for each pixel of a lossless picture, and one byte for each pixel of a picture with transparency.
  *
  * @param[out] out        the picture; empty on failure.
  * @param      path       file to read; if `bytes` are given, a name for messages.
@@ -106,10 +110,11 @@ typedef struct dkvb_imageset dkvb_imageset;
 enum {
     DKVB_IMAGES_AUTO = 0,     /**< found from the path and the first bytes of the file */
     DKVB_IMAGES_FOLDER = 1,   /**< a folder with one folder per class */
-    DKVB_IMAGES_FILE = 2,     /**< one PNG or JPEG file */
+    DKVB_IMAGES_FILE = 2,     /**< one PNG, JPEG or WebP file */
     DKVB_IMAGES_CIFAR10 = 3,  /**< CIFAR-10, binary version */
     DKVB_IMAGES_CIFAR100 = 4, /**< CIFAR-100, binary version */
-    DKVB_IMAGES_ARRAY = 5     /**< IDX (plain or gzip) or .npy of uint8: [n][h][w], [n][h][w][1 or 3], [n][w] */
+    DKVB_IMAGES_ARRAY = 5,    /**< IDX (plain or gzip) or .npy of uint8: [n][h][w], [n][h][w][1 or 3], [n][w] */
+    DKVB_IMAGES_LIST = 6      /**< several sources; the format of a set from dkvb_imageset_open_list(), no option */
 };
 
 /** Options for opening a set of pictures. They start from `DKVB_IMAGESET_OPTIONS_INIT`. */
@@ -133,10 +138,10 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  *
  * In a folder, each subfolder is a class, and its name is the name of the class. Classes are in byte order of their
  * names, and the pictures of a class are in byte order of their relative paths. Folders may nest to any depth inside a
- * class. Files whose names end in .png, .jpg or .jpeg, in upper or lower case, are pictures. Other files are counted
- * and left out. Names that begin with a dot, __MACOSX and @@eaDir are skipped. Pictures directly in the folder come
- * first and have no class. A folder without subfolders is a set without classes. Links to folders are followed, except
- * a link to a folder that the path already leads through.
+ * class. Files whose names end in .png, .jpg, .jpeg or .webp, in upper or lower case, are pictures. Other files are
+ * counted and left out. Names that begin with a dot, __MACOSX and @@eaDir are skipped. Pictures directly in the folder
+ * come first and have no class. A folder without subfolders is a set without classes. Links to folders are followed,
+ * except a link to a folder that the path already leads through.
  *
  * CIFAR in its binary version is a file, or a folder with data_batch_*.bin or train.bin, which hold its training
  * pictures. Names of classes come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the
@@ -150,6 +155,32 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path,
                                                        const dkvb_imageset_options *opts);
+
+/** A place that pictures come from: a path, or the bytes of one picture file in memory. */
+typedef struct dkvb_image_source {
+    const char *path;     /**< path as for dkvb_imageset_open(); if `bytes` are given, a name for the picture */
+    const uint8_t *bytes; /**< `uint8_t[size]`, contents of a picture file, which the set keeps using; or NULL */
+    size_t size;          /**< number of bytes */
+} dkvb_image_source;
+
+/**
+ * Open several sources as one set, in their order. Formats may be mixed if the option `format` is DKVB_IMAGES_AUTO.
+ *
+ * A picture is named by the path of its source: "<path>" for a picture file, "<path>/<path inside the folder>", or
+ * "<path>:<number in the file>". A path that leads to no set of a known format counts as one picture, and reading this
+ * picture says what is wrong. So a program can leave out one bad file of many.
+ *
+ * Sources that have the same classes in the same order keep them. Otherwise classes of the same name become one class,
+ * and all classes are in byte order of their names. Picture files have no class.
+ *
+ * @param[out] out      the set, owned by the caller: dkvb_imageset_free(). NULL on failure.
+ * @param      sources  `dkvb_image_source[count]`; their `bytes` must stay as they are until the set is released.
+ * @param      count    number of sources, at least 1.
+ * @param      opts     options; NULL for the defaults.
+ * @return as dkvb_imageset_open(); also `DKVB_EFORMAT` if sources have different classes without names.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_open_list(dkvb_imageset **out, const dkvb_image_source *sources,
+                                                            size_t count, const dkvb_imageset_options *opts);
 
 /**
  * Release a set of pictures.
@@ -222,8 +253,8 @@ DKVB_API const char *dkvb_imageset_ignored(const dkvb_imageset *set, uint32_t in
 typedef struct dkvb_picture {
     size_t struct_size;                /**< sizeof(dkvb_picture), set by INIT */
     int32_t label;                     /**< class of the picture; -1 without a class */
-    char name[DKVB_PICTURE_NAME_SIZE]; /**< path inside the folder, name of the only file, or "<file>:<number in the
-                                          file>" */
+    char name[DKVB_PICTURE_NAME_SIZE]; /**< path inside the folder, path of the only file as it was given, or
+                                          "<file>:<number in the file>" */
 } dkvb_picture;
 
 /** Defaults of dkvb_picture. */

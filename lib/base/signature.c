@@ -85,7 +85,7 @@ static const struct kind kinds[] = {
 
     {"a PNG picture", SIGNATURE(0, "\x89PNG\r\n\x1A\n"), "pictures become rows by 'dkvb encode'", NULL, NULL},
     {"a JPEG picture", SIGNATURE(0, "\xFF\xD8\xFF"), "pictures become rows by 'dkvb encode'", NULL, NULL},
-    {"a WebP picture", SIGNATURE(8, "WEBP"), to_png, to_png, NULL},
+    {"a WebP picture", SIGNATURE(8, "WEBP"), "pictures become rows by 'dkvb encode'", NULL, NULL},
     {"a GIF picture", SIGNATURE(0, "GIF8"), to_png, to_png, NULL},
     {"a TIFF picture", SIGNATURE(0, "II*\0"), to_png, to_png, NULL},
     {"a TIFF picture", SIGNATURE(0, "MM\0*"), to_png, to_png, NULL},
@@ -277,8 +277,8 @@ dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, siz
 {
     static const char *const needs[DKVB__USES] = {
         [DKVB__USE_ARRAY] = "a NumPy (.npy) or IDX file",
-        [DKVB__USE_PICTURE] = "a PNG or JPEG file",
-        [DKVB__USE_PICTURES] = "a folder or a PNG, JPEG, CIFAR (binary version), NumPy (.npy) or IDX file",
+        [DKVB__USE_PICTURE] = "a PNG, JPEG or WebP file",
+        [DKVB__USE_PICTURES] = "a folder or a PNG, JPEG, WebP, CIFAR (binary version), NumPy (.npy) or IDX file",
         [DKVB__USE_WEIGHTS] = "a .safetensors file",
         [DKVB__USE_OWN] = "a file that this library wrote",
     };

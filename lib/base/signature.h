@@ -10,7 +10,7 @@
 /* Uses that a file is given for. The way from a foreign file to one that the library reads depends on the use. */
 enum dkvb__use {
     DKVB__USE_ARRAY,    /* features, labels, codes: .npy or IDX */
-    DKVB__USE_PICTURE,  /* one picture: PNG or JPEG */
+    DKVB__USE_PICTURE,  /* one picture: PNG, JPEG or WebP */
     DKVB__USE_PICTURES, /* a set of pictures in one file */
     DKVB__USE_WEIGHTS,  /* .safetensors */
     DKVB__USE_OWN,      /* a model, a mask or a codes file of this library */

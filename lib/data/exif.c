@@ -1,6 +1,6 @@
-/* The orientation that a camera noted in EXIF data, which is a TIFF directory inside a JPEG's APP1 segment or a PNG's
- * eXIf chunk. Nothing else of it is read, and what is damaged counts as no note. EXIF 2.32, JEITA CP-3451; PNG, third
- * edition, 11.3.4.8 */
+/* The orientation that a camera noted in EXIF data, which is a TIFF directory inside a JPEG's APP1 segment, a PNG's
+ * eXIf chunk or a WebP's EXIF chunk. Nothing else of it is read, and what is damaged counts as no note. EXIF 2.32,
+ * JEITA CP-3451; PNG, third edition, 11.3.4.8; RFC 9649, 2.7.1.5 */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -80,10 +80,34 @@ static uint32_t in_png(const uint8_t *bytes, size_t size)
     return 0;
 }
 
+/* Chunks of a WebP, behind the 12 bytes of its RIFF header: name, length, data, a byte more where the length is odd.
+ * Some programs write the marker of JPEG before the directory. */
+static uint32_t in_webp(const uint8_t *bytes, size_t size)
+{
+    size_t at = 12;
+
+    while (size - at >= 8) {
+        const uint8_t *data = bytes + at + 8;
+        size_t length = number(bytes + at + 4, 4, false), left = size - at - 8;
+
+        if (length > left)
+            return 0;
+        if (memcmp(bytes + at, "EXIF", 4) == 0)
+            return length >= 6 && memcmp(data, "Exif\0\0", 6) == 0 ? in_tiff(data + 6, length - 6)
+                                                                   : in_tiff(data, length);
+        if (length + length % 2 > left)
+            return 0;
+        at += 8 + length + length % 2;
+    }
+    return 0;
+}
+
 uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in)
 {
     if (in->size >= 8 && in->bytes[0] == 0xFF)
         return in_jpeg(in->bytes, in->size);
+    if (in->size >= 12 && memcmp(in->bytes, "RIFF", 4) == 0 && memcmp(in->bytes + 8, "WEBP", 4) == 0)
+        return in_webp(in->bytes, in->size);
     return in->size >= 8 && in->bytes[0] == 0x89 ? in_png(in->bytes, in->size) : 0;
 }
 

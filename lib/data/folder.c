@@ -15,9 +15,6 @@
 /* Links that lead from everywhere to everywhere would be followed in every order. */
 enum { MAX_FOLDERS = 1 << 20 };
 
-/* Endings of files that are left out: as many are told apart, and as long ones. */
-enum { MAX_ENDINGS = 32, ENDING_SIZE = 12 };
-
 /* Memory that grows. */
 struct pile {
     char *data;
@@ -30,17 +27,10 @@ struct entry {
     uint32_t number; /* of a class, in the order of finding */
 };
 
-/* Files left out that end in the same way: lower case with the dot, "" for none or one that is no plain word. */
-struct ending {
-    char text[ENDING_SIZE];
-    uint64_t count;
-};
-
 struct folder {
-    struct ending endings[MAX_ENDINGS]; /* the most files first, once the walk is over */
-    uint32_t ending_count;
-    bool cifar_python; /* files of CIFAR's Python version lie in the root */
-    bool nested, flat; /* a class has pictures in folders of its own; has pictures itself */
+    struct dkvb__endings endings; /* the most files first, once the walk is over */
+    bool cifar_python;            /* files of CIFAR's Python version lie in the root */
+    bool nested, flat;            /* a class has pictures in folders of its own; has pictures itself */
     struct pile names;
     struct pile pictures; /* struct entry, sorted */
     struct pile classes;  /* likewise */
@@ -172,12 +162,7 @@ static const char *folder_class_name(const struct dkvb_imageset *set, uint32_t i
 
 static const char *folder_ignored(const struct dkvb_imageset *set, uint32_t index, uint64_t *count)
 {
-    const struct folder *f = set->state;
-
-    if (index >= f->ending_count)
-        return NULL;
-    *count = f->endings[index].count;
-    return f->endings[index].text;
+    return dkvb__endings_get(&((const struct folder *)set->state)->endings, index, count);
 }
 
 /* A name below the folder at hand, in a pile: "<folder>/<name>". SIZE_MAX if out of memory. */
@@ -219,19 +204,40 @@ static dkvb_status add_task(struct walk *w, const char *name, uint32_t depth, in
 
 static bool is_picture(const char *name)
 {
-    return dkvb__ends_in(name, ".png") || dkvb__ends_in(name, ".jpg") || dkvb__ends_in(name, ".jpeg");
+    return dkvb__ends_in(name, ".png") || dkvb__ends_in(name, ".jpg") || dkvb__ends_in(name, ".jpeg") ||
+           dkvb__ends_in(name, ".webp");
 }
 
-/* Count a file that is left out, by the ending of its name. Endings past the last that can be told apart count as "".
- */
-static void leave_out(struct walk *w, const char *name)
+void dkvb__endings_add(struct dkvb__endings *e, const char *text, uint64_t files)
 {
-    struct folder *f = w->folder;
-    const char *dot = strrchr(name, '.');
-    char text[ENDING_SIZE] = "";
     uint32_t i = 0;
 
-    if (dot && strlen(dot) < ENDING_SIZE)
+    while (i < e->count && strcmp(e->of[i].text, text) != 0)
+        i++;
+    if (i == DKVB__ENDINGS) {
+        i = DKVB__ENDINGS - 1;
+        e->of[i].text[0] = '\0';
+    } else if (i == e->count) {
+        snprintf(e->of[e->count++].text, DKVB__ENDING_SIZE, "%s", text);
+    }
+    e->of[i].count += files;
+}
+
+const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uint64_t *count)
+{
+    if (index >= e->count)
+        return NULL;
+    *count = e->of[index].count;
+    return e->of[index].text;
+}
+
+/* Count a file that is left out, by the ending of its name. */
+static void leave_out(struct walk *w, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    char text[DKVB__ENDING_SIZE] = "";
+
+    if (dot && strlen(dot) < sizeof text)
         for (size_t c = 0; dot[c]; c++) {
             bool letter = (dot[c] >= 'A' && dot[c] <= 'Z') || (dot[c] >= 'a' && dot[c] <= 'z');
 
@@ -242,15 +248,7 @@ static void leave_out(struct walk *w, const char *name)
             }
         }
     w->set->info.ignored++;
-    while (i < f->ending_count && strcmp(f->endings[i].text, text) != 0)
-        i++;
-    if (i == MAX_ENDINGS) {
-        i = MAX_ENDINGS - 1;
-        f->endings[i].text[0] = '\0';
-    } else if (i == f->ending_count) {
-        memcpy(f->endings[f->ending_count++].text, text, sizeof text);
-    }
-    f->endings[i].count++;
+    dkvb__endings_add(&w->folder->endings, text, 1);
 }
 
 /* Anything that is no folder is what its name says, also if it cannot be examined: reading it will tell. */
@@ -417,12 +415,11 @@ static dkvb_status put_in_order(struct walk *w)
     return rc ? rc : sort(&f->pictures, w);
 }
 
-/* Put the endings that most files have first; of as many, in byte order. */
-static void sort_endings(struct folder *f)
+void dkvb__endings_sort(struct dkvb__endings *e)
 {
-    for (uint32_t i = 1; i < f->ending_count; i++)
+    for (uint32_t i = 1; i < e->count; i++)
         for (uint32_t j = i; j > 0; j--) {
-            struct ending *a = &f->endings[j - 1], *b = &f->endings[j], other = *a;
+            struct dkvb__ending *a = &e->of[j - 1], *b = &e->of[j], other = *a;
 
             if (a->count > b->count || (a->count == b->count && strcmp(a->text, b->text) <= 0))
                 break;
@@ -468,13 +465,15 @@ static dkvb_status fail_without_pictures(const struct walk *w)
                           w->set->path);
     if (ignored == 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture, nor any other file", w->set->path);
-    if (f->endings[0].text[0] == '\0')
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg",
+    if (f->endings.of[0].text[0] == '\0')
+        return dkvb__fail(DKVB_EFORMAT,
+                          "%.300s: holds no picture: none of %llu files ends in .png, .jpg, .jpeg or .webp",
                           w->set->path, ignored);
-    return dkvb__fail(DKVB_EFORMAT,
-                      "%.200s: holds no picture: none of %llu files ends in .png, .jpg or .jpeg; %llu end in %s, and "
-                      "pictures of other kinds must be turned into PNG first",
-                      w->set->path, ignored, (unsigned long long)f->endings[0].count, f->endings[0].text);
+    return dkvb__fail(
+        DKVB_EFORMAT,
+        "%.200s: holds no picture: none of %llu files ends in .png, .jpg, .jpeg or .webp; %llu end in %s, and "
+        "pictures of other kinds must be turned into PNG first",
+        w->set->path, ignored, (unsigned long long)f->endings.of[0].count, f->endings.of[0].text);
 }
 
 static dkvb_status fill(struct walk *w)
@@ -486,7 +485,7 @@ static dkvb_status fill(struct walk *w)
         return rc;
     info->classes = (uint32_t)count_of(&w->folder->classes);
     info->pictures = count_of(&w->folder->pictures);
-    sort_endings(w->folder);
+    dkvb__endings_sort(&w->folder->endings);
     if (info->pictures == 0)
         return fail_without_pictures(w);
     info->nested = find_nesting(w->folder);

@@ -14,7 +14,7 @@ static const struct codec {
     uint32_t bit;
     const char *name;
     size_t magic_size;
-    const char *magic;
+    const char *magic; /* a '.' stands for any byte: the size of the file lies there in a RIFF header */
     dkvb_status (*decode)(dkvb_image *out, const struct dkvb__encoded *in); /* NULL: not in this build */
 } codecs[] = {
 #ifdef DKVB_HAVE_PNG
@@ -26,6 +26,11 @@ static const struct codec {
     {DKVB_CODEC_JPEG, "JPEG", 3, "\xFF\xD8\xFF", dkvb__jpeg_decode},
 #else
     {DKVB_CODEC_JPEG, "JPEG", 3, "\xFF\xD8\xFF", NULL},
+#endif
+#ifdef DKVB_HAVE_WEBP
+    {DKVB_CODEC_WEBP, "WebP", 12, "RIFF....WEBP", dkvb__webp_decode},
+#else
+    {DKVB_CODEC_WEBP, "WebP", 12, "RIFF....WEBP", NULL},
 #endif
 };
 enum { CODECS = sizeof codecs / sizeof *codecs };
@@ -41,9 +46,15 @@ uint32_t dkvb_image_codecs(void)
 
 static const struct codec *codec_of(const uint8_t *start, size_t size)
 {
-    for (size_t i = 0; i < CODECS; i++)
-        if (size >= codecs[i].magic_size && memcmp(start, codecs[i].magic, codecs[i].magic_size) == 0)
+    for (size_t i = 0; i < CODECS; i++) {
+        size_t same = 0;
+
+        while (same < codecs[i].magic_size && same < size &&
+               (codecs[i].magic[same] == '.' || (uint8_t)codecs[i].magic[same] == start[same]))
+            same++;
+        if (same == codecs[i].magic_size)
             return &codecs[i];
+    }
     return NULL;
 }
 

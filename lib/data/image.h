@@ -18,7 +18,7 @@ struct dkvb__encoded {
 bool dkvb__image_sniff(const uint8_t *start, size_t size);
 
 /* Bytes at the start of a file that sniffing needs. */
-enum { DKVB__IMAGE_SNIFF = 8 };
+enum { DKVB__IMAGE_SNIFF = 12 };
 
 /* DKVB_EFORMAT unless a picture of that size may be. */
 dkvb_status dkvb__image_check_size(const char *name, uint64_t width, uint64_t height);
@@ -58,5 +58,6 @@ dkvb_status dkvb__image_fit(dkvb_image *out, const dkvb_image *in, uint32_t shor
 /* One file for each library. Pixels are in `out`, which knows its allocator, also after a failure. */
 dkvb_status dkvb__png_decode(dkvb_image *out, const struct dkvb__encoded *in);
 dkvb_status dkvb__jpeg_decode(dkvb_image *out, const struct dkvb__encoded *in);
+dkvb_status dkvb__webp_decode(dkvb_image *out, const struct dkvb__encoded *in);
 
 #endif

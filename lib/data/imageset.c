@@ -25,7 +25,7 @@ static dkvb_status file_read(const struct dkvb_imageset *set, uint64_t index, dk
 static size_t file_name(const struct dkvb_imageset *set, uint64_t index, char *name, size_t size)
 {
     (void)index;
-    return (size_t)snprintf(name, size, "%s", dkvb__base_name(set->path));
+    return (size_t)snprintf(name, size, "%s", set->path);
 }
 
 /* The first bytes of a file, as many as there are, and the size of the whole. */
@@ -67,8 +67,7 @@ static const struct dkvb__images_kind *const kinds[] = {
     [DKVB_IMAGES_ARRAY] = &dkvb__images_array,
 };
 
-/* Finds the kind of set that a path leads to. */
-static dkvb_status detect(uint32_t *format, const char *path)
+dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path)
 {
     uint8_t start[DKVB__SIGNATURE_SIZE];
     struct stat st;
@@ -99,7 +98,7 @@ static dkvb_status open_kind(struct dkvb_imageset *set, const dkvb_imageset_opti
 
     set->info.format = o->format;
     if (o->format == DKVB_IMAGES_AUTO)
-        rc = detect(&set->info.format, set->path);
+        rc = dkvb__imageset_detect(&set->info.format, set->path);
     if (!rc && o->coarse_labels && set->info.format != DKVB_IMAGES_CIFAR100)
         rc = dkvb__fail(DKVB_EINVAL, "%.300s: coarse labels are those of CIFAR-100, which this is not", set->path);
     if (rc)
@@ -125,10 +124,27 @@ static dkvb_status check_options(dkvb_imageset_options *o, const dkvb_imageset_o
     return dkvb__check_allocator(o->allocator);
 }
 
+/* A set without pictures yet. `path` leads to it or, for a list, stands for it in messages. */
+static dkvb_imageset *new_set(const char *path, const dkvb_imageset_options *o)
+{
+    dkvb_allocator mem = dkvb__allocator(o->allocator);
+    dkvb_imageset *set = dkvb__alloc0(&mem, 1, sizeof *set);
+
+    if (set) {
+        set->mem = mem;
+        set->upright = o->upright != 0;
+        set->info.struct_size = sizeof set->info;
+        set->path = dkvb__strdup(&mem, path);
+    }
+    if (set && set->path)
+        return set;
+    dkvb_imageset_free(set);
+    return NULL;
+}
+
 dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path, const dkvb_imageset_options *opts)
 {
     dkvb_imageset_options o;
-    dkvb_allocator mem;
     dkvb_imageset *set;
     dkvb_status rc;
 
@@ -139,15 +155,42 @@ dkvb_status dkvb_imageset_open(dkvb_imageset **out, const char *path, const dkvb
     rc = check_options(&o, opts);
     if (rc)
         return rc;
-    mem = dkvb__allocator(o.allocator);
-    set = dkvb__alloc0(&mem, 1, sizeof *set);
-    if (!set)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    set->mem = mem;
-    set->upright = o.upright != 0;
-    set->info.struct_size = sizeof set->info;
-    set->path = dkvb__strdup(&mem, path);
-    rc = set->path ? open_kind(set, &o) : dkvb__fail(DKVB_ENOMEM, "out of memory");
+    set = new_set(path, &o);
+    rc = set ? open_kind(set, &o) : dkvb__fail(DKVB_ENOMEM, "out of memory");
+    if (rc)
+        dkvb_imageset_free(set);
+    else
+        *out = set;
+    return rc;
+}
+
+dkvb_status dkvb_imageset_open_list(dkvb_imageset **out, const dkvb_image_source *sources, size_t count,
+                                    const dkvb_imageset_options *opts)
+{
+    char called[PATH_MAX];
+    dkvb_imageset_options o;
+    dkvb_imageset *set;
+    dkvb_status rc;
+
+    if (out)
+        *out = NULL;
+    if (!out || !sources || count == 0)
+        return dkvb__fail(DKVB_EINVAL, "%s",
+                          !out       ? "out is NULL"
+                          : !sources ? "sources is NULL"
+                                     : "there is no source");
+    for (size_t i = 0; i < count; i++)
+        if (!sources[i].path)
+            return dkvb__fail(DKVB_EINVAL, "source %zu: path is NULL", i);
+    rc = check_options(&o, opts);
+    if (rc)
+        return rc;
+    if (count == 1)
+        snprintf(called, sizeof called, "%s", sources[0].path);
+    else
+        snprintf(called, sizeof called, "%.300s and %zu more", sources[0].path, count - 1);
+    set = new_set(called, &o);
+    rc = set ? dkvb__image_list_open(set, sources, count, &o) : dkvb__fail(DKVB_ENOMEM, "out of memory");
     if (rc)
         dkvb_imageset_free(set);
     else
@@ -214,10 +257,16 @@ dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_pic
     return dkvb__give_info(picture, &full, sizeof full, "picture");
 }
 
+/* The file or folder that the set is; NULL for a list, whose path only stands in messages. */
+static const char *own_path(const dkvb_imageset *set)
+{
+    return set->kind == &dkvb__images_list ? NULL : set->path;
+}
+
 /* The file that a picture lies in, if it is the first picture there and the file is not the set itself. */
 static bool begins_file(const dkvb_imageset *set, uint64_t index, char path[PATH_MAX])
 {
-    return set->kind->file && set->kind->file(set, index, path) && strcmp(path, set->path) != 0;
+    return set->kind->file && set->kind->file(set, index, path) && (!own_path(set) || strcmp(path, own_path(set)) != 0);
 }
 
 /* Files that do not exist add nothing, since reading them will fail anyway. Folders add nothing either, since an output
@@ -242,7 +291,10 @@ uint64_t dkvb__imageset_checksum(const struct dkvb_imageset *set)
     uint64_t sum = DKVB__FNV_BEGIN;
     char text[DKVB_PICTURE_NAME_SIZE > PATH_MAX ? DKVB_PICTURE_NAME_SIZE : PATH_MAX];
 
-    add_file(&sum, set->path);
+    if (own_path(set))
+        add_file(&sum, own_path(set));
+    if (set->kind->add)
+        set->kind->add(set, &sum);
     for (uint64_t i = 0; i < set->info.pictures; i++) {
         int32_t label = set->kind->label ? set->kind->label(set, i) : -1;
 
@@ -265,7 +317,7 @@ dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
     if (stat(path, &output) != 0)
         return DKVB_OK;
     for (uint64_t i = 0; i <= set->info.pictures; i++) { /* the last round is for the set itself */
-        const char *taken = i == set->info.pictures ? set->path : begins_file(set, i, file) ? file : NULL;
+        const char *taken = i == set->info.pictures ? own_path(set) : begins_file(set, i, file) ? file : NULL;
 
         if (taken && stat(taken, &st) == 0 && st.st_dev == output.st_dev && st.st_ino == output.st_ino)
             return dkvb__fail(DKVB_EINVAL, "%.200s: is one of the pictures of %.200s, which no output may replace",

@@ -32,7 +32,32 @@ struct dkvb__images_kind {
     int32_t (*label)(const struct dkvb_imageset *set, uint64_t index);
     const char *(*class_name)(const struct dkvb_imageset *set, uint32_t index);
     const char *(*ignored)(const struct dkvb_imageset *set, uint32_t index, uint64_t *count);
+
+    /* Adds to a checksum of the set what lies in no file. NULL: all lies in files. */
+    void (*add)(const struct dkvb_imageset *set, uint64_t *sum);
 };
+
+/* Endings of files that are left out: as many are told apart, and as long ones. */
+enum { DKVB__ENDINGS = 32, DKVB__ENDING_SIZE = 12 };
+
+struct dkvb__ending {
+    char text[DKVB__ENDING_SIZE]; /* lower case with the dot, "" for none or one that is no plain word */
+    uint64_t count;               /* files that end so */
+};
+
+struct dkvb__endings {
+    struct dkvb__ending of[DKVB__ENDINGS];
+    uint32_t count;
+};
+
+/* Counts files of one ending. Endings past the last that can be told apart count as "". */
+void dkvb__endings_add(struct dkvb__endings *e, const char *text, uint64_t files);
+
+/* Puts the endings of the most files first; equal numbers in byte order. */
+void dkvb__endings_sort(struct dkvb__endings *e);
+
+/* An ending and, in *count, its files; NULL past the last. */
+const char *dkvb__endings_get(const struct dkvb__endings *e, uint32_t index, uint64_t *count);
 
 struct dkvb_imageset {
     dkvb_allocator mem;
@@ -45,7 +70,14 @@ struct dkvb_imageset {
 };
 
 /* One file each. */
-extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array;
+extern const struct dkvb__images_kind dkvb__images_folder, dkvb__images_cifar, dkvb__images_array, dkvb__images_list;
+
+/* Opens the sources of a list into a set that has its allocator and its path, which then only stands in messages. */
+dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_source *sources, size_t count,
+                                  const dkvb_imageset_options *opts);
+
+/* The kind of set that a path leads to, in *format. */
+dkvb_status dkvb__imageset_detect(uint32_t *format, const char *path);
 
 /* Which CIFAR a path is by what lies there, its name and its size, in *format; 0 for none. */
 dkvb_status dkvb__cifar_sniff(uint32_t *format, const char *path, bool is_folder, uint64_t size);

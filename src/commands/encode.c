@@ -29,8 +29,8 @@ static const uint32_t dtypes[] = {DKVB_DTYPE_F32, DKVB_DTYPE_F16};
 static const struct args_option options[] = {
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS, .help = "what makes the rows",
      .choices = pictures_encoders, .shows_default = true},
-    {"input", ARGS_TEXT, AT(pictures.path), "PATH",
-     .help = "pictures: a folder of classes, PNG, JPEG, CIFAR, IDX (.gz) or .npy of uint8", .required = true},
+    {"input", ARGS_LIST, AT(pictures.paths), "PATH...",
+     .help = "folder of classes, PNG, JPEG, WebP, CIFAR, IDX (.gz), .npy of uint8; -: one from stdin"},
     {"output", ARGS_TEXT, AT(output), "X.npy", .help = "a row for each picture", .letter = 'o', .required = true},
     PICTURES_OPTIONS(AT, pictures),
     {"dtype", ARGS_CHOICE, AT(dtype), "f32|f16", .help = "what rows are stored in", .choices = dtype_names,
@@ -54,7 +54,7 @@ static void set_defaults(void *values)
 
 static const struct args_command command = {
     .name = "encode",
-    .synopsis = "--input PATH -o X.npy [--encoder ENCODER --weights FILE] [--labels-out Y.npy] [options]",
+    .synopsis = "--input PATH... -o X.npy [--encoder ENCODER --weights FILE] [--labels-out Y.npy] [options]",
     .example = "dkvb encode --input photos -o x.npy --labels-out y.npy --class-names-out names.txt",
     .about = "Turn pictures into rows of features for the other commands. Interrupted, it keeps what it has in\n"
              "X.npy.part, and the same command goes on from there.",
@@ -76,6 +76,12 @@ struct encode {
 
 static int check_args(const struct encode_args *args)
 {
+    int code = pictures_check_source(&command, &args->pictures, "input");
+
+    if (code)
+        return code;
+    if (!pictures_source(&args->pictures))
+        return args_misused(&command, "--input is missing");
     if (args->labels && !args->labels_out)
         return args_misused(&command, "--labels and --labels-out go together: --labels-out is missing");
     return pictures_check_args(&command, &args->pictures);
@@ -85,7 +91,7 @@ static int check_args(const struct encode_args *args)
 static int claim_paths(struct encode *e, const char *kept)
 {
     const struct encode_args *args = &e->args;
-    const struct path inputs[] = {{"--input", args->pictures.path},
+    const struct path inputs[] = {{"--input", pictures_source(&args->pictures)},
                                   {"--weights", args->pictures.weights},
                                   {"--config", args->pictures.config},
                                   {"--labels", args->labels},
@@ -104,7 +110,7 @@ static int claim_paths(struct encode *e, const char *kept)
 static int check_outputs(struct encode *e)
 {
     const struct encode_args *args = &e->args;
-    const char *path = args->pictures.path;
+    const char *path = pictures_source(&args->pictures);
     struct names names;
     int code;
 

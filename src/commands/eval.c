@@ -40,7 +40,7 @@ static const struct args_option options[] = {
 
 static const struct args_command command = {
     .name = "eval",
-    .synopsis = "MODEL (--features X --labels Y | --images PATH) [options]",
+    .synopsis = "MODEL (--features X --labels Y | --images PATH...) [options]",
     .example = "dkvb eval m.dkvb --features test_x.npy --labels test_y.npy",
     .about =
         "Measure a model on labelled rows or pictures: accuracy and cross-entropy (nats), together and for each class.",
@@ -85,14 +85,15 @@ static int read_rows(struct eval *e)
     const char *path = a->args.operand[0];
     int code;
 
-    if (a->pictures.path)
+    if (pictures_source(&a->pictures))
         code = pictures_open_for(&e->pictures, &a->pictures, args_given(&command, a, "encoder"), e->model, path);
     else
         code = input_features_for(&e->x, a->features, &e->info);
     if (code)
         return code;
-    return a->pictures.path ? pictures_rows(&e->pictures, e->model, path, a->labels, a->threads, &e->x, &e->y)
-                            : input_labels_for(&e->y, a->labels, &e->x);
+    return pictures_source(&a->pictures)
+               ? pictures_rows(&e->pictures, e->model, path, a->labels, a->threads, &e->x, &e->y)
+               : input_labels_for(&e->y, a->labels, &e->x);
 }
 
 static int read_inputs(struct eval *e)

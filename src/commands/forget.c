@@ -30,7 +30,7 @@ static const struct args_option options[] = {
     {"codes", ARGS_TEXT, AT(codes), "CODES",
      .help = "what is known of the rows: of 'train --codes-out', or plain as of 'dkvb search'"},
     {"features", ARGS_TEXT, AT(features), "F", .help = "instead of CODES: the forget set, .npy or IDX (.gz)"},
-    {"images", ARGS_TEXT, AT(pictures.path), "PATH",
+    {"images", ARGS_LIST, AT(pictures.paths), "PATH...",
      .help = "instead of CODES: the forget set as pictures, see 'dkvb encode'"},
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
      .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
@@ -179,9 +179,13 @@ static int check_suppress(const struct forget_args *args)
 /* What is said of pictures, and that there are any. */
 static int check_pictures(const struct forget_args *args)
 {
-    if (args->features && args->pictures.path)
+    int code = pictures_check_source(&command, &args->pictures, "images");
+
+    if (code)
+        return code;
+    if (args->features && pictures_source(&args->pictures))
         return misused("--images does not go with --features: one of them gives the rows to forget");
-    if (!args->pictures.path)
+    if (!pictures_source(&args->pictures))
         return args_refuse(&command, args, pictures_options,
                            "a request without --images: it says how pictures are read");
     return args_given(&command, args, "encoder") ? pictures_check_args(&command, &args->pictures) : EXIT_SUCCESS;
@@ -225,13 +229,14 @@ static int check_plan_out(const struct forget_args *args)
 static int check_args(struct forget_args *args)
 {
     static const char *const not_mask[] = {
-        "images", "key-features", "ids",    "keep-keys", "codes-out",       "drop-name",      "examples",
-        "class",  "requests",     "rows",   "strength",  "codes",           "features",       "labels",
-        "method", "pairs",        "target", "seed",      "max-retain-drop", "max-class-loss", NULL};
+        "images",    "images-from",     "key-features",   "ids",      "keep-keys", "codes-out",
+        "drop-name", "examples",        "class",          "requests", "rows",      "strength",
+        "codes",     "features",        "labels",         "method",   "pairs",     "target",
+        "seed",      "max-retain-drop", "max-class-loss", NULL};
     int code;
 
     args->exact = args->strength == 1;
-    args->set = args->features ? args->features : args->pictures.path;
+    args->set = args->features ? args->features : pictures_source(&args->pictures);
     code = check_pictures(args);
     if (code == EXIT_SUCCESS && args->plan_out)
         code = check_plan_out(args);
@@ -261,10 +266,11 @@ static int mark_classes(struct forget *f)
 /* Rows of pictures have the pictures' numbers as ids, those of a file of features their own. */
 static int number_rows(struct forget *f)
 {
-    int code = f->args.pictures.path ? ids_of_rows(&f->rows, NULL, f->args.pictures.path, f->pictures.info.pictures)
-                                     : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
+    int code = pictures_source(&f->args.pictures)
+                   ? ids_of_rows(&f->rows, NULL, pictures_source(&f->args.pictures), f->pictures.info.pictures)
+                   : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
 
-    if (code == EXIT_SUCCESS && f->args.pictures.path)
+    if (code == EXIT_SUCCESS && pictures_source(&f->args.pictures))
         pictures_keep_ids(&f->pictures, &f->rows);
     return code;
 }
@@ -303,10 +309,11 @@ static int cut_out_classes(struct forget *f)
 
 static int read_features(struct forget *f)
 {
-    int code = f->args.pictures.path ? read_pictures(f) : input_features_for(&f->x, f->args.features, &f->info);
+    int code =
+        pictures_source(&f->args.pictures) ? read_pictures(f) : input_features_for(&f->x, f->args.features, &f->info);
 
     if (code ||
-        (f->args.labels && !f->args.pictures.path &&
+        (f->args.labels && !pictures_source(&f->args.pictures) &&
          (code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows))) ||
         (code = number_rows(f)) || (f->args.classes && (code = cut_out_classes(f))))
         return code;
@@ -463,7 +470,7 @@ static int claim_paths(const struct args_command *asking, const struct forget_ar
     const char *model = args->args.operand[0];
     bool rewrites = args->exact && !args->codes_out;
     const struct path inputs[] = {{"--features", args->features},
-                                  {"--images", args->pictures.path},
+                                  {"--images", pictures_source(&args->pictures)},
                                   {"--weights", args->pictures.weights},
                                   {"--config", args->pictures.config},
                                   {"--codes", rewrites && !args->plan_out ? NULL : args->codes},

@@ -33,7 +33,7 @@ static const struct args_option options[] = {
 
 static const struct args_command command = {
     .name = "predict",
-    .synopsis = "MODEL --features X|--images PATH [-o OUT.npy] [options]",
+    .synopsis = "MODEL --features X|--images PATH... [-o OUT.npy] [options]",
     .example = "dkvb predict m.dkvb --features test_x.npy --top 3",
     .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.",
     .options = options,
@@ -158,7 +158,7 @@ static void print_json(const struct predict *p)
         json_null("predictions");
     else
         json_predictions(p);
-    if (p->args.pictures.path) {
+    if (pictures_source(&p->args.pictures)) {
         json_open("pictures", '[');
         for (size_t row = 0; row < p->names.count; row++)
             json_text(NULL, p->names.line[row]);
@@ -183,7 +183,7 @@ static const char *class_text(const struct predict *p, int32_t label, char text[
 /* A line for each row: its picture or its number, then its classes. */
 static void print_answers(const struct predict *p)
 {
-    bool named = p->args.pictures.path;
+    bool named = pictures_source(&p->args.pictures);
     int width = output_width("abstained"), wide = output_width("picture");
     char text[16];
 
@@ -212,9 +212,12 @@ static void print_answers(const struct predict *p)
 
 static int check_paths(const struct predict_args *args)
 {
-    const struct path inputs[] = {{"MODEL", args->args.operand[0]},    {"--features", args->features},
-                                  {"--images", args->pictures.path},   {"--weights", args->pictures.weights},
-                                  {"--config", args->pictures.config}, {0}};
+    const struct path inputs[] = {{"MODEL", args->args.operand[0]},
+                                  {"--features", args->features},
+                                  {"--images", pictures_source(&args->pictures)},
+                                  {"--weights", args->pictures.weights},
+                                  {"--config", args->pictures.config},
+                                  {0}};
     const struct path outputs[] = {{"--output", args->output}, {0}};
 
     return paths_check(&command, inputs, outputs);
@@ -225,7 +228,7 @@ static int read_rows(struct predict *p)
     const struct predict_args *a = &p->args;
     int code;
 
-    if (!a->pictures.path)
+    if (!pictures_source(&a->pictures))
         return input_features_for(&p->x, a->features, &p->info);
     if ((code = pictures_open_for(&p->pictures, &a->pictures, args_given(&command, a, "encoder"), p->model,
                                   a->args.operand[0])) ||

@@ -110,10 +110,10 @@ static int read_pictures(struct train *t)
     if ((path && (code = input_model_map(&model, path, &info))) ||
         (code = pictures_open_for(p, &a->pictures, chosen || !model || !input_encoder(model), model, path)) ||
         (code = pictures_spare(p, a->output, a->codes_out)) ||
-        (code = a->labels ? input_labels(&t->y, a->labels, a->pictures.path, p->info.pictures)
+        (code = a->labels ? input_labels(&t->y, a->labels, pictures_source(&a->pictures), p->info.pictures)
                           : pictures_name_classes(p, a->continue_from ? model : NULL, path,
                                                   a->class_names ? &unused : &t->names, &as)) ||
-        (code = ids_of_rows(&t->ids, a->ids, a->pictures.path, p->info.pictures)) ||
+        (code = ids_of_rows(&t->ids, a->ids, pictures_source(&a->pictures), p->info.pictures)) ||
         (!a->labels && ((code = pictures_labels(p, as, &t->y)) || (code = count_classes(t)))) ||
         (code = pictures_features(p, a->threads, &t->x)))
         goto end;
@@ -136,7 +136,7 @@ static int read_rows(struct train *t)
     const struct train_args *a = &t->args;
     int code;
 
-    if (a->pictures.path)
+    if (pictures_source(&a->pictures))
         code = read_pictures(t);
     else if ((code = a->codes ? codes_map(&t->given, a->codes)
                               : input_features(&t->x, a->features, DKVB_READ_IN_PLACE)) == EXIT_SUCCESS)
@@ -435,9 +435,9 @@ static int prepare(struct train *t, dkvb_fit_rows *rows)
     t->entries_before = t->info.journal_entries;
     rows->codes = t->given.codes;
     rows->k = a->codes ? t->info.top_k : 0;
-    if (a->codes_out && !a->ids && !a->pictures.path)
+    if (a->codes_out && !a->ids && !pictures_source(&a->pictures))
         rows->ids = NULL;
-    return a->codes_out && !a->ids && a->pictures.path ? number_on(t) : EXIT_SUCCESS;
+    return a->codes_out && !a->ids && pictures_source(&a->pictures) ? number_on(t) : EXIT_SUCCESS;
 }
 
 /* Fit: a model is made, or goes on. A failure is of codes, of rows, or of a model and its codes file. */

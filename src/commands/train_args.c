@@ -31,7 +31,7 @@ static const char *const class_weights[] = {
 
 static const struct args_option options[] = {
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows to learn from: .npy or IDX (.gz)"},
-    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures instead, see 'dkvb encode'"},
+    {"images", ARGS_LIST, AT(pictures.paths), "PATH...", .help = "pictures instead, see 'dkvb encode'"},
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,
      .help = "what makes rows of them; the model remembers it", .choices = pictures_encoders, .shows_default = true},
     PICTURES_OPTIONS(AT, pictures),
@@ -130,7 +130,7 @@ static void set_defaults(void *values)
 
 const struct args_command train_command = {
     .name = "train",
-    .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH -o MODEL [options]",
+    .synopsis = "(--features X|--codes CODES.npy) --labels Y -o MODEL [options] | --images PATH... -o MODEL [options]",
     .example = "dkvb train --features x.npy --labels y.npy --class-names names.txt -o m.dkvb --codes-out m.codes",
     .about = "Train a model: place keys without labels, search every row once, fit the values to the labels.\n"
              "Settings that are not given follow from the data. There are as many classes as the largest label says,\n"
@@ -173,15 +173,18 @@ static int apply_paper(struct train_args *args)
 static int check_rows(const struct train_args *args)
 {
     bool told = args_given(&train_command, args, "encoder") || (!args->init_from && !args->continue_from);
+    int code = pictures_check_source(&train_command, &args->pictures, "images");
 
-    if (!args->features + !args->codes + !args->pictures.path != 2)
+    if (code)
+        return code;
+    if (!args->features + !args->codes + !pictures_source(&args->pictures) != 2)
         return args_misused(&train_command, "one of --features, --images and --codes is wanted");
-    if (!args->pictures.path && !args->labels)
+    if (!pictures_source(&args->pictures) && !args->labels)
         return args_misused(&train_command, "--labels is missing");
     if (args->codes && !args->init_from && !args->continue_from)
         return args_misused(&train_command,
                             "--codes: the model whose keys they name is wanted, by --init-from or --continue");
-    if (!args->pictures.path)
+    if (!pictures_source(&args->pictures))
         return args_refuse(&train_command, args, pictures_options,
                            "--features and --codes: it says how pictures are read");
     return told ? pictures_check_args(&train_command, &args->pictures) : EXIT_SUCCESS; /* else the model may know */
@@ -259,7 +262,7 @@ int train_check_args(struct train_args *args)
 int train_claim_paths(const struct train_args *args)
 {
     const struct path inputs[] = {{"--features", args->features},
-                                  {"--images", args->pictures.path},
+                                  {"--images", pictures_source(&args->pictures)},
                                   {"--weights", args->pictures.weights},
                                   {"--config", args->pictures.config},
                                   {"--codes", args->codes},

@@ -118,6 +118,52 @@ static bool parse_choice(const struct args_option *option, const char *text, uin
     return false;
 }
 
+/* The words of the one list that a command may have. They are reachable until the process ends, and need no release. */
+static struct {
+    const char **word;
+    char text[320];
+} listed;
+
+/* Append a word to a list; a command line of `argc` words has no more of them. */
+static int add_word(struct args_list *list, int argc, const char *word)
+{
+    if (!listed.word)
+        listed.word = calloc((size_t)argc, sizeof *listed.word);
+    if (!listed.word)
+        return tool_fail("out of memory for %d words", argc);
+    list->word = listed.word;
+    listed.word[list->count++] = word;
+    return EXIT_SUCCESS;
+}
+
+static struct args_list *find_list(const struct args_command *command, void *values)
+{
+    for (const struct args_option *o = command->options; o->name; o++)
+        if (o->kind == ARGS_LIST)
+            return (struct args_list *)(void *)((char *)values + o->at);
+    return NULL;
+}
+
+/* The last words of a list stand in for operands that are missing, so that `predict --images a.png b.png MODEL` means
+ * what it says: without this rule the list would swallow MODEL. */
+static void end_list(const struct args_command *command, void *values, struct args_list *list, int *operands)
+{
+    struct args *args = values;
+    size_t missing = command->least_operands > *operands ? (size_t)(command->least_operands - *operands) : 0;
+
+    if (!list || list->count == 0)
+        return;
+    for (size_t i = 0; list->count > missing && i < missing; i++)
+        args->operand[(*operands)++] = list->word[list->count - missing + i];
+    if (list->count > missing)
+        list->count -= missing;
+    list->text = list->word[0];
+    if (list->count == 1)
+        return;
+    snprintf(listed.text, sizeof listed.text, "%.280s and %zu more", list->word[0], list->count - 1);
+    list->text = listed.text;
+}
+
 static bool parse_value(const struct args_option *option, const char *text, void *values)
 {
     void *to = (char *)values + option->at;
@@ -128,6 +174,8 @@ static bool parse_value(const struct args_option *option, const char *text, void
         return true;
     case ARGS_TEXT:
         *(const char **)to = text;
+        return true;
+    case ARGS_LIST: /* take_option() has added the word */
         return true;
     case ARGS_REAL:
         return parse_real(option, text, to);
@@ -204,12 +252,16 @@ static void build_grammar(struct grammar *g, const struct args_command *command)
     g->longs[n + 1] = (struct option){NULL, 0, NULL, 0};
 }
 
-static int take_option(const struct args_command *command, void *values, int found)
+/* *open: the list that words without an option belong to from here on, or NULL. */
+static int take_option(const struct args_command *command, void *values, int found, int argc, struct args_list **open)
 {
     size_t i = found >= FIRST_LONG ? (size_t)(found - FIRST_LONG) : 0;
 
     while (found < FIRST_LONG && command->options[i].letter != found)
         i++;
+    *open = command->options[i].kind == ARGS_LIST ? find_list(command, values) : NULL;
+    if (*open && add_word(*open, argc, optarg))
+        return EXIT_FAILURE;
     if (!parse_value(&command->options[i], optarg, values))
         return refuse_value(command, &command->options[i], optarg);
     ((struct args *)values)->given |= UINT64_C(1) << i;
@@ -285,6 +337,7 @@ static void set_defaults(const struct args_command *command, void *values)
 
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code)
 {
+    struct args_list *list = find_list(command, values), *open = NULL;
     struct grammar g;
     int found, operands = 0;
 
@@ -300,13 +353,17 @@ bool args_parse(const struct args_command *command, int argc, char **argv, void 
         }
         if (found == ':' || found == '?')
             *code = refuse_word(command, found, argv);
+        else if (found == OPERAND && open)
+            *code = add_word(open, argc, optarg);
         else if (found == OPERAND)
             *code = take_operand(command, values, &operands, optarg);
         else
-            *code = take_option(command, values, found);
+            *code = take_option(command, values, found, argc, &open);
     }
     while (*code == EXIT_SUCCESS && optind < argc) /* behind "--" */
-        *code = take_operand(command, values, &operands, argv[optind++]);
+        *code = open ? add_word(open, argc, argv[optind++]) : take_operand(command, values, &operands, argv[optind++]);
+    if (*code == EXIT_SUCCESS)
+        end_list(command, values, list, &operands);
     if (*code == EXIT_SUCCESS)
         *code = check_complete(command, values, operands);
     return *code == EXIT_SUCCESS;

@@ -15,10 +15,18 @@ enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 60 };
 enum args_kind {
     ARGS_FLAG,  /* bool; takes no value */
     ARGS_TEXT,  /* const char * */
+    ARGS_LIST,  /* struct args_list: one word or more; a command has one such option at most */
     ARGS_U32,   /* uint32_t */
     ARGS_U64,   /* uint64_t */
     ARGS_REAL,  /* double, finite, not negative */
     ARGS_CHOICE /* uint32_t, the index in `choices` */
+};
+
+/* Words behind an option, as `--images a.png b.png` has two. They end at the next option. */
+struct args_list {
+    const char *text; /* for messages: the only word, or "a.png and 1 more"; NULL: the option was not given */
+    const char *const *word;
+    size_t count;
 };
 
 struct args_option {

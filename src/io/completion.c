@@ -14,7 +14,7 @@ static enum offer offer_of(const struct args_option *o)
 {
     if (o->kind == ARGS_CHOICE)
         return OFFER_WORDS;
-    if (o->kind != ARGS_TEXT || o->word)
+    if ((o->kind != ARGS_TEXT && o->kind != ARGS_LIST) || o->word)
         return OFFER_NOTHING;
     return strcmp(o->value, "DIR") == 0 ? OFFER_FOLDERS : OFFER_FILES;
 }

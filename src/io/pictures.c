@@ -1,5 +1,6 @@
 #include "io/pictures.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ const char *const pictures_encoders[] = {[DKVB_ENCODER_PIXELS - 1] = "pixels",
                                          [DKVB_ENCODER_RESNET50 - 1] = "resnet50",
                                          NULL};
 
-enum { FORMAT_CIFAR = 5 }; /* of either number of classes */
+enum { FORMAT_CIFAR = 5 };                        /* of either number of classes */
+static const size_t MOST_BYTES = (size_t)1 << 31; /* of a picture or a list that is read as a whole */
 
 const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "cifar100", "cifar", "idx", "npy", NULL};
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
@@ -26,6 +28,20 @@ const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
                                         "format",  "coarse-labels", "skip-unreadable", NULL};
+
+int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option)
+{
+    size_t inputs = 0;
+
+    if (args->from && args->paths.text)
+        return args_misused(command, "--%s does not go with --images-from: one of them names the pictures", option);
+    for (size_t i = 0; i < args->paths.count; i++)
+        inputs += strcmp(args->paths.word[i], "-") == 0;
+    if (inputs > 1)
+        return args_misused(command, "--%s: '-' stands for one picture from standard input, and is given %zu times",
+                            option, inputs);
+    return EXIT_SUCCESS;
+}
 
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args)
 {
@@ -48,28 +64,127 @@ int pictures_check_args(const struct args_command *command, const struct picture
 int pictures_check_rows(const struct args_command *command, const struct args *values, const char *features,
                         const struct pictures_args *args)
 {
-    if (!features == !args->path)
+    int code = pictures_check_source(command, args, "images");
+
+    if (code)
+        return code;
+    if (!features == !pictures_source(args))
         return args_misused(command, "one of --features and --images is wanted");
     if (features)
         return args_refuse(command, values, pictures_options, "--features: it is of --images");
     return args_given(command, values, "encoder") ? pictures_check_args(command, args) : EXIT_SUCCESS;
 }
 
+/* All bytes of a file, "-": of standard input, and a zero byte behind them; *bytes is to be free()d. */
+static int read_all(const char *path, uint8_t **bytes, size_t *size)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    size_t room = 0;
+    int code = EXIT_SUCCESS;
+
+    *size = 0;
+    if (!file)
+        return tool_fail("%s: cannot open: %s", path, strerror(errno));
+    do {
+        uint8_t *grown = *bytes;
+
+        if (room - *size < 2) {
+            room = room ? 2 * room : 65536;
+            grown = room > MOST_BYTES ? NULL : realloc(*bytes, room);
+        }
+        if (!grown) {
+            code = tool_fail("%s: more than %zu bytes, which %s", path, *size,
+                             room > MOST_BYTES ? "are too many for a picture or a list" : "do not fit into memory");
+            break;
+        }
+        *bytes = grown;
+        *size += fread(*bytes + *size, 1, room - *size - 1, file);
+        (*bytes)[*size] = 0;
+    } while (!feof(file) && !ferror(file));
+    if (code == EXIT_SUCCESS && ferror(file))
+        code = tool_fail("%s: cannot be read: %s", path, strerror(errno));
+    if (file != stdin)
+        fclose(file);
+    return code;
+}
+
+/* Paths of a list, one a line; or ended by zero bytes, as `find -print0` writes them, if there is a zero byte. Both
+ * *text, which the paths lie in, and *paths are to be free()d. */
+static int read_list(const char *from, uint8_t **text, dkvb_image_source **paths, size_t *count)
+{
+    size_t size = 0, most = 1;
+    char end;
+    int code = read_all(from, text, &size);
+
+    if (code)
+        return code;
+    end = memchr(*text, 0, size) ? '\0' : '\n';
+    for (size_t i = 0; i < size; i++)
+        most += (char)(*text)[i] == end;
+    *paths = input_memory("paths", sizeof **paths, most, 1, 1);
+    if (!*paths)
+        return EXIT_FAILURE;
+    for (char *at = (char *)*text, *last = at + size, *next; at < last; at = next + 1) {
+        next = memchr(at, end, (size_t)(last - at));
+        next = next ? next : last;
+        *next = '\0';
+        if (end == '\n' && next > at && next[-1] == '\r')
+            next[-1] = '\0';
+        if (*at)
+            (*paths)[(*count)++].path = at;
+    }
+    return *count > 0 ? EXIT_SUCCESS : tool_fail("%s: lists no path", from);
+}
+
+static int list_words(struct pictures *p, dkvb_image_source **paths, size_t *count)
+{
+    const struct args_list *words = &p->args->paths;
+    int code = EXIT_SUCCESS;
+
+    *paths = input_memory("paths", sizeof **paths, words->count, 1, 1);
+    if (!*paths)
+        return EXIT_FAILURE;
+    for (; *count < words->count && code == EXIT_SUCCESS; ++*count) {
+        dkvb_image_source *one = &(*paths)[*count];
+
+        one->path = words->word[*count];
+        if (strcmp(one->path, "-") != 0)
+            continue;
+        code = read_all(one->path, &p->bytes, &one->size);
+        one->bytes = p->bytes;
+    }
+    return code;
+}
+
 static int open_set(struct pictures *p)
 {
     dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
-    int code;
+    const struct args_list *words = &p->args->paths;
+    dkvb_image_source *paths = NULL;
+    uint8_t *text = NULL;
+    size_t count = 0;
+    int code = p->args->from ? read_list(p->args->from, &text, &paths, &count) : list_words(p, &paths, &count);
 
     o.format = formats[p->args->format];
     o.coarse_labels = p->args->coarse_labels;
-    paths_keep_private(p->args->path);
-    code = tool_check(dkvb_imageset_open(&p->set, p->args->path, &o));
+    for (size_t i = 0; i < count && code == EXIT_SUCCESS; i++)
+        if (!paths[i].bytes)
+            paths_keep_private(paths[i].path);
+    if (code == EXIT_SUCCESS && !p->args->from && words->count == 1 && !p->bytes)
+        code = tool_check(dkvb_imageset_open(&p->set, words->word[0], &o));
+    else if (code == EXIT_SUCCESS && p->args->format == FORMAT_CIFAR)
+        code = tool_fail("%s: of several files, --format cifar10 or cifar100 says which CIFAR they are",
+                         pictures_source(p->args));
+    else if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_imageset_open_list(&p->set, paths, count, &o));
+    free(paths);
+    free(text);
     p->info = (dkvb_imageset_info){.struct_size = sizeof p->info};
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_imageset_get_info(p->set, &p->info));
     if (code == EXIT_SUCCESS && p->args->format == FORMAT_CIFAR && p->info.format != DKVB_IMAGES_CIFAR10 &&
         p->info.format != DKVB_IMAGES_CIFAR100)
-        code = tool_fail("%s: is no file of CIFAR, nor a folder with its training files", p->args->path);
+        code = tool_fail("%s: is no file of CIFAR, nor a folder with its training files", pictures_source(p->args));
     if (code)
         return code;
     p->readable = input_memory("marks of pictures", 1, p->info.pictures, 1, 1);
@@ -124,6 +239,7 @@ void pictures_close(struct pictures *p)
     dkvb_imageset_free(p->set);
     dkvb_encoder_free(p->encoder);
     free(p->readable);
+    free(p->bytes);
     *p = (struct pictures){0};
 }
 
@@ -171,7 +287,7 @@ int pictures_encoded(const struct pictures *p, dkvb_status status)
     if (code == EXIT_SUCCESS && info.turned > p->info.turned && !p->encoder_info.upright)
         tool_note("%s: %" PRIu64
                   " pictures have an EXIF orientation that is not applied; --exif-orientation turns them",
-                  p->args->path, info.turned - p->info.turned);
+                  pictures_source(p->args), info.turned - p->info.turned);
     return code;
 }
 
@@ -181,7 +297,8 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
     dkvb_run_options run;
     int code;
 
-    *out = (struct features){.path = p->args->path, .array = DKVB_ARRAY_INIT, .columns = p->encoder_info.dim};
+    *out =
+        (struct features){.path = pictures_source(p->args), .array = DKVB_ARRAY_INIT, .columns = p->encoder_info.dim};
     out->x = out->made = input_memory("rows of pictures", sizeof *out->x, p->info.pictures, out->columns, 1);
     if (!out->x)
         return EXIT_FAILURE;
@@ -199,7 +316,8 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
 
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out)
 {
-    *out = (struct labels){.path = p->args->path, .array = DKVB_ARRAY_INIT, .rows = (size_t)p->info.pictures};
+    *out =
+        (struct labels){.path = pictures_source(p->args), .array = DKVB_ARRAY_INIT, .rows = (size_t)p->info.pictures};
     out->y = out->made = input_memory("labels", sizeof *out->made, p->info.pictures, 1, 1);
     if (!out->made)
         return EXIT_FAILURE;
@@ -263,7 +381,7 @@ int pictures_names(const struct pictures *p, struct names *out)
 {
     int code = EXIT_SUCCESS;
 
-    *out = (struct names){.path = p->args->path};
+    *out = (struct names){.path = pictures_source(p->args)};
     for (uint64_t i = 0; i < p->info.pictures && code == EXIT_SUCCESS; i++) {
         dkvb_picture picture = DKVB_PICTURE_INIT;
 
@@ -286,10 +404,13 @@ void pictures_left_out(struct left_out *out, const struct pictures *p)
     if (out->nested == DKVB_NESTED_PARTS)
         tool_note(
             "%s: train, val, test or the like are taken for classes; give one of them, if they are parts of the data",
-            p->args->path);
-    if (out->nested == DKVB_NESTED_WRAPPED)
-        tool_note("%s: its only class holds folders, no pictures; give %s/%s, if those are the classes", p->args->path,
-                  p->args->path, dkvb_imageset_class_name(p->set, 0));
+            pictures_source(p->args));
+    if (out->nested == DKVB_NESTED_WRAPPED && p->info.format == DKVB_IMAGES_LIST)
+        tool_note("%s: the only class, %s, holds folders, no pictures; give that folder, if those are the classes",
+                  pictures_source(p->args), dkvb_imageset_class_name(p->set, 0));
+    else if (out->nested == DKVB_NESTED_WRAPPED)
+        tool_note("%s: its only class holds folders, no pictures; give %s/%s, if those are the classes",
+                  pictures_source(p->args), pictures_source(p->args), dkvb_imageset_class_name(p->set, 0));
 }
 
 void pictures_say_left_out(const struct left_out *l)
@@ -324,7 +445,7 @@ int pictures_class_names(const struct pictures *p, struct names *out)
     size_t which;
     int code = EXIT_SUCCESS;
 
-    *out = (struct names){.path = p->args->path};
+    *out = (struct names){.path = pictures_source(p->args)};
     for (uint32_t i = 0; i < p->info.classes && code == EXIT_SUCCESS; i++) {
         const char *name = dkvb_imageset_class_name(p->set, i);
 
@@ -373,7 +494,7 @@ int pictures_name_classes(const struct pictures *p, const dkvb_model *model, con
     int code;
 
     if (p->info.classes == 0)
-        return tool_fail("%s: has no classes, so --labels is wanted", p->args->path);
+        return tool_fail("%s: has no classes, so --labels is wanted", pictures_source(p->args));
     if ((code = pictures_class_names(p, model ? &own : names)) || !model)
         goto end;
     *as = input_memory("classes", sizeof **as, p->info.classes, 1, 1);
@@ -386,7 +507,7 @@ int pictures_name_classes(const struct pictures *p, const dkvb_model *model, con
     for (uint32_t i = 0; i < info.classes; i++)
         named = named || dkvb_model_class_name(model, i);
     if (names)
-        *names = (struct names){.path = p->args->path};
+        *names = (struct names){.path = pictures_source(p->args)};
     for (uint32_t i = 0; named && own.count > 0 && names && i < info.classes && code == EXIT_SUCCESS; i++) {
         const char *name = dkvb_model_class_name(model, i);
 
@@ -408,7 +529,7 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
     int code;
 
     if (labels)
-        code = input_labels(y, labels, p->args->path, p->info.pictures);
+        code = input_labels(y, labels, pictures_source(p->args), p->info.pictures);
     else if ((code = pictures_name_classes(p, model, path, NULL, &as)) == EXIT_SUCCESS)
         code = pictures_labels(p, as, y);
     free(as);

@@ -13,7 +13,9 @@
 
 /* What a command was told; a member of its struct. */
 struct pictures_args {
-    const char *path, *weights, *config;
+    struct args_list paths; /* "-": the bytes of one picture, from standard input */
+    const char *from;       /* file with a list of paths, or "-"; NULL: the paths above */
+    const char *weights, *config;
     uint32_t encoder;    /* DKVB_ENCODER_… less 1 */
     uint32_t format;     /* index in pictures_formats */
     uint32_t activation; /* DKVB_ACTIVATION_… */
@@ -24,9 +26,17 @@ extern const char *const pictures_encoders[], *const pictures_formats[], *const 
 
 #define PICTURES_ENCODERS "pixels|descriptor|clip|resnet50"
 
+/* Where the pictures come from, for messages; NULL: no pictures were asked for. */
+static inline const char *pictures_source(const struct pictures_args *args)
+{
+    return args->from ? args->from : args->paths.text;
+}
+
 /* Lines for the table of options; AT() gives the offset of a member. That of --encoder is the command's own. */
 /* clang-format off */
 #define PICTURES_OPTIONS(AT, member)                                                                                   \
+    {"images-from", ARGS_TEXT, AT(member.from), "FILE",                                                                \
+     .help = "pictures listed in a file, a path a line or ended by zero bytes; -: standard input"},                    \
     {"weights", ARGS_TEXT, AT(member.weights), "FILE", .help = "of clip and resnet50: .safetensors"},                  \
     {"config", ARGS_TEXT, AT(member.config), "FILE",                                                                   \
      .help = "of clip: its config.json, if that is not beside the weights"},                                           \
@@ -42,7 +52,7 @@ extern const char *const pictures_encoders[], *const pictures_formats[], *const 
 /* Lines for commands with a model, which take rows or pictures: members `features` and `pictures`. */
 #define PICTURES_OR_FEATURES(AT)                                                                                       \
     {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},                                 \
-    {"images", ARGS_TEXT, AT(pictures.path), "PATH", .help = "pictures, see 'dkvb encode'"},                           \
+    {"images", ARGS_LIST, AT(pictures.paths), "PATH...", .help = "pictures, see 'dkvb encode'"},                           \
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,                                                  \
      .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},         \
     PICTURES_OPTIONS(AT, pictures)
@@ -50,6 +60,9 @@ extern const char *const pictures_encoders[], *const pictures_formats[], *const 
 
 /* The options that go with --images only, for args_refuse(). */
 extern const char *const pictures_options[];
+
+/* Whether pictures are named by one option only: `option`, or --images-from. EXIT_USAGE if not. */
+int pictures_check_source(const struct args_command *command, const struct pictures_args *args, const char *option);
 
 /* Whether the encoder got what it needs and nothing else. EXIT_USAGE if not. */
 int pictures_check_args(const struct args_command *command, const struct pictures_args *args);
@@ -64,6 +77,7 @@ struct pictures {
     const struct pictures_args *args;
     dkvb_imageset *set;
     dkvb_imageset_info info;
+    uint8_t *bytes; /* of the picture from standard input; the set uses them */
     dkvb_encoder *encoder;
     dkvb_encoder_info encoder_info;
     uint8_t *readable;   /* [pictures]: 0 once it is known that one cannot be read */

@@ -79,7 +79,7 @@ def check_public_only(path, top):
 
 def check_single_users(paths):
     """Headers of other libraries that one file wraps for all."""
-    users = {"jpeglib.h": [], "png.h": [], "sha2.h": []}
+    users = {"jpeglib.h": [], "png.h": [], "sha2.h": [], "webp/decode.h": []}
     for path in paths:
         for _bracket, name in includes(code_of(path)):
             users.get(name, []).append(str(path))

@@ -123,11 +123,11 @@ if "$dkvb" encode --input train -o e.npy --json >e.json 2>/dev/null; then
     echo x >messy/notes.TXT
     echo x >messy/down/list.txt
     echo x >messy/down/README
-    echo x >messy/across/old.webp
+    echo x >messy/across/old.gif
     check "$dkvb" train --images messy --codebooks 4 --keys 8 -o messy.dkvb >said.txt
-    grep -q '^left out: 4 files that are no pictures by their names: 2 .txt, 1 without an ending, 1 .webp$' said.txt || fail "$(cat said.txt)"
+    grep -q '^left out: 4 files that are no pictures by their names: 2 .txt, 1 without an ending, 1 .gif$' said.txt || fail "$(cat said.txt)"
     check "$dkvb" train --images messy --codebooks 4 --keys 8 -o messy.dkvb --json >said.json
-    claim said.json 'd["ignored"] == 4 and d["ignored_endings"] == {".txt": 2, "": 1, ".webp": 1} and d["nested"] is None'
+    claim said.json 'd["ignored"] == 4 and d["ignored_endings"] == {".txt": 2, "": 1, ".gif": 1} and d["nested"] is None'
     mkdir messy/yak
     refused 1 "1 of 3 classes have no rows: 2" "$dkvb" train --images messy --codebooks 4 --keys 8 -o no.dkvb
     grep -q "'yak' is class 2" refused.err || fail "$(cat refused.err)"

@@ -44,9 +44,9 @@ for name, start in pictures.items():
     open(name + ".jpg", "wb").write(start + (bytes(200) if name not in ("svg", "pnm") else b""))
 os.makedirs("cifar-10-batches-py")
 pickle.dump({b"data": 0}, open("cifar-10-batches-py/data_batch_1", "wb"))
-os.makedirs("webps/cat")
+os.makedirs("gifs/cat")
 for i in range(3):
-    open(f"webps/cat/{i}.webp", "wb").write(pictures["webp"])
+    open(f"gifs/cat/{i}.gif", "wb").write(pictures["gif"])
 np.save("texts.npy", x.astype(str))
 np.save("integers.npy", (x * 9).astype("i8"))
 np.save("names.npy", np.array(["cat", "dog", "owl", "fox"])[y])
@@ -110,12 +110,12 @@ check "$dkvb" train --features x.npy --labels bool_y.npy -o bool.dkvb --json >/d
 picture() {
     refused 1 "$1.jpg: is $2" "$dkvb" encode --input "$1.jpg" --format file -o e.npy
 }
-picture webp "a WebP picture; a PNG or JPEG file must be given: PIL's Image.open"
+refused 1 'WebP' "$dkvb" encode --input webp.jpg -o e.npy
 picture bmp 'a BMP picture'
 picture gif 'a GIF picture'
 picture tif 'a TIFF picture'
 picture big 'a TIFF picture'
-picture heic 'a HEIC picture; a PNG or JPEG file must be given: heif-convert'
+picture heic 'a HEIC picture; a PNG, JPEG or WebP file must be given: heif-convert'
 picture avif 'an AVIF picture'
 picture jxl 'a JPEG XL picture'
 picture jp2 'a JPEG 2000 picture'
@@ -126,7 +126,7 @@ picture ico 'an icon'
 picture mp4 'a film'
 picture double 'an AppleDouble file'
 refused 1 'heic.jpg: is a HEIC picture; a folder or a PNG' "$dkvb" encode --input heic.jpg -o e.npy
-refused 1 "webps: holds no picture: none of 3 files ends in .png, .jpg or .jpeg; 3 end in .webp" "$dkvb" encode --input webps -o e.npy
+refused 1 "gifs: holds no picture: none of 3 files ends in .png, .jpg, .jpeg or .webp; 3 end in .gif" "$dkvb" encode --input gifs -o e.npy
 refused 1 "files of CIFAR's Python version (pickle) are not read" "$dkvb" encode --input cifar-10-batches-py -o e.npy
 refused 1 'shape (8, 8, 3) is one colour picture or 8 grey ones 3 wide' "$dkvb" encode --input colour.npy -o e.npy
 refused 1 'has its channels first' "$dkvb" encode --input first.npy -o e.npy

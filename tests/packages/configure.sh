@@ -24,7 +24,7 @@ bare() { # name, then arguments for cmake
 }
 
 bare minimal || { cat "$work/minimal.log"; echo "a machine without the optional libraries cannot configure"; exit 1; }
-for package in libcmocka-dev libpng-dev libjpeg-dev libjansson-dev libopenblas-dev libgomp; do
+for package in libcmocka-dev libpng-dev libjpeg-dev libwebp-dev libjansson-dev libopenblas-dev libgomp; do
   count=$(grep -c "left out: .*: not found\. Debian has it in $package.*: install it" "$work/minimal.log") || true
   [ "$count" = 1 ] || { cat "$work/minimal.log"; echo "$package: found $count lines of what is left out, expected 1"; exit 1; }
 done
@@ -45,7 +45,7 @@ echo "what is asked for and missing is an error: fine"
 
 cmake --build "$work/minimal" -j 2 --target dkvb >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 needed=$(readelf -d "$work/minimal/lib/libdkvb.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p')
-if echo "$needed" | grep -E 'png|jpeg|jansson|gomp|omp|blas'; then
+if echo "$needed" | grep -E 'png|jpeg|webp|jansson|gomp|omp|blas'; then
   echo "the library needs what it was built without"
   exit 1
 fi

@@ -65,7 +65,7 @@ class PicturesTest(Case):
                 encoder.encode([wrong])
 
     def test_the_build_says_what_it_reads(self):
-        self.assertLessEqual(set(dkvb.image_codecs()), {"png", "jpeg"})
+        self.assertLessEqual(set(dkvb.image_codecs()), {"png", "jpeg", "webp"})
 
 
 class ImageSetTest(Case):
@@ -103,6 +103,21 @@ class ImageSetTest(Case):
         self.assertEqual((info.format, info.classes, info.height, info.width, info.channels), ("array", 0, 6, 7, 1))
         self.assertEqual((images.labels.tolist(), images.class_names), ([-1] * 5, []))
         np.testing.assert_array_equal(images.read(3)[:, :, 0], pictures[3])
+
+    def test_a_list_is_one_set_in_its_order(self):
+        files = sorted((self.directory / "set" / "down").glob("*.png"))
+        images = dkvb.ImageSet([files[1], files[0].read_bytes(), str(self.directory / "set")])
+        info = images.info
+        self.assertEqual((info.format, info.pictures, info.classes, info.ignored), ("list", 12, 3, 1))
+        self.assertEqual([images.name(i) for i in range(3)],
+                         [str(files[1]), "bytes 1", str(self.directory / "set/across/000.png")])
+        self.assertEqual(images.labels.tolist(), [-1, -1, *self.set.labels.tolist()])
+        for index, wanted in ((0, files[1]), (1, files[0]), (2, self.directory / "set/across/000.png")):
+            np.testing.assert_array_equal(images.read(index), dkvb.read_image(wanted))
+        np.testing.assert_array_equal(dkvb.Encoder("descriptor").encode_set(images)[2:],
+                                      dkvb.Encoder("descriptor").encode_set(self.set))
+        with self.assertRaisesRegex(ValueError, "there is no source"):
+            dkvb.ImageSet([])
 
     def test_a_set_that_is_none_is_refused(self):
         with self.assertRaises(FileNotFoundError):

@@ -73,6 +73,34 @@ static void a_note_that_is_damaged_is_none(void **state)
         }
 }
 
+/* A WebP of three chunks, the second of odd length: the note stands in the third, little-endian. */
+static void a_note_in_webp_is_found_behind_other_chunks(void **state)
+{
+    static const uint8_t webp[] = "RIFF\x4C\0\0\0WEBP"
+                                  "VP8X\x0A\0\0\0\x08\0\0\0\0\0\0\0\0\0"
+                                  "VP8L\x01\0\0\0\x2F\0"
+                                  "EXIF\x1A\0\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x05\0\0\0\0\0\0\0";
+    uint8_t marked[sizeof webp + 6];
+    size_t size = sizeof webp - 1, at = 12 + 18 + 10, note = 0x1A;
+
+    (void)state;
+    assert_int_equal(size, at + 8 + note);
+    assert_int_equal(orientation_of(webp, size), 5);
+    for (size_t cut = 0; cut < at + 8 + note; cut++)
+        assert_int_equal(orientation_of(webp, cut), 0);
+    memcpy(marked, webp, at + 8); /* some programs write the marker that JPEG has before the directory */
+    memcpy(marked + at + 8, "Exif\0\0", 6);
+    memcpy(marked + at + 14, webp + at + 8, note);
+    marked[at + 4] = (uint8_t)(note + 6);
+    assert_int_equal(orientation_of(marked, at + 14 + note), 5);
+    for (size_t i = 0; i < size; i++)
+        for (unsigned value = 0; value < 256; value++) {
+            memcpy(marked, webp, size);
+            marked[i] = (uint8_t)value;
+            assert_true(orientation_of(marked, size) <= 8);
+        }
+}
+
 /* 3 wide, 2 high: 0 1 2 / 3 4 5. What each orientation makes of it, as PIL's exif_transpose does. */
 static void turning_gives_the_picture_that_a_viewer_shows(void **state)
 {
@@ -131,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_orientation_is_found_in_either_byte_order),
         cmocka_unit_test(a_note_that_is_damaged_is_none),
+        cmocka_unit_test(a_note_in_webp_is_found_behind_other_chunks),
         cmocka_unit_test(turning_gives_the_picture_that_a_viewer_shows),
         cmocka_unit_test(a_turning_that_fails_changes_nothing),
     };

@@ -147,7 +147,7 @@ static void every_cut_png_is_refused(void **state)
         uint8_t *exact = malloc(cut + 1); /* so that a sanitizer sees every overrun */
 
         memcpy(exact, file, cut);
-        assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG or JPEG file must be given" : "is cut short"),
+        assert_int_equal(refused(exact, cut, cut < 8 ? "a PNG, JPEG or WebP file must be given" : "is cut short"),
                          DKVB_EFORMAT);
         free(exact);
     }
@@ -249,7 +249,7 @@ static void every_cut_jpeg_is_refused(void **state)
             uint8_t *exact = malloc(cut + 1);
 
             memcpy(exact, bytes, cut);
-            assert_int_equal(refused(exact, cut, cut < 3 ? "a PNG or JPEG file must be given" : "is cut short"),
+            assert_int_equal(refused(exact, cut, cut < 3 ? "a PNG, JPEG or WebP file must be given" : "is cut short"),
                              DKVB_EFORMAT);
             free(exact);
         }
@@ -274,6 +274,122 @@ static void every_flipped_bit_of_jpeg_is_survived(void **state)
         }
         free(bytes);
     }
+}
+
+static uint8_t *read_webp(const char *name, size_t *size)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/webp/%s", DKVB_CORPUS, name);
+    return read_file(path, size);
+}
+
+/* Files of the corpus that are lossless hold this picture of 17 x 19. */
+static uint8_t level_at(size_t x, size_t y, size_t channel)
+{
+    return (uint8_t)(x * 37 + y * 11 + channel * 90);
+}
+
+static void lossless_webp_has_the_pixels_that_were_written(void **state)
+{
+    static const char *const names[] = {"lossless", "lossless-alpha", "exif"};
+
+    (void)state;
+    need(DKVB_CODEC_WEBP);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        size_t size;
+        uint8_t *bytes = read_webp(names[k], &size);
+        dkvb_image image;
+
+        decode(&image, bytes, size);
+        assert_int_equal(image.width, 17);
+        assert_int_equal(image.height, 19);
+        assert_int_equal(image.channels, 3);
+        for (size_t i = 0; i < 17 * 19 * 3; i++)
+            assert_int_equal(image.pixels[i], level_at(i / 3 % 17, i / 51, i % 3));
+        assert_int_equal(image.orientation, k == 2 ? 6 : 0);
+        dkvb_image_free(&image);
+        free(bytes);
+    }
+}
+
+static void lossy_webp_is_near_what_was_written(void **state)
+{
+    static const char *const names[] = {"lossy", "lossy-alpha", "grey"};
+
+    (void)state;
+    need(DKVB_CODEC_WEBP);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        size_t size, apart = 0;
+        uint8_t *bytes = read_webp(names[k], &size);
+        dkvb_image image;
+
+        decode(&image, bytes, size);
+        assert_int_equal(image.width, 17);
+        assert_int_equal(image.height, 19);
+        assert_int_equal(image.channels, 3);
+        for (size_t i = 0; i < 17 * 19 * 3; i++)
+            apart += (size_t)abs(image.pixels[i] - level_at(i / 3 % 17, i / 51, i % 3));
+        if (k < 2) /* noise is 85 apart on average */
+            assert_in_range(apart / (17 * 19 * 3), 0, 50);
+        dkvb_image_free(&image);
+        free(bytes);
+    }
+}
+
+static void every_cut_webp_is_refused(void **state)
+{
+    static const char *const names[] = {"lossless", "lossy", "lossless-alpha", "lossy-alpha", "exif", "one-colour"};
+
+    (void)state;
+    need(DKVB_CODEC_WEBP);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        size_t size;
+        uint8_t *bytes = read_webp(names[k], &size);
+
+        for (size_t cut = 0; cut < size; cut++) {
+            uint8_t *exact = malloc(cut + 1);
+
+            memcpy(exact, bytes, cut);
+            assert_int_equal(
+                refused(exact, cut, cut < 12 ? "a PNG, JPEG or WebP file must be given" : "WebP is cut short"),
+                DKVB_EFORMAT);
+            free(exact);
+        }
+        free(bytes);
+    }
+}
+
+static void every_flipped_bit_of_webp_is_survived(void **state)
+{
+    static const char *const names[] = {"lossless-alpha", "lossy-alpha", "exif", "animated"};
+
+    (void)state;
+    need(DKVB_CODEC_WEBP);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        size_t size;
+        uint8_t *bytes = read_webp(names[k], &size);
+
+        for (size_t bit = 0; bit < 8 * size; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            read_or_refuse(bytes, size);
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        free(bytes);
+    }
+}
+
+static void an_animated_webp_is_refused_with_a_way_on(void **state)
+{
+    size_t size;
+    uint8_t *bytes;
+
+    (void)state;
+    need(DKVB_CODEC_WEBP);
+    bytes = read_webp("animated", &size);
+    assert_int_equal(refused(bytes, size, "is animated; a single picture must be given: 'webpmux -get frame 1"),
+                     DKVB_EFORMAT);
+    free(bytes);
 }
 
 /* The most memory that a refused picture was given at a time. */
@@ -311,6 +427,14 @@ static void promises_that_cannot_be_kept_cost_no_memory(void **state)
         memory_for(bytes, size, "more than 100 scans");
         free(bytes);
     }
+    if (dkvb_image_codecs() & DKVB_CODEC_WEBP) {
+        bytes = read_webp("hostile-huge-lossless", &size);
+        assert_int_equal(memory_for(bytes, size, "44 bytes cannot hold 16000 x 16000 pixels"), 0);
+        free(bytes);
+        bytes = read_webp("hostile-huge-lossy", &size);
+        assert_int_equal(memory_for(bytes, size, "360 bytes cannot hold 16383 x 16383 pixels"), 0);
+        free(bytes);
+    }
 }
 
 static void texts_and_profiles_are_not_unpacked(void **state)
@@ -334,13 +458,14 @@ static void texts_and_profiles_are_not_unpacked(void **state)
 
 static void every_allocation_may_fail(void **state)
 {
-    size_t size[2] = {make_plain_png(file, 5, 4, 77, false)};
-    uint8_t *bytes[2] = {file, read_jpeg("CMYK", &size[1])};
+    static const uint32_t codecs[] = {DKVB_CODEC_PNG, DKVB_CODEC_JPEG, DKVB_CODEC_WEBP};
+    size_t size[3] = {make_plain_png(file, 5, 4, 77, false)};
+    uint8_t *bytes[3] = {file, read_jpeg("CMYK", &size[1]), read_webp("lossy-alpha", &size[2])};
     dkvb_status rc;
 
     (void)state;
-    for (size_t k = 0; k < 2; k++) {
-        if (!(dkvb_image_codecs() & (k == 0 ? DKVB_CODEC_PNG : DKVB_CODEC_JPEG)))
+    for (size_t k = 0; k < 3; k++) {
+        if (!(dkvb_image_codecs() & codecs[k]))
             continue;
         write_file(data_path, bytes[k], size[k]);
         rc = DKVB_ENOMEM;
@@ -359,6 +484,7 @@ static void every_allocation_may_fail(void **state)
         assert_ok(rc);
     }
     free(bytes[1]);
+    free(bytes[2]);
 }
 
 static void what_is_no_picture_is_named(void **state)
@@ -368,9 +494,10 @@ static void what_is_no_picture_is_named(void **state)
     size_t size = make_plain_png(file, 2, 2, 9, false);
 
     (void)state;
-    assert_int_equal(refused(gif, sizeof gif, "is a GIF picture; a PNG or JPEG file must be given: PIL's Image.open"),
-                     DKVB_EFORMAT);
-    assert_int_equal(refused(gif, 0, "is empty; a PNG or JPEG file must be given"), DKVB_EFORMAT);
+    assert_int_equal(
+        refused(gif, sizeof gif, "is a GIF picture; a PNG, JPEG or WebP file must be given: PIL's Image.open"),
+        DKVB_EFORMAT);
+    assert_int_equal(refused(gif, 0, "is empty; a PNG, JPEG or WebP file must be given"), DKVB_EFORMAT);
     if (!(dkvb_image_codecs() & DKVB_CODEC_PNG))
         assert_int_equal(refused(file, size, "a PNG file, which this build"), DKVB_ESTATE);
     assert_int_equal(dkvb_image_read(&image, temp_path("nowhere.png"), NULL, 0, NULL), DKVB_EIO);
@@ -617,6 +744,11 @@ int main(void)
         cmocka_unit_test(jpeg_of_every_kind_is_read),
         cmocka_unit_test(every_cut_jpeg_is_refused),
         cmocka_unit_test(every_flipped_bit_of_jpeg_is_survived),
+        cmocka_unit_test(lossless_webp_has_the_pixels_that_were_written),
+        cmocka_unit_test(lossy_webp_is_near_what_was_written),
+        cmocka_unit_test(every_cut_webp_is_refused),
+        cmocka_unit_test(every_flipped_bit_of_webp_is_survived),
+        cmocka_unit_test(an_animated_webp_is_refused_with_a_way_on),
         cmocka_unit_test(promises_that_cannot_be_kept_cost_no_memory),
         cmocka_unit_test(texts_and_profiles_are_not_unpacked),
         cmocka_unit_test(every_allocation_may_fail),

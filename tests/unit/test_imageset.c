@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "data/imageset.h"
 #include "data_files.h"
 #include "fixture.h"
 #include "picture_files.h"
@@ -124,8 +125,8 @@ static void assert_readable(const dkvb_imageset *set, uint64_t index)
 
 static void pictures_are_in_order_of_class_and_path(void **state)
 {
-    static const char *const want[] = {"Z.png",    "a.JPG",     "a/b.png",          "a/b/c.jpeg",
-                                       "a/b0.png", "a-b/a.png", "a-b/\xC3\xA9.png", "b/B.PNG"};
+    static const char *const want[] = {"Z.png",    "a.JPG",     "a/b.png",           "a/b/c.jpeg",
+                                       "a/b0.png", "a-b/a.png", "a-b/\xC3\xA9.WebP", "b/B.PNG"};
     static const int32_t labels_wanted[] = {-1, -1, 0, 0, 0, 1, 1, 2};
     dkvb_imageset *set;
     dkvb_imageset_info info;
@@ -284,7 +285,7 @@ static void files_left_out_are_counted_by_their_endings(void **state)
     static const struct {
         const char *ending;
         uint64_t count;
-    } want[] = {{".webp", 3}, {"", 2}, {".txt", 2}, {".7z", 1}};
+    } want[] = {{".gif", 3}, {"", 2}, {".txt", 2}, {".7z", 1}};
     dkvb_imageset *set;
     uint64_t count = 0;
 
@@ -296,9 +297,9 @@ static void files_left_out_are_counted_by_their_endings(void **state)
     put_text("__MACOSX/x.png", "");
     put_text("a/@eaDir/x.png", "");
     put_text("a/.hidden.gif", "");
-    put_text("1.webp", "");
-    put_text("a/2.WebP", "");
-    put_text("a/3.WEBP", "");
+    put_text("1.gif", "");
+    put_text("a/2.Gif", "");
+    put_text("a/3.GIF", "");
     put_text("a/4.txt", "");
     put_text("5.Txt", "");
     put_text("README", "");
@@ -366,11 +367,11 @@ static void one_file_is_a_set(void **state)
     set = open_as(below("some.thing"), DKVB_IMAGES_AUTO);
     assert_int_equal(info_of(set).format, DKVB_IMAGES_FILE);
     assert_int_equal(info_of(set).pictures, 1);
-    assert_name(set, 0, "some.thing");
+    assert_name(set, 0, below("some.thing"));
     assert_readable(set, 0);
     dkvb_imageset_free(set);
     assert_refused_set(below("x.png"), DKVB_IMAGES_FILE, DKVB_EFORMAT,
-                       "is text, perhaps CSV; a PNG or JPEG file must be given");
+                       "is text, perhaps CSV; a PNG, JPEG or WebP file must be given");
     assert_refused_set(root, DKVB_IMAGES_FILE, DKVB_EIO, "is a directory");
 }
 
@@ -568,8 +569,205 @@ static void other_arrays_are_refused(void **state)
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT, "4 x 0 pixels");
     put_text("x.npy", "something else");
     assert_refused_set(below("x.npy"), DKVB_IMAGES_AUTO, DKVB_EFORMAT,
-                       "PNG, JPEG, CIFAR (binary version), NumPy (.npy) or IDX file");
+                       "PNG, JPEG, WebP, CIFAR (binary version), NumPy (.npy) or IDX file");
     assert_refused_set(below("x.npy"), DKVB_IMAGES_ARRAY, DKVB_EFORMAT, "a NumPy (.npy) or IDX file must be given");
+}
+
+static dkvb_imageset *open_list(const char *const *names, size_t count, uint32_t format)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    dkvb_image_source sources[8] = {{NULL, NULL, 0}};
+    char paths[8][PATH_MAX];
+    dkvb_imageset *set;
+
+    o.format = format;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s", below(names[i]));
+        sources[i].path = paths[i];
+    }
+    if (dkvb_imageset_open_list(&set, sources, count, &o) != DKVB_OK)
+        fail_msg("%s", dkvb_last_error());
+    for (size_t i = 0; i < count; i++) /* the set has copies of paths */
+        memset(paths[i], 'x', sizeof paths[i]);
+    return set;
+}
+
+static void assert_path(const dkvb_imageset *set, uint64_t index, const char *want)
+{
+    assert_name(set, index, below(want));
+}
+
+static void a_list_has_the_pictures_of_its_sources_in_their_order(void **state)
+{
+    static const char *const names[] = {"z.png", "set", "x.npy", "a.png"};
+    dkvb_imageset *set;
+    uint64_t count;
+
+    (void)state;
+    put_picture("z.png");
+    put_picture("a.png");
+    put_folder("set");
+    put_folder("set/b");
+    put_picture("set/b/1.png");
+    put_picture("set/0.png");
+    put_text("set/b/note.txt", "");
+    put_text("set/b/note.gif", "");
+    put_array("x.npy", "|u1", "2, 3, 4", 24);
+    set = open_list(names, 4, DKVB_IMAGES_AUTO);
+    assert_int_equal(info_of(set).format, DKVB_IMAGES_LIST);
+    assert_int_equal(info_of(set).pictures, 6);
+    assert_int_equal(info_of(set).ignored, 2);
+    assert_string_equal(dkvb_imageset_ignored(set, 0, &count), ".gif");
+    assert_string_equal(dkvb_imageset_ignored(set, 1, &count), ".txt");
+    assert_null(dkvb_imageset_ignored(set, 2, &count));
+    assert_int_equal(info_of(set).classes, 1);
+    assert_int_equal(info_of(set).width, 0);
+    assert_path(set, 0, "z.png");
+    assert_path(set, 1, "set/0.png");
+    assert_path(set, 2, "set/b/1.png");
+    assert_path(set, 3, "x.npy:0");
+    assert_path(set, 4, "x.npy:1");
+    assert_path(set, 5, "a.png");
+    for (uint64_t i = 0; i < 6; i++) {
+        assert_int_equal(label_of(set, i), i == 2 ? 0 : -1);
+        if (i < 3 || i > 4) /* the array has pictures of another size */
+            assert_readable(set, i);
+    }
+    assert_string_equal(dkvb_imageset_class_name(set, 0), "b");
+    assert_int_equal(dkvb_imageset_read(set, 6, &(dkvb_image)DKVB_IMAGE_INIT, NULL), DKVB_ENOTFOUND);
+    assert_message("and 3 more: there is no picture 6");
+    dkvb_imageset_free(set);
+    set = open_list(names + 2, 1, DKVB_IMAGES_AUTO);
+    assert_int_equal(info_of(set).width, 4);
+    assert_int_equal(info_of(set).height, 3);
+    dkvb_imageset_free(set);
+}
+
+static void classes_of_one_name_in_a_list_are_one_class(void **state)
+{
+    static const char *const names[] = {"first", "second"}, *const twice[] = {"second", "second"};
+    static const char *const without[] = {"first", "cifar.bin"};
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    dkvb_image_source sources[2];
+    char paths[2][PATH_MAX];
+    dkvb_imageset *set;
+
+    (void)state;
+    put_folder("first");
+    put_folder("first/m");
+    put_picture("first/m/1.png");
+    put_folder("second");
+    put_folder("second/z");
+    put_folder("second/b");
+    put_folder("second/m");
+    put_picture("second/z/1.png");
+    put_picture("second/b/1.png");
+    put_picture("second/m/1.png");
+    set = open_list(names, 2, DKVB_IMAGES_FOLDER);
+    assert_int_equal(info_of(set).classes, 3);
+    assert_string_equal(dkvb_imageset_class_name(set, 0), "b");
+    assert_string_equal(dkvb_imageset_class_name(set, 1), "m");
+    assert_string_equal(dkvb_imageset_class_name(set, 2), "z");
+    assert_null(dkvb_imageset_class_name(set, 3));
+    assert_int_equal(label_of(set, 0), 1);
+    assert_path(set, 1, "second/b/1.png");
+    assert_int_equal(label_of(set, 1), 0);
+    assert_int_equal(label_of(set, 2), 1);
+    assert_int_equal(label_of(set, 3), 2);
+    dkvb_imageset_free(set);
+    set = open_list(twice, 2, DKVB_IMAGES_AUTO);
+    assert_int_equal(info_of(set).classes, 3);
+    assert_int_equal(label_of(set, 3), 0);
+    dkvb_imageset_free(set);
+
+    put_cifar("cifar.bin", 1, RECORD10, (const uint8_t[]){7});
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s", below(without[i]));
+        sources[i] = (dkvb_image_source){paths[i], NULL, 0};
+    }
+    assert_int_equal(dkvb_imageset_open_list(&set, sources, 2, &o), DKVB_EFORMAT);
+    assert_message("cifar.bin: class 0 has no name, so it cannot be told which class of ");
+    assert_null(set);
+    sources[0] = sources[1]; /* two files of CIFAR without names have the same classes */
+    assert_ok(dkvb_imageset_open_list(&set, sources, 2, &o));
+    assert_int_equal(label_of(set, 1), 7);
+    assert_int_equal(info_of(set).width, 32);
+    dkvb_imageset_free(set);
+}
+
+static void a_bad_file_of_a_list_is_found_when_it_is_read(void **state)
+{
+    static const char *const names[] = {"nowhere.png", "text", "good.png"};
+    dkvb_imageset *set;
+    dkvb_image image = DKVB_IMAGE_INIT;
+
+    (void)state;
+    put_text("text", "no picture");
+    put_picture("good.png");
+    for (uint32_t format = DKVB_IMAGES_AUTO; format <= DKVB_IMAGES_FILE; format += DKVB_IMAGES_FILE) {
+        set = open_list(names, 3, format);
+        assert_int_equal(info_of(set).pictures, 3);
+        assert_int_equal(dkvb_imageset_read(set, 0, &image, NULL), DKVB_EIO);
+        assert_message("nowhere.png");
+        assert_int_equal(dkvb_imageset_read(set, 1, &image, NULL), DKVB_EFORMAT);
+        assert_message("is text, perhaps CSV; a PNG, JPEG or WebP file must be given");
+        assert_readable(set, 2);
+        dkvb_imageset_free(set);
+    }
+}
+
+static void bytes_in_memory_are_a_picture_of_a_list(void **state)
+{
+    dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+    uint8_t other[PNG_ROOM];
+    size_t size = make_plain_png(other, 4, 2, 9, true);
+    const dkvb_image_source source = {"a name", picture, picture_size}, changed = {"a name", other, size};
+    dkvb_imageset *set, *second;
+
+    (void)state;
+    assert_ok(dkvb_imageset_open_list(&set, &source, 1, NULL));
+    assert_int_equal(info_of(set).pictures, 1);
+    assert_name(set, 0, "a name");
+    assert_readable(set, 0);
+    assert_ok(dkvb_imageset_spare(set, below("x.png")));
+    assert_ok(dkvb_imageset_open_list(&second, &changed, 1, NULL));
+    assert_true(dkvb__imageset_checksum(set) != dkvb__imageset_checksum(second));
+    dkvb_imageset_free(second);
+    dkvb_imageset_free(set);
+    assert_int_equal(dkvb_imageset_open_list(&set, &(dkvb_image_source){NULL, picture, picture_size}, 1, &o),
+                     DKVB_EINVAL);
+    assert_message("source 0: path is NULL");
+    assert_int_equal(dkvb_imageset_open_list(&set, &source, 0, &o), DKVB_EINVAL);
+    assert_int_equal(dkvb_imageset_open_list(&set, NULL, 1, &o), DKVB_EINVAL);
+    assert_int_equal(dkvb_imageset_open_list(NULL, &source, 1, &o), DKVB_EINVAL);
+    o.coarse_labels = 1;
+    assert_int_equal(dkvb_imageset_open_list(&set, &source, 1, &o), DKVB_EINVAL);
+    o = (dkvb_imageset_options)DKVB_IMAGESET_OPTIONS_INIT;
+    o.format = DKVB_IMAGES_LIST;
+    assert_int_equal(dkvb_imageset_open_list(&set, &source, 1, &o), DKVB_EINVAL);
+}
+
+static void no_output_may_replace_a_file_of_a_list(void **state)
+{
+    static const char *const names[] = {"a.png", "set"};
+    dkvb_imageset *set;
+    uint64_t sum;
+
+    (void)state;
+    put_picture("a.png");
+    put_folder("set");
+    put_picture("set/b.png");
+    put_text("c.png", "");
+    set = open_list(names, 2, DKVB_IMAGES_AUTO);
+    assert_int_equal(dkvb_imageset_spare(set, below("a.png")), DKVB_EINVAL);
+    assert_int_equal(dkvb_imageset_spare(set, below("set/b.png")), DKVB_EINVAL);
+    assert_ok(dkvb_imageset_spare(set, below("c.png")));
+    assert_ok(dkvb_imageset_spare(set, below("set/c.png")));
+    sum = dkvb__imageset_checksum(set);
+    assert_true(sum == dkvb__imageset_checksum(set));
+    put_text("a.png", "longer or shorter");
+    assert_true(sum != dkvb__imageset_checksum(set));
+    dkvb_imageset_free(set);
 }
 
 /* Every kind of set, opened and read. */
@@ -618,6 +816,46 @@ static void every_allocation_may_fail(void **state)
         }
         assert_ok(rc);
     }
+}
+
+/* Folders of different classes, so that classes are joined too. */
+static void every_allocation_of_a_list_may_fail(void **state)
+{
+    static const char *const names[] = {"one.png", "first", "second"};
+    dkvb_image_source sources[3] = {{NULL, NULL, 0}};
+    char paths[3][PATH_MAX];
+    dkvb_status rc = DKVB_ENOMEM;
+
+    (void)state;
+    if (!(dkvb_image_codecs() & DKVB_CODEC_PNG))
+        skip();
+    put_picture("one.png");
+    put_folder("first");
+    put_folder("first/a");
+    put_picture("first/a/x.png");
+    put_folder("second");
+    put_folder("second/b");
+    put_picture("second/b/x.png");
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s", below(names[i]));
+        sources[i].path = paths[i];
+    }
+    for (size_t fail_at = 0; rc == DKVB_ENOMEM; fail_at++) {
+        struct measured_alloc mem = {.fail_at = fail_at};
+        dkvb_allocator a = {measured_get, measured_release, &mem};
+        dkvb_imageset_options o = DKVB_IMAGESET_OPTIONS_INIT;
+        dkvb_image image = DKVB_IMAGE_INIT;
+        dkvb_imageset *set;
+
+        o.allocator = &a;
+        rc = dkvb_imageset_open_list(&set, sources, 3, &o);
+        if (!rc)
+            rc = dkvb_imageset_read(set, 2, &image, &a);
+        dkvb_image_free(&image);
+        dkvb_imageset_free(set);
+        assert_int_equal(mem.live, 0);
+    }
+    assert_ok(rc);
 }
 
 static void options_are_checked(void **state)
@@ -703,7 +941,13 @@ int main(void)
         in_a_folder(a_size_of_both_kinds_is_told_by_names),
         in_a_folder(arrays_are_pictures_of_one_size),
         in_a_folder(other_arrays_are_refused),
+        in_a_folder(a_list_has_the_pictures_of_its_sources_in_their_order),
+        in_a_folder(classes_of_one_name_in_a_list_are_one_class),
+        in_a_folder(a_bad_file_of_a_list_is_found_when_it_is_read),
+        in_a_folder(bytes_in_memory_are_a_picture_of_a_list),
+        in_a_folder(no_output_may_replace_a_file_of_a_list),
         in_a_folder(every_allocation_may_fail),
+        in_a_folder(every_allocation_of_a_list_may_fail),
         in_a_folder(options_are_checked),
     };
 

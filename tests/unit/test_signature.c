@@ -118,7 +118,7 @@ static void the_way_on_is_that_of_the_use(void **state)
     (void)dkvb__fail_foreign("f", html, 6, 6, DKVB__USE_OWN);
     assert_non_null(strstr(dkvb_last_error(), "must be given: download it again"));
     (void)dkvb__fail_foreign("f", html, 0, 0, DKVB__USE_PICTURE);
-    assert_string_equal(dkvb_last_error(), "f: is empty; a PNG or JPEG file must be given");
+    assert_string_equal(dkvb_last_error(), "f: is empty; a PNG, JPEG or WebP file must be given");
     (void)dkvb__fail_foreign("f", (const unsigned char *)"\1\2\3\4\5", 5, 9, DKVB__USE_PICTURES);
     assert_non_null(strstr(dkvb_last_error(), "f: begins with the bytes 01 02 03 04; a folder or a PNG"));
 }

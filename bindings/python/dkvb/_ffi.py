@@ -184,6 +184,7 @@ DKVB_LABELS_ANY = 0xFFFFFFFF
 DKVB_IMAGE_MAX_SIDE = 65535
 DKVB_CODEC_PNG = 1
 DKVB_CODEC_JPEG = 2
+DKVB_CODEC_WEBP = 4
 DKVB_FILTER_BILINEAR = 1
 DKVB_FILTER_BICUBIC = 2
 DKVB_IMAGES_AUTO = 0
@@ -192,6 +193,7 @@ DKVB_IMAGES_FILE = 2
 DKVB_IMAGES_CIFAR10 = 3
 DKVB_IMAGES_CIFAR100 = 4
 DKVB_IMAGES_ARRAY = 5
+DKVB_IMAGES_LIST = 6
 DKVB_NESTED_NONE = 0
 DKVB_NESTED_DEEPER = 1
 DKVB_NESTED_PARTS = 2
@@ -527,6 +529,10 @@ class ImagesetOptions(Structure):
     _fields_ = _sized((c_uint32, "format coarse_labels upright"), (POINTER(Allocator), "allocator"))
 
 
+class ImageSource(Structure):
+    _fields_ = [("path", c_char_p), ("bytes", POINTER(c_uint8)), ("size", c_size_t)]
+
+
 class ImagesetInfo(Structure):
     _fields_ = _sized((c_uint64, "pictures ignored"), (c_uint32, "format classes width height channels nested"),
                       (c_uint64, "turned"))
@@ -688,6 +694,7 @@ STRUCTURES = {
     "dkvb_forget_options": ForgetOptions,
     "dkvb_forget_request": ForgetRequest,
     "dkvb_image": Image,
+    "dkvb_image_source": ImageSource,
     "dkvb_imageset_info": ImagesetInfo,
     "dkvb_imageset_options": ImagesetOptions,
     "dkvb_journal_entry": JournalEntry,
@@ -896,6 +903,8 @@ PROTOTYPES = {
     "dkvb_image_codecs": (c_uint32, ()),
     "dkvb_image_read": (Status, (_image, c_char_p, _u8, c_size_t, _allocator)),
     "dkvb_imageset_open": (Status, (POINTER(_imageset), c_char_p, POINTER(ImagesetOptions))),
+    "dkvb_imageset_open_list": (Status, (POINTER(_imageset), POINTER(ImageSource), c_size_t,
+                                         POINTER(ImagesetOptions))),
     "dkvb_imageset_free": (None, (_imageset,)),
     "dkvb_imageset_get_info": (Status, (_imageset, POINTER(ImagesetInfo))),
     "dkvb_imageset_class_name": (c_char_p, (_imageset, c_uint32)),

@@ -9,8 +9,9 @@ from typing import Any, Optional
 class _Owner:
     """Holds one C object and frees it when nobody needs it: neither the handle nor a call under way in some thread."""
 
-    def __init__(self, pointer, free):
+    def __init__(self, pointer, free, kept):
         self._as_parameter_ = pointer
+        self._kept = kept  # memory that the C object uses and does not own
         # Not at exit: the system takes all memory back then, and exit handlers that run later may still use the object.
         weakref.finalize(self, free, pointer).atexit = False
 
@@ -28,8 +29,8 @@ class Handle:
         self._own(pointer)
         return self
 
-    def _own(self, pointer):
-        self._owner = _Owner(pointer, self._free)
+    def _own(self, pointer, kept=None):
+        self._owner = _Owner(pointer, self._free, kept)
 
     @property
     def _c(self):

@@ -4,7 +4,7 @@ import ctypes
 import os
 from ctypes import POINTER, byref
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence, Union
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ._handle import Handle
 from ._library import lib
 from ._types import Array, Names, Path
 
-_CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG}
+_CODECS = {"png": _ffi.DKVB_CODEC_PNG, "jpeg": _ffi.DKVB_CODEC_JPEG, "webp": _ffi.DKVB_CODEC_WEBP}
 _FORMATS = {
     "auto": _ffi.DKVB_IMAGES_AUTO,
     "folder": _ffi.DKVB_IMAGES_FOLDER,
@@ -22,6 +22,7 @@ _FORMATS = {
     "cifar100": _ffi.DKVB_IMAGES_CIFAR100,
     "array": _ffi.DKVB_IMAGES_ARRAY,
 }
+_KINDS = {**_FORMATS, "list": _ffi.DKVB_IMAGES_LIST}
 _NESTED = {
     "none": _ffi.DKVB_NESTED_NONE,
     "deeper": _ffi.DKVB_NESTED_DEEPER,
@@ -44,12 +45,12 @@ def _array(raw):
 
 
 def image_codecs() -> List[str]:
-    """The kinds of picture files that the loaded library reads: a list of "png" and "jpeg"."""
+    """The kinds of picture files that the loaded library reads: a list of "png", "jpeg" and "webp"."""
     return [name for name, bit in _CODECS.items() if lib.dkvb_image_codecs() & bit]
 
 
 def read_image(path: Path, *, upright: bool = False) -> Array:
-    """A PNG or JPEG file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
+    """A PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
     `upright=True` it is turned as its EXIF orientation says."""
     if upright:
         return ImageSet(path, "file", upright=True).read(0)
@@ -71,7 +72,7 @@ class ImageSetInfo:
 
     pictures: int
     ignored: int  # files in the folder that are no pictures by their names
-    format: str  # "folder", "file", "cifar10", "cifar100" or "array"
+    format: str  # "folder", "file", "cifar10", "cifar100", "array" or "list"
     classes: int  # 0: no labels
     width: int
     height: int
@@ -82,25 +83,38 @@ class ImageSetInfo:
 
 class ImageSet(Handle):
     """Pictures in an order: a folder with a folder for each class, one file, CIFAR's binary files, an IDX or `.npy`
-    file (images.h). With `upright=True` pictures are turned as their EXIF orientation says. Any number of threads may
-    use one."""
+    file (images.h). A list of such paths, and of the bytes of picture files, is one set in the order of the list; bytes are called "bytes" and
+    their place in the list. With
+    `upright=True` pictures are turned as their EXIF orientation says. Any number of threads may use one."""
 
     _free = lib.dkvb_imageset_free
 
-    def __init__(self, path: Path, format: str = "auto", *, coarse_labels: bool = False, upright: bool = False) -> None:
+    def __init__(self, path: Union[Path, Sequence[Union[Path, bytes]]], format: str = "auto", *,
+                 coarse_labels: bool = False, upright: bool = False) -> None:
         opts = _struct.options(_ffi.ImagesetOptions,
                                format=_arrays.choice(format, _FORMATS, "format"), coarse_labels=bool(coarse_labels),
                                upright=bool(upright))
         out = POINTER(_ffi.Imageset)()
-        lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))
-        self._own(out)
+        if isinstance(path, (list, tuple)):
+            kept = [np.frombuffer(bytes(one), np.uint8) if isinstance(one, (bytes, bytearray, memoryview)) else None
+                    for one in path]
+            sources = (_ffi.ImageSource * len(path))()
+            for index, (one, data) in enumerate(zip(path, kept)):
+                sources[index].path = _arrays.path(one) if data is None else b"bytes %d" % index
+                sources[index].bytes = _arrays.pointer(data)
+                sources[index].size = 0 if data is None else len(data)
+            lib.dkvb_imageset_open_list(byref(out), sources, len(path), byref(opts))
+        else:
+            kept = []
+            lib.dkvb_imageset_open(byref(out), _arrays.path(path), byref(opts))
+        self._own(out, kept)  # the set goes on using the bytes
 
     @property
     def info(self) -> ImageSetInfo:
         """An ImageSetInfo."""
         raw = _struct.sized(_ffi.ImagesetInfo)
         lib.dkvb_imageset_get_info(self._c, byref(raw))
-        return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _FORMATS),
+        return replace(_struct.answer(ImageSetInfo, raw), format=_arrays.chosen(raw.format, _KINDS),
                        nested=_arrays.chosen(raw.nested, _NESTED))
 
     @property
@@ -131,7 +145,8 @@ class ImageSet(Handle):
         return self._get(self._index(index)).label
 
     def name(self, index: int) -> str:
-        """What a picture is called: its path below the folder, or "<file>:<number in it>"."""
+        """What a picture is called: its path below the folder, the path of the only file, or "<file>:<number in it>". In a
+        list each name begins with the path of its source."""
         return os.fsdecode(self._get(self._index(index)).name)
 
     def read(self, index: int) -> Array:
