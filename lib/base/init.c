@@ -1,4 +1,4 @@
-/* Defaults of every public struct, found by name. */
+/* The defaults of every public struct, found by the struct's name. */
 #include <string.h>
 
 #include <dkvb/dkvb.h>
@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-/* A row of the table: the defaults are those of the INIT macro. */
+/* One row of the table. Its defaults come from the INIT macro of the struct. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \
