@@ -286,8 +286,7 @@ dkvb_status dkvb__writer_begin(struct dkvb__writer *w, const char *path, const d
                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    if (!create_temporary(w, size,
-                          replaces ? 0600 : 0666)) /* the new file is never readable by more users than the old one */
+    if (!create_temporary(w, size, replaces ? 0600 : 0666)) /* never readable by more users than the old file */
         rc = dkvb__fail_errno(path, "create a file beside it");
     else if (replaces)
         rc = inherit(w->fd, &st, w->path);

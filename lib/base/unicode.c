@@ -18,8 +18,7 @@ struct combining {
 
 enum {
     MAX_NAME = 1024,
-    MAX_CODES =
-        2 * MAX_NAME, /* a character of two bytes gives at most three characters, one of three bytes at most four */
+    MAX_CODES = 2 * MAX_NAME, /* two bytes give at most three characters, three bytes at most four */
     HANGUL = 0xAC00,
     HANGUL_L = 0x1100,
     HANGUL_V = 0x1161,
