@@ -7,19 +7,20 @@
 
 #include "dkvb/status.h"
 
-/* JSON of a file, an object without a key twice. The caller ends with json_decref(). DKVB_EFORMAT with the file and
- * `what` it is of; DKVB_ENOMEM. jansson's functions of memory are one set for the whole process, so they are left as
- * the program has them, malloc and free unless it says otherwise: only the result, not this, is by the allocator. */
+/* Parses JSON from a file; an object must not have a key twice. The caller releases the result with json_decref().
+ * DKVB_EFORMAT names the file, and `what` the JSON is of; DKVB_ENOMEM. jansson has one set of memory functions for the
+ * whole process. The library leaves them as the program has set them, malloc and free by default, so this memory does
+ * not come from the caller's allocator. */
 dkvb_status dkvb__json_parse(json_t **out, const char *text, size_t size, const char *path, const char *what);
 
-/* A text from a file as it can stand in a message: cut short, and '?' for what is not printable ASCII, so that no file
- * can write to a terminal what it likes. */
+/* A text from a file in a form that is safe in a message: cut short, and with '?' for everything but printable ASCII,
+ * so that no file can send control codes to a terminal. */
 struct dkvb__shown {
     char text[96];
 };
 struct dkvb__shown dkvb__show(const char *text);
 
-/* "a number", "a list" and so on, of what is there; "nothing" for NULL. Static; never freed. */
+/* Names the kind of a value: "a number", "a list" and so on; "nothing" for NULL. The text is static. */
 const char *dkvb__json_kind(const json_t *value);
 
 #endif

@@ -10,7 +10,7 @@
 #include "bottleneck/codeset.h"
 #include "dkvb/search.h"
 
-enum { LEAST_CLASS = 4 /* rows of a class of which some may be held out */ };
+enum { LEAST_CLASS = 4 /* least size of a class of which rows may be held out */ };
 
 static dkvb_status check_labels(struct dkvb__fitting *f)
 {
@@ -39,7 +39,7 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Names become ids, by which everything else goes. */
+/* Computes ids from names. All later steps use the ids. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -138,8 +138,8 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
     }
 }
 
-/* Codes of the rows with a label that are held out, side by side, and those labels: of all such rows, or of those that
- * a temperature is fitted on. `*n`: how many. */
+/* Collects the codes and labels of labelled held-out rows: all of them, or those that a temperature is fitted on. `*n`
+ * is their number. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {
@@ -164,7 +164,7 @@ static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *co
     return rc;
 }
 
-/* Mean cross-entropy at the temperature, nats, the share of right answers, and the calibration error. */
+/* Computes the mean cross-entropy at the temperature in nats, the share of right answers, and the calibration error. */
 static void measure_logits(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                            struct dkvb__measured *out)
 {

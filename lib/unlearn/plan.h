@@ -75,7 +75,7 @@ struct dkvb__planning {
     dkvb_plan *plan;
     dkvb_model *model; /* the caller's model */
     struct dkvb_model
-        view;          /* a view of that model, all shared but the mask: everything planned so far is in force in it */
+        view; /* that model with everything shared but the mask, in which all that was planned so far is in force */
     dkvb_codeset *set; /* the codeset; or NULL */
     const dkvb_run_options *run;
     dkvb_codeset_rows held; /* labels: -1 for rows that are not measured; n = 0 without held-out rows */
