@@ -201,8 +201,7 @@ static dkvb_status read_all(struct resnet *net, struct reader *r)
     for (size_t i = 0; i < BLOCKS && !rc; i++)
         rc = read_block(r, &net->blocks[i]);
     dkvb__free(r->mem, room);
-    return rc ? rc
-              : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked"); /* ResNet-101 begins alike */
+    return rc ? rc : dkvb__safetensors_need_used(r->file, "layer", ".num_batches_tracked"); /* ResNet-101 begins so */
 }
 
 static dkvb_status find_width(size_t *width, struct dkvb__safetensors *file)

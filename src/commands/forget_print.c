@@ -1,4 +1,4 @@
-/* A plan of forgetting on standard output: before it is applied, and after. */
+/* Output of a plan of forgetting: before it is applied, and after. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,13 +38,13 @@ static void json_budget(const dkvb_plan_info *found)
     json_close('}');
 }
 
-/* Who is meant, by index and name; in text nothing where a request is not by class. */
+/* Writes the classes that are asked for, by index and name; in text nothing if the request names no class. */
 static bool write_classes(const struct forget *f, const uint8_t *classes)
 {
     return classes_list(f->model, classes, f->found.class_count, "classes ", UINT32_MAX, f->args.json) > 0;
 }
 
-/* Each of several requests: who it asks for, and what becomes of it. */
+/* Writes each of several requests: what it asks for, and what becomes of it. */
 static void write_requests(const struct forget *f)
 {
     for (size_t i = 0; i < f->found.request_count; i++) {
@@ -129,8 +129,8 @@ static double share(uint64_t part, uint64_t whole)
 
 enum { ALL_SHOWN = 24, MOST_SHOWN = 12 };
 
-/* Where there are many classes, those that matter: who is asked for, and of the others who changes most. The marks, to
- * be free()d; NULL: all. */
+/* Chooses the classes to show if there are many: those asked for, and those of the others that change most. The caller
+ * frees the marks; NULL: all. */
 static bool *choose_shown(const struct forget *f, const dkvb_class_effect *effects, const uint8_t *classes)
 {
     uint32_t count = f->found.class_count;
@@ -170,7 +170,7 @@ static void print_effects(const struct forget *f)
 {
     const dkvb_class_effect *effects = f->found.effects;
     const uint8_t *classes = f->found.classes;
-    uint64_t rows = 0, before = 0, after = 0; /* of the classes that are not shown */
+    uint64_t rows = 0, before = 0, after = 0; /* sums over the classes that are not shown */
     uint32_t hidden = 0;
     bool *shown;
 
@@ -246,7 +246,7 @@ static void print_masked(const struct forget *f, const char *output, double seco
         mask_say_written(f->found.pairs, f->args.mask_out);
 }
 
-/* Whether a class that is asked for is still called something. */
+/* True if a class that is asked for still has a name. */
 static bool has_name(const struct forget *f)
 {
     const uint8_t *classes = f->found.classes;
@@ -283,7 +283,7 @@ static void print_deleted(const struct forget *f, const char *output, double sec
         printf("%s still has the rows\n", f->args.codes);
 }
 
-/* What whoever relies on the figures should know. */
+/* Prints notes that a reader of the figures should know. */
 static void note(const struct forget *f)
 {
     const dkvb_plan_info *p = &f->found;
@@ -291,7 +291,7 @@ static void note(const struct forget *f)
     uint64_t selections = p->looked_at * f->info.codebooks;
     bool aside = false;
 
-    /* Rows of classes that went before run out of keys as a matter of course, and are silent as they should be. */
+    /* Rows of classes that were forgotten before naturally run out of keys, and need no note. */
     for (uint32_t l = 0; classes && l < f->found.class_count; l++)
         aside = aside || classes[l] == DKVB_ASIDE;
     if (p->looked_at < p->held_out && f->args.codes)

@@ -1,4 +1,4 @@
-/* dkvb inspect: what a model file holds, without reading its keys and values. */
+/* dkvb inspect shows what a model file holds, without reading its keys and values. */
 #include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ struct inspect {
     dkvb_model_info info;
     dkvb_codebooks_info codebooks;
     char birth[2 * sizeof((dkvb_model_info *)0)->birth + 1];
-    bool lengths; /* the codebooks remember how long rows are expected to be */
+    bool lengths; /* the codebooks remember the usual lengths of rows */
 };
 
 static int print_json(const struct inspect *it)
@@ -75,7 +75,7 @@ static int print_json(const struct inspect *it)
     return code;
 }
 
-/* A line of a word and a text that may hold anything. */
+/* Prints a line of a word and a text that may hold any character. */
 static void print_line(const char *word, const char *text)
 {
     fputs(word, stdout);

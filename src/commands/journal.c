@@ -1,5 +1,5 @@
-/* dkvb masks: what was forgotten, undone and purged. dkvb verify: is every byte of a model file as it was saved, and
- * does it make sense? */
+/* dkvb masks shows what was forgotten, undone and purged. dkvb verify checks that every byte of a model file is as it
+ * was saved, and that the contents are consistent. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct journal_args {
 
 static const struct args_option options[] = {
     {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?",
-     .word = true}, /* verify */
+     .word = true}, /* for verify */
     {"json", ARGS_FLAG, AT(json), .help = "print one JSON object instead of text"},
     {0},
 };
@@ -81,7 +81,7 @@ int cmd_masks(int argc, char **argv)
     return code;
 }
 
-/* Entries that the last lines of a check are about: a list in JSON, a line each in text. */
+/* Prints the entries that the last lines of a check are about: a list in JSON, a line each in text. */
 static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bool json)
 {
     static const char *const kinds[][2] = {
@@ -107,7 +107,7 @@ static int tell_entries(const dkvb_model *model, const dkvb_model_info *info, bo
     return code;
 }
 
-/* `found`: the entry that --head is the head of, or NULL. */
+/* Prints the result of a check. `found`: the entry whose head is that of --head, or NULL. */
 static int tell(const struct journal_args *args, const dkvb_model *model, const dkvb_model_info *info,
                 const uint64_t *found, double began)
 {

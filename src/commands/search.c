@@ -1,4 +1,4 @@
-/* dkvb search: codes of rows. */
+/* dkvb search computes the codes of rows. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
