@@ -1,6 +1,6 @@
 """The C interface as declarations: one structure for every public struct, one line for every public function.
 
-Nothing is loaded here, so that tests/abi can compare this file with the headers on its own.
+This module loads no library, so that tests/abi can compare it with the headers on its own.
 """
 
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int32,
@@ -217,7 +217,7 @@ DKVB_ENCODER_IDENTITY_SIZE = 64
 
 
 class Status(c_int):
-    """dkvb_status as a result: becomes an exception unless it is DKVB_OK."""
+    """A dkvb_status as a result: it becomes an exception unless it is DKVB_OK."""
 
 
 class Codebooks(Structure):
@@ -249,12 +249,13 @@ class Model(Structure):
 
 
 def _fields(*groups):
-    """Fields of a struct, group by group: a type, and the names of its fields that follow each other."""
+    """Returns the fields of a struct from groups: a type, and the names of the fields of this type that follow each
+    other."""
     return tuple((name, of) for of, names in groups for name in names.split())
 
 
 def _sized(*groups):
-    """The same of a struct that begins with its own size."""
+    """Does the same for a struct that begins with its own size."""
     return _fields((c_size_t, "struct_size"), *groups)
 
 
