@@ -22,7 +22,7 @@ enum args_kind {
     ARGS_CHOICE /* uint32_t, the index in `choices` */
 };
 
-/* Words behind an option, as `--images a.png b.png` has two. They end at the next option. */
+/* The words behind an option, of which `--images a.png b.png` has two. They end at the next option. */
 struct args_list {
     const char *text; /* for messages: the only word, or "a.png and 1 more"; NULL: the option was not given */
     const char *const *word;
