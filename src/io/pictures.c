@@ -17,9 +17,8 @@ const char *const pictures_encoders[] = {[DKVB_ENCODER_PIXELS - 1] = "pixels",
                                          [DKVB_ENCODER_RESNET50 - 1] = "resnet50",
                                          NULL};
 
-enum { FORMAT_CIFAR = 5 }; /* stands for both numbers of classes */
-static const size_t MOST_BYTES = (size_t)1
-                                 << 31; /* limit of the bytes of a picture or a list that is read as a whole */
+enum { FORMAT_CIFAR = 5 };                        /* stands for both numbers of classes */
+static const size_t MOST_BYTES = (size_t)1 << 31; /* limit of a picture or a list that is read whole, bytes */
 
 const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "cifar100", "cifar", "idx", "npy", NULL};
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
