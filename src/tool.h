@@ -38,10 +38,10 @@ int tool_misused(const char *format, ...) TOOL_PRINTF(1, 2);
 /* Turns the result of a library call into an exit code. A failure is reported in the library's words. */
 int tool_check(dkvb_status status);
 
-/* Does the same for a call about a file or option: the message begins with its name. */
+/* Turns the result of a call about a file or option into an exit code: the message begins with its name. */
 int tool_check_about(const char *name, dkvb_status status);
 
-/* Does the same for a call about two files that do not or may not belong together. */
+/* Turns the result of a call into an exit code, for a call about two files that do not or may not belong together. */
 int tool_check_both(const char *a, const char *b, dkvb_status status);
 
 /* Counts one more file that is on disk. */

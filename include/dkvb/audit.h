@@ -61,7 +61,7 @@ extern "C" {
  *  @{ */
 
 /**
- * What was forgotten: all training rows of some classes, or some training rows. It starts from
+ * The forgotten rows: all training rows of some classes, or some training rows. The request starts from
  * `DKVB_AUDIT_REQUEST_INIT`.
  *
  * A request that names nothing stands for all classes that forgettings in force in the model's journal asked for
@@ -102,7 +102,7 @@ typedef struct dkvb_audit_rows {
     }
 DKVB_INIT_FUNCTION(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT)
 
-/** Options of an audit. They start from `DKVB_AUDIT_OPTIONS_INIT`. */
+/** Options of an audit. The options start from `DKVB_AUDIT_OPTIONS_INIT`. */
 typedef struct dkvb_audit_options {
     size_t struct_size;       /**< sizeof(dkvb_audit_options), set by INIT */
     const dkvb_model *before; /**< the model before the forgetting, on the same keys, which is measured too; or NULL. If

@@ -56,8 +56,8 @@ enum {
     DKVB_ASIDE = 2   /**< set aside: counts for neither f nor r, for example because it was forgotten before */
 };
 
-/** A request: which rows or classes to forget, and how to choose pairs. It starts from `DKVB_REQUEST_INIT`. Its arrays
- *  are read during the call only. */
+/** A request: which rows or classes to forget, and how to choose pairs. The request starts from `DKVB_REQUEST_INIT`.
+ * Its arrays are read during the call only. */
 typedef struct dkvb_request {
     size_t struct_size;     /**< sizeof(dkvb_request), set by INIT */
     uint32_t method;        /**< DKVB_METHOD_… */

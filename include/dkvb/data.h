@@ -42,7 +42,7 @@ enum {
 #define DKVB_ARRAY_MAX_NDIM 8
 
 /**
- * An array in memory, in C order. It starts from DKVB_ARRAY_INIT.
+ * An array in memory, in C order. The struct starts from DKVB_ARRAY_INIT.
  *
  * A function that fills in an array reads only its `struct_size`. So an array that already owns elements must be
  * released first, by dkvb_array_free().

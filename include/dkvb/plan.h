@@ -47,7 +47,7 @@ typedef struct dkvb_plan dkvb_plan;
 #define DKVB_PLAN_LEAST_ROWS 5u
 
 /**
- * A request: which rows or classes to forget, by which strength, and within which limits. It starts from
+ * A request: which rows or classes to forget, by which strength, and within which limits. The request starts from
  * `DKVB_FORGET_REQUEST_INIT`.
  *
  * The plan copies all arrays except `codes`, `labels`, `features`, `feature_ids` and `feature_names`, which are read

@@ -46,7 +46,7 @@ enum {
     DKVB_STRENGTH_EXACT = 3     /**< the values were trained again without the rows; the number 2 is not used */
 };
 
-/** What happens to the keys when values are trained again. Their values are part of the ABI and of the file format. */
+/** Handling of the keys when values are trained again. Their values are part of the ABI and of the file format. */
 enum {
     DKVB_KEYS_UNSAID = 0, /**< no choice is noted, or no value was trained again */
     DKVB_KEYS_KEPT = 1,   /**< the keys stay, even if they were placed on the forgotten rows */

@@ -38,9 +38,9 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
 
 /* The true positive rate: the share of members whose score is above a limit that at most floor(fpr * others) of the
- * others pass; `fpr`, the false positive rate, is from 0 to below 1. It shows more than an AUC if few rows are certain
- * (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval covers the choice of members; it ignores that
- * the limit itself is set by few rows. */
+ * others pass; `fpr`, the false positive rate, is from 0 to below 1. This rate shows more than an AUC if few rows are
+ * certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval covers the choice of members; it
+ * ignores that the limit itself is set by few rows. */
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 
@@ -51,8 +51,8 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
 
 /*
  * The mean of a - b, paired row by row. For answers of 0 and 1 the interval is that of Agresti and Min 2005 (Statistics
- * in Medicine 24). It is Wald's interval for matched pairs after half a row was added to each cell of McNemar's table,
- * so that a few rows without a difference do not claim that there is none:
+ * in Medicine 24). The method is Wald's interval for matched pairs after half a row was added to each cell of McNemar's
+ * table, so that a few rows without a difference do not claim that there is none:
  *
  *     centre D / (n + 2),  half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2);  D = sum a - b,  Q = sum (a - b)^2
  */

@@ -460,9 +460,9 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model of one seed on the audited model's rows. It is examined before its forgettings, if the model before
- * learned the same rows, and after them. After a replay without the forgotten rows neither this model nor the retrained
- * ones ever see these rows: they differ in their seeds, and in whatever else was masked. */
+/* Makes the model of one seed on the audited model's rows. The model is examined before its forgettings, if the model
+ * before learned the same rows, and after them. After a replay without the forgotten rows neither this model nor the
+ * retrained ones ever see these rows: they differ in their seeds, and in whatever else was masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;

@@ -14,8 +14,8 @@ struct dkvb__fitting {
 
 /*
  * An attack that is fitted to its target: the best linear rule on a row's outputs for an attacker who knows the
- * membership of other rows. It is logistic regression on the logits in descending order (the 64 largest), the label's
- * logit, its margin and its log-probability, each scaled to mean 0 and deviation 1:
+ * membership of other rows. The attack is logistic regression on the logits in descending order (the 64 largest), the
+ * label's logit, its margin and its log-probability, each scaled to mean 0 and deviation 1:
  *
  *     minimise  sum log(1 + exp(-t w.x)) + l2 / 2 |w|^2,  t = 1 for members, -1 for others, no penalty on the constant
  *

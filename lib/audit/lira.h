@@ -45,10 +45,10 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
                                 const dkvb_run_options *run);
 
 /*
- * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). It asks whether a
- * margin comes from a model that learned the row or from one that did not. Both distributions are taken as normal, with
- * means and variances from the shadows; the score is the logarithm of the ratio of the two densities. With fewer than
- * 64 shadows, the variances of a single row would be noise, so the variance over all rows is used (section 6.2).
+ * The likelihood-ratio attack (LiRA, Carlini et al. 2022, arXiv 2112.03570, section 5, online). The attack asks whether
+ * a margin comes from a model that learned the row or from one that did not. Both distributions are taken as normal,
+ * with means and variances from the shadows; the score is the logarithm of the ratio of the two densities. With fewer
+ * than 64 shadows, the variances of a single row would be noise, so the variance over all rows is used (section 6.2).
  *
  * margins: double[shadows][count], one view; inside: uint8_t[shadows][count], each target in at least 2 shadows and
  * absent from at least 2; observed: double[count], margins of the attacked model through the same view; scores:

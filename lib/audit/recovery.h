@@ -8,7 +8,7 @@
 /*
  * Finds the constant that, added to the logits of the target classes, makes the mean of two accuracies largest: that on
  * rows of these classes, and that on all other rows. The search is exact, as it walks the gaps at which an answer
- * changes. Of equal constants it takes the lowest.
+ * changes. Of equal constants the search takes the lowest.
  *
  * Rows with label -1 are left out; there must be rows of both kinds. target: uint8_t[classes], 1 = the constant is
  * added; some classes must be 1 and some 0. *constant: the middle between two gaps.

@@ -5,7 +5,8 @@
 
 #include "base/exact_math.h"
 
-/* The logarithm of p for a margin log(p / (1 - p)). It avoids p itself, which would round to 0 or 1 for large margins.
+/* The logarithm of p for a margin log(p / (1 - p)). The formula avoids p itself, which would round to 0 or 1 for large
+ * margins.
  */
 static double log_probability(double margin)
 {

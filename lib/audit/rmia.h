@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 /*
- * Relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3, online). It asks
- * whether the model is surer of a row than a few reference models are, compared with rows that were never trained on:
+ * Relative membership inference (RMIA, Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262, section 3, online). The
+ * attack asks whether the model is surer of a row than a few reference models are, compared with rows that were never
+ * trained on:
  *
  *     ratio(x) = p(x) / mean over the references of their p(x)       p: probability of the row's label
  *     the paper's score(x) = share of population rows z with ratio(x) / ratio(z) >= gamma
@@ -14,8 +15,8 @@
  * Half of the references have learned a row and half have not, so their mean is the paper's Pr(x). gamma is 1, as in
  * the authors' own tool (privacytrustlab/ml_privacy_meter). With it the share never falls where the ratio rises, so the
  * ratio ranks rows as the share does, but without ties between rows that pass the same part of the population. The
- * score here is log ratio(x). It separates a member above all others from the highest of the others, however few these
- * are.
+ * score here is log ratio(x). This score separates a member above all others from the highest of the others, however
+ * few these are.
  *
  * margins: double[references][count], see dkvb__audit_margins(); observed: double[count], margins of the attacked
  * model; scores: double[count].

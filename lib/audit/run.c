@@ -1,5 +1,5 @@
-/* The whole audit. It checks options, lists and searches rows, trains shadow models, attacks subjects and estimates
- * figures. */
+/* The whole audit. An audit checks options, lists and searches rows, trains shadow models, attacks subjects and
+ * estimates figures. */
 #include "audit/run.h"
 
 #include <string.h>

@@ -74,8 +74,8 @@ struct dkvb__audit {
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES]; /* a score or an answer for each row; NULL: not measured */
 };
 
-/* Functions of rows.c. They find the forgotten rows of the request, the rows of the attacker, and the codes of all
- * rows. */
+/* Functions of rows.c. The functions find the forgotten rows of the request, the rows of the attacker, and the codes of
+ * all rows. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
@@ -88,8 +88,8 @@ struct dkvb__subject {
     uint32_t view;          /* number of its view of the shadow models */
 };
 
-/* Functions of attacks.c. They train the shadows, then attack each subject; the retrained model comes first, since all
- * others are compared with it. */
+/* Functions of attacks.c. The functions train the shadows, then attack each subject; the retrained model comes first,
+ * since all others are compared with it. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a);
 dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 
@@ -106,7 +106,8 @@ dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
  * `gone`, if KLoM is asked for. DKVB_EINVAL says that a replay left out rows that cannot be identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM from many models of other seeds, after the attacks. It does nothing if no models are asked for. */
+/* Computes KLoM from many models of other seeds, after the attacks. The function does nothing if no models are asked
+ * for. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
 /* Number of rows of a figure, by its kind. */

@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. It finds accidental damage; it does not stop an attacker. */
+/* The 64-bit XXH3 checksum of `size` bytes, from xxHash. The checksum finds accidental damage; it does not stop an
+ * attacker. */
 uint64_t dkvb__checksum(const void *data, size_t size);
 
 /* The 128-bit XXH3 checksum over several pieces, in canonical (big-endian) byte order; `id` has 16 bytes. */

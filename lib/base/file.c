@@ -245,8 +245,9 @@ static bool copy_acl(int fd, const char *from)
 
 /* Gives the new file the owner, group, mode and access control list of the file that it replaces, as far as the system
  * allows. Only root can give a file to another owner, and other users can give it only to groups of their own. If the
- * group cannot be kept, the new group gets no more rights than everybody has. The same holds if the access control list
- * cannot be kept: the group bits of the old mode described that list, and would otherwise give its rights to the group.
+ * group cannot be kept, the new group gets no more rights than everybody has. The new group also gets no more rights
+ * than everybody if the access control list cannot be kept: the group bits of the old mode described that list, and
+ * would otherwise give its rights to the group.
  */
 static dkvb_status inherit(int fd, const struct stat *old, const char *path)
 {

@@ -1,4 +1,4 @@
-/* Names of the numbers that the public enums define. They are kept in one place, so that messages, JSON files and
+/* Names of the numbers that the public enums define. All names are kept in one place, so that messages, JSON files and
  * bindings use the same words. */
 #include <dkvb/dkvb.h>
 

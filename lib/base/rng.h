@@ -6,8 +6,8 @@
 
 #include "dkvb/memory.h"
 
-/* The generator is xoshiro256** (Blackman and Vigna 2018, https://prng.di.unimi.it), seeded by splitmix64. It gives the
- * same numbers on every machine. */
+/* The generator is xoshiro256** (Blackman and Vigna 2018, https://prng.di.unimi.it), seeded by splitmix64. The
+ * generator gives the same numbers on every machine. */
 struct dkvb__rng {
     uint64_t s[4];
 };

@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-/* Instructions for converting a file to a readable one. Those for arrays are Python code, as nearly all such files come
- * from Python. */
+/* Instructions for converting a file to a readable one. The instructions for arrays are Python code, as nearly all such
+ * files come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";

@@ -29,7 +29,7 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size);
 dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
                                enum dkvb__use use);
 
-/* Does the same as dkvb__fail_foreign() for an open file. If the file cannot be read, the error is that of reading it.
+/* Fails like dkvb__fail_foreign(), but for an open file. If the file cannot be read, the error is that of reading it.
  */
 dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
 

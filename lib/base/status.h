@@ -13,7 +13,7 @@ dkvb_status dkvb__fail(dkvb_status code, const char *format, ...) __attribute__(
 dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
 
 /* Copies the `given` options over `full`, which holds the defaults. Only the bytes that the caller's struct_size states
- * are copied; bytes beyond the library's own struct must be zero. Both structs begin with `size_t struct_size`. */
+ * are copied; bytes beyond the library's own struct must be zero. Public structs begin with `size_t struct_size`. */
 dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, const char *what);
 
 /* Copies a result into a struct of the caller: at most the caller's struct_size bytes, and struct_size itself is kept.

@@ -65,8 +65,8 @@ static uint32_t class_of(uint32_t code)
     return low < sizeof combinings / sizeof *combinings && combinings[low].first <= code ? combinings[low].class : 0;
 }
 
-/* Appends a character that does not decompose. It goes before waiting characters of a higher class, which follow the
- * same base. */
+/* Appends a character that does not decompose. The character goes before waiting characters of a higher class, which
+ * follow the same base. */
 static void append(struct codes *to, uint32_t code)
 {
     uint32_t class = class_of(code);

@@ -54,8 +54,8 @@ static size_t largest(const float *row, uint32_t classes)
     return best;
 }
 
-/* The spread of a row: the mean distance of the other logits from the largest. It is 0 if all logits are equal, or if
- * one is not finite. */
+/* The spread of a row: the mean distance of the other logits from the largest. The spread is 0 if all logits are equal,
+ * or if one is not finite. */
 static double spread(const float *row, uint32_t classes)
 {
     double most = (double)row[largest(row, classes)], sum = 0.0;
@@ -138,7 +138,7 @@ static double within(double x, double least, double most)
 }
 
 /*
- * The fit seeks the one place where both sums of excess are 0. They are the slopes of a concave function of (at,
+ * The fit seeks the one place where both sums of excess are 0. The sums are the slopes of a concave function of (at,
  * power), since confidence falls as a row's temperature rises, and the logarithm of the temperature is linear in both.
  * Newton's method finds the place in five to seven steps. The length of a step is limited, and the limit is halved
  * after a step that went too far.

@@ -105,8 +105,8 @@ void dkvb_codeset_free(dkvb_codeset *set)
 
 int dkvb_codeset_holds_out(uint64_t id, double share)
 {
-    /* Seed of the held-out rows. It differs from all other seeds, so that the held-out rows and the order of training
-     * are independent. */
+    /* Seed of the held-out rows. This seed differs from all other seeds, so that the held-out rows and the order of
+     * training are independent. */
     static const uint64_t seed = 0x68656C64206F7574; /* "held out" */
 
     return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53 < share;
@@ -814,8 +814,8 @@ static void live_code(const dkvb_model *model, const uint16_t *deep, uint32_t de
 dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *ids, uint32_t classes,
                                    const dkvb_allocator *mem)
 {
-    /* Seed of the draw of rows for a temperature. It differs from all other seeds, so that the draw is independent of
-     * the order of training and of the held-out rows. */
+    /* Seed of the draw of rows for a temperature. This seed differs from all other seeds, so that the draw is
+     * independent of the order of training and of the held-out rows. */
     static const uint64_t seed = 0x74656D7065726174; /* "temperat" */
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;

@@ -513,8 +513,8 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
     return rc;
 }
 
-/* Checks new names against the names of the classes from `count` on. Those names stay, so no new name may equal one of
- * them. */
+/* Checks new names against the names of the classes from `count` on. Names of other classes stay, so no new name may
+ * equal one of them. */
 static dkvb_status check_other_names(const dkvb_model *model, const char *const *names, size_t count, size_t *which)
 {
     if (count > model->classes)

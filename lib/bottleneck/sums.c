@@ -21,8 +21,8 @@ bool dkvb__pair_learned(const dkvb_model *model, size_t pair)
            !dkvb__values_zero((const char *)model->values + pair * bytes, model->values_dtype, model->classes);
 }
 
-/* Tells whether anything was learned behind the pairs of a code. It is only asked if all sums are 0, which is rare
- * unless all values are 0. */
+/* Tells whether anything was learned behind the pairs of a code. The question only arises if all sums are 0, which is
+ * rare unless all values are 0. */
 static bool any_learned(const dkvb_model *model, const uint16_t *code)
 {
     size_t size = dkvb__code_size(model);

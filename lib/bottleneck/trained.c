@@ -1,7 +1,7 @@
 /*
- * The fingerprint of all trainings of a model. It is a chain, so that every training changes it. Each link is a sum of
- * row hashes, so that the order of the rows does not matter. A codeset can compute the fingerprint again, and so tell
- * whether it belongs to a model.
+ * The fingerprint of all trainings of a model. The fingerprint is a chain, so that every training changes it. Each link
+ * is a sum of row hashes, so that the order of the rows does not matter. A codeset can compute the fingerprint again,
+ * and so tell whether it belongs to a model.
  */
 #include <string.h>
 

@@ -324,7 +324,7 @@ static inline void sum_narrow(float *sums, const float *values, const uint16_t *
     }
 }
 
-/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. It is inlined like
+/* Adds error[i] to values[key] for every key that row i selects, rows and ranks ascending. The function is inlined like
  * sum_narrow(). */
 static inline void add_narrow(float *values, const float *error, const uint16_t *column, size_t rows, size_t k,
                               size_t fours)

@@ -61,7 +61,7 @@ static const struct naming namings[] = {
      "visual.transformer.resblocks.", ".ln_1.weight", ".attn.out_proj.weight", ".mlp.c_fc.weight", 0},
 };
 
-/* Finds the tensor of a name. It must have this number of dimensions, none of them 0. */
+/* Finds the tensor of a name. The tensor must have this number of dimensions, none of them 0. */
 static dkvb_status need(const struct dkvb__tensor **out, const struct dkvb__safetensors *file, const char *name,
                         uint32_t ndim)
 {

@@ -158,8 +158,8 @@ static dkvb_status read_ends(const struct reader *r, struct dkvb__clip_weights *
     return rc;
 }
 
-/* Number of elements of the largest matrix. It cannot overflow, as the shape was checked against tensors that lie in a
- * file. */
+/* Number of elements of the largest matrix. The product cannot overflow, as the shape was checked against tensors that
+ * lie in a file. */
 static size_t largest_matrix(const struct dkvb__clip_shape *s)
 {
     size_t width = s->width, most = 3 * width * width;

@@ -1,5 +1,5 @@
-/* The encoder `descriptor`: it describes a picture by its gradients and colours on a grid. It is fixed, so that
- * pictures can be encoded without weights.
+/* The encoder `descriptor`: it describes a picture by its gradients and colours on a grid. The descriptor is fixed, so
+ * that pictures can be encoded without weights.
  *
  * A row has five parts, each times a constant, of a picture of 32 x 32 pixels:
  *

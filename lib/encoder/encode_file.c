@@ -10,7 +10,7 @@
 #include "encoder/encoder.h"
 #include "encoder/partial.h"
 
-/* Number of pictures that are encoded together. It is the most work that an interrupt can lose. */
+/* Number of pictures that are encoded together. One chunk is the most work that an interrupt can lose. */
 enum { CHUNK = DKVB__ENCODER_BATCH };
 
 struct work {

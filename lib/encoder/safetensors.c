@@ -95,7 +95,7 @@ static dkvb_status take_numbers(const struct dkvb__safetensors *f, const struct 
     return DKVB_OK;
 }
 
-/* Reads the place of the elements. It must lie inside the file, with as many bytes as type and shape require. */
+/* Reads the place of the elements. The place must lie inside the file, with as many bytes as type and shape require. */
 static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__tensor *t, const json_t *list)
 {
     uint64_t at[2];
@@ -143,7 +143,7 @@ static dkvb_status take_tensor(const struct dkvb__safetensors *f, struct dkvb__t
     return take_place(f, t, json_object_get(entry, "data_offsets"));
 }
 
-/* Checks "__metadata__", which is not a tensor. It holds texts about the file, which are not used. */
+/* Checks "__metadata__", which is not a tensor. The entry holds texts about the file, which are not used. */
 static dkvb_status check_metadata(const struct dkvb__safetensors *f, json_t *header)
 {
     json_t *metadata = json_object_get(header, "__metadata__"), *value;

@@ -3,8 +3,8 @@
 
 #include "fit/sweep.h"
 
-/* The grid of a sweep: all cells to measure. It follows from model, codeset and options. While cells are measured, only
- * the figures of the cells change. */
+/* The grid of a sweep: all cells to measure. The grid follows from model, codeset and options. While cells are
+ * measured, only the figures of the cells change. */
 struct dkvb__sweep_grid {
     dkvb_model *model;
     dkvb_codeset *set;

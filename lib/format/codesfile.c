@@ -344,7 +344,7 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
     return bad_contents(c, dkvb__codeset_set_keyinit(set, &o));
 }
 
-/* Reads packed codes, checks them and unpacks them. They take at most 16 times the memory of the section. */
+/* Reads packed codes, checks them and unpacks them. Unpacked codes take at most 16 times the memory of the section. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {

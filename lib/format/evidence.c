@@ -1,5 +1,5 @@
-/* The section "evidence" of model files: a record for each journal entry, in order. It is optional; entries without a
- * record are chained as they are. */
+/* The section "evidence" of model files: a record for each journal entry, in order. The section is optional; entries
+ * without a record are chained as they are. */
 #include <string.h>
 
 #include "base/bytes.h"

@@ -277,7 +277,7 @@ static dkvb_status check_all_stored(const dkvb_model *m)
     return DKVB_OK;
 }
 
-/* Reads the values. They are used in place if the file holds all of them; else they are spread out in memory. */
+/* Reads the values. Values are used in place if the file holds all of them; else they are spread out in memory. */
 static dkvb_status read_values(const struct reading *r, dkvb_model *m)
 {
     size_t pairs = dkvb__pair_count(m), row = row_bytes(r), wrong;

@@ -24,7 +24,8 @@
  * register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows, cut to a stretch of the depth. They lie side by side at a distance that the compiler knows. */
+/* Copies of some rows, cut to a stretch of the depth. The copies lie side by side at a distance that the compiler
+ * knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
     size_t first, count; /* rows past `count` are zeros, and their results are dropped */

@@ -16,8 +16,8 @@
  */
 enum { DKVB__LANES = 16, DKVB__STEPS = 63, DKVB__KEY_ZERO = 64, DKVB__MOST_QUADS = 1024 };
 
-/* Norm of a key that no search finds: a masked key, a purged key, or a place past the last key. It is larger than any
- * score of a key of 4,096 dimensions, by more than scores can differ. */
+/* Norm of a key that no search finds: a masked key, a purged key, or a place past the last key. This norm is larger
+ * than any score of a key of 4,096 dimensions, by more than scores can differ. */
 enum { DKVB__DEAD = 1 << 30, DKVB__ALIVE = 1 << 29 };
 
 static inline size_t dkvb__quads(size_t dim)
@@ -147,8 +147,8 @@ extern const struct dkvb__kernels *const dkvb__kernel_tables[];
 /* Returns the table in use (see dkvb_runtime_kernels()). */
 const struct dkvb__kernels *dkvb__kernels(void);
 
-/* The k nearest keys of one row, as found so far. They form a heap with the farthest key on top until they are sorted.
- * Unused places hold INT32_MAX and 0xFFFF. */
+/* The k nearest keys of one row, as found so far. The k keys form a heap with the farthest key on top until they are
+ * sorted. Unused places hold INT32_MAX and 0xFFFF. */
 static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
 {
     for (size_t i = 0; i < k; i++) {

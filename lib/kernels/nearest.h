@@ -68,8 +68,8 @@ static inline int32_t lanes_least(lanes v)
 }
 
 /*
- * Returns a bound that at least k scores do not exceed. It is found from the least scores of 16 `vectors` groups of
- * keys: among the first 16 of these, the least one that k - 1 others are below. With at least twice k groups, only a
+ * Returns a bound that at least k scores do not exceed. The bound is found from the least scores of 16 `vectors` groups
+ * of keys: among the first 16 of these, the least one that k - 1 others are below. With at least twice k groups, only a
  * few more than k scores are within the bound. The result is DKVB__ALIVE or more if there is no bound. `vectors` is a
  * constant where the function is inlined, so that all groups stay in registers. No branch depends on a score, as the
  * processor could not predict it.

@@ -7,8 +7,8 @@
  * double. If all classes have the same probability q, the second derivatives by one class's weights are q (1 - q) E[z
  * z'] + penalty. The search starts from the inverse of that, with the mean of p (1 - p) over rows and classes in place
  * of q (1 - q), and computes it anew as answers get surer. Böhning 1992 (Annals of the Institute of Statistical
- * Mathematics 44) shows that a bound of this form holds everywhere. It changes how many steps are taken, not where they
- * end.
+ * Mathematics 44) shows that a bound of this form holds everywhere. The choice changes how many steps are taken, not
+ * where they end.
  */
 #include "reference/head.h"
 

@@ -135,7 +135,7 @@ dkvb_status dkvb__sums_copy(struct dkvb__sums *to, const struct dkvb__sums *from
     return DKVB_OK;
 }
 
-/* Frees the sums. They are erased first, so that no freed block holds sums of forgotten rows. */
+/* Frees the sums. The sums are erased first, so that no freed block holds sums of forgotten rows. */
 void dkvb__sums_free(struct dkvb__sums *s)
 {
     dkvb__free_erased(&s->mem, s->gram);

@@ -235,8 +235,8 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* The amount by which both limits are exceeded, added up. It is computed in rows first, as what is allowed is often a
- * whole number of rows. */
+/* The amount by which both limits are exceeded, added up. The excess is computed in rows first, as what is allowed is
+ * often a whole number of rows. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {

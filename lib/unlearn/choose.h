@@ -15,7 +15,7 @@ struct dkvb__choice {
 };
 
 /*
- * A method for choosing pairs; each has a file of its own. Scores tell which pairs go first, and 0 means never. They
+ * A method for choosing pairs; each has a file of its own. Scores tell which pairs go first, and 0 means never. Scores
  * are compared as whole numbers. A method whose scores are fractions returns the bits of doubles, which sort as the
  * doubles do if all are positive.
  */
@@ -27,7 +27,8 @@ struct dkvb__method {
 extern const struct dkvb__method dkvb__by_activations, dkvb__by_contrast, dkvb__by_examples, dkvb__by_values,
     dkvb__by_every;
 
-/* Function of counting.c. It adds f or r of a choice, the counts of rows or classes with this mark, to counts: [C][K].
+/* Function of counting.c. dkvb__choice_count() adds f or r of a choice, the counts of rows or classes with this mark,
+ * to counts: [C][K].
  */
 dkvb_status dkvb__choice_count(const struct dkvb__choice *choice, uint8_t mark, uint64_t *counts);
 
@@ -51,8 +52,8 @@ dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dk
 /* Adds the pairs whose rank is at most `budget` to the mask. */
 void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
-/* Function of select.c. It adds the `pairs` pairs with the largest scores, [C][K], to the mask. Among equal scores the
- * lowest pairs go first; pairs with a score of 0 are never added. */
+/* Function of select.c. dkvb__take_largest() adds the `pairs` pairs with the largest scores, [C][K], to the mask. Among
+ * equal scores the lowest pairs go first; pairs with a score of 0 are never added. */
 void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs);
 
 /* Adds the pairs with a score of at least `least`, 1 or more, to the mask. */

@@ -168,7 +168,7 @@ static dkvb_status replay(struct dkvb__planning *p)
     return rc ? rc : dkvb__guard_effects(p);
 }
 
-/* The training rows that are left. They are moved together, in the order of the features. */
+/* The training rows that are left. The rows are moved together, in the order of the features. */
 struct left {
     float *x;
     uint64_t *ids;

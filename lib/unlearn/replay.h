@@ -5,7 +5,8 @@
 #include "dkvb/replay.h"
 
 /* A replay holds a newly trained model beside the model it is for, so that it can be examined before it replaces that
- * model. It is dkvb_model_replay() in two steps, which trains the values only once, whatever is measured in between. */
+ * model. A replay is dkvb_model_replay() in two steps, which trains the values only once, whatever is measured in
+ * between. */
 struct dkvb__replay {
     dkvb_allocator mem;
     dkvb_model *model;   /* outlives the replay, and must not change until the commit */
@@ -32,7 +33,7 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
  * the replay can only be freed. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
-/* Replaces the values and counts of the model by those of `after`, which is freed. Both have the same codebooks,
+/* Replaces the values and counts of the model by those of `after`, which is freed. Both models have the same codebooks,
  * classes, type of values and allocator, and both keep counts or neither does. It cannot fail. */
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
 

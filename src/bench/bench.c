@@ -49,7 +49,7 @@ struct bench {
     double step_from, step_to;  /* range of the present step in the progress of the whole */
 };
 
-/* One part of the work. It measures one or more series of times in every repeat. */
+/* One part of the work. Each part measures one or more series of times in every repeat. */
 struct work {
     const char *name;
     uint32_t series;
@@ -69,8 +69,8 @@ static void *make(struct bench *b, const char *what, size_t size, uint64_t x, ui
     return b->owned[b->owned_count++] = memory;
 }
 
-/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). It only makes data to time, never a result that anyone
- * keeps. */
+/* Draws a number by splitmix64 (Steele, Lea and Flood 2014). The generator only makes data to time, never a result that
+ * anyone keeps. */
 static uint64_t draw(struct bench *b)
 {
     uint64_t z = b->random += UINT64_C(0x9E3779B97F4A7C15);

@@ -54,9 +54,10 @@ static const struct args_command command = {
     .most_operands = 1,
 };
 
-/* The Python program. It removes the current folder from the places of modules, as a file there with the name of a
- * module would be run. It appends the folder that the package was installed to, for prefixes where Python does not
- * look. A missing package gives one sentence; anything else that cannot be loaded keeps Python's own message. */
+/* The Python program. The program removes the current folder from the places of modules, as a file there with the name
+ * of a module would be run. The program appends the folder that the package was installed to, for prefixes where Python
+ * does not look. A missing package gives one sentence; anything else that cannot be loaded keeps Python's own message.
+ */
 static const char program[] =
     "import sys\n"
     "if sys.path[:1] == ['']: del sys.path[0]\n"

@@ -255,7 +255,7 @@ def _fields(*groups):
 
 
 def _sized(*groups):
-    """Does the same for a struct that begins with its own size."""
+    """Returns the fields, from groups, of a struct that begins with its own size."""
     return _fields((c_size_t, "struct_size"), *groups)
 
 

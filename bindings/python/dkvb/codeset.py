@@ -140,7 +140,7 @@ class Codeset(SavedHandle):
 
     def search(self, codebooks: Any, part: Optional[str] = None, *, threads: int = 0,
                progress: Progress = None) -> None:
-        """Searches the codes of features that were loaded, of both parts or one. It does nothing if the codes are
+        """Searches the codes of features that were loaded, of both parts or one. The call does nothing if the codes are
         there."""
         with LongCall(threads, progress) as run:
             lib.dkvb_codeset_search(self._c, codebooks._c, _ffi.DKVB_PART_BOTH if part is None else _part(part),

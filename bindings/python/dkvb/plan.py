@@ -72,7 +72,7 @@ class Plan(SavedHandle):
         return cls._adopt(out)
 
     def save(self, path: Path) -> None:
-        """Writes the plan to a file, atomically. It has ids of rows, and values, so it is as private as the model."""
+        """Writes the plan to a file, atomically. The file is as private as the model: it has ids of rows, and values."""
         lib.dkvb_plan_save(self._c, _arrays.path(path))
 
     @property
