@@ -97,13 +97,15 @@ dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a call within a stage whose progress is counted in steps. The second function ends a step.
+/* Returns the run options of a call within a stage whose progress is counted in steps. dkvb__audit_finish_step() ends a
+ * step.
  */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
-/* Functions of ensembles.c. This one finds the rows that the values never learned, by the replays in the journals:
- * `gone`, if KLoM is asked for. DKVB_EINVAL says that a replay left out rows that cannot be identified. */
+/* Functions of ensembles.c. dkvb__audit_ask_replays() finds the rows that the values never learned, by the replays in
+ * the journals: `gone`, if KLoM is asked for. DKVB_EINVAL says that a replay left out rows that cannot be identified.
+ */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
 /* Computes KLoM from many models of other seeds, after the attacks. The function does nothing if no models are asked

@@ -28,8 +28,8 @@ dkvb_status dkvb__partfile_get(int fd, const char *path, uint64_t offset, void *
 /* Flushes the file to disk, so that it survives a power cut. */
 dkvb_status dkvb__partfile_sync(int fd, const char *path);
 
-/* Seconds of a clock that only goes forward. The second function adds the time after which a file should be synced
- * again. */
+/* Seconds of a clock that only goes forward. dkvb__partfile_next_sync() returns the time at which a file that is synced
+ * now should be synced again. */
 double dkvb__partfile_now(void);
 double dkvb__partfile_next_sync(void);
 

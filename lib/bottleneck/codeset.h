@@ -159,8 +159,8 @@ void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uin
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 
-/* Functions of removed.c. The first builds a list with these rows added, which may then replace the codeset's list; the
- * others copy a list, and tell whether an id is on it. */
+/* Functions of removed.c. dkvb__removed_with() builds a list with these rows added, which may then replace the
+ * codeset's list. dkvb__removed_has() tells whether an id is on a list. */
 dkvb_status dkvb__removed_with(struct dkvb__removed *out, const dkvb_codeset *set, const uint64_t *ids, size_t n);
 dkvb_status dkvb__removed_copy(struct dkvb__removed *out, const struct dkvb__removed *from, const dkvb_allocator *mem);
 bool dkvb__removed_has(const struct dkvb__removed *removed, uint64_t id);

@@ -90,9 +90,9 @@ dkvb_status dkvb__model_shell(dkvb_model **out, dkvb_codebooks *cb, uint32_t cla
                               const dkvb_allocator *mem);
 
 /* Creates a twin of a model. The twin has the same codebooks, values, mask, classes and temperature, so that it answers
- * as `model` does and can be trained in its place. It has no names, counts or journal. The second function moves the
- * trained values from `twin` to `model` and frees the twin. It cannot fail; the twin must still have the classes and
- * the type of the model. */
+ * as `model` does and can be trained in its place. The twin has no names, counts or journal. dkvb__model_become() moves
+ * the trained values from `twin` to `model` and frees the twin. dkvb__model_become() cannot fail; the twin must still
+ * have the classes and the type of the model. */
 dkvb_status dkvb__model_twin(dkvb_model **out, const dkvb_model *model);
 void dkvb__model_become(dkvb_model *model, dkvb_model *twin);
 

@@ -24,7 +24,7 @@ uint64_t dkvb__row_name_id(const uint8_t salt[DKVB__NAME_SALT], const char *name
  * of hashed names made for one codes file tells nothing about another. */
 void dkvb__row_names_salt(uint8_t salt[DKVB__NAME_SALT], const char *const *names, const int32_t *labels, size_t n);
 
-/* Returns DKVB_EINVAL unless a name is UTF-8 without control characters, 1 to 255 bytes. The second function checks
+/* Returns DKVB_EINVAL unless a name is UTF-8 without control characters, 1 to 255 bytes. dkvb__row_names_check() checks
  * many names, and its message gives the row. */
 dkvb_status dkvb__row_name_check(const char *name);
 dkvb_status dkvb__row_names_check(const char *const *names, size_t n);

@@ -12,7 +12,7 @@ size_t dkvb__row_type_size(uint32_t dtype);
 /* Index of the first number that is not finite as float32; `count` if all are finite. */
 size_t dkvb__row_finite(const void *from, uint32_t dtype, size_t count);
 
-/* The smallest of the types _U8, _F16 and _F32 that holds all of these finite numbers exactly. The second function
+/* The smallest of the types _U8, _F16 and _F32 that holds all of these finite numbers exactly. dkvb__narrow()
  * converts the numbers to that type. */
 uint32_t dkvb__narrowest(const float *x, size_t count);
 void dkvb__narrow(void *to, uint32_t dtype, const float *from, size_t count);

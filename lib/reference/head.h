@@ -120,8 +120,8 @@ dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkv
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits rows that were checked, on labels given in place of theirs; a `fixed` above 0 is the penalty. The fit takes one
- * part of the work. The second function takes rows out, which must all be in, and takes one part as well. DKVB_ESTATE
- * says, before any work, that the sums do not have enough digits. */
+ * part of the work. dkvb__reference_remove() takes rows out, which must all be in, and takes one part as well.
+ * DKVB_ESTATE says, before any work, that the sums do not have enough digits. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,

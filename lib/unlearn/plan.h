@@ -90,8 +90,8 @@ struct dkvb__planning {
         *asked; /* [L], for several requests: 1 for classes that one of them may cost without limit; else NULL */
 };
 
-/* Functions of plan_guard.c. This one refuses a plan, with a sentence. The first reason stays, unless force would pass
- * over it and then cannot do the rest. `label`: the class that the plan would hurt. */
+/* Functions of plan_guard.c. dkvb__plan_refuse() refuses a plan, with a sentence. The first reason stays, unless force
+ * would pass over it and then cannot do the rest. `label`: the class that the plan would hurt. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -108,8 +108,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
 /* Refuses the plan if there are too few held-out rows to tell when the classes asked for are forgotten. */
 dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 
-/* Functions of plan_budget.c. This one computes the pairs of the request, by the budget given or found, in plan->mask,
- * and what each class loses. */
+/* Functions of plan_budget.c. dkvb__plan_pairs() computes the pairs of the request, by the budget given or found, in
+ * plan->mask, and what each class loses. */
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget that brings classes (DKVB_FORGET) down to a target under the mask of the view. If one was
@@ -137,7 +137,7 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
  */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
-/* Functions of plan_requests.c. This one plans several requests: dkvb_forget_plan() with `requests`. */
+/* Functions of plan_requests.c. dkvb__plan_requests() plans several requests: dkvb_forget_plan() with `requests`. */
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 
@@ -147,8 +147,8 @@ dkvb_status dkvb__plan_tell_requests(dkvb_plan *plan);
 /* True if every request of a plan of several was forgotten before. */
 bool dkvb__plan_is_idle(const dkvb_plan *plan);
 
-/* Functions of plan.c. The first creates a plan that knows only its model and its request; the next one plans a single
- * request; the last one finishes a plan. */
+/* Functions of plan.c. dkvb__plan_new() creates a plan that knows only its model and its request. dkvb__plan_one()
+ * plans a single request. dkvb__plan_finish() releases the memory of planning. */
 dkvb_status dkvb__plan_new(dkvb_plan **out, const dkvb_model *model, const dkvb_forget_request *q);
 dkvb_status dkvb__plan_one(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                            const dkvb_run_options *run);

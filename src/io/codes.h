@@ -20,8 +20,9 @@ struct codes {
     size_t rows;
 };
 
-/* Opens a file of codes. The first function checks shape and keys. The second opens without a copy if possible, and the
- * third then checks the shape when the model is known; the library checks the keys when it gets all codes at once. */
+/* Opens a file of codes. codes_read() checks shape and keys. codes_map() opens without a copy if possible, and
+ * codes_check_shape() then checks the shape when the model is known; the library checks the keys when it gets all codes
+ * at once. */
 int codes_read(struct codes *out, const char *path, const dkvb_model_info *model);
 int codes_map(struct codes *out, const char *path);
 int codes_check_shape(const struct codes *codes, const dkvb_model_info *model);
