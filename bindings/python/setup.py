@@ -1,7 +1,7 @@
 """Builds a wheel that carries libdkvb, by CMake from the checkout around this folder, with the libraries that it needs.
 
 The wheel is for every Python 3.9 or later, and for systems whose glibc is as new as the newest symbol that is used.
-OpenBLAS is not in it: libdkvb-reference comes with the system's packages.
+The wheel has no OpenBLAS: libdkvb-reference comes with the system's packages.
 """
 import os
 import re

@@ -97,7 +97,7 @@ typedef struct dkvb_forget_request {
     uint64_t seed;          /**< method `examples`: seed of the random draw */
     double target;          /**< accuracy that the forgotten classes may keep on held-out rows, 0 to 1 */
     double max_retain_drop; /**< accuracy that all other classes together may lose, 0 to 1 */
-    double max_class_loss;  /**< accuracy that any other class, or all of them together, may lose for certain: limit
+    double max_class_loss;  /**< limit of the accuracy that any other class, or all others together, may certainly lose
                                  of the lower end of the 95 % interval */
     uint32_t force;         /**< 1: apply the plan whatever other classes lose and however few rows were measured;
                                  a plan that would do nothing is still refused */

@@ -19,10 +19,10 @@ struct dkvb__sweep_part {
     double sync_due; /* seconds of a clock that only goes forward */
 };
 
-/* Continues PATH.part if its fingerprint, [32], is the same, else begins it. `cells`, [count], are filled in from its
- * lines; *done is the number of these cells, which are the first ones. `restart`: begin in any case. DKVB_EMISMATCH for
- * another fingerprint, DKVB_EFORMAT for a file of another kind. The caller must call dkvb__sweep_part_end() after a
- * failure too. */
+/* Continues PATH.part if its fingerprint, [32], is the same, else begins it. `cells`, [count], are filled in from the
+ * lines of the file; *done is the number of these cells, which are the first ones. `restart`: begin in any case.
+ * DKVB_EMISMATCH for another fingerprint, DKVB_EFORMAT for a file of another kind. The caller must call
+ * dkvb__sweep_part_end() after a failure too. */
 dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *part, const char *output, const uint8_t *fingerprint,
                                   bool restart, dkvb_sweep_cell *cells, uint64_t *done);
 

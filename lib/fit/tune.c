@@ -15,7 +15,7 @@ enum {
  */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
-    double rate; /* factor of the learning rate that suits */
+    double rate; /* factor on the learning rate that suits the data */
 };
 
 static const struct setting settings[] = {

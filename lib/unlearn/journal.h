@@ -6,8 +6,8 @@
 
 enum { DKVB__MAX_METHOD = 63, DKVB__MAX_REASON = 4095 };
 
-/* True for a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves it in force for
- * good. */
+/* True for a forgetting or a replay that was neither undone nor ended by relearning. A purge leaves such an entry in
+ * force for good. */
 static inline bool dkvb__record_in_force(const struct dkvb__record *r)
 {
     if (r->kind == DKVB_JOURNAL_FORGET)

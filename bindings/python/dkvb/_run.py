@@ -101,7 +101,7 @@ class LongCall:
     """`with LongCall(threads, progress) as run:` gives the options for one long call. `progress` is a function of
     (done, total), or True for a bar by tqdm.
 
-    They always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
+    The options always have a progress callback, since that is where a Ctrl-C is noticed. (Not a generator with
     @contextmanager: a StopIteration of the user's would change into something else in it.)
     """
 

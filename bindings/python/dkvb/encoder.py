@@ -61,7 +61,7 @@ class EncodeReport:
 
 
 class Encoder(Handle):
-    """An encoder, which does not change after opening: any number of threads may use it. The same picture gives the
+    """An encoder does not change after opening, so any number of threads may use one. The same picture gives the
     same row, bit for bit, whatever the machine, the number of threads, and the other pictures (encoder.h)."""
 
     _free = lib.dkvb_encoder_free

@@ -305,7 +305,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
         """Attack the model to measure what it still knows of forgotten rows. Returns a `dkvb.Audit`.
 
         `X` and `y` are all rows as they were given to fit(), the forgotten ones included. Test rows never were.
-        `classes` or `rows` say who was forgotten; neither: what the journal says. `before` is the classifier before it
+        `classes` or `rows` name what was forgotten; without both, the journal does. `before` is the classifier before it
         forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
         progress, stage.
         """

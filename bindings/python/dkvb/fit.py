@@ -39,8 +39,8 @@ class FitReport:
     temperature_rows: int  # rows that the temperature was fitted on; 0: too few, and it is 1
     temperature: float
     temperature_power: float
-    calibration_error: float  # loss on those rows, or NaN
-    held_out_accuracy: float  # accuracy on those rows, of values that had not seen them; or NaN
+    calibration_error: float  # loss on held-out rows, or NaN
+    held_out_accuracy: float  # accuracy on held-out rows, which the values had not seen; or NaN
     loss: float  # loss of the last epoch
     accuracy: float  # accuracy of the last epoch
     labelled: int  # rows with a label, which the settings suit

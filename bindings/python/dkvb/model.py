@@ -82,7 +82,7 @@ class Evaluation:
 
 
 class Model(SavedHandle):
-    """A classifier that can forget. At any time, one thread may change it, or many may use it (model.h)."""
+    """A classifier that can forget. At any time, one thread may change a model, or many may use the model (model.h)."""
 
     _free = lib.dkvb_model_free
     _training = None
@@ -527,8 +527,7 @@ class Model(SavedHandle):
 
     @property
     def journal_head(self) -> bytes:
-        """A hash of the newest entry and all entries before it, 32 bytes. A copy kept elsewhere shows later changes to
-        them."""
+        """A hash of the newest entry and all entries before it, 32 bytes. A copy of the hash kept elsewhere shows later changes to these entries."""
         head = np.empty(32, np.uint8)
         lib.dkvb_journal_head(self._c, _arrays.pointer(head))
         return head.tobytes()
