@@ -130,7 +130,7 @@ are used again, and only models beyond `shadows` are trained in addition */
     }
 DKVB_INIT_FUNCTION(dkvb_audit_options, DKVB_AUDIT_OPTIONS_INIT)
 
-/** Subjects: the models that an audit measures. Their values are part of the ABI. */
+/** Subjects: the models that an audit measures. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_AUDIT_MODEL = 0,   /**< the audited model, under its mask */
     DKVB_AUDIT_BEFORE = 1,  /**< the model before the forgetting, if it was given */
@@ -143,7 +143,7 @@ if the request names classes and at least two other classes are left */
 
 /**
  * Figures: what an audit measures of each subject (docs/audit.md). The key of a figure is its name here, in lower case.
- * Their values are part of the ABI.
+ * The numbers of these constants are part of the ABI.
  */
 enum {
     DKVB_AUDIT_MEMBERSHIP_LOSS = 0,      /**< membership attack by the loss of a row */
@@ -183,7 +183,7 @@ enum {
     DKVB_AUDIT_FIGURES = 34              /**< number of figures */
 };
 
-/** Kinds of figures: what the number of a figure means. Their values are part of the ABI. */
+/** Kinds of figures: what the number of a figure means. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_AUDIT_AUC_MEMBERS = 0, /**< area under the ROC curve: forgotten rows against test rows of their classes */
     DKVB_AUDIT_AUC_CLASS = 1,   /**< area under the ROC curve: test rows of the classes against all other test rows */

@@ -42,7 +42,7 @@ extern "C" {
 /** Codebooks, which can have several owners: dkvb_codebooks_retain() adds one, dkvb_codebooks_free() removes one. */
 typedef struct dkvb_codebooks dkvb_codebooks;
 
-/** Ways to place keys. Their values are part of the ABI. */
+/** Ways to place keys. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_KEYINIT_EMA = 0,    /**< exponential moving averages of the rows that chose a key, as in the paper */
     DKVB_KEYINIT_SAMPLE = 1, /**< keys are projected rows, drawn for each codebook. Not private: see docs/guide.md */

@@ -45,14 +45,14 @@ extern "C" {
 /** A codeset. The caller owns it through a pointer, and dkvb_codeset_free() releases it. */
 typedef struct dkvb_codeset dkvb_codeset;
 
-/** Parts of a codeset. Their values are part of the ABI. */
+/** Parts of a codeset. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_PART_TRAINING = 0, /**< rows that the values learn from */
     DKVB_PART_HELD_OUT = 1, /**< rows that effects are measured on */
     DKVB_PART_BOTH = 2      /**< both parts, for dkvb_codeset_search() */
 };
 
-/** Contents of a codes file for the rows. Their values are part of the ABI. */
+/** Contents of a codes file for the rows. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_KEPT_AUTO = 0,    /**< for each part, features if they take fewer bytes than packed codes, else codes */
     DKVB_KEPT_CODES = 1,   /**< packed codes */

@@ -22,7 +22,7 @@ extern "C" {
 /** @defgroup dkvb_data Files of numbers
  *  @{ */
 
-/** Number types of elements. Their values are part of the ABI and of the model file. */
+/** Number types of elements. The numbers of these constants are part of the ABI and of the model file. */
 enum {
     DKVB_DTYPE_U8 = 1,   /**< unsigned, 8 bits */
     DKVB_DTYPE_I8 = 2,   /**< signed, 8 bits */

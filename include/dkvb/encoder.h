@@ -27,7 +27,7 @@ extern "C" {
 /** An encoder of pictures. An encoder never changes after opening, so any number of threads may use it at once. */
 typedef struct dkvb_encoder dkvb_encoder;
 
-/** Kinds of encoders. Their values are part of the ABI. */
+/** Kinds of encoders. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_ENCODER_REMEMBERED = 0, /**< for dkvb_encoder_open(): the kind that `remembered` of the options names */
     DKVB_ENCODER_PIXELS =

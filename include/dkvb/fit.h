@@ -68,7 +68,7 @@ typedef struct dkvb_fit_rows {
     }
 DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 
-/** When to half-whiten rows. Their values are part of the ABI. */
+/** When to half-whiten rows. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_WHITEN_NEVER = 0,  /**< never */
     DKVB_WHITEN_ALWAYS = 1, /**< always */
@@ -93,7 +93,7 @@ typedef struct dkvb_settings {
     }
 DKVB_INIT_FUNCTION(dkvb_settings, DKVB_SETTINGS_INIT)
 
-/** Presets: settings to begin with. Their values are part of the ABI. */
+/** Presets: settings to begin with. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_PRESET_NONE = 0, /**< no preset: all open settings suit the data */
     DKVB_PRESET_PAPER = 1 /**< shape and recipe of the paper */
@@ -160,7 +160,7 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_t rows, size_t columns,
                                                   uint32_t classes, uint32_t preset, uint64_t bytes);
 
-/** Whether the temperature was fitted, or why not. Their values are part of the ABI. */
+/** Whether the temperature was fitted, or why not. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_TEMPERATURE_FITTED = 0,     /**< the temperature was fitted */
     DKVB_TEMPERATURE_FEW_ROWS = 1,   /**< not fitted: fewer than 50 rows with a label can be held out */

@@ -123,7 +123,7 @@ typedef struct dkvb_forget_request {
     }
 DKVB_INIT_FUNCTION(dkvb_forget_request, DKVB_FORGET_REQUEST_INIT)
 
-/** Reasons why a plan is refused. Their values are part of the ABI. */
+/** Reasons why a plan is refused. The numbers of these constants are part of the ABI. */
 enum {
     DKVB_REFUSED_NOT = 0,     /**< the plan is not refused */
     DKVB_REFUSED_NOTHING = 1, /**< the plan would do nothing: it has no pair, or all its pairs are masked already */

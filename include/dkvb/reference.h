@@ -56,7 +56,7 @@ extern "C" {
 /** @defgroup dkvb_reference Linear heads (libdkvb-reference)
  *  @{ */
 
-/** Kinds of heads. Their values are part of the ABI. */
+/** Kinds of heads. The numbers of these constants are part of the ABI. */
 enum { DKVB_REFERENCE_BOTH = 0, DKVB_REFERENCE_RIDGE = 1, DKVB_REFERENCE_LOGISTIC = 2 };
 
 /** A linear head: weights `[classes][dim]` and intercepts `[classes]`. A ridge head also keeps the sums behind them. */

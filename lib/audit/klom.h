@@ -42,7 +42,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
 /* The mean with its normal interval over the rows. n = 0: all NaN. */
 void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean);
 
-/* The smallest value that at least `share` of all values, 0 to 1, do not exceed. Its interval ends at the values whose
+/* The smallest value that at least `share` of all values, 0 to 1, do not exceed. The interval ends at the values whose
  * ranks lie 1.96 standard deviations of the binomial distribution away (Conover 1999, section 3.2). n = 0: all NaN.
  * DKVB_ENOMEM. */
 dkvb_status dkvb__audit_quantile(const double *values, size_t n, double share, dkvb_audit_estimate *quantile,

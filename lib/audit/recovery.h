@@ -49,7 +49,7 @@ struct dkvb__grouping {
 
 /* Computes prototypes: the rows of each class, in random order, are dealt out to its groups in turn, and the mean of
  * each group is a prototype. means: float[classes * groups][dim]; mean_labels: int32_t[classes * groups], their
- * classes, ascending; *count: their number. All are undefined after a failure. */
+ * classes, ascending; *count: their number. All outputs are undefined after a failure. */
 dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
                                    const dkvb_allocator *mem);
 

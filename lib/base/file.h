@@ -27,7 +27,7 @@ dkvb_status dkvb__file_read(const struct dkvb__file *file, uint64_t offset, void
 
 void dkvb__file_close(struct dkvb__file *file);
 
-/* A whole file in memory, read only. Its holders share it and count their references. */
+/* A whole file in memory, read only. The holders of a mapping share it and count their references. */
 struct dkvb__mapping {
     dkvb_allocator mem;
     atomic_uint owners;

@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-/* One row of the table. Its defaults come from the INIT macro of the struct. */
+/* One row of the table. The defaults come from the INIT macro of the struct. */
 #define ROW(type, defaults)                                                                                            \
     {                                                                                                                  \
 #type, &(const type)defaults, sizeof(type)                                                                     \

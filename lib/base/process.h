@@ -4,8 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Returns a number that differs between a process and every child that it forks. The process id alone does not: parent
- * and child can both be process 1, each in its own PID namespace. The function is async-signal-safe. */
+/* Returns a number that differs between a process and every child that it forks. The process id alone does not differ
+ * in all cases: parent and child can both be process 1, each in its own PID namespace. The function is
+ * async-signal-safe. */
 uint64_t dkvb__process(void);
 
 /* True if fork() made this process after the library was loaded. */

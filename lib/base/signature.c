@@ -20,7 +20,7 @@ static const char torch_weights[] =
     "safetensors.torch.save_file(torch.load(path), 'x.safetensors') makes safetensors of a dict of tensors";
 static const char from_tensors[] = "safetensors.numpy.load_file(path)['name'] and numpy.save make .npy of a tensor";
 
-/* A kind of file. Its signature is `size` bytes at offset `at`. An instruction is NULL if none is known for that use.
+/* A kind of file. The signature is `size` bytes at offset `at`. An instruction is NULL if none is known for that use.
  */
 struct kind {
     const char *name;

@@ -27,7 +27,8 @@ struct dkvb__projector {
     size_t scratch_size;
 };
 
-/* Allocates a projector for up to `n` rows. Its capacity is at most `most` rows, and less where rows are wide. */
+/* Allocates a projector for up to `n` rows. The capacity of a projector is at most `most` rows, and less where rows are
+ * wide. */
 dkvb_status dkvb__projector_new(struct dkvb__projector *p, const dkvb_codebooks *cb, size_t n, size_t most,
                                 const struct dkvb__run *run);
 void dkvb__projector_free(struct dkvb__projector *p);

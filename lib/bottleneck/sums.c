@@ -1,7 +1,7 @@
 /*
  * The sum of the values that a code selects, which is nearly all the work of decoding. The rows of values lie anywhere
- * in an array that is far larger than the caches. Their addresses are therefore computed and prefetched some way ahead;
- * the kernels then add the rows, whatever their type.
+ * in an array that is far larger than the caches. The addresses of the rows are therefore computed and prefetched some
+ * way ahead; the kernels then add the rows, whatever their type.
  */
 #include "bottleneck/sums.h"
 

@@ -465,7 +465,7 @@ static void find_errors(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Trains on one batch. Its errors are added with the next batch; the last call has `rows` 0. */
+/* Trains on one batch. The errors of a batch are added with the next batch; the last call has `rows` 0. */
 static void train_batch(struct pass *p, size_t rows)
 {
     uint16_t *columns = p->columns[0];

@@ -13,8 +13,8 @@
 #include "encoder/network.h"
 #include "encoder/weights.h"
 
-/* Number of tokens that pass through the network together. Their widest layer fits its share of memory, and they keep
- * all threads busy. */
+/* Number of tokens that pass through the network together. The widest layer of these tokens fits its share of memory,
+ * and the tokens keep all threads busy. */
 enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 
 struct clip {

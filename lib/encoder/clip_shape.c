@@ -328,7 +328,7 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision's part of an OpenCLIP config. Its width and head_width must have been read before. */
+/* Reads the vision's part of an OpenCLIP config. The part's width and head_width must have been read before. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};

@@ -80,7 +80,7 @@ static dkvb_status read_shape(struct reading *r)
     return dkvb__temperature_check(r->temperature, r->power, DKVB_EFORMAT, r->file.file.path);
 }
 
-/* Takes an array section. Its size is checked; then the array is mapped in place, or read into `*array`, which is
+/* Takes an array section. The size is checked; then the array is mapped in place, or read into `*array`, which is
  * allocated already. */
 static dkvb_status take_array(const struct reading *r, const char *name, uint32_t dtype, uint64_t size, void **array)
 {
@@ -646,8 +646,8 @@ static dkvb_status open_model(dkvb_model **out, const char *path, const dkvb_mod
     return rc;
 }
 
-/* Checks one key. Its numbers are 1 to 127, and 64 past its last dimension; purged keys and places past the last key
- * are 0. */
+/* Checks one key. The numbers of a key are 1 to 127, and 64 past its last dimension; purged keys and places past the
+ * last key are 0. */
 static bool key_is_right(const dkvb_codebooks *cb, size_t c, size_t j, bool dead)
 {
     const uint8_t *keys = dkvb__codebook_keys(cb, c);

@@ -11,7 +11,7 @@
 
 enum { NUMBER_SIZE = 8 }; /* size of the entry's number, which precedes its terms */
 
-/* Reads the record of one entry. Its number must be above `last`, and becomes the new `last`. */
+/* Reads the record of one entry. The entry's number must be above `last`, and becomes the new `last`. */
 static dkvb_status read_record(dkvb_model *m, struct dkvb__reader *bytes, uint64_t *last)
 {
     const unsigned char *number = dkvb__take(bytes, NUMBER_SIZE);

@@ -97,7 +97,8 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* Computes loss = (lost - gained) / rows. Its interval is computed with half a row added to each of the four cells. */
+/* Computes loss = (lost - gained) / rows. The interval of a loss is computed with half a row added to each of the four
+ * cells. */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;

@@ -170,7 +170,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the record that an undo may take back, or fails with the reason. Its pairs must be masked by its own list. */
+/* Finds the record that an undo may take back, or fails with the reason. The pairs of the record must be masked by its
+ * own list. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;

@@ -19,8 +19,8 @@ size_t dkvb__terms_size(const unsigned char *fixed);
 /* Returns the fault in the terms of the entry at `index`, or NULL. The record has its bytes, of the right size. */
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
-/* Finds a class that a record asked for among the classes marked with 1; marks: [L]. The result is false if there is
- * none. */
+/* Finds a class that a record asked for among the classes marked with 1; marks: [L]. The result is false if no marked
+ * class was asked for. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
 /* Fills in the members of a public entry that are about terms. */

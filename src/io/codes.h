@@ -40,7 +40,8 @@ int codeset_load(dkvb_codeset **out, const char *path, const dkvb_model *model);
 int codeset_read(dkvb_codeset **out, const char *path, const dkvb_model *model, uint32_t threads);
 
 /* Returns where a search of these rows counts rows outside the scale, for its run options; NULL if they have been
- * counted before. Such rows are not of the kind that the keys were placed on. The command reports them at its end. */
+ * counted before. Such rows are not of the kind that the keys were placed on. The command reports rows outside the
+ * scale at its end. */
 dkvb_outside *outside_count(struct features *rows);
 
 /* Notes that rows of this file were searched. outside_tell() reports them if any is outside the scale. `path` must

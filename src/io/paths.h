@@ -22,10 +22,10 @@ int paths_check(const struct args_command *command, const struct path *inputs, c
  * function waits and says so. The locks are held until the process ends. */
 int paths_claim(const struct args_command *command, const struct path *inputs, const struct path *outputs);
 
-/* Reports a failure of the library. Its messages begin with the thing that they are about, which the person knows by
- * the name of its file. If `files` has that thing, the file's name replaces it in the message; `name` is how the
- * message begins, and the list ends with a NULL name. Returns EXIT_FAILURE; 0, without printing anything, if no file
- * matches. */
+/* Reports a failure of the library. Messages of the library begin with the thing that they are about, which the person
+ * knows by the name of its file. If the message begins with a name in `files`, the file's name replaces it in the
+ * message; `name` is how the message begins, and the list ends with a NULL name. Returns EXIT_FAILURE; 0, without
+ * printing anything, if no file matches. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read

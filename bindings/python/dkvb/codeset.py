@@ -66,7 +66,8 @@ class Codeset(SavedHandle):
 
     @classmethod
     def load(cls, path: Path, codebooks: Any = None) -> "Codeset":
-        """Reads a codes file and checks all of its contents. If codebooks are given, a codeset of others is a MismatchError."""
+        """Reads a codes file and checks all of its contents. If codebooks are given, a codeset of others is a
+        MismatchError."""
         out = POINTER(_ffi.Codeset)()
         lib.dkvb_codeset_load(byref(out), _arrays.path(path), None if codebooks is None else codebooks._c, None)
         return cls._adopt(out)

@@ -219,7 +219,7 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X) -> np.ndarray:
         """Logits of rows, `float32` (n, n_classes), the very bits of Model.predict(); with two classes the second less
-        the first, `float64` (n,). All are 0 for a row behind which nothing was learned."""
+        the first, `float64` (n,). All logits are 0 for a row behind which nothing was learned."""
         logits = self._logits(self._checked_rows(X))
         if len(self.classes_) > 2:
             return logits
@@ -246,11 +246,12 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     # Forgetting
 
     def plan(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Plan:
-        """What forgetting would do, as a `dkvb.Plan`; nothing is changed.
+        """Computes what forgetting would do, as a `dkvb.Plan`; nothing is changed.
 
-        The request names `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through fit() and all
-        partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model answers a
-        forgotten class no longer. "exact" trains the values again without the rows, which deletes what these taught.
+        The request names `classes`, a label or a list of labels; or `rows`, numbers of rows from 0, counted through
+        fit() and all partial_fit(), or a mask of all of them. `strength` "suppress" masks pairs, so that the model
+        answers a forgotten class no longer. "exact" trains the values again without the rows, which deletes what these
+        taught.
 
         Keys were placed on the rows too, so "exact" must be told about them. `keys="keep"` leaves them. `keys="place"`
         places them again on `X` without the rows to be forgotten; `X` are all rows, as they were given to fit() and
@@ -304,9 +305,9 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def audit(self, X, y, X_test, y_test, *, classes=None, rows=None, before=None, **options) -> Audit:
         """Attack the model to measure what it still knows of forgotten rows. Returns a `dkvb.Audit`.
 
-        `X` and `y` are all rows as they were given to fit(), the forgotten ones included. Test rows never were.
-        `classes` or `rows` name what was forgotten; without both, the journal does. `before` is the classifier before it
-        forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
+        `X` and `y` are all rows as they were given to fit(), with the forgotten ones. Test rows were never given.
+        `classes` or `rows` name what was forgotten; without both, the journal does. `before` is the classifier before
+        it forgot, such as a copy.deepcopy(). `options` are those of Model.audit(): shadows, rmia_models, models, seed,
         progress, stage.
         """
         check_is_fitted(self, "model_")

@@ -33,7 +33,8 @@ class ClassEffect:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a forgetting: who was meant, within which limits, and what was measured. Terms are stored as given; later requests read them."""
+    """Terms of a forgetting: who was meant, within which limits, and what was measured. Terms are stored as given;
+    later requests read them."""
 
     classes: Tuple[int, ...] = ()  # labels that were asked for; () = the request is not by class
     effects: Dict[int, ClassEffect] = field(default_factory=dict)  # effects by label, of classes with held-out rows

@@ -160,8 +160,7 @@ class Model(SavedHandle):
 
     @property
     def values_dtype(self) -> str:
-        """The type that values are stored in: "float32", "float16" or "bfloat16". Assigning rounds them to the
-        nearest."""
+        """The type that values are stored in: "float32", "float16" or "bfloat16". Assigning rounds the values to the nearest."""
         return self.info.values_dtype
 
     @values_dtype.setter
@@ -527,7 +526,8 @@ class Model(SavedHandle):
 
     @property
     def journal_head(self) -> bytes:
-        """A hash of the newest entry and all entries before it, 32 bytes. A copy of the hash kept elsewhere shows later changes to these entries."""
+        """A hash of the newest entry and all entries before it, 32 bytes. A copy of the hash kept elsewhere shows later
+        changes to these entries."""
         head = np.empty(32, np.uint8)
         lib.dkvb_journal_head(self._c, _arrays.pointer(head))
         return head.tobytes()

@@ -9,7 +9,7 @@
     found = dkvb.reference.compare(x, labels, test_x, test_labels, classes=[3], model=model)
     found["logistic", "kept"].others
 
-All of it is in libdkvb-reference, which is loaded at the first call; an ImportError says how to get it.
+Linear heads are in libdkvb-reference, which is loaded at the first call; an ImportError says how to get it.
 """
 
 from ctypes import POINTER, byref

@@ -30,7 +30,7 @@ class SweepCell:
     strength: str
     method: Optional[str]  # None: exact
     seed: int
-    budget: Optional[int]  # None: exact, and method "every"
+    budget: Optional[int]  # None for exact, and for method "every"
     pairs: int
     rows: int
     forget_rows: int

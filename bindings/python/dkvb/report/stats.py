@@ -74,8 +74,9 @@ def calibration(confidence, right, bins=10):
 
 
 def calibration_error(confidence, right, bins=15, draws=200):
-    """Returns the expected calibration error in bins of equal width. The interval of the error is that of a bootstrap with a fixed seed. The error is never below 0, so with few rows it lies above the truth, and the value may lie below the
-    interval."""
+    """Returns the expected calibration error in bins of equal width. The interval of the error is that of a bootstrap
+    with a fixed seed. The error is never below 0, so with few rows it lies above the truth, and the value may lie below
+    the interval."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gap = confidence - right
 
