@@ -160,7 +160,8 @@ class Model(SavedHandle):
 
     @property
     def values_dtype(self) -> str:
-        """The type that values are stored in: "float32", "float16" or "bfloat16". Assigning rounds the values to the nearest."""
+        """The type that values are stored in: "float32", "float16" or "bfloat16". Assigning rounds the values to the
+        nearest."""
         return self.info.values_dtype
 
     @values_dtype.setter
