@@ -146,8 +146,8 @@ dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *f
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 
-/* Appends a session whose numbers are not checked yet. DKVB_EINVAL and DKVB_EMISMATCH reject them; DKVB_ESTATE says
- * that there is no room. */
+/* Appends a session whose numbers are not checked yet. DKVB_EINVAL and DKVB_EMISMATCH reject such numbers; DKVB_ESTATE
+ * says that there is no room. */
 dkvb_status dkvb__codeset_append_session(dkvb_codeset *set, const struct dkvb__session *session);
 
 /* Writes the labels that session s taught to labels: [n] of the training part. A label is -1 if the row did not take

@@ -9,8 +9,8 @@
 
 /* Parses JSON from a file; an object must not have a key twice. The caller releases the result with json_decref().
  * DKVB_EFORMAT names the file, and `what` the JSON is of; DKVB_ENOMEM. jansson has one set of memory functions for the
- * whole process. The library leaves them as the program has set them, malloc and free by default, so this memory does
- * not come from the caller's allocator. */
+ * whole process. libdkvb leaves jansson's functions as the program has set them, malloc and free by default, so the
+ * memory of the result does not come from the caller's allocator. */
 dkvb_status dkvb__json_parse(json_t **out, const char *text, size_t size, const char *path, const char *what);
 
 /* A text from a file in a form that is safe in a message: cut short, and with '?' for everything but printable ASCII,
