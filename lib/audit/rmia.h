@@ -13,10 +13,10 @@
  *     the paper's score(x) = share of population rows z with ratio(x) / ratio(z) >= gamma
  *
  * Half of the references have learned a row and half have not, so their mean is the paper's Pr(x). gamma is 1, as in
- * the authors' own tool (privacytrustlab/ml_privacy_meter). With it the share never falls where the ratio rises, so the
- * ratio ranks rows as the share does, but without ties between rows that pass the same part of the population. The
- * score here is log ratio(x). This score separates a member above all others from the highest of the others, however
- * few these are.
+ * the authors' own tool (privacytrustlab/ml_privacy_meter). With gamma 1 the share never falls where the ratio rises,
+ * so the ratio ranks rows as the share does, but without ties between rows that pass the same part of the population.
+ * The score here is log ratio(x). This score separates a member above all others from the highest of the others,
+ * however few these are.
  *
  * margins: double[references][count], see dkvb__audit_margins(); observed: double[count], margins of the attacked
  * model; scores: double[count].

@@ -2,10 +2,10 @@
  * Training of values by stochastic gradient descent on stored codes.
  *
  * Row by row, a batch would move the values through the caches twice: once to find the errors, once to add them. The
- * work is therefore divided by groups of codebooks (sums.h). A task takes one group. In each of its codebooks it adds
- * the errors of the previous batch, then sums the values that the present batch selects, while that codebook's values
- * are in the cache. A second kind of task, for some rows each, adds the sums of the groups and computes the errors. No
- * sum depends on which thread ran which task, and every value sees its rows in order.
+ * work is therefore divided by groups of codebooks (sums.h). A task takes one group. In each codebook of its group, a
+ * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
+ * codebook's values are in the cache. A second kind of task, for some rows each, adds the sums of the groups and
+ * computes the errors. No sum depends on which thread ran which task, and every value sees its rows in order.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */

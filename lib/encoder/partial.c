@@ -53,7 +53,7 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Writes a file without rows. After a failure there is nothing in it to continue with, and it is removed, unless it
+/* Writes a file without rows. After a failure the file has nothing to continue with, and the file is removed, unless it
  * still has the rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {

@@ -30,7 +30,7 @@ void dkvb__safetensors_close(struct dkvb__safetensors *file); /* NULL does nothi
 
 /* Finds the prefix before the network's own names in a checkpoint: "" or one such as "model." or "module.", after which
  * `name` follows. From then on all names are taken behind that prefix. The result is false if no tensor has that name.
- * If several have it, *rc is DKVB_EFORMAT. */
+ * If several tensors have that name, *rc is DKVB_EFORMAT. */
 bool dkvb__safetensors_find_prefix(struct dkvb__safetensors *file, const char *name, dkvb_status *rc);
 
 /* Returns DKVB_EFORMAT for a missing tensor. The message says what the other tensors suggest. */

@@ -220,8 +220,8 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
     return DKVB_OK;
 }
 
-/* Fits a head without the forgotten rows. For ridge they are taken out of the sums, if the sums have enough digits;
- * otherwise, and for logistic, the kept rows are fitted from the start. */
+/* Fits a head without the forgotten rows. For ridge the forgotten rows are taken out of the sums, if the sums have
+ * enough digits; otherwise, and for logistic, the kept rows are fitted from the start. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;

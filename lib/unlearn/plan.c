@@ -123,8 +123,8 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
     return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* Checks that the codeset belongs to the model. If keys are placed again, it may have other keys, since the model may
- * have been saved and the codeset not. */
+/* Checks that the codeset belongs to the model. If keys are placed again, the codeset may have other keys than the
+ * model, since the model may have been saved and the codeset not. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;

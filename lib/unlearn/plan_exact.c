@@ -1,6 +1,6 @@
 /*
  * The strength exact: the values are trained again from a codeset without the rows. If the keys were placed on those
- * rows too, they can be placed again without them, and every row is searched again.
+ * rows too, the keys can be placed again without them, and every row is searched again.
  *
  * Model and codeset are two files, and the model is saved first. A codeset that still has the rows afterwards is
  * recognised by the journal, which commits to the rows, and by the fingerprint of the training. The same request then

@@ -264,8 +264,8 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
  *     (1/rows) sum_j (1 - |common with j| / (C k)) = 1 - sum_j sum_p [j selects p] / (C k rows)
  *                                                  = 1 - sum_p counts[p] / (C k rows)
  *
- * because the sums may be exchanged. In its own class the row leaves itself out: it subtracts one from the rows, and
- * one from each counts[p], which is as many as it selects pairs.
+ * because the sums may be exchanged. In its own class the row leaves itself out: the row subtracts one from the number
+ * of rows, and one from each counts[p] that it selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {

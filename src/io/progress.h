@@ -10,7 +10,7 @@
 
 /* Catches signals. From here on, SIGINT and SIGTERM only set a flag; one that comes a second or more after the first
  * ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are ignored, so the write fails. Every other signal that
- * ends the process removes half-written files first. Call it before there are threads. */
+ * ends the process removes half-written files first. The function must be called before there are threads. */
 void progress_catch_signals(void);
 
 /* True if SIGINT or SIGTERM came. */

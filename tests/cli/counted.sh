@@ -110,8 +110,8 @@ check "$dkvb" forget all.dkvb --class 0,1,2,3 --codes all.codes --strength exact
 check "$dkvb" predict all.dkvb --features test_x.npy --json >said.json
 claim said.json 'd["abstained"] == d["n"] == 100'
 
-# The output counts files beside pictures by their endings, folders without pictures, parts of a data set, and a folder
-# around all.
+# The output counts files beside pictures by their endings, and names folders without pictures, folders that are parts
+# of a data set, and a folder that wraps all classes.
 check "$python" "$here/make_data.py" . pictures
 if "$dkvb" encode --input train -o e.npy --json >e.json 2>/dev/null; then
     claim e.json 'd["ignored"] == 0 and d["ignored_endings"] == {} and d["nested"] == "deeper"'

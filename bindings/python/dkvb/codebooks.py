@@ -184,8 +184,8 @@ class Codebooks(Handle):
     def project(self, x: Numbers, *, saturated: bool = False, threads: int = 0, progress: Progress = None) -> Any:
         """Projects rows into every codebook, `int8[n][C][d]`, in steps.
 
-        With `saturated=True` it also returns `uint32[n]`: how many of a row's numbers lay outside the scale and were
-        cut.
+        With `saturated=True` the call also returns `uint32[n]`: how many of a row's numbers lay outside the scale and
+        were cut.
         """
         x = self._rows(x)
         info = self.info

@@ -33,8 +33,8 @@ def effect(model: Any, mask: Any, held: Any, *, before: Any = None, exhausted: b
     `before`.
 
     `held` is a Codeset, whose held-out rows are measured, or a CodesetRows. `mask=None` masks nothing: `right_before`
-    gives the present state. With `exhausted=True` it also returns how many (row, codebook) pairs had too few keys in
-    their codes.
+    gives the present state. With `exhausted=True` the call also returns how many (row, codebook) pairs had too few keys
+    in their codes.
     """
     raw, _kept = _held(model, held)
     effects = (_ffi.ClassEffect * model.info.classes)()

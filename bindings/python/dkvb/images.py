@@ -51,8 +51,8 @@ def image_codecs() -> List[str]:
 
 
 def read_image(path: Path, *, upright: bool = False) -> Array:
-    """Reads a PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue). With
-    `upright=True` it is turned as its EXIF orientation says."""
+    """Reads a PNG, JPEG or WebP file as `uint8[height][width][channels]`, 1 channel (grey) or 3 (red, green, blue).
+    With `upright=True` the picture is turned as its EXIF orientation says."""
     if upright:
         return ImageSet(path, "file", upright=True).read(0)
     raw = _struct.sized(_ffi.Image)
@@ -84,9 +84,9 @@ class ImageSetInfo:
 
 class ImageSet(Handle):
     """Pictures in an order: a folder with a folder for each class, one file, CIFAR's binary files, an IDX or `.npy`
-    file (images.h). A list of such paths, and of the bytes of picture files, is one set in the order of the list; bytes are called "bytes" and
-    their place in the list. With
-    `upright=True` pictures are turned as their EXIF orientation says. Any number of threads may use one."""
+    file (images.h). A list of such paths, and of the bytes of picture files, is one set in the order of the list; bytes
+    are named "bytes" and their place in the list. With `upright=True` pictures are turned as their EXIF orientation
+    says. Any number of threads may use a set."""
 
     _free = lib.dkvb_imageset_free
 

@@ -225,7 +225,7 @@ class Model(SavedHandle):
         The order of rows follows from their `ids` (each once; None: their numbers), so rows that are left out do not
         change the order of the others. `class_weight` is "balanced" for classes that count alike, or None.
 
-        Rows of a class that was forgotten are refused with StateError. With `relearn` they are trained on, and the
+        Rows of a class that was forgotten are refused with StateError. With `relearn` such rows are trained on, and the
         journal records that those forgettings ended.
 
         `report` is called with each TrainReport; `progress` with the rows done and all rows. An exception in either
