@@ -22,7 +22,7 @@
 #include "base/sort.h"
 #include "base/status.h"
 #include "data/stored.h"
-#include "encoder/json.h"
+#include "base/json.h"
 
 /* As many bytes as the reference implementation takes. */
 enum { MAX_HEADER = 100000000 };

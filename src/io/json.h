@@ -2,6 +2,11 @@
 #ifndef DKVB_TOOL_JSON_H
 #define DKVB_TOOL_JSON_H
 
+/* jansson, which libdkvb uses, has functions of these two names: a tool that exported its own would be called in their
+ * place. */
+#define json_null tool_json_null
+#define json_real tool_json_real
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -23,7 +23,7 @@ library's message, all of them `dkvb.Error`. Arrays of the right type, C-contigu
 release the GIL: one object may be used from many threads, or changed from one, not both at once.
 """
 
-from . import reference  # loads no library before it is used
+from . import receipt, reference  # reference loads no library before it is used
 from ._ffi import DKVB_ASIDE as ASIDE
 from ._ffi import DKVB_CODE_NONE as CODE_NONE
 from ._ffi import DKVB_FORGET as FORGET

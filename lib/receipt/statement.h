@@ -1,0 +1,53 @@
+#ifndef DKVB_RECEIPT_STATEMENT_H
+#define DKVB_RECEIPT_STATEMENT_H
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "dkvb/codeset.h"
+#include "dkvb/model.h"
+#include "dkvb/receipt.h"
+
+#define DKVB__STATEMENT_TYPE "https://in-toto.io/Statement/v1"
+#define DKVB__PREDICATE_TYPE "https://libdkvb.invalid/receipt/v1"
+
+/* The files of a receipt, opened one after the other; what failed to open stays NULL. */
+struct dkvb__receipt {
+    dkvb_receipt_options o;
+    dkvb_allocator mem;
+    const dkvb_run_options *run;
+    dkvb_model *model, *before;
+    dkvb_codeset *codes;
+};
+
+/* What a statement of the predicate is made from. */
+enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUDIT = 8 };
+
+/* A statement of the predicate: its key, what it needs, what it says in words, and how it is made: in new memory, null
+ * where there is nothing to say. */
+struct dkvb__statement {
+    const char *key;
+    uint32_t needs;
+    const char *words;
+    dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
+};
+
+enum { DKVB__STATEMENTS = 9 };
+extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
+
+/* SHA-256 of `size` bytes, UINT64_MAX for all, from `offset` of a file, in hexadecimal. */
+dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
+                               const dkvb_allocator *mem);
+
+/* What the files of the options are: a bit of DKVB__OF_… for each. */
+uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
+
+/* Make one statement; opens what it needs. */
+dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, struct dkvb__receipt *r);
+
+void dkvb__receipt_close(struct dkvb__receipt *r);
+
+/* DKVB_ENOMEM if json is NULL, which is what jansson returns then. */
+dkvb_status dkvb__json_made(const json_t *value);
+
+#endif
