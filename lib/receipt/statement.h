@@ -9,7 +9,8 @@
 #include "dkvb/receipt.h"
 
 #define DKVB__STATEMENT_TYPE "https://in-toto.io/Statement/v1"
-#define DKVB__PREDICATE_TYPE "https://libdkvb.invalid/receipt/v1"
+/* A package URL of the project, whose subpath names the predicate and its version: docs/receipt.md explains it. */
+#define DKVB__PREDICATE_TYPE "pkg:generic/libdkvb#receipt/v1"
 
 /* The files of a receipt, opened one after the other; what failed to open stays NULL. */
 struct dkvb__receipt {

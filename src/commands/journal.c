@@ -127,11 +127,11 @@ static int tell(const struct journal_args *args, const dkvb_model *model, const 
         json_bool("ok", true);
         json_count("journal_entries", info->journal_entries);
         json_text("head", head);
-        found ? json_count("head_entry", *found) : json_null("head_entry");
+        found ? json_count("head_entry", *found) : json_unknown("head_entry");
         code = tell_entries(model, info, true);
         json_count("masked_pairs", info->masked_pairs);
         json_count("purged_pairs", info->purged_pairs);
-        json_real("seconds", progress_clock() - began);
+        json_number("seconds", progress_clock() - began);
         json_close('}');
         return code;
     }

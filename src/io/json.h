@@ -2,11 +2,7 @@
 #ifndef DKVB_TOOL_JSON_H
 #define DKVB_TOOL_JSON_H
 
-/* jansson, which libdkvb uses, has functions of these two names: a tool that exported its own would be called in their
- * place. */
-#define json_null tool_json_null
-#define json_real tool_json_real
-
+/* Names differ from the functions of jansson, which libdkvb uses: the linker has one function for each name. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,8 +12,8 @@ void json_text(const char *key, const char *value); /* NULL becomes null; bytes 
 void json_count(const char *key, uint64_t value);
 void json_count_if(const char *key, bool known, uint64_t value); /* else null */
 void json_label(const char *key, int32_t value);
-void json_real(const char *key, double value); /* null if not finite */
+void json_number(const char *key, double value); /* null if not finite */
 void json_bool(const char *key, bool value);
-void json_null(const char *key);
+void json_unknown(const char *key);
 
 #endif

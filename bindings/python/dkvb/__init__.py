@@ -62,7 +62,7 @@ __all__ = [
     "Separation", "Session", "StateError", "SweepCell", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_ids", "read_image", "read_labels", "reference", "separation", "softmax",
+    "read_array", "read_features", "read_ids", "read_image", "read_labels", "receipt", "reference", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]
