@@ -1,5 +1,6 @@
 #include "receipt/envelope.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,16 +50,22 @@ static char *encode(const uint8_t *bytes, size_t size, const dkvb_allocator *mem
     return text;
 }
 
-/* The bytes of a text in base64, NULL if it is not, or out of memory. Bits that no byte takes must be zero: encoding
- * the result again gives the text, so that a text has one form only. */
-static uint8_t *decode(const char *text, size_t *size, const dkvb_allocator *mem)
+/* The bytes of a text in base64, in new memory; DKVB_EFORMAT, with `complaint`, if it is not base64. Bits that belong
+ * to no byte must be zero: encoding the result again gives the text, so a text has one form only. */
+static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const char *path, const char *complaint,
+                          const dkvb_allocator *mem)
 {
     size_t length = strlen(text), padding;
-    uint8_t *bytes = length % 4 == 0 && length ? dkvb__alloc(mem, length / 4 * 3 + 1, 1) : NULL, *to = bytes;
+    uint8_t *bytes, *to;
     char *again;
+    bool equal;
 
+    *out = NULL;
+    if (length == 0 || length % 4 != 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %s", path, complaint);
+    bytes = to = dkvb__alloc(mem, length / 4 * 3 + 1, 1);
     if (!bytes)
-        return NULL;
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for a signed receipt");
     padding = text[length - 1] != '=' ? 0 : text[length - 2] != '=' ? 1 : 2;
     for (size_t i = 0; i < length; i += 4) {
         uint32_t word = 0;
@@ -74,12 +81,15 @@ static uint8_t *decode(const char *text, size_t *size, const dkvb_allocator *mem
     }
     *size = (size_t)(to - bytes) - padding;
     again = encode(bytes, *size, mem);
-    if (!again || strcmp(again, text) != 0) {
+    equal = again && strcmp(again, text) == 0;
+    if (equal)
+        *out = bytes;
+    else
         dkvb__free(mem, bytes);
-        bytes = NULL;
-    }
     dkvb__free(mem, again);
-    return bytes;
+    return equal   ? DKVB_OK
+           : again ? dkvb__fail(DKVB_EFORMAT, "%.300s: %s", path, complaint)
+                   : dkvb__fail(DKVB_ENOMEM, "out of memory for a signed receipt");
 }
 
 /* DSSE's pre-authentication encoding: what is signed. */
@@ -140,6 +150,7 @@ dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *en
                                 const dkvb_receipt_options *o, const dkvb_allocator *mem, uint32_t *outcome,
                                 const char **sentence)
 {
+    static const char wrong_signature[] = "the signature must be 64 bytes of Ed25519 in base64";
     const char *payload, *type, *keyid, *sig;
     uint8_t *signature = NULL, *message = NULL;
     size_t signature_size = 0, length;
@@ -155,26 +166,25 @@ dkvb_status dkvb__envelope_open(char **statement, size_t *size, const json_t *en
     if (strcmp(type, PAYLOAD_TYPE) != 0)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: payloadType is %s, it must be %s", path, dkvb__show(type).text,
                           PAYLOAD_TYPE);
-    *statement = (char *)decode(payload, size, mem);
-    if (!*statement)
-        return dkvb__fail(DKVB_EFORMAT, "%.300s: payload is not base64 with padding", path);
-    signature = decode(sig, &signature_size, mem);
-    if (!signature || signature_size != SIGNATURE_SIZE)
-        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: the signature must be 64 bytes of Ed25519 in base64", path);
+    rc = decode((uint8_t **)statement, size, payload, path, "payload must be base64 with padding", mem);
+    if (!rc)
+        rc = decode(&signature, &signature_size, sig, path, wrong_signature, mem);
+    if (!rc && signature_size != SIGNATURE_SIZE)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: %s", path, wrong_signature);
     *outcome = DKVB_RECEIPT_UNCHECKED;
     *sentence = "the signature was not checked: no public key was given";
-    if (!rc && o->public_key && o->check) {
+    if (!rc && o->public_key) {
         message = encode_for_signing(*statement, *size, &length, mem);
         key_id(id, o->public_key);
         *outcome = DKVB_RECEIPT_DIFFERS;
         if (!message)
             rc = dkvb__fail(DKVB_ENOMEM, "out of memory for a signed receipt");
         else if (strcmp(keyid, id) != 0)
-            *sentence = "the receipt names another key than the one given";
+            *sentence = "the signature is of another key than the one given";
         else if (o->check(message, length, signature, o->key) != 0)
-            *sentence = "the signature is not of these bytes and this key";
+            *sentence = "the signature is not of these bytes by this key: the statement or the signature was changed";
         else
-            *outcome = DKVB_RECEIPT_CHECKED, *sentence = "the signature is of these bytes and this key";
+            *outcome = DKVB_RECEIPT_CHECKED, *sentence = "the signature is of these bytes by this key";
     }
     dkvb__free(mem, signature);
     dkvb__free(mem, message);

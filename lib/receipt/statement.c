@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/status.h"
@@ -17,14 +18,14 @@
 #include "dkvb/effect.h"
 #include "dkvb/unlearn.h"
 #include "format/container.h"
-#include "unlearn/replay.h"
+#include "receipt/effects.h"
 
 dkvb_status dkvb__json_made(const json_t *value)
 {
     return value ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for a receipt");
 }
 
-static const char *hex(char text[65], const uint8_t *bytes, size_t size)
+const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
@@ -64,7 +65,7 @@ dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset,
     } else {
         piece = (struct dkvb__piece){mapping->data + offset, size};
         dkvb__sha256(hash, &piece, 1);
-        hex(text, hash, sizeof hash);
+        dkvb__receipt_hex(text, hash, sizeof hash);
     }
     dkvb__mapping_free(mapping);
     return rc;
@@ -74,6 +75,28 @@ uint32_t dkvb__receipt_given(const dkvb_receipt_options *o)
 {
     return (o->model ? DKVB__OF_MODEL : 0u) | (o->codes ? DKVB__OF_CODES : 0u) | (o->before ? DKVB__OF_BEFORE : 0u) |
            (o->audit ? DKVB__OF_AUDIT : 0u);
+}
+
+dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run)
+{
+    dkvb_status rc;
+
+    *r = (struct dkvb__receipt){.o = DKVB_RECEIPT_OPTIONS_INIT, .run = run};
+    rc = dkvb__take_options(&r->o, sizeof r->o, opts, "receipt options");
+    if (!rc)
+        rc = dkvb__check_allocator(r->o.allocator);
+    if (!rc && !r->o.model)
+        rc = dkvb__fail(DKVB_EINVAL, "receipt options: the path of the model is NULL");
+    if (!rc)
+        r->mem = dkvb__allocator(r->o.allocator);
+    return rc;
+}
+
+dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text)
+{
+    if (!dkvb__utf8_valid(text, strlen(text)))
+        return dkvb__fail(DKVB_EINVAL, "receipt options: the %s is not UTF-8", key);
+    return json_object_set_new(object, key, json_string(text)) == 0 ? DKVB_OK : dkvb__json_made(NULL);
 }
 
 void dkvb__receipt_close(struct dkvb__receipt *r)
@@ -177,7 +200,8 @@ static dkvb_status before_file(json_t **out, struct dkvb__receipt *r)
         (dkvb_journal_get(r->model, 0, &first) != DKVB_OK || !first.has_after || memcmp(first.after, head, 32) != 0))
         return dkvb__fail(DKVB_EMISMATCH, "%.300s: the journal of the model does not go on from the head of this one",
                           r->o.before);
-    *out = json_pack("{s:s, s:s, s:o}", "sha256", digest, "head", hex(text, head, 32), "entry", count(entry));
+    *out = json_pack("{s:s, s:s, s:o}", "sha256", digest, "head", dkvb__receipt_hex(text, head, 32), "entry",
+                     count(entry));
     return dkvb__json_made(*out);
 }
 
@@ -185,15 +209,7 @@ static json_t *hash_or_null(bool there, const uint8_t *hash)
 {
     char text[65];
 
-    return there ? json_string(hex(text, hash, 32)) : json_null();
-}
-
-static json_t *effect_of(uint32_t label, const dkvb_class_effect *e)
-{
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f}", "label", (json_int_t)label, "rows",
-                     count(e->rows), "right_before", count(e->right_before), "right_after", count(e->right_after),
-                     "lost", count(e->lost), "gained", count(e->gained), "loss", e->loss, "low", e->low, "high",
-                     e->high);
+    return there ? json_string(dkvb__receipt_hex(text, hash, 32)) : json_null();
 }
 
 static dkvb_status journal_entry(json_t *list, const dkvb_model *model, uint64_t index, uint8_t *marks,
@@ -210,7 +226,7 @@ static dkvb_status journal_entry(json_t *list, const dkvb_model *model, uint64_t
         if (e.by_class && marks[l] == DKVB_FORGET)
             failed |= json_array_append_new(classes, json_integer(l)) != 0;
         if (e.measured && effects[l].rows)
-            failed |= json_array_append_new(measured, effect_of(l, &effects[l])) != 0;
+            failed |= json_array_append_new(measured, dkvb__effect_json(l, &effects[l])) != 0;
     }
     entry = rc || failed ? NULL
                          : json_pack("{s:o, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:s, s:s, s:O, s:O, s:o, s:f, s:f, s:f, "
@@ -260,19 +276,21 @@ static dkvb_status shape(json_t **out, struct dkvb__receipt *r)
 
     if (rc)
         return rc;
-    *out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:s}", "codebooks",
-                     (json_int_t)i.codebooks, "keys", (json_int_t)i.keys, "key_dim", (json_int_t)i.key_dim, "input_dim",
-                     (json_int_t)i.input_dim, "classes", (json_int_t)i.classes, "top_k", (json_int_t)i.top_k,
-                     "masked_pairs", count(i.masked_pairs), "purged_pairs", count(i.purged_pairs), "rows_trained",
-                     count(i.rows_trained), "birth", hex(birth, i.birth, 16), "trained", hex(trained, i.trained, 16),
-                     "values_dtype", dkvb_name(DKVB_NAME_DTYPE, i.values_dtype));
+    *out =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:s}", "codebooks", (json_int_t)i.codebooks,
+                  "keys", (json_int_t)i.keys, "key_dim", (json_int_t)i.key_dim, "input_dim", (json_int_t)i.input_dim,
+                  "classes", (json_int_t)i.classes, "top_k", (json_int_t)i.top_k, "masked_pairs", count(i.masked_pairs),
+                  "purged_pairs", count(i.purged_pairs), "rows_trained", count(i.rows_trained), "birth",
+                  dkvb__receipt_hex(birth, i.birth, 16), "trained", dkvb__receipt_hex(trained, i.trained, 16),
+                  "values_dtype", dkvb_name(DKVB_NAME_DTYPE, i.values_dtype));
     return dkvb__json_made(*out);
 }
 
-/* The strongest request in force, and its promise in words. */
+/* The strengths of all requests in force, and what they promise in words. */
 static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
 {
-    uint32_t strength = DKVB_STRENGTH_NONE;
+    bool exact = false, suppress = false;
+    const char *words;
 
     for (uint64_t i = 0; i < r->model->journal.count; i++) {
         dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
@@ -280,14 +298,17 @@ static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
 
         if (rc)
             return rc;
-        if (e.in_force)
-            strength = e.strength; /* of the newest */
+        exact |= e.in_force && e.strength == DKVB_STRENGTH_EXACT;
+        suppress |= e.in_force && e.strength == DKVB_STRENGTH_SUPPRESS;
     }
-    *out = json_pack("{s:s, s:s}", "strength", dkvb_name(DKVB_NAME_STRENGTH, strength), "words",
-                     strength == DKVB_STRENGTH_EXACT ? "The values were trained again without the rows."
-                     : strength == DKVB_STRENGTH_SUPPRESS
-                         ? "Pairs are masked. Values that the rows taught to other pairs stay in the model."
-                         : "No forgetting with a strength is in force.");
+    words = exact && suppress
+                ? "Some requests only mask pairs: values that their rows taught to other pairs stay in the model. For "
+                  "the other requests the values were trained again without the rows."
+            : exact    ? "The values were trained again without the rows. Keys, encoders and copies elsewhere are no "
+                         "part of this."
+            : suppress ? "Pairs are masked. Values that the rows taught to other pairs stay in the model."
+                       : "No forgetting with a strength is in force.";
+    *out = json_pack("{s:b, s:b, s:s}", "suppress", (int)suppress, "exact", (int)exact, "words", words);
     return dkvb__json_made(*out);
 }
 
@@ -333,44 +354,6 @@ static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Whether training again from the codes gives the values of the model, bit for bit; null unless `exact` is in force. */
-static dkvb_status trained_again(json_t **out, struct dkvb__receipt *r)
-{
-    struct dkvb__replay *replay = NULL;
-    const dkvb_model *m = r->model;
-    struct dkvb__piece piece;
-    uint8_t hash[2][32];
-    char text[65];
-    bool exact = false;
-    size_t n;
-    dkvb_status rc;
-
-    for (size_t i = 0; i < m->journal.count; i++) {
-        dkvb_journal_entry e = DKVB_JOURNAL_ENTRY_INIT;
-
-        exact |= dkvb_journal_get(m, i, &e) == DKVB_OK && e.in_force && e.strength == DKVB_STRENGTH_EXACT;
-    }
-    if (!exact) {
-        *out = json_null();
-        return DKVB_OK;
-    }
-    rc = dkvb__replay_new(&replay, r->model, r->codes, NULL, 0, r->run);
-    if (rc)
-        return rc;
-    if (dkvb__value_count(&n, &m->codebooks->shape, m->classes)) {
-        n *= m->values_dtype == DKVB_DTYPE_F32 ? 4 : 2;
-        piece = (struct dkvb__piece){m->values, n};
-        dkvb__sha256(hash[0], &piece, 1);
-        piece.data = replay->after->values;
-        dkvb__sha256(hash[1], &piece, 1);
-        *out =
-            json_pack("{s:s, s:b}", "values_sha256", hex(text, hash[1], 32), "same", memcmp(hash[0], hash[1], 32) == 0);
-        rc = dkvb__json_made(*out);
-    }
-    dkvb__replay_free(replay);
-    return rc;
-}
-
 /* The figures of an audit as it printed them, without the seconds that it took. */
 static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 {
@@ -408,13 +391,31 @@ static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 }
 
 const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS] = {
-    {"model", 0, "the digest of the model file", model_file},
-    {"shape", DKVB__OF_MODEL, "the shape, the training and the masked pairs of the model", shape},
-    {"journal", DKVB__OF_MODEL, "the journal: its chain, heads, commitments, strengths, limits and effects", journal},
-    {"promise", DKVB__OF_MODEL, "the strength of the newest request in force", promise},
-    {"codes", 0, "the digest of the codes file", codes_file},
-    {"held_out", DKVB__OF_MODEL | DKVB__OF_CODES, "accuracies on the rows held out", held_out},
-    {"trained_again", DKVB__OF_MODEL | DKVB__OF_CODES, "the values, trained again from the codes", trained_again},
-    {"before", DKVB__OF_MODEL | DKVB__OF_BEFORE, "the model before, and that the journal goes on from it", before_file},
-    {"audit", DKVB__OF_MODEL | DKVB__OF_AUDIT, "the figures of the audit", audit},
+    {"model", 0, "the model file", "", model_file},
+    {"shape", DKVB__OF_MODEL, "shape, training and masked pairs", "read from the model, with the same result", shape},
+    {"journal", DKVB__OF_MODEL, "the journal", "its chain is whole, and its entries are those of the receipt", journal},
+    {"promise", DKVB__OF_MODEL, "the strengths of requests in force", "read from the journal, with the same result",
+     promise},
+    {"codes", 0, "the codes file", "", codes_file},
+    {"held_out", DKVB__OF_MODEL | DKVB__OF_CODES, "accuracies on held-out rows", "measured again, with the same result",
+     held_out},
+    {"trained_again", DKVB__OF_MODEL | DKVB__OF_CODES, "the values, trained again from the codes", "",
+     dkvb__trained_again},
+    {"effects", DKVB__OF_MODEL | DKVB__OF_CODES, "effects of entries in force", "", dkvb__effects_again},
+    {"before", DKVB__OF_MODEL | DKVB__OF_BEFORE, "the model before",
+     "its digest is the one of the receipt, and the journal continues from its head", before_file},
+    {"audit", DKVB__OF_MODEL | DKVB__OF_AUDIT, "figures of the audit", "equal to those of the audit that was given",
+     audit},
 };
+
+const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o)
+{
+    return dkvb__statements[s].make == model_file ? o->model : dkvb__statements[s].make == codes_file ? o->codes : NULL;
+}
+
+uint32_t dkvb__statement_needs(size_t s)
+{
+    return dkvb__statements[s].needs | (dkvb__statements[s].make == model_file   ? DKVB__OF_MODEL
+                                        : dkvb__statements[s].make == codes_file ? DKVB__OF_CODES
+                                                                                 : 0u);
+}

@@ -29,16 +29,32 @@ enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUD
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    const char *words;
+    const char *words, *done; /* "the journal", "read again, with the same result" */
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };
 
-enum { DKVB__STATEMENTS = 9 };
+enum { DKVB__STATEMENTS = 10 };
 extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
+
+/* Bytes in hexadecimal; returns `text`. At most 32 bytes. */
+const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 
 /* SHA-256 of `size` bytes, UINT64_MAX for all, from `offset` of a file, in hexadecimal. */
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
+
+/* Options checked, with defaults. A failure leaves nothing to close. */
+dkvb_status dkvb__receipt_begin(struct dkvb__receipt *r, const dkvb_receipt_options *opts, const dkvb_run_options *run);
+
+/* Path of the file that a statement describes, the model or the codes; or NULL. */
+const char *dkvb__statement_file(size_t s, const dkvb_receipt_options *o);
+
+/* Files that must be given for a statement: bits DKVB__OF_…. The description of a file needs the file, but does not
+ * open it as a model or a codeset, so that a damaged file can be described. */
+uint32_t dkvb__statement_needs(size_t s);
+
+/* Add a text of the options to an object. DKVB_EINVAL if it is not UTF-8. */
+dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
 /* What the files of the options are: a bit of DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);

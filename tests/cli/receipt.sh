@@ -26,7 +26,7 @@ claim bom.json 'all(set(m["confidenceInterval"]) == {"lowerBound", "upperBound"}
 
 # Each statement is checked, or a line says why not.
 verify r.json >lines
-for about in subject model shape journal promise codes held_out before; do
+for about in subject model shape journal promise codes held_out effects before; do
     grep -q "^checked .* $about " lines || fail "$about was not checked: $(cat lines)"
 done
 grep -q '^not checked .* audit ' lines || fail "no line about the audit"
