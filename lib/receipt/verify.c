@@ -272,12 +272,12 @@ static void check_subjects(struct check *c, const json_t *statement)
 static void check_fields(struct check *c, const json_t *predicate)
 {
     char sentence[200];
-    const char *key;
+    const char *key, *name, *version;
     json_t *value;
 
     json_object_foreach((json_t *)predicate, key, value)
     {
-        bool known = strcmp(key, "tool") == 0 || strcmp(key, "command") == 0;
+        bool known = strcmp(key, "tool") == 0 || (strcmp(key, "command") == 0 && json_is_string(value));
 
         for (size_t s = 0; s < DKVB__STATEMENTS; s++)
             known |= strcmp(key, dkvb__statements[s].key) == 0;
@@ -287,6 +287,10 @@ static void check_fields(struct check *c, const json_t *predicate)
                  dkvb__show(key).text);
         tell(c, DKVB_RECEIPT_DIFFERS, "statement", sentence);
     }
+    value = json_object_get(predicate, "tool");
+    if (!value || json_unpack(value, "{s:s, s:s !}", "name", &name, "version", &version) != 0 ||
+        strcmp(name, "libdkvb") != 0)
+        tell(c, DKVB_RECEIPT_DIFFERS, "statement", "field tool must hold the name libdkvb and a version");
 }
 
 static void check_ids(struct check *c)
