@@ -52,7 +52,7 @@ static const char *state_gone(const struct entry *e)
     const struct dkvb__journal *j = &e->r->model->journal;
 
     if (!e->exact && j->records[e->index].state != DKVB_JOURNAL_ACTIVE)
-        return "its pairs were purged since";
+        return "its pairs were purged later";
     for (size_t i = e->index + 1; i < j->count; i++) {
         dkvb_journal_entry later = DKVB_JOURNAL_ENTRY_INIT;
         const struct dkvb__record *record = &j->records[i];
@@ -60,13 +60,13 @@ static const char *state_gone(const struct entry *e)
         if (dkvb_journal_get(e->r->model, i, &later) != DKVB_OK)
             return "the journal cannot be read";
         if (record->kind == DKVB_JOURNAL_REPLAY && (!e->exact || later.measured))
-            return "the values were trained again since";
+            return "the values were trained again later";
         if (record->kind == DKVB_JOURNAL_RELEARN)
-            return "something was taught again since";
+            return "something was taught again later";
         if (record->kind == DKVB_JOURNAL_UNDO && (e->exact || record->ends < e->id))
-            return "an earlier masking was taken back since";
+            return "an earlier masking was taken back later";
         if (record->kind == DKVB_JOURNAL_FORGET && e->exact)
-            return "pairs were masked since";
+            return "pairs were masked later";
     }
     return NULL;
 }
@@ -137,7 +137,7 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
         return DKVB_OK;
     rc = one_training(e, &known);
     if (!rc && !known)
-        *why = "the figures measured now differ, and the model may have been trained since";
+        *why = "the figures measured now differ, and the model may have been trained after the request";
     return rc;
 }
 

@@ -1,6 +1,8 @@
 #include "io/signing.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <stdlib.h>
 
 #include "tool.h"
@@ -39,16 +41,17 @@ int signing_read(struct signing_key *key, const char *path, bool to_sign, dkvb_r
     size_t size = sizeof key->public_key;
 
     if (!file)
-        return tool_fail("%s: the key cannot be opened", path);
+        return tool_fail("%s: the key cannot be opened: %s", path, strerror(errno));
     read = to_sign ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : PEM_read_PUBKEY(file, NULL, NULL, NULL);
     fclose(file);
     if (!read)
-        return tool_fail("%s: not a %s key in PEM, as 'openssl genpkey -algorithm ed25519' and 'openssl pkey -pubout' "
-                         "write it",
-                         path, to_sign ? "private" : "public");
+        return tool_fail(
+            "%s: this is not a %s key in PEM, as 'openssl genpkey -algorithm ed25519' and 'openssl pkey -pubout' "
+            "write it",
+            path, to_sign ? "private" : "public");
     if (EVP_PKEY_id(read) != EVP_PKEY_ED25519 || EVP_PKEY_get_raw_public_key(read, key->public_key, &size) != 1) {
         EVP_PKEY_free(read);
-        return tool_fail("%s: a key of another algorithm, receipts are signed by Ed25519", path);
+        return tool_fail("%s: the key is of another algorithm: receipts are signed by Ed25519", path);
     }
     key->key = o->key = read;
     o->public_key = key->public_key;
@@ -67,7 +70,10 @@ int signing_read(struct signing_key *key, const char *path, bool to_sign, dkvb_r
     (void)key;
     (void)to_sign;
     (void)o;
-    return tool_fail("%s: this dkvb was built without OpenSSL and has no signatures", path);
+    return tool_fail(
+        "%s: this dkvb was built without OpenSSL, so it neither makes nor checks signatures: build it with "
+        "libssl-dev and -DDKVB_OPENSSL=ON",
+        path);
 }
 
 void signing_free(struct signing_key *key)

@@ -74,21 +74,3 @@ check "$dkvb" forget e.dkvb --codes e.codes --class 2 --strength exact --force -
 check "$dkvb" receipt e.dkvb --codes e.codes -o e.json >/dev/null
 check "$dkvb" verify e.dkvb --codes e.codes --receipt e.json >lines
 grep -q '^checked .* trained_again ' lines || fail "nothing was trained again: $(cat lines)"
-
-# Signed receipts need openssl for their keys.
-command -v openssl >/dev/null || exit 0
-check openssl genpkey -algorithm ed25519 -out key.pem 2>/dev/null
-check openssl pkey -in key.pem -pubout -out pub.pem
-"$dkvb" receipt m.dkvb -o s.json --key key.pem >/dev/null 2>err || { grep -q 'without OpenSSL' err && exit 0; fail "$(cat err)"; }
-check "$dkvb" verify m.dkvb --receipt s.json --key pub.pem | grep -q '^checked .* signature ' || fail "no signature"
-check openssl genpkey -algorithm ed25519 -out other.pem
-check openssl pkey -in other.pem -pubout -out otherpub.pem
-differs() { "$dkvb" verify m.dkvb --receipt "$1" --key "$2" >lines 2>err && fail "not found: $1"; :; }
-differs s.json otherpub.pem
-differs r.json pub.pem
-check openssl ecparam -name prime256v1 -genkey -noout -out ec.pem
-refused 1 'another algorithm' "$dkvb" receipt m.dkvb -o ec.json --key ec.pem
-
-# DSSE as others check it.
-"$python" -c 'import json, base64; d = json.load(open("s.json")); p = base64.b64decode(d["payload"]); t = d["payloadType"].encode(); open("pae", "wb").write(b"DSSEv1 %d %s %d " % (len(t), t, len(p)) + p); open("sig", "wb").write(base64.b64decode(d["signatures"][0]["sig"]))'
-check openssl pkeyutl -verify -pubin -inkey pub.pem -rawin -in pae -sigfile sig >/dev/null
