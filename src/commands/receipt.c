@@ -8,6 +8,7 @@
 #include "io/json.h"
 #include "io/output.h"
 #include "io/paths.h"
+#include "io/progress.h"
 #include "io/signing.h"
 #include "tool.h"
 
@@ -20,7 +21,7 @@ struct receipt_args {
 
 static const struct args_option options[] = {
     {"codes", ARGS_TEXT, AT(codes), "FILE",
-     .help = "codes file of the model: accuracies are measured on its held-out rows"},
+     .help = "codes file of the model: accuracies and effects are measured on its held-out rows"},
     {"before", ARGS_TEXT, AT(before), "FILE", .help = "the model before the forgetting"},
     {"audit", ARGS_TEXT, AT(audit), "FILE", .help = "what 'dkvb audit --json' printed for this model"},
     {"key", ARGS_TEXT, AT(key), "FILE", .help = "sign by this Ed25519 private key, in PEM"},
@@ -70,7 +71,11 @@ int cmd_receipt(int argc, char **argv)
     }
     code = args.key ? signing_read(&key, args.key, true, &o) : EXIT_SUCCESS;
     if (code == EXIT_SUCCESS && output_begin(&file, args.out, &code)) {
-        code = output_end(&file, dkvb_receipt_write(args.out, &o, NULL));
+        const dkvb_run_options run = progress_start("receipt", 0); /* an exact forgetting is trained again */
+        const dkvb_status status = dkvb_receipt_write(args.out, &o, &run);
+
+        progress_stop();
+        code = output_end(&file, status);
         if (code == EXIT_SUCCESS)
             printf("wrote %s, %s\n", args.out, args.key ? "signed" : "not signed");
     }
@@ -83,6 +88,7 @@ static int tell(uint32_t outcome, const char *about, const char *sentence, void 
 {
     static const char *const words[] = {"checked", "differs", "not checked"};
 
+    progress_hide();
     if (!*(const bool *)json) {
         printf("%-11s  %-13s  %s\n", words[outcome], about, sentence);
         return 0;
@@ -100,6 +106,7 @@ int receipt_check(const struct receipt_check *check)
     dkvb_receipt_options o = DKVB_RECEIPT_OPTIONS_INIT;
     struct signing_key key = {0};
     struct ids ids = {0};
+    dkvb_run_options run;
     bool json = check->json;
     dkvb_status status;
     int code = EXIT_SUCCESS;
@@ -121,7 +128,9 @@ int receipt_check(const struct receipt_check *check)
             json_open(NULL, '{');
             json_open("sentences", '[');
         }
-        status = dkvb_receipt_verify(check->receipt, &o, NULL);
+        run = progress_start("receipt", 0);
+        status = dkvb_receipt_verify(check->receipt, &o, &run);
+        progress_stop();
         if (json) {
             json_close(']');
             json_bool("ok", status == DKVB_OK);
