@@ -195,9 +195,12 @@ static void change_each_byte(const char *path, size_t step, const dkvb_receipt_o
     for (size_t at = 0; at < size; at += step) {
         if (path != receipt_path && at % LARGE_STEP && section_at(file, at, &of_section) && of_section > LARGE)
             continue;
-        file[at] ^= 1u << changed % 7;
+
+        const unsigned char bit = (unsigned char)(1u << changed++ % 7);
+
+        file[at] ^= bit;
         write_file(path, file, size);
-        file[at] ^= 1u << changed++ % 7;
+        file[at] ^= bit;
         look(file, at, verify(&told, o, true), &told);
     }
     write_file(path, file, size);
