@@ -88,8 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         o.public_key = public_key;
         o.check = check;
     }
-    if (data[0] & IN_FORM ? write_form(fd, data + 1, size - 1)
-                          : write(fd, data + 1, size - 1) == (ssize_t)(size - 1)) {
+    if (data[0] & IN_FORM ? write_form(fd, data + 1, size - 1) : write(fd, data + 1, size - 1) == (ssize_t)(size - 1)) {
         dkvb_status rc = dkvb_receipt_verify(path, &o, NULL);
 
         require(rc != DKVB_OK || sentences > 0);
