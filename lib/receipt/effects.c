@@ -2,6 +2,8 @@
  * the model. What cannot be measured again says why. */
 #include "receipt/effects.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/status.h"
 #include "bottleneck/codeset.h"
@@ -10,6 +12,7 @@
 #include "dkvb/choose.h"
 #include "dkvb/effect.h"
 #include "dkvb/unlearn.h"
+#include "unlearn/effect.h"
 #include "unlearn/journal.h"
 #include "unlearn/replay.h"
 
@@ -18,7 +21,8 @@ struct entry {
     struct dkvb__receipt *r;
     size_t index;                      /* of the journal */
     uint64_t id;                       /* index + 1 */
-    bool exact;                        /* a replay, whose values before are gone */
+    bool exact;                        /* a replay: the values before it are not in the model */
+    bool paired;                       /* a replay, and the model before it was given */
     dkvb_class_effect *recorded, *now; /* [classes] */
 };
 
@@ -127,9 +131,9 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
             continue; /* the rows of a class that was forgotten are gone from the codes */
         }
         compared += was->rows > 0;
-        *same &= was->right_after == (e->exact ? is->right_before : is->right_after);
-        *same &=
-            e->exact || (was->right_before == is->right_before && was->lost == is->lost && was->gained == is->gained);
+        *same &= was->right_after == is->right_after;
+        *same &= (e->exact && !e->paired) ||
+                 (was->right_before == is->right_before && was->lost == is->lost && was->gained == is->gained);
     }
     if (compared == 0)
         *why = "the codes hold out no row of a class that was measured then";
@@ -141,69 +145,118 @@ static dkvb_status compare(struct entry *e, bool *same, const char **why)
     return rc;
 }
 
-static dkvb_status describe(json_t *list, struct entry *e)
+/* Effects of an entry on the held-out rows, measured in the way that its kind allows. */
+static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
+{
+    const struct dkvb__receipt *r = e->r;
+    dkvb_status rc;
+
+    if (e->paired)
+        return dkvb__effect_compare(r->before, r->model, held, e->now, r->run);
+    if (!e->exact)
+        return measure_masking(e, held);
+    /* Only accuracies after an exact forgetting are left: those of the present model. */
+    rc = dkvb_effect_measure(r->model, NULL, NULL, held, e->now, NULL, r->run);
+    for (uint32_t l = 0; !rc && l < r->model->classes; l++)
+        e->now[l].right_after = e->now[l].right_before;
+    return rc;
+}
+
+/* What was measured: effects, or accuracies after. Rows of classes that cannot be compared are left out. */
+static dkvb_status list_effects(json_t *list, const struct entry *e)
+{
+    for (uint32_t l = 0; l < e->r->model->classes; l++) {
+        const dkvb_class_effect *now = &e->now[l];
+
+        if (now->rows == 0 || now->rows != e->recorded[l].rows)
+            continue;
+        if (json_array_append_new(list, e->exact && !e->paired ? json_pack("{s:I, s:I, s:I}", "label", (json_int_t)l,
+                                                                           "rows", (json_int_t)now->rows, "right_after",
+                                                                           (json_int_t)now->right_after)
+                                                               : dkvb__effect_json(l, now)) != 0)
+            return dkvb__json_made(NULL);
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status describe(json_t *list, struct entry *e, const char *why)
 {
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
-    const char *why = state_gone(e);
-    json_t *effects = json_array(), *one;
-    bool same = false, failed = false;
+    json_t *effects = json_array(), *one = NULL;
+    bool same = false;
     dkvb_status rc = dkvb__json_made(effects);
 
-    if (!rc && !why) {
+    why = why ? why : state_gone(e);
+    if (!rc)
         rc = dkvb_codeset_get_rows(e->r->codes, DKVB_PART_HELD_OUT, &held);
-        if (!rc && held.n == 0)
-            why = "the codes hold out no rows";
-        else if (!rc) /* Only accuracies after an exact forgetting are left: those of the present model. */
-            rc = e->exact ? dkvb_effect_measure(e->r->model, NULL, NULL, &held, e->now, NULL, e->r->run)
-                          : measure_masking(e, &held);
-    }
+    if (!rc && !why && held.n == 0)
+        why = "the codes hold out no rows";
+    if (!rc && !why)
+        rc = measure(e, &held);
     if (!rc && !why)
         rc = compare(e, &same, &why);
-    for (uint32_t l = 0; !rc && !why && l < e->r->model->classes; l++) {
-        dkvb_class_effect shown = e->now[l];
-
-        if (e->exact) { /* the present accuracy is the one after */
-            shown = e->recorded[l];
-            if (shown.rows != e->now[l].rows)
-                continue;
-            shown.right_after = e->now[l].right_before;
-        }
-        if (shown.rows)
-            failed |= json_array_append_new(effects, dkvb__effect_json(l, &shown)) != 0;
-    }
-    one = rc || failed ? NULL
-                       : json_pack("{s:I, s:s, s:s?, s:O}", "id", (json_int_t)e->id, "outcome",
-                                   why    ? DKVB__EFFECT_UNMEASURED
-                                   : same ? DKVB__EFFECT_SAME
-                                          : DKVB__EFFECT_OTHER,
-                                   "why", why, "effects", effects);
-    if (!rc && (!one || json_array_append_new(list, one) != 0))
+    if (!rc && !why)
+        rc = list_effects(effects, e);
+    if (!rc)
+        one = json_pack("{s:I, s:s, s:s?, s:O}", "id", (json_int_t)e->id, "outcome",
+                        why    ? DKVB__EFFECT_UNMEASURED
+                        : same ? DKVB__EFFECT_SAME
+                               : DKVB__EFFECT_OTHER,
+                        "why", why, "effects", effects);
+    if (!rc && json_array_append_new(list, one) != 0)
         rc = dkvb__json_made(NULL);
     json_decref(effects);
     return rc;
 }
 
-dkvb_status dkvb__effects_again(json_t **out, struct dkvb__receipt *r)
+/* A reason why the present model and the one before differ in more than this exact entry, or NULL. `head`: number of
+ * the entry that was the newest in the model before. */
+static const char *not_from_before(const struct entry *e, uint64_t head)
+{
+    const dkvb_model *before = e->r->before, *model = e->r->model;
+    dkvb_model_info was = DKVB_MODEL_INFO_INIT, is = DKVB_MODEL_INFO_INIT;
+
+    if (memcmp(before->codebooks->birth, model->codebooks->birth, sizeof model->codebooks->birth) != 0)
+        return "the keys were placed again";
+    if (dkvb_model_get_info(before, &was) != DKVB_OK || dkvb_model_get_info(model, &is) != DKVB_OK ||
+        was.purged_pairs != is.purged_pairs || was.classes != is.classes || was.top_k != is.top_k)
+        return "the model before has other purged pairs or classes";
+    for (uint64_t i = head; i < e->index; i++)
+        if (model->journal.records[i].kind != DKVB_JOURNAL_UNDO)
+            return "the model before is older than the model that this entry changed";
+    return NULL;
+}
+
+/* Both statements: with `paired` exact entries only, from the model before. */
+static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool paired)
 {
     const dkvb_model *m = r->model;
     struct entry e = {.r = r,
+                      .paired = paired,
                       .recorded = dkvb__alloc0(&r->mem, m->classes, sizeof *e.recorded),
                       .now = dkvb__alloc0(&r->mem, m->classes, sizeof *e.now)};
     json_t *list = json_array();
+    uint64_t head = 0;
+    uint8_t hash[32];
     dkvb_status rc = dkvb__json_made(e.recorded && e.now ? list : NULL);
 
+    if (!rc && paired) {
+        dkvb_journal_head(r->before, hash);
+        if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
+            head = 0; /* new keys made a new journal, or the statement about the model before differs */
+    }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(m, i, &entry);
-        if (rc || !entry.in_force || !entry.measured)
+        e.exact = entry.kind == DKVB_JOURNAL_REPLAY;
+        if (rc || !entry.in_force || !entry.measured || (paired && (!e.exact || entry.id <= head)))
             continue;
         e.index = i;
         e.id = entry.id;
-        e.exact = entry.kind == DKVB_JOURNAL_REPLAY;
         rc = dkvb_journal_get_terms(m, e.id, NULL, e.recorded);
         if (!rc)
-            rc = describe(list, &e);
+            rc = describe(list, &e, paired ? not_from_before(&e, head) : NULL);
     }
     dkvb__free(&r->mem, e.recorded);
     dkvb__free(&r->mem, e.now);
@@ -213,4 +266,14 @@ dkvb_status dkvb__effects_again(json_t **out, struct dkvb__receipt *r)
     }
     *out = list;
     return rc;
+}
+
+dkvb_status dkvb__effects_again(json_t **out, struct dkvb__receipt *r)
+{
+    return measure_entries(out, r, false);
+}
+
+dkvb_status dkvb__effects_from_before(json_t **out, struct dkvb__receipt *r)
+{
+    return measure_entries(out, r, true);
 }

@@ -404,6 +404,8 @@ const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS] = {
     {"effects", DKVB__OF_MODEL | DKVB__OF_CODES, "effects of entries in force", "", dkvb__effects_again},
     {"before", DKVB__OF_MODEL | DKVB__OF_BEFORE, "the model before",
      "its digest is the one of the receipt, and the journal continues from its head", before_file},
+    {"effects_from_before", DKVB__OF_MODEL | DKVB__OF_CODES | DKVB__OF_BEFORE,
+     "effects of exact entries, from the model before", "", dkvb__effects_from_before},
     {"audit", DKVB__OF_MODEL | DKVB__OF_AUDIT, "figures of the audit", "equal to those of the audit that was given",
      audit},
 };

@@ -33,7 +33,7 @@ struct dkvb__statement {
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };
 
-enum { DKVB__STATEMENTS = 10 };
+enum { DKVB__STATEMENTS = 11 };
 extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
 
 /* Bytes in hexadecimal; returns `text`. At most 32 bytes. */

@@ -134,23 +134,25 @@ static const char *missing_words(uint32_t missing)
                                          "audit --json', run again";
 }
 
-/* One sentence for each entry whose effects were to be measured again. */
-static void tell_effects(struct check *c, const char *about, const json_t *made)
+/* One sentence for each entry whose effects were to be measured again. `from`: words for the way, or "". */
+static void tell_effects(struct check *c, const char *about, const char *from, const json_t *made)
 {
-    char sentence[300];
+    char sentence[400];
     const json_t *one;
     size_t i;
 
-    if (json_array_size(made) == 0)
-        tell(c, DKVB_RECEIPT_UNCHECKED, about, "effects: no entry in force has recorded effects");
+    if (json_array_size(made) == 0) {
+        snprintf(sentence, sizeof sentence, "effects%s: not checked, since no entry in force has such effects", from);
+        tell(c, DKVB_RECEIPT_UNCHECKED, about, sentence);
+    }
     json_array_foreach(made, i, one)
     {
         const char *outcome = json_string_value(json_object_get(one, "outcome"));
         const char *why = json_string_value(json_object_get(one, "why"));
         bool same = outcome && strcmp(outcome, DKVB__EFFECT_SAME) == 0;
 
-        snprintf(sentence, sizeof sentence, "effects of entry %lld: %s%s",
-                 (long long)json_integer_value(json_object_get(one, "id")),
+        snprintf(sentence, sizeof sentence, "effects of entry %lld%s: %s%s",
+                 (long long)json_integer_value(json_object_get(one, "id")), from,
                  why    ? "not checked, since "
                  : same ? "measured again on the held-out rows, with the recorded figures"
                         : "measured again on the held-out rows, with other figures than the journal recorded",
@@ -195,7 +197,9 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
     char sentence[500];
 
     if (of->make == dkvb__effects_again) {
-        tell_effects(c, of->key, made);
+        tell_effects(c, of->key, "", made);
+    } else if (of->make == dkvb__effects_from_before) {
+        tell_effects(c, of->key, ", from the model before", made);
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
     } else if (!dkvb__statement_file(s, &c->r.o)) { /* tell_file() has told of a file */
@@ -357,7 +361,7 @@ static dkvb_status open_receipt(struct check *c, json_t **statement, const char 
     struct dkvb__file file;
     json_t *outer = NULL;
     char *text = NULL;
-    const char *sentence = "the receipt is not signed: whoever can write it can change what cannot be done again";
+    const char *sentence = "the receipt is not signed: whoever can write it can change what the files do not show";
     uint32_t outcome = DKVB_RECEIPT_UNCHECKED;
     size_t size;
     dkvb_status rc = dkvb__file_open(&file, path);

@@ -90,7 +90,7 @@ static int tell(uint32_t outcome, const char *about, const char *sentence, void 
 
     progress_hide();
     if (!*(const bool *)json) {
-        printf("%-11s  %-13s  %s\n", words[outcome], about, sentence);
+        printf("%-11s  %-19s  %s\n", words[outcome], about, sentence);
         return 0;
     }
     json_open(NULL, '{');

@@ -7,15 +7,17 @@ check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --ke
 
 begin() {
     cp start.dkvb m.dkvb
+    cp start.dkvb before.dkvb
     cp start.codes m.codes
 }
 forget() {
+    cp m.dkvb before.dkvb
     check "$dkvb" forget m.dkvb --codes m.codes --force "$@" >/dev/null
 }
 # honest TEXT...: a receipt of the files as they are is verified, and its sentences hold each text.
 honest() {
-    check "$dkvb" receipt m.dkvb --codes m.codes -o r.json --bom bom.json >/dev/null
-    "$dkvb" verify m.dkvb --codes m.codes --receipt r.json >lines 2>err || fail "an honest receipt: $(cat lines err)"
+    check "$dkvb" receipt m.dkvb --codes m.codes --before before.dkvb -o r.json --bom bom.json >/dev/null
+    "$dkvb" verify m.dkvb --codes m.codes --before before.dkvb --receipt r.json >lines 2>err || fail "an honest receipt: $(cat lines err)"
     for text in "$@"; do
         grep -q "$text" lines || fail "not told: $text: $(cat lines)"
     done
@@ -23,7 +25,7 @@ honest() {
 again='measured again on the held-out rows, with the recorded figures'
 
 begin
-honest 'no entry in force has recorded effects'
+honest 'no entry in force has such effects'
 claim r.json 'd["predicate"]["promise"]["words"].startswith("No forgetting")'
 forget --class 1
 honest "^checked .* effects of entry 1: $again"
@@ -34,7 +36,7 @@ honest '^not checked .* effects of entry 2: .* an earlier masking was taken back
 check "$dkvb" purge m.dkvb >/dev/null
 honest '^not checked .* effects of entry 2: .* its pairs were purged later'
 forget --class 3 --strength exact --keep-keys
-honest '^checked .* trained_again ' 'keys: not checked'
+honest '^checked .* trained_again ' 'keys: not checked' "^checked .* effects of entry 5, from the model before: $again"
 claim r.json 'd["predicate"]["promise"]["exact"] and d["predicate"]["promise"]["suppress"]'
 claim r.json '"Some requests only mask" in d["predicate"]["promise"]["words"]'
 claim bom.json '[c["type"] for c in d["components"]] == ["machine-learning-model", "data"]'
@@ -47,19 +49,21 @@ forget --requests requests.txt --pairs 9
 honest "^checked .* effects of entry 1: $again" "^checked .* effects of entry 2: $again"
 begin
 forget --requests requests.txt --strength exact --keep-keys
-honest '^checked .* trained_again ' "^checked .* effects of entry 1: $again"
+honest '^checked .* trained_again ' "^checked .* effects of entry 1: $again" \
+    "^checked .* effects of entry 1, from the model before: $again"
 
 # Keys that were placed on the rows are placed again, which makes a new model.
 check "$dkvb" train --features x.npy --labels y.npy --codebooks 8 --keys 32 --key-dim 6 --top-k 1 --epochs 3 \
     -o m.dkvb --codes-out m.codes >/dev/null
 forget --class 3 --strength exact --key-features x.npy 2>/dev/null
-honest '^checked .* trained_again ' "^checked .* effects of entry 1: $again"
+honest '^checked .* trained_again ' "^checked .* effects of entry 1: $again" \
+    '^not checked .* effects of entry 1, from the model before: .* the keys were placed again'
 
 # Training after a masking changes the figures; nobody is accused of a wrong record for it.
 begin
 forget --class 1
 check "$dkvb" train --continue m.dkvb --features x.npy --labels y.npy --relearn --epochs 1 >/dev/null
-honest 'no entry in force has recorded effects'
+honest 'no entry in force has such effects'
 begin
 forget --class 1
 "$python" -c 'import numpy as n; n.save("other_y.npy", n.array([0, 0, 3, 2], n.int32)[n.load("y.npy")])'

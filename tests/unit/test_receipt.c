@@ -161,6 +161,7 @@ static void a_receipt_of_the_same_files_has_no_difference(void **state)
     assert_ok(verify(&told, &reader, false));
     assert_told(&told, "checked trained_again: the values: trained again from the codes, and all");
     assert_told(&told, "checked effects: effects of entry 1");
+    assert_told(&told, "checked effects_from_before: effects of entry 1, from the model before");
 }
 
 /* The section that a byte of a file lies in, or NULL: header, table, padding. */
