@@ -318,29 +318,36 @@ static void a_field_that_no_receipt_has_differs(void **state)
     assert_told(&told, "differs statement: the statement has a field approved");
 }
 
-/* The journal of a caller who records figures that were never measured. */
-static void effects_that_nobody_measured_differ(void **state)
+/* How a caller may record figures that were never measured. */
+enum { MORE_LOST, LOST_AND_GAINED, FORGERIES };
+
+/* A receipt of a model whose caller recorded forged effects, of a masking or of an exact forgetting. */
+static void forge(bool exact, int forgery)
 {
-    dkvb_class_effect made_up[CLASSES] = {{0}};
+    dkvb_class_effect effects[CLASSES] = {{0}};
     dkvb_forget_options f = DKVB_FORGET_OPTIONS_INIT;
     dkvb_receipt_options o = all_files();
     dkvb_codeset_rows held = DKVB_CODESET_ROWS_INIT;
-    struct told told;
     dkvb_model *model;
     dkvb_codeset *set;
     dkvb_mask *mask;
 
-    (void)state;
     plan_fit(&model, &set, false, hard, labels, NULL, ROWS);
     assert_ok(dkvb_mask_new(&mask, dkvb_model_codebooks(model)));
-    assert_ok(dkvb_mask_set(mask, 0, 0, true));
+    if (!exact)
+        assert_ok(dkvb_mask_set(mask, 0, 0, true));
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_HELD_OUT, &held));
-    assert_ok(dkvb_effect_measure(model, NULL, mask, &held, made_up, NULL, NULL));
-    made_up[2].right_after -= 1;
-    made_up[2].lost += 1;
-    f.strength = DKVB_STRENGTH_SUPPRESS;
-    f.effects = made_up;
-    assert_ok(dkvb_model_forget(model, mask, &f, NULL));
+    assert_ok(dkvb_effect_measure(model, NULL, mask, &held, effects, NULL, NULL));
+    if (forgery == MORE_LOST)
+        effects[2].right_after--;
+    effects[2].lost++;
+    effects[2].gained += forgery == LOST_AND_GAINED;
+    f.strength = exact ? DKVB_STRENGTH_EXACT : DKVB_STRENGTH_SUPPRESS;
+    f.effects = effects;
+    if (exact)
+        assert_ok(dkvb_model_replay(model, set, NULL, 0, &f, NULL, NULL));
+    else
+        assert_ok(dkvb_model_forget(model, mask, &f, NULL));
     assert_ok(dkvb_model_save(model, model_path));
     assert_ok(dkvb_codeset_save(set, codes_path));
     dkvb_mask_free(mask);
@@ -348,8 +355,21 @@ static void effects_that_nobody_measured_differ(void **state)
     dkvb_model_free(model);
     o.before = o.audit = NULL;
     write_receipt(&o);
-    assert_int_equal(verify(&told, &o, false), DKVB_EMISMATCH);
-    assert_told(&told, "differs effects: effects of entry 1: measured again on the held-out rows, with other figures");
+}
+
+static void effects_that_nobody_measured_differ(void **state)
+{
+    dkvb_receipt_options o = all_files();
+    struct told told;
+
+    (void)state;
+    o.before = o.audit = NULL;
+    for (int exact = 0; exact < 2; exact++)
+        for (int forgery = 0; forgery < (exact ? 1 : FORGERIES); forgery++) { /* accuracies alone are left of exact */
+            forge(exact, forgery);
+            assert_int_equal(verify(&told, &o, false), DKVB_EMISMATCH);
+            assert_told(&told, "differs effects: effects of entry 1: measured again on the held-out rows, with other");
+        }
 }
 
 /* A model whose values were changed after the exact forgetting. */
