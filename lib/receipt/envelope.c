@@ -30,7 +30,7 @@ dkvb_status dkvb__json_bytes(char **out, size_t *size, const json_t *value, cons
     return DKVB_OK;
 }
 
-/* Base64 of RFC 4648, with padding, ended by a NUL. */
+/* Base64 of RFC 4648 with padding, as a string in new memory; NULL without memory. */
 static char *encode(const uint8_t *bytes, size_t size, const dkvb_allocator *mem)
 {
     char *text = dkvb__alloc(mem, size / 3 * 4 + 5, 1), *to = text;
@@ -92,7 +92,7 @@ static dkvb_status decode(uint8_t **out, size_t *size, const char *text, const c
                    : dkvb__fail(DKVB_ENOMEM, "out of memory for a signed receipt");
 }
 
-/* DSSE's pre-authentication encoding: what is signed. */
+/* Message that DSSE signs: its pre-authentication encoding of type and statement. */
 static uint8_t *encode_for_signing(const char *statement, size_t size, size_t *length, const dkvb_allocator *mem)
 {
     char head[96];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "dkvb/version.h"
@@ -18,7 +19,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Take in a statement, and a subject where it is of a file that the receipt is about. */
+/* Add a statement to the predicate. A statement about a file also becomes a subject. */
 static bool add(json_t *predicate, json_t *subjects, size_t s, json_t *made, const struct dkvb__receipt *r)
 {
     const char *path = dkvb__statement_file(s, &r->o);
@@ -56,7 +57,7 @@ static dkvb_status make_statement(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* Accuracies of classes as CycloneDX has them: numbers are strings there. */
+/* Accuracies of classes in the form of CycloneDX, where numbers are strings. */
 static json_t *metrics(const json_t *predicate)
 {
     json_t *list = json_array();
@@ -125,6 +126,10 @@ static dkvb_status prepare(struct dkvb__writer *w, const char *path, const json_
     size_t size;
     dkvb_status rc = dkvb__json_bytes(&text, &size, value, mem);
 
+    if (!rc && size > DKVB__RECEIPT_MOST)
+        rc = dkvb__fail(DKVB_ESTATE,
+                        "%.300s: would have %zu bytes, a receipt has at most 64 MiB: the journal is too long", path,
+                        size);
     if (!rc)
         rc = dkvb__writer_begin(w, path, mem);
     if (!rc) {
@@ -164,6 +169,14 @@ static dkvb_status check_options(const char *path, const dkvb_receipt_options *o
         return dkvb__fail(DKVB_EINVAL, "receipt: the path is NULL");
     if (!o->sign != !o->public_key)
         return dkvb__fail(DKVB_EINVAL, "receipt options: sign and public_key must both be given, or neither");
+    for (size_t i = 0; i < 2; i++) {
+        const char *file = i == 0 ? o->model : o->codes, *name = file ? base_name(file) : "";
+
+        if (!dkvb__utf8_valid(name, strlen(name)))
+            return dkvb__fail(
+                DKVB_EINVAL, "receipt options: the name of the %s file is not UTF-8, which JSON needs: rename the file",
+                i == 0 ? "model" : "codes");
+    }
     if (o->bom && strcmp(o->bom, path) == 0)
         return dkvb__fail(DKVB_EINVAL, "receipt options: %.300s cannot be the receipt and the bill of materials", path);
     return DKVB_OK;

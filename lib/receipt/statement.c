@@ -1,5 +1,4 @@
-/* The statements of a receipt's predicate, each made from the files alone, so that writing and checking make the same.
- */
+/* Statements of a receipt: one function makes each from the files alone, so a check compares like with like. */
 #include "receipt/statement.h"
 
 #include <math.h>
@@ -32,7 +31,7 @@ const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size)
     return text;
 }
 
-/* A count, which is a string where JSON of jansson has no room for it. */
+/* A count as a number. Counts above INT64_MAX become a string, since jansson has no room for them. */
 static json_t *count(uint64_t n)
 {
     char text[24];
@@ -143,7 +142,7 @@ dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, 
     return rc ? rc : s->make(out, r);
 }
 
-/* A file: its digest, and that of each section, so that a change can be named. */
+/* A file: its digest, and the digest of each section, so that a check can name the section that was changed. */
 static dkvb_status describe_file(json_t **out, const char *path, uint32_t kind, const dkvb_allocator *mem)
 {
     struct dkvb__container c;
@@ -184,7 +183,7 @@ static dkvb_status codes_file(json_t **out, struct dkvb__receipt *r)
     return describe_file(out, r->o.codes, DKVB__KIND_CODES, &r->mem);
 }
 
-/* The model before: its digest, its head, and the entry of the new journal that the head is found at. */
+/* The model before: its digest, its head, and the entry of the new journal that has this head. */
 static dkvb_status before_file(json_t **out, struct dkvb__receipt *r)
 {
     uint8_t head[32];
@@ -312,7 +311,7 @@ static dkvb_status promise(json_t **out, struct dkvb__receipt *r)
     return dkvb__json_made(*out);
 }
 
-/* Wilson's 95 % interval of a share. */
+/* Wilson's 95 % interval of the share right / n. */
 static void wilson(double right, double n, double *low, double *high)
 {
     const double z2 = 1.959963984540054 * 1.959963984540054;
@@ -323,7 +322,7 @@ static void wilson(double right, double n, double *low, double *high)
     *high = fmin(1.0, centre + half);
 }
 
-/* Accuracy of each class on the rows held out, under the mask in force. */
+/* Accuracy of each class on held-out rows, under the mask in force. */
 static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_codeset_rows rows = DKVB_CODESET_ROWS_INIT;
@@ -354,7 +353,7 @@ static dkvb_status held_out(json_t **out, struct dkvb__receipt *r)
     return rc ? rc : dkvb__json_made(*out);
 }
 
-/* The figures of an audit as it printed them, without the seconds that it took. */
+/* Figures of an audit as the tool printed them. The seconds are left out, so that a second run gives the same value. */
 static dkvb_status audit(json_t **out, struct dkvb__receipt *r)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;

@@ -12,7 +12,12 @@
 /* A package URL of the project, whose subpath names the predicate and its version: docs/receipt.md explains it. */
 #define DKVB__PREDICATE_TYPE "pkg:generic/libdkvb#receipt/v1"
 
-/* The files of a receipt, opened one after the other; what failed to open stays NULL. */
+/* Most bytes of a receipt. A check reads no larger file, so that no file can take all memory; no larger one is written.
+ */
+enum { DKVB__RECEIPT_MOST = 64 << 20 };
+
+/* A receipt that is being written or checked. Models and codes are opened when the first statement needs them, and are
+ * NULL until then. */
 struct dkvb__receipt {
     dkvb_receipt_options o;
     dkvb_allocator mem;
@@ -21,11 +26,11 @@ struct dkvb__receipt {
     dkvb_codeset *codes;
 };
 
-/* What a statement of the predicate is made from. */
+/* Files that a statement of the predicate is made from. */
 enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUDIT = 8 };
 
-/* A statement of the predicate: its key, what it needs, what it says in words, and how it is made: in new memory, null
- * where there is nothing to say. */
+/* A statement of the predicate: its key in JSON, the files that it needs, its subject in words, and the function that
+ * makes its value. Writing and checking call the same function. */
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
@@ -39,7 +44,7 @@ extern const struct dkvb__statement dkvb__statements[DKVB__STATEMENTS];
 /* Bytes in hexadecimal; returns `text`. At most 32 bytes. */
 const char *dkvb__receipt_hex(char text[65], const uint8_t *bytes, size_t size);
 
-/* SHA-256 of `size` bytes, UINT64_MAX for all, from `offset` of a file, in hexadecimal. */
+/* SHA-256 of `size` bytes of a file from `offset` on, in hexadecimal. Size UINT64_MAX means all bytes. */
 dkvb_status dkvb__receipt_hash(char text[65], const char *path, uint64_t offset, uint64_t size,
                                const dkvb_allocator *mem);
 
@@ -56,15 +61,15 @@ uint32_t dkvb__statement_needs(size_t s);
 /* Add a text of the options to an object. DKVB_EINVAL if it is not UTF-8. */
 dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text);
 
-/* What the files of the options are: a bit of DKVB__OF_… for each. */
+/* Files that the options name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
 
-/* Make one statement; opens what it needs. */
+/* Make the value of one statement, and open the files that it needs. */
 dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, struct dkvb__receipt *r);
 
 void dkvb__receipt_close(struct dkvb__receipt *r);
 
-/* DKVB_ENOMEM if json is NULL, which is what jansson returns then. */
+/* DKVB_ENOMEM if `value` is NULL: jansson returns NULL where memory fails. */
 dkvb_status dkvb__json_made(const json_t *value);
 
 #endif

@@ -13,7 +13,7 @@
 #include "receipt/envelope.h"
 #include "receipt/statement.h"
 
-/* A check that is going on. */
+/* State of one check. */
 struct check {
     struct dkvb__receipt r;
     uint64_t differ;
@@ -27,7 +27,7 @@ static void tell(struct check *c, uint32_t outcome, const char *about, const cha
         c->stopped = c->r.o.tell(outcome, about, sentence, c->r.o.user) != 0;
 }
 
-/* Where two values first differ, as a path; `path` has room for 200. */
+/* Append to `path`, which has room for 200 bytes, where two values first differ: ".entries[2].pairs". */
 static void find_difference(char *path, const json_t *a, const json_t *b)
 {
     size_t used = strlen(path);
@@ -52,7 +52,7 @@ static void find_difference(char *path, const json_t *a, const json_t *b)
         }
 }
 
-/* The same value as a reader of the receipt has it: reals in 15 digits. */
+/* Replace a value by the one that a reader of its text has: numbers have 15 digits there. */
 static dkvb_status through_text(json_t **value, const dkvb_allocator *mem)
 {
     char *text = NULL;
@@ -73,7 +73,7 @@ static dkvb_status through_text(json_t **value, const dkvb_allocator *mem)
     return rc;
 }
 
-/* Failures that say nothing about the receipt: they end the check. */
+/* Whether a failure says nothing about the receipt, and so ends the check. */
 static bool ends_check(dkvb_status rc)
 {
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED;
@@ -316,7 +316,7 @@ static void check_ids(struct check *c)
     tell(c, DKVB_RECEIPT_DIFFERS, "rows", "no entry whose salt is kept commits to exactly the rows that were given");
 }
 
-/* Parse bytes that must be exactly those that a receipt is written in, so that no byte can be another. */
+/* Parse a text that must be in the one form of receipts. Any other form is refused, so that no byte can be changed. */
 static dkvb_status parse(json_t **out, const char *text, size_t size, const char *path, const dkvb_allocator *mem)
 {
     char *again = NULL;
@@ -368,7 +368,7 @@ static dkvb_status open_receipt(struct check *c, json_t **statement, const char 
 
     if (rc)
         return rc;
-    if (file.size > 64u << 20)
+    if (file.size > DKVB__RECEIPT_MOST)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: has %llu bytes, a receipt has at most 64 MiB", path,
                         (unsigned long long)file.size);
     if (!rc)

@@ -1,4 +1,4 @@
-/* dkvb receipt: what was forgotten, in a form that tools of others read. dkvb verify --receipt checks it. */
+/* dkvb receipt writes what a model has forgotten in a form that other tools read. dkvb verify --receipt checks it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,7 +83,7 @@ int cmd_receipt(int argc, char **argv)
     return code;
 }
 
-/* A sentence as a line of text, or as an object of the list in JSON. */
+/* Print a sentence as a line of text, or as an object of the list in JSON. */
 static int tell(uint32_t outcome, const char *about, const char *sentence, void *json)
 {
     static const char *const words[] = {"checked", "differs", "not checked"};

@@ -412,6 +412,10 @@ static void wrong_options_are_refused(void **state)
     o.command = "\xFF";
     assert_int_equal(dkvb_receipt_write(receipt_path, &o, NULL), DKVB_EINVAL);
     assert_message("command is not UTF-8");
+    o.command = NULL;
+    o.model = "folder/\xFF.dkvb";
+    assert_int_equal(dkvb_receipt_write(receipt_path, &o, NULL), DKVB_EINVAL);
+    assert_message("name of the model file is not UTF-8");
 }
 
 static void receipt_and_bill_appear_together_or_not_at_all(void **state)
