@@ -81,7 +81,9 @@ dkvb_status dkvb__trained_again(json_t **out, struct dkvb__receipt *r)
         *out = json_null();
         return DKVB_OK;
     }
-    rc = make_file(&made, r);
+    rc = dkvb__receipt_search_training(r);
+    if (!rc)
+        rc = make_file(&made, r);
     if (rc)
         return rc;
     rc = dkvb__container_open(&was, r->o.model, DKVB__KIND_MODEL, &r->mem);

@@ -105,9 +105,11 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
  * so that figures that differ are wrong. */
 static dkvb_status one_training(const struct entry *e, bool *known)
 {
-    const struct dkvb__receipt *r = e->r;
-    dkvb_status rc = r->codes->sessions == 1 ? dkvb__replay_check(r->model, r->codes, NULL, 0, r->run) : DKVB_ESTATE;
+    struct dkvb__receipt *r = e->r;
+    dkvb_status rc = r->codes->sessions == 1 ? dkvb__receipt_search_training(r) : DKVB_ESTATE;
 
+    if (!rc)
+        rc = dkvb__replay_check(r->model, r->codes, NULL, 0, r->run);
     *known = rc == DKVB_OK;
     return rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED ? rc : DKVB_OK;
 }

@@ -125,7 +125,17 @@ static dkvb_status open_codes(struct dkvb__receipt *r)
     if (r->codes)
         return DKVB_OK;
     rc = dkvb_codeset_load(&r->codes, r->o.codes, cb, &r->mem);
-    return rc ? rc : dkvb_codeset_search(r->codes, cb, DKVB_PART_BOTH, r->run);
+    return rc ? rc : dkvb_codeset_search(r->codes, cb, DKVB_PART_HELD_OUT, r->run);
+}
+
+dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r)
+{
+    dkvb_status rc = DKVB_OK;
+
+    if (!r->searched)
+        rc = dkvb_codeset_search(r->codes, dkvb_model_codebooks(r->model), DKVB_PART_TRAINING, r->run);
+    r->searched = !rc;
+    return rc;
 }
 
 dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, struct dkvb__receipt *r)

@@ -2,6 +2,7 @@
 #define DKVB_RECEIPT_STATEMENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/file.h"
 #include "dkvb/codeset.h"
@@ -24,6 +25,7 @@ struct dkvb__receipt {
     const dkvb_run_options *run;
     dkvb_model *model, *before;
     dkvb_codeset *codes;
+    bool searched; /* whether the training part of the codes was searched too; the held-out part always is */
 };
 
 /* Files that a statement of the predicate is made from. */
@@ -63,6 +65,9 @@ dkvb_status dkvb__receipt_text(json_t *object, const char *key, const char *text
 
 /* Files that the options name: a bit DKVB__OF_… for each. */
 uint32_t dkvb__receipt_given(const dkvb_receipt_options *o);
+
+/* Search the training part of the codes, once. Most statements need the held-out part alone, which is a tenth. */
+dkvb_status dkvb__receipt_search_training(struct dkvb__receipt *r);
 
 /* Make the value of one statement, and open the files that it needs. */
 dkvb_status dkvb__statement_make(json_t **out, const struct dkvb__statement *s, struct dkvb__receipt *r);
