@@ -32,6 +32,7 @@ static const struct pages_command commands[] = {
     {"report", cmd_report, "write a page about what was forgotten, to hand on"},
     {"inspect", cmd_inspect, "describe a model"},
     {"verify", cmd_verify, "check a model file, every byte of it"},
+    {"receipt", cmd_receipt, "write a receipt of what was forgotten, signed or not"},
     {"encode", cmd_encode, "turn pictures into features"},
     {"bench", cmd_bench, "time search, training or forgetting"},
 };

@@ -58,6 +58,6 @@ typedef int tool_command(int argc, char **argv);
 
 tool_command cmd_train, cmd_eval, cmd_predict, cmd_forget, cmd_apply, cmd_undo, cmd_rename, cmd_purge, cmd_masks,
     cmd_mask, cmd_search, cmd_separation, cmd_sweep, cmd_export, cmd_audit, cmd_inspect, cmd_verify, cmd_encode,
-    cmd_bench, cmd_report;
+    cmd_bench, cmd_receipt, cmd_report;
 
 #endif

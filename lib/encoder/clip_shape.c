@@ -20,7 +20,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "encoder/json.h"
+#include "base/json.h"
 
 enum {
     MAX_CONFIG = 1 << 20,

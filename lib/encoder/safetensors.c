@@ -22,7 +22,7 @@
 #include "base/sort.h"
 #include "base/status.h"
 #include "data/stored.h"
-#include "encoder/json.h"
+#include "base/json.h"
 
 /* Largest header, which is also the limit of the reference implementation. */
 enum { MAX_HEADER = 100000000 };

@@ -284,10 +284,10 @@ static void search_say(struct bench *b)
 static void search_json(struct bench *b)
 {
     json_count("batch", batch_of(&b->args));
-    json_real("seconds_call", median_call(b));
-    json_real("seconds_first", b->times[SEARCH][0]);
-    json_real("project_seconds", seconds_of(b, PROJECT));
-    json_real("project_ratio", ratio_of(b, PROJECT, SEARCH));
+    json_number("seconds_call", median_call(b));
+    json_number("seconds_first", b->times[SEARCH][0]);
+    json_number("project_seconds", seconds_of(b, PROJECT));
+    json_number("project_ratio", ratio_of(b, PROJECT, SEARCH));
 }
 
 /* Trains one epoch on random codes, whose `top_k` keys differ as those of a search do, and on random labels. */
@@ -409,11 +409,11 @@ static void forget_json(struct bench *b)
 {
     json_count("input_dim", b->args.input_dim);
     json_count("pairs_masked", b->masked);
-    json_real("search_seconds", seconds_of(b, SEARCHED));
-    json_real("search_ratio", ratio_of(b, SEARCHED, FORGET));
-    json_real("refresh_seconds", seconds_of(b, REFRESH));
-    json_real("refresh_share", share_hit(b));
-    json_real("refresh_ratio", ratio_of(b, REFRESH, SEARCHED) / share_hit(b));
+    json_number("search_seconds", seconds_of(b, SEARCHED));
+    json_number("search_ratio", ratio_of(b, SEARCHED, FORGET));
+    json_number("refresh_seconds", seconds_of(b, REFRESH));
+    json_number("refresh_share", share_hit(b));
+    json_number("refresh_ratio", ratio_of(b, REFRESH, SEARCHED) / share_hit(b));
 }
 
 static const struct work works[] = {
@@ -556,9 +556,9 @@ static void tell(struct bench *b)
         return;
     }
     json_open(NULL, '{');
-    json_real("rows_per_second", (double)a->rows / seconds);
-    json_real("seconds", seconds);
-    json_real("gops", b->work == works ? search_work(a) / seconds : NAN);
+    json_number("rows_per_second", (double)a->rows / seconds);
+    json_number("seconds", seconds);
+    json_number("gops", b->work == works ? search_work(a) / seconds : NAN);
     json_text("kernel", dkvb_runtime_kernels());
     json_count("threads", threads);
     json_count("codebooks", a->codebooks);

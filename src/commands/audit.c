@@ -229,9 +229,9 @@ static void json_estimate(const char *key, const dkvb_audit_estimate *e)
 {
     if (key)
         json_open(key, '{');
-    json_real("value", e->value);
-    json_real("low", e->low);
-    json_real("high", e->high);
+    json_number("value", e->value);
+    json_number("low", e->low);
+    json_number("high", e->high);
     if (key)
         json_close('}');
 }
@@ -239,7 +239,7 @@ static void json_estimate(const char *key, const dkvb_audit_estimate *e)
 static void json_figure(const dkvb_audit_figure *f)
 {
     if (!f->measured) {
-        json_null(f->key);
+        json_unknown(f->key);
         return;
     }
     json_open(f->key, '{');
@@ -292,7 +292,7 @@ static void print_json(const dkvb_audit_report *r, const dkvb_reference_report *
     }
     json_close(']');
     reference_json(reference);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 

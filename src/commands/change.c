@@ -164,7 +164,7 @@ static int change(const struct args_command *command, struct change *c, int (*ma
     if (c->json) {
         json_open(NULL, '{');
         tell(c);
-        json_real("seconds", progress_clock() - began);
+        json_number("seconds", progress_clock() - began);
         json_close('}');
     } else {
         tell(c);

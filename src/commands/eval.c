@@ -175,19 +175,19 @@ static void print_json(const struct eval *e)
     json_count("unlabelled", f->unlabelled);
     json_count("unreadable", e->pictures.unreadable);
     json_count_if("rows_outside_scale", !e->args.codes, e->x.outside.rows);
-    json_real("accuracy", f->accuracy);
-    json_real("loss", f->loss);
-    json_real("temperature", e->info.temperature);
-    json_real("temperature_power", e->info.temperature_power);
-    json_real("calibration_error", f->calibration_error);
+    json_number("accuracy", f->accuracy);
+    json_number("loss", f->loss);
+    json_number("temperature", e->info.temperature);
+    json_number("temperature_power", e->info.temperature_power);
+    json_number("calibration_error", f->calibration_error);
     json_open("per_class", '[');
     for (uint32_t i = 0; i < e->info.classes; i++)
-        json_real(NULL, share(f->class_right[i], f->class_rows[i]));
+        json_number(NULL, share(f->class_right[i], f->class_rows[i]));
     json_close(']');
     rows = tally(e, true, &right);
-    json_real("forget_accuracy", share(right, rows));
+    json_number("forget_accuracy", share(right, rows));
     rows = tally(e, false, &right);
-    json_real("retain_accuracy", share(right, rows));
+    json_number("retain_accuracy", share(right, rows));
     json_count("abstained", f->abstained);
     json_count_if("searched_again", e->args.codes, f->searched);
     reference_json(e->reference);

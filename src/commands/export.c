@@ -98,7 +98,7 @@ static void report(const struct export_args *args, const dkvb_model_info *info, 
     }
     json_open(NULL, '{');
     output_shape(info, whitened);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 

@@ -23,7 +23,7 @@ static void json_budget(const dkvb_plan_info *found)
     const dkvb_budget *b = &found->budget;
 
     if (!found->budget_found) {
-        json_null("budget");
+        json_unknown("budget");
         return;
     }
     json_open("budget", '{');
@@ -31,10 +31,10 @@ static void json_budget(const dkvb_plan_info *found)
     json_count("roomy", b->roomy);
     json_count("forget_rows", b->forget_rows);
     json_count("retain_rows", b->retain_rows);
-    json_real("forget_before", b->forget_before);
-    json_real("forget_after", b->forget_after);
-    json_real("retain_before", b->retain_before);
-    json_real("retain_after", b->retain_after);
+    json_number("forget_before", b->forget_before);
+    json_number("forget_after", b->forget_after);
+    json_number("retain_before", b->retain_before);
+    json_number("retain_after", b->retain_after);
     json_close('}');
 }
 
@@ -92,21 +92,21 @@ static void print_json(const struct forget *f, double seconds)
         write_requests(f);
         json_close(']');
     } else {
-        json_null("requests");
+        json_unknown("requests");
     }
     json_count("forgotten_already", p->forgotten);
     json_count("pairs_masked", p->pairs_new);
     json_count("pairs_requested", p->pairs);
     json_count("pairs_total", p->pairs_total);
     json_count("examples", f->args.exact ? p->ids : p->rows);
-    f->entry ? json_count("entry", f->entry) : json_null("entry");
+    f->entry ? json_count("entry", f->entry) : json_unknown("entry");
     json_budget(p);
-    p->effects ? json_open("effects", '[') : json_null("effects");
+    p->effects ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; p->effects && l < p->class_count; l++)
         journal_json_effect(f->model, l, &p->effects[l]);
     if (p->effects)
         json_close(']');
-    p->effects ? json_count("exhausted", p->exhausted) : json_null("exhausted");
+    p->effects ? json_count("exhausted", p->exhausted) : json_unknown("exhausted");
     json_count("again", p->again);
     json_count("not_again", p->not_again);
     json_count("lifted", p->lifted);
@@ -117,8 +117,8 @@ static void print_json(const struct forget *f, double seconds)
     json_text("plan", f->args.plan_out);
     json_text("refused", p->refused ? f->found.refusal : NULL);
     json_bool("forced", p->forced != 0);
-    json_real("seconds_files", progress_file_seconds());
-    json_real("seconds", seconds);
+    json_number("seconds_files", progress_file_seconds());
+    json_number("seconds", seconds);
     json_close('}');
 }
 

@@ -53,11 +53,11 @@ static int print_json(const struct inspect *it)
     output_shape(info, it->codebooks.whitened != 0);
     if (it->lengths) {
         json_open("row_lengths", '[');
-        json_real(NULL, it->codebooks.least_length);
-        json_real(NULL, it->codebooks.greatest_length);
+        json_number(NULL, it->codebooks.least_length);
+        json_number(NULL, it->codebooks.greatest_length);
         json_close(']');
     } else {
-        json_null("row_lengths");
+        json_unknown("row_lengths");
     }
     json_text("values_dtype", dkvb_name(DKVB_NAME_DTYPE, info->values_dtype));
     json_count("rows_trained", info->rows_trained);

@@ -113,7 +113,7 @@ static void json_matrix(const char *key, const double *matrix, uint32_t classes)
     for (uint32_t a = 0; a < classes; a++) {
         json_open(NULL, '[');
         for (uint32_t b = 0; b < classes; b++)
-            json_real(NULL, *matrix++);
+            json_number(NULL, *matrix++);
         json_close(']');
     }
     json_close(']');
@@ -128,7 +128,7 @@ static void print_json(const struct separation *s, double seconds)
     json_count("pairs_total", (uint64_t)f->codebooks * f->keys);
     json_count("pairs_selected", f->all_selected);
     json_count("pairs_exclusive", f->all_exclusive);
-    json_real("silhouette", f->silhouette);
+    json_number("silhouette", f->silhouette);
     json_open("classes", '[');
     for (uint32_t l = 0; l < f->classes; l++) {
         json_open(NULL, '{');
@@ -137,15 +137,15 @@ static void print_json(const struct separation *s, double seconds)
         json_count("rows", f->rows[l]);
         json_count("pairs_selected", f->selected[l]);
         json_count("pairs_exclusive", f->exclusive[l]);
-        json_real("nearest", f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
-        json_real("overlap", f->overlap[l]);
-        json_real("silhouette", f->silhouettes[l]);
+        json_number("nearest", f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
+        json_number("overlap", f->overlap[l]);
+        json_number("silhouette", f->silhouettes[l]);
         json_close('}');
     }
     json_close(']');
     json_matrix("jaccard", f->jaccard, f->classes);
     json_matrix("weighted", f->weighted, f->classes);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 

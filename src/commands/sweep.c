@@ -344,7 +344,7 @@ static void print_json(const struct sweep *s, double seconds)
     json_count("resumed", r->resumed);
     json_text("measured_on", r->on_test ? "test" : "held out");
     json_count("measured", r->measured);
-    json_real("seconds", seconds);
+    json_number("seconds", seconds);
     json_close('}');
 }
 

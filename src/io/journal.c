@@ -136,7 +136,7 @@ static void write_hash(const char *key, bool there, const uint8_t hash[32])
 /* Writes a number, unless it is 0, which stands for nothing. */
 static void write_number(const char *key, uint64_t number)
 {
-    number ? json_count(key, number) : json_null(key);
+    number ? json_count(key, number) : json_unknown(key);
 }
 
 /* Writes a name, unless it is empty, which stands for nothing. */
@@ -155,9 +155,9 @@ void journal_json_effect(const dkvb_model *model, uint32_t label, const dkvb_cla
     json_count("right_after", e->right_after);
     json_count("lost", e->lost);
     json_count("gained", e->gained);
-    json_real("loss", e->loss);
-    json_real("low", e->low);
-    json_real("high", e->high);
+    json_number("loss", e->loss);
+    json_number("low", e->low);
+    json_number("high", e->high);
     json_close('}');
 }
 
@@ -178,20 +178,20 @@ static void write_entry(const struct told *t)
     json_text("method", e->method);
     json_text("reason", e->reason);
     write_name("strength", DKVB_NAME_STRENGTH, e->strength);
-    e->by_class ? (void)classes_list(t->model, t->asked, t->classes, NULL, 0, true) : json_null("classes");
-    e->found ? json_real("target", e->target) : json_null("target");
+    e->by_class ? (void)classes_list(t->model, t->asked, t->classes, NULL, 0, true) : json_unknown("classes");
+    e->found ? json_number("target", e->target) : json_unknown("target");
     write_number("budget", e->budget);
     json_bool("found", e->found != 0);
     json_bool("forced", e->forced != 0);
     if (e->max_retain_drop > 0.0 || e->max_class_loss > 0.0) {
         json_open("limits", '{');
-        json_real("max_retain_drop", e->max_retain_drop);
-        json_real("max_class_loss", e->max_class_loss);
+        json_number("max_retain_drop", e->max_retain_drop);
+        json_number("max_class_loss", e->max_class_loss);
         json_close('}');
     } else {
-        json_null("limits");
+        json_unknown("limits");
     }
-    e->measured ? json_open("effects", '[') : json_null("effects");
+    e->measured ? json_open("effects", '[') : json_unknown("effects");
     for (uint32_t l = 0; e->measured && l < t->classes; l++)
         if (t->effects[l].rows) /* the class has held-out rows */
             journal_json_effect(t->model, l, &t->effects[l]);

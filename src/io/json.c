@@ -73,7 +73,7 @@ static int put_character(const unsigned char *text)
 void json_text(const char *key, const char *value)
 {
     if (!value) {
-        json_null(key);
+        json_unknown(key);
         return;
     }
     begin_value(key);
@@ -91,7 +91,7 @@ void json_count(const char *key, uint64_t value)
 
 void json_count_if(const char *key, bool known, uint64_t value)
 {
-    known ? json_count(key, value) : json_null(key);
+    known ? json_count(key, value) : json_unknown(key);
 }
 
 void json_label(const char *key, int32_t value)
@@ -100,10 +100,10 @@ void json_label(const char *key, int32_t value)
     printf("%" PRId32, value);
 }
 
-void json_real(const char *key, double value)
+void json_number(const char *key, double value)
 {
     if (!isfinite(value)) {
-        json_null(key);
+        json_unknown(key);
         return;
     }
     begin_value(key);
@@ -116,7 +116,7 @@ void json_bool(const char *key, bool value)
     fputs(value ? "true" : "false", stdout);
 }
 
-void json_null(const char *key)
+void json_unknown(const char *key)
 {
     begin_value(key);
     fputs("null", stdout);

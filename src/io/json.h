@@ -3,6 +3,7 @@
 #ifndef DKVB_TOOL_JSON_H
 #define DKVB_TOOL_JSON_H
 
+/* Names differ from the functions of jansson, which libdkvb uses: the linker has one function for each name. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,8 +13,8 @@ void json_text(const char *key, const char *value); /* NULL becomes null; bytes 
 void json_count(const char *key, uint64_t value);
 void json_count_if(const char *key, bool known, uint64_t value); /* the count if `known`, else null */
 void json_label(const char *key, int32_t value);
-void json_real(const char *key, double value); /* null if not finite */
+void json_number(const char *key, double value); /* null if not finite */
 void json_bool(const char *key, bool value);
-void json_null(const char *key);
+void json_unknown(const char *key);
 
 #endif

@@ -228,5 +228,5 @@ void output_shape(const dkvb_model_info *info, bool whitened)
     json_count("top_k", info->top_k);
     json_bool("normalize", info->normalize != 0);
     json_bool("whitened", whitened);
-    json_real("temperature", info->temperature);
+    json_number("temperature", info->temperature);
 }

@@ -11,7 +11,7 @@ from headers_text import without_comments
 
 # A folder of lib/ includes only itself and the folders to its left in its row.
 ROWS = (
-    ("base", "kernels", "bottleneck", "unlearn", "format"),
+    ("base", "kernels", "bottleneck", "unlearn", "format", "receipt"),
     ("base", "kernels", "bottleneck", "unlearn", "audit"),
     ("base", "kernels", "bottleneck", "unlearn", "fit"),
     ("base", "kernels", "data", "encoder"),

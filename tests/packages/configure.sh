@@ -25,13 +25,13 @@ bare() { # name, then arguments for cmake
 }
 
 bare minimal || { cat "$work/minimal.log"; echo "a machine without the optional libraries cannot configure"; exit 1; }
-for package in libcmocka-dev libpng-dev libjpeg-dev libwebp-dev libjansson-dev libopenblas-dev libgomp; do
+for package in libcmocka-dev libpng-dev libjpeg-dev libwebp-dev libjansson-dev libopenblas-dev libssl-dev libgomp; do
   count=$(grep -c "left out: .*: not found\. Debian has it in $package.*: install it" "$work/minimal.log") || true
   [ "$count" = 1 ] || { cat "$work/minimal.log"; echo "$package: found $count lines of what is left out, expected 1"; exit 1; }
 done
 echo "what is missing is left out: fine"
 
-for asked in "DKVB_PNG libpng-dev" "DKVB_TESTS libcmocka-dev" "DKVB_OPENMP libgomp"; do
+for asked in "DKVB_PNG libpng-dev" "DKVB_TESTS libcmocka-dev" "DKVB_OPENMP libgomp" "DKVB_OPENSSL libssl-dev"; do
   option=${asked% *}
   package=${asked#* }
   if bare "asked_$option" "-D$option=ON"; then

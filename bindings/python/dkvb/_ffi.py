@@ -42,6 +42,11 @@ DKVB_KEYINIT_SAMPLE = 1
 DKVB_KEYINIT_MEANS = 2
 DKVB_CODE_NONE = 0xFFFF
 
+# receipt.h
+DKVB_RECEIPT_CHECKED = 0
+DKVB_RECEIPT_DIFFERS = 1
+DKVB_RECEIPT_UNCHECKED = 2
+
 # unlearn.h
 DKVB_FIND_NAME_OR_INDEX = 0
 DKVB_FIND_NAME = 1
@@ -492,6 +497,18 @@ class ReferenceOptions(Structure):
                       (POINTER(Allocator), "allocator"))
 
 
+ReceiptSignFn = CFUNCTYPE(c_int, POINTER(c_uint8), c_size_t, POINTER(c_uint8), c_void_p)
+ReceiptCheckFn = CFUNCTYPE(c_int, POINTER(c_uint8), c_size_t, POINTER(c_uint8), c_void_p)
+ReceiptTellFn = CFUNCTYPE(c_int, c_uint32, c_char_p, c_char_p, c_void_p)
+
+
+class ReceiptOptions(Structure):
+    _fields_ = _sized((c_char_p, "model codes before audit bom command"), (POINTER(c_uint64), "ids"),
+                      (c_uint64, "id_count"), (POINTER(c_uint8), "public_key"), (ReceiptSignFn, "sign"),
+                      (ReceiptCheckFn, "check"), (c_void_p, "key"), (ReceiptTellFn, "tell"), (c_void_p, "user"),
+                      (POINTER(Allocator), "allocator"))
+
+
 class ReferenceInfo(Structure):
     _fields_ = _sized((c_uint32, "kind dim classes empty"), (c_uint64, "rows"), (c_double, "scale penalty"),
                       (c_uint32, "chosen iterations converged"), (c_double, "gradient choosing seconds"))
@@ -709,6 +726,7 @@ STRUCTURES = {
     "dkvb_model_options": ModelOptions,
     "dkvb_plan_info": PlanInfo,
     "dkvb_plan_request": PlanRequest,
+    "dkvb_receipt_options": ReceiptOptions,
     "dkvb_reference_info": ReferenceInfo,
     "dkvb_reference_line": ReferenceLine,
     "dkvb_reference_options": ReferenceOptions,
@@ -809,6 +827,8 @@ PROTOTYPES = {
     "dkvb_plan_load": (Status, (POINTER(_plan), c_char_p, _allocator)),
 
     # replay.h
+    "dkvb_receipt_write": (Status, (c_char_p, POINTER(ReceiptOptions), _run)),
+    "dkvb_receipt_verify": (Status, (c_char_p, POINTER(ReceiptOptions), _run)),
     "dkvb_model_replay": (Status, (_model, _codeset, _u64, c_size_t, POINTER(ForgetOptions), _u64, _run)),
 
     # mask.h

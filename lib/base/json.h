@@ -1,5 +1,5 @@
-#ifndef DKVB_ENCODER_JSON_H
-#define DKVB_ENCODER_JSON_H
+#ifndef DKVB_BASE_JSON_H
+#define DKVB_BASE_JSON_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "encoder/json.h"
+#include "base/json.h"
 
 #include <string.h>
 
