@@ -17,7 +17,7 @@ from headers_text import Headers
 def exported(library, nm):
     lines = subprocess.run([nm, "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
     fields = (line.split() for line in lines.splitlines())
-    # Kind A is the name of the version node itself; a symbol is printed as name@@NODE.
+    # Kind A is the version node itself; a symbol is printed as name@@NODE.
     return {name.split("@")[0] for _address, kind, name in fields if kind != "A"}
 
 
