@@ -248,6 +248,17 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
     return NULL;
 }
 
+/* Signatures of letters alone, such as "ID3" and "CDF", may also be the name of the first column. */
+bool dkvb__signature_is_table(const unsigned char *start, size_t size)
+{
+    const struct kind *kind = find_kind(start, size);
+    bool letters = kind && kind->size > 0 && kind->size <= 4;
+
+    for (size_t i = 0; letters && i < kind->size; i++)
+        letters = (kind->bytes[i] >= '0' && kind->bytes[i] <= '9') || (kind->bytes[i] >= 'A' && kind->bytes[i] <= 'z');
+    return kind == &csv || (letters && is_text(start, size) && text_kind(start, size) == &csv);
+}
+
 const char *dkvb__signature_kind(const unsigned char *start, size_t size)
 {
     const struct kind *kind = find_kind(start, size);
