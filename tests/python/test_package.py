@@ -67,6 +67,23 @@ class Package(unittest.TestCase):
                 copy = pickle.loads(pickle.dumps(mapped))
         np.testing.assert_array_equal(copy.predict(x), model.predict(x))
 
+    def test_columns_have_names_all_or_none(self):
+        _, model, _ = fitted()
+        names = [f"column {i}" for i in range(16)]
+        self.assertIsNone(model.column_names)
+        model.column_names = iter(names)
+        self.assertEqual(model.column_names, names)
+        for bad, error in ((names[:15], dkvb.InvalidArgument), ([*names[:15], "column 3"], dkvb.InvalidArgument),
+                           ([*names[:15], ""], dkvb.InvalidArgument), ([*names[:15], None], dkvb.InvalidArgument),
+                           ([*names[:15], 7], TypeError), ([*names[:15], "a\0b"], ValueError), ("a" * 16, TypeError),
+                           ([], ValueError)):
+            with self.subTest(bad), self.assertRaises(error):
+                model.column_names = bad
+            self.assertEqual(model.column_names, names)
+        self.assertEqual(pickle.loads(pickle.dumps(model)).column_names, names)
+        model.column_names = None
+        self.assertIsNone(model.column_names)
+
     def test_encoders_pickle_by_how_they_were_opened(self):
         picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
         for encoder in (dkvb.Encoder("descriptor", upright=True), dkvb.Encoder("pixels", width=4, height=4, channels=3)):

@@ -865,6 +865,8 @@ PROTOTYPES = {
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
     "dkvb_model_set_class_names": (Status, (_model, POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
     "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
+    "dkvb_model_set_column_names": (Status, (_model, POINTER(c_char_p), c_size_t)),
+    "dkvb_model_column_name": (c_char_p, (_model, c_uint32)),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
