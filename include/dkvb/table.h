@@ -30,7 +30,8 @@ typedef struct dkvb_table dkvb_table;
 enum {
     DKVB_TABLE_ROWS = 0,   /**< features, and the columns that the options name */
     DKVB_TABLE_LABELS = 1, /**< labels: an array, a text with a label a line, or `label_column` of a text */
-    DKVB_TABLE_IDS = 2     /**< ids of rows: an array, a text with an id a line, or `id_column` of a text */
+    DKVB_TABLE_IDS = 2 /**< ids of rows: an array, a text with an id a line, or `id_column` of a text; with `group` and
+                            without `id_column`, the numbers of the group's rows, from 0 */
 };
 
 /** Whether the first line of a text holds the names of the columns. The values are part of the ABI. */

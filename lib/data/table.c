@@ -206,15 +206,31 @@ dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_te
     return DKVB_OK;
 }
 
+dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path)
+{
+    uint64_t *ids = dkvb__alloc(&t->mem, rows, sizeof *ids);
+
+    if (!ids)
+        return no_memory(path, rows);
+    t->ids.data = ids;
+    t->ids.allocator = t->mem;
+    t->ids.dtype = DKVB_DTYPE_U64;
+    t->ids.ndim = 1;
+    t->ids.shape[0] = rows;
+    return DKVB_OK;
+}
+
 dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text *r, const char *path)
 {
     bool numbers = true;
-    uint64_t *ids = dkvb__alloc(&t->mem, r->rows, sizeof *ids);
-    dkvb_status rc = ids ? DKVB_OK : no_memory(path, r->rows);
+    dkvb_status rc = dkvb__table_begin_ids(t, r->rows, path);
 
     for (size_t i = 0; !rc && numbers && i < r->rows; i++)
-        numbers = whole_number(dkvb__text(&r->texts, i), &ids[i]);
-    for (size_t i = 0; !rc && !numbers && i < r->rows; i++) {
+        numbers = whole_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
+    if (rc || numbers)
+        return rc;
+    dkvb_array_free(&t->ids);
+    for (size_t i = 0; !rc && i < r->rows; i++) {
         const char *text = dkvb__text(&r->texts, i);
 
         if (!*text)
@@ -224,16 +240,7 @@ dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text 
         else
             rc = dkvb__texts_add(&t->id_names, text);
     }
-    if (rc || !numbers) {
-        dkvb__free(&t->mem, ids);
-        return rc;
-    }
-    t->ids.data = ids;
-    t->ids.allocator = t->mem;
-    t->ids.dtype = DKVB_DTYPE_U64;
-    t->ids.ndim = 1;
-    t->ids.shape[0] = r->rows;
-    return DKVB_OK;
+    return rc;
 }
 
 /* Collects texts of a .npy file. */

@@ -44,6 +44,9 @@ void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r);
 dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
                                     const char *path);
 
+/* Memory for the ids of rows, as numbers. DKVB_ENOMEM. */
+dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path);
+
 /* Ids of the texts of rows, all different: numbers if all are whole numbers, otherwise names. */
 dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text *r, const char *path);
 

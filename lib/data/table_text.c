@@ -29,7 +29,8 @@ struct reader {
     int64_t named[NAMED];
     char *kept[NAMED]; /* this record's fields of those columns */
     struct dkvb__rows_of_text texts[NAMED];
-    size_t rows; /* counted */
+    bool numbers; /* ids are the numbers of rows, since a group is wanted and no column has ids */
+    size_t rows;  /* counted */
 };
 
 static const char *path_of(const struct reader *r)
@@ -372,6 +373,8 @@ static dkvb_status pass_over(struct reader *r, float *x, size_t columns)
                 rc = dkvb__fail(DKVB_EIO, "%.300s: was changed while it was read", path_of(r));
             else if (x && rows < r->rows)
                 rc = keep_texts(r, r->csv.field_line);
+            if (x && r->numbers && rows < r->rows)
+                ((uint64_t *)r->t->ids.data)[rows] = records - 1;
             rows += !x || rows < r->rows;
         }
     }
@@ -413,7 +416,8 @@ static dkvb_status check_number_of_columns(const struct reader *r)
 {
     char list[160];
 
-    if (r->o->what == DKVB_TABLE_ROWS || r->named[LABEL] != NOT_USED || r->named[ID] != NOT_USED || r->fields == 1)
+    if (r->o->what == DKVB_TABLE_ROWS || r->named[LABEL] != NOT_USED || r->named[ID] != NOT_USED || r->numbers ||
+        r->fields == 1)
         return DKVB_OK;
     return dkvb__fail(DKVB_EFORMAT, "%.150s: has %zu columns (%s); the one with the %s must be named", path_of(r),
                       r->fields, list_columns(r, list), r->o->what == DKVB_TABLE_LABELS ? "labels" : "ids");
@@ -439,6 +443,7 @@ static dkvb_status look(struct reader *r, size_t *columns)
     for (size_t i = 0; i < r->fields; i++)
         r->place[i] = NOT_USED;
     *columns = 0;
+    r->numbers = r->o->what == DKVB_TABLE_IDS && r->o->group && !r->o->id_column;
     if ((rc = check_header(r)) || (rc = find_named(r)) || (rc = check_number_of_columns(r)))
         return rc;
     if (r->o->what == DKVB_TABLE_ROWS)
@@ -446,7 +451,7 @@ static dkvb_status look(struct reader *r, size_t *columns)
     /* a text of one column has that one */
     if (r->named[LABEL] == NOT_USED && r->o->what == DKVB_TABLE_LABELS)
         r->named[LABEL] = 0;
-    if (r->named[ID] == NOT_USED && r->o->what == DKVB_TABLE_IDS)
+    if (r->named[ID] == NOT_USED && r->o->what == DKVB_TABLE_IDS && !r->numbers)
         r->named[ID] = 0;
     return DKVB_OK;
 }
@@ -474,6 +479,8 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     for (size_t i = 0; !rc && i < NAMED; i++)
         if (r->named[i] != NOT_USED)
             rc = dkvb__rows_of_text_begin(&r->texts[i], r->rows, &r->t->mem);
+    if (!rc && r->numbers)
+        rc = dkvb__table_begin_ids(r->t, r->rows, path_of(r));
     if (!rc)
         rc = pass_over(r, x->data, columns);
     if (!rc && r->named[LABEL] != NOT_USED)
@@ -489,7 +496,7 @@ dkvb_status dkvb__table_read_text(dkvb_table *t, const struct dkvb__file *file, 
                                   const struct dkvb__run *run)
 {
     struct reader r = {.t = t, .o = o, .run = run, .first.mem = &t->mem, .second.mem = &t->mem};
-    bool lines = o->what != DKVB_TABLE_ROWS && !o->label_column && !o->id_column;
+    bool lines = o->what != DKVB_TABLE_ROWS && !o->label_column && !o->id_column && !o->group_column;
     size_t columns = 0;
     dkvb_status rc = dkvb__csv_open(&r.csv, file, lines, &t->mem);
 

@@ -17,6 +17,7 @@ struct predict_args {
     struct args args;
     struct pictures_args pictures;
     const char *features, *output;
+    struct columns_args columns;
     uint32_t top, threads;
     bool scores, json;
 };
@@ -25,6 +26,8 @@ struct predict_args {
 
 static const struct args_option options[] = {
     PICTURES_OR_FEATURES(AT),
+    COLUMNS_LABELS(AT, columns),
+    COLUMNS_IDS(AT, columns),
     {"output", ARGS_TEXT, AT(output), "OUT.npy", .help = "int32[n] of labels, -1 = abstained", .letter = 'o'},
     {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; the file is int32[n][N]", .least = 1},
     {"scores", ARGS_FLAG, AT(scores), .help = "write the logits, float32[n][classes], instead of labels"},
@@ -229,7 +232,7 @@ static int read_rows(struct predict *p)
     int code;
 
     if (!pictures_source(&a->pictures))
-        return input_features_for(&p->x, a->features, &p->info);
+        return input_features_for(&p->x, a->features, p->model, &a->columns);
     if ((code = pictures_open_for(&p->pictures, &a->pictures, args_given(&command, a, "encoder"), p->model,
                                   a->args.operand[0])) ||
         (code = pictures_spare(&p->pictures, a->output, NULL)) ||
