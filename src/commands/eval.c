@@ -71,8 +71,11 @@ static int check_args(const struct eval_args *args)
 {
     int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
 
-    if (code == EXIT_SUCCESS && args->features && !args->labels == !args->columns.labels)
-        code = args_misused(&command, "--labels or --label-column must say which labels the rows have");
+    if (code == EXIT_SUCCESS && args->features && !args->labels && !args->columns.labels)
+        code = args_misused(&command, "--labels is missing, or --label-column where a column of a CSV has the labels");
+    if (code == EXIT_SUCCESS && args->features && args->labels && args->columns.labels)
+        code = args_misused(&command,
+                            "--labels does not go with --label-column: one of them says which labels the rows have");
     if (code == EXIT_SUCCESS && args->reference && !(args->train_features && args->train_labels))
         code = args_misused(&command, "--reference needs --train-features and --train-labels, to fit heads on");
     if (code == EXIT_SUCCESS && !args->reference && (args->train_features || args->train_labels))

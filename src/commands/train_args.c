@@ -182,8 +182,12 @@ static int check_rows(const struct train_args *args)
         return code;
     if (!args->features + !args->codes + !pictures_source(&args->pictures) != 2)
         return args_misused(&train_command, "one of --features, --images and --codes is wanted");
-    if (!pictures_source(&args->pictures) && !args->labels == !args->columns.labels)
-        return args_misused(&train_command, "--labels or --label-column must say which labels the rows have");
+    if (!pictures_source(&args->pictures) && !args->labels && !args->columns.labels)
+        return args_misused(&train_command,
+                            "--labels is missing, or --label-column where a column of a CSV has the labels");
+    if (!pictures_source(&args->pictures) && args->labels && args->columns.labels)
+        return args_misused(&train_command,
+                            "--labels does not go with --label-column: one of them says which labels the rows have");
     if (!args->features && (args->columns.labels || args->columns.ids || args->columns.groups))
         return args_misused(&train_command,
                             "--label-column, --id-column and --group-column are columns of the CSV that "

@@ -740,6 +740,7 @@ STRUCTURES = {
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
     "dkvb_separation": Separation,
+    "dkvb_table": Table,
     "dkvb_separation_rows": SeparationRows,
     "dkvb_settings": Settings,
     "dkvb_sweep_cell": SweepCell,
