@@ -11,6 +11,7 @@
 /* Uses that a file is given for. The way from a foreign file to one that the library reads depends on the use. */
 enum dkvb__use {
     DKVB__USE_ARRAY,    /* features, labels, codes: .npy or IDX */
+    DKVB__USE_TABLE,    /* features, labels, ids: CSV, .npz or those */
     DKVB__USE_PICTURE,  /* one picture: PNG, JPEG or WebP */
     DKVB__USE_PICTURES, /* a set of pictures in one file */
     DKVB__USE_WEIGHTS,  /* .safetensors */

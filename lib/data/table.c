@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/signature.h"
 #include "base/status.h"
+#include "data/idx.h"
 #include "data/npy.h"
 
 dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
@@ -315,7 +316,10 @@ static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_op
     if (!rc && dkvb__signature_is_table(start, size)) {
         rc = dkvb__table_read_text(t, &source.file, o, run);
     } else if (!rc) {
-        rc = check_no_columns(path, o);
+        if (!dkvb__npy_sniff(start, size) && !dkvb__idx_sniff(start, size))
+            rc = dkvb__fail_foreign_file(&source.file, DKVB__USE_TABLE);
+        if (!rc)
+            rc = check_no_columns(path, o);
         if (!rc && o->what != DKVB_TABLE_ROWS)
             rc = read_vector(t, &source.file, o, start, size);
         else if (!rc)

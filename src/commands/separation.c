@@ -7,6 +7,7 @@
 
 #include "io/args.h"
 #include "io/codes.h"
+#include "io/csv.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
@@ -182,17 +183,6 @@ static void print_text(const struct separation *s, double seconds)
         printf("wrote 3 tables to %s\n", s->args.csv);
 }
 
-/* A cell of text of a table, quoted where it must be (RFC 4180, but lines end in \n). NULL: an empty cell. */
-static void put_text(FILE *csv, const char *text)
-{
-    const char *quote = text && text[strcspn(text, ",\"\r\n")] ? "\"" : "";
-
-    fputs(quote, csv);
-    for (; text && *text; text++)
-        fprintf(csv, "%s%c", *text == '"' ? "\"" : "", *text);
-    fputs(quote, csv);
-}
-
 /* A further cell of a line: empty if the number is none. */
 static void put_real(FILE *csv, double value)
 {
@@ -208,7 +198,7 @@ static void put_class_name(FILE *csv, const struct separation *s, uint32_t label
     const char *name = dkvb_model_class_name(s->model, label);
 
     snprintf(number, sizeof number, "%" PRIu32, label);
-    put_text(csv, name ? name : number);
+    csv_text(csv, ',', name ? name : number);
 }
 
 static void write_classes(FILE *csv, const struct separation *s)
@@ -218,7 +208,7 @@ static void write_classes(FILE *csv, const struct separation *s)
     fputs("label,name,rows,pairs_selected,pairs_exclusive,nearest,overlap,silhouette\n", csv);
     for (uint32_t l = 0; l < f->classes; l++) {
         fprintf(csv, "%" PRIu32 ",", l);
-        put_text(csv, dkvb_model_class_name(s->model, l));
+        csv_text(csv, ',', dkvb_model_class_name(s->model, l));
         fprintf(csv, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, f->rows[l], f->selected[l], f->exclusive[l]);
         put_real(csv, f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
         put_real(csv, f->overlap[l]);

@@ -70,9 +70,9 @@ rows excel.csv 'is text in UTF-16'
 rows d.npz "is a NumPy archive (.npz); a NumPy (.npy) or IDX file must be given: numpy.load(path)['name']"
 rows packed.npz 'is a NumPy archive'
 rows d.pkl 'is a Python pickle'
-rows d.parquet 'is a Parquet file; a NumPy (.npy) or IDX file must be given: pandas.read_parquet'
-rows d.h5 'is an HDF5 file; a NumPy (.npy) or IDX file must be given: h5py.File'
-rows d.mat 'is a MATLAB file; a NumPy (.npy) or IDX file must be given: scipy.io.loadmat'
+rows d.parquet "is a Parquet file; a NumPy (.npy) or IDX file must be given: numpy.save('x.npy', pandas.read_parquet"
+rows d.h5 "is an HDF5 file; a NumPy (.npy) or IDX file must be given: numpy.save('x.npy', h5py.File"
+rows d.mat "is a MATLAB file; a NumPy (.npy) or IDX file must be given: numpy.save('x.npy', scipy.io.loadmat"
 rows d.feather 'is an Arrow or Feather file'
 rows d.sqlite 'is an SQLite database'
 rows d.xls 'is an old Excel file'

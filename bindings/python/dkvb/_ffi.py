@@ -274,6 +274,7 @@ class Allocator(Structure):
 
 
 ProgressFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
+PartFn = CFUNCTYPE(c_int, c_void_p, POINTER(c_void_p), POINTER(c_size_t))
 
 
 class Outside(Structure):
@@ -929,6 +930,7 @@ PROTOTYPES = {
 
     # file.h
     "dkvb_file_write": (Status, (c_char_p, c_void_p, c_size_t)),
+    "dkvb_file_write_parts": (Status, (c_char_p, PartFn, c_void_p)),
     "dkvb_file_leftover": (Status, (c_char_p, c_size_t, c_char_p, c_size_t)),
     "dkvb_file_remove_temporaries": (None, ()),
 
