@@ -177,9 +177,8 @@ static const struct kind json = {.name = "JSON text",
 static const struct kind utf16 = {
     .name = "text in UTF-16",
     .array = "numpy.save('x.npy', numpy.loadtxt(path, delimiter=',', encoding='utf-16')) makes .npy of numbers"};
-static const struct kind csv = {
-    .name = "text, perhaps CSV",
-    .array = "dkvb_table_read(), dkvb.read_table(path) in Python, reads tables of text"};
+static const struct kind csv = {.name = "text, perhaps CSV",
+                                .array = "dkvb_table_read(), dkvb.read_table(path) in Python, reads tables of text"};
 
 /* True if `text` stands in the bytes, letters in any case. */
 static bool holds(const unsigned char *start, size_t size, const char *text)
