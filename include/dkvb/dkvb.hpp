@@ -1010,6 +1010,13 @@ struct labelled {
         raw.ids = ids.data();
         return *this;
     }
+    /** Groups of the rows: rows with the same number are held out together or not at all. */
+    labelled &with_groups(span<const std::uint64_t> groups)
+    {
+        detail::same_size(groups.size(), raw.n, "groups");
+        raw.groups = groups.data();
+        return *this;
+    }
 };
 
 /** The result of a fit: a model, the codes that forgetting needs, and a report of what was chosen and measured. */

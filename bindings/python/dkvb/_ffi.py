@@ -343,7 +343,7 @@ class TrainOptions(Structure):
 class FitRows(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
                       (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"),
-                      (POINTER(c_char_p), "names"))
+                      (POINTER(c_char_p), "names"), (POINTER(c_uint64), "groups"))
 
 
 class Settings(Structure):
