@@ -211,5 +211,5 @@ void dkvb__csv_close(struct dkvb__csv *c)
 {
     dkvb__free_erased(c->mem, c->buffer);
     dkvb__free_erased(c->mem, c->field);
-    *c = (struct dkvb__csv){.mem = c->mem};
+    *c = (struct dkvb__csv){.file = c->file, .mem = c->mem};
 }

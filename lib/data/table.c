@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/signature.h"
 #include "base/status.h"
+#include "data/decimal.h"
 #include "data/idx.h"
 #include "data/npy.h"
 
@@ -138,6 +139,14 @@ static bool all_numbers(const struct dkvb__texts *texts, const char **other)
     return true;
 }
 
+static bool all_decimals(const struct dkvb__texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (*dkvb__text(texts, i) && !dkvb__is_decimal(dkvb__text(texts, i)))
+            return false;
+    return true;
+}
+
 /* Numbers of the different texts in *labels: of a known name its place, of numbers that number, of new names the places
  * behind, in the order of their bytes. */
 static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order, const struct dkvb__texts *texts,
@@ -179,6 +188,12 @@ dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_te
     bool numbers = all_numbers(texts, &other);
     dkvb_status rc = labels && order && y ? DKVB_OK : no_memory(path, r->rows);
 
+    if (!rc && !numbers && !o->label_name_count && all_decimals(texts))
+        rc = dkvb__fail(
+            DKVB_EFORMAT,
+            "%.300s: labels are numbers with a fraction, '%.40s' for example; labels must be whole numbers or "
+            "names",
+            path, other);
     for (size_t i = 0; !rc && i < texts->count; i++)
         if (!dkvb__utf8_valid(dkvb__text(texts, i), strlen(dkvb__text(texts, i))))
             rc = dkvb__fail(DKVB_EFORMAT, "%.300s: a label is not valid UTF-8; the text must be saved as UTF-8", path);

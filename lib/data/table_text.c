@@ -412,6 +412,7 @@ static dkvb_status take_groups(struct reader *r)
     return rc;
 }
 
+/* A text whose columns are told apart must say which one is meant. */
 static dkvb_status check_number_of_columns(const struct reader *r)
 {
     char list[160];
@@ -492,13 +493,42 @@ static dkvb_status take_rows(struct reader *r, size_t columns)
     return rc;
 }
 
+/* A text of labels or ids has one a line. A name may hold a comma, but two lines of as many fields, some of them
+ * numbers, are those of a table. */
+static dkvb_status check_is_list(struct reader *r)
+{
+    uint64_t line;
+    bool number = false;
+    char list[160];
+    dkvb_status rc = dkvb__csv_open(&r->csv, r->csv.file, false, r->csv.mem);
+
+    if (!rc && r->csv.separator != ' ' && !(rc = read_record(r, &r->first, &line)))
+        rc = read_record(r, &r->second, &line);
+    for (size_t i = 0; !rc && i < r->second.count; i++)
+        number = number || dkvb__is_decimal(dkvb__text(&r->second, i));
+    r->fields = r->first.count;
+    if (!rc && number && r->fields > 1 && r->fields == r->second.count)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.150s: has %zu columns (%s); the one with the %s must be named", path_of(r),
+                        r->fields, list_columns(r, list), r->o->what == DKVB_TABLE_LABELS ? "labels" : "ids");
+    dkvb__texts_free(&r->first);
+    dkvb__texts_free(&r->second);
+    dkvb__csv_close(&r->csv);
+    return rc;
+}
+
 dkvb_status dkvb__table_read_text(dkvb_table *t, const struct dkvb__file *file, const dkvb_table_options *o,
                                   const struct dkvb__run *run)
 {
     struct reader r = {.t = t, .o = o, .run = run, .first.mem = &t->mem, .second.mem = &t->mem};
     bool lines = o->what != DKVB_TABLE_ROWS && !o->label_column && !o->id_column && !o->group_column;
     size_t columns = 0;
-    dkvb_status rc = dkvb__csv_open(&r.csv, file, lines, &t->mem);
+    dkvb_status rc = DKVB_OK;
+
+    r.csv = (struct dkvb__csv){.file = file, .mem = &t->mem};
+    if (lines)
+        rc = check_is_list(&r);
+    if (!rc)
+        rc = dkvb__csv_open(&r.csv, file, lines, &t->mem);
 
     for (size_t i = 0; !rc && i < NAMED; i++) {
         r.kept[i] = dkvb__alloc0(&t->mem, DKVB__CSV_FIELD + 1, 1);

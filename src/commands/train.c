@@ -487,6 +487,7 @@ static int fit(struct train *t)
     rows.labels = t->y.y, rows.n = t->y.rows;
     rows.ids = t->ids.id, rows.names = (const char *const *)t->ids.name;
     rows.classes = t->classes;
+    rows.groups = t->x.info.groups;
     a->settings.train.report = report_epoch;
     a->settings.train.user = t;
     if ((code = more ? prepare(t, &rows) : settle(t, &rows)))
