@@ -69,6 +69,9 @@ static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const str
     return (size_t)set->codebooks * part->k;
 }
 
+/* Place of a row, 0 to below 1, by its id: dkvb_codeset_holds_out() compares it with the share. */
+double dkvb__hold_out_place(uint64_t id);
+
 /* Orders rows that are to be added by ascending id (ids NULL: by number). Each id must be new to both parts and come
  * once. The function also checks labels. order, scratch: [n]. DKVB_EINVAL names the row. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,
