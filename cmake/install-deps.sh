@@ -158,7 +158,7 @@ fi
 if wants_ci; then
   debian="$debian clang libclang-rt-dev libomp-dev python3-torch python3-sklearn python3-scipy python3-pil clang-format cppcheck"
   debian="$debian dpkg-dev lintian rpm meson abigail-tools doxygen mypy python3-pip python3-setuptools python3-wheel"
-  debian="$debian patchelf python3-joblib python3-pandas python3-matplotlib chromium zsh fish mandoc groff-base"
+  debian="$debian patchelf python3-joblib python3-pandas python3-openpyxl python3-h5py python3-matplotlib chromium zsh fish mandoc groff-base"
   fedora="$fedora clang libomp-devel libasan libubsan"
   alpine="$alpine clang openmp-dev compiler-rt"
   arch="$arch clang openmp"

@@ -39,6 +39,29 @@ extern "C" {
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void *data, size_t size);
 
 /**
+ * Part callback of dkvb_file_write_parts(): supplies the next bytes of the file.
+ *
+ * The bytes must stay as they are until the next call, or until dkvb_file_write_parts() returns. The callback must not
+ * leave by longjmp() or by an exception.
+ *
+ * @param      user  `user` of dkvb_file_write_parts().
+ * @param[out] data  `uint8_t[*size]`, the next bytes.
+ * @param[out] size  number of bytes; 0 ends the file. Both are NULL and 0 before the call.
+ * @return 0 to continue; any other number cancels: the target then stays as it was.
+ */
+typedef int (*dkvb_part_fn)(void *user, const void **data, size_t *size);
+
+/**
+ * Write a file part by part, by the rules of dkvb_file_write(), so that no memory has to hold the whole contents.
+ *
+ * @param path  file to write.
+ * @param next  part callback. The library calls it on the thread that made the call, until a part has no bytes.
+ * @param user  pointer that `next` receives.
+ * @return `DKVB_ECANCELLED` if `next` cancels; otherwise as dkvb_file_write().
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write_parts(const char *path, dkvb_part_fn next, void *user);
+
+/**
  * Find a temporary file that a killed process left beside `path`.
  *
  * A live process locks its temporary files by flock(). This function skips locked files, and files that this process

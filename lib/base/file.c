@@ -384,6 +384,44 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return rc;
 }
 
+/* Parts until one has no bytes. The temporary file keeps them meanwhile, so that a cancelled call changes nothing. */
+static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
+{
+    for (;;) {
+        const void *data = NULL;
+        size_t size = 0;
+        dkvb_status rc;
+
+        if (next(user, &data, &size) != 0)
+            return dkvb__fail(DKVB_ECANCELLED, "%.300s: the part callback cancelled the writing", path);
+        if (size == 0)
+            return DKVB_OK;
+        if (!data)
+            return dkvb__fail(DKVB_EINVAL, "%.300s: the part callback gave %zu bytes at NULL", path, size);
+        rc = dkvb__writer_put(w, data, size);
+        if (rc)
+            return rc;
+    }
+}
+
+dkvb_status dkvb_file_write_parts(const char *path, dkvb_part_fn next, void *user)
+{
+    dkvb_allocator mem = dkvb__allocator(NULL);
+    struct dkvb__writer w;
+    dkvb_status rc;
+
+    if (!path || !next)
+        return dkvb__fail(DKVB_EINVAL, "file: %s is NULL", path ? "the part callback" : "path");
+    rc = dkvb__writer_begin(&w, path, &mem);
+    if (rc)
+        return rc;
+    rc = put_parts(&w, path, next, user);
+    if (!rc)
+        return dkvb__writer_commit(&w);
+    dkvb__writer_abort(&w);
+    return rc;
+}
+
 /* True if the rest of a name, after the stem, is the ending ".tmp-<digits>-<digits>" that create_temporary() adds. */
 static bool is_temporary(const char *rest)
 {

@@ -1,6 +1,5 @@
 /* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells the kinds apart by
- * their first bytes. A message can then say which kind of file was given, and how to convert it to one that is read. A
- * reader for one of these kinds, CSV or .npz for example, begins at its line of the table. */
+ * their first bytes. A message can then say which kind of file was given, and how to convert it to one that is read. */
 #include "base/signature.h"
 
 #include <stdbool.h>
@@ -10,15 +9,17 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-/* Instructions for converting a file to a readable one. The instructions for arrays are Python code, as nearly all such
+/* Ways to something that is read. The way to an array is a line of Python that a test runs, since nearly all of these
  * files come from Python. */
 static const char unpack[] = "unpack it first";
 static const char download[] = "download it again";
 static const char to_png[] = "PIL's Image.open(path).save('x.png') makes PNG of it";
-static const char from_torch[] = "torch.load(path).numpy() and numpy.save make .npy of a tensor";
+static const char from_torch[] =
+    "numpy.save('x.npy', torch.load(path, map_location='cpu').detach().float().numpy()) makes .npy of a tensor";
 static const char torch_weights[] =
     "safetensors.torch.save_file(torch.load(path), 'x.safetensors') makes safetensors of a dict of tensors";
-static const char from_tensors[] = "safetensors.numpy.load_file(path)['name'] and numpy.save make .npy of a tensor";
+static const char from_tensors[] =
+    "numpy.save('x.npy', safetensors.numpy.load_file(path)['name'].astype('float32')) makes .npy of a tensor";
 
 /* A kind of file. The signature is `size` bytes at offset `at`. An instruction is NULL if none is known for that use.
  */
@@ -40,30 +41,39 @@ static const struct kind kinds[] = {
     {"a file of this library that was changed by a transfer as text", SIGNATURE(0, "DKVB\n"), EVERY(download)},
 
     {"a NumPy array (.npy)", SIGNATURE(0, "\x93NUMPY"), NULL, NULL, "safetensors.numpy.save_file makes safetensors"},
-    {"a Parquet file", SIGNATURE(0, "PAR1"), "pandas.read_parquet(path).to_numpy() and numpy.save make .npy of it",
-     NULL, NULL},
+    {"a Parquet file", SIGNATURE(0, "PAR1"),
+     "numpy.save('x.npy', pandas.read_parquet(path).to_numpy('float32')) makes .npy of its numbers", NULL, NULL},
     {"an Arrow or Feather file", SIGNATURE(0, "ARROW1"),
-     "pandas.read_feather(path).to_numpy() and numpy.save make .npy of it", NULL, NULL},
-    {"an old Feather file", SIGNATURE(0, "FEA1"), "pandas.read_feather(path).to_numpy() and numpy.save make .npy of it",
+     "numpy.save('x.npy', pandas.read_feather(path).to_numpy('float32')) makes .npy of its numbers", NULL, NULL},
+    {"an old Feather file", SIGNATURE(0, "FEA1"),
+     "numpy.save('x.npy', pandas.read_feather(path).to_numpy('float32')) makes .npy of its numbers", NULL, NULL},
+    {"an ORC file", SIGNATURE(0, "ORC"),
+     "numpy.save('x.npy', pandas.read_orc(path).to_numpy('float32')) makes .npy of its numbers", NULL, NULL},
+    {"an Avro file", SIGNATURE(0, "Obj\1"),
+     "numpy.save('x.npy', pandas.DataFrame(fastavro.reader(open(path, 'rb'))).to_numpy('float32')) makes .npy of its "
+     "numbers",
      NULL, NULL},
-    {"an ORC file", SIGNATURE(0, "ORC"), "pandas.read_orc(path).to_numpy() and numpy.save make .npy of it", NULL, NULL},
-    {"an Avro file", SIGNATURE(0, "Obj\1"), "fastavro and numpy.save make .npy of it", NULL, NULL},
     {"an HDF5 file", SIGNATURE(0, "\x89HDF\r\n\x1A\n"),
-     "h5py.File(path)['name'][:] and numpy.save make .npy of a data set", NULL,
+     "numpy.save('x.npy', h5py.File(path)['name'][:].astype('float32')) makes .npy of a data set", NULL,
      "weights of Keras are not read; the network's own project may offer safetensors"},
     {"a MATLAB 7.3 file", SIGNATURE(0, "MATLAB 7.3 MAT-file"),
-     "h5py.File(path)['name'][:].T and numpy.save make .npy of a variable", NULL, NULL},
+     "numpy.save('x.npy', h5py.File(path)['name'][:].T.astype('float32')) makes .npy of a variable", NULL, NULL},
     {"a MATLAB file", SIGNATURE(0, "MATLAB 5.0 MAT-file"),
-     "scipy.io.loadmat(path)['name'] and numpy.save make .npy of a variable", NULL, NULL},
-    {"a NetCDF file", SIGNATURE(0, "CDF"), "xarray.open_dataset(path)['name'].values and numpy.save make .npy of it",
-     NULL, NULL},
-    {"a FITS file", SIGNATURE(0, "SIMPLE  ="), "astropy.io.fits.getdata(path) and numpy.save make .npy of it",
+     "numpy.save('x.npy', scipy.io.loadmat(path)['name'].astype('float32')) makes .npy of a variable", NULL, NULL},
+    {"a NetCDF file", SIGNATURE(0, "CDF"),
+     "numpy.save('x.npy', xarray.open_dataset(path)['name'].values.astype('float32')) makes .npy of a variable", NULL,
+     NULL},
+    {"a FITS file", SIGNATURE(0, "SIMPLE  ="),
+     "numpy.save('x.npy', astropy.io.fits.getdata(path).astype('float32')) makes .npy of it",
      "astropy.io.fits.getdata(path) reads it", NULL},
     {"an SQLite database", SIGNATURE(0, "SQLite format 3"),
-     "pandas.read_sql(...).to_numpy() and numpy.save make .npy of a table", NULL, NULL},
-    {"an R data file", SIGNATURE(0, "RDX"), "R's reticulate or a CSV on the way leads to numpy.save", NULL, NULL},
+     "numpy.save('x.npy', pandas.read_sql('SELECT * FROM name', sqlite3.connect(path)).to_numpy('float32')) makes .npy "
+     "of a table",
+     NULL, NULL},
+    {"an R data file", SIGNATURE(0, "RDX"),
+     "numpy.save('x.npy', pyreadr.read_r(path)['name'].to_numpy('float32')) makes .npy of a data frame", NULL, NULL},
     {"an old Excel file", SIGNATURE(0, "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"),
-     "pandas.read_excel(path).to_numpy() and numpy.save make .npy of it", NULL, NULL},
+     "numpy.save('x.npy', pandas.read_excel(path).to_numpy('float32')) makes .npy of its numbers", NULL, NULL},
     {"a PyTorch file of the old kind", SIGNATURE(0, "\x80\2\x8A\nl\xFC\x9C"), from_torch, NULL, torch_weights},
     {"a GGUF file", SIGNATURE(0, "GGUF"), NULL, NULL, "the network it was made from may be offered as safetensors"},
 
@@ -105,7 +115,8 @@ static const struct kind kinds[] = {
     {"a HEIF sequence", SIGNATURE(4, "ftypmsf1"), EVERY("heif-convert x.heic x.png makes PNG of it")},
     {"a film (MP4, MOV)", SIGNATURE(4, "ftyp"), EVERY("ffmpeg -i film %05d.png makes pictures of it")},
     {"an icon (.ico)", SIGNATURE(0, "\0\0\1\0"), to_png, to_png, NULL},
-    {"a DICOM picture", SIGNATURE(128, "DICM"), "pydicom.dcmread(path).pixel_array and numpy.save make .npy of it",
+    {"a DICOM picture", SIGNATURE(128, "DICM"),
+     "numpy.save('x.npy', pydicom.dcmread(path).pixel_array) makes .npy of it",
      "pydicom.dcmread(path).pixel_array is its array; PIL makes PNG of it", NULL},
     {"an OpenEXR picture", SIGNATURE(0, "\x76\x2F\x31\1"), to_png, to_png, NULL},
     {"a QOI picture", SIGNATURE(0, "qoif"), to_png, to_png, NULL},
@@ -135,14 +146,20 @@ static const struct kind npz = {.name = "a NumPy archive (.npz)",
                                 .weights = "safetensors.numpy.save_file(dict(numpy.load(path)), 'x.safetensors')"};
 static const struct kind torch = {
     .name = "a PyTorch file", .array = from_torch, .picture = from_torch, .weights = torch_weights};
-static const struct kind office = {.name = "an Office document",
-                                   .array = "pandas.read_excel(path).to_numpy() and numpy.save make .npy of a table"};
+static const struct kind office = {
+    .name = "an Office document",
+    .array = "numpy.save('x.npy', pandas.read_excel(path).to_numpy('float32')) makes .npy of its numbers"};
 static const struct kind zip = {.name = "a zip archive", EVERY_OF(unpack)};
 static const struct kind pickle = {
     .name = "a Python pickle",
-    .array = "pickle.load, which runs code of the file, and numpy.save make .npy of an array in it",
+    .array = "numpy.save('x.npy', pickle.load(open(path, 'rb'))) makes .npy of an array, and runs code of the file",
     .picture = "of CIFAR take the binary version, of other arrays make .npy by pickle.load and numpy.save",
     .weights = torch_weights};
+static const struct kind tfrecord = {
+    .name = "a TFRecord file",
+    .array =
+        "numpy.save('x.npy', [tensorflow.train.Example.FromString(r.numpy()).features.feature['name'].float_list.value "
+        "for r in tensorflow.data.TFRecordDataset(path)]) makes .npy of a feature"};
 static const struct kind safetensors = {.name = "a safetensors file", .array = from_tensors, .picture = from_tensors};
 static const struct kind idx = {.name = "an IDX file"};
 static const struct kind bmp = {.name = "a BMP picture", .array = to_png, .picture = to_png};
@@ -156,16 +173,13 @@ static const struct kind shards = {
     .name = "the index of a checkpoint that is split into shards",
     .weights = "the shards that it lists must be joined: safetensors.torch.load_file of each, save_file of all"};
 static const struct kind json = {.name = "JSON text",
-                                 .array =
-                                     "numpy.array(json.load(open(path))) and numpy.save make .npy of a list of rows",
+                                 .array = "numpy.save('x.npy', json.load(open(path))) makes .npy of a list of rows",
                                  .weights = "the tensors are in another file, usually beside it"};
-static const struct kind utf16 = {.name = "text in UTF-16",
-                                  .array = "numpy.loadtxt(path, delimiter=',', encoding='utf-16') and numpy.save make "
-                                           ".npy of numbers"};
-static const struct kind csv = {
-    .name = "text, perhaps CSV",
-    .array = "numpy.loadtxt(path, delimiter=',') and numpy.save make .npy of rows of numbers (skiprows=1 if names "
-             "stand above them)"};
+static const struct kind utf16 = {
+    .name = "text in UTF-16",
+    .array = "numpy.save('x.npy', numpy.loadtxt(path, delimiter=',', encoding='utf-16')) makes .npy of numbers"};
+static const struct kind csv = {.name = "text, perhaps CSV",
+                                .array = "dkvb_table_read(), dkvb.read_table(path) in Python, reads tables of text"};
 
 /* True if the bytes contain `text`, ignoring case. */
 static bool holds(const unsigned char *start, size_t size, const char *text)
@@ -191,6 +205,7 @@ static const struct kind *zip_kind(const unsigned char *start, size_t size)
     if (holds(start + 30, end - 30, "data.pkl") || holds(start + 30, end - 30, "archive/"))
         return &torch;
     if (holds(start + 30, end - 30, "[Content_Types]") || holds(start + 30, end - 30, "xl/") ||
+        holds(start + 30, end - 30, "docProps/") || holds(start + 30, end - 30, "_rels/") ||
         holds(start + 30, size - 30, "opendocument"))
         return &office;
     return &zip;
@@ -226,6 +241,21 @@ static const struct kind *text_kind(const unsigned char *start, size_t size)
     return &csv;
 }
 
+/* A TFRecord file begins with the length of its first record, u64, and the masked CRC-32C of these 8 bytes. */
+static bool is_tfrecord(const unsigned char *start, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+
+    if (size < 12)
+        return false;
+    for (size_t bit = 0; bit < 64; bit++) {
+        crc ^= (uint32_t)(start[bit / 8] >> bit % 8 & 1);
+        crc = crc >> 1 ^ (crc & 1 ? 0x82F63B78u : 0);
+    }
+    crc = ~crc;
+    return dkvb__read32(start + 8) == (crc >> 15 | crc << 17) + 0xA282EAD8u;
+}
+
 static const struct kind *find_kind(const unsigned char *start, size_t size)
 {
     for (size_t i = 0; i < KINDS; i++)
@@ -235,6 +265,8 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
         return zip_kind(start, size);
     if (size >= 3 && start[0] == 'P' && start[1] >= '1' && start[1] <= '7' && memchr(" \t\r\n", start[2], 4))
         return &pnm;
+    if (is_tfrecord(start, size))
+        return &tfrecord;
     if (is_text(start, size))
         return text_kind(start, size);
     if (size >= 6 && start[0] == 'B' && start[1] == 'M')
@@ -251,6 +283,17 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
     return NULL;
 }
 
+/* Signatures of letters alone, such as "ID3" and "CDF", may also be the name of the first column. */
+bool dkvb__signature_is_table(const unsigned char *start, size_t size)
+{
+    const struct kind *kind = find_kind(start, size);
+    bool letters = kind && kind->size > 0 && kind->size <= 4;
+
+    for (size_t i = 0; letters && i < kind->size; i++)
+        letters = (kind->bytes[i] >= '0' && kind->bytes[i] <= '9') || (kind->bytes[i] >= 'A' && kind->bytes[i] <= 'z');
+    return kind == &csv || (letters && is_text(start, size) && text_kind(start, size) == &csv);
+}
+
 const char *dkvb__signature_kind(const unsigned char *start, size_t size)
 {
     const struct kind *kind = find_kind(start, size);
@@ -264,6 +307,7 @@ static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {
     case DKVB__USE_ARRAY:
+    case DKVB__USE_TABLE:
         return kind->array;
     case DKVB__USE_PICTURE:
     case DKVB__USE_PICTURES:
@@ -280,6 +324,7 @@ dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, siz
 {
     static const char *const needs[DKVB__USES] = {
         [DKVB__USE_ARRAY] = "a NumPy (.npy) or IDX file",
+        [DKVB__USE_TABLE] = "a CSV, NumPy (.npy, .npz) or IDX file",
         [DKVB__USE_PICTURE] = "a PNG, JPEG or WebP file",
         [DKVB__USE_PICTURES] = "a folder or a PNG, JPEG, WebP, CIFAR (binary version), NumPy (.npy) or IDX file",
         [DKVB__USE_WEIGHTS] = "a .safetensors file",

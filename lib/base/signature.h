@@ -1,6 +1,7 @@
 #ifndef DKVB_BASE_SIGNATURE_H
 #define DKVB_BASE_SIGNATURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@
 /* The use that a file is given for. How to convert a foreign file depends on the use. */
 enum dkvb__use {
     DKVB__USE_ARRAY,    /* features, labels, codes: .npy or IDX */
+    DKVB__USE_TABLE,    /* features, labels, ids: CSV, .npz or those */
     DKVB__USE_PICTURE,  /* one picture: PNG, JPEG or WebP */
     DKVB__USE_PICTURES, /* a set of pictures in one file */
     DKVB__USE_WEIGHTS,  /* .safetensors */
@@ -23,6 +25,9 @@ enum { DKVB__SIGNATURE_SIZE = 512 };
 /* Returns the kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits. The text
  * is static. */
 const char *dkvb__signature_kind(const unsigned char *start, size_t size);
+
+/* Whether the first bytes are those of a text that may be a table. */
+bool dkvb__signature_is_table(const unsigned char *start, size_t size);
 
 /* Fails with DKVB_EFORMAT and one sentence: the kind of the file, the kind that the use needs, and how to convert one
  * to the other. If no signature fits, the message shows the first bytes. `whole` is the size of the whole file. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "io/args.h"
+#include "io/csv.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
@@ -17,6 +18,7 @@ struct predict_args {
     struct args args;
     struct pictures_args pictures;
     const char *features, *output;
+    struct columns_args columns;
     uint32_t top, threads;
     bool scores, json;
 };
@@ -25,17 +27,21 @@ struct predict_args {
 
 static const struct args_option options[] = {
     PICTURES_OR_FEATURES(AT),
-    {"output", ARGS_TEXT, AT(output), "OUT.npy", .help = "int32[n] of labels, -1 = abstained", .letter = 'o'},
-    {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; the file is int32[n][N]", .least = 1},
-    {"scores", ARGS_FLAG, AT(scores), .help = "write the logits, float32[n][classes], instead of labels"},
+    COLUMNS_LABELS(AT, columns),
+    COLUMNS_IDS(AT, columns),
+    {"output", ARGS_TEXT, AT(output), "OUT",
+     .help = "labels: a table in .csv or .tsv; else .npy, int32[n], -1 = abstained", .letter = 'o'},
+    {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; a .npy is int32[n][N]", .least = 1},
+    {"scores", ARGS_FLAG, AT(scores), .help = "write the logits instead of labels; a .npy is float32[n][classes]"},
     ARGS_THREADS_JSON(AT),
 };
 
 static const struct args_command command = {
     .name = "predict",
-    .synopsis = "MODEL --features X|--images PATH... [-o OUT.npy] [options]",
+    .synopsis = "MODEL --features X|--images PATH... [-o OUT] [options]",
     .example = "dkvb predict m.dkvb --features test_x.npy --top 3",
-    .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.",
+    .about = "Classify rows or pictures. Without -o the answers are printed: row or picture, class, probability.\n"
+             "OUT.csv and OUT.tsv have the columns row, label and probability, and with --top label_2 and so on.",
     .options = options,
     .size = sizeof(struct predict_args),
     .least_operands = 1,
@@ -49,11 +55,17 @@ struct predict {
     struct features x;
     struct pictures pictures; /* that x is of, */
     struct names names;       /* and what they are called */
+    struct ids ids;           /* what rows of a file are called */
     uint32_t top;
-    int32_t *labels;      /* [n][top], with --scores NULL */
+    char delimiter;       /* of a table of text; 0: an array, or answers that are printed */
+    size_t most;          /* rows of a block */
+    int32_t *labels;      /* [n][top], in a table of text [most][top]; with --scores NULL */
     int32_t *block;       /* first answers of a block of rows */
-    float *probabilities; /* [n][top], where they are printed */
-    float *logits;        /* [n][classes] with --scores, else of a block of rows */
+    float *probabilities; /* as `labels`, where they are printed; else NULL */
+    float *logits;        /* with --scores as `labels`, [classes] instead of [top]; else [most][classes] */
+    dkvb_run_options run;
+    bool headed; /* the header of a table of text is written, */
+    size_t next; /* and so are the rows before this one */
     uint64_t abstained;
     double began;
 };
@@ -70,61 +82,65 @@ static int check_args(const struct predict_args *args)
     return args_refuse(&command, args, with_scores, "--scores: all logits are written");
 }
 
-enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024 }; /* of a block, so that memory for logits stays bounded */
+/* Rows of a block, so that memory for logits stays bounded; a block that becomes text takes ten bytes a number more. */
+enum { MOST_ROWS = 8192, MOST_LOGITS = 8 * 1024 * 1024, MOST_TEXT_LOGITS = 1024 * 1024 };
 
-/* Answers of a block of rows, of which `labels` are [n] and `logits` [n][classes]: the likeliest classes of each row
- * that did not abstain and, where they are printed, what softmax gives them. `logits` are overwritten. */
-static int rank_rows(struct predict *p, size_t first, size_t n, const int32_t *labels, float *logits)
+/* Answers of a block of rows, of which `labels` are [n], `logits` [n][classes] and `top` [n][p->top]: the likeliest
+ * classes of each row that did not abstain and, where `probabilities` is not NULL, what softmax gives them. `logits`
+ * are overwritten. */
+static int rank_rows(const struct predict *p, size_t n, const int32_t *labels, float *logits, int32_t *top,
+                     float *probabilities)
 {
-    int32_t *top = p->labels + first * p->top;
     int code = tool_check(dkvb_decode_top(logits, n, p->info.classes, p->top, top, NULL));
 
-    if (code == EXIT_SUCCESS && p->probabilities)
+    if (code == EXIT_SUCCESS && probabilities)
         code = tool_check(
             dkvb_decode_softmax(logits, n, p->info.classes, p->info.temperature, p->info.temperature_power, logits));
     for (size_t i = 0; i < n * p->top && code == EXIT_SUCCESS; i++) {
-        if (p->probabilities)
-            p->probabilities[first * p->top + i] = logits[i / p->top * p->info.classes + (size_t)top[i]];
+        if (probabilities)
+            probabilities[i] = logits[i / p->top * p->info.classes + (size_t)top[i]];
         if (labels[i / p->top] < 0)
             top[i] = -1;
     }
     return code;
 }
 
-/* With --scores logits go where they stay; else one block after another has the same memory. */
-static int answer(struct predict *p)
+/* Memory of the answers. A table of text needs that of one block; an array, or answers to print, that of all rows. */
+static int make_room(struct predict *p)
 {
-    dkvb_run_options run = progress_start("predict", p->args.threads);
-    size_t rows = p->x.rows, classes = p->info.classes, most = MOST_LOGITS / classes, n;
-    int code = EXIT_SUCCESS;
+    size_t rows = p->x.rows, classes = p->info.classes, kept;
+    size_t most = (p->delimiter ? MOST_TEXT_LOGITS : MOST_LOGITS) / classes;
 
     most = most > MOST_ROWS ? MOST_ROWS : most > 0 ? most : 1;
-    most = rows < most ? rows : most;
-    p->block = input_memory("labels", sizeof *p->block, most, 1, 1);
-    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? rows : most, classes, 1);
-    if (!p->args.scores)
-        p->labels = input_memory("labels", sizeof *p->labels, rows, p->top, 1);
-    if (!p->args.output)
-        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, rows, p->top, 1);
-    if (!p->block || !p->logits || !(p->labels || p->args.scores) || !(p->probabilities || p->args.output))
+    p->most = rows < most ? rows : most;
+    kept = p->delimiter ? p->most : rows;
+    p->block = input_memory("labels", sizeof *p->block, p->most, 1, 1);
+    p->logits = input_memory("logits", sizeof *p->logits, p->args.scores ? kept : p->most, classes, 1);
+    if (!p->block || !p->logits)
         return EXIT_FAILURE;
-    run.outside = outside_count(&p->x);
-    for (size_t first = 0; first < rows && code == EXIT_SUCCESS; first += n) {
-        float *to = p->args.scores ? p->logits + first * classes : p->logits;
+    if (p->args.scores)
+        return EXIT_SUCCESS;
+    p->labels = input_memory("labels", sizeof *p->labels, kept, p->top, 1);
+    if (p->labels && (p->delimiter || !p->args.output))
+        p->probabilities = input_memory("probabilities", sizeof *p->probabilities, kept, p->top, 1);
+    return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
 
-        n = rows - first < most ? rows - first : most;
-        progress_span((double)first / (double)rows, (double)(first + n) / (double)rows);
-        code = tool_check(dkvb_model_predict(p->model, p->x.x + first * p->x.columns, n, p->block, to, &run));
-        for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++)
-            p->abstained += p->block[i] < 0;
-        if (code == EXIT_SUCCESS && !p->args.scores)
-            code = rank_rows(p, first, n, p->block, to);
-    }
-    if (code)
-        return code;
-    progress_stop();
-    if (run.outside)
-        outside_note(p->x.path, run.outside);
+/* Answer the rows from `first` on, at most a block: *n of them. Their answers begin at place `at` of the memory. */
+static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
+{
+    size_t rows = p->x.rows;
+    float *logits = p->logits + (p->args.scores ? at * p->info.classes : 0);
+    int code;
+
+    *n = rows - first < p->most ? rows - first : p->most;
+    progress_span((double)first / (double)rows, (double)(first + *n) / (double)rows);
+    code = tool_check(dkvb_model_predict(p->model, p->x.x + first * p->x.columns, *n, p->block, logits, &p->run));
+    for (size_t i = 0; i < *n && code == EXIT_SUCCESS; i++)
+        p->abstained += p->block[i] < 0;
+    if (code == EXIT_SUCCESS && !p->args.scores)
+        code = rank_rows(p, *n, p->block, logits, p->labels + at * p->top,
+                         p->probabilities ? p->probabilities + at * p->top : NULL);
     return code;
 }
 
@@ -210,6 +226,104 @@ static void print_answers(const struct predict *p)
     }
 }
 
+/* First cell of a line: what its row is called. */
+static void put_row(const struct predict *p, size_t row, FILE *to)
+{
+    if (row < p->names.count)
+        csv_text(to, p->delimiter, p->names.line[row]);
+    else if (p->ids.name)
+        csv_text(to, p->delimiter, p->ids.name[row]);
+    else
+        fprintf(to, "%" PRIu64, p->ids.id ? p->ids.id[row] : (uint64_t)row);
+}
+
+static void put_header(const struct predict *p, FILE *to)
+{
+    char text[16];
+
+    fputs("row", to);
+    for (int32_t l = 0; p->args.scores && (uint32_t)l < p->info.classes; l++) {
+        putc(p->delimiter, to);
+        csv_text(to, p->delimiter, class_text(p, l, text));
+    }
+    for (uint32_t i = 1; !p->args.scores && i <= p->top; i++) {
+        if (i == 1)
+            fprintf(to, "%clabel%cprobability", p->delimiter, p->delimiter);
+        else
+            fprintf(to, "%clabel_%" PRIu32 "%cprobability_%" PRIu32, p->delimiter, i, p->delimiter, i);
+    }
+    putc('\n', to);
+}
+
+/* Label and probability; both are empty for a row that abstained. */
+static void put_answer(const struct predict *p, int32_t label, float probability, FILE *to)
+{
+    char text[16];
+
+    putc(p->delimiter, to);
+    if (label >= 0)
+        csv_text(to, p->delimiter, class_text(p, label, text));
+    putc(p->delimiter, to);
+    if (label >= 0)
+        csv_float(to, probability);
+}
+
+/* The next part of a table: its header, then a block of rows after another, which are answered here. */
+static int print_part(void *context, FILE *to)
+{
+    struct predict *p = context;
+    size_t first = p->next, n = 0;
+    int code = EXIT_SUCCESS;
+
+    if (!p->headed)
+        put_header(p, to);
+    else if (first < p->x.rows)
+        code = answer_block(p, first, 0, &n);
+    p->headed = true;
+    for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
+        put_row(p, first + i, to);
+        for (size_t c = 0; p->args.scores && c < p->info.classes; c++) {
+            putc(p->delimiter, to);
+            csv_float(to, p->logits[i * p->info.classes + c]);
+        }
+        for (size_t at = i * p->top; !p->args.scores && at < (i + 1) * p->top; at++)
+            put_answer(p, p->labels[at], p->probabilities[at], to);
+        putc('\n', to);
+    }
+    p->next = first + n;
+    return code;
+}
+
+static int write_array(const struct predict *p)
+{
+    const uint64_t shape[2] = {p->x.rows, p->args.scores ? p->info.classes : p->top};
+
+    if (p->args.scores)
+        return output_npy(p->args.output, DKVB_DTYPE_F32, 2, shape, p->logits);
+    return output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
+}
+
+/* Answer all rows and write the file, if there is one. A table of text is written while rows are answered. */
+static int answer(struct predict *p)
+{
+    int code = make_room(p);
+
+    if (code)
+        return code;
+    p->run = progress_start("predict", p->args.threads);
+    p->run.outside = outside_count(&p->x);
+    if (p->delimiter)
+        code = output_parts(p->args.output, print_part, p);
+    for (size_t first = 0, n; !p->delimiter && first < p->x.rows && code == EXIT_SUCCESS; first += n)
+        code = answer_block(p, first, first, &n);
+    if (code)
+        return code;
+    progress_stop();
+    if (p->run.outside)
+        outside_note(p->x.path, p->run.outside);
+    return p->args.output && !p->delimiter ? write_array(p) : EXIT_SUCCESS;
+}
+
 static int check_paths(const struct predict_args *args)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]},
@@ -228,19 +342,20 @@ static int read_rows(struct predict *p)
     const struct predict_args *a = &p->args;
     int code;
 
-    if (!pictures_source(&a->pictures))
-        return input_features_for(&p->x, a->features, &p->info);
+    if (!pictures_source(&a->pictures)) {
+        code = input_features_for(&p->x, a->features, p->model, &a->columns);
+        return code || !a->columns.ids ? code : ids_of_features(&p->ids, NULL, &p->x);
+    }
     if ((code = pictures_open_for(&p->pictures, &a->pictures, args_given(&command, a, "encoder"), p->model,
                                   a->args.operand[0])) ||
         (code = pictures_spare(&p->pictures, a->output, NULL)) ||
         (code = pictures_features(&p->pictures, a->threads, &p->x)))
         return code;
-    return a->output && !a->json ? EXIT_SUCCESS : pictures_names(&p->pictures, &p->names);
+    return a->output && !a->json && !p->delimiter ? EXIT_SUCCESS : pictures_names(&p->pictures, &p->names);
 }
 
 static int predict(struct predict *p)
 {
-    uint64_t shape[2];
     int code;
 
     if ((code = check_args(&p->args)) || (code = check_paths(&p->args)) ||
@@ -249,14 +364,8 @@ static int predict(struct predict *p)
     if (p->args.top > p->info.classes)
         return tool_fail("--top %" PRIu32 ": the model has %" PRIu32 " classes", p->args.top, p->info.classes);
     p->top = p->args.top ? p->args.top : 1;
+    p->delimiter = p->args.output ? csv_delimiter(p->args.output) : '\0';
     if ((code = read_rows(p)) || (code = answer(p)))
-        return code;
-    shape[0] = p->x.rows, shape[1] = p->args.scores ? p->info.classes : p->top;
-    if (p->args.scores)
-        code = output_npy(p->args.output, DKVB_DTYPE_F32, 2, shape, p->logits);
-    else if (p->args.output)
-        code = output_npy(p->args.output, DKVB_DTYPE_I32, p->args.top ? 2 : 1, shape, p->labels);
-    if (code)
         return code;
     if (p->args.json)
         print_json(p);
@@ -281,6 +390,7 @@ int cmd_predict(int argc, char **argv)
     free(p.labels);
     input_features_free(&p.x);
     input_names_free(&p.names);
+    ids_free(&p.ids);
     pictures_close(&p.pictures);
     dkvb_model_free(p.model);
     return code;

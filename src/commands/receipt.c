@@ -120,7 +120,7 @@ int receipt_check(const struct receipt_check *check)
     if (check->key)
         code = signing_read(&key, check->key, false, &o);
     if (code == EXIT_SUCCESS && check->ids)
-        code = ids_read(&ids, check->ids, false);
+        code = ids_read(&ids, check->ids, false, NULL);
     o.ids = ids.id;
     o.id_count = ids.n;
     if (code == EXIT_SUCCESS) {

@@ -8,6 +8,7 @@
 
 #include "io/args.h"
 #include "io/codes.h"
+#include "io/csv.h"
 #include "io/input.h"
 #include "io/json.h"
 #include "io/output.h"
@@ -78,11 +79,12 @@ static int read_rows(struct separation *s, dkvb_separation_rows *rows)
         return EXIT_SUCCESS;
     }
     if (a->codes ? (code = codes_map(&s->stored, a->codes)) || (code = codes_check_shape(&s->stored, &s->info))
-                 : (code = input_features_for(&s->x, a->features, &s->info)))
+                 : (code = input_features_for(&s->x, a->features, s->model, NULL)))
         return code;
     rows->n = a->codes ? s->stored.rows : s->x.rows;
     rows->codes = s->stored.codes;
-    if ((code = input_labels(&s->y, a->labels, a->codes ? a->codes : a->features, rows->n)))
+    if ((code = input_labels(&s->y, a->labels, a->codes ? a->codes : a->features, rows->n,
+                             &(struct table_use){.model = s->model})))
         return code;
     rows->labels = s->y.y;
     if (a->codes)
@@ -182,17 +184,6 @@ static void print_text(const struct separation *s, double seconds)
         printf("wrote 3 tables to %s\n", s->args.csv);
 }
 
-/* Writes a text cell of a table, quoted if necessary (RFC 4180, but lines end in \n). NULL: an empty cell. */
-static void put_text(FILE *csv, const char *text)
-{
-    const char *quote = text && text[strcspn(text, ",\"\r\n")] ? "\"" : "";
-
-    fputs(quote, csv);
-    for (; text && *text; text++)
-        fprintf(csv, "%s%c", *text == '"' ? "\"" : "", *text);
-    fputs(quote, csv);
-}
-
 /* Writes the next cell of a line, which is empty if the number is NaN. */
 static void put_real(FILE *csv, double value)
 {
@@ -208,7 +199,7 @@ static void put_class_name(FILE *csv, const struct separation *s, uint32_t label
     const char *name = dkvb_model_class_name(s->model, label);
 
     snprintf(number, sizeof number, "%" PRIu32, label);
-    put_text(csv, name ? name : number);
+    csv_text(csv, ',', name ? name : number);
 }
 
 static void write_classes(FILE *csv, const struct separation *s)
@@ -218,7 +209,7 @@ static void write_classes(FILE *csv, const struct separation *s)
     fputs("label,name,rows,pairs_selected,pairs_exclusive,nearest,overlap,silhouette\n", csv);
     for (uint32_t l = 0; l < f->classes; l++) {
         fprintf(csv, "%" PRIu32 ",", l);
-        put_text(csv, dkvb_model_class_name(s->model, l));
+        csv_text(csv, ',', dkvb_model_class_name(s->model, l));
         fprintf(csv, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, f->rows[l], f->selected[l], f->exclusive[l]);
         put_real(csv, f->nearest[l] < 0 ? (double)NAN : f->nearest[l]);
         put_real(csv, f->overlap[l]);

@@ -97,6 +97,48 @@ int output_bytes(const char *path, const void *data, size_t size)
     OUTPUT(path, dkvb_file_write(path, data, size));
 }
 
+/* One part of a file at a time in memory. */
+struct part {
+    output_print_fn *print;
+    void *context;
+    const char *path;
+    char *text; /* of the part that is being written */
+    int code;   /* how printing ended; a failure has been said */
+};
+
+static int next_part(void *user, const void **data, size_t *size)
+{
+    struct part *p = user;
+    FILE *to;
+    bool whole;
+
+    free(p->text);
+    p->text = NULL;
+    to = open_memstream(&p->text, size);
+    p->code = to ? p->print(p->context, to) : EXIT_SUCCESS;
+    whole = to && !ferror(to);
+    if (to && fclose(to) != 0)
+        whole = false;
+    if (p->code == EXIT_SUCCESS && !whole)
+        p->code = tool_fail("%s: out of memory for its text", p->path);
+    *data = p->text;
+    return p->code;
+}
+
+int output_parts(const char *path, output_print_fn *print, void *context)
+{
+    struct part part = {.print = print, .context = context, .path = path};
+    struct output file;
+    dkvb_status status;
+    int code;
+
+    if (!output_begin(&file, path, &code))
+        return code;
+    status = dkvb_file_write_parts(path, next_part, &part);
+    free(part.text);
+    return part.code ? part.code : output_end(&file, status);
+}
+
 int output_width(const char *text)
 {
     int width = 0;

@@ -34,6 +34,12 @@ int output_codeset(const dkvb_codeset *set, const char *path);
 int output_npy(const char *path, uint32_t dtype, uint32_t ndim, const uint64_t *shape, const void *data);
 int output_bytes(const char *path, const void *data, size_t size);
 
+/* Prints the next part of a file of text; a part without text ends the file. Returns an exit code. */
+typedef int output_print_fn(void *context, FILE *to);
+
+/* Write a file of text part by part: memory holds one part, and a failure leaves the old file. */
+int output_parts(const char *path, output_print_fn *print, void *context);
+
 /* Counts one more written file, for the message of an interrupt, and reports leftovers beside it. */
 void output_wrote(const char *path);
 

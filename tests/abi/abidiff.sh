@@ -5,9 +5,11 @@
 #   abidiff.sh SOURCE_DIR BUILD_DIR WORK_DIR [--write]     --write: store the present ABI
 set -eu
 
-source=$1
-build=$2
-work=$3
+# Paths are absolute, since a compiler notes absolute paths, and they are left out of the stored description below.
+source=$(cd "$1" && pwd)
+build=$(cd "$2" && pwd)
+mkdir -p "$3"
+work=$(cd "$3" && pwd)
 stored=$source/tests/abi/libdkvb.abi
 
 skip() {
@@ -32,6 +34,11 @@ now=$work/libdkvb.abi
 abidw --headers-dir "$source/include/dkvb" --drop-private-types --no-corpus-path --no-show-locs --no-comp-dir-path \
   --no-parameter-names --exported-interfaces-only --type-id-style hash --out-file "$now" "$work/build/lib/libdkvb.so"
 [ "${4:-}" != --write ] || cp "$now" "$stored"
+
+if grep -n "path='/" "$stored"; then
+  echo "$stored: the lines above hold paths of one machine, paths must begin with dkvb/: store it anew with --write"
+  exit 1
+fi
 
 # A status with 8 is an incompatible change. A status of 4 alone is a change that abidiff cannot judge, such as a member
 # of a struct.

@@ -44,9 +44,9 @@ def ctypes_of(c_type, ffi):
         "uint64_t": ctypes.c_uint64, "int8_t": ctypes.c_int8, "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64,
         "float": ctypes.c_float, "double": ctypes.c_double,
         "dkvb_codebooks": ffi.Codebooks, "dkvb_codeset": ffi.Codeset, "dkvb_encoder": ffi.Encoder,
-        "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
+        "dkvb_part_fn": ffi.PartFn, "dkvb_stage_fn": ffi.StageFn, "dkvb_trace_fn": ffi.TraceFn, "dkvb_trial_fn": ffi.TrialFn,
         "dkvb_unreadable_fn": ffi.UnreadableFn,
-        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
+        "dkvb_imageset": ffi.Imageset, "dkvb_plan": ffi.Plan, "dkvb_table": ffi.Table, "dkvb_mask": ffi.Mask, "dkvb_model": ffi.Model,
         "dkvb_reference": ffi.Reference, **ffi.STRUCTURES,
     }
     if c_type in ("const char*", "char*"):

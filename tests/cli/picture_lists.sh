@@ -110,6 +110,16 @@ check "$dkvb" train --images two one --codebooks 16 --keys 20 --key-dim 6 --epoc
 claim parts.json 'd["n"] == 54'
 refused 1 '--format cifar10 or cifar100 says which' "$dkvb" encode --input one two --format cifar -o new.npy
 
+# A table names each picture by its path, quoted where it holds a comma.
+cp $a 'one, two.png'
+check "$dkvb" predict m.dkvb --images $b 'one, two.png' -o pictures.csv >/dev/null
+check "$python" - pictures.csv $b <<'END'
+import csv, sys
+header, *rows = csv.reader(open(sys.argv[1], newline=""))
+assert header == ["row", "label", "probability"] and [row[0] for row in rows] == [sys.argv[2], "one, two.png"], rows
+assert all(row[1] in ("across", "down", "slanted") for row in rows), rows
+END
+
 # No output takes the place of a picture of a list.
 refused 1 "$b: is one of the pictures of $a and 1 more" "$dkvb" predict m.dkvb --images $a $b -o $b
 refused 1 "$b: is one of the pictures of " "$dkvb" encode --input $a test -o $b

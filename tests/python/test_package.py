@@ -23,6 +23,7 @@ WITHOUT_TWIN = {
     "dkvb_file_leftover": "for the tool, which names what killed processes left",
     "dkvb_file_remove_temporaries": "for handlers of signals in C; Python's cannot run inside a call",
     "dkvb_file_write": "for the tool; Python writes files",
+    "dkvb_file_write_parts": "for the tool; Python writes files",
     "dkvb_imageset_spare": "for the tool, which is told an output beside pictures",
     "dkvb_model_set_class_name": "Model.class_names sets all names at once",
 }

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,51 @@ static void a_new_file_has_what_the_umask_leaves(void **state)
     assert_int_equal(dkvb_file_write(path, NULL, 4), DKVB_EINVAL);
     assert_int_equal(dkvb_file_write(temp_folder(), "text", 4), DKVB_EIO);
     assert_message("is a directory");
+}
+
+/* Parts of a file, and how the callback ends: `fails` cancels, `null` gives bytes at NULL. */
+struct parts {
+    const char *const *part; /* ended by NULL */
+    bool fails, null;
+};
+
+static int next_part(void *user, const void **data, size_t *size)
+{
+    struct parts *p = user;
+
+    assert_null(*data);
+    assert_int_equal(*size, 0);
+    if (!*p->part) {
+        *size = p->null;
+        return p->fails;
+    }
+    *data = *p->part;
+    *size = strlen(*p->part++);
+    return 0;
+}
+
+static void a_file_written_in_parts_is_whole_or_as_it_was(void **state)
+{
+    static const char *const parts[] = {"one, ", "two, ", "three", NULL};
+    const char *path = temp_path("parts");
+    char name[PATH_MAX];
+
+    (void)state;
+    assert_ok(dkvb_file_write_parts(path, next_part, &(struct parts){.part = parts + 3}));
+    assert_contents(path, "");
+    assert_ok(dkvb_file_write_parts(path, next_part, &(struct parts){.part = parts}));
+    assert_contents(path, "one, two, three");
+    assert_int_equal(dkvb_file_write_parts(path, next_part, &(struct parts){.part = parts + 1, .fails = true}),
+                     DKVB_ECANCELLED);
+    assert_message("the part callback cancelled");
+    assert_int_equal(dkvb_file_write_parts(path, next_part, &(struct parts){.part = parts + 1, .null = true}),
+                     DKVB_EINVAL);
+    assert_message("1 bytes at NULL");
+    assert_int_equal(dkvb_file_write_parts(path, NULL, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_file_write_parts(NULL, next_part, NULL), DKVB_EINVAL);
+    assert_int_equal(dkvb_file_write_parts(temp_folder(), next_part, NULL), DKVB_EIO);
+    assert_contents(path, "one, two, three");
+    assert_int_equal(dkvb_file_leftover(path, 0, name, sizeof name), DKVB_ENOTFOUND);
 }
 
 static void a_replaced_file_keeps_mode_owner_and_group(void **state)
@@ -159,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_file_has_what_the_umask_leaves),
+        cmocka_unit_test(a_file_written_in_parts_is_whole_or_as_it_was),
         cmocka_unit_test(a_replaced_file_keeps_mode_owner_and_group),
         cmocka_unit_test(a_group_that_cannot_be_kept_leaves_no_rights_to_another),
         cmocka_unit_test(a_handler_removes_temporaries_but_not_those_of_its_parent),

@@ -106,9 +106,10 @@ static void the_way_on_is_that_of_the_use(void **state)
 
     (void)state;
     assert_int_equal(dkvb__fail_foreign("f", torch, 7, 7, DKVB__USE_ARRAY), DKVB_EFORMAT);
-    assert_string_equal(dkvb_last_error(),
-                        "f: is a PyTorch file of the old kind; a NumPy (.npy) or IDX file must be given: "
-                        "torch.load(path).numpy() and numpy.save make .npy of a tensor");
+    assert_string_equal(
+        dkvb_last_error(),
+        "f: is a PyTorch file of the old kind; a NumPy (.npy) or IDX file must be given: "
+        "numpy.save('x.npy', torch.load(path, map_location='cpu').detach().float().numpy()) makes .npy of a tensor");
     (void)dkvb__fail_foreign("f", torch, 7, 7, DKVB__USE_WEIGHTS);
     assert_non_null(strstr(dkvb_last_error(), "a .safetensors file must be given: safetensors.torch.save_file"));
     (void)dkvb__fail_foreign("f", webp, 12, 12, DKVB__USE_WEIGHTS);

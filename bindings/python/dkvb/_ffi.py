@@ -183,6 +183,12 @@ DKVB_ARRAY_MAX_NDIM = 8
 DKVB_READ_COPY = 0
 DKVB_READ_IN_PLACE = 1
 DKVB_READ_IDS = 2
+DKVB_TABLE_ROWS = 0
+DKVB_TABLE_LABELS = 1
+DKVB_TABLE_IDS = 2
+DKVB_HEADER_AUTO = 0
+DKVB_HEADER_YES = 1
+DKVB_HEADER_NO = 2
 DKVB_LABELS_ANY = 0xFFFFFFFF
 
 # images.h
@@ -241,6 +247,10 @@ class Plan(Structure):
     """dkvb_plan, opaque."""
 
 
+class Table(Structure):
+    """dkvb_table, opaque."""
+
+
 class Imageset(Structure):
     """dkvb_imageset, opaque."""
 
@@ -270,6 +280,7 @@ class Allocator(Structure):
 
 
 ProgressFn = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
+PartFn = CFUNCTYPE(c_int, c_void_p, POINTER(c_void_p), POINTER(c_size_t))
 
 
 class Outside(Structure):
@@ -533,6 +544,19 @@ class FeaturesInfo(Structure):
     _fields_ = _sized((c_uint64, "rows columns outlying first_row first_column"), (c_float, "first_value"))
 
 
+class TableOptions(Structure):
+    _fields_ = _sized((c_uint32, "what header in_place"), (c_char_p, "label_column id_column group_column group"),
+                      (POINTER(c_char_p), "columns"), (c_size_t, "column_count"), (POINTER(c_char_p), "label_names"),
+                      (c_size_t, "label_name_count"), (POINTER(Allocator), "allocator"))
+
+
+class TableInfo(Structure):
+    _fields_ = _sized((c_uint64, "rows columns"), (POINTER(c_float), "x"), (POINTER(c_char_p), "column_names"),
+                      (POINTER(c_int32), "labels"), (POINTER(c_char_p), "label_names"), (c_uint64, "label_count"),
+                      (POINTER(c_uint64), "ids"), (POINTER(c_char_p), "id_names"), (POINTER(c_uint64), "groups"),
+                      (c_uint64, "group_count"))
+
+
 class LabelsInfo(Structure):
     _fields_ = _sized((c_uint64, "rows unlabelled largest_row"), (c_int32, "smallest largest"),
                       (c_uint32, "classes empty first_empty"), (c_char * 92, "empty_list"))
@@ -742,6 +766,8 @@ STRUCTURES = {
     "dkvb_sweep_options": SweepOptions,
     "dkvb_sweep_report": SweepReport,
     "dkvb_sweep_shape": SweepShape,
+    "dkvb_table_info": TableInfo,
+    "dkvb_table_options": TableOptions,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
     "dkvb_trial": Trial,
@@ -755,6 +781,7 @@ _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
 _model = POINTER(Model)
 _plan = POINTER(Plan)
+_table = POINTER(Table)
 _allocator = POINTER(Allocator)
 _array = POINTER(Array)
 _image = POINTER(Image)
@@ -916,8 +943,14 @@ PROTOTYPES = {
     "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, c_uint32, _u64, c_void_p)),
 
+    # table.h
+    "dkvb_table_read": (Status, (POINTER(_table), c_char_p, POINTER(TableOptions), _run)),
+    "dkvb_table_get_info": (Status, (_table, POINTER(TableInfo))),
+    "dkvb_table_free": (None, (_table,)),
+
     # file.h
     "dkvb_file_write": (Status, (c_char_p, c_void_p, c_size_t)),
+    "dkvb_file_write_parts": (Status, (c_char_p, PartFn, c_void_p)),
     "dkvb_file_leftover": (Status, (c_char_p, c_size_t, c_char_p, c_size_t)),
     "dkvb_file_remove_temporaries": (None, ()),
 

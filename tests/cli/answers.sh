@@ -1,0 +1,123 @@
+#!/bin/sh
+# Answers of predict as CSV and TSV: the same as the arrays, read back by Python's csv module, whole or not at all.
+. "$(dirname "$0")/common.sh"
+make_data
+printf 'plain\nwith, comma; and "quotes"\n=SUM(A1) ’s ü\n  spaces  \n' >names.txt
+train_small m.dkvb --class-names names.txt
+train_small bare.dkvb
+check "$dkvb" predict m.dkvb --features test_x.npy -o labels.npy >/dev/null
+check "$dkvb" predict m.dkvb --features test_x.npy --top 3 --json >top.json
+check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.npy >/dev/null
+check "$dkvb" predict m.dkvb --features test_x.npy -o labels.csv >said.txt
+grep -qx 'wrote labels.csv: labels of 100 rows, 0 abstained' said.txt || fail "$(cat said.txt)"
+check "$dkvb" predict m.dkvb --features test_x.npy --top 3 -o TOP.CSV >/dev/null
+check "$dkvb" predict m.dkvb --features test_x.npy --top 3 -o top.tsv --threads 2 >/dev/null
+check "$dkvb" predict m.dkvb --features test_x.npy --scores -o scores.csv >/dev/null
+check "$dkvb" predict bare.dkvb --features test_x.npy -o bare.csv >/dev/null
+check "$dkvb" predict bare.dkvb --features test_x.npy -o bare.npy >/dev/null
+head -n 1 scores.csv | grep -qxF 'row,plain,"with, comma; and ""quotes""",=SUM(A1) ’s ü,  spaces  ' || fail "$(head -n 1 scores.csv)"
+grep -q "$(printf '\r')" labels.csv top.tsv && fail "lines do not end in LF alone"
+
+# A locale with decimal commas changes nothing.
+check env LC_ALL=de_DE.UTF-8 "$dkvb" predict m.dkvb --features test_x.npy -o german.csv >/dev/null
+same labels.csv german.csv
+
+# A row that abstains has neither a label nor a probability, whatever --top asks for.
+check "$dkvb" forget m.dkvb -o none.dkvb --method examples --examples 400 --features x.npy >/dev/null
+while "$dkvb" forget none.dkvb --method examples --examples 400 --features x.npy >/dev/null 2>why.txt; do :; done
+check "$dkvb" predict none.dkvb --features test_x.npy --top 2 -o none.csv --json >none.json
+claim none.json 'd["abstained"] == 100 and d["output"] == "none.csv" and d["predictions"] is None'
+
+# No rows: a header alone.
+"$python" -c 'import numpy as np; np.save("no_rows.npy", np.zeros((0, 16), "f4"))'
+check "$dkvb" predict m.dkvb --features no_rows.npy --top 2 -o no_rows.csv >/dev/null
+[ "$(cat no_rows.csv)" = row,label,probability,label_2,probability_2 ] || fail "$(cat no_rows.csv)"
+
+check "$python" - <<'END'
+import csv, json
+import numpy as np
+
+names = open("names.txt", encoding="utf-8").read().split("\n")[:4]
+labels, scores, top = np.load("labels.npy"), np.load("scores.npy"), json.load(open("top.json"))["predictions"]
+
+
+def table(path, delimiter=","):
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file, delimiter=delimiter, strict=True)
+    assert [row[0] for row in rows] == [str(i) for i in range(100)], path
+    assert all(len(row) == len(header) for row in rows), path
+    return header, rows
+
+
+header, rows = table("labels.csv")
+assert header == ["row", "label", "probability"]
+assert [row[1] for row in rows] == [names[l] for l in labels]
+assert {row[1] for row in rows} == set(names)
+for path, delimiter in (("TOP.CSV", ","), ("top.tsv", "\t")):
+    header, rows3 = table(path, delimiter)
+    assert header == ["row", "label", "probability", "label_2", "probability_2", "label_3", "probability_3"]
+    assert [row[:3] for row in rows3] == rows
+    for row, answers in zip(rows3, top):
+        assert row[1::2] == [answer["name"] for answer in answers]
+        assert [np.float32(p) for p in row[2::2]] == [np.float32(answer["probability"]) for answer in answers]
+header, rows = table("scores.csv")
+assert header == ["row"] + names
+assert (np.array([row[1:] for row in rows], np.float32).view(np.uint32) == scores.view(np.uint32)).all()
+assert [row[1] for row in table("bare.csv")[1]] == [str(l) for l in np.load("bare.npy")]
+assert all(row[1:] == [""] * 4 for row in table("none.csv")[1])
+END
+
+# A disk that is full in the middle of the table leaves the old table.
+cp TOP.CSV kept.csv
+refused 1 'kept.csv: cannot write' sh -c 'trap "" XFSZ; ulimit -f 1; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
+    --top 4 -o kept.csv
+same TOP.CSV kept.csv
+[ "$(find . -name '*.tmp-*')" = "" ] || fail "a temporary file was left"
+
+# A table is as private as what it was made from.
+chmod 600 test_x.npy
+check "$dkvb" predict m.dkvb --features test_x.npy -o private.csv >/dev/null
+[ "$(stat -c %a private.csv)" = 600 ] || fail "the table has mode $(stat -c %a private.csv)"
+
+# Blocks: rows far more than one block holds have the answers of the array, a signal on the way leaves nothing, and
+# memory does not grow with the rows of a table as it does with the rows of an array.
+check "$python" - "$dkvb" <<'END'
+import csv, os, signal, subprocess, sys, time
+import numpy as np
+
+dkvb = sys.argv[1]
+x = np.load("x.npy")
+np.save("many.npy", x[np.arange(400_000) % 400])
+
+
+def peak(*words):
+    """Megabytes that the command needs at most."""
+    work = subprocess.Popen([dkvb, "predict", "m.dkvb", "--features", "many.npy", "--threads", "1", *words],
+                            stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(work.pid, 0)
+    assert status == 0, words
+    return used.ru_maxrss / 1024
+
+
+table, array = peak("--top", "4", "-o", "many.csv"), peak("--top", "4", "-o", "many_labels.npy")
+labels, names = np.load("many_labels.npy"), open("names.txt", encoding="utf-8").read().split("\n")
+with open("many.csv", newline="", encoding="utf-8") as file:
+    for i, row in enumerate(csv.reader(file)):
+        assert i == 0 or (row[0] == str(i - 1) and row[1] == names[labels[i - 1, 0]]), row
+assert i == 400_000
+assert os.path.getsize("many.csv") > 30e6
+assert table < array + 4, (table, array)  # the array's command holds 6 MB of labels, and no text
+old = open("many.csv", "rb").read(1000)
+work = subprocess.Popen([dkvb, "predict", "m.dkvb", "--features", "many.npy", "--top", "4", "-o", "many.csv"],
+                        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+while not any(name.startswith("many.csv.tmp-") for name in os.listdir(".")):
+    assert work.poll() is None, "over too soon"
+    time.sleep(0.005)
+work.send_signal(signal.SIGINT)
+_, err = work.communicate(timeout=60)
+assert work.returncode == 130 and err == "dkvb: interrupted; nothing was written\n", (work.returncode, err)
+assert open("many.csv", "rb").read(1000) == old
+assert not [name for name in os.listdir(".") if ".tmp-" in name]
+END
+rm -f many*
