@@ -51,7 +51,7 @@ static inline const char *pictures_source(const struct pictures_args *args)
 
 /* Lines for commands with a model, which read rows or pictures: members `features` and `pictures`. */
 #define PICTURES_OR_FEATURES(AT)                                                                                       \
-    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: .npy or IDX (.gz); or"},                                 \
+    {"features", ARGS_TEXT, AT(features), "X", .help = "rows: CSV, .npz, .npy or IDX (.gz); or"},                                 \
     {"images", ARGS_LIST, AT(pictures.paths), "PATH...", .help = "pictures, see 'dkvb encode'"},                           \
     {"encoder", ARGS_CHOICE, AT(pictures.encoder), PICTURES_ENCODERS,                                                  \
      .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},         \
