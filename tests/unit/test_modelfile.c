@@ -19,17 +19,8 @@
 
 static uint16_t codes[ROWS * CODEBOOKS];
 
-static const char *const column_names[DIM] = {"age",
-                                              "income, net",
-                                              "\"quoted\"",
-                                              "h\xC3\xB6he",
-                                              "4",
-                                              "Gr\xC3\xB6\xC3\x9F"
-                                              "e",
-                                              "#6",
-                                              "x\xE2\x82\xAC",
-                                              " ",
-                                              "."};
+static const char *const column_names[DIM] = {"age",        "income, net", "\"quoted\"",    "h\xC3\xB6he", "4",
+                                              "Ma\xC3\x9F", "#6",          "x\xE2\x82\xAC", " ",           "."};
 
 /* A model with everything in it: names of classes and columns, an encoder, an active and an undone forgetting, a purge,
  * counts of the classes.
