@@ -87,7 +87,7 @@ import numpy as np
 
 dkvb = sys.argv[1]
 x = np.load("x.npy")
-np.save("many.npy", x[np.arange(400_000) % 400])
+np.save("many.npy", x[np.arange(200_000) % 400])
 
 
 def peak(*words):
@@ -104,9 +104,12 @@ labels, names = np.load("many_labels.npy"), open("names.txt", encoding="utf-8").
 with open("many.csv", newline="", encoding="utf-8") as file:
     for i, row in enumerate(csv.reader(file)):
         assert i == 0 or (row[0] == str(i - 1) and row[1] == names[labels[i - 1, 0]]), row
-assert i == 400_000
-assert os.path.getsize("many.csv") > 30e6
-assert table < array + 4, (table, array)  # the array's command holds 6 MB of labels, and no text
+assert i == 200_000
+assert os.path.getsize("many.csv") > 15e6
+with open(dkvb, "rb") as file:
+    program = file.read()
+if b"__asan_init" not in program and b"__tsan_init" not in program:  # sanitizers keep memory that was freed
+    assert table < array + 4, (table, array)  # the array's command holds 3 MB of labels, and no text
 old = open("many.csv", "rb").read(1000)
 work = subprocess.Popen([dkvb, "predict", "m.dkvb", "--features", "many.npy", "--top", "4", "-o", "many.csv"],
                         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
