@@ -63,6 +63,7 @@
 #include "separation.h"
 #include "status.h"
 #include "sweep.h"
+#include "table.h"
 #include "unlearn.h"
 #include "values.h"
 #include "version.h"

@@ -786,6 +786,29 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         check(dkvb_model_set_class_name(get(), label, name.c_str()));
     }
+    /** Names of all columns of a row; empty if the columns have no names. */
+    std::vector<std::string> column_names() const
+    {
+        std::vector<std::string> out;
+        const std::uint32_t columns = info().input_dim;
+
+        for (std::uint32_t i = 0; i < columns; i++) {
+            const char *name = dkvb_model_column_name(get(), i);
+
+            if (name)
+                out.push_back(name);
+        }
+        return out;
+    }
+    /** Names all columns of a row; no names at all remove those that are there. */
+    void set_column_names(const std::vector<std::string> &names)
+    {
+        std::vector<const char *> texts;
+
+        for (const std::string &name : names)
+            texts.push_back(name.c_str());
+        check(dkvb_model_set_column_names(get(), texts.data(), texts.size()));
+    }
     /** The class that a name or an index means. */
     std::uint32_t find_class(const std::string &word) const
     {
@@ -985,6 +1008,13 @@ struct labelled {
     {
         detail::same_size(ids.size(), raw.n, "ids");
         raw.ids = ids.data();
+        return *this;
+    }
+    /** Groups of the rows: rows with the same number are held out together or not at all. */
+    labelled &with_groups(span<const std::uint64_t> groups)
+    {
+        detail::same_size(groups.size(), raw.n, "groups");
+        raw.groups = groups.data();
         return *this;
     }
 };

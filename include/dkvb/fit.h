@@ -59,12 +59,14 @@ typedef struct dkvb_fit_rows {
     const uint16_t *codes;    /**< `uint16_t[n][codebooks][k]`, for dkvb_fit_more() instead of x; NULL: x is given */
     const char *const *names; /**< `[n]`, names of the rows instead of `ids`: UTF-8 without control characters, 1 to 255
                                    bytes, each once, compared byte by byte; NULL: the rows have numbers */
+    const uint64_t *groups;   /**< `uint64_t[n]`, any numbers: rows with the same number, such as the pictures of one
+                                   person, are held out together or not at all; NULL: each row is a group of its own */
 } dkvb_fit_rows;
 
 /** Defaults of dkvb_fit_rows. */
 #define DKVB_FIT_ROWS_INIT                                                                                             \
     {                                                                                                                  \
-        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                               \
+        sizeof(dkvb_fit_rows), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                            \
     }
 DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 
@@ -213,6 +215,12 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  * count too. So exact forgetting (replay.h) gives the bytes of a fit that never had the rows, if settings and held-out
  * rows are the same.
  *
+ * With `groups`, the number of a group takes the place of the ids of its rows. So no row of a group is trained on while
+ * another row of the group judges the model. Large groups change the share: no group is held out if a class then gave
+ * more than a quarter of its rows and more than twice the share that `hold_out` asks for. If fewer than half of the
+ * wanted rows of a class are held out, further groups follow, in an order that their numbers decide. So a class whose
+ * rows all belong to one group has no row held out.
+ *
  * @param[out] model    the model, owned by the caller: dkvb_model_free(). NULL on failure.
  * @param[out] codeset  codes, ids and labels of all rows, which forgetting needs; owned by the caller:
  *                      dkvb_codeset_free(). NULL: no codeset is made.
@@ -241,7 +249,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * these rows. New rows without ids get the numbers after the largest id of the codeset. If the rows of the codeset have
  * names, new rows need names too, which are hashed with the salt of the codeset. No class keeps fewer than three rows
  * to learn from, rows of earlier trainings included. Codes of a codeset ignore masks, so no pair may be masked or
- * purged.
+ * purged. The codeset does not keep `groups`; the caller passes the same numbers again for groups that come back. The
+ * numbers alone decide in this call. So a group of an earlier training stays on its side, unless large groups changed
+ * the share in that training.
  *
  * Without a codeset, the temperature comes from a copy of the model that continues without a tenth of the rows. This
  * tenth must have at least 50 rows and cover at least half of the classes. Otherwise the temperature stays, and the

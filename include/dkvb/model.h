@@ -265,6 +265,32 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_find_class(const dkvb_model *mode
 DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label);
 
 /**
+ * Name all columns of a row, so that a table can be matched to a model by its header.
+ *
+ * The library keeps the names in model files and through every change of the model, purges included. The library does
+ * not check rows against the names: `float[n][input_dim]` has none. Either all columns have names or no column has one.
+ *
+ * @param model  the model. NULL: the names are only checked, before any model exists.
+ * @param names  `[count]`, UTF-8 without control characters, 1 to 255 bytes, copied. Each name is given once; names
+ *               compare as for dkvb_model_set_class_name().
+ * @param count  `input_dim` of dkvb_model_info; or 0, which removes all names.
+ * @return `DKVB_EINVAL` naming the column; `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`. A failed
+ *         call changes nothing.
+ */
+DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *names,
+                                                                size_t count);
+
+/**
+ * Name of a column of the rows.
+ *
+ * @param model   the model; or NULL.
+ * @param column  index of the column, 0 to `input_dim` - 1.
+ * @return the name, valid until the names change or the model is freed; NULL if the columns have no names, if there is
+ * no such column, or if the model is NULL.
+ */
+DKVB_API const char *dkvb_model_column_name(const dkvb_model *model, uint32_t column);
+
+/**
  * Note which encoder makes the rows of this model.
  *
  * The note can be `identity` of dkvb_encoder_info (encoder.h), or any text that tells the caller's own encoders apart.

@@ -62,6 +62,8 @@ static const struct {
     ROW(dkvb_settings, DKVB_SETTINGS_INIT),
     ROW(dkvb_sweep_options, DKVB_SWEEP_OPTIONS_INIT),
     ROW(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT),
+    ROW(dkvb_table_info, DKVB_TABLE_INFO_INIT),
+    ROW(dkvb_table_options, DKVB_TABLE_OPTIONS_INIT),
     ROW(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT),
     ROW(dkvb_train_report, DKVB_TRAIN_REPORT_INIT),
     ROW(dkvb_trial, DKVB_TRIAL_INIT),

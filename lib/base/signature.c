@@ -1,6 +1,5 @@
 /* Kinds of files that users give by mistake instead of arrays, pictures or weights. A table tells them by their first
- * bytes, so that a message can say what was given and how to make of it what is read. A reader for one of these kinds,
- * CSV or .npz for example, begins at its line of the table. */
+ * bytes, so that a message can say what was given and how to make of it what is read. */
 #include "base/signature.h"
 
 #include <stdbool.h>
@@ -178,10 +177,8 @@ static const struct kind json = {.name = "JSON text",
 static const struct kind utf16 = {
     .name = "text in UTF-16",
     .array = "numpy.save('x.npy', numpy.loadtxt(path, delimiter=',', encoding='utf-16')) makes .npy of numbers"};
-static const struct kind csv = {
-    .name = "text, perhaps CSV",
-    .array = "numpy.loadtxt(path, delimiter=',') and numpy.save make .npy of rows of numbers (skiprows=1 if names "
-             "stand above them)"};
+static const struct kind csv = {.name = "text, perhaps CSV",
+                                .array = "dkvb_table_read(), dkvb.read_table(path) in Python, reads tables of text"};
 
 /* True if `text` stands in the bytes, letters in any case. */
 static bool holds(const unsigned char *start, size_t size, const char *text)
@@ -284,6 +281,17 @@ static const struct kind *find_kind(const unsigned char *start, size_t size)
     return NULL;
 }
 
+/* Signatures of letters alone, such as "ID3" and "CDF", may also be the name of the first column. */
+bool dkvb__signature_is_table(const unsigned char *start, size_t size)
+{
+    const struct kind *kind = find_kind(start, size);
+    bool letters = kind && kind->size > 0 && kind->size <= 4;
+
+    for (size_t i = 0; letters && i < kind->size; i++)
+        letters = (kind->bytes[i] >= '0' && kind->bytes[i] <= '9') || (kind->bytes[i] >= 'A' && kind->bytes[i] <= 'z');
+    return kind == &csv || (letters && is_text(start, size) && text_kind(start, size) == &csv);
+}
+
 const char *dkvb__signature_kind(const unsigned char *start, size_t size)
 {
     const struct kind *kind = find_kind(start, size);
@@ -297,6 +305,7 @@ static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {
     case DKVB__USE_ARRAY:
+    case DKVB__USE_TABLE:
         return kind->array;
     case DKVB__USE_PICTURE:
     case DKVB__USE_PICTURES:
@@ -313,6 +322,7 @@ dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, siz
 {
     static const char *const needs[DKVB__USES] = {
         [DKVB__USE_ARRAY] = "a NumPy (.npy) or IDX file",
+        [DKVB__USE_TABLE] = "a CSV, NumPy (.npy, .npz) or IDX file",
         [DKVB__USE_PICTURE] = "a PNG, JPEG or WebP file",
         [DKVB__USE_PICTURES] = "a folder or a PNG, JPEG, WebP, CIFAR (binary version), NumPy (.npy) or IDX file",
         [DKVB__USE_WEIGHTS] = "a .safetensors file",

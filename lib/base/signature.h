@@ -1,6 +1,7 @@
 #ifndef DKVB_BASE_SIGNATURE_H
 #define DKVB_BASE_SIGNATURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@
 /* Uses that a file is given for. The way from a foreign file to one that the library reads depends on the use. */
 enum dkvb__use {
     DKVB__USE_ARRAY,    /* features, labels, codes: .npy or IDX */
+    DKVB__USE_TABLE,    /* features, labels, ids: CSV, .npz or those */
     DKVB__USE_PICTURE,  /* one picture: PNG, JPEG or WebP */
     DKVB__USE_PICTURES, /* a set of pictures in one file */
     DKVB__USE_WEIGHTS,  /* .safetensors */
@@ -22,6 +24,9 @@ enum { DKVB__SIGNATURE_SIZE = 512 };
 
 /* The kind of a file by its first `size` bytes, such as "a Parquet file"; NULL if no signature fits. Static. */
 const char *dkvb__signature_kind(const unsigned char *start, size_t size);
+
+/* Whether the first bytes are those of a text that may be a table. */
+bool dkvb__signature_is_table(const unsigned char *start, size_t size);
 
 /* DKVB_EFORMAT with one sentence: the kind of the file, what the use needs, and the way from one to the other. Of a
  * kind that no signature tells, the first bytes are shown. `whole`: bytes of the whole file. */

@@ -103,12 +103,17 @@ void dkvb_codeset_free(dkvb_codeset *set)
     dkvb__free(&mem, set);
 }
 
-int dkvb_codeset_holds_out(uint64_t id, double share)
+double dkvb__hold_out_place(uint64_t id)
 {
     /* A seed of its own: which rows are held out has nothing to do with the order of training. */
     static const uint64_t seed = 0x68656C64206F7574; /* "held out" */
 
-    return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53 < share;
+    return (double)(dkvb__rng_of_id(seed, 0, id) >> 11) * 0x1p-53;
+}
+
+int dkvb_codeset_holds_out(uint64_t id, double share)
+{
+    return dkvb__hold_out_place(id) < share;
 }
 
 uint64_t dkvb__coderows_packed_size(const dkvb_codeset *set, const struct dkvb__coderows *rows, unsigned bits)

@@ -65,6 +65,9 @@ static inline size_t dkvb__coderows_code_size(const dkvb_codeset *set, const str
     return (size_t)set->codebooks * part->k;
 }
 
+/* Place of a row, 0 to below 1, by its id: dkvb_codeset_holds_out() compares it with the share. */
+double dkvb__hold_out_place(uint64_t id);
+
 /* Rows on their way in, ordered by ascending id (ids NULL: their numbers), which must be new to both parts and come
  * once; and their labels. order, scratch: [n]. DKVB_EINVAL names the row. */
 dkvb_status dkvb__codeset_order(const dkvb_codeset *set, const uint64_t *ids, size_t n, struct dkvb__keyed *order,

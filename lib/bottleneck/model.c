@@ -173,6 +173,7 @@ void dkvb_model_free(dkvb_model *m)
         dkvb__free(&mem, m->names[l]);
     dkvb__free(&mem, m->names);
     dkvb__free(&mem, m->encoder);
+    dkvb__free(&mem, m->columns);
     if (!m->values_mapped)
         free_values(m);
     if (!m->mapping)
@@ -471,24 +472,32 @@ const char *dkvb_model_class_name(const dkvb_model *model, uint32_t label)
     return model && label < model->classes ? model->names[label] : NULL;
 }
 
-/* Two of the names that are the same, by their places; false if there are none. */
-static bool find_twice(const char *const *names, const struct dkvb__keyed *sorted, size_t n, size_t *first,
-                       size_t *second)
+dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
+                              const dkvb_allocator *mem)
 {
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n && sorted[j].key == sorted[i].key; j++)
+    struct dkvb__keyed *sorted = dkvb__alloc(mem, 2 * count, sizeof *sorted);
+    size_t n = 0;
+
+    *first = *second = count;
+    if (!sorted)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu names", count);
+    for (size_t i = 0; i < count; i++)
+        if (names[i] && *names[i])
+            sorted[n++] = (struct dkvb__keyed){dkvb__name_key(names[i]), i};
+    dkvb__sort_keyed(sorted, sorted + count, n);
+    for (size_t i = 0; i < n && *second == count; i++)
+        for (size_t j = i + 1; j < n && *second == count && sorted[j].key == sorted[i].key; j++)
             if (dkvb__same_name(names[sorted[i].index], names[sorted[j].index])) {
-                *first = (size_t)sorted[i].index;
-                *second = (size_t)sorted[j].index;
-                return true;
+                *first = sorted[i].index;
+                *second = sorted[j].index;
             }
-    return false;
+    dkvb__free(mem, sorted);
+    return DKVB_OK;
 }
 
 static dkvb_status check_names(const char *const *names, size_t count, size_t *which, const dkvb_allocator *mem)
 {
-    struct dkvb__keyed *sorted;
-    size_t n = 0, first = 0, second = 0;
+    size_t first, second;
     dkvb_status rc = DKVB_OK;
 
     for (*which = 0; *which < count; ++*which) {
@@ -496,20 +505,12 @@ static dkvb_status check_names(const char *const *names, size_t count, size_t *w
         if (rc)
             return rc;
     }
-    sorted = dkvb__alloc(mem, 2 * count, sizeof *sorted);
-    if (!sorted)
-        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu class names", count);
-    for (size_t i = 0; i < count; i++)
-        if (names[i] && *names[i])
-            sorted[n++] = (struct dkvb__keyed){dkvb__name_key(names[i]), i};
-    dkvb__sort_keyed(sorted, sorted + count, n);
-    if (find_twice(names, sorted, n, &first, &second)) {
-        *which = second;
-        rc = dkvb__fail(DKVB_EINVAL, "class name: class %zu is called '%.255s' already; a name is for one class only",
-                        first, names[second]);
-    }
-    dkvb__free(mem, sorted);
-    return rc;
+    rc = dkvb__names_twice(names, count, &first, &second, mem);
+    if (rc || second == count)
+        return rc;
+    *which = second;
+    return dkvb__fail(DKVB_EINVAL, "class name: class %zu is called '%.255s' already; a name is for one class only",
+                      first, names[second]);
 }
 
 /* Names of classes from `count` on stay, so none of the new ones may be the same. */

@@ -70,6 +70,7 @@ struct dkvb_model {
         *counts; /* [L][C][K], how often rows of each class selected each pair; in `mapping` or owned; NULL: not kept */
     char **names;    /* [L], NULL = no name */
     char *encoder;   /* encoder that makes the rows; NULL: not noted */
+    char **columns;  /* [input_dim], names of the columns of a row, one block with their texts; NULL: no names */
     dkvb_mask *mask; /* in force, purged pairs not included */
     struct dkvb__journal journal;
     struct dkvb__training *training;
@@ -111,6 +112,19 @@ dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
 /* DKVB_EINVAL unless `name` is UTF-8 without control characters and of at most `most` bytes. */
 dkvb_status dkvb__check_text(const char *what, const char *text, size_t most);
+
+/* Two of the names that are the same, by their places; `*second` is `count` where all differ. NULL and "" are no names.
+ * DKVB_ENOMEM. */
+dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *first, size_t *second,
+                              const dkvb_allocator *mem);
+
+/* Names of columns, as dkvb_model keeps them: pointers and then `text` bytes, which begin at names + count. One block
+ * instead of one for each name, since a model may have a million columns. NULL: out of memory. */
+char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
+
+/* `code` unless each column has a name that is allowed, and no other column has it. `where` begins the message. */
+dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
+                                     const dkvb_allocator *mem);
 
 static inline bool dkvb__model_dead(const dkvb_model *m, size_t codebook, size_t key)
 {

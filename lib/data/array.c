@@ -11,6 +11,7 @@
 #include "base/widen.h"
 #include "data/idx.h"
 #include "data/npy.h"
+#include "data/npz.h"
 #include "data/stored.h"
 
 /* Marks an array that lies in a mapping, which is the allocator's `user`. Never called: dkvb_array_free() knows it. */
@@ -186,18 +187,20 @@ static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file 
 static dkvb_status read_stored(struct dkvb__stored *s, const char *path, const dkvb_allocator *allocator,
                                enum mapped map)
 {
-    struct dkvb__file file;
-    dkvb_status rc = dkvb__file_open(&file, path);
+    dkvb_allocator mem = dkvb__allocator(allocator);
+    struct dkvb__source source;
+    dkvb_status rc;
 
     *s = (struct dkvb__stored){.path = path, .array = {.struct_size = sizeof s->array}};
-    s->array.allocator = dkvb__allocator(allocator);
+    s->array.allocator = mem;
+    rc = dkvb__source_open(&source, path, &mem);
     if (rc)
         return rc;
-    if (map != NOTHING)
-        rc = map_in_place(s, &file, map);
+    if (map != NOTHING && !source.member)
+        rc = map_in_place(s, &source.file, map);
     if (!rc && !s->array.data)
-        rc = read_any(s, &file);
-    dkvb__file_close(&file);
+        rc = read_any(s, &source.file);
+    dkvb__source_close(&source);
     return rc;
 }
 

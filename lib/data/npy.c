@@ -43,6 +43,9 @@ struct parser {
 /* Reads from a header what it says beside type and shape. */
 struct layout {
     bool big_endian, boolean, fortran;
+    bool takes_texts; /* set by the caller: elements may be texts */
+    char text;        /* 'U': UTF-32, 'S': bytes; 0 for numbers */
+    size_t width;     /* characters of a text */
 };
 
 struct slice {
@@ -230,6 +233,17 @@ static dkvb_status take_type(struct parser *p, dkvb_array *a, struct layout *lay
             layout->big_endian = s.text[0] == '>';
             return DKVB_OK;
         }
+    if (layout->takes_texts && code.size > 1 && (code.text[0] == 'U' || code.text[0] == 'S')) {
+        layout->text = code.text[0];
+        layout->big_endian = s.text[0] == '>';
+        a->dtype = DKVB_DTYPE_U8;
+        for (size_t i = 1; i < code.size; i++) {
+            if (code.text[i] < '0' || code.text[i] > '9' || layout->width > MAX_HEADER)
+                return fail_type(p, s, code);
+            layout->width = layout->width * 10 + (size_t)(code.text[i] - '0');
+        }
+        return DKVB_OK;
+    }
     return fail_type(p, s, code);
 }
 
@@ -350,7 +364,7 @@ bool dkvb__npy_sniff(const unsigned char *start, size_t size)
 
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, uint64_t *offset, bool *native)
 {
-    struct layout layout = {false, false, false};
+    struct layout layout = {.fortran = false};
     size_t bytes;
     dkvb_status rc = read_header(s, file, &layout, offset);
 
@@ -367,7 +381,7 @@ dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file
 
 dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file)
 {
-    struct layout layout = {false, false, false};
+    struct layout layout = {.fortran = false};
     uint64_t offset = 0;
     dkvb_status rc = read_header(s, file, &layout, &offset);
 
@@ -379,6 +393,94 @@ dkvb_status dkvb__npy_read(struct dkvb__stored *s, const struct dkvb__file *file
     if (layout.big_endian)
         dkvb__stored_swap(s);
     return layout.boolean ? check_booleans(s, offset) : DKVB_OK;
+}
+
+/* A text of UTF-32 as UTF-8, ended by a zero; false if a number is no character. Zeros at the end are padding. */
+static bool to_utf8(char *to, const unsigned char *from, size_t width, bool big_endian)
+{
+    size_t n = width;
+
+    while (n > 0 && dkvb__read32(from + 4 * (n - 1)) == 0)
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t c = dkvb__read32(from + 4 * i);
+
+        if (big_endian)
+            c = __builtin_bswap32(c);
+        if (c == 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
+            return false;
+        if (c < 0x80) {
+            *to++ = (char)c;
+        } else if (c < 0x800) {
+            *to++ = (char)(0xC0 | c >> 6);
+            *to++ = (char)(0x80 | (c & 0x3F));
+        } else if (c < 0x10000) {
+            *to++ = (char)(0xE0 | c >> 12);
+            *to++ = (char)(0x80 | (c >> 6 & 0x3F));
+            *to++ = (char)(0x80 | (c & 0x3F));
+        } else {
+            *to++ = (char)(0xF0 | c >> 18);
+            *to++ = (char)(0x80 | (c >> 12 & 0x3F));
+            *to++ = (char)(0x80 | (c >> 6 & 0x3F));
+            *to++ = (char)(0x80 | (c & 0x3F));
+        }
+    }
+    *to = '\0';
+    return true;
+}
+
+static dkvb_status give_texts(const struct dkvb__stored *s, const struct dkvb__file *file, uint64_t offset,
+                              const struct layout *layout, dkvb__npy_text_fn take, void *context)
+{
+    const dkvb_allocator *mem = &s->array.allocator;
+    size_t rows = dkvb__elements(&s->array), size = layout->width * (layout->text == 'U' ? 4 : 1);
+    unsigned char *element = dkvb__alloc(mem, size + 1, 1);
+    char *text = dkvb__alloc(mem, 4 * layout->width + 1, 1);
+    dkvb_status rc = element && text ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a text", s->path);
+
+    for (size_t i = 0; !rc && i < rows; i++) {
+        rc = dkvb__file_read(file, offset + i * size, element, size);
+        if (!rc && layout->text == 'S') {
+            memcpy(text, element, size);
+            text[size] = '\0';
+        } else if (!rc && !to_utf8(text, element, layout->width, layout->big_endian)) {
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu: the text holds a number that is no character", s->path, i);
+        }
+        if (!rc)
+            rc = take(context, i, text);
+    }
+    dkvb__free_erased(mem, text);
+    dkvb__free_erased(mem, element);
+    return rc;
+}
+
+dkvb_status dkvb__npy_texts(size_t *rows, bool *texts, const struct dkvb__file *file, const dkvb_allocator *mem,
+                            dkvb__npy_text_fn take, void *context)
+{
+    struct dkvb__stored s = {.path = file->path, .array = {.struct_size = sizeof s.array, .allocator = *mem}};
+    struct layout layout = {.takes_texts = true};
+    const dkvb_array *a = &s.array;
+    uint64_t offset = 0;
+    size_t size, bytes = 0;
+    dkvb_status rc = read_header(&s, file, &layout, &offset);
+
+    *texts = !rc && layout.text != 0;
+    *rows = 0;
+    if (rc || !*texts)
+        return rc;
+    if (a->ndim < 1 || a->ndim > 2 || (a->ndim == 2 && a->shape[1] != 1))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: texts of %u dimensions; they must be a vector, one for each row",
+                          s.path, a->ndim);
+    size = layout.width * (layout.text == 'U' ? 4 : 1);
+    if (a->shape[0] > SIZE_MAX || dkvb__mul_overflow(&bytes, (size_t)a->shape[0], size ? size : 1))
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu texts do not fit in memory", s.path,
+                          (unsigned long long)a->shape[0]);
+    if (size == 0 && a->shape[0] > MAX_HEADER)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: %llu texts without a character", s.path,
+                          (unsigned long long)a->shape[0]);
+    rc = dkvb__stored_check_size(&s, file, offset, size ? bytes : 0);
+    *rows = (size_t)a->shape[0];
+    return rc || !take ? rc : give_texts(&s, file, offset, &layout, take, context);
 }
 
 /* The preamble and header of a version 1.0 file, padded to a multiple of 64 bytes as NumPy does: the size. */

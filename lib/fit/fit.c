@@ -257,6 +257,7 @@ static dkvb_status run_fit(struct fit *t, bool wants_codeset)
 
     if (rc)
         return rc;
+    t->f.keeps_share = true;
     dkvb__fitting_hold_out(&t->f, 0.0, wants_codeset ? t->o.hold_out : 0.1);
     rc = choose_whitening(t, wants_codeset);
     if (!rc)

@@ -8,6 +8,12 @@
 
 enum { DKVB__MOST_COMPARED = 2048 /* columns, with and without whitening */ };
 
+/* Rows that are held out together. */
+struct dkvb__row_group {
+    double place;    /* 0 to below 1, by the number of the group */
+    size_t first, n; /* its rows are group_rows[first] and on */
+};
+
 /* Rows to learn from, checked, and which of them are held out. */
 struct dkvb__fitting {
     dkvb_allocator mem;
@@ -23,6 +29,14 @@ struct dkvb__fitting {
     size_t held_count;             /* number of held-out rows with a label */
     uint64_t *named_ids;           /* [n], `rows.ids` where rows have names; else NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes of names */
+
+    /* Groups of which one at least has two rows; else group_count is 0. */
+    struct dkvb__row_group *groups; /* [group_count], by place */
+    size_t group_count;
+    size_t *group_rows;   /* [n], rows by group */
+    uint64_t *class_held; /* [classes], rows with this label that are held out */
+    uint64_t *in_group;   /* [classes], scratch, zeros */
+    bool keeps_share;     /* about the wanted share of each class is held out, even where groups are large */
 };
 
 /* Check rows and labels, hold none out. Rows with names get ids: by this salt, [DKVB__NAME_SALT]; NULL: by one that
@@ -33,7 +47,7 @@ dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *give
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
 /* Hold out the rows whose place between 0 and 1, by id, is `from` to below `to`, and no others; classes with fewer than
- * four rows lose none, and no class loses all. */
+ * four rows lose none, and no class loses all. Rows of a group go by the place of the group. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/sort.h"
 #include "base/status.h"
 #include "bottleneck/calibration.h"
 #include "bottleneck/codeset.h"
@@ -64,6 +65,57 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
+/* Rows side by side by group, groups in the order of their places. Where each row has a group of its own, groups are
+ * not kept: the number of the group then only takes the place of an id. */
+static dkvb_status find_groups(struct dkvb__fitting *f)
+{
+    size_t n = f->rows.n, count = 0;
+    const uint64_t *groups = f->rows.groups;
+    struct dkvb__keyed *rows, *scratch;
+    dkvb_status rc = DKVB_OK;
+
+    if (!groups)
+        return DKVB_OK;
+    rows = dkvb__alloc(&f->mem, n, sizeof *rows);
+    scratch = dkvb__alloc(&f->mem, n, sizeof *scratch);
+    if (!rows || !scratch) {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
+        goto end;
+    }
+    /* By place, and by number where places are equal, so that the order of the rows decides nothing. */
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (struct dkvb__keyed){groups[i], i};
+    dkvb__sort_keyed(rows, scratch, n);
+    for (size_t i = 0; i < n; i++)
+        rows[i].key = dkvb__key_of_double(dkvb__hold_out_place(groups[rows[i].index]));
+    dkvb__sort_keyed(rows, scratch, n);
+    for (size_t i = 0; i < n; i++)
+        count += i == 0 || groups[rows[i].index] != groups[rows[i - 1].index];
+    if (count == n)
+        goto end;
+    f->group_rows = dkvb__alloc(&f->mem, n, sizeof *f->group_rows);
+    f->groups = dkvb__alloc(&f->mem, count, sizeof *f->groups);
+    f->class_held = dkvb__alloc0(&f->mem, f->rows.classes, sizeof *f->class_held);
+    f->in_group = dkvb__alloc0(&f->mem, f->rows.classes, sizeof *f->in_group);
+    if (!f->group_rows || !f->groups || !f->class_held || !f->in_group) {
+        rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %zu groups", count);
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint64_t group = groups[rows[i].index];
+
+        f->group_rows[i] = rows[i].index;
+        if (i == 0 || group != groups[rows[i - 1].index])
+            f->groups[f->group_count++] = (struct dkvb__row_group){dkvb__hold_out_place(group), i, 0};
+        f->groups[f->group_count - 1].n++;
+    }
+
+end:
+    dkvb__free_erased(&f->mem, rows);
+    dkvb__free_erased(&f->mem, scratch);
+    return rc;
+}
+
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem)
 {
@@ -102,7 +154,10 @@ dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *give
     for (size_t i = 0; i < f->rows.n; i++)
         if (f->rows.labels[i] >= 0)
             f->class_rows[f->rows.labels[i]]++;
-    return DKVB_OK;
+    rc = find_groups(f);
+    if (rc)
+        dkvb__fitting_free(f);
+    return rc;
 }
 
 void dkvb__fitting_free(struct dkvb__fitting *f)
@@ -111,10 +166,89 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
     dkvb__free_erased(&f->mem, f->held);
     dkvb__free_erased(&f->mem, f->taught);
     dkvb__free_erased(&f->mem, f->named_ids);
+    dkvb__free_erased(&f->mem, f->group_rows);
+    dkvb__free_erased(&f->mem, f->groups);
+    dkvb__free_erased(&f->mem, f->class_held);
+    dkvb__free_erased(&f->mem, f->in_group);
+    f->group_rows = NULL;
+    f->groups = NULL;
+    f->class_held = f->in_group = NULL;
     f->class_rows = NULL;
     f->held = NULL;
     f->taught = NULL;
     f->named_ids = NULL;
+}
+
+/* Hold out a whole group, unless that takes too much of a class. `most`: the largest share of a class that may be held
+ * out. `least`: a class is short if a smaller share is held out; with `for_short` a group must help a short class. */
+static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
+                       bool for_short)
+{
+    const size_t *rows = f->group_rows + g->first;
+    const int32_t *labels = f->rows.labels;
+    bool allowed = true, helps = false;
+
+    for (size_t i = 0; i < g->n; i++)
+        if (labels[rows[i]] >= 0)
+            f->in_group[labels[rows[i]]]++;
+    for (size_t i = 0; i < g->n; i++) {
+        int32_t l = labels[rows[i]];
+        uint64_t all, held;
+
+        if (l < 0)
+            continue;
+        all = f->class_rows[l] + f->class_held[l];
+        held = f->class_held[l] + f->in_group[l];
+        allowed = allowed && f->class_rows[l] - f->in_group[l] >= LEAST_CLASS - 1 && (double)held <= most * (double)all;
+        /* A class of which less than one row is wanted is never short. */
+        helps = helps || ((double)f->class_held[l] < least * (double)all && 2.0 * least * (double)all >= 1.0);
+    }
+    allowed = allowed && (helps || !for_short);
+    for (size_t i = 0; i < g->n; i++) {
+        int32_t l = labels[rows[i]];
+
+        if (l >= 0)
+            f->in_group[l] = 0;
+        if (l >= 0 && allowed) {
+            f->class_rows[l]--;
+            f->class_held[l]++;
+            f->held_count++;
+        }
+        f->held[rows[i]] = allowed;
+    }
+}
+
+static void hold_groups(struct dkvb__fitting *f, double from, double to)
+{
+    double share = to - from, least = share / 2.0, most = 1.0;
+
+    if (f->keeps_share)
+        most = share > 0.125 ? 2.0 * share : 0.25;
+    memset(f->class_held, 0, f->rows.classes * sizeof *f->class_held);
+    memset(f->held, 0, f->rows.n);
+    for (size_t g = 0; g < f->group_count; g++)
+        if (f->groups[g].place >= from && f->groups[g].place < to)
+            hold_group(f, &f->groups[g], least, most, false);
+    for (size_t g = 0; f->keeps_share && g < f->group_count; g++)
+        if (f->groups[g].place >= to)
+            hold_group(f, &f->groups[g], least, most, true);
+}
+
+static void hold_rows(struct dkvb__fitting *f, double from, double to)
+{
+    const int32_t *labels = f->rows.labels;
+
+    for (size_t i = 0; i < f->rows.n; i++) {
+        double place = dkvb__hold_out_place(f->rows.groups ? f->rows.groups[i] : dkvb__fitting_id(f, i));
+        bool held = place >= from && place < to;
+
+        if (labels[i] >= 0 && held) {
+            held = f->class_rows[labels[i]] >= LEAST_CLASS;
+            f->class_rows[labels[i]] -= held;
+            f->held_count += held;
+        }
+        f->held[i] = held;
+    }
 }
 
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
@@ -124,18 +258,12 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
     for (size_t i = 0; i < f->rows.n; i++)
         f->class_rows[labels[i] < 0 ? 0 : labels[i]] += f->held[i] && labels[i] >= 0;
     f->held_count = 0;
-    for (size_t i = 0; i < f->rows.n; i++) {
-        uint64_t id = dkvb__fitting_id(f, i);
-        bool held = dkvb_codeset_holds_out(id, to) && !dkvb_codeset_holds_out(id, from);
-
-        if (labels[i] >= 0 && held) {
-            held = f->class_rows[labels[i]] >= LEAST_CLASS;
-            f->class_rows[labels[i]] -= held;
-            f->held_count += held;
-        }
-        f->held[i] = held;
-        f->taught[i] = held ? -1 : labels[i];
-    }
+    if (f->group_count > 0)
+        hold_groups(f, from, to);
+    else
+        hold_rows(f, from, to);
+    for (size_t i = 0; i < f->rows.n; i++)
+        f->taught[i] = f->held[i] ? -1 : labels[i];
 }
 
 /* Codes of the rows with a label that are held out, side by side, and those labels: of all such rows, or of those that

@@ -16,12 +16,13 @@ enum {
     FOLDS = 5
 };
 
-/* Rows drawn for the comparison; `part` then points into the three arrays, which part_free() frees. */
+/* Rows drawn for the comparison; `part` then points into the four arrays, which part_free() frees. */
 struct part {
     struct dkvb__fitting f;
     float *x;
     int32_t *labels;
     uint64_t *ids;
+    uint64_t *groups; /* NULL: the rows have none */
 };
 
 static void part_free(struct part *p)
@@ -30,6 +31,7 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->x);
     dkvb__free_erased(&p->f.mem, p->labels);
     dkvb__free_erased(&p->f.mem, p->ids);
+    dkvb__free_erased(&p->f.mem, p->groups);
 }
 
 /* labels: [n] of all rows, those that may be looked at; n: rows to draw. The caller calls part_free(), also after a
@@ -45,18 +47,22 @@ static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const
     p->x = dkvb__alloc(&f->mem, n, dim * sizeof *p->x);
     p->labels = dkvb__alloc(&f->mem, n, sizeof *p->labels);
     p->ids = dkvb__alloc(&f->mem, n, sizeof *p->ids);
-    if (!p->x || !p->labels || !p->ids)
+    p->groups = rows.groups ? dkvb__alloc(&f->mem, n, sizeof *p->groups) : NULL;
+    if (!p->x || !p->labels || !p->ids || (rows.groups && !p->groups))
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows to choose the whitening on", n);
     dkvb__seed_stream(&rng, seed, DKVB__FOR_ROWS, 1);
     for (size_t r = 0; r < f->rows.n && taken < n; r++)
         if (dkvb__rng_below(&rng, f->rows.n - r) < n - taken) {
             memcpy(p->x + taken * dim, f->rows.x + r * dim, dim * sizeof *p->x);
             p->labels[taken] = labels[r];
+            if (p->groups)
+                p->groups[taken] = rows.groups[r];
             p->ids[taken++] = dkvb__fitting_id(f, r);
         }
     rows.x = p->x;
     rows.labels = p->labels;
     rows.ids = p->ids;
+    rows.groups = p->groups;
     rows.names = NULL;
     rows.n = n;
     return dkvb__fitting_new(&p->f, &rows, f->run, NULL, &f->mem);

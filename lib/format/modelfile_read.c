@@ -1,5 +1,6 @@
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -34,7 +35,7 @@ struct reading {
 
 static const char *const known_sections[] = {"shape",   "classes", "journal", "mask",     "purged", "center",
                                              "scales",  "keys",    "values",  "evidence", "terms",  "whitening",
-                                             "encoder", "counts",  "valued",  "lengths"};
+                                             "encoder", "columns", "counts",  "valued",   "lengths"};
 
 enum { KNOWN_SECTIONS = sizeof known_sections / sizeof *known_sections };
 
@@ -513,6 +514,41 @@ static dkvb_status parse_encoder(const struct reading *r, struct dkvb__reader by
     return take_text(r, &bytes, bytes.left, "encoder", &m->encoder);
 }
 
+/* A name for each column, each with its length before it. */
+static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader bytes, dkvb_model *m)
+{
+    size_t count = r->shape.input_dim;
+    char where[320], *to;
+
+    if (bytes.left / 3 < count) /* before memory for pointers is asked for */
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
+                          r->file.file.path, bytes.left, count);
+    /* Two bytes of length become one byte that ends the text. */
+    m->columns = dkvb__column_names_alloc(count, bytes.left - count, r->mem);
+    if (!m->columns)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
+    to = (char *)(m->columns + count);
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char *length = dkvb__take(&bytes, 2);
+        size_t size = length ? dkvb__read16(length) : 0;
+        const unsigned char *text = size > 0 && size <= DKVB__MAX_NAME ? dkvb__take(&bytes, size) : NULL;
+
+        if (!text)
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns: the name of column %zu has no proper length",
+                              r->file.file.path, i);
+        if (memchr(text, 0, size)) /* else the text in memory would end before the text in the file */
+            return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns: the name of column %zu holds a zero byte",
+                              r->file.file.path, i);
+        m->columns[i] = memcpy(to, text, size);
+        to += size + 1;
+    }
+    if (bytes.left > 0)
+        return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes too many", r->file.file.path,
+                          bytes.left);
+    snprintf(where, sizeof where, "%.280s: section columns", r->file.file.path);
+    return dkvb__column_names_check((const char *const *)m->columns, count, DKVB_EFORMAT, where, r->mem);
+}
+
 /* Counts of the classes, if the file has them: any number may stand there. */
 static dkvb_status read_counts(const struct reading *r, dkvb_model *m)
 {
@@ -609,6 +645,8 @@ static dkvb_status read_model(struct reading *r, dkvb_model **out)
         rc = read_parsed(r, "evidence", m, parse_evidence);
     if (!rc && dkvb__container_find(&r->file, "encoder"))
         rc = read_parsed(r, "encoder", m, parse_encoder);
+    if (!rc && dkvb__container_find(&r->file, "columns"))
+        rc = read_parsed(r, "columns", m, parse_columns);
     if (!rc)
         rc = read_counts(r, m);
     if (!rc)

@@ -51,6 +51,26 @@ static void write_names(const dkvb_model *m, unsigned char *to)
     }
 }
 
+static size_t columns_size(const dkvb_model *m)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; m->columns && i < m->codebooks->shape.input_dim; i++)
+        size += 2 + strlen(m->columns[i]);
+    return size;
+}
+
+static void write_columns(const dkvb_model *m, unsigned char *to)
+{
+    for (size_t i = 0; m->columns && i < m->codebooks->shape.input_dim; i++) {
+        size_t length = strlen(m->columns[i]);
+
+        dkvb__write16(to, (uint16_t)length);
+        memcpy(to + 2, m->columns[i], length);
+        to += 2 + length;
+    }
+}
+
 static size_t list_size(const struct dkvb__record *r)
 {
     return r->list ? (size_t)r->pairs * sizeof *r->list : 0;
@@ -98,7 +118,7 @@ static void write_journal(const struct dkvb__journal *j, unsigned char *to)
         to = write_record(&j->records[i], to);
 }
 
-enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 7 };
+enum { KNOWN_PARTS = 9, OPTIONAL_PARTS = 8 };
 
 dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
 {
@@ -106,6 +126,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     const struct dkvb__shape *s = &cb->shape;
     size_t names = names_size(m), journal = journal_size(&m->journal), words = dkvb__word_count(s);
     size_t terms = dkvb__terms_section_size(&m->journal), evidence = dkvb__evidence_size(&m->journal);
+    size_t columns = columns_size(m);
     size_t count = KNOWN_PARTS;
     size_t pairs = dkvb__pair_count(m), row = m->classes * dkvb__value_size(m->values_dtype), stored = pairs;
     unsigned char shape[DKVB__SHAPE_SIZE], *small;
@@ -119,7 +140,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
         return dkvb__fail(DKVB_ESTATE, "the model is in training: end or abort that before saving");
     if (m->mapping && (rc = dkvb_model_verify(m)) != DKVB_OK)
         return rc; /* new checksums must not vouch for old damage */
-    small = dkvb__alloc(&m->mem, names + journal + evidence + terms, 1);
+    small = dkvb__alloc(&m->mem, names + journal + evidence + terms + columns, 1);
     parts = dkvb__alloc(&m->mem, KNOWN_PARTS + OPTIONAL_PARTS + m->extra_count, sizeof *parts);
     valued = dkvb__alloc(&m->mem, words, sizeof *valued);
     if (valued)
@@ -135,6 +156,7 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     write_journal(&m->journal, small + names);
     dkvb__evidence_write(&m->journal, small + names + journal);
     dkvb__terms_write(&m->journal, small + names + journal + evidence);
+    write_columns(m, small + names + journal + evidence + terms);
     if (gathered)
         dkvb__valued_gather(m, valued, gathered);
     const struct dkvb__part known[KNOWN_PARTS] = {
@@ -163,6 +185,9 @@ dkvb_status dkvb__model_write(const dkvb_model *m, struct dkvb__output *to)
     parts[count++] = (struct dkvb__part){"evidence", DKVB__DTYPE_BYTES, 0, small + names + journal, evidence};
     if (m->encoder)
         parts[count++] = (struct dkvb__part){"encoder", DKVB__DTYPE_BYTES, 0, m->encoder, strlen(m->encoder)};
+    if (columns)
+        parts[count++] =
+            (struct dkvb__part){"columns", DKVB__DTYPE_BYTES, 0, small + names + journal + evidence + terms, columns};
     if (m->counts)
         parts[count++] = (struct dkvb__part){"counts", DKVB_DTYPE_U32, 0, m->counts,
                                              m->classes * dkvb__pair_count(m) * sizeof *m->counts};

@@ -356,6 +356,9 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
         rc = dkvb_model_set_temperature(plan->placed, old->temperature, old->power);
     if (!rc && old->encoder)
         rc = dkvb_model_set_encoder(plan->placed, old->encoder);
+    if (!rc && old->columns)
+        rc = dkvb_model_set_column_names(plan->placed, (const char *const *)old->columns,
+                                         old->codebooks->shape.input_dim);
     if (!rc && old->counts) /* of no row yet, so that the replay counts */
         rc = dkvb_model_count_classes(plan->placed, NULL, old->top_k, NULL, 0, NULL);
     return rc;

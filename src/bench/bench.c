@@ -117,7 +117,7 @@ static int read_keys(struct bench *b)
 static int read_rows(struct bench *b)
 {
     struct bench_args *a = &b->args;
-    int code = input_features(&b->rows_file, a->rows_file, DKVB_READ_IN_PLACE);
+    int code = input_features(&b->rows_file, a->rows_file, DKVB_READ_IN_PLACE, NULL);
 
     a->rows = b->rows_file.rows;
     a->input_dim = (uint32_t)b->rows_file.columns;

@@ -121,13 +121,14 @@ static int check_args(const struct audit_args *args)
 }
 
 static int read_rows(struct features *x, struct labels *y, const char *features, const char *labels,
-                     const dkvb_model_info *model)
+                     const dkvb_model *model, const dkvb_model_info *info)
 {
-    int code = input_features(x, features, DKVB_READ_IN_PLACE);
+    struct table_use use = {.model = model};
+    int code = input_features(x, features, DKVB_READ_IN_PLACE, &use);
 
-    if (code == EXIT_SUCCESS && x->columns != model->input_dim)
-        code = tool_fail("%s: %zu columns, the model takes %" PRIu32, features, x->columns, model->input_dim);
-    return code ? code : input_labels(y, labels, features, x->rows);
+    if (code == EXIT_SUCCESS && x->columns != info->input_dim)
+        code = tool_fail("%s: %zu columns, the model takes %" PRIu32, features, x->columns, info->input_dim);
+    return code ? code : input_labels(y, labels, features, x->rows, &use);
 }
 
 /* Of the codes only ids and labels are of use, but for KLoM, which plans requests anew by them. */
@@ -148,11 +149,11 @@ static int read_all(struct audit *a, dkvb_audit_request *request, dkvb_audit_row
     int code = input_model_load(&a->model, args->args.operand[0], &info);
 
     if (code || (args->before && (code = input_model_load(&a->before, args->before, &base_info))) ||
-        (code = read_rows(&a->x, &a->y, args->features, args->labels, &info)) ||
-        (code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, &info)) ||
+        (code = read_rows(&a->x, &a->y, args->features, args->labels, a->model, &info)) ||
+        (code = read_rows(&a->test_x, &a->test_y, args->test_features, args->test_labels, a->model, &info)) ||
         (args->codes && (code = read_codes(a))) ||
         (args->classes && (code = input_classes(&a->classes, args->classes, a->model, info.classes))) ||
-        (args->rows && (code = ids_read(&a->ids, args->rows, false))))
+        (args->rows && (code = ids_read(&a->ids, args->rows, false, NULL))))
         return code;
     request->classes = (const uint8_t *)a->classes; /* true is DKVB_FORGET */
     request->rows = a->ids.id;

@@ -118,7 +118,7 @@ static int check_outputs(struct encode *e)
         (code = pictures_spare(&e->pictures, args->names_out, args->class_names_out)))
         return code;
     if (args->labels)
-        return input_labels(&e->y, args->labels, path, e->pictures.info.pictures);
+        return input_labels(&e->y, args->labels, path, e->pictures.info.pictures, NULL);
     if (args->labels_out && e->pictures.info.classes == 0)
         return tool_fail("%s: has no classes, so --labels-out needs --labels", path);
     if (args->labels_out && (code = pictures_labels(&e->pictures, NULL, &e->y)))

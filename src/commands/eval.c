@@ -18,6 +18,7 @@ struct eval_args {
     struct args args;
     struct pictures_args pictures;
     const char *features, *labels, *codes, *forget_class, *train_features, *train_labels;
+    struct columns_args columns;
     uint32_t threads;
     bool json, reference;
 };
@@ -27,6 +28,7 @@ struct eval_args {
 static const struct args_option options[] = {
     PICTURES_OR_FEATURES(AT),
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "their labels, -1 = leave the row out; --images brings its own"},
+    COLUMNS_LABELS(AT, columns),
     {"codes", ARGS_TEXT, AT(codes), "CODES.npy",
      .help = "codes of X from before the mask: only where it hit them is searched again"},
     {"forget-class", ARGS_TEXT, AT(forget_class), "C[,C...]",
@@ -69,8 +71,11 @@ static int check_args(const struct eval_args *args)
 {
     int code = pictures_check_rows(&command, &args->args, args->features, &args->pictures);
 
-    if (code == EXIT_SUCCESS && args->features && !args->labels)
-        code = args_misused(&command, "--labels is missing");
+    if (code == EXIT_SUCCESS && args->features && !args->labels && !args->columns.labels)
+        code = args_misused(&command, "--labels is missing, or --label-column where a column of a CSV has the labels");
+    if (code == EXIT_SUCCESS && args->features && args->labels && args->columns.labels)
+        code = args_misused(&command,
+                            "--labels does not go with --label-column: one of them says which labels the rows have");
     if (code == EXIT_SUCCESS && args->reference && !(args->train_features && args->train_labels))
         code = args_misused(&command, "--reference needs --train-features and --train-labels, to fit heads on");
     if (code == EXIT_SUCCESS && !args->reference && (args->train_features || args->train_labels))
@@ -88,12 +93,12 @@ static int read_rows(struct eval *e)
     if (pictures_source(&a->pictures))
         code = pictures_open_for(&e->pictures, &a->pictures, args_given(&command, a, "encoder"), e->model, path);
     else
-        code = input_features_for(&e->x, a->features, &e->info);
+        code = input_features_for(&e->x, a->features, e->model, &a->columns);
     if (code)
         return code;
     return pictures_source(&a->pictures)
                ? pictures_rows(&e->pictures, e->model, path, a->labels, a->threads, &e->x, &e->y)
-               : input_labels_for(&e->y, a->labels, &e->x);
+               : input_labels_for(&e->y, a->labels, &e->x, &(struct table_use){.model = e->model});
 }
 
 static int read_inputs(struct eval *e)
@@ -112,8 +117,9 @@ static int read_inputs(struct eval *e)
     if (e->y.largest >= 0 && (uint32_t)e->y.largest >= e->info.classes)
         return tool_fail("%s: row %zu has label %" PRId32 ", the classes of %s are 0 to %" PRIu32, e->y.path,
                          e->y.largest_row, e->y.largest, path, e->info.classes - 1);
-    if (a->reference && ((code = input_features_for(&e->train_x, a->train_features, &e->info)) ||
-                         (code = input_labels_for(&e->train_y, a->train_labels, &e->train_x))))
+    if (a->reference &&
+        ((code = input_features_for(&e->train_x, a->train_features, e->model, NULL)) ||
+         (code = input_labels_for(&e->train_y, a->train_labels, &e->train_x, &(struct table_use){.model = e->model}))))
         return code;
     e->found.class_rows = input_memory("the classes", sizeof(uint64_t), e->info.classes, 2, 1);
     if (!e->found.class_rows)

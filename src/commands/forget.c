@@ -36,6 +36,11 @@ static const struct args_option options[] = {
      .help = "what makes rows of them; if not given, what the model remembers", .choices = pictures_encoders},
     PICTURES_OPTIONS(AT, pictures),
     {"labels", ARGS_TEXT, AT(labels), "Y", .help = "labels of the rows, where CODES has none, for --class"},
+    COLUMNS_LABELS(AT, columns),
+    COLUMNS_IDS(AT, columns),
+    COLUMNS_GROUPS(AT, columns),
+    {"group", ARGS_TEXT, AT(columns.group), "NAME",
+     .help = "only the rows of this group, of the CSV given by --rows or --features", .word = true},
     {"method", ARGS_CHOICE, AT(method), "activations|contrast|examples|values",
      .help = "suppress: how pairs are chosen; if not given, by what is known", .choices = methods},
     {"pairs", ARGS_U64, AT(pairs), "NA", .help = "mask so many pairs, instead of as few as reach the target",
@@ -142,11 +147,15 @@ static int check_who(const struct forget_args *args)
         return misused("--rows needs --codes with a file of 'train --codes-out', where ids are kept");
     if (codeset && !args->classes && !args->rows)
         return misused("--codes: the file has all rows; --class or --rows is missing to say which are to be forgotten");
-    if (codeset && args->labels)
+    if (codeset && (args->labels || args->columns.labels))
         return misused("--labels: the codes file has them");
-    if (args->labels && (!args->classes || (!args->set && !args->codes)))
+    if (!args->columns.group != !args->columns.groups)
+        return misused("--group-column says where the group stands that --group names: both must be given");
+    if (args->columns.group && !args->rows && !args->features)
+        return misused("--group needs --rows or --features with a CSV that has the group of each row");
+    if ((args->labels || args->columns.labels) && (!args->classes || (!args->set && !args->codes)))
         return misused("--labels go with --class and the rows that they are of");
-    if (args->classes && !args->labels && !codeset && (args->features || args->codes))
+    if (args->classes && !args->labels && !args->columns.labels && !codeset && (args->features || args->codes))
         return misused("--class needs --labels, to cut its rows out");
     return EXIT_SUCCESS;
 }
@@ -268,7 +277,7 @@ static int number_rows(struct forget *f)
 {
     int code = pictures_source(&f->args.pictures)
                    ? ids_of_rows(&f->rows, NULL, pictures_source(&f->args.pictures), f->pictures.info.pictures)
-                   : ids_of_rows(&f->rows, NULL, f->x.path, f->x.rows);
+                   : ids_of_features(&f->rows, NULL, &f->x);
 
     if (code == EXIT_SUCCESS && pictures_source(&f->args.pictures))
         pictures_keep_ids(&f->pictures, &f->rows);
@@ -299,8 +308,18 @@ static int cut_out_classes(struct forget *f)
         if (f->y.y[i] < 0 || (uint32_t)f->y.y[i] >= f->info.classes || f->classes[f->y.y[i]] != DKVB_FORGET)
             continue;
         memmove(f->x.x + kept * f->x.columns, f->x.x + i * f->x.columns, f->x.columns * sizeof *f->x.x);
-        f->rows.id[kept++] = f->rows.id[i];
+        if (f->rows.name) {
+            char *name = f->rows.name[kept];
+
+            f->rows.name[kept] = f->rows.name[i];
+            f->rows.name[i] = name; /* swapped, so that each is freed once */
+        } else {
+            f->rows.id[kept] = f->rows.id[i];
+        }
+        kept++;
     }
+    for (size_t i = kept; f->rows.name && i < f->rows.n; i++)
+        free(f->rows.name[i]);
     f->x.rows = f->rows.n = kept;
     return kept ? EXIT_SUCCESS
                 : tool_fail("%s: none of %zu labels is of class %s, so there is nothing to forget",
@@ -309,19 +328,21 @@ static int cut_out_classes(struct forget *f)
 
 static int read_features(struct forget *f)
 {
-    int code =
-        pictures_source(&f->args.pictures) ? read_pictures(f) : input_features_for(&f->x, f->args.features, &f->info);
+    int code = pictures_source(&f->args.pictures)
+                   ? read_pictures(f)
+                   : input_features_for(&f->x, f->args.features, f->model, &f->args.columns);
 
     if (code ||
-        (f->args.labels && !pictures_source(&f->args.pictures) &&
-         (code = input_labels(&f->y, f->args.labels, f->x.path, f->x.rows))) ||
+        ((f->args.labels || f->args.columns.labels) && !pictures_source(&f->args.pictures) &&
+         (code = input_labels_for(&f->y, f->args.labels, &f->x, &(struct table_use){.model = f->model}))) ||
         (code = number_rows(f)) || (f->args.classes && (code = cut_out_classes(f))))
         return code;
     f->searched = input_memory("codes", sizeof *f->searched, f->x.rows, f->info.codebooks, f->info.top_k);
     f->request.codes = f->searched;
     f->request.n = f->x.rows;
     f->request.ids = f->rows.id;
-    f->request.id_count = f->rows.n;
+    f->request.names = (const char *const *)f->rows.name;
+    f->request.id_count = f->request.name_count = f->rows.n;
     return f->searched ? codes_search(f->model, &f->x, f->args.threads, f->searched, NULL) : EXIT_FAILURE;
 }
 
@@ -332,7 +353,7 @@ static int read_plain_codes(struct forget *f)
     f->request.codes = f->npy.codes;
     f->request.n = f->npy.rows;
     if (code == EXIT_SUCCESS && f->args.labels)
-        code = input_labels(&f->y, f->args.labels, f->args.codes, f->npy.rows);
+        code = input_labels(&f->y, f->args.labels, f->args.codes, f->npy.rows, &(struct table_use){.model = f->model});
     f->request.labels = f->y.y;
     return code;
 }
@@ -340,10 +361,10 @@ static int read_plain_codes(struct forget *f)
 /* The rows that keys were placed on, to place them again. */
 static int read_key_features(struct forget *f)
 {
-    int code = input_features_for(&f->key_x, f->args.key_features, &f->info);
+    int code = input_features_for(&f->key_x, f->args.key_features, f->model, &f->args.columns);
 
     if (code == EXIT_SUCCESS)
-        code = ids_of_rows(&f->key_ids, f->args.ids, f->key_x.path, f->key_x.rows);
+        code = ids_of_features(&f->key_ids, f->args.ids, &f->key_x);
     f->request.keys = DKVB_KEYS_PLACED;
     f->request.features = f->key_x.x;
     f->request.feature_rows = f->key_x.rows;
@@ -400,7 +421,7 @@ static int read_inputs(struct forget *f)
         code = read_features(f);
     if (code == EXIT_SUCCESS && !a->kept && (a->codes || a->set) && f->request.n == 0)
         code = tool_fail("%s: no rows, so there is nothing to forget", a->codes ? a->codes : a->set);
-    if (code == EXIT_SUCCESS && a->rows && (code = ids_read(&f->rows, a->rows, true)) == EXIT_SUCCESS) {
+    if (code == EXIT_SUCCESS && a->rows && (code = ids_read(&f->rows, a->rows, true, &a->columns)) == EXIT_SUCCESS) {
         f->request.ids = f->rows.id;
         f->request.names = (const char *const *)f->rows.name;
         f->request.id_count = f->request.name_count = f->rows.n;

@@ -14,6 +14,7 @@
 struct forget_args {
     struct args args;
     struct pictures_args pictures;
+    struct columns_args columns;
     const char *set; /* --features or --images, if one was given */
     const char *output, *features, *codes, *labels, *classes, *rows, *mask, *mask_out, *reason, *salt;
     const char *codes_out, *key_features, *ids, *requests, *plan_out;

@@ -66,6 +66,14 @@ static int print_json(const struct inspect *it)
     json_count("masked_pairs", info->masked_pairs);
     json_count("purged_pairs", info->purged_pairs);
     json_text("encoder", info->encoder);
+    if (dkvb_model_column_name(it->model, 0)) {
+        json_open("column_names", '[');
+        for (uint32_t i = 0; i < info->input_dim; i++)
+            json_text(NULL, dkvb_model_column_name(it->model, i));
+        json_close(']');
+    } else {
+        json_null("column_names");
+    }
     json_open("class_names", '[');
     for (uint32_t i = 0; i < info->classes; i++)
         json_text(NULL, dkvb_model_class_name(it->model, i));
@@ -92,6 +100,8 @@ static int print_text(const struct inspect *it)
     printf("birth      %s\n", it->birth);
     printf("rows       %" PRIu32 " columns, centred%s%s\n", info->input_dim,
            it->codebooks.whitened ? ", half whitened" : "", info->normalize ? ", scaled to length 1" : "");
+    if (dkvb_model_column_name(it->model, 0))
+        printf("columns    %" PRIu32 " have names; --json lists them\n", info->input_dim);
     if (it->lengths)
         printf("lengths    %.4g to %.4g; a row of another length is outside the scale\n", it->codebooks.least_length,
                it->codebooks.greatest_length);

@@ -18,6 +18,7 @@ struct predict_args {
     struct args args;
     struct pictures_args pictures;
     const char *features, *output;
+    struct columns_args columns;
     uint32_t top, threads;
     bool scores, json;
 };
@@ -26,6 +27,8 @@ struct predict_args {
 
 static const struct args_option options[] = {
     PICTURES_OR_FEATURES(AT),
+    COLUMNS_LABELS(AT, columns),
+    COLUMNS_IDS(AT, columns),
     {"output", ARGS_TEXT, AT(output), "OUT",
      .help = "labels: a table in .csv or .tsv; else .npy, int32[n], -1 = abstained", .letter = 'o'},
     {"top", ARGS_U32, AT(top), "N", .help = "the N likeliest classes; a .npy is int32[n][N]", .least = 1},
@@ -52,7 +55,7 @@ struct predict {
     struct features x;
     struct pictures pictures; /* that x is of, */
     struct names names;       /* and what they are called */
-    const struct ids *ids;    /* what rows of a file are called; NULL: by their number */
+    struct ids ids;           /* what rows of a file are called */
     uint32_t top;
     char delimiter;       /* of a table of text; 0: an array, or answers that are printed */
     size_t most;          /* rows of a block */
@@ -228,10 +231,10 @@ static void put_row(const struct predict *p, size_t row, FILE *to)
 {
     if (row < p->names.count)
         csv_text(to, p->delimiter, p->names.line[row]);
-    else if (p->ids && p->ids->name)
-        csv_text(to, p->delimiter, p->ids->name[row]);
+    else if (p->ids.name)
+        csv_text(to, p->delimiter, p->ids.name[row]);
     else
-        fprintf(to, "%" PRIu64, p->ids ? p->ids->id[row] : (uint64_t)row);
+        fprintf(to, "%" PRIu64, p->ids.id ? p->ids.id[row] : (uint64_t)row);
 }
 
 static void put_header(const struct predict *p, FILE *to)
@@ -339,8 +342,10 @@ static int read_rows(struct predict *p)
     const struct predict_args *a = &p->args;
     int code;
 
-    if (!pictures_source(&a->pictures))
-        return input_features_for(&p->x, a->features, &p->info);
+    if (!pictures_source(&a->pictures)) {
+        code = input_features_for(&p->x, a->features, p->model, &a->columns);
+        return code || !a->columns.ids ? code : ids_of_features(&p->ids, NULL, &p->x);
+    }
     if ((code = pictures_open_for(&p->pictures, &a->pictures, args_given(&command, a, "encoder"), p->model,
                                   a->args.operand[0])) ||
         (code = pictures_spare(&p->pictures, a->output, NULL)) ||
@@ -385,6 +390,7 @@ int cmd_predict(int argc, char **argv)
     free(p.labels);
     input_features_free(&p.x);
     input_names_free(&p.names);
+    ids_free(&p.ids);
     pictures_close(&p.pictures);
     dkvb_model_free(p.model);
     return code;

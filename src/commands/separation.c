@@ -78,11 +78,12 @@ static int read_rows(struct separation *s, dkvb_separation_rows *rows)
         return EXIT_SUCCESS;
     }
     if (a->codes ? (code = codes_map(&s->stored, a->codes)) || (code = codes_check_shape(&s->stored, &s->info))
-                 : (code = input_features_for(&s->x, a->features, &s->info)))
+                 : (code = input_features_for(&s->x, a->features, s->model, NULL)))
         return code;
     rows->n = a->codes ? s->stored.rows : s->x.rows;
     rows->codes = s->stored.codes;
-    if ((code = input_labels(&s->y, a->labels, a->codes ? a->codes : a->features, rows->n)))
+    if ((code = input_labels(&s->y, a->labels, a->codes ? a->codes : a->features, rows->n,
+                             &(struct table_use){.model = s->model})))
         return code;
     rows->labels = s->y.y;
     if (a->codes)

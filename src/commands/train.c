@@ -102,15 +102,18 @@ static int read_pictures(struct train *t)
     bool chosen = args_given(&train_command, a, "encoder");
     struct pictures *p = &t->pictures;
     struct names unused = {0};
+    struct table_use use = {.names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
     dkvb_model *model = NULL; /* of path, whose encoder and classes count */
     dkvb_model_info info;
     int32_t *as = NULL;
     int code;
 
-    if ((path && (code = input_model_map(&model, path, &info))) ||
-        (code = pictures_open_for(p, &a->pictures, chosen || !model || !input_encoder(model), model, path)) ||
+    if (path && (code = input_model_map(&model, path, &info)))
+        goto end;
+    use.model = a->continue_from ? model : NULL;
+    if ((code = pictures_open_for(p, &a->pictures, chosen || !model || !input_encoder(model), model, path)) ||
         (code = pictures_spare(p, a->output, a->codes_out)) ||
-        (code = a->labels ? input_labels(&t->y, a->labels, pictures_source(&a->pictures), p->info.pictures)
+        (code = a->labels ? input_labels(&t->y, a->labels, pictures_source(&a->pictures), p->info.pictures, &use)
                           : pictures_name_classes(p, a->continue_from ? model : NULL, path,
                                                   a->class_names ? &unused : &t->names, &as)) ||
         (code = ids_of_rows(&t->ids, a->ids, pictures_source(&a->pictures), p->info.pictures)) ||
@@ -130,21 +133,46 @@ end:
     return code;
 }
 
+/* Labels that are names bring those of the classes. */
+static int name_classes(struct train *t)
+{
+    int code = EXIT_SUCCESS;
+
+    if (!t->y.names || t->args.class_names)
+        return code;
+    t->names.path = t->y.path;
+    for (size_t i = 0; code == EXIT_SUCCESS && i < t->y.name_count; i++)
+        code = input_names_add(&t->names, t->y.names[i]);
+    return code;
+}
+
 /* Rows or their codes, as many labels, and what the rows are called. */
 static int read_rows(struct train *t)
 {
     const struct train_args *a = &t->args;
+    struct table_use use = {
+        .columns = &a->columns, .names = a->class_names ? &t->names : NULL, .grows = !a->class_names};
+    dkvb_model *model = NULL; /* whose columns and classes are known, if it goes on */
+    dkvb_model_info info;
     int code;
 
+    if (a->continue_from && !pictures_source(&a->pictures) && (code = input_model_map(&model, a->continue_from, &info)))
+        return code;
+    use.model = model;
     if (pictures_source(&a->pictures))
         code = read_pictures(t);
     else if ((code = a->codes ? codes_map(&t->given, a->codes)
-                              : input_features(&t->x, a->features, DKVB_READ_IN_PLACE)) == EXIT_SUCCESS)
-        code = a->codes ? input_labels(&t->y, a->labels, t->given.path, t->given.rows)
-                        : input_labels_for(&t->y, a->labels, &t->x);
+                              : input_features(&t->x, a->features, DKVB_READ_IN_PLACE, &use)) == EXIT_SUCCESS)
+        code = a->codes ? input_labels(&t->y, a->labels, t->given.path, t->given.rows, &use)
+                        : input_labels_for(&t->y, a->labels, &t->x, &use);
+    if (code == EXIT_SUCCESS)
+        code = name_classes(t);
+    dkvb_model_free(model);
     if (code || (code = count_classes(t)))
         return code;
-    return t->ids.n ? EXIT_SUCCESS : ids_of_rows(&t->ids, a->ids, a->codes ? t->given.path : t->x.path, t->y.rows);
+    if (t->ids.n)
+        return EXIT_SUCCESS;
+    return a->codes ? ids_of_rows(&t->ids, a->ids, t->given.path, t->y.rows) : ids_of_features(&t->ids, a->ids, &t->x);
 }
 
 /* What of the labels teaches nothing. */
@@ -171,7 +199,8 @@ static int read_inputs(struct train *t)
          (code = tool_check_about(t->x.path, dkvb_features_survey(&t->values, t->x.x, t->x.rows, t->x.columns)))))
         return code;
     if (a->keep_names && !t->ids.name)
-        return tool_fail("%s: has numbers, and --keep-names keeps names: a text with one a line must be given", a->ids);
+        return tool_fail("%s: has numbers, and --keep-names keeps names: a text with one a line must be given",
+                         a->ids ? a->ids : a->features);
     if (v->outlying > 0)
         tool_note("%s: %" PRIu64
                   " values are over 1000 times as large as all others, so that rows look alike beside them: "
@@ -234,6 +263,9 @@ static int describe_model(struct train *t)
 
     if (dkvb_model_set_class_names(t->model, (const char *const *)t->names.line, t->names.count, &which) != DKVB_OK)
         return tool_fail("%s: line %zu: %s", t->names.path, which + 1, dkvb_last_error());
+    if (t->x.info.column_names && !dkvb_model_column_name(t->model, 0) &&
+        dkvb_model_set_column_names(t->model, t->x.info.column_names, t->x.columns) != DKVB_OK)
+        return tool_fail("%s: %s", t->x.path, dkvb_last_error());
     if (t->encoder[0] && !input_encoder(t->model) && dkvb_model_set_encoder(t->model, t->encoder) != DKVB_OK)
         return tool_fail("%s", dkvb_last_error());
     t->info = (dkvb_model_info)DKVB_MODEL_INFO_INIT;
@@ -327,7 +359,7 @@ static int settle(struct train *t, const dkvb_fit_rows *rows)
 
     if ((a->most_bytes > 0 && (code = fit_size(a, t))) || (a->tune && (code = tune(t, rows))) ||
         (a->init_from && (code = share_keys(t))) ||
-        (a->key_features && (code = input_features(&t->key_rows, a->key_features, DKVB_READ_IN_PLACE))))
+        (a->key_features && (code = input_features(&t->key_rows, a->key_features, DKVB_READ_IN_PLACE, NULL))))
         return code;
     if (a->key_features && t->key_rows.columns != t->x.columns)
         return tool_fail("%s has %zu columns, %s has %zu: they must have the same", t->key_rows.path,
@@ -455,6 +487,7 @@ static int fit(struct train *t)
     rows.labels = t->y.y, rows.n = t->y.rows;
     rows.ids = t->ids.id, rows.names = (const char *const *)t->ids.name;
     rows.classes = t->classes;
+    rows.groups = t->x.info.groups;
     a->settings.train.report = report_epoch;
     a->settings.train.user = t;
     if ((code = more ? prepare(t, &rows) : settle(t, &rows)))

@@ -14,6 +14,7 @@ struct train_args {
     const char *features, *codes, *labels, *output;
     const char *key_features, *init_from, *continue_from, *class_names, *ids, *codes_out, *size;
     struct pictures_args pictures;
+    struct columns_args columns;
     dkvb_settings settings;
     uint64_t seed, most_bytes;
     double hold_out, tune_seconds;

@@ -39,6 +39,9 @@ static const struct args_option options[] = {
      .help = "codes of rows instead, as `dkvb search` wrote them; with --init-from or --continue"},
     {"labels", ARGS_TEXT, AT(labels), "Y",
      .help = "their labels, -1 = ignore: .npy or IDX (.gz); --images brings its own"},
+    COLUMNS_LABELS(AT, columns),
+    COLUMNS_IDS(AT, columns),
+    COLUMNS_GROUPS(AT, columns),
     {"output", ARGS_TEXT, AT(output), "MODEL", .help = "where to save; with --continue, that model if not given",
      .letter = 'o'},
     {"codes-out", ARGS_TEXT, AT(codes_out), "FILE",
@@ -179,8 +182,19 @@ static int check_rows(const struct train_args *args)
         return code;
     if (!args->features + !args->codes + !pictures_source(&args->pictures) != 2)
         return args_misused(&train_command, "one of --features, --images and --codes is wanted");
-    if (!pictures_source(&args->pictures) && !args->labels)
-        return args_misused(&train_command, "--labels is missing");
+    if (!pictures_source(&args->pictures) && !args->labels && !args->columns.labels)
+        return args_misused(&train_command,
+                            "--labels is missing, or --label-column where a column of a CSV has the labels");
+    if (!pictures_source(&args->pictures) && args->labels && args->columns.labels)
+        return args_misused(&train_command,
+                            "--labels does not go with --label-column: one of them says which labels the rows have");
+    if (!args->features && (args->columns.labels || args->columns.ids || args->columns.groups))
+        return args_misused(&train_command,
+                            "--label-column, --id-column and --group-column are columns of the CSV that "
+                            "--features names, which is missing");
+    if (args->columns.ids && args->ids)
+        return args_misused(&train_command,
+                            "--ids does not go with --id-column: one of them says what rows are called");
     if (args->codes && !args->init_from && !args->continue_from)
         return args_misused(&train_command,
                             "--codes: the model whose keys they name is wanted, by --init-from or --continue");
@@ -220,8 +234,8 @@ static int check_together(const struct train_args *args)
         {!args->codes_out && (args_given(&train_command, args, "hold-out") ||
                               args_given(&train_command, args, "depth") || args_given(&train_command, args, "keep")),
          "--hold-out, --depth and --keep need --codes-out, where those rows are kept"},
-        {args->keep_names && !(args->codes_out && args->ids),
-         "--keep-names needs names, by --ids with a text, and --codes-out, where they are kept"},
+        {args->keep_names && !(args->codes_out && (args->ids || args->columns.ids)),
+         "--keep-names needs names, by --ids with a text or --id-column, and --codes-out, where they are kept"},
         {!args->output && !args->continue_from, "--output is missing"},
         {args->most_bytes > 0 && train_value_types[args->values] == DKVB_DTYPE_F32,
          "--values f32: --size and --preset small reckon with values of 16 bits; take f16 or bf16"},

@@ -27,56 +27,146 @@ void *input_memory(const char *what, size_t size, size_t a, size_t b, size_t c)
     return memory;
 }
 
-int input_features(struct features *out, const char *path, uint32_t how)
+/* Names that a table is read with: of the columns and of the classes. */
+struct known {
+    const char **columns, **classes;
+    uint32_t column_count, class_count;
+};
+
+static int know(struct known *k, const struct table_use *use)
 {
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    int code = use->model ? tool_check(dkvb_model_get_info(use->model, &info)) : EXIT_SUCCESS;
+
+    if (code)
+        return code;
+    k->class_count = use->names ? (uint32_t)use->names->count : info.classes;
+    k->columns = input_memory("names of columns", sizeof *k->columns, info.input_dim, 1, 1);
+    k->classes = input_memory("names of classes", sizeof *k->classes, k->class_count, 1, 1);
+    if (!k->columns || !k->classes)
+        return EXIT_FAILURE;
+    for (uint32_t i = 0; i < k->class_count; i++)
+        k->classes[i] = use->names ? use->names->line[i] : dkvb_model_class_name(use->model, i);
+    if (use->model && dkvb_model_column_name(use->model, 0))
+        k->column_count = info.input_dim;
+    for (uint32_t i = 0; i < k->column_count; i++)
+        k->columns[i] = dkvb_model_column_name(use->model, i);
+    return EXIT_SUCCESS;
+}
+
+/* A table with what is known. */
+static int read_table(dkvb_table **out, const char *path, uint32_t what, bool in_place, const struct table_use *use)
+{
+    static const struct table_use none = {0};
+    dkvb_table_options o = DKVB_TABLE_OPTIONS_INIT;
+    struct known k = {0};
+    dkvb_run_options run;
     double began = progress_clock();
     int code;
 
-    *out = (struct features){.path = path, .array = DKVB_ARRAY_INIT};
+    use = use ? use : &none;
     paths_keep_private(path);
-    code = tool_check(dkvb_features_read(&out->array, path, how, NULL));
+    code = know(&k, use);
+    if (code == EXIT_SUCCESS) {
+        o.what = what;
+        o.in_place = in_place;
+        o.columns = what == DKVB_TABLE_ROWS && k.column_count ? (const char *const *)k.columns : NULL;
+        o.column_count = o.columns ? k.column_count : 0;
+        o.label_names = (const char *const *)k.classes;
+        o.label_name_count = k.class_count;
+        if (use->columns) {
+            o.label_column = what != DKVB_TABLE_IDS ? use->columns->labels : NULL;
+            o.id_column = what != DKVB_TABLE_LABELS ? use->columns->ids : NULL;
+            o.group_column = what != DKVB_TABLE_LABELS ? use->columns->groups : NULL;
+            o.group = o.group_column ? use->columns->group : NULL;
+        }
+        run = progress_start("read", 1);
+        code = tool_check(dkvb_table_read(out, path, &o, &run));
+        progress_stop();
+    }
     progress_add_file(began);
-    if (code)
+    free(k.columns);
+    free(k.classes);
+    return code;
+}
+
+int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use)
+{
+    int code;
+
+    *out = (struct features){.path = path, .info = DKVB_TABLE_INFO_INIT};
+    code = read_table(&out->table, path, DKVB_TABLE_ROWS, how == DKVB_READ_IN_PLACE, use);
+    if (code || (code = tool_check(dkvb_table_get_info(out->table, &out->info))))
         return code;
-    out->x = out->array.data;
-    out->rows = (size_t)out->array.shape[0];
-    out->columns = (size_t)out->array.shape[1];
+    out->x = (float *)(uintptr_t)out->info.x;
+    out->rows = (size_t)out->info.rows;
+    out->columns = (size_t)out->info.columns;
     return EXIT_SUCCESS;
 }
 
 void input_features_free(struct features *features)
 {
-    dkvb_array_free(&features->array);
+    dkvb_table_free(features->table);
     free(features->made);
+    features->table = NULL;
     features->x = features->made = NULL;
 }
 
-int input_features_for(struct features *out, const char *path, const dkvb_model_info *model)
+int input_features_for(struct features *out, const char *path, const dkvb_model *model,
+                       const struct columns_args *columns)
 {
-    int code = input_features(out, path, DKVB_READ_COPY);
+    struct table_use use = {.columns = columns, .model = model};
+    dkvb_model_info info = DKVB_MODEL_INFO_INIT;
+    int code = tool_check(dkvb_model_get_info(model, &info));
 
-    if (code == EXIT_SUCCESS && out->columns != model->input_dim && out->columns == 1 && out->rows == model->input_dim)
+    if (code == EXIT_SUCCESS)
+        code = input_features(out, path, DKVB_READ_COPY, &use);
+    if (code == EXIT_SUCCESS && out->columns != info.input_dim && out->columns == 1 && out->rows == info.input_dim)
         code = tool_fail("%s: the shape (%zu,) is %zu rows of 1 column, the model takes %" PRIu32
                          " columns; one row has the shape (1, %zu)",
-                         path, out->rows, out->rows, model->input_dim, out->rows);
-    else if (code == EXIT_SUCCESS && out->columns != model->input_dim)
-        code = tool_fail("%s: %zu columns, the model takes %" PRIu32, path, out->columns, model->input_dim);
+                         path, out->rows, out->rows, info.input_dim, out->rows);
+    else if (code == EXIT_SUCCESS && out->columns != info.input_dim)
+        code = tool_fail("%s: %zu columns, the model takes %" PRIu32, path, out->columns, info.input_dim);
+    return code;
+}
+
+/* Labels that a table has, and their names. Names need classes that they are names of. */
+static int take_labels(struct labels *out, const dkvb_table *table, const char *path, const struct table_use *use)
+{
+    dkvb_table_info info = DKVB_TABLE_INFO_INIT;
+    dkvb_model_info model = DKVB_MODEL_INFO_INIT;
+    int code = tool_check(dkvb_table_get_info(table, &info));
+
+    out->path = path;
+    if (code)
+        return code;
+    out->y = info.labels;
+    out->rows = (size_t)info.rows;
+    out->names = info.label_names;
+    out->name_count = (size_t)info.label_count;
+    if (out->names && !use)
+        return tool_fail("%s: labels are names, '%s' for example, and numbers are needed here", path, out->names[0]);
+    if (use && use->model && !use->grows) {
+        code = tool_check(dkvb_model_get_info(use->model, &model));
+        if (code == EXIT_SUCCESS && out->name_count > model.classes)
+            return tool_fail("%s: the label '%s' is no class of the model", path, out->names[model.classes]);
+    }
+    if (use && use->names && !use->grows && out->name_count > use->names->count)
+        return tool_fail("%s: the label '%s' is no name of %s", path, out->names[use->names->count], use->names->path);
     return code;
 }
 
 /* Labels of `rows` rows of `of`. If these are of one column and the numbers differ, a vector was perhaps meant as one
  * row. */
-static int read_labels(struct labels *out, const char *path, const char *of, size_t rows, bool one_column)
+static int read_labels(struct labels *out, const char *path, const char *of, size_t rows, bool one_column,
+                       const struct table_use *use)
 {
     int code;
 
-    *out = (struct labels){.path = path, .array = DKVB_ARRAY_INIT, .largest = -1};
-    paths_keep_private(path);
-    code = tool_check(dkvb_labels_read(&out->array, path, NULL));
-    if (code)
+    *out = (struct labels){.path = path, .largest = -1};
+    if ((code = read_table(&out->table, path, DKVB_TABLE_LABELS, false, use)) ||
+        (code = take_labels(out, out->table, path, use)))
         return code;
-    out->y = out->array.data;
-    out->rows = (size_t)out->array.shape[0];
     if (out->rows != rows && one_column)
         return tool_fail(
             "%s has %zu labels, %s has %zu rows of 1 column; where that is one row, it must have the shape "
@@ -89,14 +179,22 @@ static int read_labels(struct labels *out, const char *path, const char *of, siz
     return EXIT_SUCCESS;
 }
 
-int input_labels(struct labels *out, const char *path, const char *of, size_t rows)
+int input_labels(struct labels *out, const char *path, const char *of, size_t rows, const struct table_use *use)
 {
-    return read_labels(out, path, of, rows, false);
+    return read_labels(out, path, of, rows, false, use);
 }
 
-int input_labels_for(struct labels *out, const char *path, const struct features *x)
+int input_labels_for(struct labels *out, const char *path, const struct features *x, const struct table_use *use)
 {
-    return read_labels(out, path, x->path, x->rows, x->columns == 1);
+    int code;
+
+    if (path)
+        return read_labels(out, path, x->path, x->rows, x->columns == 1, use);
+    *out = (struct labels){.largest = -1};
+    code = take_labels(out, x->table, x->path, use);
+    if (code == EXIT_SUCCESS)
+        input_labels_range(out);
+    return code;
 }
 
 void input_labels_range(struct labels *labels)
@@ -109,8 +207,10 @@ void input_labels_range(struct labels *labels)
 
 void input_labels_free(struct labels *labels)
 {
-    dkvb_array_free(&labels->array);
+    dkvb_table_free(labels->table);
     free(labels->made);
+    labels->table = NULL;
+    labels->names = NULL;
     labels->y = labels->made = NULL;
 }
 
@@ -272,47 +372,49 @@ void input_names_free(struct names *names)
     *names = (struct names){0};
 }
 
-/* Whether a file begins as text and not as an array: without control characters but those of lines, and not as .npy. */
-static bool is_text(const char *path)
+/* A copy of the ids of a table. */
+static int copy_ids(struct ids *out, const dkvb_table_info *info)
 {
-    unsigned char start[512];
-    FILE *file = fopen(path, "rb");
-    size_t size = file ? fread(start, 1, sizeof start, file) : 0;
-    bool text = size > 0 && start[0] != 0x93;
-
-    for (size_t i = 0; i < size; i++)
-        text = text && (start[i] >= 0x20 || memchr("\n\r\t", start[i], 3));
-    if (file)
-        fclose(file);
-    return text;
+    out->n = (size_t)info->rows;
+    if (!info->id_names) {
+        out->id = input_memory("row ids", sizeof *out->id, out->n, 1, 1);
+        if (out->id && out->n > 0)
+            memcpy(out->id, info->ids, out->n * sizeof *out->id);
+        return out->id ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    out->name = input_memory("names of rows", sizeof *out->name, out->n, 1, 1);
+    for (size_t i = 0; out->name && i < out->n; i++) {
+        out->name[i] = strdup(info->id_names[i]);
+        if (!out->name[i])
+            return tool_fail("out of memory for name %zu", i);
+    }
+    return out->name ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int ids_read(struct ids *out, const char *path, bool names)
+int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns)
 {
-    dkvb_array array = DKVB_ARRAY_INIT;
+    struct table_use use = {.columns = columns};
+    dkvb_table_info info = DKVB_TABLE_INFO_INIT;
+    dkvb_table *table = NULL;
     int code;
 
     *out = (struct ids){.path = path};
-    paths_keep_private(path);
-    if (names && is_text(path)) {
-        struct names lines;
+    code = read_table(&table, path, DKVB_TABLE_IDS, false, &use);
+    if (code == EXIT_SUCCESS)
+        code = tool_check(dkvb_table_get_info(table, &info));
+    if (code == EXIT_SUCCESS && info.id_names && !names)
+        code = tool_fail("%s: holds names, '%s' for example, and integers are needed here", path, info.id_names[0]);
+    if (code == EXIT_SUCCESS)
+        code = copy_ids(out, &info);
+    dkvb_table_free(table);
+    return code;
+}
 
-        code = read_lines(&lines, path);
-        out->name = lines.line;
-        out->n = lines.count;
-        for (size_t i = 0; code == EXIT_SUCCESS && i < out->n; i++)
-            if (!out->name[i][0])
-                code = tool_fail("%s: line %zu is empty, every row must have a name", path, i + 1);
-        return code;
-    }
-    code = tool_check(dkvb_array_read(&array, path, DKVB_READ_IDS, NULL));
-    if (code)
-        return code;
-    out->n = (size_t)array.shape[0];
-    out->id = input_memory("row ids", sizeof *out->id, out->n, 1, 1);
-    if (out->id && out->n > 0)
-        memcpy(out->id, array.data, out->n * sizeof *out->id);
-    dkvb_array_free(&array);
+static int number_rows(struct ids *out, size_t rows)
+{
+    *out = (struct ids){.n = rows, .id = input_memory("row ids", sizeof *out->id, rows, 1, 1)};
+    for (size_t i = 0; out->id && i < rows; i++)
+        out->id[i] = i;
     return out->id ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -320,17 +422,21 @@ int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows)
 {
     int code;
 
-    if (path) {
-        code = ids_read(out, path, true);
-        if (code == EXIT_SUCCESS && out->n != rows)
-            code = tool_fail("%s has %zu %s, %s has %zu rows: there must be as many of both", path, out->n,
-                             out->name ? "names" : "ids", of, rows);
-        return code;
-    }
-    *out = (struct ids){.n = rows, .id = input_memory("row ids", sizeof *out->id, rows, 1, 1)};
-    for (size_t i = 0; out->id && i < rows; i++)
-        out->id[i] = i;
-    return out->id ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!path)
+        return number_rows(out, rows);
+    code = ids_read(out, path, true, NULL);
+    if (code == EXIT_SUCCESS && out->n != rows)
+        code = tool_fail("%s has %zu %s, %s has %zu rows: there must be as many of both", path, out->n,
+                         out->name ? "names" : "ids", of, rows);
+    return code;
+}
+
+int ids_of_features(struct ids *out, const char *path, const struct features *x)
+{
+    if (path || (!x->info.ids && !x->info.id_names))
+        return ids_of_rows(out, path, x->path, x->rows);
+    *out = (struct ids){.path = x->path};
+    return copy_ids(out, &x->info);
 }
 
 void ids_free(struct ids *ids)

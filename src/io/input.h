@@ -9,11 +9,40 @@
 
 #include <dkvb/dkvb.h>
 
+/* Columns of a table that are no features, as options name them; NULL where they are not given. */
+struct columns_args {
+    const char *labels, *ids, *groups, *group;
+};
+
+/* The options of that name; `member` is the struct columns_args among the arguments. */
+#define COLUMNS_LABELS(AT, member)                                                                                     \
+    {                                                                                                                  \
+        "label-column", ARGS_TEXT, AT(member.labels), "NAME", .help = "column of a CSV with the labels", .word = true  \
+    }
+#define COLUMNS_IDS(AT, member)                                                                                        \
+    {                                                                                                                  \
+        "id-column", ARGS_TEXT, AT(member.ids), "NAME", .help = "column of a CSV with the ids of rows", .word = true   \
+    }
+#define COLUMNS_GROUPS(AT, member)                                                                                     \
+    {                                                                                                                  \
+        "group-column", ARGS_TEXT, AT(member.groups), "NAME", .help = "column of a CSV with the groups of rows",       \
+                                                              .word = true                                             \
+    }
+
+/* What is known when a table is read. */
+struct table_use {
+    const struct columns_args *columns; /* or NULL */
+    const dkvb_model *model;            /* whose columns are matched and whose classes have names; or NULL */
+    const struct names *names;          /* names of the classes, instead of those of the model; or NULL */
+    bool grows;                         /* further names are new classes */
+};
+
 /* float[rows][columns]. */
 struct features {
     const char *path;
-    dkvb_array array; /* of a file */
-    float *made;      /* of pictures, to be free()d */
+    dkvb_table *table; /* of a file */
+    dkvb_table_info info;
+    float *made; /* of pictures, to be free()d */
     float *x;
     size_t rows, columns;
     dkvb_outside outside; /* rows outside the scale, see codes.h */
@@ -22,26 +51,31 @@ struct features {
 /* int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_array array; /* of a file */
-    int32_t *made;    /* of pictures, to be free()d */
+    dkvb_table *table;        /* of a file of their own */
+    int32_t *made;            /* of pictures, to be free()d */
+    const char *const *names; /* [name_count] of a table whose labels are names; or NULL */
+    size_t name_count;
     const int32_t *y;
     size_t rows;
     int32_t largest; /* -1 if no row has a label */
     size_t largest_row;
 };
 
-/* `how`: DKVB_READ_…; in place, rows are only to be read from, and need no memory of their own. */
-int input_features(struct features *out, const char *path, uint32_t how);
+/* Rows of a file. `how`: DKVB_READ_…; in place, rows are only to be read from, and need no memory of their own. `use`
+ * may be NULL. */
+int input_features(struct features *out, const char *path, uint32_t how, const struct table_use *use);
 void input_features_free(struct features *features);
 
-/* Features of the width that the model takes. */
-int input_features_for(struct features *out, const char *path, const dkvb_model_info *model);
+/* Features of the width that the model takes, in memory that may be changed. `columns` may be NULL. */
+int input_features_for(struct features *out, const char *path, const dkvb_model *model,
+                       const struct columns_args *columns);
 
 /* Labels of the `rows` rows of another file, `of`: as many. */
-int input_labels(struct labels *out, const char *path, const char *of, size_t rows);
+int input_labels(struct labels *out, const char *path, const char *of, size_t rows, const struct table_use *use);
 
-/* The same of rows; a vector that may be meant as one row is told of if the numbers differ. */
-int input_labels_for(struct labels *out, const char *path, const struct features *x);
+/* Labels of these rows; without a path, those of their table. A vector that may be meant as one row is told of if the
+ * numbers differ. */
+int input_labels_for(struct labels *out, const char *path, const struct features *x, const struct table_use *use);
 void input_labels_free(struct labels *labels);
 
 /* Note the largest label. */
@@ -55,12 +89,14 @@ struct ids {
     size_t n;
 };
 
-/* Ids of a vector of any integer type, not negative, each once; or where `names` may be given, a text with one a line.
- */
-int ids_read(struct ids *out, const char *path, bool names);
+/* Ids of rows, each once; names only where `names` says so. `columns` may be NULL. */
+int ids_read(struct ids *out, const char *path, bool names, const struct columns_args *columns);
 
-/* Both, as many as the `rows` of another file, `of`; `path` NULL: 0 to rows - 1. */
+/* Ids of the `rows` rows of another file, `of`: as many; `path` NULL: 0 to rows - 1. */
 int ids_of_rows(struct ids *out, const char *path, const char *of, size_t rows);
+
+/* Ids of these rows: those of a file, else those of their table, else 0 to rows - 1. */
+int ids_of_features(struct ids *out, const char *path, const struct features *x);
 void ids_free(struct ids *ids);
 
 /* A model to change, or (map) to use only; and what it is. */

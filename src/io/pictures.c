@@ -297,8 +297,7 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
     dkvb_run_options run;
     int code;
 
-    *out =
-        (struct features){.path = pictures_source(p->args), .array = DKVB_ARRAY_INIT, .columns = p->encoder_info.dim};
+    *out = (struct features){.path = pictures_source(p->args), .columns = p->encoder_info.dim};
     out->x = out->made = input_memory("rows of pictures", sizeof *out->x, p->info.pictures, out->columns, 1);
     if (!out->x)
         return EXIT_FAILURE;
@@ -316,8 +315,7 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
 
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out)
 {
-    *out =
-        (struct labels){.path = pictures_source(p->args), .array = DKVB_ARRAY_INIT, .rows = (size_t)p->info.pictures};
+    *out = (struct labels){.path = pictures_source(p->args), .rows = (size_t)p->info.pictures};
     out->y = out->made = input_memory("labels", sizeof *out->made, p->info.pictures, 1, 1);
     if (!out->made)
         return EXIT_FAILURE;
@@ -335,7 +333,7 @@ int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *
 
 void pictures_keep_labels(const struct pictures *p, struct labels *labels)
 {
-    int32_t *y = labels->made ? labels->made : labels->array.data;
+    int32_t *y = (int32_t *)(uintptr_t)labels->y; /* of pictures, or of a table of our own */
 
     labels->rows = 0;
     for (uint64_t i = 0; i < p->info.pictures; i++)
@@ -529,7 +527,7 @@ int pictures_rows(struct pictures *p, const dkvb_model *model, const char *path,
     int code;
 
     if (labels)
-        code = input_labels(y, labels, pictures_source(p->args), p->info.pictures);
+        code = input_labels(y, labels, pictures_source(p->args), p->info.pictures, &(struct table_use){.model = model});
     else if ((code = pictures_name_classes(p, model, path, NULL, &as)) == EXIT_SUCCESS)
         code = pictures_labels(p, as, y);
     free(as);

@@ -64,15 +64,13 @@ END
 rows() { # rows FILE TEXT
     refused 1 "$1: $2" "$dkvb" train --features "$1" --labels y.npy -o new.dkvb
 }
-rows d.csv 'is text, perhaps CSV; a NumPy (.npy) or IDX file must be given: numpy.loadtxt'
-rows bom.csv 'is text, perhaps CSV'
+rows bom.csv 'labels, bom.csv has 1 rows'
 rows excel.csv 'is text in UTF-16'
-rows d.npz "is a NumPy archive (.npz); a NumPy (.npy) or IDX file must be given: numpy.load(path)['name']"
-rows packed.npz 'is a NumPy archive'
+rows d.npz 'holds the arrays x, y; one must be chosen, as FILE.npz:NAME'
 rows d.pkl 'is a Python pickle'
-rows d.parquet "is a Parquet file; a NumPy (.npy) or IDX file must be given: numpy.save('x.npy', pandas.read_parquet"
-rows d.h5 "is an HDF5 file; a NumPy (.npy) or IDX file must be given: numpy.save('x.npy', h5py.File"
-rows d.mat "is a MATLAB file; a NumPy (.npy) or IDX file must be given: numpy.save('x.npy', scipy.io.loadmat"
+rows d.parquet "is a Parquet file; a CSV, NumPy (.npy, .npz) or IDX file must be given: numpy.save('x.npy', pandas.read_parquet"
+rows d.h5 "is an HDF5 file; a CSV, NumPy (.npy, .npz) or IDX file must be given: numpy.save('x.npy', h5py.File"
+rows d.mat "is a MATLAB file; a CSV, NumPy (.npy, .npz) or IDX file must be given: numpy.save('x.npy', scipy.io.loadmat"
 rows d.feather 'is an Arrow or Feather file'
 rows d.sqlite 'is an SQLite database'
 rows d.xls 'is an old Excel file'
@@ -80,7 +78,7 @@ rows sheet.xlsx 'is an Office document'
 rows plain.zip 'is a zip archive'
 rows d.pdf 'is a PDF document'
 rows d.elf 'is a program (ELF)'
-rows d.zst 'is a Zstandard file; a NumPy (.npy) or IDX file must be given: unpack it by unzstd'
+rows d.zst 'is a Zstandard file; a CSV, NumPy (.npy, .npz) or IDX file must be given: unpack it by unzstd'
 rows d.xz 'is an xz file'
 rows d.7z 'is a 7z archive'
 rows d.tar 'is a tar archive'
@@ -91,7 +89,7 @@ rows page.npy 'is a web page (HTML), such as a failed download leaves'
 rows error.npy 'is XML text'
 rows rows.json 'is JSON text'
 rows lfs.npy 'is a Git LFS pointer'
-rows empty.npy 'is empty; a NumPy (.npy) or IDX file must be given'
+rows empty.npy 'is empty; a CSV, NumPy (.npy, .npz) or IDX file must be given'
 rows m.dkvb 'is a model of this library'
 rows heic.jpg 'is a HEIC picture'
 rows texts.npy 'elements are texts'
@@ -102,10 +100,9 @@ rows twice.npy 'holds a second array from byte 25728 on'
 labels() {
     refused 1 "$1: $2" "$dkvb" train --features x.npy --labels "$1" -o new.dkvb
 }
-labels names.npy 'elements are texts'
 labels real_y.npy "elements are float64; labels must be integers (or bool): astype('int64')"
 labels onehot.npy '4 columns, labels must have 1: of one-hot rows argmax(axis=1)'
-labels d.csv 'is text, perhaps CSV'
+labels d.csv 'the one with the labels must be named'
 check "$dkvb" train --features x.npy --labels bool_y.npy -o bool.dkvb --json >/dev/null
 picture() {
     refused 1 "$1.jpg: is $2" "$dkvb" encode --input "$1.jpg" --format file -o e.npy

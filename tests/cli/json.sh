@@ -61,7 +61,7 @@ KEYS = {
     "sweep": "cells resumed measured_on measured seconds",
     "export": "codebooks keys key_dim input_dim classes top_k normalize whitened temperature seconds",
     "inspect": "format_major format_minor birth codebooks keys key_dim input_dim classes top_k normalize whitened "
-               "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder class_names head "
+               "temperature row_lengths values_dtype rows_trained trials pairs_total masked_pairs purged_pairs encoder column_names class_names head "
                "journal",
     "verify": "ok journal_entries head head_entry relearned unchecked masked_pairs purged_pairs seconds",
     "audit": "classes members others retained class_rows rest_rows rows_outside_scale masked_pairs purged_pairs shadows rmia_models models planned subjects reference seconds",

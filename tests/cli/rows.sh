@@ -92,8 +92,8 @@ fit="$dkvb train --json --features x.npy --labels y.npy $small -o no.dkvb --code
 # shellcheck disable=SC2086 # it is several words
 {
     refused 1 'few.txt has 399 names, x.npy has 400 rows' $fit --ids few.txt
-    refused 1 'blank.txt: line 8 is empty, every row must have a name' $fit --ids blank.txt
-    refused 1 "rows 0 and 399 have the same name, 'patient 000" $fit --ids twice.txt
+    refused 1 'blank.txt: row 7 has no id; every row must have one' $fit --ids blank.txt
+    refused 1 "is also that of row 0; each id must be there once" $fit --ids twice.txt
     refused 1 'ids.npy: has numbers, and --keep-names keeps names' $fit --ids ids.npy --keep-names
     refused 2 '--keep-names needs names' $fit --keep-names
     refused 1 "row 2 asks for 'nobody', the codes have no such row" $forget a.dkvb --rows nobody.txt --codes a.codes

@@ -84,6 +84,9 @@ static void use(dkvb_model *m)
     read_terms(m, &info);
     if (info.encoder && (strlen(info.encoder) < 1 || strlen(info.encoder) > 255))
         abort();
+    for (uint32_t i = 0; i < info.input_dim && dkvb_model_column_name(m, 0); i++)
+        if (strlen(dkvb_model_column_name(m, i)) < 1 || strlen(dkvb_model_column_name(m, i)) > 255)
+            abort();
     choose(m, &info);
     free(x);
     free(logits);

@@ -356,6 +356,10 @@ def main():
     assert told["head"] == head_of(entries, birth).hex()
     encoder = found.get("encoder", (0, b""))
     assert encoder[0] == 0 and (told["encoder"] or "") == encoder[1].decode() and len(encoder[1]) <= 255
+    if "columns" in found:
+        assert found["columns"][0] == 0 and told["column_names"] == names(found["columns"][1], input_dim)
+    else:
+        assert told["column_names"] is None
     assert (told["format_major"], told["format_minor"]) == (2, 0)
     assert [n or "" for n in names(found["classes"][1], classes)][0] == "zero"
     if sys.argv[3:]:

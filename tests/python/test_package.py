@@ -68,6 +68,46 @@ class Package(unittest.TestCase):
                 copy = pickle.loads(pickle.dumps(mapped))
         np.testing.assert_array_equal(copy.predict(x), model.predict(x))
 
+    def test_columns_have_names_all_or_none(self):
+        _, model, _ = fitted()
+        names = [f"column {i}" for i in range(16)]
+        self.assertIsNone(model.column_names)
+        model.column_names = iter(names)
+        self.assertEqual(model.column_names, names)
+        for bad, error in ((names[:15], dkvb.InvalidArgument), ([*names[:15], "column 3"], dkvb.InvalidArgument),
+                           ([*names[:15], ""], dkvb.InvalidArgument), ([*names[:15], None], dkvb.InvalidArgument),
+                           ([*names[:15], 7], TypeError), ([*names[:15], "a\0b"], ValueError), ("a" * 16, TypeError),
+                           ([], ValueError)):
+            with self.subTest(bad), self.assertRaises(error):
+                model.column_names = bad
+            self.assertEqual(model.column_names, names)
+        self.assertEqual(pickle.loads(pickle.dumps(model)).column_names, names)
+        model.column_names = None
+        self.assertIsNone(model.column_names)
+
+    def test_rows_of_a_group_are_held_out_together(self):
+        random = np.random.default_rng(3)
+        y = np.arange(600, dtype=np.int32) % 3
+        x = random.normal(size=(600, 16)).astype(np.float32)
+        small = {"seed": 1, "codebooks": 8, "keys": 16, "key_dim": 4, "epochs": 1, "whiten": "never"}
+        numbers = random.integers(0, 1 << 63, 200)[random.integers(0, 200, 600)]
+        persons = np.array([f"persón {number}" for number in random.integers(0, 200, 600)])
+        for groups in (numbers, numbers.tolist(), persons, persons.tolist(), persons.astype(object)):
+            model, codeset, _ = dkvb.fit(x[:400], y[:400], groups=groups[:400], codeset=True, hold_out=0.3, **small)
+            dkvb.fit_more(model, x[400:], y[400:], groups=groups[400:], codeset=codeset, hold_out=0.3)
+            held = {groups[row] for row in codeset.rows("held_out").ids.tolist()}
+            trained = {groups[row] for row in codeset.rows("training").ids.tolist()}
+            self.assertGreater(len(held), 30)
+            self.assertFalse(held & trained)
+        plain = dkvb.fit(x, y, codeset=True, **small).codeset
+        same = dkvb.fit(x, y, codeset=True, groups=np.arange(600), **small).codeset
+        self.assertEqual(file_of(same), file_of(plain))
+        for wrong, said in ((np.array([1, "b"] * 300, object), "all integers or all strings"), (np.arange(599), "shape"),
+                            (np.full(600, -1), "-1 to -1 found"), (np.full(600, 0.5), "integers wanted"), (["a"] * 3, "shape"),
+                            ([1, None] * 300, "all integers or all strings")):
+            with self.subTest(said), self.assertRaisesRegex(ValueError, said):
+                dkvb.fit(x, y, groups=wrong, **small)
+
     def test_encoders_pickle_by_how_they_were_opened(self):
         picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
         for encoder in (dkvb.Encoder("descriptor", upright=True), dkvb.Encoder("pixels", width=4, height=4, channels=3)):

@@ -3,7 +3,9 @@ Python takes hardly longer than C to answer one row.
 
     test_same.py TOOL PROGRAM     PROGRAM is built from same.c
 """
+import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -88,6 +90,18 @@ class Same(unittest.TestCase):
         logits = self.model.predict(self.x, logits=True)[1]
         self.assertEqual(logits.tobytes(), (self.here / "c.logits").read_bytes())
         self.assertEqual(logits.tobytes(), np.load(self.here / "tool.logits.npy").tobytes())
+
+    def test_the_tool_tells_the_names_of_columns(self):
+        named = pickle.loads(pickle.dumps(self.model))
+        self.assertIsNone(named.column_names)
+        names = [f"größe {column}, \"cm\"" for column in range(COLUMNS)]
+        named.column_names = names
+        named.save(self.here / "named.dkvb")
+        told = json.loads(run(TOOL, "inspect", self.here / "named.dkvb", "--json"))
+        self.assertEqual(told["column_names"], names)
+        self.assertIn(f"columns    {COLUMNS} have names", run(TOOL, "inspect", self.here / "named.dkvb"))
+        self.assertIsNone(json.loads(run(TOOL, "inspect", self.here / "python.dkvb", "--json"))["column_names"])
+        self.assertNotIn("have names", run(TOOL, "inspect", self.here / "python.dkvb"))
 
     def test_one_row_takes_at_most_30_microseconds_more_than_in_c(self):
         row, differences = self.x[:1], []

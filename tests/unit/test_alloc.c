@@ -31,6 +31,8 @@ static dkvb_forget_options full_options(void)
     return o;
 }
 
+static const char *const column_names[DIM] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+
 /* Train, forget, save, load, undo, purge, all with one allocator; stops at the first failure. */
 static dkvb_status live(const dkvb_allocator *a, const char *path)
 {
@@ -56,6 +58,7 @@ static dkvb_status live(const dkvb_allocator *a, const char *path)
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_model_set_class_name(model, 0, "zero")) != DKVB_OK ||
         (rc = dkvb_model_set_encoder(model, "clip")) != DKVB_OK ||
+        (rc = dkvb_model_set_column_names(model, column_names, DIM)) != DKVB_OK ||
         (rc = dkvb_model_set_values(model, NULL, DKVB_DTYPE_F16)) != DKVB_OK ||
         (rc = dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL)) != DKVB_OK ||
         (rc = dkvb_mask_new(&mask, cb)) != DKVB_OK ||
@@ -231,7 +234,7 @@ static void changes_that_fail_change_nothing(void **state)
     (void)state;
     options.allocator = &a;
     assert_ok(dkvb_model_save(trained, before));
-    for (int change = 0; change < 6; change++) {
+    for (int change = 0; change < 7; change++) {
         assert_ok(dkvb_model_save(trained, before));
         assert_ok(dkvb_model_load(&model, before, &options));
         if (change == 4) { /* there must be something to purge */
@@ -260,6 +263,9 @@ static void changes_that_fail_change_nothing(void **state)
                 break;
             case 5:
                 rc = dkvb_model_set_values(model, NULL, DKVB_DTYPE_BF16);
+                break;
+            case 6:
+                rc = dkvb_model_set_column_names(model, column_names, DIM);
                 break;
             }
             mem.fail_at = SIZE_MAX;

@@ -19,7 +19,20 @@
 
 static uint16_t codes[ROWS * CODEBOOKS];
 
-/* A model with everything in it: names, an encoder, an active and an undone forgetting, a purge, counts of the classes.
+static const char *const column_names[DIM] = {"age",
+                                              "income, net",
+                                              "\"quoted\"",
+                                              "h\xC3\xB6he",
+                                              "4",
+                                              "Gr\xC3\xB6\xC3\x9F"
+                                              "e",
+                                              "#6",
+                                              "x\xE2\x82\xAC",
+                                              " ",
+                                              "."};
+
+/* A model with everything in it: names of classes and columns, an encoder, an active and an undone forgetting, a purge,
+ * counts of the classes.
  */
 static dkvb_model *eventful_model(void)
 {
@@ -30,6 +43,7 @@ static dkvb_model *eventful_model(void)
     assert_ok(dkvb_model_set_class_name(model, 0, "cat"));
     assert_ok(dkvb_model_set_class_name(model, 3, "d\xC3\xBCnn"));
     assert_ok(dkvb_model_set_encoder(model, "f\xC3\xBCnf pixels"));
+    assert_ok(dkvb_model_set_column_names(model, column_names, DIM));
     assert_ok(dkvb_model_set_temperature(model, 0.75, -0.25));
     assert_ok(dkvb_model_forget(model, two, NULL, NULL));
     assert_ok(dkvb_model_purge(model));
@@ -61,6 +75,18 @@ static void assert_same_files(const char *a, const char *b)
     assert_memory_equal(data[0], data[1], size[0]);
     free(data[0]);
     free(data[1]);
+}
+
+/* names: [DIM], or NULL if no column must have a name. */
+static void assert_columns(const dkvb_model *model, const char *const *names)
+{
+    for (uint32_t i = 0; i < DIM; i++)
+        if (names)
+            assert_string_equal(dkvb_model_column_name(model, i), names[i]);
+        else
+            assert_null(dkvb_model_column_name(model, i));
+    assert_null(dkvb_model_column_name(model, DIM));
+    assert_null(dkvb_model_column_name(NULL, 0));
 }
 
 static void assert_same_counts(const dkvb_model *a, const dkvb_model *b)
@@ -97,6 +123,8 @@ static void load_and_map_bring_a_model_back(void **state)
     assert_null(dkvb_model_class_name(loaded, 1));
     assert_string_equal(encoder_of(loaded), "f\xC3\xBCnf pixels");
     assert_string_equal(encoder_of(mapped), "f\xC3\xBCnf pixels");
+    assert_columns(loaded, column_names);
+    assert_columns(mapped, column_names);
     assert_ok(dkvb_model_verify(loaded));
     assert_ok(dkvb_model_verify(mapped));
     assert_ok(dkvb_model_save(loaded, again));
@@ -141,6 +169,7 @@ static void a_mapped_model_cannot_be_changed(void **state)
     assert_int_equal(dkvb_model_add_classes(mapped, 1), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_class_name(mapped, 0, "x"), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_encoder(mapped, NULL), DKVB_ESTATE);
+    assert_int_equal(dkvb_model_set_column_names(mapped, NULL, 0), DKVB_ESTATE);
     assert_int_equal(dkvb_model_set_values(mapped, mapped->values, 0), DKVB_ESTATE);
     assert_int_equal(dkvb_model_count_classes(mapped, codes, 1, labels, ROWS, NULL), DKVB_ESTATE);
     assert_int_equal(dkvb_model_drop_counts(mapped), DKVB_ESTATE);
@@ -186,7 +215,8 @@ static void codebooks_outlive_the_mapped_model_they_came_from(void **state)
     dkvb_model_free(model);
 }
 
-/* A model file of a few kilobytes, so that every byte can be changed; with whitening, evidence, encoder and counts. */
+/* A model file of a few kilobytes, so that every byte can be changed; with whitening, evidence, encoder,
+ * columns and counts. */
 static unsigned char *tiny_file(const char *path, size_t *size)
 {
     static const uint64_t forgotten[] = {7, 1};
@@ -209,6 +239,7 @@ static unsigned char *tiny_file(const char *path, size_t *size)
     assert_ok(dkvb_model_new(&model, cb, 2, NULL));
     assert_ok(dkvb_model_set_class_name(model, 0, "a"));
     assert_ok(dkvb_model_set_encoder(model, "pixels"));
+    assert_ok(dkvb_model_set_column_names(model, (const char *const[]){"r", "g", "b"}, 3));
     assert_ok(dkvb_mask_new(&mask, cb));
     assert_ok(dkvb_mask_set(mask, 1, 3, 1));
     forget.classes = classes;
@@ -857,7 +888,7 @@ struct extra {
     const char *name;
     uint32_t dtype, flags;
     const void *data;
-    size_t size; /* at most 256 */
+    size_t size; /* at most 300 */
 };
 
 /* The file with one more section at its end. */
@@ -865,7 +896,7 @@ static unsigned char *with_section(const unsigned char *data, size_t *size, cons
 {
     size_t count = dkvb__read32(data + 24), table = 64 + 64 * count, shift;
     size_t old_start = (table + 63) / 64 * 64, new_start = (table + 64 + 63) / 64 * 64, end;
-    unsigned char *copy = calloc(*size + 512, 1), *e;
+    unsigned char *copy = calloc(*size + 640, 1), *e;
 
     shift = new_start - old_start;
     memcpy(copy, data, table);
@@ -976,6 +1007,143 @@ static void an_encoder_outlives_all_that_is_done_to_a_model(void **state)
     assert_string_equal(encoder_of(loaded), "descriptor 1");
     assert_ok(dkvb_model_inspect(path, &info));
     assert_null(info.encoder); /* no model is left that the text could be tied to */
+    dkvb_model_free(loaded);
+    dkvb_model_free(model);
+    dkvb_mask_free(mask);
+}
+
+/* A name of each column is a length and a text, and nothing else is taken for one. */
+static void columns_that_no_writer_writes_are_refused(void **state)
+{
+    static const char long_text[2 + 256 + 3 + 3] = "\0\1";
+    const struct {
+        struct extra extra;
+        const char *why;
+    } bad[] = {
+        {{"columns", 0, 0, "", 0}, "section columns has 0 bytes for the names of 3 columns"},
+        {{"columns", 0, 0, "\1\0a\1\0b\1\0", 8}, "section columns has 8 bytes for the names of 3 columns"},
+        {{"columns", 0, 0, "\1\0a\1\0b\1\0cd", 10}, "section columns has 1 bytes too many"},
+        {{"columns", 0, 0, "\1\0a\1\0b\2\0c", 9}, "columns: the name of column 2 has no proper length"},
+        {{"columns", 0, 0, "\1\0a\6\0b\1\0cd", 10}, "columns: the name of column 1 has no proper length"},
+        {{"columns", 0, 0, "\1\0a\0\0\1\0cdefg", 12}, "columns: the name of column 1 has no proper length"},
+        {{"columns", 0, 0, long_text, sizeof long_text}, "columns: the name of column 0 has no proper length"},
+        {{"columns", 0, 0, "\1\0a\3\0b\0c\1\0d", 11}, "columns: the name of column 1 holds a zero byte"},
+        {{"columns", 0, 0, "\1\0a\1\0\n\1\0c", 9}, "the name of column 1 must be UTF-8 without control characters"},
+        {{"columns", 0, 0, "\1\0a\1\0b\1\0\xC3", 9}, "the name of column 2 must be UTF-8 without control characters"},
+        {{"columns", 0, 0, "\1\0a\1\0b\1\0a", 9}, "section columns: columns 0 and 2 are both called 'a'"},
+        {{"columns", 0, 0, "\2\0\xC3\xB6\1\0b\3\0o\xCC\x88", 12}, "section columns: columns 0 and 2 are both called"},
+        {{"columns", 1, 0, "\1\0a\1\0b\1\0c", 9}, "section columns holds elements of type 1, 0 is wanted"},
+    };
+    const struct extra good = {"columns", 0, 0, "\1\0a\2\0\xC3\xB6\1\0c", 10};
+    const char *path = temp_path("tiny"), *file = temp_path("bad");
+    size_t size, good_size;
+    unsigned char *data = tiny_file(path, &size), *copy;
+    dkvb_model *m;
+
+    (void)state;
+    assert_ok(dkvb_model_load(&m, path, NULL));
+    assert_ok(dkvb_model_set_column_names(m, NULL, 0));
+    assert_ok(dkvb_model_save(m, path));
+    dkvb_model_free(m);
+    free(data);
+    data = read_file(path, &size);
+    good_size = size;
+    copy = with_section(data, &good_size, &good);
+    write_file(file, copy, good_size);
+    free(copy);
+    assert_ok(dkvb_model_load(&m, file, NULL));
+    assert_string_equal(dkvb_model_column_name(m, 0), "a");
+    assert_string_equal(dkvb_model_column_name(m, 1), "\xC3\xB6");
+    assert_string_equal(dkvb_model_column_name(m, 2), "c");
+    dkvb_model_free(m);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size_t bad_size = size;
+
+        copy = with_section(data, &bad_size, &bad[i].extra);
+        write_file(file, copy, bad_size);
+        free(copy);
+        assert_refused(file, bad[i].why);
+    }
+    free(data);
+}
+
+static void column_names_are_all_given_and_all_different(void **state)
+{
+    const char *names[DIM + 1];
+    char longest[257];
+    dkvb_model *model = trained_model(1, codes);
+    const struct {
+        size_t at;
+        const char *name, *why;
+    } bad[] = {
+        {4, NULL, "column names: column 4 has no name: name all columns or none"},
+        {0, "", "column names: column 0 has no name: name all columns or none"},
+        {9, longest, "column names: the name of column 9 has 256 bytes, at most 255 are allowed"},
+        {3, "a\tb", "column names: the name of column 3 must be UTF-8 without control characters"},
+        {3, "\xFF", "column names: the name of column 3 must be UTF-8 without control characters"},
+        {7, "age", "column names: columns 0 and 7 are both called 'age': give each column a name of its own"},
+        {8, "ho\xCC\x88he", "column names: columns 3 and 8 are both called"}, /* "höhe", spelled otherwise */
+    };
+
+    (void)state;
+    memset(longest, 'c', sizeof longest);
+    longest[255] = '\0';
+    memcpy(names, column_names, sizeof column_names);
+    names[DIM] = "one more";
+    assert_columns(model, NULL);
+    names[9] = longest;
+    assert_ok(dkvb_model_set_column_names(model, names, DIM));
+    assert_columns(model, names);
+    assert_ok(dkvb_model_set_column_names(model, column_names, DIM));
+    longest[255] = 'c', longest[256] = '\0';
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        memcpy(names, column_names, sizeof column_names);
+        names[bad[i].at] = bad[i].name;
+        assert_int_equal(dkvb_model_set_column_names(model, names, DIM), DKVB_EINVAL);
+        assert_message(bad[i].why);
+        assert_int_equal(dkvb_model_set_column_names(NULL, names, DIM), DKVB_EINVAL); /* before there is a model */
+        assert_message(bad[i].why);
+        assert_columns(model, column_names); /* what is refused changes nothing */
+    }
+    memcpy(names, column_names, sizeof column_names);
+    assert_ok(dkvb_model_set_column_names(NULL, names, DIM + 1));
+    assert_int_equal(dkvb_model_set_column_names(model, names, DIM + 1), DKVB_EINVAL);
+    assert_message("column names: 11 names found, the rows of the model have 10 columns");
+    assert_int_equal(dkvb_model_set_column_names(model, names, DIM - 1), DKVB_EINVAL);
+    assert_int_equal(dkvb_model_set_column_names(model, NULL, DIM), DKVB_EINVAL);
+    assert_message("names is NULL");
+    for (uint32_t i = 0; i < DIM; i++)
+        names[i] = dkvb_model_column_name(model, i);
+    assert_ok(dkvb_model_set_column_names(model, names, DIM)); /* the model's own texts */
+    assert_columns(model, column_names);
+    dkvb_model_free(model);
+}
+
+static void column_names_outlive_all_that_is_done_to_a_model(void **state)
+{
+    const char *path = temp_path("m.dkvb"), *plain = temp_path("plain.dkvb"), *again = temp_path("again.dkvb");
+    dkvb_model *model = trained_model(1, codes), *loaded;
+    dkvb_mask *mask = mask_for_class(model, codes, 1, 20);
+    uint64_t entry;
+
+    (void)state;
+    assert_ok(dkvb_model_save(model, plain));
+    assert_ok(dkvb_model_set_column_names(model, column_names, DIM));
+    assert_ok(dkvb_model_set_column_names(model, NULL, 0));
+    assert_columns(model, NULL);
+    assert_ok(dkvb_model_save(model, again));
+    assert_same_files(plain, again); /* a file without names has no trace of them */
+    assert_ok(dkvb_model_set_column_names(model, column_names, DIM));
+    assert_ok(dkvb_model_add_classes(model, 1));
+    assert_ok(dkvb_model_train(model, codes, 1, labels, ROWS, NULL, NULL));
+    assert_ok(dkvb_model_forget(model, mask, NULL, &entry));
+    assert_ok(dkvb_model_undo(model, entry, NULL));
+    assert_ok(dkvb_model_forget(model, mask, NULL, NULL));
+    assert_ok(dkvb_model_purge(model));
+    assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
+    assert_ok(dkvb_model_save(model, path));
+    assert_ok(dkvb_model_load(&loaded, path, NULL));
+    assert_columns(loaded, column_names);
     dkvb_model_free(loaded);
     dkvb_model_free(model);
     dkvb_mask_free(mask);
@@ -1214,6 +1382,9 @@ int main(void)
         cmocka_unit_test(an_encoder_that_no_writer_writes_is_refused),
         cmocka_unit_test(an_encoder_takes_text_of_up_to_255_bytes),
         cmocka_unit_test(an_encoder_outlives_all_that_is_done_to_a_model),
+        cmocka_unit_test(columns_that_no_writer_writes_are_refused),
+        cmocka_unit_test(column_names_are_all_given_and_all_different),
+        cmocka_unit_test(column_names_outlive_all_that_is_done_to_a_model),
         cmocka_unit_test(unknown_optional_sections_are_kept_and_required_ones_refused),
         cmocka_unit_test(a_purge_drops_counts_and_sections_that_nobody_knows),
         cmocka_unit_test(names_as_long_as_names_can_be_are_saved),

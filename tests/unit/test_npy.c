@@ -265,7 +265,7 @@ static void what_is_not_a_data_file_is_refused(void **state)
     assert_refused(copy_array, data_path, DKVB_EFORMAT, "begins with the bytes 93 4e 55 4d");
     put_file("1,2,3\n", 6);
     assert_refused(copy_array, data_path, DKVB_EFORMAT,
-                   "is text, perhaps CSV; a NumPy (.npy) or IDX file must be given: numpy.loadtxt");
+                   "is text, perhaps CSV; a NumPy (.npy) or IDX file must be given: dkvb_table_read()");
 }
 
 static void wrong_arguments_are_refused(void **state)

@@ -209,6 +209,8 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     behind = copy_of(set);
     assert_ok(dkvb_model_set_class_name(model, 2, "cat"));
     assert_ok(dkvb_model_set_encoder(model, "some encoder"));
+    assert_ok(dkvb_model_set_column_names(
+        model, (const char *const[DIM]){"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}, DIM));
     assert_ok(dkvb_model_set_values(model, NULL, DKVB_DTYPE_F32));
     dtype = model->values_dtype;
     assert_ok(dkvb_codeset_get_rows(set, DKVB_PART_TRAINING, &taught));
@@ -229,6 +231,7 @@ static void placing_keys_again_keeps_the_rest_of_the_model(void **state)
     dkvb_plan_free(apply_request(model, set, &q));
     assert_string_equal(dkvb_model_class_name(model, 2), "cat");
     assert_string_equal(model->encoder, "some encoder");
+    assert_string_equal(dkvb_model_column_name(model, 9), "j");
     assert_int_equal(model->values_dtype, dtype);
     assert_non_null(model->counts);
     assert_true(dkvb_codeset_was_removed(set, ids[1]) == (labels[1] == 1));

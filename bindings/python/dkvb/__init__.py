@@ -48,6 +48,7 @@ from .plan import Plan, PlanInfo, PlannedRequest
 from .runtime import kernels, threads, version
 from .separation import Separation, separation
 from .sweep import SweepCell
+from .table import Table, read_table
 from .unlearn import unlearn_choose
 
 __all__ = [
@@ -59,10 +60,10 @@ __all__ = [
     "ImageSet", "ImageSetInfo", "InvalidArgument", "JournalEntry", "KEEP", "LabelsInfo", "Mask", "MismatchError",
     "MissingFile",
     "Model", "ModelInfo", "NotFound", "OutOfMemory", "Outside", "Plan", "PlanInfo", "PlannedRequest", "Refused",
-    "Separation", "Session", "StateError", "SweepCell", "Terms", "TrainReport", "Trial", "Tuned",
+    "Separation", "Session", "StateError", "SweepCell", "Table", "Terms", "TrainReport", "Trial", "Tuned",
     "argmax",
     "decode_image", "effect", "fit", "fit_more", "fit_temperature", "image_codecs", "kernels",
-    "read_array", "read_features", "read_ids", "read_image", "read_labels", "reference", "separation", "softmax",
+    "read_array", "read_features", "read_ids", "read_image", "read_labels", "read_table", "reference", "separation", "softmax",
     "survey_features", "survey_labels", "threads",
     "top", "tune", "unlearn_choose", "version", "write_npy",
 ]

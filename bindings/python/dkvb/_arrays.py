@@ -4,6 +4,7 @@ import operator
 import os
 import weakref
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int8, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
+from hashlib import sha256
 
 import numpy as np
 
@@ -89,6 +90,20 @@ def names(given):
     if not given or not all(isinstance(one, str) for one in given):
         return None
     return (c_char_p * len(given))(*[text(one, "names") for one in given])
+
+
+def groups(given, rows):
+    """Groups of rows, `uint64[rows]`. A string becomes the first 8 bytes, little-endian, of its SHA-256: a number that
+    stays the same from call to call, whatever other groups there are."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "UO":
+        return _integers(array, (rows,), np.uint64, "groups")
+    array = _shaped(array, (rows,), "groups")
+    wrong = next((one for one in array.tolist() if not isinstance(one, str)), None)
+    if wrong is not None:
+        raise ValueError(f"groups: {type(wrong).__name__} found among strings, all integers or all strings are expected")
+    numbers = {one: int.from_bytes(sha256(one.encode("utf-8")).digest()[:8], "little") for one in set(array.tolist())}
+    return np.array([numbers[one] for one in array.tolist()], np.uint64)
 
 
 def marks(array, count, what):

@@ -178,6 +178,12 @@ DKVB_ARRAY_MAX_NDIM = 8
 DKVB_READ_COPY = 0
 DKVB_READ_IN_PLACE = 1
 DKVB_READ_IDS = 2
+DKVB_TABLE_ROWS = 0
+DKVB_TABLE_LABELS = 1
+DKVB_TABLE_IDS = 2
+DKVB_HEADER_AUTO = 0
+DKVB_HEADER_YES = 1
+DKVB_HEADER_NO = 2
 DKVB_LABELS_ANY = 0xFFFFFFFF
 
 # images.h
@@ -234,6 +240,10 @@ class Encoder(Structure):
 
 class Plan(Structure):
     """dkvb_plan, opaque."""
+
+
+class Table(Structure):
+    """dkvb_table, opaque."""
 
 
 class Imageset(Structure):
@@ -333,7 +343,7 @@ class TrainOptions(Structure):
 class FitRows(Structure):
     _fields_ = _sized((POINTER(c_float), "x"), (POINTER(c_int32), "labels"), (POINTER(c_uint64), "ids"),
                       (c_size_t, "n dim"), (c_uint32, "classes k"), (POINTER(c_uint16), "codes"),
-                      (POINTER(c_char_p), "names"))
+                      (POINTER(c_char_p), "names"), (POINTER(c_uint64), "groups"))
 
 
 class Settings(Structure):
@@ -514,6 +524,19 @@ class Array(Structure):
 
 class FeaturesInfo(Structure):
     _fields_ = _sized((c_uint64, "rows columns outlying first_row first_column"), (c_float, "first_value"))
+
+
+class TableOptions(Structure):
+    _fields_ = _sized((c_uint32, "what header in_place"), (c_char_p, "label_column id_column group_column group"),
+                      (POINTER(c_char_p), "columns"), (c_size_t, "column_count"), (POINTER(c_char_p), "label_names"),
+                      (c_size_t, "label_name_count"), (POINTER(Allocator), "allocator"))
+
+
+class TableInfo(Structure):
+    _fields_ = _sized((c_uint64, "rows columns"), (POINTER(c_float), "x"), (POINTER(c_char_p), "column_names"),
+                      (POINTER(c_int32), "labels"), (POINTER(c_char_p), "label_names"), (c_uint64, "label_count"),
+                      (POINTER(c_uint64), "ids"), (POINTER(c_char_p), "id_names"), (POINTER(c_uint64), "groups"),
+                      (c_uint64, "group_count"))
 
 
 class LabelsInfo(Structure):
@@ -718,12 +741,15 @@ STRUCTURES = {
     "dkvb_outside": Outside,
     "dkvb_run_options": RunOptions,
     "dkvb_separation": Separation,
+    "dkvb_table": Table,
     "dkvb_separation_rows": SeparationRows,
     "dkvb_settings": Settings,
     "dkvb_sweep_cell": SweepCell,
     "dkvb_sweep_options": SweepOptions,
     "dkvb_sweep_report": SweepReport,
     "dkvb_sweep_shape": SweepShape,
+    "dkvb_table_info": TableInfo,
+    "dkvb_table_options": TableOptions,
     "dkvb_train_options": TrainOptions,
     "dkvb_train_report": TrainReport,
     "dkvb_trial": Trial,
@@ -737,6 +763,7 @@ _imageset = POINTER(Imageset)
 _mask = POINTER(Mask)
 _model = POINTER(Model)
 _plan = POINTER(Plan)
+_table = POINTER(Table)
 _allocator = POINTER(Allocator)
 _array = POINTER(Array)
 _image = POINTER(Image)
@@ -840,6 +867,8 @@ PROTOTYPES = {
     "dkvb_model_class_name": (c_char_p, (_model, c_uint32)),
     "dkvb_model_set_class_names": (Status, (_model, POINTER(c_char_p), c_size_t, POINTER(c_size_t))),
     "dkvb_model_find_class": (Status, (_model, c_char_p, c_uint32, POINTER(c_uint32))),
+    "dkvb_model_set_column_names": (Status, (_model, POINTER(c_char_p), c_size_t)),
+    "dkvb_model_column_name": (c_char_p, (_model, c_uint32)),
     "dkvb_model_set_encoder": (Status, (_model, c_char_p)),
     "dkvb_model_predict": (Status, (_model, _f32, c_size_t, _i32, _f32, _run)),
     "dkvb_model_save": (Status, (_model, c_char_p)),
@@ -893,6 +922,11 @@ PROTOTYPES = {
     "dkvb_features_survey": (Status, (POINTER(FeaturesInfo), POINTER(c_float), c_size_t, c_size_t)),
     "dkvb_labels_survey": (Status, (POINTER(LabelsInfo), POINTER(c_int32), c_size_t, c_uint32, c_uint32, _allocator)),
     "dkvb_npy_write": (Status, (c_char_p, c_uint32, c_uint32, c_uint32, _u64, c_void_p)),
+
+    # table.h
+    "dkvb_table_read": (Status, (POINTER(_table), c_char_p, POINTER(TableOptions), _run)),
+    "dkvb_table_get_info": (Status, (_table, POINTER(TableInfo))),
+    "dkvb_table_free": (None, (_table,)),
 
     # file.h
     "dkvb_file_write": (Status, (c_char_p, c_void_p, c_size_t)),

@@ -7,6 +7,7 @@ import numpy as np
 
 Numbers = Any  # an array of numbers, or what numpy makes one of: a list, a frame
 Ids = Any  # whole numbers of rows; where docstrings say so, names
+Groups = Any  # an integer or a string for each row, or None
 Path = Union[str, bytes, "os.PathLike[str]"]
 Progress = Union[None, bool, Callable[[int, int], object]]  # f(done, total); True: a bar of tqdm
 Classes = Sequence[Union[int, str]]  # labels or names

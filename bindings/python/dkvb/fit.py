@@ -10,7 +10,7 @@ from ._run import Callbacks, LongCall
 from .codebooks import _METHODS, Codebooks, _keyinit
 from .codeset import _KEPT, Codeset
 from .model import _VALUES_DTYPES, Model, _class_weight, _train_options
-from ._types import Ids, Numbers, Progress
+from ._types import Groups, Ids, Numbers, Progress
 
 _WHITEN = {"never": _ffi.DKVB_WHITEN_NEVER, "always": _ffi.DKVB_WHITEN_ALWAYS, "choose": _ffi.DKVB_WHITEN_CHOOSE}
 _KEPT_BECAUSE = {_ffi.DKVB_TEMPERATURE_FITTED: "", _ffi.DKVB_TEMPERATURE_FEW_ROWS: "few rows",
@@ -109,7 +109,7 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
         hold_out: Optional[float] = None, depth: Optional[int] = None, keep: str = "auto", whiten: Any = "choose",
         top_k: Optional[int] = None, values_dtype: Optional[str] = None, key_rows: Numbers = None,
         preset: Optional[str] = None, max_bytes: Optional[int] = None, keep_names: bool = False,
-        count_classes: bool = False, threads: int = 0, progress: Progress = None,
+        groups: Groups = None, count_classes: bool = False, threads: int = 0, progress: Progress = None,
         report: Optional[Callable[..., object]] = None, stage: Optional[Callable[[str], object]] = None,
         outside: Any = None, **settings: Any) -> Fitted:
     """Fit a model to rows `float32[n][dim]` and labels (-1 = ignore). Returns a Fitted: model, codeset, report.
@@ -123,12 +123,14 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
 
     `codeset=True` also keeps codes, ids and labels of all rows, to forget by, and never trains on `hold_out` of them.
     `ids` are integers, or strings: then the codeset has their hashes, and with `keep_names` the strings too.
+    `groups` has an integer or a string for each row. Rows of one group, such as the pictures of one person, are held
+    out together or not at all; fit_more() needs the same groups again.
     With `count_classes` the model keeps how often each class selects each pair, as by Model.count_classes().
     `stage` is called with the name of each stage, `report` with a TrainReport after each epoch of the values,
     `progress` with what is done of a stage; what they raise cancels. `outside`, an Outside, counts rows that are not of
     the kind that the keys were placed on.
     """
-    rows, kept = _rows(x, labels, ids, classes)
+    rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks = Callbacks()
     shared = settings.pop("codebooks") if isinstance(settings.get("codebooks"), Codebooks) else None
     if preset not in (None, "paper"):
@@ -157,16 +159,17 @@ def fit(x: Numbers, labels: Numbers, *, ids: Ids = None, classes: Optional[int] 
 
 
 def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, ids: Ids = None,
-             hold_out: Optional[float] = None, count_classes: bool = False, relearn: bool = False, threads: int = 0,
+             groups: Groups = None, hold_out: Optional[float] = None, count_classes: bool = False, relearn: bool = False, threads: int = 0,
              progress: Progress = None, report: Optional[Callable[..., object]] = None,
              stage: Optional[Callable[[str], object]] = None, **settings: Any) -> FitReport:
     """Go on with a model: search rows by its keys, train its values on them, fit the temperature again (fit.h).
 
     Rows join the codeset, which must be what the model was trained on, and a share of them is held out there. With
     `relearn`, rows of forgotten classes and rows that were removed may come back; those forgettings are over then. Settings
-    are those of Model.train(), of which epochs, batch and rate follow from the rows. Returns a FitReport.
+    are those of Model.train(), of which epochs, batch and rate follow from the rows. `groups` as for fit(). Returns a
+    FitReport.
     """
-    rows, kept = _rows(x, labels, ids, model.info.classes)  # of which these rows need not have every one
+    rows, kept = _rows(x, labels, ids, model.info.classes, groups)  # of which these rows need not have every one
     callbacks = Callbacks()
     chosen = _settings(settings, callbacks, report)
     chosen.train.relearn = bool(relearn)
@@ -184,14 +187,14 @@ def fit_more(model: Any, x: Numbers, labels: Numbers, *, codeset: Any = None, id
 
 
 def tune(x: Numbers, labels: Numbers, *, trials: Optional[int] = None, seconds: Optional[float] = None, ids: Ids = None,
-         classes: Optional[int] = None, whiten: Any = "choose", top_k: Optional[int] = None, threads: int = 0,
-         progress: Progress = None, report: Optional[Callable[..., object]] = None, **settings: Any) -> Tuned:
+         groups: Groups = None, classes: Optional[int] = None, whiten: Any = "choose", top_k: Optional[int] = None,
+         threads: int = 0, progress: Progress = None, report: Optional[Callable[..., object]] = None, **settings: Any) -> Tuned:
     """Try a fixed list of settings on rows held out, and find the best. Returns a Tuned: settings for fit(), trials.
 
-    `settings` as for fit(): those that are given stay as they are. `trials` makes just so many, the same on any
+    `groups` and `settings` as for fit(): settings that are given stay as they are. `trials` makes just so many, the same on any
     machine; otherwise none begins after `seconds` (600). `report` is called with each Trial.
     """
-    rows, kept = _rows(x, labels, ids, classes)
+    rows, kept = _rows(x, labels, ids, classes, groups)
     callbacks, made = Callbacks(), []
     given = dict(settings)
     best = _settings(settings, callbacks, None, None, top_k, whiten)
@@ -216,7 +219,7 @@ def _fit_report(raw):
     return replace(_struct.answer(FitReport, raw), temperature_kept=_KEPT_BECAUSE[raw.temperature_kept])
 
 
-def _rows(x, labels, ids, classes):
+def _rows(x, labels, ids, classes, groups):
     """The rows as the library takes them, and the arrays that must outlive the call."""
     x = _arrays.floats(x, ("rows", "columns"), "features")
     labels = _arrays.labels(labels, len(x))
@@ -234,7 +237,10 @@ def _rows(x, labels, ids, classes):
         raw.ids = _arrays.pointer(ids)
     if names is not None:
         raw.names = names
-    return raw, (x, labels, ids, names)
+    if groups is not None:
+        groups = _arrays.groups(groups, len(x))
+        raw.groups = _arrays.pointer(groups)
+    return raw, (x, labels, ids, names, groups)
 
 
 def survey_labels(labels: Numbers, classes: Optional[int] = None, *, allow_empty: bool = False) -> LabelsInfo:

@@ -183,6 +183,22 @@ class Model(SavedHandle):
         encoded = [_arrays.text(name, "class name") for name in names]
         lib.dkvb_model_set_class_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded), None)
 
+    @property
+    def column_names(self) -> Optional[List[str]]:
+        """Names of the columns of a row, `input_dim` of them, or None. Assigning names all columns; None removes them."""
+        if lib.dkvb_model_column_name(self._c, 0) is None:
+            return None
+        return [lib.dkvb_model_column_name(self._c, column).decode("utf-8") for column in range(self.info.input_dim)]
+
+    @column_names.setter
+    def column_names(self, names: Optional[Sequence[str]]) -> None:
+        if isinstance(names, (str, bytes)):  # a sequence too, of letters
+            raise TypeError(f"column names: {type(names).__name__} found, a sequence of str or None is expected")
+        encoded = [_arrays.text(name, "column name") for name in (() if names is None else names)]
+        if names is not None and not encoded:  # 0 names would remove those that are there
+            raise ValueError(f"column names: none found, the rows have {self.info.input_dim} columns; None removes names")
+        lib.dkvb_model_set_column_names(self._c, (c_char_p * len(encoded))(*encoded), len(encoded))
+
     def find_class(self, word: str) -> int:
         """The label that a name or, where no class is called so, a number in a text means. NotFound if none."""
         label = c_uint32()

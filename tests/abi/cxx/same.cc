@@ -164,6 +164,19 @@ void compare(const by_c &c)
     dkvb::fitted fit = dkvb::fit(rows, small());
     dkvb::request request = dkvb::request::of_classes(fit.model, {"2"});
 
+    std::vector<std::uint64_t> numbers;
+    for (std::size_t i = 0; i < count; i++)
+        numbers.push_back(i);
+    dkvb::labelled grouped(x, columns, labels);
+    dkvb::fit(grouped.with_groups(numbers), small()).codes.save("grouped.codes");
+    claim(bytes_of("grouped.codes") == bytes_of("c.codes"), "groups of one row each change nothing");
+    claim(fit.model.column_names().empty(), "columns have no names");
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < columns; i++)
+        names.push_back("column " + std::to_string(i));
+    fit.model.set_column_names(names);
+    claim(fit.model.column_names() == names, "columns have the names that were set");
+    fit.model.set_column_names(std::vector<std::string>());
     claim(same_bytes(fit.model.codes(x), c.codes), "codes are those of C");
     claim(same_bytes(fit.model.keys().search(x, fit.model.info().top_k), c.codes), "codes of the keys alone too");
     claim(same_bytes(fit.model.logits(x), c.logits), "logits are those of C");

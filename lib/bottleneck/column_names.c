@@ -1,0 +1,83 @@
+/* Names of the columns of a row. Tables are matched to a model by them; the library itself goes by place only. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "bottleneck/model.h"
+
+char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem)
+{
+    size_t pointers;
+
+    if (dkvb__mul_overflow(&pointers, count, sizeof(char *)) || text > SIZE_MAX - pointers)
+        return NULL;
+    return dkvb__alloc0(mem, 1, pointers + text);
+}
+
+dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
+                                     const dkvb_allocator *mem)
+{
+    size_t first, second;
+    dkvb_status rc;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t size = names[i] ? strlen(names[i]) : 0;
+
+        if (size == 0)
+            return dkvb__fail(code, "%.300s: column %zu has no name: name all columns or none", where, i);
+        if (size > DKVB__MAX_NAME)
+            return dkvb__fail(code, "%.300s: the name of column %zu has %zu bytes, at most %d are allowed", where, i,
+                              size, DKVB__MAX_NAME);
+        if (!dkvb__utf8_valid(names[i], size))
+            return dkvb__fail(code, "%.300s: the name of column %zu must be UTF-8 without control characters", where,
+                              i);
+    }
+    rc = dkvb__names_twice(names, count, &first, &second, mem);
+    if (rc || second == count)
+        return rc;
+    return dkvb__fail(code, "%.300s: columns %zu and %zu are both called '%.255s': give each column a name of its own",
+                      where, first, second, names[second]);
+}
+
+dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *names, size_t count)
+{
+    const dkvb_allocator mem = model ? model->mem : dkvb__allocator(NULL);
+    size_t text = 0;
+    char **columns = NULL, *at;
+    dkvb_status rc = model ? dkvb__model_need_mutable(model) : DKVB_OK;
+
+    if (!rc && count > 0 && !names)
+        rc = dkvb__fail(DKVB_EINVAL, "column names: names is NULL");
+    if (!rc && model && count > 0 && count != model->codebooks->shape.input_dim)
+        rc =
+            dkvb__fail(DKVB_EINVAL,
+                       "column names: %zu names found, the rows of the model have %u columns: name all columns or none",
+                       count, model->codebooks->shape.input_dim);
+    if (!rc && count > 0)
+        rc = dkvb__column_names_check(names, count, DKVB_EINVAL, "column names", &mem);
+    if (rc || !model)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        text += strlen(names[i]) + 1;
+    if (count > 0) {
+        columns = dkvb__column_names_alloc(count, text, &mem);
+        if (!columns)
+            return dkvb__fail(DKVB_ENOMEM, "out of memory for the names of %zu columns", count);
+        at = (char *)(columns + count);
+        for (size_t i = 0; i < count; i++) {
+            size_t size = strlen(names[i]) + 1;
+
+            columns[i] = memcpy(at, names[i], size);
+            at += size;
+        }
+    }
+    dkvb__free(&mem, model->columns); /* only now, so that `names` may be the old names */
+    model->columns = columns;
+    return DKVB_OK;
+}
+
+const char *dkvb_model_column_name(const dkvb_model *model, uint32_t column)
+{
+    return model && model->columns && column < model->codebooks->shape.input_dim ? model->columns[column] : NULL;
+}

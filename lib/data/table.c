@@ -1,0 +1,466 @@
+/* Tables of every kind of file. What rows are called, and which labels they have, comes to this file as texts or as
+ * arrays; how a text is laid out is known to table_text.c. */
+#include "data/table.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/signature.h"
+#include "base/status.h"
+#include "data/decimal.h"
+#include "data/idx.h"
+#include "data/npy.h"
+
+dkvb_status dkvb__rows_of_text_begin(struct dkvb__rows_of_text *r, size_t rows, const dkvb_allocator *mem)
+{
+    *r = (struct dkvb__rows_of_text){.texts = {.mem = mem}};
+    r->index = dkvb__alloc(mem, rows, sizeof *r->index);
+    return r->index ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory for the texts of %zu rows", rows);
+}
+
+dkvb_status dkvb__rows_of_text_add(struct dkvb__rows_of_text *r, const char *text, uint32_t *index, bool *added)
+{
+    size_t found = 0;
+    dkvb_status rc = dkvb__texts_intern(&r->texts, text, &found, added);
+
+    if (!rc && found > UINT32_MAX - 1)
+        rc = dkvb__fail(DKVB_EFORMAT, "more than %u different texts", UINT32_MAX - 1);
+    if (!rc)
+        r->index[r->rows++] = *index = (uint32_t)found;
+    return rc;
+}
+
+void dkvb__rows_of_text_free(struct dkvb__rows_of_text *r)
+{
+    if (r->texts.mem)
+        dkvb__free_erased(r->texts.mem, r->index);
+    dkvb__texts_free(&r->texts);
+    r->index = NULL;
+}
+
+/* A whole number of 64 bits without a sign; false for any other text. "3.0" is one, as pandas writes it. */
+static bool whole_number(const char *text, uint64_t *value)
+{
+    uint64_t v = 0;
+    const char *at = text;
+
+    for (; *at >= '0' && *at <= '9'; at++) {
+        unsigned digit = (unsigned)(*at - '0');
+
+        if (v > (UINT64_MAX - digit) / 10)
+            return false;
+        v = v * 10 + digit;
+    }
+    *value = v;
+    return at > text && (*at == '\0' || strcmp(at, ".0") == 0);
+}
+
+/* A label that is written as a number; false for any other text. An empty text is -1, no label. */
+static bool label_number(const char *text, int32_t *label)
+{
+    uint64_t value;
+
+    if (!*text || strcmp(text, "-1") == 0 || strcmp(text, "-1.0") == 0) {
+        *label = -1;
+        return true;
+    }
+    if (!whole_number(text, &value) || value > INT32_MAX)
+        return false;
+    *label = (int32_t)value;
+    return true;
+}
+
+/* Sort indices by the bytes of their texts: heap sort, in place. */
+static void sort_by_text(uint32_t *order, size_t n, const struct dkvb__texts *texts)
+{
+    for (size_t begin = n / 2, end = n; end > 1;) {
+        size_t at, child;
+        uint32_t moving;
+
+        if (begin > 0) {
+            moving = order[--begin];
+        } else {
+            moving = order[--end];
+            order[end] = order[0];
+            if (end == 1) {
+                order[0] = moving;
+                break;
+            }
+        }
+        for (at = begin; (child = 2 * at + 1) < end; at = child) {
+            if (child + 1 < end && strcmp(dkvb__text(texts, order[child]), dkvb__text(texts, order[child + 1])) < 0)
+                child++;
+            if (strcmp(dkvb__text(texts, order[child]), dkvb__text(texts, moving)) <= 0)
+                break;
+            order[at] = order[child];
+        }
+        order[at] = moving;
+    }
+}
+
+static dkvb_status no_memory(const char *path, size_t count)
+{
+    return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for %zu labels or names", path, count);
+}
+
+/* Names that labels have already come first and keep their numbers. */
+static dkvb_status take_given_names(dkvb_table *t, const dkvb_table_options *o)
+{
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; !rc && i < o->label_name_count; i++) {
+        const char *name = o->label_names[i];
+        size_t index = t->label_names.count;
+        bool added = false;
+
+        if (name && *name)
+            rc = dkvb__texts_intern(&t->label_names, name, &index, &added);
+        if (!rc && !added) { /* nothing is found by this text, which holds a place */
+            char place[32] = "\1";
+
+            for (size_t n = i, at = 1; at < 1 + 16; at++, n >>= 4)
+                place[at] = (char)('a' + n % 16);
+            rc = dkvb__texts_intern(&t->label_names, place, &index, &added);
+        }
+    }
+    return rc;
+}
+
+static bool all_numbers(const struct dkvb__texts *texts, const char **other)
+{
+    int32_t label;
+
+    for (size_t i = 0; i < texts->count; i++)
+        if (!label_number(dkvb__text(texts, i), &label)) {
+            *other = dkvb__text(texts, i);
+            return false;
+        }
+    return true;
+}
+
+static bool all_decimals(const struct dkvb__texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (*dkvb__text(texts, i) && !dkvb__is_decimal(dkvb__text(texts, i)))
+            return false;
+    return true;
+}
+
+/* Numbers of the different texts in *labels: of a known name its place, of numbers that number, of new names the places
+ * behind, in the order of their bytes. */
+static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order, const struct dkvb__texts *texts,
+                                size_t known)
+{
+    size_t fresh = 0;
+    dkvb_status rc = DKVB_OK;
+
+    for (size_t i = 0; i < texts->count; i++) {
+        const char *text = dkvb__text(texts, i);
+        size_t place = known ? dkvb__texts_find(&t->label_names, text) : t->label_names.count;
+
+        if (place < t->label_names.count)
+            labels[i] = (int32_t)place;
+        else if (*text && !(known && label_number(text, &labels[i]) && labels[i] < (int64_t)known))
+            order[fresh++] = (uint32_t)i;
+        else if (!*text)
+            labels[i] = -1;
+    }
+    sort_by_text(order, fresh, texts);
+    for (size_t i = 0; !rc && i < fresh; i++) {
+        size_t place = 0;
+        bool added;
+
+        rc = dkvb__texts_intern(&t->label_names, dkvb__text(texts, order[i]), &place, &added);
+        labels[order[i]] = (int32_t)place;
+    }
+    return rc;
+}
+
+dkvb_status dkvb__table_take_labels(dkvb_table *t, const struct dkvb__rows_of_text *r, const dkvb_table_options *o,
+                                    const char *path)
+{
+    const struct dkvb__texts *texts = &r->texts;
+    const char *other = NULL;
+    int32_t *labels = dkvb__alloc(&t->mem, texts->count, sizeof *labels);
+    uint32_t *order = dkvb__alloc(&t->mem, texts->count, sizeof *order);
+    int32_t *y = dkvb__alloc(&t->mem, r->rows, sizeof *y);
+    bool numbers = all_numbers(texts, &other);
+    dkvb_status rc = labels && order && y ? DKVB_OK : no_memory(path, r->rows);
+
+    if (!rc && !numbers && !o->label_name_count && all_decimals(texts))
+        rc = dkvb__fail(
+            DKVB_EFORMAT,
+            "%.300s: labels are numbers with a fraction, '%.40s' for example; labels must be whole numbers or "
+            "names",
+            path, other);
+    for (size_t i = 0; !rc && i < texts->count; i++)
+        if (!dkvb__utf8_valid(dkvb__text(texts, i), strlen(dkvb__text(texts, i))))
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: a label is not valid UTF-8; the text must be saved as UTF-8", path);
+    if (!rc && texts->count > INT32_MAX)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: more than %d different labels", path, INT32_MAX);
+    if (!rc && (o->label_name_count || !numbers))
+        rc = take_given_names(t, o);
+    if (!rc && numbers && !o->label_name_count)
+        for (size_t i = 0; i < texts->count; i++)
+            (void)label_number(dkvb__text(texts, i), &labels[i]);
+    else if (!rc)
+        rc = number_texts(t, labels, order, texts, o->label_name_count);
+    for (size_t i = 0; !rc && i < r->rows; i++)
+        y[i] = labels[r->index[i]];
+    dkvb__free(&t->mem, labels);
+    dkvb__free(&t->mem, order);
+    if (rc) {
+        dkvb__free(&t->mem, y);
+        return rc;
+    }
+    t->y.data = y;
+    t->y.allocator = t->mem;
+    t->y.dtype = DKVB_DTYPE_I32;
+    t->y.ndim = 1;
+    t->y.shape[0] = r->rows;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__table_begin_ids(dkvb_table *t, size_t rows, const char *path)
+{
+    uint64_t *ids = dkvb__alloc(&t->mem, rows, sizeof *ids);
+
+    if (!ids)
+        return no_memory(path, rows);
+    t->ids.data = ids;
+    t->ids.allocator = t->mem;
+    t->ids.dtype = DKVB_DTYPE_U64;
+    t->ids.ndim = 1;
+    t->ids.shape[0] = rows;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb__table_take_ids(dkvb_table *t, const struct dkvb__rows_of_text *r, const char *path)
+{
+    bool numbers = true;
+    dkvb_status rc = dkvb__table_begin_ids(t, r->rows, path);
+
+    for (size_t i = 0; !rc && numbers && i < r->rows; i++)
+        numbers = whole_number(dkvb__text(&r->texts, i), (uint64_t *)t->ids.data + i);
+    if (rc || numbers)
+        return rc;
+    dkvb_array_free(&t->ids);
+    for (size_t i = 0; !rc && i < r->rows; i++) {
+        const char *text = dkvb__text(&r->texts, i);
+
+        if (!*text)
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: row %zu has no id; every row must have one", path, i);
+        else if (!dkvb__utf8_valid(text, strlen(text)))
+            rc = dkvb__fail(DKVB_EFORMAT, "%.300s: the id of row %zu is not valid UTF-8", path, i);
+        else
+            rc = dkvb__texts_add(&t->id_names, text);
+    }
+    return rc;
+}
+
+/* Collects texts of a .npy file. */
+struct collected {
+    struct dkvb__rows_of_text rows;
+    const char *path;
+    bool once; /* a text that comes twice is refused */
+};
+
+static dkvb_status collect(void *context, size_t row, const char *text)
+{
+    struct collected *c = context;
+    uint32_t index;
+    bool added;
+    dkvb_status rc = dkvb__rows_of_text_add(&c->rows, text, &index, &added);
+
+    if (!rc && c->once && !added)
+        rc = dkvb__fail(DKVB_EFORMAT, "%.300s: rows %u and %zu both have the id '%.60s'; each id must be there once",
+                        c->path, index, row, text);
+    return rc;
+}
+
+/* Labels or ids of an array: of numbers by the readers of numbers, of texts here. */
+static dkvb_status read_vector(dkvb_table *t, const struct dkvb__file *file, const dkvb_table_options *o,
+                               const unsigned char *start, size_t size)
+{
+    struct collected c = {.path = file->path, .once = o->what == DKVB_TABLE_IDS};
+    size_t rows;
+    bool texts = false;
+    dkvb_status rc = DKVB_OK;
+
+    if (dkvb__npy_sniff(start, size))
+        rc = dkvb__npy_texts(&rows, &texts, file, &t->mem, NULL, NULL);
+    if (rc)
+        return rc;
+    if (!texts)
+        return o->what == DKVB_TABLE_LABELS ? dkvb_labels_read(&t->y, file->path, &t->mem)
+                                            : dkvb_array_read(&t->ids, file->path, DKVB_READ_IDS, &t->mem);
+    rc = dkvb__rows_of_text_begin(&c.rows, rows, &t->mem);
+    if (!rc)
+        rc = dkvb__npy_texts(&rows, &texts, file, &t->mem, collect, &c);
+    if (!rc)
+        rc = c.once ? dkvb__table_take_ids(t, &c.rows, file->path) : dkvb__table_take_labels(t, &c.rows, o, file->path);
+    dkvb__rows_of_text_free(&c.rows);
+    return rc;
+}
+
+/* Arrays have no columns that are called anything. */
+static dkvb_status check_no_columns(const char *path, const dkvb_table_options *o)
+{
+    const char *named = o->label_column ? o->label_column : o->id_column ? o->id_column : o->group_column;
+
+    if (named)
+        return dkvb__fail(DKVB_EMISMATCH,
+                          "%.200s: is an array, whose columns have no names, so '%.60s' cannot be found; a CSV file "
+                          "with names in its first line must be given",
+                          path, named);
+    return DKVB_OK;
+}
+
+static dkvb_status read_any(dkvb_table *t, const char *path, const dkvb_table_options *o, const struct dkvb__run *run)
+{
+    unsigned char start[DKVB__SIGNATURE_SIZE];
+    struct dkvb__source source;
+    size_t size;
+    dkvb_status rc = dkvb__source_open(&source, path, &t->mem);
+
+    if (rc)
+        return rc;
+    size = source.file.size < sizeof start ? (size_t)source.file.size : sizeof start;
+    rc = dkvb__file_read(&source.file, 0, start, size);
+    if (!rc && dkvb__signature_is_table(start, size)) {
+        rc = dkvb__table_read_text(t, &source.file, o, run);
+    } else if (!rc) {
+        if (!dkvb__npy_sniff(start, size) && !dkvb__idx_sniff(start, size))
+            rc = dkvb__fail_foreign_file(&source.file, DKVB__USE_TABLE);
+        if (!rc)
+            rc = check_no_columns(path, o);
+        if (!rc && o->what != DKVB_TABLE_ROWS)
+            rc = read_vector(t, &source.file, o, start, size);
+        else if (!rc)
+            rc = dkvb_features_read(&t->x, path, o->in_place ? DKVB_READ_IN_PLACE : DKVB_READ_COPY, &t->mem);
+        if (!rc && o->column_count && t->x.shape[1] != o->column_count)
+            rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: has %llu columns, %zu are needed", path,
+                            (unsigned long long)t->x.shape[1], o->column_count);
+    }
+    dkvb__source_close(&source);
+    return rc;
+}
+
+/* Pointers to texts. A text that only holds a place is "". */
+static dkvb_status list_texts(const char ***list, const struct dkvb__texts *texts, const dkvb_allocator *mem)
+{
+    if (texts->count == 0)
+        return DKVB_OK;
+    *list = dkvb__alloc(mem, texts->count, sizeof **list);
+    if (!*list)
+        return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu names", texts->count);
+    for (size_t i = 0; i < texts->count; i++) {
+        const char *text = dkvb__text(texts, i);
+
+        (*list)[i] = *text == '\1' ? "" : text;
+    }
+    return DKVB_OK;
+}
+
+static dkvb_status describe(dkvb_table *t, const dkvb_table_options *o)
+{
+    dkvb_table_info *info = &t->info;
+    const dkvb_array *first = o->what == DKVB_TABLE_ROWS ? &t->x : o->what == DKVB_TABLE_LABELS ? &t->y : &t->ids;
+    dkvb_status rc;
+
+    if ((rc = list_texts(&t->column_list, &t->column_names, &t->mem)) ||
+        (rc = list_texts(&t->label_list, &t->label_names, &t->mem)) ||
+        (rc = list_texts(&t->id_list, &t->id_names, &t->mem)))
+        return rc;
+    info->struct_size = sizeof *info;
+    info->rows = t->id_list && o->what == DKVB_TABLE_IDS ? t->id_names.count : first->shape[0];
+    info->columns = t->x.shape[1];
+    info->x = t->x.data;
+    info->column_names = t->column_list;
+    info->labels = t->y.data;
+    info->label_names = t->label_list;
+    info->label_count = t->label_names.count;
+    info->ids = t->ids.data;
+    info->id_names = t->id_list;
+    info->groups = t->groups;
+    return DKVB_OK;
+}
+
+static dkvb_status check_options(const dkvb_table_options *o)
+{
+    if (o->what > DKVB_TABLE_IDS)
+        return dkvb__fail(DKVB_EINVAL, "table: what is %u, it must be 0 to %d", o->what, DKVB_TABLE_IDS);
+    if (o->header > DKVB_HEADER_NO)
+        return dkvb__fail(DKVB_EINVAL, "table: header is %u, it must be 0 to %d", o->header, DKVB_HEADER_NO);
+    if ((o->column_count && !o->columns) || (o->label_name_count && !o->label_names))
+        return dkvb__fail(DKVB_EINVAL, "table: %s is NULL, its count is not 0",
+                          o->column_count && !o->columns ? "columns" : "label_names");
+    for (size_t i = 0; i < o->column_count; i++)
+        if (!o->columns[i])
+            return dkvb__fail(DKVB_EINVAL, "table: columns[%zu] is NULL", i);
+    if (o->group && !o->group_column)
+        return dkvb__fail(DKVB_EINVAL, "table: group is '%.60s', and group_column is NULL", o->group);
+    return dkvb__check_allocator(o->allocator);
+}
+
+dkvb_status dkvb_table_read(dkvb_table **out, const char *path, const dkvb_table_options *opts,
+                            const dkvb_run_options *run_options)
+{
+    dkvb_table_options o = DKVB_TABLE_OPTIONS_INIT;
+    dkvb_allocator mem;
+    struct dkvb__run run;
+    dkvb_table *t;
+    dkvb_status rc;
+
+    if (!out || !path)
+        return dkvb__fail(DKVB_EINVAL, "table: %s is NULL", out ? "path" : "out");
+    *out = NULL;
+    if ((rc = dkvb__take_options(&o, sizeof o, opts, "dkvb_table_options")) || (rc = check_options(&o)) ||
+        (rc = dkvb__run_take(&run, run_options)))
+        return rc;
+    mem = dkvb__allocator(o.allocator);
+    t = dkvb__alloc0(&mem, 1, sizeof *t);
+    if (!t)
+        return dkvb__fail(DKVB_ENOMEM, "%.300s: out of memory for a table", path);
+    t->mem = mem;
+    t->x.struct_size = t->y.struct_size = t->ids.struct_size = sizeof t->x;
+    t->column_names.mem = t->label_names.mem = t->id_names.mem = &t->mem;
+    t->label_names.names = true;
+    rc = read_any(t, path, &o, &run);
+    if (!rc)
+        rc = describe(t, &o);
+    if (rc) {
+        dkvb_table_free(t);
+        return rc;
+    }
+    *out = t;
+    return DKVB_OK;
+}
+
+dkvb_status dkvb_table_get_info(const dkvb_table *table, dkvb_table_info *info)
+{
+    if (!table || !info)
+        return dkvb__fail(DKVB_EINVAL, "table: %s is NULL", table ? "info" : "table");
+    return dkvb__give_info(info, &table->info, sizeof table->info, "dkvb_table_info");
+}
+
+void dkvb_table_free(dkvb_table *table)
+{
+    dkvb_allocator mem;
+
+    if (!table)
+        return;
+    mem = table->mem;
+    dkvb_array_free(&table->x);
+    dkvb_array_free(&table->y);
+    dkvb_array_free(&table->ids);
+    dkvb__texts_free(&table->column_names);
+    dkvb__texts_free(&table->label_names);
+    dkvb__texts_free(&table->id_names);
+    dkvb__free(&mem, table->groups);
+    dkvb__free(&mem, table->column_list);
+    dkvb__free(&mem, table->label_list);
+    dkvb__free(&mem, table->id_list);
+    dkvb__free(&mem, table);
+}
