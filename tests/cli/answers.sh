@@ -67,6 +67,35 @@ assert [row[1] for row in table("bare.csv")[1]] == [str(l) for l in np.load("bar
 assert all(row[1:] == [""] * 4 for row in table("none.csv")[1])
 END
 
+# With --id-column the first cell is the id of the row, a name or a number.
+check "$python" - <<'END'
+import csv
+import numpy as np
+x = np.load("test_x.npy")
+for path, name in (("named.csv", 'Müller, "{}"'), ("numbered.csv", "{}")):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["who"] + [f"c{j}" for j in range(16)])
+        out.writerows([name.format(7 * i)] + [repr(float(v)) for v in row] for i, row in enumerate(x))
+END
+for table in named numbered; do
+    check "$dkvb" predict m.dkvb --features $table.csv --id-column who -o $table.out.csv >/dev/null
+    check "$dkvb" predict m.dkvb --features $table.csv --id-column who --json >$table.json
+    check "$dkvb" predict m.dkvb --features $table.csv --id-column who >$table.txt
+done
+check "$python" - <<'END'
+import csv, json
+wanted = [row[1:] for row in csv.reader(open("labels.csv", newline="", encoding="utf-8"))]
+for path, name in (("named.out.csv", 'Müller, "{}"'), ("numbered.out.csv", "{}")):
+    rows = list(csv.reader(open(path, newline="", encoding="utf-8")))
+    assert [row[0] for row in rows] == ["row"] + [name.format(7 * i) for i in range(100)], path
+    assert [row[1:] for row in rows] == wanted, path
+for path, ids in (("named", [f'Müller, "{7 * i}"' for i in range(100)]), ("numbered", [7 * i for i in range(100)])):
+    assert json.load(open(path + ".json", encoding="utf-8"))["ids"] == ids
+    lines = open(path + ".txt", encoding="utf-8").read().splitlines()[1:]
+    assert all(line.strip().startswith(str(id)) for line, id in zip(lines, ids)) and len(lines) == 100, lines
+END
+
 # A disk that is full in the middle of the table leaves the old table.
 cp TOP.CSV kept.csv
 refused 1 'kept.csv: cannot write' sh -c 'trap "" XFSZ; ulimit -f 1; exec "$@"' sh "$dkvb" predict m.dkvb --features x.npy \
